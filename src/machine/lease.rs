@@ -1,0 +1,31 @@
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::MacAddress;
+
+/// An address that we promised to a machine in a DHCPACK, or that we must not promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lease {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The network of the site that the address belongs to.
+    pub network: String,
+    /// Who holds it; nobody holds an address that a client declined.
+    pub holder: Option<MacAddress>,
+    /// When the promise, or the quarantine of a declined address, ends.
+    pub expires: Timestamp,
+}
+
+impl Lease {
+    /// Reports whether the lease is in force at `now`.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    /// Reports whether a client declined the address because another machine answers there.
+    pub fn is_declined(&self) -> bool {
+        self.holder.is_none()
+    }
+}
