@@ -66,9 +66,18 @@ pub enum Firmware {
 use Architecture::*;
 use CpuArchitecture::*;
 
+type Row = (
+    Architecture,
+    &'static str,
+    &'static [u16],
+    Firmware,
+    CpuArchitecture,
+    bool,
+);
+
 /// The one table of architectures: name in the inventory, IANA codes (the one that we send first),
 /// firmware, processor, and whether the client boots over HTTP.
-const TABLE: [(Architecture, &str, &[u16], Firmware, CpuArchitecture, bool); 13] = [
+const TABLE: [Row; 13] = [
     (Bios, "bios", &[0x00], Firmware::Bios, X86_64, false),
     (UefiIa32, "uefi-ia32", &[0x06], Firmware::Uefi, I386, false),
     // 7 is what clients of x64 send; 9 was meant for it and is sent by few.
@@ -211,16 +220,7 @@ impl Architecture {
         }
     }
 
-    fn row(
-        self,
-    ) -> &'static (
-        Architecture,
-        &'static str,
-        &'static [u16],
-        Firmware,
-        CpuArchitecture,
-        bool,
-    ) {
+    fn row(self) -> &'static Row {
         // The table lists every variant in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
     }

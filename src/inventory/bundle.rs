@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::claims::{Claims, Unique};
+use super::reader::Reader;
+use super::tree::Node;
+use crate::machine::{CpuArchitecture, Sha256Digest};
+
+/// The `Bundle` document: a pinned set of files, whose blobs lie in the bundle store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// The bundle's name; its content never changes under it.
+    pub name: String,
+    /// The processor that its kernel is built for, as `uname -m` prints it.
+    pub arch: String,
+    /// The day from which it should not be installed any more.
+    pub expires: Option<Date>,
+    /// Its files, by the keys that profiles and templates name.
+    pub files: BTreeMap<String, BundleFile>,
+}
+
+/// One file of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleFile {
+    /// Its title in the OCI layout.
+    pub path: String,
+    /// The digest of its content.
+    pub sha256: Sha256Digest,
+    /// Its size in octets.
+    pub size: u64,
+}
+
+/// The media type of a bundle's artifact.
+pub const ARTIFACT_TYPE: &str = "application/vnd.pxectl.bundle.v1";
+/// The media type of an OCI image manifest.
+pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The content of an artifact's empty configuration.
+pub const EMPTY_CONFIG: &[u8] = b"{}";
+
+impl Bundle {
+    /// Builds the OCI manifest of the bundle: the same document, the same bytes.
+    ///
+    /// Source: OCI image specification 1.1, "Guidelines for Artifact Usage".
+    pub fn manifest(&self) -> Vec<u8> {
+        let descriptor = |media_type: &str, digest: &Sha256Digest, size: u64| serde_json::json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": size });
+        let layers = self.files.iter().map(|(key, file)| {
+            let mut layer = descriptor("application/octet-stream", &file.sha256, file.size);
+            layer["annotations"] = serde_json::json!({
+                "dev.pxectl.file": key,
+                "org.opencontainers.image.title": file.path,
+            });
+            layer
+        });
+        let config_digest = Sha256Digest::of(EMPTY_CONFIG);
+        let config = descriptor(
+            "application/vnd.oci.empty.v1+json",
+            &config_digest,
+            EMPTY_CONFIG.len() as u64,
+        );
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_MEDIA_TYPE,
+            "artifactType": ARTIFACT_TYPE,
+            "config": config,
+            "layers": layers.collect::<Vec<_>>(),
+            "annotations": { "dev.pxectl.arch": self.arch, "org.opencontainers.image.ref.name": self.name },
+        });
+        manifest.to_string().into_bytes()
+    }
+
+    /// Returns the digest of [`Bundle::manifest`], which names the bundle in URLs.
+    pub fn manifest_digest(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.manifest())
+    }
+}
+
+pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Bundle> {
+    let mut fields = reader.fields(node, "this Bundle")?;
+    fields.node("kind");
+    let name = fields.required(reader, "name", Reader::name);
+    if let Some(name) = &name {
+        claims.unique(Unique::Bundle, name.value.clone(), name.span, "");
+    }
+    let arch = fields.required(reader, "arch", |reader, node| {
+        let text = reader.text(node)?;
+        match CpuArchitecture::from_name(&text) {
+            Some(arch) => Some(arch.name().to_owned()),
+            None => reader.refuse(
+                "wrong-value",
+                node.span,
+                format!("`{text}` is not a processor"),
+                "write it as `uname -m` prints it: `x86_64`, `aarch64`, …",
+            ),
+        }
+    });
+    let expires = fields.optional(reader, "expires", |r, n| {
+        r.parsed::<Date>(n, "a day such as `2027-05-01`")
+    });
+    let files = fields.required(reader, "files", |reader, node| {
+        let files: BTreeMap<_, _> = reader
+            .entries(node, |reader, key, value| {
+                Some((key.text.clone(), read_file(reader, value)?))
+            })?
+            .into_iter()
+            .collect();
+        if let Some(name) = &name {
+            claims.bundle_files(name.value.clone(), arch.clone(), node);
+        }
+        Some(files)
+    });
+    fields.finish(reader);
+    Some(Bundle {
+        name: name?.value,
+        arch: arch?,
+        expires,
+        files: files?,
+    })
+}
+
+fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
+    let mut fields = reader.fields(node, "this file")?;
+    let path = fields.required(reader, "path", |reader, node| {
+        let text = reader.text(node)?;
+        if text
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
+        {
+            return Some(text);
+        }
+        let message = format!("`{text}` is not a path inside a bundle");
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "write a relative path without `.` and `..`",
+        )
+    });
+    let sha256 = fields.required(reader, "sha256", |r, n| {
+        r.parsed(n, "it as `sha256sum` prints it")
+    });
+    let size = fields.required(reader, "size", |reader, node| {
+        reader.number(node, 0..=u64::MAX >> 1)
+    });
+    fields.finish(reader);
+    Some(BundleFile {
+        path: path?,
+        sha256: sha256?,
+        size: size?,
+    })
+}

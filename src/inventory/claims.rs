@@ -1,0 +1,351 @@
+//! What documents claim for themselves and expect of each other, checked once all have been read.
+//!
+//! Claims are noted while a document is read, also when another part of it is at fault: a fault in
+//! one place hides none in another.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+
+use super::diagnostic::{Diagnostic, nearest};
+use super::network::{AddressRange, Subnet};
+use super::profile::Installer;
+use super::reader::{Spanned, list};
+use super::source::Span;
+use super::tree::{Node, Value};
+use crate::machine::{Architecture, CpuArchitecture};
+
+/// What may be claimed once only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unique {
+    Hostname,
+    Profile,
+    Bundle,
+    Network,
+    Mac,
+    Ip,
+    Uuid,
+}
+
+/// What documents refer to by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Profile,
+    Bundle,
+    Network,
+    Template,
+}
+
+/// Everything that was claimed.
+#[derive(Default)]
+pub struct Claims {
+    unique: HashMap<(Unique, String), Vec<(Span, String)>>,
+    references: Vec<(Kind, String, Span)>,
+    networks: HashMap<String, Subnet>,
+    pools: Vec<(AddressRange, Span)>,
+    addresses: Vec<(String, Ipv4Addr, Span)>,
+    bundle_uses: Vec<(String, Span, Installer)>,
+    bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
+    hosts: Vec<HostUse>,
+    templates: BTreeSet<String>,
+}
+
+struct HostUse {
+    name: Spanned<String>,
+    profile: String,
+    arch: Architecture,
+    has_uuid: bool,
+    has_disk: bool,
+}
+
+/// What the checks across documents need to know of what was read.
+pub struct Facts<'a> {
+    /// The bundle and the installer of each profile, and whether its own seeds replace the built-in ones.
+    pub profiles: HashMap<&'a str, (&'a str, Installer, bool)>,
+    /// Whether hosts without a UUID can be armed.
+    pub weak_identity: bool,
+    /// Architectures that the site has a loader for.
+    pub loaders: BTreeSet<Architecture>,
+}
+
+impl Claims {
+    /// Starts with nothing but the names of the templates that lie beside the documents.
+    pub fn new(templates: BTreeSet<String>) -> Self {
+        Self {
+            templates,
+            ..Self::default()
+        }
+    }
+
+    /// Notes a value that nobody else may have; `owner` says whose it is.
+    pub fn unique(&mut self, what: Unique, value: String, span: Span, owner: &str) {
+        self.unique
+            .entry((what, value))
+            .or_default()
+            .push((span, owner.to_owned()));
+    }
+
+    /// Notes a name that must exist.
+    pub fn reference(&mut self, kind: Kind, name: String, span: Span) {
+        self.references.push((kind, name, span));
+    }
+
+    /// Notes a network's addresses.
+    pub fn network(&mut self, name: String, subnet: Subnet) {
+        self.networks.insert(name, subnet);
+    }
+
+    /// Notes a pool, which may hold no reserved address.
+    pub fn pool(&mut self, pool: AddressRange, span: Span) {
+        self.pools.push((pool, span));
+    }
+
+    /// Notes an address that must lie in a network.
+    pub fn address(&mut self, network: String, address: Ipv4Addr, span: Span) {
+        self.addresses.push((network, address, span));
+    }
+
+    /// Notes that a profile installs from a bundle.
+    pub fn bundle_use(&mut self, bundle: String, span: Span, installer: Installer) {
+        self.bundle_uses.push((bundle, span, installer));
+    }
+
+    /// Notes the keys of a bundle's files, those at fault included.
+    pub fn bundle_files(&mut self, name: String, arch: Option<String>, files: &Node) {
+        if let Value::Mapping(entries) = &files.value {
+            let keys = entries.iter().map(|(key, _)| key.text.clone()).collect();
+            self.bundles.insert(name, (arch, keys));
+        }
+    }
+
+    /// Notes what a host brings to its profile.
+    pub fn host_use(
+        &mut self,
+        name: &Spanned<String>,
+        profile: &str,
+        arch: Architecture,
+        has_uuid: bool,
+        has_disk: bool,
+    ) {
+        let profile = profile.to_owned();
+        self.hosts.push(HostUse {
+            name: name.clone(),
+            profile,
+            arch,
+            has_uuid,
+            has_disk,
+        });
+    }
+
+    /// Checks every claim against the others.
+    pub fn check(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
+        self.check_unique(diagnostics);
+        self.check_references(diagnostics);
+        self.check_addresses(diagnostics);
+        self.check_bundle_files(diagnostics);
+        self.check_hosts(facts, diagnostics);
+    }
+
+    fn check_unique(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for ((what, value), places) in &self.unique {
+            let [(first, owner), others @ ..] = places.as_slice() else {
+                continue;
+            };
+            let (code, noun) = what.words();
+            for (span, _) in others {
+                let of = if owner.is_empty() {
+                    String::new()
+                } else {
+                    format!(" of {}", quoted(owner))
+                };
+                diagnostics.push(
+                    Diagnostic::error(code, *span, format!("duplicate {noun} `{value}`"))
+                        .label("given again here")
+                        .also(*first, format!("first given here{of}"))
+                        .help(format!(
+                            "each {noun} may be given once: correct one of the two"
+                        )),
+                );
+            }
+        }
+    }
+
+    fn check_references(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for (kind, name, span) in &self.references {
+            let (noun, unique) = match kind {
+                Kind::Profile => ("profile", Unique::Profile),
+                Kind::Bundle => ("bundle", Unique::Bundle),
+                Kind::Network => ("network", Unique::Network),
+                Kind::Template => {
+                    let names = self.templates.iter().map(String::as_str);
+                    missing(
+                        diagnostics,
+                        "template",
+                        name,
+                        *span,
+                        names,
+                        self.templates.contains(name),
+                    );
+                    continue;
+                }
+            };
+            let known = self.unique.contains_key(&(unique, name.clone()));
+            let names = self
+                .unique
+                .keys()
+                .filter(|(what, _)| *what == unique)
+                .map(|(_, name)| name.as_str());
+            missing(diagnostics, noun, name, *span, names, known);
+        }
+    }
+
+    fn check_addresses(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for (network, address, span) in &self.addresses {
+            let Some(subnet) = self.networks.get(network) else {
+                continue;
+            };
+            if !subnet.is_host(*address) {
+                let message = format!(
+                    "`{address}` is not a machine's address in network `{network}` (`{subnet}`)"
+                );
+                let near = self
+                    .networks
+                    .iter()
+                    .find(|(_, subnet)| subnet.is_host(*address));
+                let help = match near {
+                    Some((name, _)) => {
+                        format!("it lies in network `{name}`: correct `network` or `ip`")
+                    }
+                    None => format!("choose one from `{subnet}`, or correct `network`"),
+                };
+                diagnostics.push(Diagnostic::error("outside-network", *span, message).help(help));
+            }
+            if let Some((pool, place)) = self.pools.iter().find(|(pool, _)| pool.contains(*address))
+            {
+                let message = format!(
+                    "`{address}` lies in the pool {}-{}",
+                    pool.first(),
+                    pool.last()
+                );
+                diagnostics.push(
+                    Diagnostic::error("in-pool", *span, message)
+                        .also(
+                            *place,
+                            "the pool, for machines that are not in the inventory",
+                        )
+                        .help("choose an address outside the pool, or make the pool smaller"),
+                );
+            }
+        }
+    }
+
+    fn check_bundle_files(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for (bundle, span, installer) in &self.bundle_uses {
+            let Some((_, keys)) = self.bundles.get(bundle) else {
+                continue;
+            };
+            let absent: Vec<_> = installer
+                .bundle_files()
+                .iter()
+                .filter(|&&key| !keys.contains(key))
+                .collect();
+            if !absent.is_empty() {
+                let message = format!(
+                    "bundle `{bundle}` has no file {}, which {installer} needs",
+                    list(&absent)
+                );
+                let help = format!("add {} below `files:` of bundle `{bundle}`", list(&absent));
+                diagnostics.push(Diagnostic::error("bundle-file", *span, message).help(help));
+            }
+        }
+    }
+
+    fn check_hosts(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
+        for host in &self.hosts {
+            let (name, span) = (&host.name.value, host.name.span);
+            if !host.has_uuid && !facts.weak_identity {
+                let message = format!("host `{name}` has no `uuid`, so it cannot be armed");
+                let help =
+                    format!("boot it once and run `pxectl host adopt {name}`, or add `uuid: …`");
+                diagnostics.push(Diagnostic::warning("no-uuid", span, message).help(help));
+            }
+            if !facts.loaders.is_empty() && !facts.loaders.contains(&host.arch) {
+                let message = format!(
+                    "the site has no loader for `{}`, which host `{name}` boots with",
+                    host.arch
+                );
+                let help = format!("add `{}: …` below `loaders:` of the site", host.arch);
+                diagnostics.push(Diagnostic::error("no-loader", span, message).help(help));
+            }
+            let Some((bundle, installer, own_seeds)) = facts.profiles.get(host.profile.as_str())
+            else {
+                continue;
+            };
+            if !host.has_disk && !own_seeds {
+                let message = format!(
+                    "host `{name}` has no `disk`, which the built-in {installer} seed needs"
+                );
+                let help = "add `disk: {wwn: …}` (or `serial`, `by_path`, or `min_size` and `model`): nothing else may be overwritten";
+                diagnostics.push(Diagnostic::error("no-disk", span, message).help(help));
+            }
+            if let Some((Some(arch), _)) = self.bundles.get(*bundle)
+                && CpuArchitecture::from_name(arch).is_some_and(|cpu| cpu != host.arch.cpu())
+            {
+                let message = format!(
+                    "bundle `{bundle}` is built for `{arch}`, host `{name}` is `{}`",
+                    host.arch
+                );
+                let help = "give the host a profile whose bundle is built for its processor";
+                diagnostics.push(Diagnostic::error("wrong-arch", span, message).help(help));
+            }
+        }
+    }
+}
+
+impl Unique {
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hostname => ("duplicate-name", "host"),
+            Self::Profile => ("duplicate-name", "profile"),
+            Self::Bundle => ("duplicate-name", "bundle"),
+            Self::Network => ("duplicate-name", "network"),
+            Self::Mac => ("duplicate-mac", "MAC address"),
+            Self::Ip => ("duplicate-ip", "IP address"),
+            Self::Uuid => ("duplicate-uuid", "UUID"),
+        }
+    }
+}
+
+fn quoted(owner: &str) -> String {
+    if owner.contains(' ') {
+        owner.to_owned()
+    } else {
+        format!("`{owner}`")
+    }
+}
+
+fn missing<'a>(
+    diagnostics: &mut Vec<Diagnostic>,
+    noun: &str,
+    name: &str,
+    span: Span,
+    names: impl Iterator<Item = &'a str>,
+    known: bool,
+) {
+    if known {
+        return;
+    }
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.is_empty() => format!("the inventory has no {noun} yet"),
+        None if names.len() <= 8 => format!("known {noun}s are {}", list(&names)),
+        None => format!(
+            "add the {noun} `{name}`, or name one of the {} that are there",
+            names.len()
+        ),
+    };
+    diagnostics.push(
+        Diagnostic::error("dangling-reference", span, format!("no {noun} `{name}`")).help(help),
+    );
+}

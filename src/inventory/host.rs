@@ -1,0 +1,418 @@
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::claims::{Claims, Kind, Unique};
+use super::diagnostic::Diagnostic;
+use super::reader::{Reader, Spanned};
+use super::site::{read_file_name, read_vars};
+use super::source::Span;
+use super::tree::{Node, Value};
+use crate::machine::{Architecture, MacAddress, SystemUuid, is_placeholder};
+
+/// The `Host` document: one machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// The host's name, which is also its hostname.
+    pub name: String,
+    /// The name of its profile.
+    pub profile: String,
+    /// Its SMBIOS UUID; without one it cannot be armed, unless the site says `identity: mac`.
+    pub uuid: Option<SystemUuid>,
+    /// Its SMBIOS serial number.
+    pub serial: Option<String>,
+    /// Its SMBIOS asset tag.
+    pub asset: Option<String>,
+    /// The firmware and processor that it boots with.
+    pub arch: Architecture,
+    /// Its network interfaces; one of them boots.
+    pub nics: Vec<Nic>,
+    /// The disk that an installer may overwrite.
+    pub disk: Option<DiskSelector>,
+    /// Its management controller.
+    pub bmc: Option<Bmc>,
+    /// How it boots its local disk; by default, as suits its firmware.
+    pub local_boot: LocalBoot,
+    /// Its loader, in place of its profile's and the site's.
+    pub loader: Option<String>,
+    /// Free words to select hosts by.
+    pub labels: BTreeMap<String, String>,
+    /// The number of its install: raising it says "install again".
+    pub install: Option<u64>,
+    /// Values for templates.
+    pub vars: BTreeMap<String, serde_json::Value>,
+}
+
+/// One network interface of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nic {
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+    /// The network that it is plugged into.
+    pub network: String,
+    /// The address that our DHCP gives it; none means an address of the pool.
+    pub ip: Option<Ipv4Addr>,
+    /// Whether the machine installs through it.
+    pub boot: bool,
+}
+
+/// Which disk an installer may overwrite: never a name such as `/dev/sda`, which moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskSelector {
+    /// World Wide Name, such as `0x5000c500a1b2c3d4`.
+    Wwn(String),
+    /// The disk's serial number.
+    Serial(String),
+    /// A name below `/dev/disk/by-path/`.
+    ByPath(String),
+    /// The only disk of a model and of at least a size.
+    Model {
+        /// The model as the kernel prints it.
+        model: String,
+        /// The least size in octets.
+        min_size: u64,
+    },
+}
+
+/// How a host boots its local disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalBoot {
+    /// The loader exits, and the firmware goes on with the next entry of its boot order.
+    Exit,
+    /// iPXE boots the first disk itself.
+    Sanboot,
+}
+
+/// A management controller, and where its password is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bmc {
+    /// Where it answers.
+    pub url: String,
+    /// The account.
+    pub username: String,
+    /// Where the password is found; it never stands in the inventory.
+    pub password: SecretReference,
+}
+
+/// Where a secret is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretReference {
+    /// In an environment variable.
+    Env(String),
+    /// In a file.
+    File(String),
+    /// In what a command prints.
+    Exec(String),
+    /// In a vault.
+    Vault(String),
+}
+
+impl Host {
+    /// Returns the interface that the machine installs through.
+    pub fn boot_nic(&self) -> Option<&Nic> {
+        self.nics.iter().find(|nic| nic.boot)
+    }
+
+    /// Returns the interface with an Ethernet address.
+    pub fn nic(&self, mac: MacAddress) -> Option<&Nic> {
+        self.nics.iter().find(|nic| nic.mac == mac)
+    }
+}
+
+pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Host> {
+    let mut fields = reader.fields(node, "this Host")?;
+    fields.node("kind");
+    let name = fields.required(reader, "name", read_hostname);
+    let owner = name
+        .as_ref()
+        .map_or("a host", |name| name.value.as_str())
+        .to_owned();
+    if let Some(name) = &name {
+        claims.unique(
+            Unique::Hostname,
+            name.value.to_ascii_lowercase(),
+            name.span,
+            "",
+        );
+    }
+    let profile = fields.required(reader, "profile", Reader::name);
+    if let Some(profile) = &profile {
+        claims.reference(Kind::Profile, profile.value.clone(), profile.span);
+    }
+    let uuid = fields.optional(reader, "uuid", |reader, node| {
+        let uuid: SystemUuid = reader.parsed(node, "it as `dmidecode -s system-uuid` prints it")?;
+        if uuid.is_placeholder() {
+            let message = format!("`{uuid}` is a vendor's placeholder, shared by many machines");
+            let help = "leave `uuid` out; such a machine can be armed only where the site says `identity: mac`";
+            return reader.refuse("placeholder", node.span, message, help);
+        }
+        claims.unique(Unique::Uuid, uuid.order_free().to_string(), node.span, &owner);
+        Some(uuid)
+    });
+    let serial = fields.optional(reader, "serial", read_identity);
+    let asset = fields.optional(reader, "asset", read_identity);
+    let arch = fields.required(reader, "arch", |reader, node| {
+        let choices: Vec<_> = Architecture::all()
+            .filter(|arch| !arch.is_http())
+            .map(|arch| (arch.name(), arch))
+            .collect();
+        reader.choice(node, &choices)
+    });
+    let nics = fields.required(reader, "nics", |reader, node| {
+        let nics = reader.items(node, |reader, item| read_nic(reader, claims, item, &owner))?;
+        check_boot_nic(reader, node, &nics);
+        Some(nics.into_iter().map(|(nic, _)| nic).collect())
+    });
+    let disk = fields.optional(reader, "disk", read_disk);
+    let bmc = fields.optional(reader, "bmc", read_bmc);
+    let local_boot = fields.optional(reader, "local_boot", |reader, node| {
+        reader.choice(
+            node,
+            &[("exit", LocalBoot::Exit), ("sanboot", LocalBoot::Sanboot)],
+        )
+    });
+    let loader = fields.optional(reader, "loader", read_file_name);
+    let labels = fields.optional(reader, "labels", Reader::text_map);
+    let install = fields.optional(reader, "install", |reader, node| {
+        reader.number(node, 0..=u64::MAX >> 1)
+    });
+    let vars = fields.optional(reader, "vars", read_vars);
+    fields.finish(reader);
+    let (name, profile, arch) = (name?, profile?, arch?);
+    claims.host_use(&name, &profile.value, arch, uuid.is_some(), disk.is_some());
+    Some(Host {
+        name: name.value,
+        profile: profile.value,
+        uuid,
+        serial,
+        asset,
+        arch,
+        nics: nics?,
+        disk,
+        bmc,
+        // A BIOS has no way back from a network loader: iPXE boots the disk. UEFI goes on by itself.
+        local_boot: local_boot.unwrap_or(match arch {
+            Architecture::Bios => LocalBoot::Sanboot,
+            _ => LocalBoot::Exit,
+        }),
+        loader,
+        labels: labels.unwrap_or_default(),
+        install,
+        vars: vars.unwrap_or_default(),
+    })
+}
+
+/// Reads a host's name, which must be usable as a hostname. Source: RFC 1123 §2.1.
+fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
+    let text = reader.text(node)?;
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        return Some(Spanned {
+            value: text,
+            span: node.span,
+        });
+    }
+    let message = format!("`{text}` cannot be a hostname");
+    reader.refuse(
+        "wrong-value",
+        node.span,
+        message,
+        "use letters, digits and `-`, at most 63 between two dots",
+    )
+}
+
+fn read_identity(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    if is_placeholder(&text) {
+        let message = format!("`{text}` is a vendor's placeholder, shared by many machines");
+        return reader.refuse("placeholder", node.span, message, "leave this line out");
+    }
+    Some(text)
+}
+
+fn read_nic(
+    reader: &mut Reader,
+    claims: &mut Claims,
+    node: &Node,
+    owner: &str,
+) -> Option<(Nic, Span)> {
+    let mut fields = reader.fields(node, "this nic")?;
+    let mac = fields.required(reader, "mac", |reader, node| {
+        let mac: MacAddress = reader.parsed(
+            node,
+            "it as `ip link` prints it, in quotes: `\"52:54:00:12:34:56\"`",
+        )?;
+        if !mac.is_unicast() {
+            let message = format!("`{mac}` is not the address of one interface");
+            return reader.refuse(
+                "wrong-value",
+                node.span,
+                message,
+                "check the first octet: it must be even",
+            );
+        }
+        claims.unique(Unique::Mac, mac.to_string(), node.span, owner);
+        Some(mac)
+    });
+    let network = fields.required(reader, "network", Reader::name);
+    if let Some(network) = &network {
+        claims.reference(Kind::Network, network.value.clone(), network.span);
+    }
+    let ip = fields.optional(reader, "ip", |reader, node| {
+        let ip: Ipv4Addr = reader.parsed(node, "an address such as `10.20.0.58`")?;
+        claims.unique(Unique::Ip, ip.to_string(), node.span, owner);
+        if let Some(network) = &network {
+            claims.address(network.value.clone(), ip, node.span);
+        }
+        Some(ip)
+    });
+    let boot = fields.optional(reader, "boot", Reader::boolean);
+    fields.finish(reader);
+    Some((
+        Nic {
+            mac: mac?,
+            network: network?.value,
+            ip,
+            boot: boot.unwrap_or(false),
+        },
+        node.span,
+    ))
+}
+
+fn check_boot_nic(reader: &mut Reader, node: &Node, nics: &[(Nic, Span)]) {
+    // A nic at fault has been reported; it may be the one that boots.
+    let complete = matches!(&node.value, Value::Sequence(items) if items.len() == nics.len());
+    let mut boot = nics.iter().filter(|(nic, _)| nic.boot);
+    match (boot.next(), boot.next()) {
+        (None, _) if complete => {
+            let message = "this host has no boot NIC";
+            let help = "add `boot: true` to the nic that the machine network-boots from";
+            reader.report(Diagnostic::error("boot-nic", node.span, message).help(help));
+        }
+        (Some((_, first)), Some((_, second))) => {
+            let diagnostic = Diagnostic::error("boot-nic", *second, "this host has two boot NICs");
+            reader.report(
+                diagnostic
+                    .also(*first, "the first")
+                    .help("keep `boot: true` on one of them"),
+            );
+        }
+        _ => {}
+    }
+}
+
+fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
+    const HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; `lsblk -o +WWN,SERIAL` shows them";
+    let mut fields = reader.fields(node, "`disk`")?;
+    let word = |reader: &mut Reader, node: &Node| {
+        let text = reader.text(node)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "._:-+".contains(c);
+        if !text.is_empty() && text.chars().all(good) {
+            return Some(text);
+        }
+        let message = format!("`{text}` cannot name a disk");
+        reader.refuse("wrong-value", node.span, message, HELP)
+    };
+    let wwn = fields.optional(reader, "wwn", word);
+    let serial = fields.optional(reader, "serial", word);
+    let by_path = fields.optional(reader, "by_path", word);
+    let min_size = fields.optional(reader, "min_size", read_size);
+    let model = fields.optional(reader, "model", |reader, node| {
+        let text = reader.text(node)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "._:-+ ".contains(c);
+        if text.chars().all(good) {
+            return Some(text);
+        }
+        let message = format!("`{text}` cannot be a disk's model");
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "write it as `lsblk -o MODEL` prints it",
+        )
+    });
+    fields.finish(reader);
+    match (wwn, serial, by_path, model, min_size) {
+        (Some(wwn), None, None, None, None) => Some(DiskSelector::Wwn(wwn)),
+        (None, Some(serial), None, None, None) => Some(DiskSelector::Serial(serial)),
+        (None, None, Some(path), None, None) => Some(DiskSelector::ByPath(path)),
+        (None, None, None, Some(model), Some(min_size)) => {
+            Some(DiskSelector::Model { model, min_size })
+        }
+        _ => reader.refuse(
+            "wrong-value",
+            node.span,
+            "`disk` must name one disk in one way",
+            HELP,
+        ),
+    }
+}
+
+/// Reads a size such as `400G` or `1.5T`: powers of 1000, as disks are sold.
+fn read_size(reader: &mut Reader, node: &Node) -> Option<u64> {
+    let text = reader.text(node)?;
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'G')) => (&text[..at], 1e9),
+        Some((at, 'T')) => (&text[..at], 1e12),
+        _ => (text.as_str(), 1.0),
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if number > 0.0 && number * unit < 1e18 => Some((number * unit) as u64),
+        _ => reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` is not a size"),
+            "write one such as `400G` or `1.5T`",
+        ),
+    }
+}
+
+fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
+    let mut fields = reader.fields(node, "`bmc`")?;
+    let url = fields.required(reader, "url", Reader::text);
+    let username = fields.required(reader, "username", Reader::text);
+    let password = fields.required(reader, "password", |reader, node| {
+        let mut fields = reader.fields(node, "this secret")?;
+        let env = fields
+            .optional(reader, "env", Reader::text)
+            .map(SecretReference::Env);
+        let file = fields
+            .optional(reader, "file", Reader::text)
+            .map(SecretReference::File);
+        let exec = fields
+            .optional(reader, "exec", Reader::text)
+            .map(SecretReference::Exec);
+        let vault = fields
+            .optional(reader, "vault", Reader::text)
+            .map(SecretReference::Vault);
+        fields.finish(reader);
+        let mut given = [env, file, exec, vault].into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(reference), None) => Some(reference),
+            _ => reader.refuse(
+                "wrong-value",
+                node.span,
+                "a secret must say in one way where it is found",
+                "write one of `env`, `file`, `exec` and `vault`",
+            ),
+        }
+    });
+    fields.finish(reader);
+    Some(Bmc {
+        url: url?,
+        username: username?,
+        password: password?,
+    })
+}

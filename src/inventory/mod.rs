@@ -1,0 +1,240 @@
+//! YAML text -> typed [`Inventory`], and [`Diagnostic`]s with places.
+//!
+//! [`parse`] reads every document, reports every fault of all of them, and returns the inventory
+//! only when none of the faults is an error.
+
+mod bundle;
+mod claims;
+mod diagnostic;
+mod host;
+mod network;
+mod profile;
+mod reader;
+mod site;
+mod source;
+mod tree;
+
+use std::collections::{BTreeMap, HashMap};
+
+pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
+pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
+pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
+pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
+pub use profile::{Installer, Profile};
+pub use site::{IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy};
+pub use source::{Position, SourceFile, Span};
+
+use claims::{Claims, Facts};
+use reader::{Reader, Spanned, list};
+use tree::Node;
+
+use crate::machine::MacAddress;
+
+/// A site with all that belongs to it; every name that one part uses for another is there.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// The one site.
+    pub site: Site,
+    /// The profiles, by name.
+    pub profiles: BTreeMap<String, Profile>,
+    /// The hosts, by name.
+    pub hosts: BTreeMap<String, Host>,
+    /// The bundles, by name.
+    pub bundles: BTreeMap<String, Bundle>,
+    /// The text of each template that lies beside the documents, by file name.
+    pub templates: BTreeMap<String, String>,
+    by_mac: HashMap<MacAddress, String>,
+}
+
+impl Inventory {
+    /// Finds the host that owns an Ethernet address, through any of its interfaces.
+    pub fn host_by_mac(&self, mac: MacAddress) -> Option<&Host> {
+        self.by_mac.get(&mac).and_then(|name| self.hosts.get(name))
+    }
+
+    /// Returns the profile of a host of this inventory.
+    pub fn profile_of(&self, host: &Host) -> Option<&Profile> {
+        self.profiles.get(&host.profile)
+    }
+
+    /// Returns the bundle of a profile of this inventory.
+    pub fn bundle_of(&self, profile: &Profile) -> Option<&Bundle> {
+        self.bundles.get(&profile.bundle)
+    }
+}
+
+/// What came of reading an inventory.
+pub struct Parsed {
+    /// The inventory, if no fault is an error.
+    pub inventory: Option<Inventory>,
+    /// Every fault, sorted by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Reports whether a fault is an error.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// Reads an inventory: `documents` hold YAML, `templates` are the `*.hbs` beside them by file name.
+pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> Parsed {
+    let mut reader = Reader::default();
+    let mut claims = Claims::new(templates.keys().cloned().collect());
+    let mut found = Found::default();
+    for (index, file) in documents.iter().enumerate() {
+        for document in tree::parse(index as u32, &file.text, &mut reader.diagnostics) {
+            found.read(&mut reader, &mut claims, &document);
+        }
+    }
+    let mut diagnostics = reader.diagnostics;
+    found.check_site(&mut diagnostics);
+    claims.check(&found.facts(), &mut diagnostics);
+    sort(&mut diagnostics, documents);
+    let errors = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error);
+    let inventory = if errors {
+        None
+    } else {
+        found.into_inventory(templates)
+    };
+    Parsed {
+        inventory,
+        diagnostics,
+    }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Found {
+    sites: Vec<(Span, Option<Site>)>,
+    profiles: BTreeMap<String, Profile>,
+    hosts: BTreeMap<String, Host>,
+    bundles: BTreeMap<String, Bundle>,
+}
+
+type ReadDocument = fn(&mut Found, &mut Reader, &mut Claims, &Node);
+
+/// The one table of kinds.
+const KINDS: [(&str, ReadDocument); 4] = [
+    ("Site", |found, reader, claims, node| {
+        let site = site::read(reader, claims, node);
+        found.sites.push((node.span, site));
+    }),
+    ("Profile", |found, reader, claims, node| {
+        found
+            .profiles
+            .extend(profile::read(reader, claims, node).map(|it| (it.name.clone(), it)));
+    }),
+    ("Host", |found, reader, claims, node| {
+        found
+            .hosts
+            .extend(host::read(reader, claims, node).map(|it| (it.name.clone(), it)));
+    }),
+    ("Bundle", |found, reader, claims, node| {
+        found
+            .bundles
+            .extend(bundle::read(reader, claims, node).map(|it| (it.name.clone(), it)));
+    }),
+];
+
+impl Found {
+    fn read(&mut self, reader: &mut Reader, claims: &mut Claims, document: &Node) {
+        let Some(mut fields) = reader.fields(document, "this document") else {
+            return;
+        };
+        let Some(kind) = fields.required(reader, "kind", Reader::spanned_text) else {
+            return;
+        };
+        let Spanned { value: kind, span } = kind;
+        if let Some((_, read)) = KINDS.iter().find(|(name, _)| *name == kind) {
+            return read(self, reader, claims, document);
+        }
+        let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+        let help = match nearest(&kind, names.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known kinds are {}", list(&names)),
+        };
+        reader.report(
+            Diagnostic::error("unknown-kind", span, format!("unknown kind `{kind}`")).help(help),
+        );
+    }
+
+    fn check_site(&self, diagnostics: &mut Vec<Diagnostic>) {
+        match self.sites.as_slice() {
+            [] => diagnostics.push(
+                Diagnostic::new(
+                    Severity::Error,
+                    "no-site",
+                    None,
+                    "the inventory has no `Site` document",
+                )
+                .help("`pxectl init` writes an example; `-i DIR` names another directory"),
+            ),
+            [_] => {}
+            [(first, _), others @ ..] => {
+                for (span, _) in others {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "two-sites",
+                            span.start_only(),
+                            "a second `Site` in one inventory",
+                        )
+                        .also(first.start_only(), "the first")
+                        .help("keep one site in each directory"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let site = self.sites.iter().find_map(|(_, site)| site.as_ref());
+        let profiles = self.profiles.values().map(|profile| {
+            // The first seed of an installer is the one that partitions the disk.
+            let own = profile
+                .installer
+                .seeds()
+                .first()
+                .is_some_and(|seed| profile.seeds.contains_key(*seed));
+            (
+                profile.name.as_str(),
+                (profile.bundle.as_str(), profile.installer, own),
+            )
+        });
+        Facts {
+            profiles: profiles.collect(),
+            weak_identity: site.is_some_and(|site| site.identity == IdentityPolicy::Mac),
+            loaders: site
+                .map(|site| site.loaders.keys().copied().collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn into_inventory(self, templates: BTreeMap<String, String>) -> Option<Inventory> {
+        let site = self.sites.into_iter().find_map(|(_, site)| site)?;
+        let by_mac = self
+            .hosts
+            .values()
+            .flat_map(|host| host.nics.iter().map(|nic| (nic.mac, host.name.clone())))
+            .collect();
+        let Self {
+            profiles,
+            hosts,
+            bundles,
+            ..
+        } = self;
+        Some(Inventory {
+            site,
+            profiles,
+            hosts,
+            bundles,
+            templates,
+            by_mac,
+        })
+    }
+}

@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::claims::{Claims, Kind, Unique};
+use super::reader::{Reader, list};
+use super::site::{read_file_name, read_vars};
+use super::tree::Node;
+
+/// The `Profile` document: what a group of hosts is installed with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The profile's name.
+    pub name: String,
+    /// The installer that its bundle holds.
+    pub installer: Installer,
+    /// The name of its bundle.
+    pub bundle: String,
+    /// Kernel arguments, one in each item.
+    pub args: Vec<String>,
+    /// Templates of the inventory in place of the built-in ones, by seed.
+    pub seeds: BTreeMap<String, String>,
+    /// The loader of its hosts, in place of the site's for their architecture.
+    pub loader: Option<String>,
+    /// Public keys that may log in to the installed system.
+    pub ssh_authorized_keys: Vec<String>,
+    /// Values for templates; a host's go before them.
+    pub vars: BTreeMap<String, serde_json::Value>,
+}
+
+/// The installers that pxectl can feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Installer {
+    /// Ubuntu's autoinstall, fed by cloud-init's NoCloud.
+    Autoinstall,
+    /// The Debian installer, fed by a preseed file.
+    Preseed,
+}
+
+/// The one table of installers, in the order of the enum: name, the seeds it reads, the files that
+/// its bundle must hold.
+const TABLE: [(Installer, &str, &[&str], &[&str]); 2] = [
+    (
+        Installer::Autoinstall,
+        "autoinstall",
+        &["user-data", "meta-data", "vendor-data", "network-config"],
+        &["kernel", "initrd"],
+    ),
+    (
+        Installer::Preseed,
+        "preseed",
+        &["preseed.cfg"],
+        &["kernel", "initrd"],
+    ),
+];
+
+impl Installer {
+    /// Lists every installer.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    /// Returns the name that the inventory uses.
+    pub fn name(self) -> &'static str {
+        TABLE[self as usize].1
+    }
+
+    /// Lists the seeds that the installer reads, by the names under which it asks for them.
+    pub fn seeds(self) -> &'static [&'static str] {
+        TABLE[self as usize].2
+    }
+
+    /// Lists the files that its bundle must hold.
+    pub fn bundle_files(self) -> &'static [&'static str] {
+        TABLE[self as usize].3
+    }
+}
+
+impl fmt::Display for Installer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Profile> {
+    let mut fields = reader.fields(node, "this Profile")?;
+    fields.node("kind");
+    let name = fields.required(reader, "name", Reader::name);
+    if let Some(name) = &name {
+        claims.unique(Unique::Profile, name.value.clone(), name.span, "");
+    }
+    let installer = fields.required(reader, "installer", |reader, node| {
+        let choices: Vec<_> = Installer::all()
+            .map(|installer| (installer.name(), installer))
+            .collect();
+        reader.choice(node, &choices)
+    });
+    let bundle = fields.required(reader, "bundle", Reader::name);
+    if let Some(bundle) = &bundle {
+        claims.reference(Kind::Bundle, bundle.value.clone(), bundle.span);
+        if let Some(installer) = installer {
+            claims.bundle_use(bundle.value.clone(), bundle.span, installer);
+        }
+    }
+    let args = fields.optional(reader, "args", |reader, node| {
+        reader.items(node, read_argument)
+    });
+    let seeds = fields.optional(reader, "seeds", |reader, node| {
+        reader.entries(node, |reader, key, value| {
+            let template = reader.spanned_text(value)?;
+            claims.reference(Kind::Template, template.value.clone(), template.span);
+            if let Some(installer) = installer.filter(|i| !i.seeds().contains(&key.text.as_str())) {
+                let message = format!("{installer} reads no seed `{}`", key.text);
+                let help = format!("its seeds are {}", list(installer.seeds()));
+                return reader.refuse("wrong-value", key.span, message, &help);
+            }
+            Some((key.text.clone(), template.value))
+        })
+    });
+    let loader = fields.optional(reader, "loader", read_file_name);
+    let keys = fields.optional(reader, "ssh_authorized_keys", |reader, node| {
+        reader.items(node, Reader::text)
+    });
+    let vars = fields.optional(reader, "vars", read_vars);
+    fields.finish(reader);
+    Some(Profile {
+        name: name?.value,
+        installer: installer?,
+        bundle: bundle?.value,
+        args: args.unwrap_or_default(),
+        seeds: seeds.unwrap_or_default().into_iter().collect(),
+        loader,
+        ssh_authorized_keys: keys.unwrap_or_default(),
+        vars: vars.unwrap_or_default(),
+    })
+}
+
+/// Reads one kernel argument: no blank, and neither of the words that join iPXE's commands.
+fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    if text.contains(char::is_whitespace) || text == "||" || text == "&&" {
+        let message = format!("`{text}` is not one kernel argument");
+        return reader.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "write one argument in each item of the list",
+        );
+    }
+    Some(text)
+}

@@ -1,0 +1,416 @@
+//! Reading typed values out of a YAML tree, so that every fault of a document is reported at once.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::diagnostic::{Diagnostic, nearest};
+use super::source::Span;
+use super::tree::{Key, Node, Value};
+
+/// A value and the place where it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+/// Collects faults while values are read. A reading function returns `None` after it has reported.
+#[derive(Default)]
+pub struct Reader {
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One mapping, read key by key; [`Fields::finish`] reports the keys that nobody asked for.
+pub struct Fields<'n> {
+    entries: &'n [(Key, Node)],
+    /// Where a missing key is reported.
+    place: Span,
+    what: &'static str,
+    known: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// Returns the node of a key, if it is given.
+    pub fn node(&mut self, name: &'static str) -> Option<&'n Node> {
+        self.known.push(name);
+        self.entries
+            .iter()
+            .find(|(key, _)| key.text == name)
+            .map(|(_, node)| node)
+    }
+
+    /// Reads a key that may be left out.
+    pub fn optional<T>(
+        &mut self,
+        reader: &mut Reader,
+        name: &'static str,
+        read: impl FnOnce(&mut Reader, &'n Node) -> Option<T>,
+    ) -> Option<T> {
+        self.node(name).and_then(|node| read(reader, node))
+    }
+
+    /// Reads a key that must be there.
+    pub fn required<T>(
+        &mut self,
+        reader: &mut Reader,
+        name: &'static str,
+        read: impl FnOnce(&mut Reader, &'n Node) -> Option<T>,
+    ) -> Option<T> {
+        match self.node(name) {
+            Some(node) => read(reader, node),
+            None => {
+                let message = format!("{} has no `{name}`", self.what);
+                reader.report(
+                    Diagnostic::error("missing-key", self.place, message)
+                        .label(format!("`{name}` is missing here"))
+                        .help(format!("add `{name}: …`")),
+                );
+                None
+            }
+        }
+    }
+
+    /// Reports every key that was not asked for, with the nearest one that was.
+    pub fn finish(self, reader: &mut Reader) {
+        for (key, _) in self
+            .entries
+            .iter()
+            .filter(|(key, _)| !self.known.contains(&key.text.as_str()))
+        {
+            let message = format!("unknown key `{}` in {}", key.text, self.what);
+            let help = match nearest(&key.text, self.known.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("known keys are {}", list(&self.known)),
+            };
+            reader.report(Diagnostic::error("unknown-key", key.span, message).help(help));
+        }
+    }
+}
+
+/// Writes names as `a`, `b`, `c`.
+pub fn list<T: Display>(names: &[T]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl Reader {
+    /// Reports a fault.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports a fault at a node and returns `None`.
+    pub fn refuse<T>(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        help: &str,
+    ) -> Option<T> {
+        self.report(Diagnostic::error(code, span, message).help(help));
+        None
+    }
+
+    /// Opens a mapping, to be read key by key. `what` names it in messages: `this nic`.
+    pub fn fields<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
+        match &node.value {
+            Value::Mapping(entries) => {
+                let place = entries.first().map_or(node.span, |(key, _)| key.span);
+                Some(Fields {
+                    entries,
+                    place,
+                    what,
+                    known: Vec::new(),
+                })
+            }
+            other => self.wrong_type(node.span, "a mapping (`key: value`)", other),
+        }
+    }
+
+    /// Reads the items of a sequence; an item at fault is reported and left out.
+    pub fn items<'n, T>(
+        &mut self,
+        node: &'n Node,
+        mut read: impl FnMut(&mut Self, &'n Node) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        match &node.value {
+            Value::Sequence(items) => {
+                Some(items.iter().filter_map(|item| read(self, item)).collect())
+            }
+            other => self.wrong_type(node.span, "a list (`- item` or `[item, …]`)", other),
+        }
+    }
+
+    /// Reads the entries of a mapping with free keys; an entry at fault is reported and left out.
+    pub fn entries<'n, T>(
+        &mut self,
+        node: &'n Node,
+        mut read: impl FnMut(&mut Self, &'n Key, &'n Node) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        match &node.value {
+            Value::Mapping(entries) => Some(
+                entries
+                    .iter()
+                    .filter_map(|(key, value)| read(self, key, value))
+                    .collect(),
+            ),
+            other => self.wrong_type(node.span, "a mapping (`key: value`)", other),
+        }
+    }
+
+    /// Reads text; numbers and the like keep their spelling.
+    pub fn text(&mut self, node: &Node) -> Option<String> {
+        match &node.value {
+            Value::Scalar { text, plain: true }
+                if text.is_empty() || text == "~" || text == "null" =>
+            {
+                self.wrong_type(node.span, "text", &node.value)
+            }
+            Value::Scalar { text, .. } => match text.chars().find(|c| c.is_control()) {
+                None => Some(text.clone()),
+                Some(control) => self.refuse(
+                    "wrong-value",
+                    node.span,
+                    format!("this text holds the control character {control:?}"),
+                    "write it on one line, without tabs",
+                ),
+            },
+            other => self.wrong_type(node.span, "text", other),
+        }
+    }
+
+    /// Reads text with its place.
+    pub fn spanned_text(&mut self, node: &Node) -> Option<Spanned<String>> {
+        self.text(node).map(|value| Spanned {
+            value,
+            span: node.span,
+        })
+    }
+
+    /// Reads text that `T` parses; `expected` describes the form in the help line.
+    pub fn parsed<T: FromStr>(&mut self, node: &Node, expected: &str) -> Option<T>
+    where
+        T::Err: Display,
+    {
+        let text = self.text(node)?;
+        text.parse()
+            .map_err(|error: T::Err| {
+                let help = format!("write {expected}");
+                self.report(
+                    Diagnostic::error("wrong-value", node.span, error.to_string()).help(help),
+                );
+            })
+            .ok()
+    }
+
+    /// Reads a number between bounds.
+    pub fn number(&mut self, node: &Node, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let text = self.text(node)?;
+        match text.parse() {
+            Ok(number) if bounds.contains(&number) => Some(number),
+            _ => self.refuse(
+                "wrong-value",
+                node.span,
+                format!(
+                    "`{text}` is not a number from {} to {}",
+                    bounds.start(),
+                    bounds.end()
+                ),
+                "write a whole number",
+            ),
+        }
+    }
+
+    /// Reads `true` or `false`.
+    pub fn boolean(&mut self, node: &Node) -> Option<bool> {
+        match self.text(node)?.as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            other => {
+                let message = format!("`{other}` is neither `true` nor `false`");
+                self.refuse("wrong-value", node.span, message, "write `true` or `false`")
+            }
+        }
+    }
+
+    /// Reads a length of time such as `45m` or `1h 30m`.
+    pub fn duration(&mut self, node: &Node) -> Option<Duration> {
+        let text = self.text(node)?;
+        let duration = text
+            .parse::<SignedDuration>()
+            .ok()
+            .and_then(|value| Duration::try_from(value).ok());
+        match duration.filter(|duration| !duration.is_zero()) {
+            Some(duration) => Some(duration),
+            None => {
+                let message = format!("`{text}` is not a length of time");
+                self.refuse(
+                    "wrong-value",
+                    node.span,
+                    message,
+                    "write one such as `90s`, `45m` or `1h 30m`",
+                )
+            }
+        }
+    }
+
+    /// Reads one of a few words.
+    pub fn choice<T: Copy>(&mut self, node: &Node, choices: &[(&'static str, T)]) -> Option<T> {
+        let text = self.text(node)?;
+        if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+            return Some(*value);
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let help = match nearest(&text, names.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known words are {}", list(&names)),
+        };
+        self.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` is not known here"),
+            &help,
+        )
+    }
+
+    /// Reads a name: letters, digits, `.`, `_` and `-`, starting with a letter or digit, up to 128.
+    pub fn name(&mut self, node: &Node) -> Option<Spanned<String>> {
+        let text = self.text(node)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let start = text
+            .chars()
+            .next()
+            .is_some_and(|c| c.is_ascii_alphanumeric());
+        if start && text.len() <= 128 && text.chars().all(good) {
+            return Some(Spanned {
+                value: text,
+                span: node.span,
+            });
+        }
+        let message = format!("`{text}` cannot be a name");
+        self.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "use letters, digits, `.`, `_` and `-`, at most 128",
+        )
+    }
+
+    /// Reads a mapping from free keys to text.
+    pub fn text_map(&mut self, node: &Node) -> Option<BTreeMap<String, String>> {
+        let entries = self.entries(node, |reader, key, value| {
+            Some((key.text.clone(), reader.text(value)?))
+        })?;
+        Some(entries.into_iter().collect())
+    }
+
+    fn wrong_type<T>(&mut self, span: Span, expected: &str, found: &Value) -> Option<T> {
+        let found = match found {
+            Value::Scalar { text, plain: true } if text.is_empty() => "nothing",
+            Value::Scalar { .. } => "a plain value",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+        };
+        let message = format!("expected {expected}, found {found}");
+        self.report(Diagnostic::error("wrong-type", span, message));
+        None
+    }
+}
+
+/// Turns a node into plain data, with YAML 1.2's core types for scalars that are not quoted.
+///
+/// Source: YAML 1.2.2 §10.3.2.
+pub fn to_json(node: &Node) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match &node.value {
+        Value::Scalar { text, plain: false } => Json::String(text.clone()),
+        Value::Scalar { text, plain: true } => match text.as_str() {
+            "" | "~" | "null" | "Null" | "NULL" => Json::Null,
+            "true" | "True" | "TRUE" => Json::Bool(true),
+            "false" | "False" | "FALSE" => Json::Bool(false),
+            _ => number(text).map_or_else(|| Json::String(text.clone()), Json::Number),
+        },
+        Value::Sequence(items) => items.iter().map(to_json).collect(),
+        Value::Mapping(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.text.clone(), to_json(value)))
+            .collect(),
+    }
+}
+
+fn number(text: &str) -> Option<serde_json::Number> {
+    let digits = text.trim_start_matches(['-', '+']);
+    // A leading zero is kept as text: `007` and `0123` are codes, not quantities.
+    let code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+    if code || !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number.into());
+    }
+    text.parse().ok().and_then(serde_json::Number::from_f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::tree;
+
+    #[test]
+    fn every_fault_of_one_mapping_is_reported() {
+        let mut diagnostics = Vec::new();
+        let node = tree::parse(
+            0,
+            "port: many\ntime: never\ncolour: red\n",
+            &mut diagnostics,
+        )
+        .remove(0);
+        let mut reader = Reader { diagnostics };
+        let mut fields = reader.fields(&node, "this thing").unwrap();
+        assert_eq!(
+            fields.required(&mut reader, "port", |r, n| r.number(n, 1..=65535)),
+            None
+        );
+        assert_eq!(
+            fields.optional(&mut reader, "time", |r, n| r.duration(n)),
+            None
+        );
+        assert_eq!(fields.required(&mut reader, "name", |r, n| r.text(n)), None);
+        assert_eq!(
+            fields.optional(&mut reader, "color", |r, n| r.text(n)),
+            None
+        );
+        fields.finish(&mut reader);
+        let diagnostics = reader.diagnostics;
+        let codes: Vec<_> = diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.code)
+            .collect();
+        assert_eq!(
+            codes,
+            ["wrong-value", "wrong-value", "missing-key", "unknown-key"]
+        );
+        assert_eq!(
+            diagnostics[3].help.as_deref(),
+            Some("did you mean `color`?")
+        );
+    }
+
+    #[test]
+    fn plain_scalars_get_core_types_and_codes_stay_text() {
+        let mut diagnostics = Vec::new();
+        let text = "[1, -2, 1.5, true, null, 007, 1e3, 0x1f, yes, '3', 1.2.3]";
+        let node = tree::parse(0, text, &mut diagnostics).remove(0);
+        let json = serde_json::json!([
+            1, -2, 1.5, true, null, "007", 1000.0, "0x1f", "yes", "3", "1.2.3"
+        ]);
+        assert_eq!(to_json(&node), json);
+    }
+}

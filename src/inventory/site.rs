@@ -1,0 +1,429 @@
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::claims::{Claims, Unique};
+use super::diagnostic::{Diagnostic, nearest};
+use super::network::{AddressRange, Subnet};
+use super::reader::{Reader, list};
+use super::tree::{Key, Node, Value};
+use crate::machine::Architecture;
+
+/// The `Site` document: where we serve, which networks, and by which rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// The site's name; the default store is named after it.
+    pub name: String,
+    /// How machines reach us.
+    pub server: Server,
+    /// The networks that machines boot on.
+    pub networks: Vec<Network>,
+    /// The bundle store, relative to the inventory.
+    pub bundles: Option<String>,
+    /// The first loader of each client architecture.
+    pub loaders: BTreeMap<Architecture, Loader>,
+    /// What a machine that is not in the inventory gets.
+    pub unknown: UnknownPolicy,
+    /// What a machine must show before it is given a destructive script.
+    pub identity: IdentityPolicy,
+    /// Whether a boot request needs the token that our DHCP handed out.
+    pub boot_token: bool,
+    /// The rules of arming.
+    pub provisioning: Provisioning,
+    /// Values for templates; a profile's and a host's go before them.
+    pub vars: BTreeMap<String, serde_json::Value>,
+}
+
+/// How machines reach us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The address that DHCP hands out as the next server.
+    pub address: Ipv4Addr,
+    /// The port of `serve http`.
+    pub http_port: u16,
+    /// The root of every URL that machines are given; no slash at its end.
+    pub base_url: String,
+    /// Directories that are served read-only.
+    pub files: Vec<String>,
+}
+
+/// One network that machines boot on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its name, which hosts refer to.
+    pub name: String,
+    /// Its addresses.
+    pub subnet: Subnet,
+    /// Our interface on it; none where requests come through a relay only.
+    pub interface: Option<String>,
+    /// The default router.
+    pub gateway: Option<Ipv4Addr>,
+    /// The name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// The time servers.
+    pub ntp: Vec<Ipv4Addr>,
+    /// The domain of the machines' names.
+    pub domain: Option<String>,
+    /// How long an address is promised.
+    #[serde(with = "seconds")]
+    pub lease_time: Duration,
+    /// Addresses for machines that are not in the inventory.
+    pub pool: Option<AddressRange>,
+}
+
+/// What a client architecture is given first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loader {
+    /// The file that firmware fetches.
+    pub first: String,
+}
+
+/// What a machine that is not in the inventory gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPolicy {
+    /// An address from the pool, and the quarantine screen.
+    Quarantine,
+    /// No answer at all.
+    Ignore,
+}
+
+/// What a machine must show before it is given a destructive script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentityPolicy {
+    /// Its boot MAC and its recorded UUID.
+    Uuid,
+    /// Its boot MAC alone, for machines without a usable UUID.
+    Mac,
+}
+
+/// The rules of arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisioning {
+    /// How long after its arming a host may begin an install.
+    #[serde(with = "seconds")]
+    pub deadline: Duration,
+    /// How many attempts one arming allows, where `retry` is on.
+    pub attempts: u32,
+    /// Whether a second attempt needs no new arming.
+    pub retry: bool,
+}
+
+impl Default for Provisioning {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(45 * 60),
+            attempts: 1,
+            retry: false,
+        }
+    }
+}
+
+impl Site {
+    /// Finds a network by its name.
+    pub fn network(&self, name: &str) -> Option<&Network> {
+        self.networks.iter().find(|network| network.name == name)
+    }
+
+    /// Finds the network that an address lies in.
+    pub fn network_of(&self, address: Ipv4Addr) -> Option<&Network> {
+        self.networks
+            .iter()
+            .find(|network| network.subnet.contains(address))
+    }
+}
+
+pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Site> {
+    let mut fields = reader.fields(node, "this Site")?;
+    fields.node("kind");
+    let name = fields.required(reader, "name", Reader::name);
+    let server = fields.required(reader, "server", |reader, node| {
+        read_server(reader, claims, node)
+    });
+    let networks = fields.required(reader, "networks", |reader, node| {
+        reader.items(node, |reader, item| read_network(reader, claims, item))
+    });
+    let bundles = fields.optional(reader, "bundles", Reader::text);
+    let loaders = fields.required(reader, "loaders", |reader, node| {
+        reader.entries(node, read_loader)
+    });
+    let unknown = fields.optional(reader, "unknown", |reader, node| {
+        reader.choice(
+            node,
+            &[
+                ("quarantine", UnknownPolicy::Quarantine),
+                ("ignore", UnknownPolicy::Ignore),
+            ],
+        )
+    });
+    let identity = fields.optional(reader, "identity", |reader, node| {
+        let policy = reader.choice(
+            node,
+            &[("uuid", IdentityPolicy::Uuid), ("mac", IdentityPolicy::Mac)],
+        )?;
+        if policy == IdentityPolicy::Mac {
+            let message =
+                "`identity: mac` lets any machine that copies a boot MAC be installed over";
+            let help = "record each host's `uuid` and remove this line";
+            reader.report(Diagnostic::warning("weak-identity", node.span, message).help(help));
+        }
+        Some(policy)
+    });
+    let boot_token = fields.optional(reader, "boot_token", |reader, node| {
+        let on = reader.choice(node, &[("on", true), ("off", false), ("true", true), ("false", false)])?;
+        if !on {
+            let message = "`boot_token: off` lets any machine that reaches the server ask for another's script";
+            let help = "leave it on wherever pxectl answers DHCP";
+            reader.report(Diagnostic::warning("weak-identity", node.span, message).help(help));
+        }
+        Some(on)
+    });
+    let provisioning = fields.optional(reader, "provisioning", read_provisioning);
+    let vars = fields.optional(reader, "vars", read_vars);
+    fields.finish(reader);
+    Some(Site {
+        name: name?.value,
+        server: server?,
+        networks: networks?,
+        bundles,
+        loaders: loaders?.into_iter().collect(),
+        unknown: unknown.unwrap_or(UnknownPolicy::Quarantine),
+        identity: identity.unwrap_or(IdentityPolicy::Uuid),
+        boot_token: boot_token.unwrap_or(true),
+        provisioning: provisioning.unwrap_or_default(),
+        vars: vars.unwrap_or_default(),
+    })
+}
+
+/// Reads free values for templates.
+pub(super) fn read_vars(
+    reader: &mut Reader,
+    node: &Node,
+) -> Option<BTreeMap<String, serde_json::Value>> {
+    let entries = reader.entries(node, |_, key, value| {
+        Some((key.text.clone(), super::reader::to_json(value)))
+    })?;
+    Some(entries.into_iter().collect())
+}
+
+fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Server> {
+    let mut fields = reader.fields(node, "`server`")?;
+    let address = fields.required(reader, "address", |reader, node| {
+        let address = read_address(reader, node)?;
+        claims.unique(Unique::Ip, address.to_string(), node.span, "the server");
+        Some(address)
+    });
+    let http_port = fields.optional(reader, "http_port", |reader, node| {
+        reader.number(node, 1..=65535)
+    });
+    let base_url = fields.optional(reader, "base_url", |reader, node| {
+        let text = reader.text(node)?;
+        let good = ["http://", "https://"].iter().any(|scheme| {
+            text.strip_prefix(scheme)
+                .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        });
+        if good && !text.contains(['?', '#', ' ', '"', '\'']) {
+            return Some(text.trim_end_matches('/').to_owned());
+        }
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` is not a base URL"),
+            "write one such as `http://10.20.0.10:8080`",
+        )
+    });
+    let files = fields.optional(reader, "files", |reader, node| {
+        reader.items(node, Reader::text)
+    });
+    fields.finish(reader);
+    let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
+    let base_url = base_url.unwrap_or_else(|| match http_port {
+        80 => format!("http://{address}"),
+        port => format!("http://{address}:{port}"),
+    });
+    Some(Server {
+        address,
+        http_port,
+        base_url,
+        files: files.unwrap_or_default(),
+    })
+}
+
+fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Network> {
+    let mut fields = reader.fields(node, "this network")?;
+    let name = fields.required(reader, "name", |reader, node| {
+        let name = reader.name(node)?;
+        claims.unique(Unique::Network, name.value.clone(), name.span, "");
+        Some(name)
+    });
+    let subnet = fields.required(reader, "subnet", |r, n| {
+        r.parsed::<Subnet>(n, "one such as `10.20.0.0/24`")
+    });
+    let interface = fields.optional(reader, "interface", |reader, node| {
+        let text = reader.text(node)?;
+        if text.len() <= 15 && !text.contains(['/', ' ']) {
+            return Some(text);
+        }
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` cannot be an interface's name"),
+            "see `ip link` for the names",
+        )
+    });
+    fields.optional(reader, "mode", |reader, node| {
+        reader.choice(node, &[("authoritative", ())])
+    });
+    let inside = |reader: &mut Reader, node: &Node| {
+        let address = read_address(reader, node)?;
+        match subnet {
+            Some(subnet) if !subnet.is_host(address) => reader.refuse(
+                "outside-network",
+                node.span,
+                format!("`{address}` is not a machine's address in `{subnet}`"),
+                "correct the address or the `subnet`",
+            ),
+            _ => Some(address),
+        }
+    };
+    let gateway = fields.optional(reader, "gateway", |reader, node| {
+        let address = inside(reader, node)?;
+        claims.unique(Unique::Ip, address.to_string(), node.span, "a gateway");
+        Some(address)
+    });
+    let dns = fields.optional(reader, "dns", |reader, node| {
+        reader.items(node, read_address)
+    });
+    let ntp = fields.optional(reader, "ntp", |reader, node| {
+        reader.items(node, read_address)
+    });
+    let domain = fields.optional(reader, "domain", Reader::name);
+    let lease_time = fields.optional(reader, "lease_time", Reader::duration);
+    let pool = fields.optional(reader, "pool", |reader, node| {
+        let pool = reader.parsed::<AddressRange>(node, "one such as `10.20.0.200-10.20.0.250`")?;
+        if let Some(subnet) = subnet.filter(|s| !s.is_host(pool.first()) || !s.is_host(pool.last()))
+        {
+            let message = format!("the pool reaches beyond `{subnet}`");
+            return reader.refuse(
+                "outside-network",
+                node.span,
+                message,
+                "correct the pool or the `subnet`",
+            );
+        }
+        claims.pool(pool.clone(), node.span);
+        Some(pool)
+    });
+    fields.finish(reader);
+    let (name, subnet) = (name?, subnet?);
+    claims.network(name.value.clone(), subnet);
+    Some(Network {
+        name: name.value,
+        subnet,
+        interface,
+        gateway,
+        dns: dns.unwrap_or_default(),
+        ntp: ntp.unwrap_or_default(),
+        domain: domain.map(|domain| domain.value),
+        lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
+        pool,
+    })
+}
+
+fn read_loader(reader: &mut Reader, key: &Key, node: &Node) -> Option<(Architecture, Loader)> {
+    let Ok(architecture) = key.text.parse::<Architecture>() else {
+        let names: Vec<&str> = Architecture::all().map(Architecture::name).collect();
+        let help = match nearest(&key.text, names.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known architectures are {}", list(&names)),
+        };
+        return reader.refuse(
+            "wrong-value",
+            key.span,
+            format!("`{}` is not a client architecture", key.text),
+            &help,
+        );
+    };
+    let first = match &node.value {
+        Value::Mapping(_) => {
+            let mut fields = reader.fields(node, "this loader")?;
+            let first = fields.required(reader, "first", read_file_name);
+            fields.finish(reader);
+            first?
+        }
+        _ => read_file_name(reader, node)?,
+    };
+    Some((architecture, Loader { first }))
+}
+
+/// Reads the name of a file below `server.files`; DHCP's `file` field holds 127 octets of it.
+pub(super) fn read_file_name(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    let safe = text
+        .split('/')
+        .all(|part| !part.is_empty() && part != "." && part != "..");
+    if safe && text.len() <= 127 && text.is_ascii() {
+        return Some(text);
+    }
+    let message = format!("`{text}` cannot be the name of a file that firmware fetches");
+    reader.refuse(
+        "wrong-value",
+        node.span,
+        message,
+        "name a file below `server.files`, such as `snponly.efi`",
+    )
+}
+
+fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {
+    let mut fields = reader.fields(node, "`provisioning`")?;
+    let default = Provisioning::default();
+    let deadline = fields.optional(reader, "deadline", Reader::duration);
+    let attempts = fields.optional(reader, "attempts", |reader, node| {
+        reader.number(node, 1..=100)
+    });
+    let retry = fields.optional(reader, "retry", Reader::boolean);
+    fields.optional(reader, "arm", |reader, node| {
+        reader.choice(node, &[("manual", ())])
+    });
+    fields.finish(reader);
+    Some(Provisioning {
+        deadline: deadline.unwrap_or(default.deadline),
+        attempts: attempts.map_or(default.attempts, |attempts| attempts as u32),
+        retry: retry.unwrap_or(default.retry),
+    })
+}
+
+fn read_address(reader: &mut Reader, node: &Node) -> Option<Ipv4Addr> {
+    let text = reader.text(node)?;
+    match text.parse::<Ipv4Addr>() {
+        Ok(address)
+            if !address.is_unspecified() && !address.is_broadcast() && !address.is_multicast() =>
+        {
+            Some(address)
+        }
+        _ => reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` is not a machine's IPv4 address"),
+            "write one such as `10.20.0.10`",
+        ),
+    }
+}
+
+/// Writes durations as whole seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.as_secs())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}

@@ -1,0 +1,443 @@
+//! YAML text -> trees that know where each node stands.
+//!
+//! We build the tree ourselves, from the parser's events, so that scalars keep their spelling
+//! (`007` is a serial number), every duplicate key is reported with both its places, and a fault in
+//! one document hides none in another.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle};
+
+use super::diagnostic::Diagnostic;
+use super::source::Span;
+
+/// A YAML node and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What stands there.
+    pub value: Value,
+    /// Where it stands; for an alias, where the alias stands.
+    pub span: Span,
+}
+
+/// A YAML value; scalars keep their spelling.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A scalar after unescaping; `plain` when it was not quoted.
+    Scalar { text: String, plain: bool },
+    /// A sequence.
+    Sequence(Vec<Node>),
+    /// A mapping, in the order of the file, each key once.
+    Mapping(Vec<(Key, Node)>),
+}
+
+/// A mapping's key and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// The key's text.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// How many nodes one file may have, those that aliases repeat included.
+const NODE_BUDGET: usize = 2_000_000;
+/// How many nodes the aliases of one file may repeat.
+const ALIAS_BUDGET: usize = 20_000;
+/// How deeply collections may be nested.
+const DEPTH_LIMIT: usize = 32;
+
+/// Parses every document of one file, and reports every fault of its syntax.
+///
+/// After a syntax error, parsing goes on with the next document (`---`).
+pub fn parse(file: u32, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Node> {
+    let mut options = Options::default();
+    // Twice our own limit: ours is reported with a better message, theirs protects the parser.
+    options.block_nesting_limit = 2 * DEPTH_LIMIT;
+    options.flow_nesting_limit = 2 * DEPTH_LIMIT;
+    let mut builder = Builder {
+        parser: Parser::new_from_str_with_options(text, options),
+        file,
+        text,
+        diagnostics,
+        anchors: HashMap::new(),
+        nodes: 0,
+        alias_nodes: 0,
+    };
+    let mut documents = Vec::new();
+    loop {
+        match builder.document() {
+            Ok(Some(node)) => documents.push(node),
+            Ok(None) => return documents,
+            Err(Stop::File) => return documents,
+            Err(Stop::Document) => match builder.parser.proceed_next_document() {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return documents,
+            },
+        }
+    }
+}
+
+/// Why a document, or the rest of a file, cannot be read; the reason has been reported.
+enum Stop {
+    Document,
+    File,
+}
+
+struct Builder<'t, 'd> {
+    parser: Parser<'t, granit_parser::StrInput<'t>>,
+    file: u32,
+    text: &'t str,
+    diagnostics: &'d mut Vec<Diagnostic>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    alias_nodes: usize,
+}
+
+impl<'t> Builder<'t, '_> {
+    fn document(&mut self) -> Result<Option<Node>, Stop> {
+        loop {
+            let Some((event, _)) = self.event()? else {
+                return Ok(None);
+            };
+            match event {
+                Event::StreamEnd => return Ok(None),
+                Event::DocumentStart(..) => {
+                    self.anchors.clear();
+                    let Some((event, span)) = self.event()? else {
+                        return Ok(None);
+                    };
+                    if matches!(event, Event::DocumentEnd) {
+                        continue;
+                    }
+                    let node = self.node(event, span, 0)?;
+                    let empty = matches!(&node.value, Value::Scalar { text, plain: true } if text.is_empty());
+                    if !empty {
+                        return Ok(Some(node));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn event(&mut self) -> Result<Option<(Event<'t>, Span)>, Stop> {
+        match self.parser.next() {
+            None => Ok(None),
+            Some(Ok((event, span))) => {
+                let start = span.start.byte_offset().unwrap_or(0);
+                let end = span.end.byte_offset().unwrap_or(start).max(start);
+                let span = self.span(start, end);
+                Ok(Some((event, span)))
+            }
+            Some(Err(error)) => {
+                let at = error.marker().byte_offset().unwrap_or(self.text.len());
+                // A mark past the last line would be shown on an empty line: show the line before.
+                let at = if at >= self.text.len() {
+                    self.text.trim_end().len()
+                } else {
+                    at
+                };
+                let diagnostic = Diagnostic::error(
+                    "syntax",
+                    self.span(at, at),
+                    format!("this is not YAML: {}", error.info()),
+                );
+                let tab = self.text[..at]
+                    .rsplit('\n')
+                    .next()
+                    .is_some_and(|line| line.contains('\t'));
+                self.diagnostics.push(if tab {
+                    diagnostic.help("YAML is indented with spaces, never with tabs")
+                } else {
+                    diagnostic.help(
+                        "check the indentation, the quotes and the brackets around this place",
+                    )
+                });
+                Err(Stop::Document)
+            }
+        }
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        let cut = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Span {
+            file: self.file,
+            start: cut(start),
+            end: cut(end),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Stop> {
+        self.nodes += 1;
+        if depth > DEPTH_LIMIT {
+            self.refuse(
+                span,
+                format!("this is nested more than {DEPTH_LIMIT} levels deep"),
+            );
+            return Err(Stop::Document);
+        }
+        if self.nodes > NODE_BUDGET {
+            self.refuse(
+                span,
+                format!("this file has more than {NODE_BUDGET} values"),
+            );
+            return Err(Stop::File);
+        }
+        let (value, anchor, span) = match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                (
+                    Value::Scalar {
+                        text: text.into_owned(),
+                        plain,
+                    },
+                    anchor,
+                    span,
+                )
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                let (items, span) = self.sequence(span, depth)?;
+                (Value::Sequence(items), anchor, span)
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let (entries, span) = self.mapping(span, depth)?;
+                (Value::Mapping(entries), anchor, span)
+            }
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            other => {
+                self.refuse(span, format!("expected a value, found {other:?}"));
+                return Err(Stop::Document);
+            }
+        };
+        let node = Node { value, span };
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn sequence(&mut self, mut span: Span, depth: usize) -> Result<(Vec<Node>, Span), Stop> {
+        let mut items = Vec::new();
+        while let Some((event, item_span)) = self.event()? {
+            if matches!(event, Event::SequenceEnd) {
+                span.end = span.end.max(item_span.end);
+                break;
+            }
+            items.push(self.node(event, item_span, depth + 1)?);
+        }
+        Ok((items, self.trimmed(span)))
+    }
+
+    fn mapping(&mut self, mut span: Span, depth: usize) -> Result<(Vec<(Key, Node)>, Span), Stop> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        while let Some((event, key_span)) = self.event()? {
+            if matches!(event, Event::MappingEnd) {
+                span.end = span.end.max(key_span.end);
+                break;
+            }
+            let key = match self.node(event, key_span, depth + 1)? {
+                Node {
+                    value: Value::Scalar { text, .. },
+                    span,
+                } => Some(Key { text, span }),
+                Node { span, .. } => {
+                    self.refuse(span, "a key must be plain text".to_owned());
+                    None
+                }
+            };
+            let Some((event, value_span)) = self.event()? else {
+                break;
+            };
+            let value = self.node(event, value_span, depth + 1)?;
+            let Some(key) = key else { continue };
+            if key.text == "<<" {
+                self.refuse(
+                    key.span,
+                    "merge keys (`<<`) are not part of the inventory's YAML".to_owned(),
+                );
+                continue;
+            }
+            entries.push((key, value));
+        }
+        self.drop_repeats(&mut entries);
+        Ok((entries, self.trimmed(span)))
+    }
+
+    /// Keeps the first of the entries that share a key, and reports the others.
+    fn drop_repeats(&mut self, entries: &mut Vec<(Key, Node)>) {
+        let mut first: HashMap<String, Span> = HashMap::with_capacity(entries.len());
+        entries.retain(|(key, _)| match first.entry(key.text.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(key.span);
+                true
+            }
+            Entry::Occupied(earlier) => {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "duplicate-key",
+                        key.span,
+                        format!("duplicate key `{}`", key.text),
+                    )
+                    .label("given again here")
+                    .also(*earlier.get(), "first given here")
+                    .help("keep one of the two"),
+                );
+                false
+            }
+        });
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Stop> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            self.refuse(span, "this alias stands inside its own anchor".to_owned());
+            return Err(Stop::Document);
+        };
+        self.alias_nodes += node.count(ALIAS_BUDGET);
+        if self.alias_nodes > ALIAS_BUDGET {
+            self.refuse(
+                span,
+                format!("the aliases of this file repeat more than {ALIAS_BUDGET} values"),
+            );
+            return Err(Stop::File);
+        }
+        Ok(Node {
+            span,
+            ..node.clone()
+        })
+    }
+
+    /// Cuts trailing blank space off a block collection, whose end is the start of what follows.
+    fn trimmed(&self, span: Span) -> Span {
+        let text = self
+            .text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default();
+        Span {
+            end: span.start + text.trim_end().len() as u32,
+            ..span
+        }
+    }
+
+    fn refuse(&mut self, span: Span, message: String) {
+        self.diagnostics
+            .push(Diagnostic::error("syntax", span, message));
+    }
+}
+
+impl Node {
+    /// Counts the node and those inside it, up to a little over `limit`.
+    fn count(&self, limit: usize) -> usize {
+        let mut total = 1;
+        let children: Box<dyn Iterator<Item = &Node>> = match &self.value {
+            Value::Scalar { .. } => return total,
+            Value::Sequence(items) => Box::new(items.iter()),
+            Value::Mapping(entries) => Box::new(entries.iter().map(|(_, node)| node)),
+        };
+        for child in children {
+            if total > limit {
+                break;
+            }
+            total += child.count(limit);
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &str) -> (Vec<Node>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let documents = parse(0, text, &mut diagnostics);
+        (documents, diagnostics)
+    }
+
+    #[test]
+    fn a_broken_document_hides_none_of_the_others() {
+        let (documents, diagnostics) = parsed("a: 1\n---\nb: [1, 2\n---\nc: \"x\n---\nd: 4\n");
+        assert_eq!(documents.len(), 2, "{diagnostics:?}");
+        assert_eq!(diagnostics.len(), 2, "{diagnostics:?}");
+    }
+
+    #[test]
+    fn scalars_keep_their_spelling() {
+        let (documents, _) = parsed("serial: 007\n");
+        let Value::Mapping(entries) = &documents[0].value else {
+            panic!()
+        };
+        assert_eq!(
+            entries[0].1.value,
+            Value::Scalar {
+                text: "007".into(),
+                plain: true
+            }
+        );
+        assert_eq!((entries[0].1.span.start, entries[0].1.span.end), (8, 11));
+    }
+
+    #[test]
+    fn a_duplicate_key_shows_both_places() {
+        let (_, diagnostics) = parsed("a: 1\nb: 2\na: 3\n");
+        assert_eq!(diagnostics.len(), 1);
+        assert_eq!(
+            diagnostics[0]
+                .labels
+                .iter()
+                .map(|l| l.span.start)
+                .collect::<Vec<_>>(),
+            [10, 0]
+        );
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused_in_little_memory() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..30 {
+            let reference = format!("*a{}, ", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{reference}]\n"));
+        }
+        let (_, diagnostics) = parsed(&text);
+        assert!(
+            diagnostics[0].message.contains("aliases"),
+            "{diagnostics:?}"
+        );
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        for text in [
+            "[".repeat(100_000),
+            "a:\n".repeat(3) + &"- ".repeat(100_000),
+            "{a: ".repeat(50_000),
+        ] {
+            let (_, diagnostics) = parsed(&text);
+            assert!(
+                !diagnostics.is_empty() && diagnostics.len() < 3,
+                "{diagnostics:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_alias_inside_its_own_anchor_is_refused() {
+        let (_, diagnostics) = parsed("a: &a [*a]\n");
+        assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in "[-a-z:{}\\[\\]&*!|>'\"#%@`, \n\t0-9é]{0,200}") {
+            parsed(&text);
+        }
+
+        #[test]
+        fn arbitrary_unicode_never_panics(text in any::<String>()) {
+            parsed(&text);
+        }
+    }
+}
