@@ -7,8 +7,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
+//! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
+//! | [`token`] | boot tokens and session capabilities, made with the store's key |
+//! | [`decide`] | what a machine boots now, and why; how phases change |
 
 #![warn(missing_docs)]
 
+pub mod decide;
 pub mod inventory;
 pub mod machine;
+pub mod token;

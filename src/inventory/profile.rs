@@ -46,7 +46,7 @@ const TABLE: [(Installer, &str, &[&str], &[&str]); 2] = [
         Installer::Autoinstall,
         "autoinstall",
         &["user-data", "meta-data", "vendor-data", "network-config"],
-        &["kernel", "initrd"],
+        &["kernel", "initrd", "iso"],
     ),
     (
         Installer::Preseed,

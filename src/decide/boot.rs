@@ -1,0 +1,640 @@
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::request::{BootRequest, TokenState};
+use crate::inventory::{Host, IdentityPolicy, Inventory};
+use crate::machine::{Architecture, HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
+use crate::token::TokenError;
+
+/// What a machine boots now, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BootDecision<'i> {
+    /// The host that owns the Ethernet address.
+    pub host: Option<&'i Host>,
+    /// What it boots.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a machine boots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Its installer, in a session; nothing else is destructive.
+    Install {
+        /// The open session.
+        session: SessionId,
+        /// The attempt that begins when the kernel or a seed is fetched, from 1.
+        attempt: u32,
+    },
+    /// Its local disk.
+    LocalDisk,
+    /// The quarantine screen.
+    Hold,
+}
+
+/// Why a machine boots what it boots; prints as a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The host is armed, and the machine is the one on record.
+    Armed,
+    /// Nobody armed the host.
+    NotArmed,
+    /// Its install is done.
+    Installed,
+    /// Its install failed; what was said.
+    Failed(Option<String>),
+    /// It was armed, and its deadline has passed.
+    DeadlinePassed(Timestamp),
+    /// The request came through an interface that does not install.
+    NotBootNic,
+    /// No host has the Ethernet address; the UUID may be another's.
+    Unknown {
+        /// The host that owns the UUID that was seen.
+        uuid_owner: Option<String>,
+    },
+    /// A signal differs from what is on record.
+    Disagrees {
+        /// Which signal.
+        signal: Signal,
+        /// What the machine said.
+        seen: String,
+        /// What is on record.
+        recorded: String,
+        /// The host that owns the value that was seen.
+        owner: Option<String>,
+    },
+    /// The machine showed no UUID, without which nothing is overwritten.
+    NoUuidSeen,
+    /// The inventory holds no UUID for the host, without which nothing is overwritten.
+    NoUuidRecorded,
+    /// The boot token is missing.
+    TokenMissing,
+    /// The boot token is not good.
+    TokenBad(TokenError),
+    /// An attempt was begun, and its installer has not reported.
+    AttemptUsed {
+        /// How many were begun.
+        attempts: u32,
+        /// How many may be.
+        allowed: u32,
+    },
+    /// An operator set the host aside.
+    Quarantined(Option<String>),
+    /// The host has left the rack.
+    Retired,
+    /// The store says that the host is armed and holds no open session.
+    NoSession,
+}
+
+/// A sign by which a machine is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The SMBIOS UUID.
+    Uuid,
+    /// The SMBIOS serial number.
+    Serial,
+    /// The SMBIOS asset tag.
+    Asset,
+    /// The kind of firmware and processor.
+    Architecture,
+}
+
+/// Decides what a machine boots at `now`.
+///
+/// `record` is what the store holds of the host that owns `request.mac`; asking changes nothing.
+pub fn decide<'i>(
+    inventory: &'i Inventory,
+    record: Option<&HostRecord>,
+    request: &BootRequest,
+    now: Timestamp,
+) -> BootDecision<'i> {
+    let Some(host) = inventory.host_by_mac(request.mac) else {
+        let uuid_owner = usable(request.uuid).and_then(|uuid| owner_of_uuid(inventory, uuid));
+        return BootDecision {
+            host: None,
+            action: Action::Hold,
+            reason: Reason::Unknown { uuid_owner },
+        };
+    };
+    let (action, reason) = decide_known(inventory, host, record, request, now);
+    BootDecision {
+        host: Some(host),
+        action,
+        reason,
+    }
+}
+
+fn decide_known(
+    inventory: &Inventory,
+    host: &Host,
+    record: Option<&HostRecord>,
+    request: &BootRequest,
+    now: Timestamp,
+) -> (Action, Reason) {
+    let phase = record.map_or(Phase::New, |record| record.phase);
+    let why = || record.and_then(|record| record.reason.clone());
+    if phase == Phase::Quarantine {
+        return (Action::Hold, Reason::Quarantined(why()));
+    }
+    if phase == Phase::Retired {
+        return (Action::Hold, Reason::Retired);
+    }
+    if let Some(disagreement) = disagreement(inventory, host, request) {
+        return (Action::Hold, disagreement);
+    }
+    match phase {
+        Phase::New => (Action::LocalDisk, Reason::NotArmed),
+        Phase::Installed => (Action::LocalDisk, Reason::Installed),
+        Phase::Failed => (Action::LocalDisk, Reason::Failed(why())),
+        Phase::Provisioning | Phase::Quarantine | Phase::Retired => {
+            decide_armed(inventory, host, record, request, now)
+        }
+    }
+}
+
+fn decide_armed(
+    inventory: &Inventory,
+    host: &Host,
+    record: Option<&HostRecord>,
+    request: &BootRequest,
+    now: Timestamp,
+) -> (Action, Reason) {
+    let Some(session) = record.and_then(HostRecord::open_session) else {
+        return (Action::Hold, Reason::NoSession);
+    };
+    if now >= session.deadline {
+        return (Action::LocalDisk, Reason::DeadlinePassed(session.deadline));
+    }
+    if !host.nic(request.mac).is_some_and(|nic| nic.boot) {
+        return (Action::LocalDisk, Reason::NotBootNic);
+    }
+    match request.token {
+        TokenState::Good | TokenState::NotAsked => {}
+        TokenState::Missing => return (Action::Hold, Reason::TokenMissing),
+        TokenState::Bad(error) => return (Action::Hold, Reason::TokenBad(error)),
+    }
+    if let Some((seen, recorded)) = wrong_architecture(host, request) {
+        let (signal, owner) = (Signal::Architecture, None);
+        let (seen, recorded) = (seen.to_string(), recorded.to_string());
+        return (
+            Action::Hold,
+            Reason::Disagrees {
+                signal,
+                seen,
+                recorded,
+                owner,
+            },
+        );
+    }
+    if inventory.site.identity == IdentityPolicy::Uuid {
+        if host.uuid.is_none() {
+            return (Action::Hold, Reason::NoUuidRecorded);
+        }
+        if usable(request.uuid).is_none() {
+            return (Action::Hold, Reason::NoUuidSeen);
+        }
+    }
+    let rules = inventory.site.provisioning;
+    let allowed = if rules.retry { rules.attempts } else { 1 };
+    if session.attempts >= allowed {
+        return (
+            Action::Hold,
+            Reason::AttemptUsed {
+                attempts: session.attempts,
+                allowed,
+            },
+        );
+    }
+    (
+        Action::Install {
+            session: session.id,
+            attempt: session.attempts + 1,
+        },
+        Reason::Armed,
+    )
+}
+
+/// Finds the first signal that was seen, is on record, and differs.
+fn disagreement(inventory: &Inventory, host: &Host, request: &BootRequest) -> Option<Reason> {
+    if let (Some(seen), Some(recorded)) = (usable(request.uuid), host.uuid)
+        && !seen.same_machine(recorded)
+    {
+        return Some(Reason::Disagrees {
+            signal: Signal::Uuid,
+            seen: seen.to_string(),
+            recorded: recorded.to_string(),
+            owner: owner_of_uuid(inventory, seen),
+        });
+    }
+    let texts = [
+        (Signal::Serial, &request.serial, &host.serial),
+        (Signal::Asset, &request.asset, &host.asset),
+    ];
+    texts.into_iter().find_map(|(signal, seen, recorded)| {
+        let seen = seen.as_deref().filter(|seen| !is_placeholder(seen))?;
+        let recorded = recorded.as_deref()?;
+        // What is sent was cleaned on the way in, so what is on record is cleaned for comparison.
+        (seen != super::cleaned(recorded)).then(|| Reason::Disagrees {
+            signal,
+            seen: seen.to_owned(),
+            recorded: recorded.to_owned(),
+            owner: None,
+        })
+    })
+}
+
+fn wrong_architecture(host: &Host, request: &BootRequest) -> Option<(Architecture, Architecture)> {
+    request
+        .architecture
+        .map(|seen| (seen.without_http(), host.arch))
+        .filter(|(seen, recorded)| seen != recorded)
+}
+
+fn usable(uuid: Option<SystemUuid>) -> Option<SystemUuid> {
+    uuid.filter(|uuid| !uuid.is_placeholder())
+}
+
+fn owner_of_uuid(inventory: &Inventory, uuid: SystemUuid) -> Option<String> {
+    let owns = |host: &&Host| {
+        host.uuid
+            .is_some_and(|recorded| recorded.same_machine(uuid))
+    };
+    inventory
+        .hosts
+        .values()
+        .find(owns)
+        .map(|host| host.name.clone())
+}
+
+impl Reason {
+    /// Reports whether the machine's screen should show the reason before it goes on.
+    pub fn wants_attention(&self) -> bool {
+        !matches!(
+            self,
+            Self::Armed | Self::NotArmed | Self::Installed | Self::NotBootNic
+        )
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uuid => "UUID",
+            Self::Serial => "serial number",
+            Self::Asset => "asset tag",
+            Self::Architecture => "architecture",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |what: &str, why: &Option<String>, f: &mut fmt::Formatter<'_>| match why {
+            Some(why) => write!(f, "{what}: {why}"),
+            None => f.write_str(what),
+        };
+        match self {
+            Self::Armed => f.write_str("armed for this install"),
+            Self::NotArmed => f.write_str("not armed"),
+            Self::Installed => f.write_str("installed"),
+            Self::Failed(why) => said("its install failed", why, f),
+            Self::DeadlinePassed(deadline) => write!(f, "its deadline passed at {deadline:.0}"),
+            Self::NotBootNic => f.write_str("this is not its boot NIC"),
+            Self::Unknown { uuid_owner: None } => {
+                f.write_str("no host in the inventory has this MAC")
+            }
+            Self::Unknown {
+                uuid_owner: Some(owner),
+            } => {
+                write!(
+                    f,
+                    "no host in the inventory has this MAC; the UUID is that of {owner}"
+                )
+            }
+            Self::Disagrees {
+                signal,
+                seen,
+                recorded,
+                owner,
+            } => {
+                write!(f, "its {signal} is {seen}, on record is {recorded}")?;
+                owner
+                    .iter()
+                    .try_for_each(|owner| write!(f, "; {seen} is that of {owner}"))
+            }
+            Self::NoUuidSeen => f.write_str("it showed no usable UUID"),
+            Self::NoUuidRecorded => f.write_str("the inventory holds no UUID for it"),
+            Self::TokenMissing => f.write_str("the request held no boot token"),
+            Self::TokenBad(error) => fmt::Display::fmt(error, f),
+            Self::AttemptUsed { attempts, allowed } => {
+                write!(
+                    f,
+                    "attempt {attempts} of {allowed} was begun and its installer has not reported"
+                )
+            }
+            Self::Quarantined(why) => said("in quarantine", why, f),
+            Self::Retired => f.write_str("retired"),
+            Self::NoSession => f.write_str("armed, but the store holds no open session"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::inventory::{SourceFile, parse};
+    use crate::machine::Session;
+
+    const SITE: &str = "kind: Site
+name: s
+server: {address: 10.0.0.1}
+networks: [{name: n, subnet: 10.0.0.0/24}]
+loaders: {uefi-x64: a.efi}
+";
+    const REST: &str = "kind: Profile
+name: p
+installer: preseed
+bundle: b
+---
+kind: Bundle
+name: b
+arch: x86_64
+files:
+  kernel: {path: k, sha256: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', size: 3}
+  initrd: {path: i, sha256: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', size: 3}
+---
+kind: Host
+name: a
+profile: p
+uuid: 00112233-4455-6677-8899-aabbccddeeff
+serial: C7X9K2
+arch: uefi-x64
+nics:
+  - {mac: '52:54:00:00:00:01', network: n, boot: true}
+  - {mac: '52:54:00:00:00:02', network: n}
+disk: {serial: D1}
+---
+kind: Host
+name: b
+profile: p
+uuid: ffffffff-4455-6677-8899-aabbccddeeff
+arch: uefi-x64
+nics: [{mac: '52:54:00:00:00:03', network: n, boot: true}]
+disk: {serial: D2}
+---
+kind: Host
+name: nameless
+profile: p
+arch: uefi-x64
+nics: [{mac: '52:54:00:00:00:04', network: n, boot: true}]
+disk: {serial: D3}
+";
+
+    fn inventory(site_extra: &str) -> Inventory {
+        let file = |name: &str, text: String| SourceFile {
+            name: name.into(),
+            text,
+        };
+        let files = [
+            file("site.yaml", format!("{SITE}{site_extra}")),
+            file("rest.yaml", REST.into()),
+        ];
+        let parsed = parse(&files, BTreeMap::new());
+        let faults: Vec<_> = parsed
+            .diagnostics
+            .iter()
+            .map(|d| d.to_text(&files, false))
+            .collect();
+        parsed
+            .inventory
+            .unwrap_or_else(|| panic!("{}", faults.concat()))
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn request(mac: u8) -> BootRequest {
+        BootRequest {
+            mac: crate::machine::MacAddress::new([0x52, 0x54, 0, 0, 0, mac]),
+            uuid: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
+            serial: Some("C7X9K2".into()),
+            asset: None,
+            architecture: Some(Architecture::UefiX64),
+            token: TokenState::Good,
+        }
+    }
+
+    fn record(phase: Phase, attempts: u32) -> HostRecord {
+        let (id, created_at, deadline) = (SessionId::new(1), at(0), at(1000));
+        let session = Session {
+            id,
+            created_at,
+            deadline,
+            attempts,
+            ended_at: None,
+        };
+        HostRecord {
+            phase,
+            session: Some(session),
+            ..HostRecord::new("a", at(0))
+        }
+    }
+
+    #[test]
+    fn every_phase_of_a_machine_that_matches_has_its_answer() {
+        let inventory = inventory("");
+        let install = Action::Install {
+            session: SessionId::new(1),
+            attempt: 1,
+        };
+        let rows = [
+            (None, 10, Action::LocalDisk),
+            (Some(record(Phase::New, 0)), 10, Action::LocalDisk),
+            (Some(record(Phase::Installed, 1)), 10, Action::LocalDisk),
+            (Some(record(Phase::Failed, 1)), 10, Action::LocalDisk),
+            (Some(record(Phase::Provisioning, 0)), 999, install),
+            (
+                Some(record(Phase::Provisioning, 0)),
+                1000,
+                Action::LocalDisk,
+            ),
+            (Some(record(Phase::Provisioning, 1)), 10, Action::Hold),
+            (
+                Some(record(Phase::Provisioning, 1)),
+                1000,
+                Action::LocalDisk,
+            ),
+            (Some(record(Phase::Quarantine, 0)), 10, Action::Hold),
+            (Some(record(Phase::Retired, 0)), 10, Action::Hold),
+        ];
+        for (record, now, expected) in rows {
+            let decision = decide(&inventory, record.as_ref(), &request(1), at(now));
+            assert_eq!(
+                decision.action, expected,
+                "{record:?} at {now}: {}",
+                decision.reason
+            );
+        }
+    }
+
+    #[test]
+    fn any_signal_that_disagrees_holds_in_every_phase() {
+        let inventory = inventory("");
+        let other_uuid = Some("99999999-4455-6677-8899-aabbccddeeff".parse().unwrap());
+        let changes: [fn(&mut BootRequest, Option<SystemUuid>); 2] = [
+            |request, uuid| request.uuid = uuid,
+            |request, _| request.serial = Some("OTHER".into()),
+        ];
+        for phase in Phase::all() {
+            for change in changes {
+                let mut request = request(1);
+                change(&mut request, other_uuid);
+                let decision = decide(&inventory, Some(&record(phase, 0)), &request, at(10));
+                assert_eq!(
+                    decision.action,
+                    Action::Hold,
+                    "{phase}: {}",
+                    decision.reason
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn machine_with_two_identities_is_held_and_both_are_named() {
+        let inventory = inventory("");
+        let mut request = request(1);
+        request.uuid = Some("ffffffff-4455-6677-8899-aabbccddeeff".parse().unwrap());
+        let decision = decide(
+            &inventory,
+            Some(&record(Phase::Provisioning, 0)),
+            &request,
+            at(10),
+        );
+        assert_eq!(decision.action, Action::Hold);
+        assert!(
+            decision.reason.to_string().ends_with("is that of b"),
+            "{}",
+            decision.reason
+        );
+    }
+
+    #[test]
+    fn a_swapped_uuid_and_placeholders_agree() {
+        let inventory = inventory("");
+        let mut request = request(1);
+        request.uuid = request.uuid.map(SystemUuid::swapped);
+        request.serial = Some("Default string".into());
+        let decision = decide(
+            &inventory,
+            Some(&record(Phase::Provisioning, 0)),
+            &request,
+            at(10),
+        );
+        assert!(
+            matches!(decision.action, Action::Install { .. }),
+            "{}",
+            decision.reason
+        );
+    }
+
+    #[test]
+    fn an_armed_host_installs_only_with_every_proof() {
+        let inventory = inventory("");
+        type Change = fn(&mut BootRequest);
+        let rows: [(Change, Action); 7] = [
+            (|r| r.uuid = None, Action::Hold),
+            (
+                |r| r.uuid = Some("ffffffff-ffff-ffff-ffff-ffffffffffff".parse().unwrap()),
+                Action::Hold,
+            ),
+            (|r| r.token = TokenState::Missing, Action::Hold),
+            (
+                |r| r.token = TokenState::Bad(TokenError::Expired),
+                Action::Hold,
+            ),
+            (|r| r.architecture = Some(Architecture::Bios), Action::Hold),
+            (
+                |r| r.architecture = Some(Architecture::HttpX64),
+                Action::Install {
+                    session: SessionId::new(1),
+                    attempt: 1,
+                },
+            ),
+            (
+                |r| r.mac = crate::machine::MacAddress::new([0x52, 0x54, 0, 0, 0, 2]),
+                Action::LocalDisk,
+            ),
+        ];
+        for (index, (change, expected)) in rows.into_iter().enumerate() {
+            let mut request = request(1);
+            change(&mut request);
+            let decision = decide(
+                &inventory,
+                Some(&record(Phase::Provisioning, 0)),
+                &request,
+                at(10),
+            );
+            assert_eq!(
+                decision.action, expected,
+                "row {index}: {}",
+                decision.reason
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_recorded_uuid_only_a_weaker_site_installs() {
+        for (extra, expected) in [("", false), ("identity: mac\n", true)] {
+            let inventory = inventory(extra);
+            let decision = decide(
+                &inventory,
+                Some(&record(Phase::Provisioning, 0)),
+                &request(4),
+                at(10),
+            );
+            assert_eq!(
+                matches!(decision.action, Action::Install { .. }),
+                expected,
+                "{}",
+                decision.reason
+            );
+        }
+    }
+
+    #[test]
+    fn attempts_are_repeated_only_where_the_site_says_retry() {
+        let inventory = inventory("provisioning: {attempts: 2, retry: true}\n");
+        for (attempts, expected) in [(0, true), (1, true), (2, false)] {
+            let decision = decide(
+                &inventory,
+                Some(&record(Phase::Provisioning, attempts)),
+                &request(1),
+                at(10),
+            );
+            assert_eq!(
+                matches!(decision.action, Action::Install { .. }),
+                expected,
+                "{attempts}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_mac_is_held_and_a_known_uuid_is_named() {
+        let inventory = inventory("");
+        let decision = decide(&inventory, None, &request(99), at(10));
+        assert_eq!(decision.action, Action::Hold);
+        assert_eq!(
+            decision.reason,
+            Reason::Unknown {
+                uuid_owner: Some("a".into())
+            }
+        );
+    }
+}

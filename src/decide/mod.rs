@@ -1,0 +1,11 @@
+//! What a machine boots now, and why: the decision table, and the rules by which phases change.
+
+mod boot;
+mod request;
+mod transition;
+
+pub use boot::{Action, BootDecision, Reason, decide};
+pub use request::{BootRequest, TokenState, cleaned};
+pub use transition::{
+    Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, report,
+};

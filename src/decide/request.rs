@@ -1,0 +1,59 @@
+use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::token::TokenError;
+
+/// What a machine says of itself when it asks for its script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootRequest {
+    /// The Ethernet address of the interface that booted.
+    pub mac: MacAddress,
+    /// Its SMBIOS UUID.
+    pub uuid: Option<SystemUuid>,
+    /// Its SMBIOS serial number, cleaned.
+    pub serial: Option<String>,
+    /// Its SMBIOS asset tag, cleaned.
+    pub asset: Option<String>,
+    /// Its firmware and processor.
+    pub architecture: Option<Architecture>,
+    /// What became of its boot token.
+    pub token: TokenState,
+}
+
+/// What became of a request's boot token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenState {
+    /// It was made for this machine and is in time.
+    Good,
+    /// The site does not ask for one.
+    NotAsked,
+    /// The request held none.
+    Missing,
+    /// The request held one that is not good.
+    Bad(TokenError),
+}
+
+/// Cleans text that a machine sent, for screens and logs: printable ASCII without the characters
+/// that mean something to a script, at most 64 of them.
+pub fn cleaned(text: &str) -> String {
+    let printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
+    let harmless = |c: &char| !"${}|&\\`\"'<>".contains(*c);
+    text.trim()
+        .chars()
+        .filter(printable)
+        .filter(harmless)
+        .take(64)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cleaned;
+
+    #[test]
+    fn sent_text_cannot_carry_commands() {
+        assert_eq!(
+            cleaned("C7X\n9K2\r\nexit ${x} || shell"),
+            "C7X9K2exit x  shell"
+        );
+        assert_eq!(cleaned(&"a".repeat(1000)).len(), 64);
+    }
+}

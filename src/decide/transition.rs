@@ -1,0 +1,435 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::machine::{EventKind, HostRecord, Phase, Session, SessionId};
+
+/// How long after its deadline a session's callbacks still have an effect.
+const CALLBACK_GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// Why a change of phase was refused; the message says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The host is set aside.
+    #[error("it is in phase `{0}`; `host release` takes it back first")]
+    SetAside(Phase),
+    /// An install is under way.
+    #[error(
+        "attempt {attempts} of its install is under way until {deadline:.0}; `host cancel` ends it first"
+    )]
+    Running {
+        /// The attempts that were begun.
+        attempts: u32,
+        /// The session's deadline.
+        deadline: Timestamp,
+    },
+    /// There is nothing to take back.
+    #[error("it is not armed: its phase is `{0}`")]
+    NotArmed(Phase),
+    /// The session is not the open one, or its time is over.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The attempt was made void by a later one.
+    #[error("attempt {attempt} was made void: attempt {begun} has begun")]
+    AttemptVoid {
+        /// The attempt that was asked for.
+        attempt: u32,
+        /// The attempts that were begun.
+        begun: u32,
+    },
+}
+
+/// Arms a host: opens `session` until its deadline.
+///
+/// # Errors
+/// Refused while the host is set aside, and while an attempt of an earlier session is under way.
+pub fn arm(
+    host: &str,
+    record: Option<&HostRecord>,
+    session: Session,
+    now: Timestamp,
+) -> Result<HostRecord, Refusal> {
+    let mut record = record
+        .cloned()
+        .unwrap_or_else(|| HostRecord::new(host, now));
+    if matches!(record.phase, Phase::Quarantine | Phase::Retired) {
+        return Err(Refusal::SetAside(record.phase));
+    }
+    if let Some(open) = record
+        .open_session()
+        .filter(|open| open.attempts > 0 && now < open.deadline)
+    {
+        return Err(Refusal::Running {
+            attempts: open.attempts,
+            deadline: open.deadline,
+        });
+    }
+    record.phase = Phase::Provisioning;
+    record.reason = None;
+    record.changed_at = now;
+    record.session = Some(session);
+    Ok(record)
+}
+
+/// Takes an arming back. A host whose install had begun is `failed`, since its disk may be half
+/// written; any other is `new` again.
+///
+/// # Errors
+/// Refused when the host is not armed.
+pub fn cancel(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord, Refusal> {
+    let armed = |record: &&HostRecord| record.phase == Phase::Provisioning;
+    let phase = record.map_or(Phase::New, |record| record.phase);
+    let mut record = record
+        .filter(armed)
+        .cloned()
+        .ok_or(Refusal::NotArmed(phase))?;
+    let begun = record
+        .session
+        .as_ref()
+        .is_some_and(|session| session.attempts > 0);
+    end(
+        &mut record,
+        if begun { Phase::Failed } else { Phase::New },
+        now,
+    );
+    record.reason = Some(
+        if begun {
+            "cancelled after its install had begun"
+        } else {
+            "cancelled"
+        }
+        .to_owned(),
+    );
+    Ok(record)
+}
+
+/// What came of asking for an attempt's kernel or seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It begins: this record must be durable before the answer is sent.
+    Begins(HostRecord),
+    /// It had begun already.
+    Running,
+}
+
+/// Begins an attempt, or finds it begun.
+///
+/// # Errors
+/// Refused when the session is not the open one or past its deadline, and when a later attempt has
+/// begun.
+pub fn begin_attempt(
+    record: Option<&HostRecord>,
+    session: SessionId,
+    attempt: u32,
+    now: Timestamp,
+) -> Result<Attempt, Refusal> {
+    let record = record.ok_or(Refusal::SessionEnded)?;
+    let open = record
+        .open_session()
+        .filter(|open| open.id == session && now < open.deadline);
+    let begun = open.ok_or(Refusal::SessionEnded)?.attempts;
+    if attempt == begun {
+        return Ok(Attempt::Running);
+    }
+    if attempt != begun + 1 {
+        return Err(Refusal::AttemptVoid { attempt, begun });
+    }
+    let mut record = record.clone();
+    if let Some(open) = &mut record.session {
+        open.attempts = attempt;
+    }
+    Ok(Attempt::Begins(record))
+}
+
+/// What an installer reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackKind {
+    /// It has come further.
+    Progress,
+    /// It is done; the machine boots its disk from now on.
+    Installed,
+    /// It has given up.
+    Failed,
+    /// The installed system is up.
+    Ready,
+    /// A piece of its log.
+    Log,
+}
+
+impl CallbackKind {
+    /// Reads the last part of a callback's path.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "progress" => Some(Self::Progress),
+            "installed" => Some(Self::Installed),
+            "failed" => Some(Self::Failed),
+            "ready" => Some(Self::Ready),
+            "log" => Some(Self::Log),
+            _ => None,
+        }
+    }
+
+    fn event(self) -> EventKind {
+        match self {
+            Self::Progress => EventKind::Progress,
+            Self::Installed => EventKind::Installed,
+            Self::Failed => EventKind::Failed,
+            Self::Ready => EventKind::Ready,
+            Self::Log => EventKind::Log,
+        }
+    }
+}
+
+/// What a callback changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// The record to write; none when the callback changes nothing, as a repeated one.
+    pub record: Option<HostRecord>,
+    /// The event to keep; none when the callback was a repeated one.
+    pub event: Option<EventKind>,
+}
+
+/// Works out what a callback of a session changes. Repeated callbacks change nothing; late ones are
+/// kept as events.
+pub fn report(
+    record: Option<&HostRecord>,
+    session: SessionId,
+    kind: CallbackKind,
+    message: &str,
+    now: Timestamp,
+) -> Callback {
+    let current = record.filter(|record| record.session.as_ref().is_some_and(|s| s.id == session));
+    let target = match kind {
+        CallbackKind::Installed => Phase::Installed,
+        CallbackKind::Failed => Phase::Failed,
+        // The rest only tells; a session that is not the host's latest tells nothing of today.
+        _ if current.is_some() => {
+            return Callback {
+                record: None,
+                event: Some(kind.event()),
+            };
+        }
+        _ => {
+            return Callback {
+                record: None,
+                event: Some(EventKind::Late),
+            };
+        }
+    };
+    let Some(current) = current else {
+        return Callback {
+            record: None,
+            event: Some(EventKind::Late),
+        };
+    };
+    if current.phase == target {
+        return Callback {
+            record: None,
+            event: None,
+        };
+    }
+    let in_time = current
+        .open_session()
+        .is_some_and(|open| now < open.deadline + CALLBACK_GRACE);
+    if !in_time {
+        return Callback {
+            record: None,
+            event: Some(EventKind::Late),
+        };
+    }
+    let mut record = current.clone();
+    end(&mut record, target, now);
+    record.reason = (!message.is_empty()).then(|| message.to_owned());
+    Callback {
+        record: Some(record),
+        event: Some(kind.event()),
+    }
+}
+
+fn end(record: &mut HostRecord, phase: Phase, now: Timestamp) {
+    record.phase = phase;
+    record.changed_at = now;
+    if let Some(session) = &mut record.session {
+        session.ended_at = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn session(id: u64) -> Session {
+        Session {
+            id: SessionId::new(id),
+            created_at: at(0),
+            deadline: at(100),
+            attempts: 0,
+            ended_at: None,
+        }
+    }
+
+    fn armed() -> HostRecord {
+        arm("a", None, session(1), at(0)).unwrap()
+    }
+
+    fn begun() -> HostRecord {
+        match begin_attempt(Some(&armed()), SessionId::new(1), 1, at(1)) {
+            Ok(Attempt::Begins(record)) => record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_host_set_aside_cannot_be_armed() {
+        for phase in [Phase::Quarantine, Phase::Retired] {
+            let record = HostRecord {
+                phase,
+                ..HostRecord::new("a", at(0))
+            };
+            assert_eq!(
+                arm("a", Some(&record), session(1), at(0)),
+                Err(Refusal::SetAside(phase))
+            );
+        }
+    }
+
+    #[test]
+    fn a_running_install_cannot_be_armed_over_before_its_deadline() {
+        assert!(matches!(
+            arm("a", Some(&begun()), session(2), at(99)),
+            Err(Refusal::Running { .. })
+        ));
+        assert_eq!(
+            arm("a", Some(&begun()), session(2), at(100))
+                .unwrap()
+                .session,
+            Some(session(2))
+        );
+        assert!(arm("a", Some(&armed()), session(2), at(1)).is_ok());
+    }
+
+    #[test]
+    fn an_attempt_begins_once_and_only_in_its_session_and_time() {
+        let rows = [
+            (1, 1, 1, Ok(Attempt::Running)),
+            (2, 1, 1, Err(Refusal::SessionEnded)),
+            (1, 1, 100, Err(Refusal::SessionEnded)),
+            (
+                1,
+                3,
+                1,
+                Err(Refusal::AttemptVoid {
+                    attempt: 3,
+                    begun: 1,
+                }),
+            ),
+            (
+                1,
+                0,
+                1,
+                Err(Refusal::AttemptVoid {
+                    attempt: 0,
+                    begun: 1,
+                }),
+            ),
+        ];
+        for (id, attempt, now, expected) in rows {
+            assert_eq!(
+                begin_attempt(Some(&begun()), SessionId::new(id), attempt, at(now)),
+                expected
+            );
+        }
+        assert_eq!(
+            begin_attempt(None, SessionId::new(1), 1, at(1)),
+            Err(Refusal::SessionEnded)
+        );
+    }
+
+    #[test]
+    fn cancelling_remembers_whether_the_disk_may_be_half_written() {
+        assert_eq!(cancel(Some(&armed()), at(5)).unwrap().phase, Phase::New);
+        assert_eq!(cancel(Some(&begun()), at(5)).unwrap().phase, Phase::Failed);
+        assert_eq!(cancel(None, at(5)), Err(Refusal::NotArmed(Phase::New)));
+        let cancelled = cancel(Some(&armed()), at(5)).unwrap();
+        assert_eq!(
+            begin_attempt(Some(&cancelled), SessionId::new(1), 1, at(6)),
+            Err(Refusal::SessionEnded)
+        );
+    }
+
+    #[test]
+    fn callbacks_are_idempotent_and_late_ones_only_recorded() {
+        let id = SessionId::new(1);
+        let done = report(Some(&begun()), id, CallbackKind::Installed, "", at(50));
+        let installed = done.record.unwrap();
+        assert_eq!(
+            (installed.phase, done.event),
+            (Phase::Installed, Some(EventKind::Installed))
+        );
+        let again = report(Some(&installed), id, CallbackKind::Installed, "", at(51));
+        assert_eq!(
+            again,
+            Callback {
+                record: None,
+                event: None
+            }
+        );
+        let failed = report(Some(&installed), id, CallbackKind::Failed, "x", at(52));
+        assert_eq!(
+            failed,
+            Callback {
+                record: None,
+                event: Some(EventKind::Late)
+            }
+        );
+        let ready = report(Some(&installed), id, CallbackKind::Ready, "", at(5000));
+        assert_eq!(
+            ready,
+            Callback {
+                record: None,
+                event: Some(EventKind::Ready)
+            }
+        );
+    }
+
+    #[test]
+    fn callbacks_have_a_short_grace_after_the_deadline() {
+        let grace = CALLBACK_GRACE.as_secs() as i64;
+        for (now, expected) in [
+            (100 + grace - 1, EventKind::Installed),
+            (100 + grace, EventKind::Late),
+        ] {
+            let done = report(
+                Some(&begun()),
+                SessionId::new(1),
+                CallbackKind::Installed,
+                "",
+                at(now),
+            );
+            assert_eq!(done.event, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_callback_of_an_older_session_changes_nothing() {
+        let rearmed = arm("a", Some(&armed()), session(2), at(1)).unwrap();
+        let done = report(
+            Some(&rearmed),
+            SessionId::new(1),
+            CallbackKind::Installed,
+            "",
+            at(2),
+        );
+        assert_eq!(
+            done,
+            Callback {
+                record: None,
+                event: Some(EventKind::Late)
+            }
+        );
+    }
+}
