@@ -10,10 +10,12 @@
 //! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
+//! | [`render`] | an inventory and a decision -> boot scripts and seeds |
 
 #![warn(missing_docs)]
 
 pub mod decide;
 pub mod inventory;
 pub mod machine;
+pub mod render;
 pub mod token;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::request::{BootRequest, TokenState};
+use super::request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
 use crate::machine::{Architecture, HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
 use crate::token::TokenError;
@@ -236,7 +236,7 @@ fn disagreement(inventory: &Inventory, host: &Host, request: &BootRequest) -> Op
         let seen = seen.as_deref().filter(|seen| !is_placeholder(seen))?;
         let recorded = recorded.as_deref()?;
         // What is sent was cleaned on the way in, so what is on record is cleaned for comparison.
-        (seen != super::cleaned(recorded)).then(|| Reason::Disagrees {
+        (seen != cleaned(recorded, IDENTITY_LIMIT)).then(|| Reason::Disagrees {
             signal,
             seen: seen.to_owned(),
             recorded: recorded.to_owned(),

@@ -5,7 +5,7 @@ mod request;
 mod transition;
 
 pub use boot::{Action, BootDecision, Reason, decide};
-pub use request::{BootRequest, TokenState, cleaned};
+pub use request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
 pub use transition::{
     Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, report,
 };

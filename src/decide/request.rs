@@ -1,6 +1,9 @@
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 use crate::token::TokenError;
 
+/// The most characters of a serial number or an asset tag that are kept.
+pub const IDENTITY_LIMIT: usize = 64;
+
 /// What a machine says of itself when it asks for its script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootRequest {
@@ -31,9 +34,9 @@ pub enum TokenState {
     Bad(TokenError),
 }
 
-/// Cleans text that a machine sent, for screens and logs: printable ASCII without the characters
-/// that mean something to a script, at most 64 of them.
-pub fn cleaned(text: &str) -> String {
+/// Cleans text for screens and logs: printable ASCII without the characters that mean something to
+/// a script, at most `limit` of them.
+pub fn cleaned(text: &str, limit: usize) -> String {
     let printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
     let harmless = |c: &char| !"${}|&\\`\"'<>".contains(*c);
     text.trim()
@@ -51,9 +54,9 @@ mod tests {
     #[test]
     fn sent_text_cannot_carry_commands() {
         assert_eq!(
-            cleaned("C7X\n9K2\r\nexit ${x} || shell"),
+            cleaned("C7X\n9K2\r\nexit ${x} || shell", 64),
             "C7X9K2exit x  shell"
         );
-        assert_eq!(cleaned(&"a".repeat(1000)).len(), 64);
+        assert_eq!(cleaned(&"a".repeat(1000), 64).len(), 64);
     }
 }

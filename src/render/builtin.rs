@@ -1,0 +1,89 @@
+//! The templates that pxectl brings, and the values that they expect.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::inventory::Installer;
+
+/// The script that asks iPXE which machine it runs on.
+pub const IDENTIFY: &str = "identify.ipxe.hbs";
+/// The script that starts an installer.
+pub const INSTALL: &str = "install.ipxe.hbs";
+/// The script that boots the local disk.
+pub const LOCAL: &str = "local.ipxe.hbs";
+/// The quarantine screen.
+pub const HOLD: &str = "hold.ipxe.hbs";
+
+/// The one table of built-in templates. A file of the same name in the inventory overrides one.
+pub const TEMPLATES: [(&str, &str); 9] = [
+    (IDENTIFY, include_str!("templates/identify.ipxe.hbs")),
+    (INSTALL, include_str!("templates/install.ipxe.hbs")),
+    (LOCAL, include_str!("templates/local.ipxe.hbs")),
+    (HOLD, include_str!("templates/hold.ipxe.hbs")),
+    (
+        "autoinstall.user-data.hbs",
+        include_str!("templates/autoinstall.user-data.hbs"),
+    ),
+    (
+        "autoinstall.meta-data.hbs",
+        include_str!("templates/autoinstall.meta-data.hbs"),
+    ),
+    (
+        "autoinstall.vendor-data.hbs",
+        include_str!("templates/autoinstall.vendor-data.hbs"),
+    ),
+    (
+        "autoinstall.network-config.hbs",
+        include_str!("templates/autoinstall.network-config.hbs"),
+    ),
+    (
+        "preseed.preseed.cfg.hbs",
+        include_str!("templates/preseed.preseed.cfg.hbs"),
+    ),
+];
+
+/// Returns the name of the built-in template of an installer's seed.
+pub fn seed_template(installer: Installer, seed: &str) -> String {
+    format!("{}.{seed}.hbs", installer.name())
+}
+
+/// Returns the text of a built-in template.
+pub fn text(name: &str) -> Option<&'static str> {
+    TEMPLATES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
+}
+
+/// Returns the values that the built-in templates use and that `vars` overrides.
+pub fn vars() -> BTreeMap<String, Value> {
+    [
+        ("locale", json!("en_US.UTF-8")),
+        ("keyboard", json!("us")),
+        ("timezone", json!("Etc/UTC")),
+        ("username", json!("ops")),
+        ("mirror_host", Value::Null),
+        ("mirror_directory", json!("/debian")),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_seed_of_every_installer_has_a_template() {
+        for installer in Installer::all() {
+            for seed in installer.seeds() {
+                assert!(
+                    text(&seed_template(installer, seed)).is_some(),
+                    "{installer} {seed}"
+                );
+            }
+        }
+    }
+}

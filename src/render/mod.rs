@@ -1,0 +1,14 @@
+//! (Inventory, decision) -> text: boot scripts and seeds. The same input renders to the same bytes.
+
+mod arguments;
+mod builtin;
+mod disk;
+mod plan;
+mod scripts;
+mod seeds;
+mod templates;
+
+pub use plan::{Plan, PlanError};
+pub use scripts::{HoldScreen, hold_script, identify_script, install_script, local_script};
+pub use seeds::{SessionLinks, seed};
+pub use templates::{TemplateError, Templates};

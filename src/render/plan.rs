@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::builtin;
+use crate::inventory::{Bundle, Host, Inventory, Network, Profile, Server};
+
+/// Everything that one install is rendered from, frozen when the host is armed.
+///
+/// A change of the inventory does not reach a session that is open: what was reviewed is what is
+/// installed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The site's name.
+    pub site: String,
+    /// How the machine reaches us.
+    pub server: Server,
+    /// The networks of the host's interfaces, by name.
+    pub networks: BTreeMap<String, Network>,
+    /// The host.
+    pub host: Host,
+    /// Its profile.
+    pub profile: Profile,
+    /// Its bundle, with the digest of every file.
+    pub bundle: Bundle,
+    /// Values for templates: built-in, site's, profile's and host's, the later before the earlier.
+    pub vars: BTreeMap<String, serde_json::Value>,
+    /// The template of the script and of each seed, by template name.
+    pub templates: BTreeMap<String, String>,
+}
+
+/// Why a host cannot be planned for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A name leads nowhere; [`crate::inventory::parse`] lets none of these through.
+    #[error("host `{host}` refers to {what} `{name}`, which is not in the inventory")]
+    Dangling {
+        /// The host.
+        host: String,
+        /// What is missing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Plan {
+    /// Gathers what an install of `host` needs.
+    ///
+    /// # Errors
+    /// [`PlanError::Dangling`] when a name leads nowhere.
+    pub fn new(inventory: &Inventory, host: &Host) -> Result<Self, PlanError> {
+        let dangling = |what, name: &str| PlanError::Dangling {
+            host: host.name.clone(),
+            what,
+            name: name.to_owned(),
+        };
+        let profile = inventory
+            .profile_of(host)
+            .ok_or_else(|| dangling("profile", &host.profile))?;
+        let bundle = inventory
+            .bundle_of(profile)
+            .ok_or_else(|| dangling("bundle", &profile.bundle))?;
+        let mut networks = BTreeMap::new();
+        for nic in &host.nics {
+            let network = inventory
+                .site
+                .network(&nic.network)
+                .ok_or_else(|| dangling("network", &nic.network))?;
+            networks.insert(network.name.clone(), network.clone());
+        }
+        let mut vars = builtin::vars();
+        for more in [&inventory.site.vars, &profile.vars, &host.vars] {
+            vars.extend(
+                more.iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
+        }
+        let names = profile
+            .installer
+            .seeds()
+            .iter()
+            .map(|seed| builtin::seed_template(profile.installer, seed));
+        let templates = std::iter::once(builtin::INSTALL.to_owned())
+            .chain(names)
+            .chain(profile.seeds.values().cloned())
+            .filter_map(|name| {
+                let text = inventory
+                    .templates
+                    .get(&name)
+                    .map(String::as_str)
+                    .or_else(|| builtin::text(&name))?;
+                Some((name, text.to_owned()))
+            })
+            .collect();
+        Ok(Self {
+            site: inventory.site.name.clone(),
+            server: inventory.site.server.clone(),
+            networks,
+            host: host.clone(),
+            profile: profile.clone(),
+            bundle: bundle.clone(),
+            vars,
+            templates,
+        })
+    }
+
+    /// Returns the name of the template of one seed: the profile's own, or the built-in one's.
+    pub fn seed_template(&self, seed: &str) -> String {
+        let own = self.profile.seeds.get(seed).cloned();
+        own.unwrap_or_else(|| builtin::seed_template(self.profile.installer, seed))
+    }
+}

@@ -1,0 +1,206 @@
+use std::collections::BTreeMap;
+
+use handlebars::Context;
+use serde_json::{Value, json};
+
+use super::disk::{describe, find_disk};
+use super::plan::Plan;
+use super::templates::{TemplateError, Templates, shell_word};
+use crate::inventory::{Nic, Server};
+use crate::machine::SessionId;
+use crate::token::{Capability, Purpose, StoreKey};
+
+/// The URLs of one attempt of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionLinks {
+    /// The session's name; a placeholder where nothing is armed.
+    pub id: String,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Where seeds are read, with a slash at its end.
+    pub seeds: String,
+    /// Where callbacks are posted, with a slash at its end.
+    pub callbacks: String,
+}
+
+impl SessionLinks {
+    /// Makes the links of an attempt, with its two capabilities.
+    pub fn new(server: &Server, key: &StoreKey, session: SessionId, attempt: u32) -> Self {
+        let link = |purpose| {
+            format!(
+                "{}/s/{}/",
+                server.base_url,
+                key.capability(Capability {
+                    session,
+                    attempt,
+                    purpose
+                })
+            )
+        };
+        Self {
+            id: session.to_string(),
+            attempt,
+            seeds: link(Purpose::Seed),
+            callbacks: link(Purpose::Callback),
+        }
+    }
+
+    /// Makes links that open nothing, for people who want to see what would be served.
+    pub fn placeholder(server: &Server) -> Self {
+        Self {
+            id: "SESSION".into(),
+            attempt: 1,
+            seeds: format!("{}/s/SEED-CAPABILITY/", server.base_url),
+            callbacks: format!("{}/s/CALLBACK-CAPABILITY/", server.base_url),
+        }
+    }
+
+    /// Returns the URL of a file of the plan's bundle that anyone may cache.
+    pub fn file(&self, plan: &Plan, key: &str) -> String {
+        format!(
+            "{}/b/{}/{key}",
+            plan.server.base_url,
+            plan.bundle.manifest_digest()
+        )
+    }
+}
+
+/// Renders one seed of an install.
+///
+/// # Errors
+/// The template, line and reason; an unknown variable is an error.
+pub fn seed(
+    templates: &Templates,
+    plan: &Plan,
+    links: &SessionLinks,
+    seed: &str,
+) -> Result<String, TemplateError> {
+    let name = plan.seed_template(seed);
+    let context = context(plan, links).map_err(|reason| TemplateError {
+        template: name.clone(),
+        line: None,
+        reason,
+    })?;
+    templates.render(&name, &context)
+}
+
+/// Builds what every template of a session sees.
+pub(super) fn context(plan: &Plan, links: &SessionLinks) -> Result<Context, String> {
+    let host = &plan.host;
+    let boot = host.boot_nic().map(|nic| (0, nic));
+    let files: BTreeMap<&String, String> = plan
+        .bundle
+        .files
+        .keys()
+        .map(|key| (key, links.file(plan, key)))
+        .collect();
+    let nics: Vec<Value> = host
+        .nics
+        .iter()
+        .enumerate()
+        .map(|(index, nic)| nic_values(plan, index, nic))
+        .collect();
+    let values = json!({
+        "site": { "name": plan.site },
+        "server": plan.server,
+        "host": host,
+        "nic": boot.map(|(index, nic)| nic_values(plan, index, nic)),
+        "nics": nics,
+        "network": host.boot_nic().and_then(|nic| plan.networks.get(&nic.network)),
+        "profile": plan.profile,
+        "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": plan.bundle.manifest_digest() },
+        "files": files,
+        "session": {
+            "id": links.id,
+            "attempt": links.attempt,
+            "seeds": links.seeds,
+            "callbacks": links.callbacks,
+            "files": format!("{}files/", links.seeds),
+        },
+        "arguments": super::arguments::kernel_arguments(plan, links),
+        "commands": commands(plan, links),
+        "vars": plan.vars,
+    });
+    Context::wraps(values).map_err(|error| error.to_string())
+}
+
+fn nic_values(plan: &Plan, index: usize, nic: &Nic) -> Value {
+    let network = plan.networks.get(&nic.network);
+    json!({
+        "name": format!("nic{index}"),
+        "mac": nic.mac,
+        "network": nic.network,
+        "boot": nic.boot,
+        "ip": nic.ip,
+        "address": nic.ip.zip(network).map(|(ip, network)| format!("{ip}/{}", network.subnet.prefix())),
+        // One default route: through the interface that the machine installs over.
+        "gateway": network.and_then(|network| network.gateway).filter(|_| nic.boot),
+        "dns": network.map(|network| network.dns.clone()).unwrap_or_default(),
+        "search": network.and_then(|network| network.domain.clone()).into_iter().collect::<Vec<_>>(),
+    })
+}
+
+/// Builds the shell commands that the installers run, ready to be quoted.
+fn commands(plan: &Plan, links: &SessionLinks) -> Value {
+    // A callback is retried, and its failure never stops an install.
+    let curl = |kind: &str, message: &str| {
+        format!(
+            "curl -fsS -X POST --retry 10 --retry-delay 3 --retry-all-errors --max-time 20 --data {} {}{kind} || true",
+            shell_word(message),
+            links.callbacks,
+        )
+    };
+    let wget = |kind: &str, message: &str| {
+        format!(
+            "for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null --post-data={} {}{kind} && break; sleep 3; done",
+            shell_word(message),
+            links.callbacks,
+        )
+    };
+    let wanted = plan.host.disk.as_ref();
+    let missing = format!(
+        "there is not exactly one disk with {}",
+        wanted.map(describe).unwrap_or_default()
+    );
+    let find = |report: String, then: &str| {
+        wanted.map(|selector| {
+            format!(
+                "{}; {then}",
+                find_disk(selector, &format!("{report}; exit 1"))
+            )
+        })
+    };
+    json!({
+        "autoinstall": {
+            "progress": curl("progress", "installer started"),
+            "failed": curl("failed", "the installer stopped; see /var/log/installer on the machine"),
+            "installed": curl("installed", ""),
+            "find_disk": find(curl("failed", &missing), "sed -i \"s#@INSTALL_DISK@#$disk#\" /autoinstall.yaml"),
+        },
+        "preseed": {
+            "progress": wget("progress", "installer started"),
+            "installed": wget("installed", ""),
+            "find_disk": find(wget("failed", &missing), "debconf-set partman-auto/disk \"$disk\"; debconf-set grub-installer/bootdev \"$disk\""),
+            "late": preseed_late(plan),
+        },
+    })
+}
+
+/// Puts the keys of those who may log in into the installed system.
+fn preseed_late(plan: &Plan) -> String {
+    let keys = &plan.profile.ssh_authorized_keys;
+    let user = plan
+        .vars
+        .get("username")
+        .and_then(Value::as_str)
+        .unwrap_or("ops");
+    if keys.is_empty() {
+        return ":".to_owned();
+    }
+    let home = format!("/target/home/{user}/.ssh");
+    let words: Vec<String> = keys.iter().map(|key| shell_word(key)).collect();
+    format!(
+        "mkdir -p {home} && printf '%s\\n' {} > {home}/authorized_keys && chmod 700 {home} && in-target chown -R {user}: /home/{user}/.ssh",
+        words.join(" ")
+    )
+}

@@ -1,0 +1,304 @@
+use std::collections::BTreeMap;
+
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, JsonRender, Output, RenderContext,
+    RenderErrorReason, no_escape,
+};
+use serde_json::Value;
+
+use super::builtin;
+
+/// How deeply blocks may be nested; the engine itself would overflow its stack.
+const DEPTH_LIMIT: usize = 40;
+/// The largest template, in octets.
+const SIZE_LIMIT: usize = 1 << 20;
+
+/// A set of compiled templates: the built-in ones, and the inventory's in their place.
+pub struct Templates {
+    engine: Handlebars<'static>,
+}
+
+/// A template that cannot be compiled or rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("template `{template}`{}: {reason}", .line.map(|line| format!(", line {line}")).unwrap_or_default())]
+pub struct TemplateError {
+    /// The template's name.
+    pub template: String,
+    /// The line, from 1, where it is known.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl Templates {
+    /// Compiles the built-in templates and `overrides`; reports every one that cannot be.
+    ///
+    /// # Errors
+    /// All faults: syntax, nesting beyond a bound, partials that are missing or include each other.
+    pub fn compile(overrides: &BTreeMap<String, String>) -> Result<Self, Vec<TemplateError>> {
+        let mut texts: BTreeMap<&str, &str> = builtin::TEMPLATES.into_iter().collect();
+        texts.extend(
+            overrides
+                .iter()
+                .map(|(name, text)| (name.as_str(), text.as_str())),
+        );
+        let mut engine = Handlebars::new();
+        engine.set_strict_mode(true);
+        engine.register_escape_fn(no_escape);
+        engine.register_helper("yaml", Box::new(yaml));
+        engine.register_helper("shell", Box::new(shell));
+        let mut faults = Vec::new();
+        let mut partials: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, text) in &texts {
+            match scan(text) {
+                Ok(found) => {
+                    partials.insert(name, found);
+                }
+                Err((line, reason)) => {
+                    faults.push(TemplateError {
+                        template: (*name).to_owned(),
+                        line: Some(line),
+                        reason,
+                    });
+                    continue;
+                }
+            }
+            if let Err(error) = engine.register_template_string(name, text) {
+                let line = error.pos().map(|(line, _)| line);
+                faults.push(TemplateError {
+                    template: (*name).to_owned(),
+                    line,
+                    reason: error.reason().to_string().to_lowercase(),
+                });
+            }
+        }
+        faults.extend(partial_faults(&partials));
+        if faults.is_empty() {
+            Ok(Self { engine })
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Renders one template; an unknown variable is an error.
+    ///
+    /// # Errors
+    /// The template, line and reason.
+    pub fn render(&self, template: &str, context: &Context) -> Result<String, TemplateError> {
+        self.engine
+            .render_with_context(template, context)
+            .map_err(|error| TemplateError {
+                template: error
+                    .template_name
+                    .clone()
+                    .unwrap_or_else(|| template.to_owned()),
+                line: error.line_no,
+                reason: match error.reason() {
+                    RenderErrorReason::MissingVariable(path) => match path {
+                        Some(path) => format!("there is no variable `{path}`"),
+                        None => "a variable does not exist".to_owned(),
+                    },
+                    other => other.to_string(),
+                },
+            })
+    }
+}
+
+/// Writes a value as JSON, which is also YAML: text in double quotes, lists in brackets.
+fn yaml(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let value = helper
+        .param(0)
+        .map_or(&Value::Null, |parameter| parameter.value());
+    out.write(&value.to_string())?;
+    Ok(())
+}
+
+/// Writes text as one word of a POSIX shell, in single quotes.
+fn shell(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = helper
+        .param(0)
+        .map(|parameter| parameter.value().render())
+        .unwrap_or_default();
+    out.write(&shell_word(&text))?;
+    Ok(())
+}
+
+/// Quotes text as one word of a POSIX shell.
+pub(super) fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Looks over a template before the engine sees it: bounds its size and nesting, and lists the
+/// partials it includes. Fails with the line and the reason.
+fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
+    if text.len() > SIZE_LIMIT {
+        return Err((1, format!("it is larger than {SIZE_LIMIT} octets")));
+    }
+    let mut partials = Vec::new();
+    let mut depth = 0usize;
+    let mut at = 0;
+    while let Some(open) = text[at..].find("{{").map(|open| at + open) {
+        let tag = text[open..]
+            .trim_start_matches('{')
+            .trim_start_matches('~')
+            .trim_start();
+        let line = || text[..open].bytes().filter(|&byte| byte == b'\n').count() + 1;
+        if tag.starts_with("#*") || tag.starts_with("*") {
+            return Err((
+                line(),
+                "decorators and inline partials are not allowed".to_owned(),
+            ));
+        }
+        if tag.starts_with('#') {
+            depth += 1;
+        } else if tag.starts_with('/') {
+            depth = depth.saturating_sub(1);
+        }
+        let parentheses = tag
+            .split("}}")
+            .next()
+            .unwrap_or_default()
+            .matches('(')
+            .count();
+        if depth + parentheses > DEPTH_LIMIT {
+            return Err((line(), format!("it nests more than {DEPTH_LIMIT} levels")));
+        }
+        if let Some(partial) = tag.strip_prefix('>').or_else(|| tag.strip_prefix("#>")) {
+            let name = partial
+                .trim_start()
+                .split([' ', '}', '~', '\n', '\t'])
+                .next()
+                .unwrap_or_default();
+            if name.starts_with('(') {
+                return Err((line(), "a partial's name must be written out".to_owned()));
+            }
+            partials.push(name.trim_matches(['"', '\'']));
+        }
+        at = open + 2;
+    }
+    Ok(partials)
+}
+
+/// Finds partials that do not exist or that include each other in a circle.
+fn partial_faults(partials: &BTreeMap<&str, Vec<&str>>) -> Vec<TemplateError> {
+    let mut faults = Vec::new();
+    for (template, includes) in partials {
+        let fault = |reason| TemplateError {
+            template: (*template).to_owned(),
+            line: None,
+            reason,
+        };
+        for include in includes
+            .iter()
+            .filter(|include| !partials.contains_key(*include))
+        {
+            faults.push(fault(format!(
+                "there is no template `{include}` to include"
+            )));
+        }
+        let mut seen = Vec::new();
+        let mut open: Vec<&str> = includes.clone();
+        while let Some(next) = open.pop() {
+            if next == *template {
+                faults.push(fault(
+                    "it includes itself, directly or through others".to_owned(),
+                ));
+                break;
+            }
+            if !seen.contains(&next) {
+                seen.push(next);
+                open.extend(partials.get(next).into_iter().flatten());
+            }
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn compiled(text: &str) -> Result<Templates, Vec<TemplateError>> {
+        Templates::compile(&BTreeMap::from([("t.hbs".to_owned(), text.to_owned())]))
+    }
+
+    fn rendered(text: &str) -> Result<String, TemplateError> {
+        let context =
+            Context::wraps(json!({"host": {"name": "a'b", "ip": null}, "keys": ["x\"y"]})).unwrap();
+        compiled(text)
+            .map_err(|mut faults| faults.remove(0))?
+            .render("t.hbs", &context)
+    }
+
+    #[test]
+    fn values_are_quoted_for_their_language() {
+        assert_eq!(
+            rendered("{{yaml keys}} {{yaml host.name}}").unwrap(),
+            r#"["x\"y"] "a'b""#
+        );
+        assert_eq!(rendered("{{shell host.name}}").unwrap(), r"'a'\''b'");
+        assert_eq!(rendered("${net0/mac}").unwrap(), "${net0/mac}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_with_its_line() {
+        let error = rendered("a\nb {{host.nmae}}\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "template `t.hbs`, line 2: there is no variable `host.nmae`"
+        );
+    }
+
+    #[test]
+    fn templates_that_would_overflow_the_stack_are_refused() {
+        let deep = "{{#if keys}}".repeat(20_000) + &"{{/if}}".repeat(20_000);
+        assert!(
+            rendered(&deep).unwrap_err().reason.contains("nests"),
+            "blocks"
+        );
+        let parentheses = format!(
+            "{{{{yaml {}x{}}}}}",
+            "(yaml ".repeat(20_000),
+            ")".repeat(20_000)
+        );
+        assert!(
+            rendered(&parentheses).unwrap_err().reason.contains("nests"),
+            "parentheses"
+        );
+        assert!(
+            rendered("{{> t.hbs}}")
+                .unwrap_err()
+                .reason
+                .contains("includes itself")
+        );
+        assert!(rendered("{{#*inline \"x\"}}{{/inline}}").is_err());
+        assert!(
+            rendered("{{> absent.hbs}}")
+                .unwrap_err()
+                .reason
+                .contains("absent.hbs")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_templates_never_panic(text in "[{}#/>~a-z\" ().\n]{0,80}") {
+            let _ = rendered(&text);
+        }
+    }
+}
