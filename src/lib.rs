@@ -7,7 +7,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
+//! | [`wire`] | bytes to values and back: DHCP messages, frames |
 
 #![warn(missing_docs)]
 
 pub mod machine;
+pub mod wire;
