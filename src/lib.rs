@@ -1,16 +1,18 @@
 //! `pxectl` network-boots racks of bare machines into installed hosts, from a flat directory of
 //! YAML files in git.
 //!
-//! Data flows one way, and each module imports only modules above it in this list.
-//! Everything above the line is pure: values in, values out, no socket, no clock, no disk.
+//! Data flows one way, and each module imports only modules above it in this list. Everything above
+//! the line is pure: values in, values out, no socket, no clock, no disk.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
 //! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
+//! | [`wire`] | bytes <-> values: DHCP messages, TFTP packets, frames |
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
+//! | — | — |
 
 #![warn(missing_docs)]
 
@@ -19,3 +21,4 @@ pub mod inventory;
 pub mod machine;
 pub mod render;
 pub mod token;
+pub mod wire;

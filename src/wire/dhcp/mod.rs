@@ -1,0 +1,129 @@
+//! DHCP messages: the layout of RFC 2131 around an ordered list of options.
+//!
+//! The option codes and message types are dhcproto's; the layout is ours, since firmware depends on
+//! the order, the padding and the length of what it is sent.
+
+mod boot;
+mod options;
+mod parse;
+mod sub_options;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+pub use dhcproto::v4::{MessageType, OptionCode};
+
+use crate::machine::HardwareAddress;
+
+pub use boot::IpxeFeature;
+pub use options::DhcpOptions;
+pub use parse::DhcpParseError;
+pub use sub_options::{PxeSubOption, SubOptions};
+pub use write::DhcpWriteError;
+
+/// The option in which iPXE keeps options of its own (175), also called `DHCP_EB_ENCAP`.
+pub const IPXE_ENCAPSULATED: OptionCode = OptionCode::Unknown(175);
+
+/// The octets of a message up to its first option: the fixed fields and the magic cookie.
+const HEADER_LENGTH: usize = 240;
+const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
+/// The octets of an IPv4 and a UDP header, which option 57 counts.
+const DATAGRAM_HEADERS: usize = 28;
+
+/// One DHCP message, of a client or a server.
+///
+/// What [`DhcpMessage::write`] writes, [`DhcpMessage::parse`] reads back as an equal value.
+/// Source: RFC 2131 §2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DhcpMessage {
+    /// Whether a client or a server speaks (`op`).
+    pub operation: Operation,
+    /// The kind of network (`htype`), 1 for Ethernet.
+    pub hardware_type: u8,
+    /// The client's link-layer address (`chaddr`).
+    pub hardware_address: HardwareAddress,
+    /// How many relays the message passed (`hops`).
+    pub hops: u8,
+    /// The number by which a client knows its answers (`xid`).
+    pub transaction_id: TransactionId,
+    /// The seconds since the client began (`secs`).
+    pub seconds: u16,
+    /// Whether the client can take broadcast answers only (the one flag of `flags`).
+    pub broadcast: bool,
+    /// The address that the client has and answers ARP for (`ciaddr`), else unspecified.
+    pub client_address: Ipv4Addr,
+    /// The address that the server gives (`yiaddr`), else unspecified.
+    pub your_address: Ipv4Addr,
+    /// The server of the next step of the boot (`siaddr`), else unspecified.
+    pub server_address: Ipv4Addr,
+    /// The relay that the message came through (`giaddr`), else unspecified.
+    pub relay_address: Ipv4Addr,
+    /// The server's name (`sname`) up to its NUL: at most 63 octets.
+    pub server_name: Vec<u8>,
+    /// The boot file (`file`) up to its NUL: at most 127 octets.
+    pub boot_file: Vec<u8>,
+    /// The options.
+    pub options: DhcpOptions,
+}
+
+impl DhcpMessage {
+    /// Creates a message over Ethernet in which every other field is zero or empty.
+    pub fn new(
+        operation: Operation,
+        hardware_address: impl Into<HardwareAddress>,
+        transaction_id: TransactionId,
+    ) -> Self {
+        Self {
+            operation,
+            hardware_type: 1,
+            hardware_address: hardware_address.into(),
+            hops: 0,
+            transaction_id,
+            seconds: 0,
+            broadcast: false,
+            client_address: Ipv4Addr::UNSPECIFIED,
+            your_address: Ipv4Addr::UNSPECIFIED,
+            server_address: Ipv4Addr::UNSPECIFIED,
+            relay_address: Ipv4Addr::UNSPECIFIED,
+            server_name: Vec::new(),
+            boot_file: Vec::new(),
+            options: DhcpOptions::default(),
+        }
+    }
+}
+
+/// Who speaks (`op`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A client (BOOTREQUEST, 1).
+    Request,
+    /// A server (BOOTREPLY, 2).
+    Reply,
+}
+
+/// The number that a client puts into a message and that its answers repeat (`xid`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u32);
+
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl fmt::Debug for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Prints an option as people look it up: its number, and its name where it has one.
+fn describe(code: &OptionCode) -> String {
+    match code {
+        OptionCode::Unknown(number) => number.to_string(),
+        known => format!("{} ({known:?})", u8::from(*known)),
+    }
+}

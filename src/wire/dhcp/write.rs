@@ -1,0 +1,214 @@
+use super::{
+    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, MAGIC_COOKIE, Operation, OptionCode, describe,
+};
+
+/// The least length of a BOOTP message, which some relays and ROMs still insist on.
+const LEAST_LENGTH: usize = 300;
+/// The most octets that one option carries.
+const LONGEST_OPTION: usize = 255;
+
+/// What a machine can boot without, the least important first.
+const DISPENSABLE: [OptionCode; 12] = [
+    OptionCode::LogServer,
+    OptionCode::TimeOffset,
+    OptionCode::NtpServers,
+    OptionCode::DomainSearch,
+    OptionCode::InterfaceMtu,
+    OptionCode::Renewal,
+    OptionCode::Rebinding,
+    OptionCode::BroadcastAddr,
+    OptionCode::DomainName,
+    OptionCode::Hostname,
+    OptionCode::BootFileSize,
+    // The header's `siaddr` names the same server.
+    OptionCode::TFTPServerName,
+];
+
+/// The message cannot be written as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DhcpWriteError {
+    /// The client does not take so long a datagram.
+    #[error("the datagram would have `{need}` octets, and the client takes `{limit}`")]
+    TooLong {
+        /// The octets of the datagram, with its IP and UDP headers.
+        need: usize,
+        /// The most that the client takes.
+        limit: usize,
+    },
+    /// The option would have to be split, and clients do not join it again.
+    #[error("option {} has `{have}` octets, and clients read at most 255", describe(.code))]
+    OptionTooLong {
+        /// The option.
+        code: OptionCode,
+        /// Its octets.
+        have: usize,
+    },
+    /// The code means something to the layout itself: PAD, END or overload.
+    #[error("option {} belongs to the layout and carries no value", describe(.code))]
+    OptionReserved {
+        /// The option.
+        code: OptionCode,
+    },
+    /// A text of the header leaves no room for its NUL.
+    #[error("the field `{field}` takes `{limit}` octets, and `{have}` were given")]
+    FieldTooLong {
+        /// The RFC's name of the field.
+        field: &'static str,
+        /// The octets of the text.
+        have: usize,
+        /// The most that fit before the NUL.
+        limit: usize,
+    },
+    /// A text of the header has a NUL inside.
+    #[error("the text of the field `{field}` has a NUL inside")]
+    FieldHoldsNul {
+        /// The RFC's name of the field.
+        field: &'static str,
+    },
+}
+
+impl DhcpMessage {
+    /// Writes the payload of a UDP datagram that, with its IP and UDP headers, has at most `limit`
+    /// octets; [`DhcpOptions::datagram_limit`](super::DhcpOptions::datagram_limit) of the request
+    /// is the limit of its reply.
+    ///
+    /// The message type stands first and the relay agent's option last. Nothing is ever put into
+    /// `file` and `sname` but what belongs there. A long option is split, except those that clients
+    /// do not join (43, 60, 67). After END the message is padded to 300 octets.
+    ///
+    /// # Errors
+    /// When something does not fit: nothing is left out silently, see [`DhcpMessage::fit`].
+    ///
+    /// Source: RFC 2131 §2, §4.1; RFC 3396 §4; RFC 3046 §2.2.
+    pub fn write(&self, limit: usize) -> Result<Vec<u8>, DhcpWriteError> {
+        let need = self.datagram_length();
+        if need > limit {
+            return Err(DhcpWriteError::TooLong { need, limit });
+        }
+
+        let mut bytes = Vec::with_capacity(need - DATAGRAM_HEADERS);
+        bytes.push(match self.operation {
+            Operation::Request => 1,
+            Operation::Reply => 2,
+        });
+        bytes.push(self.hardware_type);
+        // At most sixteen: a `HardwareAddress` holds no more.
+        bytes.push(self.hardware_address.octets().len() as u8);
+        bytes.push(self.hops);
+        bytes.extend(self.transaction_id.0.to_be_bytes());
+        bytes.extend(self.seconds.to_be_bytes());
+        bytes.extend(if self.broadcast { [0x80, 0] } else { [0, 0] });
+        for address in [
+            self.client_address,
+            self.your_address,
+            self.server_address,
+            self.relay_address,
+        ] {
+            bytes.extend(address.octets());
+        }
+        bytes.extend(self.hardware_address.field());
+        bytes.extend(text_field::<64>("sname", &self.server_name)?);
+        bytes.extend(text_field::<128>("file", &self.boot_file)?);
+        bytes.extend(MAGIC_COOKIE);
+        for (code, value) in self.options.iter() {
+            self.write_option(code, value, &mut bytes)?;
+        }
+        bytes.push(OptionCode::End.into());
+        bytes.resize(bytes.len().max(LEAST_LENGTH), 0);
+        Ok(bytes)
+    }
+
+    /// Drops options until the message fits into a datagram of `limit` octets, and returns what was
+    /// dropped, so that it can be logged.
+    ///
+    /// Dropped are, in this order and only as many as needed: log servers (7), time offset (2), NTP
+    /// servers (42), domain search (119), interface MTU (26), T1 and T2 (58, 59), broadcast address
+    /// (28), domain name (15), host name (12), boot file size (13), TFTP server name (66). Where
+    /// that does not suffice, [`DhcpMessage::write`] refuses the message.
+    pub fn fit(&mut self, limit: usize) -> Vec<OptionCode> {
+        let mut dropped = Vec::new();
+        for code in DISPENSABLE {
+            if self.datagram_length() <= limit {
+                break;
+            }
+            if self.options.remove(code).is_some() {
+                dropped.push(code);
+            }
+        }
+        dropped
+    }
+
+    /// Returns the octets of the whole datagram, with its IP and UDP headers.
+    pub fn datagram_length(&self) -> usize {
+        let options: usize = self
+            .options
+            .iter()
+            .map(|(code, value)| {
+                let headers = 2 * value.len().div_ceil(LONGEST_OPTION).max(1);
+                headers + value.len() + usize::from(self.pads_after(code))
+            })
+            .sum();
+        DATAGRAM_HEADERS + (HEADER_LENGTH + options + 1).max(LEAST_LENGTH)
+    }
+
+    fn write_option(
+        &self,
+        code: OptionCode,
+        value: &[u8],
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), DhcpWriteError> {
+        use OptionCode::{BootfileName, ClassIdentifier, VendorExtensions};
+        match code {
+            OptionCode::Pad | OptionCode::End | OptionCode::OptionOverload => {
+                return Err(DhcpWriteError::OptionReserved { code });
+            }
+            // Deviation: RFC 3396 §4 would split these; GRUB and firmware read the first part only.
+            VendorExtensions | ClassIdentifier | BootfileName if value.len() > LONGEST_OPTION => {
+                return Err(DhcpWriteError::OptionTooLong {
+                    code,
+                    have: value.len(),
+                });
+            }
+            _ => {}
+        }
+        let (first, more) = value.split_at(value.len().min(LONGEST_OPTION));
+        for part in std::iter::once(first).chain(more.chunks(LONGEST_OPTION)) {
+            // A part has at most 255 octets.
+            bytes.extend([code.into(), part.len() as u8]);
+            bytes.extend(part);
+        }
+        if self.pads_after(code) {
+            bytes.push(OptionCode::Pad.into());
+        }
+        Ok(())
+    }
+
+    /// Reports whether one PAD follows the option: replies only, since it is there for firmware.
+    ///
+    /// Deviation: edk2 overwrites the octet after option 67, some ROMs read past its end, and GRUB
+    /// compares option 60 as a C string; a NUL counted inside the option breaks others.
+    fn pads_after(&self, code: OptionCode) -> bool {
+        use OptionCode::{BootfileName, ClassIdentifier, TFTPServerName};
+        self.operation == Operation::Reply
+            && matches!(code, ClassIdentifier | TFTPServerName | BootfileName)
+    }
+}
+
+/// Lays a text out as a field of `N` octets that ends in at least one NUL.
+fn text_field<const N: usize>(field: &'static str, text: &[u8]) -> Result<[u8; N], DhcpWriteError> {
+    if text.contains(&0) {
+        return Err(DhcpWriteError::FieldHoldsNul { field });
+    }
+    let mut octets = [0; N];
+    match octets[..N - 1].get_mut(..text.len()) {
+        Some(place) => place.copy_from_slice(text),
+        None => {
+            return Err(DhcpWriteError::FieldTooLong {
+                field,
+                have: text.len(),
+                limit: N - 1,
+            });
+        }
+    }
+    Ok(octets)
+}
