@@ -7,7 +7,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
+//!
+//! Below this line modules touch the outside world.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`store`] | what happened: host records, sessions, events; leases in a database of their own |
 
 #![warn(missing_docs)]
 
 pub mod machine;
+pub mod store;
