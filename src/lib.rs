@@ -13,6 +13,7 @@
 //! | [`decide`] | what a machine boots now, and why; how phases change |
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
 //! | — | — |
+//! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
 
 #![warn(missing_docs)]
 
@@ -20,5 +21,6 @@ pub mod decide;
 pub mod inventory;
 pub mod machine;
 pub mod render;
+pub mod store;
 pub mod token;
 pub mod wire;

@@ -81,6 +81,11 @@ const TABLE: [(EventKind, &str); 12] = [
 ];
 
 impl EventKind {
+    /// Lists every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
     /// Returns the name that the store, `events` and logs use.
     pub fn name(self) -> &'static str {
         TABLE[self as usize].1

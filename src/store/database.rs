@@ -1,0 +1,192 @@
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::types::{Type, ValueRef};
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::error::StoreFault;
+use super::schema::for_sqlite;
+
+/// How long a writer sleeps between two looks at the write lock, and how often it looks.
+///
+/// SQLite's own handler sleeps up to 100 ms, so under load it hardly ever meets the moment when
+/// the lock is free and one process can starve; looking every millisecond it soon does.
+const LOCK_POLL: Duration = Duration::from_millis(1);
+const LOCK_POLLS: i32 = 10_000;
+
+/// The file in a state directory that is locked while anything in the directory is made.
+const LOCK_FILE: &str = ".lock";
+
+/// Opens the database `file` in `directory` for reading and writing; makes whatever is missing,
+/// readable by the owner alone, and brings its tables up to date.
+///
+/// It all happens under a lock, since SQLite's own locks do not cover the change to WAL mode.
+pub(super) fn open(
+    directory: &Path,
+    file: &str,
+    migrations: &[&str],
+) -> Result<Connection, StoreFault> {
+    create_directory(directory)?;
+    let _lock = lock_directory(directory)?;
+    let path = directory.join(file);
+    let created = create_file(&path)?;
+    let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let found = schema_version(&connection, migrations)?;
+    for (version, migration) in (1..).zip(migrations).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(&for_sqlite(migration))?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    if created {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(connection)
+}
+
+/// Opens a database that exists, for reading only; none where nobody has made it yet.
+pub(super) fn open_read_only(
+    directory: &Path,
+    file: &str,
+    migrations: &[&str],
+) -> Result<Option<Connection>, StoreFault> {
+    let path = directory.join(file);
+    let _lock = match lock_existing_directory(directory)? {
+        Some(lock) if path.try_exists()? => lock,
+        _ => return Ok(None),
+    };
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let found = schema_version(&connection, migrations)?;
+    Ok((found as usize == migrations.len()).then_some(connection))
+}
+
+/// Opens one more connection to a database that [`open`] has made ready.
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreFault> {
+    let mut connection =
+        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_handler(Some(|polls: i32| {
+        thread::sleep(LOCK_POLL);
+        polls < LOCK_POLLS
+    }))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// Reads the version of the tables; a version that is not ours to touch is an error.
+pub(super) fn schema_version(
+    connection: &Connection,
+    migrations: &[&str],
+) -> Result<u32, StoreFault> {
+    let found = connection
+        .prepare_cached("PRAGMA user_version")?
+        .query_row([], |row| row.get(0))?;
+    let supported = migrations.len() as u32;
+    if found > supported {
+        return Err(StoreFault::NewerSchema { found, supported });
+    }
+    Ok(found)
+}
+
+/// Locks a state directory against every other process and thread until the file is dropped.
+pub(super) fn lock_directory(directory: &Path) -> Result<File, io::Error> {
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(directory.join(LOCK_FILE))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Locks a state directory without writing to it; none where nobody has used it yet.
+pub(super) fn lock_existing_directory(directory: &Path) -> Result<Option<File>, io::Error> {
+    match File::open(directory.join(LOCK_FILE)) {
+        Ok(lock) => lock.lock().map(|()| Some(lock)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a directory for its owner alone, durably; one that is there is left as it is.
+pub(super) fn create_directory(directory: &Path) -> Result<(), io::Error> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Makes an empty file for its owner alone, and reports whether it did.
+///
+/// A file that is there is not opened: closing it again would drop every POSIX lock that SQLite
+/// holds on it in this process.
+fn create_file(path: &Path) -> Result<bool, io::Error> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a column whose text is a value of ours.
+pub(super) fn parsed<T>(row: &Row, column: usize) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|error| unreadable(column, error))
+}
+
+/// Reads a column that [`parsed`] reads, or NULL.
+pub(super) fn parsed_option<T>(row: &Row, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => parsed(row, column).map(Some),
+    }
+}
+
+/// Reads a column that holds a time.
+pub(super) fn time(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable(column, error))
+}
+
+/// Reads a column that holds a time, or NULL.
+pub(super) fn time_option(row: &Row, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    row.get::<_, Option<i64>>(column)?
+        .map(Timestamp::from_microsecond)
+        .transpose()
+        .map_err(|error| unreadable(column, error))
+}
+
+/// Wraps the reason why a column's value is none that we wrote.
+pub(super) fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}

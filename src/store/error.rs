@@ -1,0 +1,130 @@
+use std::io;
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+/// A store could not do what it was asked for; nothing of the change was kept.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the store `{location}`: {fault}")]
+pub struct StoreError {
+    /// The file or the server.
+    pub location: String,
+    /// What went wrong there.
+    pub fault: StoreFault,
+}
+
+/// What went wrong in a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// A file could not be made, opened or locked.
+    #[error("{0}")]
+    Io(io::Error),
+    /// Another process kept its write lock for longer than we waited.
+    #[error("another process kept it locked for too long")]
+    Busy,
+    /// The file or its file system refuses writes.
+    #[error("it is read-only")]
+    ReadOnly,
+    /// No space is left.
+    #[error("the disk is full")]
+    Full,
+    /// What the file holds is no store, or not what we wrote.
+    #[error("it is damaged: {what}")]
+    Corrupt {
+        /// What was found.
+        what: String,
+    },
+    /// A newer `pxectl` has altered its tables.
+    #[error("it has schema {found}, and this pxectl knows schemas up to {supported}")]
+    NewerSchema {
+        /// The version of the tables.
+        found: u32,
+        /// The highest version that this program knows.
+        supported: u32,
+    },
+    /// The caller asked for a change that contradicts itself or the store.
+    #[error("the change of host `{host}` does not fit: {what}")]
+    Unfit {
+        /// The host.
+        host: String,
+        /// What contradicts what.
+        what: &'static str,
+    },
+    /// Anything else that the database reported.
+    #[error("{0}")]
+    Database(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    pub(super) fn new(path: &Path, fault: impl Into<StoreFault>) -> Self {
+        Self {
+            location: path.display().to_string(),
+            fault: fault.into(),
+        }
+    }
+
+    /// Says what an operator can do about it.
+    pub fn help(&self) -> String {
+        let location = &self.location;
+        match &self.fault {
+            StoreFault::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                "run as the user who owns the store, or name another one with `--state`".into()
+            }
+            StoreFault::Io(_) => {
+                "check the path and its disk, or name another store with `--state`".into()
+            }
+            StoreFault::Busy => format!(
+                "look for a stopped or hung pxectl with `fuser -v {location}`, then try again"
+            ),
+            StoreFault::ReadOnly => {
+                "make the file and its file system writable, or name another store with `--state`"
+                    .into()
+            }
+            StoreFault::Full => "free some space on its file system, then try again".into(),
+            StoreFault::Corrupt { .. } => format!(
+                "keep a copy of `{location}`, then restore a backup, or move it away: \
+                 a new store arms no host"
+            ),
+            StoreFault::NewerSchema { .. } => {
+                "use the newest pxectl that has worked on this store".into()
+            }
+            StoreFault::Unfit { .. } | StoreFault::Database(_) => {
+                "this looks like a fault of pxectl: please report it with this message".into()
+            }
+        }
+    }
+}
+
+impl From<io::Error> for StoreFault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreFault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange};
+        use rusqlite::Error::{InvalidColumnType, QueryReturnedNoRows};
+        let what = match (error.sqlite_error_code(), &error) {
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => return Self::Busy,
+            (Some(ErrorCode::ReadOnly), _) => return Self::ReadOnly,
+            (Some(ErrorCode::DiskFull), _) => return Self::Full,
+            (Some(ErrorCode::PermissionDenied), _) => {
+                return Self::Io(io::ErrorKind::PermissionDenied.into());
+            }
+            (Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure), _) => {
+                return Self::Io(io::Error::other(error));
+            }
+            (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => error.to_string(),
+            (_, FromSqlConversionFailure(_, _, source)) => source.to_string(),
+            (_, IntegralValueOutOfRange(..) | InvalidColumnType(..)) => error.to_string(),
+            (_, QueryReturnedNoRows) => "a row that must be there is missing".into(),
+            _ => return Self::Database(Box::new(error)),
+        };
+        Self::Corrupt { what }
+    }
+}

@@ -1,0 +1,112 @@
+//! What happened: host records, sessions and events, and, in a database of their own, leases.
+//!
+//! A store keeps facts and knows no rules: which phase may follow which is decided by the closure
+//! that [`Store::update`] calls inside its transaction. What a call returned `Ok` for is on the
+//! disk: it outlives a kill and a power cut. Times are kept to the microsecond.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `schema` | the tables and the statements, as text that SQLite and PostgreSQL share |
+//! | `database` | opens a database file: created once however many processes race, then migrated |
+//! | `sqlite` | [`SqliteStore`], the store in `state.db` |
+//! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
+//! | `servers` | [`RunningServer`], which servers use a state directory right now |
+//! | `error` | [`StoreError`], and what to do about it |
+
+mod database;
+mod error;
+mod leases;
+mod schema;
+mod servers;
+mod sqlite;
+
+use crate::machine::{Event, HostRecord, Session, SessionId, StoredEvent};
+
+pub use error::{StoreError, StoreFault};
+pub use leases::{LeaseChange, LeaseStore, SqliteLeases};
+pub use servers::{Registration, RunningServer};
+pub use sqlite::SqliteStore;
+
+/// What happened to the hosts, shared by every process that was given the same place.
+///
+/// # Errors
+/// Every method fails with a [`StoreError`]; a change that failed left nothing behind.
+pub trait Store: Send + Sync {
+    /// Returns the secret from which boot tokens and capabilities are made: random, and the same
+    /// for the whole life of the store.
+    fn key(&self) -> &[u8; 32];
+
+    /// Returns where the store is, for people.
+    fn location(&self) -> String;
+
+    /// Reads the record of one host; none means that nothing has happened to it.
+    fn host(&self, name: &str) -> Result<Option<HostRecord>, StoreError>;
+
+    /// Reads every record, ordered by the host's name.
+    fn hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
+
+    /// Changes hosts in one transaction: either every change that `change` asked for is durable
+    /// when this returns, or none was made.
+    ///
+    /// `change` is called once for each of `names`, in order, with the record as it stands; no
+    /// other process can alter it meanwhile. `None` leaves the host alone.
+    fn update(
+        &self,
+        names: &[&str],
+        change: &mut dyn FnMut(&str, Option<&HostRecord>) -> Option<HostUpdate>,
+    ) -> Result<(), StoreError>;
+
+    /// Reads one session, also one that has ended.
+    fn session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError>;
+
+    /// Adds events, in order; they are durable when this returns.
+    fn append(&self, events: &[Event]) -> Result<(), StoreError>;
+
+    /// Reads events, oldest first.
+    fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Reads how far the store has come: one cheap read that tells a poller whether to look again.
+    fn watermark(&self) -> Result<Watermark, StoreError>;
+}
+
+/// What one host becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostUpdate {
+    /// The whole record as it shall stand; any other open session of the host is ended.
+    pub record: HostRecord,
+    /// The frozen plan, as JSON, exactly when `record.session` is a new session.
+    pub plan: Option<String>,
+    /// What to tell about the change, in the same transaction.
+    pub events: Vec<Event>,
+}
+
+/// A session with what it was armed for; it is kept for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    /// The host that was armed.
+    pub host: String,
+    /// The session, as it was last written.
+    pub session: Session,
+    /// The plan, as JSON, frozen when the host was armed.
+    pub plan: String,
+}
+
+/// Which events to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Only events with a greater number.
+    pub after: u64,
+    /// Only events of this host.
+    pub host: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// How far a store has come; both numbers only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watermark {
+    /// How many times anything was changed, by any process.
+    pub changes: u64,
+    /// The number of the latest event, 0 before the first.
+    pub last_event: u64,
+}

@@ -1,0 +1,127 @@
+//! The tables and the statements, in the SQL that SQLite and PostgreSQL share.
+//!
+//! Times are microseconds since 1970 in UTC, identities are the text that people see. A new
+//! phase or a new kind of event is a new schema version too: an older program cannot read it.
+
+/// The migrations of the state database; the schema version is how many were applied.
+pub(super) const STATE: &[&str] = &["
+CREATE TABLE store (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    key TEXT NOT NULL,
+    changes BIGINT NOT NULL,
+    last_event BIGINT NOT NULL
+);
+CREATE TABLE session (
+    id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    deadline BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    ended_at BIGINT
+);
+CREATE INDEX session_open ON session (host) WHERE ended_at IS NULL;
+CREATE TABLE host (
+    name TEXT PRIMARY KEY,
+    phase TEXT NOT NULL,
+    reason TEXT,
+    changed_at BIGINT NOT NULL,
+    install_seen BIGINT,
+    session TEXT REFERENCES session (id)
+);
+CREATE TABLE event (
+    id BIGINT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    host TEXT,
+    mac TEXT,
+    session TEXT,
+    message TEXT NOT NULL
+);
+CREATE INDEX event_host ON event (host, id);
+"];
+
+/// The migrations of the lease database. An address is its 32 bits as a number.
+pub(super) const LEASES: &[&str] = &["
+CREATE TABLE lease (
+    address BIGINT PRIMARY KEY,
+    network TEXT NOT NULL,
+    holder TEXT,
+    expires BIGINT NOT NULL
+);
+"];
+
+pub(super) const READ_KEY: &str = "SELECT key FROM store";
+
+pub(super) const MAKE_KEY: &str = "
+INSERT INTO store (id, key, changes, last_event) VALUES (1, $1, 0, 0)
+ON CONFLICT (id) DO NOTHING";
+
+pub(super) const READ_WATERMARK: &str = "SELECT changes, last_event FROM store";
+
+/// Counts a change and takes numbers for `$1` events. Writers take turns here, so events become
+/// visible in the order of their numbers: a poller who has seen one misses none before it.
+pub(super) const COUNT_CHANGE: &str = "
+UPDATE store SET changes = changes + 1, last_event = last_event + $1 RETURNING last_event";
+
+pub(super) const READ_HOST: &str = "
+SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
+       s.id, s.created_at, s.deadline, s.attempts, s.ended_at
+FROM host h LEFT JOIN session s ON s.id = h.session
+WHERE h.name = $1";
+
+pub(super) const READ_HOSTS: &str = "
+SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
+       s.id, s.created_at, s.deadline, s.attempts, s.ended_at
+FROM host h LEFT JOIN session s ON s.id = h.session
+ORDER BY h.name";
+
+pub(super) const WRITE_HOST: &str = "
+INSERT INTO host (name, phase, reason, changed_at, install_seen, session)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (name) DO UPDATE SET
+    phase = excluded.phase, reason = excluded.reason, changed_at = excluded.changed_at,
+    install_seen = excluded.install_seen, session = excluded.session";
+
+pub(super) const READ_SESSION: &str = "
+SELECT host, plan, id, created_at, deadline, attempts, ended_at FROM session WHERE id = $1";
+
+pub(super) const START_SESSION: &str = "
+INSERT INTO session (id, host, plan, created_at, deadline, attempts, ended_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO NOTHING";
+
+pub(super) const WRITE_SESSION: &str = "
+UPDATE session SET deadline = $3, attempts = $4, ended_at = $5 WHERE id = $1 AND host = $2";
+
+/// Ends, at `$3`, the open sessions of host `$1` other than `$2`, which may be empty.
+pub(super) const END_OTHER_SESSIONS: &str = "
+UPDATE session SET ended_at = $3 WHERE host = $1 AND id <> $2 AND ended_at IS NULL";
+
+pub(super) const ADD_EVENT: &str = "
+INSERT INTO event (id, at, kind, host, mac, session, message)
+VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+pub(super) const READ_EVENTS: &str = "
+SELECT id, at, kind, host, mac, session, message FROM event
+WHERE id > $1 ORDER BY id LIMIT $2";
+
+pub(super) const READ_EVENTS_OF_HOST: &str = "
+SELECT id, at, kind, host, mac, session, message FROM event
+WHERE id > $1 AND host = $3 ORDER BY id LIMIT $2";
+
+pub(super) const READ_LEASES: &str = "
+SELECT address, network, holder, expires FROM lease ORDER BY address";
+
+pub(super) const HOLD_LEASE: &str = "
+INSERT INTO lease (address, network, holder, expires) VALUES ($1, $2, $3, $4)
+ON CONFLICT (address) DO UPDATE SET
+    network = excluded.network, holder = excluded.holder, expires = excluded.expires";
+
+pub(super) const RELEASE_LEASE: &str = "DELETE FROM lease WHERE address = $1";
+
+/// Spells shared text as SQLite reads it: `?n` for `$n`, and `INTEGER` for `BIGINT`, so that a
+/// numeric key is the table's own row number.
+pub(super) fn for_sqlite(text: &str) -> String {
+    text.replace('$', "?").replace("BIGINT", "INTEGER")
+}

@@ -1,0 +1,166 @@
+//! What lies on the disk: permissions, versions, damage.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use proptest::prelude::*;
+use pxectl::store::{EventQuery, LeaseStore, SqliteLeases, SqliteStore, Store, StoreFault};
+
+use super::{arm, event};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_files_are_for_their_owner_alone_and_the_key_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("deep/state");
+    let store = SqliteStore::open(&state).unwrap();
+    store.append(&[event("a", 1, "x")]).unwrap();
+    let _leases = SqliteLeases::open(&state).unwrap();
+    assert_eq!(mode(&state), 0o700);
+    for entry in fs::read_dir(&state).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    let key = *store.key();
+    assert_eq!(SqliteStore::open(&state).unwrap().key(), &key);
+    drop(store);
+    assert_eq!(SqliteStore::open(&state).unwrap().key(), &key);
+    let elsewhere = SqliteStore::open(&directory.path().join("other")).unwrap();
+    assert_ne!(elsewhere.key(), &key);
+}
+
+#[test]
+fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(directory.path()).unwrap();
+    rusqlite::Connection::open(directory.path().join("state.db"))
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let opened = SqliteStore::open(directory.path()).err().unwrap();
+    let written = store.append(&[event("a", 1, "x")]).unwrap_err();
+    for error in [opened, written] {
+        assert!(
+            matches!(
+                error.fault,
+                StoreFault::NewerSchema {
+                    found: 99,
+                    supported: 1
+                }
+            ),
+            "{error}"
+        );
+        assert!(error.help().contains("newest pxectl"), "{}", error.help());
+    }
+}
+
+#[test]
+fn a_file_that_is_no_store_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    fs::write(&path, "kind: Site\n".repeat(100)).unwrap();
+    let error = SqliteStore::open(directory.path()).err().unwrap();
+    assert!(matches!(error.fault, StoreFault::Corrupt { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(path.to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn a_value_that_we_never_wrote_is_damage() {
+    for (change, what) in [
+        (
+            "UPDATE host SET phase = 'asleep'",
+            "`asleep` is not a phase",
+        ),
+        (
+            "UPDATE host SET changed_at = 9223372036854775807",
+            "microseconds",
+        ),
+        (
+            "UPDATE host SET session = NULL; UPDATE host SET name = x'00'",
+            "Blob",
+        ),
+        ("UPDATE session SET attempts = -1", "-1"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path()).unwrap();
+        store
+            .update(&["a"], &mut |name, _| Some(arm(name, 1, 5)))
+            .unwrap();
+        rusqlite::Connection::open(directory.path().join("state.db"))
+            .unwrap()
+            .execute_batch(change)
+            .unwrap();
+        let error = store.hosts().unwrap_err();
+        assert!(
+            matches!(&error.fault, StoreFault::Corrupt { what: seen } if seen.contains(what)),
+            "{change}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_we_never_made_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(directory.path()).unwrap());
+    rusqlite::Connection::open(directory.path().join("state.db"))
+        .unwrap()
+        .execute_batch("UPDATE store SET key = 'secret'")
+        .unwrap();
+    let error = SqliteStore::open(directory.path()).err().unwrap();
+    assert!(matches!(error.fault, StoreFault::Corrupt { .. }), "{error}");
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
+fn a_file_in_place_of_the_directory_is_an_error_that_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, "").unwrap();
+    let error = SqliteStore::open(&path).err().unwrap();
+    assert!(matches!(error.fault, StoreFault::Io(_)), "{error}");
+    assert!(
+        error.to_string().contains(path.to_str().unwrap()),
+        "{error}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn damaged_files_never_panic(
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+        length: prop::sample::Index,
+        cut: bool,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path()).unwrap();
+        store.update(&["a"], &mut |name, _| Some(arm(name, 1, 5))).unwrap();
+        drop(store);
+        drop(SqliteLeases::open(directory.path()).unwrap());
+        for file in ["state.db", "leases.db"] {
+            let path = directory.path().join(file);
+            let mut octets = fs::read(&path).unwrap();
+            for (index, octet) in &damage {
+                *index.get_mut(&mut octets) = *octet;
+            }
+            if cut {
+                octets.truncate(length.index(octets.len()));
+            }
+            fs::write(&path, octets).unwrap();
+        }
+        if let Ok(store) = SqliteStore::open(directory.path()) {
+            let _ = store.hosts();
+            let _ = store.append(&[event("a", 1, "x")]);
+            let _ = store.events(&EventQuery { after: 0, host: None, limit: 10 });
+        }
+        if let Ok(leases) = SqliteLeases::open(directory.path()) {
+            let _ = leases.load();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The store, as its callers and as rival processes see it.
+
+mod contract;
+mod files;
+mod leases;
+mod processes;
+mod servers;
+
+use jiff::Timestamp;
+use pxectl::machine::{Event, EventKind, HostRecord, Phase, Session, SessionId};
+use pxectl::store::HostUpdate;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn event(host: &str, second: i64, message: impl Into<String>) -> Event {
+    Event {
+        at: at(second),
+        kind: EventKind::Progress,
+        host: Some(host.into()),
+        mac: None,
+        session: None,
+        message: message.into(),
+    }
+}
+
+fn session(id: u64, created_at: Timestamp) -> Session {
+    Session {
+        id: SessionId::new(id),
+        created_at,
+        deadline: at(10_000),
+        attempts: 0,
+        ended_at: None,
+    }
+}
+
+/// The update that arms a host in a new session.
+fn arm(host: &str, id: u64, second: i64) -> HostUpdate {
+    HostUpdate {
+        record: HostRecord {
+            phase: Phase::Provisioning,
+            session: Some(session(id, at(second))),
+            ..HostRecord::new(host, at(second))
+        },
+        plan: Some(format!("{{\"plan\":{id}}}")),
+        events: vec![event(host, second, "armed")],
+    }
+}
+
+/// The update that writes a record and nothing else.
+fn keep(record: HostRecord) -> HostUpdate {
+    HostUpdate {
+        record,
+        plan: None,
+        events: Vec::new(),
+    }
+}
