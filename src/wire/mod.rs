@@ -1,0 +1,3 @@
+//! Bytes to values and back: the packets of the protocols that `pxectl` speaks.
+
+pub mod tftp;
