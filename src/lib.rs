@@ -12,8 +12,11 @@
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
+//! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
+//! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
+//! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
 
 #![warn(missing_docs)]
 
@@ -21,6 +24,9 @@ pub mod decide;
 pub mod inventory;
 pub mod machine;
 pub mod render;
+pub mod respond;
+pub mod serve;
 pub mod store;
 pub mod token;
 pub mod wire;
+pub mod workspace;

@@ -1,7 +1,7 @@
-//! Bytes and values: what travels on the network, read without trust and written as real firmware
-//! needs it.
+//! Bytes <-> values: DHCP messages, TFTP packets, and the frames that carry them.
 //!
-//! Nothing here decides; a message that cannot be read is an error that says what was seen.
+//! Nothing here decides anything: it reads what a client sent, and writes what a server answers.
 
 pub mod dhcp;
 pub mod frame;
+pub mod tftp;

@@ -1,0 +1,3 @@
+//! The protocols as state machines: the time and an input in, outputs out.
+
+pub mod tftp;

@@ -1,0 +1,63 @@
+//! One TFTP transfer, from its request to its last acknowledgement.
+//!
+//! [`admit`] judges the request, [`negotiate`] its options, and a [`Transfer`] then says what to
+//! send, given the time and what the peer sent. The caller owns the sockets, the clock and the file.
+
+mod admit;
+mod name;
+mod negotiate;
+pub mod netascii;
+mod timing;
+mod transfer;
+
+use std::time::Duration;
+
+pub use admit::{Admitted, Refusal, admit};
+pub use name::{NameError, sanitise};
+pub use negotiate::{Agreement, Limits, negotiate};
+pub use transfer::{Action, Ignored, Transfer};
+
+use crate::wire::tftp::{BlockNumber, ErrorCode};
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The peer acknowledged the last block.
+    Sent {
+        /// The octets of the file, each counted once.
+        octets: u64,
+        /// From the request to the last acknowledgement.
+        duration: Duration,
+        /// Blocks that were sent again.
+        retransmissions: u64,
+    },
+    /// We refused the request, or gave the transfer up, with an ERROR packet.
+    Refused {
+        /// The code that was sent.
+        code: ErrorCode,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The peer ended the transfer with an ERROR packet.
+    Aborted {
+        /// The peer's code.
+        code: ErrorCode,
+        /// The peer's words.
+        message: String,
+        /// The peer had asked for options and left on seeing them: edk2 and many ROMs learn the
+        /// file's size that way and then ask again, so it is no failure.
+        probe: bool,
+    },
+    /// The peer fell silent.
+    TimedOut {
+        /// The block that was never acknowledged; 0 where the request's answer never was.
+        block: BlockNumber,
+    },
+    /// As many transfers run as may; the peer's own retry will find room.
+    Busy,
+    /// The datagram was no request; nothing was sent.
+    Malformed {
+        /// Why.
+        reason: String,
+    },
+}

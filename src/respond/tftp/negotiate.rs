@@ -1,0 +1,174 @@
+use std::time::Duration;
+
+use crate::wire::tftp::{Mode, OptionName, Request, TransferOption};
+
+/// The block size where none was agreed. Source: RFC 1350 §2.
+const DEFAULT_BLOCK_SIZE: u16 = 512;
+
+/// What the server lets a peer have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest block size, in octets.
+    pub block_size: u16,
+    /// The largest number of blocks before an acknowledgement.
+    pub window_size: u16,
+}
+
+impl Limits {
+    /// The window that a peer may have at most: past it, a burst only overruns receivers.
+    pub const WINDOW_SIZE: u16 = 64;
+
+    /// The largest value of `blksize`. Source: RFC 2348.
+    const BLOCK_SIZE: u32 = 65_464;
+
+    /// Returns the limits for a path that carries IP packets of `mtu` octets without fragments.
+    ///
+    /// `cap` shrinks the block size further, for a client that fails with its own choice. No limit
+    /// goes below 512, the size that every client must take.
+    pub fn for_mtu(mtu: u32, cap: Option<u16>) -> Self {
+        const IP_UDP_AND_TFTP_HEADERS: u32 = 20 + 8 + 4;
+        let room = mtu
+            .saturating_sub(IP_UDP_AND_TFTP_HEADERS)
+            .min(Self::BLOCK_SIZE) as u16;
+        Self {
+            block_size: room.min(cap.unwrap_or(u16::MAX)).max(DEFAULT_BLOCK_SIZE),
+            window_size: Self::WINDOW_SIZE,
+        }
+    }
+}
+
+/// What server and peer agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// Octets in every block but the last.
+    pub block_size: u16,
+    /// Blocks before an acknowledgement.
+    pub window_size: u16,
+    /// The peer's own choice of when to retransmit.
+    pub timeout: Option<Duration>,
+    /// The options of the OACK; where none is left, no OACK is sent.
+    pub acknowledged: Vec<TransferOption>,
+}
+
+/// Chooses the values of a transfer of `size` octets.
+///
+/// Only what was asked for is acknowledged, in the order in which it was asked, and values only
+/// shrink; edk2 ends a transfer whose OACK holds anything else. An option that is unknown, out of
+/// its range or repeated is left out, as RFC 2347 has it. `tsize` is left out under netascii, where
+/// the octets on the wire are not those of the file.
+///
+/// Source: RFC 2347, RFC 2348, RFC 2349, RFC 7440.
+pub fn negotiate(request: &Request, size: u64, limits: Limits) -> Agreement {
+    let mut agreement = Agreement {
+        block_size: DEFAULT_BLOCK_SIZE,
+        window_size: 1,
+        timeout: None,
+        acknowledged: Vec::new(),
+    };
+    for option in &request.options {
+        let seen = |taken: &TransferOption| taken.name == option.name;
+        let Ok(asked) = option.value.parse::<u64>() else {
+            continue;
+        };
+        if agreement.acknowledged.iter().any(seen) {
+            continue;
+        }
+        let value = match option.name {
+            OptionName::BlockSize if asked >= 8 => {
+                agreement.block_size = shrink(asked, limits.block_size);
+                u64::from(agreement.block_size)
+            }
+            OptionName::WindowSize if asked >= 1 => {
+                agreement.window_size = shrink(asked, limits.window_size);
+                u64::from(agreement.window_size)
+            }
+            OptionName::Timeout if (1..=255).contains(&asked) => {
+                agreement.timeout = Some(Duration::from_secs(asked));
+                asked
+            }
+            OptionName::TransferSize if request.mode == Mode::Octet => size,
+            _ => continue,
+        };
+        agreement.acknowledged.push(TransferOption {
+            name: option.name.clone(),
+            value: value.to_string(),
+        });
+    }
+    agreement
+}
+
+fn shrink(asked: u64, limit: u16) -> u16 {
+    u16::try_from(asked).map_or(limit, |asked| asked.min(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tftp::Packet;
+
+    /// Negotiates for a file of 1,000 octets over Ethernet; options as `name=value` words.
+    fn acknowledged(mode: &str, options: &str) -> String {
+        let options = options.replace(['=', ' '], "\0");
+        let bytes = format!("\0\x01file\0{mode}\0{options}\0");
+        let Ok(Packet::Request(request)) = Packet::parse(bytes.as_bytes()) else {
+            panic!("`{options}` makes no request");
+        };
+        negotiate(&request, 1000, Limits::for_mtu(1500, None))
+            .acknowledged
+            .iter()
+            .map(|option| format!("{}={}", option.name.text(), option.value))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_acknowledged_and_values_only_shrink() {
+        for (asked, expected) in [
+            ("", ""),
+            ("tsize=0", "tsize=1000"),
+            ("blksize=1468", "blksize=1468"),
+            ("blksize=8192", "blksize=1468"),
+            ("blksize=99999", "blksize=1468"),
+            ("blksize=8", "blksize=8"),
+            ("blksize=7", ""),
+            ("blksize=many", ""),
+            ("BLKSIZE=1024 TSize=0", "blksize=1024 tsize=1000"),
+            ("windowsize=4", "windowsize=4"),
+            ("windowsize=65535", "windowsize=64"),
+            ("windowsize=0", ""),
+            ("timeout=3", "timeout=3"),
+            ("timeout=0", ""),
+            ("timeout=256", ""),
+            ("multicast=1 tsize=0", "tsize=1000"),
+            (
+                "windowsize=4 tsize=0 blksize=1468",
+                "windowsize=4 tsize=1000 blksize=1468",
+            ),
+            ("blksize=600 blksize=700", "blksize=600"),
+        ] {
+            assert_eq!(acknowledged("octet", asked), expected, "{asked}");
+        }
+        assert_eq!(
+            acknowledged("netascii", "tsize=0 blksize=600"),
+            "blksize=600"
+        );
+    }
+
+    #[test]
+    fn block_sizes_fit_the_path_and_the_hosts_cap() {
+        for (mtu, cap, expected) in [
+            (1500, None, 1468),
+            (1500, Some(1024), 1024),
+            (9000, None, 8968),
+            (65_536, None, 65_464),
+            (1400, Some(2000), 1368),
+            (300, Some(8), 512),
+        ] {
+            assert_eq!(
+                Limits::for_mtu(mtu, cap).block_size,
+                expected,
+                "{mtu} {cap:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::time::Duration;
+
+/// When to send again, and when to stop: a retransmission timer for one peer.
+///
+/// Where the peer negotiated a time-out, exactly that one is used. Otherwise it follows the
+/// measured round trip and doubles with each time-out.
+///
+/// Source: RFC 6298 §2 for the estimate, RFC 2349 for the peer's own time-out.
+#[derive(Clone, Debug)]
+pub(super) struct Timing {
+    negotiated: Option<Duration>,
+    round_trip: Option<RoundTrip>,
+    timeouts: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RoundTrip {
+    smoothed: Duration,
+    variation: Duration,
+}
+
+/// Before anything was measured.
+const INITIAL: Duration = Duration::from_secs(1);
+
+/// The shortest time-out. A lost packet costs this much on a fast wire; a peer that is merely slow
+/// gets one packet twice, which it drops.
+const SHORTEST: Duration = Duration::from_millis(5);
+
+/// The longest time-out, and so the pace at which a silent peer is asked.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// Time-outs without an answer that end a transfer: some 25 s after the peer fell silent on a fast
+/// wire, which outlasts what firmware does between two blocks.
+const MOST_TIMEOUTS: u32 = 15;
+
+/// The same for a time-out that the peer chose, which may be minutes long.
+const MOST_NEGOTIATED_TIMEOUTS: u32 = 6;
+
+impl Timing {
+    pub(super) fn new(negotiated: Option<Duration>) -> Self {
+        Self {
+            negotiated,
+            round_trip: None,
+            timeouts: 0,
+        }
+    }
+
+    /// Takes note of an answer; `round_trip` is left out where it may belong to either of two
+    /// packets (RFC 6298 §3).
+    pub(super) fn answered(&mut self, round_trip: Option<Duration>) {
+        self.timeouts = 0;
+        let Some(sample) = round_trip else { return };
+        self.round_trip = Some(match self.round_trip {
+            None => RoundTrip {
+                smoothed: sample,
+                variation: sample / 2,
+            },
+            Some(RoundTrip {
+                smoothed,
+                variation,
+            }) => RoundTrip {
+                smoothed: (smoothed * 7 + sample) / 8,
+                variation: (variation * 3 + smoothed.abs_diff(sample)) / 4,
+            },
+        });
+    }
+
+    /// Takes note of a time-out; returns false when it was one too many.
+    pub(super) fn timed_out(&mut self) -> bool {
+        self.timeouts += 1;
+        let most = match self.negotiated {
+            Some(_) => MOST_NEGOTIATED_TIMEOUTS,
+            None => MOST_TIMEOUTS,
+        };
+        self.timeouts <= most
+    }
+
+    /// Returns how long to wait for an answer to what is sent now.
+    pub(super) fn timeout(&self) -> Duration {
+        if let Some(negotiated) = self.negotiated {
+            return negotiated;
+        }
+        let estimate = self.round_trip.map_or(INITIAL, |round_trip| {
+            round_trip.smoothed + (round_trip.variation * 4).max(SHORTEST)
+        });
+        estimate
+            .saturating_mul(1 << self.timeouts.min(16))
+            .clamp(SHORTEST, LONGEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn the_timeout_follows_the_round_trip_within_its_bounds() {
+        for (sample, expected) in [
+            (Duration::from_micros(40), Duration::from_micros(5040)),
+            (ms(10), ms(30)),
+            (ms(200), ms(600)),
+            (ms(5000), LONGEST),
+        ] {
+            let mut timing = Timing::new(None);
+            assert_eq!(timing.timeout(), INITIAL);
+            timing.answered(Some(sample));
+            assert_eq!(timing.timeout(), expected, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn timeouts_back_off_to_the_bound_and_then_end() {
+        let mut timing = Timing::new(None);
+        timing.answered(Some(ms(10)));
+        let mut waits = vec![timing.timeout()];
+        while timing.timed_out() {
+            waits.push(timing.timeout());
+        }
+        assert_eq!(waits[..4], [ms(30), ms(60), ms(120), ms(240)]);
+        assert_eq!(waits.last(), Some(&LONGEST));
+        assert_eq!(waits.len(), 1 + MOST_TIMEOUTS as usize);
+        timing.answered(None);
+        assert_eq!(timing.timeout(), ms(30));
+    }
+
+    #[test]
+    fn a_negotiated_timeout_is_used_exactly() {
+        let mut timing = Timing::new(Some(ms(2000)));
+        timing.answered(Some(ms(1)));
+        for _ in 0..MOST_NEGOTIATED_TIMEOUTS {
+            assert_eq!(timing.timeout(), ms(2000));
+            assert!(timing.timed_out());
+        }
+        assert!(!timing.timed_out());
+    }
+}

@@ -1,0 +1,328 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::respond::tftp::{Limits, negotiate};
+
+/// A transfer and the hands of its clock.
+struct Timeline {
+    transfer: Transfer,
+    now: Duration,
+}
+
+impl Timeline {
+    /// Asks for a file of `size` octets with options written as `name=value` words.
+    fn request(options: &str, size: u64) -> (Self, Action) {
+        let options = options.replace(['=', ' '], "\0");
+        let bytes = format!("\0\x01file\0octet\0{options}\0");
+        let Ok(Packet::Request(request)) = Packet::parse(bytes.as_bytes()) else {
+            panic!("`{options}` makes no request");
+        };
+        let agreement = negotiate(&request, size, Limits::for_mtu(1500, None));
+        let now = Duration::from_secs(100);
+        let (transfer, action) = Transfer::start(now, agreement, size);
+        (Self { transfer, now }, action)
+    }
+
+    /// Lets the peer acknowledge `block`, a millisecond later.
+    fn ack(&mut self, block: u16) -> Action {
+        self.now += Duration::from_millis(1);
+        let block = BlockNumber::new(block);
+        self.transfer
+            .receive(self.now, &Packet::Acknowledgement { block })
+    }
+
+    fn error(&mut self, code: ErrorCode) -> Action {
+        let message = "User aborted the transfer".to_owned();
+        self.transfer
+            .receive(self.now, &Packet::Error { code, message })
+    }
+
+    /// Lets nothing happen until the deadline; returns how long that was and what comes then.
+    fn silence(&mut self) -> (Duration, Action) {
+        let wait = self.transfer.deadline() - self.now;
+        self.now = self.transfer.deadline();
+        let early = self.now - Duration::from_nanos(1);
+        assert_eq!(
+            self.transfer.expire(early),
+            Action::Ignore(Ignored::TooEarly)
+        );
+        (wait, self.transfer.expire(self.now))
+    }
+}
+
+fn sent(action: Action) -> (u64, u64) {
+    match action {
+        Action::Finish(Outcome::Sent {
+            octets,
+            retransmissions,
+            ..
+        }) => (octets, retransmissions),
+        other => panic!("not sent but {other:?}"),
+    }
+}
+
+const REPEATED: Action = Action::Ignore(Ignored::RepeatedAcknowledgement);
+const STRAY: Action = Action::Ignore(Ignored::StrayAcknowledgement);
+
+#[test]
+fn without_options_the_first_block_answers_the_request() {
+    let (mut peer, first) = Timeline::request("", 700);
+    assert_eq!(first, Action::SendBlocks(1..2));
+    assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
+    assert_eq!(peer.transfer.octets(2), 512..700);
+    assert_eq!(sent(peer.ack(2)), (700, 0));
+}
+
+#[test]
+fn the_window_opens_only_after_the_first_ack() {
+    let (mut peer, first) = Timeline::request("windowsize=4 blksize=1000", 9_500);
+    assert_eq!(first, Action::SendOptions);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..5));
+    assert_eq!(peer.ack(4), Action::SendBlocks(5..9));
+    assert_eq!(peer.ack(8), Action::SendBlocks(9..11));
+    assert_eq!(sent(peer.ack(10)), (9_500, 0));
+}
+
+#[test]
+fn options_that_are_all_refused_leave_a_plain_transfer() {
+    let (mut peer, first) = Timeline::request("blksize=7 multicast=1 windowsize=0", 512);
+    assert_eq!(first, Action::SendBlocks(1..2));
+    assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
+}
+
+#[test]
+fn a_zero_length_file_is_one_empty_block() {
+    let (mut peer, first) = Timeline::request("", 0);
+    assert_eq!(first, Action::SendBlocks(1..2));
+    assert_eq!(peer.transfer.octets(1), 0..0);
+    assert_eq!(sent(peer.ack(1)), (0, 0));
+}
+
+#[test]
+fn a_file_of_whole_blocks_ends_with_an_empty_one() {
+    let (mut peer, _) = Timeline::request("windowsize=4", 1024);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..4));
+    assert_eq!(peer.transfer.octets(2), 512..1024);
+    assert_eq!(peer.transfer.octets(3), 1024..1024);
+    assert_eq!(sent(peer.ack(3)), (1024, 0));
+}
+
+#[test]
+fn a_lost_ack_costs_one_timeout() {
+    let (mut peer, _) = Timeline::request("", 1000);
+    assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
+    let (wait, again) = peer.silence();
+    assert!(wait < Duration::from_millis(10), "{wait:?}");
+    assert_eq!(again, Action::SendBlocks(2..3));
+    assert_eq!(sent(peer.ack(2)), (1000, 1));
+}
+
+#[test]
+fn a_repeated_ack_never_sends_anything() {
+    let (mut peer, _) = Timeline::request("", 5_000);
+    assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
+    for _ in 0..5 {
+        assert_eq!(peer.ack(1), REPEATED);
+    }
+    assert_eq!(peer.ack(2), Action::SendBlocks(3..4));
+    assert_eq!(peer.ack(1), STRAY);
+}
+
+#[test]
+fn a_repeated_ack_of_the_options_sends_no_second_window() {
+    let (mut peer, _) = Timeline::request("windowsize=4", 50_000);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..5));
+    assert_eq!(peer.ack(0), REPEATED);
+    assert_eq!(peer.ack(9), STRAY);
+}
+
+#[test]
+fn a_gap_in_a_window_goes_on_from_the_acknowledged_block() {
+    let (mut peer, _) = Timeline::request("windowsize=8", 50_000);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..9));
+    assert_eq!(peer.ack(3), Action::SendBlocks(4..12));
+    assert_eq!(peer.ack(3), REPEATED);
+    assert_eq!(peer.ack(11), Action::SendBlocks(12..20));
+    assert_eq!(peer.transfer.retransmissions, 5);
+}
+
+#[test]
+fn a_lost_window_is_sent_again_after_a_timeout() {
+    let (mut peer, _) = Timeline::request("windowsize=8", 50_000);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..9));
+    assert_eq!(peer.silence().1, Action::SendBlocks(1..9));
+    assert_eq!(peer.ack(8), Action::SendBlocks(9..17));
+}
+
+#[test]
+fn block_numbers_roll_over_in_the_middle_of_a_window() {
+    let (mut peer, _) = Timeline::request("windowsize=64 blksize=512", 512 * 140_000);
+    let mut expected = peer.ack(0);
+    let mut acknowledged = 0;
+    while let Action::SendBlocks(blocks) = expected {
+        assert_eq!(blocks.start, acknowledged + 1);
+        acknowledged = blocks.end - 1;
+        expected = peer.ack(acknowledged as u16);
+    }
+    assert_eq!(acknowledged, 140_001);
+    assert_eq!(sent(expected), (512 * 140_000, 0));
+}
+
+#[test]
+fn a_lost_last_ack_sends_the_last_block_again_and_then_dallies_in_silence() {
+    let (mut peer, _) = Timeline::request("", 100);
+    assert_eq!(peer.ack(0), REPEATED);
+    assert_eq!(
+        peer.transfer.repeat_request(peer.now),
+        Action::SendBlocks(1..2)
+    );
+    assert_eq!(sent(peer.ack(1)), (100, 0));
+    assert_eq!(peer.ack(1), REPEATED);
+}
+
+#[test]
+fn a_request_that_is_never_answered_is_worth_one_datagram() {
+    let (mut peer, first) = Timeline::request("tsize=0", 100);
+    assert_eq!(first, Action::SendOptions);
+    let (wait, end) = peer.silence();
+    assert_eq!(wait, UNANSWERED);
+    let block = BlockNumber::new(0);
+    assert_eq!(end, Action::Finish(Outcome::TimedOut { block }));
+}
+
+#[test]
+fn a_repeated_request_is_answered_again_until_the_peer_has_answered() {
+    let (mut peer, _) = Timeline::request("tsize=0", 100);
+    assert_eq!(peer.transfer.repeat_request(peer.now), Action::SendOptions);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..2));
+    assert_eq!(
+        peer.transfer.repeat_request(peer.now),
+        Action::Ignore(Ignored::RepeatedRequest)
+    );
+    peer.now += STARTED_OVER;
+    assert_eq!(peer.transfer.repeat_request(peer.now), Action::StartOver);
+}
+
+#[test]
+fn a_peer_that_leaves_on_seeing_the_options_is_no_failure() {
+    for (answer_options, expected) in [(false, true), (true, false)] {
+        let (mut peer, _) = Timeline::request("tsize=0", 100);
+        if answer_options {
+            peer.ack(0);
+        }
+        let Action::Finish(Outcome::Aborted { code, probe, .. }) =
+            peer.error(ErrorCode::OptionsRefused)
+        else {
+            panic!("not aborted");
+        };
+        assert_eq!((code, probe), (ErrorCode::OptionsRefused, expected));
+    }
+}
+
+#[test]
+fn a_negotiated_timeout_is_kept_to_the_letter_and_does_not_back_off() {
+    let (mut peer, _) = Timeline::request("timeout=2", 1000);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..2));
+    for _ in 0..6 {
+        assert_eq!(
+            peer.silence(),
+            (Duration::from_secs(2), Action::SendBlocks(1..2))
+        );
+    }
+    let block = BlockNumber::new(1);
+    assert_eq!(
+        peer.silence().1,
+        Action::Finish(Outcome::TimedOut { block })
+    );
+}
+
+#[test]
+fn a_silent_peer_is_given_up_after_a_bounded_time() {
+    let (mut peer, _) = Timeline::request("windowsize=4", 9_000);
+    peer.ack(0);
+    peer.ack(4);
+    let begin = peer.now;
+    let block = loop {
+        match peer.silence().1 {
+            Action::SendBlocks(blocks) => assert_eq!(blocks, 5..9),
+            Action::Finish(Outcome::TimedOut { block }) => break block,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(block, BlockNumber::new(5));
+    let silence = peer.now - begin;
+    assert!((15..40).contains(&silence.as_secs()), "{silence:?}");
+}
+
+#[test]
+fn packets_that_a_reader_does_not_send_are_ignored() {
+    let (mut peer, _) = Timeline::request("", 1000);
+    let data = Packet::Data {
+        block: BlockNumber::new(1),
+        payload: b"x",
+    };
+    assert_eq!(
+        peer.transfer.receive(peer.now, &data),
+        Action::Ignore(Ignored::Unexpected)
+    );
+}
+
+proptest! {
+    /// Over a wire that loses packets either way, a peer that keeps RFC 7440 gets the file whole.
+    #[test]
+    fn every_file_arrives_over_a_wire_that_loses_packets(
+        size in 0..60_000u64,
+        window in 1..12u16,
+        losses in prop::collection::vec(prop::bool::weighted(0.2), 64),
+    ) {
+        let mut lost = losses.iter().copied().cycle();
+        let mut lost = move || lost.next().unwrap_or(false);
+        let (mut peer, _) = Timeline::request(&format!("windowsize={window}"), size);
+        let mut have = 0u64;
+        let mut action = peer.ack(0);
+        for step in 0.. {
+            // A losing streak may end a transfer; only a wire that always loses does.
+            prop_assume!(step < 10_000);
+            action = match action {
+                Action::SendBlocks(blocks) => {
+                    let mut gap = false;
+                    for index in blocks {
+                        match index.cmp(&(have + 1)) {
+                            std::cmp::Ordering::Equal if !lost() => have = index,
+                            std::cmp::Ordering::Greater => gap = true,
+                            _ => {}
+                        }
+                    }
+                    prop_assert!(!gap || have < size / 512 + 1);
+                    if lost() { peer.silence().1 } else { peer.ack(have as u16) }
+                }
+                Action::Ignore(_) => peer.silence().1,
+                Action::Finish(Outcome::Sent { octets, .. }) => {
+                    prop_assert_eq!((octets, have), (size, size / 512 + 1));
+                    break;
+                }
+                Action::Finish(Outcome::TimedOut { .. }) => {
+                    prop_assume!(false);
+                    break;
+                }
+                other => panic!("{other:?}"),
+            };
+        }
+    }
+
+    #[test]
+    fn arbitrary_packets_never_panic(
+        size: u64,
+        options in "(windowsize|blksize)=[0-9]{1,5}",
+        events in prop::collection::vec((0..3000u64, prop::collection::vec(any::<u8>(), 0..8)), 0..40),
+    ) {
+        let (mut peer, _) = Timeline::request(&options, size);
+        for (wait, bytes) in events {
+            peer.now += Duration::from_millis(wait);
+            peer.transfer.expire(peer.now);
+            if let Ok(packet) = Packet::parse(&[&[0, 4], bytes.as_slice()].concat()) {
+                peer.transfer.receive(peer.now, &packet);
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The TFTP server: sockets, threads and files around [`crate::respond::tftp`].
+//!
+//! Each worker thread owns a socket on the request port. The kernel spreads peers over them by
+//! address and port, so every packet of a peer reaches one worker, and workers share nothing.
+
+mod content;
+mod socket;
+mod worker;
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use anyhow::Context;
+use bytes::Bytes;
+
+use crate::respond::tftp::Outcome;
+use crate::serve::shutdown::Shutdown;
+use crate::wire::tftp::ErrorCode;
+use crate::workspace::files::{FileError, FileRoots, OpenedFile};
+use socket::Socket;
+use worker::Worker;
+
+/// Where the server gets what it serves.
+pub trait TftpFiles: Send + Sync {
+    /// Opens the file that `peer` calls `name`, a relative path without `..`.
+    ///
+    /// It is called on a thread that serves other peers, too: it must not wait.
+    ///
+    /// # Errors
+    ///
+    /// The error is sent to the peer. "Missing" must be [`ErrorCode::FileNotFound`]: loaders look
+    /// for optional files and go on without them.
+    fn open(&self, name: &str, peer: SocketAddrV4) -> Result<Content, OpenError>;
+
+    /// Returns the largest block size for a peer that fails with its own choice.
+    fn block_size_cap(&self, _peer: SocketAddrV4) -> Option<u16> {
+        None
+    }
+}
+
+/// What one transfer sends.
+#[derive(Debug)]
+pub enum Content {
+    /// A file, read as it is sent.
+    File {
+        /// The file.
+        file: File,
+        /// Its size in octets; a file that becomes shorter ends the transfer with an error.
+        size: u64,
+    },
+    /// Octets in memory.
+    Bytes(Bytes),
+}
+
+/// The file is not served; the peer is told why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct OpenError {
+    /// The code of the ERROR packet.
+    pub code: ErrorCode,
+    /// Its message.
+    pub message: String,
+}
+
+impl From<FileError> for OpenError {
+    fn from(error: FileError) -> Self {
+        let code = match &error {
+            FileError::NotFound { .. } | FileError::NotAFile { .. } => ErrorCode::FileNotFound,
+            FileError::OutsideRoots { .. } => ErrorCode::AccessViolation,
+            FileError::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => ErrorCode::AccessViolation,
+                _ => ErrorCode::NotDefined,
+            },
+        };
+        let message = match &error {
+            FileError::Io { source, .. } => format!("{error}: {source}"),
+            _ => error.to_string(),
+        };
+        Self { code, message }
+    }
+}
+
+impl TftpFiles for FileRoots {
+    fn open(&self, name: &str, _peer: SocketAddrV4) -> Result<Content, OpenError> {
+        let OpenedFile { file, size, .. } = FileRoots::open(self, name)?;
+        Ok(Content::File { file, size })
+    }
+}
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TftpReport {
+    /// Who asked.
+    pub peer: SocketAddrV4,
+    /// The file, as its clean name where it has one; empty where the datagram was no request.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What to serve on, and within which bounds.
+#[derive(Clone, Debug)]
+pub struct TftpConfig {
+    /// The address for requests. With 0.0.0.0, replies come from the address that was asked.
+    pub address: SocketAddrV4,
+    /// The largest IP packet that the path to every peer carries, in octets.
+    pub mtu: u32,
+    /// Replies come from the request port: for a firewall that lets only that one pass.
+    pub single_port: bool,
+    /// How many transfers run at once; a request beyond is left to the peer's own retry.
+    pub most_transfers: usize,
+}
+
+impl TftpConfig {
+    /// Takes an address, Ethernet's MTU, and room for 1,024 transfers.
+    pub fn new(address: SocketAddrV4) -> Self {
+        Self {
+            address,
+            mtu: 1500,
+            single_port: false,
+            most_transfers: 1024,
+        }
+    }
+}
+
+/// A TFTP server whose sockets are bound.
+pub struct TftpServer {
+    shared: Arc<Shared>,
+    sockets: Vec<Sockets>,
+    local_address: SocketAddrV4,
+    report: Box<dyn Fn(TftpReport) + Send>,
+}
+
+/// What the workers share.
+struct Shared {
+    config: TftpConfig,
+    files: Arc<dyn TftpFiles>,
+    transfers: AtomicUsize,
+}
+
+/// What one worker owns.
+struct Sockets {
+    requests: Socket,
+    /// Where transfers run; left out where that is the request port.
+    // Deviation: RFC 1350 §4 gives each transfer a port of its own. The peer's port already tells
+    // transfers apart, and one socket per worker spares six system calls a file.
+    data: Option<Socket>,
+}
+
+/// Reports that wait while the caller is busy with one. Past it they are lost: a flood must
+/// neither stall transfers nor fill the memory.
+const REPORTS_WAITING: usize = 4096;
+
+impl TftpServer {
+    /// Binds the sockets. `report` is called, on the thread that runs the server, for each request
+    /// that has ended.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the address is not ours, in use, or below 1024 without the privilege.
+    pub fn bind(
+        config: TftpConfig,
+        files: Arc<dyn TftpFiles>,
+        report: Box<dyn Fn(TftpReport) + Send>,
+    ) -> anyhow::Result<Self> {
+        let mut address = config.address;
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let mut sockets = Vec::with_capacity(workers);
+        for index in 0..workers {
+            // The first must have the port for itself, so that a second server is noticed.
+            let requests = Socket::requests(address, index > 0)
+                .with_context(|| format!("cannot bind UDP {address} for TFTP"))?;
+            address = requests.local_address()?;
+            let data = if config.single_port {
+                None
+            } else {
+                let ip = *config.address.ip();
+                let data = Socket::data(ip);
+                Some(data.with_context(|| format!("cannot bind a UDP port of {ip} for TFTP"))?)
+            };
+            sockets.push(Sockets { requests, data });
+        }
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                files,
+                transfers: AtomicUsize::new(0),
+            }),
+            sockets,
+            local_address: address,
+            report,
+        })
+    }
+
+    /// Returns the address for requests, with the port that was bound.
+    pub fn local_address(&self) -> SocketAddrV4 {
+        self.local_address
+    }
+
+    /// Serves until `shutdown` is requested; transfers that still run are then ended with an ERROR.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system does not let a worker wait; `shutdown` is then requested, too.
+    pub fn run(self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let (sender, receiver) = sync_channel(REPORTS_WAITING);
+        let shared = &self.shared;
+        thread::scope(|scope| {
+            let workers: Vec<_> = self
+                .sockets
+                .into_iter()
+                .map(|sockets| {
+                    let sender: SyncSender<TftpReport> = sender.clone();
+                    scope.spawn(move || {
+                        let ended = Worker::new(shared, sockets, sender).run(shutdown);
+                        if ended.is_err() {
+                            shutdown.request();
+                        }
+                        ended
+                    })
+                })
+                .collect();
+            drop(sender);
+            receiver.iter().for_each(self.report);
+            workers
+                .into_iter()
+                .try_for_each(|worker| match worker.join() {
+                    Ok(ended) => ended,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+        })
+    }
+}

@@ -1,0 +1,297 @@
+use std::ffi::{c_int, c_void};
+use std::io::{self, IoSlice};
+use std::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use socket2::{Domain, MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr, Type};
+
+/// A UDP socket that says at which of our addresses a datagram arrived, and replies from there.
+pub(super) struct Socket {
+    socket: socket2::Socket,
+    /// Bound to 0.0.0.0, so that datagrams carry the address.
+    wildcard: bool,
+}
+
+/// Room for one datagram that was received. A request fits: RFC 2347 allows it 512 octets.
+pub(super) struct Buffer([MaybeUninit<u8>; 2048]);
+
+impl Buffer {
+    pub(super) const fn new() -> Self {
+        Self([MaybeUninit::uninit(); 2048])
+    }
+}
+
+/// A datagram that was received.
+pub(super) struct Datagram<'a> {
+    pub(super) peer: SocketAddrV4,
+    /// Our address that the peer wrote to, where the socket is bound to all of them.
+    pub(super) local: Option<Ipv4Addr>,
+    pub(super) octets: &'a [u8],
+}
+
+/// Where a reply goes, and from which of our addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    peer: SockAddr,
+    local: Option<Ipv4Addr>,
+}
+
+impl Route {
+    pub(super) fn new(peer: SocketAddrV4, local: Option<Ipv4Addr>) -> Self {
+        Self {
+            peer: peer.into(),
+            local,
+        }
+    }
+}
+
+const IPPROTO_IP: c_int = 0;
+const IP_PKTINFO: c_int = 8;
+const SOL_UDP: c_int = 17;
+const UDP_SEGMENT: c_int = 103;
+const MSG_DONTWAIT: c_int = 0x40;
+
+/// Octets of kernel memory that each direction of a socket may hold: a burst of the ACKs of
+/// hundreds of peers, and answers that wait until the kernel knows a peer's hardware address.
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+
+/// How long a send waits for room, when a slow wire pushes back.
+const SEND_PATIENCE: Duration = Duration::from_millis(100);
+
+impl Socket {
+    /// Binds a socket for requests; `shared` joins the sockets that are bound there already.
+    pub(super) fn requests(address: SocketAddrV4, shared: bool) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        if shared {
+            socket.set_reuse_port(true)?;
+        }
+        socket.bind(&address.into())?;
+        socket.set_reuse_port(true)?;
+        Self::prepare(socket, address.ip().is_unspecified())
+    }
+
+    /// Binds a socket for transfers, on a port of the kernel's choice.
+    pub(super) fn data(address: Ipv4Addr) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        socket.bind(&SocketAddrV4::new(address, 0).into())?;
+        Self::prepare(socket, address.is_unspecified())
+    }
+
+    fn prepare(socket: socket2::Socket, wildcard: bool) -> io::Result<Self> {
+        if wildcard {
+            enable(&socket, IPPROTO_IP, IP_PKTINFO)?;
+        }
+        socket.set_write_timeout(Some(SEND_PATIENCE))?;
+        // Past the system's bound only with the privilege, without which the bound has to do.
+        let _ = sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER)
+            .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER));
+        let _ = sockopt::set_socket_send_buffer_size_force(&socket, SOCKET_BUFFER)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(&socket, SOCKET_BUFFER));
+        Ok(Self { socket, wildcard })
+    }
+
+    pub(super) fn local_address(&self) -> io::Result<SocketAddrV4> {
+        let address = self.socket.local_addr()?;
+        address.as_socket_ipv4().ok_or(io::ErrorKind::Other.into())
+    }
+
+    /// Receives a datagram, if one is there.
+    ///
+    /// One that was sent to a broadcast or multicast address is passed over: RFC 1123 §4.2.3.5.
+    pub(super) fn receive<'a>(&self, buffer: &'a mut Buffer) -> io::Result<Option<Datagram<'a>>> {
+        let mut peer = SockAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        let mut control = [MaybeUninit::new(0u8); 64];
+        let mut buffers = [MaybeUninitSlice::new(&mut buffer.0)];
+        let mut message = MsgHdrMut::new()
+            .with_addr(&mut peer)
+            .with_buffers(&mut buffers);
+        if self.wildcard {
+            message = message.with_control(&mut control);
+        }
+        let length = self.socket.recvmsg(&mut message, MSG_DONTWAIT)?;
+        let control_length = message.control_len();
+        let (Some(octets), Some(control), Some(peer)) = (
+            buffer.0.get(..length),
+            control.get(..control_length),
+            peer.as_socket_ipv4(),
+        ) else {
+            return Ok(None);
+        };
+        // SAFETY: the kernel has written the first `length` octets of the buffer, and all of
+        // `control` was initialised above; `MaybeUninit<u8>` has the layout of `u8`.
+        let (octets, control) = unsafe {
+            (
+                &*(std::ptr::from_ref(octets) as *const [u8]),
+                &*(std::ptr::from_ref(control) as *const [u8]),
+            )
+        };
+        let mut local = None;
+        if self.wildcard {
+            match packet_info(control) {
+                Some((ours, destination)) if ours == destination => local = Some(ours),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Datagram {
+            peer,
+            local,
+            octets,
+        }))
+    }
+
+    /// Sends what `buffers` hold as one datagram; with `segment`, as many of that length as they
+    /// fill, of which the last may be shorter.
+    pub(super) fn send(
+        &self,
+        route: &Route,
+        buffers: &[IoSlice<'_>],
+        segment: Option<u16>,
+    ) -> io::Result<()> {
+        let mut control = Control::new();
+        if let Some(local) = route.local {
+            // struct in_pktinfo: interface (any), source address, destination (unused).
+            let [a, b, c, d] = local.octets();
+            control.push(
+                IPPROTO_IP,
+                IP_PKTINFO,
+                &[0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0],
+            );
+        }
+        if let Some(segment) = segment {
+            control.push(SOL_UDP, UDP_SEGMENT, &segment.to_ne_bytes());
+        }
+        let mut message = MsgHdr::new().with_addr(&route.peer).with_buffers(buffers);
+        if control.length > 0 {
+            message = message.with_control(control.octets());
+        }
+        self.socket.sendmsg(&message, 0).map(drop)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Control messages for `sendmsg`, laid out as cmsg(3) has it: the length, the level, the type, the
+/// payload, and padding to a word.
+struct Control {
+    octets: [u8; 64],
+    length: usize,
+}
+
+const WORD: usize = mem::size_of::<usize>();
+const CONTROL_HEADER: usize = WORD + 2 * mem::size_of::<c_int>();
+
+impl Control {
+    const fn new() -> Self {
+        Self {
+            octets: [0; 64],
+            length: 0,
+        }
+    }
+
+    fn push(&mut self, level: c_int, kind: c_int, payload: &[u8]) {
+        let length = CONTROL_HEADER + payload.len();
+        let header = [
+            &length.to_ne_bytes()[..],
+            &level.to_ne_bytes(),
+            &kind.to_ne_bytes(),
+            payload,
+        ];
+        let mut at = self.length;
+        for part in header {
+            self.octets[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        self.length += length.next_multiple_of(WORD);
+    }
+
+    fn octets(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+}
+
+/// Finds, in received control messages, the address of ours that stands for the datagram and the
+/// address that the datagram was sent to.
+fn packet_info(mut control: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr)> {
+    loop {
+        let (length, rest) = control.split_first_chunk::<WORD>()?;
+        let (level, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, _) = rest.split_first_chunk::<4>()?;
+        let length = usize::from_ne_bytes(*length);
+        let payload = control.get(CONTROL_HEADER..length)?;
+        let kind = (c_int::from_ne_bytes(*level), c_int::from_ne_bytes(*kind));
+        if kind == (IPPROTO_IP, IP_PKTINFO) {
+            let [_, _, _, _, a, b, c, d, e, f, g, h] = *payload.first_chunk::<12>()?;
+            return Some((Ipv4Addr::new(a, b, c, d), Ipv4Addr::new(e, f, g, h)));
+        }
+        control = control.get(length.next_multiple_of(WORD)..)?;
+    }
+}
+
+/// Sets an integer option of a socket to 1.
+fn enable(socket: &socket2::Socket, level: c_int, option: c_int) -> io::Result<()> {
+    // Neither rustix nor socket2 knows IP_PKTINFO.
+    unsafe extern "C" {
+        fn setsockopt(
+            socket: c_int,
+            level: c_int,
+            option: c_int,
+            value: *const c_void,
+            length: u32,
+        ) -> c_int;
+    }
+    let one: c_int = 1;
+    // SAFETY: `value` points to `length` octets for the time of the call.
+    let result = unsafe {
+        setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            std::ptr::from_ref(&one).cast(),
+            mem::size_of_val(&one) as u32,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn packet_info_is_found_behind_other_control_messages() {
+        let mut control = Control::new();
+        control.push(SOL_UDP, UDP_SEGMENT, &[1, 2]);
+        control.push(
+            IPPROTO_IP,
+            IP_PKTINFO,
+            &[9, 0, 0, 0, 10, 0, 0, 1, 10, 0, 0, 255],
+        );
+        assert_eq!(
+            packet_info(control.octets()),
+            Some((Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 255)))
+        );
+        assert_eq!(packet_info(&control.octets()[..20]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_control_messages_never_panic(
+            length in 0..40usize, rest in prop::collection::vec(any::<u8>(), 0..64)
+        ) {
+            packet_info(&rest);
+            packet_info(&[&length.to_ne_bytes(), rest.as_slice()].concat());
+        }
+    }
+}

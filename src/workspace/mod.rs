@@ -1,0 +1,3 @@
+//! The directories on disk that are served and read.
+
+pub mod files;

@@ -1,0 +1,291 @@
+//! Peers that lose packets, forge them, leave, or start over.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+use pxectl::respond::tftp::Outcome;
+use pxectl::wire::tftp::{BlockNumber, ErrorCode, Packet};
+
+use crate::fixture::{Fixture, Peer};
+
+/// Longer than any retransmission timer of these tests.
+const SILENCE: Duration = Duration::from_millis(300);
+
+fn error_code(octets: &[u8]) -> ErrorCode {
+    match Packet::parse(octets) {
+        Ok(Packet::Error { code, .. }) => code,
+        other => panic!("no error but {other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_is_never_answered_gets_one_datagram() {
+    let fixture = Fixture::new();
+    fixture.add("file", 100_000);
+    for options in ["", "windowsize=64 tsize=0"] {
+        let mut peer = Peer::new(fixture.address());
+        peer.request("file", options);
+        peer.receive();
+        assert_eq!(peer.receive_within(Duration::from_secs(2)), None);
+    }
+}
+
+#[test]
+fn a_repeated_request_is_answered_again_and_begins_no_second_transfer() {
+    let fixture = Fixture::new();
+    fixture.add("file", 700);
+    let mut peer = Peer::new(fixture.address());
+    peer.request("file", "");
+    let first = peer.receive();
+    let transfers = peer.server;
+    peer.server = fixture.address();
+    peer.request("file", "");
+    assert_eq!(peer.receive(), first);
+    assert_eq!(peer.server, transfers);
+    peer.ack(1);
+    assert_eq!(peer.data().0, 2);
+    peer.ack(2);
+    assert!(matches!(
+        fixture.report().outcome,
+        Outcome::Sent { octets: 700, .. }
+    ));
+    assert!(fixture.is_silent());
+}
+
+#[test]
+fn a_peer_that_asks_for_another_file_gets_that_one() {
+    let fixture = Fixture::new();
+    fixture.add("first", 5_000);
+    fixture.write("second", b"2");
+    let mut peer = Peer::new(fixture.address());
+    peer.request("first", "");
+    peer.data();
+    peer.server = fixture.address();
+    peer.request("second", "");
+    assert_eq!(peer.data(), (1, b"2".to_vec()));
+    assert!(matches!(
+        fixture.report().outcome,
+        Outcome::Aborted { probe: true, .. }
+    ));
+    peer.ack(1);
+    assert!(matches!(
+        fixture.report().outcome,
+        Outcome::Sent { octets: 1, .. }
+    ));
+}
+
+#[test]
+fn repeated_acks_send_nothing_and_lost_ones_cost_a_timeout() {
+    let fixture = Fixture::new();
+    fixture.add("file", 5_000);
+    let mut peer = Peer::new(fixture.address());
+    peer.request("file", "timeout=1 windowsize=2");
+    peer.receive();
+    for _ in 0..3 {
+        peer.ack(0);
+    }
+    let begin = Instant::now();
+    assert_eq!((peer.data().0, peer.data().0), (1, 2));
+    assert_eq!(peer.receive_within(SILENCE), None);
+    assert_eq!((peer.data().0, peer.data().0), (1, 2));
+    let waited = begin.elapsed().as_millis();
+    assert!((900..1500).contains(&waited), "{waited}");
+    peer.ack(1);
+    assert_eq!((peer.data().0, peer.data().0), (2, 3));
+}
+
+#[test]
+fn a_probe_for_the_size_is_no_failure() {
+    let fixture = Fixture::new();
+    fixture.add("file", 4_711);
+    let mut peer = Peer::new(fixture.address());
+    peer.request("file", "tsize=0 blksize=1468");
+    assert_eq!(peer.receive(), b"\0\x06tsize\x004711\0blksize\x001468\0");
+    peer.send(b"\0\x05\0\x08User aborted the transfer\0");
+    assert!(matches!(
+        fixture.report().outcome,
+        Outcome::Aborted { probe: true, .. }
+    ));
+}
+
+#[test]
+fn malformed_and_forged_packets_leave_the_server_standing() {
+    let fixture = Fixture::new();
+    fixture.write("file", b"still here");
+    let mut peer = Peer::new(fixture.address());
+    for octets in [
+        &b""[..],
+        b"\0",
+        b"\0\x01",
+        b"\0\x01file\0",
+        b"\0\x09rubbish",
+        b"\0\x04\0\x01",
+        &[0xff; 1_400],
+        &[0; 60_000],
+    ] {
+        peer.send(octets);
+        assert!(matches!(
+            fixture.report().outcome,
+            Outcome::Malformed { .. }
+        ));
+    }
+    peer.request("file", "");
+    assert_eq!(peer.data().1, b"still here");
+    // Rubbish and another peer's packets on the transfer's port change nothing.
+    let stranger = Peer::new(peer.server);
+    stranger.ack(1);
+    stranger.send(b"\0\x05\0\0bye\0");
+    peer.send(b"\xff");
+    peer.ack(1);
+    assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+}
+
+#[test]
+fn a_peer_whose_port_is_closed_does_not_disturb_the_others() {
+    let fixture = Fixture::new();
+    fixture.add("file", 50_000);
+    for _ in 0..20 {
+        let mut peer = Peer::new(fixture.address());
+        peer.request("file", "windowsize=8");
+        peer.receive();
+        peer.ack(0);
+    }
+    let mut peer = Peer::new(fixture.address());
+    peer.request("file", "blksize=1468");
+    peer.receive();
+    peer.ack(0);
+    for block in 1..=35 {
+        assert_eq!(peer.data().0, block);
+        peer.ack(block);
+    }
+    assert!(matches!(
+        fixture.report().outcome,
+        Outcome::Sent { octets: 50_000, .. }
+    ));
+}
+
+#[test]
+fn a_file_that_becomes_shorter_ends_the_transfer_with_an_error() {
+    let fixture = Fixture::new();
+    fixture.add("file", 1_000_000);
+    let mut peer = Peer::new(fixture.address());
+    peer.request("file", "blksize=1000");
+    peer.receive();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(fixture.served("file"));
+    file.and_then(|file| file.set_len(500)).expect("a cut");
+    peer.ack(0);
+    assert_eq!(error_code(&peer.receive()), ErrorCode::NotDefined);
+    let Outcome::Refused { code, reason } = fixture.report().outcome else {
+        panic!("not refused");
+    };
+    assert_eq!(code, ErrorCode::NotDefined);
+    assert!(reason.contains("shorter"), "{reason}");
+}
+
+#[test]
+fn one_transfer_more_than_allowed_waits_for_the_peers_retry() {
+    let fixture = Fixture::with(|config| config.most_transfers = 1);
+    fixture.add("file", 100);
+    let mut first = Peer::new(fixture.address());
+    let mut second = Peer::new(fixture.address());
+    first.request("file", "");
+    first.data();
+    second.request("file", "");
+    assert_eq!(fixture.report().outcome, Outcome::Busy);
+    first.ack(1);
+    assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    second.request("file", "");
+    assert_eq!(second.data().0, 1);
+}
+
+#[test]
+fn a_single_port_answers_from_the_port_that_was_asked() {
+    for ip in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        let fixture = Fixture::with(|config| {
+            config.single_port = true;
+            config.address = SocketAddrV4::new(ip, 0);
+        });
+        fixture.add("file", 3_000);
+        let mut peer = Peer::new(fixture.address());
+        peer.request("file", "windowsize=3");
+        peer.receive();
+        assert_eq!(peer.server, fixture.address());
+        peer.ack(0);
+        for block in 1..=3 {
+            assert_eq!(peer.data().0, block);
+        }
+        peer.ack(3);
+        for block in 4..=6 {
+            assert_eq!(peer.data().0, block);
+        }
+        assert_eq!(peer.server, fixture.address());
+        peer.ack(6);
+        assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    }
+}
+
+#[test]
+fn replies_come_from_the_address_that_was_asked() {
+    let fixture = Fixture::with(|config| {
+        config.address = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+    });
+    fixture.add("file", 3_000);
+    // All of 127.0.0.0/8 is ours; without care the reply would come from 127.0.0.1.
+    let other = Ipv4Addr::new(127, 0, 0, 77);
+    let mut peer = Peer::new(SocketAddrV4::new(other, fixture.address().port()));
+    peer.request("file", "windowsize=6");
+    peer.receive();
+    assert_eq!(*peer.server.ip(), other);
+    peer.ack(0);
+    assert_eq!(peer.data().0, 1);
+    assert_eq!(*peer.server.ip(), other);
+}
+
+#[test]
+fn shutting_down_tells_the_peers() {
+    let mut fixture = Fixture::new();
+    fixture.add("file", 5_000);
+    let mut peer = Peer::new(fixture.address());
+    peer.request("file", "");
+    peer.data();
+    fixture.stop();
+    assert_eq!(error_code(&peer.receive()), ErrorCode::NotDefined);
+}
+
+#[test]
+fn a_second_server_on_the_same_port_is_refused() {
+    let fixture = Fixture::new();
+    let config = pxectl::serve::tftp::TftpConfig::new(fixture.address());
+    let files = std::sync::Arc::new(pxectl::workspace::files::FileRoots::new(Vec::new()));
+    let second = pxectl::serve::tftp::TftpServer::bind(config, files, Box::new(|_| {}));
+    let error = second.err().map(|error| format!("{error:#}"));
+    assert!(error.is_some_and(|error| error.contains("in use")));
+}
+
+#[test]
+fn a_window_that_a_datagram_cannot_hold_arrives_whole() {
+    let fixture = Fixture::with(|config| config.mtu = 65_535);
+    let octets = fixture.add("file", 1_000_000);
+    for (block_size, window) in [(1468, 64), (9_000, 16), (40_000, 3), (65_464, 4)] {
+        let mut peer = Peer::new(fixture.address());
+        peer.request("file", &format!("blksize={block_size} windowsize={window}"));
+        peer.receive();
+        peer.ack(0);
+        let mut have = Vec::new();
+        for index in 1.. {
+            let (block, payload) = peer.data();
+            assert_eq!(BlockNumber::new(block), BlockNumber::of_index(index));
+            have.extend_from_slice(&payload);
+            let last = payload.len() < block_size;
+            if last || index % window == 0 {
+                peer.ack(block);
+            }
+            if last {
+                break;
+            }
+        }
+        assert!(have == octets, "{block_size} {window}");
+    }
+}
