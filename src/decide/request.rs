@@ -43,7 +43,7 @@ pub fn cleaned(text: &str, limit: usize) -> String {
         .chars()
         .filter(printable)
         .filter(harmless)
-        .take(64)
+        .take(limit)
         .collect()
 }
 

@@ -29,3 +29,12 @@ impl Lease {
         self.holder.is_none()
     }
 }
+
+/// One change of the leases, to be made durable before the answer that promises it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// The lease is in force, in place of any other of its address.
+    Hold(Lease),
+    /// The address is free again.
+    Release(Ipv4Addr),
+}

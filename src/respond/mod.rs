@@ -1,3 +1,4 @@
 //! The protocols as state machines: the time and an input in, outputs out.
 
+pub mod dhcp;
 pub mod tftp;

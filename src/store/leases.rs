@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, TransactionBehavior, params};
 use super::database::{self, parsed_option, time};
 use super::error::{StoreError, StoreFault};
 use super::schema::{self, for_sqlite};
-use crate::machine::Lease;
+use crate::machine::{Lease, LeaseChange};
 
 const FILE: &str = "leases.db";
 
@@ -22,15 +22,6 @@ pub trait LeaseStore: Send {
     ///
     /// One call costs one sync of the disk, however many changes it brings: batch them.
     fn commit(&mut self, changes: &[LeaseChange]) -> Result<(), StoreError>;
-}
-
-/// One change of the leases.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaseChange {
-    /// The address is promised, or set aside; this replaces what was known of it.
-    Hold(Lease),
-    /// The address is free.
-    Release(Ipv4Addr),
 }
 
 /// The leases in the SQLite database `leases.db`.

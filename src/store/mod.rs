@@ -23,7 +23,7 @@ mod sqlite;
 use crate::machine::{Event, HostRecord, Session, SessionId, StoredEvent};
 
 pub use error::{StoreError, StoreFault};
-pub use leases::{LeaseChange, LeaseStore, SqliteLeases};
+pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
 pub use sqlite::SqliteStore;
 

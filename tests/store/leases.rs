@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use pxectl::machine::LeaseChange;
 use pxectl::machine::{Lease, MacAddress};
-use pxectl::store::{LeaseChange, LeaseStore, SqliteLeases, StoreFault};
+use pxectl::store::{LeaseStore, SqliteLeases, StoreFault};
 
 use super::at;
 

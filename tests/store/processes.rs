@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pxectl::machine::LeaseChange;
 use pxectl::machine::{HostRecord, Lease};
 use pxectl::store::{
-    EventQuery, HostUpdate, LeaseChange, LeaseStore, RunningServer, SqliteLeases, SqliteStore,
-    Store, StoreFault,
+    EventQuery, HostUpdate, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreFault,
 };
 
 use super::{arm, at, event};

@@ -1,0 +1,95 @@
+use std::fmt;
+
+use super::Asked;
+use crate::machine::Architecture;
+use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
+
+/// What a client is told to boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootFile {
+    /// A loader, by TFTP.
+    Loader(String),
+    /// A loader, by UEFI HTTP boot.
+    HttpLoader(String),
+    /// The script for iPXE; the URL's token is kept out of logs.
+    Script {
+        /// The URL without its token.
+        url: String,
+        /// The token.
+        token: String,
+    },
+}
+
+impl BootFile {
+    /// Returns the text that goes into `file` and option 67.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Loader(name) => name.clone(),
+            Self::HttpLoader(url) => url.clone(),
+            Self::Script { url, token } => format!("{url}?token={token}"),
+        }
+    }
+}
+
+impl fmt::Display for BootFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loader(text) | Self::HttpLoader(text) | Self::Script { url: text, .. } => {
+                f.write_str(text)
+            }
+        }
+    }
+}
+
+/// Chooses what a client boots next; `None` when it does not boot from the network, or when the
+/// site has no loader for it.
+pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
+    let options = &asked.message.options;
+    if speaks_http(options) {
+        let base = &asked.inventory.site.server.base_url;
+        let token = asked.key.boot_token(asked.mac, asked.uuid(), asked.now);
+        return Some(BootFile::Script {
+            url: format!("{base}/boot.ipxe"),
+            token,
+        });
+    }
+    if !options.is_pxe_client() && !options.is_http_client() && !options.is_ipxe() {
+        return None;
+    }
+    let architecture = options.architecture().unwrap_or(Architecture::Bios);
+    let loader = loader(asked, architecture.without_http())?;
+    if architecture.is_http() || options.is_http_client() {
+        let base = &asked.inventory.site.server.base_url;
+        return Some(BootFile::HttpLoader(format!("{base}/files/{loader}")));
+    }
+    Some(BootFile::Loader(loader))
+}
+
+/// Reports whether the client is an iPXE that fetches our script itself. One in a card's ROM may be
+/// built without HTTP; it says so in option 175, and is given our own iPXE, which then comes back.
+fn speaks_http(options: &DhcpOptions) -> bool {
+    let announces = options.contains(IPXE_ENCAPSULATED);
+    options.is_ipxe() && (!announces || options.has_ipxe_feature(IpxeFeature::Http))
+}
+
+/// Finds the loader: the host's own, its profile's, or the site's for the architecture.
+fn loader(asked: &Asked<'_>, architecture: Architecture) -> Option<String> {
+    let host = asked.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| asked.inventory.profile_of(host));
+    let own = host
+        // An override is meant for the firmware on record; another kind gets what suits it.
+        .filter(|host| host.arch == architecture)
+        .and_then(|host| {
+            host.loader
+                .clone()
+                .or_else(|| profile.and_then(|profile| profile.loader.clone()))
+        });
+    own.or_else(|| {
+        asked
+            .inventory
+            .site
+            .loaders
+            .get(&architecture)
+            .map(|loader| loader.first.clone())
+    })
+}

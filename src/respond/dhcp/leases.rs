@@ -1,0 +1,174 @@
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::inventory::AddressRange;
+use crate::machine::{Lease, MacAddress};
+
+/// How long an offered address is held for its client.
+const OFFER_TIME: Duration = Duration::from_secs(60);
+/// How long an address on which another machine answers is set aside.
+const DECLINED_TIME: Duration = Duration::from_secs(3600);
+
+/// How many offers are kept before the old ones are looked for.
+const OFFERS_KEPT: usize = 4096;
+
+/// Who has which address: leases that were promised, and offers that may become some.
+#[derive(Debug, Default)]
+pub struct LeaseTable {
+    leases: BTreeMap<Ipv4Addr, Lease>,
+    /// The latest address of each client on each network, also after its lease has run out.
+    addresses: HashMap<(MacAddress, String), Ipv4Addr>,
+    offers: HashMap<Ipv4Addr, (MacAddress, Timestamp)>,
+    /// For each pool, addresses to look at next: each is checked before it is given.
+    queues: HashMap<Ipv4Addr, (AddressRange, VecDeque<Ipv4Addr>)>,
+}
+
+impl LeaseTable {
+    /// Starts with the leases that the store holds.
+    pub fn new(leases: impl IntoIterator<Item = Lease>) -> Self {
+        let mut table = Self::default();
+        for lease in leases {
+            table.hold(lease);
+        }
+        table
+    }
+
+    /// Lists the leases in force.
+    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
+        self.leases
+            .values()
+            .filter(move |lease| lease.is_active(now))
+    }
+
+    /// Returns who holds an address, also after the lease has run out.
+    pub fn holder(&self, address: Ipv4Addr) -> Option<MacAddress> {
+        self.leases.get(&address).and_then(|lease| lease.holder)
+    }
+
+    /// Reports whether a client may have an address: nobody else holds it or was offered it.
+    pub fn is_free_for(&self, address: Ipv4Addr, mac: MacAddress, now: Timestamp) -> bool {
+        let held = self
+            .leases
+            .get(&address)
+            .filter(|lease| lease.is_active(now));
+        let offered = self.offers.get(&address).filter(|(_, until)| now < *until);
+        held.is_none_or(|lease| lease.holder == Some(mac))
+            && offered.is_none_or(|(to, _)| *to == mac)
+    }
+
+    /// Chooses an address of the pool: the client's latest, the one it asks for, or any free one.
+    pub fn choose(
+        &mut self,
+        pool: &AddressRange,
+        mac: MacAddress,
+        network: &str,
+        wanted: Option<Ipv4Addr>,
+        now: Timestamp,
+    ) -> Option<Ipv4Addr> {
+        let latest = self.addresses.get(&(mac, network.to_owned())).copied();
+        let preferred = [latest, wanted].into_iter().flatten();
+        for address in preferred {
+            if pool.contains(address) && self.is_free_for(address, mac, now) {
+                return Some(address);
+            }
+        }
+        self.next_free(pool, mac, now)
+    }
+
+    /// Goes round the pool once at the most, so that an address rests as long as possible before it
+    /// is given to another client.
+    fn next_free(
+        &mut self,
+        pool: &AddressRange,
+        mac: MacAddress,
+        now: Timestamp,
+    ) -> Option<Ipv4Addr> {
+        let entry = self
+            .queues
+            .remove(&pool.first())
+            .filter(|(range, _)| range == pool);
+        let (range, mut queue) = entry.unwrap_or_else(|| (pool.clone(), pool.iter().collect()));
+        let mut found = None;
+        for _ in 0..queue.len() {
+            let Some(address) = queue.pop_front() else {
+                break;
+            };
+            queue.push_back(address);
+            if self.is_free_for(address, mac, now) {
+                found = Some(address);
+                break;
+            }
+        }
+        self.queues.insert(pool.first(), (range, queue));
+        found
+    }
+
+    /// Notes that an address was offered to a client, in place of any earlier offer to it.
+    pub fn offer(&mut self, mac: MacAddress, network: &str, address: Ipv4Addr, now: Timestamp) {
+        self.withdraw(mac, network);
+        self.offers.insert(address, (mac, now + OFFER_TIME));
+        self.addresses.insert((mac, network.to_owned()), address);
+        if self.offers.len() > OFFERS_KEPT {
+            self.forget_old_offers(now);
+        }
+    }
+
+    /// Keeps memory bounded when many clients ask and never come back.
+    fn forget_old_offers(&mut self, now: Timestamp) {
+        let Self {
+            leases,
+            offers,
+            addresses,
+            ..
+        } = self;
+        offers.retain(|_, (_, until)| now < *until);
+        addresses.retain(|(mac, _), address| {
+            leases
+                .get(address)
+                .is_some_and(|lease| lease.holder == Some(*mac))
+                || offers.get(address).is_some_and(|(to, _)| to == mac)
+        });
+    }
+
+    /// Forgets what was offered to a client.
+    pub fn withdraw(&mut self, mac: MacAddress, network: &str) {
+        if let Some(address) = self.addresses.get(&(mac, network.to_owned()))
+            && self.offers.get(address).is_some_and(|(to, _)| *to == mac)
+        {
+            self.offers.remove(address);
+        }
+    }
+
+    /// Notes a lease, in place of what was known of its address.
+    pub fn hold(&mut self, lease: Lease) {
+        self.offers.remove(&lease.address);
+        if let Some(mac) = lease.holder {
+            self.addresses
+                .insert((mac, lease.network.clone()), lease.address);
+        }
+        self.leases.insert(lease.address, lease);
+    }
+
+    /// Sets an address aside on which another machine answers.
+    pub fn decline(&mut self, address: Ipv4Addr, network: &str, now: Timestamp) -> Lease {
+        let lease = Lease {
+            address,
+            network: network.to_owned(),
+            holder: None,
+            expires: now + DECLINED_TIME,
+        };
+        if let Some(mac) = self.holder(address) {
+            self.addresses.remove(&(mac, network.to_owned()));
+        }
+        self.hold(lease.clone());
+        lease
+    }
+
+    /// Frees an address.
+    pub fn release(&mut self, address: Ipv4Addr) {
+        self.leases.remove(&address);
+    }
+}

@@ -1,0 +1,137 @@
+use std::net::Ipv4Addr;
+
+use super::boot::{BootFile, boot_file};
+use super::{Asked, ECHOED};
+use crate::wire::dhcp::{DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode};
+
+/// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
+///
+/// Source: PXE 2.1 §2.2, table 2-1, tag 6.
+const BOOT_FROM_FILE_NAME: (u8, &[u8]) = (6, &[8]);
+/// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
+const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
+
+/// Builds a DHCPOFFER; it holds all that the ACK will, since firmware chooses by it.
+pub fn offer(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
+    grant(asked, MessageType::Offer, address)
+}
+
+/// Builds a DHCPACK that grants an address.
+pub fn acknowledge(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
+    let (mut reply, boot_file) = grant(asked, MessageType::Ack, address);
+    reply.client_address = asked.message.client_address;
+    (reply, boot_file)
+}
+
+/// Builds a DHCPACK to an INFORM: no address, no lease time. Source: RFC 2131 §4.3.5.
+pub fn inform(asked: &Asked<'_>) -> (DhcpMessage, Option<BootFile>) {
+    let mut reply = base(asked, MessageType::Ack);
+    reply.client_address = asked.message.client_address;
+    add_network(asked, &mut reply);
+    let boot_file = add_boot(asked, &mut reply);
+    (reply, boot_file)
+}
+
+/// Builds a DHCPNAK: it says nothing but who refuses, and why. Source: RFC 2131 §4.3.1, table 3.
+pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
+    let mut reply = base(asked, MessageType::Nak);
+    reply.options.remove(OptionCode::ClientMachineIdentifier);
+    // A relay must broadcast it, since the client may have a wrong address. RFC 2131 §4.3.2.
+    reply.broadcast |= !reply.relay_address.is_unspecified();
+    let limit = why.char_indices().nth(200).map_or(why.len(), |(at, _)| at);
+    reply.options.set_text(OptionCode::Message, &why[..limit]);
+    reply
+}
+
+fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
+    let request = asked.message;
+    let mut reply = DhcpMessage::new(
+        Operation::Reply,
+        request.hardware_address,
+        request.transaction_id,
+    );
+    reply.hardware_type = request.hardware_type;
+    reply.broadcast = request.broadcast;
+    reply.relay_address = request.relay_address;
+    reply.options.set_message_type(message_type);
+    reply
+        .options
+        .set_address(OptionCode::ServerIdentifier, asked.server);
+    for code in ECHOED {
+        if let Some(value) = request.options.raw(code) {
+            reply.options.set_raw(code, value);
+        }
+    }
+    reply
+}
+
+fn grant(
+    asked: &Asked<'_>,
+    message_type: MessageType,
+    address: Ipv4Addr,
+) -> (DhcpMessage, Option<BootFile>) {
+    let mut reply = base(asked, message_type);
+    reply.your_address = address;
+    let lease_time = asked.network.lease_time;
+    reply
+        .options
+        .set_duration(OptionCode::AddressLeaseTime, lease_time);
+    // Source: RFC 2131 §4.4.5.
+    reply
+        .options
+        .set_duration(OptionCode::Renewal, lease_time / 2);
+    reply
+        .options
+        .set_duration(OptionCode::Rebinding, lease_time * 7 / 8);
+    add_network(asked, &mut reply);
+    let boot_file = add_boot(asked, &mut reply);
+    (reply, boot_file)
+}
+
+fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
+    let (network, options) = (asked.network, &mut reply.options);
+    options.set_address(OptionCode::SubnetMask, network.subnet.mask());
+    options.set_address(OptionCode::BroadcastAddr, network.subnet.broadcast());
+    if let Some(gateway) = network.gateway {
+        options.set_addresses(OptionCode::Router, &[gateway]);
+    }
+    if !network.dns.is_empty() {
+        options.set_addresses(OptionCode::DomainNameServer, &network.dns);
+    }
+    if !network.ntp.is_empty() {
+        options.set_addresses(OptionCode::NtpServers, &network.ntp);
+    }
+    if let Some(domain) = &network.domain {
+        options.set_text(OptionCode::DomainName, domain);
+    }
+    if let Some((host, _)) = asked.known {
+        options.set_text(OptionCode::Hostname, &host.name);
+    }
+}
+
+fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
+    let boot_file = boot_file(asked)?;
+    let server = asked.inventory.site.server.address;
+    let text = boot_file.text();
+    let options = &mut reply.options;
+    match &boot_file {
+        BootFile::Loader(_) => {
+            options.set_text(OptionCode::ClassIdentifier, "PXEClient");
+            options.set_sub_options(OptionCode::VendorExtensions, &[BOOT_FROM_FILE_NAME]);
+            options.set_text(OptionCode::TFTPServerName, &server.to_string());
+        }
+        // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
+        BootFile::HttpLoader(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
+        BootFile::Script { .. } => {
+            options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
+            options.set_text(OptionCode::TFTPServerName, &server.to_string());
+        }
+    }
+    options.set_text(OptionCode::BootfileName, &text);
+    reply.server_address = server;
+    // Deviation: clients read either place, so both are filled; over 127 octets, only option 67.
+    if text.len() <= 127 {
+        reply.boot_file = text.into_bytes();
+    }
+    Some(boot_file)
+}
