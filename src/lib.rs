@@ -15,11 +15,13 @@
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
+//! | [`bundle`] | artifacts: an OCI image layout on disk |
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
 //! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
 
 #![warn(missing_docs)]
 
+pub mod bundle;
 pub mod decide;
 pub mod inventory;
 pub mod machine;

@@ -1,4 +1,5 @@
 //! The protocols as state machines: the time and an input in, outputs out.
 
 pub mod dhcp;
+pub mod http;
 pub mod tftp;

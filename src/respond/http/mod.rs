@@ -1,0 +1,9 @@
+//! The HTTP side of a boot: which URL means what, and what a machine is answered.
+
+mod boot;
+mod range;
+mod route;
+
+pub use boot::{BootAnswer, BootQuery, Decided, boot};
+pub use range::{Conditions, Selection, select};
+pub use route::{Route, RouteError, SessionPath, content_type, route};

@@ -1,0 +1,247 @@
+use crate::decide::CallbackKind;
+use crate::machine::Sha256Digest;
+
+use super::boot::BootQuery;
+
+/// What a URL means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The boot script; what the machine says of itself stands in the query.
+    Boot(BootQuery),
+    /// A file below `server.files`.
+    File(String),
+    /// A file of a bundle, by the digest of the bundle's manifest and the file's key.
+    BundleFile {
+        /// The digest of the manifest.
+        manifest: Sha256Digest,
+        /// The file's key.
+        key: String,
+    },
+    /// A part of a session.
+    Session {
+        /// The capability that opens it.
+        capability: String,
+        /// Which part.
+        path: SessionPath,
+    },
+    /// Whether the process is up.
+    Health,
+    /// Whether it can serve.
+    Ready,
+}
+
+/// A part of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionPath {
+    /// A file of its bundle, by its key.
+    File(String),
+    /// A seed, by the name under which the installer asks for it.
+    Seed(String),
+    /// A callback, which is posted.
+    Callback(CallbackKind),
+}
+
+/// Why a URL means nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The path cannot be read.
+    #[error("the path is malformed")]
+    Malformed,
+    /// The path leads out of what is served.
+    #[error("the path holds `..`")]
+    Traversal,
+    /// Nothing is there.
+    #[error("there is nothing at this path")]
+    NotFound,
+    /// Something is there, and not for this method.
+    #[error("this path does not take this method")]
+    Method,
+}
+
+/// Reads a method and a request target, in origin or absolute form. Source: RFC 9112 §3.2.
+///
+/// # Errors
+/// When the path is malformed, leads outside, or means nothing.
+pub fn route(method: &str, target: &str) -> Result<Route, RouteError> {
+    let target = match target.split_once("://") {
+        Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+        _ => target,
+    };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    // shim asks for `//grubx64.efi`; a redirect would stop it, so empty parts are passed over.
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let part = decoded(part).ok_or(RouteError::Malformed)?;
+        match part.as_str() {
+            "." => {}
+            ".." => return Err(RouteError::Traversal),
+            _ if part.contains(['/', '\\', '\0']) => return Err(RouteError::Malformed),
+            _ => parts.push(part),
+        }
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let found = match parts.as_slice() {
+        ["boot.ipxe"] => Route::Boot(BootQuery::parse(query)),
+        ["files", rest @ ..] if !rest.is_empty() => Route::File(rest.join("/")),
+        ["b", digest, key] => Route::BundleFile {
+            manifest: digest.parse().map_err(|_| RouteError::NotFound)?,
+            key: (*key).to_owned(),
+        },
+        ["s", capability, "files", key] => {
+            session(capability, SessionPath::File((*key).to_owned()))
+        }
+        ["s", capability, name] => {
+            // A seed is read, a callback posted; no name is both.
+            let path = match CallbackKind::from_name(name) {
+                Some(kind) => SessionPath::Callback(kind),
+                None => SessionPath::Seed((*name).to_owned()),
+            };
+            session(capability, path)
+        }
+        ["healthz"] => Route::Health,
+        ["readyz"] => Route::Ready,
+        _ => return Err(RouteError::NotFound),
+    };
+    let posted = matches!(
+        &found,
+        Route::Session {
+            path: SessionPath::Callback(_),
+            ..
+        }
+    );
+    let fits = if posted {
+        method == "POST"
+    } else {
+        matches!(method, "GET" | "HEAD")
+    };
+    if fits {
+        Ok(found)
+    } else {
+        Err(RouteError::Method)
+    }
+}
+
+fn session(capability: &str, path: SessionPath) -> Route {
+    Route::Session {
+        capability: capability.to_owned(),
+        path,
+    }
+}
+
+/// Decodes `%XX`; `None` when an escape is broken or the result is no UTF-8.
+pub(super) fn decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (digits, tail) = rest.split_at_checked(2)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        bytes.push((digit(digits[0])? * 16 + digit(digits[1])?) as u8);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Returns the media type of a file by its name; firmware compares it whole.
+///
+/// Source: UEFI 2.10 §24.7.2.
+pub fn content_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension.to_ascii_lowercase().as_str() {
+        "efi" => "application/efi",
+        "iso" => "application/vnd.efi-iso",
+        "img" => "application/vnd.efi-img",
+        "ipxe" | "cfg" | "txt" => "text/plain",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_url_of_the_design_has_its_route() {
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let rows = [
+            (
+                "GET",
+                "/files/snponly.efi",
+                Ok(Route::File("snponly.efi".into())),
+            ),
+            (
+                "HEAD",
+                "//files//a%20b/./c.efi",
+                Ok(Route::File("a b/c.efi".into())),
+            ),
+            ("GET", "http://10.0.0.1:8080/healthz", Ok(Route::Health)),
+            ("GET", "http://10.0.0.1:8080", Err(RouteError::NotFound)),
+            ("GET", "/readyz?x=1", Ok(Route::Ready)),
+            (
+                "GET",
+                &format!("/b/{digest}/kernel"),
+                Ok(Route::BundleFile {
+                    manifest: digest.parse().unwrap(),
+                    key: "kernel".into(),
+                }),
+            ),
+            ("GET", "/b/abc/kernel", Err(RouteError::NotFound)),
+            (
+                "GET",
+                "/s/CAP/user-data",
+                Ok(session("CAP", SessionPath::Seed("user-data".into()))),
+            ),
+            (
+                "GET",
+                "/s/CAP/files/kernel",
+                Ok(session("CAP", SessionPath::File("kernel".into()))),
+            ),
+            (
+                "POST",
+                "/s/CAP/installed",
+                Ok(session(
+                    "CAP",
+                    SessionPath::Callback(CallbackKind::Installed),
+                )),
+            ),
+            ("GET", "/s/CAP/installed", Err(RouteError::Method)),
+            ("POST", "/s/CAP/user-data", Err(RouteError::Method)),
+            ("POST", "/boot.ipxe", Err(RouteError::Method)),
+            ("GET", "/files/../secret", Err(RouteError::Traversal)),
+            ("GET", "/files/%2e%2e/secret", Err(RouteError::Traversal)),
+            ("GET", "/files/a%2fb", Err(RouteError::Malformed)),
+            ("GET", "/files/a%00b", Err(RouteError::Malformed)),
+            ("GET", "/files/%zz", Err(RouteError::Malformed)),
+            ("GET", "/files", Err(RouteError::NotFound)),
+            ("GET", "/", Err(RouteError::NotFound)),
+        ];
+        for (method, target, expected) in rows {
+            assert_eq!(route(method, target), expected, "{method} {target}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_targets_never_panic_nor_lead_outside(target in any::<String>()) {
+            if let Ok(Route::File(name)) = route("GET", &target) {
+                prop_assert!(name.split('/').all(|part| !part.is_empty() && part != ".."));
+            }
+        }
+
+        #[test]
+        fn escaped_targets_never_lead_outside(target in "/files/[a%2eEfF./\\\\0-9]{0,40}") {
+            if let Ok(Route::File(name)) = route("GET", &target) {
+                prop_assert!(name.split('/').all(|part| !part.is_empty() && part != ".." && !part.contains('\\')));
+            }
+        }
+    }
+}
