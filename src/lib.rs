@@ -12,6 +12,7 @@
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
+//! | [`lint`] | rendered text and boot files -> diagnostics |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
@@ -24,6 +25,7 @@
 pub mod bundle;
 pub mod decide;
 pub mod inventory;
+pub mod lint;
 pub mod machine;
 pub mod render;
 pub mod respond;

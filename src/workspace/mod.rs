@@ -1,3 +1,8 @@
-//! The directories on disk that are served and read.
+//! The inventory directory on disk: one stable snapshot of it, and where its parts lie.
 
 pub mod files;
+mod snapshot;
+mod state;
+
+pub use snapshot::{Checked, Snapshot, SnapshotError};
+pub use state::state_directory;

@@ -1,0 +1,103 @@
+//! The deeper checks of an inventory: what is rendered from it.
+
+use std::collections::BTreeSet;
+
+use crate::inventory::{Diagnostic, Inventory, Severity, Span};
+use crate::render::{Plan, SessionLinks, TemplateError, Templates, install_script, seed};
+
+/// Compiles the inventory's templates, and renders with them what the hosts that use them would be
+/// served. `locate` finds a line of a template among the sources.
+///
+/// Returns the compiled templates when none is at fault.
+pub fn templates(
+    inventory: &Inventory,
+    locate: &(dyn Fn(&str, Option<usize>) -> Option<Span> + Sync),
+) -> Result<Templates, Vec<Diagnostic>> {
+    let templates = Templates::compile(&inventory.templates).map_err(|faults| {
+        faults
+            .iter()
+            .map(|fault| diagnostic(fault, None, locate))
+            .collect::<Vec<_>>()
+    })?;
+    if inventory.templates.is_empty() {
+        return Ok(templates);
+    }
+    let hosts: Vec<_> = inventory.hosts.values().collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut faults: Vec<(TemplateError, String)> = std::thread::scope(|scope| {
+        let parts = hosts.chunks(hosts.len().div_ceil(threads).max(1));
+        let workers: Vec<_> = parts
+            .map(|part| {
+                let templates = &templates;
+                scope.spawn(move || {
+                    part.iter()
+                        .flat_map(|host| host_faults(inventory, templates, &host.name))
+                        .collect()
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|_| Vec::new()))
+            .collect()
+    });
+    // One fault of a template shows at many hosts: the first stands for them.
+    faults.sort_by(|a, b| (&a.0.template, a.0.line, &a.1).cmp(&(&b.0.template, b.0.line, &b.1)));
+    let mut seen = BTreeSet::new();
+    faults.retain(|(fault, _)| {
+        seen.insert((fault.template.clone(), fault.line, fault.reason.clone()))
+    });
+    if faults.is_empty() {
+        return Ok(templates);
+    }
+    Err(faults
+        .iter()
+        .map(|(fault, host)| diagnostic(fault, Some(host), locate))
+        .collect())
+}
+
+fn host_faults(
+    inventory: &Inventory,
+    templates: &Templates,
+    host: &str,
+) -> Vec<(TemplateError, String)> {
+    let Some(host) = inventory.hosts.get(host) else {
+        return Vec::new();
+    };
+    let Ok(plan) = Plan::new(inventory, host) else {
+        return Vec::new();
+    };
+    let links = SessionLinks::placeholder(&plan.server);
+    let script = install_script(templates, &plan, &links).err();
+    let seeds = plan
+        .profile
+        .installer
+        .seeds()
+        .iter()
+        .filter_map(|name| seed(templates, &plan, &links, name).err());
+    script
+        .into_iter()
+        .chain(seeds)
+        .map(|fault| (fault, host.name.clone()))
+        .collect()
+}
+
+fn diagnostic(
+    fault: &TemplateError,
+    host: Option<&str>,
+    locate: &(dyn Fn(&str, Option<usize>) -> Option<Span> + Sync),
+) -> Diagnostic {
+    let place = locate(&fault.template, fault.line);
+    let message = match host {
+        Some(host) => format!(
+            "template `{}` fails for host `{host}`: {}",
+            fault.template, fault.reason
+        ),
+        None => format!(
+            "template `{}` cannot be used: {}",
+            fault.template, fault.reason
+        ),
+    };
+    Diagnostic::new(Severity::Error, "template", place, message)
+        .help("`pxectl render HOST --context` prints every variable that a template may name")
+}

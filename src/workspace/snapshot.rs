@@ -1,0 +1,275 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::inventory::{Diagnostic, Inventory, SourceFile, Span, parse, sort};
+use crate::lint;
+use crate::machine::Sha256Digest;
+use crate::render::Templates;
+
+/// The largest file that is read, in octets.
+const SIZE_LIMIT: u64 = 64 << 20;
+/// How long a directory must stay the same to count as stable.
+const SETTLE_TIME: Duration = Duration::from_millis(100);
+/// How often a directory that keeps changing is looked at before we give up.
+const SETTLE_ATTEMPTS: u32 = 50;
+
+/// The text of every file of an inventory, read at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    directory: PathBuf,
+    /// The documents, then the templates, each in the order of their names.
+    files: Vec<SourceFile>,
+    documents: usize,
+}
+
+/// What came of checking a snapshot.
+pub struct Checked {
+    /// The inventory and its templates, if no fault is an error.
+    pub good: Option<(Inventory, Templates)>,
+    /// Every fault, sorted by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Why an inventory cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// There is no such directory.
+    #[error("there is no inventory at `{}`", .0.display())]
+    Absent(PathBuf),
+    /// A file or the directory cannot be read.
+    #[error("`{}`: {source}", .path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory never stayed the same for long enough.
+    #[error("`{}` keeps changing", .0.display())]
+    Unsettled(PathBuf),
+}
+
+impl Snapshot {
+    /// Reads the directory as it is now.
+    ///
+    /// # Errors
+    /// When the directory or a file in it cannot be read.
+    pub fn read(directory: &Path) -> Result<Self, SnapshotError> {
+        if !directory.is_dir() {
+            return Err(SnapshotError::Absent(directory.to_owned()));
+        }
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| SnapshotError::Io { path, source }
+        };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory).map_err(at(directory))? {
+            let name = entry.map_err(at(directory))?.file_name();
+            // A name that is not text cannot end in `.yaml` either.
+            if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        let mut files = Vec::new();
+        let mut documents = 0;
+        for extension in [".yaml", ".hbs"] {
+            for name in names.iter().filter(|name| name.ends_with(extension)) {
+                let path = directory.join(name);
+                let text = read_text(&path).map_err(at(&path))?;
+                let shown = if directory == Path::new(".") {
+                    PathBuf::from(name)
+                } else {
+                    path
+                };
+                files.push(SourceFile {
+                    name: shown.display().to_string(),
+                    text,
+                });
+            }
+            if extension == ".yaml" {
+                documents = files.len();
+            }
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            files,
+            documents,
+        })
+    }
+
+    /// Reads the directory once it has settled: twice the same, and not while git is at work in it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`], and [`SnapshotError::Unsettled`].
+    pub fn read_settled(directory: &Path) -> Result<Self, SnapshotError> {
+        let mut earlier = None;
+        for _ in 0..SETTLE_ATTEMPTS {
+            let now = if git_is_at_work(directory) {
+                None
+            } else {
+                Some(Self::read(directory)?)
+            };
+            if now.is_some() && now == earlier {
+                return now.ok_or_else(|| SnapshotError::Unsettled(directory.to_owned()));
+            }
+            earlier = now;
+            std::thread::sleep(SETTLE_TIME);
+        }
+        Err(SnapshotError::Unsettled(directory.to_owned()))
+    }
+
+    /// Returns the directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns the files, for messages.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// Returns a digest of everything that was read.
+    pub fn digest(&self) -> Sha256Digest {
+        let mut all = Vec::new();
+        for file in &self.files {
+            for text in [&file.name, &file.text] {
+                all.extend((text.len() as u64).to_le_bytes());
+                all.extend(text.as_bytes());
+            }
+        }
+        Sha256Digest::of(&all)
+    }
+
+    /// Checks everything that can be checked without looking outside the snapshot.
+    pub fn check(&self) -> Checked {
+        let (documents, templates) = self.files.split_at(self.documents);
+        let file_name = |file: &SourceFile| {
+            Path::new(&file.name)
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let texts: BTreeMap<String, String> = templates
+            .iter()
+            .map(|file| (file_name(file), file.text.clone()))
+            .collect();
+        let parsed = parse(documents, texts);
+        let mut diagnostics = parsed.diagnostics;
+        let locate = |template: &str, line: Option<usize>| {
+            let index = templates
+                .iter()
+                .position(|file| file_name(file) == template)?;
+            Some(line_span(&templates[index], self.documents + index, line))
+        };
+        let good =
+            parsed
+                .inventory
+                .and_then(|inventory| match lint::templates(&inventory, &locate) {
+                    Ok(templates) => Some((inventory, templates)),
+                    Err(faults) => {
+                        diagnostics.extend(faults);
+                        None
+                    }
+                });
+        sort(&mut diagnostics, &self.files);
+        Checked { good, diagnostics }
+    }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() > SIZE_LIMIT {
+        return Err(io::Error::other(format!(
+            "it is no file of at most {SIZE_LIMIT} octets"
+        )));
+    }
+    fs::read_to_string(path)
+}
+
+fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
+    let wanted = line.unwrap_or(1).max(1) - 1;
+    let start: usize = file
+        .text
+        .split_inclusive('\n')
+        .take(wanted)
+        .map(str::len)
+        .sum();
+    let length = file
+        .text
+        .get(start..)
+        .and_then(|rest| rest.lines().next())
+        .map_or(0, str::len);
+    Span {
+        file: index as u32,
+        start: start as u32,
+        end: (start + length) as u32,
+    }
+}
+
+/// Reports whether git holds its index lock for the repository that the directory lies in.
+fn git_is_at_work(directory: &Path) -> bool {
+    let absolute = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    absolute
+        .ancestors()
+        .any(|ancestor| ancestor.join(".git/index.lock").exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_and_templates_are_read_in_the_order_of_their_names() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("b.yaml", "b"),
+            ("a.yaml", "a"),
+            ("t.hbs", "t"),
+            (".hidden.yaml", "x"),
+            ("c.txt", "x"),
+        ] {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        let snapshot = Snapshot::read_settled(directory.path()).unwrap();
+        let texts: Vec<_> = snapshot
+            .files()
+            .iter()
+            .map(|file| file.text.as_str())
+            .collect();
+        assert_eq!(texts, ["a", "b", "t"]);
+        assert_eq!(snapshot.documents, 2);
+    }
+
+    #[test]
+    fn a_template_fault_is_shown_in_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
+        for entry in fs::read_dir(fixture).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        fs::write(
+            directory.path().join("install.ipxe.hbs"),
+            "#!ipxe\necho {{host.nmae}}\n",
+        )
+        .unwrap();
+        let snapshot = Snapshot::read(directory.path()).unwrap();
+        let checked = snapshot.check();
+        assert!(checked.good.is_none());
+        let text: String = checked
+            .diagnostics
+            .iter()
+            .map(|d| d.to_text(snapshot.files(), false))
+            .collect();
+        assert!(text.contains("install.ipxe.hbs:2:1"), "{text}");
+        assert!(text.contains("no variable `host.nmae`"), "{text}");
+        assert_eq!(checked.diagnostics.len(), 1, "{text}");
+    }
+}
