@@ -44,6 +44,35 @@ pub enum PlanError {
     },
 }
 
+/// Gathers the templates of a profile, and those that they may include.
+fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, String> {
+    let seeds = profile.installer.seeds().iter();
+    let names: Vec<String> = std::iter::once(builtin::INSTALL.to_owned())
+        .chain(seeds.map(|seed| builtin::seed_template(profile.installer, seed)))
+        .chain(profile.seeds.values().cloned())
+        .collect();
+    let text = |name: &str| {
+        inventory
+            .templates
+            .get(name)
+            .map(String::as_str)
+            .or_else(|| builtin::text(name))
+    };
+    let mut found: BTreeMap<String, String> = names
+        .iter()
+        .filter_map(|name| Some((name.clone(), text(name)?.to_owned())))
+        .collect();
+    let includes = |text: &String| {
+        ["{{>", "{{#>", "{{~>", "{{ >"]
+            .iter()
+            .any(|tag| text.contains(tag))
+    };
+    if found.values().any(includes) {
+        found.extend(inventory.templates.clone());
+    }
+    found
+}
+
 impl Plan {
     /// Gathers what an install of `host` needs.
     ///
@@ -76,23 +105,6 @@ impl Plan {
                     .map(|(name, value)| (name.clone(), value.clone())),
             );
         }
-        let names = profile
-            .installer
-            .seeds()
-            .iter()
-            .map(|seed| builtin::seed_template(profile.installer, seed));
-        let templates = std::iter::once(builtin::INSTALL.to_owned())
-            .chain(names)
-            .chain(profile.seeds.values().cloned())
-            .filter_map(|name| {
-                let text = inventory
-                    .templates
-                    .get(&name)
-                    .map(String::as_str)
-                    .or_else(|| builtin::text(&name))?;
-                Some((name, text.to_owned()))
-            })
-            .collect();
         Ok(Self {
             site: inventory.site.name.clone(),
             server: inventory.site.server.clone(),
@@ -101,7 +113,7 @@ impl Plan {
             profile: profile.clone(),
             bundle: bundle.clone(),
             vars,
-            templates,
+            templates: templates(inventory, profile),
         })
     }
 

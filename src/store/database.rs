@@ -13,12 +13,12 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::error::StoreFault;
 use super::schema::for_sqlite;
 
-/// How long a writer sleeps between two looks at the write lock, and how often it looks.
+/// How long a waiter sleeps between two looks at a lock, and how often it looks: about ten seconds.
 ///
-/// SQLite's own handler sleeps up to 100 ms, so under load it hardly ever meets the moment when
-/// the lock is free and one process can starve; looking every millisecond it soon does.
-const LOCK_POLL: Duration = Duration::from_millis(1);
-const LOCK_POLLS: i32 = 10_000;
+/// SQLite's own handler sleeps up to 100 ms, and hardly ever meets the moment when a busy lock is
+/// free.
+pub(super) const LOCK_POLL: Duration = Duration::from_micros(500);
+pub(super) const LOCK_POLLS: i32 = 18_000;
 
 /// The file in a state directory that is locked while anything in the directory is made.
 const LOCK_FILE: &str = ".lock";

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `schema` | the tables and the statements, as text that SQLite and PostgreSQL share |
 //! | `database` | opens a database file: created once however many processes race, then migrated |
+//! | `turnstile` | lets the writers of all processes take turns |
 //! | `sqlite` | [`SqliteStore`], the store in `state.db` |
 //! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
 //! | `servers` | [`RunningServer`], which servers use a state directory right now |
@@ -19,6 +20,7 @@ mod leases;
 mod schema;
 mod servers;
 mod sqlite;
+mod turnstile;
 
 use crate::machine::{Event, HostRecord, Session, SessionId, StoredEvent};
 

@@ -10,6 +10,7 @@ use rusqlite::{
 
 use super::database::{self, parsed, parsed_option, time, time_option, unreadable};
 use super::error::{StoreError, StoreFault};
+use super::turnstile::Turnstile;
 use super::{EventQuery, HostUpdate, Store, StoredSession, Watermark, schema};
 use crate::machine::{Event, EventKind, HostRecord, Session, SessionId, StoredEvent};
 
@@ -17,6 +18,7 @@ use crate::machine::{Event, EventKind, HostRecord, Session, SessionId, StoredEve
 pub struct SqliteStore {
     path: PathBuf,
     key: [u8; 32],
+    turnstile: Turnstile,
     writer: Mutex<Connection>,
     /// Readers have a connection of their own: they never wait for a writer's disk.
     reader: Mutex<Connection>,
@@ -33,17 +35,15 @@ impl SqliteStore {
         let connect = || {
             let writer = database::open(directory, "state.db", schema::STATE)?;
             let reader = database::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            let key = key(&writer)?;
-            Ok((writer, reader, key))
+            Ok(Self {
+                path: path.clone(),
+                key: key(&writer)?,
+                turnstile: Turnstile::open(directory)?,
+                writer: Mutex::new(writer),
+                reader: Mutex::new(reader),
+            })
         };
-        let (writer, reader, key) =
-            connect().map_err(|fault: StoreFault| StoreError::new(&path, fault))?;
-        Ok(Self {
-            path,
-            key,
-            writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
-        })
+        connect().map_err(|fault: StoreFault| StoreError::new(&path, fault))
     }
 
     fn read<T>(
@@ -61,7 +61,9 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
         let attempt = || {
+            let turn = self.turnstile.enter()?;
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            drop(turn);
             // A newer program may have migrated the store since we opened it.
             database::schema_version(&transaction, schema::STATE)?;
             if let Some(events) = change(&transaction)? {

@@ -182,7 +182,8 @@ fn an_update_that_contradicts_itself_undoes_every_host() {
         ..arm(name, 1, 5)
     };
     let session_taken = |name: &str| arm(name, 1, 5);
-    let rows: [(&str, &dyn Fn(&str) -> HostUpdate); 5] = [
+    type Wrong<'w> = &'w dyn Fn(&str) -> HostUpdate;
+    let rows: [(&str, Wrong); 5] = [
         ("the record is another host's", &another_host),
         ("its session is new and has no plan", &session_without_plan),
         ("its plan has no session", &plan_without_session),

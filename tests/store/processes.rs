@@ -101,7 +101,9 @@ impl Drop for Rival {
 }
 
 fn say(line: std::fmt::Arguments) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    // Not `println!`, which the lints forbid: the lines are for the parent, not for people.
+    let mut output = std::io::stdout();
+    writeln!(output, "{line}").unwrap();
 }
 
 fn open(directory: &Path) -> SqliteStore {
@@ -260,14 +262,12 @@ fn contend(directory: &Path) {
     say(format_args!("ready 1"));
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let mut longest = Duration::ZERO;
-    let begin = Instant::now();
     for number in 0..COMMITS {
         let begin = Instant::now();
         store.append(&[event("a", 1, number.to_string())]).unwrap();
         longest = longest.max(begin.elapsed());
     }
-    let total = begin.elapsed().as_millis();
-    say(format_args!("longest {} of {total}", longest.as_millis()));
+    say(format_args!("longest {}", longest.as_millis()));
 }
 
 #[test]
@@ -290,10 +290,8 @@ fn many_writers_at_once_do_not_starve() {
     }
     for mut rival in rivals {
         let longest = rival.next("longest").expect("no commit may fail");
-        say(format_args!("longest wait of a writer, in ms: {longest}"));
-        let (longest, _) = longest.split_once(' ').unwrap();
         assert!(
-            longest.parse::<u32>().unwrap() < 5_000,
+            longest.parse::<u32>().unwrap() < 2_000,
             "starved: {longest} ms"
         );
         rival.wait();
