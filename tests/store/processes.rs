@@ -11,7 +11,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pxectl::machine::LeaseChange;
-use pxectl::machine::LeaseChange;
 use pxectl::machine::{HostRecord, Lease};
 use pxectl::store::{
     EventQuery, HostUpdate, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreFault,

@@ -1,0 +1,219 @@
+use std::cell::RefCell;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::IntoRawFd;
+
+use anyhow::{Context, bail};
+use pnet::datalink::{self, Channel, DataLinkSender, NetworkInterface};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+
+use crate::inventory::Site;
+use crate::machine::MacAddress;
+use crate::respond::dhcp::{CLIENT_PORT, Delivery, Reply, SERVER_PORT};
+use crate::wire::dhcp::OptionCode;
+use crate::wire::frame::udp_frame;
+
+/// A socket on which requests arrive, and the way in which its answers leave.
+pub struct DhcpPort {
+    socket: UdpSocket,
+    network: Option<String>,
+    way: Way,
+}
+
+enum Way {
+    /// As RFC 2131 §4.1 says, through an interface.
+    Interface {
+        mac: MacAddress,
+        server: Ipv4Addr,
+        frames: RefCell<Box<dyn DataLinkSender>>,
+    },
+    /// As RFC 2131 §4.1 says, for relayed requests only.
+    Relayed,
+    /// Back to where the request came from: for rehearsals, and for tests without privileges.
+    Sender,
+}
+
+impl DhcpPort {
+    /// Opens port 67 on the interface of a network.
+    ///
+    /// # Errors
+    /// When the interface is missing or has no Ethernet address, and when the system refuses.
+    pub fn on_interface(network: &str, name: &str, server: Ipv4Addr) -> anyhow::Result<Self> {
+        let context = || format!("cannot serve DHCP on `{name}`");
+        let interface = interface(name).with_context(context)?;
+        let Some(mac) = interface.mac.map(|mac| MacAddress::new(mac.octets())) else {
+            bail!("interface `{name}` has no Ethernet address");
+        };
+        let socket = udp_socket().with_context(context)?;
+        socket
+            .bind_device(Some(name.as_bytes()))
+            .with_context(context)?;
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT));
+        socket
+            .bind(&any.into())
+            .with_context(|| format!("cannot bind UDP {any} on `{name}`"))?;
+        let frames = RefCell::new(frame_sender(&interface).with_context(context)?);
+        let way = Way::Interface {
+            mac,
+            server,
+            frames,
+        };
+        Ok(Self {
+            socket: socket.into(),
+            network: Some(network.to_owned()),
+            way,
+        })
+    }
+
+    /// Opens port 67 for networks that are reached through relays only.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn for_relays() -> anyhow::Result<Self> {
+        let socket = udp_socket().context("cannot open a UDP socket")?;
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT));
+        socket
+            .bind(&any.into())
+            .with_context(|| format!("cannot bind UDP {any}"))?;
+        Ok(Self {
+            socket: socket.into(),
+            network: None,
+            way: Way::Relayed,
+        })
+    }
+
+    /// Opens any other address, from which answers go back to where each request came from. Without
+    /// a `network`, the sender's address says which one it is.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn for_senders(address: SocketAddrV4, network: Option<&str>) -> anyhow::Result<Self> {
+        let socket = udp_socket().context("cannot open a UDP socket")?;
+        socket
+            .bind(&SocketAddr::V4(address).into())
+            .with_context(|| format!("cannot bind UDP {address}"))?;
+        Ok(Self {
+            socket: socket.into(),
+            network: network.map(str::to_owned),
+            way: Way::Sender,
+        })
+    }
+
+    /// Returns the socket, to wait for.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// Returns the network on which a request arrived.
+    pub fn network<'s>(&'s self, site: &'s Site, from: SocketAddrV4) -> Option<&'s str> {
+        if let Some(name) = &self.network {
+            return Some(name);
+        }
+        match &self.way {
+            Way::Sender => {
+                let network = site.network_of(*from.ip()).or(site.networks.first());
+                network.map(|network| network.name.as_str())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the next datagram, if one has arrived.
+    pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
+        loop {
+            match self.socket.recv_from(buffer) {
+                Ok((length, SocketAddr::V4(from))) => return Some((length, from)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                // What an earlier answer met on its way; the socket is fine.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Sends a reply; returns the options that were left out for want of room.
+    ///
+    /// # Errors
+    /// When the reply cannot be written or the system does not take it.
+    pub fn send(&self, reply: &Reply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
+        let mut message = reply.message.clone();
+        let dropped = message
+            .fit(reply.limit)
+            .iter()
+            .map(|code: &OptionCode| format!("{code:?}"))
+            .collect();
+        let bytes = message.write(reply.limit)?;
+        let to = match (&self.way, reply.delivery) {
+            (Way::Sender, _) => from,
+            (_, Delivery::Relay(to) | Delivery::Unicast(to)) => to,
+            (
+                Way::Interface {
+                    mac,
+                    server,
+                    frames,
+                },
+                Delivery::Hardware {
+                    mac: client,
+                    address,
+                },
+            ) => {
+                let source = (*mac, SocketAddrV4::new(*server, SERVER_PORT));
+                let frame = udp_frame(
+                    source,
+                    (client, SocketAddrV4::new(address, CLIENT_PORT)),
+                    &bytes,
+                )?;
+                let sent = frames.borrow_mut().send_to(&frame, None);
+                sent.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+                    .context("cannot send a frame")?;
+                return Ok(dropped);
+            }
+            (_, Delivery::Broadcast | Delivery::Hardware { .. }) => {
+                SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)
+            }
+        };
+        self.socket
+            .send_to(&bytes, to)
+            .with_context(|| format!("cannot send to {to}"))?;
+        Ok(dropped)
+    }
+}
+
+/// Lists the interfaces of this machine.
+pub fn interfaces() -> Vec<NetworkInterface> {
+    datalink::interfaces()
+}
+
+fn interface(name: &str) -> anyhow::Result<NetworkInterface> {
+    interfaces()
+        .into_iter()
+        .find(|interface| interface.name == name)
+        .with_context(|| format!("there is no interface `{name}`"))
+}
+
+fn udp_socket() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_broadcast(true)?;
+    // Several sockets share port 67: one for each interface.
+    socket.set_reuse_address(true)?;
+    // Forty machines that power on together must not overrun it.
+    let _ = socket.set_recv_buffer_size(4 << 20);
+    Ok(socket)
+}
+
+/// Opens a way to send frames, and only to send: its filter drops everything that arrives.
+fn frame_sender(interface: &NetworkInterface) -> anyhow::Result<Box<dyn DataLinkSender>> {
+    const RETURN: u16 = 0x06;
+    let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+    socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])?;
+    let config = datalink::Config {
+        socket_fd: Some(socket.into_raw_fd()),
+        ..datalink::Config::default()
+    };
+    match datalink::channel(interface, config)? {
+        Channel::Ethernet(sender, _) => Ok(sender),
+        _ => bail!("interface `{}` carries no Ethernet", interface.name),
+    }
+}
