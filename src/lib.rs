@@ -8,8 +8,10 @@
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
 //! | [`wire`] | bytes to values and back: DHCP messages, frames |
+//! | [`clients`] | models of firmware and loaders: which offer they take, what they ask for next |
 
 #![warn(missing_docs)]
 
+pub mod clients;
 pub mod machine;
 pub mod wire;
