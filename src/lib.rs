@@ -12,6 +12,7 @@
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
+//! | [`clients`] | models of firmware and loaders: which offer they take, what they ask for next |
 //! | [`lint`] | rendered text and boot files -> diagnostics |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
@@ -23,6 +24,7 @@
 #![warn(missing_docs)]
 
 pub mod bundle;
+pub mod clients;
 pub mod decide;
 pub mod inventory;
 pub mod lint;

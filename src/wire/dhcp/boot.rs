@@ -13,6 +13,10 @@ pub enum IpxeFeature {
     Http = 0x13,
     /// Loads over HTTPS.
     Https = 0x14,
+    /// Loads over TFTP.
+    Tftp = 0x15,
+    /// Resolves names.
+    Dns = 0x17,
     /// Boots Linux kernels of a BIOS machine.
     BzImage = 0x18,
     /// Boots UEFI programs.

@@ -1,0 +1,172 @@
+use std::net::Ipv4Addr;
+
+use super::{Client, ClientKind};
+use crate::clients::ipxe::{EndlessExpansion, Settings};
+use crate::clients::url;
+use crate::machine::Architecture;
+use crate::wire::dhcp::{DhcpMessage, OptionCode, PxeSubOption};
+
+/// What a client loads first, and from whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFile {
+    /// The server; unspecified where the name is a URL.
+    pub server: Ipv4Addr,
+    /// The name on the server, or a whole URL.
+    pub name: String,
+}
+
+impl BootFile {
+    /// Returns the URL: the name itself, or the name on the server by TFTP.
+    pub fn url(&self) -> String {
+        if url::is_absolute(&self.name) {
+            return self.name.clone();
+        }
+        format!("tftp://{}/{}", self.server, self.name)
+    }
+}
+
+/// An answer names nothing that the client can load.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoBootFile {
+    /// No name.
+    #[error("neither option 67 nor the field `file` names a boot file")]
+    NoName,
+    /// A name, and nobody to ask for it.
+    #[error("`{name}` is named, and `siaddr` is 0.0.0.0: the client has no server to ask for it")]
+    NoServer {
+        /// The name.
+        name: String,
+    },
+    /// A URL for a client that would ask for it by TFTP, letter by letter.
+    #[error("`{name}` is a URL, and a PXE client asks for it by TFTP as if it were a file")]
+    UrlForPxe {
+        /// The URL.
+        name: String,
+    },
+    /// No URL for a client that loads URLs only.
+    #[error("`{name}` is no URL, and HTTP boot loads nothing else")]
+    NoUrl {
+        /// The name.
+        name: String,
+    },
+    /// A name with settings that do not come to an end.
+    #[error(transparent)]
+    EndlessExpansion(#[from] EndlessExpansion),
+}
+
+impl Client {
+    /// Returns what the client loads after an ACK, or after a proxy's offer that it follows.
+    ///
+    /// # Errors
+    /// When there is nothing that this client can load.
+    ///
+    /// Source: edk2, `PxeBcParseDhcp4Packet`, `PxeBcDhcp4BootInfo`; iPXE, `src/usr/autoboot.c`,
+    /// `fetch_next_server_and_filename`, and `src/net/dhcppkt.c`, `dhcppkt_fetch`.
+    pub fn boot_file(&self, answer: &DhcpMessage) -> Result<BootFile, NoBootFile> {
+        let mut name = self.boot_name(answer).ok_or(NoBootFile::NoName)?;
+        match self.kind {
+            ClientKind::Ipxe { .. } => name = self.settings(answer).expand(&name)?,
+            ClientKind::EdkHttp(_) if !url::is_absolute(&name) => {
+                return Err(NoBootFile::NoUrl { name });
+            }
+            ClientKind::EdkPxe(_) | ClientKind::BiosPxe if url::is_absolute(&name) => {
+                return Err(NoBootFile::UrlForPxe { name });
+            }
+            _ => {}
+        }
+        if url::is_absolute(&name) {
+            let server = Ipv4Addr::UNSPECIFIED;
+            return Ok(BootFile { server, name });
+        }
+        match self.boot_server(answer) {
+            Some(server) => Ok(BootFile { server, name }),
+            None => Err(NoBootFile::NoServer { name }),
+        }
+    }
+
+    /// Returns the settings with which an iPXE starts once it has its address.
+    pub fn settings(&self, answer: &DhcpMessage) -> Settings {
+        let mut settings = Settings::default();
+        let (platform, build) = match self.kind.architecture().without_http() {
+            Architecture::Bios => ("pcbios", "i386"),
+            Architecture::UefiIa32 => ("efi", "i386"),
+            Architecture::UefiArm32 => ("efi", "arm32"),
+            Architecture::UefiArm64 => ("efi", "arm64"),
+            Architecture::UefiRiscv64 => ("efi", "riscv64"),
+            Architecture::UefiLoongarch64 => ("efi", "loong64"),
+            _ => ("efi", "x86_64"),
+        };
+        settings.set("platform", platform);
+        settings.set("buildarch", build);
+        settings.set("net0/mac", self.mac);
+        if let Some(uuid) = self.uuid {
+            settings.set("uuid", uuid);
+        }
+        let options = &answer.options;
+        for (name, address) in [
+            ("net0/ip", Some(answer.your_address)),
+            ("net0/next-server", Some(answer.server_address)),
+            ("net0/dhcp-server", options.server_identifier()),
+            ("net0/netmask", options.address(OptionCode::SubnetMask)),
+            (
+                "net0/gateway",
+                options.addresses(OptionCode::Router).first().copied(),
+            ),
+            (
+                "net0/dns",
+                options
+                    .addresses(OptionCode::DomainNameServer)
+                    .first()
+                    .copied(),
+            ),
+        ] {
+            if let Some(address) = address.filter(|address| !address.is_unspecified()) {
+                settings.set(name, address);
+            }
+        }
+        for (name, text) in [
+            ("net0/hostname", options.host_name()),
+            ("net0/domain", options.text(OptionCode::DomainName)),
+            ("net0/filename", self.boot_name(answer)),
+        ] {
+            if let Some(text) = text {
+                settings.set(name, text);
+            }
+        }
+        settings
+    }
+
+    /// Returns the boot file's name: edk2 prefers option 67, BIOS ROMs and iPXE the field `file`.
+    pub(super) fn boot_name(&self, answer: &DhcpMessage) -> Option<String> {
+        let field = String::from_utf8_lossy(&answer.boot_file).into_owned();
+        let field = Some(field).filter(|name| !name.is_empty());
+        let option = answer.options.text(OptionCode::BootfileName);
+        let option = option.filter(|name| !name.is_empty());
+        match self.kind {
+            ClientKind::EdkPxe(_) | ClientKind::EdkHttp(_) => option.or(field),
+            ClientKind::BiosPxe | ClientKind::Ipxe { .. } => field.or(option),
+        }
+    }
+
+    fn boot_server(&self, answer: &DhcpMessage) -> Option<Ipv4Addr> {
+        let header = Some(answer.server_address).filter(|address| !address.is_unspecified());
+        match self.kind {
+            ClientKind::Ipxe { .. } => header,
+            ClientKind::EdkPxe(_) => listed_server(answer)
+                .or(header)
+                .or(answer.options.server_identifier()),
+            _ => header.or(answer.options.server_identifier()),
+        }
+    }
+}
+
+/// Returns the first address of the first boot server in 43.8.
+fn listed_server(answer: &DhcpMessage) -> Option<Ipv4Addr> {
+    if !answer.options.is_pxe_client() {
+        return None;
+    }
+    match answer.options.pxe_sub_option(PxeSubOption::BootServers)? {
+        [_, _, count, a, b, c, d, ..] if *count > 0 => Some(Ipv4Addr::new(*a, *b, *c, *d)),
+        _ => None,
+    }
+}

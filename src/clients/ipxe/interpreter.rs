@@ -1,0 +1,326 @@
+use super::commands::Outcome;
+use super::script::{NotAScript, Script, When};
+use super::{Initrd, Purpose, Settings, Step};
+
+/// After so many commands a script is taken to run in a circle.
+const MOST_COMMANDS: usize = 10_000;
+/// Scripts that run scripts, one inside the other.
+const MOST_NESTED: usize = 16;
+
+/// The outcome of a command: done, or why not.
+pub(super) type Status = Result<(), String>;
+
+/// A machine that runs iPXE scripts, and asks its caller for every file and every pause.
+///
+/// Call [`Interpreter::next`] until it returns one of the ends; every later call returns the same
+/// end. Commands fail as iPXE's do: the script stops at a failing line unless `||` follows, and a
+/// script that was chained hands its failure to the line that chained it. Programs and kernels
+/// always start here, and disks always boot.
+/// Source: iPXE, `src/image/script.c`, `src/core/exec.c`, `src/hci/commands/image_cmd.c`.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    pub(super) settings: Settings,
+    pub(super) images: Vec<Image>,
+    frames: Vec<Frame>,
+    state: State,
+    commands: usize,
+}
+
+/// One running script.
+#[derive(Clone, Debug)]
+struct Frame {
+    url: String,
+    script: Script,
+    line: usize,
+    command: usize,
+    status: Status,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Running,
+    Fetching(Fetch),
+    Ended(Step),
+}
+
+/// A file that was asked for, and what happens with it.
+#[derive(Clone, Debug)]
+pub(super) struct Fetch {
+    pub image: Image,
+    pub purpose: Purpose,
+    /// Whether a script takes the place of the one that asked for it.
+    pub replace: bool,
+}
+
+/// A file that was loaded.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    pub name: String,
+    pub url: String,
+    pub arguments: String,
+    /// Whether it is the one that a bare `boot` starts.
+    pub is_selected: bool,
+    pub script: Option<Script>,
+}
+
+impl Interpreter {
+    /// Starts a script that came from `url`, against which its relative URLs resolve.
+    ///
+    /// # Errors
+    /// When the bytes are no script.
+    pub fn new(url: &str, script: &[u8], settings: Settings) -> Result<Self, NotAScript> {
+        Ok(Self {
+            settings,
+            images: Vec::new(),
+            frames: vec![Frame::new(url.to_owned(), Script::parse(script)?)],
+            state: State::Running,
+            commands: 0,
+        })
+    }
+
+    /// Returns the settings as the script left them.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Runs up to the next thing that the caller has a part in.
+    #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
+    pub fn next(&mut self) -> Step {
+        loop {
+            match &self.state {
+                State::Ended(step) => return step.clone(),
+                State::Fetching(fetch) => {
+                    return Step::Fetch {
+                        url: fetch.image.url.clone(),
+                        purpose: fetch.purpose.clone(),
+                    };
+                }
+                State::Running => {}
+            }
+            if let Some(step) = self.advance() {
+                return step;
+            }
+        }
+    }
+
+    /// Answers [`Step::Fetch`]: with the file, of a kernel or an initrd at least its first octets,
+    /// or with the reason why there is none. Without such a step it does nothing.
+    pub fn supply(&mut self, answer: Result<&[u8], String>) {
+        let mut fetch = match std::mem::replace(&mut self.state, State::Running) {
+            State::Fetching(fetch) => fetch,
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        let status = match answer {
+            Err(reason) => Err(format!("`{}`: {reason}", fetch.image.url)),
+            Ok([]) if !matches!(fetch.purpose, Purpose::Initrd { .. }) => {
+                Err(format!("`{}` is empty", fetch.image.url))
+            }
+            Ok(bytes) => {
+                fetch.image.script = Script::parse(bytes).ok();
+                match fetch.purpose {
+                    Purpose::Chain => return self.execute(fetch.image, fetch.replace),
+                    Purpose::Kernel => self.select(fetch.image),
+                    Purpose::Initrd { .. } => self.images.push(fetch.image),
+                }
+                Ok(())
+            }
+        };
+        self.set_status(status);
+    }
+
+    /// Runs an image: a script goes on here, anything else is the end.
+    pub(super) fn execute(&mut self, image: Image, replace: bool) {
+        let Some(script) = image.script else {
+            return self.end(self.start(image));
+        };
+        if replace {
+            self.frames.pop();
+        } else if self.frames.len() >= MOST_NESTED {
+            return self.set_status(Err(format!(
+                "over `{MOST_NESTED}` scripts run inside another"
+            )));
+        }
+        self.frames.push(Frame::new(image.url, script));
+    }
+
+    /// Makes an image the one that a bare `boot` starts.
+    pub(super) fn select(&mut self, image: Image) {
+        for other in &mut self.images {
+            other.is_selected = false;
+        }
+        self.images.push(Image {
+            is_selected: true,
+            ..image
+        });
+    }
+
+    /// Returns the URL of the script that runs.
+    pub(super) fn base(&self) -> &str {
+        self.frames.last().map_or("", |frame| &frame.url)
+    }
+
+    /// Runs one command, or leaves a line or a script behind.
+    fn advance(&mut self) -> Option<Step> {
+        let Some(frame) = self.frames.last_mut() else {
+            self.end(Step::Exit(0));
+            return None;
+        };
+        let Some(line) = frame.script.lines.get(frame.line) else {
+            self.leave(Ok(0));
+            return None;
+        };
+        let Some(command) = line.commands.get(frame.command) else {
+            match &frame.status {
+                Ok(()) => frame.go_to(frame.line + 1),
+                Err(reason) => {
+                    let reason = reason.clone();
+                    self.leave(Err(reason));
+                }
+            }
+            return None;
+        };
+        frame.command += 1;
+        let runs = match command.when {
+            When::Always => true,
+            When::AfterSuccess => frame.status.is_ok(),
+            When::AfterFailure => frame.status.is_err(),
+        };
+        if !runs {
+            return None;
+        }
+        let words = command.words.clone();
+        self.commands += 1;
+        if self.commands > MOST_COMMANDS {
+            let failed = self.failed(format!(
+                "`{MOST_COMMANDS}` commands were run without an end"
+            ));
+            self.end(failed);
+            return None;
+        }
+
+        let mut expanded = Vec::with_capacity(words.len());
+        for word in &words {
+            match self.settings.expand(word) {
+                Ok(word) => expanded.push(word),
+                Err(error) => {
+                    self.set_status(Err(error.to_string()));
+                    return None;
+                }
+            }
+        }
+        match self.run(&expanded) {
+            Outcome::Done(status) => self.set_status(status),
+            Outcome::Show(step, status) => {
+                self.set_status(status);
+                return Some(step);
+            }
+            Outcome::Goto(label) => self.go_to(&label),
+            Outcome::Fetch(fetch) => self.state = State::Fetching(fetch),
+            Outcome::Execute(image, replace) => self.execute(image, replace),
+            Outcome::Leave(code) => self.leave(Ok(code)),
+            Outcome::End(step) => self.end(step),
+        }
+        None
+    }
+
+    fn go_to(&mut self, label: &str) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        match frame.script.label(label) {
+            Some(line) => frame.go_to(line),
+            None => frame.status = Err(format!("no label `:{label}`")),
+        }
+    }
+
+    /// Ends the innermost script: with an exit code, or with a failure that nobody caught.
+    fn leave(&mut self, result: Result<u32, String>) {
+        let failed = match &result {
+            Ok(_) => None,
+            Err(reason) => Some(self.failed(reason.clone())),
+        };
+        let script = self.frames.pop();
+        let Some(caller) = self.frames.last_mut() else {
+            self.end(failed.unwrap_or(Step::Exit(result.unwrap_or_default())));
+            return;
+        };
+        let url = script.map(|frame| frame.url).unwrap_or_default();
+        caller.status = match (result, failed) {
+            (Ok(0), _) => Ok(()),
+            (Ok(code), _) => Err(format!("`{url}` exited with `{code}`")),
+            (Err(_), Some(Step::Failed { line, reason, .. })) => {
+                Err(format!("`{url}`, line {line}: {reason}"))
+            }
+            (Err(reason), _) => Err(reason),
+        };
+    }
+
+    fn failed(&self, reason: String) -> Step {
+        let frame = self.frames.last();
+        let line = frame.and_then(|frame| frame.script.lines.get(frame.line));
+        Step::Failed {
+            script: self.base().to_owned(),
+            line: line.map_or(0, |line| line.number),
+            command: line.map(|line| line.text.clone()).unwrap_or_default(),
+            reason,
+        }
+    }
+
+    /// Returns the end that starting a program is: with other files loaded it is a kernel.
+    fn start(&self, program: Image) -> Step {
+        let others = self.images.iter();
+        let initrds: Vec<_> = others
+            .filter(|image| {
+                !image.is_selected && image.script.is_none() && image.url != program.url
+            })
+            .map(|image| Initrd {
+                name: image.name.clone(),
+                url: image.url.clone(),
+                arguments: image.arguments.clone(),
+            })
+            .collect();
+        if initrds.is_empty() && !program.is_selected {
+            Step::Chain {
+                url: program.url,
+                arguments: program.arguments,
+            }
+        } else {
+            Step::Boot {
+                kernel_url: program.url,
+                arguments: program.arguments,
+                initrds,
+            }
+        }
+    }
+
+    fn set_status(&mut self, status: Status) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.status = status;
+        }
+    }
+
+    fn end(&mut self, step: Step) {
+        self.state = State::Ended(step);
+    }
+}
+
+impl Frame {
+    fn new(url: String, script: Script) -> Self {
+        Self {
+            url,
+            script,
+            line: 0,
+            command: 0,
+            status: Ok(()),
+        }
+    }
+
+    fn go_to(&mut self, line: usize) {
+        self.line = line;
+        self.command = 0;
+        self.status = Ok(());
+    }
+}

@@ -1,0 +1,8 @@
+//! Models of firmware and loaders: which offer they take, what they ask for next.
+//!
+//! They follow the sources of the programs they stand for, so that a rehearsal goes wrong where the
+//! machine would, and says why.
+
+pub mod dhcp;
+pub mod ipxe;
+mod url;
