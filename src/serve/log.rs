@@ -85,6 +85,12 @@ impl Line {
         self
     }
 
+    /// Adds to the message.
+    pub fn and(mut self, more: &str) -> Self {
+        self.message = format!("{}: {more}", self.message);
+        self
+    }
+
     /// Adds a fact for machines.
     pub fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.facts.push((name, value.into()));

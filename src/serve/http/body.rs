@@ -1,0 +1,124 @@
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::task::JoinHandle;
+
+/// How much of a file is read at once, in octets.
+const CHUNK: u64 = 512 << 10;
+
+/// The body of an answer: text, or a part of a file.
+pub enum Body {
+    /// What is in memory.
+    Bytes(Option<Bytes>),
+    /// What is read while it is sent.
+    File(FileBody),
+}
+
+impl Body {
+    /// Makes a body of text.
+    pub fn text(text: impl Into<Bytes>) -> Self {
+        Self::Bytes(Some(text.into()))
+    }
+
+    /// Makes a body of nothing.
+    pub fn empty() -> Self {
+        Self::Bytes(None)
+    }
+
+    /// Makes a body of a part of a file; `finished` is called with the octets that were handed over
+    /// when the answer ends, whole or not.
+    pub fn file(
+        file: File,
+        part: Range<u64>,
+        finished: impl FnOnce(u64) + Send + Sync + 'static,
+    ) -> Self {
+        Self::File(FileBody {
+            file: Arc::new(file),
+            start: part.start,
+            part,
+            reading: None,
+            finished: Some(Box::new(finished)),
+        })
+    }
+}
+
+/// A part of a file on its way.
+pub struct FileBody {
+    file: Arc<File>,
+    start: u64,
+    part: Range<u64>,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    finished: Option<Box<dyn FnOnce(u64) + Send + Sync>>,
+}
+
+impl FileBody {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.part.is_empty() {
+            return Poll::Ready(None);
+        }
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = Arc::clone(&self.file);
+            let (at, length) = (self.part.start, CHUNK.min(self.part.end - self.part.start));
+            // A cold page may take a while, which the other connections need not.
+            tokio::task::spawn_blocking(move || {
+                let mut chunk = vec![0; length as usize];
+                file.read_exact_at(&mut chunk, at)?;
+                Ok(Bytes::from(chunk))
+            })
+        });
+        let read = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        let chunk = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+        if let Ok(chunk) = &chunk {
+            self.part.start += chunk.len() as u64;
+        }
+        Poll::Ready(Some(chunk))
+    }
+}
+
+impl Drop for FileBody {
+    fn drop(&mut self) {
+        if let Some(finished) = self.finished.take() {
+            finished(self.part.start - self.start);
+        }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut *self {
+            Self::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::File(body) => body
+                .poll_chunk(context)
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Bytes(bytes) => bytes.is_none(),
+            Self::File(body) => body.part.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Self::File(body) => body.part.end - body.part.start,
+        })
+    }
+}

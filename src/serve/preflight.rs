@@ -1,0 +1,263 @@
+//! What must be true before a server starts: each fault with its mend.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
+use std::path::Path;
+
+use super::dhcp::interfaces;
+use super::run::Service;
+use crate::inventory::Site;
+use crate::respond::dhcp::SERVER_PORT;
+
+/// One thing that stands in the way of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Whether the server can start all the same.
+    pub fatal: bool,
+    /// What is wrong.
+    pub what: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+/// The addresses that services are about to bind.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Of `serve dhcp`; another port than 67 answers senders only.
+    pub dhcp: SocketAddrV4,
+    /// Of `serve tftp`.
+    pub tftp: SocketAddrV4,
+    /// Of `serve http`.
+    pub http: SocketAddrV4,
+}
+
+/// Looks for everything that stands in the way of the services.
+pub fn preflight(
+    site: &Site,
+    services: &[Service],
+    addresses: Addresses,
+    directory: &Path,
+) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    for service in services {
+        match service {
+            Service::Dhcp => dhcp(site, addresses.dhcp, &mut found),
+            Service::Tftp => {
+                udp(addresses.tftp, "TFTP", "--tftp-port", &mut found);
+                loaders(site, directory, &mut found);
+            }
+            Service::Http => tcp(addresses.http, &mut found),
+        }
+    }
+    let privileged = addresses.dhcp.port() == SERVER_PORT || !services.contains(&Service::Dhcp);
+    if privileged && !addresses.http.ip().is_loopback() {
+        server_address(site, &mut found);
+    }
+    found
+}
+
+fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
+    udp(address, "DHCP", "--dhcp-port", found);
+    if address.port() != SERVER_PORT {
+        return;
+    }
+    let present = interfaces();
+    for network in &site.networks {
+        let Some(name) = &network.interface else {
+            continue;
+        };
+        let Some(interface) = present.iter().find(|interface| interface.name == *name) else {
+            let names: Vec<&str> = present
+                .iter()
+                .map(|i| i.name.as_str())
+                .filter(|name| *name != "lo")
+                .collect();
+            found.push(Obstacle {
+                fatal: true,
+                what: format!(
+                    "network `{}` is on interface `{name}`, which is not there",
+                    network.name
+                ),
+                help: format!(
+                    "interfaces here are {}; correct `interface:` of the network",
+                    names.join(", ")
+                ),
+            });
+            continue;
+        };
+        if !interface.is_up() {
+            found.push(Obstacle {
+                fatal: true,
+                what: format!("interface `{name}` is down"),
+                help: format!("run `ip link set {name} up`"),
+            });
+        }
+        let inside = interface.ips.iter().any(|ip| match ip.ip() {
+            std::net::IpAddr::V4(ip) => network.subnet.contains(ip),
+            std::net::IpAddr::V6(_) => false,
+        });
+        if !inside {
+            found.push(Obstacle {
+                fatal: false,
+                what: format!("interface `{name}` has no address in `{}`", network.subnet),
+                help: format!(
+                    "run `ip address add ADDRESS/{} dev {name}`, unless a router reaches it",
+                    network.subnet.prefix()
+                ),
+            });
+        }
+    }
+}
+
+fn server_address(site: &Site, found: &mut Vec<Obstacle>) {
+    let address = site.server.address;
+    let here = interfaces()
+        .iter()
+        .flat_map(|interface| interface.ips.clone())
+        .any(|ip| ip.ip() == address);
+    if !here {
+        found.push(Obstacle {
+            fatal: false,
+            what: format!("no interface here has the address `{address}`, which machines are told to fetch from"),
+            help: format!("run `ip address add {address}/24 dev INTERFACE`, or correct `server.address` of the site"),
+        });
+    }
+}
+
+fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
+    let roots: Vec<_> = site
+        .server
+        .files
+        .iter()
+        .map(|root| directory.join(root))
+        .collect();
+    for root in roots.iter().filter(|root| !root.is_dir()) {
+        found.push(Obstacle {
+            fatal: false,
+            what: format!("`{}` of `server.files` is not a directory", root.display()),
+            help: "make it, or correct `server.files` of the site".to_owned(),
+        });
+    }
+    let files = crate::workspace::files::FileRoots::new(roots);
+    let names: BTreeSet<&String> = site.loaders.values().map(|loader| &loader.first).collect();
+    for name in names {
+        if let Err(error) = files.open(name) {
+            found.push(Obstacle {
+                fatal: false,
+                what: format!("the loader `{name}` cannot be served: {error}"),
+                help: "put it into a directory of `server.files`; on Debian, the package `ipxe` has it in /usr/lib/ipxe, whose links lead into /boot: list both".to_owned(),
+            });
+        }
+    }
+}
+
+fn udp(address: SocketAddrV4, what: &str, option: &str, found: &mut Vec<Obstacle>) {
+    if let Err(error) = UdpSocket::bind(address) {
+        found.push(bind_obstacle(
+            &error,
+            SocketAddr::V4(address),
+            what,
+            option,
+            "/proc/net/udp",
+        ));
+    }
+}
+
+fn tcp(address: SocketAddrV4, found: &mut Vec<Obstacle>) {
+    if let Err(error) = TcpListener::bind(address) {
+        found.push(bind_obstacle(
+            &error,
+            SocketAddr::V4(address),
+            "HTTP",
+            "--http-port",
+            "/proc/net/tcp",
+        ));
+    }
+}
+
+fn bind_obstacle(
+    error: &io::Error,
+    address: SocketAddr,
+    what: &str,
+    option: &str,
+    table: &str,
+) -> Obstacle {
+    let port = address.port();
+    let help = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "run as root, or once `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`, or try another port with `{option}`"
+        ),
+        io::ErrorKind::AddrInUse => match owner_of_port(table, port) {
+            Some((pid, name)) => format!(
+                "`{name}` (process {pid}) has it: stop it, or use another port with `{option}`"
+            ),
+            None => format!("another program has it: `ss -lnp 'sport = {port}'` shows which"),
+        },
+        io::ErrorKind::AddrNotAvailable => "no interface here has this address".to_owned(),
+        _ => "see the message".to_owned(),
+    };
+    Obstacle {
+        fatal: true,
+        what: format!("cannot serve {what} on {address}: {error}"),
+        help,
+    }
+}
+
+/// Finds the process that has a port open, as far as we may look.
+fn owner_of_port(table: &str, port: u16) -> Option<(u32, String)> {
+    let suffix = format!(":{port:04X}");
+    let text = fs::read_to_string(table).ok()?;
+    let inodes: BTreeSet<String> = text
+        .lines()
+        .filter(|line| {
+            line.split_whitespace()
+                .nth(1)
+                .is_some_and(|local| local.ends_with(&suffix))
+        })
+        .filter_map(|line| {
+            line.split_whitespace()
+                .nth(9)
+                .map(|inode| format!("socket:[{inode}]"))
+        })
+        .collect();
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .find_map(|pid| {
+            let mut open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+            open.find(|fd| {
+                fs::read_link(fd.path())
+                    .is_ok_and(|link| link.to_str().is_some_and(|l| inodes.contains(l)))
+            })?;
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            Some((pid, name.trim().to_owned()))
+        })
+}
+
+/// Returns the address that every interface answers on, with a port.
+pub fn any(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_process() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let SocketAddr::V4(address) = socket.local_addr().unwrap() else {
+            panic!()
+        };
+        let mut found = Vec::new();
+        udp(address, "TFTP", "--tftp-port", &mut found);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.contains("in use"), "{found:?}");
+        assert!(
+            found[0].help.contains(&std::process::id().to_string()),
+            "{found:?}"
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! Putting the servers together: which run, on which addresses, with which store.
+
+use std::net::SocketAddrV4;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{Scope, ScopedJoinHandle};
+
+use anyhow::Context;
+
+use super::dhcp::{DhcpPort, DhcpServer};
+use super::events::EventWriter;
+use super::http::{HttpContext, HttpServer};
+use super::live::Live;
+use super::log::{Level, Line, Log};
+use super::preflight::Addresses;
+use super::shutdown::Shutdown;
+use super::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
+use crate::bundle::Verifier;
+use crate::inventory::Site;
+use crate::respond::dhcp::SERVER_PORT;
+use crate::respond::tftp::Outcome;
+use crate::store::{SqliteLeases, Store};
+use crate::token::StoreKey;
+
+/// A server that `serve` can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Addresses and boot files.
+    Dhcp,
+    /// Loaders.
+    Tftp,
+    /// Scripts, sessions and bundles.
+    Http,
+}
+
+impl Service {
+    /// Returns the name that commands and logs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dhcp => "dhcp",
+            Self::Tftp => "tftp",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// What servers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The inventory in force.
+    pub live: Live,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Where lines go.
+    pub log: Log,
+    /// The request to end.
+    pub shutdown: Shutdown,
+}
+
+/// Servers whose ports are bound, ready to run.
+#[derive(Default)]
+pub struct Servers {
+    dhcp: Option<DhcpServer>,
+    tftp: Option<TftpServer>,
+    http: Option<HttpServer>,
+}
+
+impl Shared {
+    fn key(&self) -> StoreKey {
+        StoreKey::new(*self.store.key())
+    }
+
+    /// Binds the services.
+    ///
+    /// # Errors
+    /// When a port, an interface or the leases cannot be had.
+    pub fn bind(
+        &self,
+        services: &[Service],
+        addresses: Addresses,
+        state: &Path,
+    ) -> anyhow::Result<Servers> {
+        let mut servers = Servers::default();
+        for service in services {
+            match service {
+                Service::Dhcp => {
+                    let ports = dhcp_ports(&self.live.current().inventory.site, addresses.dhcp)?;
+                    servers.dhcp = Some(self.dhcp(ports, state)?);
+                }
+                Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp)?),
+                Service::Http => servers.http = Some(self.http(addresses.http)?),
+            }
+        }
+        Ok(servers)
+    }
+
+    /// Makes a DHCP server on ports that are open.
+    ///
+    /// # Errors
+    /// When the leases cannot be read.
+    pub fn dhcp(&self, ports: Vec<DhcpPort>, state: &Path) -> anyhow::Result<DhcpServer> {
+        let leases = Box::new(SqliteLeases::open(state)?);
+        DhcpServer::new(
+            ports,
+            leases,
+            self.live.clone(),
+            self.key(),
+            self.log.clone(),
+        )
+    }
+
+    /// Binds a TFTP server.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub fn tftp(&self, address: SocketAddrV4) -> anyhow::Result<TftpServer> {
+        let log = self.log.clone();
+        let report = Box::new(move |report: TftpReport| log.write(&tftp_line(&report)));
+        TftpServer::bind(
+            TftpConfig::new(address),
+            Arc::new(LiveFiles(self.live.clone())),
+            report,
+        )
+    }
+
+    /// Binds an HTTP server.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub fn http(&self, address: SocketAddrV4) -> anyhow::Result<HttpServer> {
+        let context = HttpContext {
+            live: self.live.clone(),
+            store: Arc::clone(&self.store),
+            key: self.key(),
+            events: EventWriter::start(Arc::clone(&self.store), self.log.clone()),
+            log: self.log.clone(),
+            verifier: Verifier::default(),
+        };
+        HttpServer::bind(address, context)
+    }
+
+    /// Runs a server on a thread of its own; one that ends early ends all.
+    pub fn spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        service: Service,
+        run: impl FnOnce(&Shutdown) -> anyhow::Result<()> + Send + 'scope,
+    ) -> ScopedJoinHandle<'scope, anyhow::Result<()>> {
+        scope.spawn(move || {
+            let ended =
+                run(&self.shutdown).with_context(|| format!("serve {} ended", service.name()));
+            self.shutdown.request();
+            ended
+        })
+    }
+}
+
+impl Servers {
+    /// Serves until shutdown is requested.
+    ///
+    /// # Errors
+    /// The first error of a server; the others are then ended too.
+    pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
+        let ready = |service: Service, text: String| {
+            shared
+                .log
+                .write(&Line::new(Level::Info, service.name(), "ready", text));
+        };
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            if let Some(server) = self.dhcp {
+                ready(Service::Dhcp, "answers DHCP".to_owned());
+                threads.push(shared.spawn(scope, Service::Dhcp, |shutdown| server.run(shutdown)));
+            }
+            if let Some(server) = self.tftp {
+                ready(
+                    Service::Tftp,
+                    format!("serves TFTP on {}", server.local_address()),
+                );
+                threads.push(shared.spawn(scope, Service::Tftp, |shutdown| server.run(shutdown)));
+            }
+            if let Some(server) = self.http {
+                ready(
+                    Service::Http,
+                    format!("serves HTTP on {}", server.local_address()?),
+                );
+                threads.push(shared.spawn(scope, Service::Http, |shutdown| server.run(shutdown)));
+            }
+            let ended = threads.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a server met a fault of its own")))
+            });
+            ended.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+}
+
+/// Opens port 67 on every interface of the site; another port answers senders only.
+fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort>> {
+    if address.port() != SERVER_PORT {
+        return Ok(vec![DhcpPort::for_senders(address, None)?]);
+    }
+    let mut ports = Vec::new();
+    for network in &site.networks {
+        if let Some(interface) = &network.interface {
+            ports.push(DhcpPort::on_interface(
+                &network.name,
+                interface,
+                site.server.address,
+            )?);
+        }
+    }
+    if site
+        .networks
+        .iter()
+        .any(|network| network.interface.is_none())
+    {
+        ports.push(DhcpPort::for_relays()?);
+    }
+    Ok(ports)
+}
+
+/// The files of the inventory in force.
+struct LiveFiles(Live);
+
+impl TftpFiles for LiveFiles {
+    fn open(
+        &self,
+        name: &str,
+        peer: SocketAddrV4,
+    ) -> Result<super::tftp::Content, super::tftp::OpenError> {
+        TftpFiles::open(&self.0.current().roots, name, peer)
+    }
+}
+
+fn tftp_line(report: &TftpReport) -> Line {
+    let TftpReport {
+        peer,
+        name,
+        outcome,
+    } = report;
+    let (level, event, text) = match outcome {
+        Outcome::Sent {
+            octets,
+            duration,
+            retransmissions,
+        } => {
+            let speed = *octets as f64 / 1e6 / duration.as_secs_f64().max(1e-6);
+            let again = match retransmissions {
+                0 => String::new(),
+                count => format!(", {count} blocks sent again"),
+            };
+            let text = format!(
+                "{name} to {peer}: {octets} octets in {:.2} s, {speed:.1} MB/s{again}",
+                duration.as_secs_f64()
+            );
+            (Level::Info, "tftp-sent", text)
+        }
+        Outcome::Refused { code, reason } => {
+            let not_found = *code == crate::wire::tftp::ErrorCode::FileNotFound;
+            // Loaders ask for files that may well be absent, one name after the other.
+            let level = if not_found { Level::Info } else { Level::Warn };
+            (level, "tftp-refused", format!("{name} to {peer}: {reason}"))
+        }
+        Outcome::Aborted { message, probe, .. } => {
+            let level = if *probe { Level::Debug } else { Level::Warn };
+            (
+                level,
+                "tftp-aborted",
+                format!("{name} to {peer}: the client ended it: {message}"),
+            )
+        }
+        Outcome::TimedOut { block } => (
+            Level::Warn,
+            "tftp-timeout",
+            format!("{name} to {peer}: no answer to block {block}"),
+        ),
+        Outcome::Busy => (
+            Level::Warn,
+            "tftp-busy",
+            format!("{name} to {peer}: too many transfers; the client will ask again"),
+        ),
+        Outcome::Malformed { reason } => (
+            Level::Warn,
+            "tftp-malformed",
+            format!("ignored a packet of {peer}: {reason}"),
+        ),
+    };
+    Line::new(level, "tftp", event, text).fact("file", name.clone())
+}
