@@ -19,16 +19,20 @@
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
 //! | [`bundle`] | artifacts: an OCI image layout on disk |
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
+//! | [`provision`] | arms hosts: verifies, freezes, opens a session |
 //! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
+//! | [`cli`] | one file per command: arguments -> typed options -> one call -> print |
 
 #![warn(missing_docs)]
 
 pub mod bundle;
+pub mod cli;
 pub mod clients;
 pub mod decide;
 pub mod inventory;
 pub mod lint;
 pub mod machine;
+pub mod provision;
 pub mod render;
 pub mod respond;
 pub mod serve;

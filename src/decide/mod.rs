@@ -7,5 +7,6 @@ mod transition;
 pub use boot::{Action, BootDecision, Reason, decide};
 pub use request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
 pub use transition::{
-    Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, report,
+    Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, release, report,
+    set_aside,
 };

@@ -26,6 +26,9 @@ pub enum Refusal {
     /// There is nothing to take back.
     #[error("it is not armed: its phase is `{0}`")]
     NotArmed(Phase),
+    /// There is nothing to release.
+    #[error("it is not set aside: its phase is `{0}`")]
+    NotAside(Phase),
     /// The session is not the open one, or its time is over.
     #[error("the session has ended")]
     SessionEnded,
@@ -100,6 +103,39 @@ pub fn cancel(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord,
         }
         .to_owned(),
     );
+    Ok(record)
+}
+
+/// Sets a host aside, as [`Phase::Quarantine`] or [`Phase::Retired`]: it boots nothing until it is
+/// released. An open session ends.
+pub fn set_aside(
+    host: &str,
+    record: Option<&HostRecord>,
+    phase: Phase,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> HostRecord {
+    let mut record = record
+        .cloned()
+        .unwrap_or_else(|| HostRecord::new(host, now));
+    end(&mut record, phase, now);
+    record.reason = reason.map(str::to_owned);
+    record
+}
+
+/// Takes a host back that was set aside; it is `new` again, and boots its local disk.
+///
+/// # Errors
+/// Refused when the host is not set aside.
+pub fn release(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord, Refusal> {
+    let phase = record.map_or(Phase::New, |record| record.phase);
+    let aside = |record: &&HostRecord| matches!(record.phase, Phase::Quarantine | Phase::Retired);
+    let mut record = record
+        .filter(aside)
+        .cloned()
+        .ok_or(Refusal::NotAside(phase))?;
+    end(&mut record, Phase::New, now);
+    record.reason = None;
     Ok(record)
 }
 
@@ -250,7 +286,7 @@ fn end(record: &mut HostRecord, phase: Phase, now: Timestamp) {
     record.phase = phase;
     record.changed_at = now;
     if let Some(session) = &mut record.session {
-        session.ended_at = Some(now);
+        session.ended_at.get_or_insert(now);
     }
 }
 
@@ -346,6 +382,21 @@ mod tests {
         assert_eq!(
             begin_attempt(None, SessionId::new(1), 1, at(1)),
             Err(Refusal::SessionEnded)
+        );
+    }
+
+    #[test]
+    fn a_host_set_aside_loses_its_session_and_comes_back_as_new() {
+        let aside = set_aside("a", Some(&begun()), Phase::Quarantine, Some("smoke"), at(5));
+        assert_eq!(
+            (aside.phase, aside.reason.as_deref()),
+            (Phase::Quarantine, Some("smoke"))
+        );
+        assert!(begin_attempt(Some(&aside), SessionId::new(1), 1, at(6)).is_err());
+        assert_eq!(release(Some(&aside), at(7)).unwrap().phase, Phase::New);
+        assert_eq!(
+            release(Some(&armed()), at(7)),
+            Err(Refusal::NotAside(Phase::Provisioning))
         );
     }
 

@@ -264,8 +264,7 @@ impl Claims {
             let (name, span) = (&host.name.value, host.name.span);
             if !host.has_uuid && !facts.weak_identity {
                 let message = format!("host `{name}` has no `uuid`, so it cannot be armed");
-                let help =
-                    format!("boot it once and run `pxectl host adopt {name}`, or add `uuid: …`");
+                let help = "add `uuid: …`: the log of `serve http` shows it when the machine boots";
                 diagnostics.push(Diagnostic::warning("no-uuid", span, message).help(help));
             }
             if !facts.loaders.is_empty() && !facts.loaders.contains(&host.arch) {

@@ -42,6 +42,8 @@ pub enum EventKind {
     Armed,
     /// An operator took the arming back.
     Cancelled,
+    /// An operator set the host aside, or took it back.
+    Changed,
     /// A machine asked what to boot and was told to install.
     Install,
     /// A machine asked what to boot and was told to boot its local disk.
@@ -65,9 +67,10 @@ pub enum EventKind {
 }
 
 /// The one table of kinds, in the order of the enum.
-const TABLE: [(EventKind, &str); 12] = [
+const TABLE: [(EventKind, &str); 13] = [
     (EventKind::Armed, "armed"),
     (EventKind::Cancelled, "cancelled"),
+    (EventKind::Changed, "changed"),
     (EventKind::Install, "install"),
     (EventKind::LocalDisk, "local-disk"),
     (EventKind::Hold, "hold"),

@@ -86,6 +86,11 @@ pub fn seed(
 
 /// Builds what every template of a session sees.
 pub(super) fn context(plan: &Plan, links: &SessionLinks) -> Result<Context, String> {
+    Context::wraps(variables(plan, links)).map_err(|error| error.to_string())
+}
+
+/// Returns the variables that the templates of a session may name.
+pub fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let host = &plan.host;
     let boot = host.boot_nic().map(|nic| (0, nic));
     let files: BTreeMap<&String, String> = plan
@@ -100,7 +105,7 @@ pub(super) fn context(plan: &Plan, links: &SessionLinks) -> Result<Context, Stri
         .enumerate()
         .map(|(index, nic)| nic_values(plan, index, nic))
         .collect();
-    let values = json!({
+    json!({
         "site": { "name": plan.site },
         "server": plan.server,
         "host": host,
@@ -120,8 +125,7 @@ pub(super) fn context(plan: &Plan, links: &SessionLinks) -> Result<Context, Stri
         "arguments": super::arguments::kernel_arguments(plan, links),
         "commands": commands(plan, links),
         "vars": plan.vars,
-    });
-    Context::wraps(values).map_err(|error| error.to_string())
+    })
 }
 
 fn nic_values(plan: &Plan, index: usize, nic: &Nic) -> Value {

@@ -1,0 +1,31 @@
+use clap::Args;
+use clap_complete::Shell;
+
+use super::output::Output;
+use super::{Exit, command};
+
+/// Print the completion script of a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pxectl completions bash > /etc/bash_completion.d/pxectl
+  pxectl completions zsh > \"${fpath[1]}/_pxectl\"
+  pxectl completions fish > ~/.config/fish/completions/pxectl.fish")]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
+        output.result(&completion_script(self.shell));
+        Ok(Exit::Done)
+    }
+}
+
+/// Generates the completion script of a shell.
+pub fn completion_script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "pxectl", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}

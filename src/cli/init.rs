@@ -1,0 +1,58 @@
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::Exit;
+use super::output::Output;
+
+/// The files of the example inventory.
+const EXAMPLE: [(&str, &str); 4] = [
+    ("site.yaml", include_str!("example/site.yaml")),
+    ("profiles.yaml", include_str!("example/profiles.yaml")),
+    ("bundles.yaml", include_str!("example/bundles.yaml")),
+    ("hosts.yaml", include_str!("example/hosts.yaml")),
+];
+
+/// Write a commented example inventory, ready to be edited
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pxectl init rack-a
+  pxectl validate -i rack-a")]
+pub struct Init {
+    /// Where to write it
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+}
+
+impl Init {
+    pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
+        let shown = self.directory.display();
+        let taken: Vec<&str> = EXAMPLE
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| self.directory.join(name).exists())
+            .collect();
+        if !taken.is_empty() {
+            let what = format!(
+                "`{shown}` has {} already; nothing was written",
+                taken.join(", ")
+            );
+            output.error(&what, "name another directory: `pxectl init DIR`");
+            return Ok(Exit::No);
+        }
+        fs::create_dir_all(&self.directory).with_context(|| format!("cannot make `{shown}`"))?;
+        for (name, text) in EXAMPLE {
+            let path = self.directory.join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        let names: Vec<&str> = EXAMPLE.iter().map(|(name, _)| *name).collect();
+        output.result(&format!("wrote {} to `{shown}`\n", names.join(", ")));
+        output.note(&format!(
+            "next: edit them, and run `pxectl validate -i {shown}`"
+        ));
+        Ok(Exit::Done)
+    }
+}

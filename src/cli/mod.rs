@@ -1,0 +1,162 @@
+//! The command line: one file a command, each turning arguments into one call and printing its
+//! result.
+
+mod completions;
+mod host;
+mod init;
+mod inventory;
+mod man;
+mod output;
+mod rehearse;
+mod render;
+mod select;
+mod serve;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use completions::completion_script;
+pub use man::{man_page_names, man_pages};
+use output::Output;
+
+/// Network-boots racks of bare machines into installed hosts, from a flat directory of YAML files
+#[derive(Debug, Parser)]
+#[command(
+    name = "pxectl",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(after_help = "\
+Examples:
+  pxectl init rack-a                 write a commented example inventory
+  pxectl validate -i rack-a          check it, as CI does
+  pxectl rehearse -i rack-a --all    walk every host through its boot chain, without hardware
+  pxectl serve all -i rack-a         answer the machines of the rack
+  pxectl host provision worker-01    arm one host: the next time it boots, it installs
+
+Exit status:
+  0  done
+  1  the answer is no: the input is at fault, or a check found something
+  2  the command line is at fault
+  3  it could not be done: network, permission, disk
+  4  done for some hosts only")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The options of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// The directory of the inventory
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "PXECTL_INVENTORY",
+        default_value = "."
+    )]
+    inventory: PathBuf,
+
+    /// The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]
+    #[arg(long, global = true, value_name = "DIR", env = "PXECTL_STATE")]
+    state: Option<String>,
+
+    /// The bundle store [default: `bundles` of the site]
+    #[arg(long, global = true, value_name = "DIR", env = "PXECTL_BUNDLES")]
+    bundles: Option<PathBuf>,
+
+    /// How results are printed
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// How servers log
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: Format,
+
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Print more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+
+    /// When to color
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Validate(validate::Validate),
+    Render(render::Render),
+    Serve(serve::Serve),
+    Host(host::Host),
+    Rehearse(rehearse::Rehearse),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// It is done.
+    Done = 0,
+    /// The answer is no.
+    No = 1,
+    /// It could not be done.
+    Failed = 3,
+    /// It is done for some hosts only.
+    Partly = 4,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(&cli.global);
+    let ended = match &cli.command {
+        Command::Init(command) => command.run(&output),
+        Command::Validate(command) => command.run(&cli.global, &output),
+        Command::Render(command) => command.run(&cli.global, &output),
+        Command::Serve(command) => command.run(&cli.global, &output),
+        Command::Host(command) => command.run(&cli.global, &output),
+        Command::Rehearse(command) => command.run(&cli.global, &output),
+        Command::Completions(command) => command.run(&output),
+        Command::Man(command) => command.run(&output),
+    };
+    let exit = ended.unwrap_or_else(|error| output.failed(&error));
+    ExitCode::from(exit as u8)
+}
+
+/// Returns the command line's definition, from which completions and man pages are made.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,139 @@
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::{Color, Exit, Format, Global};
+use crate::serve::log::{Level, Log};
+use crate::store::StoreError;
+
+/// The one place where commands print: results to standard output, everything else to standard
+/// error.
+pub struct Output {
+    json: bool,
+    log_json: bool,
+    quiet: bool,
+    verbose: bool,
+    color: Color,
+}
+
+impl Output {
+    pub fn new(global: &Global) -> Self {
+        Self {
+            json: global.format == Format::Json,
+            log_json: global.log_format == Format::Json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: global.color,
+        }
+    }
+
+    /// Reports whether results are wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Reports whether standard output takes color.
+    pub fn stdout_color(&self) -> bool {
+        self.colored(io::stdout().is_terminal())
+    }
+
+    /// Reports whether standard error takes color.
+    pub fn stderr_color(&self) -> bool {
+        self.colored(io::stderr().is_terminal())
+    }
+
+    /// Reports whether somebody watches standard error, and wants to see progress.
+    pub fn shows_progress(&self) -> bool {
+        io::stderr().is_terminal() && !self.quiet
+    }
+
+    fn colored(&self, terminal: bool) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    /// Prints a result as it is. A reader that has gone away is no error.
+    pub fn result(&self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+    }
+
+    /// Prints a result as JSON, on lines of its own.
+    pub fn json(&self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string_pretty(value) {
+            self.result(&format!("{text}\n"));
+        }
+    }
+
+    /// Tells something on the side, unless `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.stderr(&format!("{text}\n"));
+        }
+    }
+
+    /// Prints a warning with its help.
+    pub fn warning(&self, what: &str, help: &str) {
+        if !self.quiet {
+            self.stderr(&format!(
+                "{}: {what}\n  = help: {help}\n",
+                self.painted("warning", "33")
+            ));
+        }
+    }
+
+    /// Prints an error with its help.
+    pub fn error(&self, what: &str, help: &str) {
+        let help = if help.is_empty() {
+            String::new()
+        } else {
+            format!("  = help: {help}\n")
+        };
+        self.stderr(&format!("{}: {what}\n{help}", self.painted("error", "31")));
+    }
+
+    /// Prints why a command failed, and says that it could not be done.
+    pub fn failed(&self, error: &anyhow::Error) -> Exit {
+        let store = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<StoreError>());
+        self.error(
+            &format!("{error:#}"),
+            &store.map(StoreError::help).unwrap_or_default(),
+        );
+        Exit::Failed
+    }
+
+    /// Makes the log that servers write to.
+    pub fn log(&self) -> Log {
+        let least = match (self.quiet, self.verbose) {
+            (true, _) => Level::Warn,
+            (_, true) => Level::Debug,
+            _ => Level::Info,
+        };
+        Log::stderr(self.log_json, least, Some(self.stderr_color()))
+    }
+
+    /// Writes to standard error as it is.
+    pub fn stderr(&self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = stderr
+            .write_all(text.as_bytes())
+            .and_then(|()| stderr.flush());
+    }
+
+    fn painted(&self, word: &str, code: &str) -> String {
+        if self.stderr_color() {
+            format!("\x1b[1;{code}m{word}\x1b[0m")
+        } else {
+            word.to_owned()
+        }
+    }
+}

@@ -1,0 +1,191 @@
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::output::Output;
+use super::select::Select;
+use super::{Exit, Global, inventory};
+use crate::inventory::{Host, Inventory};
+use crate::render::{Plan, SessionLinks, Templates, install_script, seed, variables};
+
+/// The name of the boot script among what is rendered.
+const SCRIPT: &str = "boot.ipxe";
+/// How many hosts are rendered before they are written.
+const BATCH: usize = 512;
+
+/// Show what a host is served when it is armed: its boot script and its seeds
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pxectl render worker-01
+  pxectl render worker-01 --as user-data | cloud-init schema -c /dev/stdin
+  pxectl render --all --out rendered
+  pxectl render worker-01 --context      every variable that its templates may name
+
+Capabilities and secrets are never printed; a placeholder stands in their place.")]
+pub struct Render {
+    #[command(flatten)]
+    select: Select,
+
+    /// One file only: boot.ipxe, or a seed such as user-data or preseed.cfg
+    #[arg(long = "as", value_name = "KIND")]
+    kind: Option<String>,
+
+    /// Write each file to DIR/HOST/
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Print the variables that templates may name, as JSON
+    #[arg(long, conflicts_with_all = ["kind", "out"])]
+    context: bool,
+}
+
+/// What one host is served: file name and text.
+type Files = Vec<(String, String)>;
+
+impl Render {
+    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let good = match inventory::load(global, output) {
+            Ok(good) => good,
+            Err(exit) => return Ok(exit),
+        };
+        let hosts = match self.select.find(&good.inventory, output) {
+            Ok(hosts) => hosts,
+            Err(exit) => return Ok(exit),
+        };
+        if self.context {
+            for host in hosts {
+                let plan = Plan::new(&good.inventory, host)?;
+                output.json(&variables(&plan, &SessionLinks::placeholder(&plan.server)));
+            }
+            return Ok(Exit::Done);
+        }
+        if let Some(kind) = &self.kind
+            && let Some(host) = hosts
+                .iter()
+                .find(|host| !kinds(&good.inventory, host).contains(&kind.as_str()))
+        {
+            let known = kinds(&good.inventory, host).join(", ");
+            output.error(
+                &format!("host `{}` has no `{kind}`", host.name),
+                &format!("it has {known}"),
+            );
+            return Ok(Exit::No);
+        }
+        let single = hosts.len() == 1 && self.kind.is_some();
+        let mut json = Map::new();
+        for batch in hosts.chunks(BATCH) {
+            let rendered = self.render(&good.inventory, &good.templates, batch)?;
+            let mut text = String::new();
+            for (host, files) in batch.iter().zip(rendered) {
+                if let Some(out) = &self.out {
+                    write(&out.join(&host.name), &files)?;
+                } else if output.is_json() {
+                    let files = files
+                        .into_iter()
+                        .map(|(name, text)| (name, Value::String(text)));
+                    json.insert(host.name.clone(), Value::Object(files.collect()));
+                } else {
+                    for (name, content) in files {
+                        if !single {
+                            text.push_str(&format!("==> {}/{name} <==\n", host.name));
+                        }
+                        text.push_str(&content);
+                        if !single {
+                            text.push('\n');
+                        }
+                    }
+                }
+            }
+            output.result(&text);
+        }
+        match &self.out {
+            Some(out) => output.note(&format!(
+                "rendered {} hosts to `{}`",
+                hosts.len(),
+                out.display()
+            )),
+            None if output.is_json() => output.json(&json),
+            None => {}
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Renders hosts on every processor, and returns them in their order.
+    fn render(
+        &self,
+        inventory: &Inventory,
+        templates: &Templates,
+        hosts: &[&Host],
+    ) -> anyhow::Result<Vec<Files>> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = hosts
+                .chunks(hosts.len().div_ceil(threads).max(1))
+                .map(|part| {
+                    scope.spawn(move || {
+                        part.iter()
+                            .map(|host| self.render_host(inventory, templates, host))
+                            .collect::<anyhow::Result<Vec<_>>>()
+                    })
+                })
+                .collect();
+            let mut rendered = Vec::with_capacity(hosts.len());
+            for worker in workers {
+                rendered.extend(
+                    worker
+                        .join()
+                        .map_err(|_| anyhow::anyhow!("a template met a fault of ours"))??,
+                );
+            }
+            Ok(rendered)
+        })
+    }
+
+    fn render_host(
+        &self,
+        inventory: &Inventory,
+        templates: &Templates,
+        host: &Host,
+    ) -> anyhow::Result<Files> {
+        let plan = Plan::new(inventory, host)?;
+        let links = SessionLinks::placeholder(&plan.server);
+        let wanted = kinds(inventory, host)
+            .into_iter()
+            .filter(|name| self.kind.as_deref().is_none_or(|kind| kind == *name));
+        wanted
+            .map(|name| {
+                let text = match name {
+                    SCRIPT => install_script(templates, &plan, &links),
+                    _ => seed(templates, &plan, &links, name),
+                };
+                let text = text
+                    .with_context(|| format!("cannot render `{name}` of host `{}`", host.name))?;
+                Ok((name.to_owned(), text))
+            })
+            .collect()
+    }
+}
+
+/// Lists what a host is served.
+fn kinds(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
+    let seeds = inventory
+        .profile_of(host)
+        .map_or(&[][..], |profile| profile.installer.seeds());
+    std::iter::once(SCRIPT)
+        .chain(seeds.iter().copied())
+        .collect()
+}
+
+fn write(directory: &std::path::Path, files: &Files) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make `{}`", directory.display()))?;
+    for (name, text) in files {
+        let path = directory.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::inventory::{Good, load, state};
+use super::output::Output;
+use super::{Exit, Global};
+use crate::respond::dhcp::SERVER_PORT;
+use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader};
+use crate::serve::log::{Level, Log};
+use crate::serve::preflight::{Addresses, any, preflight};
+use crate::serve::run::{Service, Shared};
+use crate::serve::shutdown::Shutdown;
+use crate::store::{RunningServer, SqliteStore, Store};
+
+/// Answer the machines of the site, in the foreground
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+#[command(after_help = "\
+A change of the inventory is put in force at once, or on SIGHUP; a broken one is refused with its
+diagnostics, and the last good one stays in force. ^C and SIGTERM end cleanly.
+
+Examples:
+  pxectl serve all -i rack-a
+  pxectl serve dhcp -i rack-a            one pane for each server, over the same store
+  pxectl serve http -i rack-a --log-format json
+  pxectl serve all -i rack-a --dhcp-port 6767 --tftp-port 6969   without privileges, for trials")]
+pub struct Serve {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Port of DHCP; on any but 67, replies go back to their sender
+    #[arg(long, global = true, value_name = "PORT", default_value_t = SERVER_PORT)]
+    dhcp_port: u16,
+
+    /// Port of TFTP
+    #[arg(long, global = true, value_name = "PORT", default_value_t = 69)]
+    tftp_port: u16,
+
+    /// Port of HTTP [default: `server.http_port` of the site]
+    #[arg(long, global = true, value_name = "PORT")]
+    http_port: Option<u16>,
+
+    /// Address to listen on for TFTP and HTTP [default: all]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<Ipv4Addr>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Give out addresses and boot files
+    Dhcp,
+    /// Serve loaders
+    Tftp,
+    /// Serve scripts, sessions and bundles
+    Http,
+    /// All three, in one process
+    All,
+}
+
+impl Command {
+    fn services(self) -> &'static [Service] {
+        match self {
+            Self::Dhcp => &[Service::Dhcp],
+            Self::Tftp => &[Service::Tftp],
+            Self::Http => &[Service::Http],
+            Self::All => &[Service::Dhcp, Service::Tftp, Service::Http],
+        }
+    }
+}
+
+impl Serve {
+    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let good = match load(global, output) {
+            Ok(good) => good,
+            Err(exit) => return Ok(exit),
+        };
+        let log = output.log();
+        let services = self.command.services();
+        let listen = self.listen.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let site = &good.inventory.site;
+        let addresses = Addresses {
+            dhcp: any(self.dhcp_port),
+            tftp: SocketAddrV4::new(listen, self.tftp_port),
+            http: SocketAddrV4::new(listen, self.http_port.unwrap_or(site.server.http_port)),
+        };
+        let mut fatal = false;
+        for obstacle in preflight(site, services, addresses, good.snapshot.directory()) {
+            fatal |= obstacle.fatal;
+            if obstacle.fatal {
+                output.error(&obstacle.what, &obstacle.help);
+            } else {
+                output.warning(&obstacle.what, &obstacle.help);
+            }
+        }
+        let directory = state(global, &good.inventory)?;
+        let running = RunningServer::list(&directory).unwrap_or_default();
+        for service in services {
+            // The leases have one writer; two would promise an address twice.
+            if let Some(other) = running
+                .iter()
+                .find(|server| *service == Service::Dhcp && server.role == service.name())
+            {
+                let what = format!(
+                    "process {} serves dhcp from the same store `{}`",
+                    other.pid,
+                    directory.display()
+                );
+                output.error(&what, "stop it first, or give another `--state`");
+                fatal = true;
+            }
+        }
+        if fatal {
+            return Ok(Exit::Failed);
+        }
+        let store = Arc::new(SqliteStore::open(&directory).context("cannot open the store")?);
+        let registrations: Result<Vec<_>, _> = services
+            .iter()
+            .map(|service| RunningServer::register(&directory, service.name(), std::process::id()))
+            .collect();
+        let _registrations =
+            registrations.context("cannot note that this server uses the store")?;
+        log.say(Level::Info, "serve", "store", store.location());
+        self.serve(global, good, store, log, addresses, &directory)?;
+        Ok(Exit::Done)
+    }
+
+    fn serve(
+        &self,
+        global: &Global,
+        good: Good,
+        store: Arc<SqliteStore>,
+        log: Log,
+        addresses: Addresses,
+        directory: &std::path::Path,
+    ) -> anyhow::Result<()> {
+        let Good {
+            snapshot,
+            inventory,
+            templates,
+        } = good;
+        let bundles = global.bundles.as_deref();
+        let live = Live::new(Loaded::new(&snapshot, inventory, templates, bundles));
+        let shared = Shared {
+            live: live.clone(),
+            store,
+            log: log.clone(),
+            shutdown: Shutdown::new()?,
+        };
+        let servers = shared.bind(self.command.services(), addresses, directory)?;
+        let (reloader, trigger) = Reloader::new(snapshot.directory(), bundles, live, log.clone());
+        drop(snapshot);
+        listen_for_signals(shared.shutdown.clone(), trigger, log.clone())?;
+        std::thread::scope(|scope| {
+            scope.spawn(|| reloader.run(&shared.shutdown));
+            let ended = servers.run(&shared);
+            shared.shutdown.request();
+            ended
+        })?;
+        log.say(Level::Info, "serve", "stopped", "ended cleanly");
+        Ok(())
+    }
+}
+
+/// The first ^C or SIGTERM ends cleanly, the second at once; SIGHUP reloads.
+fn listen_for_signals(shutdown: Shutdown, reload: ReloadTrigger, log: Log) -> anyhow::Result<()> {
+    let twice = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 3, Arc::clone(&twice))
+            .context("cannot listen for signals")?;
+    }
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot listen for signals")?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                reload.pull();
+                continue;
+            }
+            twice.store(true, Ordering::SeqCst);
+            log.say(
+                Level::Info,
+                "serve",
+                "stopping",
+                "ending; once more ends at once",
+            );
+            shutdown.request();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,133 @@
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::output::Output;
+use super::{Exit, Global, inventory};
+use crate::bundle::{BundleStore, BundleStoreError};
+use crate::inventory::{Diagnostic, Inventory, Severity};
+use crate::serve::live::bundle_directory;
+
+/// Check every document of an inventory, and report every fault at once
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pxectl validate -i rack-a
+  pxectl validate -i rack-a --deny warnings --format json
+
+Exit status: 0 without errors, 1 with errors (with --deny warnings, also with warnings),
+3 when the inventory cannot be read.")]
+pub struct Validate {
+    /// Count warnings as errors
+    #[arg(long, value_name = "WHAT")]
+    deny: Option<Deny>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Deny {
+    /// Warnings count as errors
+    Warnings,
+}
+
+impl Validate {
+    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let snapshot = match inventory::read(&global.inventory, output) {
+            Ok(snapshot) => snapshot,
+            Err(exit) => return Ok(exit),
+        };
+        let mut checked = snapshot.check();
+        if let Some((inventory, _)) = &checked.good {
+            let path = bundle_directory(snapshot.directory(), inventory, global.bundles.as_deref());
+            checked.diagnostics.extend(
+                path.map(|path| bundles(inventory, &path))
+                    .unwrap_or_default(),
+            );
+        }
+        let diagnostics = checked.diagnostics;
+        let count = |severity| {
+            diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.severity == severity)
+                .count()
+        };
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let files = snapshot.files();
+        if output.is_json() {
+            let listed: Vec<_> = diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.to_json(files))
+                .collect();
+            output.json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": listed }));
+        } else {
+            let color = output.stdout_color();
+            let text: String = diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.to_text(files, color) + "\n")
+                .collect();
+            output.result(&text);
+            let what = match &checked.good {
+                Some((inventory, _)) => summary(inventory),
+                None => format!("{} files", files.len()),
+            };
+            output.result(&format!(
+                "{what}: {}, {}\n",
+                plural(errors, "error"),
+                plural(warnings, "warning")
+            ));
+        }
+        let denied = self.deny == Some(Deny::Warnings) && warnings > 0;
+        Ok(if errors > 0 || denied {
+            Exit::No
+        } else {
+            Exit::Done
+        })
+    }
+}
+
+fn summary(inventory: &Inventory) -> String {
+    format!(
+        "{}: {}, {}, {}",
+        inventory.site.name,
+        plural(inventory.hosts.len(), "host"),
+        plural(inventory.profiles.len(), "profile"),
+        plural(inventory.bundles.len(), "bundle"),
+    )
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Checks that the bundle store has every blob. CI has git and no blobs: an absent store is a note.
+fn bundles(inventory: &Inventory, path: &std::path::Path) -> Vec<Diagnostic> {
+    let store = match BundleStore::open(path) {
+        Ok(store) => store,
+        Err(error @ BundleStoreError::Absent(_)) => {
+            let note = Diagnostic::new(Severity::Note, "no-bundle-store", None, error.to_string());
+            return vec![
+                note.help("blobs are not checked here; `--bundles DIR` names another store"),
+            ];
+        }
+        Err(error) => {
+            return vec![Diagnostic::new(
+                Severity::Error,
+                "bundle-store",
+                None,
+                error.to_string(),
+            )];
+        }
+    };
+    let files = inventory
+        .bundles
+        .values()
+        .flat_map(|bundle| bundle.files.values().map(move |file| (bundle, file)));
+    files
+        .filter_map(|(bundle, file)| {
+            let error = store.open_blob(file).err()?;
+            let message = format!("bundle `{}`: {error}", bundle.name);
+            let diagnostic = Diagnostic::new(Severity::Error, "bundle-blob", None, message);
+            Some(diagnostic.help(
+                "copy the blob from where the bundle was built, or correct the Bundle document",
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,162 @@
+//! Arming hosts: verifies what they would install, freezes it into a session, and makes the host
+//! `provisioning`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::bundle::{BundleStore, Verifier};
+use crate::decide::{Refusal, arm};
+use crate::inventory::{Host, IdentityPolicy, Inventory};
+use crate::machine::{Event, EventKind, Session, SessionId};
+use crate::render::Plan;
+use crate::store::{HostUpdate, Store};
+
+/// Why one host was not armed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotArmed {
+    /// Its phase does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It cannot be known for certain.
+    #[error("the inventory holds no `uuid` for it, without which nothing is overwritten")]
+    NoUuid,
+    /// Its bundle should not be installed any more.
+    #[error("bundle `{bundle}` expired on {day}")]
+    Expired {
+        /// The bundle.
+        bundle: String,
+        /// The day from which it is not installed any more.
+        day: jiff::civil::Date,
+    },
+    /// Its bundle is not whole.
+    #[error("bundle `{bundle}`: {reason}")]
+    Bundle {
+        /// The bundle.
+        bundle: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Arms hosts in one transaction, and says what became of each, in their order.
+///
+/// Each bundle's blobs are hashed once. `verified` is told of each bundle before that begins.
+///
+/// # Errors
+/// When the store or the system's random numbers fail; no host is armed then.
+pub fn provision<'h>(
+    inventory: &Inventory,
+    bundles: &BundleStore,
+    store: &dyn Store,
+    hosts: &[&'h Host],
+    deadline: Duration,
+    verified: &mut dyn FnMut(&str),
+) -> anyhow::Result<Vec<(&'h str, Result<Session, NotArmed>)>> {
+    let now = Timestamp::now();
+    let mut checked: BTreeMap<String, Result<(), String>> = BTreeMap::new();
+    let mut plans: BTreeMap<&str, (Session, String)> = BTreeMap::new();
+    let mut outcomes: BTreeMap<&str, Result<Session, NotArmed>> = BTreeMap::new();
+    for host in hosts {
+        let plan = Plan::new(inventory, host)?;
+        let bundle = &plan.bundle;
+        if !checked.contains_key(&bundle.name) {
+            verified(&bundle.name);
+            let verifier = Verifier::default();
+            let good = bundle
+                .files
+                .values()
+                .try_for_each(|file| verifier.open(bundles, file).map(|_| ()));
+            checked.insert(bundle.name.clone(), good.map_err(|error| error.to_string()));
+        }
+        match ready(inventory, &plan, checked.get(&bundle.name), now) {
+            Ok(()) => {
+                let session = new_session(now, deadline)?;
+                let frozen = serde_json::to_string(&plan).context("cannot freeze the plan")?;
+                plans.insert(&host.name, (session, frozen));
+            }
+            Err(why) => {
+                outcomes.insert(&host.name, Err(why));
+            }
+        }
+    }
+    let names: Vec<&str> = plans.keys().copied().collect();
+    store.update(&names, &mut |name, record| {
+        let (name, (session, plan)) = plans.get_key_value(name)?;
+        let armed = arm(name, record, session.clone(), now);
+        let outcome = armed.map(|record| {
+            let message = format!("armed until {:.0}", session.deadline);
+            let host = Some((*name).to_owned());
+            let event = Event {
+                at: now,
+                kind: EventKind::Armed,
+                host,
+                mac: None,
+                session: Some(session.id),
+                message,
+            };
+            HostUpdate {
+                record,
+                plan: Some(plan.clone()),
+                events: vec![event],
+            }
+        });
+        let (update, outcome) = match outcome {
+            Ok(update) => (Some(update), Ok(session.clone())),
+            Err(refusal) => (None, Err(refusal.into())),
+        };
+        outcomes.insert(name, outcome);
+        update
+    })?;
+    Ok(hosts
+        .iter()
+        .filter_map(|host| {
+            outcomes
+                .remove(host.name.as_str())
+                .map(|o| (host.name.as_str(), o))
+        })
+        .collect())
+}
+
+fn ready(
+    inventory: &Inventory,
+    plan: &Plan,
+    blobs: Option<&Result<(), String>>,
+    now: Timestamp,
+) -> Result<(), NotArmed> {
+    let bundle = &plan.bundle;
+    if plan.host.uuid.is_none() && inventory.site.identity == IdentityPolicy::Uuid {
+        return Err(NotArmed::NoUuid);
+    }
+    let today = now.to_zoned(TimeZone::UTC).date();
+    if let Some(day) = bundle.expires.filter(|day| today >= *day) {
+        return Err(NotArmed::Expired {
+            bundle: bundle.name.clone(),
+            day,
+        });
+    }
+    match blobs {
+        Some(Err(reason)) => Err(NotArmed::Bundle {
+            bundle: bundle.name.clone(),
+            reason: reason.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn new_session(now: Timestamp, deadline: Duration) -> anyhow::Result<Session> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    let id = SessionId::new(u64::from_le_bytes(bits));
+    Ok(Session {
+        id,
+        created_at: now,
+        deadline: now + deadline,
+        attempts: 0,
+        ended_at: None,
+    })
+}
