@@ -14,7 +14,7 @@ use pxectl::workspace::files::FileRoots;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Octets of which no two blocks are alike.
-pub fn pattern(size: usize) -> Vec<u8> {
+fn pattern(size: usize) -> Vec<u8> {
     (0..size as u64)
         .map(|n| (n.wrapping_mul(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
         .collect()
