@@ -177,4 +177,14 @@ impl Peer {
             other => panic!("no data but {other:?}"),
         }
     }
+
+    /// Waits for this block, past repetitions of others, which a machine under load may provoke.
+    pub fn block(&mut self, number: u16) -> Vec<u8> {
+        loop {
+            match self.data() {
+                (seen, payload) if seen == number => return payload,
+                _ => {}
+            }
+        }
+    }
 }
