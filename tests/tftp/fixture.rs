@@ -14,7 +14,7 @@ use pxectl::workspace::files::FileRoots;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Octets of which no two blocks are alike.
-pub fn pattern(size: usize) -> Vec<u8> {
+fn pattern(size: usize) -> Vec<u8> {
     (0..size as u64)
         .map(|n| (n.wrapping_mul(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
         .collect()
@@ -175,6 +175,16 @@ impl Peer {
         match Packet::parse(&octets) {
             Ok(Packet::Data { block, payload }) => (block.number(), payload.to_vec()),
             other => panic!("no data but {other:?}"),
+        }
+    }
+
+    /// Waits for this block, past repetitions of others, which a machine under load may provoke.
+    pub fn block(&mut self, number: u16) -> Vec<u8> {
+        loop {
+            match self.data() {
+                (seen, payload) if seen == number => return payload,
+                _ => {}
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ mod misbehaviour;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use fixture::{Fixture, pattern};
+use fixture::Fixture;
 use pxectl::machine::Sha256Digest;
 use pxectl::respond::tftp::Outcome;
 use pxectl::wire::tftp::ErrorCode;
@@ -57,7 +57,9 @@ fn curl_gets_every_size_with_every_block_size() {
             &["--tftp-blksize", "1468"],
             &["--tftp-blksize", "65464"],
         ] {
-            if size > 10_000 && options.contains(&"8") {
+            // curl 7.88 fails on `tsize` 0, with every server.
+            let curl_fails = size == 0 && options != ["--tftp-no-options"];
+            if curl_fails || size > 10_000 && options.contains(&"8") {
                 continue;
             }
             let output = curl(&fixture, "file", options);
@@ -178,10 +180,4 @@ fn forty_clients_at_once_get_what_they_asked_for() {
             });
         }
     });
-}
-
-#[test]
-fn the_pattern_differs_between_blocks() {
-    let octets = pattern(3 * 512);
-    assert!(octets[..512] != octets[512..1024] && octets[512..1024] != octets[1024..]);
 }

@@ -46,6 +46,13 @@ struct Session {
 /// Datagrams that are taken from one socket before timers are looked at again.
 const BURST: usize = 64;
 
+/// How long a worker with transfers looks for the next packet before it sleeps. Between the blocks
+/// of a lone peer the two processors would otherwise sleep and wake each other all the time.
+const LOOK_OUT: Duration = Duration::from_micros(50);
+
+/// How long one socket may keep a worker from the other and from its timers.
+const BURST_TIME: Duration = Duration::from_millis(1);
+
 /// The most datagrams that the kernel makes of one call (`UDP_MAX_SEGMENTS`).
 const MOST_SEGMENTS: u64 = 64;
 
@@ -71,11 +78,12 @@ impl<'a> Worker<'a> {
     pub(super) fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_requested() {
             let (requests, data) = self.wait(shutdown).context("cannot wait for packets")?;
-            if data {
-                self.drain(false);
-            }
             if requests {
                 self.drain(true);
+            }
+            if data {
+                self.drain(false);
+                self.look_out();
             }
             self.expire();
         }
@@ -110,9 +118,26 @@ impl<'a> Worker<'a> {
         Ok((requests, data && self.sockets.data.is_some()))
     }
 
-    fn drain(&mut self, on_request_port: bool) {
+    /// Takes the packets of running transfers until none has come for a moment.
+    fn look_out(&mut self) {
+        let begin = self.epoch.elapsed();
+        let mut last = begin;
+        while !self.sessions.is_empty() && last.saturating_sub(begin) < BURST_TIME {
+            let now = self.epoch.elapsed();
+            if self.drain(false) {
+                last = now;
+            } else if now.saturating_sub(last) > LOOK_OUT {
+                return;
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Takes the packets that have arrived at one socket; returns whether there were any.
+    fn drain(&mut self, on_request_port: bool) -> bool {
         let mut buffer = Buffer::new();
-        for _ in 0..BURST {
+        for count in 0..BURST {
             let socket = match &self.sockets.data {
                 Some(data) if !on_request_port => data,
                 _ => &self.sockets.requests,
@@ -120,11 +145,12 @@ impl<'a> Worker<'a> {
             match socket.receive(&mut buffer) {
                 Ok(Some(datagram)) => self.take(&datagram, on_request_port),
                 Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return count > 0,
                 // What the network reports about an earlier packet; the peer's timer sees to it.
                 Err(_) => {}
             }
         }
+        true
     }
 
     fn take(&mut self, datagram: &Datagram<'_>, on_request_port: bool) {
