@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -27,10 +27,14 @@ pub enum Firmware {
 }
 
 impl Firmware {
+    /// Lists every firmware that the tests know.
+    pub const ALL: [Self; 3] = [Self::UefiX64, Self::HttpX64, Self::BiosIpxeRom];
+
     /// Returns QEMU's arguments up to the network card.
     fn arguments(self, variables: &str) -> Vec<String> {
         let machine = match self {
-            Self::BiosIpxeRom => "pc",
+            // Without graphics SeaBIOS copies its screen to the serial console.
+            Self::BiosIpxeRom => "pc,graphics=off",
             Self::UefiX64 | Self::HttpX64 => "q35",
         };
         let mut arguments = vec!["-machine".to_owned(), machine.to_owned()];
@@ -188,8 +192,18 @@ pub struct Running {
 impl Running {
     /// Pulls the network cable.
     pub fn unplug(&self) {
+        const PROMPT: &str = "(qemu) ";
         let mut monitor = UnixStream::connect(&self.monitor).unwrap();
+        monitor.set_read_timeout(Some(crate::STEP)).unwrap();
         monitor.write_all(b"set_link cable off\n").unwrap();
+        // The first prompt greets; the second says that the command was carried out.
+        let mut answer = String::new();
+        while answer.matches(PROMPT).count() < 2 {
+            let mut piece = [0; 512];
+            let length = monitor.read(&mut piece).unwrap();
+            assert_ne!(length, 0, "QEMU's monitor ended after `{answer}`");
+            answer.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
     }
 }
 

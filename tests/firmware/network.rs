@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The address of the server in every network.
 pub const SERVER: &str = "10.85.0.1";
@@ -8,18 +9,23 @@ pub const SERVER: &str = "10.85.0.1";
 pub const INTERFACE: &str = "prov0";
 
 /// A network namespace with one cable in it; removed by name when dropped.
+///
+/// Only one exists at a time in a process: a machine under emulation wants every core.
 pub struct Network {
     name: String,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Network {
     /// Makes a namespace that no other test uses.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pxectl-{}-{number}", std::process::id());
         ip(&["netns", "add", &name]);
-        let network = Self { name };
+        let network = Self { name, _turn: turn };
         let name = network.name.as_str();
         ip(&["-n", name, "link", "set", "lo", "up"]);
         ip(&["-n", name, "tuntap", "add", INTERFACE, "mode", "tap"]);

@@ -37,7 +37,7 @@ impl Rack {
             uuid,
             serial,
             asset,
-        } = rack.identity();
+        } = host();
         rack.write(
             "hosts.yaml",
             &format!(
@@ -105,16 +105,6 @@ loaders:
         rack
     }
 
-    /// Returns what the host of the inventory tells of itself.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            mac: "52:54:00:85:00:01".parse().unwrap(),
-            uuid: "11111111-2222-3333-4444-555555555555".parse().unwrap(),
-            serial: "C7X9K2",
-            asset: "A-0008",
-        }
-    }
-
     /// Returns the directory of the inventory.
     pub fn inventory(&self) -> PathBuf {
         self.directory.path().join("inventory")
@@ -127,6 +117,16 @@ loaders:
 
     fn write(&self, name: &str, text: &str) {
         fs::write(self.inventory().join(name), text).unwrap();
+    }
+}
+
+/// Returns what the host of the inventory tells of itself.
+pub fn host() -> Identity {
+    Identity {
+        mac: "52:54:00:85:00:01".parse().unwrap(),
+        uuid: "11111111-2222-3333-4444-555555555555".parse().unwrap(),
+        serial: "C7X9K2",
+        asset: "A-0008",
     }
 }
 

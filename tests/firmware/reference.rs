@@ -15,6 +15,7 @@ echo reference: booting from the local disk
 exit 1
 ";
 
+const SNPONLY: &str = "/usr/lib/ipxe/snponly.efi";
 const PRESEED: &str = r#"d-i preseed/early_command string echo "reference: early command" >/dev/console
 d-i preseed/late_command string wget -q -O /dev/null --post-data= http://10.85.0.1:8080/s/capability/installed
 "#;
@@ -49,6 +50,7 @@ impl Reference {
         fs::create_dir_all(root.join("s/capability")).unwrap();
         fs::write(root.join("boot.ipxe"), script).unwrap();
         fs::write(root.join("s/capability/preseed.cfg"), PRESEED).unwrap();
+        symlink(SNPONLY, root.join("snponly.efi")).unwrap();
         symlink(KERNEL, root.join("linux")).unwrap();
         symlink(INITRD, root.join("initrd.gz")).unwrap();
 
@@ -65,7 +67,12 @@ impl Reference {
                 "--dhcp-match=set:ipxe,175",
                 "--dhcp-option=encap:175,176,1b",
             ])
-            .arg("--dhcp-boot=tag:!ipxe,snponly.efi")
+            .arg("--dhcp-boot=tag:!ipxe,tag:!http,snponly.efi")
+            .arg("--dhcp-vendorclass=set:http,HTTPClient")
+            .arg("--dhcp-option-force=tag:http,60,HTTPClient")
+            .arg(format!(
+                "--dhcp-boot=tag:!ipxe,tag:http,http://{SERVER}:8080/snponly.efi"
+            ))
             .arg(format!(
                 "--dhcp-boot=tag:ipxe,http://{SERVER}:8080/boot.ipxe"
             ));
