@@ -163,7 +163,10 @@ impl Machine {
                     "file=fat:{},format=raw,if=none,readonly=on,id=disk",
                     file("disk")
                 ))
-                .args(["-device", "virtio-blk-pci,drive=disk,bootindex=2"]);
+                .args([
+                    "-device",
+                    "virtio-blk-pci,drive=disk,serial=DISK0001,bootindex=2",
+                ]);
         }
         let errors = fs::File::create(self.directory.join("qemu.log")).unwrap();
         let mut child = qemu

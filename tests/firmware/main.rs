@@ -24,7 +24,7 @@ use requirements::{Requirement, missing};
 use server::Server;
 
 /// How long firmware may take from power-on to what a script prints; about 26 s are usual, 16 of
-/// them in Debian's iPXE, which waits for an IPv6 router before it goes on.
+/// them in Debian's EFI iPXE, which has its DHCP answer by then and solicits IPv6 routers.
 const TO_SCRIPT: Duration = Duration::from_secs(90);
 /// How long a step may take after the script; the installer's network set-up is the longest.
 const TO_USER_SPACE: Duration = Duration::from_secs(180);
