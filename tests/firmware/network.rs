@@ -1,0 +1,92 @@
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The address of the server in every network.
+pub const SERVER: &str = "10.85.0.1";
+/// The interface on which the server serves: a tap whose other end is the machine's NIC.
+pub const INTERFACE: &str = "prov0";
+
+/// A network namespace with one cable in it; removed by name when dropped.
+///
+/// Only one exists at a time in a process: a machine under emulation wants every core.
+pub struct Network {
+    name: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Network {
+    /// Makes a namespace that no other test uses.
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pxectl-{}-{number}", std::process::id());
+        ip(&["netns", "add", &name]);
+        let network = Self { name, _turn: turn };
+        let name = network.name.as_str();
+        ip(&["-n", name, "link", "set", "lo", "up"]);
+        ip(&["-n", name, "tuntap", "add", INTERFACE, "mode", "tap"]);
+        let address = format!("{SERVER}/24");
+        ip(&["-n", name, "addr", "add", &address, "dev", INTERFACE]);
+        ip(&["-n", name, "link", "set", INTERFACE, "up"]);
+        network
+    }
+
+    /// Returns a command that runs inside; `ip` replaces itself, so the child is the program.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]);
+        command.arg(program.as_ref());
+        command
+    }
+
+    /// Fetches a URL from inside, as an installer fetches its seed.
+    pub fn fetch(&self, url: &str) -> String {
+        self.curl(&[url])
+    }
+
+    /// Posts nothing to a URL from inside, as an installer calls back.
+    pub fn post(&self, url: &str) {
+        self.curl(&["--request", "POST", "--data", "", url]);
+    }
+
+    fn curl(&self, args: &[&str]) -> String {
+        let mut curl = self.command("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--max-time", "20"]);
+        output(curl.args(args))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // A failure here must not hide the test's own.
+        let _ = Command::new("ip")
+            .args(["netns", "delete", &self.name])
+            .status();
+    }
+}
+
+fn ip(args: &[&str]) {
+    output(Command::new("ip").args(args));
+}
+
+/// Runs a command to its end and returns its output.
+///
+/// # Panics
+/// When the command fails, with what it printed.
+pub fn output(command: &mut Command) -> String {
+    let run = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(
+        run.status.success(),
+        "{command:?}: {}\n{stdout}{}",
+        run.status,
+        String::from_utf8_lossy(&run.stderr)
+    );
+    stdout
+}
