@@ -21,6 +21,7 @@
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
 //! | [`provision`] | arms hosts: verifies, freezes, opens a session |
 //! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
+//! | [`rehearse`] | plays the firmware of a host through its boot chain |
 //! | [`cli`] | one file per command: arguments -> typed options -> one call -> print |
 
 #![warn(missing_docs)]
@@ -33,6 +34,7 @@ pub mod inventory;
 pub mod lint;
 pub mod machine;
 pub mod provision;
+pub mod rehearse;
 pub mod render;
 pub mod respond;
 pub mod serve;

@@ -1,11 +1,298 @@
-use super::output::Output;
-use super::{Exit, Global};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::Context;
 use clap::Args;
-/// x
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::inventory::{Good, bundles, load};
+use super::output::Output;
+use super::select::Select;
+use super::{Exit, Global};
+use crate::inventory::{Host, Inventory};
+use crate::provision::provision;
+use crate::rehearse::{Endpoints, Reach, Rehearsal, RehearsalServers, rehearse};
+use crate::serve::live::Loaded;
+use crate::serve::log::{Level, Log, LogFormat};
+use crate::store::SqliteStore;
+
+/// How many hosts are played at once.
+const AT_ONCE: usize = 8;
+
+/// Play the firmware of hosts through their whole boot chain, without hardware
 #[derive(Debug, Args)]
-pub struct Rehearse {}
+#[command(after_help = "\
+Without --server it starts the servers itself, on loopback and free ports, with a temporary store in
+which every host is armed; nothing of it remains. Against a live server it stops before a session
+starts, unless --commit says otherwise: then the host counts as installed.
+
+Examples:
+  pxectl rehearse -i rack-a --all
+  pxectl rehearse -i rack-a worker-01 --format json
+  pxectl rehearse -i rack-a worker-01 --server 127.0.0.1 --dhcp-port 6767 --tftp-port 6969
+
+Exit status: 0 when every chain went to its end, 1 when one stopped.")]
+pub struct Rehearse {
+    #[command(flatten)]
+    select: Select,
+
+    /// A live server, in place of one for this rehearsal
+    #[arg(long, value_name = "ADDRESS")]
+    server: Option<IpAddr>,
+
+    /// Go on to the end against a live server: fetch kernel and seeds, and report `installed`
+    #[arg(long, requires = "server")]
+    commit: bool,
+
+    /// DHCP port of the live server; on 67 it would answer the machine, not us
+    #[arg(long, value_name = "PORT", default_value_t = 6767)]
+    dhcp_port: u16,
+
+    /// TFTP port of the live server
+    #[arg(long, value_name = "PORT", default_value_t = 69)]
+    tftp_port: u16,
+
+    /// HTTP port of the live server [default: `server.http_port` of the site]
+    #[arg(long, value_name = "PORT")]
+    http_port: Option<u16>,
+}
+
 impl Rehearse {
-    pub fn run(&self, _global: &Global, _output: &Output) -> anyhow::Result<Exit> {
-        Ok(Exit::Done)
+    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let good = match load(global, output) {
+            Ok(good) => good,
+            Err(exit) => return Ok(exit),
+        };
+        let hosts = match self.select.find(&good.inventory, output) {
+            Ok(hosts) => hosts,
+            Err(exit) => return Ok(exit),
+        };
+        let start = Instant::now();
+        let rehearsals = match self.server {
+            Some(address) => {
+                let endpoints = self.live_endpoints(&good.inventory, address);
+                let reach = if self.commit {
+                    Reach::Whole
+                } else {
+                    Reach::Script
+                };
+                play(&good.inventory, &hosts, &endpoints, reach, output)
+            }
+            None => alone(global, &good, &hosts, output)?,
+        };
+        let stopped = rehearsals
+            .iter()
+            .filter(|rehearsal| rehearsal.stop.is_some())
+            .count();
+        if output.is_json() {
+            output.json(&json!({ "rehearsals": rehearsals, "stopped": stopped }));
+        } else {
+            for rehearsal in &rehearsals {
+                output.result(&text(rehearsal));
+            }
+            let (all, took) = (rehearsals.len(), start.elapsed().as_secs_f64());
+            output.result(&format!(
+                "{} of {all} hosts went to the end of their chain, in {took:.2} s\n",
+                all - stopped
+            ));
+        }
+        Ok(if stopped == 0 { Exit::Done } else { Exit::No })
+    }
+
+    fn live_endpoints(&self, inventory: &Inventory, address: IpAddr) -> Endpoints {
+        let server = &inventory.site.server;
+        let dhcp: BTreeMap<String, SocketAddr> = inventory
+            .site
+            .networks
+            .iter()
+            .map(|network| {
+                (
+                    network.name.clone(),
+                    SocketAddr::new(address, self.dhcp_port),
+                )
+            })
+            .collect();
+        Endpoints {
+            dhcp,
+            tftp: SocketAddr::new(address, self.tftp_port),
+            http: (
+                server.base_url.clone(),
+                SocketAddr::new(address, self.http_port.unwrap_or(server.http_port)),
+            ),
+            server: server.address,
+        }
+    }
+}
+
+/// Arms every host in a temporary store, serves it on loopback, and plays them.
+fn alone(
+    global: &Global,
+    good: &Good,
+    hosts: &[&Host],
+    output: &Output,
+) -> anyhow::Result<Vec<Rehearsal>> {
+    let state = TemporaryState::new()?;
+    let store = Arc::new(SqliteStore::open(&state.0).context("cannot make a temporary store")?);
+    let bundles = bundles(global, good)?;
+    let deadline = good.inventory.site.provisioning.deadline;
+    let outcomes = provision(
+        &good.inventory,
+        &bundles,
+        store.as_ref(),
+        hosts,
+        deadline,
+        &mut |_| {},
+    )?;
+    for (name, outcome) in &outcomes {
+        if let Err(why) = outcome {
+            output.warning(
+                &format!("`{name}` cannot be armed: {why}"),
+                "its rehearsal stops where the machine would",
+            );
+        }
+    }
+    let said = Buffer::default();
+    let log = Log::new(
+        LogFormat::Text { color: false },
+        Level::Warn,
+        Box::new(said.clone()),
+    );
+    let checked = good.snapshot.check();
+    let (inventory, templates) = checked
+        .good
+        .context("the inventory changed while it was read")?;
+    let loaded = Loaded::new(
+        &good.snapshot,
+        inventory,
+        templates,
+        global.bundles.as_deref(),
+    );
+    let servers = RehearsalServers::start(loaded, store, &state.0, log)?;
+    let rehearsals = play(
+        &good.inventory,
+        hosts,
+        servers.endpoints(),
+        Reach::Whole,
+        output,
+    );
+    drop(servers);
+    if rehearsals.iter().any(|rehearsal| rehearsal.stop.is_some()) {
+        let said = said
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !said.is_empty() {
+            output.note("the servers said:");
+            output.note(String::from_utf8_lossy(&said).trim_end());
+        }
+    }
+    Ok(rehearsals)
+}
+
+/// Plays hosts, several at once, and returns what came of each in their order.
+fn play(
+    inventory: &Inventory,
+    hosts: &[&Host],
+    endpoints: &Endpoints,
+    reach: Reach,
+    output: &Output,
+) -> Vec<Rehearsal> {
+    let bar = progress(hosts.len(), output);
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, Rehearsal>> = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(hosts.len()) {
+            scope.spawn(|| {
+                while let Some((index, host)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    hosts.get(index).map(|host| (index, host))
+                } {
+                    let rehearsal = rehearse(inventory, host, endpoints, reach);
+                    bar.inc(1);
+                    done.lock()
+                        .unwrap_or_else(|poisoned| poisoned.into_inner())
+                        .insert(index, rehearsal);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    done.into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .into_values()
+        .collect()
+}
+
+fn progress(hosts: usize, output: &Output) -> ProgressBar {
+    let target = if output.shows_progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(hosts as u64), target);
+    if let Ok(style) = ProgressStyle::with_template("rehearsing {bar:40} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn text(rehearsal: &Rehearsal) -> String {
+    let mut text = format!("{}\n", rehearsal.host);
+    for step in &rehearsal.steps {
+        let took = format!("{:.1} ms", step.took.as_secs_f64() * 1e3);
+        text.push_str(&format!("  {:<9} {took:>9}  {}\n", step.name, step.detail));
+    }
+    if let Some(stop) = &rehearsal.stop {
+        text.push_str(&format!("  {:<9}   stopped  {}\n", stop.name, stop.reason));
+        if !stop.help.is_empty() {
+            text.push_str(&format!("  {:>20}  = help: {}\n", "", stop.help));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Keeps what the servers say, to be shown when a chain stops.
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A directory for a store that is removed at the end.
+struct TemporaryState(PathBuf);
+
+impl TemporaryState {
+    fn new() -> anyhow::Result<Self> {
+        let mut bits = [0; 8];
+        getrandom::fill(&mut bits)
+            .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+        let path =
+            std::env::temp_dir().join(format!("pxectl-rehearse-{:016x}", u64::from_le_bytes(bits)));
+        std::fs::create_dir(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryState {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

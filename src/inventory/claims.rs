@@ -14,6 +14,12 @@ use super::source::Span;
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, CpuArchitecture};
 
+/// Owners of addresses that are no hosts.
+pub const SERVER: &str = "the server";
+/// See [`SERVER`].
+pub const GATEWAY: &str = "a gateway";
+const INFRASTRUCTURE: [&str; 2] = [SERVER, GATEWAY];
+
 /// What may be claimed once only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unique {
@@ -151,16 +157,23 @@ impl Claims {
                 continue;
             };
             let (code, noun) = what.words();
-            for (span, _) in others {
-                let of = if owner.is_empty() {
-                    String::new()
-                } else {
-                    format!(" of {}", quoted(owner))
+            for (span, other) in others {
+                // The server may well be the router too.
+                if [owner, other]
+                    .iter()
+                    .all(|owner| INFRASTRUCTURE.contains(&owner.as_str()))
+                {
+                    continue;
+                }
+                let by = match owner.as_str() {
+                    "" => String::new(),
+                    owner if INFRASTRUCTURE.contains(&owner) => format!(", by {owner}"),
+                    owner => format!(", by `{owner}`"),
                 };
                 diagnostics.push(
                     Diagnostic::error(code, *span, format!("duplicate {noun} `{value}`"))
                         .label("given again here")
-                        .also(*first, format!("first given here{of}"))
+                        .also(*first, format!("first given here{by}"))
                         .help(format!(
                             "each {noun} may be given once: correct one of the two"
                         )),
@@ -311,14 +324,6 @@ impl Unique {
             Self::Ip => ("duplicate-ip", "IP address"),
             Self::Uuid => ("duplicate-uuid", "UUID"),
         }
-    }
-}
-
-fn quoted(owner: &str) -> String {
-    if owner.contains(' ') {
-        owner.to_owned()
-    } else {
-        format!("`{owner}`")
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, Unique};
+use super::claims::{Claims, GATEWAY, SERVER, Unique};
 use super::diagnostic::{Diagnostic, nearest};
 use super::network::{AddressRange, Subnet};
 use super::reader::{Reader, list};
@@ -213,7 +213,7 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
     let mut fields = reader.fields(node, "`server`")?;
     let address = fields.required(reader, "address", |reader, node| {
         let address = read_address(reader, node)?;
-        claims.unique(Unique::Ip, address.to_string(), node.span, "the server");
+        claims.unique(Unique::Ip, address.to_string(), node.span, SERVER);
         Some(address)
     });
     let http_port = fields.optional(reader, "http_port", |reader, node| {
@@ -291,7 +291,7 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
     };
     let gateway = fields.optional(reader, "gateway", |reader, node| {
         let address = inside(reader, node)?;
-        claims.unique(Unique::Ip, address.to_string(), node.span, "a gateway");
+        claims.unique(Unique::Ip, address.to_string(), node.span, GATEWAY);
         Some(address)
     });
     let dns = fields.optional(reader, "dns", |reader, node| {

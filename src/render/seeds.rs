@@ -166,25 +166,23 @@ fn commands(plan: &Plan, links: &SessionLinks) -> Value {
         "there is not exactly one disk with {}",
         wanted.map(describe).unwrap_or_default()
     );
-    let find = |report: String, then: &str| {
-        wanted.map(|selector| {
-            format!(
-                "{}; {then}",
-                find_disk(selector, &format!("{report}; exit 1"))
-            )
-        })
+    let find = |otherwise: String, then: &str| {
+        wanted.map(|selector| format!("{}; {then}", find_disk(selector, &otherwise)))
     };
+    // The Debian installer goes on after a command that failed, and would take the only disk there
+    // is: so it is stopped for good. The next boot goes to the local disk, untouched.
+    let stop = "reboot; while :; do sleep 60; done";
     json!({
         "autoinstall": {
             "progress": curl("progress", "installer started"),
             "failed": curl("failed", "the installer stopped; see /var/log/installer on the machine"),
             "installed": curl("installed", ""),
-            "find_disk": find(curl("failed", &missing), "sed -i \"s#@INSTALL_DISK@#$disk#\" /autoinstall.yaml"),
+            "find_disk": find(format!("{}; exit 1", curl("failed", &missing)), "sed -i \"s#@INSTALL_DISK@#$disk#\" /autoinstall.yaml"),
         },
         "preseed": {
             "progress": wget("progress", "installer started"),
             "installed": wget("installed", ""),
-            "find_disk": find(wget("failed", &missing), "debconf-set partman-auto/disk \"$disk\"; debconf-set grub-installer/bootdev \"$disk\""),
+            "find_disk": find(format!("{}; {stop}", wget("failed", &missing)), "debconf-set partman-auto/disk \"$disk\"; debconf-set grub-installer/bootdev \"$disk\""),
             "late": preseed_late(plan),
         },
     })

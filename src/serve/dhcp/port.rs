@@ -99,6 +99,16 @@ impl DhcpPort {
         })
     }
 
+    /// Returns the address that was bound, with its port.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_address(&self) -> anyhow::Result<SocketAddr> {
+        self.socket
+            .local_addr()
+            .context("cannot read the address of a DHCP port")
+    }
+
     /// Returns the socket, to wait for.
     pub fn socket(&self) -> &UdpSocket {
         &self.socket

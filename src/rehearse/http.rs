@@ -1,0 +1,123 @@
+use std::io::Read;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::machine::Sha256Digest;
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest text that is kept, in octets.
+const TEXT_LIMIT: u64 = 4 << 20;
+
+/// An HTTP client whose requests for the site's URLs go to where the site's server really answers.
+pub struct Web {
+    client: reqwest::blocking::Client,
+    base: String,
+    at: SocketAddr,
+}
+
+impl Web {
+    /// Maps `base`, the root of the site's URLs, to `at`.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new(base: &str, at: SocketAddr) -> Result<Self, String> {
+        let redirects = reqwest::redirect::Policy::none();
+        let client = reqwest::blocking::Client::builder()
+            .redirect(redirects)
+            .timeout(PATIENCE)
+            .build();
+        Ok(Self {
+            client: client.map_err(|error| error.to_string())?,
+            base: base.to_owned(),
+            at,
+        })
+    }
+
+    /// Fetches a text.
+    ///
+    /// # Errors
+    /// What went wrong, with the status.
+    pub fn text(&self, url: &str) -> Result<String, String> {
+        let response = self.send(reqwest::Method::GET, url, String::new())?;
+        let mut bytes = Vec::new();
+        response
+            .take(TEXT_LIMIT)
+            .read_to_end(&mut bytes)
+            .map_err(|error| error.to_string())?;
+        String::from_utf8(bytes).map_err(|error| error.to_string())
+    }
+
+    /// Fetches a file, and returns its size in octets and its digest.
+    ///
+    /// # Errors
+    /// What went wrong, with the status.
+    pub fn digest(&self, url: &str) -> Result<(u64, Sha256Digest), String> {
+        let mut response = self.send(reqwest::Method::GET, url, String::new())?;
+        let (mut size, mut hasher) = (0, Sha256::new());
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match response
+                .read(&mut buffer)
+                .map_err(|error| error.to_string())?
+            {
+                0 => return Ok((size, Sha256Digest::new(hasher.finalize().into()))),
+                read => {
+                    hasher.update(&buffer[..read]);
+                    size += read as u64;
+                }
+            }
+        }
+    }
+
+    /// Posts a message.
+    ///
+    /// # Errors
+    /// What went wrong, with the status.
+    pub fn post(&self, url: &str, message: &str) -> Result<String, String> {
+        let response = self.send(reqwest::Method::POST, url, message.to_owned())?;
+        response.text().map_err(|error| error.to_string())
+    }
+
+    fn send(
+        &self,
+        method: reqwest::Method,
+        url: &str,
+        body: String,
+    ) -> Result<reqwest::blocking::Response, String> {
+        let Some(path) = url.strip_prefix(&self.base) else {
+            return Err(format!(
+                "`{url}` does not lie below the site's `{}`",
+                self.base
+            ));
+        };
+        let host = self
+            .base
+            .split("://")
+            .nth(1)
+            .unwrap_or_default()
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        let request = self
+            .client
+            .request(method, format!("http://{}{path}", self.at))
+            .header("Host", host)
+            .body(body);
+        let response = request
+            .send()
+            .map_err(|error| format!("{}: {}", self.at, error.without_url()))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().unwrap_or_default();
+        Err(format!(
+            "the server answered {}: {}",
+            status.as_u16(),
+            text.trim()
+        ))
+    }
+}

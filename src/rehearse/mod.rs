@@ -1,0 +1,78 @@
+//! Playing the firmware of a host through its whole boot chain, without the hardware: the client
+//! models of [`crate::clients`] over real sockets.
+
+mod chain;
+mod dhcp;
+mod http;
+mod servers;
+mod tftp;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use chain::rehearse;
+pub use servers::RehearsalServers;
+
+/// Where the servers of a rehearsal answer. What is served names other addresses, those of the
+/// site: they are mapped to these, and not a byte of what is served is changed.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// DHCP, for each network of the site.
+    pub dhcp: BTreeMap<String, SocketAddr>,
+    /// TFTP.
+    pub tftp: SocketAddr,
+    /// HTTP: the root of the site's URLs, and where it answers.
+    pub http: (String, SocketAddr),
+    /// The address that the site hands out as its server.
+    pub server: Ipv4Addr,
+}
+
+/// How far a rehearsal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Up to the script: nothing of a session is fetched, so no attempt begins.
+    Script,
+    /// To the end: kernel, seeds, callbacks, and the boot after that.
+    Whole,
+}
+
+/// One step of a chain, done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Which step.
+    pub name: &'static str,
+    /// How long it took, in microseconds.
+    #[serde(rename = "microseconds", serialize_with = "microseconds")]
+    pub took: Duration,
+    /// What came of it.
+    pub detail: String,
+}
+
+/// Where and why a chain stopped.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stop {
+    /// Which step.
+    pub name: &'static str,
+    /// Why.
+    pub reason: String,
+    /// What to look at next.
+    pub help: String,
+}
+
+/// What came of one host's rehearsal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsal {
+    /// The host.
+    pub host: String,
+    /// The steps that were done, in order.
+    pub steps: Vec<Step>,
+    /// Where it stopped, unless it went to the end.
+    pub stop: Option<Stop>,
+}
+
+fn microseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+}

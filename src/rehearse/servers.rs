@@ -1,0 +1,88 @@
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+
+use super::Endpoints;
+use crate::serve::dhcp::DhcpPort;
+use crate::serve::live::{Live, Loaded};
+use crate::serve::log::Log;
+use crate::serve::run::Shared;
+use crate::serve::shutdown::Shutdown;
+use crate::store::Store;
+
+/// The servers of a rehearsal: on loopback, on free ports, over a store of their own. They end when
+/// this is dropped.
+pub struct RehearsalServers {
+    endpoints: Endpoints,
+    shutdown: Shutdown,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl RehearsalServers {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// When a port or the store cannot be had.
+    pub fn start(
+        loaded: Loaded,
+        store: Arc<dyn Store>,
+        state: &Path,
+        log: Log,
+    ) -> anyhow::Result<Self> {
+        let site = loaded.inventory.site.clone();
+        let shutdown = Shutdown::new()?;
+        let shared = Shared {
+            live: Live::new(loaded),
+            store,
+            log,
+            shutdown: shutdown.clone(),
+        };
+        let loopback = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let mut dhcp = BTreeMap::new();
+        let mut ports = Vec::new();
+        for network in &site.networks {
+            let port = DhcpPort::for_senders(loopback, Some(&network.name))?;
+            dhcp.insert(network.name.clone(), port.local_address()?);
+            ports.push(port);
+        }
+        let dhcp_server = shared.dhcp(ports, state)?;
+        let tftp_server = shared.tftp(loopback)?;
+        let http_server = shared.http(loopback).context("cannot start HTTP")?;
+        let endpoints = Endpoints {
+            dhcp,
+            tftp: SocketAddr::V4(tftp_server.local_address()),
+            http: (site.server.base_url.clone(), http_server.local_address()?),
+            server: site.server.address,
+        };
+        let end = || shutdown.clone();
+        let (first, second, third) = (end(), end(), end());
+        let threads = vec![
+            std::thread::spawn(move || dhcp_server.run(&first)),
+            std::thread::spawn(move || tftp_server.run(&second)),
+            std::thread::spawn(move || http_server.run(&third)),
+        ];
+        Ok(Self {
+            endpoints,
+            shutdown,
+            threads,
+        })
+    }
+
+    /// Returns where they answer.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+}
+
+impl Drop for RehearsalServers {
+    fn drop(&mut self) {
+        self.shutdown.request();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
