@@ -74,6 +74,22 @@ impl BootQuery {
         self.mac
     }
 
+    /// Says in a few words what the machine showed of itself besides its Ethernet address.
+    pub fn shown(&self) -> String {
+        let uuid = self.uuid.map(|uuid| format!("uuid {uuid}"));
+        let serial = self
+            .serial
+            .as_ref()
+            .map(|serial| format!("serial {serial}"));
+        let asset = self.asset.as_ref().map(|asset| format!("asset {asset}"));
+        let shown: Vec<String> = [uuid, serial, asset].into_iter().flatten().collect();
+        if shown.is_empty() {
+            "it showed nothing else".to_owned()
+        } else {
+            format!("it showed {}", shown.join(", "))
+        }
+    }
+
     fn request(
         &self,
         mac: MacAddress,

@@ -221,7 +221,13 @@ fn note(context: &HttpContext, query: &BootQuery, decided: Decided, now: Timesta
         EventKind::LocalDisk => (Level::Info, "local-disk"),
         _ => (Level::Warn, "hold"),
     };
-    let line = Line::new(level, "http", event, reason.clone());
+    // Who is held is often not in the inventory yet: what it showed goes there.
+    let text = if kind == EventKind::Hold {
+        format!("{reason}; {}", query.shown())
+    } else {
+        reason.clone()
+    };
+    let line = Line::new(level, "http", event, text);
     context
         .log
         .write(&line.mac(query.mac()).host(host.as_deref()).session(session));
