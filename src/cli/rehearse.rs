@@ -16,6 +16,7 @@ use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
 use crate::inventory::{Host, Inventory};
+use crate::machine::Architecture;
 use crate::provision::provision;
 use crate::rehearse::{Endpoints, Reach, Rehearsal, RehearsalServers, rehearse};
 use crate::serve::live::Loaded;
@@ -42,6 +43,10 @@ pub struct Rehearse {
     #[command(flatten)]
     select: Select,
 
+    /// The firmware to play: bios, uefi-x64, http-x64, … [default: each host's `arch`]
+    #[arg(long, value_name = "ARCH", value_parser = parse_architecture)]
+    firmware: Option<Architecture>,
+
     /// A live server, in place of one for this rehearsal
     #[arg(long, value_name = "ADDRESS")]
     server: Option<IpAddr>,
@@ -63,6 +68,17 @@ pub struct Rehearse {
     http_port: Option<u16>,
 }
 
+fn parse_architecture(text: &str) -> Result<Architecture, String> {
+    let known = || {
+        Architecture::all()
+            .map(Architecture::name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    text.parse()
+        .map_err(|error| format!("{error}; known are {}", known()))
+}
+
 impl Rehearse {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         let good = match load(global, output) {
@@ -82,9 +98,15 @@ impl Rehearse {
                 } else {
                     Reach::Script
                 };
-                play(&good.inventory, &hosts, &endpoints, reach, output)
+                play(
+                    &good.inventory,
+                    &hosts,
+                    &endpoints,
+                    (reach, self.firmware),
+                    output,
+                )
             }
-            None => alone(global, &good, &hosts, output)?,
+            None => alone(global, &good, &hosts, self.firmware, output)?,
         };
         let stopped = rehearsals
             .iter()
@@ -135,6 +157,7 @@ fn alone(
     global: &Global,
     good: &Good,
     hosts: &[&Host],
+    firmware: Option<Architecture>,
     output: &Output,
 ) -> anyhow::Result<Vec<Rehearsal>> {
     let state = TemporaryState::new()?;
@@ -178,7 +201,7 @@ fn alone(
         &good.inventory,
         hosts,
         servers.endpoints(),
-        Reach::Whole,
+        (Reach::Whole, firmware),
         output,
     );
     drop(servers);
@@ -200,7 +223,7 @@ fn play(
     inventory: &Inventory,
     hosts: &[&Host],
     endpoints: &Endpoints,
-    reach: Reach,
+    (reach, firmware): (Reach, Option<Architecture>),
     output: &Output,
 ) -> Vec<Rehearsal> {
     let bar = progress(hosts.len(), output);
@@ -213,7 +236,7 @@ fn play(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     hosts.get(index).map(|host| (index, host))
                 } {
-                    let rehearsal = rehearse(inventory, host, endpoints, reach);
+                    let rehearsal = rehearse(inventory, host, endpoints, reach, firmware);
                     bar.inc(1);
                     done.lock()
                         .unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -12,11 +12,14 @@ use crate::wire::dhcp::DhcpMessage;
 type Stopped = (String, String);
 
 /// Plays one host through its boot chain.
+///
+/// `firmware` is what the machine boots with, in place of what the inventory says.
 pub fn rehearse(
     inventory: &Inventory,
     host: &Host,
     endpoints: &Endpoints,
     reach: Reach,
+    firmware: Option<Architecture>,
 ) -> Rehearsal {
     let mut player = Player {
         inventory,
@@ -24,6 +27,7 @@ pub fn rehearse(
         endpoints,
         steps: Vec::new(),
         web: None,
+        firmware: firmware.unwrap_or(host.arch),
     };
     let stop = player.play(reach).err();
     Rehearsal {
@@ -39,6 +43,7 @@ struct Player<'a> {
     endpoints: &'a Endpoints,
     steps: Vec<Step>,
     web: Option<Web>,
+    firmware: Architecture,
 }
 
 /// How a script ended.
@@ -97,42 +102,49 @@ impl Player<'_> {
 
     /// The firmware gets an address, and its loader.
     fn load_loader(&mut self) -> Result<(), Stop> {
-        let kind = match self.host.arch {
+        let kind = match self.firmware {
             Architecture::Bios => ClientKind::BiosPxe,
+            architecture if architecture.is_http() => ClientKind::EdkHttp(architecture),
             architecture => ClientKind::EdkPxe(architecture),
         };
         let client = self.client(kind);
-        let (ack, boot) = self.step("dhcp", |player| {
+        let boot = self.step("dhcp", |player| {
             let (ack, reason) = player.exchange(&client, 1)?;
             let boot = client.boot_file(&ack).map_err(|error| {
-                (
-                    format!("no boot file: {error}"),
-                    format!("`loaders:` of the site has one for `{}`?", player.host.arch),
-                )
+                let help = format!("has `loaders:` of the site one for `{}`?", player.firmware);
+                (format!("no boot file: {error}"), help)
             })?;
-            let detail = format!(
-                "{}, boots {} from {} ({reason})",
-                ack.your_address, boot.name, boot.server
-            );
-            Ok(((ack, boot), detail))
+            let detail = format!("{}, boots {} ({reason})", ack.your_address, boot.url());
+            Ok((boot, detail))
         })?;
-        drop(ack);
+        let help = "put the loader into a directory of `server.files`; on Debian, the package `ipxe` has it";
+        let failed = |error: String| (format!("`{}`: {error}", boot.name), help.to_owned());
+        if self.firmware.is_http() {
+            return self.step("http", |player| {
+                let (size, digest) = player.open_web()?.digest(&boot.name).map_err(failed)?;
+                Ok((
+                    (),
+                    format!("{}: {size} octets, sha256 {}", boot.name, short(&digest)),
+                ))
+            });
+        }
         self.step("tftp", |player| {
             if boot.server != player.endpoints.server {
-                let reason = format!("the boot server is {}, not the site's {}", boot.server, player.endpoints.server);
+                let site = player.endpoints.server;
+                let reason = format!("the boot server is {}, not the site's {site}", boot.server);
                 return Err((reason, "another DHCP server may have answered".into()));
             }
-            let (size, digest) = tftp::fetch(player.endpoints.tftp, &boot.name).map_err(|error| {
-                let help = "put the loader into a directory of `server.files`; on Debian, the package `ipxe` has it";
-                (format!("`{}`: {error}", boot.name), help.to_owned())
-            })?;
-            Ok(((), format!("{}: {size} octets, sha256 {}", boot.name, short(&digest))))
+            let (size, digest) = tftp::fetch(player.endpoints.tftp, &boot.name).map_err(failed)?;
+            Ok((
+                (),
+                format!("{}: {size} octets, sha256 {}", boot.name, short(&digest)),
+            ))
         })
     }
 
     /// iPXE gets its script and runs it.
     fn run_script(&mut self, reach: Reach) -> Result<Ended, Stop> {
-        let client = self.client(ClientKind::ipxe(self.host.arch));
+        let client = self.client(ClientKind::ipxe(self.firmware.without_http()));
         let (settings, url) = self.step("dhcp", |player| {
             let (ack, _) = player.exchange(&client, 2)?;
             let boot = client
@@ -441,19 +453,24 @@ impl Player<'_> {
             .and_then(|profile| self.inventory.bundle_of(profile))
     }
 
+    /// Returns the HTTP client, which is made when it is first needed.
+    fn open_web(&mut self) -> Result<&Web, Stopped> {
+        let (base, at) = &self.endpoints.http;
+        if self.web.is_none() {
+            self.web = Some(Web::new(base, *at).map_err(|error| (error, String::new()))?);
+        }
+        self.web()
+    }
+
     fn web(&self) -> Result<&Web, Stopped> {
         self.web
             .as_ref()
-            .ok_or_else(|| ("the HTTP client cannot be made".to_owned(), String::new()))
+            .ok_or_else(|| ("no HTTP client is open".to_owned(), String::new()))
     }
 
     fn text(&mut self, url: &str) -> Result<String, Stopped> {
-        let help = || "the log of `serve http` says why".to_owned();
-        if self.web.is_none() {
-            let (base, at) = &self.endpoints.http;
-            self.web = Some(Web::new(base, *at).map_err(|error| (error, help()))?);
-        }
-        self.web()?.text(url).map_err(|error| (error, help()))
+        let help = "the log of `serve http` says why".to_owned();
+        self.open_web()?.text(url).map_err(|error| (error, help))
     }
 
     /// Does one step, and notes how long it took.

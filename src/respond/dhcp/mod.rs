@@ -233,7 +233,10 @@ impl DhcpResponder {
             Some(MessageType::Inform) => self.inform(&asked),
             other => Verdict::ignored(Ignored::MessageType(other)),
         };
-        exchange.remark = verdict.remark.or_else(|| wrong_network(&asked));
+        exchange.remark = verdict
+            .remark
+            .or_else(|| wrong_network(&asked))
+            .or_else(|| no_loader(&asked));
         let reply = verdict.reply.map(|(message, boot_file)| {
             exchange.boot_file = boot_file;
             let delivery = delivery(asked.message, &message, asked.mac);
@@ -436,6 +439,25 @@ fn asked<'a>(
         network,
         known,
         server,
+    })
+}
+
+/// Says why a client that wants to boot from the network is told nothing to boot.
+fn no_loader(asked: &Asked<'_>) -> Option<String> {
+    let options = &asked.message.options;
+    let wants = options.is_pxe_client() || options.is_http_client();
+    if !wants || boot::boot_file(asked).is_some() {
+        return None;
+    }
+    let codes = options.client_architectures();
+    Some(match options.architecture() {
+        Some(architecture) => format!(
+            "the site has no loader for `{}`",
+            architecture.without_http()
+        ),
+        None => format!(
+            "its architecture {codes:?} is not known, and the site has no loader for `bios`"
+        ),
     })
 }
 
