@@ -233,10 +233,6 @@ impl DhcpResponder {
             Some(MessageType::Inform) => self.inform(&asked),
             other => Verdict::ignored(Ignored::MessageType(other)),
         };
-        exchange.remark = verdict
-            .remark
-            .or_else(|| wrong_network(&asked))
-            .or_else(|| no_loader(&asked));
         let reply = verdict.reply.map(|(message, boot_file)| {
             exchange.boot_file = boot_file;
             let delivery = delivery(asked.message, &message, asked.mac);
@@ -246,6 +242,12 @@ impl DhcpResponder {
                 delivery,
             }
         });
+        exchange.remark = verdict
+            .remark
+            .or_else(|| wrong_network(&asked))
+            .or_else(|| {
+                no_loader(&asked).filter(|_| reply.is_ok() && exchange.boot_file.is_none())
+            });
         Response {
             commit: verdict.commit,
             reply,
@@ -446,7 +448,7 @@ fn asked<'a>(
 fn no_loader(asked: &Asked<'_>) -> Option<String> {
     let options = &asked.message.options;
     let wants = options.is_pxe_client() || options.is_http_client();
-    if !wants || boot::boot_file(asked).is_some() {
+    if !wants {
         return None;
     }
     let codes = options.client_architectures();

@@ -183,6 +183,12 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
         Some(MessageType::Nak) => (Level::Warn, "dhcp-nak"),
         _ => (Level::Info, "dhcp-ack"),
     };
+    // What is remarkable wants to be seen.
+    let level = if exchange.remark.is_some() {
+        Level::Warn
+    } else {
+        level
+    };
     let address = reply.message.your_address;
     let mut parts = Vec::new();
     if kind != Some(MessageType::Nak) {
