@@ -55,7 +55,8 @@ Examples:
     Provision {
         #[command(flatten)]
         select: Select,
-        /// How long the hosts may begin their install [default: `provisioning.deadline` of the site]
+        /// How long the hosts are served their install; let it cover all of it [default:
+        /// `provisioning.deadline` of the site]
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         deadline: Option<Duration>,
         /// Do not ask, also when many hosts are armed
@@ -372,8 +373,9 @@ impl Work<'_> {
             String::new()
         };
         let what = format!(
-            "{} hosts will be overwritten when they boot within {deadline:?}: {}{more}",
+            "{} hosts will be overwritten when they boot within {}: {}{more}",
             hosts.len(),
+            spelled(deadline),
             names.join(", ")
         );
         if !std::io::stdin().is_terminal() {
@@ -476,6 +478,11 @@ impl Work<'_> {
             );
         }
     }
+}
+
+/// Writes a length of time as people do: `45m`, `1h 30m`.
+fn spelled(time: Duration) -> String {
+    SignedDuration::try_from(time).map_or_else(|_| format!("{time:?}"), |time| format!("{time:#}"))
 }
 
 fn exit_for(good: usize, all: usize) -> Exit {

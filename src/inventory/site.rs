@@ -103,7 +103,8 @@ pub enum IdentityPolicy {
 /// The rules of arming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provisioning {
-    /// How long after its arming a host may begin an install.
+    /// How long after its arming a host is served its script, kernel and seeds; callbacks count a
+    /// little longer.
     #[serde(with = "seconds")]
     pub deadline: Duration,
     /// How many attempts one arming allows, where `retry` is on.
