@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[test]
 fn every_key_of_the_inventory_has_its_place_in_the_manual() {
@@ -84,6 +86,31 @@ fn every_deviation_has_a_row_in_the_manual() {
         found,
         "a row names no source"
     );
+}
+
+#[test]
+fn the_manual_pages_are_clean() {
+    let pages = ["man/pxectl-inventory.5", "man/pxectl-booting.7"];
+    let mandoc = Command::new("mandoc")
+        .args(["-T", "lint", "-W", "warning"])
+        .args(pages)
+        .current_dir(root())
+        .output();
+    match mandoc {
+        Ok(run) => {
+            let said = String::from_utf8_lossy(&run.stdout);
+            assert_eq!((run.status.code(), &*said), (Some(0), ""));
+        }
+        Err(error) => {
+            let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE");
+            assert!(required.is_none_or(|value| value != "1"), "mandoc: {error}");
+            // Straight to stderr: the test runner would keep what `eprintln!` prints to itself.
+            let _ = writeln!(
+                io::stderr(),
+                "SKIPPED, nothing is proved: needs mandoc; `tests/run` as root has it"
+            );
+        }
+    }
 }
 
 #[test]
