@@ -69,7 +69,7 @@ pub struct Network {
     /// How long an address is promised.
     #[serde(with = "seconds")]
     pub lease_time: Duration,
-    /// Addresses for machines that are not in the inventory.
+    /// Addresses for interfaces without a reserved one, those of unknown machines among them.
     pub pool: Option<AddressRange>,
 }
 
@@ -86,7 +86,7 @@ pub struct Loader {
 pub enum UnknownPolicy {
     /// An address from the pool, and the quarantine screen.
     Quarantine,
-    /// No answer at all.
+    /// No answer to DHCP; over HTTP, the quarantine screen.
     Ignore,
 }
 
