@@ -2,7 +2,6 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -109,7 +108,7 @@ impl Host {
             Err(exit) => return Ok(exit),
         };
         let directory = state(global, &good.inventory)?;
-        let store = SqliteStore::open(&directory).context("cannot open the store")?;
+        let store = SqliteStore::open(&directory)?;
         let work = Work {
             global,
             output,
