@@ -72,6 +72,21 @@ pub enum BundleStoreError {
     },
 }
 
+impl BundleStoreError {
+    /// Says what an operator can do about it, where that is more than the message says.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Absent(_) | Self::NotALayout { .. } => Some(
+                "name the store with `--bundles DIR` or `bundles:` of the site; README.md shows how one is made".into(),
+            ),
+            Self::MissingBlob { .. } | Self::WrongSize { .. } | Self::WrongDigest { .. } => Some(
+                "copy the blob from where the bundle was built, or correct the Bundle document".into(),
+            ),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
 impl BundleStore {
     /// Opens the layout at `root`.
     ///

@@ -2,7 +2,6 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -55,7 +54,8 @@ Examples:
     Provision {
         #[command(flatten)]
         select: Select,
-        /// How long the hosts may begin their install [default: `provisioning.deadline` of the site]
+        /// How long the hosts are served their install; let it cover all of it [default:
+        /// `provisioning.deadline` of the site]
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         deadline: Option<Duration>,
         /// Do not ask, also when many hosts are armed
@@ -108,7 +108,7 @@ impl Host {
             Err(exit) => return Ok(exit),
         };
         let directory = state(global, &good.inventory)?;
-        let store = SqliteStore::open(&directory).context("cannot open the store")?;
+        let store = SqliteStore::open(&directory)?;
         let work = Work {
             global,
             output,
@@ -372,8 +372,9 @@ impl Work<'_> {
             String::new()
         };
         let what = format!(
-            "{} hosts will be overwritten when they boot within {deadline:?}: {}{more}",
+            "{} hosts will be overwritten when they boot within {}: {}{more}",
             hosts.len(),
+            spelled(deadline),
             names.join(", ")
         );
         if !std::io::stdin().is_terminal() {
@@ -476,6 +477,11 @@ impl Work<'_> {
             );
         }
     }
+}
+
+/// Writes a length of time as people do: `45m`, `1h 30m`.
+fn spelled(time: Duration) -> String {
+    SignedDuration::try_from(time).map_or_else(|_| format!("{time:?}"), |time| format!("{time:#}"))
 }
 
 fn exit_for(good: usize, all: usize) -> Exit {

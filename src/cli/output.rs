@@ -3,6 +3,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::{Color, Exit, Format, Global};
+use crate::bundle::BundleStoreError;
 use crate::serve::log::{Level, Log};
 use crate::store::StoreError;
 
@@ -101,13 +102,11 @@ impl Output {
 
     /// Prints why a command failed, and says that it could not be done.
     pub fn failed(&self, error: &anyhow::Error) -> Exit {
-        let store = error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<StoreError>());
-        self.error(
-            &format!("{error:#}"),
-            &store.map(StoreError::help).unwrap_or_default(),
-        );
+        let help = error.chain().find_map(|cause| {
+            let store = cause.downcast_ref().map(StoreError::help);
+            store.or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
+        });
+        self.error(&format!("{error:#}"), &help.unwrap_or_default());
         Exit::Failed
     }
 

@@ -118,7 +118,7 @@ impl Serve {
         if fatal {
             return Ok(Exit::Failed);
         }
-        let store = Arc::new(SqliteStore::open(&directory).context("cannot open the store")?);
+        let store = Arc::new(SqliteStore::open(&directory)?);
         let registrations: Result<Vec<_>, _> = services
             .iter()
             .map(|service| RunningServer::register(&directory, service.name(), std::process::id()))

@@ -125,9 +125,10 @@ fn bundles(inventory: &Inventory, path: &std::path::Path) -> Vec<Diagnostic> {
             let error = store.open_blob(file).err()?;
             let message = format!("bundle `{}`: {error}", bundle.name);
             let diagnostic = Diagnostic::new(Severity::Error, "bundle-blob", None, message);
-            Some(diagnostic.help(
-                "copy the blob from where the bundle was built, or correct the Bundle document",
-            ))
+            Some(match error.help() {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            })
         })
         .collect()
 }

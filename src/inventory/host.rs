@@ -30,7 +30,7 @@ pub struct Host {
     pub nics: Vec<Nic>,
     /// The disk that an installer may overwrite.
     pub disk: Option<DiskSelector>,
-    /// Its management controller.
+    /// Its management controller; nothing talks to it yet.
     pub bmc: Option<Bmc>,
     /// How it boots its local disk; by default, as suits its firmware.
     pub local_boot: LocalBoot,
@@ -38,7 +38,7 @@ pub struct Host {
     pub loader: Option<String>,
     /// Free words to select hosts by.
     pub labels: BTreeMap<String, String>,
-    /// The number of its install: raising it says "install again".
+    /// The number of its install. Nothing acts on it yet: raising it is to arm the host.
     pub install: Option<u64>,
     /// Values for templates.
     pub vars: BTreeMap<String, serde_json::Value>,

@@ -69,7 +69,7 @@ pub struct Network {
     /// How long an address is promised.
     #[serde(with = "seconds")]
     pub lease_time: Duration,
-    /// Addresses for machines that are not in the inventory.
+    /// Addresses for interfaces without a reserved one, those of unknown machines among them.
     pub pool: Option<AddressRange>,
 }
 
@@ -86,7 +86,7 @@ pub struct Loader {
 pub enum UnknownPolicy {
     /// An address from the pool, and the quarantine screen.
     Quarantine,
-    /// No answer at all.
+    /// No answer to DHCP; over HTTP, the quarantine screen.
     Ignore,
 }
 
@@ -103,7 +103,8 @@ pub enum IdentityPolicy {
 /// The rules of arming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provisioning {
-    /// How long after its arming a host may begin an install.
+    /// How long after its arming a host is served its script, kernel and seeds; callbacks count a
+    /// little longer.
     #[serde(with = "seconds")]
     pub deadline: Duration,
     /// How many attempts one arming allows, where `retry` is on.

@@ -8,7 +8,10 @@ use crate::render::{Plan, SessionLinks, TemplateError, Templates, install_script
 /// Compiles the inventory's templates, and renders with them what the hosts that use them would be
 /// served. `locate` finds a line of a template among the sources.
 ///
-/// Returns the compiled templates when none is at fault.
+/// Returns the compiled templates.
+///
+/// # Errors
+/// Every fault, each once, as a diagnostic in the template.
 pub fn templates(
     inventory: &Inventory,
     locate: &(dyn Fn(&str, Option<usize>) -> Option<Span> + Sync),

@@ -89,7 +89,7 @@ impl EventKind {
         TABLE.iter().map(|row| row.0)
     }
 
-    /// Returns the name that the store, `events` and logs use.
+    /// Returns the name that the store and `host show` use.
     pub fn name(self) -> &'static str {
         TABLE[self as usize].1
     }

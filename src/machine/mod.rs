@@ -20,7 +20,7 @@ pub use uuid::{ParseUuidError, SystemUuid};
 
 /// Reports whether an identity string is one that vendors leave in place of a real value.
 ///
-/// Such values (`Default string`, `To be filled by O.E.M.`, a run of one digit, …) are shared by
+/// Such values (`Default string`, `To be filled by O.E.M.`, a run of zeros or `F`s, …) are shared by
 /// thousands of machines, so they count as absent.
 pub fn is_placeholder(text: &str) -> bool {
     const WORDS: [&str; 13] = [

@@ -19,7 +19,8 @@ pub struct HostRecord {
     pub reason: Option<String>,
     /// When the phase was last changed.
     pub changed_at: Timestamp,
-    /// The highest `install` number ever seen for the host; only a higher one arms it.
+    /// The highest `install` number ever seen for the host. Nothing sets it yet: it is kept for
+    /// arming from git, which only a higher number will do.
     pub install_seen: Option<u64>,
     /// The latest session: the open one while provisioning, else the one that ended last.
     pub session: Option<Session>,

@@ -1,6 +1,6 @@
 //! One TFTP transfer, from its request to its last acknowledgement.
 //!
-//! [`admit`] judges the request, [`negotiate`] its options, and a [`Transfer`] then says what to
+//! [`admit()`] judges the request, [`negotiate()`] its options, and a [`Transfer`] then says what to
 //! send, given the time and what the peer sent. The caller owns the sockets, the clock and the file.
 
 mod admit;

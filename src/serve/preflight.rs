@@ -118,10 +118,12 @@ fn server_address(site: &Site, found: &mut Vec<Obstacle>) {
         .flat_map(|interface| interface.ips.clone())
         .any(|ip| ip.ip() == address);
     if !here {
+        let network = site.network_of(address);
+        let prefix = network.map_or(24, |network| network.subnet.prefix());
         found.push(Obstacle {
             fatal: false,
             what: format!("no interface here has the address `{address}`, which machines are told to fetch from"),
-            help: format!("run `ip address add {address}/24 dev INTERFACE`, or correct `server.address` of the site"),
+            help: format!("run `ip address add {address}/{prefix} dev INTERFACE`, or correct `server.address` of the site"),
         });
     }
 }

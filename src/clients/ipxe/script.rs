@@ -36,6 +36,11 @@ pub(super) enum When {
 }
 
 impl Script {
+    /// Splits a script into its lines, labels and commands; settings are not expanded yet.
+    ///
+    /// # Errors
+    /// When it does not begin with `#!ipxe` or `#!gpxe`.
+    ///
     /// Source: iPXE, `src/image/script.c`, `script_probe`, `process_script`.
     pub fn parse(bytes: &[u8]) -> Result<Self, NotAScript> {
         let is_script = bytes.split_at_checked(6).is_some_and(|(magic, rest)| {

@@ -57,7 +57,7 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
         return None;
     }
     let architecture = options.architecture().unwrap_or(Architecture::Bios);
-    let loader = loader(asked, architecture.without_http())?;
+    let loader = loader(asked, architecture)?;
     if architecture.is_http() || options.is_http_client() {
         let base = &asked.inventory.site.server.base_url;
         return Some(BootFile::HttpLoader(format!("{base}/files/{loader}")));
@@ -72,24 +72,71 @@ fn speaks_http(options: &DhcpOptions) -> bool {
     options.is_ipxe() && (!announces || options.has_ipxe_feature(IpxeFeature::Http))
 }
 
-/// Finds the loader: the host's own, its profile's, or the site's for the architecture.
+/// Finds the loader: the host's own, its profile's, or the site's for the architecture. HTTP boot
+/// without a loader of its own is given that of the same firmware by TFTP.
 fn loader(asked: &Asked<'_>, architecture: Architecture) -> Option<String> {
     let host = asked.known.map(|(host, _)| host);
     let profile = host.and_then(|host| asked.inventory.profile_of(host));
     let own = host
         // An override is meant for the firmware on record; another kind gets what suits it.
-        .filter(|host| host.arch == architecture)
+        .filter(|host| host.arch == architecture.without_http())
         .and_then(|host| {
             host.loader
                 .clone()
                 .or_else(|| profile.and_then(|profile| profile.loader.clone()))
         });
     own.or_else(|| {
-        asked
-            .inventory
-            .site
-            .loaders
+        let loaders = &asked.inventory.site.loaders;
+        loaders
             .get(&architecture)
+            .or_else(|| loaders.get(&architecture.without_http()))
             .map(|loader| loader.first.clone())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::clients::dhcp::{Client, ClientKind};
+    use crate::inventory::{SourceFile, parse};
+    use crate::machine::Architecture;
+    use crate::respond::dhcp::{DhcpResponder, Ingress};
+    use crate::token::StoreKey;
+    use crate::wire::dhcp::TransactionId;
+
+    #[test]
+    fn http_boot_gets_its_own_loader_before_that_of_tftp() {
+        for (loaders, expected) in [
+            ("{uefi-x64: a.efi}", "http://10.20.0.10:8080/files/a.efi"),
+            (
+                "{uefi-x64: a.efi, http-x64: b.efi}",
+                "http://10.20.0.10:8080/files/b.efi",
+            ),
+        ] {
+            let text = format!(
+                "kind: Site\nname: s\nserver: {{address: 10.20.0.10}}\nloaders: {loaders}\nnetworks:\n  \
+                 - {{name: n, subnet: 10.20.0.0/24, interface: e, pool: 10.20.0.200-10.20.0.201}}\n"
+            );
+            let name = "site.yaml".to_owned();
+            let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+            let ingress = Ingress {
+                network: Some("n"),
+                address: "10.20.0.10".parse().unwrap(),
+            };
+            let client = Client {
+                kind: ClientKind::EdkHttp(Architecture::HttpX64),
+                mac: "52:54:00:12:34:56".parse().unwrap(),
+                uuid: None,
+            };
+            let response = DhcpResponder::new([]).respond(
+                &parsed.inventory.unwrap(),
+                &StoreKey::new([7; 32]),
+                ingress,
+                &client.discover(TransactionId(1)),
+                jiff::Timestamp::UNIX_EPOCH,
+            );
+            assert_eq!(response.exchange.boot_file.unwrap().to_string(), expected);
+        }
+    }
 }

@@ -74,20 +74,19 @@ impl BootQuery {
         self.mac
     }
 
-    /// Says in a few words what the machine showed of itself besides its Ethernet address.
-    pub fn shown(&self) -> String {
-        let uuid = self.uuid.map(|uuid| format!("uuid {uuid}"));
-        let serial = self
-            .serial
-            .as_ref()
-            .map(|serial| format!("serial {serial}"));
-        let asset = self.asset.as_ref().map(|asset| format!("asset {asset}"));
-        let shown: Vec<String> = [uuid, serial, asset].into_iter().flatten().collect();
-        if shown.is_empty() {
-            "it showed nothing else".to_owned()
-        } else {
-            format!("it showed {}", shown.join(", "))
-        }
+    /// Lists what the machine showed of itself besides its Ethernet address, under the names that the
+    /// inventory uses.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let architecture = Architecture::from_ipxe(&self.platform, &self.build_architecture);
+        [
+            ("uuid", self.uuid.map(|uuid| uuid.to_string())),
+            ("serial", self.serial.clone()),
+            ("asset", self.asset.clone()),
+            ("arch", architecture.map(|arch| arch.name().to_owned())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
     }
 
     fn request(
@@ -214,4 +213,26 @@ pub fn boot(
             reason: reason_text,
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BootQuery;
+
+    #[test]
+    fn what_a_machine_shows_is_named_as_the_inventory_names_it() {
+        let query = "token=T&mac=52-54-00-85-00-01&uuid=11111111-2222-3333-4444-555555555555\
+                     &serial=C7%20X9&asset=&platform=efi&buildarch=x86_64";
+        let shown: Vec<String> = BootQuery::parse(query)
+            .shown()
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        let expected = [
+            "uuid: 11111111-2222-3333-4444-555555555555",
+            "serial: C7 X9",
+            "arch: uefi-x64",
+        ];
+        assert_eq!(shown, expected);
+    }
 }

@@ -188,7 +188,9 @@ fn boot_script(context: &HttpContext, peer: SocketAddr, query: &BootQuery) -> An
     match answer {
         Ok(answer) => {
             if let Some(decided) = answer.decision {
-                note(context, query, decided, now);
+                // What the inventory does not say can be copied from the log into it.
+                let complete = host.is_some_and(|host| host.uuid.is_some());
+                note(context, query, decided, complete, now);
             } else {
                 let text = format!("{peer} asked which script to boot");
                 context.log.say(Level::Debug, "http", "http-identify", text);
@@ -208,8 +210,15 @@ fn boot_script(context: &HttpContext, peer: SocketAddr, query: &BootQuery) -> An
     }
 }
 
-/// Logs a decision and keeps it as an event.
-fn note(context: &HttpContext, query: &BootQuery, decided: Decided, now: Timestamp) {
+/// Logs a decision and keeps it as an event. What the machine showed stands in the line's facts, and
+/// in its text when the machine is held or its record is not `complete`.
+fn note(
+    context: &HttpContext,
+    query: &BootQuery,
+    decided: Decided,
+    complete: bool,
+    now: Timestamp,
+) {
     let Decided {
         kind,
         host,
@@ -221,16 +230,23 @@ fn note(context: &HttpContext, query: &BootQuery, decided: Decided, now: Timesta
         EventKind::LocalDisk => (Level::Info, "local-disk"),
         _ => (Level::Warn, "hold"),
     };
-    // Who is held is often not in the inventory yet: what it showed goes there.
-    let text = if kind == EventKind::Hold {
-        format!("{reason}; {}", query.shown())
-    } else {
-        reason.clone()
-    };
-    let line = Line::new(level, "http", event, text);
-    context
-        .log
-        .write(&line.mac(query.mac()).host(host.as_deref()).session(session));
+    let shown = query.shown();
+    let mut text = reason.clone();
+    if !shown.is_empty() && (kind == EventKind::Hold || !complete) {
+        let values = shown.iter().map(|(name, value)| format!("{name} {value}"));
+        text = format!(
+            "{text}; it showed {}",
+            values.collect::<Vec<_>>().join(", ")
+        );
+    }
+    let mut line = Line::new(level, "http", event, text)
+        .mac(query.mac())
+        .host(host.as_deref())
+        .session(session);
+    for (name, value) in shown {
+        line = line.fact(name, value);
+    }
+    context.log.write(&line);
     context.events.push(Event {
         at: now,
         kind,

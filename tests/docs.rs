@@ -1,0 +1,246 @@
+//! The manual pages name what the sources hold: keys, templates, faults, deviations.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[test]
+fn every_key_of_the_inventory_has_its_place_in_the_manual() {
+    let page = read("man/pxectl-inventory.5");
+    for (source, heading) in [
+        ("src/inventory/site.rs", "SITE"),
+        ("src/inventory/profile.rs", "PROFILE"),
+        ("src/inventory/host.rs", "HOST"),
+        ("src/inventory/bundle.rs", "BUNDLE"),
+    ] {
+        let accepted = keys(&read(source));
+        assert!(accepted.len() > 4, "{source} has only {accepted:?}");
+        let section = section(&page, heading);
+        let named = words_after_ic(section.lines());
+        let missing: Vec<_> = accepted.difference(&named).collect();
+        assert!(missing.is_empty(), "{heading} does not name {missing:?}");
+        let listed = words_after_ic(section.lines().filter(|line| line.starts_with(".It ")));
+        let unknown: Vec<_> = listed.difference(&accepted).collect();
+        assert!(
+            unknown.is_empty(),
+            "{heading} lists {unknown:?}, which {source} does not read"
+        );
+    }
+}
+
+#[test]
+fn every_word_that_the_inventory_knows_is_in_the_manual() {
+    let page = read("man/pxectl-inventory.5");
+    let architectures = pxectl::machine::Architecture::all().map(|it| it.name());
+    let installers = pxectl::inventory::Installer::all().flat_map(|it| {
+        let words = [it.name()].into_iter();
+        words
+            .chain(it.seeds().iter().copied())
+            .chain(it.bundle_files().iter().copied())
+    });
+    let mut wanted: BTreeSet<String> = architectures.chain(installers).map(str::to_owned).collect();
+    let builtin = read("src/render/builtin.rs");
+    wanted.extend(
+        quoted(&builtin).filter(|text| text.ends_with(".hbs") && !text.contains(['/', '{'])),
+    );
+    wanted.extend(
+        after(code(code_from(&builtin, "pub fn vars")), "(\"")
+            .map(|rest| until_quote(rest).to_owned()),
+    );
+    for source in rust_sources() {
+        let text = fs::read_to_string(&source).unwrap();
+        wanted.extend(codes(code(&text)));
+    }
+    assert!(wanted.contains("duplicate-mac") && wanted.contains("mirror_host"));
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|word| !has_word(&page, word))
+        .collect();
+    assert!(missing.is_empty(), "the page does not name {missing:?}");
+}
+
+#[test]
+fn every_deviation_has_a_row_in_the_manual() {
+    let page = read("man/pxectl-booting.7");
+    let section = section(&page, "DEVIATIONS");
+    let mut found = 0;
+    for source in rust_sources() {
+        let text = fs::read_to_string(&source).unwrap();
+        let name = source.strip_prefix(root()).unwrap().display().to_string();
+        let commented = text.matches("// Deviation:").count();
+        let row = format!(".\\\" {name}\n.It ");
+        let rows = section.matches(row.as_str()).count();
+        assert_eq!(
+            rows,
+            commented,
+            "rows under `{}` in DEVIATIONS",
+            row.trim_end()
+        );
+        found += commented;
+    }
+    assert!(found > 0);
+    assert_eq!(
+        section.matches(".It ").count(),
+        found,
+        "a row names no source"
+    );
+}
+
+#[test]
+fn the_manual_pages_are_clean() {
+    let pages = ["man/pxectl-inventory.5", "man/pxectl-booting.7"];
+    let mandoc = Command::new("mandoc")
+        .args(["-T", "lint", "-W", "warning"])
+        .args(pages)
+        .current_dir(root())
+        .output();
+    match mandoc {
+        Ok(run) => {
+            let said = String::from_utf8_lossy(&run.stdout);
+            assert_eq!((run.status.code(), &*said), (Some(0), ""));
+        }
+        Err(error) => {
+            let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE");
+            assert!(required.is_none_or(|value| value != "1"), "mandoc: {error}");
+            // Straight to stderr: the test runner would keep what `eprintln!` prints to itself.
+            let _ = writeln!(
+                io::stderr(),
+                "SKIPPED, nothing is proved: needs mandoc; `tests/run` as root has it"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_checks_see_what_is_missing() {
+    let source = "fields.required(reader, \"name\", x); fields\n.optional(\n  reader,\n  \"disk\", y); fields.node(\"kind\")";
+    let accepted = keys(source);
+    assert_eq!(
+        accepted,
+        words_after_ic([".It Ic kind , name : No x", ".Ic disk ."].into_iter())
+    );
+    assert_eq!(section(".Sh A\nx\n.Sh B\ny\n.Sh C\n", "B"), "y\n");
+    assert!(has_word(".Cm http-x64 ,", "http-x64") && !has_word(".Cm http-x64 ,", "x64"));
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn rust_sources() -> Vec<PathBuf> {
+    let mut directories = vec![root().join("src")];
+    let mut found = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => directories.push(path),
+                Some(extension) if extension == "rs" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Returns a source without its tests, which stand last.
+fn code(source: &str) -> &str {
+    source.split("#[cfg(test)]").next().unwrap_or_default()
+}
+
+/// Finds the keys that a reader of the inventory asks for.
+fn keys(source: &str) -> BTreeSet<String> {
+    let source = code(source);
+    let calls = ["required(", ".optional(", ".node("];
+    calls
+        .iter()
+        .flat_map(|call| after(source, call))
+        .filter_map(|rest| {
+            let rest = rest.trim_start();
+            let rest = rest.strip_prefix("reader,").unwrap_or(rest).trim_start();
+            rest.strip_prefix('"')
+                .map(|rest| until_quote(rest).to_owned())
+        })
+        .collect()
+}
+
+/// Finds the codes of the faults that a source reports.
+fn codes(source: &str) -> BTreeSet<String> {
+    let calls = [
+        "Diagnostic::error(",
+        "Diagnostic::warning(",
+        ".refuse(",
+        "Severity::Error,",
+        "Severity::Note,",
+    ];
+    let literal = calls
+        .iter()
+        .flat_map(|call| after(source, call))
+        .filter_map(|rest| rest.trim_start().strip_prefix('"'));
+    let words =
+        after(source, "=> (\"duplicate-").map(|rest| format!("duplicate-{}", until_quote(rest)));
+    literal
+        .map(|rest| until_quote(rest).to_owned())
+        .chain(words)
+        .collect()
+}
+
+fn code_from<'t>(source: &'t str, start: &str) -> &'t str {
+    source.split_once(start).map_or("", |(_, rest)| rest)
+}
+
+fn after<'t>(text: &'t str, pattern: &'t str) -> impl Iterator<Item = &'t str> {
+    text.match_indices(pattern)
+        .map(move |(at, _)| &text[at + pattern.len()..])
+}
+
+fn until_quote(text: &str) -> &str {
+    text.split('"').next().unwrap_or_default()
+}
+
+fn quoted(text: &str) -> impl Iterator<Item = String> {
+    text.split('"').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// Returns the text below one heading of a manual page.
+fn section<'p>(page: &'p str, heading: &str) -> &'p str {
+    let start = format!(".Sh {heading}\n");
+    let (_, rest) = page
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("no section {heading}"));
+    rest.find("\n.Sh ").map_or(rest, |end| &rest[..=end])
+}
+
+/// Returns what stands after `Ic` on macro lines, up to the next macro.
+fn words_after_ic<'p>(lines: impl Iterator<Item = &'p str>) -> BTreeSet<String> {
+    lines
+        .filter(|line| line.starts_with('.'))
+        .flat_map(|line| {
+            let mut on = false;
+            line[1..].split_whitespace().filter_map(move |word| {
+                match word {
+                    "Ic" => on = true,
+                    "No" | "Cm" | "Ar" | "Li" | "Pa" | "Ql" | "Ns" => on = false,
+                    _ if on && !matches!(word, "," | ":" | "." | ";") => {
+                        return Some(word.to_owned());
+                    }
+                    _ => {}
+                }
+                None
+            })
+        })
+        .collect()
+}
+
+/// Reports whether a page holds a word that is not a part of a longer one.
+fn has_word(page: &str, word: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    page.match_indices(word)
+        .any(|(at, _)| !page[..at].ends_with(part) && !page[at + word.len()..].starts_with(part))
+}
