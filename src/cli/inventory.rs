@@ -62,7 +62,9 @@ pub fn read(directory: &Path, output: &Output) -> Result<Snapshot, Exit> {
             SnapshotError::Absent(_) => {
                 "name it with `-i DIR`, or make an example with `pxectl init DIR`"
             }
-            SnapshotError::Io { .. } | SnapshotError::Unsettled(_) => "",
+            SnapshotError::Io { .. }
+            | SnapshotError::Unsettled(_)
+            | SnapshotError::GitAtWork(_) => "",
         };
         output.error(&error.to_string(), help);
         Exit::Failed

@@ -119,9 +119,13 @@ impl Rehearse {
                 output.result(&text(rehearsal));
             }
             let (all, took) = (rehearsals.len(), start.elapsed().as_secs_f64());
+            let how_far = match self.server {
+                Some(_) if !self.commit => "went as far as their script",
+                _ => "went to the end of their chain",
+            };
+            let whole = all - stopped;
             output.result(&format!(
-                "{} of {all} hosts went to the end of their chain, in {took:.2} s\n",
-                all - stopped
+                "{whole} of {all} hosts {how_far}, in {took:.2} s\n"
             ));
         }
         Ok(if stopped == 0 { Exit::Done } else { Exit::No })

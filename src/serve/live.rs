@@ -178,12 +178,17 @@ impl Reloader {
 
     /// Runs until `shutdown` is requested.
     pub fn run(self, shutdown: &Shutdown) {
+        let mut unsettled = false;
         while !shutdown.is_requested() {
             match self.changes.recv_timeout(HEARTBEAT) {
                 Ok(()) => {
                     // A change rarely comes alone: wait until they stop.
                     while self.changes.recv_timeout(DEBOUNCE).is_ok() {}
-                    self.reload();
+                    unsettled = !self.reload(shutdown, unsettled);
+                }
+                // Nobody tells us when git lets go of its lock.
+                Err(RecvTimeoutError::Timeout) if unsettled => {
+                    unsettled = !self.reload(shutdown, unsettled);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -191,19 +196,28 @@ impl Reloader {
         }
     }
 
-    fn reload(&self) {
-        let snapshot = match Snapshot::read_settled(&self.directory) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                self.log.say(
-                    Level::Error,
-                    "serve",
-                    "reload-refused",
-                    format!("{error}; the last good inventory stays in force"),
-                );
-                return;
+    /// Puts what the directory holds in force, if it is good. Reports whether it could be read;
+    /// after a time when it could not be, that is not said `again`.
+    fn reload(&self, shutdown: &Shutdown, again: bool) -> bool {
+        let is_wanted = || !shutdown.is_requested();
+        match Snapshot::read_settled(&self.directory, is_wanted) {
+            Ok(snapshot) => {
+                self.put_in_force(&snapshot);
+                true
             }
-        };
+            Err(error) => {
+                if is_wanted() && !again {
+                    let text = format!(
+                        "{error}; until it can be read, the last good inventory stays in force"
+                    );
+                    self.log.say(Level::Error, "serve", "reload-refused", text);
+                }
+                false
+            }
+        }
+    }
+
+    fn put_in_force(&self, snapshot: &Snapshot) {
         let before = self.live.current();
         if snapshot.digest() == before.digest {
             return;
@@ -237,7 +251,7 @@ impl Reloader {
         }
         let hosts = inventory.hosts.len();
         self.live.replace(Loaded::new(
-            &snapshot,
+            snapshot,
             inventory,
             templates,
             self.bundles.as_deref(),

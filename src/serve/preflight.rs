@@ -80,10 +80,13 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
                     "network `{}` is on interface `{name}`, which is not there",
                     network.name
                 ),
-                help: format!(
-                    "interfaces here are {}; correct `interface:` of the network",
-                    names.join(", ")
-                ),
+                help: match names.as_slice() {
+                    [] => "there is none here but `lo`; look at `ip link`".to_owned(),
+                    names => format!(
+                        "correct `interface:` of the network; here are {}",
+                        names.join(", ")
+                    ),
+                },
             });
             continue;
         };

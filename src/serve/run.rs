@@ -169,7 +169,10 @@ impl Servers {
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
             if let Some(server) = self.dhcp {
-                ready(Service::Dhcp, "answers DHCP".to_owned());
+                ready(
+                    Service::Dhcp,
+                    format!("answers DHCP on {}", server.local_addresses()?),
+                );
                 threads.push(shared.spawn(scope, Service::Dhcp, |shutdown| server.run(shutdown)));
             }
             if let Some(server) = self.tftp {

@@ -50,6 +50,9 @@ pub enum SnapshotError {
     /// The directory never stayed the same for long enough.
     #[error("`{}` keeps changing", .0.display())]
     Unsettled(PathBuf),
+    /// Git is at work in the directory; the path is its lock.
+    #[error("git is at work: it holds `{}`", .0.display())]
+    GitAtWork(PathBuf),
 }
 
 impl Snapshot {
@@ -102,24 +105,35 @@ impl Snapshot {
     }
 
     /// Reads the directory once it has settled: twice the same, and not while git is at work in it.
+    /// Gives up early once `is_wanted` says so.
     ///
     /// # Errors
-    /// As [`Snapshot::read`], and [`SnapshotError::Unsettled`].
-    pub fn read_settled(directory: &Path) -> Result<Self, SnapshotError> {
+    /// As [`Snapshot::read`], [`SnapshotError::Unsettled`] and [`SnapshotError::GitAtWork`].
+    pub fn read_settled(
+        directory: &Path,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Self, SnapshotError> {
         let mut earlier = None;
+        let mut lock = None;
         for _ in 0..SETTLE_ATTEMPTS {
-            let now = if git_is_at_work(directory) {
-                None
-            } else {
-                Some(Self::read(directory)?)
+            if !is_wanted() {
+                break;
+            }
+            lock = git_lock(directory);
+            let now = match lock {
+                Some(_) => None,
+                None => Some(Self::read(directory)?),
             };
-            if now.is_some() && now == earlier {
-                return now.ok_or_else(|| SnapshotError::Unsettled(directory.to_owned()));
+            if let Some(now) = now.as_ref().filter(|_| now == earlier) {
+                return Ok(now.clone());
             }
             earlier = now;
             std::thread::sleep(SETTLE_TIME);
         }
-        Err(SnapshotError::Unsettled(directory.to_owned()))
+        Err(match lock {
+            Some(lock) => SnapshotError::GitAtWork(lock),
+            None => SnapshotError::Unsettled(directory.to_owned()),
+        })
     }
 
     /// Returns the directory.
@@ -212,11 +226,13 @@ fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
 }
 
 /// Reports whether git holds its index lock for the repository that the directory lies in.
-fn git_is_at_work(directory: &Path) -> bool {
+/// Returns the lock of git's index, where git is at work in the directory.
+fn git_lock(directory: &Path) -> Option<PathBuf> {
     let absolute = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     absolute
         .ancestors()
-        .any(|ancestor| ancestor.join(".git/index.lock").exists())
+        .map(|ancestor| ancestor.join(".git/index.lock"))
+        .find(|lock| lock.exists())
 }
 
 #[cfg(test)]
@@ -235,7 +251,7 @@ mod tests {
         ] {
             fs::write(directory.path().join(name), text).unwrap();
         }
-        let snapshot = Snapshot::read_settled(directory.path()).unwrap();
+        let snapshot = Snapshot::read_settled(directory.path(), || true).unwrap();
         let texts: Vec<_> = snapshot
             .files()
             .iter()

@@ -45,7 +45,7 @@ impl fmt::Display for BootFile {
 /// site has no loader for it.
 pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     let options = &asked.message.options;
-    if speaks_http(options) {
+    if runs_our_scripts(options) {
         let base = &asked.inventory.site.server.base_url;
         let token = asked.key.boot_token(asked.mac, asked.uuid(), asked.now);
         return Some(BootFile::Script {
@@ -65,11 +65,14 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     Some(BootFile::Loader(loader))
 }
 
-/// Reports whether the client is an iPXE that fetches our script itself. One in a card's ROM may be
-/// built without HTTP; it says so in option 175, and is given our own iPXE, which then comes back.
-fn speaks_http(options: &DhcpOptions) -> bool {
+/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP, and start a Linux
+/// kernel. One in a card's ROM may be built without either; it says so in option 175, and is given
+/// our own iPXE, which then comes back.
+fn runs_our_scripts(options: &DhcpOptions) -> bool {
+    let has = |feature| options.has_ipxe_feature(feature);
     let announces = options.contains(IPXE_ENCAPSULATED);
-    options.is_ipxe() && (!announces || options.has_ipxe_feature(IpxeFeature::Http))
+    let boots_linux = has(IpxeFeature::BzImage) || has(IpxeFeature::Efi);
+    options.is_ipxe() && (!announces || has(IpxeFeature::Http) && boots_linux)
 }
 
 /// Finds the loader: the host's own, its profile's, or the site's for the architecture. HTTP boot

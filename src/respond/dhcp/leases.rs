@@ -12,8 +12,8 @@ const OFFER_TIME: Duration = Duration::from_secs(60);
 /// How long an address on which another machine answers is set aside.
 const DECLINED_TIME: Duration = Duration::from_secs(3600);
 
-/// How many offers are kept before the old ones are looked for.
-const OFFERS_KEPT: usize = 4096;
+/// How many latest addresses are kept before those of clients that never came back are forgotten.
+const ADDRESSES_KEPT: usize = 4096;
 
 /// Who has which address: leases that were promised, and offers that may become some.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct LeaseTable {
     offers: HashMap<Ipv4Addr, (MacAddress, Timestamp)>,
     /// For each pool, addresses to look at next: each is checked before it is given.
     queues: HashMap<Ipv4Addr, (AddressRange, VecDeque<Ipv4Addr>)>,
+    /// How many latest addresses were worth keeping when they were last looked through.
+    kept: usize,
 }
 
 impl LeaseTable {
@@ -111,9 +113,17 @@ impl LeaseTable {
         self.withdraw(mac, network);
         self.offers.insert(address, (mac, now + OFFER_TIME));
         self.addresses.insert((mac, network.to_owned()), address);
-        if self.offers.len() > OFFERS_KEPT {
+        // Only once they have doubled, so that looking through them costs little for each offer.
+        if self.addresses.len() > ADDRESSES_KEPT.max(2 * self.kept) {
             self.forget_old_offers(now);
+            self.kept = self.addresses.len();
         }
+    }
+
+    /// Returns how many clients the table knows of, and how many offers it holds.
+    #[cfg(test)]
+    pub fn size(&self) -> (usize, usize) {
+        (self.addresses.len(), self.offers.len())
     }
 
     /// Keeps memory bounded when many clients ask and never come back.

@@ -423,9 +423,11 @@ fn asked<'a>(
         .or(relay);
     let network = match link {
         Some(link) => inventory.site.network_of(link),
-        None => ingress
-            .network
-            .and_then(|name| inventory.site.network(name)),
+        None => routed_network(inventory, message).or_else(|| {
+            ingress
+                .network
+                .and_then(|name| inventory.site.network(name))
+        }),
     };
     let network = network.ok_or(Ignored::NoNetwork(link))?;
     // Source: RFC 5107 §4: the relay may name an address by which the client knows us.
@@ -461,6 +463,15 @@ fn no_loader(asked: &Asked<'_>) -> Option<String> {
             "its architecture {codes:?} is not known, and the site has no loader for `bios`"
         ),
     })
+}
+
+/// Finds the network of a client that has an address and sends to us by way of a router, past its
+/// relay: one that only relays connect to us. Source: RFC 2131 §4.3.2, RENEWING.
+fn routed_network<'a>(inventory: &'a Inventory, message: &DhcpMessage) -> Option<&'a Network> {
+    inventory
+        .site
+        .network_of(message.client_address)
+        .filter(|network| network.interface.is_none())
 }
 
 fn wrong_network(asked: &Asked<'_>) -> Option<String> {

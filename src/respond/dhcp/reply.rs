@@ -123,9 +123,11 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
         // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
         BootFile::HttpLoader(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
         BootFile::Script { .. } => {
-            options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
             options.set_text(OptionCode::TFTPServerName, &server.to_string());
         }
+    }
+    if asked.message.options.is_ipxe() {
+        options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
     }
     options.set_text(OptionCode::BootfileName, &text);
     reply.server_address = server;

@@ -6,4 +6,5 @@ mod route;
 
 pub use boot::{BootAnswer, BootQuery, Decided, boot};
 pub use range::{Conditions, Selection, select};
+pub(crate) use route::decoded;
 pub use route::{Route, RouteError, SessionPath, content_type, route};

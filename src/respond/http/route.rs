@@ -129,7 +129,7 @@ fn session(capability: &str, path: SessionPath) -> Route {
 }
 
 /// Decodes `%XX`; `None` when an escape is broken or the result is no UTF-8.
-pub(super) fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
     }

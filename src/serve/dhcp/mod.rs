@@ -63,6 +63,16 @@ impl DhcpServer {
         })
     }
 
+    /// Returns the addresses that were bound, with their ports and interfaces, for people.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_addresses(&self) -> anyhow::Result<String> {
+        let addresses: anyhow::Result<Vec<String>> =
+            self.ports.iter().map(DhcpPort::describe).collect();
+        Ok(addresses?.join(", "))
+    }
+
     /// Serves until `shutdown` is requested.
     ///
     /// # Errors

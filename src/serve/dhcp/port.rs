@@ -109,6 +109,18 @@ impl DhcpPort {
             .context("cannot read the address of a DHCP port")
     }
 
+    /// Says on which address, and for which network, it answers.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn describe(&self) -> anyhow::Result<String> {
+        let address = self.local_address()?;
+        Ok(match &self.network {
+            Some(network) => format!("{address} for `{network}`"),
+            None => address.to_string(),
+        })
+    }
+
     /// Returns the socket, to wait for.
     pub fn socket(&self) -> &UdpSocket {
         &self.socket

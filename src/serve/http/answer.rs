@@ -16,7 +16,8 @@ use super::session::{self, SessionAnswer};
 use crate::machine::{Event, EventKind};
 use crate::render::Plan;
 use crate::respond::http::{
-    BootQuery, Conditions, Decided, Route, RouteError, Selection, boot, content_type, route, select,
+    BootQuery, Conditions, Decided, Route, RouteError, Selection, boot, content_type, decoded,
+    route, select,
 };
 use crate::serve::log::{Level, Line, Log};
 use crate::workspace::files::FileError;
@@ -302,15 +303,23 @@ fn refused(context: &HttpContext, peer: SocketAddr, target: &str, error: RouteEr
         RouteError::NotFound => StatusCode::NOT_FOUND,
         RouteError::Method => StatusCode::METHOD_NOT_ALLOWED,
     };
-    // What follows `/s/` may be a capability, and a query may hold a token.
-    let path = target.split('?').next().unwrap_or_default();
-    let shown: String = match path.find("/s/") {
-        Some(at) => format!("{}/s/…", &path[..at]),
-        None => path.chars().take(200).collect(),
-    };
+    let shown = shown_path(target);
     let text = format!("{peer} got {} for `{shown}`: {error}", status.as_u16());
     context.log.say(Level::Warn, "http", "http-refused", text);
     Answer::plain(status, error.to_string())
+}
+
+/// Returns the path of a target as it may be logged: what follows `/s/` may be a capability, in
+/// whatever spelling, and a query may hold a token.
+fn shown_path(target: &str) -> String {
+    let path = target.split('?').next().unwrap_or_default();
+    let Some(path) = decoded(path) else {
+        return "…".to_owned();
+    };
+    match path.replace('\\', "/").find("/s/") {
+        Some(at) => format!("{}/s/…", &path[..at]),
+        None => path.chars().take(200).collect(),
+    }
 }
 
 /// Turns an answer into a response. Source: RFC 9110 §15.
@@ -423,5 +432,26 @@ fn report(line: Line, log: Log, length: u64) -> impl FnOnce(u64) + Send + Sync +
             format!("broke off after {sent} of {length} octets and {seconds:.2} s")
         };
         log.write(&line.and(&text).fact("octets", sent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_logged_without_its_capability_and_its_query() {
+        for (target, expected) in [
+            ("/files/../secret?token=T", "/files/../secret"),
+            ("/s/CAP/installed", "/s/…"),
+            ("//s/CAP/installed", "//s/…"),
+            ("/%73/CAP/installed", "/s/…"),
+            ("/s%2fCAP", "/s/…"),
+            ("/s%5cCAP", "/s/…"),
+            ("http://10.20.0.10:8080/s/CAP", "http://10.20.0.10:8080/s/…"),
+            ("/%73/CAP%zz", "…"),
+        ] {
+            assert_eq!(shown_path(target), expected, "{target}");
+        }
     }
 }

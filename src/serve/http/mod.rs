@@ -6,6 +6,7 @@ mod session;
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, SocketAddrV4};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::events::EventWriter;
@@ -105,6 +106,7 @@ impl HttpServer {
         let listener = TcpListener::from_std(self.listener).context("cannot listen for HTTP")?;
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
+        let (end, ending) = watch::channel(());
         while !shutdown.is_requested() {
             while connections.try_join_next().is_some() {}
             let Ok(accepted) = tokio::time::timeout(HEARTBEAT, listener.accept()).await else {
@@ -129,31 +131,47 @@ impl HttpServer {
                 continue;
             };
             let context = Arc::clone(&self.context);
+            let ending = ending.clone();
             connections.spawn(async move {
-                serve(stream, peer, context).await;
+                serve(stream, peer, context, ending).await;
                 drop(slot);
             });
         }
+        // A connection that is only kept open for the next request ends at once.
+        drop(end);
         let finish = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(SHUTDOWN_TIME, finish).await;
         Ok(())
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<HttpContext>) {
+/// Serves a connection until it ends, or until `ending` does and its running answer is sent.
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Arc<HttpContext>,
+    mut ending: watch::Receiver<()>,
+) {
     let _ = stream.set_nodelay(true);
     let log = context.log.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let context = Arc::clone(&context);
         async move { Ok::<Response<Body>, Infallible>(answer::answer(context, peer, request).await) }
     });
-    let served = http1::Builder::new()
+    let connection = http1::Builder::new()
         // Deviation: GRUB and older shims compare header names case by case.
         .title_case_headers(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        _ = ending.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = served {
         // Firmware closes connections as it pleases.
         log.say(

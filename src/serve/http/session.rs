@@ -315,7 +315,9 @@ pub(super) fn bundle_file(
             bundle.name,
             cleaned(key, 64)
         );
-        context.log.write(&line(format!("{peer} got 404: {text}")));
+        let refused = format!("{peer} got 404: {text}");
+        let refused = Line::new(Level::Warn, "http", "http-refused", refused);
+        context.log.write(&refused);
         return Answer::plain(StatusCode::NOT_FOUND, text);
     };
     let loaded = context.live.current();

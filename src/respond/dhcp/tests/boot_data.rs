@@ -1,0 +1,239 @@
+//! What each client is told to boot, and where that stands in the reply.
+
+use super::*;
+
+const SCRIPT: &str = "http://10.20.0.10:8080/boot.ipxe";
+
+fn discover(mac: MacAddress, values: &[(u8, &[u8])]) -> DhcpMessage {
+    let mut discover = message(mac, MessageType::Discover);
+    for (code, value) in values {
+        discover.options.set_raw((*code).into(), *value);
+    }
+    discover
+}
+
+/// The boot file as the log shows it.
+fn booted(mac: MacAddress, values: &[(u8, &[u8])]) -> Option<String> {
+    let response = Bench::new().send(&discover(mac, values));
+    let shown = response.exchange.boot_file.map(|file| file.to_string());
+    let reply = response.reply.unwrap().message;
+    let text = reply.options.text(OptionCode::BootfileName);
+    match (&shown, &text) {
+        (Some(shown), Some(text)) => assert!(text.starts_with(shown), "{shown} {text}"),
+        _ => assert_eq!(shown, text),
+    }
+    shown
+}
+
+#[test]
+fn each_architecture_gets_its_loader() {
+    let http = "http://10.20.0.10:8080/files/snponly.efi";
+    for (values, expected) in [
+        (
+            &[(60, &b"PXEClient:Arch:00000"[..])][..],
+            Some("undionly.kpxe"),
+        ),
+        (&[(60, b"PXEClient"), (93, &[0, 0])], Some("undionly.kpxe")),
+        (&[(60, b"PXEClient"), (93, &[0, 7])], Some("snponly.efi")),
+        (&[(60, b"PXEClient"), (93, &[0, 9])], Some("snponly.efi")),
+        (
+            &[(60, b"PXEClient:Arch:00007:UNDI:003016")],
+            Some("snponly.efi"),
+        ),
+        (&[(60, b"HTTPClient"), (93, &[0, 0x10])], Some(http)),
+        (&[(60, b"HTTPClient:Arch:00016:UNDI:003001")], Some(http)),
+        // No loader is named for it: an address, and nothing to boot.
+        (&[(60, b"PXEClient"), (93, &[0, 0x0b])], None),
+        // An operating system.
+        (&[(60, b"MSFT 5.0")], None),
+        (&[], None),
+    ] {
+        let seen = booted(KNOWN, values);
+        assert_eq!(seen.as_deref(), expected, "{values:?}");
+    }
+}
+
+#[test]
+fn ipxe_gets_the_script_however_it_shows_itself() {
+    const BIOS: (u8, &[u8]) = (93, &[0, 0]);
+    const X64: (u8, &[u8]) = (93, &[0, 7]);
+    let script = Some(SCRIPT);
+    for (values, expected) in [
+        (&[(77, &b"iPXE"[..])][..], script),
+        (&[(77, b"\x04iPXE")], script),
+        (
+            &[BIOS, (77, b"iPXE"), (175, &[0x13, 1, 1, 0x18, 1, 1])],
+            script,
+        ),
+        (&[X64, (175, &[0x13, 1, 1, 0x24, 1, 1])], script),
+        // One without HTTP, or without kernels, loads ours first.
+        (&[X64, (175, &[0x24, 1, 1])], Some("snponly.efi")),
+        (
+            &[BIOS, (77, b"iPXE"), (175, &[0x18, 1, 1])],
+            Some("undionly.kpxe"),
+        ),
+        (
+            &[BIOS, (77, b"iPXE"), (175, &[0x13, 1, 1])],
+            Some("undionly.kpxe"),
+        ),
+        (
+            &[BIOS, (175, &[0x13, 1, 0, 0x18, 1, 1])],
+            Some("undionly.kpxe"),
+        ),
+        (
+            &[BIOS, (77, b"gPXE"), (60, b"PXEClient")],
+            Some("undionly.kpxe"),
+        ),
+    ] {
+        let seen = booted(KNOWN, values);
+        assert_eq!(seen.as_deref(), expected, "{values:?}");
+    }
+}
+
+#[test]
+fn a_host_and_its_profile_may_name_a_loader_for_the_firmware_on_record() {
+    let own = MacAddress::new([0x52, 0x54, 0, 0x12, 0, 1]);
+    let of_profile = MacAddress::new([0x52, 0x54, 0, 0x12, 0, 2]);
+    for (mac, architecture, expected) in [
+        (own, 7, "ipxe.efi"),
+        (own, 0, "undionly.kpxe"),
+        (own, 16, "http://10.20.0.10:8080/files/ipxe.efi"),
+        (of_profile, 7, "custom.efi"),
+        (of_profile, 9, "custom.efi"),
+        (of_profile, 0, "undionly.kpxe"),
+        (KNOWN, 7, "snponly.efi"),
+        (stranger(1), 7, "snponly.efi"),
+    ] {
+        let class: &[u8] = if architecture == 16 {
+            b"HTTPClient"
+        } else {
+            b"PXEClient"
+        };
+        let seen = booted(mac, &[(60, class), (93, &[0, architecture])]);
+        assert_eq!(seen.as_deref(), Some(expected), "{mac} {architecture}");
+    }
+}
+
+#[test]
+fn a_loader_stands_in_every_place_where_firmware_looks() {
+    let values: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7])];
+    let reply = Bench::new().reply(&discover(KNOWN, values));
+    assert_eq!(reply.server_address, SERVER);
+    assert_eq!(reply.boot_file, b"snponly.efi");
+    assert!(reply.server_name.is_empty());
+    let raw = |code: u8| reply.options.raw(code.into());
+    assert_eq!(raw(66), Some(&b"10.20.0.10"[..]));
+    assert_eq!(raw(67), Some(&b"snponly.efi"[..]));
+    assert_eq!(raw(60), Some(&b"PXEClient"[..]));
+    assert_eq!(raw(43), Some(&[6, 1, 8][..]));
+    assert_eq!((raw(52), raw(175)), (None, None));
+}
+
+#[test]
+fn http_boot_gets_its_class_and_the_url_twice() {
+    let values: &[(u8, &[u8])] = &[(60, b"HTTPClient"), (93, &[0, 16])];
+    let reply = Bench::new().reply(&discover(KNOWN, values));
+    let url = b"http://10.20.0.10:8080/files/snponly.efi";
+    assert_eq!(reply.boot_file, url);
+    let raw = |code: u8| reply.options.raw(code.into());
+    assert_eq!(raw(67), Some(&url[..]));
+    assert_eq!(raw(60), Some(&b"HTTPClient"[..]));
+    assert_eq!((raw(43), raw(66)), (None, None));
+}
+
+#[test]
+fn a_url_that_is_longer_than_the_field_stands_in_option_67_alone() {
+    let long = "a".repeat(120);
+    let mut bench = Bench::with(|text| text.replace("snponly.efi", &format!("{long}.efi")));
+    let values: &[(u8, &[u8])] = &[(60, b"HTTPClient"), (93, &[0, 16])];
+    let reply = bench.reply(&discover(KNOWN, values));
+    assert!(reply.boot_file.is_empty());
+    let text = reply.options.text(OptionCode::BootfileName).unwrap();
+    assert!(text.ends_with(&format!("/{long}.efi")), "{text}");
+    reply.write(1500).unwrap();
+}
+
+#[test]
+fn every_ipxe_is_told_not_to_wait_for_a_proxy() {
+    for values in [
+        &[(77, &b"iPXE"[..])][..],
+        &[(93, &[0, 0]), (77, b"iPXE"), (175, &[0x18, 1, 1])],
+    ] {
+        let reply = Bench::new().reply(&discover(KNOWN, values));
+        let own = reply.options.raw(IPXE);
+        assert_eq!(own, Some(&[0xb0, 1, 1][..]), "{values:?}");
+    }
+}
+
+const IPXE: OptionCode = crate::wire::dhcp::IPXE_ENCAPSULATED;
+
+#[test]
+fn the_script_carries_a_token_that_is_good_for_the_machine_and_never_logged() {
+    let mut bench = Bench::new();
+    let client = Client {
+        kind: ClientKind::ipxe(Architecture::UefiX64),
+        ..edk(KNOWN)
+    };
+    let response = bench.send(&client.discover(TransactionId(1)));
+    let shown = response.exchange.boot_file.clone().unwrap().to_string();
+    assert_eq!(shown, SCRIPT);
+    let reply = response.reply.unwrap().message;
+    let url = reply.options.text(OptionCode::BootfileName).unwrap();
+    let token = url.strip_prefix(&format!("{SCRIPT}?token=")).unwrap();
+    let checked = bench.key.check_boot_token(token, KNOWN, uuid(), bench.now);
+    assert_eq!(checked, Ok(()));
+    let other = bench
+        .key
+        .check_boot_token(token, stranger(1), uuid(), bench.now);
+    assert!(other.is_err());
+}
+
+#[test]
+fn the_offer_holds_all_boot_data_that_the_ack_holds() {
+    for kind in [
+        ClientKind::BiosPxe,
+        ClientKind::EdkPxe(Architecture::UefiX64),
+        ClientKind::EdkHttp(Architecture::HttpX64),
+        ClientKind::ipxe(Architecture::Bios),
+    ] {
+        let client = Client {
+            kind,
+            ..edk(stranger(1))
+        };
+        let (offer, mut ack) = Bench::new().lease(&client);
+        ack.options.set_message_type(MessageType::Offer);
+        assert_eq!(offer, ack);
+    }
+}
+
+#[test]
+fn identifiers_are_echoed_octet_for_octet() {
+    let swapped = [&[0][..], &[0xaa; 16]].concat();
+    let odd = [9, 1, 2, 3];
+    let identifier = [0xff, 0, 1, 0x80];
+    for machine in [&swapped[..], &odd] {
+        let values: &[(u8, &[u8])] = &[(61, &identifier), (97, machine)];
+        let reply = Bench::new().reply(&discover(KNOWN, values));
+        let raw = |code: u8| reply.options.raw(code.into());
+        assert_eq!(raw(61), Some(&identifier[..]));
+        assert_eq!(raw(97), Some(machine));
+    }
+    let reply = Bench::new().reply(&discover(KNOWN, &[]));
+    for code in [61, 97, 82] {
+        assert!(!codes(&reply).contains(&code), "{code}");
+    }
+}
+
+#[test]
+fn a_reply_keeps_to_the_length_that_the_client_takes() {
+    for (announced, expected) in [(None, 576), (Some(1260_u16), 1260), (Some(0xff00), 1500)] {
+        let mut discover = discover(KNOWN, &[]);
+        if let Some(announced) = announced {
+            let code = OptionCode::MaxMessageSize;
+            discover.options.set_number(code, announced);
+        }
+        let reply = Bench::new().send(&discover).reply.unwrap();
+        assert_eq!(reply.limit, expected);
+        assert!(reply.message.write(reply.limit).unwrap().len() >= 300);
+    }
+}

@@ -1,0 +1,79 @@
+//! The models of real clients take our offers, and boot what we meant.
+
+use super::*;
+use crate::clients::dhcp::{BootSource, OfferClass};
+
+#[test]
+fn every_client_takes_our_offer_and_boots_what_we_meant() {
+    let script = "http://10.20.0.10:8080/boot.ipxe?token=";
+    let url = "http://10.20.0.10:8080/files/snponly.efi";
+    let tftp = |name: &str| format!("tftp://10.20.0.10/{name}");
+    let pxe = OfferClass::Pxe { proxy: false };
+    let http = OfferClass::Http { proxy: false };
+    let plain = OfferClass::Plain { boot_file: true };
+    let without_http = ClientKind::Ipxe {
+        architecture: Architecture::Bios,
+        features: vec![crate::wire::dhcp::IpxeFeature::BzImage],
+    };
+    for (kind, class, expected) in [
+        (ClientKind::BiosPxe, pxe, tftp("undionly.kpxe")),
+        (
+            ClientKind::EdkPxe(Architecture::UefiX64),
+            pxe,
+            tftp("snponly.efi"),
+        ),
+        (
+            ClientKind::EdkHttp(Architecture::HttpX64),
+            http,
+            url.to_owned(),
+        ),
+        (
+            ClientKind::ipxe(Architecture::Bios),
+            plain,
+            script.to_owned(),
+        ),
+        (
+            ClientKind::ipxe(Architecture::UefiX64),
+            plain,
+            script.to_owned(),
+        ),
+        (without_http, pxe, tftp("undionly.kpxe")),
+    ] {
+        for mac in [KNOWN, stranger(1)] {
+            let client = Client {
+                kind: kind.clone(),
+                ..edk(mac)
+            };
+            let (offer, ack) = Bench::new().lease(&client);
+            assert_eq!(client.classify(&offer), class, "{client:?}");
+            let offers = [offer];
+            let selection = client.select(&offers).unwrap();
+            assert_eq!(selection.boot, BootSource::Acknowledgement, "{client:?}");
+            let booted = client.boot_file(&ack).unwrap().url();
+            let matches = if expected == script {
+                booted.starts_with(script) && booted.len() > script.len()
+            } else {
+                booted == expected
+            };
+            assert!(matches, "{client:?}: {booted}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn our_offer_is_taken_beside_a_plain_one_that_comes_first() {
+    for kind in [
+        ClientKind::BiosPxe,
+        ClientKind::EdkPxe(Architecture::UefiX64),
+    ] {
+        let client = Client { kind, ..edk(KNOWN) };
+        let (ours, _) = Bench::new().lease(&client);
+        let mut rival = message(KNOWN, MessageType::Offer);
+        rival.operation = Operation::Reply;
+        rival.your_address = pool(99);
+        rival.boot_file = b"rival.efi".to_vec();
+        let offers = [rival, ours];
+        let selection = client.select(&offers).unwrap();
+        assert_eq!(selection.offer.your_address, RESERVED);
+    }
+}

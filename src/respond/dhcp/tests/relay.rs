@@ -1,0 +1,155 @@
+//! Where a client is, where its answer goes, and what a relay gets back.
+
+use super::*;
+
+const FAR: Ipv4Addr = Ipv4Addr::new(10, 22, 0, 200);
+
+#[test]
+fn a_relayed_client_gets_an_address_of_the_relays_network_by_way_of_the_relay() {
+    for network in [Some("prov0"), Some("bare0"), None] {
+        let mut bench = Bench::new();
+        bench.network = network;
+        let information = [1, 4, 0, 0, 0, 9, 2, 3, 0xff, 0, 0xff];
+        let discover = edk(stranger(1)).discover(TransactionId(1));
+        let response = bench.send(&relayed(discover, &information));
+        let reply = response.reply.unwrap();
+        let to = SocketAddrV4::new(RELAY, 67);
+        assert_eq!(reply.delivery, Delivery::Relay(to));
+        let message = reply.message;
+        assert_eq!((message.your_address, message.relay_address), (FAR, RELAY));
+        // Octet for octet, and last.
+        let (code, octets) = message.options.iter().last().unwrap();
+        assert_eq!(code, OptionCode::RelayAgentInformation);
+        assert_eq!(octets, information);
+    }
+}
+
+#[test]
+fn the_network_is_what_82_5_says_else_what_118_says_else_the_relays() {
+    let (prov, far) = (pool(200), FAR);
+    let subnet_of_prov = [10, 20, 0, 0];
+    let link = [5, 4, 10, 20, 0, 0];
+    let far_link = [5, 4, 10, 22, 0, 0];
+    let nowhere = [5, 4, 10, 99, 0, 0];
+    for (information, selection, expected) in [
+        (&[][..], None, Ok(far)),
+        (&link, None, Ok(prov)),
+        (&[], Some(subnet_of_prov), Ok(prov)),
+        (&far_link, Some(subnet_of_prov), Ok(far)),
+        (
+            &nowhere,
+            None,
+            Err(Ignored::NoNetwork(Some(Ipv4Addr::new(10, 99, 0, 0)))),
+        ),
+    ] {
+        let mut bench = Bench::new();
+        bench.network = None;
+        let mut discover = relayed(message(stranger(1), MessageType::Discover), information);
+        if let Some(subnet) = selection {
+            let code = OptionCode::SubnetSelection;
+            discover.options.set_raw(code, subnet);
+        }
+        let reply = bench.send(&discover).reply;
+        let address = reply.map(|reply| reply.message.your_address);
+        assert_eq!(address, expected, "{information:?} {selection:?}");
+    }
+}
+
+#[test]
+fn a_relay_may_name_the_server_and_the_client_then_selects_us_by_that_name() {
+    let mut bench = Bench::new();
+    let information = [11, 4, 10, 22, 0, 1];
+    let client = edk(stranger(1));
+    let discover = relayed(client.discover(TransactionId(1)), &information);
+    let offer = bench.reply(&discover);
+    assert_eq!(offer.options.server_identifier(), Some(RELAY));
+    // The boot data still names the machine that has the files.
+    assert_eq!(offer.server_address, SERVER);
+    let request = relayed(client.request(TransactionId(1), &offer), &information);
+    let ack = bench.reply(&request);
+    assert_eq!(kind_of(&ack), MessageType::Ack);
+    assert_eq!(ack.options.server_identifier(), Some(RELAY));
+}
+
+#[test]
+fn a_client_behind_a_relay_renews_past_it_by_way_of_a_router() {
+    // It comes in on whatever interface faces the router, or on the port for relays.
+    for network in [Some("prov0"), None] {
+        let mut bench = Bench::new();
+        let client = edk(stranger(1));
+        let offer = bench.reply(&relayed(client.discover(TransactionId(1)), &[]));
+        bench.reply(&relayed(client.request(TransactionId(1), &offer), &[]));
+        bench.network = network;
+        bench.wait(900);
+        let reply = bench.send(&renew(stranger(1), FAR)).reply.unwrap();
+        assert_eq!(kind_of(&reply.message), MessageType::Ack, "{network:?}");
+        let to = SocketAddrV4::new(FAR, 68);
+        assert_eq!(reply.delivery, Delivery::Unicast(to));
+        let released = bench.send(&release(stranger(1), FAR));
+        assert_eq!(released.commit, Some(LeaseChange::Release(FAR)));
+    }
+}
+
+#[test]
+fn a_client_that_was_moved_to_another_wire_of_ours_is_refused_its_old_address() {
+    let mut bench = Bench::new();
+    bench.lease(&edk(stranger(1)));
+    bench.network = Some("bare0");
+    let reply = bench.reply(&renew(stranger(1), pool(200)));
+    assert_eq!(kind_of(&reply), MessageType::Nak);
+}
+
+#[test]
+fn a_reply_goes_where_the_client_can_hear_it() {
+    let address = pool(200);
+    let ciaddr = pool(77);
+    let relay = Delivery::Relay(SocketAddrV4::new(RELAY, 67));
+    let unicast = Delivery::Unicast(SocketAddrV4::new(ciaddr, 68));
+    let hardware = Delivery::Hardware {
+        mac: KNOWN,
+        address,
+    };
+    let none = Ipv4Addr::UNSPECIFIED;
+    // giaddr, ciaddr, broadcast flag, yiaddr, kind of reply
+    for (giaddr, client, broadcast, yiaddr, kind, expected) in [
+        (RELAY, ciaddr, true, address, MessageType::Ack, relay),
+        (RELAY, none, false, none, MessageType::Nak, relay),
+        (none, ciaddr, true, address, MessageType::Ack, unicast),
+        (none, ciaddr, false, none, MessageType::Ack, unicast),
+        (
+            none,
+            ciaddr,
+            false,
+            none,
+            MessageType::Nak,
+            Delivery::Broadcast,
+        ),
+        (
+            none,
+            none,
+            true,
+            address,
+            MessageType::Offer,
+            Delivery::Broadcast,
+        ),
+        (none, none, false, address, MessageType::Offer, hardware),
+        (none, none, false, address, MessageType::Ack, hardware),
+        (
+            none,
+            none,
+            false,
+            none,
+            MessageType::Ack,
+            Delivery::Broadcast,
+        ),
+    ] {
+        let mut request = message(KNOWN, MessageType::Request);
+        request.relay_address = giaddr;
+        request.client_address = client;
+        request.broadcast = broadcast;
+        let mut reply = message(KNOWN, kind);
+        reply.your_address = yiaddr;
+        let row = (giaddr, client, broadcast, yiaddr, kind);
+        assert_eq!(delivery(&request, &reply, KNOWN), expected, "{row:?}");
+    }
+}

@@ -1,0 +1,145 @@
+//! What stands in the way of a server is said before it starts, each with its mend.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::rack::Rack;
+
+/// A network namespace of its own, where nothing is but what `set_up` makes.
+fn in_namespace(set_up: &str) -> Vec<String> {
+    let script = format!("set -e; ip link set lo up; {set_up}; exec \"$@\"");
+    ["unshare", "--net", "sh", "-c", &script, "sh"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE").is_some_and(|it| it == "1");
+        assert!(!required, "needs root");
+        let _ = writeln!(io::stderr(), "SKIPPED, nothing is proved: needs root");
+    }
+    is_root
+}
+
+/// Asserts that a server does not start, and everything that it says.
+#[track_caller]
+fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) {
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let output = rack.pxectl_under(&wrapper, words).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+    assert_eq!((output.stdout.len(), output.status.code()), (0, Some(3)));
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_process_that_has_it() {
+    let rack = Rack::new();
+    let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = udp.local_addr().unwrap().port().to_string();
+    let taken_tcp = tcp.local_addr().unwrap().port().to_string();
+    let own = fs::read_to_string("/proc/self/comm").unwrap();
+    let owner = format!("`{}` (process {})", own.trim(), std::process::id());
+    for (service, option, port, what, address) in [
+        ("dhcp", "--dhcp-port", &taken, "DHCP", "0.0.0.0"),
+        ("tftp", "--tftp-port", &taken, "TFTP", "127.0.0.1"),
+        ("http", "--http-port", &taken_tcp, "HTTP", "127.0.0.1"),
+    ] {
+        let words = ["serve", service, option, port, "--listen", "127.0.0.1"];
+        let expected = format!(
+            "error: cannot serve {what} on {address}:{port}: Address already in use (os error 98)\n  \
+             = help: {owner} has it: stop it, or use another port with `{option}`\n"
+        );
+        refused(&rack, &[], &words, &expected);
+    }
+    assert!(!rack.state().exists());
+}
+
+#[test]
+fn missing_privileges_are_named_all_at_once() {
+    if !is_root() {
+        return;
+    }
+    let rack = Rack::new();
+    // Where nobody may read and run it.
+    fs::set_permissions(rack.base(), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = rack.base().join("pxectl");
+    fs::copy(env!("CARGO_BIN_EXE_pxectl"), &binary).unwrap();
+    let mut wrapper = in_namespace("ip link add eth1 type veth peer name peer");
+    let nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    wrapper.extend(nobody.split(' ').map(str::to_owned));
+    wrapper.push(binary.display().to_string());
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let inventory = rack.path("").display().to_string();
+    let state = rack.state().display().to_string();
+    let words = [
+        "serve",
+        "all",
+        "--listen",
+        "127.0.0.1",
+        "-i",
+        &inventory,
+        "--state",
+        &state,
+    ];
+    let output = std::process::Command::new(wrapper[0])
+        .args(&wrapper[1..])
+        .args(words)
+        .output()
+        .unwrap();
+    let help = |option: &str| {
+        format!(
+            "  = help: run as root, or once `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep \
+             $(command -v pxectl)`, or try another port with `{option}`\n"
+        )
+    };
+    let denied = "Permission denied (os error 13)";
+    let expected = format!(
+        "error: cannot serve DHCP on 0.0.0.0:67: {denied}\n{}\
+         error: interface `eth1` is down\n  = help: run `ip link set eth1 up`\n\
+         warning: interface `eth1` has no address in `10.20.0.0/24`\n  \
+         = help: run `ip address add ADDRESS/24 dev eth1`, unless a router reaches it\n\
+         error: cannot serve TFTP on 127.0.0.1:69: {denied}\n{}",
+        help("--dhcp-port"),
+        help("--tftp-port"),
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+    assert_eq!((output.stdout.len(), output.status.code()), (0, Some(3)));
+}
+
+#[test]
+fn a_missing_interface_loader_directory_and_address_are_named_with_their_mend() {
+    if !is_root() {
+        return;
+    }
+    let rack = Rack::new();
+    fs::remove_file(rack.path("boot/undionly.kpxe")).unwrap();
+    rack.edit("site.yaml", |text| {
+        text.replace("files: [boot]", "files: [boot, gone]")
+    });
+    let gone = rack.path("gone").display().to_string();
+    let rest = format!(
+        "warning: `{gone}` of `server.files` is not a directory\n  \
+         = help: make it, or correct `server.files` of the site\n\
+         warning: the loader `undionly.kpxe` cannot be served: `undionly.kpxe` is in none of the served directories\n  \
+         = help: put it into a directory of `server.files`; on Debian, the package `ipxe` has it in \
+         /usr/lib/ipxe, whose links lead into /boot: list both\n\
+         warning: no interface here has the address `10.20.0.10`, which machines are told to fetch from\n  \
+         = help: run `ip address add 10.20.0.10/24 dev INTERFACE`, or correct `server.address` of the site\n"
+    );
+    for (set_up, help) in [
+        ("true", "there is none here but `lo`; look at `ip link`"),
+        (
+            "ip link add prov type veth peer name peer",
+            "correct `interface:` of the network; here are peer, prov",
+        ),
+    ] {
+        let expected = format!(
+            "error: network `prov0` is on interface `eth1`, which is not there\n  = help: {help}\n{rest}"
+        );
+        refused(&rack, &in_namespace(set_up), &["serve", "all"], &expected);
+    }
+}

@@ -1,0 +1,156 @@
+//! The inventory in force, and the end of a server.
+
+use std::fs;
+use std::time::Instant;
+
+use pxectl::machine::MacAddress;
+use rustix::process::Signal;
+
+use crate::PATIENCE;
+use crate::client::{Dhcp, firmware};
+use crate::rack::Rack;
+use crate::server::Server;
+
+const NEW: &str = "52:54:00:85:00:77";
+
+/// The address that a server gives `worker-01` once its card was changed in the inventory.
+fn address(server: &Server, mac: &str) -> String {
+    let mac: MacAddress = mac.parse().unwrap();
+    let ack = Dhcp::connect(server.address("dhcp")).lease(&firmware(mac), 1);
+    ack.unwrap().your_address.to_string()
+}
+
+fn change_card(text: String) -> String {
+    text.replace("52:54:00:85:00:01", NEW)
+}
+
+#[test]
+fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() {
+    let rack = Rack::new();
+    let mut server = Server::start(&rack, "dhcp");
+    assert_eq!(address(&server, NEW), "10.20.0.200");
+    let mark = server.mark();
+    rack.edit("hosts.yaml", change_card);
+    let message = server.event(mark, "reloaded");
+    assert_eq!(message, "the inventory changed: 6 hosts");
+    assert_eq!(address(&server, NEW), "10.20.0.51");
+
+    let mark = server.mark();
+    rack.edit("profiles.yaml", |text| {
+        text.replace("bundle: ubuntu-24.04-stand-in", "bundle: ubuntu")
+    });
+    let message = server.event(mark, "reload-refused");
+    let expected = "the inventory has 1 errors; the last good one stays in force";
+    assert_eq!(message, expected);
+    let place = server.wait_for(mark, |line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        line["event"] == "diagnostic" && message.contains("profiles.yaml:4:9")
+    });
+    assert_eq!(place["level"], "error");
+    assert_eq!(address(&server, NEW), "10.20.0.51");
+
+    let mark = server.mark();
+    rack.edit("profiles.yaml", |text| {
+        text.replace("bundle: ubuntu\n", "bundle: ubuntu-24.04-stand-in\n")
+    });
+    rack.edit("hosts.yaml", |text| {
+        text.replace("10.20.0.51", "10.20.0.59")
+    });
+    server.event(mark, "reloaded");
+    assert_eq!(address(&server, NEW), "10.20.0.59");
+    server.stop();
+}
+
+#[test]
+fn a_hangup_reloads_what_no_watch_can_see() {
+    let rack = Rack::new();
+    let elsewhere = rack.base().join("elsewhere.yaml");
+    fs::rename(rack.path("hosts.yaml"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, rack.path("hosts.yaml")).unwrap();
+    let mut server = Server::start(&rack, "dhcp");
+    let text = fs::read_to_string(&elsewhere).unwrap();
+    fs::write(&elsewhere, change_card(text)).unwrap();
+    assert_eq!(address(&server, NEW), "10.20.0.200");
+    let mark = server.mark();
+    server.signal(Signal::HUP);
+    server.event(mark, "reloaded");
+    assert_eq!(address(&server, NEW), "10.20.0.51");
+    server.stop();
+}
+
+#[test]
+fn a_change_waits_until_git_has_let_go_of_its_lock() {
+    let rack = Rack::new();
+    fs::create_dir(rack.path(".git")).unwrap();
+    let lock = rack.path(".git/index.lock");
+    let mut server = Server::start(&rack, "dhcp");
+    fs::write(&lock, "").unwrap();
+    let mark = server.mark();
+    rack.edit("hosts.yaml", change_card);
+    let message = server.event(mark, "reload-refused");
+    let expected = format!(
+        "git is at work: it holds `{}`; until it can be read, the last good inventory stays in force",
+        fs::canonicalize(&lock).unwrap().display()
+    );
+    assert_eq!(message, expected);
+    assert_eq!(address(&server, NEW), "10.20.0.200");
+    assert_eq!(server.count("reloaded"), 0);
+    // Nothing in the inventory changes now.
+    fs::remove_file(&lock).unwrap();
+    server.event(mark, "reloaded");
+    assert_eq!(server.count("reload-refused"), 1);
+    assert_eq!(address(&server, NEW), "10.20.0.51");
+    server.stop();
+}
+
+#[test]
+fn a_signal_ends_every_server_cleanly_also_while_it_waits_for_git() {
+    for (service, signal) in [
+        ("dhcp", Signal::TERM),
+        ("tftp", Signal::INT),
+        ("http", Signal::TERM),
+        ("all", Signal::INT),
+        ("all", Signal::TERM),
+    ] {
+        let rack = Rack::new();
+        fs::create_dir(rack.path(".git")).unwrap();
+        fs::write(rack.path(".git/index.lock"), "").unwrap();
+        let mut server = Server::start(&rack, service);
+        rack.edit("hosts.yaml", change_card);
+        // A connection that is only open holds nobody up.
+        let _idle = (service == "all").then(|| server.web());
+        let start = Instant::now();
+        server.signal(signal);
+        let status = server.ended();
+        assert!(
+            status.success(),
+            "{service} {signal:?}: {status} {}",
+            server.log()
+        );
+        // Far below the bound of the tests: it does not wait for what may never come.
+        let took = start.elapsed();
+        assert!(took < PATIENCE / 2, "{service} {signal:?}: {took:?}");
+        assert_eq!(server.event(0, "stopped"), "ended cleanly");
+        let signs = fs::read_dir(rack.state().join("run")).unwrap();
+        assert_eq!(signs.count(), 0, "{service}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_still_finishes_a_transfer() {
+    let rack = Rack::new();
+    let size = 256 << 20;
+    let large = fs::File::create(rack.path("boot/large")).unwrap();
+    large.set_len(size).unwrap();
+    let mut server = Server::start(&rack, "http");
+    let mut web = server.web();
+    // It is asked for, and not read.
+    web.send(b"GET /files/large HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mark = server.mark();
+    server.signal(Signal::INT);
+    server.event(mark, "stopping");
+    server.signal(Signal::INT);
+    // At once, or cleanly when the first one was quicker.
+    let status = server.ended().code();
+    assert!(matches!(status, Some(0 | 3)), "{status:?}");
+}
