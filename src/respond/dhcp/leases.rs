@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use crate::inventory::AddressRange;
 use crate::machine::{Lease, MacAddress};
 
+/// How long an exhausted pool is not looked through again.
+const EXHAUSTED_TIME: Duration = Duration::from_secs(1);
 /// How long an offered address is held for its client.
 const OFFER_TIME: Duration = Duration::from_secs(60);
 /// How long an address on which another machine answers is set aside.
@@ -22,6 +24,9 @@ pub struct LeaseTable {
     /// The latest address of each client on each network, also after its lease has run out.
     addresses: HashMap<(MacAddress, String), Ipv4Addr>,
     offers: HashMap<Ipv4Addr, (MacAddress, Timestamp)>,
+    /// Pools in which nothing was free, and until when nobody looks again: a look costs as much as
+    /// the pool is large, and anybody can ask for one.
+    exhausted: HashMap<Ipv4Addr, Timestamp>,
     /// For each pool, addresses to look at next: each is checked before it is given.
     queues: HashMap<Ipv4Addr, (AddressRange, VecDeque<Ipv4Addr>)>,
     /// How many latest addresses were worth keeping when they were last looked through.
@@ -88,6 +93,13 @@ impl LeaseTable {
         mac: MacAddress,
         now: Timestamp,
     ) -> Option<Ipv4Addr> {
+        if self
+            .exhausted
+            .get(&pool.first())
+            .is_some_and(|until| now < *until)
+        {
+            return None;
+        }
         let entry = self
             .queues
             .remove(&pool.first())
@@ -105,6 +117,9 @@ impl LeaseTable {
             }
         }
         self.queues.insert(pool.first(), (range, queue));
+        if found.is_none() {
+            self.exhausted.insert(pool.first(), now + EXHAUSTED_TIME);
+        }
         found
     }
 
@@ -179,6 +194,7 @@ impl LeaseTable {
 
     /// Frees an address.
     pub fn release(&mut self, address: Ipv4Addr) {
+        self.exhausted.clear();
         self.leases.remove(&address);
     }
 }

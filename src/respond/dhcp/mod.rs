@@ -261,13 +261,19 @@ impl DhcpResponder {
             Ok(address) => address,
             Err(why) => return Verdict::ignored(why),
         };
+        // What git reserves goes before what was leased; whoever holds it yet is worth a word.
+        let other = self.leases.holder(address).filter(|holder| {
+            *holder != asked.mac && !self.leases.is_free_for(address, asked.mac, asked.now)
+        });
+        let remark =
+            other.map(|other| format!("{address} is reserved for it, and still leased to {other}"));
         self.leases
             .offer(asked.mac, &asked.network.name, address, asked.now);
         let (reply, boot_file) = reply::offer(asked, address);
         Verdict {
             commit: None,
             reply: Ok((reply, boot_file)),
-            remark: None,
+            remark,
         }
     }
 

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -24,6 +24,8 @@ use crate::workspace::files::FileError;
 
 /// The largest body of a callback, in octets.
 const CALLBACK_LIMIT: usize = 64 << 10;
+/// How long a client may take for the body of a callback.
+const CALLBACK_TIME: Duration = Duration::from_secs(30);
 
 /// An answer before it becomes an HTTP response.
 pub(super) enum Answer {
@@ -76,18 +78,20 @@ pub(super) async fn answer(
         }
     };
     let posted = match head.method {
-        Method::POST => match Limited::new(incoming, CALLBACK_LIMIT).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => {
-                let text =
-                    format!("the body could not be read, or has more than {CALLBACK_LIMIT} octets");
-                return respond(
-                    &head.method,
-                    &head.headers,
-                    Answer::plain(StatusCode::PAYLOAD_TOO_LARGE, text),
-                );
+        Method::POST => {
+            let body = Limited::new(incoming, CALLBACK_LIMIT).collect();
+            match tokio::time::timeout(CALLBACK_TIME, body).await {
+                Ok(Ok(body)) => body.to_bytes(),
+                _ => {
+                    let seconds = CALLBACK_TIME.as_secs();
+                    let text = format!(
+                        "the body has more than {CALLBACK_LIMIT} octets, or took over {seconds} s"
+                    );
+                    let answer = Answer::plain(StatusCode::PAYLOAD_TOO_LARGE, text);
+                    return respond(&head.method, &head.headers, answer);
+                }
             }
-        },
+        }
         _ => Bytes::new(),
     };
     let reads_only = head.method == Method::HEAD;

@@ -190,7 +190,8 @@ impl Opened<'_> {
     }
 
     fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<SessionAnswer, Refused> {
-        let message = cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT);
+        let message =
+            without_capabilities(&cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT));
         let session = self.capability.session;
         let mut outcome = None;
         self.update(&mut |record| {
@@ -352,5 +353,31 @@ pub(super) fn bundle_file(
                 "the bundle store has no good copy of this file",
             )
         }
+    }
+}
+
+/// Takes session URLs out of what an installer sent: it may quote its own command line.
+fn without_capabilities(text: &str) -> String {
+    let mut parts = text.split("/s/");
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest =
+            part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        clean.push_str("/s/…");
+        clean.push_str(rest);
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_capabilities;
+
+    #[test]
+    fn a_posted_text_keeps_no_capability() {
+        let text = "url=http://10.0.0.1/s/AbC-_9/preseed.cfg and http://10.0.0.1/s/XyZ failed";
+        let clean = "url=http://10.0.0.1/s/…/preseed.cfg and http://10.0.0.1/s/… failed";
+        assert_eq!(without_capabilities(text), clean);
+        assert_eq!(without_capabilities("no disk"), "no disk");
     }
 }
