@@ -164,6 +164,7 @@ impl LeaseTable {
             && self.offers.get(address).is_some_and(|(to, _)| *to == mac)
         {
             self.offers.remove(address);
+            self.exhausted.clear();
         }
     }
 
