@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, JsonRender, Output, RenderContext,
-    RenderErrorReason, no_escape,
+    RenderErrorReason, Template, no_escape,
 };
 use serde_json::Value;
 
-use super::builtin;
+use super::{builtin, strict};
 
 /// How deeply blocks may be nested; the engine itself would overflow its stack.
 const DEPTH_LIMIT: usize = 40;
@@ -45,6 +45,7 @@ impl Templates {
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
         engine.register_escape_fn(no_escape);
+        strict::register(&mut engine);
         engine.register_helper("yaml", Box::new(yaml));
         engine.register_helper("shell", Box::new(shell));
         let mut faults = Vec::new();
@@ -63,13 +64,16 @@ impl Templates {
                     continue;
                 }
             }
-            if let Err(error) = engine.register_template_string(name, text) {
-                let line = error.pos().map(|(line, _)| line);
-                faults.push(TemplateError {
+            match Template::compile_with_name(text, (*name).to_owned()) {
+                Ok(mut template) => {
+                    strict::guard(&mut template);
+                    engine.register_template(name, template);
+                }
+                Err(error) => faults.push(TemplateError {
                     template: (*name).to_owned(),
-                    line,
+                    line: error.pos().map(|(line, _)| line),
                     reason: error.reason().to_string().to_lowercase(),
-                });
+                }),
             }
         }
         faults.extend(partial_faults(&partials));
@@ -262,6 +266,68 @@ mod tests {
             error.to_string(),
             "template `t.hbs`, line 2: there is no variable `host.nmae`"
         );
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_wherever_it_stands() {
+        for text in [
+            "{{host.typo}}",
+            "{{yaml host.typo}}",
+            "{{shell host.typo}}",
+            "{{#if host.typo}}{{/if}}",
+            "{{#if host.ip}}{{else if host.typo}}{{/if}}",
+            "{{#if (not host.typo)}}{{/if}}",
+            "{{#if (eq (len keys) (len host.typo))}}{{/if}}",
+            "{{#unless host.typo}}{{/unless}}",
+            "{{#each host.typo}}{{else}}none{{/each}}",
+            "{{#with host.typo}}{{else}}none{{/with}}",
+            "{{#each keys}}{{#if @root.host.typo}}{{/if}}{{/each}}",
+            "{{#each keys as |host|}}{{#if host.typo}}{{/if}}{{/each}}",
+            "{{lookup host.typo \"x\"}}",
+            "{{> part.hbs given=host.typo}}",
+            "{{> part.hbs}}",
+            "{{> part.hbs other=1}}",
+        ] {
+            let texts = [
+                ("t.hbs", text),
+                ("part.hbs", "{{given}}{{#if given}}{{/if}}"),
+            ]
+            .map(|(name, text)| (name.to_owned(), format!("\n{text}")));
+            let templates = Templates::compile(&texts.into()).unwrap();
+            let context = Context::wraps(json!({"host": {"ip": null}, "keys": ["x"]})).unwrap();
+            let error = templates.render("t.hbs", &context).expect_err(text);
+            assert!(
+                error.reason.starts_with("there is no variable `"),
+                "{text}: {error}"
+            );
+            assert_eq!(error.line, Some(2), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_null_variable_exists_and_an_untaken_branch_may_name_what_is_missing() {
+        for (text, expected) in [
+            ("{{#if host.ip}}{{host.typo}}{{else}}none{{/if}}", "none"),
+            ("{{yaml host.ip}}{{host.ip}}", "null"),
+            (
+                "{{#each keys}}{{@index}}{{this}}{{#if @last}}.{{/if}}{{/each}}",
+                "0x\"y.",
+            ),
+            ("{{#each keys as |key|}}{{key}}{{/each}}", "x\"y"),
+            ("{{#each host}}{{@key}} {{/each}}", "ip name "),
+            (
+                "{{#with host}}{{#if ../keys}}{{name}}{{/if}}{{/with}}",
+                "a'b",
+            ),
+            ("{{{{raw}}}}{{typo}}{{{{/raw}}}}", "{{typo}}"),
+            ("a\n{{#if keys}}\nb\n{{/if}}\nc", "a\nb\nc"),
+            (
+                "a\n  {{host.name}}\n  {{#if keys}}\n  b\n  {{/if}}\nc",
+                "a\n  a'b\n  b\nc",
+            ),
+        ] {
+            assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+        }
     }
 
     #[test]
