@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, JsonRender, Output, RenderContext,
-    RenderErrorReason, Template, no_escape,
+    RenderErrorReason, Template, TemplateErrorReason, no_escape,
 };
 use serde_json::Value;
 
@@ -51,9 +51,10 @@ impl Templates {
         let mut faults = Vec::new();
         let mut partials: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, text) in &texts {
-            match scan(text) {
+            let open_block = match scan(text) {
                 Ok(found) => {
-                    partials.insert(name, found);
+                    partials.insert(name, found.partials);
+                    found.open_block
                 }
                 Err((line, reason)) => {
                     faults.push(TemplateError {
@@ -63,17 +64,20 @@ impl Templates {
                     });
                     continue;
                 }
-            }
+            };
             match Template::compile_with_name(text, (*name).to_owned()) {
                 Ok(mut template) => {
                     strict::guard(&mut template);
                     engine.register_template(name, template);
                 }
-                Err(error) => faults.push(TemplateError {
-                    template: (*name).to_owned(),
-                    line: error.pos().map(|(line, _)| line),
-                    reason: error.reason().to_string().to_lowercase(),
-                }),
+                Err(error) => {
+                    let (line, reason) = syntax_fault(&error, open_block);
+                    faults.push(TemplateError {
+                        template: (*name).to_owned(),
+                        line,
+                        reason,
+                    });
+                }
             }
         }
         faults.extend(partial_faults(&partials));
@@ -144,31 +148,58 @@ pub(super) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Looks over a template before the engine sees it: bounds its size and nesting, and lists the
-/// partials it includes. Fails with the line and the reason.
-fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
+/// Says what the engine does not understand: its own words list every rule of its grammar.
+fn syntax_fault(
+    error: &handlebars::TemplateError,
+    open_block: Option<(&str, usize)>,
+) -> (Option<usize>, String) {
+    let line = error.pos().map(|(line, _)| line);
+    match (error.reason(), open_block) {
+        (TemplateErrorReason::InvalidSyntax(_), Some((block, line))) => {
+            (Some(line), format!("`{{{{#{block}}}}}` is never closed"))
+        }
+        (TemplateErrorReason::InvalidSyntax(_), None) => {
+            (line, "these braces are no tag of a template".to_owned())
+        }
+        (other, _) => (line, other.to_string()),
+    }
+}
+
+/// What a template holds, as far as can be seen before the engine compiles it.
+struct Scanned<'t> {
+    /// The partials it includes.
+    partials: Vec<&'t str>,
+    /// The innermost block that is open at its end, and its line.
+    open_block: Option<(&'t str, usize)>,
+}
+
+/// Looks over a template before the engine sees it: bounds its size and nesting. Fails with the
+/// line and the reason.
+fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
     if text.len() > SIZE_LIMIT {
         return Err((1, format!("it is larger than {SIZE_LIMIT} octets")));
     }
     let mut partials = Vec::new();
-    let mut depth = 0usize;
+    let line_at = |at: usize| text[..at].bytes().filter(|&byte| byte == b'\n').count() + 1;
+    let mut open_blocks = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find("{{").map(|open| at + open) {
         let tag = text[open..]
             .trim_start_matches('{')
             .trim_start_matches('~')
             .trim_start();
-        let line = || text[..open].bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let line = || line_at(open);
         if tag.starts_with("#*") || tag.starts_with("*") {
             return Err((
                 line(),
                 "decorators and inline partials are not allowed".to_owned(),
             ));
         }
-        if tag.starts_with('#') {
-            depth += 1;
+        if let Some(block) = tag.strip_prefix('#') {
+            let name = block.split([' ', '}', '~', '\n']).next();
+            open_blocks.push((name.unwrap_or_default(), open));
         } else if tag.starts_with('/') {
-            depth = depth.saturating_sub(1);
+            open_blocks.pop();
         }
         let parentheses = tag
             .split("}}")
@@ -176,7 +207,7 @@ fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
             .unwrap_or_default()
             .matches('(')
             .count();
-        if depth + parentheses > DEPTH_LIMIT {
+        if open_blocks.len() + parentheses > DEPTH_LIMIT {
             return Err((line(), format!("it nests more than {DEPTH_LIMIT} levels")));
         }
         if let Some(partial) = tag.strip_prefix('>').or_else(|| tag.strip_prefix("#>")) {
@@ -192,7 +223,10 @@ fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
         }
         at = open + 2;
     }
-    Ok(partials)
+    Ok(Scanned {
+        partials,
+        open_block: open_blocks.pop().map(|(block, at)| (block, line_at(at))),
+    })
 }
 
 /// Finds partials that do not exist or that include each other in a circle.

@@ -212,7 +212,9 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
-    let wanted = line.unwrap_or(1).max(1) - 1;
+    // What is missing at the end of the file is shown on its last line.
+    let last = file.text.lines().count().max(1);
+    let wanted = line.unwrap_or(1).clamp(1, last) - 1;
     let start: usize = file
         .text
         .split_inclusive('\n')
