@@ -229,6 +229,9 @@ impl Work<'_> {
                 record.map(|record| note(record, now)).unwrap_or_default(),
             ]);
         }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         self.output.result(&format!("{}\n", table.trim_fmt()));
         Ok(Exit::Done)
     }
@@ -343,7 +346,7 @@ impl Work<'_> {
                 Err(why) => {
                     listed.push(json!({ "host": name, "armed": false, "reason": why.to_string() }));
                     self.output
-                        .error(&format!("`{name}` was not armed: {why}"), "");
+                        .error(&format!("`{name}` was not armed: {why}"), why.help());
                 }
             }
         }
@@ -372,8 +375,10 @@ impl Work<'_> {
             String::new()
         };
         let what = format!(
-            "{} hosts will be overwritten when they boot within {deadline:?}: {}{more}",
+            "{} hosts will be overwritten when they boot within {}: {}{more}",
             hosts.len(),
+            SignedDuration::try_from(deadline)
+                .map_or("their deadline".into(), |it| format!("{it:#}")),
             names.join(", ")
         );
         if !std::io::stdin().is_terminal() {
@@ -459,6 +464,9 @@ impl Work<'_> {
                 })
                 .collect();
             self.output.json(&listed);
+        }
+        if good > 0 {
+            self.warn_without_server();
         }
         Ok(exit_for(good, outcomes.len()))
     }
