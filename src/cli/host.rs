@@ -80,11 +80,13 @@ Examples:
         reason: Option<String>,
     },
     /// Take hosts out of service for good: they boot nothing
+    #[command(after_help = "Examples:\n  pxectl host retire worker-01")]
     Retire {
         #[command(flatten)]
         select: Select,
     },
     /// Take hosts back that were set aside
+    #[command(after_help = "Examples:\n  pxectl host release worker-01")]
     Release {
         #[command(flatten)]
         select: Select,

@@ -23,9 +23,11 @@ fn with_host(rack: &Rack, from: &str, to: &str) {
     rack.write("extra.yaml", HOST).edit("extra.yaml", from, to);
 }
 
-/// How an inventory without a fault is spoilt, by the name of the golden.
+/// The name of a golden, and how an inventory without a fault is spoilt.
+type Fault = (&'static str, fn(&Rack));
+
 #[rustfmt::skip]
-const ERRORS: [(&str, fn(&Rack)); 45] = [
+const ERRORS: [Fault; 45] = [
     ("syntax-bracket", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999")),
     ("syntax-quote", |rack| with_host(rack, "name: extra-01", "name: \"extra-01")),
     ("syntax-tab", |rack| with_host(rack, "  - {mac", "\t- {mac")),
@@ -87,7 +89,6 @@ fn every_fault_is_shown_with_its_place_and_what_to_do() {
     for (name, spoil) in ERRORS {
         let rack = Rack::a();
         spoil(&rack);
-        eprintln!("{name}");
         let text = rack
             .pxectl("validate")
             .stdout_golden(&format!("diagnostics/{name}.txt"))
