@@ -172,7 +172,7 @@ fn names(code: &str, wanted: &str) -> bool {
     code.match_indices(wanted).any(|(at, _)| {
         let before = code[..at].chars().next_back().is_some_and(word);
         let after = code[at + wanted.len()..].chars().next().is_some_and(word);
-        !before && !(after && wanted.ends_with(word))
+        !(before || after && wanted.ends_with(word))
     })
 }
 
