@@ -42,6 +42,24 @@ pub enum NotArmed {
     },
 }
 
+impl NotArmed {
+    /// Says what to do about it; empty where the reason says so itself.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "",
+            Self::NoUuid => {
+                "add `uuid: …`: the log of `serve http` shows it when the machine boots"
+            }
+            Self::Expired { .. } => {
+                "give its profile a newer bundle, or the bundle a later `expires`"
+            }
+            Self::Bundle { .. } => {
+                "copy the blob from where the bundle was built, or correct the Bundle document"
+            }
+        }
+    }
+}
+
 /// Arms hosts in one transaction, and says what became of each, in their order.
 ///
 /// Each bundle's blobs are hashed once. `verified` is told of each bundle before that begins.

@@ -80,11 +80,13 @@ Examples:
         reason: Option<String>,
     },
     /// Take hosts out of service for good: they boot nothing
+    #[command(after_help = "Examples:\n  pxectl host retire worker-01")]
     Retire {
         #[command(flatten)]
         select: Select,
     },
     /// Take hosts back that were set aside
+    #[command(after_help = "Examples:\n  pxectl host release worker-01")]
     Release {
         #[command(flatten)]
         select: Select,
@@ -229,6 +231,9 @@ impl Work<'_> {
                 record.map(|record| note(record, now)).unwrap_or_default(),
             ]);
         }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         self.output.result(&format!("{}\n", table.trim_fmt()));
         Ok(Exit::Done)
     }
@@ -343,7 +348,7 @@ impl Work<'_> {
                 Err(why) => {
                     listed.push(json!({ "host": name, "armed": false, "reason": why.to_string() }));
                     self.output
-                        .error(&format!("`{name}` was not armed: {why}"), "");
+                        .error(&format!("`{name}` was not armed: {why}"), why.help());
                 }
             }
         }
@@ -460,6 +465,9 @@ impl Work<'_> {
                 })
                 .collect();
             self.output.json(&listed);
+        }
+        if good > 0 {
+            self.warn_without_server();
         }
         Ok(exit_for(good, outcomes.len()))
     }

@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::output::Output;
 use super::{Exit, Global};
 use crate::bundle::BundleStore;
-use crate::inventory::{Inventory, Severity};
+use crate::inventory::Inventory;
 use crate::render::Templates;
 use crate::serve::live::bundle_directory;
 use crate::workspace::{Checked, Snapshot, SnapshotError, state_directory};
@@ -24,16 +24,11 @@ pub struct Good {
 pub fn load(global: &Global, output: &Output) -> Result<Good, Exit> {
     let snapshot = read(&global.inventory, output)?;
     let Checked { good, diagnostics } = snapshot.check();
-    let shown = diagnostics
-        .iter()
-        .filter(|diagnostic| good.is_none() || diagnostic.severity > Severity::Note);
-    for diagnostic in
-        shown.filter(|diagnostic| good.is_none() || diagnostic.severity == Severity::Error)
-    {
-        output.stderr(&format!(
-            "{}\n",
-            diagnostic.to_text(snapshot.files(), output.stderr_color())
-        ));
+    if good.is_none() {
+        for diagnostic in &diagnostics {
+            let text = diagnostic.to_text(snapshot.files(), output.stderr_color());
+            output.stderr(&format!("{text}\n"));
+        }
     }
     match good {
         Some((inventory, templates)) => Ok(Good {

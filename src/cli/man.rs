@@ -26,6 +26,8 @@ impl Man {
     pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
         let pages = man_pages().context("cannot make the manual pages")?;
         if let Some(directory) = &self.out {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make `{}`", directory.display()))?;
             for (name, page) in pages {
                 let path = directory.join(name);
                 std::fs::write(&path, page)
@@ -93,9 +95,52 @@ fn add(
     .date("")
     .manual("pxectl")
     .render(&mut page)?;
-    pages.push((
-        format!("{name}.1"),
-        String::from_utf8_lossy(&page).into_owned(),
-    ));
+    let page = String::from_utf8_lossy(&page);
+    pages.push((format!("{name}.1"), tidied(&name, &page)));
     Ok(())
+}
+
+/// Mends what the generator writes: its title loses an empty date, its lists of values confuse
+/// blank lines and breaks, `help` has no page, and the examples run together under a heading that says nothing.
+fn tidied(name: &str, page: &str) -> String {
+    let help = format!(
+        ".TP\n{}\\-help(1)\nPrint this message or the help of the given subcommand(s)\n",
+        name.replace('-', "\\-")
+    );
+    let page = page.replace("\n.br\n\n.br\n", "\n.sp\n").replace(&help, "");
+    let mut text = String::with_capacity(page.len());
+    let mut extra = false;
+    let mut verbatim = false;
+    let mut noted = false;
+    for line in page.lines() {
+        if line.starts_with(".SH") {
+            if std::mem::take(&mut verbatim) {
+                text.push_str(".fi\n");
+            }
+            extra = line == ".SH EXTRA";
+            if extra {
+                continue;
+            }
+        }
+        if line.starts_with(".TH") {
+            let (title, version) = (name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+            text.push_str(&format!(
+                ".TH {title} 1 \"\" \"pxectl {version}\" \"pxectl manual\"\n"
+            ));
+        } else if let Some(heading) = line.strip_suffix(':').filter(|_| extra) {
+            if std::mem::replace(&mut verbatim, true) {
+                text.push_str(".fi\n");
+            }
+            text.push_str(&format!(".SH \"{}\"\n.nf\n", heading.to_uppercase()));
+        } else if extra && !verbatim && !std::mem::replace(&mut noted, true) {
+            text.push_str(&format!(".SH NOTES\n{line}\n"));
+        } else if !(extra && line.is_empty()) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    if verbatim {
+        text.push_str(".fi\n");
+    }
+    text
 }

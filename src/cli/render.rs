@@ -19,13 +19,13 @@ const BATCH: usize = 512;
 /// Show what a host is served when it is armed: its boot script and its seeds
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Capabilities and secrets are never printed; a placeholder stands in their place.
+
 Examples:
   pxectl render worker-01
   pxectl render worker-01 --as user-data | cloud-init schema -c /dev/stdin
   pxectl render --all --out rendered
-  pxectl render worker-01 --context      every variable that its templates may name
-
-Capabilities and secrets are never printed; a placeholder stands in their place.")]
+  pxectl render worker-01 --context      every variable that its templates may name")]
 pub struct Render {
     #[command(flatten)]
     select: Select,

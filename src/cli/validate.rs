@@ -14,8 +14,10 @@ Examples:
   pxectl validate -i rack-a
   pxectl validate -i rack-a --deny warnings --format json
 
-Exit status: 0 without errors, 1 with errors (with --deny warnings, also with warnings),
-3 when the inventory cannot be read.")]
+Exit status:
+  0  no errors
+  1  errors; with --deny warnings, also warnings
+  3  the inventory cannot be read")]
 pub struct Validate {
     /// Count warnings as errors
     #[arg(long, value_name = "WHAT")]

@@ -44,7 +44,7 @@ pub enum Kind {
 /// Everything that was claimed.
 #[derive(Default)]
 pub struct Claims {
-    unique: HashMap<(Unique, String), Vec<(Span, String)>>,
+    unique: HashMap<(Unique, String), Vec<Claim>>,
     references: Vec<(Kind, String, Span)>,
     networks: HashMap<String, Subnet>,
     pools: Vec<(AddressRange, Span)>,
@@ -53,6 +53,14 @@ pub struct Claims {
     bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
     hosts: Vec<HostUse>,
     templates: BTreeSet<String>,
+}
+
+/// One value that nobody else may have.
+struct Claim {
+    /// The value as it was written.
+    written: String,
+    span: Span,
+    owner: String,
 }
 
 struct HostUse {
@@ -67,6 +75,8 @@ struct HostUse {
 pub struct Facts<'a> {
     /// The bundle and the installer of each profile, and whether its own seeds replace the built-in ones.
     pub profiles: HashMap<&'a str, (&'a str, Installer, bool)>,
+    /// Whether there is a site, be it at fault.
+    pub has_site: bool,
     /// Whether hosts without a UUID can be armed.
     pub weak_identity: bool,
     /// Architectures that the site has a loader for.
@@ -84,10 +94,23 @@ impl Claims {
 
     /// Notes a value that nobody else may have; `owner` says whose it is.
     pub fn unique(&mut self, what: Unique, value: String, span: Span, owner: &str) {
-        self.unique
-            .entry((what, value))
-            .or_default()
-            .push((span, owner.to_owned()));
+        self.unique_as(what, value.clone(), value, span, owner);
+    }
+
+    /// Notes a value that can be written in several ways; `key` is the same for all of them.
+    pub fn unique_as(
+        &mut self,
+        what: Unique,
+        key: String,
+        written: String,
+        span: Span,
+        owner: &str,
+    ) {
+        self.unique.entry((what, key)).or_default().push(Claim {
+            written,
+            span,
+            owner: owner.to_owned(),
+        });
     }
 
     /// Notes a name that must exist.
@@ -145,35 +168,41 @@ impl Claims {
     /// Checks every claim against the others.
     pub fn check(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
         self.check_unique(diagnostics);
-        self.check_references(diagnostics);
+        self.check_references(facts, diagnostics);
         self.check_addresses(diagnostics);
         self.check_bundle_files(diagnostics);
         self.check_hosts(facts, diagnostics);
     }
 
     fn check_unique(&self, diagnostics: &mut Vec<Diagnostic>) {
-        for ((what, value), places) in &self.unique {
-            let [(first, owner), others @ ..] = places.as_slice() else {
+        for ((what, _), claims) in &self.unique {
+            let [first, others @ ..] = claims.as_slice() else {
                 continue;
             };
             let (code, noun) = what.words();
-            for (span, other) in others {
+            for other in others {
                 // The server may well be the router too.
-                if [owner, other]
+                if [first, other]
                     .iter()
-                    .all(|owner| INFRASTRUCTURE.contains(&owner.as_str()))
+                    .all(|claim| INFRASTRUCTURE.contains(&claim.owner.as_str()))
                 {
                     continue;
                 }
-                let by = match owner.as_str() {
+                let by = match first.owner.as_str() {
                     "" => String::new(),
                     owner if INFRASTRUCTURE.contains(&owner) => format!(", by {owner}"),
                     owner => format!(", by `{owner}`"),
                 };
+                let order = if *what == Unique::Uuid && first.written != other.written {
+                    ", in the other octet order"
+                } else {
+                    ""
+                };
+                let message = format!("duplicate {noun} `{}`", other.written);
                 diagnostics.push(
-                    Diagnostic::error(code, *span, format!("duplicate {noun} `{value}`"))
+                    Diagnostic::error(code, other.span, message)
                         .label("given again here")
-                        .also(*first, format!("first given here{by}"))
+                        .also(first.span, format!("first given here{by}{order}"))
                         .help(format!(
                             "each {noun} may be given once: correct one of the two"
                         )),
@@ -182,11 +211,13 @@ impl Claims {
         }
     }
 
-    fn check_references(&self, diagnostics: &mut Vec<Diagnostic>) {
+    fn check_references(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
         for (kind, name, span) in &self.references {
             let (noun, unique) = match kind {
                 Kind::Profile => ("profile", Unique::Profile),
                 Kind::Bundle => ("bundle", Unique::Bundle),
+                // Where there is no site, that is the fault.
+                Kind::Network if !facts.has_site => continue,
                 Kind::Network => ("network", Unique::Network),
                 Kind::Template => {
                     let names = self.templates.iter().map(String::as_str);

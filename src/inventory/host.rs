@@ -132,12 +132,8 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         .map_or("a host", |name| name.value.as_str())
         .to_owned();
     if let Some(name) = &name {
-        claims.unique(
-            Unique::Hostname,
-            name.value.to_ascii_lowercase(),
-            name.span,
-            "",
-        );
+        let key = name.value.to_ascii_lowercase();
+        claims.unique_as(Unique::Hostname, key, name.value.clone(), name.span, "");
     }
     let profile = fields.required(reader, "profile", Reader::name);
     if let Some(profile) = &profile {
@@ -150,9 +146,11 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             let help = "leave `uuid` out; such a machine can be armed only where the site says `identity: mac`";
             return reader.refuse("placeholder", node.span, message, help);
         }
-        claims.unique(Unique::Uuid, uuid.order_free().to_string(), node.span, &owner);
+        let key = uuid.order_free().to_string();
+        claims.unique_as(Unique::Uuid, key, uuid.to_string(), node.span, &owner);
         Some(uuid)
     });
+    let has_uuid = fields.has("uuid");
     let serial = fields.optional(reader, "serial", read_identity);
     let asset = fields.optional(reader, "asset", read_identity);
     let arch = fields.required(reader, "arch", |reader, node| {
@@ -168,6 +166,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         Some(nics.into_iter().map(|(nic, _)| nic).collect())
     });
     let disk = fields.optional(reader, "disk", read_disk);
+    let has_disk = fields.has("disk");
     let bmc = fields.optional(reader, "bmc", read_bmc);
     let local_boot = fields.optional(reader, "local_boot", |reader, node| {
         reader.choice(
@@ -183,7 +182,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     let vars = fields.optional(reader, "vars", read_vars);
     fields.finish(reader);
     let (name, profile, arch) = (name?, profile?, arch?);
-    claims.host_use(&name, &profile.value, arch, uuid.is_some(), disk.is_some());
+    claims.host_use(&name, &profile.value, arch, has_uuid, has_disk);
     Some(Host {
         name: name.value,
         profile: profile.value,
@@ -278,14 +277,15 @@ fn read_nic(
         }
         Some(ip)
     });
-    let boot = fields.optional(reader, "boot", Reader::boolean);
+    // `None` inside: given, and at fault.
+    let boot = fields.optional(reader, "boot", |r, n| Some(r.boolean(n)));
     fields.finish(reader);
     Some((
         Nic {
             mac: mac?,
             network: network?.value,
             ip,
-            boot: boot.unwrap_or(false),
+            boot: boot.unwrap_or(Some(false))?,
         },
         node.span,
     ))
@@ -316,6 +316,7 @@ fn check_boot_nic(reader: &mut Reader, node: &Node, nics: &[(Nic, Span)]) {
 fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
     const HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; `lsblk -o +WWN,SERIAL` shows them";
     let mut fields = reader.fields(node, "`disk`")?;
+    let faults = reader.diagnostics.len();
     let word = |reader: &mut Reader, node: &Node| {
         let text = reader.text(node)?;
         let good = |c: char| c.is_ascii_alphanumeric() || "._:-+".contains(c);
@@ -344,6 +345,9 @@ fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
         )
     });
     fields.finish(reader);
+    if reader.diagnostics.len() > faults {
+        return None;
+    }
     match (wwn, serial, by_path, model, min_size) {
         (Some(wwn), None, None, None, None) => Some(DiskSelector::Wwn(wwn)),
         (None, Some(serial), None, None, None) => Some(DiskSelector::Serial(serial)),

@@ -208,6 +208,7 @@ impl Found {
         });
         Facts {
             profiles: profiles.collect(),
+            has_site: !self.sites.is_empty(),
             weak_identity: site.is_some_and(|site| site.identity == IdentityPolicy::Mac),
             loaders: site
                 .map(|site| site.loaders.keys().copied().collect())

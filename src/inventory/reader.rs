@@ -18,6 +18,17 @@ pub struct Spanned<T> {
     pub span: Span,
 }
 
+/// What can be expected of a node, and how that is written.
+const MAPPING: (&str, &str) = ("a mapping", "write `key: value`, one on each line");
+const LIST: (&str, &str) = (
+    "a list",
+    "write `- item`, one on each line, or `[item, item]`",
+);
+const TEXT: (&str, &str) = (
+    "text",
+    "write a value after the colon, in quotes where it has odd characters",
+);
+
 /// Collects faults while values are read. A reading function returns `None` after it has reported.
 #[derive(Default)]
 pub struct Reader {
@@ -41,6 +52,11 @@ impl<'n> Fields<'n> {
             .iter()
             .find(|(key, _)| key.text == name)
             .map(|(_, node)| node)
+    }
+
+    /// Reports whether a key is given, be its value at fault.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, _)| key.text == name)
     }
 
     /// Reads a key that may be left out.
@@ -130,7 +146,7 @@ impl Reader {
                     known: Vec::new(),
                 })
             }
-            other => self.wrong_type(node.span, "a mapping (`key: value`)", other),
+            other => self.wrong_type(node.span, MAPPING, other),
         }
     }
 
@@ -144,7 +160,7 @@ impl Reader {
             Value::Sequence(items) => {
                 Some(items.iter().filter_map(|item| read(self, item)).collect())
             }
-            other => self.wrong_type(node.span, "a list (`- item` or `[item, …]`)", other),
+            other => self.wrong_type(node.span, LIST, other),
         }
     }
 
@@ -161,7 +177,7 @@ impl Reader {
                     .filter_map(|(key, value)| read(self, key, value))
                     .collect(),
             ),
-            other => self.wrong_type(node.span, "a mapping (`key: value`)", other),
+            other => self.wrong_type(node.span, MAPPING, other),
         }
     }
 
@@ -171,7 +187,7 @@ impl Reader {
             Value::Scalar { text, plain: true }
                 if text.is_empty() || text == "~" || text == "null" =>
             {
-                self.wrong_type(node.span, "text", &node.value)
+                self.wrong_type(node.span, TEXT, &node.value)
             }
             Value::Scalar { text, .. } => match text.chars().find(|c| c.is_control()) {
                 None => Some(text.clone()),
@@ -182,7 +198,7 @@ impl Reader {
                     "write it on one line, without tabs",
                 ),
             },
-            other => self.wrong_type(node.span, "text", other),
+            other => self.wrong_type(node.span, TEXT, other),
         }
     }
 
@@ -311,16 +327,22 @@ impl Reader {
         Some(entries.into_iter().collect())
     }
 
-    fn wrong_type<T>(&mut self, span: Span, expected: &str, found: &Value) -> Option<T> {
+    fn wrong_type<T>(
+        &mut self,
+        span: Span,
+        (expected, help): (&str, &str),
+        found: &Value,
+    ) -> Option<T> {
         let found = match found {
-            Value::Scalar { text, plain: true } if text.is_empty() => "nothing",
+            Value::Scalar { text, plain: true } if ["", "~", "null"].contains(&text.as_str()) => {
+                "nothing"
+            }
             Value::Scalar { .. } => "a plain value",
             Value::Sequence(_) => "a list",
             Value::Mapping(_) => "a mapping",
         };
         let message = format!("expected {expected}, found {found}");
-        self.report(Diagnostic::error("wrong-type", span, message));
-        None
+        self.refuse("wrong-type", span, message, help)
     }
 }
 

@@ -47,6 +47,7 @@ const NODE_BUDGET: usize = 2_000_000;
 const ALIAS_BUDGET: usize = 20_000;
 /// How deeply collections may be nested.
 const DEPTH_LIMIT: usize = 32;
+const NESTING_HELP: &str = "no document of an inventory needs that: look for a bracket too many";
 
 /// Parses every document of one file, and reports every fault of its syntax.
 ///
@@ -112,8 +113,10 @@ impl<'t> Builder<'t, '_> {
                         continue;
                     }
                     let node = self.node(event, span, 0)?;
-                    let empty = matches!(&node.value, Value::Scalar { text, plain: true } if text.is_empty());
-                    if !empty {
+                    // What is not written comes as an empty scalar, or as `~`.
+                    let written = node.span.start < node.span.end
+                        || !matches!(node.value, Value::Scalar { plain: true, .. });
+                    if written {
                         return Ok(Some(node));
                     }
                 }
@@ -139,22 +142,20 @@ impl<'t> Builder<'t, '_> {
                 } else {
                     at
                 };
-                let diagnostic = Diagnostic::error(
-                    "syntax",
-                    self.span(at, at),
-                    format!("this is not YAML: {}", error.info()),
-                );
                 let tab = self.text[..at]
                     .rsplit('\n')
                     .next()
                     .is_some_and(|line| line.contains('\t'));
-                self.diagnostics.push(if tab {
-                    diagnostic.help("YAML is indented with spaces, never with tabs")
-                } else {
-                    diagnostic.help(
+                let info = error.info();
+                let (info, help) = match info.as_str() {
+                    "recursion limit exceeded" => ("it is nested too deeply", NESTING_HELP),
+                    info if tab => (info, "YAML is indented with spaces, never with tabs"),
+                    info => (
+                        info,
                         "check the indentation, the quotes and the brackets around this place",
-                    )
-                });
+                    ),
+                };
+                self.refuse(self.span(at, at), format!("this is not YAML: {info}"), help);
                 Err(Stop::Document)
             }
         }
@@ -175,6 +176,7 @@ impl<'t> Builder<'t, '_> {
             self.refuse(
                 span,
                 format!("this is nested more than {DEPTH_LIMIT} levels deep"),
+                NESTING_HELP,
             );
             return Err(Stop::Document);
         }
@@ -182,6 +184,7 @@ impl<'t> Builder<'t, '_> {
             self.refuse(
                 span,
                 format!("this file has more than {NODE_BUDGET} values"),
+                "split it into several files",
             );
             return Err(Stop::File);
         }
@@ -207,7 +210,11 @@ impl<'t> Builder<'t, '_> {
             }
             Event::Alias(anchor) => return self.alias(anchor, span),
             other => {
-                self.refuse(span, format!("expected a value, found {other:?}"));
+                self.refuse(
+                    span,
+                    format!("expected a value, found {other:?}"),
+                    "write a value, a list or a mapping here",
+                );
                 return Err(Stop::Document);
             }
         };
@@ -243,7 +250,11 @@ impl<'t> Builder<'t, '_> {
                     span,
                 } => Some(Key { text, span }),
                 Node { span, .. } => {
-                    self.refuse(span, "a key must be plain text".to_owned());
+                    self.refuse(
+                        span,
+                        "a key must be plain text".to_owned(),
+                        "write `key: value`; `{` and `[` begin a value only",
+                    );
                     None
                 }
             };
@@ -256,6 +267,7 @@ impl<'t> Builder<'t, '_> {
                 self.refuse(
                     key.span,
                     "merge keys (`<<`) are not part of the inventory's YAML".to_owned(),
+                    "write the keys out, or move what hosts share to their profile",
                 );
                 continue;
             }
@@ -291,7 +303,11 @@ impl<'t> Builder<'t, '_> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Stop> {
         let Some(node) = self.anchors.get(&anchor) else {
-            self.refuse(span, "this alias stands inside its own anchor".to_owned());
+            self.refuse(
+                span,
+                "this alias stands inside its own anchor".to_owned(),
+                "write the value out",
+            );
             return Err(Stop::Document);
         };
         self.alias_nodes += node.count(ALIAS_BUDGET);
@@ -299,6 +315,7 @@ impl<'t> Builder<'t, '_> {
             self.refuse(
                 span,
                 format!("the aliases of this file repeat more than {ALIAS_BUDGET} values"),
+                "write the values out, or split the file",
             );
             return Err(Stop::File);
         }
@@ -320,9 +337,9 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    fn refuse(&mut self, span: Span, message: String) {
+    fn refuse(&mut self, span: Span, message: String, help: &str) {
         self.diagnostics
-            .push(Diagnostic::error("syntax", span, message));
+            .push(Diagnostic::error("syntax", span, message).help(help));
     }
 }
 

@@ -91,16 +91,16 @@ fn diagnostic(
     locate: &(dyn Fn(&str, Option<usize>) -> Option<Span> + Sync),
 ) -> Diagnostic {
     let place = locate(&fault.template, fault.line);
-    let message = match host {
-        Some(host) => format!(
-            "template `{}` fails for host `{host}`: {}",
-            fault.template, fault.reason
+    let (template, reason) = (&fault.template, &fault.reason);
+    let (message, help) = match host {
+        Some(host) => (
+            format!("template `{template}` fails for host `{host}`: {reason}"),
+            "`pxectl render HOST --context` prints every variable that a template may name",
         ),
-        None => format!(
-            "template `{}` cannot be used: {}",
-            fault.template, fault.reason
+        None => (
+            format!("template `{template}` cannot be used: {reason}"),
+            "mend the template; braces that are not for pxectl go between `{{{{raw}}}}` and `{{{{/raw}}}}`",
         ),
     };
-    Diagnostic::new(Severity::Error, "template", place, message)
-        .help("`pxectl render HOST --context` prints every variable that a template may name")
+    Diagnostic::new(Severity::Error, "template", place, message).help(help)
 }

@@ -6,6 +6,7 @@ mod disk;
 mod plan;
 mod scripts;
 mod seeds;
+mod strict;
 mod templates;
 
 pub use plan::{Plan, PlanError};

@@ -199,10 +199,12 @@ fn preseed_late(plan: &Plan) -> String {
     if keys.is_empty() {
         return ":".to_owned();
     }
-    let home = format!("/target/home/{user}/.ssh");
+    let home = shell_word(&format!("/target/home/{user}/.ssh"));
+    let owner = shell_word(&format!("{user}:"));
+    let installed = shell_word(&format!("/home/{user}/.ssh"));
     let words: Vec<String> = keys.iter().map(|key| shell_word(key)).collect();
     format!(
-        "mkdir -p {home} && printf '%s\\n' {} > {home}/authorized_keys && chmod 700 {home} && in-target chown -R {user}: /home/{user}/.ssh",
+        "mkdir -p {home} && printf '%s\\n' {} > {home}/authorized_keys && chmod 700 {home} && in-target chown -R {owner} {installed}",
         words.join(" ")
     )
 }

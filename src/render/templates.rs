@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, JsonRender, Output, RenderContext,
-    RenderErrorReason, no_escape,
+    RenderErrorReason, Template, TemplateErrorReason, no_escape,
 };
 use serde_json::Value;
 
-use super::builtin;
+use super::{builtin, strict};
 
 /// How deeply blocks may be nested; the engine itself would overflow its stack.
 const DEPTH_LIMIT: usize = 40;
@@ -45,14 +45,16 @@ impl Templates {
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
         engine.register_escape_fn(no_escape);
+        strict::register(&mut engine);
         engine.register_helper("yaml", Box::new(yaml));
         engine.register_helper("shell", Box::new(shell));
         let mut faults = Vec::new();
         let mut partials: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, text) in &texts {
-            match scan(text) {
+            let open_block = match scan(text) {
                 Ok(found) => {
-                    partials.insert(name, found);
+                    partials.insert(name, found.partials);
+                    found.open_block
                 }
                 Err((line, reason)) => {
                     faults.push(TemplateError {
@@ -62,14 +64,20 @@ impl Templates {
                     });
                     continue;
                 }
-            }
-            if let Err(error) = engine.register_template_string(name, text) {
-                let line = error.pos().map(|(line, _)| line);
-                faults.push(TemplateError {
-                    template: (*name).to_owned(),
-                    line,
-                    reason: error.reason().to_string().to_lowercase(),
-                });
+            };
+            match Template::compile_with_name(text, (*name).to_owned()) {
+                Ok(mut template) => {
+                    strict::guard(&mut template);
+                    engine.register_template(name, template);
+                }
+                Err(error) => {
+                    let (line, reason) = syntax_fault(&error, open_block);
+                    faults.push(TemplateError {
+                        template: (*name).to_owned(),
+                        line,
+                        reason,
+                    });
+                }
             }
         }
         faults.extend(partial_faults(&partials));
@@ -140,31 +148,58 @@ pub(super) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Looks over a template before the engine sees it: bounds its size and nesting, and lists the
-/// partials it includes. Fails with the line and the reason.
-fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
+/// Says what the engine does not understand: its own words list every rule of its grammar.
+fn syntax_fault(
+    error: &handlebars::TemplateError,
+    open_block: Option<(&str, usize)>,
+) -> (Option<usize>, String) {
+    let line = error.pos().map(|(line, _)| line);
+    match (error.reason(), open_block) {
+        (TemplateErrorReason::InvalidSyntax(_), Some((block, line))) => {
+            (Some(line), format!("`{{{{#{block}}}}}` is never closed"))
+        }
+        (TemplateErrorReason::InvalidSyntax(_), None) => {
+            (line, "these braces are no tag of a template".to_owned())
+        }
+        (other, _) => (line, other.to_string()),
+    }
+}
+
+/// What a template holds, as far as can be seen before the engine compiles it.
+struct Scanned<'t> {
+    /// The partials it includes.
+    partials: Vec<&'t str>,
+    /// The innermost block that is open at its end, and its line.
+    open_block: Option<(&'t str, usize)>,
+}
+
+/// Looks over a template before the engine sees it: bounds its size and nesting. Fails with the
+/// line and the reason.
+fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
     if text.len() > SIZE_LIMIT {
         return Err((1, format!("it is larger than {SIZE_LIMIT} octets")));
     }
     let mut partials = Vec::new();
-    let mut depth = 0usize;
+    let line_at = |at: usize| text[..at].bytes().filter(|&byte| byte == b'\n').count() + 1;
+    let mut open_blocks = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find("{{").map(|open| at + open) {
         let tag = text[open..]
             .trim_start_matches('{')
             .trim_start_matches('~')
             .trim_start();
-        let line = || text[..open].bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let line = || line_at(open);
         if tag.starts_with("#*") || tag.starts_with("*") {
             return Err((
                 line(),
                 "decorators and inline partials are not allowed".to_owned(),
             ));
         }
-        if tag.starts_with('#') {
-            depth += 1;
+        if let Some(block) = tag.strip_prefix('#') {
+            let name = block.split([' ', '}', '~', '\n']).next();
+            open_blocks.push((name.unwrap_or_default(), open));
         } else if tag.starts_with('/') {
-            depth = depth.saturating_sub(1);
+            open_blocks.pop();
         }
         let parentheses = tag
             .split("}}")
@@ -172,7 +207,7 @@ fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
             .unwrap_or_default()
             .matches('(')
             .count();
-        if depth + parentheses > DEPTH_LIMIT {
+        if open_blocks.len() + parentheses > DEPTH_LIMIT {
             return Err((line(), format!("it nests more than {DEPTH_LIMIT} levels")));
         }
         if let Some(partial) = tag.strip_prefix('>').or_else(|| tag.strip_prefix("#>")) {
@@ -188,7 +223,10 @@ fn scan(text: &str) -> Result<Vec<&str>, (usize, String)> {
         }
         at = open + 2;
     }
-    Ok(partials)
+    Ok(Scanned {
+        partials,
+        open_block: open_blocks.pop().map(|(block, at)| (block, line_at(at))),
+    })
 }
 
 /// Finds partials that do not exist or that include each other in a circle.
@@ -262,6 +300,68 @@ mod tests {
             error.to_string(),
             "template `t.hbs`, line 2: there is no variable `host.nmae`"
         );
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_wherever_it_stands() {
+        for text in [
+            "{{host.typo}}",
+            "{{yaml host.typo}}",
+            "{{shell host.typo}}",
+            "{{#if host.typo}}{{/if}}",
+            "{{#if host.ip}}{{else if host.typo}}{{/if}}",
+            "{{#if (not host.typo)}}{{/if}}",
+            "{{#if (eq (len keys) (len host.typo))}}{{/if}}",
+            "{{#unless host.typo}}{{/unless}}",
+            "{{#each host.typo}}{{else}}none{{/each}}",
+            "{{#with host.typo}}{{else}}none{{/with}}",
+            "{{#each keys}}{{#if @root.host.typo}}{{/if}}{{/each}}",
+            "{{#each keys as |host|}}{{#if host.typo}}{{/if}}{{/each}}",
+            "{{lookup host.typo \"x\"}}",
+            "{{> part.hbs given=host.typo}}",
+            "{{> part.hbs}}",
+            "{{> part.hbs other=1}}",
+        ] {
+            let texts = [
+                ("t.hbs", text),
+                ("part.hbs", "{{given}}{{#if given}}{{/if}}"),
+            ]
+            .map(|(name, text)| (name.to_owned(), format!("\n{text}")));
+            let templates = Templates::compile(&texts.into()).unwrap();
+            let context = Context::wraps(json!({"host": {"ip": null}, "keys": ["x"]})).unwrap();
+            let error = templates.render("t.hbs", &context).expect_err(text);
+            assert!(
+                error.reason.starts_with("there is no variable `"),
+                "{text}: {error}"
+            );
+            assert_eq!(error.line, Some(2), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_null_variable_exists_and_an_untaken_branch_may_name_what_is_missing() {
+        for (text, expected) in [
+            ("{{#if host.ip}}{{host.typo}}{{else}}none{{/if}}", "none"),
+            ("{{yaml host.ip}}{{host.ip}}", "null"),
+            (
+                "{{#each keys}}{{@index}}{{this}}{{#if @last}}.{{/if}}{{/each}}",
+                "0x\"y.",
+            ),
+            ("{{#each keys as |key|}}{{key}}{{/each}}", "x\"y"),
+            ("{{#each host}}{{@key}} {{/each}}", "ip name "),
+            (
+                "{{#with host}}{{#if ../keys}}{{name}}{{/if}}{{/with}}",
+                "a'b",
+            ),
+            ("{{{{raw}}}}{{typo}}{{{{/raw}}}}", "{{typo}}"),
+            ("a\n{{#if keys}}\nb\n{{/if}}\nc", "a\nb\nc"),
+            (
+                "a\n  {{host.name}}\n  {{#if keys}}\n  b\n  {{/if}}\nc",
+                "a\n  a'b\n  b\nc",
+            ),
+        ] {
+            assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::inventory::{Diagnostic, Inventory, SourceFile, Span, parse, sort};
+use crate::inventory::{Diagnostic, Inventory, Severity, SourceFile, Span, parse, sort};
 use crate::lint;
 use crate::machine::Sha256Digest;
 use crate::render::Templates;
@@ -23,6 +23,10 @@ pub struct Snapshot {
     /// The documents, then the templates, each in the order of their names.
     files: Vec<SourceFile>,
     documents: usize,
+    /// Files that look like documents and are none, since they end in `.yml`.
+    passed_over: Vec<String>,
+    /// The first octet of each file that is not UTF-8.
+    undecodable: Vec<Span>,
 }
 
 /// What came of checking a snapshot.
@@ -77,12 +81,23 @@ impl Snapshot {
             }
         }
         names.sort_unstable();
-        let mut files = Vec::new();
+        let mut files: Vec<SourceFile> = Vec::new();
         let mut documents = 0;
+        let mut undecodable = Vec::new();
         for extension in [".yaml", ".hbs"] {
             for name in names.iter().filter(|name| name.ends_with(extension)) {
                 let path = directory.join(name);
-                let text = read_text(&path).map_err(at(&path))?;
+                let octets = read_file(&path).map_err(at(&path))?;
+                // What can be read of the file is checked too: one fault hides none of the others.
+                let text = String::from_utf8(octets).unwrap_or_else(|error| {
+                    let start = error.utf8_error().valid_up_to();
+                    undecodable.push(Span {
+                        file: files.len() as u32,
+                        start: start as u32,
+                        end: (start + char::REPLACEMENT_CHARACTER.len_utf8()) as u32,
+                    });
+                    String::from_utf8_lossy(error.as_bytes()).into_owned()
+                });
                 let shown = if directory == Path::new(".") {
                     PathBuf::from(name)
                 } else {
@@ -97,10 +112,13 @@ impl Snapshot {
                 documents = files.len();
             }
         }
+        names.retain(|name| name.ends_with(".yml"));
         Ok(Self {
             directory: directory.to_owned(),
             files,
             documents,
+            undecodable,
+            passed_over: names,
         })
     }
 
@@ -174,6 +192,18 @@ impl Snapshot {
             .collect();
         let parsed = parse(documents, texts);
         let mut diagnostics = parsed.diagnostics;
+        diagnostics.extend(self.undecodable.iter().map(|place| {
+            Diagnostic::error("encoding", *place, "this file is not text in UTF-8")
+                .label("the first octet that is not")
+                .help("save it as UTF-8: `iconv -f LATIN1 -t UTF-8` turns Latin-1 into it")
+        }));
+        diagnostics.extend(self.passed_over.iter().map(|name| {
+            let message = format!("`{name}` is not read: documents end in `.yaml`");
+            let stem = name.trim_end_matches(".yml");
+            Diagnostic::new(Severity::Warning, "passed-over", None, message)
+                .help(format!("rename it: `git mv {name} {stem}.yaml`"))
+        }));
+        let readable = self.undecodable.is_empty();
         let locate = |template: &str, line: Option<usize>| {
             let index = templates
                 .iter()
@@ -181,32 +211,34 @@ impl Snapshot {
             Some(line_span(&templates[index], self.documents + index, line))
         };
         let good =
-            parsed
-                .inventory
-                .and_then(|inventory| match lint::templates(&inventory, &locate) {
+            parsed.inventory.filter(|_| readable).and_then(|inventory| {
+                match lint::templates(&inventory, &locate) {
                     Ok(templates) => Some((inventory, templates)),
                     Err(faults) => {
                         diagnostics.extend(faults);
                         None
                     }
-                });
+                }
+            });
         sort(&mut diagnostics, &self.files);
         Checked { good, diagnostics }
     }
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() || metadata.len() > SIZE_LIMIT {
         return Err(io::Error::other(format!(
             "it is no file of at most {SIZE_LIMIT} octets"
         )));
     }
-    fs::read_to_string(path)
+    fs::read(path)
 }
 
 fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
-    let wanted = line.unwrap_or(1).max(1) - 1;
+    // What is missing at the end of the file is shown on its last line.
+    let last = file.text.lines().count().max(1);
+    let wanted = line.unwrap_or(1).clamp(1, last) - 1;
     let start: usize = file
         .text
         .split_inclusive('\n')
@@ -259,6 +291,22 @@ mod tests {
             .collect();
         assert_eq!(texts, ["a", "b", "t"]);
         assert_eq!(snapshot.documents, 2);
+    }
+
+    #[test]
+    fn a_file_with_the_wrong_ending_is_not_passed_over_in_silence() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("hosts.yml"), "kind: Host\n").unwrap();
+        let diagnostics = Snapshot::read(directory.path())
+            .unwrap()
+            .check()
+            .diagnostics;
+        assert!(
+            diagnostics
+                .iter()
+                .any(|diagnostic| diagnostic.code == "passed-over"),
+            "{diagnostics:?}"
+        );
     }
 
     #[test]

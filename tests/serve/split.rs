@@ -126,7 +126,7 @@ fn a_rehearsal_against_servers_that_are_gone_says_which_step_stopped_and_exits_1
         "{text}"
     );
     assert!(
-        text.contains("\n0 of 1 hosts went to the end of their chain"),
+        text.contains("\n0 of 1 hosts went as far as their script"),
         "{text}"
     );
     assert_eq!(rack.session("worker-01").attempts, 0);

@@ -1,0 +1,392 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_pxectl_global_optspecs
+    string join \n i/inventory= state= bundles= format= log-format= q/quiet v/verbose color= h/help V/version
+end
+
+function __fish_pxectl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_pxectl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_pxectl_using_subcommand
+    set -l cmd (__fish_pxectl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c pxectl -n "__fish_pxectl_needs_command" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_needs_command" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_needs_command" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_needs_command" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_needs_command" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_needs_command" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_needs_command" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_needs_command" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_needs_command" -s V -l version -d 'Print version'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l deny -d 'Count warnings as errors' -r -f -a "warnings\t'Warnings count as errors'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l as -d 'One file only: boot.ipxe, or a seed such as user-data or preseed.cfg' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l out -d 'Write each file to DIR/HOST/' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l context -d 'Print the variables that templates may name, as JSON'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l tftp-port -d 'Port of TFTP' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -f -a "dhcp" -d 'Give out addresses and boot files'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -f -a "tftp" -d 'Serve loaders'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -f -a "http" -d 'Serve scripts, sessions and bundles'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -f -a "all" -d 'All three, in one process'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l tftp-port -d 'Port of TFTP' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l tftp-port -d 'Port of TFTP' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l tftp-port -d 'Port of TFTP' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l tftp-port -d 'Port of TFTP' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from help" -f -a "dhcp" -d 'Give out addresses and boot files'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from help" -f -a "tftp" -d 'Serve loaders'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from help" -f -a "http" -d 'Serve scripts, sessions and bundles'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from help" -f -a "all" -d 'All three, in one process'
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "list" -d 'List hosts with their phases'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "show" -d 'Show one host: its phase, its session and its latest events'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "provision" -d 'Arm hosts: the next time one boots from the network, before the deadline, it installs'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "cancel" -d 'Take an arming back'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l deadline -d 'How long the hosts are served their install; let it cover all of it [default: `provisioning.deadline` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s y -l yes -d 'Do not ask, also when many hosts are armed'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l reason -d 'Why, for the machine\'s screen' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "list" -d 'List hosts with their phases'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one host: its phase, its session and its latest events'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "provision" -d 'Arm hosts: the next time one boots from the network, before the deadline, it installs'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "cancel" -d 'Take an arming back'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l firmware -d 'The firmware to play: bios, uefi-x64, http-x64, … [default: each host\'s `arch`]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l server -d 'A live server, in place of one for this rehearsal' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l dhcp-port -d 'DHCP port of the live server; on 67 it would answer the machine, not us' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l tftp-port -d 'TFTP port of the live server' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l http-port -d 'HTTP port of the live server [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l commit -d 'Go on to the end against a live server: fetch kernel and seeds, and report `installed`'
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l out -d 'Write every page into a directory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "dhcp" -d 'Give out addresses and boot files'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "tftp" -d 'Serve loaders'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "http" -d 'Serve scripts, sessions and bundles'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "all" -d 'All three, in one process'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "list" -d 'List hosts with their phases'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "show" -d 'Show one host: its phase, its session and its latest events'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "provision" -d 'Arm hosts: the next time one boots from the network, before the deadline, it installs'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "cancel" -d 'Take an arming back'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Take hosts back that were set aside'

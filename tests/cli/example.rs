@@ -1,0 +1,141 @@
+//! `pxectl init`, and what its example teaches.
+
+use std::fs;
+
+use crate::rack::Rack;
+
+const WRITTEN: &str = "wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `.`\n";
+const NEXT: &str = "next: edit them, and run `pxectl validate -i .`\n";
+const FILES: [&str; 4] = ["site.yaml", "profiles.yaml", "bundles.yaml", "hosts.yaml"];
+const CLEAN: &str = "\
+note: there is no bundle store at `./../bundles`
+ |
+ = help: blobs are not checked here; `--bundles DIR` names another store
+
+rack-a: 2 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings
+";
+
+/// A directory that holds the example, inside another one.
+fn example() -> Rack {
+    let rack = Rack::empty();
+    rack.pxectl("init").stdout(WRITTEN).stderr(NEXT).run();
+    rack
+}
+
+#[test]
+fn the_example_validates() {
+    example()
+        .pxectl("validate --deny warnings")
+        .stdout(CLEAN)
+        .run();
+}
+
+#[test]
+fn init_makes_the_directory_it_is_given() {
+    let rack = Rack::empty();
+    rack.pxectl("init deep/rack-b")
+        .stdout("wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `deep/rack-b`\n")
+        .stderr("next: edit them, and run `pxectl validate -i deep/rack-b`\n")
+        .run();
+    assert!(rack.file("deep/rack-b/site.yaml").exists());
+}
+
+#[test]
+fn init_overwrites_nothing_and_writes_nothing_beside_what_is_there() {
+    let rack = Rack::empty();
+    rack.write("hosts.yaml", "mine");
+    rack.pxectl("init")
+        .stderr(
+            "error: `.` has hosts.yaml already; nothing was written\n  \
+             = help: name another directory: `pxectl init DIR`\n",
+        )
+        .status(1)
+        .run();
+    assert_eq!(fs::read_to_string(rack.file("hosts.yaml")).unwrap(), "mine");
+    assert!(!rack.file("site.yaml").exists());
+}
+
+#[test]
+fn init_says_what_is_in_its_way() {
+    let rack = Rack::empty();
+    rack.write("file", "");
+    rack.pxectl("init file/rack")
+        .stderr("error: cannot make `file/rack`: Not a directory (os error 20)\n")
+        .status(3)
+        .run();
+}
+
+#[test]
+fn every_option_of_the_example_works_when_its_hash_is_removed() {
+    let rack = example();
+    let mut options = 0;
+    for name in FILES {
+        let text = fs::read_to_string(rack.file(name)).unwrap();
+        let lines = text.lines().map(|line| {
+            let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+            match rest.strip_prefix('#') {
+                Some(option) if !option.is_empty() && !option.starts_with(' ') => {
+                    options += 1;
+                    format!("{indent}{option}\n")
+                }
+                _ => format!("{line}\n"),
+            }
+        });
+        let all: String = lines.collect();
+        rack.write(name, all);
+    }
+    rack.write("worker.user-data.hbs", "#cloud-config\n{}\n");
+    assert!(options > 15, "{options} options");
+    rack.pxectl("validate --deny warnings").stdout(CLEAN).run();
+}
+
+#[test]
+fn the_example_names_every_key_of_the_inventory() {
+    let rack = example();
+    let all: String = FILES
+        .map(|name| fs::read_to_string(rack.file(name)).unwrap())
+        .concat();
+    let unknown = "xyzxyzxyz: 1";
+    let faulty = [
+        format!(
+            "kind: Site\n{unknown}\nserver: {{{unknown}}}\nnetworks: [{{{unknown}}}]\nloaders: {{bios: {{{unknown}}}}}\nprovisioning: {{{unknown}}}\n"
+        ),
+        format!("kind: Profile\n{unknown}\n"),
+        format!(
+            "kind: Host\n{unknown}\nnics: [{{{unknown}}}]\ndisk: {{{unknown}}}\nbmc: {{password: {{{unknown}}}, {unknown}}}\n"
+        ),
+        format!("kind: Bundle\n{unknown}\nfiles: {{kernel: {{{unknown}}}}}\n"),
+    ];
+    let probe = Rack::empty();
+    probe.write("probe.yaml", faulty.join("---\n"));
+    let report = probe
+        .pxectl("validate --format json")
+        .stdout_returned()
+        .status(1)
+        .run();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let mut mappings = 0;
+    for fault in report["diagnostics"].as_array().unwrap() {
+        if fault["code"] != "unknown-key" {
+            continue;
+        }
+        mappings += 1;
+        let known = fault["help"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("known keys are ")
+            .unwrap();
+        for key in known.split(", ").map(|key| key.trim_matches('`')) {
+            let taught = [": ", ":\n"]
+                .iter()
+                .any(|end| all.contains(&format!("{key}{end}")))
+                || all.contains(&format!("`{key}`"));
+            assert!(
+                taught,
+                "the example does not name `{key}`, a key of: {}",
+                fault["message"]
+            );
+        }
+    }
+    assert_eq!(mappings, 13, "{report:#}");
+}

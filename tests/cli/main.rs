@@ -1,0 +1,12 @@
+//! The command line as its users see it: standard output, standard error and status together.
+
+mod example;
+mod generated;
+mod host;
+mod invocation;
+mod pxectl;
+mod rack;
+mod render;
+mod requirements;
+mod seeds;
+mod validate;

@@ -1,0 +1,64 @@
+use std::path::{Path, PathBuf};
+
+use crate::pxectl::{Pxectl, fixture};
+
+/// A copy of an inventory that a test may spoil.
+pub struct Rack {
+    directory: tempfile::TempDir,
+}
+
+impl Rack {
+    /// Makes an empty inventory.
+    pub fn empty() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    /// Copies `fixtures/rack-a` with its bundle store.
+    pub fn a() -> Self {
+        let rack = Self::empty();
+        copy(&fixture("rack-a"), rack.path());
+        rack
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Writes a file, in place of one that may be there.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        std::fs::write(self.file(name), text).expect("a file");
+        self
+    }
+
+    /// Replaces the first occurrence of a text, which must be there.
+    #[track_caller]
+    pub fn edit(&self, name: &str, from: &str, to: &str) -> &Self {
+        let text = std::fs::read_to_string(self.file(name)).expect("the file");
+        assert!(text.contains(from), "`{from}` is not in `{name}`");
+        self.write(name, text.replacen(from, to, 1))
+    }
+
+    /// Prepares a run in this inventory.
+    pub fn pxectl(&self, line: &str) -> Pxectl {
+        Pxectl::at(self.path()).args(line)
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).expect("a directory");
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
+}

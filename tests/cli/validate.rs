@@ -1,0 +1,364 @@
+//! `pxectl validate`: one golden under `fixtures/diagnostics/` for each fault.
+
+use serde_json::Value;
+
+use crate::pxectl::Pxectl;
+use crate::rack::Rack;
+
+/// A host that is at fault nowhere, as a document of its own.
+const HOST: &str = "\
+kind: Host
+name: extra-01
+profile: ubuntu-worker
+uuid: 99999999-aaaa-bbbb-cccc-123456789012
+arch: uefi-x64
+nics:
+  - {mac: \"52:54:00:85:00:99\", network: prov0, ip: 10.20.0.99, boot: true}
+disk: {serial: S999}
+";
+
+const TEMPLATE: &str = "install.ipxe.hbs";
+
+fn with_host(rack: &Rack, from: &str, to: &str) {
+    rack.write("extra.yaml", HOST).edit("extra.yaml", from, to);
+}
+
+/// The name of a golden, and how an inventory without a fault is spoilt.
+type Fault = (&'static str, fn(&Rack));
+
+#[rustfmt::skip]
+const ERRORS: [Fault; 45] = [
+    ("syntax-bracket", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999")),
+    ("syntax-quote", |rack| with_host(rack, "name: extra-01", "name: \"extra-01")),
+    ("syntax-tab", |rack| with_host(rack, "  - {mac", "\t- {mac")),
+    ("syntax-merge-key", |rack| with_host(rack, "arch:", "<<: {a: b}\narch:")),
+    ("yaml-bomb", |rack| { rack.write("extra.yaml", bomb()); }),
+    ("yaml-depth", |rack| { rack.write("extra.yaml", "[".repeat(10_000)); }),
+    ("not-utf-8", |rack| { rack.write("extra.yaml", [b"# caf\xe9\n", HOST.as_bytes()].concat()); }),
+    ("two-broken-documents", |rack| { rack.write("extra.yaml", "a: [\n---\nb: 'c\n"); }),
+    ("scalar-document", |rack| { rack.write("extra.yaml", "just words\n"); }),
+    ("unknown-kind", |rack| with_host(rack, "kind: Host", "kind: Hots")),
+    ("unknown-key", |rack| with_host(rack, "serial", "serail")),
+    ("unknown-key-far", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999}\ncolour: red")),
+    ("missing-key", |rack| with_host(rack, "profile: ubuntu-worker\n", "")),
+    ("duplicate-key", |rack| with_host(rack, "arch: uefi-x64\n", "arch: uefi-x64\nname: extra-02\n")),
+    ("duplicate-host", |rack| with_host(rack, "extra-01", "worker-02")),
+    ("duplicate-hostname-in-other-case", |rack| with_host(rack, "extra-01", "Worker-02")),
+    ("duplicate-profile", |rack| { rack.write("extra.yaml", "kind: Profile\nname: ubuntu-worker\ninstaller: preseed\nbundle: debian-12-stand-in\n"); }),
+    ("duplicate-mac", |rack| with_host(rack, "52:54:00:85:00:99", "52-54-00-85-00-02")),
+    ("duplicate-ip", |rack| with_host(rack, "10.20.0.99", "10.20.0.52")),
+    ("duplicate-ip-of-server", |rack| with_host(rack, "10.20.0.99", "10.20.0.10")),
+    ("duplicate-uuid", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "4C4C4544-0035-5A10-8054-B4C04F4E0232")),
+    ("duplicate-uuid-in-other-octet-order", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "44454c4c-3500-105a-8054-b4c04f4e0232")),
+    ("dangling-profile", |rack| with_host(rack, "ubuntu-worker", "ubuntu-wroker")),
+    ("dangling-network", |rack| with_host(rack, "prov0", "prov1")),
+    ("dangling-bundle", |rack| { rack.edit("profiles.yaml", "debian-12-stand-in", "alpine-3"); }),
+    ("dangling-template", |rack| { rack.write("worker.hbs", "x").edit("profiles.yaml", "args:", "seeds: {user-data: wroker.hbs}\nargs:"); }),
+    ("outside-network", |rack| with_host(rack, "10.20.0.99", "10.21.0.99")),
+    ("broadcast-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.255")),
+    ("in-pool", |rack| with_host(rack, "10.20.0.99", "10.20.0.222")),
+    ("no-boot-nic", |rack| with_host(rack, ", boot: true", "")),
+    ("two-boot-nics", |rack| with_host(rack, "nics:\n", "nics:\n  - {mac: \"52:54:00:85:00:98\", network: prov0, boot: true}\n")),
+    ("no-disk", |rack| with_host(rack, "disk: {serial: S999}\n", "")),
+    ("bare-disk", |rack| with_host(rack, "S999", "/dev/sda")),
+    ("unknown-arch", |rack| with_host(rack, "uefi-x64", "uefi-x86")),
+    ("wrong-arch", |rack| { rack.edit("bundles.yaml", "arch: x86_64", "arch: aarch64"); }),
+    ("no-loader", |rack| with_host(rack, "uefi-x64", "uefi-arm64")),
+    ("placeholder-uuid", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "03000200-0400-0500-0006-000700080009")),
+    ("bundle-file", |rack| { rack.edit("bundles.yaml", "  iso:", "  image:"); }),
+    ("no-site", |rack| std::fs::remove_file(rack.file("site.yaml")).expect("the site")),
+    ("two-sites", |rack| { std::fs::copy(rack.file("site.yaml"), rack.file("extra.yaml")).expect("a copy"); }),
+    ("template-variable", |rack| { rack.write(TEMPLATE, "#!ipxe\necho {{host.nmae}}\n"); }),
+    ("template-condition", |rack| { rack.write(TEMPLATE, "#!ipxe\n{{#if vars.gpu}}\necho gpu\n{{/if}}\n"); }),
+    ("template-syntax", |rack| { rack.write(TEMPLATE, "#!ipxe\n{{#if host}}\n"); }),
+    ("template-braces", |rack| { rack.write(TEMPLATE, "#!ipxe\necho {{host\n"); }),
+    ("template-circle", |rack| { rack.write(TEMPLATE, "{{> part.hbs}}\n").write("part.hbs", "{{> install.ipxe.hbs}}\n"); }),
+];
+
+fn bomb() -> String {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    text
+}
+
+#[test]
+fn every_fault_is_shown_with_its_place_and_what_to_do() {
+    for (name, spoil) in ERRORS {
+        let rack = Rack::a();
+        spoil(&rack);
+        let text = rack
+            .pxectl("validate")
+            .stdout_golden(&format!("diagnostics/{name}.txt"))
+            .status(1)
+            .run();
+        assert!(text.contains(" = help: "), "{name} helps nobody:\n{text}");
+        same_facts(&rack, "validate --format json", &text, 1);
+    }
+}
+
+/// Checks that JSON says what the text says, in the same order.
+#[track_caller]
+fn same_facts(rack: &Rack, line: &str, text: &str, status: i32) {
+    let report = rack.pxectl(line).stdout_returned().status(status).run();
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let listed = report["diagnostics"].as_array().expect("a list");
+    let mut rest = text;
+    let mut expect = |fact: String| match rest.split_once(&fact) {
+        Some((_, after)) => rest = after,
+        None => panic!("JSON says `{fact}`, the text does not, or elsewhere:\n{text}"),
+    };
+    for fault in listed {
+        let word = |key: &str| fault[key].as_str().unwrap_or_default();
+        expect(format!("{}: {}\n", word("severity"), word("message")));
+        if fault.get("file").is_some() {
+            expect(format!(
+                "--> {}:{}:{}\n",
+                word("file"),
+                fault["line"],
+                fault["column"]
+            ));
+        }
+        for other in fault["related"].as_array().into_iter().flatten() {
+            let (file, label) = (&other["file"], other["label"].as_str().unwrap_or_default());
+            assert!(text.contains(label), "`{label}` is not in:\n{text}");
+            if *file != fault["file"] {
+                let place = format!(
+                    "{}:{}:{}",
+                    file.as_str().unwrap(),
+                    other["line"],
+                    other["column"]
+                );
+                assert!(text.contains(&place), "`{place}` is not in:\n{text}");
+            }
+        }
+        if fault.get("help").is_some() {
+            // Long lines are not wrapped, so that they can be searched for.
+            expect(format!("help: {}\n", word("help")));
+        }
+    }
+    let count = |severity: &str| {
+        listed
+            .iter()
+            .filter(|it| it["severity"] == severity)
+            .count()
+    };
+    assert_eq!(report["errors"], count("error"));
+    assert_eq!(report["warnings"], count("warning"));
+    let summary = text.lines().last().unwrap_or_default();
+    let plural = |count, noun| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let counts = format!(
+        ": {}, {}",
+        plural(count("error"), "error"),
+        plural(count("warning"), "warning")
+    );
+    assert!(summary.ends_with(&counts), "{summary}");
+}
+
+#[test]
+fn many_faults_at_once_are_all_reported_in_the_order_of_their_places() {
+    let rack = Rack::a();
+    rack.write(
+        "b-broken.yaml",
+        "a: [\n---\nkind: Host\nname: lost\nflavour: none\n",
+    )
+    .write("a-latin.yaml", b"# \xe9\n")
+    .edit("site.yaml", "lease_time: 30m", "lease_time: soon")
+    .edit("site.yaml", "10.20.0.1\n", "10.30.0.1\n")
+    .edit("profiles.yaml", "autoinstall", "autoinstal")
+    .edit("hosts.yaml", "ubuntu-worker", "ubuntu-wroker")
+    .edit("hosts.yaml", "ip: 10.20.0.53", "ip: 10.20.0.52")
+    .edit("hosts.yaml", "boot: true", "boot: yes")
+    .edit("bundles.yaml", "size: 4096", "size: big");
+    let text = rack
+        .pxectl("validate")
+        .stdout_golden("diagnostics/many.txt")
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 1);
+    let report = rack
+        .pxectl("validate --format json")
+        .stdout_returned()
+        .status(1)
+        .run();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let places: Vec<(&str, u64, u64)> = report["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it["file"].as_str().unwrap(),
+                it["line"].as_u64().unwrap(),
+                it["column"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert!(places.is_sorted(), "{places:?}");
+    let mut files: Vec<&str> = places.iter().map(|place| place.0).collect();
+    files.dedup();
+    assert_eq!(
+        files,
+        [
+            "a-latin.yaml",
+            "b-broken.yaml",
+            "bundles.yaml",
+            "hosts.yaml",
+            "profiles.yaml",
+            "site.yaml"
+        ]
+    );
+}
+
+#[test]
+fn every_other_command_refuses_a_broken_inventory_with_the_same_diagnostics() {
+    let rack = Rack::a();
+    with_host(&rack, "10.20.0.99", "10.20.0.52");
+    let shown = rack.pxectl("validate").stdout_returned().status(1).run();
+    let (faults, _) = shown.rsplit_once("5 files").expect("a summary");
+    for line in [
+        "render --all",
+        "host list",
+        "host provision worker-01",
+        "serve http",
+    ] {
+        rack.pxectl(line)
+            .stderr(format!(
+                "{faults}error: the inventory `.` is at fault; nothing was done\n  \
+                 = help: mend what is listed above; `pxectl validate` lists it again\n"
+            ))
+            .status(1)
+            .run();
+    }
+    assert!(!rack.file("state").exists());
+}
+
+#[test]
+fn warnings_pass_unless_they_are_denied() {
+    let rack = Rack::a();
+    rack.edit(
+        "site.yaml",
+        "unknown:",
+        "boot_token: off\nidentity: mac\nunknown:",
+    );
+    let golden = "diagnostics/weak-identity.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 0);
+
+    let rack = Rack::a();
+    rack.edit(
+        "hosts.yaml",
+        "uuid: 4c4c4544-0035-5a10-8054-b4c04f4e0132\n",
+        "",
+    );
+    let golden = "diagnostics/no-uuid.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --deny=warnings --format json", &text, 1);
+}
+
+#[test]
+fn empty_files_and_documents_are_no_fault() {
+    let rack = Rack::a();
+    rack.write("empty.yaml", "")
+        .write("comment.yaml", "# nothing yet\n")
+        .write("documents.yaml", "---\n---\n# still nothing\n---\n")
+        .write("bom.yaml", format!("\u{feff}{HOST}"))
+        .write(
+            "dos.yaml",
+            HOST.replace('\n', "\r\n")
+                .replace("extra-01", "extra-02")
+                .replace("99", "98"),
+        );
+    rack.pxectl("validate")
+        .stdout("rack-a: 8 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n")
+        .run();
+}
+
+#[test]
+fn a_clean_inventory_says_what_it_holds() {
+    let clean = "rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n";
+    let rack = Rack::a();
+    rack.pxectl("validate").stdout(clean).run();
+    rack.pxectl("validate --deny warnings").stdout(clean).run();
+    rack.pxectl("validate --format json")
+        .stdout("{\n  \"diagnostics\": [],\n  \"errors\": 0,\n  \"warnings\": 0\n}\n")
+        .run();
+    rack.pxectl("validate")
+        .env("PXECTL_INVENTORY", rack.path())
+        .stdout(clean)
+        .run();
+    Pxectl::at(rack.path().parent().unwrap())
+        .args("validate -i")
+        .arg(rack.path())
+        .stdout(clean)
+        .run();
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let rack = Rack::a();
+    rack.pxectl("validate -i nowhere")
+        .stderr(
+            "error: there is no inventory at `nowhere`\n  \
+             = help: name it with `-i DIR`, or make an example with `pxectl init DIR`\n",
+        )
+        .status(3)
+        .run();
+    std::fs::create_dir(rack.file("folder.yaml")).unwrap();
+    rack.pxectl("validate")
+        .stderr("error: `./folder.yaml`: it is no file of at most 67108864 octets\n")
+        .status(3)
+        .run();
+}
+
+#[test]
+fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
+    let rack = Rack::a();
+    let kernel =
+        "bundles/blobs/sha256/ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
+    let error = |message: &str| {
+        format!(
+            "error: bundle `ubuntu-24.04-stand-in`: {message}: `./{kernel}`\n |\n \
+             = help: copy the blob from where the bundle was built, or correct the Bundle document\n\n\
+             rack-a: 6 hosts, 2 profiles, 2 bundles: 1 error, 0 warnings\n"
+        )
+    };
+    rack.write(kernel, "short");
+    let text = error("the blob of `casper/vmlinuz` has 5 octets, the bundle says 4096");
+    rack.pxectl("validate").stdout(&text).status(1).run();
+    same_facts(&rack, "validate --format json", &text, 1);
+    std::fs::remove_file(rack.file(kernel)).unwrap();
+    rack.pxectl("validate")
+        .stdout(error("the blob of `casper/vmlinuz` is missing"))
+        .status(1)
+        .run();
+    rack.pxectl("validate --deny warnings --bundles elsewhere")
+        .stdout(
+            "note: there is no bundle store at `elsewhere`\n |\n \
+             = help: blobs are not checked here; `--bundles DIR` names another store\n\n\
+             rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_wrong_command_line_is_no_fault_of_the_inventory() {
+    Rack::a()
+        .pxectl("validate --deny everything")
+        .stderr(
+            "error: invalid value 'everything' for '--deny <WHAT>'\n  [possible values: warnings]\n\n\
+             For more information, try '--help'.\n",
+        )
+        .status(2)
+        .run();
+}
