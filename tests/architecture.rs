@@ -206,7 +206,8 @@ fn sources() -> Vec<(String, PathBuf)> {
                 .to_str()
                 .expect("text");
             let module = relative.split(['/', '.']).next().unwrap_or_default();
-            let ours = relative.ends_with(".rs") && !relative.ends_with("tests.rs");
+            let tests = relative.ends_with("tests.rs") || relative.contains("/tests/");
+            let ours = relative.ends_with(".rs") && !tests;
             if ours && !["lib", "main"].contains(&module) {
                 found.push((module.to_owned(), path));
             }
