@@ -9,7 +9,7 @@ use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global, inventory};
 use crate::inventory::{Host, Inventory};
-use crate::render::{Plan, SessionLinks, Templates, install_script, seed, variables};
+use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, seed};
 
 /// The name of the boot script among what is rendered.
 const SCRIPT: &str = "boot.ipxe";
@@ -59,7 +59,8 @@ impl Render {
         if self.context {
             for host in hosts {
                 let plan = Plan::new(&good.inventory, host)?;
-                output.json(&variables(&plan, &SessionLinks::placeholder(&plan.server)));
+                let links = SessionLinks::placeholder(&plan.server);
+                output.json(Variables::new(&plan, &links).as_json());
             }
             return Ok(Exit::Done);
         }
@@ -152,15 +153,15 @@ impl Render {
         host: &Host,
     ) -> anyhow::Result<Files> {
         let plan = Plan::new(inventory, host)?;
-        let links = SessionLinks::placeholder(&plan.server);
+        let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
         let wanted = kinds(inventory, host)
             .into_iter()
             .filter(|name| self.kind.as_deref().is_none_or(|kind| kind == *name));
         wanted
             .map(|name| {
                 let text = match name {
-                    SCRIPT => install_script(templates, &plan, &links),
-                    _ => seed(templates, &plan, &links, name),
+                    SCRIPT => install_script(templates, &variables),
+                    _ => seed(templates, &plan, &variables, name),
                 };
                 let text = text
                     .with_context(|| format!("cannot render `{name}` of host `{}`", host.name))?;

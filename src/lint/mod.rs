@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::inventory::{Diagnostic, Inventory, Severity, Span};
-use crate::render::{Plan, SessionLinks, TemplateError, Templates, install_script, seed};
+use crate::render::{
+    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
+};
 
 /// Compiles the inventory's templates, and renders with them what the hosts that use them would be
 /// served. `locate` finds a line of a template among the sources.
@@ -70,14 +72,14 @@ fn host_faults(
     let Ok(plan) = Plan::new(inventory, host) else {
         return Vec::new();
     };
-    let links = SessionLinks::placeholder(&plan.server);
-    let script = install_script(templates, &plan, &links).err();
+    let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
+    let script = install_script(templates, &variables).err();
     let seeds = plan
         .profile
         .installer
         .seeds()
         .iter()
-        .filter_map(|name| seed(templates, &plan, &links, name).err());
+        .filter_map(|name| seed(templates, &plan, &variables, name).err());
     script
         .into_iter()
         .chain(seeds)

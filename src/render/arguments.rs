@@ -1,17 +1,17 @@
 //! The kernel arguments that make each installer fetch its seeds.
 
 use super::plan::Plan;
-use super::seeds::SessionLinks;
 use crate::inventory::Installer;
 
 /// Returns the kernel arguments of an install, those of the profile last.
-pub fn kernel_arguments(plan: &Plan, links: &SessionLinks) -> Vec<String> {
-    let seeds = &links.seeds;
+///
+/// `seeds` is the URL that seeds are read below, `file` the URL of a file of the bundle.
+pub fn kernel_arguments(plan: &Plan, seeds: &str, file: impl Fn(&str) -> String) -> Vec<String> {
     let mut arguments: Vec<String> = match plan.profile.installer {
         // `nocloud-net` is what cloud-init 22.4 and later both read; `nocloud` is too new.
         Installer::Autoinstall => vec![
             "ip=dhcp".into(),
-            format!("url={}", links.file(plan, "iso")),
+            format!("url={}", file("iso")),
             "autoinstall".into(),
             format!("ds=nocloud-net;s={seeds}"),
             "cloud-config-url=/dev/null".into(),

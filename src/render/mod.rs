@@ -11,5 +11,5 @@ mod templates;
 
 pub use plan::{Plan, PlanError};
 pub use scripts::{HoldScreen, hold_script, identify_script, install_script, local_script};
-pub use seeds::{SessionLinks, seed, variables};
+pub use seeds::{SessionLinks, Variables, seed};
 pub use templates::{TemplateError, Templates};

@@ -2,8 +2,7 @@ use handlebars::Context;
 use serde_json::{Value, json};
 
 use super::builtin;
-use super::plan::Plan;
-use super::seeds::{SessionLinks, context};
+use super::seeds::Variables;
 use super::templates::{TemplateError, Templates};
 use crate::decide::{BootRequest, Reason, cleaned};
 use crate::inventory::{Host, LocalBoot};
@@ -29,16 +28,9 @@ pub fn identify_script(templates: &Templates, url: &str) -> Result<String, Templ
 /// The template, line and reason.
 pub fn install_script(
     templates: &Templates,
-    plan: &Plan,
-    links: &SessionLinks,
+    variables: &Variables,
 ) -> Result<String, TemplateError> {
-    let name = builtin::INSTALL;
-    let context = context(plan, links).map_err(|reason| TemplateError {
-        template: name.to_owned(),
-        line: None,
-        reason,
-    })?;
-    templates.render(name, &context)
+    templates.render(builtin::INSTALL, variables.context())
 }
 
 /// Renders the script that boots the local disk, after the screen has said why where that matters.
@@ -102,10 +94,5 @@ pub fn hold_script(
 }
 
 fn render(templates: &Templates, name: &str, values: Value) -> Result<String, TemplateError> {
-    let context = Context::wraps(values).map_err(|error| TemplateError {
-        template: name.to_owned(),
-        line: None,
-        reason: error.to_string(),
-    })?;
-    templates.render(name, &context)
+    templates.render(name, &Context::from(values))
 }

@@ -54,14 +54,24 @@ impl SessionLinks {
             callbacks: format!("{}/s/CALLBACK-CAPABILITY/", server.base_url),
         }
     }
+}
 
-    /// Returns the URL of a file of the plan's bundle that anyone may cache.
-    pub fn file(&self, plan: &Plan, key: &str) -> String {
-        format!(
-            "{}/b/{}/{key}",
-            plan.server.base_url,
-            plan.bundle.manifest_digest()
-        )
+/// What the templates of a session may name: built once, for its script and all its seeds.
+pub struct Variables(Context);
+
+impl Variables {
+    /// Gathers the variables of one attempt.
+    pub fn new(plan: &Plan, links: &SessionLinks) -> Self {
+        Self(Context::from(variables(plan, links)))
+    }
+
+    /// Returns the variables as one JSON object.
+    pub fn as_json(&self) -> &Value {
+        self.0.data()
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.0
     }
 }
 
@@ -72,32 +82,22 @@ impl SessionLinks {
 pub fn seed(
     templates: &Templates,
     plan: &Plan,
-    links: &SessionLinks,
+    variables: &Variables,
     seed: &str,
 ) -> Result<String, TemplateError> {
-    let name = plan.seed_template(seed);
-    let context = context(plan, links).map_err(|reason| TemplateError {
-        template: name.clone(),
-        line: None,
-        reason,
-    })?;
-    templates.render(&name, &context)
+    templates.render(&plan.seed_template(seed), variables.context())
 }
 
-/// Builds what every template of a session sees.
-pub(super) fn context(plan: &Plan, links: &SessionLinks) -> Result<Context, String> {
-    Context::wraps(variables(plan, links)).map_err(|error| error.to_string())
-}
-
-/// Returns the variables that the templates of a session may name.
-pub fn variables(plan: &Plan, links: &SessionLinks) -> Value {
+fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let host = &plan.host;
     let boot = host.boot_nic().map(|nic| (0, nic));
+    let digest = plan.bundle.manifest_digest();
+    let file = |key: &str| format!("{}/b/{digest}/{key}", plan.server.base_url);
     let files: BTreeMap<&String, String> = plan
         .bundle
         .files
         .keys()
-        .map(|key| (key, links.file(plan, key)))
+        .map(|key| (key, file(key)))
         .collect();
     let nics: Vec<Value> = host
         .nics
@@ -113,7 +113,7 @@ pub fn variables(plan: &Plan, links: &SessionLinks) -> Value {
         "nics": nics,
         "network": host.boot_nic().and_then(|nic| plan.networks.get(&nic.network)),
         "profile": plan.profile,
-        "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": plan.bundle.manifest_digest() },
+        "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": digest },
         "files": files,
         "session": {
             "id": links.id,
@@ -122,7 +122,7 @@ pub fn variables(plan: &Plan, links: &SessionLinks) -> Value {
             "callbacks": links.callbacks,
             "files": format!("{}files/", links.seeds),
         },
-        "arguments": super::arguments::kernel_arguments(plan, links),
+        "arguments": super::arguments::kernel_arguments(plan, &links.seeds, file),
         "commands": commands(plan, links),
         "vars": plan.vars,
     })

@@ -7,8 +7,8 @@ use crate::decide::{
 use crate::inventory::Inventory;
 use crate::machine::{Architecture, EventKind, HostRecord, MacAddress, SessionId};
 use crate::render::{
-    HoldScreen, Plan, SessionLinks, TemplateError, Templates, hold_script, identify_script,
-    install_script, local_script,
+    HoldScreen, Plan, SessionLinks, TemplateError, Templates, Variables, hold_script,
+    identify_script, install_script, local_script,
 };
 use crate::token::StoreKey;
 
@@ -159,7 +159,9 @@ pub fn boot(
                 let links = SessionLinks::new(&plan.server, key, session, attempt);
                 let frozen =
                     Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0));
-                let script = frozen.and_then(|templates| install_script(&templates, plan, &links));
+                let script = frozen.and_then(|templates| {
+                    install_script(&templates, &Variables::new(plan, &links))
+                });
                 match script {
                     Ok(script) => answered = (EventKind::Install, Some(session), Some(script)),
                     Err(error) => reason_text = format!("its install cannot be rendered: {error}"),

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use crate::decide::{Attempt, CallbackKind, Refusal, begin_attempt, cleaned, report};
 use crate::inventory::Bundle;
 use crate::machine::{Event, EventKind, HostRecord, SessionId};
-use crate::render::{Plan, SessionLinks, Templates, seed};
+use crate::render::{Plan, SessionLinks, Templates, Variables, seed};
 use crate::respond::http::SessionPath;
 use crate::serve::log::{Level, Line};
 use crate::store::{HostUpdate, StoreError};
@@ -121,7 +121,7 @@ impl Opened<'_> {
         let links = SessionLinks::new(&plan.server, &self.context.key, session, attempt);
         let rendered = Templates::compile(&plan.templates)
             .map_err(|mut faults| faults.remove(0))
-            .and_then(|templates| seed(&templates, &plan, &links, name));
+            .and_then(|templates| seed(&templates, &plan, &Variables::new(&plan, &links), name));
         let text = rendered.map_err(|error| {
             self.refused(
                 StatusCode::INTERNAL_SERVER_ERROR,
