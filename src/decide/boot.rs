@@ -3,8 +3,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
-use crate::inventory::{Host, IdentityPolicy, Inventory};
-use crate::machine::{Architecture, HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
+use crate::inventory::{Host, IdentityPolicy, Inventory, Provisioning};
+use crate::machine::{HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
 use crate::token::TokenError;
 
 /// What a machine boots now, and why.
@@ -65,6 +65,8 @@ pub enum Reason {
         /// The host that owns the value that was seen.
         owner: Option<String>,
     },
+    /// The host was armed as a machine with another boot MAC.
+    ArmedAsAnother,
     /// The machine showed no UUID, without which nothing is overwritten.
     NoUuidSeen,
     /// The inventory holds no UUID for the host, without which nothing is overwritten.
@@ -101,12 +103,27 @@ pub enum Signal {
     Architecture,
 }
 
+/// What was frozen when a host was armed: the machine that was meant, and the rules of that day.
+#[derive(Clone, Copy, Debug)]
+pub struct Armed<'a> {
+    /// The host as it was armed.
+    pub host: &'a Host,
+    /// What the machine must show.
+    pub identity: IdentityPolicy,
+    /// How often it may try.
+    pub provisioning: Provisioning,
+}
+
 /// Decides what a machine boots at `now`.
 ///
-/// `record` is what the store holds of the host that owns `request.mac`; asking changes nothing.
+/// `record` is what the store holds of the host that owns `request.mac`, `armed` what was frozen for
+/// its open session. An install needs a machine that agrees with both the inventory of today and
+/// what was armed: a change of the inventory never makes another machine the one that was meant, nor
+/// weakens what an open session asks for. Asking changes nothing.
 pub fn decide<'i>(
     inventory: &'i Inventory,
     record: Option<&HostRecord>,
+    armed: Option<Armed<'_>>,
     request: &BootRequest,
     now: Timestamp,
 ) -> BootDecision<'i> {
@@ -118,7 +135,7 @@ pub fn decide<'i>(
             reason: Reason::Unknown { uuid_owner },
         };
     };
-    let (action, reason) = decide_known(inventory, host, record, request, now);
+    let (action, reason) = decide_known(inventory, host, (record, armed), request, now);
     BootDecision {
         host: Some(host),
         action,
@@ -129,7 +146,7 @@ pub fn decide<'i>(
 fn decide_known(
     inventory: &Inventory,
     host: &Host,
-    record: Option<&HostRecord>,
+    (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
     request: &BootRequest,
     now: Timestamp,
 ) -> (Action, Reason) {
@@ -149,7 +166,7 @@ fn decide_known(
         Phase::Installed => (Action::LocalDisk, Reason::Installed),
         Phase::Failed => (Action::LocalDisk, Reason::Failed(why())),
         Phase::Provisioning | Phase::Quarantine | Phase::Retired => {
-            decide_armed(inventory, host, record, request, now)
+            decide_armed(inventory, host, (record, armed), request, now)
         }
     }
 }
@@ -157,7 +174,7 @@ fn decide_known(
 fn decide_armed(
     inventory: &Inventory,
     host: &Host,
-    record: Option<&HostRecord>,
+    (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
     request: &BootRequest,
     now: Timestamp,
 ) -> (Action, Reason) {
@@ -175,45 +192,36 @@ fn decide_armed(
         TokenState::Missing => return (Action::Hold, Reason::TokenMissing),
         TokenState::Bad(error) => return (Action::Hold, Reason::TokenBad(error)),
     }
-    if let Some((seen, recorded)) = wrong_architecture(host, request) {
-        let (signal, owner) = (Signal::Architecture, None);
-        let (seen, recorded) = (seen.to_string(), recorded.to_string());
-        return (
-            Action::Hold,
-            Reason::Disagrees {
-                signal,
-                seen,
-                recorded,
-                owner,
-            },
-        );
-    }
-    if inventory.site.identity == IdentityPolicy::Uuid {
-        if host.uuid.is_none() {
+    let Some(armed) = armed else {
+        return (Action::Hold, Reason::NoSession);
+    };
+    // The machine must be the one of today's inventory, and the one that was armed.
+    for meant in [host, armed.host] {
+        if !meant.nic(request.mac).is_some_and(|nic| nic.boot) {
+            return (Action::Hold, Reason::ArmedAsAnother);
+        }
+        if let Some(disagreement) =
+            disagreement(inventory, meant, request).or_else(|| wrong_architecture(meant, request))
+        {
+            return (Action::Hold, disagreement);
+        }
+        let lenient = [inventory.site.identity, armed.identity] == [IdentityPolicy::Mac; 2];
+        if !lenient && meant.uuid.is_none() {
             return (Action::Hold, Reason::NoUuidRecorded);
         }
-        if usable(request.uuid).is_none() {
+        if !lenient && usable(request.uuid).is_none() {
             return (Action::Hold, Reason::NoUuidSeen);
         }
     }
-    let rules = inventory.site.provisioning;
-    let allowed = if rules.retry { rules.attempts } else { 1 };
+    let rules = [inventory.site.provisioning, armed.provisioning];
+    let allowed = rules.map(|rules| if rules.retry { rules.attempts } else { 1 });
+    let allowed = allowed[0].min(allowed[1]);
     if session.attempts >= allowed {
-        return (
-            Action::Hold,
-            Reason::AttemptUsed {
-                attempts: session.attempts,
-                allowed,
-            },
-        );
+        let attempts = session.attempts;
+        return (Action::Hold, Reason::AttemptUsed { attempts, allowed });
     }
-    (
-        Action::Install {
-            session: session.id,
-            attempt: session.attempts + 1,
-        },
-        Reason::Armed,
-    )
+    let (session, attempt) = (session.id, session.attempts + 1);
+    (Action::Install { session, attempt }, Reason::Armed)
 }
 
 /// Finds the first signal that was seen, is on record, and differs.
@@ -245,11 +253,14 @@ fn disagreement(inventory: &Inventory, host: &Host, request: &BootRequest) -> Op
     })
 }
 
-fn wrong_architecture(host: &Host, request: &BootRequest) -> Option<(Architecture, Architecture)> {
-    request
-        .architecture
-        .map(|seen| (seen.without_http(), host.arch))
-        .filter(|(seen, recorded)| seen != recorded)
+fn wrong_architecture(host: &Host, request: &BootRequest) -> Option<Reason> {
+    let seen = request.architecture?.without_http();
+    (seen != host.arch).then(|| Reason::Disagrees {
+        signal: Signal::Architecture,
+        seen: seen.to_string(),
+        recorded: host.arch.to_string(),
+        owner: None,
+    })
 }
 
 fn usable(uuid: Option<SystemUuid>) -> Option<SystemUuid> {
@@ -324,6 +335,9 @@ impl fmt::Display for Reason {
                     .iter()
                     .try_for_each(|owner| write!(f, "; {seen} is that of {owner}"))
             }
+            Self::ArmedAsAnother => {
+                f.write_str("the host was armed as a machine with another boot MAC")
+            }
             Self::NoUuidSeen => f.write_str("it showed no usable UUID"),
             Self::NoUuidRecorded => f.write_str("the inventory holds no UUID for it"),
             Self::TokenMissing => f.write_str("the request held no boot token"),
@@ -347,6 +361,7 @@ mod tests {
 
     use super::*;
     use crate::inventory::{SourceFile, parse};
+    use crate::machine::Architecture;
     use crate::machine::Session;
 
     const SITE: &str = "kind: Site
@@ -414,6 +429,28 @@ disk: {serial: D3}
             .unwrap_or_else(|| panic!("{}", faults.concat()))
     }
 
+    /// Decides for a host that was armed as it stands in the inventory.
+    fn decided<'i>(
+        inventory: &'i Inventory,
+        record: Option<&HostRecord>,
+        request: &BootRequest,
+        now: Timestamp,
+    ) -> BootDecision<'i> {
+        let armed = inventory
+            .host_by_mac(request.mac)
+            .map(|host| armed(inventory, host));
+        decide(inventory, record, armed, request, now)
+    }
+
+    fn armed<'a>(inventory: &Inventory, host: &'a Host) -> Armed<'a> {
+        let (identity, provisioning) = (inventory.site.identity, inventory.site.provisioning);
+        Armed {
+            host,
+            identity,
+            provisioning,
+        }
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
@@ -473,7 +510,7 @@ disk: {serial: D3}
             (Some(record(Phase::Retired, 0)), 10, Action::Hold),
         ];
         for (record, now, expected) in rows {
-            let decision = decide(&inventory, record.as_ref(), &request(1), at(now));
+            let decision = decided(&inventory, record.as_ref(), &request(1), at(now));
             assert_eq!(
                 decision.action, expected,
                 "{record:?} at {now}: {}",
@@ -494,7 +531,7 @@ disk: {serial: D3}
             for change in changes {
                 let mut request = request(1);
                 change(&mut request, other_uuid);
-                let decision = decide(&inventory, Some(&record(phase, 0)), &request, at(10));
+                let decision = decided(&inventory, Some(&record(phase, 0)), &request, at(10));
                 assert_eq!(
                     decision.action,
                     Action::Hold,
@@ -510,7 +547,7 @@ disk: {serial: D3}
         let inventory = inventory("");
         let mut request = request(1);
         request.uuid = Some("ffffffff-4455-6677-8899-aabbccddeeff".parse().unwrap());
-        let decision = decide(
+        let decision = decided(
             &inventory,
             Some(&record(Phase::Provisioning, 0)),
             &request,
@@ -530,7 +567,7 @@ disk: {serial: D3}
         let mut request = request(1);
         request.uuid = request.uuid.map(SystemUuid::swapped);
         request.serial = Some("Default string".into());
-        let decision = decide(
+        let decision = decided(
             &inventory,
             Some(&record(Phase::Provisioning, 0)),
             &request,
@@ -574,7 +611,7 @@ disk: {serial: D3}
         for (index, (change, expected)) in rows.into_iter().enumerate() {
             let mut request = request(1);
             change(&mut request);
-            let decision = decide(
+            let decision = decided(
                 &inventory,
                 Some(&record(Phase::Provisioning, 0)),
                 &request,
@@ -592,7 +629,7 @@ disk: {serial: D3}
     fn without_a_recorded_uuid_only_a_weaker_site_installs() {
         for (extra, expected) in [("", false), ("identity: mac\n", true)] {
             let inventory = inventory(extra);
-            let decision = decide(
+            let decision = decided(
                 &inventory,
                 Some(&record(Phase::Provisioning, 0)),
                 &request(4),
@@ -611,7 +648,7 @@ disk: {serial: D3}
     fn attempts_are_repeated_only_where_the_site_says_retry() {
         let inventory = inventory("provisioning: {attempts: 2, retry: true}\n");
         for (attempts, expected) in [(0, true), (1, true), (2, false)] {
-            let decision = decide(
+            let decision = decided(
                 &inventory,
                 Some(&record(Phase::Provisioning, attempts)),
                 &request(1),
@@ -628,7 +665,7 @@ disk: {serial: D3}
     #[test]
     fn an_unknown_mac_is_held_and_a_known_uuid_is_named() {
         let inventory = inventory("");
-        let decision = decide(&inventory, None, &request(99), at(10));
+        let decision = decided(&inventory, None, &request(99), at(10));
         assert_eq!(decision.action, Action::Hold);
         assert_eq!(
             decision.reason,
@@ -636,5 +673,47 @@ disk: {serial: D3}
                 uuid_owner: Some("a".into())
             }
         );
+    }
+
+    #[test]
+    fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_was_armed() {
+        let inventory = inventory("");
+        let record = record(Phase::Provisioning, 0);
+        let same = armed(&inventory, &inventory.hosts["a"]);
+        let changes: [fn(&mut Host); 4] = [
+            |host| host.nics[0].mac = crate::machine::MacAddress::new([0x52, 0x54, 0, 0, 0, 9]),
+            |host| host.uuid = Some("99999999-4455-6677-8899-aabbccddeeff".parse().unwrap()),
+            |host| host.serial = Some("OTHER".into()),
+            |host| host.arch = Architecture::Bios,
+        ];
+        for change in changes {
+            let mut other = inventory.hosts["a"].clone();
+            change(&mut other);
+            let armed = Armed {
+                host: &other,
+                ..same
+            };
+            let decision = decide(&inventory, Some(&record), Some(armed), &request(1), at(10));
+            assert_eq!(decision.action, Action::Hold, "{}", decision.reason);
+        }
+        let decision = decide(&inventory, Some(&record), None, &request(1), at(10));
+        assert_eq!(
+            (decision.action, decision.reason),
+            (Action::Hold, Reason::NoSession)
+        );
+    }
+
+    #[test]
+    fn weaker_rules_of_today_do_not_reach_an_open_session() {
+        let weak = inventory("identity: mac\nprovisioning: {attempts: 3, retry: true}\n");
+        let strict = inventory("");
+        let as_strict = armed(&strict, &strict.hosts["a"]);
+        let mut silent = request(1);
+        silent.uuid = None;
+        let used = record(Phase::Provisioning, 1);
+        for (record, request) in [(record(Phase::Provisioning, 0), silent), (used, request(1))] {
+            let decision = decide(&weak, Some(&record), Some(as_strict), &request, at(10));
+            assert_eq!(decision.action, Action::Hold, "{}", decision.reason);
+        }
     }
 }

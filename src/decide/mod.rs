@@ -4,7 +4,7 @@ mod boot;
 mod request;
 mod transition;
 
-pub use boot::{Action, BootDecision, Reason, decide};
+pub use boot::{Action, Armed, BootDecision, Reason, decide};
 pub use request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
 pub use transition::{
     Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, release, report,

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::builtin;
-use crate::inventory::{Bundle, Host, Inventory, Network, Profile, Server};
+use crate::inventory::{
+    Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
+};
 
 /// Everything that one install is rendered from, frozen when the host is armed.
 ///
@@ -25,6 +27,12 @@ pub struct Plan {
     pub bundle: Bundle,
     /// Values for templates: built-in, site's, profile's and host's, the later before the earlier.
     pub vars: BTreeMap<String, serde_json::Value>,
+    /// What the machine must show.
+    pub identity: IdentityPolicy,
+    /// Whether its boot requests need a token.
+    pub boot_token: bool,
+    /// How often it may try.
+    pub provisioning: Provisioning,
     /// The template of the script and of each seed, by template name.
     pub templates: BTreeMap<String, String>,
 }
@@ -107,6 +115,9 @@ impl Plan {
         }
         Ok(Self {
             site: inventory.site.name.clone(),
+            identity: inventory.site.identity,
+            boot_token: inventory.site.boot_token,
+            provisioning: inventory.site.provisioning,
             server: inventory.site.server.clone(),
             networks,
             host: host.clone(),

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::route::decoded;
 use crate::decide::{
-    Action, BootDecision, BootRequest, IDENTITY_LIMIT, TokenState, cleaned, decide,
+    Action, Armed, BootDecision, BootRequest, IDENTITY_LIMIT, TokenState, cleaned, decide,
 };
 use crate::inventory::Inventory;
 use crate::machine::{Architecture, EventKind, HostRecord, MacAddress, SessionId};
@@ -94,10 +94,13 @@ impl BootQuery {
         mac: MacAddress,
         inventory: &Inventory,
         key: &StoreKey,
+        plan: Option<&Plan>,
         now: Timestamp,
     ) -> BootRequest {
+        // A session that asked for a token when it was opened goes on asking.
+        let asked = inventory.site.boot_token || plan.is_some_and(|plan| plan.boot_token);
         let token = match self.token.as_str() {
-            _ if !inventory.site.boot_token => TokenState::NotAsked,
+            _ if !asked => TokenState::NotAsked,
             "" => TokenState::Missing,
             token => match key.check_boot_token(token, mac, self.uuid, now) {
                 Ok(()) => TokenState::Good,
@@ -112,6 +115,15 @@ impl BootQuery {
             architecture: Architecture::from_ipxe(&self.platform, &self.build_architecture),
             token,
         }
+    }
+}
+
+/// Returns what was frozen when the host of a plan was armed.
+fn armed(plan: &Plan) -> Armed<'_> {
+    Armed {
+        host: &plan.host,
+        identity: plan.identity,
+        provisioning: plan.provisioning,
     }
 }
 
@@ -145,12 +157,12 @@ pub fn boot(
             decision: None,
         });
     };
-    let request = query.request(mac, inventory, key, now);
+    let request = query.request(mac, inventory, key, plan, now);
     let BootDecision {
         host,
         action,
         reason,
-    } = decide(inventory, record, &request, now);
+    } = decide(inventory, record, plan.map(armed), &request, now);
     let mut reason_text = reason.to_string();
     let mut answered = (EventKind::Hold, None, None);
     match (action, host) {
