@@ -13,7 +13,7 @@ use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, se
 
 /// The name of the boot script among what is rendered.
 const SCRIPT: &str = "boot.ipxe";
-/// How many hosts are rendered before they are written.
+/// How many hosts are rendered before they are printed.
 const BATCH: usize = 512;
 
 /// Show what a host is served when it is armed: its boot script and its seeds
@@ -80,11 +80,12 @@ impl Render {
         let mut json = Map::new();
         for batch in hosts.chunks(BATCH) {
             let rendered = self.render(&good.inventory, &good.templates, batch)?;
+            if self.out.is_some() {
+                continue;
+            }
             let mut text = String::new();
             for (host, files) in batch.iter().zip(rendered) {
-                if let Some(out) = &self.out {
-                    write(&out.join(&host.name), &files)?;
-                } else if output.is_json() {
+                if output.is_json() {
                     let files = files
                         .into_iter()
                         .map(|(name, text)| (name, Value::String(text)));
@@ -115,7 +116,8 @@ impl Render {
         Ok(Exit::Done)
     }
 
-    /// Renders hosts on every processor, and returns them in their order.
+    /// Renders hosts on every processor, writes them where `--out` says, and returns them in their
+    /// order.
     fn render(
         &self,
         inventory: &Inventory,
@@ -129,7 +131,13 @@ impl Render {
                 .map(|part| {
                     scope.spawn(move || {
                         part.iter()
-                            .map(|host| self.render_host(inventory, templates, host))
+                            .map(|host| {
+                                let files = self.render_host(inventory, templates, host)?;
+                                if let Some(out) = &self.out {
+                                    write(&out.join(&host.name), &files)?;
+                                }
+                                Ok(files)
+                            })
                             .collect::<anyhow::Result<Vec<_>>>()
                     })
                 })
