@@ -173,7 +173,9 @@ fn new_session(now: Timestamp, deadline: Duration) -> anyhow::Result<Session> {
     Ok(Session {
         id,
         created_at: now,
-        deadline: now + deadline,
+        deadline: now
+            .checked_add(deadline)
+            .context("the deadline is too far ahead")?,
         attempts: 0,
         ended_at: None,
     })

@@ -38,7 +38,7 @@ pub enum TokenState {
 /// a script, at most `limit` of them.
 pub fn cleaned(text: &str, limit: usize) -> String {
     let printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
-    let harmless = |c: &char| !"${}|&\\`\"'<>".contains(*c);
+    let harmless = |c: &char| !"${}|&;#\\`\"'<>".contains(*c);
     text.trim()
         .chars()
         .filter(printable)
@@ -54,8 +54,8 @@ mod tests {
     #[test]
     fn sent_text_cannot_carry_commands() {
         assert_eq!(
-            cleaned("C7X\n9K2\r\nexit ${x} || shell", 64),
-            "C7X9K2exit x  shell"
+            cleaned("C7X\n9K2\r\nexit ${x} || shell ; chain x #", 64),
+            "C7X9K2exit x  shell  chain x "
         );
         assert_eq!(cleaned(&"a".repeat(1000), 64).len(), 64);
     }

@@ -137,10 +137,12 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-/// Reads one kernel argument: no blank, and neither of the words that join iPXE's commands.
+/// Reads one kernel argument: no blank, none of the words that join or end iPXE's commands, no comment
+/// and no setting.
 fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
-    if text.contains(char::is_whitespace) || text == "||" || text == "&&" {
+    let words = ["||", "&&", ";"].contains(&text.as_str()) || text.starts_with('#');
+    if text.contains(char::is_whitespace) || words || text.contains("${") {
         let message = format!("`{text}` is not one kernel argument");
         return reader.refuse(
             "wrong-value",

@@ -11,6 +11,9 @@ use super::diagnostic::{Diagnostic, nearest};
 use super::source::Span;
 use super::tree::{Key, Node, Value};
 
+/// The longest time that may be given: moments that far ahead can still be reckoned with.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// A value and the place where it was given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
@@ -263,10 +266,10 @@ impl Reader {
             .parse::<SignedDuration>()
             .ok()
             .and_then(|value| Duration::try_from(value).ok());
-        match duration.filter(|duration| !duration.is_zero()) {
+        match duration.filter(|duration| !duration.is_zero() && *duration <= LONGEST) {
             Some(duration) => Some(duration),
             None => {
-                let message = format!("`{text}` is not a length of time");
+                let message = format!("`{text}` is not a length of time up to ten years");
                 self.refuse(
                     "wrong-value",
                     node.span,

@@ -226,7 +226,8 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
             text.strip_prefix(scheme)
                 .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         });
-        if good && !text.contains(['?', '#', ' ', '"', '\'']) {
+        if good && !text.contains(|c: char| !c.is_ascii_alphanumeric() && !":/.-_~[]%".contains(c))
+        {
             return Some(text.trim_end_matches('/').to_owned());
         }
         reader.refuse(

@@ -155,6 +155,15 @@ impl Shared {
     }
 }
 
+/// Ends every server when it goes out of scope.
+struct EndsAll<'a>(&'a Shutdown);
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
 impl Servers {
     /// Serves until shutdown is requested.
     ///
