@@ -27,6 +27,7 @@ pub enum Unique {
     Profile,
     Bundle,
     Network,
+    Interface,
     Mac,
     Ip,
     Uuid,
@@ -46,7 +47,7 @@ pub enum Kind {
 pub struct Claims {
     unique: HashMap<(Unique, String), Vec<Claim>>,
     references: Vec<(Kind, String, Span)>,
-    networks: HashMap<String, Subnet>,
+    networks: HashMap<String, (Subnet, Span)>,
     pools: Vec<(AddressRange, Span)>,
     addresses: Vec<(String, Ipv4Addr, Span)>,
     bundle_uses: Vec<(String, Span, Installer)>,
@@ -119,8 +120,8 @@ impl Claims {
     }
 
     /// Notes a network's addresses.
-    pub fn network(&mut self, name: String, subnet: Subnet) {
-        self.networks.insert(name, subnet);
+    pub fn network(&mut self, name: String, subnet: Subnet, span: Span) {
+        self.networks.insert(name, (subnet, span));
     }
 
     /// Notes a pool, which may hold no reserved address.
@@ -170,6 +171,7 @@ impl Claims {
         self.check_unique(diagnostics);
         self.check_references(facts, diagnostics);
         self.check_addresses(diagnostics);
+        self.check_networks(diagnostics);
         self.check_bundle_files(diagnostics);
         self.check_hosts(facts, diagnostics);
     }
@@ -244,7 +246,7 @@ impl Claims {
 
     fn check_addresses(&self, diagnostics: &mut Vec<Diagnostic>) {
         for (network, address, span) in &self.addresses {
-            let Some(subnet) = self.networks.get(network) else {
+            let Some((subnet, _)) = self.networks.get(network) else {
                 continue;
             };
             if !subnet.is_host(*address) {
@@ -254,7 +256,7 @@ impl Claims {
                 let near = self
                     .networks
                     .iter()
-                    .find(|(_, subnet)| subnet.is_host(*address));
+                    .find(|(_, (subnet, _))| subnet.is_host(*address));
                 let help = match near {
                     Some((name, _)) => {
                         format!("it lies in network `{name}`: correct `network` or `ip`")
@@ -278,6 +280,43 @@ impl Claims {
                         )
                         .help("choose an address outside the pool, or make the pool smaller"),
                 );
+            }
+        }
+    }
+
+    fn check_networks(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for ((what, value), places) in &self.unique {
+            let (Unique::Ip, Ok(address)) = (what, value.parse::<Ipv4Addr>()) else {
+                continue;
+            };
+            let taken = places
+                .iter()
+                .find(|claim| INFRASTRUCTURE.contains(&claim.owner.as_str()));
+            let pool = self.pools.iter().find(|(pool, _)| pool.contains(address));
+            if let (Some(Claim { span, owner, .. }), Some((_, place))) = (taken, pool) {
+                let message =
+                    format!("the pool would give away `{address}`, the address of {owner}");
+                diagnostics.push(
+                    Diagnostic::error("in-pool", *place, message)
+                        .also(*span, owner.clone())
+                        .help("make the pool smaller, so that it leaves the address out"),
+                );
+            }
+        }
+        let mut networks: Vec<(&String, &(Subnet, Span))> = self.networks.iter().collect();
+        networks.sort_by_key(|(_, (_, span))| *span);
+        for (index, (name, (subnet, place))) in networks.iter().enumerate() {
+            for (other, (earlier, first)) in &networks[..index] {
+                if subnet.contains(earlier.address()) || earlier.contains(subnet.address()) {
+                    let message = format!(
+                        "network `{name}` (`{subnet}`) overlaps network `{other}` (`{earlier}`)"
+                    );
+                    diagnostics.push(
+                        Diagnostic::error("overlap", *place, message)
+                            .also(*first, format!("`{other}`"))
+                            .help("give each network a subnet of its own"),
+                    );
+                }
             }
         }
     }
@@ -351,6 +390,7 @@ impl Unique {
             Self::Profile => ("duplicate-name", "profile"),
             Self::Bundle => ("duplicate-name", "bundle"),
             Self::Network => ("duplicate-name", "network"),
+            Self::Interface => ("duplicate-name", "interface"),
             Self::Mac => ("duplicate-mac", "MAC address"),
             Self::Ip => ("duplicate-ip", "IP address"),
             Self::Uuid => ("duplicate-uuid", "UUID"),

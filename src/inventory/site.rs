@@ -238,7 +238,7 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
         )
     });
     let files = fields.optional(reader, "files", |reader, node| {
-        reader.items(node, Reader::text)
+        reader.items(node, read_root)
     });
     fields.finish(reader);
     let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
@@ -254,6 +254,20 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
     })
 }
 
+/// Reads a directory that is served to everybody on the network.
+fn read_root(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    let parts = text
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".");
+    if parts.clone().next().is_some() && !parts.clone().any(|part| part == "..") {
+        return Some(text);
+    }
+    let message = format!("`{text}` would serve more than loaders to everybody on the network");
+    let help = "name the directory that holds them, such as `/usr/lib/ipxe` or `boot`";
+    reader.refuse("wrong-value", node.span, message, help)
+}
+
 fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Network> {
     let mut fields = reader.fields(node, "this network")?;
     let name = fields.required(reader, "name", |reader, node| {
@@ -267,6 +281,7 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
     let interface = fields.optional(reader, "interface", |reader, node| {
         let text = reader.text(node)?;
         if text.len() <= 15 && !text.contains(['/', ' ']) {
+            claims.unique(Unique::Interface, text.clone(), node.span, "");
             return Some(text);
         }
         reader.refuse(
@@ -321,7 +336,7 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
     });
     fields.finish(reader);
     let (name, subnet) = (name?, subnet?);
-    claims.network(name.value.clone(), subnet);
+    claims.network(name.value.clone(), subnet, name.span);
     Some(Network {
         name: name.value,
         subnet,

@@ -147,10 +147,10 @@ impl Shared {
         run: impl FnOnce(&Shutdown) -> anyhow::Result<()> + Send + 'scope,
     ) -> ScopedJoinHandle<'scope, anyhow::Result<()>> {
         scope.spawn(move || {
-            let ended =
-                run(&self.shutdown).with_context(|| format!("serve {} ended", service.name()));
-            self.shutdown.request();
-            ended
+            // Also when the server panics: a process that serves half of what it should is worse
+            // than one that ends and says so.
+            let _ends_all = EndsAll(&self.shutdown);
+            run(&self.shutdown).with_context(|| format!("serve {} ended", service.name()))
         })
     }
 }

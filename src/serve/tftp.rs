@@ -71,7 +71,9 @@ impl From<FileError> for OpenError {
     fn from(error: FileError) -> Self {
         let code = match &error {
             FileError::NotFound { .. } | FileError::NotAFile { .. } => ErrorCode::FileNotFound,
-            FileError::OutsideRoots { .. } => ErrorCode::AccessViolation,
+            FileError::OutsideRoots { .. } | FileError::NotPublic { .. } => {
+                ErrorCode::AccessViolation
+            }
             FileError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => ErrorCode::AccessViolation,
                 _ => ErrorCode::NotDefined,

@@ -51,6 +51,15 @@ pub enum FileError {
         /// What it is.
         path: PathBuf,
     },
+    /// Not everybody may read it, as is so with keys and with the store: who serves it to a network
+    /// says so by its mode.
+    #[error("`{}` may not be read by everybody (mode {mode:03o}): `chmod a+r` if it may be served", path.display())]
+    NotPublic {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// The system refused.
     #[error("cannot open `{}`", path.display())]
     Io {
@@ -121,6 +130,12 @@ impl FileRoots {
         if FileType::from_raw_mode(kind.st_mode) != FileType::RegularFile {
             return Err(FileError::NotAFile { path: target });
         }
+        if kind.st_mode & 0o004 == 0 {
+            return Err(FileError::NotPublic {
+                path: target,
+                mode: kind.st_mode & 0o777,
+            });
+        }
         let open = || {
             let file = File::open(descriptor_path(pinned))?;
             let size = file.metadata()?.len();
@@ -182,6 +197,22 @@ mod tests {
         opened.file.read_to_string(&mut text).expect("text");
         assert_eq!(opened.size, text.len() as u64);
         Ok(text)
+    }
+
+    #[test]
+    fn a_file_that_not_everybody_may_read_is_not_served() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let base = tempfile::tempdir().expect("a directory");
+        let path = base.path().join("state.db");
+        std::fs::write(&path, "secret").expect("a file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("a mode");
+        let roots = FileRoots::new(vec![base.path().to_owned()]);
+        let refused = roots.open("state.db");
+        assert!(
+            matches!(refused, Err(FileError::NotPublic { mode: 0o640, .. })),
+            "{refused:?}"
+        );
     }
 
     #[test]

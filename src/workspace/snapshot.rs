@@ -72,6 +72,7 @@ impl Snapshot {
             let path = path.to_owned();
             move |source| SnapshotError::Io { path, source }
         };
+        let root = fs::canonicalize(directory).map_err(at(directory))?;
         let mut names = Vec::new();
         for entry in fs::read_dir(directory).map_err(at(directory))? {
             let name = entry.map_err(at(directory))?.file_name();
@@ -87,7 +88,7 @@ impl Snapshot {
         for extension in [".yaml", ".hbs"] {
             for name in names.iter().filter(|name| name.ends_with(extension)) {
                 let path = directory.join(name);
-                let octets = read_file(&path).map_err(at(&path))?;
+                let octets = read_file(&root, &path).map_err(at(&path))?;
                 // What can be read of the file is checked too: one fault hides none of the others.
                 let text = String::from_utf8(octets).unwrap_or_else(|error| {
                     let start = error.utf8_error().valid_up_to();
@@ -225,7 +226,14 @@ impl Snapshot {
     }
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file of the directory `root`. A link may not lead out of it: an inventory comes from a
+/// pull request, and what it holds is rendered and quoted.
+fn read_file(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::canonicalize(path)?.starts_with(root) {
+        return Err(io::Error::other(
+            "it is a link that leads out of the inventory",
+        ));
+    }
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() || metadata.len() > SIZE_LIMIT {
         return Err(io::Error::other(format!(
@@ -307,6 +315,15 @@ mod tests {
                 .any(|diagnostic| diagnostic.code == "passed-over"),
             "{diagnostics:?}"
         );
+    }
+
+    #[test]
+    fn a_link_may_not_lead_out_of_the_inventory() {
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), directory.path().join("a.hbs")).unwrap();
+        let error = Snapshot::read(directory.path()).unwrap_err();
+        assert!(error.to_string().contains("leads out"), "{error}");
     }
 
     #[test]

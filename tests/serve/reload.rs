@@ -64,7 +64,9 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
 #[test]
 fn a_hangup_reloads_what_no_watch_can_see() {
     let rack = Rack::new();
-    let elsewhere = rack.base().join("elsewhere.yaml");
+    // The watch sees the directory, not what lies below it.
+    fs::create_dir(rack.path("below")).unwrap();
+    let elsewhere = rack.path("below/elsewhere.yaml");
     fs::rename(rack.path("hosts.yaml"), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, rack.path("hosts.yaml")).unwrap();
     let mut server = Server::start(&rack, "dhcp");

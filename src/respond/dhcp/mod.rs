@@ -423,9 +423,10 @@ fn asked<'a>(
     // Source: RFC 3527 §3 (82.5), RFC 3011 §2 (118).
     let options = &message.options;
     let relay = Some(message.relay_address).filter(|relay| !relay.is_unspecified());
-    let link = options
-        .link_selection()
-        .or_else(|| options.subnet_selection())
+    // What only relays say is believed of relays only.
+    let relayed = |said: Option<Ipv4Addr>| said.filter(|_| relay.is_some());
+    let link = relayed(options.link_selection())
+        .or_else(|| relayed(options.subnet_selection()))
         .or(relay);
     let network = match link {
         Some(link) => inventory.site.network_of(link),
@@ -437,9 +438,7 @@ fn asked<'a>(
     };
     let network = network.ok_or(Ignored::NoNetwork(link))?;
     // Source: RFC 5107 §4: the relay may name an address by which the client knows us.
-    let server = options
-        .server_identifier_override()
-        .unwrap_or(ingress.address);
+    let server = relayed(options.server_identifier_override()).unwrap_or(ingress.address);
     Ok(Asked {
         inventory,
         key,

@@ -24,12 +24,13 @@ pub fn acknowledge(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option
 }
 
 /// Builds a DHCPACK to an INFORM: no address, no lease time. Source: RFC 2131 §4.3.5.
+///
+/// Nothing to boot either: the answer goes wherever the client says it is, and a boot token must not.
 pub fn inform(asked: &Asked<'_>) -> (DhcpMessage, Option<BootFile>) {
     let mut reply = base(asked, MessageType::Ack);
     reply.client_address = asked.message.client_address;
     add_network(asked, &mut reply);
-    let boot_file = add_boot(asked, &mut reply);
-    (reply, boot_file)
+    (reply, None)
 }
 
 /// Builds a DHCPNAK: it says nothing but who refuses, and why. Source: RFC 2131 §4.3.1, table 3.

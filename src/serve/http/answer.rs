@@ -280,7 +280,9 @@ fn file(context: &HttpContext, peer: SocketAddr, name: &str) -> Answer {
         Err(error) => {
             let status = match &error {
                 FileError::NotFound { .. } | FileError::NotAFile { .. } => StatusCode::NOT_FOUND,
-                FileError::OutsideRoots { .. } => StatusCode::FORBIDDEN,
+                FileError::OutsideRoots { .. } | FileError::NotPublic { .. } => {
+                    StatusCode::FORBIDDEN
+                }
                 FileError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             };
             let line = format!("{peer} got {}: {error}", status.as_u16());
