@@ -6,10 +6,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use super::diagnostic::{Diagnostic, nearest};
+use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::network::{AddressRange, Subnet};
 use super::profile::Installer;
 use super::reader::{Spanned, list};
+use super::site::DhcpMode;
 use super::source::Span;
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, CpuArchitecture};
@@ -46,7 +47,7 @@ pub enum Kind {
 pub struct Claims {
     unique: HashMap<(Unique, String), Vec<Claim>>,
     references: Vec<(Kind, String, Span)>,
-    networks: HashMap<String, Subnet>,
+    networks: HashMap<String, (Subnet, DhcpMode)>,
     pools: Vec<(AddressRange, Span)>,
     addresses: Vec<(String, Ipv4Addr, Span)>,
     bundle_uses: Vec<(String, Span, Installer)>,
@@ -118,9 +119,9 @@ impl Claims {
         self.references.push((kind, name, span));
     }
 
-    /// Notes a network's addresses.
-    pub fn network(&mut self, name: String, subnet: Subnet) {
-        self.networks.insert(name, subnet);
+    /// Notes a network's addresses, and who gives them.
+    pub fn network(&mut self, name: String, subnet: Subnet, mode: DhcpMode) {
+        self.networks.insert(name, (subnet, mode));
     }
 
     /// Notes a pool, which may hold no reserved address.
@@ -244,7 +245,7 @@ impl Claims {
 
     fn check_addresses(&self, diagnostics: &mut Vec<Diagnostic>) {
         for (network, address, span) in &self.addresses {
-            let Some(subnet) = self.networks.get(network) else {
+            let Some((subnet, mode)) = self.networks.get(network) else {
                 continue;
             };
             if !subnet.is_host(*address) {
@@ -254,7 +255,7 @@ impl Claims {
                 let near = self
                     .networks
                     .iter()
-                    .find(|(_, subnet)| subnet.is_host(*address));
+                    .find(|(_, (subnet, _))| subnet.is_host(*address));
                 let help = match near {
                     Some((name, _)) => {
                         format!("it lies in network `{name}`: correct `network` or `ip`")
@@ -262,6 +263,16 @@ impl Claims {
                     None => format!("choose one from `{subnet}`, or correct `network`"),
                 };
                 diagnostics.push(Diagnostic::error("outside-network", *span, message).help(help));
+            }
+            if *mode == DhcpMode::Proxy {
+                let message = format!(
+                    "`{address}` is not handed out: another server owns the addresses of `{network}`"
+                );
+                let help = "reserve it in that server too; here it is used for the seeds only";
+                let severity = Severity::Note;
+                diagnostics.push(
+                    Diagnostic::new(severity, "not-handed-out", Some(*span), message).help(help),
+                );
             }
             if let Some((pool, place)) = self.pools.iter().find(|(pool, _)| pool.contains(*address))
             {

@@ -21,7 +21,9 @@ pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort}
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use profile::{Installer, Profile};
-pub use site::{IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy};
+pub use site::{
+    DhcpMode, IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy,
+};
 pub use source::{Position, SourceFile, Span};
 
 use claims::{Claims, Facts};

@@ -58,6 +58,9 @@ pub struct Network {
     pub subnet: Subnet,
     /// Our interface on it; none where requests come through a relay only.
     pub interface: Option<String>,
+    /// Who gives its addresses.
+    #[serde(default)]
+    pub mode: DhcpMode,
     /// The default router.
     pub gateway: Option<Ipv4Addr>,
     /// The name servers.
@@ -71,6 +74,17 @@ pub struct Network {
     pub lease_time: Duration,
     /// Addresses for interfaces without a reserved one, those of unknown machines among them.
     pub pool: Option<AddressRange>,
+}
+
+/// Who gives the addresses of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DhcpMode {
+    /// We do, and nobody else.
+    #[default]
+    Authoritative,
+    /// Another server; we only say what to boot (proxyDHCP).
+    Proxy,
 }
 
 /// What a client architecture is given first.
@@ -275,9 +289,16 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
             "see `ip link` for the names",
         )
     });
-    fields.optional(reader, "mode", |reader, node| {
-        reader.choice(node, &[("authoritative", ())])
+    let mode = fields.optional(reader, "mode", |reader, node| {
+        reader.choice(
+            node,
+            &[
+                ("authoritative", DhcpMode::Authoritative),
+                ("proxy", DhcpMode::Proxy),
+            ],
+        )
     });
+    let mode = mode.unwrap_or_default();
     let inside = |reader: &mut Reader, node: &Node| {
         let address = read_address(reader, node)?;
         match subnet {
@@ -302,8 +323,12 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         reader.items(node, read_address)
     });
     let domain = fields.optional(reader, "domain", Reader::name);
-    let lease_time = fields.optional(reader, "lease_time", Reader::duration);
+    let lease_time = fields.optional(reader, "lease_time", |reader, node| {
+        expect_authoritative(reader, node, "lease_time", mode);
+        reader.duration(node)
+    });
     let pool = fields.optional(reader, "pool", |reader, node| {
+        expect_authoritative(reader, node, "pool", mode);
         let pool = reader.parsed::<AddressRange>(node, "one such as `10.20.0.200-10.20.0.250`")?;
         if let Some(subnet) = subnet.filter(|s| !s.is_host(pool.first()) || !s.is_host(pool.last()))
         {
@@ -315,16 +340,19 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
                 "correct the pool or the `subnet`",
             );
         }
-        claims.pool(pool.clone(), node.span);
+        if mode == DhcpMode::Authoritative {
+            claims.pool(pool.clone(), node.span);
+        }
         Some(pool)
     });
     fields.finish(reader);
     let (name, subnet) = (name?, subnet?);
-    claims.network(name.value.clone(), subnet);
+    claims.network(name.value.clone(), subnet, mode);
     Some(Network {
         name: name.value,
         subnet,
         interface,
+        mode,
         gateway,
         dns: dns.unwrap_or_default(),
         ntp: ntp.unwrap_or_default(),
@@ -332,6 +360,16 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
         pool,
     })
+}
+
+/// Says that a key about addresses means nothing where another server gives them.
+fn expect_authoritative(reader: &mut Reader, node: &Node, key: &str, mode: DhcpMode) {
+    if mode == DhcpMode::Proxy {
+        let message =
+            format!("`{key}` has no effect: `mode: proxy` leaves the addresses to another server");
+        let help = "set it in that server and remove this line, or write `mode: authoritative`";
+        reader.report(Diagnostic::warning("not-handed-out", node.span, message).help(help));
+    }
 }
 
 fn read_loader(reader: &mut Reader, key: &Key, node: &Node) -> Option<(Architecture, Loader)> {

@@ -16,7 +16,7 @@ use super::preflight::Addresses;
 use super::shutdown::Shutdown;
 use super::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
 use crate::bundle::Verifier;
-use crate::inventory::Site;
+use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::SERVER_PORT;
 use crate::respond::tftp::Outcome;
 use crate::store::{SqliteLeases, Store};
@@ -199,27 +199,33 @@ impl Servers {
     }
 }
 
-/// Opens port 67 on every interface of the site; another port answers senders only.
+/// Opens port 67 on every interface of the site, and port 4011 where another server owns the
+/// addresses; another port than 67 answers senders only.
 fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort>> {
     if address.port() != SERVER_PORT {
         return Ok(vec![DhcpPort::for_senders(address, None)?]);
     }
     let mut ports = Vec::new();
     for network in &site.networks {
+        let server = site.server.address;
+        let (name, is_proxy) = (&network.name, network.mode == DhcpMode::Proxy);
         if let Some(interface) = &network.interface {
-            ports.push(DhcpPort::on_interface(
-                &network.name,
-                interface,
-                site.server.address,
-            )?);
+            ports.push(DhcpPort::on_interface(name, interface, server)?);
+            if is_proxy {
+                ports.push(DhcpPort::for_boot_server(Some((name, interface)), server)?);
+            }
         }
     }
-    if site
+    let mut relayed = site
         .networks
         .iter()
-        .any(|network| network.interface.is_none())
-    {
+        .filter(|network| network.interface.is_none())
+        .peekable();
+    if relayed.peek().is_some() {
         ports.push(DhcpPort::for_relays()?);
+    }
+    if relayed.any(|network| network.mode == DhcpMode::Proxy) {
+        ports.push(DhcpPort::for_boot_server(None, site.server.address)?);
     }
     Ok(ports)
 }

@@ -7,7 +7,7 @@ use crate::wire::dhcp::{DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, 
 /// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
 ///
 /// Source: PXE 2.1 §2.2, table 2-1, tag 6.
-const BOOT_FROM_FILE_NAME: (u8, &[u8]) = (6, &[8]);
+pub const BOOT_FROM_FILE_NAME: (u8, &[u8]) = (6, &[8]);
 /// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
 
@@ -43,7 +43,8 @@ pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
     reply
 }
 
-fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
+/// Begins a reply: who answers, and what it repeats of the request.
+pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
     let request = asked.message;
     let mut reply = DhcpMessage::new(
         Operation::Reply,
@@ -111,23 +112,30 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
 
 fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
     let boot_file = boot_file(asked)?;
-    let server = asked.inventory.site.server.address;
-    let text = boot_file.text();
     let options = &mut reply.options;
     match &boot_file {
         BootFile::Loader(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
             options.set_sub_options(OptionCode::VendorExtensions, &[BOOT_FROM_FILE_NAME]);
-            options.set_text(OptionCode::TFTPServerName, &server.to_string());
         }
         // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
         BootFile::HttpLoader(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
-        BootFile::Script { .. } => {
-            options.set_text(OptionCode::TFTPServerName, &server.to_string());
-        }
+        BootFile::Script { .. } => {}
     }
     if asked.message.options.is_ipxe() {
         options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
+    }
+    add_file(asked, reply, &boot_file);
+    Some(boot_file)
+}
+
+/// Names the boot file and its server wherever clients look for them.
+pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    let server = asked.inventory.site.server.address;
+    let text = boot_file.text();
+    let options = &mut reply.options;
+    if !matches!(boot_file, BootFile::HttpLoader(_)) {
+        options.set_text(OptionCode::TFTPServerName, &server.to_string());
     }
     options.set_text(OptionCode::BootfileName, &text);
     reply.server_address = server;
@@ -135,5 +143,4 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
     if text.len() <= 127 {
         reply.boot_file = text.into_bytes();
     }
-    Some(boot_file)
 }

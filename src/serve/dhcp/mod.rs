@@ -13,12 +13,14 @@ use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use crate::machine::LeaseChange;
-use crate::respond::dhcp::{DhcpResponder, Exchange, Ignored, Ingress, Reply, Response};
+use crate::respond::dhcp::{
+    Delivery, DhcpResponder, Exchange, Ignored, Ingress, Reply, Response, respond_as_boot_server,
+};
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
-pub use port::{DhcpPort, interfaces};
+pub use port::{DhcpPort, PortRole, interfaces};
 
 /// How many messages are answered with one sync of the disk.
 const BATCH: usize = 256;
@@ -121,9 +123,15 @@ impl DhcpServer {
                     network: port.network(site, from),
                     address: site.server.address,
                 };
-                let response =
-                    self.responder
-                        .respond(&loaded.inventory, &self.key, ingress, &message, now);
+                let (inventory, key) = (&loaded.inventory, &self.key);
+                let response = match port.role() {
+                    PortRole::Dhcp => self
+                        .responder
+                        .respond(inventory, key, ingress, &message, now),
+                    PortRole::BootServer => {
+                        respond_as_boot_server(inventory, key, ingress, from, &message, now)
+                    }
+                };
                 pending.push_back(Pending {
                     port: index,
                     from,
@@ -189,6 +197,12 @@ impl DhcpServer {
 fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
     let kind = reply.message.options.message_type();
     let (level, event) = match kind {
+        Some(MessageType::Offer) if reply.message.your_address.is_unspecified() => {
+            (Level::Info, "dhcp-proxy-offer")
+        }
+        Some(MessageType::Ack) if reply.delivery == Delivery::Sender => {
+            (Level::Info, "dhcp-proxy-ack")
+        }
         Some(MessageType::Offer) => (Level::Info, "dhcp-offer"),
         Some(MessageType::Nak) => (Level::Warn, "dhcp-nak"),
         _ => (Level::Info, "dhcp-ack"),
@@ -207,7 +221,9 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
         } else {
             address
         };
-        parts.push(shown.to_string());
+        if !shown.is_unspecified() {
+            parts.push(shown.to_string());
+        }
     }
     if let Some(architecture) = exchange.architecture {
         parts.push(architecture.to_string());
@@ -245,7 +261,11 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
 fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
     let expected = matches!(
         why,
-        Ignored::NeverAnswered | Ignored::OtherServer(_) | Ignored::NotARequest
+        Ignored::NeverAnswered
+            | Ignored::OtherServer(_)
+            | Ignored::NotARequest
+            | Ignored::AddressesElsewhere(_)
+            | Ignored::NoNetworkBoot(_)
     );
     let level = if expected && exchange.remark.is_none() {
         Level::Debug
