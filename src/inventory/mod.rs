@@ -8,8 +8,10 @@ mod claims;
 mod diagnostic;
 mod host;
 mod network;
+mod options;
 mod profile;
 mod reader;
+mod route;
 mod site;
 mod source;
 mod tree;
@@ -20,7 +22,9 @@ pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
+pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use profile::{Installer, Profile};
+pub use route::{Destination, ParseDestinationError, Route};
 pub use site::{
     DhcpMode, IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy,
 };

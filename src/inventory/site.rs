@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::claims::{Claims, GATEWAY, SERVER, Unique};
 use super::diagnostic::{Diagnostic, nearest};
 use super::network::{AddressRange, Subnet};
+use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
+use super::route::Route;
 use super::tree::{Key, Node, Value};
 use crate::machine::Architecture;
 
@@ -69,6 +71,18 @@ pub struct Network {
     pub ntp: Vec<Ipv4Addr>,
     /// The domain of the machines' names.
     pub domain: Option<String>,
+    /// Where machines look for names that are not whole.
+    #[serde(default)]
+    pub search: Vec<String>,
+    /// Routes besides the default one.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// The largest datagram that its links carry.
+    #[serde(default)]
+    pub mtu: Option<u16>,
+    /// DHCP options that every machine on it gets besides; its profile's and its own go before them.
+    #[serde(default)]
+    pub options: ExtraOptions,
     /// How long an address is promised.
     #[serde(with = "seconds")]
     pub lease_time: Duration,
@@ -323,6 +337,31 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         reader.items(node, read_address)
     });
     let domain = fields.optional(reader, "domain", Reader::name);
+    let search = fields.optional(reader, "search", |reader, node| {
+        expect_authoritative(reader, node, "search", mode);
+        let names = reader.items(node, super::host::read_hostname)?;
+        Some(names.into_iter().map(|name| name.value).collect())
+    });
+    let routes = fields.optional(reader, "routes", |reader, node| {
+        expect_authoritative(reader, node, "routes", mode);
+        reader.items(node, |reader, node| {
+            let mut fields = reader.fields(node, "this route")?;
+            let expected = "a block of addresses such as `10.40.0.0/16`, or `gateway:` instead";
+            let to = fields.required(reader, "to", |r, n| r.parsed(n, expected));
+            let via = fields.required(reader, "via", inside);
+            fields.finish(reader);
+            Some(Route { to: to?, via: via? })
+        })
+    });
+    let mtu = fields.optional(reader, "mtu", |reader, node| {
+        expect_authoritative(reader, node, "mtu", mode);
+        // Every IPv4 host takes 576 octets. Source: RFC 791 §3.1.
+        reader.number(node, 576..=65535)
+    });
+    let options = fields.optional(reader, "options", |reader, node| {
+        expect_authoritative(reader, node, "options", mode);
+        read_options(reader, node)
+    });
     let lease_time = fields.optional(reader, "lease_time", |reader, node| {
         expect_authoritative(reader, node, "lease_time", mode);
         reader.duration(node)
@@ -357,6 +396,10 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         dns: dns.unwrap_or_default(),
         ntp: ntp.unwrap_or_default(),
         domain: domain.map(|domain| domain.value),
+        search: search.unwrap_or_default(),
+        routes: routes.unwrap_or_default(),
+        mtu: mtu.map(|mtu| mtu as u16),
+        options: options.unwrap_or_default(),
         lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
         pool,
     })
@@ -365,8 +408,9 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
 /// Says that a key about addresses means nothing where another server gives them.
 fn expect_authoritative(reader: &mut Reader, node: &Node, key: &str, mode: DhcpMode) {
     if mode == DhcpMode::Proxy {
-        let message =
-            format!("`{key}` has no effect: `mode: proxy` leaves the addresses to another server");
+        let message = format!(
+            "`{key}` has no effect: `mode: proxy` leaves addresses and the like to another server"
+        );
         let help = "set it in that server and remove this line, or write `mode: authoritative`";
         reader.report(Diagnostic::warning("not-handed-out", node.span, message).help(help));
     }

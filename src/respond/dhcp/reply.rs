@@ -2,7 +2,9 @@ use std::net::Ipv4Addr;
 
 use super::boot::{BootFile, boot_file};
 use super::{Asked, ECHOED};
-use crate::wire::dhcp::{DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode};
+use crate::wire::dhcp::{
+    DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry,
+};
 
 /// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
 ///
@@ -108,6 +110,34 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     if let Some((host, _)) = asked.known {
         options.set_text(OptionCode::Hostname, &host.name);
     }
+    options.set_search_domains(&network.search);
+    if !network.routes.is_empty() {
+        // Who reads the routes ignores option 3. Source: RFC 3442, "DHCP Client Behavior".
+        let default = network
+            .gateway
+            .map(|gateway| (Ipv4Addr::UNSPECIFIED, 0, gateway));
+        let others = network.routes.iter();
+        let others = others.map(|route| (route.to.address(), route.to.prefix(), route.via));
+        let routes: Vec<RouteEntry> = default.into_iter().chain(others).collect();
+        options.set_routes(&routes);
+    }
+    if let Some(mtu) = network.mtu {
+        options.set_number(OptionCode::InterfaceMtu, mtu);
+    }
+    add_extras(asked, reply);
+}
+
+/// Adds the options of the inventory: the host's go before its profile's, and those before the
+/// network's.
+fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
+    let host = asked.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| asked.inventory.profile_of(host));
+    let mut extras = asked.network.options.clone();
+    extras.extend(profile.into_iter().flat_map(|it| it.options.clone()));
+    extras.extend(host.into_iter().flat_map(|it| it.options.clone()));
+    for (code, value) in extras {
+        reply.options.set_raw(code.into(), value.octets());
+    }
 }
 
 fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
@@ -144,3 +174,6 @@ pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile
         reply.boot_file = text.into_bytes();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -403,7 +403,7 @@ nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
         })
         .collect();
     let warning = || "warning".to_owned();
-    let unused = "has no effect: `mode: proxy` leaves the addresses to another server";
+    let unused = "has no effect: `mode: proxy` leaves addresses and the like to another server";
     assert_eq!(
         seen,
         [
