@@ -6,6 +6,7 @@
 mod bundle;
 mod claims;
 mod diagnostic;
+mod filter;
 mod host;
 mod network;
 mod options;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
+pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};

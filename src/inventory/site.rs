@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, GATEWAY, SERVER, Unique};
 use super::diagnostic::{Diagnostic, nearest};
+use super::filter::{Filter, read_filter};
 use super::network::{AddressRange, Subnet};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
@@ -28,6 +29,9 @@ pub struct Site {
     pub loaders: BTreeMap<Architecture, Loader>,
     /// What a machine that is not in the inventory gets.
     pub unknown: UnknownPolicy,
+    /// Which clients DHCP does not answer on any network.
+    #[serde(default)]
+    pub filter: Filter,
     /// What a machine must show before it is given a destructive script.
     pub identity: IdentityPolicy,
     /// Whether a boot request needs the token that our DHCP handed out.
@@ -83,6 +87,9 @@ pub struct Network {
     /// DHCP options that every machine on it gets besides; its profile's and its own go before them.
     #[serde(default)]
     pub options: ExtraOptions,
+    /// Which clients DHCP does not answer here, besides those that the site's filter refuses.
+    #[serde(default)]
+    pub filter: Filter,
     /// How long an address is promised.
     #[serde(with = "seconds")]
     pub lease_time: Duration,
@@ -188,6 +195,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             ],
         )
     });
+    let filter = fields.optional(reader, "filter", read_filter);
     let identity = fields.optional(reader, "identity", |reader, node| {
         let policy = reader.choice(
             node,
@@ -220,6 +228,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         bundles,
         loaders: loaders?.into_iter().collect(),
         unknown: unknown.unwrap_or(UnknownPolicy::Quarantine),
+        filter: filter.unwrap_or_default(),
         identity: identity.unwrap_or(IdentityPolicy::Uuid),
         boot_token: boot_token.unwrap_or(true),
         provisioning: provisioning.unwrap_or_default(),
@@ -362,6 +371,7 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         expect_authoritative(reader, node, "options", mode);
         read_options(reader, node)
     });
+    let filter = fields.optional(reader, "filter", read_filter);
     let lease_time = fields.optional(reader, "lease_time", |reader, node| {
         expect_authoritative(reader, node, "lease_time", mode);
         reader.duration(node)
@@ -400,6 +410,7 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         routes: routes.unwrap_or_default(),
         mtu: mtu.map(|mtu| mtu as u16),
         options: options.unwrap_or_default(),
+        filter: filter.unwrap_or_default(),
         lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
         pool,
     })

@@ -5,6 +5,7 @@
 //! before it sends [`Response::reply`].
 
 mod boot;
+mod filter;
 mod leases;
 mod proxy;
 mod reply;
@@ -111,6 +112,8 @@ pub enum Ignored {
     HardwareAddress(String),
     /// It came in where no network of the inventory is.
     NoNetwork(Option<Ipv4Addr>),
+    /// A filter of the site or the network refuses it, because of this.
+    Filtered(String),
     /// The site does not answer machines that it does not know.
     UnknownMachine,
     /// The network has no pool.
@@ -480,6 +483,11 @@ fn asked<'a>(
         }),
     };
     let network = network.ok_or(Ignored::NoNetwork(link))?;
+    for filter in [&inventory.site.filter, &network.filter] {
+        if let Some(why) = filter::refuses(filter, mac, options) {
+            return Err(Ignored::Filtered(why));
+        }
+    }
     // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy is
     // asked on port 4011, where no relay listens.
     let server = options
@@ -596,7 +604,7 @@ impl fmt::Display for Ignored {
                 f,
                 "port 4011 serves `mode: proxy` only, and we own the addresses of `{network}`"
             ),
-            Self::NothingToBoot(why) => f.write_str(why),
+            Self::NothingToBoot(why) | Self::Filtered(why) => f.write_str(why),
         }
     }
 }

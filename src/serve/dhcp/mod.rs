@@ -267,10 +267,10 @@ fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
             | Ignored::AddressesElsewhere(_)
             | Ignored::NoNetworkBoot(_)
     );
-    let level = if expected && exchange.remark.is_none() {
-        Level::Debug
-    } else {
-        Level::Warn
+    let level = match why {
+        _ if expected && exchange.remark.is_none() => Level::Debug,
+        Ignored::Filtered(_) => Level::Info,
+        _ => Level::Warn,
     };
     let request = match exchange.request {
         Some(MessageType::Unknown(number)) => format!("message of type {number}"),
