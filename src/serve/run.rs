@@ -7,7 +7,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::Context;
 
-use super::dhcp::{DhcpPort, DhcpServer};
+use super::dhcp::{DhcpPort, DhcpServer, Prober};
 use super::events::EventWriter;
 use super::http::{HttpContext, HttpServer};
 use super::live::Live;
@@ -85,13 +85,36 @@ impl Shared {
             match service {
                 Service::Dhcp => {
                     let ports = dhcp_ports(&self.live.current().inventory.site, addresses.dhcp)?;
-                    servers.dhcp = Some(self.dhcp(ports, state)?);
+                    let probers = self.probers(addresses.dhcp);
+                    servers.dhcp = Some(self.dhcp(ports, state)?.with_probers(probers));
                 }
                 Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp)?),
                 Service::Http => servers.http = Some(self.http(addresses.http)?),
             }
         }
         Ok(servers)
+    }
+
+    /// Gets ready to probe the pools; where that cannot be, they are given without.
+    fn probers(&self, address: SocketAddrV4) -> Vec<Prober> {
+        if address.port() != SERVER_PORT {
+            return Vec::new();
+        }
+        let site = &self.live.current().inventory.site;
+        let ours = site
+            .networks
+            .iter()
+            .filter(|network| network.mode == DhcpMode::Authoritative);
+        let probers = ours.filter_map(|network| {
+            let interface = network.interface.as_ref()?;
+            let prober = Prober::start(&network.name, interface);
+            let log = |error| {
+                let text = format!("{error:#}; addresses of the pool are offered without a probe");
+                self.log.say(Level::Warn, "dhcp", "dhcp-no-probe", text);
+            };
+            prober.map_err(log).ok()
+        });
+        probers.collect()
     }
 
     /// Makes a DHCP server on ports that are open.

@@ -6,5 +6,6 @@
 
 mod client;
 mod machines;
+mod probe;
 mod proxy;
 mod segment;

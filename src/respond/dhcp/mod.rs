@@ -7,6 +7,7 @@
 mod boot;
 mod filter;
 mod leases;
+mod probes;
 mod proxy;
 mod reply;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode, Transac
 
 pub use boot::BootFile;
 use leases::LeaseTable;
+pub use probes::ProbesDue;
 pub use proxy::{BOOT_SERVER_PORT, respond_as_boot_server};
 
 /// The port on which servers and relays listen.

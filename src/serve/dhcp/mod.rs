@@ -1,33 +1,44 @@
 //! The DHCP server's shell: receive, respond, make leases durable, send.
 
 mod port;
+mod probe;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use crate::machine::LeaseChange;
 use crate::respond::dhcp::{
-    Delivery, DhcpResponder, Exchange, Ignored, Ingress, Reply, Response, respond_as_boot_server,
+    Delivery, DhcpResponder, Exchange, Ignored, Ingress, ProbesDue, Reply, Response,
+    respond_as_boot_server,
 };
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
+use probe::Probed;
+
 pub use port::{DhcpPort, PortRole, interfaces};
+pub use probe::Prober;
 
 /// How many messages are answered with one sync of the disk.
 const BATCH: usize = 256;
+/// How often probes are looked at while no message comes.
+const HEARTBEAT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// A DHCP server that is ready to run.
 pub struct DhcpServer {
     ports: Vec<DhcpPort>,
+    probers: Vec<Prober>,
     responder: DhcpResponder,
     leases: Box<dyn LeaseStore>,
     live: Live,
@@ -57,6 +68,7 @@ impl DhcpServer {
         let responder = DhcpResponder::new(leases.load().context("cannot read the leases")?);
         Ok(Self {
             ports,
+            probers: Vec::new(),
             responder,
             leases,
             live,
@@ -75,26 +87,68 @@ impl DhcpServer {
         Ok(addresses?.join(", "))
     }
 
+    /// Probes addresses of the pools on these networks before they are offered.
+    pub fn with_probers(mut self, probers: Vec<Prober>) -> Self {
+        self.probers = probers;
+        self
+    }
+
     /// Serves until `shutdown` is requested.
     ///
     /// # Errors
     /// When the system does not let us wait for packets.
     pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut buffer = vec![0; 64 << 10];
+        let heartbeat = (!self.probers.is_empty()).then_some(&HEARTBEAT);
         while !shutdown.is_requested() {
+            self.probe();
             let mut waiting: Vec<PollFd<'_>> = self
                 .ports
                 .iter()
                 .map(|port| PollFd::new(port.socket(), PollFlags::IN))
                 .collect();
             waiting.push(PollFd::new(shutdown, PollFlags::IN));
-            match poll(&mut waiting, None) {
+            match poll(&mut waiting, heartbeat) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).context("cannot wait for DHCP packets"),
             }
             while self.serve_batch(&mut buffer) == BATCH && !shutdown.is_requested() {}
         }
         Ok(())
+    }
+
+    /// Takes what has come of probes, and asks for what is due.
+    fn probe(&mut self) {
+        let now = Timestamp::now();
+        let mut changes = Vec::new();
+        for prober in &self.probers {
+            for Probed { address, answered } in prober.answers() {
+                let network = prober.network();
+                let change = self.responder.probed(network, address, answered, now);
+                if let (Some(change), Some(mac)) = (change, answered) {
+                    changes.push(change);
+                    let text = format!(
+                        "another machine, {mac}, answers on {address} of the pool of `{network}`; \
+                         it is set aside for an hour"
+                    );
+                    let line = Line::new(Level::Warn, "dhcp", "dhcp-address-taken", text);
+                    let line = line.mac(answered).fact("address", address.to_string());
+                    self.log.write(&line.fact("network", network));
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.commit(&changes);
+        }
+        if !self.probers.is_empty() {
+            let inventory = &self.live.current().inventory;
+            for ProbesDue { network, addresses } in self.responder.probes_due(inventory, now) {
+                let mut probers = self.probers.iter();
+                if let Some(prober) = probers.find(|prober| prober.network() == network) {
+                    prober.ask(addresses);
+                }
+            }
+        }
     }
 
     /// Answers up to [`BATCH`] messages that have arrived: responds to all, makes their leases

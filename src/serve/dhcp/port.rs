@@ -264,7 +264,7 @@ pub fn interfaces() -> Vec<NetworkInterface> {
     datalink::interfaces()
 }
 
-fn interface(name: &str) -> anyhow::Result<NetworkInterface> {
+pub(super) fn interface(name: &str) -> anyhow::Result<NetworkInterface> {
     interfaces()
         .into_iter()
         .find(|interface| interface.name == name)
