@@ -7,7 +7,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::Context;
 
-use super::dhcp::{DhcpPort, DhcpServer, Prober};
+use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher};
 use super::events::EventWriter;
 use super::http::{HttpContext, HttpServer};
 use super::live::Live;
@@ -86,7 +86,8 @@ impl Shared {
                 Service::Dhcp => {
                     let ports = dhcp_ports(&self.live.current().inventory.site, addresses.dhcp)?;
                     let probers = self.probers(addresses.dhcp);
-                    servers.dhcp = Some(self.dhcp(ports, state)?.with_probers(probers));
+                    let server = self.dhcp(ports, state)?.with_probers(probers);
+                    servers.dhcp = Some(server.with_watchers(self.watchers(addresses.dhcp)));
                 }
                 Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp)?),
                 Service::Http => servers.http = Some(self.http(addresses.http)?),
@@ -115,6 +116,27 @@ impl Shared {
             prober.map_err(log).ok()
         });
         probers.collect()
+    }
+
+    /// Listens for other servers of addresses; what is in the way is no reason not to serve.
+    fn watchers(&self, address: SocketAddrV4) -> Vec<Watcher> {
+        if address.port() != SERVER_PORT {
+            return Vec::new();
+        }
+        let site = &self.live.current().inventory.site;
+        let ours = site
+            .networks
+            .iter()
+            .filter(|network| network.mode == DhcpMode::Authoritative);
+        let watchers = ours.filter_map(|network| {
+            let watcher = Watcher::start(&network.name, network.interface.as_ref()?);
+            let log = |error| {
+                let text = format!("{error:#}; other servers are noticed by what clients choose");
+                self.log.say(Level::Debug, "dhcp", "dhcp-no-watch", text);
+            };
+            watcher.map_err(log).ok()
+        });
+        watchers.collect()
     }
 
     /// Makes a DHCP server on ports that are open.

@@ -144,12 +144,18 @@ impl Server {
     }
 
     /// Ends it cleanly, and returns how many leases it has ever promised.
-    pub fn stop(mut self) -> usize {
+    pub fn stop(self) -> usize {
+        self.stop_with_log().0
+    }
+
+    /// Ends it cleanly, and returns how many leases it has ever promised, and its whole log.
+    pub fn stop_with_log(mut self) -> (usize, String) {
         kill_process(Pid::from_child(&self.program.child), Signal::TERM).unwrap();
         let status = self.program.child.wait().unwrap();
         assert!(status.success(), "`pxectl serve all` ended with {status}");
+        self.program.seen.extend(self.program.lines.iter());
         let leases = SqliteLeases::open(&state(self.directory.path())).unwrap();
-        leases.load().unwrap().len()
+        (leases.load().unwrap().len(), self.program.seen.join("\n"))
     }
 }
 

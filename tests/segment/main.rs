@@ -6,6 +6,7 @@
 
 mod client;
 mod machines;
+mod others;
 mod probe;
 mod proxy;
 mod segment;

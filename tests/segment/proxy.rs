@@ -71,7 +71,10 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
             assert!(script.starts_with("#!ipxe\n"), "{script}");
         }
     }
-    assert_eq!(server.stop(), 0, "a proxy promises no address");
+    let (leases, log) = server.stop_with_log();
+    assert_eq!(leases, 0, "a proxy promises no address");
+    // Here the other server is meant to be.
+    assert!(!log.contains("dhcp-other-server"), "{log}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod boot;
 mod filter;
 mod leases;
+mod others;
 mod probes;
 mod proxy;
 mod reply;
@@ -25,6 +26,7 @@ use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode, Transac
 
 pub use boot::BootFile;
 use leases::LeaseTable;
+pub use others::{OtherServers, chosen_server, other_server, search};
 pub use probes::ProbesDue;
 pub use proxy::{BOOT_SERVER_PORT, respond_as_boot_server};
 

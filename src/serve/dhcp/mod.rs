@@ -2,6 +2,7 @@
 
 mod port;
 mod probe;
+mod watch;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -15,8 +16,8 @@ use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use crate::machine::LeaseChange;
 use crate::respond::dhcp::{
-    Delivery, DhcpResponder, Exchange, Ignored, Ingress, ProbesDue, Reply, Response,
-    respond_as_boot_server,
+    Delivery, DhcpResponder, Exchange, Ignored, Ingress, OtherServers, ProbesDue, Reply, Response,
+    chosen_server, other_server, respond_as_boot_server,
 };
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
@@ -26,6 +27,7 @@ use probe::Probed;
 
 pub use port::{DhcpPort, PortRole, interfaces};
 pub use probe::Prober;
+pub use watch::Watcher;
 
 /// How many messages are answered with one sync of the disk.
 const BATCH: usize = 256;
@@ -39,6 +41,8 @@ const HEARTBEAT: Timespec = Timespec {
 pub struct DhcpServer {
     ports: Vec<DhcpPort>,
     probers: Vec<Prober>,
+    watchers: Vec<Watcher>,
+    others: OtherServers,
     responder: DhcpResponder,
     leases: Box<dyn LeaseStore>,
     live: Live,
@@ -69,6 +73,8 @@ impl DhcpServer {
         Ok(Self {
             ports,
             probers: Vec::new(),
+            watchers: Vec::new(),
+            others: OtherServers::default(),
             responder,
             leases,
             live,
@@ -93,6 +99,12 @@ impl DhcpServer {
         self
     }
 
+    /// Reports other servers of addresses on these networks.
+    pub fn with_watchers(mut self, watchers: Vec<Watcher>) -> Self {
+        self.watchers = watchers;
+        self
+    }
+
     /// Serves until `shutdown` is requested.
     ///
     /// # Errors
@@ -102,10 +114,13 @@ impl DhcpServer {
         let heartbeat = (!self.probers.is_empty()).then_some(&HEARTBEAT);
         while !shutdown.is_requested() {
             self.probe();
+            self.watch(&mut buffer);
             let mut waiting: Vec<PollFd<'_>> = self
                 .ports
                 .iter()
-                .map(|port| PollFd::new(port.socket(), PollFlags::IN))
+                .map(DhcpPort::socket)
+                .chain(self.watchers.iter().map(Watcher::socket))
+                .map(|socket| PollFd::new(socket, PollFlags::IN))
                 .collect();
             waiting.push(PollFd::new(shutdown, PollFlags::IN));
             match poll(&mut waiting, heartbeat) {
@@ -115,6 +130,28 @@ impl DhcpServer {
             while self.serve_batch(&mut buffer) == BATCH && !shutdown.is_requested() {}
         }
         Ok(())
+    }
+
+    /// Takes what other servers have said to clients.
+    fn watch(&mut self, buffer: &mut [u8]) {
+        let now = Timestamp::now();
+        let loaded = self.live.current();
+        let site = &loaded.inventory.site;
+        for watcher in &self.watchers {
+            for _ in 0..BATCH {
+                let Some((length, _)) = watcher.receive(buffer) else {
+                    break;
+                };
+                let message = DhcpMessage::parse(&buffer[..length]).ok();
+                let server = message.and_then(|it| other_server(&it, site.server.address));
+                let network = site.network(watcher.network());
+                if let (Some(network), Some(server)) = (network, server)
+                    && self.others.notice(network, server, now)
+                {
+                    self.log.write(&another_server(&network.name, server));
+                }
+            }
+        }
     }
 
     /// Takes what has come of probes, and asks for what is due.
@@ -172,6 +209,11 @@ impl DhcpServer {
                         continue;
                     }
                 };
+                // Our own search for other servers comes back to us.
+                let sender = message.hardware_address.mac();
+                if sender.is_some() && sender == port.mac() {
+                    continue;
+                }
                 let site = &loaded.inventory.site;
                 let ingress = Ingress {
                     network: port.network(site, from),
@@ -186,6 +228,12 @@ impl DhcpServer {
                         respond_as_boot_server(inventory, key, ingress, from, &message, now)
                     }
                 };
+                let network = ingress.network.and_then(|name| site.network(name));
+                if let (Some(network), Some(server)) = (network, chosen_server(&response))
+                    && self.others.notice(network, server, now)
+                {
+                    self.log.write(&another_server(&network.name, server));
+                }
                 pending.push_back(Pending {
                     port: index,
                     from,
@@ -246,6 +294,16 @@ impl DhcpServer {
             Err(why) => self.log.write(&ignored(why, &response.exchange)),
         }
     }
+}
+
+fn another_server(network: &str, server: Ipv4Addr) -> Line {
+    let text = format!(
+        "another DHCP server, {server}, answers on `{network}`, and a machine takes whichever answer \
+         it likes: stop one of the two, or write `mode: proxy` to leave the addresses to it"
+    );
+    Line::new(Level::Warn, "dhcp", "dhcp-other-server", text)
+        .fact("address", server.to_string())
+        .fact("network", network)
 }
 
 fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {

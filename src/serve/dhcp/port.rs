@@ -147,6 +147,14 @@ impl DhcpPort {
         })
     }
 
+    /// Returns the Ethernet address of the interface, where it is bound to one.
+    pub fn mac(&self) -> Option<MacAddress> {
+        match &self.way {
+            Way::Interface { mac, .. } => Some(*mac),
+            Way::Relayed | Way::Sender => None,
+        }
+    }
+
     /// Returns what clients ask for here.
     pub fn role(&self) -> PortRole {
         self.role
@@ -195,16 +203,7 @@ impl DhcpPort {
 
     /// Takes the next datagram, if one has arrived.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
-        loop {
-            match self.socket.recv_from(buffer) {
-                Ok((length, SocketAddr::V4(from))) => return Some((length, from)),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                // What an earlier answer met on its way; the socket is fine.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(_) => return None,
-            }
-        }
+        receive(&self.socket, buffer)
     }
 
     /// Sends a reply; returns the options that were left out for want of room.
@@ -256,6 +255,20 @@ impl DhcpPort {
             .send_to(&bytes, to)
             .with_context(|| format!("cannot send to {to}"))?;
         Ok(dropped)
+    }
+}
+
+/// Takes the next datagram, if one has arrived.
+pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
+    loop {
+        match socket.recv_from(buffer) {
+            Ok((length, SocketAddr::V4(from))) => return Some((length, from)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            // What an earlier answer met on its way; the socket is fine.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(_) => return None,
+        }
     }
 }
 
