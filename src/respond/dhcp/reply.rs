@@ -152,23 +152,33 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
         BootFile::HttpLoader(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
         BootFile::Script { .. } => {}
     }
+    add_server(asked, reply, &boot_file);
     if asked.message.options.is_ipxe() {
+        let options = &mut reply.options;
         options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
     }
-    add_file(asked, reply, &boot_file);
+    add_name(reply, &boot_file);
     Some(boot_file)
 }
 
 /// Names the boot file and its server wherever clients look for them.
 pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    add_server(asked, reply, boot_file);
+    add_name(reply, boot_file);
+}
+
+fn add_server(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
     let server = asked.inventory.site.server.address;
-    let text = boot_file.text();
-    let options = &mut reply.options;
-    if !matches!(boot_file, BootFile::HttpLoader(_)) {
-        options.set_text(OptionCode::TFTPServerName, &server.to_string());
-    }
-    options.set_text(OptionCode::BootfileName, &text);
     reply.server_address = server;
+    if !matches!(boot_file, BootFile::HttpLoader(_)) {
+        let text = server.to_string();
+        reply.options.set_text(OptionCode::TFTPServerName, &text);
+    }
+}
+
+fn add_name(reply: &mut DhcpMessage, boot_file: &BootFile) {
+    let text = boot_file.text();
+    reply.options.set_text(OptionCode::BootfileName, &text);
     // Deviation: clients read either place, so both are filled; over 127 octets, only option 67.
     if text.len() <= 127 {
         reply.boot_file = text.into_bytes();
