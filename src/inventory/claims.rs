@@ -6,10 +6,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use super::diagnostic::{Diagnostic, nearest};
+use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::network::{AddressRange, Subnet};
 use super::profile::Installer;
 use super::reader::{Spanned, list};
+use super::site::DhcpMode;
 use super::source::Span;
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, CpuArchitecture};
@@ -47,7 +48,7 @@ pub enum Kind {
 pub struct Claims {
     unique: HashMap<(Unique, String), Vec<Claim>>,
     references: Vec<(Kind, String, Span)>,
-    networks: HashMap<String, (Subnet, Span)>,
+    networks: HashMap<String, (Subnet, DhcpMode, Span)>,
     pools: Vec<(AddressRange, Span)>,
     addresses: Vec<(String, Ipv4Addr, Span)>,
     bundle_uses: Vec<(String, Span, Installer)>,
@@ -119,9 +120,9 @@ impl Claims {
         self.references.push((kind, name, span));
     }
 
-    /// Notes a network's addresses.
-    pub fn network(&mut self, name: String, subnet: Subnet, span: Span) {
-        self.networks.insert(name, (subnet, span));
+    /// Notes a network's addresses, and who gives them.
+    pub fn network(&mut self, name: String, subnet: Subnet, mode: DhcpMode, span: Span) {
+        self.networks.insert(name, (subnet, mode, span));
     }
 
     /// Notes a pool, which may hold no reserved address.
@@ -246,7 +247,7 @@ impl Claims {
 
     fn check_addresses(&self, diagnostics: &mut Vec<Diagnostic>) {
         for (network, address, span) in &self.addresses {
-            let Some((subnet, _)) = self.networks.get(network) else {
+            let Some((subnet, mode, _)) = self.networks.get(network) else {
                 continue;
             };
             if !subnet.is_host(*address) {
@@ -256,7 +257,7 @@ impl Claims {
                 let near = self
                     .networks
                     .iter()
-                    .find(|(_, (subnet, _))| subnet.is_host(*address));
+                    .find(|(_, (subnet, ..))| subnet.is_host(*address));
                 let help = match near {
                     Some((name, _)) => {
                         format!("it lies in network `{name}`: correct `network` or `ip`")
@@ -264,6 +265,16 @@ impl Claims {
                     None => format!("choose one from `{subnet}`, or correct `network`"),
                 };
                 diagnostics.push(Diagnostic::error("outside-network", *span, message).help(help));
+            }
+            if *mode == DhcpMode::Proxy {
+                let message = format!(
+                    "`{address}` is not handed out: another server owns the addresses of `{network}`"
+                );
+                let help = "reserve it in that server too; here it is used for the seeds only";
+                let severity = Severity::Note;
+                diagnostics.push(
+                    Diagnostic::new(severity, "not-handed-out", Some(*span), message).help(help),
+                );
             }
             if let Some((pool, place)) = self.pools.iter().find(|(pool, _)| pool.contains(*address))
             {
@@ -303,10 +314,11 @@ impl Claims {
                 );
             }
         }
-        let mut networks: Vec<(&String, &(Subnet, Span))> = self.networks.iter().collect();
-        networks.sort_by_key(|(_, (_, span))| *span);
-        for (index, (name, (subnet, place))) in networks.iter().enumerate() {
-            for (other, (earlier, first)) in &networks[..index] {
+        let mut networks: Vec<(&String, &(Subnet, DhcpMode, Span))> =
+            self.networks.iter().collect();
+        networks.sort_by_key(|(_, (_, _, span))| *span);
+        for (index, (name, (subnet, _, place))) in networks.iter().enumerate() {
+            for (other, (earlier, _, first)) in &networks[..index] {
                 if subnet.contains(earlier.address()) || earlier.contains(subnet.address()) {
                     let message = format!(
                         "network `{name}` (`{subnet}`) overlaps network `{other}` (`{earlier}`)"

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, Kind, Unique};
 use super::diagnostic::Diagnostic;
+use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, Spanned};
 use super::site::{read_file_name, read_vars};
 use super::source::Span;
@@ -42,6 +43,9 @@ pub struct Host {
     pub install: Option<u64>,
     /// Values for templates.
     pub vars: BTreeMap<String, serde_json::Value>,
+    /// DHCP options that it gets besides; they go before its profile's and its network's.
+    #[serde(default)]
+    pub options: ExtraOptions,
 }
 
 /// One network interface of a host.
@@ -180,6 +184,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         reader.number(node, 0..=u64::MAX >> 1)
     });
     let vars = fields.optional(reader, "vars", read_vars);
+    let options = fields.optional(reader, "options", read_options);
     fields.finish(reader);
     let (name, profile, arch) = (name?, profile?, arch?);
     claims.host_use(&name, &profile.value, arch, has_uuid, has_disk);
@@ -202,11 +207,12 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         labels: labels.unwrap_or_default(),
         install,
         vars: vars.unwrap_or_default(),
+        options: options.unwrap_or_default(),
     })
 }
 
 /// Reads a host's name, which must be usable as a hostname. Source: RFC 1123 §2.1.
-fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
+pub(super) fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
     let text = reader.text(node)?;
     let label = |label: &str| {
         !label.is_empty()

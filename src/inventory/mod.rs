@@ -6,10 +6,13 @@
 mod bundle;
 mod claims;
 mod diagnostic;
+mod filter;
 mod host;
 mod network;
+mod options;
 mod profile;
 mod reader;
+mod route;
 mod site;
 mod source;
 mod tree;
@@ -18,10 +21,15 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
+pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
+pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use profile::{Installer, Profile};
-pub use site::{IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy};
+pub use route::{Destination, ParseDestinationError, Route};
+pub use site::{
+    DhcpMode, IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy,
+};
 pub use source::{Position, SourceFile, Span};
 
 use claims::{Claims, Facts};

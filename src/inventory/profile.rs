@@ -4,6 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, Kind, Unique};
+use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
 use super::site::{read_file_name, read_vars};
 use super::tree::Node;
@@ -27,6 +28,9 @@ pub struct Profile {
     pub ssh_authorized_keys: Vec<String>,
     /// Values for templates; a host's go before them.
     pub vars: BTreeMap<String, serde_json::Value>,
+    /// DHCP options that its hosts get besides; a host's go before them.
+    #[serde(default)]
+    pub options: ExtraOptions,
 }
 
 /// The installers that pxectl can feed.
@@ -124,6 +128,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         reader.items(node, Reader::text)
     });
     let vars = fields.optional(reader, "vars", read_vars);
+    let options = fields.optional(reader, "options", read_options);
     fields.finish(reader);
     Some(Profile {
         name: name?.value,
@@ -134,6 +139,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         loader,
         ssh_authorized_keys: keys.unwrap_or_default(),
         vars: vars.unwrap_or_default(),
+        options: options.unwrap_or_default(),
     })
 }
 

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, GATEWAY, SERVER, Unique};
 use super::diagnostic::{Diagnostic, nearest};
+use super::filter::{Filter, read_filter};
 use super::network::{AddressRange, Subnet};
+use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
+use super::route::Route;
 use super::tree::{Key, Node, Value};
 use crate::machine::Architecture;
 
@@ -26,6 +29,9 @@ pub struct Site {
     pub loaders: BTreeMap<Architecture, Loader>,
     /// What a machine that is not in the inventory gets.
     pub unknown: UnknownPolicy,
+    /// Which clients DHCP does not answer on any network.
+    #[serde(default)]
+    pub filter: Filter,
     /// What a machine must show before it is given a destructive script.
     pub identity: IdentityPolicy,
     /// Whether a boot request needs the token that our DHCP handed out.
@@ -58,6 +64,9 @@ pub struct Network {
     pub subnet: Subnet,
     /// Our interface on it; none where requests come through a relay only.
     pub interface: Option<String>,
+    /// Who gives its addresses.
+    #[serde(default)]
+    pub mode: DhcpMode,
     /// The default router.
     pub gateway: Option<Ipv4Addr>,
     /// The name servers.
@@ -66,11 +75,37 @@ pub struct Network {
     pub ntp: Vec<Ipv4Addr>,
     /// The domain of the machines' names.
     pub domain: Option<String>,
+    /// Where machines look for names that are not whole.
+    #[serde(default)]
+    pub search: Vec<String>,
+    /// Routes besides the default one.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// The largest datagram that its links carry.
+    #[serde(default)]
+    pub mtu: Option<u16>,
+    /// DHCP options that every machine on it gets besides; its profile's and its own go before them.
+    #[serde(default)]
+    pub options: ExtraOptions,
+    /// Which clients DHCP does not answer here, besides those that the site's filter refuses.
+    #[serde(default)]
+    pub filter: Filter,
     /// How long an address is promised.
     #[serde(with = "seconds")]
     pub lease_time: Duration,
     /// Addresses for interfaces without a reserved one, those of unknown machines among them.
     pub pool: Option<AddressRange>,
+}
+
+/// Who gives the addresses of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DhcpMode {
+    /// We do, and nobody else.
+    #[default]
+    Authoritative,
+    /// Another server; we only say what to boot (proxyDHCP).
+    Proxy,
 }
 
 /// What a client architecture is given first.
@@ -160,6 +195,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             ],
         )
     });
+    let filter = fields.optional(reader, "filter", read_filter);
     let identity = fields.optional(reader, "identity", |reader, node| {
         let policy = reader.choice(
             node,
@@ -192,6 +228,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         bundles,
         loaders: loaders?.into_iter().collect(),
         unknown: unknown.unwrap_or(UnknownPolicy::Quarantine),
+        filter: filter.unwrap_or_default(),
         identity: identity.unwrap_or(IdentityPolicy::Uuid),
         boot_token: boot_token.unwrap_or(true),
         provisioning: provisioning.unwrap_or_default(),
@@ -291,9 +328,16 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
             "see `ip link` for the names",
         )
     });
-    fields.optional(reader, "mode", |reader, node| {
-        reader.choice(node, &[("authoritative", ())])
+    let mode = fields.optional(reader, "mode", |reader, node| {
+        reader.choice(
+            node,
+            &[
+                ("authoritative", DhcpMode::Authoritative),
+                ("proxy", DhcpMode::Proxy),
+            ],
+        )
     });
+    let mode = mode.unwrap_or_default();
     let inside = |reader: &mut Reader, node: &Node| {
         let address = read_address(reader, node)?;
         match subnet {
@@ -318,8 +362,38 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         reader.items(node, read_address)
     });
     let domain = fields.optional(reader, "domain", Reader::name);
-    let lease_time = fields.optional(reader, "lease_time", Reader::duration);
+    let search = fields.optional(reader, "search", |reader, node| {
+        expect_authoritative(reader, node, "search", mode);
+        let names = reader.items(node, super::host::read_hostname)?;
+        Some(names.into_iter().map(|name| name.value).collect())
+    });
+    let routes = fields.optional(reader, "routes", |reader, node| {
+        expect_authoritative(reader, node, "routes", mode);
+        reader.items(node, |reader, node| {
+            let mut fields = reader.fields(node, "this route")?;
+            let expected = "a block of addresses such as `10.40.0.0/16`, or `gateway:` instead";
+            let to = fields.required(reader, "to", |r, n| r.parsed(n, expected));
+            let via = fields.required(reader, "via", inside);
+            fields.finish(reader);
+            Some(Route { to: to?, via: via? })
+        })
+    });
+    let mtu = fields.optional(reader, "mtu", |reader, node| {
+        expect_authoritative(reader, node, "mtu", mode);
+        // Every IPv4 host takes 576 octets. Source: RFC 791 §3.1.
+        reader.number(node, 576..=65535)
+    });
+    let options = fields.optional(reader, "options", |reader, node| {
+        expect_authoritative(reader, node, "options", mode);
+        read_options(reader, node)
+    });
+    let filter = fields.optional(reader, "filter", read_filter);
+    let lease_time = fields.optional(reader, "lease_time", |reader, node| {
+        expect_authoritative(reader, node, "lease_time", mode);
+        reader.duration(node)
+    });
     let pool = fields.optional(reader, "pool", |reader, node| {
+        expect_authoritative(reader, node, "pool", mode);
         let pool = reader.parsed::<AddressRange>(node, "one such as `10.20.0.200-10.20.0.250`")?;
         if let Some(subnet) = subnet.filter(|s| !s.is_host(pool.first()) || !s.is_host(pool.last()))
         {
@@ -331,23 +405,42 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
                 "correct the pool or the `subnet`",
             );
         }
-        claims.pool(pool.clone(), node.span);
+        if mode == DhcpMode::Authoritative {
+            claims.pool(pool.clone(), node.span);
+        }
         Some(pool)
     });
     fields.finish(reader);
     let (name, subnet) = (name?, subnet?);
-    claims.network(name.value.clone(), subnet, name.span);
+    claims.network(name.value.clone(), subnet, mode, name.span);
     Some(Network {
         name: name.value,
         subnet,
         interface,
+        mode,
         gateway,
         dns: dns.unwrap_or_default(),
         ntp: ntp.unwrap_or_default(),
         domain: domain.map(|domain| domain.value),
+        search: search.unwrap_or_default(),
+        routes: routes.unwrap_or_default(),
+        mtu: mtu.map(|mtu| mtu as u16),
+        options: options.unwrap_or_default(),
+        filter: filter.unwrap_or_default(),
         lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
         pool,
     })
+}
+
+/// Says that a key about addresses means nothing where another server gives them.
+fn expect_authoritative(reader: &mut Reader, node: &Node, key: &str, mode: DhcpMode) {
+    if mode == DhcpMode::Proxy {
+        let message = format!(
+            "`{key}` has no effect: `mode: proxy` leaves addresses and the like to another server"
+        );
+        let help = "set it in that server and remove this line, or write `mode: authoritative`";
+        reader.report(Diagnostic::warning("not-handed-out", node.span, message).help(help));
+    }
 }
 
 fn read_loader(reader: &mut Reader, key: &Key, node: &Node) -> Option<(Architecture, Loader)> {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::dhcp::interfaces;
 use super::run::Service;
-use crate::inventory::Site;
-use crate::respond::dhcp::SERVER_PORT;
+use crate::inventory::{DhcpMode, Site};
+use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
 
 /// One thing that stands in the way of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn preflight(
         match service {
             Service::Dhcp => dhcp(site, addresses.dhcp, &mut found),
             Service::Tftp => {
-                udp(addresses.tftp, "TFTP", "--tftp-port", &mut found);
+                udp(addresses.tftp, "TFTP", Some("--tftp-port"), &mut found);
                 loaders(site, directory, &mut found);
             }
             Service::Http => tcp(addresses.http, &mut found),
@@ -59,9 +59,26 @@ pub fn preflight(
 }
 
 fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
-    udp(address, "DHCP", "--dhcp-port", found);
+    udp(address, "DHCP", Some("--dhcp-port"), found);
+    let mut networks = site.networks.iter();
+    let proxy = networks.find(|network| network.mode == DhcpMode::Proxy);
     if address.port() != SERVER_PORT {
+        if let Some(network) = proxy {
+            found.push(Obstacle {
+                fatal: false,
+                what: format!(
+                    "network `{}` has `mode: proxy`, and port 4011 is not served beside `--dhcp-port {}`",
+                    network.name,
+                    address.port()
+                ),
+                help: "leave `--dhcp-port` out: UEFI firmware asks for its boot file on port 4011"
+                    .to_owned(),
+            });
+        }
         return;
+    }
+    if proxy.is_some() {
+        udp(any(BOOT_SERVER_PORT), "proxyDHCP", None, found);
     }
     let present = interfaces();
     for network in &site.networks {
@@ -158,7 +175,7 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
     }
 }
 
-fn udp(address: SocketAddrV4, what: &str, option: &str, found: &mut Vec<Obstacle>) {
+fn udp(address: SocketAddrV4, what: &str, option: Option<&str>, found: &mut Vec<Obstacle>) {
     if let Err(error) = UdpSocket::bind(address) {
         found.push(bind_obstacle(
             &error,
@@ -176,7 +193,7 @@ fn tcp(address: SocketAddrV4, found: &mut Vec<Obstacle>) {
             &error,
             SocketAddr::V4(address),
             "HTTP",
-            "--http-port",
+            Some("--http-port"),
             "/proc/net/tcp",
         ));
     }
@@ -186,17 +203,24 @@ fn bind_obstacle(
     error: &io::Error,
     address: SocketAddr,
     what: &str,
-    option: &str,
+    option: Option<&str>,
     table: &str,
 ) -> Obstacle {
     let port = address.port();
+    let other_port = |verb: &str| {
+        option.map_or(String::new(), |option| {
+            format!(", or {verb} another port with `{option}`")
+        })
+    };
     let help = match error.kind() {
         io::ErrorKind::PermissionDenied => format!(
-            "run as root, or once `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`, or try another port with `{option}`"
+            "run as root, or once `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`{}",
+            other_port("try")
         ),
         io::ErrorKind::AddrInUse => match owner_of_port(table, port) {
             Some((pid, name)) => format!(
-                "`{name}` (process {pid}) has it: stop it, or use another port with `{option}`"
+                "`{name}` (process {pid}) has it: stop it{}",
+                other_port("use")
             ),
             None => format!("another program has it: `ss -lnp 'sport = {port}'` shows which"),
         },
@@ -257,7 +281,7 @@ mod tests {
             panic!()
         };
         let mut found = Vec::new();
-        udp(address, "TFTP", "--tftp-port", &mut found);
+        udp(address, "TFTP", Some("--tftp-port"), &mut found);
         assert_eq!(found.len(), 1);
         assert!(found[0].what.contains("in use"), "{found:?}");
         assert!(

@@ -7,7 +7,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::Context;
 
-use super::dhcp::{DhcpPort, DhcpServer};
+use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher};
 use super::events::EventWriter;
 use super::http::{HttpContext, HttpServer};
 use super::live::Live;
@@ -16,7 +16,7 @@ use super::preflight::Addresses;
 use super::shutdown::Shutdown;
 use super::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
 use crate::bundle::Verifier;
-use crate::inventory::Site;
+use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::SERVER_PORT;
 use crate::respond::tftp::Outcome;
 use crate::store::{SqliteLeases, Store};
@@ -85,13 +85,58 @@ impl Shared {
             match service {
                 Service::Dhcp => {
                     let ports = dhcp_ports(&self.live.current().inventory.site, addresses.dhcp)?;
-                    servers.dhcp = Some(self.dhcp(ports, state)?);
+                    let probers = self.probers(addresses.dhcp);
+                    let server = self.dhcp(ports, state)?.with_probers(probers);
+                    servers.dhcp = Some(server.with_watchers(self.watchers(addresses.dhcp)));
                 }
                 Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp)?),
                 Service::Http => servers.http = Some(self.http(addresses.http)?),
             }
         }
         Ok(servers)
+    }
+
+    /// Gets ready to probe the pools; where that cannot be, they are given without.
+    fn probers(&self, address: SocketAddrV4) -> Vec<Prober> {
+        if address.port() != SERVER_PORT {
+            return Vec::new();
+        }
+        let site = &self.live.current().inventory.site;
+        let ours = site
+            .networks
+            .iter()
+            .filter(|network| network.mode == DhcpMode::Authoritative);
+        let probers = ours.filter_map(|network| {
+            let interface = network.interface.as_ref()?;
+            let prober = Prober::start(&network.name, interface);
+            let log = |error| {
+                let text = format!("{error:#}; addresses of the pool are offered without a probe");
+                self.log.say(Level::Warn, "dhcp", "dhcp-no-probe", text);
+            };
+            prober.map_err(log).ok()
+        });
+        probers.collect()
+    }
+
+    /// Listens for other servers of addresses; what is in the way is no reason not to serve.
+    fn watchers(&self, address: SocketAddrV4) -> Vec<Watcher> {
+        if address.port() != SERVER_PORT {
+            return Vec::new();
+        }
+        let site = &self.live.current().inventory.site;
+        let ours = site
+            .networks
+            .iter()
+            .filter(|network| network.mode == DhcpMode::Authoritative);
+        let watchers = ours.filter_map(|network| {
+            let watcher = Watcher::start(&network.name, network.interface.as_ref()?);
+            let log = |error| {
+                let text = format!("{error:#}; other servers are noticed by what clients choose");
+                self.log.say(Level::Debug, "dhcp", "dhcp-no-watch", text);
+            };
+            watcher.map_err(log).ok()
+        });
+        watchers.collect()
     }
 
     /// Makes a DHCP server on ports that are open.
@@ -208,27 +253,33 @@ impl Servers {
     }
 }
 
-/// Opens port 67 on every interface of the site; another port answers senders only.
+/// Opens port 67 on every interface of the site, and port 4011 where another server owns the
+/// addresses; another port than 67 answers senders only.
 fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort>> {
     if address.port() != SERVER_PORT {
         return Ok(vec![DhcpPort::for_senders(address, None)?]);
     }
     let mut ports = Vec::new();
     for network in &site.networks {
+        let server = site.server.address;
+        let (name, is_proxy) = (&network.name, network.mode == DhcpMode::Proxy);
         if let Some(interface) = &network.interface {
-            ports.push(DhcpPort::on_interface(
-                &network.name,
-                interface,
-                site.server.address,
-            )?);
+            ports.push(DhcpPort::on_interface(name, interface, server)?);
+            if is_proxy {
+                ports.push(DhcpPort::for_boot_server(Some((name, interface)), server)?);
+            }
         }
     }
-    if site
+    let mut relayed = site
         .networks
         .iter()
-        .any(|network| network.interface.is_none())
-    {
+        .filter(|network| network.interface.is_none())
+        .peekable();
+    if relayed.peek().is_some() {
         ports.push(DhcpPort::for_relays()?);
+    }
+    if relayed.any(|network| network.mode == DhcpMode::Proxy) {
+        ports.push(DhcpPort::for_boot_server(None, site.server.address)?);
     }
     Ok(ports)
 }

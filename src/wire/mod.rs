@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything: it reads what a client sent, and writes what a server answers.
 
+pub mod arp;
 pub mod dhcp;
 pub mod frame;
 pub mod tftp;

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use pxectl::machine::{MacAddress, SystemUuid};
 
 use crate::console::Console;
-use crate::network::{INTERFACE, Network};
+use crate::network::{CABLE, Network};
 
 /// What a UEFI machine prints once it runs the loader on its local disk.
 pub const LOCAL_DISK_BOOTED: &str = "Welcome to GRUB!";
@@ -139,7 +139,7 @@ impl Machine {
             .args(self.firmware.arguments(&file("variables")))
             .arg("-netdev")
             .arg(format!(
-                "tap,id=cable,ifname={INTERFACE},script=no,downscript=no"
+                "tap,id=cable,ifname={CABLE},script=no,downscript=no"
             ))
             .arg("-device")
             .arg(format!(

@@ -89,20 +89,46 @@ fn an_unknown_machine_that_boots_over_http_is_held() {
     held_on(Firmware::HttpX64, "held-http");
 }
 
+#[test]
+fn uefi_boots_from_a_proxy_beside_dnsmasq() {
+    held_beside_dnsmasq(Firmware::UefiX64, "proxy-uefi");
+}
+
+#[test]
+fn a_rom_that_is_ipxe_boots_from_a_proxy_beside_dnsmasq() {
+    held_beside_dnsmasq(Firmware::BiosIpxeRom, "proxy-bios");
+}
+
+#[test]
+fn http_boot_takes_its_url_from_a_proxy_beside_dnsmasq() {
+    held_beside_dnsmasq(Firmware::HttpX64, "proxy-http");
+}
+
 fn held_on(firmware: Firmware, name: &str) {
     if missing(&[Requirement::X86]) {
         return;
     }
+    held(&Network::new(), &Rack::without_installer(), firmware, name);
+}
+
+fn held_beside_dnsmasq(firmware: Firmware, name: &str) {
+    if missing(&[Requirement::X86, Requirement::Dnsmasq]) {
+        return;
+    }
     let network = Network::new();
-    let rack = Rack::without_installer();
-    let mut server = Server::start(&network, &rack);
+    let _addresses = network.add_address_server();
+    held(&network, &Rack::beside_another_server(), firmware, name);
+}
+
+fn held(network: &Network, rack: &Rack, firmware: Firmware, name: &str) {
+    let mut server = Server::start(network, rack);
     let stranger = machine::Identity {
         mac: "52:54:00:85:00:99".parse().unwrap(),
         uuid: "99999999-8888-7777-6666-555544443333".parse().unwrap(),
         serial: "STRANGER7",
         asset: "A-0099",
     };
-    let mut boot = Machine::new(name, firmware, stranger).power_on(&network);
+    let mut boot = Machine::new(name, firmware, stranger).power_on(network);
     let console = &mut boot.console;
     console.wait_for("pxectl: on hold", TO_SCRIPT);
     console.wait_for(&stranger.mac.to_string(), STEP);

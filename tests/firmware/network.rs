@@ -1,14 +1,18 @@
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The address of the server in every network.
 pub const SERVER: &str = "10.85.0.1";
-/// The interface on which the server serves: a tap whose other end is the machine's NIC.
+/// The interface on which the server serves: a bridge.
 pub const INTERFACE: &str = "prov0";
+/// The tap in the bridge whose other end is the machine's NIC.
+pub const CABLE: &str = "cable0";
+/// The address of the other server, where there is one.
+pub const ADDRESS_SERVER: &str = "10.85.0.2";
 
-/// A network namespace with one cable in it; removed by name when dropped.
+/// A network namespace with a bridge and one cable in it; removed by name when dropped.
 ///
 /// Only one exists at a time in a process: a machine under emulation wants every core.
 pub struct Network {
@@ -28,7 +32,9 @@ impl Network {
         let network = Self { name, _turn: turn };
         let name = network.name.as_str();
         ip(&["-n", name, "link", "set", "lo", "up"]);
-        ip(&["-n", name, "tuntap", "add", INTERFACE, "mode", "tap"]);
+        ip(&["-n", name, "link", "add", INTERFACE, "type", "bridge"]);
+        ip(&["-n", name, "tuntap", "add", CABLE, "mode", "tap"]);
+        ip(&["-n", name, "link", "set", CABLE, "master", INTERFACE, "up"]);
         let address = format!("{SERVER}/24");
         ip(&["-n", name, "addr", "add", &address, "dev", INTERFACE]);
         ip(&["-n", name, "link", "set", INTERFACE, "up"]);
@@ -41,6 +47,45 @@ impl Network {
         command.args(["netns", "exec", &self.name]);
         command.arg(program.as_ref());
         command
+    }
+
+    /// Plugs in another machine, on which dnsmasq gives out addresses and nothing to boot.
+    pub fn add_address_server(&self) -> AddressServer {
+        let (rack, name) = (&self.name, format!("{}-addresses", self.name));
+        ip(&["netns", "add", &name]);
+        let peer = ["type", "veth", "peer", "name", "eth0", "netns", &name];
+        ip(&[&["-n", rack, "link", "add", "to-addresses"][..], &peer].concat());
+        ip(&[
+            "-n",
+            rack,
+            "link",
+            "set",
+            "to-addresses",
+            "master",
+            INTERFACE,
+            "up",
+        ]);
+        let address = format!("{ADDRESS_SERVER}/24");
+        ip(&["-n", &name, "addr", "add", &address, "dev", "eth0"]);
+        ip(&["-n", &name, "link", "set", "eth0", "up"]);
+        let dnsmasq = Command::new("ip")
+            .args(["netns", "exec", &name, "dnsmasq"])
+            .args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0"])
+            .args([
+                "--user=root",
+                "--bind-interfaces",
+                "--leasefile-ro",
+                "--pid-file",
+            ])
+            .args(["--no-ping", "--dhcp-authoritative", "--interface=eth0"])
+            .arg("--dhcp-range=10.85.0.100,10.85.0.150,5m")
+            .arg(format!("--dhcp-option=option:router,{SERVER}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        AddressServer { name, dnsmasq }
     }
 
     /// Fetches a URL from inside, as an installer fetches its seed.
@@ -60,13 +105,29 @@ impl Network {
     }
 }
 
+/// Another server of addresses; killed and unplugged when dropped.
+pub struct AddressServer {
+    name: String,
+    dnsmasq: Child,
+}
+
+impl Drop for AddressServer {
+    fn drop(&mut self) {
+        let _ = self.dnsmasq.kill();
+        let _ = self.dnsmasq.wait();
+        delete_namespace(&self.name);
+    }
+}
+
 impl Drop for Network {
     fn drop(&mut self) {
-        // A failure here must not hide the test's own.
-        let _ = Command::new("ip")
-            .args(["netns", "delete", &self.name])
-            .status();
+        delete_namespace(&self.name);
     }
+}
+
+fn delete_namespace(name: &str) {
+    // A failure here must not hide the test's own.
+    let _ = Command::new("ip").args(["netns", "delete", name]).status();
 }
 
 fn ip(args: &[&str]) {

@@ -73,6 +73,15 @@ disk: {{serial: DISK0001}}
 
     /// Writes a site in which no host is known.
     pub fn without_installer() -> Self {
+        Self::with_addresses("mode: authoritative, pool: 10.85.0.200-10.85.0.250")
+    }
+
+    /// Writes a site in which no host is known and another server owns the addresses.
+    pub fn beside_another_server() -> Self {
+        Self::with_addresses("mode: proxy")
+    }
+
+    fn with_addresses(addresses: &str) -> Self {
         let rack = Self {
             directory: tempfile::tempdir().unwrap(),
         };
@@ -89,13 +98,8 @@ server:
   http_port: 8080
   files: [/usr/lib/ipxe, /boot]
 networks:
-  - name: {INTERFACE}
-    subnet: 10.85.0.0/24
-    interface: {INTERFACE}
-    mode: authoritative
-    gateway: {SERVER}
-    dns: [{SERVER}]
-    pool: 10.85.0.200-10.85.0.250
+  - {{name: {INTERFACE}, subnet: 10.85.0.0/24, interface: {INTERFACE}, {addresses},
+     gateway: {SERVER}, dns: [{SERVER}]}}
 bundles: ../bundles
 loaders:
   uefi-x64: snponly.efi

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::probes::{LOOK_AHEAD, Probes};
 use crate::inventory::AddressRange;
 use crate::machine::{Lease, MacAddress};
 
@@ -29,6 +30,7 @@ pub struct LeaseTable {
     exhausted: HashMap<Ipv4Addr, Timestamp>,
     /// For each pool, addresses to look at next: each is checked before it is given.
     queues: HashMap<Ipv4Addr, (AddressRange, VecDeque<Ipv4Addr>)>,
+    probes: Probes,
     /// How many latest addresses were worth keeping when they were last looked through.
     kept: usize,
 }
@@ -93,34 +95,76 @@ impl LeaseTable {
         mac: MacAddress,
         now: Timestamp,
     ) -> Option<Ipv4Addr> {
-        if self
-            .exhausted
-            .get(&pool.first())
-            .is_some_and(|until| now < *until)
-        {
+        let exhausted = self.exhausted.get(&pool.first());
+        if exhausted.is_some_and(|until| now < *until) {
             return None;
         }
-        let entry = self
-            .queues
-            .remove(&pool.first())
-            .filter(|(range, _)| range == pool);
-        let (range, mut queue) = entry.unwrap_or_else(|| (pool.clone(), pool.iter().collect()));
-        let mut found = None;
-        for _ in 0..queue.len() {
-            let Some(address) = queue.pop_front() else {
-                break;
-            };
-            queue.push_back(address);
-            if self.is_free_for(address, mac, now) {
-                found = Some(address);
-                break;
+        let mut queue = self.take_queue(pool);
+        // One that was probed, if it comes soon; a client never waits for a probe.
+        let mut upcoming = queue.iter().take(LOOK_AHEAD);
+        let probed = upcoming.position(|address| {
+            self.probes.is_free(*address, now) && self.is_free_for(*address, mac, now)
+        });
+        let found = match probed {
+            Some(at) => queue.remove(at),
+            None => {
+                let mut all = queue.iter();
+                let at = all.position(|address| self.is_free_for(*address, mac, now));
+                // What is taken goes to the end, so that nobody walks past it again soon.
+                queue.rotate_left(at.unwrap_or(0));
+                at.and_then(|_| queue.pop_front())
             }
-        }
-        self.queues.insert(pool.first(), (range, queue));
+        };
+        queue.extend(found);
+        self.put_queue(pool, queue);
         if found.is_none() {
             self.exhausted.insert(pool.first(), now + EXHAUSTED_TIME);
         }
         found
+    }
+
+    /// Lists the addresses of the pool that are given next and that nobody has probed of late, and
+    /// notes that somebody now does.
+    pub fn probes_due(&mut self, pool: &AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
+        let mut queue = self.take_queue(pool);
+        // What is in use is looked at again when its turn has come round.
+        let taken = queue.iter().take(LOOK_AHEAD).take_while(|address| {
+            let lease = self.leases.get(address);
+            lease.is_some_and(|lease| lease.is_active(now))
+        });
+        let taken = taken.count();
+        queue.rotate_left(taken);
+        let upcoming = queue.iter().take(LOOK_AHEAD).copied();
+        let due: Vec<Ipv4Addr> = upcoming
+            .filter(|address| !self.is_given(*address, now) && self.probes.is_due(*address, now))
+            .collect();
+        self.probes.ask(&due, now);
+        self.put_queue(pool, queue);
+        due
+    }
+
+    /// Reports whether anybody has an address or was offered it.
+    pub fn is_given(&self, address: Ipv4Addr, now: Timestamp) -> bool {
+        let lease = self.leases.get(&address);
+        let offer = self.offers.get(&address);
+        lease.is_some_and(|lease| lease.is_active(now))
+            || offer.is_some_and(|(_, until)| now < *until)
+    }
+
+    /// Notes that nobody answers on an address.
+    pub fn nobody_has(&mut self, address: Ipv4Addr, now: Timestamp) {
+        self.probes.found_free(address, now);
+    }
+
+    fn take_queue(&mut self, pool: &AddressRange) -> VecDeque<Ipv4Addr> {
+        let entry = self.queues.remove(&pool.first());
+        entry
+            .filter(|(range, _)| range == pool)
+            .map_or_else(|| pool.iter().collect(), |(_, queue)| queue)
+    }
+
+    fn put_queue(&mut self, pool: &AddressRange, queue: VecDeque<Ipv4Addr>) {
+        self.queues.insert(pool.first(), (pool.clone(), queue));
     }
 
     /// Notes that an address was offered to a client, in place of any earlier offer to it.

@@ -5,7 +5,11 @@
 //! before it sends [`Response::reply`].
 
 mod boot;
+mod filter;
 mod leases;
+mod others;
+mod probes;
+mod proxy;
 mod reply;
 #[cfg(test)]
 mod tests;
@@ -15,13 +19,16 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use jiff::Timestamp;
 
-use crate::inventory::{Host, Inventory, Network, Nic, UnknownPolicy};
+use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy};
 use crate::machine::{Architecture, Lease, LeaseChange, MacAddress, SystemUuid};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode, TransactionId};
 
 pub use boot::BootFile;
 use leases::LeaseTable;
+pub use others::{OtherServers, chosen_server, other_server, search};
+pub use probes::ProbesDue;
+pub use proxy::{BOOT_SERVER_PORT, respond_as_boot_server};
 
 /// The port on which servers and relays listen.
 pub const SERVER_PORT: u16 = 67;
@@ -75,6 +82,8 @@ pub enum Delivery {
         /// The address that it was just given.
         address: Ipv4Addr,
     },
+    /// Back to the address and port that the request came from.
+    Sender,
 }
 
 /// What an exchange was about.
@@ -107,6 +116,8 @@ pub enum Ignored {
     HardwareAddress(String),
     /// It came in where no network of the inventory is.
     NoNetwork(Option<Ipv4Addr>),
+    /// A filter of the site or the network refuses it, because of this.
+    Filtered(String),
     /// The site does not answer machines that it does not know.
     UnknownMachine,
     /// The network has no pool.
@@ -117,6 +128,14 @@ pub enum Ignored {
     OtherServer(Ipv4Addr),
     /// Such a message is never answered: a RELEASE or a DECLINE.
     NeverAnswered,
+    /// It is about an address, and another server owns those of the network.
+    AddressesElsewhere(String),
+    /// Another server owns the addresses of the network, and the client does not boot from it.
+    NoNetworkBoot(String),
+    /// We own the addresses of the network, so nobody need ask on port 4011.
+    NoProxy(String),
+    /// Another server owns the addresses, and we have nothing to boot for it, because of this.
+    NothingToBoot(String),
 }
 
 /// The DHCP server: what it has promised, and to whom.
@@ -171,11 +190,55 @@ impl Verdict {
         }
     }
 
+    fn answered(reply: DhcpMessage, boot_file: BootFile) -> Self {
+        Self {
+            commit: None,
+            reply: Ok((reply, Some(boot_file))),
+            remark: None,
+        }
+    }
+
     fn refused(asked: &Asked<'_>, why: &str) -> Self {
         Self {
             commit: None,
             reply: Ok((reply::nak(asked, why), None)),
             remark: Some(why.to_owned()),
+        }
+    }
+
+    /// Fills in where the reply goes, and what the log says of the exchange.
+    fn into_response(
+        self,
+        asked: &Asked<'_>,
+        mut exchange: Exchange,
+        delivery: impl FnOnce(&DhcpMessage) -> Delivery,
+    ) -> Response {
+        let reply = self.reply.map(|(message, boot_file)| {
+            exchange.boot_file = boot_file;
+            Reply {
+                limit: asked.message.options.datagram_limit(),
+                delivery: delivery(&message),
+                message,
+            }
+        });
+        exchange.remark = self
+            .remark
+            .or_else(|| wrong_network(asked))
+            .or_else(|| no_loader(asked).filter(|_| reply.is_ok() && exchange.boot_file.is_none()));
+        Response {
+            commit: self.commit,
+            reply,
+            exchange,
+        }
+    }
+}
+
+impl Response {
+    fn ignored(why: Ignored, exchange: Exchange) -> Self {
+        Self {
+            commit: None,
+            reply: Err(why),
+            exchange,
         }
     }
 }
@@ -202,29 +265,15 @@ impl DhcpResponder {
         message: &DhcpMessage,
         now: Timestamp,
     ) -> Response {
-        let mac = message.hardware_address.mac();
-        let known = mac.and_then(|mac| {
-            let host = inventory.host_by_mac(mac)?;
-            Some((host, host.nic(mac)?))
-        });
-        let mut exchange = Exchange {
-            request: message.options.message_type(),
-            transaction_id: message.transaction_id,
-            mac,
-            host: known.map(|(host, _)| host.name.clone()),
-            architecture: message.options.architecture(),
-            boot_file: None,
-            remark: None,
-        };
-        let ignored = |why, exchange| Response {
-            commit: None,
-            reply: Err(why),
-            exchange,
-        };
+        let known = known(inventory, message);
+        let exchange = exchange(message, known);
         let asked = match asked(inventory, key, ingress, message, known, now) {
             Ok(asked) => asked,
-            Err(why) => return ignored(why, exchange),
+            Err(why) => return Response::ignored(why, exchange),
         };
+        if asked.network.mode == DhcpMode::Proxy {
+            return proxy::respond(&asked, exchange);
+        }
         let verdict = match message.options.message_type() {
             Some(MessageType::Discover) => self.discover(&asked),
             Some(MessageType::Request) => self.request(&asked),
@@ -233,26 +282,9 @@ impl DhcpResponder {
             Some(MessageType::Inform) => self.inform(&asked),
             other => Verdict::ignored(Ignored::MessageType(other)),
         };
-        let reply = verdict.reply.map(|(message, boot_file)| {
-            exchange.boot_file = boot_file;
-            let delivery = delivery(asked.message, &message, asked.mac);
-            Reply {
-                message,
-                limit: asked.message.options.datagram_limit(),
-                delivery,
-            }
-        });
-        exchange.remark = verdict
-            .remark
-            .or_else(|| wrong_network(&asked))
-            .or_else(|| {
-                no_loader(&asked).filter(|_| reply.is_ok() && exchange.boot_file.is_none())
-            });
-        Response {
-            commit: verdict.commit,
-            reply,
-            exchange,
-        }
+        verdict.into_response(&asked, exchange, |reply| {
+            delivery(message, reply, asked.mac)
+        })
     }
 
     /// Offers an address, and holds it for the client for a while. Source: RFC 2131 §4.3.1.
@@ -403,6 +435,25 @@ impl DhcpResponder {
     }
 }
 
+/// Finds the host and interface that own the Ethernet address of a message.
+fn known<'a>(inventory: &'a Inventory, message: &DhcpMessage) -> Option<(&'a Host, &'a Nic)> {
+    let mac = message.hardware_address.mac()?;
+    let host = inventory.host_by_mac(mac)?;
+    Some((host, host.nic(mac)?))
+}
+
+fn exchange(message: &DhcpMessage, known: Option<(&Host, &Nic)>) -> Exchange {
+    Exchange {
+        request: message.options.message_type(),
+        transaction_id: message.transaction_id,
+        mac: message.hardware_address.mac(),
+        host: known.map(|(host, _)| host.name.clone()),
+        architecture: message.options.architecture(),
+        boot_file: None,
+        remark: None,
+    }
+}
+
 fn asked<'a>(
     inventory: &'a Inventory,
     key: &'a StoreKey,
@@ -437,8 +488,16 @@ fn asked<'a>(
         }),
     };
     let network = network.ok_or(Ignored::NoNetwork(link))?;
-    // Source: RFC 5107 §4: the relay may name an address by which the client knows us.
-    let server = relayed(options.server_identifier_override()).unwrap_or(ingress.address);
+    for filter in [&inventory.site.filter, &network.filter] {
+        if let Some(why) = filter::refuses(filter, mac, options) {
+            return Err(Ignored::Filtered(why));
+        }
+    }
+    // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy is
+    // asked on port 4011, where no relay listens.
+    let server = relayed(options.server_identifier_override())
+        .filter(|_| network.mode == DhcpMode::Authoritative)
+        .unwrap_or(ingress.address);
     Ok(Asked {
         inventory,
         key,
@@ -538,6 +597,18 @@ impl fmt::Display for Ignored {
             }
             Self::OtherServer(server) => write!(f, "it chose the server {server}"),
             Self::NeverAnswered => f.write_str("such a message gets no answer"),
+            Self::AddressesElsewhere(network) => {
+                write!(f, "another server owns the addresses of `{network}`")
+            }
+            Self::NoNetworkBoot(network) => write!(
+                f,
+                "another server owns the addresses of `{network}`, and it does not boot from the network"
+            ),
+            Self::NoProxy(network) => write!(
+                f,
+                "port 4011 serves `mode: proxy` only, and we own the addresses of `{network}`"
+            ),
+            Self::NothingToBoot(why) | Self::Filtered(why) => f.write_str(why),
         }
     }
 }

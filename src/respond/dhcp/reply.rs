@@ -2,12 +2,14 @@ use std::net::Ipv4Addr;
 
 use super::boot::{BootFile, boot_file};
 use super::{Asked, ECHOED};
-use crate::wire::dhcp::{DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode};
+use crate::wire::dhcp::{
+    DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry,
+};
 
 /// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
 ///
 /// Source: PXE 2.1 §2.2, table 2-1, tag 6.
-const BOOT_FROM_FILE_NAME: (u8, &[u8]) = (6, &[8]);
+pub const BOOT_FROM_FILE_NAME: (u8, &[u8]) = (6, &[8]);
 /// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
 
@@ -44,7 +46,8 @@ pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
     reply
 }
 
-fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
+/// Begins a reply: who answers, and what it repeats of the request.
+pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
     let request = asked.message;
     let mut reply = DhcpMessage::new(
         Operation::Reply,
@@ -108,33 +111,80 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     if let Some((host, _)) = asked.known {
         options.set_text(OptionCode::Hostname, &host.name);
     }
+    options.set_search_domains(&network.search);
+    if !network.routes.is_empty() {
+        // Who reads the routes ignores option 3. Source: RFC 3442, "DHCP Client Behavior".
+        let default = network
+            .gateway
+            .map(|gateway| (Ipv4Addr::UNSPECIFIED, 0, gateway));
+        let others = network.routes.iter();
+        let others = others.map(|route| (route.to.address(), route.to.prefix(), route.via));
+        let routes: Vec<RouteEntry> = default.into_iter().chain(others).collect();
+        options.set_routes(&routes);
+    }
+    if let Some(mtu) = network.mtu {
+        options.set_number(OptionCode::InterfaceMtu, mtu);
+    }
+    add_extras(asked, reply);
+}
+
+/// Adds the options of the inventory: the host's go before its profile's, and those before the
+/// network's.
+fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
+    let host = asked.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| asked.inventory.profile_of(host));
+    let mut extras = asked.network.options.clone();
+    extras.extend(profile.into_iter().flat_map(|it| it.options.clone()));
+    extras.extend(host.into_iter().flat_map(|it| it.options.clone()));
+    for (code, value) in extras {
+        reply.options.set_raw(code.into(), value.octets());
+    }
 }
 
 fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
     let boot_file = boot_file(asked)?;
-    let server = asked.inventory.site.server.address;
-    let text = boot_file.text();
     let options = &mut reply.options;
     match &boot_file {
         BootFile::Loader(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
             options.set_sub_options(OptionCode::VendorExtensions, &[BOOT_FROM_FILE_NAME]);
-            options.set_text(OptionCode::TFTPServerName, &server.to_string());
         }
         // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
         BootFile::HttpLoader(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
-        BootFile::Script { .. } => {
-            options.set_text(OptionCode::TFTPServerName, &server.to_string());
-        }
+        BootFile::Script { .. } => {}
     }
+    add_server(asked, reply, &boot_file);
     if asked.message.options.is_ipxe() {
+        let options = &mut reply.options;
         options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
     }
-    options.set_text(OptionCode::BootfileName, &text);
+    add_name(reply, &boot_file);
+    Some(boot_file)
+}
+
+/// Names the boot file and its server wherever clients look for them.
+pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    add_server(asked, reply, boot_file);
+    add_name(reply, boot_file);
+}
+
+fn add_server(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    let server = asked.inventory.site.server.address;
     reply.server_address = server;
+    if !matches!(boot_file, BootFile::HttpLoader(_)) {
+        let text = server.to_string();
+        reply.options.set_text(OptionCode::TFTPServerName, &text);
+    }
+}
+
+fn add_name(reply: &mut DhcpMessage, boot_file: &BootFile) {
+    let text = boot_file.text();
+    reply.options.set_text(OptionCode::BootfileName, &text);
     // Deviation: clients read either place, so both are filled; over 127 octets, only option 67.
     if text.len() <= 127 {
         reply.boot_file = text.into_bytes();
     }
-    Some(boot_file)
 }
+
+#[cfg(test)]
+mod tests;

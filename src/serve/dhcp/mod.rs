@@ -1,31 +1,48 @@
 //! The DHCP server's shell: receive, respond, make leases durable, send.
 
 mod port;
+mod probe;
+mod watch;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use crate::machine::LeaseChange;
-use crate::respond::dhcp::{DhcpResponder, Exchange, Ignored, Ingress, Reply, Response};
+use crate::respond::dhcp::{
+    Delivery, DhcpResponder, Exchange, Ignored, Ingress, OtherServers, ProbesDue, Reply, Response,
+    chosen_server, other_server, respond_as_boot_server,
+};
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
-pub use port::{DhcpPort, interfaces};
+use probe::Probed;
+
+pub use port::{DhcpPort, PortRole, interfaces};
+pub use probe::Prober;
+pub use watch::Watcher;
 
 /// How many messages are answered with one sync of the disk.
 const BATCH: usize = 256;
+/// How often probes are looked at while no message comes.
+const HEARTBEAT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// A DHCP server that is ready to run.
 pub struct DhcpServer {
     ports: Vec<DhcpPort>,
+    probers: Vec<Prober>,
+    watchers: Vec<Watcher>,
+    others: OtherServers,
     responder: DhcpResponder,
     leases: Box<dyn LeaseStore>,
     live: Live,
@@ -55,6 +72,9 @@ impl DhcpServer {
         let responder = DhcpResponder::new(leases.load().context("cannot read the leases")?);
         Ok(Self {
             ports,
+            probers: Vec::new(),
+            watchers: Vec::new(),
+            others: OtherServers::default(),
             responder,
             leases,
             live,
@@ -73,26 +93,99 @@ impl DhcpServer {
         Ok(addresses?.join(", "))
     }
 
+    /// Probes addresses of the pools on these networks before they are offered.
+    pub fn with_probers(mut self, probers: Vec<Prober>) -> Self {
+        self.probers = probers;
+        self
+    }
+
+    /// Reports other servers of addresses on these networks.
+    pub fn with_watchers(mut self, watchers: Vec<Watcher>) -> Self {
+        self.watchers = watchers;
+        self
+    }
+
     /// Serves until `shutdown` is requested.
     ///
     /// # Errors
     /// When the system does not let us wait for packets.
     pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut buffer = vec![0; 64 << 10];
+        let heartbeat = (!self.probers.is_empty()).then_some(&HEARTBEAT);
         while !shutdown.is_requested() {
+            self.probe();
+            self.watch(&mut buffer);
             let mut waiting: Vec<PollFd<'_>> = self
                 .ports
                 .iter()
-                .map(|port| PollFd::new(port.socket(), PollFlags::IN))
+                .map(DhcpPort::socket)
+                .chain(self.watchers.iter().map(Watcher::socket))
+                .map(|socket| PollFd::new(socket, PollFlags::IN))
                 .collect();
             waiting.push(PollFd::new(shutdown, PollFlags::IN));
-            match poll(&mut waiting, None) {
+            match poll(&mut waiting, heartbeat) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).context("cannot wait for DHCP packets"),
             }
             while self.serve_batch(&mut buffer) == BATCH && !shutdown.is_requested() {}
         }
         Ok(())
+    }
+
+    /// Takes what other servers have said to clients.
+    fn watch(&mut self, buffer: &mut [u8]) {
+        let now = Timestamp::now();
+        let loaded = self.live.current();
+        let site = &loaded.inventory.site;
+        for watcher in &self.watchers {
+            for _ in 0..BATCH {
+                let Some((length, _)) = watcher.receive(buffer) else {
+                    break;
+                };
+                let message = DhcpMessage::parse(&buffer[..length]).ok();
+                let server = message.and_then(|it| other_server(&it, site.server.address));
+                let network = site.network(watcher.network());
+                if let (Some(network), Some(server)) = (network, server)
+                    && self.others.notice(network, server, now)
+                {
+                    self.log.write(&another_server(&network.name, server));
+                }
+            }
+        }
+    }
+
+    /// Takes what has come of probes, and asks for what is due.
+    fn probe(&mut self) {
+        let now = Timestamp::now();
+        let mut changes = Vec::new();
+        for prober in &self.probers {
+            for Probed { address, answered } in prober.answers() {
+                let network = prober.network();
+                let change = self.responder.probed(network, address, answered, now);
+                if let (Some(change), Some(mac)) = (change, answered) {
+                    changes.push(change);
+                    let text = format!(
+                        "another machine, {mac}, answers on {address} of the pool of `{network}`; \
+                         it is set aside for an hour"
+                    );
+                    let line = Line::new(Level::Warn, "dhcp", "dhcp-address-taken", text);
+                    let line = line.mac(answered).fact("address", address.to_string());
+                    self.log.write(&line.fact("network", network));
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.commit(&changes);
+        }
+        if !self.probers.is_empty() {
+            let inventory = &self.live.current().inventory;
+            for ProbesDue { network, addresses } in self.responder.probes_due(inventory, now) {
+                let mut probers = self.probers.iter();
+                if let Some(prober) = probers.find(|prober| prober.network() == network) {
+                    prober.ask(addresses);
+                }
+            }
+        }
     }
 
     /// Answers up to [`BATCH`] messages that have arrived: responds to all, makes their leases
@@ -116,14 +209,31 @@ impl DhcpServer {
                         continue;
                     }
                 };
+                // Our own search for other servers comes back to us.
+                let sender = message.hardware_address.mac();
+                if sender.is_some() && sender == port.mac() {
+                    continue;
+                }
                 let site = &loaded.inventory.site;
                 let ingress = Ingress {
                     network: port.network(site, from),
                     address: site.server.address,
                 };
-                let response =
-                    self.responder
-                        .respond(&loaded.inventory, &self.key, ingress, &message, now);
+                let (inventory, key) = (&loaded.inventory, &self.key);
+                let response = match port.role() {
+                    PortRole::Dhcp => self
+                        .responder
+                        .respond(inventory, key, ingress, &message, now),
+                    PortRole::BootServer => {
+                        respond_as_boot_server(inventory, key, ingress, from, &message, now)
+                    }
+                };
+                let network = ingress.network.and_then(|name| site.network(name));
+                if let (Some(network), Some(server)) = (network, chosen_server(&response))
+                    && self.others.notice(network, server, now)
+                {
+                    self.log.write(&another_server(&network.name, server));
+                }
                 pending.push_back(Pending {
                     port: index,
                     from,
@@ -186,9 +296,25 @@ impl DhcpServer {
     }
 }
 
+fn another_server(network: &str, server: Ipv4Addr) -> Line {
+    let text = format!(
+        "another DHCP server, {server}, answers on `{network}`, and a machine takes whichever answer \
+         it likes: stop one of the two, or write `mode: proxy` to leave the addresses to it"
+    );
+    Line::new(Level::Warn, "dhcp", "dhcp-other-server", text)
+        .fact("address", server.to_string())
+        .fact("network", network)
+}
+
 fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
     let kind = reply.message.options.message_type();
     let (level, event) = match kind {
+        Some(MessageType::Offer) if reply.message.your_address.is_unspecified() => {
+            (Level::Info, "dhcp-proxy-offer")
+        }
+        Some(MessageType::Ack) if reply.delivery == Delivery::Sender => {
+            (Level::Info, "dhcp-proxy-ack")
+        }
         Some(MessageType::Offer) => (Level::Info, "dhcp-offer"),
         Some(MessageType::Nak) => (Level::Warn, "dhcp-nak"),
         _ => (Level::Info, "dhcp-ack"),
@@ -207,7 +333,9 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
         } else {
             address
         };
-        parts.push(shown.to_string());
+        if !shown.is_unspecified() {
+            parts.push(shown.to_string());
+        }
     }
     if let Some(architecture) = exchange.architecture {
         parts.push(architecture.to_string());
@@ -245,12 +373,16 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
 fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
     let expected = matches!(
         why,
-        Ignored::NeverAnswered | Ignored::OtherServer(_) | Ignored::NotARequest
+        Ignored::NeverAnswered
+            | Ignored::OtherServer(_)
+            | Ignored::NotARequest
+            | Ignored::AddressesElsewhere(_)
+            | Ignored::NoNetworkBoot(_)
     );
-    let level = if expected && exchange.remark.is_none() {
-        Level::Debug
-    } else {
-        Level::Warn
+    let level = match why {
+        _ if expected && exchange.remark.is_none() => Level::Debug,
+        Ignored::Filtered(_) => Level::Info,
+        _ => Level::Warn,
     };
     let request = match exchange.request {
         Some(MessageType::Unknown(number)) => format!("message of type {number}"),

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::inventory::Site;
 use crate::machine::MacAddress;
-use crate::respond::dhcp::{CLIENT_PORT, Delivery, Reply, SERVER_PORT};
+use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVER_PORT};
 use crate::wire::dhcp::OptionCode;
 use crate::wire::frame::udp_frame;
 
@@ -17,7 +17,17 @@ use crate::wire::frame::udp_frame;
 pub struct DhcpPort {
     socket: UdpSocket,
     network: Option<String>,
+    role: PortRole,
     way: Way,
+}
+
+/// What clients ask for on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortRole {
+    /// Addresses and offers: port 67.
+    Dhcp,
+    /// The boot file alone: port 4011.
+    BootServer,
 }
 
 enum Way {
@@ -29,7 +39,8 @@ enum Way {
     },
     /// As RFC 2131 §4.1 says, for relayed requests only.
     Relayed,
-    /// Back to where the request came from: for rehearsals, and for tests without privileges.
+    /// Back to where the request came from: for port 4011, for rehearsals, and for tests without
+    /// privileges.
     Sender,
 }
 
@@ -61,7 +72,42 @@ impl DhcpPort {
         Ok(Self {
             socket: socket.into(),
             network: Some(network.to_owned()),
+            role: PortRole::Dhcp,
             way,
+        })
+    }
+
+    /// Opens port 4011 for the clients of a network whose addresses another server owns, on its
+    /// interface; for those behind relays, without one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn for_boot_server(
+        network: Option<(&str, &str)>,
+        server: Ipv4Addr,
+    ) -> anyhow::Result<Self> {
+        let socket = udp_socket().context("cannot open a UDP socket")?;
+        // Firmware takes an answer from the address that it asked, and no other.
+        let here = interfaces()
+            .iter()
+            .any(|interface| interface.ips.iter().any(|ip| ip.ip() == server));
+        let ip = if here { server } else { Ipv4Addr::UNSPECIFIED };
+        let address = SocketAddr::from((ip, BOOT_SERVER_PORT));
+        let context = || match network {
+            Some((_, name)) => format!("cannot bind UDP {address} on `{name}`"),
+            None => format!("cannot bind UDP {address}"),
+        };
+        if let Some((_, name)) = network {
+            socket
+                .bind_device(Some(name.as_bytes()))
+                .with_context(context)?;
+        }
+        socket.bind(&address.into()).with_context(context)?;
+        Ok(Self {
+            socket: socket.into(),
+            network: network.map(|(network, _)| network.to_owned()),
+            role: PortRole::BootServer,
+            way: Way::Sender,
         })
     }
 
@@ -78,6 +124,7 @@ impl DhcpPort {
         Ok(Self {
             socket: socket.into(),
             network: None,
+            role: PortRole::Dhcp,
             way: Way::Relayed,
         })
     }
@@ -95,8 +142,22 @@ impl DhcpPort {
         Ok(Self {
             socket: socket.into(),
             network: network.map(str::to_owned),
+            role: PortRole::Dhcp,
             way: Way::Sender,
         })
+    }
+
+    /// Returns the Ethernet address of the interface, where it is bound to one.
+    pub fn mac(&self) -> Option<MacAddress> {
+        match &self.way {
+            Way::Interface { mac, .. } => Some(*mac),
+            Way::Relayed | Way::Sender => None,
+        }
+    }
+
+    /// Returns what clients ask for here.
+    pub fn role(&self) -> PortRole {
+        self.role
     }
 
     /// Returns the address that was bound, with its port.
@@ -132,7 +193,7 @@ impl DhcpPort {
             return Some(name);
         }
         match &self.way {
-            Way::Sender => {
+            Way::Sender if self.role == PortRole::Dhcp => {
                 let network = site.network_of(*from.ip()).or(site.networks.first());
                 network.map(|network| network.name.as_str())
             }
@@ -142,16 +203,7 @@ impl DhcpPort {
 
     /// Takes the next datagram, if one has arrived.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
-        loop {
-            match self.socket.recv_from(buffer) {
-                Ok((length, SocketAddr::V4(from))) => return Some((length, from)),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                // What an earlier answer met on its way; the socket is fine.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(_) => return None,
-            }
-        }
+        receive(&self.socket, buffer)
     }
 
     /// Sends a reply; returns the options that were left out for want of room.
@@ -167,7 +219,11 @@ impl DhcpPort {
             .collect();
         let bytes = message.write(reply.limit)?;
         let to = match (&self.way, reply.delivery) {
-            (Way::Sender, _) => from,
+            // Who has no address yet is not there to be sent to.
+            (_, Delivery::Sender) if from.ip().is_unspecified() => {
+                SocketAddrV4::new(Ipv4Addr::BROADCAST, from.port())
+            }
+            (Way::Sender, _) | (_, Delivery::Sender) => from,
             (_, Delivery::Relay(to) | Delivery::Unicast(to)) => to,
             (
                 Way::Interface {
@@ -202,12 +258,26 @@ impl DhcpPort {
     }
 }
 
+/// Takes the next datagram, if one has arrived.
+pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
+    loop {
+        match socket.recv_from(buffer) {
+            Ok((length, SocketAddr::V4(from))) => return Some((length, from)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            // What an earlier answer met on its way; the socket is fine.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// Lists the interfaces of this machine.
 pub fn interfaces() -> Vec<NetworkInterface> {
     datalink::interfaces()
 }
 
-fn interface(name: &str) -> anyhow::Result<NetworkInterface> {
+pub(super) fn interface(name: &str) -> anyhow::Result<NetworkInterface> {
     interfaces()
         .into_iter()
         .find(|interface| interface.name == name)

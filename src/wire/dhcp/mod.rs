@@ -4,6 +4,7 @@
 //! the order, the padding and the length of what it is sent.
 
 mod boot;
+mod lists;
 mod options;
 mod parse;
 mod sub_options;
@@ -19,6 +20,7 @@ pub use dhcproto::v4::{MessageType, OptionCode};
 use crate::machine::HardwareAddress;
 
 pub use boot::IpxeFeature;
+pub use lists::RouteEntry;
 pub use options::DhcpOptions;
 pub use parse::DhcpParseError;
 pub use sub_options::{PxeSubOption, SubOptions};

@@ -324,6 +324,24 @@ fn a_message_over_the_limit_loses_the_least_important_options_by_name_or_is_refu
     assert!(message.write(exact - 33).is_err());
 }
 
+#[test]
+fn extras_are_lost_before_what_pxectl_knows_and_the_last_one_first() {
+    let mut full = reply(&[
+        (53, &[2]),
+        (209, &[b'p'; 40]),
+        (42, &[10, 20, 0, 10]),
+        (17, &[b'r'; 40]),
+        (67, &[b'x'; 200]),
+        (82, &[1, 1, 7]),
+    ]);
+    let least = full.datagram_length() - 84;
+    let code = |number: u8| OptionCode::from(number);
+    assert_eq!(full.fit(least + 42), [code(17)]);
+    assert_eq!(full.fit(least), [code(209)]);
+    assert_eq!(full.fit(least - 1), [OptionCode::NtpServers]);
+    assert_eq!(full.fit(0), []);
+}
+
 fn any_message() -> impl Strategy<Value = DhcpMessage> {
     let text = |most| prop::collection::vec(1..=255u8, 0..=most);
     let code = (1..=254u8).prop_filter("option 52 belongs to the layout", |code| *code != 52);

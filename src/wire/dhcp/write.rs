@@ -1,5 +1,6 @@
 use super::{
-    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, MAGIC_COOKIE, Operation, OptionCode, describe,
+    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, IPXE_ENCAPSULATED, MAGIC_COOKIE, Operation,
+    OptionCode, describe,
 };
 
 /// The least length of a BOOTP message, which some relays and ROMs still insist on.
@@ -7,8 +8,27 @@ const LEAST_LENGTH: usize = 300;
 /// The most octets that one option carries.
 const LONGEST_OPTION: usize = 255;
 
-/// What a machine can boot without, the least important first.
-const DISPENSABLE: [OptionCode; 12] = [
+/// What no machine boots without, or what the exchange itself needs.
+const ESSENTIAL: [OptionCode; 15] = [
+    OptionCode::SubnetMask,
+    OptionCode::Router,
+    OptionCode::DomainNameServer,
+    OptionCode::VendorExtensions,
+    OptionCode::RequestedIpAddress,
+    OptionCode::AddressLeaseTime,
+    OptionCode::MessageType,
+    OptionCode::ServerIdentifier,
+    OptionCode::Message,
+    OptionCode::ClassIdentifier,
+    OptionCode::ClientIdentifier,
+    OptionCode::BootfileName,
+    OptionCode::RelayAgentInformation,
+    OptionCode::ClientMachineIdentifier,
+    IPXE_ENCAPSULATED,
+];
+/// What a machine can boot without, the least important first. Options that stand in neither list
+/// are extras, and less important than all of these.
+const DISPENSABLE: [OptionCode; 13] = [
     OptionCode::LogServer,
     OptionCode::TimeOffset,
     OptionCode::NtpServers,
@@ -18,6 +38,8 @@ const DISPENSABLE: [OptionCode; 12] = [
     OptionCode::Rebinding,
     OptionCode::BroadcastAddr,
     OptionCode::DomainName,
+    // Option 3 holds the default route too.
+    OptionCode::ClasslessStaticRoute,
     OptionCode::Hostname,
     OptionCode::BootFileSize,
     // The header's `siaddr` names the same server.
@@ -121,13 +143,21 @@ impl DhcpMessage {
     /// Drops options until the message fits into a datagram of `limit` octets, and returns what was
     /// dropped, so that it can be logged.
     ///
-    /// Dropped are, in this order and only as many as needed: log servers (7), time offset (2), NTP
+    /// Dropped are, in this order and only as many as needed: extras that pxectl does not know, the
+    /// last one first; log servers (7), time offset (2), NTP
     /// servers (42), domain search (119), interface MTU (26), T1 and T2 (58, 59), broadcast address
-    /// (28), domain name (15), host name (12), boot file size (13), TFTP server name (66). Where
+    /// (28), domain name (15), routes (121), host name (12), boot file size (13), TFTP server name (66). Where
     /// that does not suffice, [`DhcpMessage::write`] refuses the message.
     pub fn fit(&mut self, limit: usize) -> Vec<OptionCode> {
         let mut dropped = Vec::new();
-        for code in DISPENSABLE {
+        let mut extras: Vec<OptionCode> = self
+            .options
+            .iter()
+            .map(|(code, _)| code)
+            .filter(|code| !ESSENTIAL.contains(code) && !DISPENSABLE.contains(code))
+            .collect();
+        extras.reverse();
+        for code in extras.into_iter().chain(DISPENSABLE) {
             if self.datagram_length() <= limit {
                 break;
             }

@@ -1,0 +1,361 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::diagnostic::nearest;
+use super::reader::Reader;
+use super::tree::{Key, Node};
+
+/// DHCP options that the inventory adds to replies, by code.
+pub type ExtraOptions = BTreeMap<u8, OptionValue>;
+
+/// The value of a DHCP option, as the inventory writes it: `ip:10.20.0.5`, `u16:9000`, `hex:0a0b`,
+/// `text:…`, or text without a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum OptionValue {
+    /// Text, without a NUL.
+    Text(String),
+    /// Addresses.
+    Addresses(Vec<Ipv4Addr>),
+    /// Octets as they are.
+    Octets(Vec<u8>),
+    /// A number in one octet.
+    U8(u8),
+    /// A number in two octets.
+    U16(u16),
+    /// A number in four octets.
+    U32(u32),
+}
+
+impl OptionValue {
+    /// Returns the octets that stand in the message: numbers in network order.
+    pub fn octets(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.clone().into_bytes(),
+            Self::Addresses(list) => list.iter().flat_map(|it| it.octets()).collect(),
+            Self::Octets(octets) => octets.clone(),
+            Self::U8(number) => vec![*number],
+            Self::U16(number) => number.to_be_bytes().to_vec(),
+            Self::U32(number) => number.to_be_bytes().to_vec(),
+        }
+    }
+
+    fn has(&self, shape: Shape) -> bool {
+        matches!(
+            (self, shape),
+            (Self::Octets(_), _)
+                | (_, Shape::Any)
+                | (Self::Text(_), Shape::Text)
+                | (Self::Addresses(_), Shape::Addresses)
+                | (Self::U8(_), Shape::U8)
+                | (Self::U16(_), Shape::U16)
+                | (Self::U32(_), Shape::U32)
+        )
+    }
+}
+
+/// The text is no value of an option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseOptionValueError {
+    /// What follows the prefix is not what it says.
+    #[error("`{seen}` is not {expected}")]
+    Form {
+        /// What was written.
+        seen: String,
+        /// What the prefix says it is.
+        expected: &'static str,
+    },
+    /// The value is empty, or longer than one option.
+    #[error("this value has {have} octets, and an option has 1 to 255")]
+    Length {
+        /// Its octets.
+        have: usize,
+    },
+}
+
+impl FromStr for OptionValue {
+    type Err = ParseOptionValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseOptionValueError> {
+        let form = |expected| ParseOptionValueError::Form {
+            seen: text.chars().take(60).collect(),
+            expected,
+        };
+        let value = match text.split_once(':') {
+            Some(("text", rest)) => Self::Text(rest.to_owned()),
+            Some(("ip", rest)) => {
+                let list: Result<_, _> = rest.split(',').map(|it| it.trim().parse()).collect();
+                Self::Addresses(list.map_err(|_| form("a list of IPv4 addresses"))?)
+            }
+            Some(("hex", rest)) => {
+                let digits: String = rest.chars().filter(|c| !":- ".contains(*c)).collect();
+                let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+                Self::Octets(octets.map_err(|_| form("octets in hexadecimal digits"))?)
+            }
+            Some(("u8", rest)) => Self::U8(rest.parse().map_err(|_| form("a number to 255"))?),
+            Some(("u16", rest)) => Self::U16(rest.parse().map_err(|_| form("a number to 65535"))?),
+            Some(("u32", rest)) => {
+                Self::U32(rest.parse().map_err(|_| form("a number to 4294967295"))?)
+            }
+            _ => Self::Text(text.to_owned()),
+        };
+        match value.octets().len() {
+            1..=255 => Ok(value),
+            have => Err(ParseOptionValueError::Length { have }),
+        }
+    }
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "text:{text}"),
+            Self::Addresses(list) => {
+                let texts: Vec<_> = list.iter().map(Ipv4Addr::to_string).collect();
+                write!(f, "ip:{}", texts.join(","))
+            }
+            Self::Octets(octets) => {
+                write!(f, "hex:{}", data_encoding::HEXLOWER.encode(octets))
+            }
+            Self::U8(number) => write!(f, "u8:{number}"),
+            Self::U16(number) => write!(f, "u16:{number}"),
+            Self::U32(number) => write!(f, "u32:{number}"),
+        }
+    }
+}
+
+impl From<OptionValue> for String {
+    fn from(value: OptionValue) -> Self {
+        value.to_string()
+    }
+}
+
+impl TryFrom<String> for OptionValue {
+    type Error = ParseOptionValueError;
+
+    fn try_from(text: String) -> Result<Self, ParseOptionValueError> {
+        text.parse()
+    }
+}
+
+/// What the value of a known option is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Text,
+    Addresses,
+    U8,
+    U16,
+    U32,
+    Any,
+}
+
+impl Shape {
+    fn example(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Addresses => "`ip:…`",
+            Self::U8 => "`u8:…`",
+            Self::U16 => "`u16:…`",
+            Self::U32 => "`u32:…`",
+            Self::Any => "`hex:…`",
+        }
+    }
+}
+
+/// The one table of options that have a name here; any other is written by its code.
+///
+/// Source: IANA "BOOTP Vendor Extensions and DHCP Options".
+const KNOWN: [(u8, &str, Shape); 25] = [
+    (2, "time-offset", Shape::U32),
+    (4, "time-servers", Shape::Addresses),
+    (6, "domain-name-servers", Shape::Addresses),
+    (7, "log-servers", Shape::Addresses),
+    (12, "host-name", Shape::Text),
+    (13, "boot-file-size", Shape::U16),
+    (15, "domain-name", Shape::Text),
+    (16, "swap-server", Shape::Addresses),
+    (17, "root-path", Shape::Text),
+    (23, "default-ttl", Shape::U8),
+    (26, "interface-mtu", Shape::U16),
+    (40, "nis-domain", Shape::Text),
+    (41, "nis-servers", Shape::Addresses),
+    (42, "ntp-servers", Shape::Addresses),
+    (44, "netbios-name-servers", Shape::Addresses),
+    (46, "netbios-node-type", Shape::U8),
+    (100, "posix-timezone", Shape::Text),
+    (101, "tzdb-timezone", Shape::Text),
+    (114, "captive-portal", Shape::Text),
+    (150, "tftp-server-addresses", Shape::Addresses),
+    (208, "pxelinux-magic", Shape::Any),
+    (209, "pxelinux-config-file", Shape::Text),
+    (210, "pxelinux-path-prefix", Shape::Text),
+    (211, "pxelinux-reboot-time", Shape::U32),
+    (252, "proxy-autodiscovery", Shape::Text),
+];
+
+/// Says what decides an option that is not free, and what to write instead.
+fn reserved(code: u8) -> Option<(&'static str, &'static str)> {
+    const REMOVE: &str = "remove this line";
+    Some(match code {
+        0 | 52 | 255 => ("belongs to the layout of the message", REMOVE),
+        1 | 28 => (
+            "follows from the network's `subnet`",
+            "correct `subnet` of the network",
+        ),
+        3 => (
+            "is the network's `gateway`",
+            "write `gateway: …` in the network",
+        ),
+        43 | 60 | 66 | 67 | 175 => (
+            "decides how firmware boots",
+            "write `loader: …` in the host or its profile, or `loaders:` in the site",
+        ),
+        50..=51 | 58..=59 => (
+            "follows from the address that is given",
+            "write `lease_time: …` in the network",
+        ),
+        53..=57 | 61 => ("is what DHCP itself speaks with", REMOVE),
+        77 | 82 | 93 | 94 | 97 | 118 => ("is said by clients and relays only", REMOVE),
+        119 => (
+            "is the network's `search`",
+            "write `search: […]` in the network",
+        ),
+        121 => (
+            "holds the network's `routes`",
+            "write `routes: […]` in the network",
+        ),
+        _ => return None,
+    })
+}
+
+/// Reads `options:`, from codes or names to values.
+pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
+    let mut found = ExtraOptions::new();
+    reader.entries(node, |reader, key, value| {
+        let (code, shape) = read_code(reader, key)?;
+        let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…` of 1 to 255 octets";
+        let given: OptionValue = reader.parsed(value, expected)?;
+        if !given.has(shape) {
+            let (text, wanted) = (&key.text, shape.example());
+            let message = format!("option `{text}` holds {wanted}, and this is `{given}`");
+            let help = format!("write {wanted}, or the octets themselves as `hex:…`");
+            return reader.refuse("wrong-value", value.span, message, &help);
+        }
+        if found.insert(code, given).is_some() {
+            let message = format!("option {code} is given twice, by its name and by its code");
+            return reader.refuse("duplicate-key", key.span, message, "keep one of the two");
+        }
+        Some(())
+    })?;
+    Some(found)
+}
+
+fn read_code(reader: &mut Reader, key: &Key) -> Option<(u8, Shape)> {
+    let text = key.text.as_str();
+    let known = match text.parse::<u8>() {
+        Ok(code) => {
+            KNOWN
+                .iter()
+                .find(|row| row.0 == code)
+                .copied()
+                .or(Some((code, "", Shape::Any)))
+        }
+        Err(_) => KNOWN.iter().find(|row| row.1 == text).copied(),
+    };
+    let Some((code, _, shape)) = known else {
+        let help = match nearest(text, KNOWN.iter().map(|row| row.1)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => "write its code, 1 to 254, or a name such as `ntp-servers`".to_owned(),
+        };
+        let message = format!("no DHCP option is known as `{text}`");
+        return reader.refuse("wrong-value", key.span, message, &help);
+    };
+    if let Some((why, help)) = reserved(code) {
+        let message = format!("option {code} {why}");
+        return reader.refuse("reserved-option", key.span, message, help);
+    }
+    Some((code, shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::tree;
+
+    #[test]
+    fn values_are_typed_by_their_prefix() {
+        for (text, octets) in [
+            ("pxelinux.cfg", &b"pxelinux.cfg"[..]),
+            ("http://10.20.0.10/wpad", b"http://10.20.0.10/wpad"),
+            ("text:ip:1", b"ip:1"),
+            ("ip:10.20.0.5", &[10, 20, 0, 5]),
+            ("ip:10.20.0.5, 10.20.0.6", &[10, 20, 0, 5, 10, 20, 0, 6]),
+            ("hex:0a0B", &[10, 11]),
+            ("hex:0a:0b-0c", &[10, 11, 12]),
+            ("u8:7", &[7]),
+            ("u16:9000", &[0x23, 0x28]),
+            ("u32:9000", &[0, 0, 0x23, 0x28]),
+        ] {
+            let value: OptionValue = text.parse().unwrap();
+            assert_eq!(value.octets(), octets, "{text}");
+            assert_eq!(value.to_string().parse(), Ok(value), "{text}");
+        }
+        let long = "x".repeat(256);
+        for text in [
+            "ip:10.20.0",
+            "ip:",
+            "hex:0",
+            "hex:",
+            "u8:256",
+            "u16:-1",
+            "u32:x",
+            "text:",
+            &long,
+        ] {
+            assert!(text.parse::<OptionValue>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_the_options_is_reported() {
+        let text = "\
+{ntp-servers: 'ip:10.20.0.5', 224: 'hex:00', 26: 9000, ntp-server: x, 67: x, 1: x, 82: x, 53: x,
+ 61: x, 255: x, 256: x, 42: 'ip:10.20.0.6', 121: x, 119: x, 3: x, 97: x, 46: 'u8:300', 50: x}
+";
+        let mut diagnostics = Vec::new();
+        let node = tree::parse(0, text, &mut diagnostics).remove(0);
+        let mut reader = Reader { diagnostics };
+        let options = read_options(&mut reader, &node).unwrap();
+        assert_eq!(options.keys().copied().collect::<Vec<_>>(), [42, 224]);
+        let seen: Vec<String> = reader
+            .diagnostics
+            .into_iter()
+            .map(|found| format!("{}; {}", found.message, found.help.unwrap_or_default()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                "option `26` holds `u16:…`, and this is `text:9000`; write `u16:…`, or the octets themselves as `hex:…`",
+                "no DHCP option is known as `ntp-server`; did you mean `ntp-servers`?",
+                "option 67 decides how firmware boots; write `loader: …` in the host or its profile, or `loaders:` in the site",
+                "option 1 follows from the network's `subnet`; correct `subnet` of the network",
+                "option 82 is said by clients and relays only; remove this line",
+                "option 53 is what DHCP itself speaks with; remove this line",
+                "option 61 is what DHCP itself speaks with; remove this line",
+                "option 255 belongs to the layout of the message; remove this line",
+                "no DHCP option is known as `256`; write its code, 1 to 254, or a name such as `ntp-servers`",
+                "option 42 is given twice, by its name and by its code; keep one of the two",
+                "option 121 holds the network's `routes`; write `routes: […]` in the network",
+                "option 119 is the network's `search`; write `search: […]` in the network",
+                "option 3 is the network's `gateway`; write `gateway: …` in the network",
+                "option 97 is said by clients and relays only; remove this line",
+                "`u8:300` is not a number to 255; write text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…` of 1 to 255 octets",
+                "option 50 follows from the address that is given; write `lease_time: …` in the network",
+            ]
+        );
+    }
+}

@@ -1,0 +1,124 @@
+use crate::inventory::{ClientPatterns, Filter};
+use crate::machine::MacAddress;
+use crate::wire::dhcp::{DhcpOptions, OptionCode};
+
+/// Says why a filter refuses a client; `None` when it lets it through.
+pub fn refuses(filter: &Filter, mac: MacAddress, options: &DhcpOptions) -> Option<String> {
+    let class = options.text(OptionCode::ClassIdentifier);
+    let class = class.as_deref().unwrap_or_default();
+    let ClientPatterns {
+        vendor_classes,
+        ouis,
+    } = &filter.ignore;
+    if let Some(prefix) = vendor_classes.iter().find(|it| class.starts_with(*it)) {
+        return Some(format!(
+            "its vendor class `{class}` begins with `{prefix}`, which `filter` ignores"
+        ));
+    }
+    if let Some(oui) = ouis.iter().find(|oui| oui.made(mac)) {
+        return Some(format!(
+            "its address begins with `{oui}`, which `filter` ignores"
+        ));
+    }
+    let ClientPatterns {
+        vendor_classes,
+        ouis,
+    } = &filter.only;
+    let is_listed = vendor_classes.iter().any(|it| class.starts_with(it));
+    if !vendor_classes.is_empty() && !is_listed {
+        return Some(match class {
+            "" => "it names no vendor class, and `filter` answers some only".to_owned(),
+            class => format!("its vendor class `{class}` is none that `filter` answers"),
+        });
+    }
+    if !ouis.is_empty() && !ouis.iter().any(|oui| oui.made(mac)) {
+        return Some(format!(
+            "its address `{mac}` begins with none that `filter` answers"
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    use jiff::Timestamp;
+
+    use super::super::{DhcpResponder, Ignored, Ingress, Response};
+    use super::*;
+    use crate::clients::dhcp::{Client, ClientKind};
+    use crate::inventory::{SourceFile, parse};
+    use crate::machine::Architecture;
+    use crate::token::StoreKey;
+    use crate::wire::dhcp::TransactionId;
+
+    const QEMU: &str = "52:54:00:00:00:01";
+    const VMWARE: &str = "00:50:56:00:00:01";
+
+    /// Whether a machine is offered an address, under a filter of the site and one of the network.
+    fn ask(site: &str, network: &str, mac: &str, class: Option<&str>) -> Response {
+        let text = format!(
+            "{{kind: Site, name: rack-a, server: {{address: 10.20.0.10}}, filter: {{{site}}}, \
+             loaders: {{uefi-x64: snponly.efi}}, networks: [{{name: prov0, subnet: 10.20.0.0/24, \
+             pool: 10.20.0.200-10.20.0.250, filter: {{{network}}}}}]}}"
+        );
+        let name = "site.yaml".to_owned();
+        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+        let inventory = parsed
+            .inventory
+            .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics));
+        let client = Client {
+            kind: ClientKind::EdkPxe(Architecture::UefiX64),
+            mac: mac.parse().unwrap(),
+            uuid: None,
+        };
+        let mut discover = client.discover(TransactionId(7));
+        discover.options.remove(OptionCode::ClassIdentifier);
+        if let Some(class) = class {
+            discover
+                .options
+                .set_text(OptionCode::ClassIdentifier, class);
+        }
+        let ingress = Ingress {
+            network: Some("prov0"),
+            address: Ipv4Addr::new(10, 20, 0, 10),
+        };
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let key = StoreKey::new([7; 32]);
+        DhcpResponder::new([]).respond(&inventory, &key, ingress, &discover, now)
+    }
+
+    #[test]
+    fn a_filter_ignores_what_it_lists_or_answers_that_alone() {
+        let msft = "its vendor class `MSFT 5.0` begins with `MSFT`, which `filter` ignores";
+        let vmware = "its address begins with `00:50:56`, which `filter` ignores";
+        let other = "its vendor class `MSFT 5.0` is none that `filter` answers";
+        let none = "it names no vendor class, and `filter` answers some only";
+        let maker = "its address `00:50:56:00:00:01` begins with none that `filter` answers";
+        let ignore = "ignore: {vendor_classes: [MSFT], ouis: ['00:50:56']}";
+        let only = "only: {vendor_classes: [PXEClient, HTTPClient], ouis: ['52:54:00']}";
+        let pxe = Some("PXEClient:Arch:00007:UNDI:003016");
+        for (filter, mac, class, expected) in [
+            ("", VMWARE, None, None),
+            (ignore, QEMU, pxe, None),
+            (ignore, QEMU, None, None),
+            (ignore, QEMU, Some("MSFT 5.0"), Some(msft)),
+            (ignore, VMWARE, pxe, Some(vmware)),
+            (only, QEMU, pxe, None),
+            (only, QEMU, Some("HTTPClient"), None),
+            (only, QEMU, Some("MSFT 5.0"), Some(other)),
+            (only, QEMU, None, Some(none)),
+            (only, VMWARE, pxe, Some(maker)),
+        ] {
+            // It does not matter which of the two says so.
+            for (site, network) in [(filter, ""), ("", filter), (filter, filter)] {
+                let reply = ask(site, network, mac, class).reply;
+                let seen = reply.err();
+                let expected = expected.map(|why| Ignored::Filtered(why.to_owned()));
+                assert_eq!(seen, expected, "{site} {network} {mac} {class:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Probing ahead, as timelines.
+
+use std::collections::BTreeMap;
+
+use super::super::{Ignored, Ingress};
+use super::*;
+use crate::clients::dhcp::{Client, ClientKind};
+use crate::inventory::{SourceFile, parse};
+use crate::machine::Architecture;
+use crate::token::StoreKey;
+use crate::wire::dhcp::TransactionId;
+
+const NONE: [u8; 0] = [];
+const SQUATTER: MacAddress = MacAddress::new([2, 0, 0, 0, 0, 9]);
+
+fn site(network: &str) -> Inventory {
+    let name = "site.yaml".to_owned();
+    let text = format!(
+        "{{kind: Site, name: rack-a, server: {{address: 10.20.0.10}}, loaders: {{}}, \
+         networks: [{{name: prov0, subnet: 10.20.0.0/24, {network}}}]}}"
+    );
+    let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+    parsed
+        .inventory
+        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+}
+
+fn small() -> Inventory {
+    site("interface: eth1, pool: 10.20.0.200-10.20.0.202")
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn address(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 20, 0, last)
+}
+
+/// The last octets of what should be probed.
+fn due(responder: &mut DhcpResponder, inventory: &Inventory, now: Timestamp) -> Vec<u8> {
+    let all = responder.probes_due(inventory, now);
+    let addresses = all.iter().flat_map(|due| &due.addresses);
+    addresses.map(|address| address.octets()[3]).collect()
+}
+
+/// The last octet of what a machine is offered.
+fn offered(
+    responder: &mut DhcpResponder,
+    inventory: &Inventory,
+    machine: u8,
+    now: Timestamp,
+) -> Result<u8, Ignored> {
+    let client = Client {
+        kind: ClientKind::EdkPxe(Architecture::UefiX64),
+        mac: MacAddress::new([2, 0, 0, 0, 0, machine]),
+        uuid: None,
+    };
+    let ingress = Ingress {
+        network: Some("prov0"),
+        address: address(10),
+    };
+    let (key, discover) = (StoreKey::new([7; 32]), client.discover(TransactionId(7)));
+    let response = responder.respond(inventory, &key, ingress, &discover, now);
+    let octet = |address: Ipv4Addr| address.octets()[3];
+    response
+        .reply
+        .map(|reply| octet(reply.message.your_address))
+}
+
+#[test]
+fn addresses_are_probed_ahead_again_before_their_silence_is_old_and_while_no_answer_comes() {
+    let (mut responder, inventory) = (DhcpResponder::new([]), small());
+    assert_eq!(due(&mut responder, &inventory, at(0)), [200, 201, 202]);
+    assert_eq!(due(&mut responder, &inventory, at(1)), NONE);
+    for last in [200, 201] {
+        assert_eq!(responder.probed("prov0", address(last), None, at(1)), None);
+    }
+    assert_eq!(due(&mut responder, &inventory, at(10)), [202]);
+    assert_eq!(responder.probed("prov0", address(202), None, at(11)), None);
+    assert_eq!(due(&mut responder, &inventory, at(50)), NONE);
+    assert_eq!(due(&mut responder, &inventory, at(51)), [200, 201]);
+    assert_eq!(due(&mut responder, &inventory, at(52)), NONE);
+}
+
+#[test]
+fn a_probed_address_is_offered_first_and_nobody_waits_for_a_probe() {
+    let (mut responder, inventory) = (DhcpResponder::new([]), small());
+    due(&mut responder, &inventory, at(0));
+    responder.probed("prov0", address(201), None, at(1));
+    assert_eq!(offered(&mut responder, &inventory, 1, at(2)), Ok(201));
+    // Nothing else was probed, and the client is answered all the same.
+    assert_eq!(offered(&mut responder, &inventory, 2, at(2)), Ok(200));
+    assert_eq!(offered(&mut responder, &inventory, 3, at(2)), Ok(202));
+    // What is offered is not probed: its own client would answer.
+    assert_eq!(due(&mut responder, &inventory, at(20)), NONE);
+}
+
+#[test]
+fn an_address_on_which_another_machine_answers_is_set_aside_for_an_hour() {
+    let (mut responder, inventory) = (DhcpResponder::new([]), small());
+    due(&mut responder, &inventory, at(0));
+    let change = responder.probed("prov0", address(200), Some(SQUATTER), at(1));
+    let Some(LeaseChange::Hold(lease)) = change else {
+        panic!("{change:?}");
+    };
+    assert_eq!((lease.address, lease.holder), (address(200), None));
+    for (machine, expected) in [(1, Ok(201)), (2, Ok(202))] {
+        assert_eq!(
+            offered(&mut responder, &inventory, machine, at(2)),
+            expected
+        );
+    }
+    let exhausted = Err(Ignored::PoolExhausted("prov0".into()));
+    assert_eq!(offered(&mut responder, &inventory, 3, at(2)), exhausted);
+    assert_eq!(due(&mut responder, &inventory, at(3599)), [201, 202]);
+    assert_eq!(due(&mut responder, &inventory, at(3601)), [200]);
+}
+
+#[test]
+fn an_answer_that_comes_after_the_address_was_given_away_takes_nothing_back() {
+    let (mut responder, inventory) = (DhcpResponder::new([]), small());
+    due(&mut responder, &inventory, at(0));
+    assert_eq!(offered(&mut responder, &inventory, 1, at(0)), Ok(200));
+    let own = MacAddress::new([2, 0, 0, 0, 0, 1]);
+    assert_eq!(
+        responder.probed("prov0", address(200), Some(own), at(1)),
+        None
+    );
+    assert_eq!(offered(&mut responder, &inventory, 1, at(1)), Ok(200));
+}
+
+#[test]
+fn only_pools_of_ours_on_an_interface_are_probed_and_a_few_addresses_of_each() {
+    let mut responder = DhcpResponder::new([]);
+    for network in [
+        "interface: eth1",
+        "pool: 10.20.0.200-10.20.0.202",
+        "interface: eth1, mode: proxy, pool: 10.20.0.200-10.20.0.202",
+    ] {
+        assert_eq!(
+            due(&mut responder, &site(network), at(0)),
+            NONE,
+            "{network}"
+        );
+    }
+    let wide = site("interface: eth1, pool: 10.20.0.100-10.20.0.199");
+    let first: Vec<u8> = (100..116).collect();
+    assert_eq!(due(&mut responder, &wide, at(0)), first);
+}

@@ -1,0 +1,151 @@
+//! proxyDHCP: another server owns the addresses, and we only say what to boot.
+//!
+//! Everything here is a function of one message: no lease is read, held or taken back.
+//! Source: PXE 2.1 §2.2.3, §2.4; UEFI 2.10 §24.3.
+
+use std::net::SocketAddrV4;
+
+use jiff::Timestamp;
+
+use super::boot::{BootFile, boot_file};
+use super::{
+    Asked, Delivery, Ignored, Ingress, Response, Verdict, asked, delivery, exchange, known,
+    no_loader, reply,
+};
+use crate::inventory::{DhcpMode, Inventory, UnknownPolicy};
+use crate::machine::{Architecture, Firmware};
+use crate::token::StoreKey;
+use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode};
+
+/// The port on which firmware asks a server that gives no addresses for its boot file.
+pub const BOOT_SERVER_PORT: u16 = 4011;
+
+/// Answers one message that came in on port [`BOOT_SERVER_PORT`] from `from`.
+pub fn respond_as_boot_server(
+    inventory: &Inventory,
+    key: &StoreKey,
+    ingress: Ingress<'_>,
+    from: SocketAddrV4,
+    message: &DhcpMessage,
+    now: Timestamp,
+) -> Response {
+    let known = known(inventory, message);
+    let exchange = exchange(message, known);
+    // The client has its address by now; where a relay stood between us, that says where it is.
+    let network = inventory.site.network_of(*from.ip());
+    let ingress = Ingress {
+        network: ingress.network.or(network.map(|it| it.name.as_str())),
+        ..ingress
+    };
+    match asked(inventory, key, ingress, message, known, now) {
+        Ok(asked) => acknowledge(&asked).into_response(&asked, exchange, |_| Delivery::Sender),
+        Err(why) => Response::ignored(why, exchange),
+    }
+}
+
+/// Answers one message that came in on port 67 of a network whose addresses another server owns.
+pub(super) fn respond(asked: &Asked<'_>, exchange: super::Exchange) -> Response {
+    offer(asked).into_response(asked, exchange, |message| {
+        delivery(asked.message, message, asked.mac)
+    })
+}
+
+/// Offers boot data without an address.
+fn offer(asked: &Asked<'_>) -> Verdict {
+    match asked.message.options.message_type() {
+        Some(MessageType::Discover) => {}
+        // Whether the client may have an address, and for how long, is the other server's affair.
+        Some(
+            MessageType::Request
+            | MessageType::Decline
+            | MessageType::Release
+            | MessageType::Inform,
+        ) => return Verdict::ignored(Ignored::AddressesElsewhere(asked.network.name.clone())),
+        other => return Verdict::ignored(Ignored::MessageType(other)),
+    }
+    let boot_file = match bootable(asked) {
+        Ok(boot_file) => boot_file,
+        Err(why) => return Verdict::ignored(why),
+    };
+    let mut offer = base(asked, MessageType::Offer, &boot_file);
+    // Deviation: PXE 2.1 wants discovery options (43) here. Old edk2 drops the first proxy offer
+    // that has them; without them every UEFI asks on port 4011.
+    if !asks_on_port_4011(asked, &boot_file) {
+        reply::add_file(asked, &mut offer, &boot_file);
+    }
+    Verdict::answered(offer, boot_file)
+}
+
+/// Names the boot file to a client that has its address from another server.
+fn acknowledge(asked: &Asked<'_>) -> Verdict {
+    let network = &asked.network.name;
+    if asked.network.mode != DhcpMode::Proxy {
+        return Verdict::ignored(Ignored::NoProxy(network.clone()));
+    }
+    match asked.message.options.message_type() {
+        Some(MessageType::Request | MessageType::Inform) => {}
+        other => return Verdict::ignored(Ignored::MessageType(other)),
+    }
+    let other = asked.message.options.server_identifier();
+    if let Some(other) = other.filter(|server| *server != asked.server) {
+        return Verdict::ignored(Ignored::OtherServer(other));
+    }
+    let boot_file = match bootable(asked) {
+        Ok(boot_file) => boot_file,
+        Err(why) => return Verdict::ignored(why),
+    };
+    let mut answer = base(asked, MessageType::Ack, &boot_file);
+    answer.client_address = asked.message.client_address;
+    reply::add_file(asked, &mut answer, &boot_file);
+    Verdict::answered(answer, boot_file)
+}
+
+/// Finds what the client boots; a client that we have nothing for is better off without an answer,
+/// since it would wait for the rest of it.
+fn bootable(asked: &Asked<'_>) -> Result<BootFile, Ignored> {
+    let options = &asked.message.options;
+    let network = &asked.network.name;
+    if !options.is_pxe_client() && !options.is_http_client() {
+        return Err(Ignored::NoNetworkBoot(network.clone()));
+    }
+    if asked.known.is_none() && asked.inventory.site.unknown == UnknownPolicy::Ignore {
+        return Err(Ignored::UnknownMachine);
+    }
+    boot_file(asked).ok_or_else(|| Ignored::NothingToBoot(no_loader(asked).unwrap_or_default()))
+}
+
+/// Begins an answer: who we are, what kind of client it is for, and no address.
+fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> DhcpMessage {
+    let mut answer = reply::base(asked, message_type);
+    answer.server_address = asked.inventory.site.server.address;
+    let class = match boot_file {
+        BootFile::HttpLoader(_) => "HTTPClient",
+        BootFile::Loader(_) | BootFile::Script { .. } => "PXEClient",
+    };
+    let options = &mut answer.options;
+    options.set_text(OptionCode::ClassIdentifier, class);
+    if is_bios_rom(asked) {
+        // Without it, the ROM stops with PXE-E55.
+        options.set_sub_options(OptionCode::VendorExtensions, &[reply::BOOT_FROM_FILE_NAME]);
+    }
+    answer
+}
+
+/// Reports whether the client takes no boot file from an offer without an address: UEFI's PXE. A
+/// BIOS ROM and iPXE do, and UEFI's HTTP boot knows no port 4011.
+fn asks_on_port_4011(asked: &Asked<'_>, boot_file: &BootFile) -> bool {
+    let is_http = matches!(boot_file, BootFile::HttpLoader(_));
+    firmware(asked) == Firmware::Uefi && !asked.message.options.is_ipxe() && !is_http
+}
+
+fn is_bios_rom(asked: &Asked<'_>) -> bool {
+    firmware(asked) == Firmware::Bios && !asked.message.options.is_ipxe()
+}
+
+fn firmware(asked: &Asked<'_>) -> Firmware {
+    let architecture = asked.message.options.architecture();
+    architecture.unwrap_or(Architecture::Bios).firmware()
+}
+
+#[cfg(test)]
+mod tests;

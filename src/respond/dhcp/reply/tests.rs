@@ -1,0 +1,106 @@
+//! What replies say besides an address and a boot file.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::super::{DhcpResponder, Ingress};
+use crate::clients::dhcp::{Client, ClientKind};
+use crate::inventory::{Inventory, SourceFile, parse};
+use crate::machine::Architecture;
+use crate::token::StoreKey;
+use crate::wire::dhcp::{DhcpMessage, OptionCode, TransactionId};
+
+const HOST: &str = "52:54:00:00:00:01";
+const STRANGER: &str = "52:54:00:00:00:99";
+const RACK: &str = "\
+kind: Site
+name: rack-a
+server: {address: 10.20.0.10}
+networks:
+  - name: prov0
+    subnet: 10.20.0.0/24
+    gateway: 10.20.0.1
+    pool: 10.20.0.200-10.20.0.250
+    mtu: 9000
+    search: [rack.example, example]
+    routes: [{to: 10.40.0.0/16, via: 10.20.0.254}]
+    options: {ntp-servers: 'ip:10.20.0.5', 224: network, 225: network, 226: network}
+loaders: {uefi-x64: snponly.efi}
+---
+kind: Bundle
+name: b
+arch: x86_64
+files:
+  kernel: {path: k, sha256: 0000000000000000000000000000000000000000000000000000000000000000, size: 1}
+  initrd: {path: i, sha256: 0000000000000000000000000000000000000000000000000000000000000000, size: 1}
+---
+{kind: Profile, name: p, installer: preseed, bundle: b, options: {225: profile, 226: profile}}
+---
+kind: Host
+name: worker
+profile: p
+uuid: 11111111-2222-3333-4444-555555555555
+arch: uefi-x64
+disk: {serial: D1}
+nics: [{mac: '52:54:00:00:00:01', network: prov0, ip: 10.20.0.58, boot: true}]
+options: {226: host, interface-mtu: 'u16:1500'}
+";
+
+fn rack() -> Inventory {
+    let file = SourceFile {
+        name: "rack.yaml".into(),
+        text: RACK.into(),
+    };
+    let parsed = parse(&[file], BTreeMap::new());
+    parsed
+        .inventory
+        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+}
+
+fn offer_to(mac: &str) -> DhcpMessage {
+    let client = Client {
+        kind: ClientKind::EdkPxe(Architecture::UefiX64),
+        mac: mac.parse().unwrap(),
+        uuid: None,
+    };
+    let ingress = Ingress {
+        network: Some("prov0"),
+        address: Ipv4Addr::new(10, 20, 0, 10),
+    };
+    let (key, discover) = (StoreKey::new([7; 32]), client.discover(TransactionId(7)));
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let mut responder = DhcpResponder::new([]);
+    let response = responder.respond(&rack(), &key, ingress, &discover, now);
+    response.reply.unwrap().message
+}
+
+#[test]
+fn the_network_tells_its_mtu_search_domains_and_routes_with_the_default_one() {
+    let offer = offer_to(STRANGER);
+    let raw = |code| offer.options.raw(code).unwrap();
+    assert_eq!(raw(OptionCode::InterfaceMtu), 9000_u16.to_be_bytes());
+    assert_eq!(
+        raw(OptionCode::DomainSearch),
+        b"\x04rack\x07example\0\x07example\0"
+    );
+    let routes = [&[0, 10, 20, 0, 1][..], &[16, 10, 40, 10, 20, 0, 254]].concat();
+    assert_eq!(raw(OptionCode::ClasslessStaticRoute), routes);
+    assert_eq!(raw(OptionCode::NtpServers), [10, 20, 0, 5]);
+}
+
+#[test]
+fn options_of_a_host_go_before_its_profiles_and_those_before_the_networks() {
+    for (mac, expected) in [
+        (STRANGER, ["network", "network", "network"]),
+        (HOST, ["network", "profile", "host"]),
+    ] {
+        let offer = offer_to(mac);
+        let seen = [224, 225, 226].map(|code| offer.options.text(OptionCode::Unknown(code)));
+        assert_eq!(seen, expected.map(|text| Some(text.to_owned())), "{mac}");
+    }
+    let mtu = offer_to(HOST);
+    let mtu = mtu.options.raw(OptionCode::InterfaceMtu);
+    assert_eq!(mtu, Some(&1500_u16.to_be_bytes()[..]));
+}

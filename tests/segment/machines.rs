@@ -1,0 +1,164 @@
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use pxectl::store::{LeaseStore, SqliteLeases};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::segment::{INTERFACE, Segment};
+
+/// How long a program may take to do what it is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program on a machine, whose lines can be waited for; killed when dropped.
+struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    read: usize,
+}
+
+impl Program {
+    fn start(mut command: std::process::Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let output: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let (seen, read) = (Vec::new(), 0);
+        Self {
+            child,
+            lines,
+            seen,
+            read,
+        }
+    }
+
+    /// Waits for the next line that holds all these words.
+    fn wait_for(&mut self, words: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            while let Some(line) = self.seen.get(self.read) {
+                self.read += 1;
+                if words.iter().all(|word| line.contains(word)) {
+                    return line.clone();
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(reason) => {
+                    let log = self.seen.join("\n");
+                    panic!("no line with {words:?}: {reason}; the log:\n{log}")
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A dnsmasq that gives out addresses, and knows nothing of booting.
+pub struct Dnsmasq {
+    program: Program,
+    _directory: TempDir,
+}
+
+impl Dnsmasq {
+    /// Starts it on a machine with a range of addresses.
+    pub fn start(segment: &Segment, machine: &str, range: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let leases = directory.path().join("leases");
+        let mut command = segment.command(machine, "/usr/sbin/dnsmasq");
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--log-facility=-",
+        ]);
+        command.args([
+            "--port=0",
+            "--user=root",
+            "--pid-file",
+            "--no-ping",
+            "--dhcp-authoritative",
+        ]);
+        command.args(["--bind-interfaces", "--log-dhcp"]);
+        command.arg(format!("--interface={INTERFACE}"));
+        command.arg(format!("--dhcp-range={range}"));
+        command.arg(format!("--dhcp-leasefile={}", leases.display()));
+        let mut program = Program::start(command);
+        program.wait_for(&["DHCP, IP range"]);
+        Self {
+            program,
+            _directory: directory,
+        }
+    }
+
+    /// Waits until it has said this.
+    pub fn wait_for(&mut self, words: &[&str]) {
+        self.program.wait_for(words);
+    }
+}
+
+/// `pxectl serve all` on the machine `rack`.
+pub struct Server {
+    program: Program,
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts it with a `Site` document and waits until all three servers are ready.
+    pub fn start(segment: &Segment, site: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let inventory = directory.path().join("inventory");
+        std::fs::create_dir(&inventory).unwrap();
+        std::fs::write(inventory.join("site.yaml"), site).unwrap();
+        let state = state(directory.path());
+        let mut command = segment.command("rack", env!("CARGO_BIN_EXE_pxectl"));
+        command.arg("-i").arg(inventory).arg("--state").arg(state);
+        command.args(["serve", "all", "--log-format", "json", "-v"]);
+        let mut program = Program::start(command);
+        for _ in 0..3 {
+            program.wait_for(&[r#""event":"ready""#]);
+        }
+        Self { program, directory }
+    }
+
+    /// Waits for the next event of a kind, and returns its line.
+    pub fn wait_for_event(&mut self, kind: &str) -> String {
+        self.program.wait_for(&[&format!(r#""event":"{kind}""#)])
+    }
+
+    /// Ends it cleanly, and returns how many leases it has ever promised.
+    pub fn stop(self) -> usize {
+        self.stop_with_log().0
+    }
+
+    /// Ends it cleanly, and returns how many leases it has ever promised, and its whole log.
+    pub fn stop_with_log(mut self) -> (usize, String) {
+        kill_process(Pid::from_child(&self.program.child), Signal::TERM).unwrap();
+        let status = self.program.child.wait().unwrap();
+        assert!(status.success(), "`pxectl serve all` ended with {status}");
+        self.program.seen.extend(self.program.lines.iter());
+        let leases = SqliteLeases::open(&state(self.directory.path())).unwrap();
+        (leases.load().unwrap().len(), self.program.seen.join("\n"))
+    }
+}
+
+fn state(directory: &Path) -> PathBuf {
+    directory.join("state")
+}

@@ -1,0 +1,46 @@
+//! Another DHCP server, where we own the addresses.
+
+use crate::machines::{Dnsmasq, Server};
+use crate::segment::Segment;
+
+const SITE: &str = "\
+kind: Site
+name: rack-a
+server: {address: 10.86.0.1}
+networks:
+  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
+loaders: {uefi-x64: snponly.efi}
+";
+
+#[test]
+fn another_server_is_reported_once_with_its_address_before_any_client_comes() {
+    let Some(mut segment) = Segment::new("10.86.0.1/24") else {
+        return;
+    };
+    segment.plug("addresses", "52:54:00:86:00:02", Some("10.86.0.2/24"));
+    let _dnsmasq = Dnsmasq::start(&segment, "addresses", "10.86.0.100,10.86.0.150,1h");
+    let mut server = Server::start(&segment, SITE);
+    let line = server.wait_for_event("dhcp-other-server");
+    for fact in [r#""address":"10.86.0.2""#, r#""network":"prov0""#] {
+        assert!(line.contains(fact), "no {fact} in {line}");
+    }
+    let (leases, log) = server.stop_with_log();
+    assert_eq!(log.matches("dhcp-other-server").count(), 1, "{log}");
+    // Our own question must not take an address of our own pool.
+    assert!(!log.contains(r#""event":"dhcp-offer""#), "{log}");
+    assert_eq!(leases, 0);
+}
+
+#[test]
+fn nobody_is_reported_where_we_are_alone() {
+    let Some(mut segment) = Segment::new("10.86.0.1/24") else {
+        return;
+    };
+    segment.plug("squatter", "52:54:00:86:00:c8", Some("10.86.0.200/24"));
+    let mut server = Server::start(&segment, SITE);
+    // A probe takes longer than our own question takes to come back.
+    server.wait_for_event("dhcp-address-taken");
+    let (_, log) = server.stop_with_log();
+    assert!(!log.contains("dhcp-other-server"), "{log}");
+    assert!(!log.contains(r#""event":"dhcp-offer""#), "{log}");
+}
