@@ -1,13 +1,14 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::inventory::{Good, load, state};
+use super::inventory::{Good, load_settled, state};
 use super::output::Output;
 use super::{Exit, Global};
 use crate::respond::dhcp::SERVER_PORT;
@@ -17,6 +18,9 @@ use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::run::{Service, Shared};
 use crate::serve::shutdown::Shutdown;
 use crate::store::{RunningServer, SqliteStore, Store};
+
+/// How long the last lines of the log may take to be written.
+const LOG_TIME: Duration = Duration::from_secs(2);
 
 /// Answer the machines of the site, in the foreground
 #[derive(Debug, Args)]
@@ -76,11 +80,23 @@ impl Command {
 
 impl Serve {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match load(global, output) {
+        let good = match load_settled(global, output) {
             Ok(good) => good,
             Err(exit) => return Ok(exit),
         };
         let log = output.log();
+        let ended = self.run_with(global, output, good, &log);
+        log.flush(LOG_TIME);
+        ended
+    }
+
+    fn run_with(
+        &self,
+        global: &Global,
+        output: &Output,
+        good: Good,
+        log: &Log,
+    ) -> anyhow::Result<Exit> {
         let services = self.command.services();
         let listen = self.listen.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let site = &good.inventory.site;
@@ -126,7 +142,7 @@ impl Serve {
         let _registrations =
             registrations.context("cannot note that this server uses the store")?;
         log.say(Level::Info, "serve", "store", store.location());
-        self.serve(global, good, store, log, addresses, &directory)?;
+        self.serve(global, good, store, log.clone(), addresses, &directory)?;
         Ok(Exit::Done)
     }
 
@@ -155,6 +171,8 @@ impl Serve {
         let servers = shared.bind(self.command.services(), addresses, directory)?;
         let (reloader, trigger) = Reloader::new(snapshot.directory(), bundles, live, log.clone());
         drop(snapshot);
+        // What changed between the reading and the watch raised no event.
+        trigger.pull();
         listen_for_signals(shared.shutdown.clone(), trigger, log.clone())?;
         std::thread::scope(|scope| {
             scope.spawn(|| reloader.run(&shared.shutdown));
