@@ -70,9 +70,11 @@ fn said(read: Result<Snapshot, SnapshotError>, output: &Output) -> Result<Snapsh
             SnapshotError::Absent(_) => {
                 "name it with `-i DIR`, or make an example with `pxectl init DIR`"
             }
-            SnapshotError::Io { .. }
-            | SnapshotError::Unsettled(_)
-            | SnapshotError::GitAtWork(_) => "",
+            SnapshotError::GitAtWork(_) => {
+                "try again when git is done; a lock that a crash has left behind can be removed"
+            }
+            SnapshotError::Unsettled(_) => "try again when it no longer changes",
+            SnapshotError::Io { .. } => "",
         };
         output.error(&error.to_string(), help);
         Exit::Failed

@@ -12,7 +12,7 @@ use super::inventory::{Good, load_settled, state};
 use super::output::Output;
 use super::{Exit, Global};
 use crate::respond::dhcp::SERVER_PORT;
-use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader};
+use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader, bundle_directory};
 use crate::serve::log::{Level, Log};
 use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::run::{Service, Shared};
@@ -106,7 +106,9 @@ impl Serve {
             http: SocketAddrV4::new(listen, self.http_port.unwrap_or(site.server.http_port)),
         };
         let mut fatal = false;
-        for obstacle in preflight(site, services, addresses, good.snapshot.directory()) {
+        let directory = good.snapshot.directory();
+        let bundles = bundle_directory(directory, &good.inventory, global.bundles.as_deref());
+        for obstacle in preflight(site, services, addresses, directory, bundles.as_deref()) {
             fatal |= obstacle.fatal;
             if obstacle.fatal {
                 output.error(&obstacle.what, &obstacle.help);
@@ -197,7 +199,7 @@ fn listen_for_signals(shutdown: Shutdown, reload: ReloadTrigger, log: Log) -> an
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if signal == SIGHUP {
-                reload.pull();
+                reload.force();
                 continue;
             }
             twice.store(true, Ordering::SeqCst);

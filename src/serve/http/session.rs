@@ -332,16 +332,10 @@ pub(super) fn bundle_file(
         return Answer::plain(StatusCode::NOT_FOUND, text);
     };
     let loaded = context.live.current();
-    let opened = match &loaded.bundles {
-        Some(store) => context
-            .verifier
-            .open(store, file)
-            .map_err(|error| error.to_string()),
-        None => Err(
-            "there is no bundle store; name one with `--bundles` or `bundles:` of the site"
-                .to_owned(),
-        ),
-    };
+    let opened = loaded.bundles().and_then(|store| {
+        let opened = context.verifier.open(store, file);
+        opened.map_err(|error| error.to_string())
+    });
     match opened {
         Ok(opened) => Answer::File {
             file: opened,
