@@ -254,10 +254,10 @@ impl Work<'_> {
         let query = EventQuery {
             after: 0,
             host: Some(name.to_owned()),
-            limit: 10_000,
+            limit: 10,
+            latest: true,
         };
-        let events = self.store.events(&query).map_err(fails)?;
-        let latest = &events[events.len().saturating_sub(10)..];
+        let latest = &self.store.events(&query).map_err(fails)?;
         if self.output.is_json() {
             let mut shown = host_json(name, &host.profile, record.as_ref());
             shown["events"] = json!(latest);

@@ -22,7 +22,16 @@ pub struct Good {
 /// Reads and checks the inventory; prints every fault, and returns `Err` with how to exit when one
 /// is an error.
 pub fn load(global: &Global, output: &Output) -> Result<Good, Exit> {
-    let snapshot = read(&global.inventory, output)?;
+    checked(global, output, read(&global.inventory, output)?)
+}
+
+/// As [`load`], but waits while git writes the directory.
+pub fn load_settled(global: &Global, output: &Output) -> Result<Good, Exit> {
+    let read = Snapshot::read_settled(&global.inventory, || true);
+    checked(global, output, said(read, output)?)
+}
+
+fn checked(global: &Global, output: &Output, snapshot: Snapshot) -> Result<Good, Exit> {
     let Checked { good, diagnostics } = snapshot.check();
     if good.is_none() {
         for diagnostic in &diagnostics {
@@ -52,14 +61,20 @@ pub fn load(global: &Global, output: &Output) -> Result<Good, Exit> {
 
 /// Reads the inventory; prints why it cannot be.
 pub fn read(directory: &Path, output: &Output) -> Result<Snapshot, Exit> {
-    Snapshot::read(directory).map_err(|error| {
+    said(Snapshot::read(directory), output)
+}
+
+fn said(read: Result<Snapshot, SnapshotError>, output: &Output) -> Result<Snapshot, Exit> {
+    read.map_err(|error| {
         let help = match &error {
             SnapshotError::Absent(_) => {
                 "name it with `-i DIR`, or make an example with `pxectl init DIR`"
             }
-            SnapshotError::Io { .. }
-            | SnapshotError::Unsettled(_)
-            | SnapshotError::GitAtWork(_) => "",
+            SnapshotError::GitAtWork(_) => {
+                "try again when git is done; a lock that a crash has left behind can be removed"
+            }
+            SnapshotError::Unsettled(_) => "try again when it no longer changes",
+            SnapshotError::Io { .. } => "",
         };
         output.error(&error.to_string(), help);
         Exit::Failed

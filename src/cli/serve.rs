@@ -1,22 +1,26 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::inventory::{Good, load, state};
+use super::inventory::{Good, load_settled, state};
 use super::output::Output;
 use super::{Exit, Global};
 use crate::respond::dhcp::SERVER_PORT;
-use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader};
+use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader, bundle_directory};
 use crate::serve::log::{Level, Log};
 use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::run::{Service, Shared};
 use crate::serve::shutdown::Shutdown;
 use crate::store::{RunningServer, SqliteStore, Store};
+
+/// How long the last lines of the log may take to be written.
+const LOG_TIME: Duration = Duration::from_secs(2);
 
 /// Answer the machines of the site, in the foreground
 #[derive(Debug, Args)]
@@ -76,11 +80,23 @@ impl Command {
 
 impl Serve {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match load(global, output) {
+        let good = match load_settled(global, output) {
             Ok(good) => good,
             Err(exit) => return Ok(exit),
         };
         let log = output.log();
+        let ended = self.run_with(global, output, good, &log);
+        log.flush(LOG_TIME);
+        ended
+    }
+
+    fn run_with(
+        &self,
+        global: &Global,
+        output: &Output,
+        good: Good,
+        log: &Log,
+    ) -> anyhow::Result<Exit> {
         let services = self.command.services();
         let listen = self.listen.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let site = &good.inventory.site;
@@ -90,7 +106,9 @@ impl Serve {
             http: SocketAddrV4::new(listen, self.http_port.unwrap_or(site.server.http_port)),
         };
         let mut fatal = false;
-        for obstacle in preflight(site, services, addresses, good.snapshot.directory()) {
+        let directory = good.snapshot.directory();
+        let bundles = bundle_directory(directory, &good.inventory, global.bundles.as_deref());
+        for obstacle in preflight(site, services, addresses, directory, bundles.as_deref()) {
             fatal |= obstacle.fatal;
             if obstacle.fatal {
                 output.error(&obstacle.what, &obstacle.help);
@@ -126,7 +144,7 @@ impl Serve {
         let _registrations =
             registrations.context("cannot note that this server uses the store")?;
         log.say(Level::Info, "serve", "store", store.location());
-        self.serve(global, good, store, log, addresses, &directory)?;
+        self.serve(global, good, store, log.clone(), addresses, &directory)?;
         Ok(Exit::Done)
     }
 
@@ -155,6 +173,8 @@ impl Serve {
         let servers = shared.bind(self.command.services(), addresses, directory)?;
         let (reloader, trigger) = Reloader::new(snapshot.directory(), bundles, live, log.clone());
         drop(snapshot);
+        // What changed between the reading and the watch raised no event.
+        trigger.pull();
         listen_for_signals(shared.shutdown.clone(), trigger, log.clone())?;
         std::thread::scope(|scope| {
             scope.spawn(|| reloader.run(&shared.shutdown));
@@ -179,7 +199,7 @@ fn listen_for_signals(shutdown: Shutdown, reload: ReloadTrigger, log: Log) -> an
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if signal == SIGHUP {
-                reload.pull();
+                reload.force();
                 continue;
             }
             twice.store(true, Ordering::SeqCst);

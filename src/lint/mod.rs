@@ -43,7 +43,7 @@ pub fn templates(
             .collect();
         workers
             .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_else(|_| Vec::new()))
+            .flat_map(|worker| joined(worker.join()))
             .collect()
     });
     // One fault of a template shows at many hosts: the first stands for them.
@@ -59,6 +59,25 @@ pub fn templates(
         .iter()
         .map(|(fault, host)| diagnostic(fault, Some(host), locate))
         .collect())
+}
+
+/// What a worker found; one that panicked has not vouched for its hosts.
+fn joined(
+    found: std::thread::Result<Vec<(TemplateError, String)>>,
+) -> Vec<(TemplateError, String)> {
+    found.unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason is known");
+        let fault = TemplateError {
+            template: "(unknown)".to_owned(),
+            line: None,
+            reason: format!("pxectl met a fault of its own while rendering: {what}"),
+        };
+        vec![(fault, "(unknown)".to_owned())]
+    })
 }
 
 fn host_faults(
@@ -105,4 +124,16 @@ fn diagnostic(
         ),
     };
     Diagnostic::new(Severity::Error, "template", place, message).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_panics_is_a_fault_and_not_silence() {
+        let found = joined(Err(Box::new("out of luck")));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].0.reason.ends_with("while rendering: out of luck"));
+    }
 }

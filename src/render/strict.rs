@@ -5,6 +5,7 @@
 //! each tag gets a guard before it, which looks its variables up while the template is rendered: a
 //! branch that is not taken may name what its host does not have.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use handlebars::template::{
@@ -16,6 +17,18 @@ use handlebars::{
 
 /// The name of the guard; no template can call it, since a tag cannot begin with a blank.
 const GUARD: &str = " known";
+/// How many guards one rendering may pass: loops within loops end here.
+const STEP_LIMIT: u32 = 100_000;
+
+thread_local! {
+    /// How many guards this thread's rendering has passed.
+    static STEPS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Begins a rendering on this thread.
+pub fn start() {
+    STEPS.set(0);
+}
 
 /// Puts a guard before every tag of a template that names variables.
 pub fn guard(template: &mut Template) {
@@ -95,6 +108,11 @@ fn known(
     render: &mut RenderContext<'_, '_>,
     _: &mut dyn Output,
 ) -> HelperResult {
+    STEPS.set(STEPS.get() + 1);
+    if STEPS.get() > STEP_LIMIT {
+        let what = format!("it looks up variables more than {STEP_LIMIT} times");
+        return Err(RenderErrorReason::Other(what).into());
+    }
     for parameter in helper.params() {
         let mut missing = parameter.is_value_missing();
         // In a partial with parameters, what is missing comes as null.

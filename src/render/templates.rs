@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, JsonRender, Output, RenderContext,
@@ -12,6 +13,12 @@ use super::{builtin, strict};
 const DEPTH_LIMIT: usize = 40;
 /// The largest template, in octets.
 const SIZE_LIMIT: usize = 1 << 20;
+/// How many partials may be included within each other.
+const PARTIAL_DEPTH_LIMIT: usize = 16;
+/// How many partials a template may include in all, through others too.
+const PARTIAL_LIMIT: usize = 4096;
+/// The largest text that a template may make, in octets.
+const OUTPUT_LIMIT: usize = 8 << 20;
 
 /// A set of compiled templates: the built-in ones, and the inventory's in their place.
 pub struct Templates {
@@ -80,7 +87,10 @@ impl Templates {
                 }
             }
         }
-        faults.extend(partial_faults(&partials));
+        match partial_faults(&partials) {
+            found if found.is_empty() => faults.extend(partial_excess(&partials)),
+            found => faults.extend(found),
+        }
         if faults.is_empty() {
             Ok(Self { engine })
         } else {
@@ -93,9 +103,18 @@ impl Templates {
     /// # Errors
     /// The template, line and reason.
     pub fn render(&self, template: &str, context: &Context) -> Result<String, TemplateError> {
-        self.engine
-            .render_with_context(template, context)
-            .map_err(|error| TemplateError {
+        strict::start();
+        let mut text = Limited(Vec::new());
+        let rendered = self
+            .engine
+            .render_with_context_to_write(template, context, &mut text);
+        match rendered {
+            Ok(()) => String::from_utf8(text.0).map_err(|error| TemplateError {
+                template: template.to_owned(),
+                line: None,
+                reason: error.utf8_error().to_string(),
+            }),
+            Err(error) => Err(TemplateError {
                 template: error
                     .template_name
                     .clone()
@@ -106,9 +125,29 @@ impl Templates {
                         Some(path) => format!("there is no variable `{path}`"),
                         None => "a variable does not exist".to_owned(),
                     },
+                    RenderErrorReason::IOError(error) => error.to_string(),
                     other => other.to_string(),
                 },
-            })
+            }),
+        }
+    }
+}
+
+/// A text that is being made, up to [`OUTPUT_LIMIT`].
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.0.len() + octets.len() > OUTPUT_LIMIT {
+            let what = format!("it makes more than {OUTPUT_LIMIT} octets");
+            return Err(io::Error::other(what));
+        }
+        self.0.extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -182,6 +221,7 @@ fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
     let mut partials = Vec::new();
     let line_at = |at: usize| text[..at].bytes().filter(|&byte| byte == b'\n').count() + 1;
     let mut open_blocks = Vec::new();
+    let mut chained: Vec<usize> = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find("{{").map(|open| at + open) {
         let tag = text[open..]
@@ -198,8 +238,15 @@ fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
         if let Some(block) = tag.strip_prefix('#') {
             let name = block.split([' ', '}', '~', '\n']).next();
             open_blocks.push((name.unwrap_or_default(), open));
+            chained.push(0);
         } else if tag.starts_with('/') {
             open_blocks.pop();
+            chained.pop();
+        } else if tag.starts_with("else")
+            && let Some(links) = chained.last_mut()
+        {
+            // The engine puts each `else if` into the one before it.
+            *links += 1;
         }
         let parentheses = tag
             .split("}}")
@@ -207,7 +254,7 @@ fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
             .unwrap_or_default()
             .matches('(')
             .count();
-        if open_blocks.len() + parentheses > DEPTH_LIMIT {
+        if open_blocks.len() + chained.iter().sum::<usize>() + parentheses > DEPTH_LIMIT {
             return Err((line(), format!("it nests more than {DEPTH_LIMIT} levels")));
         }
         if let Some(partial) = tag.strip_prefix('>').or_else(|| tag.strip_prefix("#>")) {
@@ -262,6 +309,40 @@ fn partial_faults(partials: &BTreeMap<&str, Vec<&str>>) -> Vec<TemplateError> {
         }
     }
     faults
+}
+
+/// Finds partials, without circles, that include others too deeply or too often.
+fn partial_excess(partials: &BTreeMap<&str, Vec<&str>>) -> Vec<TemplateError> {
+    // For each template how deeply and how often it includes: what it includes comes first.
+    let mut known: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    while known.len() < partials.len() {
+        for (template, includes) in partials {
+            let parts: Option<Vec<_>> = includes.iter().map(|name| known.get(name)).collect();
+            if let Some(parts) = parts {
+                let depth = parts.iter().map(|part| part.0 + 1).max().unwrap_or(0);
+                let count = parts
+                    .iter()
+                    .fold(0, |sum: usize, part| sum.saturating_add(part.1 + 1));
+                let count = count.min(PARTIAL_LIMIT + 1);
+                known.insert(template, (depth, count));
+            }
+        }
+    }
+    let excess = |(template, (depth, count)): (&str, (usize, usize))| {
+        let reason = if depth > PARTIAL_DEPTH_LIMIT {
+            format!("it includes partials more than {PARTIAL_DEPTH_LIMIT} levels deep")
+        } else if count > PARTIAL_LIMIT {
+            format!("it includes more than {PARTIAL_LIMIT} partials, through others too")
+        } else {
+            return None;
+        };
+        Some(TemplateError {
+            template: template.to_owned(),
+            line: None,
+            reason,
+        })
+    };
+    known.into_iter().filter_map(excess).collect()
 }
 
 #[cfg(test)]
@@ -393,6 +474,69 @@ mod tests {
                 .reason
                 .contains("absent.hbs")
         );
+    }
+
+    /// Compiles `count` templates, of which each includes the next with `text`, and renders the first.
+    fn chain(count: usize, text: impl Fn(&str) -> String) -> Result<String, TemplateError> {
+        let name = |n: usize| match n {
+            0 => "t.hbs".to_owned(),
+            n => format!("p{n:04}.hbs"),
+        };
+        let texts = (0..=count).map(|n| match n == count {
+            true => (name(n), "x".to_owned()),
+            false => (name(n), text(&name(n + 1))),
+        });
+        let context = Context::wraps(json!({"keys": vec!["k"; 50]})).unwrap();
+        Templates::compile(&texts.collect())
+            .map_err(|mut faults| faults.remove(0))?
+            .render("t.hbs", &context)
+    }
+
+    #[test]
+    fn what_a_template_costs_is_bounded_whatever_it_includes_and_repeats() {
+        let levels = DEPTH_LIMIT - 1;
+        let deep = |inner: &str| {
+            let (open, close) = ("{{#if keys}}".repeat(levels), "{{/if}}".repeat(levels));
+            format!("{open}{{{{> {inner}}}}}{close}")
+        };
+        let one = |name: &str| format!("{{{{> {name}}}}}");
+        let each = |body: &str, times: usize| {
+            let (open, close) = ("{{#each @root.keys}}", "{{/each}}");
+            format!("{}{body}{}", open.repeat(times), close.repeat(times))
+        };
+        assert_eq!(chain(16, deep).as_deref(), Ok("x"));
+        for (case, result, expected) in [
+            (
+                "1,200 levels",
+                chain(1200, one),
+                "it includes partials more than 16 levels deep",
+            ),
+            (
+                "doubling partials",
+                chain(16, |name| one(name).repeat(2)),
+                "it includes more than 4096 partials, through others too",
+            ),
+            (
+                "nested loops that write",
+                chain(1, |_| each(&"x".repeat(100_000), 2)),
+                "it makes more than 8388608 octets",
+            ),
+            (
+                "nested loops that write nothing",
+                chain(1, |_| each("", 8)),
+                "it looks up variables more than 100000 times",
+            ),
+            (
+                "a chain of `else if`",
+                rendered(&format!(
+                    "{{{{#if host.ip}}}}{}{{{{/if}}}}",
+                    "{{else if host.ip}}".repeat(5000)
+                )),
+                "it nests more than 40 levels",
+            ),
+        ] {
+            assert_eq!(result.expect_err(case).reason, expected, "{case}");
+        }
     }
 
     proptest! {

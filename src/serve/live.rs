@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use notify::{RecursiveMode, Watcher};
@@ -20,6 +20,8 @@ use crate::workspace::{Checked, Snapshot};
 
 /// How long after the last change of the directory it is read again.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+/// How long changes that do not stop may put that off.
+const DEBOUNCE_LIMIT: Duration = Duration::from_secs(2);
 /// How often a waiting thread looks whether it should end.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
@@ -31,8 +33,9 @@ pub struct Loaded {
     pub templates: Templates,
     /// The directories of `server.files`.
     pub roots: FileRoots,
-    /// The bundle store, where there is one.
-    pub bundles: Option<BundleStore>,
+    /// Where the bundle store lies, if one is named, and the store once it could be opened.
+    bundles: Option<PathBuf>,
+    opened_bundles: OnceLock<BundleStore>,
     manifests: HashMap<Sha256Digest, String>,
     digest: Sha256Digest,
 }
@@ -53,7 +56,6 @@ impl Loaded {
             .iter()
             .map(|root| directory.join(root))
             .collect();
-        let store = bundle_directory(directory, &inventory, bundles);
         let manifests = inventory
             .bundles
             .values()
@@ -62,11 +64,29 @@ impl Loaded {
         Self {
             templates,
             roots: FileRoots::new(roots),
-            bundles: store.and_then(|path| BundleStore::open(&path).ok()),
+            bundles: bundle_directory(directory, &inventory, bundles),
+            opened_bundles: OnceLock::new(),
             manifests,
             digest: snapshot.digest(),
             inventory,
         }
+    }
+
+    /// Returns the bundle store; one that was not there yet is looked for again.
+    ///
+    /// # Errors
+    /// When none is named, and when it cannot be opened now.
+    pub fn bundles(&self) -> Result<&BundleStore, String> {
+        if let Some(store) = self.opened_bundles.get() {
+            return Ok(store);
+        }
+        let Some(path) = &self.bundles else {
+            let text =
+                "there is no bundle store; name one with `--bundles` or `bundles:` of the site";
+            return Err(text.to_owned());
+        };
+        let store = BundleStore::open(path).map_err(|error| error.to_string())?;
+        Ok(self.opened_bundles.get_or_init(|| store))
     }
 
     /// Finds a bundle by the digest of its manifest.
@@ -128,19 +148,33 @@ pub struct Reloader {
     bundles: Option<PathBuf>,
     live: Live,
     log: Log,
-    changes: mpsc::Receiver<()>,
+    changes: mpsc::Receiver<Wanted>,
     /// Kept so that the watch lasts.
     _watcher: Option<notify::RecommendedWatcher>,
 }
 
 /// Asks a [`Reloader`] to look now.
 #[derive(Clone)]
-pub struct ReloadTrigger(mpsc::Sender<()>);
+pub struct ReloadTrigger(mpsc::Sender<Wanted>);
+
+/// What a reloader is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// To put in force what has changed.
+    Changes,
+    /// To put all of it in force, whether it has changed or not.
+    All,
+}
 
 impl ReloadTrigger {
-    /// Asks; a reloader that is gone does not mind.
+    /// Asks for what has changed; a reloader that is gone does not mind.
     pub fn pull(&self) {
-        let _ = self.0.send(());
+        let _ = self.0.send(Wanted::Changes);
+    }
+
+    /// Asks to put in force all there is, even when it looks the same.
+    pub fn force(&self) {
+        let _ = self.0.send(Wanted::All);
     }
 }
 
@@ -179,30 +213,41 @@ impl Reloader {
     /// Runs until `shutdown` is requested.
     pub fn run(self, shutdown: &Shutdown) {
         let mut unsettled = false;
+        let mut forced = false;
         while !shutdown.is_requested() {
             match self.changes.recv_timeout(HEARTBEAT) {
-                Ok(()) => {
-                    // A change rarely comes alone: wait until they stop.
-                    while self.changes.recv_timeout(DEBOUNCE).is_ok() {}
-                    unsettled = !self.reload(shutdown, unsettled);
-                }
+                Ok(wanted) => forced |= wanted == Wanted::All || self.settle(shutdown),
                 // Nobody tells us when git lets go of its lock.
-                Err(RecvTimeoutError::Timeout) if unsettled => {
-                    unsettled = !self.reload(shutdown, unsettled);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) if unsettled => {}
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            unsettled = !self.reload(shutdown, unsettled, forced);
+            forced &= unsettled;
         }
+    }
+
+    /// Waits until changes stop, since one rarely comes alone, but not for long. Reports whether
+    /// everything was asked for meanwhile.
+    fn settle(&self, shutdown: &Shutdown) -> bool {
+        let limit = Instant::now() + DEBOUNCE_LIMIT;
+        while !shutdown.is_requested() && Instant::now() < limit {
+            match self.changes.recv_timeout(DEBOUNCE) {
+                Ok(Wanted::All) => return true,
+                Ok(Wanted::Changes) => {}
+                Err(_) => break,
+            }
+        }
+        false
     }
 
     /// Puts what the directory holds in force, if it is good. Reports whether it could be read;
     /// after a time when it could not be, that is not said `again`.
-    fn reload(&self, shutdown: &Shutdown, again: bool) -> bool {
+    fn reload(&self, shutdown: &Shutdown, again: bool, forced: bool) -> bool {
         let is_wanted = || !shutdown.is_requested();
         match Snapshot::read_settled(&self.directory, is_wanted) {
             Ok(snapshot) => {
-                self.put_in_force(&snapshot);
+                self.put_in_force(&snapshot, forced);
                 true
             }
             Err(error) => {
@@ -217,9 +262,10 @@ impl Reloader {
         }
     }
 
-    fn put_in_force(&self, snapshot: &Snapshot) {
+    fn put_in_force(&self, snapshot: &Snapshot, forced: bool) {
         let before = self.live.current();
-        if snapshot.digest() == before.digest {
+        let changed = snapshot.digest() != before.digest;
+        if !changed && !forced {
             return;
         }
         let Checked { good, diagnostics } = snapshot.check();
@@ -260,16 +306,20 @@ impl Reloader {
             Level::Info,
             "serve",
             "reloaded",
-            format!("the inventory changed: {hosts} hosts"),
+            match changed {
+                true => format!("the inventory changed: {hosts} hosts"),
+                false => format!("the inventory is unchanged, and in force anew: {hosts} hosts"),
+            },
         );
     }
 }
 
 fn watch(directory: &Path, trigger: ReloadTrigger) -> anyhow::Result<notify::RecommendedWatcher> {
     let context = || format!("cannot watch `{}`", directory.display());
+    let watched = directory.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading the directory is an event too, and must not lead to reading it again.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        if event.is_ok_and(|event| !event.kind.is_access() && matters(&event, &watched)) {
             trigger.pull();
         }
     })
@@ -278,4 +328,42 @@ fn watch(directory: &Path, trigger: ReloadTrigger) -> anyhow::Result<notify::Rec
         .watch(directory, RecursiveMode::NonRecursive)
         .with_context(context)?;
     Ok(watcher)
+}
+
+/// Reports whether an event can be about the inventory: an editor's own files are not.
+fn matters(event: &notify::Event, directory: &Path) -> bool {
+    let is_ours = |path: &PathBuf| {
+        path == directory
+            || path.file_name().is_some_and(|name| name == "index.lock")
+            || path
+                .extension()
+                .is_some_and(|extension| extension == "yaml" || extension == "hbs")
+    };
+    event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_inventory_is_made_of_leads_to_reading_it() {
+        let directory = Path::new("/rack");
+        for (name, expected) in [
+            ("hosts.yaml", true),
+            ("hold.ipxe.hbs", true),
+            ("index.lock", true),
+            ("", true),
+            (".hosts.yaml.swp", false),
+            ("4913", false),
+            ("notes.txt", false),
+        ] {
+            let path = match name {
+                "" => directory.to_owned(),
+                name => directory.join(name),
+            };
+            let event = notify::Event::new(notify::EventKind::Any).add_path(path);
+            assert_eq!(matters(&event, directory), expected, "{name}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! The one place where servers speak: a readable line for each event, or a JSON object a line.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -162,25 +164,140 @@ impl Line {
     }
 }
 
+/// How many lines may wait for a reader that is slow or has stopped.
+const WAITING: usize = 4096;
+
 /// Where lines go. Clones write to the same place.
 #[derive(Clone)]
 pub struct Log {
     format: LogFormat,
     least: Level,
-    sink: Arc<Mutex<Box<dyn Write + Send>>>,
+    sink: Arc<Sink>,
+}
+
+enum Sink {
+    /// Written by whoever says something.
+    Direct(Mutex<Box<dyn Write + Send>>),
+    /// Written by a thread of its own.
+    Queued(Arc<Queue>),
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Self::Queued(queue) = self {
+            queue.lock().closed = true;
+            queue.more.notify_one();
+        }
+    }
+}
+
+/// Lines on their way to the thread that writes them.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+    idle: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: VecDeque<String>,
+    dropped: u64,
+    writing: bool,
+    closed: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.dropped == 0
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: String) {
+        let mut waiting = self.lock();
+        if waiting.lines.len() < WAITING {
+            waiting.lines.push_back(line);
+        } else {
+            waiting.dropped += 1;
+        }
+        drop(waiting);
+        self.more.notify_one();
+    }
+
+    /// Writes lines as they come, until the last log is gone and nothing waits.
+    fn drain(&self, mut sink: Box<dyn Write + Send>, format: LogFormat) {
+        loop {
+            let mut waiting = self
+                .more
+                .wait_while(self.lock(), |waiting| waiting.is_empty() && !waiting.closed)
+                .unwrap_or_else(PoisonError::into_inner);
+            if waiting.is_empty() {
+                return;
+            }
+            let mut lines = std::mem::take(&mut waiting.lines);
+            match std::mem::take(&mut waiting.dropped) {
+                0 => {}
+                dropped => lines.push_back(format.line(&lost(dropped))),
+            }
+            waiting.writing = true;
+            drop(waiting);
+            for line in lines {
+                let _ = sink.write_all(line.as_bytes());
+            }
+            let _ = sink.flush();
+            self.lock().writing = false;
+            self.idle.notify_all();
+        }
+    }
+}
+
+/// Says how many lines were not written.
+fn lost(dropped: u64) -> Line {
+    let text = format!("{dropped} lines were dropped: whoever reads this log is too slow");
+    Line::new(Level::Warn, "serve", "log-dropped", text).fact("dropped", dropped)
+}
+
+impl LogFormat {
+    fn line(self, line: &Line) -> String {
+        let now = Timestamp::now();
+        match self {
+            Self::Text { color } => line.to_text(now, color),
+            Self::Json => line.to_json(now),
+        }
+    }
 }
 
 impl Log {
-    /// Writes lines of at least `least` to `sink`.
+    /// Writes lines of at least `least` to `sink`, at once: for a sink that never waits.
     pub fn new(format: LogFormat, least: Level, sink: Box<dyn Write + Send>) -> Self {
         Self {
             format,
             least,
-            sink: Arc::new(Mutex::new(sink)),
+            sink: Arc::new(Sink::Direct(Mutex::new(sink))),
         }
     }
 
-    /// Writes to standard error, in color on a terminal unless told otherwise.
+    /// Writes lines of at least `least` to `sink` on a thread of its own: a reader that stops does
+    /// not stop the servers. Lines beyond a bound are dropped, and counted in the log.
+    pub fn queued(format: LogFormat, least: Level, sink: Box<dyn Write + Send>) -> Self {
+        let queue = Arc::new(Queue::default());
+        std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.drain(sink, format)
+        });
+        Self {
+            format,
+            least,
+            sink: Arc::new(Sink::Queued(queue)),
+        }
+    }
+
+    /// Writes to standard error, in color on a terminal unless told otherwise; never waits for it.
     pub fn stderr(json: bool, least: Level, color: Option<bool>) -> Self {
         let color = color.unwrap_or_else(|| std::io::stderr().is_terminal());
         let format = if json {
@@ -188,24 +305,30 @@ impl Log {
         } else {
             LogFormat::Text { color }
         };
-        Self::new(format, least, Box::new(std::io::stderr()))
+        Self::queued(format, least, Box::new(std::io::stderr()))
     }
 
-    /// Writes a line, at once and whole. A sink that is gone is no reason to stop serving.
+    /// Waits until everything that was said is written, but no longer than `most`.
+    pub fn flush(&self, most: Duration) {
+        if let Sink::Queued(queue) = self.sink.as_ref() {
+            let busy = |waiting: &mut Waiting| waiting.writing || !waiting.is_empty();
+            drop(queue.idle.wait_timeout_while(queue.lock(), most, busy));
+        }
+    }
+
+    /// Writes a line, whole. A sink that is gone is no reason to stop serving.
     pub fn write(&self, line: &Line) {
         if line.level < self.least {
             return;
         }
-        let now = Timestamp::now();
-        let text = match self.format {
-            LogFormat::Text { color } => line.to_text(now, color),
-            LogFormat::Json => line.to_json(now),
-        };
-        let mut sink = self
-            .sink
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+        let text = self.format.line(line);
+        match self.sink.as_ref() {
+            Sink::Queued(queue) => queue.push(text),
+            Sink::Direct(sink) => {
+                let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+            }
+        }
     }
 
     /// Writes a line that is about no machine.
@@ -236,5 +359,47 @@ mod tests {
         let json: Value = serde_json::from_str(&line.to_json(at)).unwrap();
         assert_eq!(json["event"], "dhcp-ack");
         assert_eq!(json.get("mac"), None);
+    }
+
+    /// Takes a line only when the test lets it.
+    struct Slow {
+        turns: std::sync::mpsc::Receiver<()>,
+        seen: std::sync::mpsc::Sender<String>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            let _ = self.turns.recv();
+            let _ = self.seen.send(String::from_utf8_lossy(octets).into_owned());
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stops_holds_nobody_up_and_learns_what_it_missed() {
+        let (turn, turns) = std::sync::mpsc::channel();
+        let (seen, lines) = std::sync::mpsc::channel();
+        let format = LogFormat::Text { color: false };
+        let log = Log::queued(format, Level::Info, Box::new(Slow { turns, seen }));
+        let said = 3 * WAITING;
+        for number in 0..said {
+            log.say(Level::Info, "serve", "test", number.to_string());
+        }
+        log.flush(Duration::ZERO);
+        // From here on it reads again.
+        drop(turn);
+        log.flush(Duration::from_secs(60));
+        let lines: Vec<String> = lines.try_iter().collect();
+        let lost: Vec<usize> = lines
+            .iter()
+            .filter(|line| line.contains("log-dropped"))
+            .map(|line| line.split_whitespace().nth(3).unwrap().parse().unwrap())
+            .collect();
+        assert!(!lost.is_empty());
+        assert_eq!(lines.len() - lost.len() + lost.iter().sum::<usize>(), said);
     }
 }

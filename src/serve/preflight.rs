@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::dhcp::interfaces;
 use super::run::Service;
+use crate::bundle::BundleStore;
 use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
 
@@ -39,6 +40,7 @@ pub fn preflight(
     services: &[Service],
     addresses: Addresses,
     directory: &Path,
+    bundles: Option<&Path>,
 ) -> Vec<Obstacle> {
     let mut found = Vec::new();
     for service in services {
@@ -48,7 +50,10 @@ pub fn preflight(
                 udp(addresses.tftp, "TFTP", Some("--tftp-port"), &mut found);
                 loaders(site, directory, &mut found);
             }
-            Service::Http => tcp(addresses.http, &mut found),
+            Service::Http => {
+                tcp(addresses.http, &mut found);
+                bundle_store(bundles, &mut found);
+            }
         }
     }
     let privileged = addresses.dhcp.port() == SERVER_PORT || !services.contains(&Service::Dhcp);
@@ -173,6 +178,19 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
             });
         }
     }
+}
+
+fn bundle_store(path: Option<&Path>, found: &mut Vec<Obstacle>) {
+    let Some(Err(error)) = path.map(BundleStore::open) else {
+        return;
+    };
+    found.push(Obstacle {
+        fatal: false,
+        what: format!("no file of a bundle can be served: {error}"),
+        help: error.help().unwrap_or_else(|| {
+            "correct `bundles:` of the site, or name a bundle store with `--bundles`".to_owned()
+        }),
+    });
 }
 
 fn udp(address: SocketAddrV4, what: &str, option: Option<&str>, found: &mut Vec<Obstacle>) {

@@ -4,6 +4,7 @@
 //! address and port, so every packet of a peer reaches one worker, and workers share nothing.
 
 mod content;
+mod slots;
 mod socket;
 mod worker;
 
@@ -11,7 +12,6 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -22,6 +22,7 @@ use crate::respond::tftp::Outcome;
 use crate::serve::shutdown::Shutdown;
 use crate::wire::tftp::ErrorCode;
 use crate::workspace::files::{FileError, FileRoots, OpenedFile};
+use slots::Slots;
 use socket::Socket;
 use worker::Worker;
 
@@ -116,16 +117,19 @@ pub struct TftpConfig {
     pub single_port: bool,
     /// How many transfers run at once; a request beyond is left to the peer's own retry.
     pub most_transfers: usize,
+    /// How many of them one address may run; loopback is not counted.
+    pub most_transfers_of_one: usize,
 }
 
 impl TftpConfig {
-    /// Takes an address, Ethernet's MTU, and room for 1,024 transfers.
+    /// Takes an address, Ethernet's MTU, and room for 1,024 transfers, 16 of them of one address.
     pub fn new(address: SocketAddrV4) -> Self {
         Self {
             address,
             mtu: 1500,
             single_port: false,
             most_transfers: 1024,
+            most_transfers_of_one: 16,
         }
     }
 }
@@ -142,7 +146,7 @@ pub struct TftpServer {
 struct Shared {
     config: TftpConfig,
     files: Arc<dyn TftpFiles>,
-    transfers: AtomicUsize,
+    transfers: Slots,
 }
 
 /// What one worker owns.
@@ -189,9 +193,9 @@ impl TftpServer {
         }
         Ok(Self {
             shared: Arc::new(Shared {
+                transfers: Slots::new(config.most_transfers, config.most_transfers_of_one),
                 config,
                 files,
-                transfers: AtomicUsize::new(0),
             }),
             sockets,
             local_address: address,

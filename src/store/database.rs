@@ -1,4 +1,4 @@
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -105,6 +105,22 @@ pub(super) fn lock_directory(directory: &Path) -> Result<File, io::Error> {
         .open(directory.join(LOCK_FILE))?;
     lock.lock()?;
     Ok(lock)
+}
+
+/// Locks a file, which is made where it is missing, for as long as it stays open; fails at once
+/// when another has it locked.
+pub(super) fn lock_alone(path: &Path) -> Result<File, StoreFault> {
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreFault::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 /// Locks a state directory without writing to it; none where nobody has used it yet.

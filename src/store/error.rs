@@ -22,6 +22,9 @@ pub enum StoreFault {
     /// Another process kept its write lock for longer than we waited.
     #[error("another process kept it locked for too long")]
     Busy,
+    /// Another process writes it, and only one may.
+    #[error("another DHCP server works on it")]
+    InUse,
     /// The file or its file system refuses writes.
     #[error("it is read-only")]
     ReadOnly,
@@ -76,6 +79,9 @@ impl StoreError {
             StoreFault::Busy => format!(
                 "look for a stopped or hung pxectl with `fuser -v {location}`, then try again"
             ),
+            StoreFault::InUse => {
+                "stop the other `pxectl serve` first, or name another store with `--state`".into()
+            }
             StoreFault::ReadOnly => {
                 "make the file and its file system writable, or name another store with `--state`"
                     .into()

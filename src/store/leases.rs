@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,8 @@ use super::schema::{self, for_sqlite};
 use crate::machine::{Lease, LeaseChange};
 
 const FILE: &str = "leases.db";
+/// The file that a writer of the leases has locked.
+const LOCK_FILE: &str = "leases.lock";
 
 /// The leases of the DHCP server, which alone changes them.
 ///
@@ -28,18 +31,30 @@ pub trait LeaseStore: Send {
 pub struct SqliteLeases {
     path: PathBuf,
     connection: Connection,
+    /// Held by the one who writes: two servers would promise an address twice.
+    _lock: Option<File>,
 }
 
 impl SqliteLeases {
     /// Opens the leases in `directory`; makes both where they are missing, for their owner alone.
     ///
     /// # Errors
-    /// Fails where the directory cannot be written, and on leases that are damaged or that a newer
-    /// program has migrated.
+    /// Fails where the directory cannot be written, while another has the leases open for writing,
+    /// and on leases that are damaged or that a newer program has migrated.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
-        match database::open(directory, FILE, schema::LEASES) {
-            Ok(connection) => Ok(Self { path, connection }),
+        let opened = || -> Result<_, StoreFault> {
+            database::create_directory(directory)?;
+            let lock = database::lock_alone(&directory.join(LOCK_FILE))?;
+            let connection = database::open(directory, FILE, schema::LEASES)?;
+            Ok((connection, lock))
+        };
+        match opened() {
+            Ok((connection, lock)) => Ok(Self {
+                path,
+                connection,
+                _lock: Some(lock),
+            }),
             Err(fault) => Err(StoreError::new(&path, fault)),
         }
     }
@@ -53,7 +68,11 @@ impl SqliteLeases {
     pub fn open_read_only(directory: &Path) -> Result<Option<Self>, StoreError> {
         let path = directory.join(FILE);
         match database::open_read_only(directory, FILE, schema::LEASES) {
-            Ok(connection) => Ok(connection.map(|connection| Self { path, connection })),
+            Ok(connection) => Ok(connection.map(|connection| Self {
+                path,
+                connection,
+                _lock: None,
+            })),
             Err(fault) => Err(StoreError::new(&path, fault)),
         }
     }

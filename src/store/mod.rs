@@ -64,7 +64,11 @@ pub trait Store: Send + Sync {
     /// Adds events, in order; they are durable when this returns.
     fn append(&self, events: &[Event]) -> Result<(), StoreError>;
 
-    /// Reads events, oldest first.
+    /// Removes the oldest decisions about booting, which anybody can cause, until no more than
+    /// `most` events are left; all others stay, however many. Returns how many were removed.
+    fn prune(&self, most: u64) -> Result<u64, StoreError>;
+
+    /// Reads events, oldest first. Numbers may be missing where events were pruned.
     fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// Reads how far the store has come: one cheap read that tells a poller whether to look again.
@@ -102,6 +106,8 @@ pub struct EventQuery {
     pub host: Option<String>,
     /// At most this many.
     pub limit: usize,
+    /// Those with the greatest numbers, where there are more; else those with the smallest.
+    pub latest: bool,
 }
 
 /// How far a store has come; both numbers only grow.

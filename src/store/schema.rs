@@ -110,6 +110,24 @@ pub(super) const READ_EVENTS_OF_HOST: &str = "
 SELECT id, at, kind, host, mac, session, message FROM event
 WHERE id > $1 AND host = $3 ORDER BY id LIMIT $2";
 
+pub(super) const READ_LATEST_EVENTS: &str = "
+SELECT * FROM (
+    SELECT id, at, kind, host, mac, session, message FROM event
+    WHERE id > $1 ORDER BY id DESC LIMIT $2
+) AS latest ORDER BY id";
+
+pub(super) const READ_LATEST_EVENTS_OF_HOST: &str = "
+SELECT * FROM (
+    SELECT id, at, kind, host, mac, session, message FROM event
+    WHERE id > $1 AND host = $3 ORDER BY id DESC LIMIT $2
+) AS latest ORDER BY id";
+
+/// Removes the oldest decisions about booting, as far as there are more than `$1` events.
+pub(super) const PRUNE_EVENTS: &str = "
+DELETE FROM event WHERE id IN (
+    SELECT id FROM event WHERE kind IN ('install', 'local-disk', 'hold') ORDER BY id
+    LIMIT (SELECT CASE WHEN COUNT(*) > $1 THEN COUNT(*) - $1 ELSE 0 END FROM event))";
+
 pub(super) const READ_LEASES: &str = "
 SELECT address, network, holder, expires FROM lease ORDER BY address";
 

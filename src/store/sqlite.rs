@@ -136,14 +136,30 @@ impl Store for SqliteStore {
         self.write(|_| Ok(Some(events.to_vec())))
     }
 
+    fn prune(&self, most: u64) -> Result<u64, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut removed = 0;
+        self.write(|transaction| {
+            removed = statement(transaction, schema::PRUNE_EVENTS)?.execute([most])?;
+            Ok((removed > 0).then(Vec::new))
+        })?;
+        Ok(removed as u64)
+    }
+
     fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, StoreError> {
         let after = i64::try_from(query.after).unwrap_or(i64::MAX);
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let text = match (&query.host, query.latest) {
+            (None, false) => schema::READ_EVENTS,
+            (None, true) => schema::READ_LATEST_EVENTS,
+            (Some(_), false) => schema::READ_EVENTS_OF_HOST,
+            (Some(_), true) => schema::READ_LATEST_EVENTS_OF_HOST,
+        };
         self.read(|connection| match &query.host {
-            None => statement(connection, schema::READ_EVENTS)?
+            None => statement(connection, text)?
                 .query_map(params![after, limit], stored_event)?
                 .collect(),
-            Some(host) => statement(connection, schema::READ_EVENTS_OF_HOST)?
+            Some(host) => statement(connection, text)?
                 .query_map(params![after, limit, host], stored_event)?
                 .collect(),
         })

@@ -119,6 +119,7 @@ fn a_kill_at_any_moment_loses_no_lease_and_arms_nobody() {
             after: 0,
             host: None,
             limit: usize::from(u16::MAX),
+            latest: false,
         };
         let events = store.events(&query).unwrap();
         let count = |kind| events.iter().filter(|it| it.event.kind == kind).count();

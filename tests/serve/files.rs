@@ -55,6 +55,22 @@ fn the_head_is_what_shim_and_grub_read() {
 }
 
 #[test]
+fn a_bundle_store_that_comes_later_is_warned_of_and_then_used() {
+    let rack = Rack::new();
+    let (url, _) = kernel(&rack);
+    let (bundles, away) = (rack.path("bundles"), rack.base().join("away"));
+    std::fs::rename(&bundles, &away).unwrap();
+    let server = Server::start(&rack, "http");
+    let mut web = server.web();
+    assert_eq!(web.get(&url).status(), 503);
+    std::fs::rename(&away, &bundles).unwrap();
+    assert_eq!(web.get(&url).status(), 200);
+    let log = server.stop();
+    let warning = "warning: no file of a bundle can be served: ";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+}
+
+#[test]
 fn a_bundle_file_never_changes_and_says_so() {
     let rack = Rack::new();
     let server = Server::start(&rack, "http");

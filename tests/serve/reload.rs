@@ -81,6 +81,47 @@ fn a_hangup_reloads_what_no_watch_can_see() {
 }
 
 #[test]
+fn a_hangup_puts_an_unchanged_inventory_in_force_anew() {
+    let rack = Rack::new();
+    let mut server = Server::start(&rack, "http");
+    let mark = server.mark();
+    server.signal(Signal::HUP);
+    let message = server.event(mark, "reloaded");
+    let expected = "the inventory is unchanged, and in force anew: 6 hosts";
+    assert_eq!(message, expected);
+    assert_eq!(server.count("reloaded"), 1);
+    server.stop();
+}
+
+#[test]
+fn changes_that_do_not_stop_put_a_reload_off_for_a_while_only() {
+    let rack = Rack::new();
+    let mut server = Server::start(&rack, "dhcp");
+    let mark = server.mark();
+    rack.edit("hosts.yaml", change_card);
+    let busy = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Its time changes, its text does not.
+            let file = fs::File::options()
+                .append(true)
+                .open(rack.path("hosts.yaml"))
+                .unwrap();
+            while busy.load(std::sync::atomic::Ordering::Relaxed) {
+                file.set_modified(std::time::SystemTime::now()).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            server.event(mark, "reloaded")
+        }));
+        busy.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(ended.unwrap(), "the inventory changed: 6 hosts");
+    });
+    server.stop();
+}
+
+#[test]
 fn a_change_waits_until_git_has_let_go_of_its_lock() {
     let rack = Rack::new();
     fs::create_dir(rack.path(".git")).unwrap();
@@ -116,8 +157,8 @@ fn a_signal_ends_every_server_cleanly_also_while_it_waits_for_git() {
     ] {
         let rack = Rack::new();
         fs::create_dir(rack.path(".git")).unwrap();
-        fs::write(rack.path(".git/index.lock"), "").unwrap();
         let mut server = Server::start(&rack, service);
+        fs::write(rack.path(".git/index.lock"), "").unwrap();
         rack.edit("hosts.yaml", change_card);
         // A connection that is only open holds nobody up.
         let _idle = (service == "all").then(|| server.web());

@@ -17,6 +17,7 @@ fn messages(store: &dyn Store, after: u64, host: Option<&str>, limit: usize) -> 
         after,
         host: host.map(str::to_owned),
         limit,
+        latest: false,
     };
     let events = store.events(&query).unwrap();
     events
@@ -238,6 +239,53 @@ fn events_are_read_by_number_host_and_count() {
 }
 
 #[test]
+fn the_latest_events_come_in_order_and_pruning_takes_the_oldest_decisions_only() {
+    with_store(|store| {
+        let kinds = [
+            EventKind::Hold,
+            EventKind::Armed,
+            EventKind::Install,
+            EventKind::Failed,
+            EventKind::LocalDisk,
+        ];
+        for (number, kind) in (1..).zip(kinds) {
+            let event = Event {
+                at: Timestamp::UNIX_EPOCH,
+                kind,
+                host: Some(if number % 2 == 0 { "b" } else { "a" }.into()),
+                mac: None,
+                session: None,
+                message: number.to_string(),
+            };
+            store.append(&[event]).unwrap();
+        }
+        let latest = |host: Option<&str>, limit| {
+            let query = EventQuery {
+                after: 0,
+                host: host.map(str::to_owned),
+                limit,
+                latest: true,
+            };
+            let events = store.events(&query).unwrap();
+            events.iter().map(|event| event.id).collect::<Vec<_>>()
+        };
+        assert_eq!(latest(None, 2), [4, 5]);
+        assert_eq!(latest(Some("a"), 2), [3, 5]);
+        let before = store.watermark().unwrap();
+        for (most, removed, left) in [
+            (5, 0, &[1, 2, 3, 4, 5][..]),
+            (4, 1, &[2, 3, 4, 5]),
+            (0, 2, &[2, 4]),
+            (0, 0, &[2, 4]),
+        ] {
+            assert_eq!(store.prune(most).unwrap(), removed, "{most}");
+            assert_eq!(latest(None, 9), left, "{most}");
+        }
+        assert_eq!(store.watermark().unwrap().last_event, before.last_event);
+    });
+}
+
+#[test]
 fn every_kind_of_event_comes_back_whole() {
     with_store(|store| {
         for kind in EventKind::all() {
@@ -255,6 +303,7 @@ fn every_kind_of_event_comes_back_whole() {
                 after: last - 1,
                 host: None,
                 limit: 1,
+                latest: false,
             };
             assert_eq!(store.events(&query).unwrap()[0].event, event);
         }

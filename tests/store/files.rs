@@ -157,7 +157,7 @@ proptest! {
         if let Ok(store) = SqliteStore::open(directory.path()) {
             let _ = store.hosts();
             let _ = store.append(&[event("a", 1, "x")]);
-            let _ = store.events(&EventQuery { after: 0, host: None, limit: 10 });
+            let _ = store.events(&EventQuery { after: 0, host: None, limit: 10, latest: false});
         }
         if let Ok(leases) = SqliteLeases::open(directory.path()) {
             let _ = leases.load();

@@ -68,3 +68,24 @@ fn a_reader_follows_the_server_and_cannot_write() {
     let error = reader.commit(&change).unwrap_err();
     assert!(matches!(error.fault, StoreFault::ReadOnly), "{error}");
 }
+
+#[test]
+fn only_one_server_at_a_time_may_write_leases() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = SqliteLeases::open(directory.path()).unwrap();
+    let error = SqliteLeases::open(directory.path()).err().unwrap();
+    assert!(matches!(error.fault, StoreFault::InUse), "{error}");
+    let path = directory.path().join("leases.db");
+    let expected = format!(
+        "cannot use the store `{}`: another DHCP server works on it",
+        path.display()
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(
+        SqliteLeases::open_read_only(directory.path())
+            .unwrap()
+            .is_some()
+    );
+    drop(first);
+    SqliteLeases::open(directory.path()).unwrap();
+}

@@ -183,6 +183,7 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment_and_nothing_else_appears(
                 after: 0,
                 host: Some("a".into()),
                 limit: usize::MAX,
+                latest: false,
             })
             .unwrap();
         let numbers: Vec<u64> = events.iter().map(|event| event.id).collect();

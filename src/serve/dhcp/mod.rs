@@ -43,6 +43,8 @@ pub struct DhcpServer {
     probers: Vec<Prober>,
     watchers: Vec<Watcher>,
     others: OtherServers,
+    /// Which port's turn it is to be served first.
+    first: usize,
     responder: DhcpResponder,
     leases: Box<dyn LeaseStore>,
     live: Live,
@@ -75,6 +77,7 @@ impl DhcpServer {
             probers: Vec::new(),
             watchers: Vec::new(),
             others: OtherServers::default(),
+            first: 0,
             responder,
             leases,
             live,
@@ -195,7 +198,10 @@ impl DhcpServer {
         let loaded = self.live.current();
         let mut pending = VecDeque::new();
         let mut received = 0;
-        for (index, port) in self.ports.iter().enumerate() {
+        // Another port is first each time: a flood at one does not keep the others waiting.
+        self.first = self.first.wrapping_add(1);
+        for index in turns(self.first, self.ports.len()) {
+            let port = &self.ports[index];
             while received < BATCH {
                 let Some((length, from)) = port.receive(buffer) else {
                     break;
@@ -306,6 +312,11 @@ fn another_server(network: &str, server: Ipv4Addr) -> Line {
         .fact("network", network)
 }
 
+/// Goes through all of `count` ports, beginning with `first`.
+fn turns(first: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |step| (first % count + step) % count)
+}
+
 fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
     let kind = reply.message.options.message_type();
     let (level, event) = match kind {
@@ -403,4 +414,17 @@ fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
     .mac(exchange.mac)
     .host(exchange.host.as_deref())
     .fact("xid", exchange.transaction_id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::turns;
+
+    #[test]
+    fn every_port_is_first_in_its_turn_and_none_is_left_out() {
+        let batches: Vec<Vec<usize>> = (0..4).map(|first| turns(first, 3).collect()).collect();
+        assert_eq!(batches, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+        assert_eq!(turns(5, 0).count(), 0);
+        assert_eq!(turns(usize::MAX, 2).collect::<Vec<_>>(), [1, 0]);
+    }
 }

@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 /// How much of a file is read at once, in octets.
-const CHUNK: u64 = 512 << 10;
+const CHUNK: u64 = 128 << 10;
 
 /// The body of an answer: text, or a part of a file.
 pub enum Body {

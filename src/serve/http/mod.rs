@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod limits;
 mod session;
 
 use std::convert::Infallible;
@@ -29,9 +30,14 @@ use crate::store::Store;
 use crate::token::StoreKey;
 
 use body::Body;
+use limits::{Moving, Peers};
 
 /// How many connections are served at once.
 const CONNECTIONS: usize = 2048;
+/// How many of them one address may have; behind a proxy on this machine, all share one.
+const CONNECTIONS_OF_ONE: usize = 64;
+/// How long a client may take none of an answer.
+const STALL_TIME: Duration = Duration::from_secs(30);
 /// How long a client may take for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long running answers get to finish when the server shuts down.
@@ -105,6 +111,7 @@ impl HttpServer {
     async fn accept(self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let listener = TcpListener::from_std(self.listener).context("cannot listen for HTTP")?;
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let peers = Peers::new(CONNECTIONS_OF_ONE);
         let mut connections = JoinSet::new();
         let (end, ending) = watch::channel(());
         while !shutdown.is_requested() {
@@ -130,11 +137,16 @@ impl HttpServer {
                 self.context.log.say(Level::Warn, "http", "http-busy", text);
                 continue;
             };
+            let Some(place) = peers.admit(peer.ip()) else {
+                let text = format!("refused {peer}: it has {CONNECTIONS_OF_ONE} connections open");
+                self.context.log.say(Level::Warn, "http", "http-busy", text);
+                continue;
+            };
             let context = Arc::clone(&self.context);
             let ending = ending.clone();
             connections.spawn(async move {
                 serve(stream, peer, context, ending).await;
-                drop(slot);
+                drop((slot, place));
             });
         }
         // A connection that is only kept open for the next request ends at once.
@@ -163,7 +175,7 @@ async fn serve(
         .title_case_headers(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(Moving::new(TokioIo::new(stream), STALL_TIME), service);
     let mut connection = pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

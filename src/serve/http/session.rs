@@ -193,6 +193,16 @@ impl Opened<'_> {
         let message =
             without_capabilities(&cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT));
         let session = self.capability.session;
+        let is_a_word = matches!(kind, CallbackKind::Log | CallbackKind::Progress);
+        if is_a_word && !self.context.events.admits(session, self.now) {
+            let text = format!("{kind:?} was not kept: its session sends too many");
+            let line = self.line(Level::Debug, "callback-dropped", text);
+            self.context.log.write(&line);
+            return Ok(SessionAnswer::Text {
+                content_type: "text/plain",
+                text: "too many\n".into(),
+            });
+        }
         let mut outcome = None;
         self.update(&mut |record| {
             let callback = report(record, session, kind, &message, self.now);
@@ -322,16 +332,10 @@ pub(super) fn bundle_file(
         return Answer::plain(StatusCode::NOT_FOUND, text);
     };
     let loaded = context.live.current();
-    let opened = match &loaded.bundles {
-        Some(store) => context
-            .verifier
-            .open(store, file)
-            .map_err(|error| error.to_string()),
-        None => Err(
-            "there is no bundle store; name one with `--bundles` or `bundles:` of the site"
-                .to_owned(),
-        ),
-    };
+    let opened = loaded.bundles().and_then(|store| {
+        let opened = context.verifier.open(store, file);
+        opened.map_err(|error| error.to_string())
+    });
     match opened {
         Ok(opened) => Answer::File {
             file: opened,

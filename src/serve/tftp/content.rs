@@ -12,7 +12,7 @@ use crate::respond::tftp::netascii;
 const READ_AHEAD: usize = 64 * 1024;
 
 /// The largest file that travels as netascii, which is encoded as a whole: text, not kernels.
-const LARGEST_NETASCII: u64 = 1024 * 1024;
+const LARGEST_NETASCII: u64 = 64 * 1024;
 
 /// The octets that one transfer sends, by their place in the file.
 #[derive(Debug)]
@@ -172,7 +172,7 @@ mod tests {
             Source::new(Content::Bytes(Bytes::from_static(b"a\nb")), true).expect("a source");
         assert_eq!(source.size(), 4);
         assert_eq!(source.read(0..4).ok(), Some(&b"a\r\nb"[..]));
-        let large = Bytes::from(vec![0; 1024 * 1024 + 1]);
+        let large = Bytes::from(vec![0; 64 * 1024 + 1]);
         assert!(matches!(
             Source::new(Content::Bytes(large), true),
             Err(SourceError::TooLargeForNetascii)

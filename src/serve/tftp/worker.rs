@@ -4,7 +4,6 @@ use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, IoSlice};
 use std::net::SocketAddrV4;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -194,16 +193,13 @@ impl<'a> Worker<'a> {
         }
         let name = String::from_utf8_lossy(&request.name).into_owned();
         let route = Route::new(peer, datagram.local);
-        if self.shared.transfers.fetch_add(1, Ordering::Relaxed)
-            >= self.shared.config.most_transfers
-        {
-            self.shared.transfers.fetch_sub(1, Ordering::Relaxed);
+        if !self.shared.transfers.take(*peer.ip()) {
             return self.report(peer, name, Outcome::Busy);
         }
         match self.open(peer, &request) {
             Ok((name, source)) => self.start(peer, route, request, name, source),
             Err(Refusal { code, reason }) => {
-                self.shared.transfers.fetch_sub(1, Ordering::Relaxed);
+                self.shared.transfers.free(*peer.ip());
                 self.send_error(&route, code, &reason);
                 self.report(peer, name, Outcome::Refused { code, reason });
             }
@@ -313,7 +309,7 @@ impl<'a> Worker<'a> {
     fn finish(&mut self, peer: SocketAddrV4, outcome: Outcome) {
         if let Entry::Occupied(session) = self.sessions.entry(peer) {
             let session = session.remove();
-            self.shared.transfers.fetch_sub(1, Ordering::Relaxed);
+            self.shared.transfers.free(*peer.ip());
             self.report(peer, session.name, outcome);
         }
     }
