@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::inventory::{Diagnostic, Inventory, Severity, SourceFile, Span, parse, sort};
+use crate::inventory::{
+    Diagnostic, Inventory, Names, Severity, SourceFile, Span, names, parse, sort,
+};
 use crate::lint;
 use crate::machine::Sha256Digest;
 use crate::render::Templates;
@@ -176,6 +178,11 @@ impl Snapshot {
         Sha256Digest::of(&all)
     }
 
+    /// Reads the names in the documents, whatever faults these have.
+    pub fn names(&self) -> Names {
+        names(self.files.get(..self.documents).unwrap_or_default())
+    }
+
     /// Checks everything that can be checked without looking outside the snapshot.
     pub fn check(&self) -> Checked {
         let (documents, templates) = self.files.split_at(self.documents);
@@ -291,6 +298,39 @@ mod tests {
             .collect();
         assert_eq!(texts, ["a", "b", "t"]);
         assert_eq!(snapshot.documents, 2);
+    }
+
+    #[test]
+    fn a_broken_inventory_still_names_its_site_and_hosts() {
+        let rows = [
+            (
+                "kind: Site\nname: a\n---\nkind: Host\nname: h\n",
+                Some("a"),
+                "h",
+            ),
+            (
+                "kind: Site\nname: a\n---\nkind: Host\nname: {\n",
+                Some("a"),
+                "",
+            ),
+            (
+                "kind: Site\nname: ../../etc\n---\nkind: Host\nname: h\n",
+                None,
+                "h",
+            ),
+            ("kind: Site\nname: a\n---\nkind: Site\nname: b\n", None, ""),
+        ];
+        for (text, site, hosts) in rows {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("a.yaml"), text).unwrap();
+            let snapshot = Snapshot::read(directory.path()).unwrap();
+            assert!(snapshot.check().good.is_none(), "{text}");
+            let expected = Names {
+                site: site.map(str::to_owned),
+                hosts: hosts.split_whitespace().map(str::to_owned).collect(),
+            };
+            assert_eq!(snapshot.names(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::{Stop, Work, exit_for, fails, said};
 use crate::cli::Exit;
+use crate::cli::inventory::Known;
 use crate::cli::select::Select;
 use crate::decide::Refusal;
 use crate::machine::{Event, EventKind, HostRecord};
@@ -12,18 +13,19 @@ pub(super) type Change<'c> =
     dyn Fn(&str, Option<&HostRecord>, Timestamp) -> Result<HostRecord, Refusal> + 'c;
 
 impl Work<'_> {
-    /// Changes hosts by one rule, in one transaction.
+    /// Changes hosts by one rule, in one transaction; hosts that left the inventory too.
     pub(super) fn change(
         &self,
+        known: &Known,
         select: &Select,
         kind: EventKind,
         done: &str,
         change: &Change<'_>,
     ) -> Result<Exit, Stop> {
-        let hosts = select
-            .find(&self.good.inventory, self.output)
+        let records = self.store.hosts().map_err(fails)?;
+        let names = select
+            .find_known(known, &records, self.output)
             .map_err(said)?;
-        let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         let now = Timestamp::now();
         let mut outcomes = Vec::new();
         self.store

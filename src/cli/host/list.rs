@@ -5,18 +5,17 @@ use serde_json::Value;
 
 use super::{Stop, Work, fails, host_json, note, said};
 use crate::cli::Exit;
+use crate::cli::inventory::Good;
 use crate::cli::select::Select;
 use crate::machine::Phase;
 use crate::store::Store;
 
 impl Work<'_> {
-    pub(super) fn list(&self, select: &Select) -> Result<Exit, Stop> {
+    pub(super) fn list(&self, good: &Good, select: &Select) -> Result<Exit, Stop> {
         let everything = select.hosts.is_empty() && select.selector.is_empty();
         let hosts = match everything {
-            true => self.good.inventory.hosts.values().collect(),
-            false => select
-                .find(&self.good.inventory, self.output)
-                .map_err(said)?,
+            true => good.inventory.hosts.values().collect(),
+            false => select.find(&good.inventory, self.output).map_err(said)?,
         };
         let records = self.store.hosts().map_err(fails)?;
         let now = Timestamp::now();

@@ -3,14 +3,15 @@ mod list;
 mod provision;
 mod show;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use change::Change;
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::inventory::{Good, load, state};
+use super::inventory::{Good, known, load, load_settled, state};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
@@ -106,61 +107,65 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 impl Host {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match load(global, output) {
-            Ok(good) => good,
-            Err(exit) => return Ok(exit),
+        // A selection that finds nothing has said so.
+        self.carry_out(global, output).or_else(|stop| stop)
+    }
+
+    fn carry_out(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        let with = |good: Result<Good, Exit>| {
+            let good = good.map_err(said)?;
+            let directory = state(global, &good.inventory).map_err(fails)?;
+            Ok((Work::open(output, directory)?, good))
         };
-        let directory = state(global, &good.inventory)?;
-        let store = SqliteStore::open(&directory)?;
-        let work = Work {
-            global,
-            output,
-            good: &good,
-            store: &store,
-            directory: &directory,
+        let change = |select, kind, done, change: &Change<'_>| {
+            let known = known(global, output).map_err(fails)?.map_err(said)?;
+            let work = Work::open(output, known.state.clone())?;
+            work.change(&known, select, kind, done, change)
         };
-        let ended = match &self.command {
-            Command::List { select } => work.list(select),
-            Command::Show { host } => work.show(host),
+        match &self.command {
+            Command::List { select } => {
+                let (work, good) = with(load(global, output))?;
+                work.list(&good, select)
+            }
+            Command::Show { host } => {
+                let (work, good) = with(load(global, output))?;
+                work.show(&good, host)
+            }
             Command::Provision {
                 select,
                 deadline,
                 yes,
-            } => work.provision(select, *deadline, *yes),
-            Command::Cancel { select } => work.change(
+            } => {
+                let (work, good) = with(load_settled(global, output))?;
+                work.provision(global, &good, select, *deadline, *yes)
+            }
+            Command::Cancel { select } => change(
                 select,
                 EventKind::Cancelled,
                 "cancelled",
                 &|_, record, now| cancel(record, now),
             ),
-            Command::Quarantine { select, reason } => work.change(
+            Command::Quarantine { select, reason } => change(
                 select,
                 EventKind::Changed,
                 "set aside",
                 &|host, record, now| {
-                    Ok(set_aside(
-                        host,
-                        record,
-                        Phase::Quarantine,
-                        reason.as_deref(),
-                        now,
-                    ))
+                    let reason = reason.as_deref();
+                    Ok(set_aside(host, record, Phase::Quarantine, reason, now))
                 },
             ),
-            Command::Retire { select } => work.change(
+            Command::Retire { select } => change(
                 select,
                 EventKind::Changed,
                 "retired",
                 &|host, record, now| Ok(set_aside(host, record, Phase::Retired, None, now)),
             ),
             Command::Release { select } => {
-                work.change(select, EventKind::Changed, "released", &|_, record, now| {
+                change(select, EventKind::Changed, "released", &|_, record, now| {
                     release(record, now)
                 })
             }
-        };
-        // A selection that finds nothing has said so.
-        ended.or_else(|stop| stop)
+        }
     }
 }
 
@@ -176,16 +181,23 @@ fn fails(error: impl Into<anyhow::Error>) -> Stop {
 }
 
 struct Work<'a> {
-    global: &'a Global,
     output: &'a Output,
-    good: &'a Good,
-    store: &'a SqliteStore,
-    directory: &'a Path,
+    store: SqliteStore,
+    directory: PathBuf,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn open(output: &'a Output, directory: PathBuf) -> Result<Self, Stop> {
+        let store = SqliteStore::open(&directory).map_err(fails)?;
+        Ok(Self {
+            output,
+            store,
+            directory,
+        })
+    }
+
     fn warn_without_server(&self) {
-        let running = RunningServer::list(self.directory).unwrap_or_default();
+        let running = RunningServer::list(&self.directory).unwrap_or_default();
         if !running.iter().any(|server| server.role == "http") {
             let what = format!(
                 "no running server uses the store `{}`",

@@ -5,30 +5,32 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{Stop, Work, exit_for, fails, said};
-use crate::cli::Exit;
-use crate::cli::inventory::bundles;
+use crate::cli::inventory::{Good, bundles};
 use crate::cli::select::Select;
+use crate::cli::{Exit, Global};
 use crate::inventory::Host;
 use crate::provision::provision;
 
 impl Work<'_> {
     pub(super) fn provision(
         &self,
+        global: &Global,
+        good: &Good,
         select: &Select,
         deadline: Option<Duration>,
         yes: bool,
     ) -> Result<Exit, Stop> {
-        let inventory = &self.good.inventory;
+        let inventory = &good.inventory;
         let hosts = select.find(inventory, self.output).map_err(said)?;
         let deadline = deadline.unwrap_or(inventory.site.provisioning.deadline);
         if hosts.len() > 1 && !yes && !self.confirmed(&hosts, deadline)? {
             return Ok(Exit::No);
         }
-        let bundles = bundles(self.global, self.good).map_err(fails)?;
+        let bundles = bundles(global, good).map_err(fails)?;
         let outcomes = provision(
             inventory,
             &bundles,
-            self.store,
+            &self.store,
             &hosts,
             deadline,
             &mut |bundle| {

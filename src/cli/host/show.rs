@@ -3,20 +3,19 @@ use serde_json::json;
 
 use super::{Stop, Work, fails, host_json, note, said};
 use crate::cli::Exit;
+use crate::cli::inventory::Good;
 use crate::cli::select::Select;
 use crate::machine::Phase;
 use crate::store::{EventQuery, Store};
 
 impl Work<'_> {
-    pub(super) fn show(&self, name: &str) -> Result<Exit, Stop> {
+    pub(super) fn show(&self, good: &Good, name: &str) -> Result<Exit, Stop> {
         let select = Select {
             hosts: vec![name.to_owned()],
             selector: Vec::new(),
             all: false,
         };
-        let hosts = select
-            .find(&self.good.inventory, self.output)
-            .map_err(said)?;
+        let hosts = select.find(&good.inventory, self.output).map_err(said)?;
         let Some(host) = hosts.first() else {
             return Ok(Exit::No);
         };
