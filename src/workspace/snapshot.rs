@@ -359,21 +359,22 @@ mod tests {
                 fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
             }
         }
-        fs::write(
-            directory.path().join("install.ipxe.hbs"),
-            "#!ipxe\necho {{host.nmae}}\n",
-        )
-        .unwrap();
-        let snapshot = Snapshot::read(directory.path()).unwrap();
-        let checked = snapshot.check();
-        assert!(checked.good.is_none());
-        let text: String = checked
-            .diagnostics
-            .iter()
-            .map(|d| d.to_text(snapshot.files(), false))
-            .collect();
-        assert!(text.contains("install.ipxe.hbs:2:1"), "{text}");
-        assert!(text.contains("no variable `host.nmae`"), "{text}");
-        assert_eq!(checked.diagnostics.len(), 1, "{text}");
+        for name in ["install", "hold", "local", "identify"] {
+            let name = format!("{name}.ipxe.hbs");
+            let path = directory.path().join(&name);
+            fs::write(&path, "#!ipxe\necho {{host.nmae}}\n").unwrap();
+            let snapshot = Snapshot::read(directory.path()).unwrap();
+            let checked = snapshot.check();
+            assert!(checked.good.is_none(), "{name}");
+            let text: String = checked
+                .diagnostics
+                .iter()
+                .map(|d| d.to_text(snapshot.files(), false))
+                .collect();
+            assert!(text.contains(&format!("{name}:2:1")), "{text}");
+            assert!(text.contains("no variable `host.nmae`"), "{text}");
+            assert_eq!(checked.diagnostics.len(), 1, "{text}");
+            fs::remove_file(path).unwrap();
+        }
     }
 }
