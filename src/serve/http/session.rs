@@ -192,10 +192,12 @@ impl Opened<'_> {
     fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<SessionAnswer, Refused> {
         let message =
             without_capabilities(&cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT));
-        let session = self.capability.session;
+        let Capability {
+            session, attempt, ..
+        } = self.capability;
         let mut outcome = None;
         self.update(&mut |record| {
-            let callback = report(record, session, kind, &message, self.now);
+            let callback = report(record, session, attempt, kind, &message, self.now);
             outcome = callback.event;
             let record = callback.record?;
             let events = callback
