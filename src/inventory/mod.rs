@@ -71,15 +71,6 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-impl Parsed {
-    /// Reports whether a fault is an error.
-    pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error)
-    }
-}
-
 /// Reads an inventory: `documents` hold YAML, `templates` are the `*.hbs` beside them by file name.
 pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> Parsed {
     let mut reader = Reader::default();
