@@ -12,7 +12,9 @@ use crate::bundle::{BundleStore, Verifier};
 use crate::decide::{Refusal, arm};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
 use crate::machine::{Event, EventKind, Session, SessionId};
-use crate::render::Plan;
+use crate::render::{
+    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
+};
 use crate::store::{HostUpdate, Store};
 
 /// Why one host was not armed.
@@ -24,6 +26,9 @@ pub enum NotArmed {
     /// It cannot be known for certain.
     #[error("the inventory holds no `uuid` for it, without which nothing is overwritten")]
     NoUuid,
+    /// What it would be served cannot be rendered.
+    #[error("what it would be served cannot be rendered: {0}")]
+    Unrendered(#[from] TemplateError),
     /// Its bundle should not be installed any more.
     #[error("bundle `{bundle}` expired on {day}")]
     Expired {
@@ -52,6 +57,9 @@ impl NotArmed {
             }
             Self::Expired { .. } => {
                 "give its profile a newer bundle, or the bundle a later `expires`"
+            }
+            Self::Unrendered(_) => {
+                "`pxectl render HOST --context` prints every variable that a template may name"
             }
             Self::Bundle { .. } => {
                 "copy the blob from where the bundle was built, or correct the Bundle document"
@@ -161,8 +169,19 @@ fn ready(
             bundle: bundle.name.clone(),
             reason: reason.clone(),
         }),
-        _ => Ok(()),
+        _ => Ok(render(plan)?),
     }
+}
+
+/// Renders all that the plan serves, from what is frozen in it alone.
+fn render(plan: &Plan) -> Result<(), TemplateError> {
+    let templates = Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0))?;
+    let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));
+    install_script(&templates, &variables)?;
+    for name in plan.profile.installer.seeds() {
+        seed(&templates, plan, &variables, name)?;
+    }
+    Ok(())
 }
 
 fn new_session(now: Timestamp, deadline: Duration) -> anyhow::Result<Session> {
@@ -179,4 +198,48 @@ fn new_session(now: Timestamp, deadline: Duration) -> anyhow::Result<Session> {
         attempts: 0,
         ended_at: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::workspace::Snapshot;
+
+    #[test]
+    fn what_cannot_be_rendered_is_not_armed() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
+        let checked = Snapshot::read(&fixture).unwrap().check();
+        let (inventory, _) = checked.good.unwrap();
+        let host = &inventory.hosts["worker-01"];
+        let plan = Plan::new(&inventory, host).unwrap();
+        let ready = |plan: &Plan| {
+            let now = "2026-01-01T00:00:00Z".parse().unwrap();
+            ready(&inventory, plan, Some(&Ok(())), now).map_err(|why| why.to_string())
+        };
+        assert_eq!(ready(&plan), Ok(()));
+        let rows = [
+            (
+                "install.ipxe.hbs",
+                "{{host.nmae}}",
+                "no variable `host.nmae`",
+            ),
+            (
+                "autoinstall.meta-data.hbs",
+                "{{vars.rack}}",
+                "no variable `vars.rack`",
+            ),
+            ("install.ipxe.hbs", "{{> part.hbs}}", "part.hbs"),
+        ];
+        for (template, text, why) in rows {
+            let mut plan = plan.clone();
+            plan.templates.insert(template.to_owned(), text.to_owned());
+            let refused = ready(&plan).unwrap_err();
+            assert!(
+                refused.contains(why) && refused.contains(template),
+                "{refused}"
+            );
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Reading the inventory for a command: a broken one is refused with its diagnostics.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -7,7 +8,7 @@ use anyhow::bail;
 use super::output::Output;
 use super::{Exit, Global};
 use crate::bundle::BundleStore;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Names};
 use crate::render::Templates;
 use crate::serve::live::bundle_directory;
 use crate::workspace::{Checked, Snapshot, SnapshotError, state_directory};
@@ -19,19 +20,33 @@ pub struct Good {
     pub templates: Templates,
 }
 
+/// What is known of the hosts where the inventory may be broken.
+pub struct Known {
+    /// The inventory, if it is good.
+    pub inventory: Option<Inventory>,
+    /// The hosts that it names, good or not.
+    pub hosts: BTreeSet<String>,
+    /// The directory of the store.
+    pub state: PathBuf,
+}
+
 /// Reads and checks the inventory; prints every fault, and returns `Err` with how to exit when one
 /// is an error.
 pub fn load(global: &Global, output: &Output) -> Result<Good, Exit> {
-    checked(global, output, read(&global.inventory, output)?)
+    check(read(&global.inventory, output)?, global, output)
 }
 
-/// As [`load`], but waits while git writes the directory.
+/// Like [`load`], once the directory has settled: nothing may come of half a checkout.
 pub fn load_settled(global: &Global, output: &Output) -> Result<Good, Exit> {
-    let read = Snapshot::read_settled(&global.inventory, || true);
-    checked(global, output, said(read, output)?)
+    let snapshot = Snapshot::read_settled(&global.inventory, || true);
+    check(
+        snapshot.map_err(|error| unreadable(&error, output))?,
+        global,
+        output,
+    )
 }
 
-fn checked(global: &Global, output: &Output, snapshot: Snapshot) -> Result<Good, Exit> {
+fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Good, Exit> {
     let Checked { good, diagnostics } = snapshot.check();
     if good.is_none() {
         for diagnostic in &diagnostics {
@@ -59,26 +74,63 @@ fn checked(global: &Global, output: &Output, snapshot: Snapshot) -> Result<Good,
     }
 }
 
-/// Reads the inventory; prints why it cannot be.
-pub fn read(directory: &Path, output: &Output) -> Result<Snapshot, Exit> {
-    said(Snapshot::read(directory), output)
+/// Reads what it can of the inventory: a host must be stopped also while it is broken. Warns then;
+/// prints why where the store cannot be found.
+///
+/// # Errors
+/// As [`state`].
+pub fn known(global: &Global, output: &Output) -> anyhow::Result<Result<Known, Exit>> {
+    let (fault, names, inventory) = match Snapshot::read(&global.inventory) {
+        Ok(snapshot) => {
+            let inventory = snapshot.check().good.map(|(inventory, _)| inventory);
+            let text = format!("the inventory `{}` is at fault", global.inventory.display());
+            (text, snapshot.names(), inventory)
+        }
+        Err(error) if global.state.is_none() => return Ok(Err(unreadable(&error, output))),
+        Err(error) => (error.to_string(), Names::default(), None),
+    };
+    let state = match (&global.state, &names.site) {
+        (Some(url), _) => state_named(url)?,
+        (None, Some(site)) => state_directory(site),
+        (None, None) => {
+            output.error(
+                &format!("{fault}, and does not say which site it is"),
+                "name the store of the site with `--state DIR`",
+            );
+            return Ok(Err(Exit::No));
+        }
+    };
+    if inventory.is_none() {
+        output.warning(
+            &format!("{fault}; hosts are taken by name, from it and from the store"),
+            "`pxectl validate` lists what is at fault",
+        );
+    }
+    Ok(Ok(Known {
+        inventory,
+        hosts: names.hosts,
+        state,
+    }))
 }
 
-fn said(read: Result<Snapshot, SnapshotError>, output: &Output) -> Result<Snapshot, Exit> {
-    read.map_err(|error| {
-        let help = match &error {
-            SnapshotError::Absent(_) => {
-                "name it with `-i DIR`, or make an example with `pxectl init DIR`"
-            }
-            SnapshotError::GitAtWork(_) => {
-                "try again when git is done; a lock that a crash has left behind can be removed"
-            }
-            SnapshotError::Unsettled(_) => "try again when it no longer changes",
-            SnapshotError::Io { .. } => "",
-        };
-        output.error(&error.to_string(), help);
-        Exit::Failed
-    })
+/// Reads the inventory; prints why it cannot be.
+pub fn read(directory: &Path, output: &Output) -> Result<Snapshot, Exit> {
+    Snapshot::read(directory).map_err(|error| unreadable(&error, output))
+}
+
+fn unreadable(error: &SnapshotError, output: &Output) -> Exit {
+    let help = match error {
+        SnapshotError::Absent(_) => {
+            "name it with `-i DIR`, or make an example with `pxectl init DIR`"
+        }
+        SnapshotError::GitAtWork(_) => {
+            "try again when git is done; a lock that a crash has left behind can be removed"
+        }
+        SnapshotError::Unsettled(_) => "try again when it no longer changes",
+        SnapshotError::Io { .. } => "",
+    };
+    output.error(&error.to_string(), help);
+    Exit::Failed
 }
 
 /// Returns the directory of the store that a command works with.
@@ -88,13 +140,17 @@ fn said(read: Result<Snapshot, SnapshotError>, output: &Output) -> Result<Snapsh
 pub fn state(global: &Global, inventory: &Inventory) -> anyhow::Result<PathBuf> {
     match global.state.as_deref() {
         None => Ok(state_directory(&inventory.site.name)),
-        Some(url) => match url.strip_prefix("sqlite:") {
-            Some(path) => Ok(PathBuf::from(path)),
-            None if url.contains("://") => {
-                bail!("`--state {url}`: this version keeps its store in a directory only")
-            }
-            None => Ok(PathBuf::from(url)),
-        },
+        Some(url) => state_named(url),
+    }
+}
+
+fn state_named(url: &str) -> anyhow::Result<PathBuf> {
+    match url.strip_prefix("sqlite:") {
+        Some(path) => Ok(PathBuf::from(path)),
+        None if url.contains("://") => {
+            bail!("`--state {url}`: this version keeps its store in a directory only")
+        }
+        None => Ok(PathBuf::from(url)),
     }
 }
 

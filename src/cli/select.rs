@@ -1,8 +1,12 @@
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::Exit;
+use super::inventory::Known;
 use super::output::Output;
 use crate::inventory::{Host, Inventory, nearest};
+use crate::machine::HostRecord;
 
 /// Which hosts a command works on.
 #[derive(Debug, Args)]
@@ -21,27 +25,59 @@ pub struct Select {
 }
 
 impl Select {
-    /// Finds the hosts, in the order of their names; prints why it cannot.
+    /// Finds hosts of the inventory, in the order of their names; prints why it cannot.
     pub fn find<'i>(
         &self,
         inventory: &'i Inventory,
         output: &Output,
     ) -> Result<Vec<&'i Host>, Exit> {
+        let names: BTreeSet<&str> = inventory.hosts.keys().map(String::as_str).collect();
+        let found = self.pick(&names, Some(inventory), "in the inventory", output)?;
+        Ok(found
+            .into_iter()
+            .filter_map(|name| inventory.hosts.get(name))
+            .collect())
+    }
+
+    /// Finds the names of hosts, of those too that the inventory does not hold any more.
+    pub fn find_known<'k>(
+        &self,
+        known: &'k Known,
+        records: &'k [HostRecord],
+        output: &Output,
+    ) -> Result<Vec<&'k str>, Exit> {
+        let named = known.hosts.iter().map(String::as_str);
+        let names: BTreeSet<&str> = named
+            .chain(records.iter().map(|record| record.host.as_str()))
+            .collect();
+        let place = "in the inventory or the store";
+        let found = self.pick(&names, known.inventory.as_ref(), place, output)?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn pick<'n>(
+        &self,
+        names: &BTreeSet<&'n str>,
+        inventory: Option<&Inventory>,
+        place: &str,
+        output: &Output,
+    ) -> Result<BTreeSet<&'n str>, Exit> {
         if self.all {
-            return Ok(inventory.hosts.values().collect());
+            return Ok(names.clone());
         }
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         let mut good = true;
         for name in &self.hosts {
-            match inventory.hosts.get(name) {
-                Some(host) => found.push(host),
+            match names.get(name.as_str()) {
+                Some(host) => {
+                    found.insert(*host);
+                }
                 None => {
-                    let near = nearest(name, inventory.hosts.keys().map(String::as_str));
-                    let help = match near {
+                    let help = match nearest(name, names.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "`pxectl host list` lists the hosts".to_owned(),
                     };
-                    output.error(&format!("no host `{name}` in the inventory"), &help);
+                    output.error(&format!("no host `{name}` {place}"), &help);
                     good = false;
                 }
             }
@@ -55,20 +91,31 @@ impl Select {
                 good = false;
                 continue;
             };
-            let before = found.len();
-            found.extend(
-                inventory
-                    .hosts
-                    .values()
-                    .filter(|host| host.labels.get(key).is_some_and(|v| v == value)),
-            );
-            if found.len() == before {
+            let Some(inventory) = inventory else {
+                output.error(
+                    &format!("`{selector}` selects nothing while the inventory is at fault"),
+                    "name the hosts, or give `--all`",
+                );
+                good = false;
+                continue;
+            };
+            let labelled: Vec<&str> = names
+                .iter()
+                .copied()
+                .filter(|name| {
+                    let host = inventory.hosts.get(*name);
+                    host.and_then(|host| host.labels.get(key))
+                        .is_some_and(|v| v == value)
+                })
+                .collect();
+            if labelled.is_empty() {
                 output.error(
                     &format!("no host has the label `{selector}`"),
                     "`labels:` of a host sets its labels",
                 );
                 good = false;
             }
+            found.extend(labelled);
         }
         if good && found.is_empty() {
             output.error(
@@ -77,8 +124,6 @@ impl Select {
             );
             good = false;
         }
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        found.dedup_by(|a, b| a.name == b.name);
         if good { Ok(found) } else { Err(Exit::No) }
     }
 }

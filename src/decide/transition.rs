@@ -7,6 +7,10 @@ use crate::machine::{EventKind, HostRecord, Phase, Session, SessionId};
 /// How long after its deadline a session's callbacks still have an effect.
 const CALLBACK_GRACE: Duration = Duration::from_secs(15 * 60);
 
+/// How long after its deadline a session still tells how it goes on, as an installed system that
+/// comes up does.
+const TELLING_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Why a change of phase was refused; the message says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -225,38 +229,32 @@ pub struct Callback {
     pub event: Option<EventKind>,
 }
 
-/// Works out what a callback of a session changes. Repeated callbacks change nothing; late ones are
-/// kept as events.
+/// Works out what a callback of an attempt of a session changes. Repeated callbacks change nothing;
+/// late ones, and those of an attempt that a later one made void, are kept as events.
 pub fn report(
     record: Option<&HostRecord>,
     session: SessionId,
+    attempt: u32,
     kind: CallbackKind,
     message: &str,
     now: Timestamp,
 ) -> Callback {
-    let current = record.filter(|record| record.session.as_ref().is_some_and(|s| s.id == session));
+    let told = |event| Callback {
+        record: None,
+        event: Some(event),
+    };
+    // A session that is not the host's latest tells nothing of today.
+    let latest = record.and_then(|record| Some((record, record.session.as_ref()?)));
+    let Some((current, latest)) =
+        latest.filter(|(_, latest)| latest.id == session && attempt >= latest.attempts)
+    else {
+        return told(EventKind::Late);
+    };
     let target = match kind {
         CallbackKind::Installed => Phase::Installed,
         CallbackKind::Failed => Phase::Failed,
-        // The rest only tells; a session that is not the host's latest tells nothing of today.
-        _ if current.is_some() => {
-            return Callback {
-                record: None,
-                event: Some(kind.event()),
-            };
-        }
-        _ => {
-            return Callback {
-                record: None,
-                event: Some(EventKind::Late),
-            };
-        }
-    };
-    let Some(current) = current else {
-        return Callback {
-            record: None,
-            event: Some(EventKind::Late),
-        };
+        _ if now < latest.deadline + TELLING_GRACE => return told(kind.event()),
+        _ => return told(EventKind::Late),
     };
     if current.phase == target {
         return Callback {
@@ -268,10 +266,7 @@ pub fn report(
         .open_session()
         .is_some_and(|open| now < open.deadline + CALLBACK_GRACE);
     if !in_time {
-        return Callback {
-            record: None,
-            event: Some(EventKind::Late),
-        };
+        return told(EventKind::Late);
     }
     let mut record = current.clone();
     end(&mut record, target, now);
@@ -415,13 +410,13 @@ mod tests {
     #[test]
     fn callbacks_are_idempotent_and_late_ones_only_recorded() {
         let id = SessionId::new(1);
-        let done = report(Some(&begun()), id, CallbackKind::Installed, "", at(50));
+        let done = report(Some(&begun()), id, 1, CallbackKind::Installed, "", at(50));
         let installed = done.record.unwrap();
         assert_eq!(
             (installed.phase, done.event),
             (Phase::Installed, Some(EventKind::Installed))
         );
-        let again = report(Some(&installed), id, CallbackKind::Installed, "", at(51));
+        let again = report(Some(&installed), id, 1, CallbackKind::Installed, "", at(51));
         assert_eq!(
             again,
             Callback {
@@ -429,7 +424,7 @@ mod tests {
                 event: None
             }
         );
-        let failed = report(Some(&installed), id, CallbackKind::Failed, "x", at(52));
+        let failed = report(Some(&installed), id, 1, CallbackKind::Failed, "x", at(52));
         assert_eq!(
             failed,
             Callback {
@@ -437,7 +432,7 @@ mod tests {
                 event: Some(EventKind::Late)
             }
         );
-        let ready = report(Some(&installed), id, CallbackKind::Ready, "", at(5000));
+        let ready = report(Some(&installed), id, 1, CallbackKind::Ready, "", at(5000));
         assert_eq!(
             ready,
             Callback {
@@ -457,6 +452,7 @@ mod tests {
             let done = report(
                 Some(&begun()),
                 SessionId::new(1),
+                1,
                 CallbackKind::Installed,
                 "",
                 at(now),
@@ -471,6 +467,7 @@ mod tests {
         let done = report(
             Some(&rearmed),
             SessionId::new(1),
+            1,
             CallbackKind::Installed,
             "",
             at(2),
@@ -482,5 +479,39 @@ mod tests {
                 event: Some(EventKind::Late)
             }
         );
+    }
+
+    #[test]
+    fn a_callback_of_a_void_attempt_changes_nothing() {
+        let mut second = begun();
+        second.session.as_mut().unwrap().attempts = 2;
+        for kind in [
+            CallbackKind::Installed,
+            CallbackKind::Failed,
+            CallbackKind::Progress,
+            CallbackKind::Ready,
+            CallbackKind::Log,
+        ] {
+            for (attempt, expected) in [(1, EventKind::Late), (2, kind.event())] {
+                let done = report(Some(&second), SessionId::new(1), attempt, kind, "", at(50));
+                assert_eq!(done.event, Some(expected), "{kind:?} of attempt {attempt}");
+                assert!(attempt == 2 || done.record.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_tells_how_it_goes_on_for_a_day() {
+        let day = TELLING_GRACE.as_secs() as i64;
+        for kind in [
+            CallbackKind::Progress,
+            CallbackKind::Ready,
+            CallbackKind::Log,
+        ] {
+            for (now, expected) in [(99 + day, kind.event()), (100 + day, EventKind::Late)] {
+                let done = report(Some(&begun()), SessionId::new(1), 1, kind, "", at(now));
+                assert_eq!(done.event, Some(expected), "{kind:?} at {now}");
+            }
+        }
     }
 }

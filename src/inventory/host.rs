@@ -339,7 +339,7 @@ fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
     let model = fields.optional(reader, "model", |reader, node| {
         let text = reader.text(node)?;
         let good = |c: char| c.is_ascii_alphanumeric() || "._:-+ ".contains(c);
-        if text.chars().all(good) {
+        if !text.trim().is_empty() && text.chars().all(good) {
             return Some(text);
         }
         let message = format!("`{text}` cannot be a disk's model");

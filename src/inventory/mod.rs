@@ -17,7 +17,7 @@ mod site;
 mod source;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
@@ -79,15 +79,6 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-impl Parsed {
-    /// Reports whether a fault is an error.
-    pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error)
-    }
-}
-
 /// Reads an inventory: `documents` hold YAML, `templates` are the `*.hbs` beside them by file name.
 pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> Parsed {
     let mut reader = Reader::default();
@@ -114,6 +105,38 @@ pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> P
         inventory,
         diagnostics,
     }
+}
+
+/// The names in an inventory that may be too broken to be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The site's name, if there is one site and it has a good name.
+    pub site: Option<String>,
+    /// The good names of hosts.
+    pub hosts: BTreeSet<String>,
+}
+
+/// Reads the names in an inventory and nothing else of it, whatever faults it has.
+pub fn names(documents: &[SourceFile]) -> Names {
+    let mut reader = Reader::default();
+    let mut sites = Vec::new();
+    let mut hosts = BTreeSet::new();
+    for (index, file) in documents.iter().enumerate() {
+        for document in tree::parse(index as u32, &file.text, &mut Vec::new()) {
+            let Some(mut fields) = reader.fields(&document, "this document") else {
+                continue;
+            };
+            let kind = fields.optional(&mut reader, "kind", Reader::text);
+            let name = fields.optional(&mut reader, "name", Reader::name);
+            match kind.as_deref() {
+                Some("Site") => sites.push(name.map(|name| name.value)),
+                Some("Host") => hosts.extend(name.map(|name| name.value)),
+                _ => {}
+            }
+        }
+    }
+    let site = sites.pop().flatten().filter(|_| sites.is_empty());
+    Names { site, hosts }
 }
 
 /// What was read so far.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::inventory::{Diagnostic, Inventory, Severity, Span};
 use crate::render::{
-    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
+    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, sample_faults, seed,
 };
 
 /// Compiles the inventory's templates, and renders with them what the hosts that use them would be
@@ -29,7 +29,7 @@ pub fn templates(
     }
     let hosts: Vec<_> = inventory.hosts.values().collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut faults: Vec<(TemplateError, String)> = std::thread::scope(|scope| {
+    let mut faults: Vec<(TemplateError, Option<String>)> = std::thread::scope(|scope| {
         let parts = hosts.chunks(hosts.len().div_ceil(threads).max(1));
         let workers: Vec<_> = parts
             .map(|part| {
@@ -46,6 +46,8 @@ pub fn templates(
             .flat_map(|worker| joined(worker.join()))
             .collect()
     });
+    let samples = sample_faults(&templates);
+    faults.extend(samples.into_iter().map(|fault| (fault, None)));
     // One fault of a template shows at many hosts: the first stands for them.
     faults.sort_by(|a, b| (&a.0.template, a.0.line, &a.1).cmp(&(&b.0.template, b.0.line, &b.1)));
     let mut seen = BTreeSet::new();
@@ -57,14 +59,14 @@ pub fn templates(
     }
     Err(faults
         .iter()
-        .map(|(fault, host)| diagnostic(fault, Some(host), locate))
+        .map(|(fault, host)| diagnostic(fault, host.as_deref(), locate))
         .collect())
 }
 
 /// What a worker found; one that panicked has not vouched for its hosts.
 fn joined(
-    found: std::thread::Result<Vec<(TemplateError, String)>>,
-) -> Vec<(TemplateError, String)> {
+    found: std::thread::Result<Vec<(TemplateError, Option<String>)>>,
+) -> Vec<(TemplateError, Option<String>)> {
     found.unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
@@ -76,7 +78,7 @@ fn joined(
             line: None,
             reason: format!("pxectl met a fault of its own while rendering: {what}"),
         };
-        vec![(fault, "(unknown)".to_owned())]
+        vec![(fault, None)]
     })
 }
 
@@ -84,7 +86,7 @@ fn host_faults(
     inventory: &Inventory,
     templates: &Templates,
     host: &str,
-) -> Vec<(TemplateError, String)> {
+) -> Vec<(TemplateError, Option<String>)> {
     let Some(host) = inventory.hosts.get(host) else {
         return Vec::new();
     };
@@ -102,7 +104,7 @@ fn host_faults(
     script
         .into_iter()
         .chain(seeds)
-        .map(|fault| (fault, host.name.clone()))
+        .map(|fault| (fault, Some(host.name.clone())))
         .collect()
 }
 

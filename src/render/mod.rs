@@ -10,6 +10,8 @@ mod strict;
 mod templates;
 
 pub use plan::{Plan, PlanError};
-pub use scripts::{HoldScreen, hold_script, identify_script, install_script, local_script};
+pub use scripts::{
+    HoldScreen, Script, hold_script, identify_script, install_script, local_script, sample_faults,
+};
 pub use seeds::{SessionLinks, Variables, seed};
 pub use templates::{TemplateError, Templates};

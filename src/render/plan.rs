@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::builtin;
+use super::templates::partials;
 use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };
@@ -59,24 +60,23 @@ fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, Strin
         .chain(seeds.map(|seed| builtin::seed_template(profile.installer, seed)))
         .chain(profile.seeds.values().cloned())
         .collect();
-    let text = |name: &str| {
+    let text = |name: &str| -> Option<&str> {
         inventory
             .templates
             .get(name)
             .map(String::as_str)
             .or_else(|| builtin::text(name))
     };
-    let mut found: BTreeMap<String, String> = names
-        .iter()
-        .filter_map(|name| Some((name.clone(), text(name)?.to_owned())))
-        .collect();
-    let includes = |text: &String| {
-        ["{{>", "{{#>", "{{~>", "{{ >"]
-            .iter()
-            .any(|tag| text.contains(tag))
-    };
-    if found.values().any(includes) {
-        found.extend(inventory.templates.clone());
+    let mut found = BTreeMap::new();
+    let mut wanted = names;
+    while let Some(name) = wanted.pop() {
+        if found.contains_key(&name) {
+            continue;
+        }
+        if let Some(text) = text(&name) {
+            wanted.extend(partials(text).into_iter().map(str::to_owned));
+            found.insert(name, text.to_owned());
+        }
     }
     found
 }
@@ -132,5 +132,47 @@ impl Plan {
     pub fn seed_template(&self, seed: &str) -> String {
         let own = self.profile.seeds.get(seed).cloned();
         own.unwrap_or_else(|| builtin::seed_template(self.profile.installer, seed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inventory::{SourceFile, parse};
+
+    #[test]
+    fn a_plan_freezes_what_its_templates_include_however_that_is_written() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
+        let documents: Vec<SourceFile> = ["site", "profiles", "hosts", "bundles"]
+            .iter()
+            .map(|name| SourceFile {
+                name: format!("{name}.yaml"),
+                text: std::fs::read_to_string(fixture.join(format!("{name}.yaml"))).unwrap(),
+            })
+            .collect();
+        let includes = [
+            "{{> part.hbs}}",
+            "{{>part.hbs}}",
+            "{{ > part.hbs }}",
+            "{{~ > part.hbs ~}}",
+            "{{#> part.hbs}}{{/part.hbs}}",
+            "{{~#> part.hbs}}{{/part.hbs}}",
+            "{{# > part.hbs}}{{/part.hbs}}",
+        ];
+        for include in includes {
+            let templates = [
+                ("install.ipxe.hbs", include),
+                ("part.hbs", "{{> inner.hbs}}"),
+                ("inner.hbs", "inner"),
+                ("apart.hbs", "apart"),
+            ];
+            let templates = templates.map(|(name, text)| (name.to_owned(), text.to_owned()));
+            let inventory = parse(&documents, templates.into()).inventory.unwrap();
+            let plan = Plan::new(&inventory, &inventory.hosts["worker-01"]).unwrap();
+            assert!(plan.templates.contains_key("inner.hbs"), "{include}");
+            assert!(!plan.templates.contains_key("apart.hbs"), "{include}");
+        }
     }
 }

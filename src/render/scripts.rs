@@ -1,16 +1,28 @@
+use std::collections::BTreeMap;
+
 use handlebars::Context;
 use serde_json::{Value, json};
 
 use super::builtin;
 use super::seeds::Variables;
 use super::templates::{TemplateError, Templates};
-use crate::decide::{BootRequest, Reason, cleaned};
+use crate::decide::{BootRequest, Reason, TokenState, cleaned};
 use crate::inventory::{Host, LocalBoot};
+use crate::machine::{Architecture, MacAddress};
 
 /// How long the quarantine screen waits before it asks again, in seconds.
 const HOLD_SECONDS: u32 = 30;
 /// The most characters of a reason that a screen shows.
 const REASON_LIMIT: usize = 240;
+
+/// A rendered script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its text.
+    pub text: String,
+    /// Why the inventory's own template failed, where the built-in one stood in for it.
+    pub fault: Option<TemplateError>,
+}
 
 /// Renders the script that makes iPXE say which machine it runs on.
 ///
@@ -18,7 +30,7 @@ const REASON_LIMIT: usize = 240;
 ///
 /// # Errors
 /// The template, line and reason.
-pub fn identify_script(templates: &Templates, url: &str) -> Result<String, TemplateError> {
+pub fn identify_script(templates: &Templates, url: &str) -> Result<Script, TemplateError> {
     render(templates, builtin::IDENTIFY, json!({ "url": url }))
 }
 
@@ -41,12 +53,21 @@ pub fn local_script(
     templates: &Templates,
     host: &Host,
     reason: &Reason,
-) -> Result<String, TemplateError> {
+) -> Result<Script, TemplateError> {
+    local_named(templates, &host.name, host.local_boot, reason)
+}
+
+fn local_named(
+    templates: &Templates,
+    host: &str,
+    local_boot: LocalBoot,
+    reason: &Reason,
+) -> Result<Script, TemplateError> {
     let values = json!({
-        "host": host.name,
+        "host": host,
         "reason": cleaned(&reason.to_string(), REASON_LIMIT),
         "wait": reason.wants_attention(),
-        "sanboot": host.local_boot == LocalBoot::Sanboot,
+        "sanboot": local_boot == LocalBoot::Sanboot,
     });
     render(templates, builtin::LOCAL, values)
 }
@@ -71,7 +92,7 @@ pub struct HoldScreen<'a> {
 pub fn hold_script(
     templates: &Templates,
     screen: &HoldScreen<'_>,
-) -> Result<String, TemplateError> {
+) -> Result<Script, TemplateError> {
     let HoldScreen {
         host,
         request,
@@ -93,6 +114,94 @@ pub fn hold_script(
     render(templates, builtin::HOLD, values)
 }
 
-fn render(templates: &Templates, name: &str, values: Value) -> Result<String, TemplateError> {
-    templates.render(name, &Context::from(values))
+/// Renders every script that has not an install's variables as each kind of machine would get it,
+/// and returns the faults of the templates that were to be used.
+pub fn sample_faults(templates: &Templates) -> Vec<TemplateError> {
+    let url = "http://192.0.2.1:8080/boot.ipxe?token=TOKEN";
+    let mut scripts = vec![identify_script(templates, url)];
+    for reason in [Reason::NotArmed, Reason::Failed(Some("a disk".into()))] {
+        for local_boot in [LocalBoot::Exit, LocalBoot::Sanboot] {
+            scripts.push(local_named(templates, "host", local_boot, &reason));
+        }
+    }
+    let seen = BootRequest {
+        mac: MacAddress::new([2, 0, 0, 0, 0, 1]),
+        uuid: "4c4c4544-0035-5a10-8054-b4c04f4e0132".parse().ok(),
+        serial: Some("SERIAL".into()),
+        asset: Some("ASSET".into()),
+        architecture: Architecture::from_ipxe("efi", "x86_64"),
+        token: TokenState::Good,
+    };
+    let unseen = BootRequest {
+        uuid: None,
+        serial: None,
+        asset: None,
+        architecture: None,
+        ..seen.clone()
+    };
+    for request in [&seen, &unseen] {
+        for (host, again) in [(None, None), (Some("host"), Some(url.to_owned()))] {
+            let reason = Reason::NoUuidSeen.to_string();
+            let screen = HoldScreen {
+                host,
+                request,
+                reason,
+                again,
+            };
+            scripts.push(hold_script(templates, &screen));
+        }
+    }
+    let fault = |script| match script {
+        Ok(Script { fault, .. }) => fault,
+        Err(fault) => Some(fault),
+    };
+    scripts.into_iter().filter_map(fault).collect()
+}
+
+/// Renders a template; a machine is never left without its script because an override fails.
+fn render(templates: &Templates, name: &str, values: Value) -> Result<Script, TemplateError> {
+    let context = Context::from(values);
+    match templates.render(name, &context) {
+        Ok(text) => Ok(Script { text, fault: None }),
+        Err(fault) => {
+            let own =
+                Templates::compile(&BTreeMap::new()).map_err(|mut faults| faults.remove(0))?;
+            let text = own.render(name, &context)?;
+            let fault = Some(fault);
+            Ok(Script { text, fault })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_that_fails_is_named_and_the_built_in_template_stands_in() {
+        let compiled = |overrides: &[(&str, &str)]| {
+            let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+            Templates::compile(&overrides.iter().map(owned).collect()).unwrap()
+        };
+        let own = compiled(&[]);
+        assert_eq!(sample_faults(&own), []);
+        for name in [builtin::IDENTIFY, builtin::LOCAL, builtin::HOLD] {
+            // Fails always, and only for one of the kinds of machine.
+            for text in ["{{nothing}}", "{{#if again}}{{nothing}}{{/if}}"] {
+                if name != builtin::HOLD && text.contains("again") {
+                    continue;
+                }
+                let faults = sample_faults(&compiled(&[(name, text)]));
+                assert!(!faults.is_empty(), "{name}: {text}");
+                assert!(faults.iter().all(|fault| fault.template == name));
+            }
+        }
+        let broken = compiled(&[(builtin::IDENTIFY, "{{nothing}}")]);
+        let script = identify_script(&broken, "http://a/").unwrap();
+        assert_eq!(
+            script.text,
+            identify_script(&own, "http://a/").unwrap().text
+        );
+        assert!(script.fault.is_some());
+    }
 }

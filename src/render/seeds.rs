@@ -149,16 +149,16 @@ fn commands(plan: &Plan, links: &SessionLinks) -> Value {
     // A callback is retried, and its failure never stops an install.
     let curl = |kind: &str, message: &str| {
         format!(
-            "curl -fsS -X POST --retry 10 --retry-delay 3 --retry-all-errors --max-time 20 --data {} {}{kind} || true",
+            "curl -fsS -X POST --retry 10 --retry-delay 3 --retry-all-errors --max-time 20 --data {} {} || true",
             shell_word(message),
-            links.callbacks,
+            shell_word(&format!("{}{kind}", links.callbacks)),
         )
     };
     let wget = |kind: &str, message: &str| {
         format!(
-            "for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null --post-data={} {}{kind} && break; sleep 3; done",
+            "for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null --post-data={} {} && break; sleep 3; done",
             shell_word(message),
-            links.callbacks,
+            shell_word(&format!("{}{kind}", links.callbacks)),
         )
     };
     let wanted = plan.host.disk.as_ref();
@@ -207,4 +207,59 @@ fn preseed_late(plan: &Plan) -> String {
         "mkdir -p {home} && printf '%s\\n' {} > {home}/authorized_keys && chmod 700 {home} && in-target chown -R {owner} {installed}",
         words.join(" ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+    use crate::workspace::Snapshot;
+
+    /// Runs the rendered late command of a host, and returns the URL that was called, if one was.
+    fn reported(plan: &Plan) -> String {
+        let templates = Templates::compile(&plan.templates).unwrap();
+        let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));
+        let preseed = seed(&templates, plan, &variables, "preseed.cfg").unwrap();
+        let late = preseed
+            .lines()
+            .find_map(|line| line.strip_prefix("d-i preseed/late_command string "))
+            .unwrap();
+        let programs = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("mkdir", "exit 1"),
+            ("wget", "for url; do :; done; echo \"$url\""),
+        ] {
+            let path = programs.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let output = Command::new("/bin/sh")
+            .args(["-c", late])
+            .env("PATH", programs.path())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn an_install_is_reported_to_the_very_url_and_only_when_every_step_was_done() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
+        let (mut inventory, _) = Snapshot::read(&fixture).unwrap().check().good.unwrap();
+        inventory.site.server.base_url = "http://10.20.0.10/a;b&$(id)".into();
+        let mut plan = Plan::new(&inventory, &inventory.hosts["storage-01"]).unwrap();
+        plan.profile.ssh_authorized_keys.clear();
+        assert_eq!(
+            reported(&plan),
+            "http://10.20.0.10/a;b&$(id)/s/CALLBACK-CAPABILITY/installed\n"
+        );
+        plan.profile
+            .ssh_authorized_keys
+            .push("ssh-ed25519 A".into());
+        assert_eq!(reported(&plan), "");
+    }
 }

@@ -224,18 +224,17 @@ fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
     let mut chained: Vec<usize> = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find("{{").map(|open| at + open) {
-        let tag = text[open..]
-            .trim_start_matches('{')
-            .trim_start_matches('~')
-            .trim_start();
+        let tag =
+            text[open..].trim_start_matches(|c: char| c == '{' || c == '~' || c.is_whitespace());
+        let block = tag.strip_prefix('#').map(|block| block.trim_start());
         let line = || line_at(open);
-        if tag.starts_with("#*") || tag.starts_with("*") {
+        if block.unwrap_or(tag).starts_with('*') {
             return Err((
                 line(),
                 "decorators and inline partials are not allowed".to_owned(),
             ));
         }
-        if let Some(block) = tag.strip_prefix('#') {
+        if let Some(block) = block {
             let name = block.split([' ', '}', '~', '\n']).next();
             open_blocks.push((name.unwrap_or_default(), open));
             chained.push(0);
@@ -257,7 +256,7 @@ fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
         if open_blocks.len() + chained.iter().sum::<usize>() + parentheses > DEPTH_LIMIT {
             return Err((line(), format!("it nests more than {DEPTH_LIMIT} levels")));
         }
-        if let Some(partial) = tag.strip_prefix('>').or_else(|| tag.strip_prefix("#>")) {
+        if let Some(partial) = block.unwrap_or(tag).strip_prefix('>') {
             let name = partial
                 .trim_start()
                 .split([' ', '}', '~', '\n', '\t'])
@@ -274,6 +273,11 @@ fn scan(text: &str) -> Result<Scanned<'_>, (usize, String)> {
         partials,
         open_block: open_blocks.pop().map(|(block, at)| (block, line_at(at))),
     })
+}
+
+/// Returns the templates that a template includes; none where it cannot be scanned.
+pub(super) fn partials(text: &str) -> Vec<&str> {
+    scan(text).map_or_else(|_| Vec::new(), |found| found.partials)
 }
 
 /// Finds partials that do not exist or that include each other in a circle.

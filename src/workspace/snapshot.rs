@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::inventory::{Diagnostic, Inventory, Severity, SourceFile, Span, parse, sort};
+use crate::inventory::{
+    Diagnostic, Inventory, Names, Severity, SourceFile, Span, names, parse, sort,
+};
 use crate::lint;
 use crate::machine::Sha256Digest;
 use crate::render::Templates;
@@ -177,6 +179,11 @@ impl Snapshot {
         Sha256Digest::of(&all)
     }
 
+    /// Reads the names in the documents, whatever faults these have.
+    pub fn names(&self) -> Names {
+        names(self.files.get(..self.documents).unwrap_or_default())
+    }
+
     /// Checks everything that can be checked without looking outside the snapshot.
     pub fn check(&self) -> Checked {
         let (documents, templates) = self.files.split_at(self.documents);
@@ -302,6 +309,39 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_inventory_still_names_its_site_and_hosts() {
+        let rows = [
+            (
+                "kind: Site\nname: a\n---\nkind: Host\nname: h\n",
+                Some("a"),
+                "h",
+            ),
+            (
+                "kind: Site\nname: a\n---\nkind: Host\nname: {\n",
+                Some("a"),
+                "",
+            ),
+            (
+                "kind: Site\nname: ../../etc\n---\nkind: Host\nname: h\n",
+                None,
+                "h",
+            ),
+            ("kind: Site\nname: a\n---\nkind: Site\nname: b\n", None, ""),
+        ];
+        for (text, site, hosts) in rows {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("a.yaml"), text).unwrap();
+            let snapshot = Snapshot::read(directory.path()).unwrap();
+            assert!(snapshot.check().good.is_none(), "{text}");
+            let expected = Names {
+                site: site.map(str::to_owned),
+                hosts: hosts.split_whitespace().map(str::to_owned).collect(),
+            };
+            assert_eq!(snapshot.names(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_file_with_the_wrong_ending_is_not_passed_over_in_silence() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("hosts.yml"), "kind: Host\n").unwrap();
@@ -336,21 +376,22 @@ mod tests {
                 fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
             }
         }
-        fs::write(
-            directory.path().join("install.ipxe.hbs"),
-            "#!ipxe\necho {{host.nmae}}\n",
-        )
-        .unwrap();
-        let snapshot = Snapshot::read(directory.path()).unwrap();
-        let checked = snapshot.check();
-        assert!(checked.good.is_none());
-        let text: String = checked
-            .diagnostics
-            .iter()
-            .map(|d| d.to_text(snapshot.files(), false))
-            .collect();
-        assert!(text.contains("install.ipxe.hbs:2:1"), "{text}");
-        assert!(text.contains("no variable `host.nmae`"), "{text}");
-        assert_eq!(checked.diagnostics.len(), 1, "{text}");
+        for name in ["install", "hold", "local", "identify"] {
+            let name = format!("{name}.ipxe.hbs");
+            let path = directory.path().join(&name);
+            fs::write(&path, "#!ipxe\necho {{host.nmae}}\n").unwrap();
+            let snapshot = Snapshot::read(directory.path()).unwrap();
+            let checked = snapshot.check();
+            assert!(checked.good.is_none(), "{name}");
+            let text: String = checked
+                .diagnostics
+                .iter()
+                .map(|d| d.to_text(snapshot.files(), false))
+                .collect();
+            assert!(text.contains(&format!("{name}:2:1")), "{text}");
+            assert!(text.contains("no variable `host.nmae`"), "{text}");
+            assert_eq!(checked.diagnostics.len(), 1, "{text}");
+            fs::remove_file(path).unwrap();
+        }
     }
 }

@@ -13,6 +13,14 @@ const VERIFYING_UBUNTU: &str = "verifying the files of bundle `ubuntu-24.04-stan
 const VERIFYING_DEBIAN: &str = "verifying the files of bundle `debian-12-stand-in`\n";
 const KERNEL: &str = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
 
+const NOT_ARMED: &str = "\
+error: `storage-01` was not cancelled: it is not armed: its phase is `new`
+error: `storage-02` was not cancelled: it is not armed: its phase is `new`
+error: `worker-02` was not cancelled: it is not armed: its phase is `new`
+error: `worker-03` was not cancelled: it is not armed: its phase is `new`
+error: `worker-04` was not cancelled: it is not armed: its phase is `new`
+";
+
 fn provision(rack: &Rack, hosts: &str) -> Pxectl {
     rack.pxectl("host provision").args(hosts)
 }
@@ -348,11 +356,11 @@ fn hosts_that_are_not_there_are_named_and_nothing_is_done_for_the_others() {
     for (line, stderr) in [
         (
             "cancel worker-01 wroker-01",
-            "error: no host `wroker-01` in the inventory\n  = help: did you mean `worker-01`?\n",
+            "error: no host `wroker-01` in the inventory or the store\n  = help: did you mean `worker-01`?\n",
         ),
         (
             "cancel nobody",
-            "error: no host `nobody` in the inventory\n  = help: `pxectl host list` lists the hosts\n",
+            "error: no host `nobody` in the inventory or the store\n  = help: `pxectl host list` lists the hosts\n",
         ),
         (
             "show worker-99",
@@ -377,6 +385,107 @@ fn hosts_that_are_not_there_are_named_and_nothing_is_done_for_the_others() {
             .run();
     }
     assert_eq!(phase(&rack, "worker-01"), "provisioning");
+}
+
+#[test]
+fn an_armed_host_can_be_stopped_when_the_inventory_is_broken_or_lost_it() {
+    let broken = "\
+warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
+  = help: `pxectl validate` lists what is at fault
+";
+    let absent = "\
+warning: there is no inventory at `gone`; hosts are taken by name, from it and from the store
+  = help: `pxectl validate` lists what is at fault
+";
+    let rows = [
+        (
+            ("hosts.yaml", "name: worker-01", "name: worker-09"),
+            ("host cancel worker-01", "cancelled", "new"),
+            "",
+        ),
+        (
+            ("hosts.yaml", "kind: Host", "kind: Hots"),
+            ("host cancel --all", "cancelled", "new"),
+            broken,
+        ),
+        (
+            ("profiles.yaml", "kind:", "{"),
+            (
+                "host quarantine worker-02 worker-01",
+                "set aside",
+                "quarantine",
+            ),
+            broken,
+        ),
+        (
+            ("site.yaml", "kind:", "{"),
+            ("host retire worker-01", "retired", "retired"),
+            broken,
+        ),
+        (
+            ("site.yaml", "kind:", "kind:"),
+            ("host cancel worker-01 -i gone", "cancelled", "new"),
+            absent,
+        ),
+    ];
+    for ((file, from, to), (line, done, phase), warning) in rows {
+        let rack = armed();
+        rack.edit(file, from, to);
+        let (others, status) = match line.contains("--all") {
+            true => (NOT_ARMED, 4),
+            false => ("", 0),
+        };
+        let second = match line.contains("worker-02") {
+            true => format!("worker-02: {done}, its phase is {phase}\n"),
+            false => String::new(),
+        };
+        rack.pxectl(line)
+            .stdout(format!("worker-01: {done}, its phase is {phase}\n{second}"))
+            .stderr(format!("{warning}{others}{NO_SERVER}"))
+            .status(status)
+            .run();
+    }
+}
+
+#[test]
+fn a_broken_inventory_needs_its_site_or_the_store_and_knows_no_labels() {
+    let rack = armed();
+    rack.write("site.yaml", "{");
+    rack.pxectl("host cancel -l role=worker")
+        .stderr(
+            "\
+warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
+  = help: `pxectl validate` lists what is at fault
+error: `role=worker` selects nothing while the inventory is at fault
+  = help: name the hosts, or give `--all`
+",
+        )
+        .status(1)
+        .run();
+    rack.pxectl("host cancel worker-01")
+        .without_state()
+        .stderr(
+            "\
+error: the inventory `.` is at fault, and does not say which site it is
+  = help: name the store of the site with `--state DIR`
+",
+        )
+        .status(1)
+        .run();
+}
+
+#[test]
+fn nothing_is_armed_while_git_is_at_work() {
+    let rack = Rack::a();
+    std::fs::create_dir(rack.file(".git")).expect("a directory");
+    rack.write(".git/index.lock", "");
+    rack.pxectl("host provision worker-01")
+        .stderr(
+            "error: git is at work: it holds `[..]/.git/index.lock`\n  = help: try again when git is \
+             done; a lock that a crash has left behind can be removed\n",
+        )
+        .status(3)
+        .run();
 }
 
 #[test]

@@ -57,6 +57,12 @@ impl Pxectl {
         self
     }
 
+    /// Names no store.
+    pub fn without_state(mut self) -> Self {
+        self.command.env_remove("PXECTL_STATE");
+        self
+    }
+
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
         self

@@ -213,7 +213,7 @@ fn the_keys_of_a_preseed_reach_the_disk_as_they_were_written() {
         .find_map(|line| line.strip_prefix("d-i preseed/late_command string "))
         .expect("the command");
     let (keys, _) = line
-        .split_once("; for n in")
+        .split_once(" && for n in")
         .expect("the callback after it");
     let target = rack.file("target");
     let here = keys

@@ -7,7 +7,7 @@ use crate::decide::{
 use crate::inventory::Inventory;
 use crate::machine::{Architecture, EventKind, HostRecord, MacAddress, SessionId};
 use crate::render::{
-    HoldScreen, Plan, SessionLinks, TemplateError, Templates, Variables, hold_script,
+    HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables, hold_script,
     identify_script, install_script, local_script,
 };
 use crate::token::StoreKey;
@@ -31,6 +31,8 @@ pub struct BootAnswer {
     pub script: String,
     /// The decision: its kind, host and reason; none when iPXE was only asked who it is.
     pub decision: Option<Decided>,
+    /// Why a template of the inventory failed, where the built-in one stood in for it.
+    pub fault: Option<TemplateError>,
 }
 
 /// A decision, for the log and the events.
@@ -151,10 +153,12 @@ pub fn boot(
 ) -> Result<BootAnswer, TemplateError> {
     let url = format!("{}/boot.ipxe", inventory.site.server.base_url);
     let Some(mac) = query.mac else {
-        let script = identify_script(templates, &format!("{url}?token={}", query.token))?;
+        let Script { text, fault } =
+            identify_script(templates, &format!("{url}?token={}", query.token))?;
         return Ok(BootAnswer {
-            script,
+            script: text,
             decision: None,
+            fault,
         });
     };
     let request = query.request(mac, inventory, key, plan, now);
@@ -175,7 +179,10 @@ pub fn boot(
                     install_script(&templates, &Variables::new(plan, &links))
                 });
                 match script {
-                    Ok(script) => answered = (EventKind::Install, Some(session), Some(script)),
+                    Ok(text) => {
+                        let script = Script { text, fault: None };
+                        answered = (EventKind::Install, Some(session), Some(script));
+                    }
                     Err(error) => reason_text = format!("its install cannot be rendered: {error}"),
                 }
             }
@@ -219,7 +226,8 @@ pub fn boot(
         }
     };
     Ok(BootAnswer {
-        script,
+        script: script.text,
+        fault: script.fault,
         decision: Some(Decided {
             kind,
             host,

@@ -192,6 +192,11 @@ fn boot_script(context: &HttpContext, peer: SocketAddr, query: &BootQuery) -> An
     );
     match answer {
         Ok(answer) => {
+            if let Some(fault) = &answer.fault {
+                let text = format!("{fault}; the built-in template stands in for it");
+                let line = Line::new(Level::Error, "http", "render-failed", text).mac(query.mac());
+                context.log.write(&line);
+            }
             if let Some(decided) = answer.decision {
                 // What the inventory does not say can be copied from the log into it.
                 let complete = host.is_some_and(|host| host.uuid.is_some());

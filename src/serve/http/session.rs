@@ -192,7 +192,9 @@ impl Opened<'_> {
     fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<SessionAnswer, Refused> {
         let message =
             without_capabilities(&cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT));
-        let session = self.capability.session;
+        let Capability {
+            session, attempt, ..
+        } = self.capability;
         let is_a_word = matches!(kind, CallbackKind::Log | CallbackKind::Progress);
         if is_a_word && !self.context.events.admits(session, self.now) {
             let text = format!("{kind:?} was not kept: its session sends too many");
@@ -205,7 +207,7 @@ impl Opened<'_> {
         }
         let mut outcome = None;
         self.update(&mut |record| {
-            let callback = report(record, session, kind, &message, self.now);
+            let callback = report(record, session, attempt, kind, &message, self.now);
             outcome = callback.event;
             let record = callback.record?;
             let events = callback

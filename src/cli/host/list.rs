@@ -1,0 +1,64 @@
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Stop, Work, fails, host_json, note, said};
+use crate::cli::Exit;
+use crate::cli::inventory::Good;
+use crate::cli::select::Select;
+use crate::machine::Phase;
+use crate::store::Store;
+
+impl Work<'_> {
+    pub(super) fn list(&self, good: &Good, select: &Select) -> Result<Exit, Stop> {
+        let everything = select.hosts.is_empty() && select.selector.is_empty();
+        let hosts = match everything {
+            true => good.inventory.hosts.values().collect(),
+            false => select.find(&good.inventory, self.output).map_err(said)?,
+        };
+        let records = self.store.hosts().map_err(fails)?;
+        let now = Timestamp::now();
+        let found = |name: &str| {
+            let at = records
+                .binary_search_by(|record| record.host.as_str().cmp(name))
+                .ok()?;
+            records.get(at)
+        };
+        if self.output.is_json() {
+            let listed: Vec<Value> = hosts
+                .iter()
+                .map(|host| host_json(&host.name, &host.profile, found(&host.name)))
+                .collect();
+            self.output.json(&listed);
+            return Ok(Exit::Done);
+        }
+        let mut table = Table::new();
+        table
+            .load_style(NOTHING)
+            .set_header(["HOST", "PHASE", "PROFILE", "ADDRESS", "SINCE", "NOTE"]);
+        for host in hosts {
+            let record = found(&host.name);
+            let phase = record.map_or(Phase::New, |record| record.phase);
+            let address = host
+                .boot_nic()
+                .and_then(|nic| nic.ip)
+                .map(|ip| ip.to_string());
+            let since =
+                record.map(|record| record.changed_at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
+            table.add_row([
+                host.name.clone(),
+                phase.to_string(),
+                host.profile.clone(),
+                address.unwrap_or_default(),
+                since.unwrap_or_default(),
+                record.map(|record| note(record, now)).unwrap_or_default(),
+            ]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        self.output.result(&format!("{}\n", table.trim_fmt()));
+        Ok(Exit::Done)
+    }
+}

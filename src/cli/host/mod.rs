@@ -1,0 +1,248 @@
+mod change;
+mod list;
+mod provision;
+mod show;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use change::Change;
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::inventory::{Good, known, load, load_settled, state};
+use super::output::Output;
+use super::select::Select;
+use super::{Exit, Global};
+use crate::decide::{cancel, release, set_aside};
+use crate::machine::{EventKind, HostRecord, Phase};
+use crate::store::{RunningServer, SqliteStore};
+
+/// List hosts, arm them for an install, and set them aside
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Host {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List hosts with their phases
+    #[command(
+        after_help = "Examples:\n  pxectl host list\n  pxectl host list -l role=worker --format json"
+    )]
+    List {
+        #[command(flatten)]
+        select: Select,
+    },
+    /// Show one host: its phase, its session and its latest events
+    #[command(
+        after_help = "Examples:\n  pxectl host show worker-01\n  pxectl host show worker-01 --format json"
+    )]
+    Show {
+        /// The host
+        host: String,
+    },
+    /// Arm hosts: the next time one boots from the network, before the deadline, it installs
+    #[command(after_help = "\
+Verifies every file of the hosts' bundles, and freezes host, profile, templates and bundle into a
+session: what the inventory becomes later does not change this install.
+
+Examples:
+  pxectl host provision worker-01
+  pxectl host provision -l role=worker --yes --deadline 2h")]
+    Provision {
+        #[command(flatten)]
+        select: Select,
+        /// How long the hosts are served their install; let it cover all of it [default:
+        /// `provisioning.deadline` of the site]
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        deadline: Option<Duration>,
+        /// Do not ask, also when many hosts are armed
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Take an arming back
+    #[command(after_help = "Examples:\n  pxectl host cancel worker-01\n  pxectl host cancel --all")]
+    Cancel {
+        #[command(flatten)]
+        select: Select,
+    },
+    /// Set hosts aside: they boot nothing until they are released
+    #[command(
+        after_help = "Examples:\n  pxectl host quarantine worker-01 --reason \"smells of smoke\""
+    )]
+    Quarantine {
+        #[command(flatten)]
+        select: Select,
+        /// Why, for the machine's screen
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Take hosts out of service for good: they boot nothing
+    #[command(after_help = "Examples:\n  pxectl host retire worker-01")]
+    Retire {
+        #[command(flatten)]
+        select: Select,
+    },
+    /// Take hosts back that were set aside
+    #[command(after_help = "Examples:\n  pxectl host release worker-01")]
+    Release {
+        #[command(flatten)]
+        select: Select,
+    },
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parsed = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|value| Duration::try_from(value).ok());
+    parsed
+        .filter(|value| !value.is_zero())
+        .ok_or_else(|| "write a time such as `45m` or `2h`".to_owned())
+}
+
+impl Host {
+    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        // A selection that finds nothing has said so.
+        self.carry_out(global, output).or_else(|stop| stop)
+    }
+
+    fn carry_out(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        let with = |good: Result<Good, Exit>| {
+            let good = good.map_err(said)?;
+            let directory = state(global, &good.inventory).map_err(fails)?;
+            Ok((Work::open(output, directory)?, good))
+        };
+        let change = |select, kind, done, change: &Change<'_>| {
+            let known = known(global, output).map_err(fails)?.map_err(said)?;
+            let work = Work::open(output, known.state.clone())?;
+            work.change(&known, select, kind, done, change)
+        };
+        match &self.command {
+            Command::List { select } => {
+                let (work, good) = with(load(global, output))?;
+                work.list(&good, select)
+            }
+            Command::Show { host } => {
+                let (work, good) = with(load(global, output))?;
+                work.show(&good, host)
+            }
+            Command::Provision {
+                select,
+                deadline,
+                yes,
+            } => {
+                let (work, good) = with(load_settled(global, output))?;
+                work.provision(global, &good, select, *deadline, *yes)
+            }
+            Command::Cancel { select } => change(
+                select,
+                EventKind::Cancelled,
+                "cancelled",
+                &|_, record, now| cancel(record, now),
+            ),
+            Command::Quarantine { select, reason } => change(
+                select,
+                EventKind::Changed,
+                "set aside",
+                &|host, record, now| {
+                    let reason = reason.as_deref();
+                    Ok(set_aside(host, record, Phase::Quarantine, reason, now))
+                },
+            ),
+            Command::Retire { select } => change(
+                select,
+                EventKind::Changed,
+                "retired",
+                &|host, record, now| Ok(set_aside(host, record, Phase::Retired, None, now)),
+            ),
+            Command::Release { select } => {
+                change(select, EventKind::Changed, "released", &|_, record, now| {
+                    release(record, now)
+                })
+            }
+        }
+    }
+}
+
+/// Why a command stops: what it has said already (`Ok`), or an error to print (`Err`).
+type Stop = Result<Exit, anyhow::Error>;
+
+fn said(exit: Exit) -> Stop {
+    Ok(exit)
+}
+
+fn fails(error: impl Into<anyhow::Error>) -> Stop {
+    Err(error.into())
+}
+
+struct Work<'a> {
+    output: &'a Output,
+    store: SqliteStore,
+    directory: PathBuf,
+}
+
+impl<'a> Work<'a> {
+    fn open(output: &'a Output, directory: PathBuf) -> Result<Self, Stop> {
+        let store = SqliteStore::open(&directory).map_err(fails)?;
+        Ok(Self {
+            output,
+            store,
+            directory,
+        })
+    }
+
+    fn warn_without_server(&self) {
+        let running = RunningServer::list(&self.directory).unwrap_or_default();
+        if !running.iter().any(|server| server.role == "http") {
+            let what = format!(
+                "no running server uses the store `{}`",
+                self.directory.display()
+            );
+            self.output.warning(
+                &what,
+                "start `pxectl serve all` with the same `--state`, as the same user",
+            );
+        }
+    }
+}
+
+fn exit_for(good: usize, all: usize) -> Exit {
+    match good {
+        0 if all > 0 => Exit::No,
+        good if good < all => Exit::Partly,
+        _ => Exit::Done,
+    }
+}
+
+fn host_json(name: &str, profile: &str, record: Option<&HostRecord>) -> Value {
+    json!({
+        "host": name,
+        "profile": profile,
+        "phase": record.map_or(Phase::New, |record| record.phase),
+        "reason": record.and_then(|record| record.reason.clone()),
+        "changed_at": record.map(|record| record.changed_at),
+        "session": record.and_then(|record| record.session.clone()),
+    })
+}
+
+/// Says in a few words where a host's session stands.
+fn note(record: &HostRecord, now: Timestamp) -> String {
+    match (record.phase, &record.session) {
+        (Phase::Provisioning, Some(session)) if now >= session.deadline => {
+            format!("its deadline passed at {:.0}", session.deadline)
+        }
+        (Phase::Provisioning, Some(session)) => {
+            let left = session.deadline.duration_since(now).as_secs().max(0) / 60;
+            match session.attempts {
+                0 => format!("armed, {left} min left"),
+                attempts => format!("attempt {attempts} under way, {left} min left"),
+            }
+        }
+        _ => record.reason.clone().unwrap_or_default(),
+    }
+}

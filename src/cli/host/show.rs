@@ -1,0 +1,74 @@
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Stop, Work, fails, host_json, note, said};
+use crate::cli::Exit;
+use crate::cli::inventory::Good;
+use crate::cli::select::Select;
+use crate::machine::Phase;
+use crate::store::{EventQuery, Store};
+
+impl Work<'_> {
+    pub(super) fn show(&self, good: &Good, name: &str) -> Result<Exit, Stop> {
+        let select = Select {
+            hosts: vec![name.to_owned()],
+            selector: Vec::new(),
+            all: false,
+        };
+        let hosts = select.find(&good.inventory, self.output).map_err(said)?;
+        let Some(host) = hosts.first() else {
+            return Ok(Exit::No);
+        };
+        let record = self.store.host(name).map_err(fails)?;
+        let query = EventQuery {
+            after: 0,
+            host: Some(name.to_owned()),
+            limit: 10,
+            latest: true,
+        };
+        let latest = &self.store.events(&query).map_err(fails)?;
+        if self.output.is_json() {
+            let mut shown = host_json(name, &host.profile, record.as_ref());
+            shown["events"] = json!(latest);
+            self.output.json(&shown);
+            return Ok(Exit::Done);
+        }
+        let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
+        let mut text = format!(
+            "{name}: {phase}\n  profile   {}\n  arch      {}\n",
+            host.profile, host.arch
+        );
+        for nic in &host.nics {
+            let ip = nic
+                .ip
+                .map(|ip| ip.to_string())
+                .unwrap_or_else(|| "from the pool".into());
+            let boot = if nic.boot { ", boots" } else { "" };
+            text.push_str(&format!(
+                "  nic       {} on {}, {ip}{boot}\n",
+                nic.mac, nic.network
+            ));
+        }
+        if let Some(record) = &record {
+            if let Some(reason) = &record.reason {
+                text.push_str(&format!("  reason    {reason}\n"));
+            }
+            if let Some(session) = &record.session {
+                text.push_str(&format!(
+                    "  session   {}, {}\n",
+                    session.id,
+                    note(record, Timestamp::now())
+                ));
+            }
+        }
+        for event in latest {
+            let at = event.event.at.strftime("%Y-%m-%d %H:%M:%SZ");
+            text.push_str(&format!(
+                "  {at}  {:<10} {}\n",
+                event.event.kind, event.event.message
+            ));
+        }
+        self.output.result(&text);
+        Ok(Exit::Done)
+    }
+}
