@@ -106,6 +106,9 @@ impl BundleStore {
         let layout: Value =
             serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
         match layout["imageLayoutVersion"].as_str() {
+            Some("1.0.0") if !root.join(INDEX_FILE).is_file() => {
+                Err(refused(format!("it has no `{INDEX_FILE}`")))
+            }
             Some("1.0.0") => Ok(Self {
                 root: root.to_owned(),
             }),
@@ -118,17 +121,17 @@ impl BundleStore {
     /// # Errors
     /// As [`BundleStore::open`], and when the disk refuses.
     pub fn open_or_create(root: &Path) -> Result<Self, BundleStoreError> {
+        let store = Self {
+            root: root.to_owned(),
+        };
+        let blobs = store.blobs();
+        fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
+        if !root.join(INDEX_FILE).exists() {
+            let empty = json!({"schemaVersion": 2, "manifests": []});
+            store.publish(INDEX_FILE, &empty.to_string().into_bytes())?;
+        }
+        // The last: a layout that has it has the rest.
         if !root.join(LAYOUT_FILE).exists() {
-            let store = Self {
-                root: root.to_owned(),
-            };
-            fs::create_dir_all(store.blobs()).map_err(|source| io_error(&store.blobs(), source))?;
-            store.publish(
-                INDEX_FILE,
-                &json!({"schemaVersion": 2, "manifests": []})
-                    .to_string()
-                    .into_bytes(),
-            )?;
             store.publish(LAYOUT_FILE, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         Self::open(root)
@@ -214,6 +217,10 @@ impl BundleStore {
         self.add_blob(&mut &EMPTY_CONFIG[..])?;
         let manifest = bundle.manifest();
         let (digest, size) = self.add_blob(&mut manifest.as_slice())?;
+        // Two that add at once would lose one of the two names.
+        let layout = self.root.join(LAYOUT_FILE);
+        let lock = File::open(&layout).map_err(|source| io_error(&layout, source))?;
+        lock.lock().map_err(|source| io_error(&layout, source))?;
         let path = self.root.join(INDEX_FILE);
         let text = fs::read_to_string(&path).map_err(|source| io_error(&path, source))?;
         let refused = |reason: String| BundleStoreError::NotALayout {
