@@ -82,6 +82,7 @@ impl Player<'_> {
                     return Ok(());
                 }
                 self.check_files(&kernel, &initrds)?;
+                self.check_image(&arguments)?;
                 let seeds = self.fetch_seeds(&arguments)?;
                 self.call_back(&seeds)?;
                 self.boot_again()
@@ -326,6 +327,16 @@ impl Player<'_> {
                     short(&digest)
                 ),
             )),
+        }
+    }
+
+    /// Fetches the image that the kernel's command line names, and compares it with the bundle.
+    fn check_image(&mut self, arguments: &str) -> Result<(), Stop> {
+        let image = |word: &&str| word.starts_with("url=") && word.ends_with("/files/iso");
+        let url = arguments.split_whitespace().find(image);
+        match url.and_then(|word| word.strip_prefix("url=")) {
+            Some(url) => self.step("image", |player| player.check_file(url)),
+            None => Ok(()),
         }
     }
 

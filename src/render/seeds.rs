@@ -92,7 +92,9 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let host = &plan.host;
     let boot = host.boot_nic().map(|nic| (0, nic));
     let digest = plan.bundle.manifest_digest();
-    let file = |key: &str| format!("{}/b/{digest}/{key}", plan.server.base_url);
+    // Under the session, so that a change of the inventory does not take a file away from an install
+    // that is under way.
+    let file = |key: &str| format!("{}files/{key}", links.seeds);
     let files: BTreeMap<&String, String> = plan
         .bundle
         .files

@@ -55,6 +55,7 @@ impl Templates {
         strict::register(&mut engine);
         engine.register_helper("yaml", Box::new(yaml));
         engine.register_helper("shell", Box::new(shell));
+        engine.register_helper("line", Box::new(line));
         let mut faults = Vec::new();
         let mut partials: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, text) in &texts {
@@ -179,6 +180,22 @@ fn shell(
         .map(|parameter| parameter.value().render())
         .unwrap_or_default();
     out.write(&shell_word(&text))?;
+    Ok(())
+}
+
+/// Writes text on one line: whatever would begin another becomes a blank.
+fn line(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = helper
+        .param(0)
+        .map(|parameter| parameter.value().render())
+        .unwrap_or_default();
+    out.write(&text.replace(|c: char| c.is_control(), " "))?;
     Ok(())
 }
 

@@ -76,8 +76,8 @@ fn three_processes_share_one_store_and_a_rehearsal_walks_them() {
     let output = rehearse(&rack, servers, &["--commit"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let expected = [
-        "dhcp", "tftp", "dhcp", "script", "script", "kernel", "initrd", "seed", "seed", "seed",
-        "seed", "callback", "callback", "dhcp", "script", "script", "disk",
+        "dhcp", "tftp", "dhcp", "script", "script", "kernel", "initrd", "image", "seed", "seed",
+        "seed", "seed", "callback", "callback", "dhcp", "script", "script", "disk",
     ];
     assert_eq!(steps(&output), expected);
     assert!(output.stderr.is_empty(), "{output:?}");
