@@ -36,7 +36,7 @@ use claims::{Claims, Facts};
 use reader::{Reader, Spanned, list};
 use tree::Node;
 
-use crate::machine::MacAddress;
+use crate::machine::{MacAddress, Sha256Digest};
 
 /// A site with all that belongs to it; every name that one part uses for another is there.
 #[derive(Clone, Debug)]
@@ -52,6 +52,7 @@ pub struct Inventory {
     /// The text of each template that lies beside the documents, by file name.
     pub templates: BTreeMap<String, String>,
     by_mac: HashMap<MacAddress, String>,
+    manifests: HashMap<String, Sha256Digest>,
 }
 
 impl Inventory {
@@ -63,6 +64,12 @@ impl Inventory {
     /// Returns the profile of a host of this inventory.
     pub fn profile_of(&self, host: &Host) -> Option<&Profile> {
         self.profiles.get(&host.profile)
+    }
+
+    /// Returns the digest of a bundle's manifest, which was worked out when the inventory was read.
+    pub fn manifest_digest(&self, bundle: &Bundle) -> Sha256Digest {
+        let known = self.manifests.get(&bundle.name).copied();
+        known.unwrap_or_else(|| bundle.manifest_digest())
     }
 
     /// Returns the bundle of a profile of this inventory.
@@ -254,6 +261,7 @@ impl Found {
             .values()
             .flat_map(|host| host.nics.iter().map(|nic| (nic.mac, host.name.clone())))
             .collect();
+        let digest = |bundle: &Bundle| (bundle.name.clone(), bundle.manifest_digest());
         let Self {
             profiles,
             hosts,
@@ -264,6 +272,7 @@ impl Found {
             site,
             profiles,
             hosts,
+            manifests: bundles.values().map(digest).collect(),
             bundles,
             templates,
             by_mac,

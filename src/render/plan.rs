@@ -8,6 +8,8 @@ use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };
 
+use crate::machine::Sha256Digest;
+
 /// Everything that one install is rendered from, frozen when the host is armed.
 ///
 /// A change of the inventory does not reach a session that is open: what was reviewed is what is
@@ -26,6 +28,8 @@ pub struct Plan {
     pub profile: Profile,
     /// Its bundle, with the digest of every file.
     pub bundle: Bundle,
+    /// The digest of the bundle's manifest.
+    pub manifest: Sha256Digest,
     /// Values for templates: built-in, site's, profile's and host's, the later before the earlier.
     pub vars: BTreeMap<String, serde_json::Value>,
     /// What the machine must show.
@@ -123,6 +127,7 @@ impl Plan {
             host: host.clone(),
             profile: profile.clone(),
             bundle: bundle.clone(),
+            manifest: inventory.manifest_digest(bundle),
             vars,
             templates: templates(inventory, profile),
         })

@@ -91,7 +91,6 @@ pub fn seed(
 fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let host = &plan.host;
     let boot = host.boot_nic().map(|nic| (0, nic));
-    let digest = plan.bundle.manifest_digest();
     // Under the session, so that a change of the inventory does not take a file away from an install
     // that is under way.
     let file = |key: &str| format!("{}files/{key}", links.seeds);
@@ -115,7 +114,7 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
         "nics": nics,
         "network": host.boot_nic().and_then(|nic| plan.networks.get(&nic.network)),
         "profile": plan.profile,
-        "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": digest },
+        "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": plan.manifest },
         "files": files,
         "session": {
             "id": links.id,

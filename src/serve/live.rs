@@ -59,7 +59,7 @@ impl Loaded {
         let manifests = inventory
             .bundles
             .values()
-            .map(|bundle| (bundle.manifest_digest(), bundle.name.clone()))
+            .map(|bundle| (inventory.manifest_digest(bundle), bundle.name.clone()))
             .collect();
         Self {
             templates,
