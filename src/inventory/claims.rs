@@ -3,17 +3,22 @@
 //! Claims are noted while a document is read, also when another part of it is at fault: a fault in
 //! one place hides none in another.
 
-use std::collections::{BTreeSet, HashMap};
+mod hosts;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 use super::diagnostic::{Diagnostic, Severity, nearest};
+use super::loader::Loader;
 use super::network::{AddressRange, Subnet};
-use super::profile::Installer;
-use super::reader::{Spanned, list};
+use super::profile::{Installer, Profile};
+use super::reader::list;
 use super::site::DhcpMode;
 use super::source::Span;
 use super::tree::{Node, Value};
-use crate::machine::{Architecture, CpuArchitecture};
+use crate::machine::Architecture;
+
+pub use hosts::HostUse;
 
 /// Owners of addresses that are no hosts.
 pub const SERVER: &str = "the server";
@@ -43,6 +48,9 @@ pub enum Kind {
     Template,
 }
 
+/// The processor and the keys of each bundle's files.
+type BundleClaims = HashMap<String, (Option<String>, BTreeSet<String>)>;
+
 /// Everything that was claimed.
 #[derive(Default)]
 pub struct Claims {
@@ -52,8 +60,9 @@ pub struct Claims {
     pools: Vec<(AddressRange, Span)>,
     addresses: Vec<(String, Ipv4Addr, Span)>,
     bundle_uses: Vec<(String, Span, Installer)>,
-    bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
+    bundles: BundleClaims,
     hosts: Vec<HostUse>,
+    loader_names: Vec<(String, String, Span)>,
     templates: BTreeSet<String>,
 }
 
@@ -65,24 +74,16 @@ struct Claim {
     owner: String,
 }
 
-struct HostUse {
-    name: Spanned<String>,
-    profile: String,
-    arch: Architecture,
-    has_uuid: bool,
-    has_disk: bool,
-}
-
 /// What the checks across documents need to know of what was read.
 pub struct Facts<'a> {
-    /// The bundle and the installer of each profile, and whether its own seeds replace the built-in ones.
-    pub profiles: HashMap<&'a str, (&'a str, Installer, bool)>,
+    /// The profiles, by name.
+    pub profiles: &'a BTreeMap<String, Profile>,
     /// Whether there is a site, be it at fault.
     pub has_site: bool,
     /// Whether hosts without a UUID can be armed.
     pub weak_identity: bool,
-    /// Architectures that the site has a loader for.
-    pub loaders: BTreeSet<Architecture>,
+    /// The site's loaders, where the site is not at fault.
+    pub loaders: Option<&'a BTreeMap<Architecture, Loader>>,
 }
 
 impl Claims {
@@ -149,22 +150,13 @@ impl Claims {
     }
 
     /// Notes what a host brings to its profile.
-    pub fn host_use(
-        &mut self,
-        name: &Spanned<String>,
-        profile: &str,
-        arch: Architecture,
-        has_uuid: bool,
-        has_disk: bool,
-    ) {
-        let profile = profile.to_owned();
-        self.hosts.push(HostUse {
-            name: name.clone(),
-            profile,
-            arch,
-            has_uuid,
-            has_disk,
-        });
+    pub fn host_use(&mut self, host: HostUse) {
+        self.hosts.push(host);
+    }
+
+    /// Notes the name under which a loader asks for a file.
+    pub fn loader_name(&mut self, name: String, file: String, span: Span) {
+        self.loader_names.push((name, file, span));
     }
 
     /// Checks every claim against the others.
@@ -174,7 +166,8 @@ impl Claims {
         self.check_addresses(diagnostics);
         self.check_networks(diagnostics);
         self.check_bundle_files(diagnostics);
-        self.check_hosts(facts, diagnostics);
+        self.check_loader_names(diagnostics);
+        hosts::check(&self.hosts, &self.bundles, facts, diagnostics);
     }
 
     fn check_unique(&self, diagnostics: &mut Vec<Diagnostic>) {
@@ -333,6 +326,23 @@ impl Claims {
         }
     }
 
+    /// Refuses one name for two files: whoever asks for it could be given either.
+    fn check_loader_names(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let mut seen: HashMap<&str, (&str, Span)> = HashMap::new();
+        for (name, file, span) in &self.loader_names {
+            let (other, first) = *seen.entry(name).or_insert((file, *span));
+            if other != file {
+                let message = format!("`{name}` would be both `{other}` and `{file}`");
+                let help = "give one of them another name, or a directory: `as: [other/bootx64.efi, other/grubx64.efi]`";
+                diagnostics.push(
+                    Diagnostic::error("duplicate-loader", *span, message)
+                        .also(first, format!("`{other}` here"))
+                        .help(help),
+                );
+            }
+        }
+    }
+
     fn check_bundle_files(&self, diagnostics: &mut Vec<Diagnostic>) {
         for (bundle, span, installer) in &self.bundle_uses {
             let Some((_, keys)) = self.bundles.get(bundle) else {
@@ -350,46 +360,6 @@ impl Claims {
                 );
                 let help = format!("add {} below `files:` of bundle `{bundle}`", list(&absent));
                 diagnostics.push(Diagnostic::error("bundle-file", *span, message).help(help));
-            }
-        }
-    }
-
-    fn check_hosts(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
-        for host in &self.hosts {
-            let (name, span) = (&host.name.value, host.name.span);
-            if !host.has_uuid && !facts.weak_identity {
-                let message = format!("host `{name}` has no `uuid`, so it cannot be armed");
-                let help = "add `uuid: …`: the log of `serve http` shows it when the machine boots";
-                diagnostics.push(Diagnostic::warning("no-uuid", span, message).help(help));
-            }
-            if !facts.loaders.is_empty() && !facts.loaders.contains(&host.arch) {
-                let message = format!(
-                    "the site has no loader for `{}`, which host `{name}` boots with",
-                    host.arch
-                );
-                let help = format!("add `{}: …` below `loaders:` of the site", host.arch);
-                diagnostics.push(Diagnostic::error("no-loader", span, message).help(help));
-            }
-            let Some((bundle, installer, own_seeds)) = facts.profiles.get(host.profile.as_str())
-            else {
-                continue;
-            };
-            if !host.has_disk && !own_seeds {
-                let message = format!(
-                    "host `{name}` has no `disk`, which the built-in {installer} seed needs"
-                );
-                let help = "add `disk: {wwn: …}` (or `serial`, `by_path`, or `min_size` and `model`): nothing else may be overwritten";
-                diagnostics.push(Diagnostic::error("no-disk", span, message).help(help));
-            }
-            if let Some((Some(arch), _)) = self.bundles.get(*bundle)
-                && CpuArchitecture::from_name(arch).is_some_and(|cpu| cpu != host.arch.cpu())
-            {
-                let message = format!(
-                    "bundle `{bundle}` is built for `{arch}`, host `{name}` is `{}`",
-                    host.arch
-                );
-                let help = "give the host a profile whose bundle is built for its processor";
-                diagnostics.push(Diagnostic::error("wrong-arch", span, message).help(help));
             }
         }
     }

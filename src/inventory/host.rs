@@ -3,11 +3,12 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, Kind, Unique};
+use super::claims::{Claims, HostUse, Kind, Unique};
 use super::diagnostic::Diagnostic;
+use super::loader::{Loader, read_loader};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, Spanned};
-use super::site::{read_file_name, read_vars};
+use super::site::read_vars;
 use super::source::Span;
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, MacAddress, SystemUuid, is_placeholder};
@@ -36,7 +37,7 @@ pub struct Host {
     /// How it boots its local disk; by default, as suits its firmware.
     pub local_boot: LocalBoot,
     /// Its loader, in place of its profile's and the site's.
-    pub loader: Option<String>,
+    pub loader: Option<Loader>,
     /// Free words to select hosts by.
     pub labels: BTreeMap<String, String>,
     /// The number of its install. Nothing acts on it yet: raising it is to arm the host.
@@ -178,7 +179,11 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             &[("exit", LocalBoot::Exit), ("sanboot", LocalBoot::Sanboot)],
         )
     });
-    let loader = fields.optional(reader, "loader", read_file_name);
+    let loader = fields.optional(reader, "loader", |reader, node| {
+        let value = read_loader(reader, claims, node)?;
+        let span = node.span;
+        Some(Spanned { value, span })
+    });
     let labels = fields.optional(reader, "labels", Reader::text_map);
     let install = fields.optional(reader, "install", |reader, node| {
         reader.number(node, 0..=u64::MAX >> 1)
@@ -187,7 +192,14 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     let options = fields.optional(reader, "options", read_options);
     fields.finish(reader);
     let (name, profile, arch) = (name?, profile?, arch?);
-    claims.host_use(&name, &profile.value, arch, has_uuid, has_disk);
+    claims.host_use(HostUse {
+        name: name.clone(),
+        profile: profile.value.clone(),
+        arch,
+        loader: loader.clone(),
+        has_uuid,
+        has_disk,
+    });
     Some(Host {
         name: name.value,
         profile: profile.value,
@@ -203,7 +215,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             Architecture::Bios => LocalBoot::Sanboot,
             _ => LocalBoot::Exit,
         }),
-        loader,
+        loader: loader.map(|loader| loader.value),
         labels: labels.unwrap_or_default(),
         install,
         vars: vars.unwrap_or_default(),

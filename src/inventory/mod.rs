@@ -8,6 +8,7 @@ mod claims;
 mod diagnostic;
 mod filter;
 mod host;
+mod loader;
 mod network;
 mod options;
 mod profile;
@@ -23,13 +24,12 @@ pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
+pub use loader::{Loader, LoaderKind};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
-pub use site::{
-    DhcpMode, IdentityPolicy, Loader, Network, Provisioning, Server, Site, UnknownPolicy,
-};
+pub use site::{DhcpMode, IdentityPolicy, Network, Provisioning, Server, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 
 use claims::{Claims, Facts};
@@ -232,25 +232,11 @@ impl Found {
 
     fn facts(&self) -> Facts<'_> {
         let site = self.sites.iter().find_map(|(_, site)| site.as_ref());
-        let profiles = self.profiles.values().map(|profile| {
-            // The first seed of an installer is the one that partitions the disk.
-            let own = profile
-                .installer
-                .seeds()
-                .first()
-                .is_some_and(|seed| profile.seeds.contains_key(*seed));
-            (
-                profile.name.as_str(),
-                (profile.bundle.as_str(), profile.installer, own),
-            )
-        });
         Facts {
-            profiles: profiles.collect(),
+            profiles: &self.profiles,
             has_site: !self.sites.is_empty(),
             weak_identity: site.is_some_and(|site| site.identity == IdentityPolicy::Mac),
-            loaders: site
-                .map(|site| site.loaders.keys().copied().collect())
-                .unwrap_or_default(),
+            loaders: site.map(|site| &site.loaders),
         }
     }
 

@@ -4,9 +4,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, Kind, Unique};
+use super::loader::{Loader, read_loader};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
-use super::site::{read_file_name, read_vars};
+use super::site::read_vars;
 use super::tree::Node;
 
 /// The `Profile` document: what a group of hosts is installed with.
@@ -23,7 +24,10 @@ pub struct Profile {
     /// Templates of the inventory in place of the built-in ones, by seed.
     pub seeds: BTreeMap<String, String>,
     /// The loader of its hosts, in place of the site's for their architecture.
-    pub loader: Option<String>,
+    pub loader: Option<Loader>,
+    /// Whether its hosts boot with Secure Boot on, so that every loader of theirs must be signed.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// Public keys that may log in to the installed system.
     pub ssh_authorized_keys: Vec<String>,
     /// Values for templates; a host's go before them.
@@ -123,7 +127,10 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             Some((key.text.clone(), template.value))
         })
     });
-    let loader = fields.optional(reader, "loader", read_file_name);
+    let loader = fields.optional(reader, "loader", |reader, node| {
+        read_loader(reader, claims, node)
+    });
+    let secure_boot = fields.optional(reader, "secure_boot", Reader::boolean);
     let keys = fields.optional(reader, "ssh_authorized_keys", |reader, node| {
         reader.items(node, Reader::text)
     });
@@ -137,6 +144,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         args: args.unwrap_or_default(),
         seeds: seeds.unwrap_or_default().into_iter().collect(),
         loader,
+        secure_boot: secure_boot.unwrap_or_default(),
         ssh_authorized_keys: keys.unwrap_or_default(),
         vars: vars.unwrap_or_default(),
         options: options.unwrap_or_default(),

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::claims::{Claims, GATEWAY, SERVER, Unique};
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
+use super::loader::{Loader, read_loader};
 use super::network::{AddressRange, Subnet};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
 use super::route::Route;
-use super::tree::{Key, Node, Value};
+use super::tree::{Key, Node};
 use crate::machine::Architecture;
 
 /// The `Site` document: where we serve, which networks, and by which rules.
@@ -25,7 +26,7 @@ pub struct Site {
     pub networks: Vec<Network>,
     /// The bundle store, relative to the inventory.
     pub bundles: Option<String>,
-    /// The first loader of each client architecture.
+    /// The loader of each client architecture.
     pub loaders: BTreeMap<Architecture, Loader>,
     /// What a machine that is not in the inventory gets.
     pub unknown: UnknownPolicy,
@@ -108,13 +109,6 @@ pub enum DhcpMode {
     Proxy,
 }
 
-/// What a client architecture is given first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loader {
-    /// The file that firmware fetches.
-    pub first: String,
-}
-
 /// What a machine that is not in the inventory gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -184,7 +178,9 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     });
     let bundles = fields.optional(reader, "bundles", Reader::text);
     let loaders = fields.required(reader, "loaders", |reader, node| {
-        reader.entries(node, read_loader)
+        reader.entries(node, |reader, key, node| {
+            read_entry(reader, claims, key, node)
+        })
     });
     let unknown = fields.optional(reader, "unknown", |reader, node| {
         reader.choice(
@@ -443,7 +439,13 @@ fn expect_authoritative(reader: &mut Reader, node: &Node, key: &str, mode: DhcpM
     }
 }
 
-fn read_loader(reader: &mut Reader, key: &Key, node: &Node) -> Option<(Architecture, Loader)> {
+fn read_entry(
+    reader: &mut Reader,
+    claims: &mut Claims,
+    key: &Key,
+    node: &Node,
+) -> Option<(Architecture, Loader)> {
+    let loader = read_loader(reader, claims, node);
     let Ok(architecture) = key.text.parse::<Architecture>() else {
         let names: Vec<&str> = Architecture::all().map(Architecture::name).collect();
         let help = match nearest(&key.text, names.iter().copied()) {
@@ -457,34 +459,7 @@ fn read_loader(reader: &mut Reader, key: &Key, node: &Node) -> Option<(Architect
             &help,
         );
     };
-    let first = match &node.value {
-        Value::Mapping(_) => {
-            let mut fields = reader.fields(node, "this loader")?;
-            let first = fields.required(reader, "first", read_file_name);
-            fields.finish(reader);
-            first?
-        }
-        _ => read_file_name(reader, node)?,
-    };
-    Some((architecture, Loader { first }))
-}
-
-/// Reads the name of a file below `server.files`; DHCP's `file` field holds 127 octets of it.
-pub(super) fn read_file_name(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node)?;
-    let safe = text
-        .split('/')
-        .all(|part| !part.is_empty() && part != "." && part != "..");
-    if safe && text.len() <= 127 && text.is_ascii() {
-        return Some(text);
-    }
-    let message = format!("`{text}` cannot be the name of a file that firmware fetches");
-    reader.refuse(
-        "wrong-value",
-        node.span,
-        message,
-        "name a file below `server.files`, such as `snponly.efi`",
-    )
+    Some((architecture, loader?))
 }
 
 fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::Asked;
+use crate::inventory::Loader;
 use crate::machine::Architecture;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
@@ -57,12 +58,12 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
         return None;
     }
     let architecture = options.architecture().unwrap_or(Architecture::Bios);
-    let loader = loader(asked, architecture)?;
+    let loader = loader(asked, architecture)?.first_name();
     if architecture.is_http() || options.is_http_client() {
         let base = &asked.inventory.site.server.base_url;
         return Some(BootFile::HttpLoader(format!("{base}/files/{loader}")));
     }
-    Some(BootFile::Loader(loader))
+    Some(BootFile::Loader(loader.to_owned()))
 }
 
 /// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP, and start a Linux
@@ -77,7 +78,7 @@ fn runs_our_scripts(options: &DhcpOptions) -> bool {
 
 /// Finds the loader: the host's own, its profile's, or the site's for the architecture. HTTP boot
 /// without a loader of its own is given that of the same firmware by TFTP.
-fn loader(asked: &Asked<'_>, architecture: Architecture) -> Option<String> {
+fn loader<'a>(asked: &Asked<'a>, architecture: Architecture) -> Option<&'a Loader> {
     let host = asked.known.map(|(host, _)| host);
     let profile = host.and_then(|host| asked.inventory.profile_of(host));
     let own = host
@@ -85,15 +86,14 @@ fn loader(asked: &Asked<'_>, architecture: Architecture) -> Option<String> {
         .filter(|host| host.arch == architecture.without_http())
         .and_then(|host| {
             host.loader
-                .clone()
-                .or_else(|| profile.and_then(|profile| profile.loader.clone()))
+                .as_ref()
+                .or_else(|| profile.and_then(|profile| profile.loader.as_ref()))
         });
     own.or_else(|| {
         let loaders = &asked.inventory.site.loaders;
         loaders
             .get(&architecture)
             .or_else(|| loaders.get(&architecture.without_http()))
-            .map(|loader| loader.first.clone())
     })
 }
 

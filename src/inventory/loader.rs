@@ -1,0 +1,262 @@
+use serde::{Deserialize, Serialize};
+
+use super::claims::Claims;
+use super::reader::{Reader, Spanned};
+use super::tree::{Node, Value};
+use crate::machine::{Architecture, CpuArchitecture};
+
+/// What firmware is given first, and what that fetches in its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loader {
+    /// The file that firmware fetches.
+    pub first: String,
+    /// The file that the first one fetches: GRUB, behind shim.
+    pub second: Option<String>,
+    /// The names under which the two are asked for, where they are not the files' own.
+    #[serde(rename = "as")]
+    pub names: Vec<String>,
+    /// What it asks us for next.
+    pub kind: LoaderKind,
+}
+
+/// What a loader asks us for once it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoaderKind {
+    /// DHCP once more, and then a script: iPXE.
+    Ipxe,
+    /// `grub.cfg`: GRUB, alone or behind shim.
+    Grub,
+    /// `pxelinux.cfg/…`: PXELINUX.
+    Pxelinux,
+    /// Nothing: it holds all that it needs, as an ISO image or a unified kernel image does.
+    Image,
+}
+
+/// The one table of kinds, in the order of the enum: the name in the inventory, and the words by which
+/// a file's name shows its kind.
+const TABLE: [(LoaderKind, &str, &[&str]); 4] = [
+    (LoaderKind::Ipxe, "ipxe", &[]),
+    (LoaderKind::Grub, "grub", &["shim", "grub", "bootnet"]),
+    (LoaderKind::Pxelinux, "pxelinux", &["pxelinux"]),
+    (LoaderKind::Image, "image", &[".iso", ".img"]),
+];
+
+impl LoaderKind {
+    /// Lists every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    /// Returns the name that the inventory uses.
+    pub fn name(self) -> &'static str {
+        TABLE[self as usize].1
+    }
+
+    /// Guesses the kind from a file's name; iPXE has no name of its own.
+    fn of_file(name: &str) -> Self {
+        let name = base_name(name).to_ascii_lowercase();
+        let shows = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        TABLE
+            .iter()
+            .find(|row| shows(row.2))
+            .map_or(Self::Ipxe, |row| row.0)
+    }
+}
+
+impl Loader {
+    /// Makes a loader of one stage, under its file's own name.
+    pub fn file(first: impl Into<String>) -> Self {
+        let first = first.into();
+        Self {
+            kind: LoaderKind::of_file(&first),
+            first,
+            second: None,
+            names: Vec::new(),
+        }
+    }
+
+    /// Returns the name that firmware is told to ask for.
+    pub fn first_name(&self) -> &str {
+        self.names.first().unwrap_or(&self.first)
+    }
+
+    /// Returns the name under which the first stage asks for the second: beside itself, `grub` and
+    /// the processor's letters.
+    ///
+    /// Source: shim, `netboot.c` and `include/fallback.h` (`DEFAULT_LOADER`).
+    pub fn second_name(&self, architecture: Architecture) -> Option<String> {
+        self.second.as_ref()?;
+        let own = self.names.get(1).cloned();
+        own.or_else(|| {
+            let letters = match architecture.cpu() {
+                CpuArchitecture::I386 => "ia32",
+                CpuArchitecture::X86_64 => "x64",
+                CpuArchitecture::Arm32 => "arm",
+                CpuArchitecture::Arm64 => "aa64",
+                CpuArchitecture::Riscv64 => "riscv64",
+                CpuArchitecture::Loongarch64 => "loongarch64",
+            };
+            Some(beside(self.first_name(), &format!("grub{letters}.efi")))
+        })
+    }
+
+    /// Lists the names under which the stages are asked for, each with the file that it means.
+    pub fn served(&self, architecture: Architecture) -> impl Iterator<Item = (String, &str)> {
+        let second = self.second_name(architecture).zip(self.second.as_deref());
+        [(self.first_name().to_owned(), self.first.as_str())]
+            .into_iter()
+            .chain(second)
+    }
+
+    /// Reports whether a chain of signed stages can begin with it: iPXE and PXELINUX carry no
+    /// signature that firmware knows.
+    pub fn can_be_signed(&self) -> bool {
+        matches!(self.kind, LoaderKind::Grub | LoaderKind::Image)
+    }
+}
+
+/// Returns the part of a path after its last slash.
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Returns the path of `name` in the directory of `path`.
+fn beside(path: &str, name: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((directory, _)) => format!("{directory}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Reads a loader: the name of a file, or a mapping with its stages.
+pub(super) fn read_loader(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Loader> {
+    let Value::Mapping(_) = &node.value else {
+        let first = read_spanned_file_name(reader, node)?;
+        let loader = Loader::file(first.value.clone());
+        claims.loader_name(first.value.clone(), first.value, first.span);
+        return Some(loader);
+    };
+    let mut fields = reader.fields(node, "this loader")?;
+    let first = fields.required(reader, "first", read_spanned_file_name);
+    let second = fields.optional(reader, "second", read_spanned_file_name);
+    let names = fields.optional(reader, "as", |reader, node| {
+        let names = reader.items(node, read_spanned_file_name)?;
+        if names.is_empty() || names.len() > 2 {
+            let help =
+                "write one name for `first`, and one for `second`: `[bootx64.efi, grubx64.efi]`";
+            let message = "`as` names one or two files";
+            return reader.refuse("wrong-value", node.span, message, help);
+        }
+        Some(names)
+    });
+    let kind = fields.optional(reader, "kind", |reader, node| {
+        let choices: Vec<_> = LoaderKind::all().map(|kind| (kind.name(), kind)).collect();
+        reader.choice(node, &choices)
+    });
+    fields.finish(reader);
+    let first = first?;
+    let names = names.unwrap_or_default();
+    if let (Some(name), None) = (names.get(1), &second) {
+        let message = format!(
+            "`{}` names no file: this loader has no `second`",
+            name.value
+        );
+        let help = "add `second: …`, or take the second name out of `as`";
+        return reader.refuse("wrong-value", name.span, message, help);
+    }
+    for (index, file) in [Some(&first), second.as_ref()].into_iter().enumerate() {
+        let name = names.get(index).or(file.filter(|_| index == 0));
+        if let (Some(file), Some(name)) = (file, name) {
+            claims.loader_name(name.value.clone(), file.value.clone(), name.span);
+        }
+    }
+    let guessed = match &second {
+        Some(_) => LoaderKind::Grub,
+        None => LoaderKind::of_file(&first.value),
+    };
+    Some(Loader {
+        first: first.value,
+        second: second.map(|second| second.value),
+        names: names.into_iter().map(|name| name.value).collect(),
+        kind: kind.unwrap_or(guessed),
+    })
+}
+
+fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
+    let value = read_file_name(reader, node)?;
+    let span = node.span;
+    Some(Spanned { value, span })
+}
+
+/// Reads the name of a file below `server.files`; DHCP's `file` field holds 127 octets of it.
+fn read_file_name(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    let safe = text
+        .split('/')
+        .all(|part| !part.is_empty() && part != "." && part != "..");
+    if safe && text.len() <= 127 && text.is_ascii() {
+        return Some(text);
+    }
+    let message = format!("`{text}` cannot be the name of a file that firmware fetches");
+    reader.refuse(
+        "wrong-value",
+        node.span,
+        message,
+        "name a file below `server.files`, such as `snponly.efi`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lists_every_kind_in_order() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.0 as usize, index);
+        }
+    }
+
+    #[test]
+    fn a_file_shows_its_kind_by_its_name() {
+        for (name, kind) in [
+            ("snponly.efi", LoaderKind::Ipxe),
+            ("undionly.kpxe", LoaderKind::Ipxe),
+            ("shimx64.efi.signed", LoaderKind::Grub),
+            ("arm64/bootnetaa64.efi", LoaderKind::Grub),
+            ("grubnetx64.efi.signed", LoaderKind::Grub),
+            ("lpxelinux.0", LoaderKind::Pxelinux),
+            ("grub/rescue.iso", LoaderKind::Image),
+        ] {
+            assert_eq!(Loader::file(name).kind, kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn shim_asks_for_grub_beside_itself_unless_the_inventory_says_otherwise() {
+        let mut loader = Loader {
+            second: Some("grubnetx64.efi.signed".into()),
+            names: vec!["debian/bootx64.efi".into()],
+            ..Loader::file("shimx64.efi.signed")
+        };
+        let served = |loader: &Loader| -> Vec<(String, String)> {
+            let served = loader.served(Architecture::UefiX64);
+            served.map(|(name, file)| (name, file.to_owned())).collect()
+        };
+        let expected = [
+            ("debian/bootx64.efi", "shimx64.efi.signed"),
+            ("debian/grubx64.efi", "grubnetx64.efi.signed"),
+        ]
+        .map(|(name, file)| (name.to_owned(), file.to_owned()));
+        assert_eq!(served(&loader), expected);
+        loader.names.push("second.efi".into());
+        assert_eq!(served(&loader)[1].0, "second.efi");
+        let arm = Loader {
+            names: Vec::new(),
+            ..loader
+        };
+        let second = arm.second_name(Architecture::HttpArm64);
+        assert_eq!(second.as_deref(), Some("grubaa64.efi"));
+    }
+}
