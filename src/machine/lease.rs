@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{MacAddress, SystemUuid};
+use super::MacAddress;
 
 /// An address that we promised to a machine in a DHCPACK, or that we must not promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,17 +16,6 @@ pub struct Lease {
     pub holder: Option<MacAddress>,
     /// When the promise, or the quarantine of a declined address, ends.
     pub expires: Timestamp,
-    /// What the holder was told with the promise, where it boots from the network.
-    pub boot: Option<NetworkBoot>,
-}
-
-/// A boot from the network that began with a DHCPACK: what a loader without a token is known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct NetworkBoot {
-    /// When it was told what to boot.
-    pub at: Timestamp,
-    /// The UUID that the firmware gave in option 97, if it did.
-    pub uuid: Option<SystemUuid>,
 }
 
 impl Lease {

@@ -13,7 +13,7 @@ pub use address::{HardwareAddress, MacAddress, ParseMacError};
 pub use architecture::{Architecture, CpuArchitecture, Firmware, ParseArchitectureError};
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
-pub use lease::{Lease, LeaseChange, NetworkBoot};
+pub use lease::{Lease, LeaseChange};
 pub use phase::{ParsePhaseError, Phase};
 pub use record::{HostRecord, ParseSessionIdError, Session, SessionId};
 pub use uuid::{ParseUuidError, SystemUuid};

@@ -2,13 +2,12 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::database::{self, parsed_option, time};
 use super::error::{StoreError, StoreFault};
 use super::schema::{self, for_sqlite};
-use crate::machine::{Lease, LeaseChange, NetworkBoot};
+use crate::machine::{Lease, LeaseChange};
 
 const FILE: &str = "leases.db";
 /// The file that a writer of the leases has locked.
@@ -21,9 +20,6 @@ const LOCK_FILE: &str = "leases.lock";
 pub trait LeaseStore: Send {
     /// Reads every lease, also those that have expired, ordered by address.
     fn load(&self) -> Result<Vec<Lease>, StoreError>;
-
-    /// Reads the lease of one address, also one that has expired.
-    fn lease(&self, address: Ipv4Addr) -> Result<Option<Lease>, StoreError>;
 
     /// Makes the changes, in order, in one transaction; they are durable when this returns.
     ///
@@ -89,14 +85,6 @@ impl SqliteLeases {
         Ok(leases.collect::<Result<_, _>>()?)
     }
 
-    fn read_one(&self, address: Ipv4Addr) -> Result<Option<Lease>, StoreFault> {
-        let mut statement = self
-            .connection
-            .prepare_cached(&for_sqlite(schema::READ_LEASE))?;
-        let found = statement.query_row([address.to_bits()], lease);
-        Ok(found.optional()?)
-    }
-
     fn write(&mut self, changes: &[LeaseChange]) -> Result<(), StoreFault> {
         let transaction = self
             .connection
@@ -113,8 +101,6 @@ impl SqliteLeases {
                         lease.network,
                         lease.holder.map(String::from),
                         lease.expires.as_microsecond(),
-                        lease.boot.map(|boot| boot.at.as_microsecond()),
-                        lease.boot.and_then(|boot| boot.uuid).map(String::from),
                     ])?,
                     LeaseChange::Release(address) => release.execute([address.to_bits()])?,
                 };
@@ -127,11 +113,6 @@ impl SqliteLeases {
 impl LeaseStore for SqliteLeases {
     fn load(&self) -> Result<Vec<Lease>, StoreError> {
         self.read()
-            .map_err(|fault| StoreError::new(&self.path, fault))
-    }
-
-    fn lease(&self, address: Ipv4Addr) -> Result<Option<Lease>, StoreError> {
-        self.read_one(address)
             .map_err(|fault| StoreError::new(&self.path, fault))
     }
 
@@ -150,12 +131,5 @@ fn lease(row: &Row) -> rusqlite::Result<Lease> {
         network: row.get(1)?,
         holder: parsed_option(row, 2)?,
         expires: time(row, 3)?,
-        boot: match row.get_ref(4)? {
-            ValueRef::Null => None,
-            _ => Some(NetworkBoot {
-                at: time(row, 4)?,
-                uuid: parsed_option(row, 5)?,
-            }),
-        },
     })
 }

@@ -42,20 +42,14 @@ CREATE INDEX event_host ON event (host, id);
 "];
 
 /// The migrations of the lease database. An address is its 32 bits as a number.
-pub(super) const LEASES: &[&str] = &[
-    "
+pub(super) const LEASES: &[&str] = &["
 CREATE TABLE lease (
     address BIGINT PRIMARY KEY,
     network TEXT NOT NULL,
     holder TEXT,
     expires BIGINT NOT NULL
 );
-",
-    "
-ALTER TABLE lease ADD COLUMN booted_at BIGINT;
-ALTER TABLE lease ADD COLUMN booted_uuid TEXT;
-",
-];
+"];
 
 pub(super) const READ_KEY: &str = "SELECT key FROM store";
 
@@ -135,17 +129,12 @@ DELETE FROM event WHERE id IN (
     LIMIT (SELECT CASE WHEN COUNT(*) > $1 THEN COUNT(*) - $1 ELSE 0 END FROM event))";
 
 pub(super) const READ_LEASES: &str = "
-SELECT address, network, holder, expires, booted_at, booted_uuid FROM lease ORDER BY address";
-
-pub(super) const READ_LEASE: &str = "
-SELECT address, network, holder, expires, booted_at, booted_uuid FROM lease WHERE address = $1";
+SELECT address, network, holder, expires FROM lease ORDER BY address";
 
 pub(super) const HOLD_LEASE: &str = "
-INSERT INTO lease (address, network, holder, expires, booted_at, booted_uuid)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO lease (address, network, holder, expires) VALUES ($1, $2, $3, $4)
 ON CONFLICT (address) DO UPDATE SET
-    network = excluded.network, holder = excluded.holder, expires = excluded.expires,
-    booted_at = excluded.booted_at, booted_uuid = excluded.booted_uuid";
+    network = excluded.network, holder = excluded.holder, expires = excluded.expires";
 
 pub(super) const RELEASE_LEASE: &str = "DELETE FROM lease WHERE address = $1";
 

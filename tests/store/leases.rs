@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use pxectl::machine::LeaseChange;
-use pxectl::machine::{Lease, MacAddress, NetworkBoot};
+use pxectl::machine::{Lease, MacAddress};
 use pxectl::store::{LeaseStore, SqliteLeases, StoreFault};
 
 use super::at;
@@ -14,7 +14,6 @@ fn lease(last: u8, holder: Option<u8>, second: i64) -> Lease {
         network: "prov0".into(),
         holder: holder.map(|octet| MacAddress::new([2, 0, 0, 0, 0, octet])),
         expires: at(second),
-        boot: None,
     }
 }
 
@@ -68,41 +67,6 @@ fn a_reader_follows_the_server_and_cannot_write() {
     assert_eq!(reader.load().unwrap().len(), 1);
     let error = reader.commit(&change).unwrap_err();
     assert!(matches!(error.fault, StoreFault::ReadOnly), "{error}");
-}
-
-#[test]
-fn a_boot_is_kept_with_its_lease_and_found_by_the_address() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut leases = SqliteLeases::open(directory.path()).unwrap();
-    let uuid = "11111111-2222-3333-4444-555555555555".parse().ok();
-    let boots = [None, uuid].map(|uuid| Some(NetworkBoot { at: at(30), uuid }));
-    let kept = [(1, boots[0]), (2, boots[1]), (3, None)].map(|(last, boot)| Lease {
-        boot,
-        ..lease(last, Some(last), 60)
-    });
-    let changes = kept.clone().map(LeaseChange::Hold);
-    leases.commit(&changes).unwrap();
-    for lease in kept {
-        let found = leases.lease(lease.address).unwrap();
-        assert_eq!(found, Some(lease));
-    }
-    assert_eq!(leases.lease(Ipv4Addr::new(255, 20, 0, 9)).unwrap(), None);
-}
-
-#[test]
-fn leases_of_an_older_program_are_read() {
-    let directory = tempfile::tempdir().unwrap();
-    let old = rusqlite::Connection::open(directory.path().join("leases.db")).unwrap();
-    old.execute_batch(
-        "CREATE TABLE lease (address INTEGER PRIMARY KEY, network TEXT NOT NULL, holder TEXT,
-             expires INTEGER NOT NULL);
-         INSERT INTO lease VALUES (4279500801, 'prov0', '02:00:00:00:00:01', 60000000);
-         PRAGMA user_version = 1;",
-    )
-    .unwrap();
-    drop(old);
-    let leases = SqliteLeases::open(directory.path()).unwrap();
-    assert_eq!(leases.load().unwrap(), [lease(1, Some(1), 60)]);
 }
 
 #[test]

@@ -143,7 +143,6 @@ fn counting_lease(number: u64) -> Lease {
         network: "prov0".into(),
         holder: None,
         expires: at(number as i64),
-        boot: None,
     }
 }
 

@@ -229,7 +229,6 @@ impl LeaseTable {
             network: network.to_owned(),
             holder: None,
             expires: now + DECLINED_TIME,
-            boot: None,
         };
         if let Some(mac) = self.holder(address) {
             self.addresses.remove(&(mac, network.to_owned()));

@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use jiff::Timestamp;
 
 use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy};
-use crate::machine::{Architecture, Lease, LeaseChange, MacAddress, NetworkBoot, SystemUuid};
+use crate::machine::{Architecture, Lease, LeaseChange, MacAddress, SystemUuid};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode, TransactionId};
 
@@ -354,19 +354,14 @@ impl DhcpResponder {
                 return Verdict::refused(asked, &format!("{wanted} is taken"));
             }
         }
-        let (reply, boot_file) = reply::acknowledge(asked, wanted);
         let lease = Lease {
             address: wanted,
             network: asked.network.name.clone(),
             holder: Some(asked.mac),
             expires: asked.now + asked.network.lease_time,
-            // A request that boots nothing comes from an operating system: that boot is over.
-            boot: boot_file.is_some().then(|| NetworkBoot {
-                at: asked.now,
-                uuid: asked.uuid(),
-            }),
         };
         self.leases.hold(lease.clone());
+        let (reply, boot_file) = reply::acknowledge(asked, wanted);
         Verdict {
             commit: Some(LeaseChange::Hold(lease)),
             reply: Ok((reply, boot_file)),

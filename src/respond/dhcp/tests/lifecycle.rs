@@ -18,10 +18,6 @@ fn a_reserved_machine_gets_its_address_and_a_lease_that_is_committed_with_the_ac
         network: "prov0".into(),
         holder: Some(KNOWN),
         expires: bench.now + Duration::from_secs(1800),
-        boot: Some(NetworkBoot {
-            at: bench.now,
-            uuid: uuid(),
-        }),
     };
     assert_eq!(granted.commit, Some(LeaseChange::Hold(lease.clone())));
     let ack = granted.reply.unwrap().message;
@@ -33,18 +29,6 @@ fn a_reserved_machine_gets_its_address_and_a_lease_that_is_committed_with_the_ac
     assert_eq!(leases, [&lease]);
     assert_eq!(granted.exchange.host.as_deref(), Some("worker-08"));
     assert_eq!(granted.exchange.remark, None);
-}
-
-#[test]
-fn a_boot_from_the_network_is_over_once_an_operating_system_renews_the_lease() {
-    let mut bench = Bench::new();
-    bench.lease(&edk(KNOWN));
-    let mut renewal = message(KNOWN, MessageType::Request);
-    renewal.client_address = RESERVED;
-    let Some(LeaseChange::Hold(lease)) = bench.send(&renewal).commit else {
-        panic!("a renewal is committed");
-    };
-    assert_eq!(lease.boot, None);
 }
 
 #[test]
@@ -216,7 +200,6 @@ fn a_declined_address_is_set_aside_for_an_hour_and_the_decline_gets_no_answer() 
         network: "prov0".into(),
         holder: None,
         expires: bench.now + Duration::from_secs(3600),
-        boot: None,
     };
     assert_eq!(response.commit, Some(LeaseChange::Hold(lease)));
     let remark = "another machine answers on 10.20.0.200; it is set aside for an hour";
