@@ -26,7 +26,7 @@ pub enum Outcome {
     Sent {
         /// The octets of the file, each counted once.
         octets: u64,
-        /// From the request to the last acknowledgement.
+        /// From the first answer to the last acknowledgement.
         duration: Duration,
         /// Blocks that were sent again.
         retransmissions: u64,
@@ -60,4 +60,16 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// Returns how a request ends whose peer asks for something else instead; `early` where it has
+    /// answered nothing yet.
+    pub fn superseded(early: bool) -> Self {
+        Self::Aborted {
+            code: ErrorCode::NotDefined,
+            message: "the peer made a new request".to_owned(),
+            probe: early,
+        }
+    }
 }

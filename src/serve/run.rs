@@ -14,7 +14,7 @@ use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::preflight::Addresses;
 use super::shutdown::Shutdown;
-use super::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
+use super::tftp::{Opening, TftpConfig, TftpFiles, TftpReport, TftpServer};
 use crate::bundle::Verifier;
 use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::SERVER_PORT;
@@ -288,11 +288,7 @@ fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort
 struct LiveFiles(Live);
 
 impl TftpFiles for LiveFiles {
-    fn open(
-        &self,
-        name: &str,
-        peer: SocketAddrV4,
-    ) -> Result<super::tftp::Content, super::tftp::OpenError> {
+    fn open(&self, name: &str, peer: SocketAddrV4) -> Opening {
         TftpFiles::open(&self.0.current().roots, name, peer)
     }
 }

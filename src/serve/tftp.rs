@@ -4,6 +4,7 @@
 //! address and port, so every packet of a peer reaches one worker, and workers share nothing.
 
 mod content;
+mod opening;
 mod slots;
 mod socket;
 mod worker;
@@ -14,6 +15,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -22,6 +24,7 @@ use crate::respond::tftp::Outcome;
 use crate::serve::shutdown::Shutdown;
 use crate::wire::tftp::ErrorCode;
 use crate::workspace::files::{FileError, FileRoots, OpenedFile};
+use opening::Openers;
 use slots::Slots;
 use socket::Socket;
 use worker::Worker;
@@ -30,19 +33,31 @@ use worker::Worker;
 pub trait TftpFiles: Send + Sync {
     /// Opens the file that `peer` calls `name`, a relative path without `..`.
     ///
-    /// It is called on a thread that serves other peers, too: it must not wait.
-    ///
-    /// # Errors
-    ///
-    /// The error is sent to the peer. "Missing" must be [`ErrorCode::FileNotFound`]: loaders look
-    /// for optional files and go on without them.
-    fn open(&self, name: &str, peer: SocketAddrV4) -> Result<Content, OpenError>;
+    /// It is called on a thread that serves other peers, too: what has to wait, for a store say,
+    /// is left to [`Opening::Later`].
+    fn open(&self, name: &str, peer: SocketAddrV4) -> Opening;
 
     /// Returns the largest block size for a peer that fails with its own choice.
     fn block_size_cap(&self, _peer: SocketAddrV4) -> Option<u16> {
         None
     }
 }
+
+/// The answer to a name: a file, or why there is none.
+///
+/// An error is sent to the peer. "Missing" must be [`ErrorCode::FileNotFound`]: loaders look for
+/// optional files and go on without them.
+pub enum Opening {
+    /// What it is.
+    Now(Result<Content, OpenError>),
+    /// What finds it out. It is called once, on a thread that may wait; not at all where the peer
+    /// has left meanwhile, or the server ends. A peer that repeats its request waits for the same
+    /// one.
+    Later(OpenLater),
+}
+
+/// Opens a file on a thread that may wait.
+pub type OpenLater = Box<dyn FnOnce() -> Result<Content, OpenError> + Send>;
 
 /// What one transfer sends.
 #[derive(Debug)]
@@ -89,9 +104,10 @@ impl From<FileError> for OpenError {
 }
 
 impl TftpFiles for FileRoots {
-    fn open(&self, name: &str, _peer: SocketAddrV4) -> Result<Content, OpenError> {
-        let OpenedFile { file, size, .. } = FileRoots::open(self, name)?;
-        Ok(Content::File { file, size })
+    fn open(&self, name: &str, _peer: SocketAddrV4) -> Opening {
+        let opened = FileRoots::open(self, name);
+        let content = opened.map(|OpenedFile { file, size, .. }| Content::File { file, size });
+        Opening::Now(content.map_err(OpenError::from))
     }
 }
 
@@ -119,10 +135,20 @@ pub struct TftpConfig {
     pub most_transfers: usize,
     /// How many of them one address may run; loopback is not counted.
     pub most_transfers_of_one: usize,
+    /// Threads that run an [`Opening::Later`].
+    pub openers: usize,
+    /// How many transfers may wait for an [`Opening::Later`] that has not begun; a request beyond
+    /// is left to the peer's own retry.
+    pub most_waiting: usize,
+    /// How long a peer may be silent while its file is opened; then nobody waits for it any more.
+    pub abandoned_after: Duration,
 }
 
 impl TftpConfig {
     /// Takes an address, Ethernet's MTU, and room for 1,024 transfers, 16 of them of one address.
+    ///
+    /// Four threads open: enough for a store whose writers take turns. 256 transfers may wait for
+    /// them.
     pub fn new(address: SocketAddrV4) -> Self {
         Self {
             address,
@@ -130,6 +156,10 @@ impl TftpConfig {
             single_port: false,
             most_transfers: 1024,
             most_transfers_of_one: 16,
+            openers: 4,
+            most_waiting: 256,
+            // iPXE, the slowest, repeats a request after at most 10 s.
+            abandoned_after: Duration::from_secs(15),
         }
     }
 }
@@ -147,6 +177,7 @@ struct Shared {
     config: TftpConfig,
     files: Arc<dyn TftpFiles>,
     transfers: Slots,
+    openers: Openers,
 }
 
 /// What one worker owns.
@@ -194,6 +225,7 @@ impl TftpServer {
         Ok(Self {
             shared: Arc::new(Shared {
                 transfers: Slots::new(config.most_transfers, config.most_transfers_of_one),
+                openers: Openers::new(config.most_waiting),
                 config,
                 files,
             }),
@@ -217,17 +249,21 @@ impl TftpServer {
         let (sender, receiver) = sync_channel(REPORTS_WAITING);
         let shared = &self.shared;
         thread::scope(|scope| {
+            let _ends_all = EndsAll { shutdown, shared };
+            for _ in 0..shared.config.openers {
+                scope.spawn(move || {
+                    let _ends_all = EndsAll { shutdown, shared };
+                    shared.openers.run();
+                });
+            }
             let workers: Vec<_> = self
                 .sockets
                 .into_iter()
                 .map(|sockets| {
                     let sender: SyncSender<TftpReport> = sender.clone();
                     scope.spawn(move || {
-                        let ended = Worker::new(shared, sockets, sender).run(shutdown);
-                        if ended.is_err() {
-                            shutdown.request();
-                        }
-                        ended
+                        let _ends_all = EndsAll { shutdown, shared };
+                        Worker::new(shared, sockets, sender)?.run(shutdown)
                     })
                 })
                 .collect();
@@ -240,5 +276,18 @@ impl TftpServer {
                     Err(panic) => std::panic::resume_unwind(panic),
                 })
         })
+    }
+}
+
+/// Ends every thread of a server when one has ended, be it by a panic.
+struct EndsAll<'a> {
+    shutdown: &'a Shutdown,
+    shared: &'a Shared,
+}
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        self.shutdown.request();
+        self.shared.openers.close();
     }
 }

@@ -6,12 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pxectl::serve::shutdown::Shutdown;
-use pxectl::serve::tftp::{TftpConfig, TftpReport, TftpServer};
+use pxectl::serve::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
 use pxectl::wire::tftp::{BlockNumber, Packet};
 use pxectl::workspace::files::FileRoots;
 
 /// How long anything that must happen may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Octets of which no two blocks are alike.
 fn pattern(size: usize) -> Vec<u8> {
@@ -36,6 +36,14 @@ impl Fixture {
 
     /// Starts a server whose configuration `change` has changed.
     pub fn with(change: impl Fn(&mut TftpConfig)) -> Self {
+        Self::serving(change, |root| Arc::new(FileRoots::new(vec![root])))
+    }
+
+    /// The same, with what `files` makes of its directory.
+    pub fn serving<F: TftpFiles + 'static>(
+        change: impl Fn(&mut TftpConfig),
+        files: impl FnOnce(PathBuf) -> Arc<F>,
+    ) -> Self {
         let base = tempfile::tempdir().expect("a directory");
         let root = base.path().join("root");
         std::fs::create_dir(&root).expect("a directory");
@@ -46,8 +54,7 @@ impl Fixture {
         let report = Box::new(move |report| {
             let _ = sender.send(report);
         });
-        let files = Arc::new(FileRoots::new(vec![root]));
-        let server = TftpServer::bind(config, files, report).expect("a bound server");
+        let server = TftpServer::bind(config, files(root), report).expect("a bound server");
         let mut address = server.local_address();
         if address.ip().is_unspecified() {
             address.set_ip(Ipv4Addr::LOCALHOST);
@@ -100,6 +107,17 @@ impl Fixture {
     pub fn is_silent(&self) -> bool {
         let reports = self.reports.lock().expect("no other panic");
         reports.try_recv().is_err()
+    }
+
+    /// Asks the server to shut down.
+    pub fn request_stop(&self) {
+        self.shutdown.request();
+    }
+
+    /// Waits until the server has ended by itself; returns what ended it.
+    pub fn join(mut self) -> std::thread::Result<anyhow::Result<()>> {
+        let server = self.server.take();
+        server.expect("it runs").join()
     }
 
     /// Shuts the server down and waits until it has ended.

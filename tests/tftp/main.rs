@@ -3,6 +3,7 @@
 
 mod fixture;
 mod misbehaviour;
+mod openings;
 
 use std::path::Path;
 use std::process::{Command, Output};

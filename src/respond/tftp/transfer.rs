@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::timing::Timing;
 use super::{Agreement, Outcome};
-use crate::wire::tftp::{BlockNumber, ErrorCode, Packet};
+use crate::wire::tftp::{BlockNumber, Packet};
 
 /// How long the answer to a request waits for the peer.
 const UNANSWERED: Duration = Duration::from_secs(5);
@@ -149,11 +149,7 @@ impl Transfer {
 
     /// Returns how the transfer ends when the peer asks for something else instead.
     pub fn superseded(&self) -> Outcome {
-        Outcome::Aborted {
-            code: ErrorCode::NotDefined,
-            message: "the peer made a new request".to_owned(),
-            probe: self.stage != Stage::Answered,
-        }
+        Outcome::superseded(self.stage != Stage::Answered)
     }
 
     /// Takes note of the time: sends again what was not acknowledged by the deadline, or gives up.

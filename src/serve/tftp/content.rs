@@ -5,8 +5,9 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 
-use super::Content;
-use crate::respond::tftp::netascii;
+use super::{Content, OpenError};
+use crate::respond::tftp::{Refusal, netascii};
+use crate::wire::tftp::ErrorCode;
 
 /// Octets that one read of a file fetches: enough for the next dozens of blocks.
 const READ_AHEAD: usize = 64 * 1024;
@@ -44,7 +45,22 @@ pub(super) enum SourceError {
 }
 
 impl Source {
-    pub(super) fn new(content: Content, netascii: bool) -> Result<Self, SourceError> {
+    /// Opens what one transfer sends; the refusal is for its peer.
+    pub(super) fn of(
+        open: impl FnOnce() -> Result<Content, OpenError>,
+        netascii: bool,
+    ) -> Result<Self, Refusal> {
+        let content = open().map_err(|OpenError { code, message }| Refusal {
+            code,
+            reason: message,
+        })?;
+        Self::new(content, netascii).map_err(|error| Refusal {
+            code: ErrorCode::NotDefined,
+            reason: error.to_string(),
+        })
+    }
+
+    fn new(content: Content, netascii: bool) -> Result<Self, SourceError> {
         let mut source = Self::octets(content);
         if netascii {
             if source.size > LARGEST_NETASCII {

@@ -1,5 +1,6 @@
+mod requests;
+
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, IoSlice};
 use std::net::SocketAddrV4;
@@ -12,9 +13,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::content::{Source, SourceError};
+use super::opening::Openings;
 use super::socket::{Buffer, Datagram, Route, Socket};
 use super::{Shared, Sockets, TftpReport};
-use crate::respond::tftp::{Action, Limits, Outcome, Refusal, Transfer, admit, negotiate};
+use crate::respond::tftp::{Action, Outcome, Transfer};
 use crate::serve::shutdown::Shutdown;
 use crate::wire::tftp::{BlockNumber, ErrorCode, Packet, Request, data_header};
 
@@ -25,6 +27,8 @@ pub(super) struct Worker<'a> {
     reports: SyncSender<TftpReport>,
     epoch: Instant,
     sessions: HashMap<SocketAddrV4, Session>,
+    /// The peers that wait for their file; none of them has a session.
+    openings: Openings,
     /// When to look at a peer's deadline. An entry may be early or stale, and is never late.
     timers: BinaryHeap<Reverse<(Duration, SocketAddrV4)>>,
 }
@@ -63,20 +67,22 @@ impl<'a> Worker<'a> {
         shared: &'a Shared,
         sockets: Sockets,
         reports: SyncSender<TftpReport>,
-    ) -> Self {
-        Self {
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
             shared,
             sockets,
             reports,
             epoch: Instant::now(),
             sessions: HashMap::new(),
+            openings: Openings::new(shared.config.abandoned_after)?,
             timers: BinaryHeap::new(),
-        }
+        })
     }
 
     pub(super) fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_requested() {
-            let (requests, data) = self.wait(shutdown).context("cannot wait for packets")?;
+            let [requests, data, opened] =
+                self.wait(shutdown).context("cannot wait for packets")?;
             if requests {
                 self.drain(true);
             }
@@ -84,17 +90,22 @@ impl<'a> Worker<'a> {
                 self.drain(false);
                 self.look_out();
             }
+            if opened {
+                self.take_opened();
+            }
             self.expire();
         }
-        let peers: Vec<_> = self.sessions.keys().copied().collect();
+        let served = self.sessions.keys().copied();
+        let peers: Vec<_> = served.chain(self.openings.peers()).collect();
         for peer in peers {
             self.give_up(peer, "the server is shutting down");
         }
         Ok(())
     }
 
-    /// Waits for a packet, a deadline or the shutdown; returns which sockets are readable.
-    fn wait(&self, shutdown: &Shutdown) -> io::Result<(bool, bool)> {
+    /// Waits for a packet, an opened file, a deadline or the shutdown; returns which sockets are
+    /// readable, for requests and for data, and whether a file was opened.
+    fn wait(&self, shutdown: &Shutdown) -> io::Result<[bool; 3]> {
         let timeout = self.timers.peek().map(|Reverse((due, _))| {
             let wait = due.saturating_sub(self.epoch.elapsed());
             Timespec {
@@ -107,14 +118,16 @@ impl<'a> Worker<'a> {
         let mut descriptors = [
             PollFd::new(requests, PollFlags::IN),
             PollFd::new(data, PollFlags::IN),
+            PollFd::new(&self.openings, PollFlags::IN),
             PollFd::new(shutdown, PollFlags::IN),
         ];
         match poll(&mut descriptors, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let [requests, data, _] = descriptors.map(|descriptor| !descriptor.revents().is_empty());
-        Ok((requests, data && self.sockets.data.is_some()))
+        let [requests, data, opened, _] =
+            descriptors.map(|descriptor| !descriptor.revents().is_empty());
+        Ok([requests, data && self.sockets.data.is_some(), opened])
     }
 
     /// Takes the packets of running transfers until none has come for a moment.
@@ -158,6 +171,18 @@ impl<'a> Worker<'a> {
             Ok(Packet::Request(request)) if on_request_port => {
                 self.request(datagram, request);
             }
+            // The peer does not wait for its file any more.
+            Ok(Packet::Error { code, message }) if self.openings.get(peer).is_some() => {
+                let probe = false;
+                self.finish(
+                    peer,
+                    Outcome::Aborted {
+                        code,
+                        message,
+                        probe,
+                    },
+                );
+            }
             Ok(packet) if !on_request_port || self.sockets.data.is_none() => {
                 let now = self.epoch.elapsed();
                 // A peer without a transfer here repeats the end of one: nothing more to say.
@@ -175,78 +200,6 @@ impl<'a> Worker<'a> {
     fn malformed(&self, peer: SocketAddrV4, reason: &str) {
         let reason = reason.to_owned();
         self.report(peer, String::new(), Outcome::Malformed { reason });
-    }
-
-    fn request(&mut self, datagram: &Datagram<'_>, request: Request) {
-        let peer = datagram.peer;
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            let action = if session.request == request {
-                session.transfer.repeat_request(self.epoch.elapsed())
-            } else {
-                Action::StartOver
-            };
-            if action != Action::StartOver {
-                return self.perform(peer, action);
-            }
-            let outcome = session.transfer.superseded();
-            self.finish(peer, outcome);
-        }
-        let name = String::from_utf8_lossy(&request.name).into_owned();
-        let route = Route::new(peer, datagram.local);
-        if !self.shared.transfers.take(*peer.ip()) {
-            return self.report(peer, name, Outcome::Busy);
-        }
-        match self.open(peer, &request) {
-            Ok((name, source)) => self.start(peer, route, request, name, source),
-            Err(Refusal { code, reason }) => {
-                self.shared.transfers.free(*peer.ip());
-                self.send_error(&route, code, &reason);
-                self.report(peer, name, Outcome::Refused { code, reason });
-            }
-        }
-    }
-
-    fn open(&self, peer: SocketAddrV4, request: &Request) -> Result<(String, Source), Refusal> {
-        let admitted = admit(request)?;
-        let content = self.shared.files.open(&admitted.name, peer);
-        let content = content.map_err(|error| Refusal {
-            code: error.code,
-            reason: error.message,
-        })?;
-        let source = Source::new(content, admitted.netascii).map_err(|error| Refusal {
-            code: ErrorCode::NotDefined,
-            reason: error.to_string(),
-        })?;
-        Ok((admitted.name, source))
-    }
-
-    fn start(
-        &mut self,
-        peer: SocketAddrV4,
-        route: Route,
-        request: Request,
-        name: String,
-        source: Source,
-    ) {
-        let cap = self.shared.files.block_size_cap(peer);
-        let limits = Limits::for_mtu(self.shared.config.mtu, cap);
-        let agreement = negotiate(&request, source.size(), limits);
-        let (transfer, action) = Transfer::start(self.epoch.elapsed(), agreement, source.size());
-        let timer = transfer.deadline();
-        self.timers.push(Reverse((timer, peer)));
-        self.sessions.insert(
-            peer,
-            Session {
-                request,
-                name,
-                route,
-                transfer,
-                source,
-                batches: true,
-                timer,
-            },
-        );
-        self.perform(peer, action);
     }
 
     fn perform(&mut self, peer: SocketAddrV4, action: Action) {
@@ -285,6 +238,7 @@ impl<'a> Worker<'a> {
             }
             self.timers.pop();
             let Some(session) = self.sessions.get_mut(&peer) else {
+                self.expire_opening(peer, now);
                 continue;
             };
             if session.timer != due {
@@ -300,17 +254,20 @@ impl<'a> Worker<'a> {
     fn give_up(&mut self, peer: SocketAddrV4, reason: &str) {
         let code = ErrorCode::NotDefined;
         let reason = reason.to_owned();
-        if let Some(session) = self.sessions.get(&peer) {
-            self.send_error(&session.route, code, &reason);
+        let served = self.sessions.get(&peer).map(|session| &session.route);
+        let waits = || Some(&self.openings.get(peer)?.asked.route);
+        if let Some(route) = served.or_else(waits) {
+            self.send_error(route, code, &reason);
         }
         self.finish(peer, Outcome::Refused { code, reason });
     }
 
     fn finish(&mut self, peer: SocketAddrV4, outcome: Outcome) {
-        if let Entry::Occupied(session) = self.sessions.entry(peer) {
-            let session = session.remove();
+        let served = self.sessions.remove(&peer).map(|session| session.name);
+        let waits = || Some(self.openings.remove(peer)?.admitted.name);
+        if let Some(name) = served.or_else(waits) {
             self.shared.transfers.free(*peer.ip());
-            self.report(peer, session.name, outcome);
+            self.report(peer, name, outcome);
         }
     }
 

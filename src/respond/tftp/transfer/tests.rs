@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::respond::tftp::{Limits, negotiate};
+use crate::wire::tftp::ErrorCode;
 
 /// A transfer and the hands of its clock.
 struct Timeline {

@@ -1,0 +1,371 @@
+//! Names whose content takes a while to make: a few threads open them while the workers serve.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddrV4;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::OpenLater;
+use super::content::Source;
+use super::socket::Route;
+use crate::respond::tftp::{Admitted, Refusal};
+use crate::wire::tftp::Request;
+
+/// The queue of what is to be opened, which the workers fill and [`Openers::run`] empties.
+pub(super) struct Openers {
+    most_waiting: usize,
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+struct Job {
+    open: OpenLater,
+    netascii: bool,
+    peer: SocketAddrV4,
+    wanted: Weak<()>,
+    done: Done,
+}
+
+impl Openers {
+    pub(super) fn new(most_waiting: usize) -> Self {
+        Self {
+            most_waiting,
+            queue: Mutex::default(),
+            more: Condvar::new(),
+        }
+    }
+
+    /// Opens what is queued until the queue is closed; several threads may do so.
+    pub(super) fn run(&self) {
+        while let Some(job) = self.next() {
+            let source = Source::of(job.open, job.netascii);
+            job.done.tell(Opened {
+                peer: job.peer,
+                wanted: job.wanted,
+                source,
+            });
+        }
+    }
+
+    /// Ends [`Openers::run`]; what waits is not opened any more.
+    pub(super) fn close(&self) {
+        let mut queue = self.lock();
+        queue.closed = true;
+        queue.jobs.clear();
+        drop(queue);
+        self.more.notify_all();
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            let job = queue.jobs.pop_front();
+            if job.as_ref().is_some_and(Job::is_wanted) || queue.closed {
+                return job;
+            }
+            if job.is_none() {
+                queue = self
+                    .more
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Queues a job, and reports whether there was room.
+    fn push(&self, job: Job) -> bool {
+        let mut queue = self.lock();
+        if queue.jobs.len() >= self.most_waiting {
+            queue.jobs.retain(Job::is_wanted);
+        }
+        if queue.closed || queue.jobs.len() >= self.most_waiting {
+            return false;
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.more.notify_one();
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Job {
+    fn is_wanted(&self) -> bool {
+        self.wanted.strong_count() > 0
+    }
+}
+
+/// What became of an opening.
+struct Opened {
+    peer: SocketAddrV4,
+    wanted: Weak<()>,
+    source: Result<Source, Refusal>,
+}
+
+/// The way back to the worker that asked.
+#[derive(Clone)]
+struct Done {
+    sender: Sender<Opened>,
+    event: Arc<OwnedFd>,
+}
+
+impl Done {
+    fn tell(&self, opened: Opened) {
+        // A worker that has ended does not mind, and a counter that is full wakes it as well.
+        if self.sender.send(opened).is_ok() {
+            let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// A request whose file is about to be sent.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    pub(super) admitted: Admitted,
+    pub(super) route: Route,
+}
+
+/// A request whose file is being opened.
+pub(super) struct Pending {
+    pub(super) asked: Asked,
+    /// When to look whether the peer is still there.
+    pub(super) deadline: Duration,
+    /// While it lives, the file is wanted.
+    _wanted: Arc<()>,
+}
+
+/// What is being opened for the peers of one worker. Its descriptor becomes readable when
+/// something has been opened.
+pub(super) struct Openings {
+    pending: HashMap<SocketAddrV4, Pending>,
+    receiver: Receiver<Opened>,
+    done: Done,
+    abandoned_after: Duration,
+}
+
+impl Openings {
+    /// Makes one for a worker, whose peers may be silent for so long.
+    pub(super) fn new(abandoned_after: Duration) -> anyhow::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .context("cannot make an eventfd")?;
+        let (sender, receiver) = channel();
+        let event = Arc::new(event);
+        Ok(Self {
+            pending: HashMap::new(),
+            receiver,
+            done: Done { sender, event },
+            abandoned_after,
+        })
+    }
+
+    /// Lets `openers` open a peer's file. Returns when to look at it again; nothing where too many
+    /// wait already.
+    pub(super) fn begin(
+        &mut self,
+        openers: &Openers,
+        peer: SocketAddrV4,
+        asked: Asked,
+        open: OpenLater,
+        now: Duration,
+    ) -> Option<Duration> {
+        let wanted = Arc::new(());
+        let job = Job {
+            open,
+            netascii: asked.admitted.netascii,
+            peer,
+            wanted: Arc::downgrade(&wanted),
+            done: self.done.clone(),
+        };
+        if !openers.push(job) {
+            return None;
+        }
+        let deadline = now + self.abandoned_after;
+        let pending = Pending {
+            asked,
+            deadline,
+            _wanted: wanted,
+        };
+        self.pending.insert(peer, pending);
+        Some(deadline)
+    }
+
+    pub(super) fn get(&self, peer: SocketAddrV4) -> Option<&Pending> {
+        self.pending.get(&peer)
+    }
+
+    /// Takes note that a peer asks again for what is being opened for it; reports whether it does.
+    pub(super) fn repeat(&mut self, peer: SocketAddrV4, request: &Request, now: Duration) -> bool {
+        match self.pending.get_mut(&peer) {
+            Some(pending) if pending.asked.request == *request => {
+                pending.deadline = now + self.abandoned_after;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets what a peer waits for.
+    pub(super) fn remove(&mut self, peer: SocketAddrV4) -> Option<Asked> {
+        Some(self.pending.remove(&peer)?.asked)
+    }
+
+    /// Returns something that has been opened and is still wanted.
+    pub(super) fn next(&mut self) -> Option<(SocketAddrV4, Asked, Result<Source, Refusal>)> {
+        loop {
+            let opened = self.receiver.try_recv().ok()?;
+            // What was forgotten is not wanted, even if its peer waits for something else now.
+            if opened.wanted.strong_count() > 0 {
+                let asked = self.remove(opened.peer)?;
+                return Some((opened.peer, asked, opened.source));
+            }
+        }
+    }
+
+    /// Lets the descriptor sleep until something more has been opened.
+    pub(super) fn rest(&self) {
+        let _ = rustix::io::read(&self.done.event, &mut [0; 8]);
+    }
+
+    pub(super) fn peers(&self) -> impl Iterator<Item = SocketAddrV4> {
+        self.pending.keys().copied()
+    }
+}
+
+impl AsFd for Openings {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.done.event.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::respond::tftp::admit;
+    use crate::serve::tftp::Content;
+    use crate::wire::tftp::{Direction, Mode};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn peer(port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
+    }
+
+    fn asked(name: &str, port: u16) -> Asked {
+        let request = Request {
+            direction: Direction::Read,
+            name: name.into(),
+            mode: Mode::Octet,
+            options: Vec::new(),
+        };
+        Asked {
+            admitted: admit(&request).expect("a name"),
+            request,
+            route: Route::new(peer(port), None),
+        }
+    }
+
+    /// Openings of a worker, and a queue with room for `most_waiting` that nobody empties.
+    struct Waiting {
+        openings: Openings,
+        openers: Openers,
+    }
+
+    impl Waiting {
+        fn new(most_waiting: usize) -> Self {
+            Self {
+                openings: Openings::new(10 * SECOND).expect("a descriptor"),
+                openers: Openers::new(most_waiting),
+            }
+        }
+
+        fn begin(&mut self, name: &'static str, port: u16) -> Option<Duration> {
+            let open = Box::new(|| Ok(Content::Bytes(name.as_bytes().into())));
+            let asked = asked(name, port);
+            self.openings
+                .begin(&self.openers, peer(port), asked, open, SECOND)
+        }
+
+        /// Opens what waits; returns which peers hear of it.
+        fn open(&mut self) -> Vec<u16> {
+            while !self.openers.lock().jobs.is_empty() {
+                let job = self.openers.next().expect("a job");
+                let source = Source::of(job.open, job.netascii);
+                job.done.tell(Opened {
+                    peer: job.peer,
+                    wanted: job.wanted,
+                    source,
+                });
+            }
+            std::iter::from_fn(|| self.openings.next())
+                .map(|(peer, ..)| peer.port())
+                .collect()
+        }
+    }
+
+    #[test]
+    fn each_request_again_puts_the_deadline_off() {
+        let mut waiting = Waiting::new(8);
+        assert_eq!(waiting.begin("a", 1), Some(11 * SECOND));
+        let openings = &mut waiting.openings;
+        assert!(openings.repeat(peer(1), &asked("a", 1).request, 5 * SECOND));
+        assert!(!openings.repeat(peer(1), &asked("b", 1).request, 9 * SECOND));
+        assert!(!openings.repeat(peer(2), &asked("a", 2).request, 9 * SECOND));
+        let deadline = openings.get(peer(1)).map(|pending| pending.deadline);
+        assert_eq!(deadline, Some(15 * SECOND));
+    }
+
+    #[test]
+    fn what_was_forgotten_makes_room_and_reaches_nobody() {
+        let mut waiting = Waiting::new(2);
+        for port in [1, 2] {
+            assert!(waiting.begin("a", port).is_some());
+        }
+        assert_eq!(waiting.begin("a", 3), None);
+        assert!(waiting.openings.remove(peer(1)).is_some());
+        assert!(waiting.begin("a", 3).is_some());
+        assert_eq!(waiting.open(), [2, 3]);
+    }
+
+    #[test]
+    fn a_peer_that_asks_for_something_else_hears_of_that_only() {
+        let mut waiting = Waiting::new(8);
+        waiting.begin("a", 1);
+        let job = waiting.openers.next().expect("a job");
+        waiting.openings.remove(peer(1));
+        waiting.begin("b", 1);
+        let source = Source::of(job.open, false);
+        job.done.tell(Opened {
+            peer: job.peer,
+            wanted: job.wanted,
+            source,
+        });
+        assert!(waiting.openings.next().is_none());
+        assert_eq!(waiting.open(), [1]);
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing_and_ends_its_threads() {
+        let mut waiting = Waiting::new(8);
+        waiting.begin("a", 1);
+        waiting.openers.close();
+        waiting.openers.run();
+        assert_eq!(waiting.begin("a", 2), None);
+        assert_eq!(waiting.open(), [0; 0]);
+    }
+}

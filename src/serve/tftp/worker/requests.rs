@@ -1,0 +1,137 @@
+//! What a worker does with a request, until its transfer runs.
+
+use std::cmp::Reverse;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use super::{Session, Worker};
+use crate::respond::tftp::{Action, Limits, Outcome, Refusal, Transfer, admit, negotiate};
+use crate::serve::tftp::Opening;
+use crate::serve::tftp::content::Source;
+use crate::serve::tftp::opening::Asked;
+use crate::serve::tftp::socket::{Datagram, Route};
+use crate::wire::tftp::{BlockNumber, Request};
+
+impl Worker<'_> {
+    pub(super) fn request(&mut self, datagram: &Datagram<'_>, request: Request) {
+        let peer = datagram.peer;
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            let action = if session.request == request {
+                session.transfer.repeat_request(self.epoch.elapsed())
+            } else {
+                Action::StartOver
+            };
+            if action != Action::StartOver {
+                return self.perform(peer, action);
+            }
+            let outcome = session.transfer.superseded();
+            self.finish(peer, outcome);
+        }
+        let now = self.epoch.elapsed();
+        if self.openings.repeat(peer, &request, now) {
+            return;
+        }
+        if self.openings.get(peer).is_some() {
+            self.finish(peer, Outcome::superseded(true));
+        }
+        let name = String::from_utf8_lossy(&request.name).into_owned();
+        let route = Route::new(peer, datagram.local);
+        if !self.shared.transfers.take(*peer.ip()) {
+            return self.report(peer, name, Outcome::Busy);
+        }
+        let admitted = match admit(&request) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refuse(peer, &route, name, refusal),
+        };
+        let opening = self.shared.files.open(&admitted.name, peer);
+        let asked = Asked {
+            request,
+            admitted,
+            route,
+        };
+        match opening {
+            Opening::Now(content) => {
+                let source = Source::of(|| content, asked.admitted.netascii);
+                self.begin(peer, asked, source);
+            }
+            Opening::Later(open) => {
+                let openers = &self.shared.openers;
+                match self.openings.begin(openers, peer, asked, open, now) {
+                    Some(deadline) => self.timers.push(Reverse((deadline, peer))),
+                    None => {
+                        self.shared.transfers.free(*peer.ip());
+                        self.report(peer, name, Outcome::Busy);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with the requests whose files have been opened.
+    pub(super) fn take_opened(&mut self) {
+        self.openings.rest();
+        while let Some((peer, asked, source)) = self.openings.next() {
+            self.begin(peer, asked, source);
+        }
+    }
+
+    fn begin(&mut self, peer: SocketAddrV4, asked: Asked, source: Result<Source, Refusal>) {
+        match source {
+            Ok(source) => self.start(peer, asked, source),
+            Err(refusal) => {
+                self.refuse(peer, &asked.route, asked.admitted.name, refusal);
+            }
+        }
+    }
+
+    /// Answers a request with an ERROR, and gives its slot back.
+    fn refuse(&self, peer: SocketAddrV4, route: &Route, name: String, refusal: Refusal) {
+        let Refusal { code, reason } = refusal;
+        self.shared.transfers.free(*peer.ip());
+        self.send_error(route, code, &reason);
+        self.report(peer, name, Outcome::Refused { code, reason });
+    }
+
+    fn start(&mut self, peer: SocketAddrV4, asked: Asked, source: Source) {
+        let Asked {
+            request,
+            admitted,
+            route,
+        } = asked;
+        let cap = self.shared.files.block_size_cap(peer);
+        let limits = Limits::for_mtu(self.shared.config.mtu, cap);
+        let agreement = negotiate(&request, source.size(), limits);
+        let (transfer, action) = Transfer::start(self.epoch.elapsed(), agreement, source.size());
+        let timer = transfer.deadline();
+        self.timers.push(Reverse((timer, peer)));
+        self.sessions.insert(
+            peer,
+            Session {
+                request,
+                name: admitted.name,
+                route,
+                transfer,
+                source,
+                batches: true,
+                timer,
+            },
+        );
+        self.perform(peer, action);
+    }
+
+    /// Forgets a peer that has left before its file was opened.
+    pub(super) fn expire_opening(&mut self, peer: SocketAddrV4, now: Duration) {
+        match self.openings.get(peer) {
+            Some(pending) if pending.deadline > now => {
+                self.timers.push(Reverse((pending.deadline, peer)));
+            }
+            Some(_) => self.finish(
+                peer,
+                Outcome::TimedOut {
+                    block: BlockNumber::new(0),
+                },
+            ),
+            None => {}
+        }
+    }
+}
