@@ -75,7 +75,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s q -l quiet -d
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l as -d 'One file only: boot.ipxe, or a seed such as user-data or preseed.cfg' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l as -d 'One file only: boot.ipxe, grub.cfg, pxelinux.cfg, or a seed such as user-data or preseed.cfg [default: the script of the host\'s loader, and its seeds]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l out -d 'Write each file to DIR/HOST/' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r

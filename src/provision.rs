@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::bundle::{BundleStore, Verifier};
 use crate::decide::{Refusal, arm};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
-use crate::machine::{Event, EventKind, Session, SessionId};
+use crate::machine::{Dialect, Event, EventKind, Session, SessionId};
 use crate::render::{
     Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
 };
@@ -177,7 +177,9 @@ fn ready(
 fn render(plan: &Plan) -> Result<(), TemplateError> {
     let templates = Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0))?;
     let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));
-    install_script(&templates, &variables)?;
+    for dialect in Dialect::all() {
+        install_script(&templates, dialect, &variables)?;
+    }
     for name in plan.profile.installer.seeds() {
         seed(&templates, plan, &variables, name)?;
     }

@@ -8,11 +8,10 @@ use serde_json::{Map, Value};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global, inventory};
-use crate::inventory::{Host, Inventory};
+use crate::inventory::{Host, Inventory, LoaderKind};
+use crate::machine::Dialect;
 use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, seed};
 
-/// The name of the boot script among what is rendered.
-const SCRIPT: &str = "boot.ipxe";
 /// How many hosts are rendered before they are printed.
 const BATCH: usize = 512;
 
@@ -30,7 +29,8 @@ pub struct Render {
     #[command(flatten)]
     select: Select,
 
-    /// One file only: boot.ipxe, or a seed such as user-data or preseed.cfg
+    /// One file only: boot.ipxe, grub.cfg, pxelinux.cfg, or a seed such as user-data or preseed.cfg
+    /// [default: the script of the host's loader, and its seeds]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<String>,
 
@@ -162,14 +162,19 @@ impl Render {
     ) -> anyhow::Result<Files> {
         let plan = Plan::new(inventory, host)?;
         let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
-        let wanted = kinds(inventory, host)
-            .into_iter()
-            .filter(|name| self.kind.as_deref().is_none_or(|kind| kind == *name));
+        let wanted = match self.kind.as_deref() {
+            None => served(inventory, host),
+            Some(kind) => kinds(inventory, host)
+                .into_iter()
+                .filter(|name| *name == kind)
+                .collect(),
+        };
         wanted
+            .into_iter()
             .map(|name| {
-                let text = match name {
-                    SCRIPT => install_script(templates, &variables),
-                    _ => seed(templates, &plan, &variables, name),
+                let text = match Dialect::all().find(|dialect| dialect.script_name() == name) {
+                    Some(dialect) => install_script(templates, dialect, &variables),
+                    None => seed(templates, &plan, &variables, name),
                 };
                 let text = text
                     .with_context(|| format!("cannot render `{name}` of host `{}`", host.name))?;
@@ -179,14 +184,28 @@ impl Render {
     }
 }
 
-/// Lists what a host is served.
+/// Lists what a host is served: the script of its loader, and its seeds.
+fn served(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
+    // A site without any loader leaves those to others; iPXE is what they most likely are.
+    let kind = inventory
+        .loader_of(Some(host), host.arch)
+        .map_or(LoaderKind::Ipxe, |loader| loader.kind);
+    let script = kind.dialect().map(Dialect::script_name);
+    script.into_iter().chain(seeds(inventory, host)).collect()
+}
+
+/// Lists what a host can be rendered to: a script for each kind of loader, and its seeds.
 fn kinds(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
-    let seeds = inventory
-        .profile_of(host)
-        .map_or(&[][..], |profile| profile.installer.seeds());
-    std::iter::once(SCRIPT)
-        .chain(seeds.iter().copied())
+    Dialect::all()
+        .map(Dialect::script_name)
+        .chain(seeds(inventory, host))
         .collect()
+}
+
+fn seeds(inventory: &Inventory, host: &Host) -> impl Iterator<Item = &'static str> {
+    let profile = inventory.profile_of(host);
+    let seeds = profile.map_or(&[][..], |profile| profile.installer.seeds());
+    seeds.iter().copied()
 }
 
 fn write(directory: &std::path::Path, files: &Files) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
 use crate::inventory::{Host, IdentityPolicy, Inventory, Provisioning};
-use crate::machine::{HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
+use crate::machine::{Dialect, HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
 use crate::token::TokenError;
 
 /// What a machine boots now, and why.
@@ -75,6 +75,8 @@ pub enum Reason {
     TokenMissing,
     /// The boot token is not good.
     TokenBad(TokenError),
+    /// The host boots with Secure Boot, and the loader that asks cannot be signed.
+    UnsignedLoader(Dialect),
     /// An attempt was begun, and its installer has not reported.
     AttemptUsed {
         /// How many were begun.
@@ -112,6 +114,8 @@ pub struct Armed<'a> {
     pub identity: IdentityPolicy,
     /// How often it may try.
     pub provisioning: Provisioning,
+    /// Whether it boots with Secure Boot on.
+    pub secure_boot: bool,
 }
 
 /// Decides what a machine boots at `now`.
@@ -195,6 +199,11 @@ fn decide_armed(
     let Some(armed) = armed else {
         return (Action::Hold, Reason::NoSession);
     };
+    let profile = inventory.profile_of(host);
+    let secure = armed.secure_boot || profile.is_some_and(|profile| profile.secure_boot);
+    if secure && !request.dialect.can_be_signed() {
+        return (Action::Hold, Reason::UnsignedLoader(request.dialect));
+    }
     // The machine must be the one of today's inventory, and the one that was armed.
     for meant in [host, armed.host] {
         if !meant.nic(request.mac).is_some_and(|nic| nic.boot) {
@@ -342,6 +351,15 @@ impl fmt::Display for Reason {
             Self::NoUuidRecorded => f.write_str("the inventory holds no UUID for it"),
             Self::TokenMissing => f.write_str("the request held no boot token"),
             Self::TokenBad(error) => fmt::Display::fmt(error, f),
+            Self::UnsignedLoader(dialect) => write!(
+                f,
+                "its profile asks for Secure Boot, and {} is not signed",
+                match dialect {
+                    Dialect::Ipxe => "iPXE",
+                    Dialect::Grub => "GRUB",
+                    Dialect::Pxelinux => "PXELINUX",
+                }
+            ),
             Self::AttemptUsed { attempts, allowed } => {
                 write!(
                     f,

@@ -1,4 +1,4 @@
-use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
 use crate::token::TokenError;
 
 /// The most characters of a serial number or an asset tag that are kept.
@@ -17,8 +17,26 @@ pub struct BootRequest {
     pub asset: Option<String>,
     /// Its firmware and processor.
     pub architecture: Option<Architecture>,
+    /// What it reads its script as: whose script it asks for.
+    pub dialect: Dialect,
     /// What became of its boot token.
     pub token: TokenState,
+}
+
+impl BootRequest {
+    /// Lists what the machine showed of itself besides its Ethernet address, under the names that the
+    /// inventory uses.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        [
+            ("uuid", self.uuid.map(|uuid| uuid.to_string())),
+            ("serial", self.serial.clone()),
+            ("asset", self.asset.clone()),
+            ("arch", self.architecture.map(|arch| arch.name().to_owned())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
 }
 
 /// What became of a request's boot token.
@@ -39,12 +57,9 @@ pub enum TokenState {
 pub fn cleaned(text: &str, limit: usize) -> String {
     let printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
     let harmless = |c: &char| !"${}|&;#\\`\"'<>".contains(*c);
-    text.trim()
-        .chars()
-        .filter(printable)
-        .filter(harmless)
-        .take(limit)
-        .collect()
+    let kept = text.chars().filter(printable).filter(harmless);
+    let kept: String = kept.skip_while(|c| *c == ' ').take(limit).collect();
+    kept.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -55,7 +70,7 @@ mod tests {
     fn sent_text_cannot_carry_commands() {
         assert_eq!(
             cleaned("C7X\n9K2\r\nexit ${x} || shell ; chain x #", 64),
-            "C7X9K2exit x  shell  chain x "
+            "C7X9K2exit x  shell  chain x"
         );
         assert_eq!(cleaned(&"a".repeat(1000), 64).len(), 64);
     }

@@ -48,9 +48,6 @@ pub enum Kind {
     Template,
 }
 
-/// The processor and the keys of each bundle's files.
-type BundleClaims = HashMap<String, (Option<String>, BTreeSet<String>)>;
-
 /// Everything that was claimed.
 #[derive(Default)]
 pub struct Claims {
@@ -60,9 +57,11 @@ pub struct Claims {
     pools: Vec<(AddressRange, Span)>,
     addresses: Vec<(String, Ipv4Addr, Span)>,
     bundle_uses: Vec<(String, Span, Installer)>,
-    bundles: BundleClaims,
+    /// The processor and the keys of each bundle's files.
+    bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
     hosts: Vec<HostUse>,
     loader_names: Vec<(String, String, Span)>,
+    loaders_for: BTreeSet<Architecture>,
     templates: BTreeSet<String>,
 }
 
@@ -154,6 +153,11 @@ impl Claims {
         self.hosts.push(host);
     }
 
+    /// Notes that the site names a loader for an architecture, be it at fault.
+    pub fn loader_for(&mut self, architecture: Architecture) {
+        self.loaders_for.insert(architecture);
+    }
+
     /// Notes the name under which a loader asks for a file.
     pub fn loader_name(&mut self, name: String, file: String, span: Span) {
         self.loader_names.push((name, file, span));
@@ -167,7 +171,7 @@ impl Claims {
         self.check_networks(diagnostics);
         self.check_bundle_files(diagnostics);
         self.check_loader_names(diagnostics);
-        hosts::check(&self.hosts, &self.bundles, facts, diagnostics);
+        hosts::check(self, facts, diagnostics);
     }
 
     fn check_unique(&self, diagnostics: &mut Vec<Diagnostic>) {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::reader::{Reader, Spanned};
 use super::tree::{Node, Value};
-use crate::machine::{Architecture, CpuArchitecture};
+use crate::machine::{Architecture, Dialect};
 
 /// What firmware is given first, and what that fetches in its turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,16 @@ impl LoaderKind {
         TABLE[self as usize].1
     }
 
+    /// Returns the language in which it is told what to boot, if it asks.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Ipxe => Some(Dialect::Ipxe),
+            Self::Grub => Some(Dialect::Grub),
+            Self::Pxelinux => Some(Dialect::Pxelinux),
+            Self::Image => None,
+        }
+    }
+
     /// Guesses the kind from a file's name; iPXE has no name of its own.
     fn of_file(name: &str) -> Self {
         let name = base_name(name).to_ascii_lowercase();
@@ -89,14 +99,7 @@ impl Loader {
         self.second.as_ref()?;
         let own = self.names.get(1).cloned();
         own.or_else(|| {
-            let letters = match architecture.cpu() {
-                CpuArchitecture::I386 => "ia32",
-                CpuArchitecture::X86_64 => "x64",
-                CpuArchitecture::Arm32 => "arm",
-                CpuArchitecture::Arm64 => "aa64",
-                CpuArchitecture::Riscv64 => "riscv64",
-                CpuArchitecture::Loongarch64 => "loongarch64",
-            };
+            let letters = architecture.cpu().efi_letters();
             Some(beside(self.first_name(), &format!("grub{letters}.efi")))
         })
     }
@@ -112,7 +115,7 @@ impl Loader {
     /// Reports whether a chain of signed stages can begin with it: iPXE and PXELINUX carry no
     /// signature that firmware knows.
     pub fn can_be_signed(&self) -> bool {
-        matches!(self.kind, LoaderKind::Grub | LoaderKind::Image)
+        self.kind.dialect().is_none_or(Dialect::can_be_signed)
     }
 }
 

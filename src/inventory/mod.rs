@@ -36,7 +36,7 @@ use claims::{Claims, Facts};
 use reader::{Reader, Spanned, list};
 use tree::Node;
 
-use crate::machine::{MacAddress, Sha256Digest};
+use crate::machine::{Architecture, Dialect, MacAddress, Sha256Digest};
 
 /// A site with all that belongs to it; every name that one part uses for another is there.
 #[derive(Clone, Debug)]
@@ -53,12 +53,44 @@ pub struct Inventory {
     pub templates: BTreeMap<String, String>,
     by_mac: HashMap<MacAddress, String>,
     manifests: HashMap<String, Sha256Digest>,
+    loader_files: HashMap<String, String>,
+    dialects: BTreeSet<Dialect>,
 }
 
 impl Inventory {
     /// Finds the host that owns an Ethernet address, through any of its interfaces.
     pub fn host_by_mac(&self, mac: MacAddress) -> Option<&Host> {
         self.by_mac.get(&mac).and_then(|name| self.hosts.get(name))
+    }
+
+    /// Finds the loader that a host is given when it boots as `architecture`: its own, its profile's
+    /// or the site's.
+    ///
+    /// HTTP boot without a loader of its own is given that of the same firmware by TFTP. What a host
+    /// or a profile says is meant for the firmware on record; another kind gets what suits it.
+    pub fn loader_of<'a>(
+        &'a self,
+        host: Option<&'a Host>,
+        architecture: Architecture,
+    ) -> Option<&'a Loader> {
+        let recorded = host.filter(|host| host.arch == architecture.without_http());
+        let own = recorded.and_then(|host| {
+            let of_profile = || self.profile_of(host).and_then(|it| it.loader.as_ref());
+            host.loader.as_ref().or_else(of_profile)
+        });
+        let loaders = &self.site.loaders;
+        own.or_else(|| loaders.get(&architecture))
+            .or_else(|| loaders.get(&architecture.without_http()))
+    }
+
+    /// Finds the file that a loader means by a name, among all loaders of the inventory.
+    pub fn loader_file(&self, name: &str) -> Option<&str> {
+        self.loader_files.get(name).map(String::as_str)
+    }
+
+    /// Reports whether any machine may be given a loader that reads `dialect`.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.dialects.contains(&dialect)
     }
 
     /// Returns the profile of a host of this inventory.
@@ -254,8 +286,24 @@ impl Found {
             bundles,
             ..
         } = self;
+        let of_hosts = hosts.values().flat_map(|host| {
+            let of_profile = profiles.get(&host.profile);
+            let of_profile = of_profile.and_then(|profile| profile.loader.as_ref());
+            let both = host.loader.iter().chain(of_profile);
+            both.map(|loader| (host.arch, loader))
+        });
+        let of_site = site.loaders.iter().map(|(arch, loader)| (*arch, loader));
+        let mut loader_files = HashMap::new();
+        let mut dialects = BTreeSet::new();
+        for (architecture, loader) in of_site.chain(of_hosts) {
+            dialects.extend(loader.kind.dialect());
+            let served = loader.served(architecture);
+            loader_files.extend(served.map(|(name, file)| (name, file.to_owned())));
+        }
         Some(Inventory {
             site,
+            loader_files,
+            dialects,
             profiles,
             hosts,
             manifests: bundles.values().map(digest).collect(),

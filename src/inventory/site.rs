@@ -459,6 +459,7 @@ fn read_entry(
             &help,
         );
     };
+    claims.loader_for(architecture);
     Some((architecture, loader?))
 }
 

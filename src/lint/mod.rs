@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::inventory::{Diagnostic, Inventory, Severity, Span};
+use crate::machine::Dialect;
 use crate::render::{
     Plan, SessionLinks, TemplateError, Templates, Variables, install_script, sample_faults, seed,
 };
@@ -94,15 +95,15 @@ fn host_faults(
         return Vec::new();
     };
     let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
-    let script = install_script(templates, &variables).err();
+    let script = |dialect| install_script(templates, dialect, &variables).err();
     let seeds = plan
         .profile
         .installer
         .seeds()
         .iter()
         .filter_map(|name| seed(templates, &plan, &variables, name).err());
-    script
-        .into_iter()
+    Dialect::all()
+        .filter_map(script)
         .chain(seeds)
         .map(|fault| (fault, Some(host.name.clone())))
         .collect()

@@ -220,6 +220,20 @@ impl Architecture {
         }
     }
 
+    /// Reads what GRUB calls itself: `$grub_cpu-$grub_platform`.
+    pub fn from_grub(platform: &str) -> Option<Self> {
+        match platform {
+            "i386-pc" => Some(Bios),
+            "i386-efi" => Some(UefiIa32),
+            "x86_64-efi" => Some(UefiX64),
+            "arm-efi" => Some(UefiArm32),
+            "arm64-efi" => Some(UefiArm64),
+            "riscv64-efi" => Some(UefiRiscv64),
+            "loongarch64-efi" => Some(UefiLoongarch64),
+            _ => None,
+        }
+    }
+
     fn row(self) -> &'static Row {
         // The table lists every variant in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
@@ -234,6 +248,20 @@ impl CpuArchitecture {
             X86_64 => "x86_64",
             Arm32 => "armv7l",
             Arm64 => "aarch64",
+            Riscv64 => "riscv64",
+            Loongarch64 => "loongarch64",
+        }
+    }
+
+    /// Returns the letters that name it in the files of UEFI: `x64` in `grubx64.efi`.
+    ///
+    /// Source: UEFI 2.10 §3.5.1.1, and shim's names after it.
+    pub fn efi_letters(self) -> &'static str {
+        match self {
+            I386 => "ia32",
+            X86_64 => "x64",
+            Arm32 => "arm",
+            Arm64 => "aa64",
             Riscv64 => "riscv64",
             Loongarch64 => "loongarch64",
         }

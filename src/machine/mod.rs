@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod dialect;
 mod digest;
 mod event;
 mod lease;
@@ -11,6 +12,7 @@ mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
 pub use architecture::{Architecture, CpuArchitecture, Firmware, ParseArchitectureError};
+pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
 pub use lease::{Lease, LeaseChange};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use anyhow::Context;
+use anyhow::Context as _;
 
 use super::Endpoints;
 use crate::serve::dhcp::DhcpPort;
@@ -50,8 +50,11 @@ impl RehearsalServers {
             ports.push(port);
         }
         let dhcp_server = shared.dhcp(ports, state)?;
-        let tftp_server = shared.tftp(loopback)?;
-        let http_server = shared.http(loopback).context("cannot start HTTP")?;
+        let context = shared.context();
+        let tftp_server = shared.tftp(loopback, &context)?;
+        let http_server = shared
+            .http(loopback, &context)
+            .context("cannot start HTTP")?;
         let endpoints = Endpoints {
             dhcp,
             tftp: SocketAddr::V4(tftp_server.local_address()),

@@ -5,22 +5,68 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::inventory::Installer;
+use crate::machine::Dialect;
 
 /// The script that asks iPXE which machine it runs on.
 pub const IDENTIFY: &str = "identify.ipxe.hbs";
-/// The script that starts an installer.
-pub const INSTALL: &str = "install.ipxe.hbs";
-/// The script that boots the local disk.
-pub const LOCAL: &str = "local.ipxe.hbs";
-/// The quarantine screen.
-pub const HOLD: &str = "hold.ipxe.hbs";
+/// The script that asks GRUB which machine it runs on.
+pub const STUB: &str = "stub.grub.hbs";
+
+/// Returns the template that starts an installer.
+pub fn install(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Ipxe => "install.ipxe.hbs",
+        Dialect::Grub => "install.grub.hbs",
+        Dialect::Pxelinux => "install.pxelinux.hbs",
+    }
+}
+
+/// Returns the template that boots the local disk.
+pub fn local(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Ipxe => "local.ipxe.hbs",
+        Dialect::Grub => "local.grub.hbs",
+        Dialect::Pxelinux => "local.pxelinux.hbs",
+    }
+}
+
+/// Returns the template of the quarantine screen.
+pub fn hold(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Ipxe => "hold.ipxe.hbs",
+        Dialect::Grub => "hold.grub.hbs",
+        Dialect::Pxelinux => "hold.pxelinux.hbs",
+    }
+}
 
 /// The one table of built-in templates. A file of the same name in the inventory overrides one.
-pub const TEMPLATES: [(&str, &str); 9] = [
+pub const TEMPLATES: [(&str, &str); 16] = [
     (IDENTIFY, include_str!("templates/identify.ipxe.hbs")),
-    (INSTALL, include_str!("templates/install.ipxe.hbs")),
-    (LOCAL, include_str!("templates/local.ipxe.hbs")),
-    (HOLD, include_str!("templates/hold.ipxe.hbs")),
+    (STUB, include_str!("templates/stub.grub.hbs")),
+    (
+        "install.ipxe.hbs",
+        include_str!("templates/install.ipxe.hbs"),
+    ),
+    (
+        "install.grub.hbs",
+        include_str!("templates/install.grub.hbs"),
+    ),
+    (
+        "install.pxelinux.hbs",
+        include_str!("templates/install.pxelinux.hbs"),
+    ),
+    ("local.ipxe.hbs", include_str!("templates/local.ipxe.hbs")),
+    ("local.grub.hbs", include_str!("templates/local.grub.hbs")),
+    (
+        "local.pxelinux.hbs",
+        include_str!("templates/local.pxelinux.hbs"),
+    ),
+    ("hold.ipxe.hbs", include_str!("templates/hold.ipxe.hbs")),
+    ("hold.grub.hbs", include_str!("templates/hold.grub.hbs")),
+    (
+        "hold.pxelinux.hbs",
+        include_str!("templates/hold.pxelinux.hbs"),
+    ),
     (
         "autoinstall.user-data.hbs",
         include_str!("templates/autoinstall.user-data.hbs"),
@@ -74,6 +120,16 @@ pub fn vars() -> BTreeMap<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_dialect_has_its_scripts() {
+        for dialect in Dialect::all() {
+            for name in [install(dialect), local(dialect), hold(dialect)] {
+                assert!(text(name).is_some(), "{name}");
+                assert!(name.ends_with(&format!(".{dialect}.hbs")));
+            }
+        }
+    }
 
     #[test]
     fn every_seed_of_every_installer_has_a_template() {

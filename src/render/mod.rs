@@ -11,7 +11,8 @@ mod templates;
 
 pub use plan::{Plan, PlanError};
 pub use scripts::{
-    HoldScreen, Script, hold_script, identify_script, install_script, local_script, sample_faults,
+    HoldScreen, Script, grub_stub, hold_script, identify_script, install_script, local_script,
+    sample_faults,
 };
 pub use seeds::{SessionLinks, Variables, seed};
 pub use templates::{TemplateError, Templates};

@@ -8,7 +8,7 @@ use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };
 
-use crate::machine::Sha256Digest;
+use crate::machine::{Dialect, Sha256Digest};
 
 /// Everything that one install is rendered from, frozen when the host is armed.
 ///
@@ -60,7 +60,8 @@ pub enum PlanError {
 /// Gathers the templates of a profile, and those that they may include.
 fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, String> {
     let seeds = profile.installer.seeds().iter();
-    let names: Vec<String> = std::iter::once(builtin::INSTALL.to_owned())
+    let names: Vec<String> = Dialect::all()
+        .map(|dialect| builtin::install(dialect).to_owned())
         .chain(seeds.map(|seed| builtin::seed_template(profile.installer, seed)))
         .chain(profile.seeds.values().cloned())
         .collect();

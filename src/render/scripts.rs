@@ -8,7 +8,7 @@ use super::seeds::Variables;
 use super::templates::{TemplateError, Templates};
 use crate::decide::{BootRequest, Reason, TokenState, cleaned};
 use crate::inventory::{Host, LocalBoot};
-use crate::machine::{Architecture, MacAddress};
+use crate::machine::{Architecture, Dialect, Firmware, MacAddress};
 
 /// How long the quarantine screen waits before it asks again, in seconds.
 const HOLD_SECONDS: u32 = 30;
@@ -34,15 +34,24 @@ pub fn identify_script(templates: &Templates, url: &str) -> Result<Script, Templ
     render(templates, builtin::IDENTIFY, json!({ "url": url }))
 }
 
+/// Renders the configuration that makes GRUB say which machine it runs on; it is the same for all.
+///
+/// # Errors
+/// The template, line and reason.
+pub fn grub_stub(templates: &Templates) -> Result<Script, TemplateError> {
+    render(templates, builtin::STUB, json!({}))
+}
+
 /// Renders the script that starts an installer.
 ///
 /// # Errors
 /// The template, line and reason.
 pub fn install_script(
     templates: &Templates,
+    dialect: Dialect,
     variables: &Variables,
 ) -> Result<String, TemplateError> {
-    templates.render(builtin::INSTALL, variables.context())
+    templates.render(builtin::install(dialect), variables.context())
 }
 
 /// Renders the script that boots the local disk, after the screen has said why where that matters.
@@ -51,25 +60,30 @@ pub fn install_script(
 /// The template, line and reason.
 pub fn local_script(
     templates: &Templates,
+    dialect: Dialect,
     host: &Host,
     reason: &Reason,
 ) -> Result<Script, TemplateError> {
-    local_named(templates, &host.name, host.local_boot, reason)
+    let (name, firmware) = (host.name.as_str(), (host.arch, host.local_boot));
+    local_named(templates, dialect, name, firmware, reason)
 }
 
 fn local_named(
     templates: &Templates,
+    dialect: Dialect,
     host: &str,
-    local_boot: LocalBoot,
+    (architecture, local_boot): (Architecture, LocalBoot),
     reason: &Reason,
 ) -> Result<Script, TemplateError> {
+    let is_uefi = architecture.firmware() == Firmware::Uefi;
     let values = json!({
         "host": host,
+        "efi": is_uefi.then(|| architecture.cpu().efi_letters()),
         "reason": cleaned(&reason.to_string(), REASON_LIMIT),
         "wait": reason.wants_attention(),
         "sanboot": local_boot == LocalBoot::Sanboot,
     });
-    render(templates, builtin::LOCAL, values)
+    render(templates, builtin::local(dialect), values)
 }
 
 /// What the quarantine screen shows.
@@ -81,7 +95,7 @@ pub struct HoldScreen<'a> {
     pub request: &'a BootRequest,
     /// Why the machine is held.
     pub reason: String,
-    /// Where the screen asks again; without one, the machine reboots.
+    /// Where iPXE asks again; without one, and under other loaders, the machine reboots.
     pub again: Option<String>,
 }
 
@@ -111,17 +125,36 @@ pub fn hold_script(
         "seconds": HOLD_SECONDS,
         "again": again,
     });
-    render(templates, builtin::HOLD, values)
+    render(templates, builtin::hold(request.dialect), values)
 }
 
 /// Renders every script that has not an install's variables as each kind of machine would get it,
 /// and returns the faults of the templates that were to be used.
 pub fn sample_faults(templates: &Templates) -> Vec<TemplateError> {
     let url = "http://192.0.2.1:8080/boot.ipxe?token=TOKEN";
-    let mut scripts = vec![identify_script(templates, url)];
+    let mut scripts = vec![identify_script(templates, url), grub_stub(templates)];
+    for dialect in Dialect::all() {
+        scripts.extend(samples(templates, dialect, url));
+    }
+    let fault = |script| match script {
+        Ok(Script { fault, .. }) => fault,
+        Err(fault) => Some(fault),
+    };
+    scripts.into_iter().filter_map(fault).collect()
+}
+
+fn samples(
+    templates: &Templates,
+    dialect: Dialect,
+    url: &str,
+) -> Vec<Result<Script, TemplateError>> {
+    let mut scripts = Vec::new();
     for reason in [Reason::NotArmed, Reason::Failed(Some("a disk".into()))] {
-        for local_boot in [LocalBoot::Exit, LocalBoot::Sanboot] {
-            scripts.push(local_named(templates, "host", local_boot, &reason));
+        for firmware in [
+            (Architecture::UefiX64, LocalBoot::Exit),
+            (Architecture::Bios, LocalBoot::Sanboot),
+        ] {
+            scripts.push(local_named(templates, dialect, "host", firmware, &reason));
         }
     }
     let seen = BootRequest {
@@ -130,6 +163,7 @@ pub fn sample_faults(templates: &Templates) -> Vec<TemplateError> {
         serial: Some("SERIAL".into()),
         asset: Some("ASSET".into()),
         architecture: Architecture::from_ipxe("efi", "x86_64"),
+        dialect,
         token: TokenState::Good,
     };
     let unseen = BootRequest {
@@ -151,11 +185,7 @@ pub fn sample_faults(templates: &Templates) -> Vec<TemplateError> {
             scripts.push(hold_script(templates, &screen));
         }
     }
-    let fault = |script| match script {
-        Ok(Script { fault, .. }) => fault,
-        Err(fault) => Some(fault),
-    };
-    scripts.into_iter().filter_map(fault).collect()
+    scripts
 }
 
 /// Renders a template; a machine is never left without its script because an override fails.
@@ -185,10 +215,15 @@ mod tests {
         };
         let own = compiled(&[]);
         assert_eq!(sample_faults(&own), []);
-        for name in [builtin::IDENTIFY, builtin::LOCAL, builtin::HOLD] {
+        let of_dialects =
+            Dialect::all().flat_map(|dialect| [builtin::local(dialect), builtin::hold(dialect)]);
+        for name in [builtin::IDENTIFY, builtin::STUB]
+            .into_iter()
+            .chain(of_dialects)
+        {
             // Fails always, and only for one of the kinds of machine.
             for text in ["{{nothing}}", "{{#if again}}{{nothing}}{{/if}}"] {
-                if name != builtin::HOLD && text.contains("again") {
+                if !name.starts_with("hold") && text.contains("again") {
                     continue;
                 }
                 let faults = sample_faults(&compiled(&[(name, text)]));

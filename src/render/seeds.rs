@@ -110,6 +110,7 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
         "site": { "name": plan.site },
         "server": plan.server,
         "host": host,
+        "bootif": boot.map(|(_, nic)| format!("01-{}", nic.mac.hyphenated())),
         "nic": boot.map(|(index, nic)| nic_values(plan, index, nic)),
         "nics": nics,
         "network": host.boot_nic().and_then(|nic| plan.networks.get(&nic.network)),
@@ -122,11 +123,19 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
             "seeds": links.seeds,
             "callbacks": links.callbacks,
             "files": format!("{}files/", links.seeds),
+            // Below the root of our TFTP: GRUB's own notation, and PXELINUX's.
+            "tftp_files": format!("s/{}/files/", last_part(&links.seeds)),
         },
         "arguments": super::arguments::kernel_arguments(plan, &links.seeds, file),
         "commands": commands(plan, links),
         "vars": plan.vars,
     })
+}
+
+/// Returns the last part of a URL that ends with a slash.
+fn last_part(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    url.rsplit('/').next().unwrap_or(url)
 }
 
 fn nic_values(plan: &Plan, index: usize, nic: &Nic) -> Value {

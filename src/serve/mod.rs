@@ -1,11 +1,15 @@
 //! The servers: receive, respond, send, each on threads of its own.
 
+pub mod context;
 pub mod dhcp;
 pub mod events;
 pub mod http;
 pub mod live;
 pub mod log;
+pub mod machine;
 pub mod preflight;
 pub mod run;
+pub mod session;
 pub mod shutdown;
 pub mod tftp;
+pub mod tftp_site;

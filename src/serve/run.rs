@@ -5,20 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
 
-use anyhow::Context;
+use anyhow::Context as _;
 
+use super::context::Context;
 use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher};
 use super::events::EventWriter;
-use super::http::{HttpContext, HttpServer};
+use super::http::HttpServer;
 use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::preflight::Addresses;
 use super::shutdown::Shutdown;
-use super::tftp::{Opening, TftpConfig, TftpFiles, TftpReport, TftpServer};
+use super::tftp::{TftpConfig, TftpReport, TftpServer};
+use super::tftp_site::{TftpSite, tftp_line};
 use crate::bundle::Verifier;
 use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::SERVER_PORT;
-use crate::respond::tftp::Outcome;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
 
@@ -70,6 +71,18 @@ impl Shared {
         StoreKey::new(*self.store.key())
     }
 
+    /// Gathers what requests are answered from.
+    pub fn context(&self) -> Arc<Context> {
+        Arc::new(Context {
+            live: self.live.clone(),
+            store: Arc::clone(&self.store),
+            key: self.key(),
+            events: EventWriter::start(Arc::clone(&self.store), self.log.clone()),
+            log: self.log.clone(),
+            verifier: Verifier::default(),
+        })
+    }
+
     /// Binds the services.
     ///
     /// # Errors
@@ -81,6 +94,7 @@ impl Shared {
         state: &Path,
     ) -> anyhow::Result<Servers> {
         let mut servers = Servers::default();
+        let context = self.context();
         for service in services {
             match service {
                 Service::Dhcp => {
@@ -89,8 +103,8 @@ impl Shared {
                     let server = self.dhcp(ports, state)?.with_probers(probers);
                     servers.dhcp = Some(server.with_watchers(self.watchers(addresses.dhcp)));
                 }
-                Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp)?),
-                Service::Http => servers.http = Some(self.http(addresses.http)?),
+                Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp, &context)?),
+                Service::Http => servers.http = Some(self.http(addresses.http, &context)?),
             }
         }
         Ok(servers)
@@ -158,12 +172,16 @@ impl Shared {
     ///
     /// # Errors
     /// When the port cannot be had.
-    pub fn tftp(&self, address: SocketAddrV4) -> anyhow::Result<TftpServer> {
+    pub fn tftp(
+        &self,
+        address: SocketAddrV4,
+        context: &Arc<Context>,
+    ) -> anyhow::Result<TftpServer> {
         let log = self.log.clone();
         let report = Box::new(move |report: TftpReport| log.write(&tftp_line(&report)));
         TftpServer::bind(
             TftpConfig::new(address),
-            Arc::new(LiveFiles(self.live.clone())),
+            Arc::new(TftpSite::new(context)),
             report,
         )
     }
@@ -172,16 +190,12 @@ impl Shared {
     ///
     /// # Errors
     /// When the port cannot be had.
-    pub fn http(&self, address: SocketAddrV4) -> anyhow::Result<HttpServer> {
-        let context = HttpContext {
-            live: self.live.clone(),
-            store: Arc::clone(&self.store),
-            key: self.key(),
-            events: EventWriter::start(Arc::clone(&self.store), self.log.clone()),
-            log: self.log.clone(),
-            verifier: Verifier::default(),
-        };
-        HttpServer::bind(address, context)
+    pub fn http(
+        &self,
+        address: SocketAddrV4,
+        context: &Arc<Context>,
+    ) -> anyhow::Result<HttpServer> {
+        HttpServer::bind(address, Arc::clone(context))
     }
 
     /// Runs a server on a thread of its own; one that ends early ends all.
@@ -282,69 +296,4 @@ fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort
         ports.push(DhcpPort::for_boot_server(None, site.server.address)?);
     }
     Ok(ports)
-}
-
-/// The files of the inventory in force.
-struct LiveFiles(Live);
-
-impl TftpFiles for LiveFiles {
-    fn open(&self, name: &str, peer: SocketAddrV4) -> Opening {
-        TftpFiles::open(&self.0.current().roots, name, peer)
-    }
-}
-
-fn tftp_line(report: &TftpReport) -> Line {
-    let TftpReport {
-        peer,
-        name,
-        outcome,
-    } = report;
-    let (level, event, text) = match outcome {
-        Outcome::Sent {
-            octets,
-            duration,
-            retransmissions,
-        } => {
-            let speed = *octets as f64 / 1e6 / duration.as_secs_f64().max(1e-6);
-            let again = match retransmissions {
-                0 => String::new(),
-                count => format!(", {count} blocks sent again"),
-            };
-            let text = format!(
-                "{name} to {peer}: {octets} octets in {:.2} s, {speed:.1} MB/s{again}",
-                duration.as_secs_f64()
-            );
-            (Level::Info, "tftp-sent", text)
-        }
-        Outcome::Refused { code, reason } => {
-            let not_found = *code == crate::wire::tftp::ErrorCode::FileNotFound;
-            // Loaders ask for files that may well be absent, one name after the other.
-            let level = if not_found { Level::Info } else { Level::Warn };
-            (level, "tftp-refused", format!("{name} to {peer}: {reason}"))
-        }
-        Outcome::Aborted { message, probe, .. } => {
-            let level = if *probe { Level::Debug } else { Level::Warn };
-            (
-                level,
-                "tftp-aborted",
-                format!("{name} to {peer}: the client ended it: {message}"),
-            )
-        }
-        Outcome::TimedOut { block } => (
-            Level::Warn,
-            "tftp-timeout",
-            format!("{name} to {peer}: no answer to block {block}"),
-        ),
-        Outcome::Busy => (
-            Level::Warn,
-            "tftp-busy",
-            format!("{name} to {peer}: too many transfers; the client will ask again"),
-        ),
-        Outcome::Malformed { reason } => (
-            Level::Warn,
-            "tftp-malformed",
-            format!("ignored a packet of {peer}: {reason}"),
-        ),
-    };
-    Line::new(level, "tftp", event, text).fact("file", name.clone())
 }

@@ -53,8 +53,8 @@ fn one_kind_alone_is_printed_as_it_is_served() {
         .run();
     rack.pxectl("render worker-01 --as preseed.cfg")
         .stderr(
-            "error: host `worker-01` has no `preseed.cfg`\n  = help: it has boot.ipxe, user-data, \
-             meta-data, vendor-data, network-config\n",
+            "error: host `worker-01` has no `preseed.cfg`\n  = help: it has boot.ipxe, grub.cfg, \
+             pxelinux.cfg, user-data, meta-data, vendor-data, network-config\n",
         )
         .status(1)
         .run();

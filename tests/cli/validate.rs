@@ -27,7 +27,7 @@ fn with_host(rack: &Rack, from: &str, to: &str) {
 type Fault = (&'static str, fn(&Rack));
 
 #[rustfmt::skip]
-const ERRORS: [Fault; 47] = [
+const ERRORS: [Fault; 50] = [
     ("syntax-bracket", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999")),
     ("syntax-quote", |rack| with_host(rack, "name: extra-01", "name: \"extra-01")),
     ("syntax-tab", |rack| with_host(rack, "  - {mac", "\t- {mac")),
@@ -66,6 +66,18 @@ const ERRORS: [Fault; 47] = [
     ("unknown-arch", |rack| with_host(rack, "uefi-x64", "uefi-x86")),
     ("wrong-arch", |rack| { rack.edit("bundles.yaml", "arch: x86_64", "arch: aarch64"); }),
     ("no-loader", |rack| with_host(rack, "uefi-x64", "uefi-arm64")),
+    ("unsigned-loader", |rack| {
+        rack.edit("profiles.yaml", "installer: preseed", "secure_boot: true\ninstaller: preseed");
+        with_host(rack, "profile: ubuntu-worker", "profile: debian-storage\nloader: ipxe.efi");
+    }),
+    ("duplicate-loader", |rack| {
+        let shim = |file: &str| format!("{{first: {file}, second: grubx64.efi, as: [bootx64.efi, grub.efi]}}");
+        rack.edit("site.yaml", "uefi-x64: snponly.efi", &format!("uefi-x64: {}", shim("shimx64.efi")));
+        rack.edit("profiles.yaml", "installer: preseed", &format!("loader: {}\ninstaller: preseed", shim("other.efi")));
+    }),
+    ("loader-without-second", |rack| {
+        rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: {first: a.efi, as: [b.efi, c.efi]}");
+    }),
     ("placeholder-uuid", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "03000200-0400-0500-0006-000700080009")),
     ("bundle-file", |rack| { rack.edit("bundles.yaml", "  iso:", "  image:"); }),
     ("no-site", |rack| std::fs::remove_file(rack.file("site.yaml")).expect("the site")),

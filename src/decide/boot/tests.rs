@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::inventory::{SourceFile, parse};
-use crate::machine::Architecture;
 use crate::machine::Session;
+use crate::machine::{Architecture, Dialect};
 
 const SITE: &str = "kind: Site
 name: s
@@ -89,6 +89,7 @@ fn armed<'a>(inventory: &Inventory, host: &'a Host) -> Armed<'a> {
         host,
         identity,
         provisioning,
+        secure_boot: false,
     }
 }
 
@@ -103,6 +104,7 @@ fn request(mac: u8) -> BootRequest {
         serial: Some("C7X9K2".into()),
         asset: None,
         architecture: Some(Architecture::UefiX64),
+        dialect: Dialect::Ipxe,
         token: TokenState::Good,
     }
 }

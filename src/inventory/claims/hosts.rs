@@ -1,4 +1,4 @@
-use super::{BundleClaims, Facts};
+use super::{Claims, Facts};
 use crate::inventory::diagnostic::Diagnostic;
 use crate::inventory::loader::Loader;
 use crate::inventory::profile::Profile;
@@ -17,13 +17,8 @@ pub struct HostUse {
 }
 
 /// Checks each host against the site, its profile and its bundle.
-pub fn check(
-    hosts: &[HostUse],
-    bundles: &BundleClaims,
-    facts: &Facts<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    for host in hosts {
+pub fn check(claims: &Claims, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    for host in &claims.hosts {
         let name = &host.name.value;
         if !host.has_uuid && !facts.weak_identity {
             let message = format!("host `{name}` has no `uuid`, so it cannot be armed");
@@ -31,7 +26,7 @@ pub fn check(
             diagnostics.push(Diagnostic::warning("no-uuid", host.name.span, message).help(help));
         }
         let profile = facts.profiles.get(&host.profile);
-        check_loader(host, profile, facts, diagnostics);
+        check_loader(claims, host, profile, facts, diagnostics);
         let Some(profile) = profile else {
             continue;
         };
@@ -45,7 +40,7 @@ pub fn check(
             let help = "add `disk: {wwn: …}` (or `serial`, `by_path`, or `min_size` and `model`): nothing else may be overwritten";
             diagnostics.push(Diagnostic::error("no-disk", host.name.span, message).help(help));
         }
-        if let Some((Some(arch), _)) = bundles.get(&profile.bundle)
+        if let Some((Some(arch), _)) = claims.bundles.get(&profile.bundle)
             && CpuArchitecture::from_name(arch).is_some_and(|cpu| cpu != host.arch.cpu())
         {
             let message = format!(
@@ -60,6 +55,7 @@ pub fn check(
 
 /// Finds the loader that the host is given, and whether it suits its profile.
 fn check_loader(
+    claims: &Claims,
     host: &HostUse,
     profile: Option<&Profile>,
     facts: &Facts<'_>,
@@ -72,7 +68,7 @@ fn check_loader(
     let of_site = facts.loaders.filter(|loaders| !loaders.is_empty());
     let of_site = of_site.map(|loaders| loaders.get(&host.arch));
     let found = own.or(of_profile).or(of_site.flatten());
-    if found.is_none() && of_site.is_some() {
+    if found.is_none() && of_site.is_some() && !claims.loaders_for.contains(&host.arch) {
         let message = format!(
             "the site has no loader for `{}`, which host `{name}` boots with",
             host.arch

@@ -1,18 +1,26 @@
 use std::fmt;
 
 use super::Asked;
-use crate::inventory::Loader;
+use crate::inventory::LoaderKind;
 use crate::machine::Architecture;
+use crate::respond::boot::MachinePath;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
-/// What a client is told to boot.
+/// What a client is told to boot. It prints without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// A loader, by TFTP.
+    /// A loader, by TFTP, under its own name: one that asks DHCP once more, or for nothing else.
     Loader(String),
+    /// A loader, by TFTP, under a path that says for which machine it asks for more.
+    LoaderOf(MachinePath),
     /// A loader, by UEFI HTTP boot.
-    HttpLoader(String),
-    /// The script for iPXE; the URL's token is kept out of logs.
+    HttpLoader {
+        /// The root of our URLs.
+        base: String,
+        /// Where it lies.
+        path: MachinePath,
+    },
+    /// The script for iPXE.
     Script {
         /// The URL without its token.
         url: String,
@@ -26,18 +34,24 @@ impl BootFile {
     pub fn text(&self) -> String {
         match self {
             Self::Loader(name) => name.clone(),
-            Self::HttpLoader(url) => url.clone(),
+            Self::LoaderOf(path) => path.to_string(),
+            Self::HttpLoader { base, path } => format!("{base}/{path}"),
             Self::Script { url, token } => format!("{url}?token={token}"),
         }
+    }
+
+    /// Reports whether it is fetched over HTTP by the firmware itself.
+    pub fn is_http_loader(&self) -> bool {
+        matches!(self, Self::HttpLoader { .. })
     }
 }
 
 impl fmt::Display for BootFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loader(text) | Self::HttpLoader(text) | Self::Script { url: text, .. } => {
-                f.write_str(text)
-            }
+            Self::Loader(text) | Self::Script { url: text, .. } => f.write_str(text),
+            Self::LoaderOf(path) => f.write_str(&path.without_token()),
+            Self::HttpLoader { base, path } => write!(f, "{base}/{}", path.without_token()),
         }
     }
 }
@@ -46,24 +60,38 @@ impl fmt::Display for BootFile {
 /// site has no loader for it.
 pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     let options = &asked.message.options;
-    if runs_our_scripts(options) {
-        let base = &asked.inventory.site.server.base_url;
-        let token = asked.key.boot_token(asked.mac, asked.uuid(), asked.now);
-        return Some(BootFile::Script {
-            url: format!("{base}/boot.ipxe"),
-            token,
-        });
+    let site = &asked.inventory.site;
+    let base = &site.server.base_url;
+    let host = asked.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| asked.inventory.profile_of(host));
+    let secure = profile.is_some_and(|profile| profile.secure_boot);
+    let token = || match site.boot_token {
+        true => asked.key.boot_token(asked.mac, asked.uuid(), asked.now),
+        false => String::new(),
+    };
+    // iPXE cannot be signed: where Secure Boot is asked for, it is given the chain that is.
+    if runs_our_scripts(options) && !secure {
+        let url = format!("{base}/boot.ipxe");
+        let token = token();
+        return Some(BootFile::Script { url, token });
     }
     if !options.is_pxe_client() && !options.is_http_client() && !options.is_ipxe() {
         return None;
     }
     let architecture = options.architecture().unwrap_or(Architecture::Bios);
-    let loader = loader(asked, architecture)?.first_name();
-    if architecture.is_http() || options.is_http_client() {
-        let base = &asked.inventory.site.server.base_url;
-        return Some(BootFile::HttpLoader(format!("{base}/files/{loader}")));
+    let loader = asked.inventory.loader_of(host, architecture)?;
+    if secure && !loader.can_be_signed() {
+        return None;
     }
-    Some(BootFile::Loader(loader.to_owned()))
+    let path = || MachinePath::file(asked.mac, token(), loader.first_name());
+    if architecture.is_http() || options.is_http_client() {
+        let (base, path) = (base.clone(), path());
+        return Some(BootFile::HttpLoader { base, path });
+    }
+    Some(match loader.kind {
+        LoaderKind::Ipxe | LoaderKind::Image => BootFile::Loader(loader.first_name().to_owned()),
+        LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::LoaderOf(path()),
+    })
 }
 
 /// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP, and start a Linux
@@ -74,27 +102,6 @@ fn runs_our_scripts(options: &DhcpOptions) -> bool {
     let announces = options.contains(IPXE_ENCAPSULATED);
     let boots_linux = has(IpxeFeature::BzImage) || has(IpxeFeature::Efi);
     options.is_ipxe() && (!announces || has(IpxeFeature::Http) && boots_linux)
-}
-
-/// Finds the loader: the host's own, its profile's, or the site's for the architecture. HTTP boot
-/// without a loader of its own is given that of the same firmware by TFTP.
-fn loader<'a>(asked: &Asked<'a>, architecture: Architecture) -> Option<&'a Loader> {
-    let host = asked.known.map(|(host, _)| host);
-    let profile = host.and_then(|host| asked.inventory.profile_of(host));
-    let own = host
-        // An override is meant for the firmware on record; another kind gets what suits it.
-        .filter(|host| host.arch == architecture.without_http())
-        .and_then(|host| {
-            host.loader
-                .as_ref()
-                .or_else(|| profile.and_then(|profile| profile.loader.as_ref()))
-        });
-    own.or_else(|| {
-        let loaders = &asked.inventory.site.loaders;
-        loaders
-            .get(&architecture)
-            .or_else(|| loaders.get(&architecture.without_http()))
-    })
 }
 
 #[cfg(test)]
@@ -111,10 +118,13 @@ mod tests {
     #[test]
     fn http_boot_gets_its_own_loader_before_that_of_tftp() {
         for (loaders, expected) in [
-            ("{uefi-x64: a.efi}", "http://10.20.0.10:8080/files/a.efi"),
+            (
+                "{uefi-x64: a.efi}",
+                "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/a.efi",
+            ),
             (
                 "{uefi-x64: a.efi, http-x64: b.efi}",
-                "http://10.20.0.10:8080/files/b.efi",
+                "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/b.efi",
             ),
         ] {
             let text = format!(

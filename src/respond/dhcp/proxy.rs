@@ -118,9 +118,9 @@ fn bootable(asked: &Asked<'_>) -> Result<BootFile, Ignored> {
 fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> DhcpMessage {
     let mut answer = reply::base(asked, message_type);
     answer.server_address = asked.inventory.site.server.address;
-    let class = match boot_file {
-        BootFile::HttpLoader(_) => "HTTPClient",
-        BootFile::Loader(_) | BootFile::Script { .. } => "PXEClient",
+    let class = match boot_file.is_http_loader() {
+        true => "HTTPClient",
+        false => "PXEClient",
     };
     let options = &mut answer.options;
     options.set_text(OptionCode::ClassIdentifier, class);
@@ -134,8 +134,9 @@ fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> D
 /// Reports whether the client takes no boot file from an offer without an address: UEFI's PXE. A
 /// BIOS ROM and iPXE do, and UEFI's HTTP boot knows no port 4011.
 fn asks_on_port_4011(asked: &Asked<'_>, boot_file: &BootFile) -> bool {
-    let is_http = matches!(boot_file, BootFile::HttpLoader(_));
-    firmware(asked) == Firmware::Uefi && !asked.message.options.is_ipxe() && !is_http
+    firmware(asked) == Firmware::Uefi
+        && !asked.message.options.is_ipxe()
+        && !boot_file.is_http_loader()
 }
 
 fn is_bios_rom(asked: &Asked<'_>) -> bool {

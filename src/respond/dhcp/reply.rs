@@ -145,12 +145,14 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
     let boot_file = boot_file(asked)?;
     let options = &mut reply.options;
     match &boot_file {
-        BootFile::Loader(_) => {
+        BootFile::Loader(_) | BootFile::LoaderOf(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
             options.set_sub_options(OptionCode::VendorExtensions, &[BOOT_FROM_FILE_NAME]);
         }
         // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
-        BootFile::HttpLoader(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
+        BootFile::HttpLoader { .. } => {
+            options.set_text(OptionCode::ClassIdentifier, "HTTPClient");
+        }
         BootFile::Script { .. } => {}
     }
     add_server(asked, reply, &boot_file);
@@ -171,7 +173,7 @@ pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile
 fn add_server(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
     let server = asked.inventory.site.server.address;
     reply.server_address = server;
-    if !matches!(boot_file, BootFile::HttpLoader(_)) {
+    if !boot_file.is_http_loader() {
         let text = server.to_string();
         reply.options.set_text(OptionCode::TFTPServerName, &text);
     }

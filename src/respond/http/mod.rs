@@ -1,10 +1,10 @@
 //! The HTTP side of a boot: which URL means what, and what a machine is answered.
 
-mod boot;
+mod query;
 mod range;
 mod route;
 
-pub use boot::{BootAnswer, BootQuery, Decided, boot};
+pub use query::BootQuery;
 pub use range::{Conditions, Selection, select};
 pub(crate) use route::decoded;
 pub use route::{Route, RouteError, SessionPath, content_type, route};

@@ -1,7 +1,8 @@
 use crate::decide::CallbackKind;
 use crate::machine::Sha256Digest;
 
-use super::boot::BootQuery;
+use super::query::BootQuery;
+use crate::respond::boot::MachinePath;
 
 /// What a URL means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Route {
         /// Which part.
         path: SessionPath,
     },
+    /// Something for one machine, which the path names.
+    Machine(MachinePath),
     /// Whether the process is up.
     Health,
     /// Whether it can serve.
@@ -98,6 +101,7 @@ pub fn route(method: &str, target: &str) -> Result<Route, RouteError> {
             };
             session(capability, path)
         }
+        ["m", ..] => Route::Machine(MachinePath::parse(&parts).ok_or(RouteError::NotFound)?),
         ["healthz"] => Route::Health,
         ["readyz"] => Route::Ready,
         _ => return Err(RouteError::NotFound),

@@ -3,7 +3,6 @@
 mod answer;
 mod body;
 mod limits;
-mod session;
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -11,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,13 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::events::EventWriter;
-use super::live::Live;
-use super::log::{Level, Log};
+use super::context::Context;
+use super::log::Level;
 use super::shutdown::Shutdown;
-use crate::bundle::Verifier;
-use crate::store::Store;
-use crate::token::StoreKey;
 
 use body::Body;
 use limits::{Moving, Peers};
@@ -45,26 +40,10 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 /// How often the accepting loop looks whether it should end.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
-/// What every request is answered from.
-pub struct HttpContext {
-    /// The inventory in force.
-    pub live: Live,
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// The store's key.
-    pub key: StoreKey,
-    /// Where events go.
-    pub events: EventWriter,
-    /// Where lines go.
-    pub log: Log,
-    /// Opens blobs that hash to their names.
-    pub verifier: Verifier,
-}
-
 /// An HTTP server that is ready to run.
 pub struct HttpServer {
     listener: std::net::TcpListener,
-    context: Arc<HttpContext>,
+    context: Arc<Context>,
 }
 
 impl HttpServer {
@@ -72,14 +51,11 @@ impl HttpServer {
     ///
     /// # Errors
     /// When the address is not ours, in use, or below 1024 without the privilege.
-    pub fn bind(address: SocketAddrV4, context: HttpContext) -> anyhow::Result<Self> {
+    pub fn bind(address: SocketAddrV4, context: Arc<Context>) -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .with_context(|| format!("cannot bind TCP {address} for HTTP"))?;
-        Ok(Self {
-            listener,
-            context: Arc::new(context),
-        })
+        Ok(Self { listener, context })
     }
 
     /// Returns the address that was bound, with its port.
@@ -161,7 +137,7 @@ impl HttpServer {
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    context: Arc<HttpContext>,
+    context: Arc<Context>,
     mut ending: watch::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);

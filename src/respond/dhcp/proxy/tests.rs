@@ -122,7 +122,7 @@ fn each_client_merges_the_two_offers_in_its_own_way() {
     let straight = |name: &str| Some(name.to_owned());
     let script = "http://10.20.0.10:8080/boot.ipxe";
     let loader = "tftp://10.20.0.10/undionly.kpxe";
-    let url = "http://10.20.0.10:8080/files/snponly.efi";
+    let url = "http://10.20.0.10:8080/m/";
     for (client, class, from_offer) in [
         (edk(), OfferClass::Binl { proxy: true }, None),
         (bios(), OfferClass::Pxe { proxy: true }, straight(loader)),

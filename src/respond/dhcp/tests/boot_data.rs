@@ -18,16 +18,14 @@ fn booted(mac: MacAddress, values: &[(u8, &[u8])]) -> Option<String> {
     let shown = response.exchange.boot_file.map(|file| file.to_string());
     let reply = response.reply.unwrap().message;
     let text = reply.options.text(OptionCode::BootfileName);
-    match (&shown, &text) {
-        (Some(shown), Some(text)) => assert!(text.starts_with(shown), "{shown} {text}"),
-        _ => assert_eq!(shown, text),
-    }
+    let text = text.as_deref().map(crate::respond::shown_path);
+    assert_eq!(shown, text);
     shown
 }
 
 #[test]
 fn each_architecture_gets_its_loader() {
-    let http = "http://10.20.0.10:8080/files/snponly.efi";
+    let http = "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/snponly.efi";
     for (values, expected) in [
         (
             &[(60, &b"PXEClient:Arch:00000"[..])][..],
@@ -97,7 +95,11 @@ fn a_host_and_its_profile_may_name_a_loader_for_the_firmware_on_record() {
     for (mac, architecture, expected) in [
         (own, 7, "ipxe.efi"),
         (own, 0, "undionly.kpxe"),
-        (own, 16, "http://10.20.0.10:8080/files/ipxe.efi"),
+        (
+            own,
+            16,
+            "http://10.20.0.10:8080/m/52-54-00-12-00-01/…/ipxe.efi",
+        ),
         (of_profile, 7, "custom.efi"),
         (of_profile, 9, "custom.efi"),
         (of_profile, 0, "undionly.kpxe"),
@@ -133,10 +135,14 @@ fn a_loader_stands_in_every_place_where_firmware_looks() {
 fn http_boot_gets_its_class_and_the_url_twice() {
     let values: &[(u8, &[u8])] = &[(60, b"HTTPClient"), (93, &[0, 16])];
     let reply = Bench::new().reply(&discover(KNOWN, values));
-    let url = b"http://10.20.0.10:8080/files/snponly.efi";
-    assert_eq!(reply.boot_file, url);
+    let url = String::from_utf8(reply.boot_file.clone()).unwrap();
+    let shown = crate::respond::shown_path(&url);
+    assert_eq!(
+        shown,
+        "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/snponly.efi"
+    );
     let raw = |code: u8| reply.options.raw(code.into());
-    assert_eq!(raw(67), Some(&url[..]));
+    assert_eq!(raw(67), Some(url.as_bytes()));
     assert_eq!(raw(60), Some(&b"HTTPClient"[..]));
     assert_eq!((raw(43), raw(66)), (None, None));
 }
@@ -235,5 +241,74 @@ fn a_reply_keeps_to_the_length_that_the_client_takes() {
         let reply = Bench::new().send(&discover).reply.unwrap();
         assert_eq!(reply.limit, expected);
         assert!(reply.message.write(reply.limit).unwrap().len() >= 300);
+    }
+}
+
+/// The test site with another loader for UEFI on x86-64, and the host's profile as `profile` says.
+fn bench_with_loader(loader: &str, profile: &str) -> Bench {
+    Bench::with(|text| {
+        text.replace("uefi-x64: snponly.efi", &format!("uefi-x64: {loader}"))
+            .replace(
+                "name: worker, installer: preseed",
+                &format!("name: worker, {profile}installer: preseed"),
+            )
+            .replace("loader: ipxe.efi", "")
+            .replace(", loader: custom.efi", "")
+    })
+}
+
+const SHIM: &str = "{first: shimx64.efi.signed, second: grubnetx64.efi.signed, as: [bootx64.efi]}";
+
+#[test]
+fn a_loader_that_asks_for_more_is_named_by_a_path_with_the_machine_and_its_token() {
+    for (loader, class, architecture, expected) in [
+        (
+            SHIM,
+            &b"PXEClient"[..],
+            7,
+            "m/52-54-00-12-34-56/…/bootx64.efi",
+        ),
+        (
+            "pxelinux.0",
+            b"PXEClient",
+            7,
+            "m/52-54-00-12-34-56/…/pxelinux.0",
+        ),
+        (
+            SHIM,
+            b"HTTPClient",
+            16,
+            "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/bootx64.efi",
+        ),
+        ("tool.img", b"PXEClient", 7, "tool.img"),
+    ] {
+        let mut bench = bench_with_loader(loader, "");
+        let asked = discover(KNOWN, &[(60, class), (93, &[0, architecture])]);
+        let response = bench.send(&asked);
+        let shown = response.exchange.boot_file.unwrap().to_string();
+        assert_eq!(shown, expected);
+        let reply = response.reply.unwrap().message;
+        let text = String::from_utf8(reply.boot_file).unwrap();
+        assert_eq!(crate::respond::shown_path(&text), expected);
+        let Some(path) = text.split_once("m/").map(|(_, path)| path.to_owned()) else {
+            continue;
+        };
+        let token = path.split('/').nth(1).unwrap();
+        let checked = bench.key.check_boot_token(token, KNOWN, None, bench.now);
+        assert_eq!(checked, Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn a_host_with_secure_boot_gets_nothing_that_is_not_signed() {
+    let ipxe: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7]), (77, b"iPXE")];
+    let rom: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7])];
+    let bios: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 0])];
+    let shim = Some("m/52-54-00-12-34-56/…/bootx64.efi");
+    for (values, expected) in [(ipxe, shim), (rom, shim), (bios, None)] {
+        let mut bench = bench_with_loader(SHIM, "secure_boot: true, ");
+        let response = bench.send(&discover(KNOWN, values));
+        let shown = response.exchange.boot_file.map(|file| file.to_string());
+        assert_eq!(shown.as_deref(), expected, "{values:?}");
     }
 }

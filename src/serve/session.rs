@@ -1,87 +1,65 @@
-use std::net::SocketAddr;
+//! Sessions: their files, seeds and callbacks, each behind a capability.
 
-use hyper::StatusCode;
 use jiff::Timestamp;
 
-use super::HttpContext;
-use super::answer::Answer;
+use super::context::{Asker, Context, Refused, ServedFile, Status};
+use super::log::{Level, Line};
 use crate::decide::{Attempt, CallbackKind, Refusal, begin_attempt, cleaned, report};
 use crate::inventory::Bundle;
 use crate::machine::{Event, EventKind, HostRecord, SessionId};
 use crate::render::{Plan, SessionLinks, Templates, Variables, seed};
 use crate::respond::http::SessionPath;
-use crate::serve::log::{Level, Line};
-use crate::store::{HostUpdate, StoreError};
+use crate::store::HostUpdate;
 use crate::token::{Capability, Purpose};
 
 /// The most characters of a callback's message that are kept.
 const MESSAGE_LIMIT: usize = 500;
 
 /// What a session's URL is answered with.
-pub(super) enum SessionAnswer {
+pub enum SessionAnswer {
     /// A seed, or a word about a callback.
-    Text {
-        content_type: &'static str,
-        text: String,
-    },
+    Text(String),
     /// A file of the session's bundle.
-    File(Answer),
-}
-
-/// Why a session's URL is not answered; the line is logged.
-pub(super) struct Refused {
-    pub(super) status: StatusCode,
-    pub(super) text: String,
-    pub(super) line: Box<Line>,
+    File(ServedFile),
 }
 
 /// One opened session, and who asks.
 struct Opened<'c> {
-    context: &'c HttpContext,
-    peer: SocketAddr,
+    context: &'c Context,
+    asker: Asker,
     capability: Capability,
     host: String,
     plan: String,
     now: Timestamp,
 }
 
-/// Answers a URL below `/s/`. A HEAD (`reads_only`) changes nothing.
-pub(super) fn answer(
-    context: &HttpContext,
-    peer: SocketAddr,
+/// Answers a URL below `/s/`. A request that `reads_only`, as HEAD does, changes nothing.
+///
+/// # Errors
+/// When the capability opens nothing, or not this, or no longer.
+pub fn answer(
+    context: &Context,
+    asker: Asker,
     capability: &str,
     path: &SessionPath,
     posted: &[u8],
     reads_only: bool,
 ) -> Result<SessionAnswer, Refused> {
     let Some(capability) = context.key.read_capability(capability) else {
-        let text = format!("{peer} got 403: its capability is not one of this store");
-        let line = Line::new(Level::Warn, "http", "http-refused", text);
-        return Err(Refused {
-            status: StatusCode::FORBIDDEN,
-            text: "unknown capability".into(),
-            line: Box::new(line),
-        });
+        let why = "its capability is not one of this store";
+        return Err(asker.refuse(Status::Forbidden, "unknown capability", why));
     };
     let stored = context
         .store
         .session(capability.session)
-        .map_err(|error| store_failed(&error))?;
+        .map_err(|error| asker.store_failed(&error))?;
     let Some(stored) = stored else {
-        let text = format!(
-            "{peer} got 404: the store does not know session {}",
-            capability.session
-        );
-        let line = Line::new(Level::Warn, "http", "http-refused", text);
-        return Err(Refused {
-            status: StatusCode::NOT_FOUND,
-            text: "unknown session".into(),
-            line: Box::new(line),
-        });
+        let why = format!("the store does not know session {}", capability.session);
+        return Err(asker.refuse(Status::NotFound, "unknown session", &why));
     };
     let opened = Opened {
         context,
-        peer,
+        asker,
         capability,
         host: stored.host,
         plan: stored.plan,
@@ -92,20 +70,17 @@ pub(super) fn answer(
         SessionPath::File(_) | SessionPath::Seed(_) => Purpose::Seed,
     };
     if capability.purpose != wanted {
-        return Err(opened.refused(
-            StatusCode::FORBIDDEN,
-            "the capability is for another purpose",
-        ));
+        return Err(opened.refused(Status::Forbidden, "the capability is for another purpose"));
     }
     match path {
-        SessionPath::Callback(kind) => opened.callback(*kind, posted),
-        SessionPath::File(key) => opened.file(key, reads_only),
-        SessionPath::Seed(name) => opened.seed(name, reads_only),
+        SessionPath::Callback(kind) => opened.callback(*kind, posted).map(SessionAnswer::Text),
+        SessionPath::File(key) => opened.file(key, reads_only).map(SessionAnswer::File),
+        SessionPath::Seed(name) => opened.seed(name, reads_only).map(SessionAnswer::Text),
     }
 }
 
 impl Opened<'_> {
-    fn seed(&self, name: &str, reads_only: bool) -> Result<SessionAnswer, Refused> {
+    fn seed(&self, name: &str, reads_only: bool) -> Result<String, Refused> {
         let plan = self.plan()?;
         if !plan.profile.installer.seeds().contains(&name) {
             let text = format!(
@@ -113,7 +88,7 @@ impl Opened<'_> {
                 plan.profile.installer,
                 cleaned(name, 64)
             );
-            return Err(self.refused(StatusCode::NOT_FOUND, &text));
+            return Err(self.refused(Status::NotFound, &text));
         }
         let Capability {
             session, attempt, ..
@@ -124,27 +99,32 @@ impl Opened<'_> {
             .and_then(|templates| seed(&templates, &plan, &Variables::new(&plan, &links), name));
         let text = rendered.map_err(|error| {
             self.refused(
-                StatusCode::INTERNAL_SERVER_ERROR,
+                Status::Fault,
                 &format!("the seed cannot be rendered: {error}"),
             )
         })?;
         self.begin(name, reads_only)?;
-        let line = self.line(Level::Info, "seed", format!("{name} to {}", self.peer));
+        let line = self.line(
+            Level::Info,
+            "seed",
+            format!("{name} to {}", self.asker.peer),
+        );
         self.context.log.write(&line);
-        Ok(SessionAnswer::Text {
-            content_type: "text/plain",
-            text,
-        })
+        Ok(text)
     }
 
-    fn file(&self, key: &str, reads_only: bool) -> Result<SessionAnswer, Refused> {
+    fn file(&self, key: &str, reads_only: bool) -> Result<ServedFile, Refused> {
         let plan = self.plan()?;
-        let line = |text: String| self.line(Level::Info, "http-file", text);
-        let answer = bundle_file(self.context, self.peer, &plan.bundle, key, line);
-        if matches!(answer, Answer::File { .. }) {
-            self.begin(key, reads_only)?;
-        }
-        Ok(SessionAnswer::File(answer))
+        let opened = bundle_file(self.context, self.asker, &plan.bundle, key);
+        let opened = opened.map_err(|refused| Refused {
+            line: Box::new(self.of_session(*refused.line)),
+            ..refused
+        })?;
+        self.begin(key, reads_only)?;
+        Ok(ServedFile {
+            line: self.of_session(opened.line),
+            ..opened
+        })
     }
 
     /// Makes it durable that the attempt has begun, before anything is sent.
@@ -157,7 +137,7 @@ impl Opened<'_> {
                 .context
                 .store
                 .host(&self.host)
-                .map_err(|error| store_failed(&error))?;
+                .map_err(|error| self.asker.store_failed(&error))?;
             let allowed = begin_attempt(record.as_ref(), session, attempt, self.now);
             return allowed.map(|_| ()).map_err(|refusal| self.over(&refusal));
         }
@@ -189,7 +169,7 @@ impl Opened<'_> {
         }
     }
 
-    fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<SessionAnswer, Refused> {
+    fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<String, Refused> {
         let message =
             without_capabilities(&cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT));
         let Capability {
@@ -200,10 +180,7 @@ impl Opened<'_> {
             let text = format!("{kind:?} was not kept: its session sends too many");
             let line = self.line(Level::Debug, "callback-dropped", text);
             self.context.log.write(&line);
-            return Ok(SessionAnswer::Text {
-                content_type: "text/plain",
-                text: "too many\n".into(),
-            });
+            return Ok("too many\n".into());
         }
         let mut outcome = None;
         self.update(&mut |record| {
@@ -224,7 +201,7 @@ impl Opened<'_> {
         let changes = matches!(outcome, Some(EventKind::Installed | EventKind::Failed));
         if let Some(kind) = outcome.filter(|_| !changes) {
             let stored = self.context.store.append(&[self.event(kind, &message)]);
-            stored.map_err(|error| store_failed(&error))?;
+            stored.map_err(|error| self.asker.store_failed(&error))?;
         }
         let (level, event, text) = match outcome {
             None => (
@@ -241,14 +218,9 @@ impl Opened<'_> {
             Some(kind) => (Level::Info, kind.name(), message),
         };
         self.context.log.write(&self.line(level, event, text));
-        let text = if outcome == Some(EventKind::Late) {
-            "late\n"
-        } else {
-            "ok\n"
-        };
-        Ok(SessionAnswer::Text {
-            content_type: "text/plain",
-            text: text.into(),
+        Ok(match outcome {
+            Some(EventKind::Late) => "late\n".into(),
+            _ => "ok\n".into(),
         })
     }
 
@@ -260,7 +232,7 @@ impl Opened<'_> {
             .context
             .store
             .update(&[&self.host], &mut |_, record| change(record));
-        updated.map_err(|error| store_failed(&error))
+        updated.map_err(|error| self.asker.store_failed(&error))
     }
 
     fn plan(&self) -> Result<Plan, Refused> {
@@ -268,7 +240,7 @@ impl Opened<'_> {
             let text = format!(
                 "the frozen plan cannot be read: {error}; cancel the session and arm the host again"
             );
-            self.refused(StatusCode::INTERNAL_SERVER_ERROR, &text)
+            self.refused(Status::Fault, &text)
         })
     }
 
@@ -285,81 +257,68 @@ impl Opened<'_> {
     }
 
     fn line(&self, level: Level, event: &'static str, text: String) -> Line {
-        Line::new(level, "http", event, text)
-            .host(Some(&self.host))
+        self.of_session(self.asker.line(level, event, text))
+    }
+
+    fn of_session(&self, line: Line) -> Line {
+        line.host(Some(&self.host))
             .session(Some(self.capability.session))
     }
 
     fn over(&self, refusal: &Refusal) -> Refused {
-        self.refused(StatusCode::GONE, &refusal.to_string())
+        self.refused(Status::Over, &refusal.to_string())
     }
 
-    fn refused(&self, status: StatusCode, text: &str) -> Refused {
-        let line = format!("{} got {}: {text}", self.peer, status.as_u16());
+    fn refused(&self, status: Status, text: &str) -> Refused {
+        let refused = self.asker.refuse(status, text, text);
         Refused {
-            status,
-            text: text.to_owned(),
-            line: Box::new(self.line(Level::Warn, "http-refused", line)),
+            line: Box::new(self.of_session(*refused.line)),
+            ..refused
         }
     }
 }
 
-fn store_failed(error: &StoreError) -> Refused {
-    let text = format!("{error}; {}", error.help());
-    let line = Line::new(Level::Error, "http", "store-failed", text);
-    Refused {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        text: "the store cannot be used".into(),
-        line: Box::new(line),
-    }
-}
-
 /// Opens a file of a bundle that hashes to its name.
-pub(super) fn bundle_file(
-    context: &HttpContext,
-    peer: SocketAddr,
+///
+/// # Errors
+/// When the bundle has no such file, or the store no good copy of it.
+pub fn bundle_file(
+    context: &Context,
+    asker: Asker,
     bundle: &Bundle,
     key: &str,
-    line: impl Fn(String) -> Line,
-) -> Answer {
+) -> Result<ServedFile, Refused> {
     let Some(file) = bundle.files.get(key) else {
         let text = format!(
             "bundle `{}` has no file `{}`",
             bundle.name,
             cleaned(key, 64)
         );
-        let refused = format!("{peer} got 404: {text}");
-        let refused = Line::new(Level::Warn, "http", "http-refused", refused);
-        context.log.write(&refused);
-        return Answer::plain(StatusCode::NOT_FOUND, text);
+        return Err(asker.refuse(Status::NotFound, text.clone(), &text));
     };
     let loaded = context.live.current();
     let opened = loaded.bundles().and_then(|store| {
         let opened = context.verifier.open(store, file);
         opened.map_err(|error| error.to_string())
     });
-    match opened {
-        Ok(opened) => Answer::File {
-            file: opened,
-            size: file.size,
-            name: file.path.clone(),
-            digest: Some(file.sha256.to_string()),
-            line: line(format!("{key} of {} to {peer}", bundle.name)),
-            log: context.log.clone(),
-        },
-        Err(error) => {
-            context.log.say(
-                Level::Error,
-                "http",
-                "blob-refused",
-                format!("{peer} got 503 for {key} of {}: {error}", bundle.name),
-            );
-            Answer::plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the bundle store has no good copy of this file",
-            )
+    let opened = opened.map_err(|error| {
+        let status = Status::Unavailable;
+        let (peer, got) = (asker.peer, asker.got(status));
+        let line = format!("{peer} {got} for {key} of {}: {error}", bundle.name);
+        Refused {
+            status,
+            text: "the bundle store has no good copy of this file".into(),
+            line: Box::new(asker.line(Level::Error, "blob-refused", line)),
         }
-    }
+    })?;
+    let text = format!("{key} of {} to {}", bundle.name, asker.peer);
+    Ok(ServedFile {
+        file: opened,
+        size: file.size,
+        name: file.path.clone(),
+        digest: Some(file.sha256.to_string()),
+        line: asker.line(Level::Info, "http-file", text),
+    })
 }
 
 /// Takes session URLs out of what an installer sent: it may quote its own command line.

@@ -1,0 +1,203 @@
+//! What a machine is told to boot, in the language of the loader that asks.
+
+mod path;
+
+pub use path::{GrubQuery, MachinePath, MachineQuery};
+
+use jiff::Timestamp;
+
+use crate::decide::{Action, Armed, BootDecision, BootRequest, TokenState, decide};
+use crate::inventory::Inventory;
+use crate::machine::{Dialect, EventKind, HostRecord, MacAddress, SessionId, SystemUuid};
+use crate::render::{
+    HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables, grub_stub,
+    hold_script, identify_script, install_script, local_script,
+};
+use crate::token::StoreKey;
+
+/// What answers are made from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The inventory in force.
+    pub inventory: &'a Inventory,
+    /// Its templates.
+    pub templates: &'a Templates,
+    /// The store's key.
+    pub key: &'a StoreKey,
+    /// What the store holds of the host that owns the machine's Ethernet address.
+    pub record: Option<&'a HostRecord>,
+    /// The frozen plan of its open session.
+    pub plan: Option<&'a Plan>,
+}
+
+/// What a machine is answered, and what to say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootAnswer {
+    /// The script.
+    pub script: String,
+    /// The decision; none when the loader was only asked which machine it runs on.
+    pub decision: Option<Decided>,
+    /// Why a template of the inventory failed, where the built-in one stood in for it.
+    pub fault: Option<TemplateError>,
+}
+
+/// A decision, for the log and the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// What was decided.
+    pub kind: EventKind,
+    /// The machine's Ethernet address.
+    pub mac: MacAddress,
+    /// The host, where the machine is known.
+    pub host: Option<String>,
+    /// The session of an install.
+    pub session: Option<SessionId>,
+    /// What the machine showed of itself, under the names that the inventory uses.
+    pub shown: Vec<(&'static str, String)>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Sources<'_> {
+    /// Answers iPXE with the script that makes it say which machine it runs on.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    pub fn ask_ipxe(&self, token: &str) -> Result<BootAnswer, TemplateError> {
+        let base = &self.inventory.site.server.base_url;
+        let url = format!("{base}/boot.ipxe?token={token}");
+        Ok(question(identify_script(self.templates, &url)?))
+    }
+
+    /// Answers GRUB with the configuration that makes it say which machine it runs on.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    pub fn ask_grub(&self) -> Result<BootAnswer, TemplateError> {
+        Ok(question(grub_stub(self.templates)?))
+    }
+
+    /// Answers a machine that has said which one it is.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    pub fn boot(&self, request: &BootRequest, now: Timestamp) -> Result<BootAnswer, TemplateError> {
+        let armed = self.plan.map(armed);
+        let BootDecision {
+            host,
+            action,
+            reason,
+        } = decide(self.inventory, self.record, armed, request, now);
+        let mut reason_text = reason.to_string();
+        let mut answered = (EventKind::Hold, None, None);
+        match (action, host) {
+            (Action::Install { session, attempt }, Some(host)) => match self.plan {
+                Some(plan) => {
+                    let links = SessionLinks::new(&plan.server, self.key, session, attempt);
+                    match install(plan, &links, request.dialect) {
+                        Ok(script) => answered = (EventKind::Install, Some(session), Some(script)),
+                        Err(error) => {
+                            reason_text = format!("its install cannot be rendered: {error}");
+                        }
+                    }
+                }
+                None => {
+                    reason_text =
+                        format!("the store holds no plan for the session of {}", host.name);
+                }
+            },
+            (Action::LocalDisk, Some(host)) => {
+                let script = local_script(self.templates, request.dialect, host, &reason)?;
+                answered = (EventKind::LocalDisk, None, Some(script));
+            }
+            _ => {}
+        }
+        let (kind, session, script) = answered;
+        let host = host.map(|host| host.name.clone());
+        let script = match script {
+            Some(script) => script,
+            None => {
+                let screen = HoldScreen {
+                    host: host.as_deref(),
+                    request,
+                    reason: reason_text.clone(),
+                    again: self.again(request, now),
+                };
+                hold_script(self.templates, &screen)?
+            }
+        };
+        Ok(BootAnswer {
+            script: script.text,
+            fault: script.fault,
+            decision: Some(Decided {
+                kind,
+                mac: request.mac,
+                host,
+                session,
+                shown: request.shown(),
+                reason: reason_text,
+            }),
+        })
+    }
+
+    /// Judges the token of a request.
+    pub fn token_state(
+        &self,
+        token: &str,
+        mac: MacAddress,
+        uuid: Option<SystemUuid>,
+        now: Timestamp,
+    ) -> TokenState {
+        // A session that asked for a token when it was opened goes on asking.
+        let asked = self.inventory.site.boot_token || self.plan.is_some_and(|plan| plan.boot_token);
+        match token {
+            _ if !asked => TokenState::NotAsked,
+            "" => TokenState::Missing,
+            token => match self.key.check_boot_token(token, mac, uuid, now) {
+                Ok(()) => TokenState::Good,
+                Err(error) => TokenState::Bad(error),
+            },
+        }
+    }
+
+    /// Returns where a held iPXE asks again: who showed a good token gets a fresh one. The others'
+    /// machines reboot, and so get theirs.
+    fn again(&self, request: &BootRequest, now: Timestamp) -> Option<String> {
+        let token = match request.token {
+            _ if request.dialect != Dialect::Ipxe => return None,
+            TokenState::Good => self.key.boot_token(request.mac, request.uuid, now),
+            TokenState::NotAsked => String::new(),
+            TokenState::Missing | TokenState::Bad(_) => return None,
+        };
+        let base = &self.inventory.site.server.base_url;
+        Some(format!("{base}/boot.ipxe?token={token}"))
+    }
+}
+
+fn question(script: Script) -> BootAnswer {
+    BootAnswer {
+        script: script.text,
+        decision: None,
+        fault: script.fault,
+    }
+}
+
+/// Renders the start of an installer from what was frozen.
+fn install(plan: &Plan, links: &SessionLinks, dialect: Dialect) -> Result<Script, TemplateError> {
+    let templates = Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0))?;
+    let text = install_script(&templates, dialect, &Variables::new(plan, links))?;
+    Ok(Script { text, fault: None })
+}
+
+/// Returns what was frozen when the host of a plan was armed.
+fn armed(plan: &Plan) -> Armed<'_> {
+    Armed {
+        host: &plan.host,
+        identity: plan.identity,
+        provisioning: plan.provisioning,
+        secure_boot: plan.profile.secure_boot,
+    }
+}
+
+#[cfg(test)]
+mod tests;

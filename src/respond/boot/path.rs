@@ -1,0 +1,268 @@
+use std::fmt;
+
+use crate::decide::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
+use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
+
+/// A path that carries who asks: `m/<mac>/<token>/…`.
+///
+/// Firmware is given its loader by such a path. shim, GRUB, PXELINUX and iPXE then ask for their next
+/// files beside it, over TFTP as over HTTP, and so say for which machine, with our token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachinePath {
+    /// The machine's Ethernet address.
+    pub mac: MacAddress,
+    /// The boot token; empty where the site asks for none.
+    pub token: String,
+    /// What is asked for.
+    pub query: MachineQuery,
+}
+
+/// What is asked for below a machine's path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineQuery {
+    /// A file: a loader, or what one looks for beside itself.
+    File(String),
+    /// The configuration that makes GRUB say which machine it runs on.
+    GrubStub,
+    /// GRUB's configuration for the machine that it has told of.
+    Grub(GrubQuery),
+    /// PXELINUX's configuration, by the UUID of the machine or without one.
+    Pxelinux(Option<SystemUuid>),
+    /// The script that iPXE looks for beside itself.
+    IpxeScript,
+}
+
+/// What GRUB says of the machine that it runs on; what was not seen is a `-` in the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrubQuery {
+    /// GRUB's own `cpu-platform`, such as `x86_64-efi`.
+    pub platform: String,
+    /// The SMBIOS UUID.
+    pub uuid: Option<SystemUuid>,
+    /// The SMBIOS serial number.
+    pub serial: Option<String>,
+    /// The SMBIOS asset tag.
+    pub asset: Option<String>,
+}
+
+/// The first part of every machine's path.
+const PREFIX: &str = "m";
+/// What stands for a part that is not there.
+const ABSENT: &str = "-";
+/// The name under which GRUB looks for its configuration.
+const GRUB_CONFIG: &str = "grub.cfg";
+/// The directory of PXELINUX's configuration.
+const PXELINUX_DIRECTORY: &str = "pxelinux.cfg";
+/// The script that iPXE looks for beside itself.
+const AUTOEXEC: &str = "autoexec.ipxe";
+
+impl MachinePath {
+    /// Makes the path of a file for a machine.
+    pub fn file(mac: MacAddress, token: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            mac,
+            token: token.into(),
+            query: MachineQuery::File(name.into()),
+        }
+    }
+
+    /// Reads the parts of a path; `None` when it is not a machine's.
+    pub fn parse(parts: &[&str]) -> Option<Self> {
+        let [PREFIX, mac, token, rest @ ..] = parts else {
+            return None;
+        };
+        let mac = mac.parse().ok()?;
+        // It is repeated into scripts, so nothing but its own alphabet may pass.
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let token = match *token {
+            ABSENT => "",
+            token if token.len() <= 64 && token.chars().all(good) => token,
+            _ => return None,
+        };
+        let query = match rest {
+            [] => return None,
+            [platform, uuid, serial, asset, GRUB_CONFIG] => MachineQuery::Grub(GrubQuery {
+                platform: cleaned(platform, IDENTITY_LIMIT),
+                uuid: uuid.parse().ok(),
+                serial: shown(serial),
+                asset: shown(asset),
+            }),
+            [.., GRUB_CONFIG] => MachineQuery::GrubStub,
+            [.., AUTOEXEC] => MachineQuery::IpxeScript,
+            [.., PXELINUX_DIRECTORY, name] => pxelinux(mac, name)?,
+            rest => MachineQuery::File(rest.join("/")),
+        };
+        let token = token.to_owned();
+        Some(Self { mac, token, query })
+    }
+
+    /// Prints the path for people: its token is not theirs.
+    pub fn without_token(&self) -> String {
+        let shown = Self {
+            token: "…".to_owned(),
+            ..self.clone()
+        };
+        shown.to_string()
+    }
+
+    /// Returns the UUID that the path tells of.
+    pub fn uuid(&self) -> Option<SystemUuid> {
+        match &self.query {
+            MachineQuery::Grub(query) => query.uuid,
+            MachineQuery::Pxelinux(uuid) => *uuid,
+            _ => None,
+        }
+    }
+
+    /// Returns what the path says of the machine, where its loader has told of it.
+    pub fn request(&self, token: TokenState) -> Option<BootRequest> {
+        let request = |dialect, architecture| BootRequest {
+            mac: self.mac,
+            uuid: self.uuid(),
+            serial: None,
+            asset: None,
+            architecture,
+            dialect,
+            token,
+        };
+        match &self.query {
+            MachineQuery::Grub(query) => Some(BootRequest {
+                serial: query.serial.clone(),
+                asset: query.asset.clone(),
+                ..request(Dialect::Grub, Architecture::from_grub(&query.platform))
+            }),
+            MachineQuery::Pxelinux(_) => Some(request(Dialect::Pxelinux, Some(Architecture::Bios))),
+            MachineQuery::File(_) | MachineQuery::GrubStub | MachineQuery::IpxeScript => None,
+        }
+    }
+}
+
+/// Reads the name of a PXELINUX configuration: of all that it looks for, those that name this machine
+/// have an answer. Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_load_config`.
+fn pxelinux(mac: MacAddress, name: &str) -> Option<MachineQuery> {
+    if let Ok(uuid) = name.parse() {
+        return Some(MachineQuery::Pxelinux(Some(uuid)));
+    }
+    let hardware = format!("01-{}", mac.hyphenated());
+    name.eq_ignore_ascii_case(&hardware)
+        .then_some(MachineQuery::Pxelinux(None))
+}
+
+fn shown(text: &str) -> Option<String> {
+    let text = cleaned(text, IDENTITY_LIMIT);
+    (text != ABSENT && !text.is_empty()).then_some(text)
+}
+
+/// Prints the path as clients are given it, with its token.
+impl fmt::Display for MachinePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = match self.token.as_str() {
+            "" => ABSENT,
+            token => token,
+        };
+        write!(f, "{PREFIX}/{}/{token}", self.mac.hyphenated())?;
+        let or_absent = |text: &Option<String>| text.clone().unwrap_or_else(|| ABSENT.to_owned());
+        match &self.query {
+            MachineQuery::File(name) => write!(f, "/{name}"),
+            MachineQuery::GrubStub => write!(f, "/{GRUB_CONFIG}"),
+            MachineQuery::Grub(query) => write!(
+                f,
+                "/{}/{}/{}/{}/{GRUB_CONFIG}",
+                query.platform,
+                or_absent(&query.uuid.map(|uuid| uuid.to_string())),
+                or_absent(&query.serial),
+                or_absent(&query.asset)
+            ),
+            MachineQuery::Pxelinux(Some(uuid)) => write!(f, "/{PXELINUX_DIRECTORY}/{uuid}"),
+            MachineQuery::Pxelinux(None) => {
+                write!(f, "/{PXELINUX_DIRECTORY}/01-{}", self.mac.hyphenated())
+            }
+            MachineQuery::IpxeScript => write!(f, "/{AUTOEXEC}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
+    const UUID: &str = "11111111-2222-3333-4444-555555555555";
+
+    fn parsed(path: &str) -> Option<MachinePath> {
+        MachinePath::parse(&path.split('/').collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_file_that_a_loader_looks_for_has_its_meaning() {
+        let uuid = UUID.parse().ok();
+        let grub = MachineQuery::Grub(GrubQuery {
+            platform: "x86_64-efi".into(),
+            uuid,
+            serial: Some("C7X9K2".into()),
+            asset: None,
+        });
+        let file = |name: &str| MachineQuery::File(name.into());
+        for (rest, expected) in [
+            ("bootx64.efi", file("bootx64.efi")),
+            ("debian/grubx64.efi", file("debian/grubx64.efi")),
+            ("ldlinux.c32", file("ldlinux.c32")),
+            ("grub.cfg", MachineQuery::GrubStub),
+            ("grub/x86_64-efi/grub.cfg", MachineQuery::GrubStub),
+            (&format!("x86_64-efi/{UUID}/C7X9K2/-/grub.cfg"), grub),
+            (
+                &format!("pxelinux.cfg/{UUID}"),
+                MachineQuery::Pxelinux(uuid),
+            ),
+            (
+                "pxelinux.cfg/01-52-54-00-85-00-01",
+                MachineQuery::Pxelinux(None),
+            ),
+            ("autoexec.ipxe", MachineQuery::IpxeScript),
+        ] {
+            for (token, meant) in [("TOKEN-_9", "TOKEN-_9"), ("-", "")] {
+                let path = parsed(&format!("m/52:54:00:85:00:01/{token}/{rest}"));
+                let path = path.unwrap_or_else(|| panic!("{rest}"));
+                assert_eq!((path.mac, path.token.as_str()), (MAC, meant));
+                assert_eq!(path.query, expected, "{rest}");
+                let printed = parsed(&path.to_string()).map(|path| (path.token, path.query));
+                let known = match expected {
+                    MachineQuery::GrubStub => MachineQuery::GrubStub,
+                    _ => path.query.clone(),
+                };
+                assert_eq!(printed, Some((path.token, known)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_names_no_machine_or_another_one_has_no_meaning() {
+        for path in [
+            "m",
+            "m/52:54:00:85:00:01/T",
+            "m/nobody/T/grub.cfg",
+            "m/52:54:00:85:00:01/bad token/grub.cfg",
+            "m/52:54:00:85:00:01/T/pxelinux.cfg/01-52-54-00-85-00-02",
+            "m/52:54:00:85:00:01/T/pxelinux.cfg/0A1400",
+            "m/52:54:00:85:00:01/T/pxelinux.cfg/default",
+            "x/52:54:00:85:00:01/T/grub.cfg",
+        ] {
+            assert_eq!(parsed(path), None, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_paths_never_panic_and_carry_no_commands(rest in "[ -~]{0,60}") {
+            let path = parsed(&format!("m/52:54:00:85:00:01/{rest}"));
+            if let Some(MachinePath { token, query, .. }) = path {
+                prop_assert!(token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+                if let MachineQuery::Grub(GrubQuery { serial: Some(serial), .. }) = query {
+                    prop_assert_eq!(cleaned(&serial, IDENTITY_LIMIT), serial);
+                }
+            }
+        }
+    }
+}

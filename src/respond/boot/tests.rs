@@ -1,0 +1,231 @@
+//! What each loader is answered, by what it shows.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::inventory::{SourceFile, parse};
+use crate::machine::{Phase, Session};
+
+const INVENTORY: &str = r#"
+kind: Site
+name: s
+server: {address: 10.20.0.10}
+networks: [{name: n, subnet: 10.20.0.0/24}]
+loaders: {uefi-x64: {first: shimx64.efi, second: grubx64.efi}, bios: pxelinux.0}
+---
+{kind: Profile, name: p, installer: preseed, bundle: b, SECURE args: ["a;b", "c='d e'"]}
+---
+kind: Bundle
+name: b
+arch: x86_64
+files:
+  kernel: {path: k, sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", size: 3}
+  initrd: {path: i, sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", size: 3}
+---
+kind: Host
+name: a
+profile: p
+uuid: 11111111-2222-3333-4444-555555555555
+serial: C7X9K2
+arch: ARCH
+nics: [{mac: "52:54:00:00:00:01", network: n, ip: 10.20.0.51, boot: true}]
+disk: {serial: D1}
+"#;
+const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0, 0, 1]);
+const UUID: &str = "11111111-2222-3333-4444-555555555555";
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn key() -> StoreKey {
+    StoreKey::new([7; 32])
+}
+
+fn inventory(arch: &str, secure: &str) -> Inventory {
+    // A quoted argument has a blank, which the inventory refuses.
+    let text = INVENTORY
+        .replace("ARCH", arch)
+        .replace("SECURE", secure)
+        .replace(r#", "c='d e'""#, r#", "c='d'""#);
+    let name = "all.yaml".to_owned();
+    let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+    let faults = parsed.diagnostics;
+    parsed.inventory.unwrap_or_else(|| panic!("{faults:?}"))
+}
+
+/// What the machine of a path is answered while its host is in a phase.
+fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
+    let path = MachinePath::parse(&path.split('/').collect::<Vec<_>>()).unwrap();
+    let plan = Plan::new(inventory, &inventory.hosts["a"]).unwrap();
+    let session = Session {
+        id: SessionId::new(1),
+        created_at: now(),
+        deadline: now() + std::time::Duration::from_secs(600),
+        attempts: 0,
+        ended_at: None,
+    };
+    let record = HostRecord {
+        phase,
+        session: Some(session),
+        ..HostRecord::new("a", now())
+    };
+    let key = key();
+    let sources = Sources {
+        inventory,
+        templates: &Templates::compile(&BTreeMap::new()).unwrap(),
+        key: &key,
+        record: Some(&record),
+        plan: Some(&plan),
+    };
+    let token = sources.token_state(&path.token, path.mac, path.uuid(), now());
+    let request = path.request(token).unwrap();
+    sources.boot(&request, now()).unwrap()
+}
+
+fn token() -> String {
+    key().boot_token(MAC, UUID.parse().ok(), now())
+}
+
+fn grub_path(token: &str, uuid: &str, serial: &str) -> String {
+    format!("m/52:54:00:00:00:01/{token}/x86_64-efi/{uuid}/{serial}/-/grub.cfg")
+}
+
+#[test]
+fn grub_is_told_what_the_phase_and_the_machine_deserve() {
+    let inventory = inventory("uefi-x64", "");
+    let good = token();
+    let another = "99999999-2222-3333-4444-555555555555";
+    for (phase, path, kind, line) in [
+        (
+            Phase::Provisioning,
+            grub_path(&good, UUID, "C7X9K2"),
+            EventKind::Install,
+            "echo 'pxectl: installing a with p from b'",
+        ),
+        (
+            Phase::Installed,
+            grub_path(&good, UUID, "C7X9K2"),
+            EventKind::LocalDisk,
+            "echo 'pxectl: booting a from its local disk: installed'",
+        ),
+        (
+            Phase::Provisioning,
+            grub_path("-", UUID, "C7X9K2"),
+            EventKind::Hold,
+            "echo '  reason: the request held no boot token'",
+        ),
+        (
+            Phase::Provisioning,
+            grub_path("FORGED", UUID, "C7X9K2"),
+            EventKind::Hold,
+            "echo '  reason: the boot token was not made for this machine'",
+        ),
+        (
+            Phase::Provisioning,
+            grub_path(&good, "-", "C7X9K2"),
+            EventKind::Hold,
+            "echo '  reason: the boot token was not made for this machine'",
+        ),
+        (
+            Phase::Installed,
+            grub_path(&good, another, "C7X9K2"),
+            EventKind::Hold,
+            "echo '  uuid: 99999999-2222-3333-4444-555555555555'",
+        ),
+        (
+            Phase::Provisioning,
+            grub_path(&good, UUID, "OTHER"),
+            EventKind::Hold,
+            "echo '  reason: its serial number is OTHER, on record is C7X9K2'",
+        ),
+    ] {
+        let answer = answer(&inventory, phase, &path);
+        assert_eq!(answer.decision.unwrap().kind, kind, "{path}");
+        let found = answer.script.lines().any(|found| found.trim() == line);
+        assert!(found, "{line}\n{}", answer.script);
+        assert_eq!(answer.fault, None);
+    }
+}
+
+#[test]
+fn kernel_arguments_reach_grub_and_pxelinux_whole() {
+    let grub = answer(
+        &inventory("uefi-x64", ""),
+        Phase::Provisioning,
+        &grub_path(&token(), UUID, "-"),
+    );
+    let links = SessionLinks::new(
+        &inventory("bios", "").site.server,
+        &key(),
+        SessionId::new(1),
+        1,
+    );
+    let files = links.seeds.replace("http://10.20.0.10:8080/", "") + "files/";
+    let linux = grub.script.lines().find(|line| line.contains("linux "));
+    let linux = linux.unwrap().trim();
+    assert!(
+        linux.starts_with(&format!(
+            "if linux (tftp,10.20.0.10)/{files}kernel 'auto=true' "
+        )),
+        "{linux}"
+    );
+    let end = r"'a;b' 'c='\''d'\''' BOOTIF=01-52-54-00-00-00-01; then";
+    assert!(linux.ends_with(end), "{linux}");
+
+    let path = format!("m/52:54:00:00:00:01/{}/pxelinux.cfg/{UUID}", token());
+    let pxelinux = answer(&inventory("bios", ""), Phase::Provisioning, &path);
+    let script = &pxelinux.script;
+    assert!(script.contains(&format!("  LINUX ::{files}kernel\n")));
+    assert!(script.contains(&format!("  INITRD ::{files}initrd\n")));
+    let end = " a;b c='d' BOOTIF=01-52-54-00-00-00-01\n";
+    assert!(script.ends_with(end), "{script}");
+}
+
+#[test]
+fn pxelinux_without_a_uuid_is_held_and_an_installed_host_boots_its_disk() {
+    let inventory = inventory("bios", "");
+    let path = |name: &str| format!("m/52:54:00:00:00:01/{}/pxelinux.cfg/{name}", token());
+    let held = answer(
+        &inventory,
+        Phase::Provisioning,
+        &path("01-52-54-00-00-00-01"),
+    );
+    assert!(held.script.contains("SAY   reason: "), "{}", held.script);
+    assert_eq!(held.decision.unwrap().kind, EventKind::Hold);
+    let local = answer(&inventory, Phase::Installed, &path(UUID));
+    assert_eq!(local.decision.unwrap().kind, EventKind::LocalDisk);
+    assert!(local.script.contains("LABEL local"), "{}", local.script);
+}
+
+#[test]
+fn secure_boot_installs_by_grub_alone() {
+    let inventory = inventory("uefi-x64", "secure_boot: true,");
+    let path = grub_path(&token(), UUID, "C7X9K2");
+    let grub = answer(&inventory, Phase::Provisioning, &path);
+    assert_eq!(grub.decision.unwrap().kind, EventKind::Install);
+    let path = format!("m/52:54:00:00:00:01/{}/pxelinux.cfg/{UUID}", token());
+    let decided = answer(&inventory, Phase::Provisioning, &path)
+        .decision
+        .unwrap();
+    let expected = "its profile asks for Secure Boot, and PXELINUX is not signed";
+    assert_eq!(
+        (decided.kind, &*decided.reason),
+        (EventKind::Hold, expected)
+    );
+}
+
+#[test]
+fn only_a_held_ipxe_asks_again_by_itself() {
+    let inventory = inventory("uefi-x64", "");
+    let held = answer(
+        &inventory,
+        Phase::Quarantine,
+        &grub_path(&token(), UUID, "-"),
+    );
+    assert!(
+        held.script.ends_with("sleep 30\nreboot\n"),
+        "{}",
+        held.script
+    );
+}

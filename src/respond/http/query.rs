@@ -1,0 +1,117 @@
+use jiff::Timestamp;
+
+use super::route::decoded;
+use crate::decide::{BootRequest, IDENTITY_LIMIT, cleaned};
+use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
+use crate::render::TemplateError;
+use crate::respond::boot::{BootAnswer, Sources};
+
+/// What stands in the query of a boot URL, not yet believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootQuery {
+    token: String,
+    mac: Option<MacAddress>,
+    uuid: Option<SystemUuid>,
+    serial: Option<String>,
+    asset: Option<String>,
+    platform: String,
+    build_architecture: String,
+}
+
+impl BootQuery {
+    /// Reads a query; what cannot be read counts as absent.
+    pub fn parse(query: &str) -> Self {
+        let mut found = Self::default();
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let Some(value) = decoded(value) else {
+                continue;
+            };
+            let text = || Some(cleaned(&value, IDENTITY_LIMIT)).filter(|text| !text.is_empty());
+            match name {
+                "token" => found.token = token_only(&value),
+                "mac" => found.mac = value.parse().ok(),
+                "uuid" => found.uuid = value.parse().ok(),
+                "serial" => found.serial = text(),
+                "asset" => found.asset = text(),
+                "platform" => found.platform = text().unwrap_or_default(),
+                "buildarch" => found.build_architecture = text().unwrap_or_default(),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Returns the Ethernet address of the machine that asks, once it has said it.
+    pub fn mac(&self) -> Option<MacAddress> {
+        self.mac
+    }
+
+    /// Answers a boot request: a machine that has not said which one it is, is asked.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    pub fn answer(
+        &self,
+        sources: &Sources<'_>,
+        now: Timestamp,
+    ) -> Result<BootAnswer, TemplateError> {
+        match self.mac {
+            Some(mac) => sources.boot(&self.request(mac, sources, now), now),
+            None => sources.ask_ipxe(&self.token),
+        }
+    }
+
+    fn request(&self, mac: MacAddress, sources: &Sources<'_>, now: Timestamp) -> BootRequest {
+        BootRequest {
+            mac,
+            uuid: self.uuid,
+            serial: self.serial.clone(),
+            asset: self.asset.clone(),
+            architecture: Architecture::from_ipxe(&self.platform, &self.build_architecture),
+            dialect: Dialect::Ipxe,
+            token: sources.token_state(&self.token, mac, self.uuid, now),
+        }
+    }
+}
+
+/// A token is repeated into a script, so nothing but its own alphabet may pass.
+fn token_only(text: &str) -> String {
+    let good = |c: &char| c.is_ascii_alphanumeric() || *c == '-' || *c == '_';
+    text.chars().filter(good).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_as_ipxe_writes_it() {
+        let query = "token=T&mac=52-54-00-85-00-01&uuid=11111111-2222-3333-4444-555555555555\
+                     &serial=C7%20X9&asset=&platform=efi&buildarch=x86_64&more=1";
+        let expected = BootQuery {
+            token: "T".into(),
+            mac: "52:54:00:85:00:01".parse().ok(),
+            uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+            serial: Some("C7 X9".into()),
+            asset: None,
+            platform: "efi".into(),
+            build_architecture: "x86_64".into(),
+        };
+        assert_eq!(BootQuery::parse(query), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_queries_never_panic_and_carry_no_commands(
+            query in "(token|mac|uuid|serial|asset|platform)=[ -~]{0,40}(&serial=[%a-f0-9 -~]{0,40})?"
+        ) {
+            let query = BootQuery::parse(&query);
+            prop_assert!(query.token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+            for text in [query.serial, query.asset].into_iter().flatten() {
+                prop_assert_eq!(cleaned(&text, IDENTITY_LIMIT), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What `serve tftp` serves: the files of the site, and what loaders ask for one machine.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::context::{Asker, Context, Refused, ServedFile, Status, Via};
+use super::log::{Level, Line};
+use super::machine::{self, MachineAnswer};
+use super::session::{self, SessionAnswer};
+use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport};
+use crate::machine::Dialect;
+use crate::respond::http::{Route, SessionPath, route};
+use crate::respond::shown_path;
+use crate::respond::tftp::Outcome;
+use crate::wire::tftp::ErrorCode;
+
+/// The files of the inventory in force, and below `m/`, `s/` and `b/` what HTTP serves there too: a
+/// loader that knows no HTTP asks for the rest of its boot by TFTP.
+pub struct TftpSite(Arc<Context>);
+
+impl TftpSite {
+    /// Serves from `context`.
+    pub fn new(context: &Arc<Context>) -> Self {
+        Self(Arc::clone(context))
+    }
+}
+
+impl TftpFiles for TftpSite {
+    fn open(&self, name: &str, peer: SocketAddrV4) -> Opening {
+        let asker = Asker {
+            via: Via::Tftp,
+            peer: SocketAddr::V4(peer),
+        };
+        match wanted(&self.0, name) {
+            Wanted::File => {
+                // The report of the transfer is the line about it, also where it is refused.
+                let opened = machine::file(&self.0, asker, name);
+                Opening::Now(opened.map(content).map_err(|refused| open_error(&refused)))
+            }
+            Wanted::GrubStub => {
+                let asked = self.0.boot(asker, None, |sources, _| sources.ask_grub());
+                Opening::Now(match asked {
+                    Ok(text) => Ok(Content::Bytes(Bytes::from(text))),
+                    Err(refused) => Err(logged(&self.0, &refused)),
+                })
+            }
+            Wanted::Route(route) => {
+                let context = Arc::clone(&self.0);
+                Opening::Later(Box::new(move || open_route(&context, asker, route)))
+            }
+        }
+    }
+}
+
+/// What a name means.
+enum Wanted {
+    /// A file of the site.
+    File,
+    /// The configuration that asks GRUB which machine it runs on.
+    GrubStub,
+    /// What the same path means over HTTP; the store is asked for it.
+    Route(Route),
+}
+
+fn wanted(context: &Context, name: &str) -> Wanted {
+    // GRUB as Debian signs it looks below a prefix of its own; there it is asked which machine it
+    // runs on. A file of that name, such as an installer's, is never what boots a rack.
+    let grub = name.ends_with("/grub.cfg") && !name.starts_with("m/");
+    if grub && context.live.current().inventory.speaks(Dialect::Grub) {
+        return Wanted::GrubStub;
+    }
+    match route("GET", name) {
+        Ok(
+            found @ (Route::Machine(_)
+            | Route::BundleFile { .. }
+            | Route::Session {
+                path: SessionPath::File(_),
+                ..
+            }),
+        ) => Wanted::Route(found),
+        _ => Wanted::File,
+    }
+}
+
+/// Answers what HTTP answers under the same path. It may wait for the store.
+fn open_route(context: &Context, asker: Asker, route: Route) -> Result<Content, OpenError> {
+    let text = |text: String| Content::Bytes(Bytes::from(text));
+    let answered = match route {
+        Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
+            MachineAnswer::Script(script) => text(script),
+            MachineAnswer::File(served) => content(served),
+        }),
+        Route::BundleFile { manifest, key } => {
+            let loaded = context.live.current();
+            match loaded.bundle_by_manifest(&manifest) {
+                Some(bundle) => session::bundle_file(context, asker, bundle, &key).map(content),
+                None => {
+                    let why = format!("no bundle has the manifest {manifest}");
+                    Err(asker.refuse(Status::NotFound, why.clone(), &why))
+                }
+            }
+        }
+        Route::Session { capability, path } => {
+            let answer = session::answer(context, asker, &capability, &path, &[], false);
+            answer.map(|answer| match answer {
+                SessionAnswer::Text(seed) => text(seed),
+                SessionAnswer::File(served) => content(served),
+            })
+        }
+        _ => Err(asker.refuse(Status::NotFound, "no such file", "it is not served by TFTP")),
+    };
+    answered.map_err(|refused| logged(context, &refused))
+}
+
+fn content(served: ServedFile) -> Content {
+    Content::File {
+        file: served.file,
+        size: served.size,
+    }
+}
+
+/// Logs a refusal that says more than the report of the transfer will.
+fn logged(context: &Context, refused: &Refused) -> OpenError {
+    // Loaders ask for files that may well be absent, one name after the other.
+    if refused.status != Status::NotFound {
+        context.log.write(&refused.line);
+    }
+    open_error(refused)
+}
+
+fn open_error(refused: &Refused) -> OpenError {
+    let code = match refused.status {
+        Status::NotFound => ErrorCode::FileNotFound,
+        Status::Forbidden | Status::Over => ErrorCode::AccessViolation,
+        Status::Unavailable | Status::Fault => ErrorCode::NotDefined,
+    };
+    OpenError {
+        code,
+        message: refused.text.clone(),
+    }
+}
+
+/// Writes what the log says of a request that has ended.
+pub fn tftp_line(report: &TftpReport) -> Line {
+    let TftpReport {
+        peer,
+        name,
+        outcome,
+    } = report;
+    let name = shown_path(name);
+    let (level, event, text) = match outcome {
+        Outcome::Sent {
+            octets,
+            duration,
+            retransmissions,
+        } => {
+            let speed = *octets as f64 / 1e6 / duration.as_secs_f64().max(1e-6);
+            let again = match retransmissions {
+                0 => String::new(),
+                count => format!(", {count} blocks sent again"),
+            };
+            let text = format!(
+                "{name} to {peer}: {octets} octets in {:.2} s, {speed:.1} MB/s{again}",
+                duration.as_secs_f64()
+            );
+            (Level::Info, "tftp-sent", text)
+        }
+        Outcome::Refused { code, reason } => {
+            let not_found = *code == ErrorCode::FileNotFound;
+            // Loaders ask for files that may well be absent, one name after the other.
+            let level = if not_found { Level::Info } else { Level::Warn };
+            (level, "tftp-refused", format!("{name} to {peer}: {reason}"))
+        }
+        Outcome::Aborted { message, probe, .. } => {
+            let level = if *probe { Level::Debug } else { Level::Warn };
+            (
+                level,
+                "tftp-aborted",
+                format!("{name} to {peer}: the client ended it: {message}"),
+            )
+        }
+        Outcome::TimedOut { block } => (
+            Level::Warn,
+            "tftp-timeout",
+            format!("{name} to {peer}: no answer to block {block}"),
+        ),
+        Outcome::Busy => (
+            Level::Warn,
+            "tftp-busy",
+            format!("{name} to {peer}: too many transfers; the client will ask again"),
+        ),
+        Outcome::Malformed { reason } => (
+            Level::Warn,
+            "tftp-malformed",
+            format!("ignored a packet of {peer}: {reason}"),
+        ),
+    };
+    Line::new(level, "tftp", event, text).fact("file", name)
+}
