@@ -22,9 +22,9 @@ pub fn shown_path(target: &str) -> String {
             "s" => after(0),
             _ => after(1),
         };
-        for index in at + 1..parts.len() {
-            if Some(index) == secret || may_be_secret(parts[index]) {
-                parts[index] = "…";
+        for (index, part) in parts.iter_mut().enumerate().skip(at + 1) {
+            if Some(index) == secret || may_be_secret(part) {
+                *part = "…";
             }
         }
     }
