@@ -206,6 +206,16 @@ impl Architecture {
             .map_or(self, |other| other.0)
     }
 
+    /// Returns the architecture of the same firmware and processor that boots over HTTP, where there is
+    /// one.
+    pub fn over_http(self) -> Self {
+        let row = self.row();
+        TABLE
+            .iter()
+            .find(|other| other.3 == row.3 && other.4 == row.4 && other.5)
+            .map_or(self, |other| other.0)
+    }
+
     /// Reads what iPXE calls itself: `${platform}` (`pcbios` or `efi`) and `${buildarch}`.
     pub fn from_ipxe(platform: &str, build_architecture: &str) -> Option<Self> {
         match (platform, build_architecture) {

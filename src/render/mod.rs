@@ -3,16 +3,18 @@
 mod arguments;
 mod builtin;
 mod disk;
+mod image;
 mod plan;
 mod scripts;
 mod seeds;
 mod strict;
 mod templates;
 
+pub use image::fat_image;
 pub use plan::{Plan, PlanError};
 pub use scripts::{
-    HoldScreen, Script, grub_stub, hold_script, identify_script, install_script, local_script,
-    sample_faults,
+    GrubOrigin, HoldScreen, Script, grub_stub, hold_script, identify_script, install_script,
+    local_script, sample_faults,
 };
 pub use seeds::{SessionLinks, Variables, seed};
 pub use templates::{TemplateError, Templates};

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use handlebars::Context;
 use serde_json::{Value, json};
@@ -34,12 +35,32 @@ pub fn identify_script(templates: &Templates, url: &str) -> Result<Script, Templ
     render(templates, builtin::IDENTIFY, json!({ "url": url }))
 }
 
-/// Renders the configuration that makes GRUB say which machine it runs on; it is the same for all.
+/// Where GRUB came from, which decides how it finds us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrubOrigin<'a> {
+    /// It was loaded by TFTP: it has its address, and knows its directory.
+    Tftp,
+    /// It lies in an image that firmware booted over HTTP: it has no address yet.
+    Image {
+        /// The address of our TFTP server.
+        server: Ipv4Addr,
+        /// The machine's path: `m/<mac>/<token>`.
+        base: &'a str,
+    },
+}
+
+/// Renders the configuration that makes GRUB say which machine it runs on.
 ///
 /// # Errors
 /// The template, line and reason.
-pub fn grub_stub(templates: &Templates) -> Result<Script, TemplateError> {
-    render(templates, builtin::STUB, json!({}))
+pub fn grub_stub(templates: &Templates, origin: GrubOrigin<'_>) -> Result<Script, TemplateError> {
+    let values = match origin {
+        GrubOrigin::Tftp => json!({ "image": false, "server": null, "base": null }),
+        GrubOrigin::Image { server, base } => {
+            json!({ "image": true, "server": server, "base": base })
+        }
+    };
+    render(templates, builtin::STUB, values)
 }
 
 /// Renders the script that starts an installer.
@@ -132,7 +153,17 @@ pub fn hold_script(
 /// and returns the faults of the templates that were to be used.
 pub fn sample_faults(templates: &Templates) -> Vec<TemplateError> {
     let url = "http://192.0.2.1:8080/boot.ipxe?token=TOKEN";
-    let mut scripts = vec![identify_script(templates, url), grub_stub(templates)];
+    let mut scripts = vec![
+        identify_script(templates, url),
+        grub_stub(templates, GrubOrigin::Tftp),
+        grub_stub(
+            templates,
+            GrubOrigin::Image {
+                server: Ipv4Addr::new(192, 0, 2, 1),
+                base: "m/52-54-00-00-00-01/TOKEN",
+            },
+        ),
+    ];
     for dialect in Dialect::all() {
         scripts.extend(samples(templates, dialect, url));
     }

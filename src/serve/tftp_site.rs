@@ -11,6 +11,7 @@ use super::machine::{self, MachineAnswer};
 use super::session::{self, SessionAnswer};
 use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport};
 use crate::machine::Dialect;
+use crate::render::GrubOrigin;
 use crate::respond::http::{Route, SessionPath, route};
 use crate::respond::shown_path;
 use crate::respond::tftp::Outcome;
@@ -40,7 +41,9 @@ impl TftpFiles for TftpSite {
                 Opening::Now(opened.map(content).map_err(|refused| open_error(&refused)))
             }
             Wanted::GrubStub => {
-                let asked = self.0.boot(asker, None, |sources, _| sources.ask_grub());
+                let asked = self
+                    .0
+                    .boot(asker, None, |sources, _| sources.ask_grub(GrubOrigin::Tftp));
                 Opening::Now(match asked {
                     Ok(text) => Ok(Content::Bytes(Bytes::from(text))),
                     Err(refused) => Err(logged(&self.0, &refused)),
@@ -91,6 +94,7 @@ fn open_route(context: &Context, asker: Asker, route: Route) -> Result<Content, 
         Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
             MachineAnswer::Script(script) => text(script),
             MachineAnswer::File(served) => content(served),
+            MachineAnswer::Image(_, volume) => Content::Bytes(Bytes::from(volume)),
         }),
         Route::BundleFile { manifest, key } => {
             let loaded = context.live.current();

@@ -10,8 +10,8 @@ use crate::decide::{Action, Armed, BootDecision, BootRequest, TokenState, decide
 use crate::inventory::Inventory;
 use crate::machine::{Dialect, EventKind, HostRecord, MacAddress, SessionId, SystemUuid};
 use crate::render::{
-    HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables, grub_stub,
-    hold_script, identify_script, install_script, local_script,
+    GrubOrigin, HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables,
+    grub_stub, hold_script, identify_script, install_script, local_script,
 };
 use crate::token::StoreKey;
 
@@ -73,8 +73,8 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// When a template cannot be rendered.
-    pub fn ask_grub(&self) -> Result<BootAnswer, TemplateError> {
-        Ok(question(grub_stub(self.templates)?))
+    pub fn ask_grub(&self, origin: GrubOrigin<'_>) -> Result<BootAnswer, TemplateError> {
+        Ok(question(grub_stub(self.templates, origin)?))
     }
 
     /// Answers a machine that has said which one it is.

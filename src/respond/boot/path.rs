@@ -30,6 +30,9 @@ pub enum MachineQuery {
     Pxelinux(Option<SystemUuid>),
     /// The script that iPXE looks for beside itself.
     IpxeScript,
+    /// A volume with shim, GRUB and a configuration, for HTTP boot of an architecture: GRUB as
+    /// Debian signs it knows no HTTP, and finds nothing where it was loaded over HTTP.
+    Image(Architecture),
 }
 
 /// What GRUB says of the machine that it runs on; what was not seen is a `-` in the path.
@@ -55,6 +58,8 @@ const GRUB_CONFIG: &str = "grub.cfg";
 const PXELINUX_DIRECTORY: &str = "pxelinux.cfg";
 /// The script that iPXE looks for beside itself.
 const AUTOEXEC: &str = "autoexec.ipxe";
+/// The end of the name of a boot image, by which firmware knows a volume.
+const IMAGE_SUFFIX: &str = ".img";
 
 impl MachinePath {
     /// Makes the path of a file for a machine.
@@ -64,6 +69,24 @@ impl MachinePath {
             token: token.into(),
             query: MachineQuery::File(name.into()),
         }
+    }
+
+    /// Makes the path of a boot image for a machine.
+    pub fn image(mac: MacAddress, token: impl Into<String>, architecture: Architecture) -> Self {
+        Self {
+            mac,
+            token: token.into(),
+            query: MachineQuery::Image(architecture),
+        }
+    }
+
+    /// Returns the directory of everything that is for this machine: `m/<mac>/<token>`.
+    pub fn base(&self) -> String {
+        let token = match self.token.as_str() {
+            "" => ABSENT,
+            token => token,
+        };
+        format!("{PREFIX}/{}/{token}", self.mac.hyphenated())
     }
 
     /// Reads the parts of a path; `None` when it is not a machine's.
@@ -90,6 +113,9 @@ impl MachinePath {
             [.., GRUB_CONFIG] => MachineQuery::GrubStub,
             [.., AUTOEXEC] => MachineQuery::IpxeScript,
             [.., PXELINUX_DIRECTORY, name] => pxelinux(mac, name)?,
+            [name] if image_architecture(name).is_some() => {
+                MachineQuery::Image(image_architecture(name)?)
+            }
             rest => MachineQuery::File(rest.join("/")),
         };
         let token = token.to_owned();
@@ -132,7 +158,10 @@ impl MachinePath {
                 ..request(Dialect::Grub, Architecture::from_grub(&query.platform))
             }),
             MachineQuery::Pxelinux(_) => Some(request(Dialect::Pxelinux, Some(Architecture::Bios))),
-            MachineQuery::File(_) | MachineQuery::GrubStub | MachineQuery::IpxeScript => None,
+            MachineQuery::File(_)
+            | MachineQuery::GrubStub
+            | MachineQuery::IpxeScript
+            | MachineQuery::Image(_) => None,
         }
     }
 }
@@ -148,6 +177,12 @@ fn pxelinux(mac: MacAddress, name: &str) -> Option<MachineQuery> {
         .then_some(MachineQuery::Pxelinux(None))
 }
 
+/// Reads the name of a boot image: `http-x64.img`.
+fn image_architecture(name: &str) -> Option<Architecture> {
+    let architecture: Architecture = name.strip_suffix(IMAGE_SUFFIX)?.parse().ok()?;
+    architecture.is_http().then_some(architecture)
+}
+
 fn shown(text: &str) -> Option<String> {
     let text = cleaned(text, IDENTITY_LIMIT);
     (text != ABSENT && !text.is_empty()).then_some(text)
@@ -156,11 +191,7 @@ fn shown(text: &str) -> Option<String> {
 /// Prints the path as clients are given it, with its token.
 impl fmt::Display for MachinePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token = match self.token.as_str() {
-            "" => ABSENT,
-            token => token,
-        };
-        write!(f, "{PREFIX}/{}/{token}", self.mac.hyphenated())?;
+        f.write_str(&self.base())?;
         let or_absent = |text: &Option<String>| text.clone().unwrap_or_else(|| ABSENT.to_owned());
         match &self.query {
             MachineQuery::File(name) => write!(f, "/{name}"),
@@ -178,6 +209,7 @@ impl fmt::Display for MachinePath {
                 write!(f, "/{PXELINUX_DIRECTORY}/01-{}", self.mac.hyphenated())
             }
             MachineQuery::IpxeScript => write!(f, "/{AUTOEXEC}"),
+            MachineQuery::Image(architecture) => write!(f, "/{architecture}{IMAGE_SUFFIX}"),
         }
     }
 }
@@ -221,6 +253,8 @@ mod tests {
                 MachineQuery::Pxelinux(None),
             ),
             ("autoexec.ipxe", MachineQuery::IpxeScript),
+            ("http-x64.img", MachineQuery::Image(Architecture::HttpX64)),
+            ("uefi-x64.img", file("uefi-x64.img")),
         ] {
             for (token, meant) in [("TOKEN-_9", "TOKEN-_9"), ("-", "")] {
                 let path = parsed(&format!("m/52:54:00:85:00:01/{token}/{rest}"));

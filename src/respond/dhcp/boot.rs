@@ -85,7 +85,14 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     }
     let path = || MachinePath::file(asked.mac, token(), loader.first_name());
     if architecture.is_http() || options.is_http_client() {
-        let (base, path) = (base.clone(), path());
+        let path = match loader.kind {
+            // Signed GRUBs know no HTTP; in an image they find their configuration.
+            LoaderKind::Grub if loader.second.is_some() => {
+                MachinePath::image(asked.mac, token(), architecture.over_http())
+            }
+            _ => path(),
+        };
+        let base = base.clone();
         return Some(BootFile::HttpLoader { base, path });
     }
     Some(match loader.kind {

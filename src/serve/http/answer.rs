@@ -23,11 +23,11 @@ const CALLBACK_TIME: Duration = Duration::from_secs(30);
 
 /// An answer before it becomes an HTTP response.
 pub(super) enum Answer {
-    /// Text that nobody may keep.
+    /// What is in memory, and nobody may keep.
     Text {
         status: StatusCode,
         content_type: &'static str,
-        text: String,
+        text: Bytes,
     },
     /// A file, of which a part may have been asked for.
     File { served: ServedFile, log: Log },
@@ -39,7 +39,7 @@ impl Answer {
         Self::Text {
             status: StatusCode::OK,
             content_type: "text/plain",
-            text,
+            text: text.into(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Answer {
         Self::Text {
             status,
             content_type: "text/plain",
-            text,
+            text: text.into(),
         }
     }
 }
@@ -127,6 +127,11 @@ fn dispatch(
         Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
             MachineAnswer::Script(text) => Answer::script(text),
             MachineAnswer::File(served) => file(served),
+            MachineAnswer::Image(name, volume) => Answer::Text {
+                status: StatusCode::OK,
+                content_type: content_type(&name),
+                text: Bytes::from(volume),
+            },
         }),
         Route::BundleFile { manifest, key } => {
             let loaded = context.live.current();

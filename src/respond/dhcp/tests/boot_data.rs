@@ -278,7 +278,7 @@ fn a_loader_that_asks_for_more_is_named_by_a_path_with_the_machine_and_its_token
             SHIM,
             b"HTTPClient",
             16,
-            "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/bootx64.efi",
+            "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/http-x64.img",
         ),
         ("tool.img", b"PXEClient", 7, "tool.img"),
     ] {
