@@ -34,6 +34,7 @@ pub fn answer(
     let mac = Some(path.mac);
     let script = match &path.query {
         MachineQuery::File(name) => return file(context, asker, name).map(MachineAnswer::File),
+        MachineQuery::KernelRefused => return Err(kernel_refused(context, asker, path)),
         MachineQuery::Image(architecture) => return image(context, asker, path, *architecture),
         MachineQuery::GrubStub => {
             context.boot(asker, mac, |sources, _| sources.ask_grub(GrubOrigin::Tftp))
@@ -52,6 +53,20 @@ pub fn answer(
         }
     };
     script.map(MachineAnswer::Script)
+}
+
+/// Logs what GRUB tells: there is no such file. It is nobody's word, and changes nothing.
+fn kernel_refused(context: &Context, asker: Asker, path: &MachinePath) -> Refused {
+    let loaded = context.live.current();
+    let host = loaded.inventory.host_by_mac(path.mac);
+    let text = "GRUB could not load the kernel: with Secure Boot on, it takes one that is signed \
+                and unaltered; the machine's screen has GRUB's own words";
+    let line = asker.line(Level::Error, "kernel-refused", text);
+    let line = line.mac(Some(path.mac));
+    context
+        .log
+        .write(&line.host(host.map(|host| host.name.as_str())));
+    asker.refuse(Status::NotFound, "noted", "it told of a refused kernel")
 }
 
 /// Builds the volume that a machine boots over HTTP: both stages of its loader, and the

@@ -30,6 +30,8 @@ pub enum MachineQuery {
     Pxelinux(Option<SystemUuid>),
     /// The script that iPXE looks for beside itself.
     IpxeScript,
+    /// No file: GRUB tells that it could not load the kernel, as where Secure Boot refuses it.
+    KernelRefused,
     /// A volume with shim, GRUB and a configuration, for HTTP boot of an architecture: GRUB as
     /// Debian signs it knows no HTTP, and finds nothing where it was loaded over HTTP.
     Image(Architecture),
@@ -58,6 +60,8 @@ const GRUB_CONFIG: &str = "grub.cfg";
 const PXELINUX_DIRECTORY: &str = "pxelinux.cfg";
 /// The script that iPXE looks for beside itself.
 const AUTOEXEC: &str = "autoexec.ipxe";
+/// The name by which GRUB tells that it could not load the kernel.
+const KERNEL_REFUSED: &str = "kernel-refused";
 /// The end of the name of a boot image, by which firmware knows a volume.
 const IMAGE_SUFFIX: &str = ".img";
 
@@ -111,6 +115,7 @@ impl MachinePath {
                 asset: shown(asset),
             }),
             [.., GRUB_CONFIG] => MachineQuery::GrubStub,
+            [KERNEL_REFUSED] => MachineQuery::KernelRefused,
             [.., AUTOEXEC] => MachineQuery::IpxeScript,
             [.., PXELINUX_DIRECTORY, name] => pxelinux(mac, name)?,
             [name] if image_architecture(name).is_some() => {
@@ -161,6 +166,7 @@ impl MachinePath {
             MachineQuery::File(_)
             | MachineQuery::GrubStub
             | MachineQuery::IpxeScript
+            | MachineQuery::KernelRefused
             | MachineQuery::Image(_) => None,
         }
     }
@@ -209,6 +215,7 @@ impl fmt::Display for MachinePath {
                 write!(f, "/{PXELINUX_DIRECTORY}/01-{}", self.mac.hyphenated())
             }
             MachineQuery::IpxeScript => write!(f, "/{AUTOEXEC}"),
+            MachineQuery::KernelRefused => write!(f, "/{KERNEL_REFUSED}"),
             MachineQuery::Image(architecture) => write!(f, "/{architecture}{IMAGE_SUFFIX}"),
         }
     }
@@ -253,6 +260,7 @@ mod tests {
                 MachineQuery::Pxelinux(None),
             ),
             ("autoexec.ipxe", MachineQuery::IpxeScript),
+            ("kernel-refused", MachineQuery::KernelRefused),
             ("http-x64.img", MachineQuery::Image(Architecture::HttpX64)),
             ("uefi-x64.img", file("uefi-x64.img")),
         ] {
