@@ -21,7 +21,11 @@ impl BootFile {
         if url::is_absolute(&self.name) {
             return self.name.clone();
         }
-        format!("tftp://{}/{}", self.server, self.name)
+        format!(
+            "tftp://{}/{}",
+            self.server,
+            self.name.trim_start_matches('/')
+        )
     }
 }
 
