@@ -2,7 +2,7 @@
 
 use super::url;
 use super::wanted::{Missing, Origin, Wanted};
-use crate::machine::{Architecture, CpuArchitecture};
+use crate::machine::Architecture;
 use crate::wire::dhcp::DhcpMessage;
 
 /// One shim.
@@ -109,14 +109,7 @@ impl Shim {
     }
 
     fn suffix(self) -> &'static str {
-        match self.architecture.cpu() {
-            CpuArchitecture::I386 => "ia32",
-            CpuArchitecture::X86_64 => "x64",
-            CpuArchitecture::Arm32 => "arm",
-            CpuArchitecture::Arm64 => "aa64",
-            CpuArchitecture::Riscv64 => "riscv64",
-            CpuArchitecture::Loongarch64 => "loongarch64",
-        }
+        self.architecture.cpu().efi_letters()
     }
 }
 

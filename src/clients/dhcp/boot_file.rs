@@ -96,6 +96,7 @@ impl Client {
             Architecture::UefiIa32 => ("efi", "i386"),
             Architecture::UefiArm32 => ("efi", "arm32"),
             Architecture::UefiArm64 => ("efi", "arm64"),
+            Architecture::UefiRiscv32 => ("efi", "riscv32"),
             Architecture::UefiRiscv64 => ("efi", "riscv64"),
             Architecture::UefiLoongarch64 => ("efi", "loong64"),
             _ => ("efi", "x86_64"),
