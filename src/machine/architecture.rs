@@ -166,7 +166,7 @@ const TABLE: [Row; 26] = [
     tftp(
         UefiLoongarch64,
         "uefi-loongarch64",
-        &[0x26],
+        &[0x27],
         Uefi,
         Loongarch64,
     ),
@@ -256,19 +256,31 @@ impl Architecture {
             .map_or(self, |other| other.architecture)
     }
 
+    /// Returns what iPXE calls itself there: `${platform}` and `${buildarch}`; `None` where there is no
+    /// iPXE.
+    pub fn ipxe(self) -> Option<(&'static str, &'static str)> {
+        let build = match (self.firmware(), self.cpu()) {
+            (Firmware::Bios, _) => return Some(("pcbios", "i386")),
+            (Uefi, I386) => "i386",
+            (Uefi, X86_64) => "x86_64",
+            (Uefi, Arm32) => "arm32",
+            (Uefi, Arm64) => "arm64",
+            (Uefi, Riscv32) => "riscv32",
+            (Uefi, Riscv64) => "riscv64",
+            (Uefi, Loongarch64) => "loong64",
+            (Uefi, Riscv128 | Loongarch32) => return None,
+            (Uboot | Firmware::RaspberryPi, _) => return None,
+        };
+        Some(("efi", build))
+    }
+
     /// Reads what iPXE calls itself: `${platform}` (`pcbios` or `efi`) and `${buildarch}`.
     pub fn from_ipxe(platform: &str, build_architecture: &str) -> Option<Self> {
-        match (platform, build_architecture) {
-            ("pcbios", _) => Some(Bios),
-            ("efi", "i386") => Some(UefiIa32),
-            ("efi", "x86_64") => Some(UefiX64),
-            ("efi", "arm32") => Some(UefiArm32),
-            ("efi", "arm64") => Some(UefiArm64),
-            ("efi", "riscv32") => Some(UefiRiscv32),
-            ("efi", "riscv64") => Some(UefiRiscv64),
-            ("efi", "loong64") => Some(UefiLoongarch64),
-            _ => None,
+        if platform == "pcbios" {
+            return Some(Bios);
         }
+        let mut all = Self::all().filter(|it| !it.is_http());
+        all.find(|it| it.ipxe() == Some((platform, build_architecture)))
     }
 
     /// Reads what GRUB calls itself: `$grub_cpu-$grub_platform`.
