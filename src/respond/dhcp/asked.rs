@@ -186,7 +186,7 @@ fn network<'a>(
     message: &DhcpMessage,
 ) -> (Option<&'a Network>, Option<Ipv4Addr>) {
     let (site, options) = (&inventory.site, &message.options);
-    // What only relays say is believed of relays only.
+    // Deviation: RFC 3011 lets any client select a subnet; only what came through a relay counts.
     let link = relayed(message, options.link_selection())
         .or_else(|| relayed(message, options.subnet_selection()))
         .or_else(|| relayed(message, Some(message.relay_address)));
