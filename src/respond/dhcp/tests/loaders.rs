@@ -39,8 +39,15 @@ fn beside(prefix: &str) -> Origin {
 
 #[test]
 fn shim_and_grub_find_their_server_and_directory_in_our_ack() {
-    for (loader, prefix) in [("shimx64.efi", ""), ("debian/shimx64.efi", "debian/")] {
+    for (loader, directory) in [("shimx64.efi", ""), ("debian/shimx64.efi", "debian/")] {
         let (ack, octets) = acknowledged(X64, loader);
+        let grub = GrubNetwork::after_pxe(&octets).unwrap();
+        // They ask for the machine that the path names.
+        let machine = grub.boot_file.strip_suffix(loader).unwrap();
+        assert!(machine.starts_with("m/52-54-00-12-34-56/"), "{machine}");
+        let expected = beside(&format!("{machine}{directory}"));
+        assert_eq!(grub.origin, expected);
+        assert_eq!((grub.address, grub.mac), (RESERVED, KNOWN));
         for release in [ShimRelease::V15_7, ShimRelease::V15_8, ShimRelease::V16] {
             let architecture = Architecture::UefiX64;
             let shim = Shim {
@@ -48,12 +55,8 @@ fn shim_and_grub_find_their_server_and_directory_in_our_ack() {
                 release,
             };
             let origin = shim.after_pxe(PxeAnswers::acknowledged(&ack));
-            assert_eq!(origin, beside(prefix));
+            assert_eq!(origin, expected);
         }
-        let grub = GrubNetwork::after_pxe(&octets).unwrap();
-        assert_eq!(grub.origin, beside(prefix));
-        assert_eq!((grub.address, grub.mac), (RESERVED, KNOWN));
-        assert_eq!(grub.boot_file, loader);
     }
 }
 
