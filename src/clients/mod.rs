@@ -4,5 +4,11 @@
 //! machine would, and says why.
 
 pub mod dhcp;
+pub mod grub;
 pub mod ipxe;
+pub mod pxelinux;
+pub mod shim;
 mod url;
+mod wanted;
+
+pub use wanted::{Missing, Origin, Wanted};

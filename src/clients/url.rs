@@ -45,6 +45,12 @@ pub(super) fn file_name(url: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// Returns the path of an absolute URL, with its slash.
+pub(super) fn path(url: &str) -> Option<&str> {
+    let (origin, path) = split_origin(url.split(['?', '#']).next().unwrap_or(url));
+    (is_absolute(url) && !origin.is_empty()).then_some(path)
+}
+
 fn is_scheme(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphabetic() || matches!(c, '-' | '_');
     !text.is_empty() && text.chars().all(is_letter)

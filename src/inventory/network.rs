@@ -183,7 +183,10 @@ impl TryFrom<String> for AddressRange {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::inventory::{SourceFile, parse};
 
     #[test]
     fn subnets_know_their_mask_and_members() {
@@ -220,5 +223,50 @@ mod tests {
         assert_eq!(range.iter().count(), 3);
         assert!("10.0.0.3-10.0.0.1".parse::<AddressRange>().is_err());
         assert!("10.0.0.3".parse::<AddressRange>().is_err());
+    }
+
+    /// The warnings about a site with these keys of its server and its one network.
+    fn warnings(server: &str, network: &str) -> Vec<String> {
+        let text = format!(
+            "{{kind: Site, name: s, server: {{address: 10.20.0.10{server}}}, loaders: {{}}, \
+             networks: [{{name: prov0, {network}}}]}}"
+        );
+        let name = "site.yaml".to_owned();
+        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+        let found = parsed.diagnostics.iter();
+        found
+            .map(|found| format!("{}: {}: {}", found.severity, found.code, found.message))
+            .collect()
+    }
+
+    #[test]
+    fn a_network_without_a_way_to_the_server_is_a_warning() {
+        let no_way = "warning: no-gateway: the machines of `prov0` have no way to the server: \
+                      10.20.0.10 is not in 10.30.0.0/24";
+        let no_name = "warning: no-dns: the machines of `prov0` have no name server, and `base_url` \
+                       needs one for `boot.example`";
+        let own = "subnet: 10.20.0.0/24";
+        let named = ", base_url: 'http://boot.example:8080/x'";
+        for (server, network, expected) in [
+            ("", own, &[][..]),
+            ("", "subnet: 10.30.0.0/24", &[no_way]),
+            ("", "subnet: 10.30.0.0/24, gateway: 10.30.0.1", &[]),
+            ("", "subnet: 10.30.0.0/24, mode: proxy", &[]),
+            (named, own, &[no_name]),
+            (named, "subnet: 10.20.0.0/24, dns: [10.20.0.11]", &[]),
+            (", base_url: 'http://10.20.0.10:8080/x'", own, &[]),
+            (", base_url: 'http://[fd00::1]/x'", own, &[]),
+        ] {
+            assert_eq!(warnings(server, network), expected, "{server} {network}");
+        }
+    }
+
+    #[test]
+    fn masks_that_firmware_rejects_are_refused() {
+        for prefix in [31, 32] {
+            let seen = warnings("", &format!("subnet: 10.20.0.10/{prefix}"));
+            let expected = "must be /8 to /30";
+            assert!(seen.iter().any(|it| it.contains(expected)), "{seen:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::network::{AddressRange, Subnet};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
 use super::route::Route;
+use super::source::Span;
 use super::tree::{Key, Node};
 use crate::machine::Architecture;
 
@@ -217,10 +218,14 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     let provisioning = fields.optional(reader, "provisioning", read_provisioning);
     let vars = fields.optional(reader, "vars", read_vars);
     fields.finish(reader);
+    let (server, networks) = (server?, networks?);
+    for (network, span) in &networks {
+        check_reach(reader, &server, network, *span);
+    }
     Some(Site {
         name: name?.value,
-        server: server?,
-        networks: networks?,
+        server,
+        networks: networks.into_iter().map(|(network, _)| network).collect(),
         bundles,
         loaders: loaders?.into_iter().collect(),
         unknown: unknown.unwrap_or(UnknownPolicy::Quarantine),
@@ -301,7 +306,8 @@ fn read_root(reader: &mut Reader, node: &Node) -> Option<String> {
     reader.refuse("wrong-value", node.span, message, help)
 }
 
-fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Network> {
+/// Reads a network; the place is that of its name.
+fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<(Network, Span)> {
     let mut fields = reader.fields(node, "this network")?;
     let name = fields.required(reader, "name", |reader, node| {
         let name = reader.name(node)?;
@@ -409,7 +415,7 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
     fields.finish(reader);
     let (name, subnet) = (name?, subnet?);
     claims.network(name.value.clone(), subnet, mode, name.span);
-    Some(Network {
+    let network = Network {
         name: name.value,
         subnet,
         interface,
@@ -425,7 +431,34 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         filter: filter.unwrap_or_default(),
         lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
         pool,
-    })
+    };
+    Some((network, name.span))
+}
+
+/// Warns of a network whose machines are told to boot from where they cannot get.
+fn check_reach(reader: &mut Reader, server: &Server, network: &Network, span: Span) {
+    let (name, address) = (&network.name, server.address);
+    if network.mode == DhcpMode::Proxy {
+        return;
+    }
+    if network.gateway.is_none() && !network.subnet.is_host(address) {
+        let message = format!(
+            "the machines of `{name}` have no way to the server: {address} is not in {}",
+            network.subnet
+        );
+        let help = "write `gateway: …`: the router by which they reach it";
+        reader.report(Diagnostic::warning("no-gateway", span, message).help(help));
+    }
+    let host = server.base_url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let is_name = host.parse::<Ipv4Addr>().is_err() && !host.starts_with('[');
+    if is_name && network.dns.is_empty() {
+        let message = format!(
+            "the machines of `{name}` have no name server, and `base_url` needs one for `{host}`"
+        );
+        let help = "write `dns: […]`, or an address in `base_url`";
+        reader.report(Diagnostic::warning("no-dns", span, message).help(help));
+    }
 }
 
 /// Says that a key about addresses means nothing where another server gives them.

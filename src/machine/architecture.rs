@@ -19,22 +19,48 @@ pub enum Architecture {
     UefiArm32,
     /// UEFI on 64-bit ARM.
     UefiArm64,
+    /// UEFI on 32-bit RISC-V.
+    UefiRiscv32,
     /// UEFI on 64-bit RISC-V.
     UefiRiscv64,
+    /// UEFI on 128-bit RISC-V.
+    UefiRiscv128,
+    /// UEFI on 32-bit LoongArch.
+    UefiLoongarch32,
     /// UEFI on 64-bit LoongArch.
     UefiLoongarch64,
+    /// U-Boot on 32-bit ARM.
+    UbootArm32,
+    /// U-Boot on 64-bit ARM.
+    UbootArm64,
+    /// The boot ROM or EEPROM of a Raspberry Pi.
+    RaspberryPi,
+    /// HTTP boot of a PC BIOS.
+    HttpBios,
     /// UEFI HTTP boot on 32-bit x86.
     HttpIa32,
     /// UEFI HTTP boot on x86-64.
     HttpX64,
+    /// UEFI HTTP boot of EFI byte code, which firmware on x86-64 runs.
+    HttpEbc,
     /// UEFI HTTP boot on 32-bit ARM.
     HttpArm32,
     /// UEFI HTTP boot on 64-bit ARM.
     HttpArm64,
+    /// UEFI HTTP boot on 32-bit RISC-V.
+    HttpRiscv32,
     /// UEFI HTTP boot on 64-bit RISC-V.
     HttpRiscv64,
+    /// UEFI HTTP boot on 128-bit RISC-V.
+    HttpRiscv128,
+    /// UEFI HTTP boot on 32-bit LoongArch.
+    HttpLoongarch32,
     /// UEFI HTTP boot on 64-bit LoongArch.
     HttpLoongarch64,
+    /// HTTP boot of U-Boot on 32-bit ARM.
+    HttpUbootArm32,
+    /// HTTP boot of U-Boot on 64-bit ARM.
+    HttpUbootArm64,
 }
 
 /// The processor family that a kernel or a loader is built for.
@@ -48,8 +74,14 @@ pub enum CpuArchitecture {
     Arm32,
     /// 64-bit ARM.
     Arm64,
+    /// 32-bit RISC-V.
+    Riscv32,
     /// 64-bit RISC-V.
     Riscv64,
+    /// 128-bit RISC-V.
+    Riscv128,
+    /// 32-bit LoongArch.
+    Loongarch32,
     /// 64-bit LoongArch.
     Loongarch64,
 }
@@ -61,139 +93,157 @@ pub enum Firmware {
     Bios,
     /// UEFI.
     Uefi,
+    /// U-Boot.
+    Uboot,
+    /// A Raspberry Pi's own.
+    RaspberryPi,
 }
 
 use Architecture::*;
 use CpuArchitecture::*;
+use Firmware::{Uboot, Uefi};
 
-type Row = (
-    Architecture,
-    &'static str,
-    &'static [u16],
-    Firmware,
-    CpuArchitecture,
-    bool,
-);
+/// One row of the table.
+struct Row {
+    architecture: Architecture,
+    name: &'static str,
+    codes: &'static [u16],
+    firmware: Firmware,
+    cpu: CpuArchitecture,
+    is_http: bool,
+}
+
+const fn tftp(
+    architecture: Architecture,
+    name: &'static str,
+    codes: &'static [u16],
+    firmware: Firmware,
+    cpu: CpuArchitecture,
+) -> Row {
+    Row {
+        architecture,
+        name,
+        codes,
+        firmware,
+        cpu,
+        is_http: false,
+    }
+}
+
+const fn http(
+    architecture: Architecture,
+    name: &'static str,
+    codes: &'static [u16],
+    firmware: Firmware,
+    cpu: CpuArchitecture,
+) -> Row {
+    let row = tftp(architecture, name, codes, firmware, cpu);
+    Row {
+        is_http: true,
+        ..row
+    }
+}
 
 /// The one table of architectures: name in the inventory, IANA codes (the one that we send first),
 /// firmware, processor, and whether the client boots over HTTP.
-const TABLE: [Row; 13] = [
-    (Bios, "bios", &[0x00], Firmware::Bios, X86_64, false),
-    (UefiIa32, "uefi-ia32", &[0x06], Firmware::Uefi, I386, false),
+const TABLE: [Row; 26] = [
+    tftp(Bios, "bios", &[0x00], Firmware::Bios, X86_64),
+    tftp(UefiIa32, "uefi-ia32", &[0x06], Uefi, I386),
     // 7 is what clients of x64 send; 9 was meant for it and is sent by few.
-    (
-        UefiX64,
-        "uefi-x64",
-        &[0x07, 0x09],
-        Firmware::Uefi,
-        X86_64,
-        false,
+    tftp(UefiX64, "uefi-x64", &[0x07, 0x09], Uefi, X86_64),
+    tftp(UefiArm32, "uefi-arm32", &[0x0a], Uefi, Arm32),
+    tftp(UefiArm64, "uefi-arm64", &[0x0b], Uefi, Arm64),
+    tftp(UefiRiscv32, "uefi-riscv32", &[0x19], Uefi, Riscv32),
+    tftp(UefiRiscv64, "uefi-riscv64", &[0x1b], Uefi, Riscv64),
+    tftp(UefiRiscv128, "uefi-riscv128", &[0x1d], Uefi, Riscv128),
+    tftp(
+        UefiLoongarch32,
+        "uefi-loongarch32",
+        &[0x25],
+        Uefi,
+        Loongarch32,
     ),
-    (
-        UefiArm32,
-        "uefi-arm32",
-        &[0x0a],
-        Firmware::Uefi,
-        Arm32,
-        false,
-    ),
-    (
-        UefiArm64,
-        "uefi-arm64",
-        &[0x0b],
-        Firmware::Uefi,
-        Arm64,
-        false,
-    ),
-    (
-        UefiRiscv64,
-        "uefi-riscv64",
-        &[0x1b],
-        Firmware::Uefi,
-        Riscv64,
-        false,
-    ),
-    (
+    tftp(
         UefiLoongarch64,
         "uefi-loongarch64",
         &[0x27],
-        Firmware::Uefi,
+        Uefi,
         Loongarch64,
-        false,
     ),
-    (HttpIa32, "http-ia32", &[0x0f], Firmware::Uefi, I386, true),
-    (HttpX64, "http-x64", &[0x10], Firmware::Uefi, X86_64, true),
-    (
-        HttpArm32,
-        "http-arm32",
-        &[0x12],
-        Firmware::Uefi,
-        Arm32,
-        true,
-    ),
-    (
-        HttpArm64,
-        "http-arm64",
-        &[0x13],
-        Firmware::Uefi,
+    tftp(UbootArm32, "uboot-arm32", &[0x15], Uboot, Arm32),
+    tftp(UbootArm64, "uboot-arm64", &[0x16], Uboot, Arm64),
+    // Most send 0, as a BIOS does, and are known by their makers' addresses.
+    tftp(
+        RaspberryPi,
+        "raspberry-pi",
+        &[0x29],
+        Firmware::RaspberryPi,
         Arm64,
-        true,
     ),
-    (
-        HttpRiscv64,
-        "http-riscv64",
-        &[0x1c],
-        Firmware::Uefi,
-        Riscv64,
-        true,
+    http(HttpBios, "http-bios", &[0x14], Firmware::Bios, X86_64),
+    http(HttpIa32, "http-ia32", &[0x0f], Uefi, I386),
+    http(HttpX64, "http-x64", &[0x10], Uefi, X86_64),
+    http(HttpEbc, "http-ebc", &[0x11], Uefi, X86_64),
+    http(HttpArm32, "http-arm32", &[0x12], Uefi, Arm32),
+    http(HttpArm64, "http-arm64", &[0x13], Uefi, Arm64),
+    http(HttpRiscv32, "http-riscv32", &[0x1a], Uefi, Riscv32),
+    http(HttpRiscv64, "http-riscv64", &[0x1c], Uefi, Riscv64),
+    http(HttpRiscv128, "http-riscv128", &[0x1e], Uefi, Riscv128),
+    http(
+        HttpLoongarch32,
+        "http-loongarch32",
+        &[0x26],
+        Uefi,
+        Loongarch32,
     ),
-    (
+    http(
         HttpLoongarch64,
         "http-loongarch64",
         &[0x28],
-        Firmware::Uefi,
+        Uefi,
         Loongarch64,
-        true,
     ),
+    http(HttpUbootArm32, "http-uboot-arm32", &[0x17], Uboot, Arm32),
+    http(HttpUbootArm64, "http-uboot-arm64", &[0x18], Uboot, Arm64),
 ];
 
 impl Architecture {
     /// Lists every architecture.
     pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|row| row.0)
+        TABLE.iter().map(|row| row.architecture)
     }
 
     /// Reads one code of DHCP option 93; unknown codes have no architecture here.
     pub fn from_code(code: u16) -> Option<Self> {
         TABLE
             .iter()
-            .find(|row| row.2.contains(&code))
-            .map(|row| row.0)
+            .find(|row| row.codes.contains(&code))
+            .map(|row| row.architecture)
     }
 
     /// Returns the code that clients of this architecture send in DHCP option 93.
     pub fn code(self) -> u16 {
-        self.row().2[0]
+        self.row().codes[0]
     }
 
     /// Returns the name that the inventory uses.
     pub fn name(self) -> &'static str {
-        self.row().1
+        self.row().name
     }
 
     /// Returns the kind of firmware.
     pub fn firmware(self) -> Firmware {
-        self.row().3
+        self.row().firmware
     }
 
     /// Returns the processor family; a BIOS machine counts as x86-64.
     pub fn cpu(self) -> CpuArchitecture {
-        self.row().4
+        self.row().cpu
     }
 
     /// Reports whether the firmware fetches its loader over HTTP instead of TFTP.
     pub fn is_http(self) -> bool {
-        self.row().5
+        self.row().is_http
     }
 
     /// Returns the architecture of the same firmware and processor that boots over TFTP: what a
@@ -202,8 +252,26 @@ impl Architecture {
         let row = self.row();
         TABLE
             .iter()
-            .find(|other| other.3 == row.3 && other.4 == row.4 && !other.5)
-            .map_or(self, |other| other.0)
+            .find(|other| other.firmware == row.firmware && other.cpu == row.cpu && !other.is_http)
+            .map_or(self, |other| other.architecture)
+    }
+
+    /// Returns what iPXE calls itself there: `${platform}` and `${buildarch}`; `None` where there is no
+    /// iPXE.
+    pub fn ipxe(self) -> Option<(&'static str, &'static str)> {
+        let build = match (self.firmware(), self.cpu()) {
+            (Firmware::Bios, _) => return Some(("pcbios", "i386")),
+            (Uefi, I386) => "i386",
+            (Uefi, X86_64) => "x86_64",
+            (Uefi, Arm32) => "arm32",
+            (Uefi, Arm64) => "arm64",
+            (Uefi, Riscv32) => "riscv32",
+            (Uefi, Riscv64) => "riscv64",
+            (Uefi, Loongarch64) => "loong64",
+            (Uefi, Riscv128 | Loongarch32) => return None,
+            (Uboot | Firmware::RaspberryPi, _) => return None,
+        };
+        Some(("efi", build))
     }
 
     /// Returns the architecture of the same firmware and processor that boots over HTTP, where there is
@@ -218,16 +286,11 @@ impl Architecture {
 
     /// Reads what iPXE calls itself: `${platform}` (`pcbios` or `efi`) and `${buildarch}`.
     pub fn from_ipxe(platform: &str, build_architecture: &str) -> Option<Self> {
-        match (platform, build_architecture) {
-            ("pcbios", _) => Some(Bios),
-            ("efi", "i386") => Some(UefiIa32),
-            ("efi", "x86_64") => Some(UefiX64),
-            ("efi", "arm32") => Some(UefiArm32),
-            ("efi", "arm64") => Some(UefiArm64),
-            ("efi", "riscv64") => Some(UefiRiscv64),
-            ("efi", "loong64") => Some(UefiLoongarch64),
-            _ => None,
+        if platform == "pcbios" {
+            return Some(Bios);
         }
+        let mut all = Self::all().filter(|it| !it.is_http());
+        all.find(|it| it.ipxe() == Some((platform, build_architecture)))
     }
 
     /// Reads what GRUB calls itself: `$grub_cpu-$grub_platform`.
@@ -258,7 +321,10 @@ impl CpuArchitecture {
             X86_64 => "x86_64",
             Arm32 => "armv7l",
             Arm64 => "aarch64",
+            Riscv32 => "riscv32",
             Riscv64 => "riscv64",
+            Riscv128 => "riscv128",
+            Loongarch32 => "loongarch32",
             Loongarch64 => "loongarch64",
         }
     }
@@ -272,8 +338,7 @@ impl CpuArchitecture {
             X86_64 => "x64",
             Arm32 => "arm",
             Arm64 => "aa64",
-            Riscv64 => "riscv64",
-            Loongarch64 => "loongarch64",
+            other => other.name(),
         }
     }
 
@@ -284,7 +349,10 @@ impl CpuArchitecture {
             "x86_64" | "amd64" => Some(X86_64),
             "armv7l" | "armhf" => Some(Arm32),
             "aarch64" | "arm64" => Some(Arm64),
+            "riscv32" => Some(Riscv32),
             "riscv64" => Some(Riscv64),
+            "riscv128" => Some(Riscv128),
+            "loongarch32" | "loong32" => Some(Loongarch32),
             "loongarch64" | "loong64" => Some(Loongarch64),
             _ => None,
         }
@@ -304,8 +372,8 @@ impl FromStr for Architecture {
     fn from_str(text: &str) -> Result<Self, ParseArchitectureError> {
         TABLE
             .iter()
-            .find(|row| row.1 == text)
-            .map(|row| row.0)
+            .find(|row| row.name == text)
+            .map(|row| row.architecture)
             .ok_or_else(|| ParseArchitectureError {
                 seen: text.chars().take(64).collect(),
             })
@@ -339,9 +407,12 @@ mod tests {
     #[test]
     fn the_table_lists_every_architecture_in_order() {
         for (index, row) in TABLE.iter().enumerate() {
-            assert_eq!(row.0 as usize, index);
-            assert_eq!(row.1.parse(), Ok(row.0));
-            assert_eq!(Architecture::from_code(row.2[0]), Some(row.0));
+            assert_eq!(row.architecture as usize, index);
+            assert_eq!(row.name.parse(), Ok(row.architecture));
+            assert_eq!(
+                Architecture::from_code(row.codes[0]),
+                Some(row.architecture)
+            );
         }
     }
 
@@ -354,7 +425,63 @@ mod tests {
 
     #[test]
     fn http_boot_belongs_to_the_same_machine() {
-        assert_eq!(HttpX64.without_http(), UefiX64);
-        assert_eq!(Bios.without_http(), Bios);
+        for (architecture, expected) in [
+            (HttpX64, UefiX64),
+            (HttpEbc, UefiX64),
+            (HttpBios, Bios),
+            (HttpArm64, UefiArm64),
+            (HttpUbootArm64, UbootArm64),
+            (HttpRiscv32, UefiRiscv32),
+            (Bios, Bios),
+            (RaspberryPi, RaspberryPi),
+        ] {
+            assert_eq!(architecture.without_http(), expected, "{architecture}");
+        }
+        for architecture in Architecture::all() {
+            let other = architecture.without_http();
+            assert!(!other.is_http(), "{architecture}");
+            let same = (other.firmware(), other.cpu());
+            assert_eq!(same, (architecture.firmware(), architecture.cpu()));
+        }
+    }
+
+    /// IANA's list, from UEFI on; what it leaves out boots nothing of ours.
+    #[test]
+    fn the_codes_are_those_of_iana() {
+        for (code, name) in [
+            (0x00, "bios"),
+            (0x06, "uefi-ia32"),
+            (0x07, "uefi-x64"),
+            (0x09, "uefi-x64"),
+            (0x0a, "uefi-arm32"),
+            (0x0b, "uefi-arm64"),
+            (0x0f, "http-ia32"),
+            (0x10, "http-x64"),
+            (0x11, "http-ebc"),
+            (0x12, "http-arm32"),
+            (0x13, "http-arm64"),
+            (0x14, "http-bios"),
+            (0x15, "uboot-arm32"),
+            (0x16, "uboot-arm64"),
+            (0x17, "http-uboot-arm32"),
+            (0x18, "http-uboot-arm64"),
+            (0x19, "uefi-riscv32"),
+            (0x1a, "http-riscv32"),
+            (0x1b, "uefi-riscv64"),
+            (0x1c, "http-riscv64"),
+            (0x1d, "uefi-riscv128"),
+            (0x1e, "http-riscv128"),
+            (0x25, "uefi-loongarch32"),
+            (0x26, "http-loongarch32"),
+            (0x27, "uefi-loongarch64"),
+            (0x28, "http-loongarch64"),
+            (0x29, "raspberry-pi"),
+        ] {
+            let seen = Architecture::from_code(code).map(Architecture::name);
+            assert_eq!(seen, Some(name), "{code:#x}");
+        }
+        for code in [0x01, 0x02, 0x08, 0x0c, 0x1f, 0x24, 0x2a] {
+            assert_eq!(Architecture::from_code(code), None, "{code:#x}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Putting the servers together: which run, on which addresses, with which store.
 
-use std::net::SocketAddrV4;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -8,7 +9,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use anyhow::Context as _;
 
 use super::context::Context;
-use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher};
+use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher, addresses, interfaces, server_address};
 use super::events::EventWriter;
 use super::http::HttpServer;
 use super::live::Live;
@@ -267,30 +268,44 @@ impl Servers {
     }
 }
 
-/// Opens port 67 on every interface of the site, and port 4011 where another server owns the
-/// addresses; another port than 67 answers senders only.
+/// Opens port 67 on every interface of the site and on every address there, and port 4011 where
+/// another server owns the addresses; another port than 67 answers senders only.
 fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort>> {
     if address.port() != SERVER_PORT {
         return Ok(vec![DhcpPort::for_senders(address, None)?]);
     }
+    let interfaces = interfaces();
     let mut ports = Vec::new();
+    let mut ours = BTreeSet::from([site.server.address]);
     for network in &site.networks {
-        let server = site.server.address;
+        let server = server_address(site, network, &interfaces);
         let (name, is_proxy) = (&network.name, network.mode == DhcpMode::Proxy);
         if let Some(interface) = &network.interface {
             ports.push(DhcpPort::on_interface(name, interface, server)?);
             if is_proxy {
                 ports.push(DhcpPort::for_boot_server(Some((name, interface)), server)?);
             }
+            let mut found = interfaces.iter().filter(|it| it.name == *interface);
+            ours.extend(found.next().into_iter().flat_map(addresses));
         }
+    }
+    let here = |address: &Ipv4Addr| {
+        interfaces
+            .iter()
+            .any(|it| addresses(it).any(|ip| ip == *address))
+    };
+    let is_here = here(&site.server.address);
+    for address in ours.iter().filter(|address| here(address)) {
+        ports.push(DhcpPort::for_address(Some(*address))?);
     }
     let mut relayed = site
         .networks
         .iter()
         .filter(|network| network.interface.is_none())
         .peekable();
-    if relayed.peek().is_some() {
-        ports.push(DhcpPort::for_relays()?);
+    // Something else translates the site's address to one of ours, whichever it is.
+    if relayed.peek().is_some() && !is_here {
+        ports.push(DhcpPort::for_address(None)?);
     }
     if relayed.any(|network| network.mode == DhcpMode::Proxy) {
         ports.push(DhcpPort::for_boot_server(None, site.server.address)?);

@@ -16,9 +16,14 @@ pub struct Port(UdpSocket);
 impl Port {
     /// Opens an address and port of the machine that this thread runs on.
     pub fn open(address: Ipv4Addr, port: u16) -> Self {
+        Self::open_on(INTERFACE, address, port)
+    }
+
+    /// Opens an address and port on an interface of the machine that this thread runs on.
+    pub fn open_on(interface: &str, address: Ipv4Addr, port: u16) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
         socket.set_broadcast(true).unwrap();
-        socket.bind_device(Some(INTERFACE.as_bytes())).unwrap();
+        socket.bind_device(Some(interface.as_bytes())).unwrap();
         let address = SocketAddr::from((address, port));
         socket.bind(&address.into()).unwrap();
         Self(socket.into())

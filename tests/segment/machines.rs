@@ -14,7 +14,7 @@ use crate::segment::{INTERFACE, Segment};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A program on a machine, whose lines can be waited for; killed when dropped.
-struct Program {
+pub struct Program {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -22,7 +22,8 @@ struct Program {
 }
 
 impl Program {
-    fn start(mut command: std::process::Command) -> Self {
+    /// Starts it.
+    pub fn start(mut command: std::process::Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let output: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
@@ -43,8 +44,13 @@ impl Program {
         }
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Waits for the next line that holds all these words.
-    fn wait_for(&mut self, words: &[&str]) -> String {
+    pub fn wait_for(&mut self, words: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             while let Some(line) = self.seen.get(self.read) {
@@ -108,6 +114,25 @@ impl Dnsmasq {
         }
     }
 
+    /// Starts one that passes messages on to a server, on a machine that has this address.
+    pub fn relay(segment: &Segment, machine: &str, own: &str, server: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = segment.command(machine, "/usr/sbin/dnsmasq");
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--log-facility=-",
+        ]);
+        command.args(["--port=0", "--user=root", "--pid-file", "--log-dhcp"]);
+        command.arg(format!("--dhcp-relay={own},{server}"));
+        let mut program = Program::start(command);
+        program.wait_for(&["DHCP relay from"]);
+        Self {
+            program,
+            _directory: directory,
+        }
+    }
+
     /// Waits until it has said this.
     pub fn wait_for(&mut self, words: &[&str]) {
         self.program.wait_for(words);
@@ -135,7 +160,14 @@ impl Server {
         for _ in 0..3 {
             program.wait_for(&[r#""event":"ready""#]);
         }
+        // What was said meanwhile can be waited for too.
+        program.read = 0;
         Self { program, directory }
+    }
+
+    /// Waits for the next line with all these words, and returns it.
+    pub fn wait_for(&mut self, words: &[&str]) -> String {
+        self.program.wait_for(words)
     }
 
     /// Waits for the next event of a kind, and returns its line.
@@ -150,7 +182,7 @@ impl Server {
 
     /// Ends it cleanly, and returns how many leases it has ever promised, and its whole log.
     pub fn stop_with_log(mut self) -> (usize, String) {
-        kill_process(Pid::from_child(&self.program.child), Signal::TERM).unwrap();
+        self.program.signal(Signal::TERM);
         let status = self.program.child.wait().unwrap();
         assert!(status.success(), "`pxectl serve all` ended with {status}");
         self.program.seen.extend(self.program.lines.iter());

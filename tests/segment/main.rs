@@ -1,7 +1,8 @@
-//! Machines on one Ethernet segment, each in a network namespace of its own: `pxectl serve all`, a
-//! real dnsmasq that owns the addresses, and a client that speaks as firmware does.
+//! Machines on Ethernet segments, each in a network namespace of its own: `pxectl serve all`, a real
+//! dnsmasq that owns the addresses, real relays, VLANs, a real client of addresses (udhcpc), and one
+//! that speaks as firmware does.
 //!
-//! These tests need root, `ip` and dnsmasq; `tests/run` installs them. Where something is missing
+//! These tests need root, and programs that `tests/run` installs. Where something is missing
 //! they say so and prove nothing, unless `PXECTL_REQUIRE_FIRMWARE=1` makes the lack a failure.
 
 mod client;
@@ -9,4 +10,7 @@ mod machines;
 mod others;
 mod probe;
 mod proxy;
+mod relay;
 mod segment;
+mod udhcpc;
+mod vlan;

@@ -5,10 +5,18 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::machines::Program;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// What the tests run.
-const PROGRAMS: [&str; 3] = ["/usr/sbin/ip", "/usr/sbin/dnsmasq", "/usr/bin/curl"];
+const PROGRAMS: [&str; 6] = [
+    "/usr/sbin/ip",
+    "/usr/sbin/dnsmasq",
+    "/usr/sbin/dhcrelay",
+    "/usr/bin/busybox",
+    "/usr/bin/curl",
+    "/usr/bin/python3",
+];
 /// The interface of every machine but the server.
 pub const INTERFACE: &str = "eth0";
 /// The server's interface.
@@ -18,6 +26,7 @@ pub const SERVER_INTERFACE: &str = "prov0";
 pub struct Segment {
     prefix: String,
     members: Vec<String>,
+    taggers: Vec<Program>,
 }
 
 impl Segment {
@@ -35,55 +44,116 @@ impl Segment {
         let mut segment = Self {
             prefix: format!("pxectl-segment-{}-{number}", std::process::id()),
             members: Vec::new(),
+            taggers: Vec::new(),
         };
-        let rack = segment.add_namespace("rack");
+        segment.add_namespace("rack");
+        segment.add_wire("rack", SERVER_INTERFACE, server);
+        Some(segment)
+    }
+
+    /// Gives a machine another wire to plug machines into, with its own address there.
+    pub fn add_wire(&mut self, machine: &str, wire: &str, address: &str) {
+        let machine = self.namespace(machine);
         ip(&[
             "-n",
-            &rack,
+            &machine,
             "link",
             "add",
-            SERVER_INTERFACE,
+            wire,
             "type",
             "bridge",
             "forward_delay",
             "0",
         ]);
-        ip(&["-n", &rack, "addr", "add", server, "dev", SERVER_INTERFACE]);
-        ip(&["-n", &rack, "link", "set", SERVER_INTERFACE, "up"]);
-        Some(segment)
+        ip(&["-n", &machine, "addr", "add", address, "dev", wire]);
+        ip(&["-n", &machine, "link", "set", wire, "up"]);
     }
 
     /// Plugs another machine in, with an address such as `10.86.0.2/24` or without one.
     pub fn plug(&mut self, name: &str, mac: &str, address: Option<&str>) {
-        let (rack, machine) = (self.namespace("rack"), self.add_namespace(name));
+        self.plug_into(("rack", SERVER_INTERFACE), name, mac, address);
+    }
+
+    /// Plugs another machine into a machine's wire.
+    pub fn plug_into(
+        &mut self,
+        (owner, wire): (&str, &str),
+        name: &str,
+        mac: &str,
+        address: Option<&str>,
+    ) {
+        let (owner, machine) = (self.namespace(owner), self.add_namespace(name));
         let port = format!("to-{name}");
         ip(&[
-            "-n", &rack, "link", "add", &port, "type", "veth", "peer", "name", INTERFACE, "netns",
+            "-n", &owner, "link", "add", &port, "type", "veth", "peer", "name", INTERFACE, "netns",
             &machine,
         ]);
-        ip(&[
-            "-n",
-            &rack,
-            "link",
-            "set",
-            &port,
-            "master",
-            SERVER_INTERFACE,
-            "up",
-        ]);
-        // A machine without an address must still hear what is broadcast.
-        self.on(name, || {
-            for conf in ["all", "default", INTERFACE] {
-                let path = format!("/proc/sys/net/ipv4/conf/{conf}/rp_filter");
-                std::fs::write(path, "0").unwrap();
-            }
-        });
+        ip(&["-n", &owner, "link", "set", &port, "master", wire, "up"]);
+        self.hear_everything(name, INTERFACE);
         ip(&[
             "-n", &machine, "link", "set", INTERFACE, "address", mac, "up",
         ]);
         if let Some(address) = address {
             self.set_address(name, address);
         }
+    }
+
+    /// Makes a machine pass on what is for others.
+    pub fn route_through(&self, name: &str) {
+        let forward = || std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        self.on(name, forward);
+    }
+
+    /// Tells a machine the way to a network.
+    pub fn add_route(&self, name: &str, network: &str, via: &str) {
+        ip(&[
+            "-n",
+            &self.namespace(name),
+            "route",
+            "add",
+            network,
+            "via",
+            via,
+        ]);
+    }
+
+    /// Adds the sub-interface `parent.id` for a VLAN to a machine: the kernel's, or, where it is built
+    /// without VLANs, one in user space.
+    pub fn add_vlan(&mut self, name: &str, parent: &str, id: u16, address: Option<&str>) {
+        let machine = self.namespace(name);
+        let (interface, tag) = (format!("{parent}.{id}"), id.to_string());
+        let mut kernel = Command::new("ip");
+        kernel.args(["-n", &machine, "link", "add", "link", parent, "name"]);
+        kernel.args([&interface, "type", "vlan", "id", &tag]);
+        if !kernel.output().unwrap().status.success() {
+            let tagger = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/segment/tagger.py");
+            let mut command = self.command(name, "/usr/bin/python3");
+            command.args([tagger, parent, &interface, &tag]);
+            let mut program = Program::start(command);
+            program.wait_for(&["ready"]);
+            self.taggers.push(program);
+            let show = ["-n", &machine, "-o", "link", "show", parent];
+            let shown = run(Command::new("ip").args(show));
+            let mut words = shown.split_whitespace();
+            words.find(|word| *word == "link/ether");
+            let mac = words.next().unwrap();
+            ip(&["-n", &machine, "link", "set", &interface, "address", mac]);
+        }
+        self.hear_everything(name, &interface);
+        if let Some(address) = address {
+            ip(&["-n", &machine, "addr", "add", address, "dev", &interface]);
+        }
+        ip(&["-n", &machine, "link", "set", &interface, "up"]);
+    }
+
+    /// Lets a machine without an address hear what is broadcast.
+    fn hear_everything(&self, name: &str, interface: &str) {
+        self.on(name, || {
+            for conf in ["all", "default", interface] {
+                let path = format!("/proc/sys/net/ipv4/conf/{conf}/rp_filter");
+                std::fs::write(path, "0").unwrap();
+            }
+        });
     }
 
     /// Gives a machine an address in place of what it has.
@@ -143,6 +213,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
+        self.taggers.clear();
         for namespace in &self.members {
             // A failure here must not hide the test's own.
             let _ = Command::new("ip")

@@ -3,7 +3,6 @@ use std::net::Ipv4Addr;
 use super::{Client, ClientKind};
 use crate::clients::ipxe::{EndlessExpansion, Settings};
 use crate::clients::url;
-use crate::machine::Architecture;
 use crate::wire::dhcp::{DhcpMessage, OptionCode, PxeSubOption};
 
 /// What a client loads first, and from whom.
@@ -21,7 +20,11 @@ impl BootFile {
         if url::is_absolute(&self.name) {
             return self.name.clone();
         }
-        format!("tftp://{}/{}", self.server, self.name)
+        format!(
+            "tftp://{}/{}",
+            self.server,
+            self.name.trim_start_matches('/')
+        )
     }
 }
 
@@ -87,17 +90,10 @@ impl Client {
     /// Returns the settings with which an iPXE starts once it has its address.
     pub fn settings(&self, answer: &DhcpMessage) -> Settings {
         let mut settings = Settings::default();
-        let (platform, build) = match self.kind.architecture().without_http() {
-            Architecture::Bios => ("pcbios", "i386"),
-            Architecture::UefiIa32 => ("efi", "i386"),
-            Architecture::UefiArm32 => ("efi", "arm32"),
-            Architecture::UefiArm64 => ("efi", "arm64"),
-            Architecture::UefiRiscv64 => ("efi", "riscv64"),
-            Architecture::UefiLoongarch64 => ("efi", "loong64"),
-            _ => ("efi", "x86_64"),
-        };
-        settings.set("platform", platform);
-        settings.set("buildarch", build);
+        if let Some((platform, build)) = self.kind.architecture().ipxe() {
+            settings.set("platform", platform);
+            settings.set("buildarch", build);
+        }
         settings.set("net0/mac", self.mac);
         if let Some(uuid) = self.uuid {
             settings.set("uuid", uuid);

@@ -334,7 +334,7 @@ fn ipxe_starts_with_what_the_answer_gave_it() {
         ipxe().settings(&answer).expand(text).unwrap(),
         "efi x86_64 10.20.0.58 10.20.0.1 worker-0008 10.20.0.10 "
     );
-    for architecture in Architecture::all() {
+    for architecture in Architecture::all().filter(|it| it.ipxe().is_some()) {
         let settings = client(ClientKind::ipxe(architecture)).settings(&answer);
         let expand = |text| settings.expand(text).unwrap();
         assert_eq!(

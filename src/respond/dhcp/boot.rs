@@ -2,7 +2,6 @@ use std::fmt;
 
 use super::Asked;
 use crate::inventory::LoaderKind;
-use crate::machine::Architecture;
 use crate::respond::boot::MachinePath;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
@@ -66,7 +65,7 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     let profile = host.and_then(|host| asked.inventory.profile_of(host));
     let secure = profile.is_some_and(|profile| profile.secure_boot);
     let token = || match site.boot_token {
-        true => asked.key.boot_token(asked.mac, asked.uuid(), asked.now),
+        true => asked.key.boot_token(asked.mac, asked.uuid(), asked.began),
         false => String::new(),
     };
     // iPXE cannot be signed: where Secure Boot is asked for, it is given the chain that is.
@@ -78,7 +77,7 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     if !options.is_pxe_client() && !options.is_http_client() && !options.is_ipxe() {
         return None;
     }
-    let architecture = options.architecture().unwrap_or(Architecture::Bios);
+    let architecture = asked.architecture();
     let loader = asked.inventory.loader_of(host, architecture)?;
     if secure && !loader.can_be_signed() {
         return None;

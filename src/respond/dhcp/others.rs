@@ -36,13 +36,13 @@ impl OtherServers {
 }
 
 /// Returns the server that offers or grants an address in a message that is none of ours.
-pub fn other_server(message: &DhcpMessage, ours: Ipv4Addr) -> Option<Ipv4Addr> {
+pub fn other_server(message: &DhcpMessage, ours: &[Ipv4Addr]) -> Option<Ipv4Addr> {
     let gives = matches!(
         message.options.message_type(),
         Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)
     );
     let server = message.options.server_identifier()?;
-    (message.operation == Operation::Reply && gives && server != ours).then_some(server)
+    (message.operation == Operation::Reply && gives && !ours.contains(&server)).then_some(server)
 }
 
 /// Returns the server that a client chose in place of us.
@@ -154,13 +154,13 @@ mod tests {
             message
         };
         for kind in [MessageType::Offer, MessageType::Ack, MessageType::Nak] {
-            assert_eq!(other_server(&reply(kind, OTHER), US), Some(OTHER));
-            assert_eq!(other_server(&reply(kind, US), US), None);
+            assert_eq!(other_server(&reply(kind, OTHER), &[US]), Some(OTHER));
+            assert_eq!(other_server(&reply(kind, US), &[US]), None);
         }
         let mut request = reply(MessageType::Request, OTHER);
         request.operation = Operation::Request;
         for message in [request, search(MAC, TransactionId(7))] {
-            assert_eq!(other_server(&message, US), None);
+            assert_eq!(other_server(&message, &[US]), None);
         }
     }
 }

@@ -7,13 +7,10 @@ use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::boot::{BootFile, boot_file};
-use super::{
-    Asked, Delivery, Ignored, Ingress, Response, Verdict, asked, delivery, exchange, known,
-    no_loader, reply,
-};
-use crate::inventory::{DhcpMode, Inventory, UnknownPolicy};
-use crate::machine::{Architecture, Firmware};
+use super::boot::BootFile;
+use super::{Asked, Delivery, Ignored, Ingress, Response, Verdict, exchange, reply};
+use crate::inventory::{DhcpMode, Inventory};
+use crate::machine::Firmware;
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode};
 
@@ -29,29 +26,22 @@ pub fn respond_as_boot_server(
     message: &DhcpMessage,
     now: Timestamp,
 ) -> Response {
-    let known = known(inventory, message);
-    let exchange = exchange(message, known);
+    let exchange = exchange(inventory, message);
     // The client has its address by now; where a relay stood between us, that says where it is.
     let network = inventory.site.network_of(*from.ip());
-    let ingress = Ingress {
-        network: ingress.network.or(network.map(|it| it.name.as_str())),
-        ..ingress
-    };
-    match asked(inventory, key, ingress, message, known, now) {
+    let network = ingress.network.or(network.map(|it| it.name.as_str()));
+    if network.is_none() {
+        return Response::ignored(Ignored::NoNetwork(None), exchange);
+    }
+    let ingress = Ingress { network, ..ingress };
+    match Asked::new(inventory, key, ingress, message, now) {
         Ok(asked) => acknowledge(&asked).into_response(&asked, exchange, |_| Delivery::Sender),
         Err(why) => Response::ignored(why, exchange),
     }
 }
 
-/// Answers one message that came in on port 67 of a network whose addresses another server owns.
-pub(super) fn respond(asked: &Asked<'_>, exchange: super::Exchange) -> Response {
-    offer(asked).into_response(asked, exchange, |message| {
-        delivery(asked.message, message, asked.mac)
-    })
-}
-
-/// Offers boot data without an address.
-fn offer(asked: &Asked<'_>) -> Verdict {
+/// Offers boot data without an address: on port 67 of a network whose addresses another server owns.
+pub(super) fn offer(asked: &Asked<'_>) -> Verdict {
     match asked.message.options.message_type() {
         Some(MessageType::Discover) => {}
         // Whether the client may have an address, and for how long, is the other server's affair.
@@ -86,8 +76,7 @@ fn acknowledge(asked: &Asked<'_>) -> Verdict {
         Some(MessageType::Request | MessageType::Inform) => {}
         other => return Verdict::ignored(Ignored::MessageType(other)),
     }
-    let other = asked.message.options.server_identifier();
-    if let Some(other) = other.filter(|server| *server != asked.server) {
+    if let Some(other) = asked.other_server() {
         return Verdict::ignored(Ignored::OtherServer(other));
     }
     let boot_file = match bootable(asked) {
@@ -108,10 +97,12 @@ fn bootable(asked: &Asked<'_>) -> Result<BootFile, Ignored> {
     if !options.is_pxe_client() && !options.is_http_client() {
         return Err(Ignored::NoNetworkBoot(network.clone()));
     }
-    if asked.known.is_none() && asked.inventory.site.unknown == UnknownPolicy::Ignore {
+    if asked.is_ignored_stranger() {
         return Err(Ignored::UnknownMachine);
     }
-    boot_file(asked).ok_or_else(|| Ignored::NothingToBoot(no_loader(asked).unwrap_or_default()))
+    asked
+        .boot_file()
+        .ok_or_else(|| Ignored::NothingToBoot(asked.no_loader().unwrap_or_default()))
 }
 
 /// Begins an answer: who we are, what kind of client it is for, and no address.
@@ -124,9 +115,10 @@ fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> D
     };
     let options = &mut answer.options;
     options.set_text(OptionCode::ClassIdentifier, class);
-    if is_bios_rom(asked) {
-        // Without it, the ROM stops with PXE-E55.
-        options.set_sub_options(OptionCode::VendorExtensions, &[reply::BOOT_FROM_FILE_NAME]);
+    if is_rom(asked) {
+        // Without it, a BIOS ROM stops with PXE-E55.
+        let vendor = reply::vendor_options(asked.architecture());
+        options.set_raw(OptionCode::VendorExtensions, vendor);
     }
     answer
 }
@@ -134,18 +126,14 @@ fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> D
 /// Reports whether the client takes no boot file from an offer without an address: UEFI's PXE. A
 /// BIOS ROM and iPXE do, and UEFI's HTTP boot knows no port 4011.
 fn asks_on_port_4011(asked: &Asked<'_>, boot_file: &BootFile) -> bool {
-    firmware(asked) == Firmware::Uefi
+    asked.architecture().firmware() == Firmware::Uefi
         && !asked.message.options.is_ipxe()
         && !boot_file.is_http_loader()
 }
 
-fn is_bios_rom(asked: &Asked<'_>) -> bool {
-    firmware(asked) == Firmware::Bios && !asked.message.options.is_ipxe()
-}
-
-fn firmware(asked: &Asked<'_>) -> Firmware {
-    let architecture = asked.message.options.architecture();
-    architecture.unwrap_or(Architecture::Bios).firmware()
+/// Reports whether it is firmware that knows option 43 and takes the boot file from the offer.
+fn is_rom(asked: &Asked<'_>) -> bool {
+    asked.architecture().firmware() != Firmware::Uefi && !asked.message.options.is_ipxe()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use std::net::Ipv4Addr;
 
-use super::boot::{BootFile, boot_file};
-use super::{Asked, ECHOED};
+use super::Asked;
+use super::boot::BootFile;
+use crate::machine::{Architecture, Firmware};
 use crate::wire::dhcp::{
     DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry,
 };
@@ -9,9 +10,29 @@ use crate::wire::dhcp::{
 /// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
 ///
 /// Source: PXE 2.1 §2.2, table 2-1, tag 6.
-pub const BOOT_FROM_FILE_NAME: (u8, &[u8]) = (6, &[8]);
+const BOOT_FROM_FILE_NAME: &[u8] = &[6, 1, 8];
+/// What a Raspberry Pi wants to see before it asks for a file: no discovery by multicast or broadcast
+/// (43.6), a menu prompt that waits for nobody (43.10), and a menu (43.9) of one line, boot server
+/// type 0, whose text it looks for. With its END, as it is known to work.
+///
+/// Source: Raspberry Pi documentation, "Network booting", and what dnsmasq sends for
+/// `pxe-service=0,"Raspberry Pi Boot"`.
+const RASPBERRY_PI_BOOT: &[u8] =
+    b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot\xff";
 /// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
+
+/// The options that replies repeat as the client sent them.
+const ECHOED: [OptionCode; 4] = [
+    // Source: RFC 6842 §3.
+    OptionCode::ClientIdentifier,
+    // GRUB builds the name of its configuration from the ACK's copy.
+    OptionCode::ClientMachineIdentifier,
+    // Source: RFC 3011 §2: by whoever goes by it, and we do behind relays.
+    OptionCode::SubnetSelection,
+    // Source: RFC 3046 §2.2: octet for octet; the layout puts it last.
+    OptionCode::RelayAgentInformation,
+];
 
 /// Builds a DHCPOFFER; it holds all that the ACK will, since firmware chooses by it.
 pub fn offer(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
@@ -39,6 +60,7 @@ pub fn inform(asked: &Asked<'_>) -> (DhcpMessage, Option<BootFile>) {
 pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
     let mut reply = base(asked, MessageType::Nak);
     reply.options.remove(OptionCode::ClientMachineIdentifier);
+    reply.options.remove(OptionCode::SubnetSelection);
     // A relay must broadcast it, since the client may have a wrong address. RFC 2131 §4.3.2.
     reply.broadcast |= !reply.relay_address.is_unspecified();
     let limit = why.char_indices().nth(200).map_or(why.len(), |(at, _)| at);
@@ -62,6 +84,11 @@ pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
         .options
         .set_address(OptionCode::ServerIdentifier, asked.server);
     for code in ECHOED {
+        let is_unheeded =
+            code == OptionCode::SubnetSelection && request.relay_address.is_unspecified();
+        if is_unheeded {
+            continue;
+        }
         if let Some(value) = request.options.raw(code) {
             reply.options.set_raw(code, value);
         }
@@ -142,12 +169,13 @@ fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
 }
 
 fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
-    let boot_file = boot_file(asked)?;
+    let boot_file = asked.boot_file()?;
     let options = &mut reply.options;
     match &boot_file {
         BootFile::Loader(_) | BootFile::LoaderOf(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
-            options.set_sub_options(OptionCode::VendorExtensions, &[BOOT_FROM_FILE_NAME]);
+            let vendor = vendor_options(asked.architecture());
+            options.set_raw(OptionCode::VendorExtensions, vendor);
         }
         // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
         BootFile::HttpLoader { .. } => {
@@ -162,6 +190,14 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
     }
     add_name(reply, &boot_file);
     Some(boot_file)
+}
+
+/// Returns the vendor's options (43) that let firmware load by TFTP.
+pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
+    match architecture.firmware() {
+        Firmware::RaspberryPi => RASPBERRY_PI_BOOT,
+        _ => BOOT_FROM_FILE_NAME,
+    }
 }
 
 /// Names the boot file and its server wherever clients look for them.

@@ -2,8 +2,11 @@
 
 mod boot_data;
 mod clients;
+mod exchanges;
 mod golden;
 mod lifecycle;
+mod loaders;
+mod odd;
 mod refusals;
 mod relay;
 
@@ -15,6 +18,8 @@ use super::*;
 use crate::clients::dhcp::{Client, ClientKind};
 use crate::inventory::{SourceFile, parse};
 use crate::machine::SystemUuid;
+use crate::wire::dhcp::{Operation, OptionCode};
+use std::net::SocketAddrV4;
 
 /// A site with a pool of three addresses, a network without a pool, and one that only relays reach.
 const INVENTORY: &str = r#"

@@ -25,7 +25,7 @@ use crate::wire::dhcp::{DhcpMessage, MessageType};
 
 use probe::Probed;
 
-pub use port::{DhcpPort, PortRole, interfaces};
+pub use port::{DhcpPort, PortRole, addresses, interfaces, server_address};
 pub use probe::Prober;
 pub use watch::Watcher;
 
@@ -146,7 +146,8 @@ impl DhcpServer {
                     break;
                 };
                 let message = DhcpMessage::parse(&buffer[..length]).ok();
-                let server = message.and_then(|it| other_server(&it, site.server.address));
+                let ours: Vec<Ipv4Addr> = self.ports.iter().map(|it| it.address(site)).collect();
+                let server = message.and_then(|it| other_server(&it, &ours));
                 let network = site.network(watcher.network());
                 if let (Some(network), Some(server)) = (network, server)
                     && self.others.notice(network, server, now)
@@ -223,7 +224,7 @@ impl DhcpServer {
                 let site = &loaded.inventory.site;
                 let ingress = Ingress {
                     network: port.network(site, from),
-                    address: site.server.address,
+                    address: port.address(site),
                 };
                 let (inventory, key) = (&loaded.inventory, &self.key);
                 let response = match port.role() {
@@ -281,9 +282,22 @@ impl DhcpServer {
         }
     }
 
+    /// Returns the port by which an answer leaves: that on which the request came in, unless it must
+    /// go to the wire, and the request came past it.
+    fn way_out(&self, port: usize, response: &Response) -> &DhcpPort {
+        let port = &self.ports[port];
+        let network = response.exchange.network.as_deref();
+        let needed = response.reply.as_ref();
+        let needed = needed.is_ok_and(|reply| port.needs_interface(reply));
+        let on_wire = network
+            .filter(|_| needed)
+            .and_then(|network| self.ports.iter().find(|port| port.is_on(network)));
+        on_wire.unwrap_or(port)
+    }
+
     fn finish(&self, port: usize, from: SocketAddrV4, response: &Response) {
         match &response.reply {
-            Ok(reply) => match self.ports[port].send(reply, from) {
+            Ok(reply) => match self.way_out(port, response).send(reply, from) {
                 Ok(dropped) => self
                     .log
                     .write(&answered(reply, &response.exchange, &dropped)),

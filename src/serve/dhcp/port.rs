@@ -1,13 +1,13 @@
 use std::cell::RefCell;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::IntoRawFd;
 
 use anyhow::{Context, bail};
 use pnet::datalink::{self, Channel, DataLinkSender, NetworkInterface};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::inventory::Site;
+use crate::inventory::{DhcpMode, Network, Site};
 use crate::machine::MacAddress;
 use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVER_PORT};
 use crate::wire::dhcp::OptionCode;
@@ -17,6 +17,8 @@ use crate::wire::frame::udp_frame;
 pub struct DhcpPort {
     socket: UdpSocket,
     network: Option<String>,
+    /// The address by which the clients of this port know us; none where that is the site's.
+    address: Option<Ipv4Addr>,
     role: PortRole,
     way: Way,
 }
@@ -37,15 +39,16 @@ enum Way {
         server: Ipv4Addr,
         frames: RefCell<Box<dyn DataLinkSender>>,
     },
-    /// As RFC 2131 §4.1 says, for relayed requests only.
-    Relayed,
+    /// As RFC 2131 §4.1 says, to relays and to clients that have an address.
+    Routed,
     /// Back to where the request came from: for port 4011, for rehearsals, and for tests without
     /// privileges.
     Sender,
 }
 
 impl DhcpPort {
-    /// Opens port 67 on the interface of a network.
+    /// Opens port 67 on the interface of a network, for what is broadcast there; `server` is the
+    /// address by which its clients know us.
     ///
     /// # Errors
     /// When the interface is missing or has no Ethernet address, and when the system refuses.
@@ -72,6 +75,7 @@ impl DhcpPort {
         Ok(Self {
             socket: socket.into(),
             network: Some(network.to_owned()),
+            address: Some(server),
             role: PortRole::Dhcp,
             way,
         })
@@ -106,26 +110,33 @@ impl DhcpPort {
         Ok(Self {
             socket: socket.into(),
             network: network.map(|(network, _)| network.to_owned()),
+            address: None,
             role: PortRole::BootServer,
             way: Way::Sender,
         })
     }
 
-    /// Opens port 67 for networks that are reached through relays only.
+    /// Opens port 67 of one address of ours, or of all: for what relays send there, and clients that
+    /// have an address, through whatever interface it comes.
+    ///
+    /// The system hands what was sent to the address to this port, and what was broadcast to those of
+    /// interfaces.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub fn for_relays() -> anyhow::Result<Self> {
+    /// When the address is not this machine's, or the system refuses.
+    pub fn for_address(address: Option<Ipv4Addr>) -> anyhow::Result<Self> {
         let socket = udp_socket().context("cannot open a UDP socket")?;
-        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT));
+        let ip = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let bound = SocketAddr::from((ip, SERVER_PORT));
         socket
-            .bind(&any.into())
-            .with_context(|| format!("cannot bind UDP {any}"))?;
+            .bind(&bound.into())
+            .with_context(|| format!("cannot bind UDP {bound}"))?;
         Ok(Self {
             socket: socket.into(),
             network: None,
+            address,
             role: PortRole::Dhcp,
-            way: Way::Relayed,
+            way: Way::Routed,
         })
     }
 
@@ -142,6 +153,7 @@ impl DhcpPort {
         Ok(Self {
             socket: socket.into(),
             network: network.map(str::to_owned),
+            address: None,
             role: PortRole::Dhcp,
             way: Way::Sender,
         })
@@ -151,8 +163,32 @@ impl DhcpPort {
     pub fn mac(&self) -> Option<MacAddress> {
         match &self.way {
             Way::Interface { mac, .. } => Some(*mac),
-            Way::Relayed | Way::Sender => None,
+            Way::Routed | Way::Sender => None,
         }
+    }
+
+    /// Returns the address by which clients know us here.
+    pub fn address(&self, site: &Site) -> Ipv4Addr {
+        let network = self.network.as_deref().and_then(|it| site.network(it));
+        match self.address {
+            Some(own) if !network.is_some_and(|it| knows_site(site, it)) => own,
+            _ => site.server.address,
+        }
+    }
+
+    /// Reports whether it is the port for what is broadcast on a network.
+    pub fn is_on(&self, network: &str) -> bool {
+        let is_interface = matches!(self.way, Way::Interface { .. });
+        is_interface && self.network.as_deref() == Some(network)
+    }
+
+    /// Reports whether an answer must leave by the interface of the client's network.
+    pub fn needs_interface(&self, reply: &Reply) -> bool {
+        let is_for_wire = matches!(
+            reply.delivery,
+            Delivery::Broadcast | Delivery::Hardware { .. }
+        );
+        matches!(self.way, Way::Routed) && is_for_wire
     }
 
     /// Returns what clients ask for here.
@@ -270,6 +306,35 @@ pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, S
             Err(_) => return None,
         }
     }
+}
+
+/// Returns the address by which the clients of an interface's network know us: the site's, or the
+/// interface's own where the site's lies in another network.
+///
+/// A client prolongs its lease at that address, and has no other way to it than its own network.
+pub fn server_address(site: &Site, network: &Network, interfaces: &[NetworkInterface]) -> Ipv4Addr {
+    let ours = site.server.address;
+    if knows_site(site, network) {
+        return ours;
+    }
+    let name = network.interface.as_deref();
+    let interface = interfaces.iter().find(|it| Some(it.name.as_str()) == name);
+    let mut own = interface.into_iter().flat_map(addresses);
+    own.find(|ip| network.subnet.is_host(*ip)).unwrap_or(ours)
+}
+
+/// Reports whether the clients of a network know us by the site's address: it is theirs, or they ask
+/// us on port 4011, where only that one answers.
+fn knows_site(site: &Site, network: &Network) -> bool {
+    network.subnet.is_host(site.server.address) || network.mode == DhcpMode::Proxy
+}
+
+/// Lists the IPv4 addresses of an interface.
+pub fn addresses(interface: &NetworkInterface) -> impl Iterator<Item = Ipv4Addr> {
+    interface.ips.iter().filter_map(|ip| match ip.ip() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    })
 }
 
 /// Lists the interfaces of this machine.

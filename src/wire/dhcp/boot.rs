@@ -1,6 +1,6 @@
 use std::str;
 
-use super::{DhcpOptions, IPXE_ENCAPSULATED, OptionCode};
+use super::{DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, OptionCode};
 use crate::machine::{Architecture, SystemUuid};
 
 /// What an iPXE can say that it was built with, in option 175.
@@ -27,6 +27,36 @@ pub enum IpxeFeature {
     Menu = 0x27,
     /// Told to iPXE: do not wait for a proxyDHCP offer.
     NoProxyDhcp = 0xb0,
+}
+
+/// How the Ethernet addresses of Raspberry Pis begin. Source: IEEE's registry of OUIs.
+const RASPBERRY_PI: [[u8; 3]; 7] = [
+    [0x28, 0xcd, 0xc1],
+    [0x2c, 0xcf, 0x67],
+    [0x88, 0xa2, 0x9e],
+    [0xb8, 0x27, 0xeb],
+    [0xd8, 0x3a, 0xdd],
+    [0xdc, 0xa6, 0x32],
+    [0xe4, 0x5f, 0x01],
+];
+
+impl DhcpMessage {
+    /// Returns the client's architecture, as [`DhcpOptions::architecture`] reads it; but a Raspberry
+    /// Pi's own firmware calls itself a BIOS, and is known by its Ethernet address.
+    ///
+    /// UEFI and iPXE on such a machine say what they are.
+    pub fn architecture(&self) -> Option<Architecture> {
+        let said = self.options.architecture();
+        let octets = self.hardware_address.octets();
+        let is_pi = RASPBERRY_PI.iter().any(|oui| octets.starts_with(oui));
+        let is_firmware = self.options.is_pxe_client() && !self.options.is_ipxe();
+        match said {
+            None | Some(Architecture::Bios) if is_pi && is_firmware => {
+                Some(Architecture::RaspberryPi)
+            }
+            said => said,
+        }
+    }
 }
 
 impl DhcpOptions {

@@ -1,5 +1,6 @@
 //! A proxy beside a server that gives addresses and knows nothing of booting, as firmware sees both.
 
+use crate::machine::Architecture;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 

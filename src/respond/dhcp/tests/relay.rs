@@ -73,21 +73,83 @@ fn a_relay_may_name_the_server_and_the_client_then_selects_us_by_that_name() {
 
 #[test]
 fn a_client_behind_a_relay_renews_past_it_by_way_of_a_router() {
-    // It comes in on whatever interface faces the router, or on the port for relays.
-    for network in [Some("prov0"), None] {
-        let mut bench = Bench::new();
-        let client = edk(stranger(1));
-        let offer = bench.reply(&relayed(client.discover(TransactionId(1)), &[]));
-        bench.reply(&relayed(client.request(TransactionId(1), &offer), &[]));
-        bench.network = network;
-        bench.wait(900);
-        let reply = bench.send(&renew(stranger(1), FAR)).reply.unwrap();
-        assert_eq!(kind_of(&reply.message), MessageType::Ack, "{network:?}");
-        let to = SocketAddrV4::new(FAR, 68);
-        assert_eq!(reply.delivery, Delivery::Unicast(to));
-        let released = bench.send(&release(stranger(1), FAR));
-        assert_eq!(released.commit, Some(LeaseChange::Release(FAR)));
-    }
+    let mut bench = Bench::new();
+    let client = edk(stranger(1));
+    let offer = bench.reply(&relayed(client.discover(TransactionId(1)), &[]));
+    bench.reply(&relayed(client.request(TransactionId(1), &offer), &[]));
+    // Past the interfaces of all networks, to an address of ours.
+    bench.network = None;
+    bench.wait(900);
+    let reply = bench.send(&renew(stranger(1), FAR)).reply.unwrap();
+    assert_eq!(kind_of(&reply.message), MessageType::Ack);
+    let to = SocketAddrV4::new(FAR, 68);
+    assert_eq!(reply.delivery, Delivery::Unicast(to));
+    // A NAK goes there too: no broadcast of ours is heard behind a router.
+    let foreign = bench.send(&renew(stranger(2), FAR)).reply.unwrap();
+    assert_eq!(kind_of(&foreign.message), MessageType::Nak);
+    assert_eq!(foreign.delivery, Delivery::Unicast(to));
+    let released = bench.send(&release(stranger(1), FAR));
+    assert_eq!(released.commit, Some(LeaseChange::Release(FAR)));
+}
+
+#[test]
+fn a_client_that_renews_by_way_of_a_router_is_where_it_says_it_is() {
+    let mut bench = Bench::new();
+    bench.lease(&edk(stranger(1)));
+    bench.network = None;
+    let reply = bench.send(&renew(stranger(1), pool(200))).reply.unwrap();
+    assert_eq!(kind_of(&reply.message), MessageType::Ack);
+    let foreign = bench.send(&renew(stranger(2), pool(200)));
+    assert_eq!(foreign.exchange.network.as_deref(), Some("prov0"));
+    let foreign = foreign.reply.unwrap();
+    assert_eq!(kind_of(&foreign.message), MessageType::Nak);
+    // On the wire of its network, which is ours.
+    assert_eq!(foreign.delivery, Delivery::Broadcast);
+}
+
+#[test]
+fn a_client_that_rebinds_on_a_wire_of_ours_is_on_that_wire() {
+    let mut bench = Bench::new();
+    let client = edk(stranger(1));
+    let offer = bench.reply(&relayed(client.discover(TransactionId(1)), &[]));
+    bench.reply(&relayed(client.request(TransactionId(1), &offer), &[]));
+    // It was moved from behind the relay to a wire of ours, and asks everybody there.
+    let reply = bench.send(&renew(stranger(1), FAR)).reply.unwrap();
+    assert_eq!(kind_of(&reply.message), MessageType::Nak);
+    assert_eq!(reply.delivery, Delivery::Broadcast);
+    // Behind the relay, the same question is good.
+    let reply = bench.send(&relayed(renew(stranger(1), FAR), &[])).reply;
+    assert_eq!(kind_of(&reply.unwrap().message), MessageType::Ack);
+}
+
+#[test]
+fn the_subnet_selection_is_repeated_where_we_go_by_it() {
+    let code = OptionCode::SubnetSelection;
+    let mut discover = message(stranger(1), MessageType::Discover);
+    discover.options.set_raw(code, [10, 20, 0, 0]);
+    let mut bench = Bench::new();
+    let behind = bench.reply(&relayed(discover.clone(), &[1, 1, 7]));
+    assert_eq!(behind.options.raw(code), Some(&[10, 20, 0, 0][..]));
+    assert_eq!(codes(&behind).last(), Some(&82));
+    // A client alone does not choose among our networks.
+    bench.network = Some("far0");
+    let alone = bench.reply(&discover);
+    assert_eq!(alone.your_address.octets()[..3], [10, 22, 0]);
+    assert_eq!(alone.options.raw(code), None);
+}
+
+#[test]
+fn a_switch_that_adds_option_82_without_being_a_relay_gets_it_back() {
+    let mut discover = edk(stranger(1)).discover(TransactionId(1));
+    let information = [1, 2, 0, 9, 5, 4, 10, 22, 0, 0, 11, 4, 10, 22, 0, 1];
+    let code = OptionCode::RelayAgentInformation;
+    discover.options.set_raw(code, information);
+    let offer = Bench::new().reply(&discover);
+    // What it says of link and server is a relay's to say.
+    assert_eq!(offer.your_address, pool(200));
+    assert_eq!(offer.options.server_identifier(), Some(SERVER));
+    let last = offer.options.iter().last();
+    assert_eq!(last, Some((code, &information[..])));
 }
 
 #[test]
@@ -150,6 +212,6 @@ fn a_reply_goes_where_the_client_can_hear_it() {
         let mut reply = message(KNOWN, kind);
         reply.your_address = yiaddr;
         let row = (giaddr, client, broadcast, yiaddr, kind);
-        assert_eq!(delivery(&request, &reply, KNOWN), expected, "{row:?}");
+        assert_eq!(delivery(&request, &reply, false), expected, "{row:?}");
     }
 }

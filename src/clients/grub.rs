@@ -1,0 +1,196 @@
+//! GRUB: what it takes from DHCP, and what it asks for.
+
+use std::net::Ipv4Addr;
+
+use super::url;
+use super::wanted::{Missing, Origin, Wanted, address_digits, uuid_as_sent};
+use crate::machine::MacAddress;
+
+/// One GRUB: how it was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grub {
+    /// Its platform, such as `x86_64-efi`.
+    pub platform: &'static str,
+    /// Where it looks for its files.
+    pub prefix: GrubPrefix,
+}
+
+/// Where a GRUB looks for its files, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrubPrefix {
+    /// Debian's signed `grubnet*.efi`: below `/grub` of the server that it came from, for a
+    /// configuration of the platform, and then for one of all, without a search by client.
+    ///
+    /// Source: the configuration in that file's memory disk.
+    DebianSigned,
+    /// One made by `grub-mknetdir` or `grub-mkimage -p ''`: in the directory that it came from; by
+    /// TFTP, first for a configuration of the client.
+    Own,
+}
+
+/// What GRUB takes from the answer that firmware keeps, or from its own URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrubNetwork {
+    /// The directory that it came from, and the server.
+    pub origin: Origin,
+    /// What it calls `net_…_boot_file`: under `HTTPClient` the URL's path.
+    pub boot_file: String,
+    /// Its address: `net_default_ip`.
+    pub address: Ipv4Addr,
+    /// Its Ethernet address: `net_default_mac`.
+    pub mac: MacAddress,
+    /// Option 97 as it was sent: `net_…_clientuuid`. `None` where the answer does not repeat it.
+    pub uuid: Option<String>,
+}
+
+/// The octets of the header before the options, with the magic cookie.
+const OPTIONS: usize = 240;
+
+impl GrubNetwork {
+    /// Takes what GRUB takes from the octets of the ACK that firmware keeps.
+    ///
+    /// It finds the first option of each code, and so reads only the first part of one that was split;
+    /// what another server's offer said, it does not see. The boot file is option 67, else the header's;
+    /// the server is `siaddr`, else option 66, else `sname`, and a name there is no address to a model.
+    /// `None` where the octets are no DHCP message.
+    ///
+    /// Source: GRUB 2.06, `grub-core/net/bootp.c`, `grub_net_process_dhcp_ack`,
+    /// `find_dhcp_option`.
+    pub fn after_pxe(ack: &[u8]) -> Option<Self> {
+        let (header, options) = ack.split_at_checked(OPTIONS)?;
+        let address = |at: usize| {
+            let octets: [u8; 4] = header[at..at + 4].try_into().ok()?;
+            Some(Ipv4Addr::from(octets))
+        };
+        let (own, siaddr) = (address(16)?, address(20)?);
+        let mac: [u8; 6] = header[28..34].try_into().ok()?;
+        let text = |octets: &[u8]| String::from_utf8_lossy(c_string(octets)).into_owned();
+        let boot_file = match find(options, 67) {
+            Some(at) => text(at.value),
+            None => text(&header[108..236]),
+        };
+        let server_name = match find(options, 66) {
+            Some(at) => text(at.value),
+            None => text(&header[44..108]),
+        };
+        let named = server_name.parse().ok();
+        let server = Some(siaddr).filter(|it| !it.is_unspecified()).or(named);
+        let end = boot_file.rfind('/').map_or(0, |slash| slash + 1);
+        let origin = Origin::Tftp {
+            server: server.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            prefix: boot_file[..end].to_owned(),
+        };
+        // It looks for a NUL, wherever it is: also past the end of the option.
+        let is_http = find(options, 60).is_some_and(|at| c_string(at.on) == b"HTTPClient");
+        let boot_file = match url::path(&text(&header[108..236])) {
+            Some(path) if is_http => path.to_owned(),
+            _ => boot_file,
+        };
+        Some(Self {
+            origin,
+            boot_file,
+            address: own,
+            mac: MacAddress::new(mac),
+            uuid: find(options, 97).and_then(|at| uuid_as_sent(at.value)),
+        })
+    }
+
+    /// Takes what GRUB takes after HTTP boot: its own URL, as firmware keeps it in the device path.
+    ///
+    /// Source: GRUB, `grub-core/net/drivers/efi/efinet.c`, `grub_efi_net_config_real`.
+    pub fn after_http(own_url: &str, address: Ipv4Addr, mac: MacAddress) -> Option<Self> {
+        Some(Self {
+            origin: Origin::of_url(own_url),
+            boot_file: url::path(own_url)?.to_owned(),
+            address,
+            mac,
+            uuid: None,
+        })
+    }
+}
+
+impl Grub {
+    /// Lists what GRUB asks for, in its order; the last ones are its configuration.
+    ///
+    /// Source: GRUB, `grub-core/normal/main.c`, `read_lists`, `grub_cmd_normal`;
+    /// `grub-core/net/net.c`, `grub_net_search_config_file`.
+    pub fn wants(self, network: &GrubNetwork) -> Vec<Wanted> {
+        let prefix = self.prefix(&network.origin);
+        let lists = ["command", "fs", "crypto", "terminal"].into_iter();
+        let lists = lists.map(|list| format!("{}/{list}.lst", self.platform));
+        let mut wanted: Vec<Wanted> = lists
+            .map(|name| prefix.wants(&name, Missing::GoesOn))
+            .collect();
+        let mut names = match self.prefix {
+            GrubPrefix::DebianSigned => vec![format!("{}/grub.cfg", self.platform)],
+            GrubPrefix::Own if matches!(prefix, Origin::Tftp { .. }) => by_client(network),
+            GrubPrefix::Own => Vec::new(),
+        };
+        names.push("grub.cfg".to_owned());
+        let last = names.len() - 1;
+        for (index, name) in names.iter().enumerate() {
+            let missing = if index == last {
+                Missing::Stops
+            } else {
+                Missing::AsksForNext
+            };
+            wanted.push(prefix.wants(name, missing));
+        }
+        wanted
+    }
+
+    fn prefix(self, origin: &Origin) -> Origin {
+        match (self.prefix, origin) {
+            (GrubPrefix::Own, origin) => origin.clone(),
+            (GrubPrefix::DebianSigned, Origin::Tftp { server, .. }) => Origin::Tftp {
+                server: *server,
+                prefix: "/grub/".to_owned(),
+            },
+            (GrubPrefix::DebianSigned, Origin::Http { prefix }) => {
+                let path = url::path(prefix).unwrap_or_default();
+                let server = &prefix[..prefix.len() - path.len()];
+                let prefix = format!("{server}/grub/");
+                Origin::Http { prefix }
+            }
+        }
+    }
+}
+
+/// Lists the configurations of one client alone.
+fn by_client(network: &GrubNetwork) -> Vec<String> {
+    let uuid = network.uuid.iter().cloned();
+    let mac = format!("01-{}", network.mac.hyphenated());
+    let names = uuid.chain([mac]).chain(address_digits(network.address));
+    names.map(|name| format!("grub.cfg-{name}")).collect()
+}
+
+/// An option as it lies in a message.
+struct Found<'a> {
+    value: &'a [u8],
+    /// The value, and whatever follows it.
+    on: &'a [u8],
+}
+
+fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
+    loop {
+        rest = match rest {
+            [0, rest @ ..] => rest,
+            [255, ..] | [] | [_] => return None,
+            [code, length, on @ ..] => {
+                let (value, rest) = on.split_at_checked(usize::from(*length))?;
+                if *code == wanted && !value.is_empty() {
+                    return Some(Found { value, on });
+                }
+                rest
+            }
+        }
+    }
+}
+
+/// Returns the octets before the first NUL.
+fn c_string(octets: &[u8]) -> &[u8] {
+    octets.split(|&octet| octet == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

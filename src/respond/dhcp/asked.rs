@@ -1,0 +1,204 @@
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::boot::{BootFile, boot_file};
+use super::{Ignored, Ingress, filter};
+use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy};
+use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::token::StoreKey;
+use crate::wire::dhcp::{DhcpMessage, Operation};
+
+/// What every handler needs to know of a request.
+pub struct Asked<'a> {
+    pub inventory: &'a Inventory,
+    pub key: &'a StoreKey,
+    pub now: Timestamp,
+    /// When the exchange began: whatever depends on the time is the same in all its replies.
+    pub began: Timestamp,
+    /// Whether the client is an iPXE that was given our own a moment ago, and is none the better.
+    pub in_circle: bool,
+    pub message: &'a DhcpMessage,
+    /// The client's Ethernet address; where `chaddr` holds a GUID, that of the host's boot interface.
+    pub mac: MacAddress,
+    pub network: &'a Network,
+    /// The host and interface that own the Ethernet address, on whatever network.
+    pub known: Option<(&'a Host, &'a Nic)>,
+    /// The address by which the client knows us.
+    pub server: Ipv4Addr,
+}
+
+impl<'a> Asked<'a> {
+    /// Finds out where a message comes from and whose it is, and whether it is to be answered at all.
+    pub fn new(
+        inventory: &'a Inventory,
+        key: &'a StoreKey,
+        ingress: Ingress<'_>,
+        message: &'a DhcpMessage,
+        now: Timestamp,
+    ) -> Result<Self, Ignored> {
+        if message.operation != Operation::Request {
+            return Err(Ignored::NotARequest);
+        }
+        let known = known(inventory, message);
+        let mac = known.map(|(_, nic)| nic.mac);
+        let mac = mac.or_else(|| message.hardware_address.mac());
+        let mac = mac.filter(|mac| mac.is_unicast());
+        let mac =
+            mac.ok_or_else(|| Ignored::HardwareAddress(message.hardware_address.to_string()))?;
+        let options = &message.options;
+        let (network, link) = network(inventory, ingress, message);
+        let network = network.ok_or(Ignored::NoNetwork(link))?;
+        for filter in [&inventory.site.filter, &network.filter] {
+            if let Some(why) = filter::refuses(filter, mac, options) {
+                return Err(Ignored::Filtered(why));
+            }
+        }
+        // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy is
+        // asked on port 4011, where no relay listens.
+        let server = relayed(message, options.server_identifier_override())
+            .filter(|_| network.mode == DhcpMode::Authoritative)
+            .unwrap_or(ingress.address);
+        Ok(Self {
+            inventory,
+            key,
+            now,
+            began: now,
+            in_circle: false,
+            message,
+            mac,
+            network,
+            known,
+            server,
+        })
+    }
+
+    /// Returns the address that the inventory reserves for the client on this network.
+    pub fn reserved(&self) -> Option<Ipv4Addr> {
+        self.known
+            .filter(|(_, nic)| nic.network == self.network.name)
+            .and_then(|(_, nic)| nic.ip)
+    }
+
+    /// Returns the machine's UUID, where it shows a real one.
+    pub fn uuid(&self) -> Option<SystemUuid> {
+        self.message
+            .options
+            .system_uuid()
+            .filter(|uuid| !uuid.is_placeholder())
+    }
+
+    /// Returns the client's architecture; one that names none that we know counts as a BIOS.
+    pub fn architecture(&self) -> Architecture {
+        self.message.architecture().unwrap_or(Architecture::Bios)
+    }
+
+    /// Reports whether the site answers no machine like this one.
+    pub fn is_ignored_stranger(&self) -> bool {
+        self.known.is_none() && self.inventory.site.unknown == UnknownPolicy::Ignore
+    }
+
+    /// Returns the server that a message is meant for, where that is another one.
+    pub fn other_server(&self) -> Option<Ipv4Addr> {
+        let ours = [self.server, self.inventory.site.server.address];
+        let named = self.message.options.server_identifier();
+        named.filter(|server| !ours.contains(server))
+    }
+
+    /// Reports whether no interface of ours is on the client's network.
+    pub fn is_routed(&self) -> bool {
+        self.network.interface.is_none()
+    }
+
+    /// Chooses what the client boots next; an iPXE is given our own at most once in a row.
+    pub fn boot_file(&self) -> Option<BootFile> {
+        boot_file(self).filter(|it| !(self.in_circle && self.is_chain(it)))
+    }
+
+    /// Reports whether a boot file is our own iPXE for an iPXE that cannot run our scripts.
+    pub fn is_chain(&self, boot_file: &BootFile) -> bool {
+        self.message.options.is_ipxe() && matches!(boot_file, BootFile::Loader(_))
+    }
+
+    /// Says why a client that wants to boot from the network is told nothing to boot.
+    pub fn no_loader(&self) -> Option<String> {
+        let options = &self.message.options;
+        let wants = options.is_pxe_client() || options.is_http_client();
+        if self.in_circle && options.is_ipxe() {
+            return Some(
+                "its iPXE was just given our loader, and still has no HTTP or starts no kernel: the \
+                 loader was not fetched, or is an iPXE of the same kind"
+                    .to_owned(),
+            );
+        }
+        if !wants {
+            return None;
+        }
+        let codes = options.client_architectures();
+        Some(match self.message.architecture() {
+            Some(architecture) => format!(
+                "the site has no loader for `{}`",
+                architecture.without_http()
+            ),
+            None => format!(
+                "its architecture {codes:?} is not known, and the site has no loader for `bios`"
+            ),
+        })
+    }
+
+    /// Says that the machine is on another network than the inventory says.
+    pub fn wrong_network(&self) -> Option<String> {
+        let (_, nic) = self
+            .known
+            .filter(|(_, nic)| nic.network != self.network.name)?;
+        Some(format!(
+            "it is plugged into `{}`, the inventory says `{}`",
+            self.network.name, nic.network
+        ))
+    }
+}
+
+/// Finds the host and interface that a message comes from: by its Ethernet address, or, where firmware
+/// put the machine's GUID into `chaddr`, the interface that boots.
+///
+/// Source: edk2, `PxeBcDhcp4.c`, `SendGUID`.
+pub fn known<'a>(inventory: &'a Inventory, message: &DhcpMessage) -> Option<(&'a Host, &'a Nic)> {
+    if let Some(mac) = message.hardware_address.mac() {
+        let host = inventory.host_by_mac(mac)?;
+        return Some((host, host.nic(mac)?));
+    }
+    let octets = message.hardware_address.octets().try_into().ok()?;
+    let guid = SystemUuid::from_wire(octets);
+    let is_it = |host: &&Host| host.uuid.is_some_and(|uuid| uuid.same_machine(guid));
+    let host = inventory.hosts.values().find(is_it)?;
+    Some((host, host.nics.iter().find(|nic| nic.boot)?))
+}
+
+/// Finds the network that a client is on, and what a relay says of it: its link selection (82.5), the
+/// client's subnet selection (118), the relay's own address. Without a relay, it is the network of
+/// the interface, and what was sent past all interfaces, by way of a router, comes from where the
+/// client says that it is.
+///
+/// Source: RFC 3527 §3; RFC 3011 §2; RFC 2131 §4.3.2, RENEWING.
+fn network<'a>(
+    inventory: &'a Inventory,
+    ingress: Ingress<'_>,
+    message: &DhcpMessage,
+) -> (Option<&'a Network>, Option<Ipv4Addr>) {
+    let (site, options) = (&inventory.site, &message.options);
+    // Deviation: RFC 3011 lets any client select a subnet; only what came through a relay counts.
+    let link = relayed(message, options.link_selection())
+        .or_else(|| relayed(message, options.subnet_selection()))
+        .or_else(|| relayed(message, Some(message.relay_address)));
+    let network = match (link, ingress.network) {
+        (Some(link), _) => site.network_of(link),
+        (None, Some(name)) => site.network(name),
+        (None, None) => site.network_of(message.client_address),
+    };
+    (network, link)
+}
+
+/// Returns what was said, where a relay stands between the client and us.
+fn relayed(message: &DhcpMessage, said: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    said.filter(|_| !message.relay_address.is_unspecified())
+}

@@ -1,0 +1,50 @@
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::{CLIENT_PORT, SERVER_PORT};
+use crate::machine::MacAddress;
+use crate::wire::dhcp::{DhcpMessage, MessageType};
+
+/// Where a reply goes. Source: RFC 2131 §4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// To the relay that the request came through.
+    Relay(SocketAddrV4),
+    /// To an address that the client answers ARP for.
+    Unicast(SocketAddrV4),
+    /// To everybody on the network.
+    Broadcast,
+    /// To a client whose IP stack is not up: by its hardware address, without ARP.
+    Hardware {
+        /// The client's Ethernet address.
+        mac: MacAddress,
+        /// The address that it was just given.
+        address: Ipv4Addr,
+    },
+    /// Back to the address and port that the request came from.
+    Sender,
+}
+
+/// Works out where a reply goes; `is_routed` says that the network is not one of our interfaces'.
+///
+/// Source: RFC 2131 §4.1.
+pub fn delivery(request: &DhcpMessage, reply: &DhcpMessage, is_routed: bool) -> Delivery {
+    let is_nak = reply.options.message_type() == Some(MessageType::Nak);
+    let client = request.client_address;
+    if !request.relay_address.is_unspecified() {
+        return Delivery::Relay(SocketAddrV4::new(request.relay_address, SERVER_PORT));
+    }
+    // Deviation: a NAK is broadcast; through a router, it can only go to the address in question.
+    if !client.is_unspecified() && (!is_nak || is_routed) {
+        return Delivery::Unicast(SocketAddrV4::new(client, CLIENT_PORT));
+    }
+    // A GUID in `chaddr` is no address to send to.
+    match request.hardware_address.mac() {
+        Some(mac) if !is_nak && !request.broadcast && !reply.your_address.is_unspecified() => {
+            Delivery::Hardware {
+                mac,
+                address: reply.your_address,
+            }
+        }
+        _ => Delivery::Broadcast,
+    }
+}

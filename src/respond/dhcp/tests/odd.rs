@@ -1,0 +1,116 @@
+//! Clients that are not what they seem.
+
+use super::*;
+
+const PI: MacAddress = MacAddress::new([0xdc, 0xa6, 0x32, 1, 2, 3]);
+
+fn pxe(mac: MacAddress, architecture: u16) -> DhcpMessage {
+    let mut discover = message(mac, MessageType::Discover);
+    let class = format!("PXEClient:Arch:{architecture:05}:UNDI:002001");
+    let options = &mut discover.options;
+    options.set_text(OptionCode::ClassIdentifier, &class);
+    options.set_number(OptionCode::ClientSystemArchitecture, architecture);
+    discover
+}
+
+fn with_pi(text: String) -> String {
+    text.replace(
+        "loaders: {",
+        "loaders: {raspberry-pi: bootcode.bin, uefi-arm64: arm64.efi, ",
+    )
+}
+
+#[test]
+fn a_raspberry_pi_is_known_by_its_address_and_gets_the_menu_that_it_looks_for() {
+    for architecture in [0, 0x29] {
+        let mut bench = Bench::with(with_pi);
+        let response = bench.send(&pxe(PI, architecture));
+        let seen = response.exchange.architecture;
+        assert_eq!(seen, Some(Architecture::RaspberryPi));
+        let offer = response.reply.unwrap().message;
+        // It ignores option 67.
+        assert_eq!(offer.server_address, SERVER);
+        assert_eq!(offer.boot_file, b"bootcode.bin");
+        let text = |code| offer.options.text(code);
+        assert_eq!(text(OptionCode::TFTPServerName).unwrap(), "10.20.0.10");
+        assert_eq!(text(OptionCode::ClassIdentifier).unwrap(), "PXEClient");
+        let mut vendor = offer.options.sub_options(OptionCode::VendorExtensions);
+        assert_eq!(vendor.next(), Some((6, &[3][..])));
+        assert_eq!(vendor.next(), Some((10, &b"\0PXE"[..])));
+        assert_eq!(vendor.next(), Some((9, &b"\0\0\x11Raspberry Pi Boot"[..])));
+        assert_eq!(vendor.next(), None);
+    }
+}
+
+#[test]
+fn other_firmware_on_a_raspberry_pi_is_what_it_says_and_a_bios_is_a_bios() {
+    let ipxe = {
+        let mut discover = pxe(PI, 0);
+        discover.options.set_raw(OptionCode::UserClass, *b"iPXE");
+        discover
+    };
+    for (discover, expected) in [
+        (pxe(PI, 0x0b), Architecture::UefiArm64),
+        (pxe(KNOWN, 0), Architecture::Bios),
+        (ipxe, Architecture::Bios),
+    ] {
+        let response = Bench::with(with_pi).send(&discover);
+        assert_eq!(response.exchange.architecture, Some(expected));
+        let offer = response.reply.unwrap().message;
+        let vendor = offer.options.raw(OptionCode::VendorExtensions);
+        assert!(vendor.is_none_or(|it| it == [6, 1, 8]), "{vendor:?}");
+    }
+}
+
+#[test]
+fn a_raspberry_pi_without_a_loader_of_its_own_is_not_given_that_of_a_bios() {
+    let response = Bench::new().send(&pxe(PI, 0));
+    let remark = "the site has no loader for `raspberry-pi`";
+    assert_eq!(response.exchange.remark.as_deref(), Some(remark));
+    assert!(response.reply.unwrap().message.boot_file.is_empty());
+}
+
+#[test]
+fn a_proxy_gives_a_raspberry_pi_all_of_it_in_the_offer() {
+    let mut bench = Bench::with(|text| {
+        let text = with_pi(text);
+        let text = text.replace("    pool: 10.20.0.200-10.20.0.202\n", "    mode: proxy\n");
+        text.replace("    lease_time: 30m\n", "")
+    });
+    let offer = bench.reply(&pxe(PI, 0));
+    assert!(offer.your_address.is_unspecified());
+    assert_eq!(offer.boot_file, b"bootcode.bin");
+    let vendor = offer.options.raw(OptionCode::VendorExtensions).unwrap();
+    assert!(vendor.windows(17).any(|at| at == b"Raspberry Pi Boot"));
+}
+
+#[test]
+fn a_machine_that_puts_its_guid_into_chaddr_is_known_by_it() {
+    let uuid = uuid().unwrap();
+    for guid in [uuid.to_wire(), uuid.swapped().to_wire()] {
+        let mut bench = Bench::new();
+        let mut discover = edk(KNOWN).discover(TransactionId(1));
+        discover.hardware_address = crate::machine::HardwareAddress::new(16, guid);
+        discover.broadcast = false;
+        let response = bench.send(&discover);
+        assert_eq!(response.exchange.mac, Some(KNOWN));
+        let reply = response.reply.unwrap();
+        // A GUID is no address to send to.
+        assert_eq!(reply.delivery, Delivery::Broadcast);
+        assert_eq!(reply.message.your_address, RESERVED);
+        assert_eq!(reply.message.hardware_address, discover.hardware_address);
+        assert_eq!(reply.message.boot_file, b"snponly.efi");
+        let octets = reply.message.write(reply.limit).unwrap();
+        assert_eq!((octets[2], &octets[28..44]), (16, &guid[..]));
+    }
+}
+
+#[test]
+fn a_guid_that_nobody_has_gets_no_answer_and_the_reason() {
+    for (length, octets) in [(16, [7; 16]), (16, [0; 16]), (255, [9; 16]), (0, [0; 16])] {
+        let mut discover = edk(KNOWN).discover(TransactionId(1));
+        discover.hardware_address = crate::machine::HardwareAddress::new(length, octets);
+        let why = Bench::new().ignored(&discover).to_string();
+        assert!(why.ends_with("which is no Ethernet address"), "{why}");
+    }
+}
