@@ -280,8 +280,8 @@ impl Architecture {
         let row = self.row();
         TABLE
             .iter()
-            .find(|other| other.3 == row.3 && other.4 == row.4 && other.5)
-            .map_or(self, |other| other.0)
+            .find(|other| other.firmware == row.firmware && other.cpu == row.cpu && other.is_http)
+            .map_or(self, |other| other.architecture)
     }
 
     /// Reads what iPXE calls itself: `${platform}` (`pcbios` or `efi`) and `${buildarch}`.
