@@ -36,6 +36,13 @@ impl Dhcp {
         self.0.send(octets).unwrap();
     }
 
+    /// Waits for the next message, whatever it answers.
+    pub fn next(&self) -> DhcpMessage {
+        let mut buffer = [0; 4096];
+        let length = self.0.recv(&mut buffer).unwrap();
+        DhcpMessage::parse(&buffer[..length]).unwrap()
+    }
+
     /// Asks once; `None` when no answer comes, or the server is gone.
     pub fn ask(&self, message: &DhcpMessage) -> Option<(Vec<u8>, DhcpMessage)> {
         self.0.send(&message.write(1500).unwrap()).ok()?;

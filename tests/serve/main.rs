@@ -8,9 +8,11 @@ mod hostile;
 mod preflight;
 mod rack;
 mod reload;
+mod requirements;
 mod server;
 mod sessions;
 mod split;
+mod storage;
 mod web;
 mod wireshark;
 
