@@ -52,16 +52,8 @@ disk: {wwn: \"0x5000c500a1b2c301\"}
 
 /// A machine of the inventory and one of the pool, each with the address that it gets.
 const MACHINES: [(&str, &str, Ipv4Addr); 2] = [
-    (
-        "known",
-        "52:54:00:86:00:07",
-        Ipv4Addr::new(10, 86, 0, 58),
-    ),
-    (
-        "guest",
-        "52:54:00:86:00:09",
-        Ipv4Addr::new(10, 86, 0, 200),
-    ),
+    ("known", "52:54:00:86:00:07", Ipv4Addr::new(10, 86, 0, 58)),
+    ("guest", "52:54:00:86:00:09", Ipv4Addr::new(10, 86, 0, 200)),
 ];
 
 /// A segment with the server and both machines.
@@ -124,7 +116,8 @@ impl Scene {
     /// Waits until a machine was given its address, and is configured as it was told to be.
     fn is_bound(&mut self, (name, mac, address): (&str, &str, Ipv4Addr)) {
         let address = address.to_string();
-        self.server.wait_for_event_with("dhcp-ack", &[mac, &address]);
+        self.server
+            .wait_for_event_with("dhcp-ack", &[mac, &address]);
         let found = self.segment.wait_for_configuration(name, &address);
         assert!(found.contains(&format!(" {address}/24 ")), "{found}");
         assert!(found.contains("default via 10.86.0.1 "), "{found}");
@@ -143,13 +136,15 @@ impl Scene {
     /// Waits until a machine has kept its address.
     fn is_renewed(&mut self, (_, mac, address): (&str, &str, Ipv4Addr)) {
         let address = address.to_string();
-        self.server.wait_for_event_with("dhcp-ack", &[mac, &address]);
+        self.server
+            .wait_for_event_with("dhcp-ack", &[mac, &address]);
     }
 
     /// Waits until a machine has given its address back, and nobody has it any more.
     fn is_released(&mut self, (_, mac, address): (&str, &str, Ipv4Addr)) {
         let free = format!("{address} is free again");
-        self.server.wait_for_event_with("dhcp-ignored", &[mac, &free]);
+        self.server
+            .wait_for_event_with("dhcp-ignored", &[mac, &free]);
         let leases = self.server.leases();
         let left: Vec<_> = leases.iter().filter(|it| it.address == address).collect();
         assert!(left.is_empty(), "{left:?}");

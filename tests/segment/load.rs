@@ -37,7 +37,9 @@ fn every_machine_of_a_rack_that_powers_on_gets_a_lease_that_is_on_the_disk() {
     let server = Server::start(&segment, SITE);
     let clients = CLIENTS.to_string();
     let mut command = segment.command("machines", PERFDHCP);
-    command.args(["-4", "-B", "-l", INTERFACE, "-r", "40", "-n", &clients, "-R", &clients]);
+    command.args([
+        "-4", "-B", "-l", INTERFACE, "-r", "40", "-n", &clients, "-R", &clients,
+    ]);
     // A UEFI machine's architecture and class; a drop is what stays out for five seconds.
     command.args(["-o", "93,0007", "-o", "60,505845436c69656e74"]);
     command.args(["-d", "5", "-W", "5000000", "-u", "all"]);

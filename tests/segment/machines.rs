@@ -71,6 +71,11 @@ impl Program {
 }
 
 impl Program {
+    /// Returns what it has said up to the line that was last waited for.
+    pub fn said(&self) -> &[String] {
+        &self.seen[..self.read]
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

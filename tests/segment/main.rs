@@ -13,3 +13,5 @@ mod others;
 mod probe;
 mod proxy;
 mod segment;
+mod spoof;
+mod wireshark;

@@ -82,6 +82,8 @@ impl Segment {
             SERVER_INTERFACE,
             "up",
         ]);
+        // Datagrams that leave in one piece arrive as many, as they do from a real card.
+        ip(&["-n", &rack, "link", "set", &port, "gso_max_segs", "1"]);
         // A machine without an address must still hear what is broadcast.
         self.on(name, || {
             for conf in ["all", "default", INTERFACE] {

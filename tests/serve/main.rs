@@ -3,6 +3,7 @@
 
 mod client;
 mod durability;
+mod exhaustion;
 mod files;
 mod hostile;
 mod preflight;
@@ -14,7 +15,6 @@ mod sessions;
 mod split;
 mod storage;
 mod web;
-mod wireshark;
 
 use std::time::Duration;
 

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,8 +11,7 @@ use pxectl::store::{LeaseStore, SqliteLeases};
 use pxectl::token::Purpose;
 use pxectl::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
-use crate::PATIENCE;
-use crate::client::{Dhcp, firmware};
+use crate::client::{Dhcp, firmware, first_block};
 use crate::preflight::refused;
 use crate::rack::Rack;
 use crate::requirements::missing;
@@ -117,7 +115,7 @@ fn serves_what_it_safely_can(server: &mut Server, dhcp: &Dhcp, known: &DhcpMessa
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.text(), "the store cannot be used\n");
     server.event(mark, "store-failed");
-    let block = fetch_first_block(server);
+    let block = first_block(server.address("tftp"));
     assert!(block.starts_with(&[0, 3, 0, 1]), "{block:?}");
 }
 
@@ -134,17 +132,6 @@ fn local_disk_url(number: u8) -> String {
         "/boot.ipxe?mac=52:54:00:85:00:0{number}&uuid=4c4c4544-0035-5a10-8054-b4c04f4e0{number}32\
          &platform=efi&buildarch=x86_64"
     )
-}
-
-fn fetch_first_block(server: &Server) -> Vec<u8> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = b"\0\x01snponly.efi\0octet\0";
-    socket.send_to(request, server.address("tftp")).unwrap();
-    let mut buffer = [0; 2048];
-    let (length, from) = socket.recv_from(&mut buffer).unwrap();
-    socket.send_to(b"\0\x05\0\0enough\0", from).unwrap();
-    buffer[..length].to_vec()
 }
 
 #[test]

@@ -140,7 +140,13 @@ fn atftp_gets_a_file_with_the_extremes_of_each_option() {
             &["timeout 255"],
             // Not offered here, and left out of the answer.
             &["multicast"],
-            &["multicast", "blksize 1024", "tsize", "timeout 3", "windowsize 4"],
+            &[
+                "multicast",
+                "blksize 1024",
+                "tsize",
+                "timeout 3",
+                "windowsize 4",
+            ],
         ] {
             let to = fixture.scratch("file");
             let output = atftp(&fixture, "file", &to, options);
@@ -166,7 +172,9 @@ fn atftp_gets_a_file_with_each_switch_and_may_not_write() {
     ] {
         let to = fixture.scratch("file");
         let mut command = Command::new("atftp");
-        command.args(switches).args(["--get", "--remote-file", "file"]);
+        command
+            .args(switches)
+            .args(["--get", "--remote-file", "file"]);
         let output = run(command.arg("--local-file").arg(&to).args([&ip, &port]));
         assert!(output.status.success(), "{switches:?}: {output:?}");
         assert!(fs::read(&to).unwrap() == octets, "{switches:?}");
