@@ -152,6 +152,8 @@ impl Server {
         for _ in 0..3 {
             program.wait_for(&[r#""event":"ready""#]);
         }
+        // What one server said while another was getting ready can be waited for, too.
+        program.read = 0;
         Self { program, directory }
     }
 

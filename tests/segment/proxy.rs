@@ -97,6 +97,29 @@ fn a_bios_rom_and_ipxe_are_answered_on_port_4011_where_they_listen() {
     assert_eq!(server.stop(), 0);
 }
 
+#[test]
+fn a_request_that_is_cut_off_anywhere_leaves_port_4011_answering() {
+    let Some(mut segment) = Segment::new("10.86.0.1/24") else {
+        return;
+    };
+    let own = Ipv4Addr::new(10, 86, 0, 7);
+    segment.plug("client", MAC, Some("10.86.0.7/24"));
+    let mut server = Server::start(&segment, SITE);
+    let client = client(ClientKind::EdkPxe(Architecture::UefiX64));
+    let whole = client.ask_boot_server(TransactionId(0x2b), own, SERVER);
+    let whole = whole.write(1500).unwrap();
+    segment.on("client", || {
+        let port = Port::open(own, 4011);
+        for length in 0..whole.len() {
+            port.send(SocketAddrV4::new(SERVER, 4011), &whole[..length]);
+        }
+    });
+    let answer = segment.on("client", || ask_boot_server(&client, own, SERVER, 68));
+    client.boot_file(&answer).unwrap();
+    server.wait_for_event("dhcp-malformed");
+    assert_eq!(server.stop(), 0);
+}
+
 /// Boots as the client does, up to the name of its boot file.
 fn boot(segment: &Segment, client: &Client, from_4011: bool) -> BootFile {
     segment.clear_address("client");
