@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -113,6 +114,16 @@ impl Scene {
         path
     }
 
+    /// A dhclient on a machine, with files of its own.
+    fn dhclient(&self, name: &str, mode: &str, script: &Path, configuration: &Path) -> Command {
+        let mut command = self.segment.command(name, DHCLIENT);
+        command.args(["-4", "-v", mode, "-cf"]).arg(configuration);
+        command.arg("-lf").arg(self.path(&format!("{name}.leases")));
+        command.arg("-pf").arg(self.path(&format!("{name}.pid")));
+        command.arg("-sf").arg(script).arg(INTERFACE);
+        command
+    }
+
     /// Waits until a machine was given its address, and is configured as it was told to be.
     fn is_bound(&mut self, (name, mac, address): (&str, &str, Ipv4Addr)) {
         let address = address.to_string();
@@ -173,17 +184,7 @@ fn dhclient_gets_renews_and_releases_its_address() {
     );
     for machine in MACHINES {
         let (name, ..) = machine;
-        let (leases, pid) = (
-            scene.path(&format!("{name}.leases")),
-            scene.path(&format!("{name}.pid")),
-        );
-        let dhclient = |mode: &str| {
-            let mut command = scene.segment.command(name, DHCLIENT);
-            command.args(["-4", "-v", mode, "-cf"]).arg(&configuration);
-            command.arg("-lf").arg(&leases).arg("-pf").arg(&pid);
-            command.arg("-sf").arg(&script).arg(INTERFACE);
-            command
-        };
+        let dhclient = |mode| scene.dhclient(name, mode, &script, &configuration);
         let (foreground, mut release) = (dhclient("-d"), dhclient("-r"));
         let mut client = Program::start(foreground);
         client.wait_for(&["bound to", &machine.2.to_string(), "renewal in"]);
@@ -195,6 +196,39 @@ fn dhclient_gets_renews_and_releases_its_address() {
         scene.is_released(machine);
     }
     scene.end();
+}
+
+#[test]
+fn dhclient_that_remembers_an_address_of_another_network_is_refused_and_asks_anew() {
+    let Some(mut scene) = Scene::new(DHCLIENT) else {
+        return;
+    };
+    let script = scene.script();
+    let configuration = scene.write("dhclient.conf", "request subnet-mask, routers;\n");
+    scene.write(
+        "known.leases",
+        &format!(
+            "lease {{\n\
+             interface \"{INTERFACE}\";\n\
+             fixed-address 192.168.7.7;\n\
+             option subnet-mask 255.255.255.0;\n\
+             option routers 192.168.7.1;\n\
+             option dhcp-server-identifier 192.168.7.1;\n\
+             renew never;\nrebind never;\nexpire never;\n\
+             }}\n"
+        ),
+    );
+    let [known, _] = MACHINES;
+    let client = scene.dhclient(known.0, "-d", &script, &configuration);
+    let mut client = Program::start(client);
+    client.wait_for(&["DHCPREQUEST for 192.168.7.7 "]);
+    let line = scene.server.wait_for_event("dhcp-nak");
+    let why = "192.168.7.7 does not belong to 10.86.0.0/24";
+    assert!(line.contains(why) && line.contains(known.1), "{line}");
+    client.wait_for(&["DHCPNAK from 10.86.0.1"]);
+    client.wait_for(&["bound to 10.86.0.58"]);
+    scene.is_bound(known);
+    scene.server.stop();
 }
 
 #[test]
@@ -252,7 +286,7 @@ fn systemd_networkd_gets_renews_and_releases_its_address() {
 
 /// systemd's network manager without systemd: where `/sys` cannot be written it waits for no udev,
 /// and `/run` is its own.
-fn networkd(segment: &Segment, name: &str, network: &Path) -> std::process::Command {
+fn networkd(segment: &Segment, name: &str, network: &Path) -> Command {
     let script = format!(
         "set -e\n\
          mount -o remount,bind,ro /sys\n\
