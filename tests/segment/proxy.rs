@@ -47,7 +47,7 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
         (ClientKind::BiosPxe, loader("undionly.kpxe"), false),
         (
             ClientKind::EdkHttp(Architecture::HttpX64),
-            format!("http://{SERVER}:8080/files/snponly.efi"),
+            format!("http://{SERVER}:8080/m/52-54-00-86-00-07/"),
             false,
         ),
         (
@@ -59,6 +59,10 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
         let client = client(kind);
         let boot = boot(&segment, &client, from_4011);
         assert!(boot.url().starts_with(&expected), "{client:?}: {boot:?}");
+        // By HTTP, the path between says who fetches it.
+        if matches!(client.kind, ClientKind::EdkHttp(_)) {
+            assert!(boot.url().ends_with("/snponly.efi"), "{boot:?}");
+        }
         server.wait_for_event("dhcp-proxy-offer");
         if from_4011 {
             server.wait_for_event("dhcp-proxy-ack");
