@@ -85,6 +85,7 @@ fn write(receiver: &Receiver<Event>, store: &dyn Store, log: &Log) {
     let mut latest: HashMap<(Option<MacAddress>, EventKind), (String, Timestamp)> = HashMap::new();
     let mut machines = Rates::new(OF_A_MACHINE);
     let mut written = PRUNE_EVERY;
+    let mut failing = false;
     while let Ok(first) = receiver.recv() {
         let batch: Vec<Event> = std::iter::once(first)
             .chain(receiver.try_iter().take(WAITING))
@@ -104,13 +105,17 @@ fn write(receiver: &Receiver<Event>, store: &dyn Store, log: &Log) {
             written = 0;
             store.prune(KEPT).map(|_| ())
         });
-        if let Err(error) = kept {
-            log.say(
-                Level::Error,
-                "store",
-                "event-lost",
-                format!("{error}; {}", error.help()),
-            );
+        match kept {
+            Ok(()) if std::mem::take(&mut failing) => {
+                let text = "events are written again";
+                log.say(Level::Info, "store", "event-kept", text);
+            }
+            Ok(()) => {}
+            Err(error) => {
+                failing = true;
+                let text = format!("{error}; {}", error.help());
+                log.say(Level::Error, "store", "event-lost", text);
+            }
         }
     }
 }

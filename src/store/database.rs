@@ -1,5 +1,5 @@
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::error::StoreFault;
+use super::error::{StoreError, StoreFault};
 use super::schema::for_sqlite;
 
 /// How long a waiter sleeps between two looks at a lock, and how often it looks: about ten seconds.
@@ -162,6 +162,26 @@ fn create_file(path: &Path) -> Result<bool, io::Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Says why something was not written to the database at `path`.
+///
+/// SQLite calls most refusals of a file system an I/O error; what that says of a page beside the
+/// database tells an operator more.
+pub(super) fn unwritten(path: &Path, fault: StoreFault) -> StoreError {
+    let refused = || {
+        let beside = path.with_extension("probe");
+        let written = File::create(&beside)
+            .and_then(|mut file| file.write_all(&[0; 4096]).and_then(|()| file.sync_all()));
+        // One that is left behind is in nobody's way.
+        let _ = fs::remove_file(&beside);
+        written.err().map(StoreFault::from)
+    };
+    let fault = match fault {
+        StoreFault::Io(error) => refused().unwrap_or(StoreFault::Io(error)),
+        fault => fault,
+    };
+    StoreError::new(path, fault)
 }
 
 /// Reads a column whose text is a value of ours.

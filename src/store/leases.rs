@@ -121,7 +121,7 @@ impl LeaseStore for SqliteLeases {
             return Ok(());
         }
         self.write(changes)
-            .map_err(|fault| StoreError::new(&self.path, fault))
+            .map_err(|fault| database::unwritten(&self.path, fault))
     }
 }
 

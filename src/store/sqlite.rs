@@ -72,7 +72,7 @@ impl SqliteStore {
             }
             Ok(())
         };
-        attempt().map_err(|fault: StoreFault| StoreError::new(&self.path, fault))
+        attempt().map_err(|fault| database::unwritten(&self.path, fault))
     }
 }
 

@@ -376,6 +376,10 @@ fn parse_options(mut bytes: &[u8]) -> Result<Vec<TransferOption>, ParseError> {
     let mut options = Vec::new();
     while bytes.iter().any(|&octet| octet != 0) {
         let (name, rest) = take_text(bytes, "option name")?;
+        if rest.is_empty() {
+            // A word without a value is no option: a Linksys password is one, which atftp can send.
+            break;
+        }
         let (value, rest) = take_text(rest, "option value")?;
         options.push(TransferOption {
             name: OptionName::from_text(name),

@@ -29,6 +29,19 @@ impl Port {
         Self(socket.into())
     }
 
+    /// Waits for a datagram for a while.
+    pub fn receive_within(&self, patience: Duration) -> Option<(Vec<u8>, SocketAddr)> {
+        let mut buffer = [0; 4096];
+        self.0.set_read_timeout(Some(patience)).unwrap();
+        let (length, from) = self.0.recv_from(&mut buffer).ok()?;
+        Some((buffer[..length].to_vec(), from))
+    }
+
+    /// Sends octets once.
+    pub fn send(&self, to: SocketAddrV4, octets: &[u8]) {
+        self.0.send_to(octets, to).unwrap();
+    }
+
     /// Sends a message, again and again, until as many answers with its number have come, each from
     /// another sender.
     ///

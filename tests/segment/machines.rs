@@ -4,6 +4,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use pxectl::machine::Lease;
 use pxectl::store::{LeaseStore, SqliteLeases};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::segment::{INTERFACE, Segment};
 
 /// How long a program may take to do what it is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program on a machine, whose lines can be waited for; killed when dropped.
 pub struct Program {
@@ -22,7 +23,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it.
+    /// Starts a command; what it says on its standard error can be waited for.
     pub fn start(mut command: std::process::Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -44,12 +45,10 @@ impl Program {
         }
     }
 
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
     /// Waits for the next line that holds all these words.
+    ///
+    /// # Panics
+    /// When it does not come in time, with all that it has said.
     pub fn wait_for(&mut self, words: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -68,6 +67,18 @@ impl Program {
                 }
             }
         }
+    }
+}
+
+impl Program {
+    /// Returns what it has said up to the line that was last waited for.
+    pub fn said(&self) -> &[String] {
+        &self.seen[..self.read]
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 }
 
@@ -160,7 +171,7 @@ impl Server {
         for _ in 0..3 {
             program.wait_for(&[r#""event":"ready""#]);
         }
-        // What was said meanwhile can be waited for too.
+        // What one server said while another was getting ready can be waited for, too.
         program.read = 0;
         Self { program, directory }
     }
@@ -172,7 +183,19 @@ impl Server {
 
     /// Waits for the next event of a kind, and returns its line.
     pub fn wait_for_event(&mut self, kind: &str) -> String {
-        self.program.wait_for(&[&format!(r#""event":"{kind}""#)])
+        self.wait_for_event_with(kind, &[])
+    }
+
+    /// Waits for the next event of a kind whose line holds all these words.
+    pub fn wait_for_event_with(&mut self, kind: &str, words: &[&str]) -> String {
+        let kind = format!(r#""event":"{kind}""#);
+        self.program.wait_for(&[&[&*kind], words].concat())
+    }
+
+    /// Lists the leases that it has promised and that are on the disk.
+    pub fn leases(&self) -> Vec<Lease> {
+        let leases = SqliteLeases::open_read_only(&state(self.directory.path())).unwrap();
+        leases.map_or(Vec::new(), |leases| leases.load().unwrap())
     }
 
     /// Ends it cleanly, and returns how many leases it has ever promised.

@@ -6,11 +6,15 @@
 //! they say so and prove nothing, unless `PXECTL_REQUIRE_FIRMWARE=1` makes the lack a failure.
 
 mod client;
+mod clients;
+mod load;
 mod machines;
 mod others;
 mod probe;
 mod proxy;
 mod relay;
 mod segment;
+mod spoof;
 mod udhcpc;
 mod vlan;
+mod wireshark;

@@ -1,5 +1,11 @@
 //! Another DHCP server, where we own the addresses.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use pxectl::clients::dhcp::{Client, ClientKind};
+use pxectl::wire::dhcp::TransactionId;
+
+use crate::client::Port;
 use crate::machines::{Dnsmasq, Server};
 use crate::segment::Segment;
 
@@ -43,4 +49,31 @@ fn nobody_is_reported_where_we_are_alone() {
     let (_, log) = server.stop_with_log();
     assert!(!log.contains("dhcp-other-server"), "{log}");
     assert!(!log.contains(r#""event":"dhcp-offer""#), "{log}");
+}
+
+#[test]
+fn a_server_that_comes_later_is_reported_when_it_answers_a_client() {
+    let Some(mut segment) = Segment::new("10.86.0.1/24") else {
+        return;
+    };
+    segment.plug("addresses", "52:54:00:86:00:02", Some("10.86.0.2/24"));
+    segment.plug("client", "52:54:00:86:00:07", None);
+    let mut server = Server::start(&segment, SITE);
+    let _dnsmasq = Dnsmasq::start(&segment, "addresses", "10.86.0.100,10.86.0.150,1h");
+    let client = Client {
+        kind: ClientKind::BiosPxe,
+        mac: "52:54:00:86:00:07".parse().unwrap(),
+        uuid: None,
+    };
+    let mut discover = client.discover(TransactionId(0x2a));
+    discover.broadcast = true;
+    let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
+    let offers = segment.on("client", || {
+        let port = Port::open(Ipv4Addr::UNSPECIFIED, 68);
+        port.ask(everybody, &discover, 2)
+    });
+    assert_eq!(offers.len(), 2);
+    let line = server.wait_for_event("dhcp-other-server");
+    assert!(line.contains(r#""address":"10.86.0.2""#), "{line}");
+    server.stop();
 }

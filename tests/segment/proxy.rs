@@ -47,7 +47,7 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
         (ClientKind::BiosPxe, loader("undionly.kpxe"), false),
         (
             ClientKind::EdkHttp(Architecture::HttpX64),
-            format!("http://{SERVER}:8080/files/snponly.efi"),
+            format!("http://{SERVER}:8080/m/52-54-00-86-00-07/"),
             false,
         ),
         (
@@ -59,6 +59,10 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
         let client = client(kind);
         let boot = boot(&segment, &client, from_4011);
         assert!(boot.url().starts_with(&expected), "{client:?}: {boot:?}");
+        // By HTTP, the path between says who fetches it.
+        if matches!(client.kind, ClientKind::EdkHttp(_)) {
+            assert!(boot.url().ends_with("/snponly.efi"), "{boot:?}");
+        }
         server.wait_for_event("dhcp-proxy-offer");
         if from_4011 {
             server.wait_for_event("dhcp-proxy-ack");
@@ -94,6 +98,29 @@ fn a_bios_rom_and_ipxe_are_answered_on_port_4011_where_they_listen() {
         let answer = segment.on("client", || ask_boot_server(&client, own, SERVER, port));
         client.boot_file(&answer).unwrap();
     }
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_request_that_is_cut_off_anywhere_leaves_port_4011_answering() {
+    let Some(mut segment) = Segment::new("10.86.0.1/24") else {
+        return;
+    };
+    let own = Ipv4Addr::new(10, 86, 0, 7);
+    segment.plug("client", MAC, Some("10.86.0.7/24"));
+    let mut server = Server::start(&segment, SITE);
+    let client = client(ClientKind::EdkPxe(Architecture::UefiX64));
+    let whole = client.ask_boot_server(TransactionId(0x2b), own, SERVER);
+    let whole = whole.write(1500).unwrap();
+    segment.on("client", || {
+        let port = Port::open(own, 4011);
+        for length in 0..whole.len() {
+            port.send(SocketAddrV4::new(SERVER, 4011), &whole[..length]);
+        }
+    });
+    let answer = segment.on("client", || ask_boot_server(&client, own, SERVER, 68));
+    client.boot_file(&answer).unwrap();
+    server.wait_for_event("dhcp-malformed");
     assert_eq!(server.stop(), 0);
 }
 

@@ -4,8 +4,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::machines::Program;
+use crate::machines::{PATIENCE, Program};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// What the tests run.
@@ -36,7 +37,15 @@ impl Segment {
     /// # Panics
     /// When something is missing and `PXECTL_REQUIRE_FIRMWARE=1` forbids that.
     pub fn new(server: &str) -> Option<Self> {
-        if is_missing() {
+        Self::with_programs(server, &[])
+    }
+
+    /// The same, for a test that runs more programs than the others; with absolute paths.
+    ///
+    /// # Panics
+    /// As [`Segment::new`] does.
+    pub fn with_programs(server: &str, programs: &[&str]) -> Option<Self> {
+        if is_missing(programs) {
             return None;
         }
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -89,6 +98,8 @@ impl Segment {
             &machine,
         ]);
         ip(&["-n", &owner, "link", "set", &port, "master", wire, "up"]);
+        // Datagrams that leave in one piece arrive as many, as they do from a real card.
+        ip(&["-n", &owner, "link", "set", &port, "gso_max_segs", "1"]);
         self.hear_everything(name, INTERFACE);
         ip(&[
             "-n", &machine, "link", "set", INTERFACE, "address", mac, "up",
@@ -175,6 +186,27 @@ impl Segment {
         ]);
     }
 
+    /// Waits until a machine has an address and a default route; returns both as `ip` prints them.
+    ///
+    /// # Panics
+    /// When it does not get them in time.
+    pub fn wait_for_configuration(&self, name: &str, address: &str) -> String {
+        let machine = self.namespace(name);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = ["addr", "route"].map(|what| {
+                let words = ["-4", "-o", "-n", &machine, what, "show", "dev", INTERFACE];
+                run(Command::new("ip").args(words))
+            });
+            let [addresses, routes] = &shown;
+            if addresses.contains(address) && routes.contains("default") {
+                return shown.concat();
+            }
+            assert!(Instant::now() < deadline, "not configured: {shown:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Returns a command that runs on a machine; `ip` replaces itself, so the child is the program.
     pub fn command(&self, name: &str, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");
@@ -245,11 +277,10 @@ pub fn run(command: &mut Command) -> String {
     stdout
 }
 
-fn is_missing() -> bool {
+fn is_missing(programs: &[&str]) -> bool {
     let root = (!rustix::process::geteuid().is_root()).then_some("root, for network namespaces");
-    let programs = PROGRAMS
-        .into_iter()
-        .filter(|path| !Path::new(path).exists());
+    let programs = PROGRAMS.iter().chain(programs).copied();
+    let programs = programs.filter(|path| !Path::new(path).exists());
     let lacks: Vec<&str> = root.into_iter().chain(programs).collect();
     if lacks.is_empty() {
         return false;

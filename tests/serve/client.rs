@@ -16,6 +16,18 @@ pub fn firmware(mac: MacAddress) -> Client {
     }
 }
 
+/// Fetches the first block of a loader by TFTP, as it came, and ends the transfer.
+pub fn first_block(server: SocketAddr) -> Vec<u8> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = b"\0\x01snponly.efi\0octet\0";
+    socket.send_to(request, server).unwrap();
+    let mut buffer = [0; 2048];
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    socket.send_to(b"\0\x05\0\0enough\0", from).unwrap();
+    buffer[..length].to_vec()
+}
+
 /// A socket to a DHCP server.
 pub struct Dhcp(UdpSocket);
 
@@ -34,6 +46,13 @@ impl Dhcp {
 
     pub fn send(&self, octets: &[u8]) {
         self.0.send(octets).unwrap();
+    }
+
+    /// Waits for the next message, whatever it answers.
+    pub fn next(&self) -> DhcpMessage {
+        let mut buffer = [0; 4096];
+        let length = self.0.recv(&mut buffer).unwrap();
+        DhcpMessage::parse(&buffer[..length]).unwrap()
     }
 
     /// Asks once; `None` when no answer comes, or the server is gone.

@@ -3,16 +3,18 @@
 
 mod client;
 mod durability;
+mod exhaustion;
 mod files;
 mod hostile;
 mod preflight;
 mod rack;
 mod reload;
+mod requirements;
 mod server;
 mod sessions;
 mod split;
+mod storage;
 mod web;
-mod wireshark;
 
 use std::time::Duration;
 

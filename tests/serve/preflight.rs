@@ -1,11 +1,11 @@
 //! What stands in the way of a server is said before it starts, each with its mend.
 
 use std::fs;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::rack::Rack;
+use crate::requirements::missing;
 
 /// A network namespace of its own, where nothing is but what `set_up` makes.
 fn in_namespace(set_up: &str) -> Vec<String> {
@@ -15,19 +15,9 @@ fn in_namespace(set_up: &str) -> Vec<String> {
         .to_vec()
 }
 
-fn is_root() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE").is_some_and(|it| it == "1");
-        assert!(!required, "needs root");
-        let _ = writeln!(io::stderr(), "SKIPPED, nothing is proved: needs root");
-    }
-    is_root
-}
-
 /// Asserts that a server does not start, and everything that it says.
 #[track_caller]
-fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) {
+pub fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) {
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
     let output = rack.pxectl_under(&wrapper, words).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
@@ -60,7 +50,7 @@ fn a_port_in_use_is_named_with_the_process_that_has_it() {
 
 #[test]
 fn missing_privileges_are_named_all_at_once() {
-    if !is_root() {
+    if missing(&["unshare", "ip"]) {
         return;
     }
     let rack = Rack::new();
@@ -112,7 +102,7 @@ fn missing_privileges_are_named_all_at_once() {
 
 #[test]
 fn a_missing_interface_loader_directory_and_address_are_named_with_their_mend() {
-    if !is_root() {
+    if missing(&["unshare", "ip"]) {
         return;
     }
     let rack = Rack::new();

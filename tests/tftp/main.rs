@@ -1,9 +1,10 @@
 //! The TFTP server over real sockets, against clients that nobody here wrote (`curl`, `busybox`,
-//! `atftp`, all of them needed) and against a peer that misbehaves on purpose.
+//! `atftp`, `tftp-hpa`, all of them needed) and against a peer that misbehaves on purpose.
 
 mod fixture;
 mod misbehaviour;
 mod openings;
+mod options;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,6 @@
 //! The DHCP server's shell: receive, respond, make leases durable, send.
 
+mod ledger;
 mod port;
 mod probe;
 mod watch;
@@ -23,6 +24,7 @@ use crate::store::LeaseStore;
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
+use ledger::{Ledger, unpromised};
 use probe::Probed;
 
 pub use port::{DhcpPort, PortRole, addresses, interfaces, server_address};
@@ -46,7 +48,7 @@ pub struct DhcpServer {
     /// Which port's turn it is to be served first.
     first: usize,
     responder: DhcpResponder,
-    leases: Box<dyn LeaseStore>,
+    ledger: Ledger,
     live: Live,
     key: StoreKey,
     log: Log,
@@ -79,7 +81,7 @@ impl DhcpServer {
             others: OtherServers::default(),
             first: 0,
             responder,
-            leases,
+            ledger: Ledger::new(leases, log.clone()),
             live,
             key,
             log,
@@ -179,7 +181,7 @@ impl DhcpServer {
             }
         }
         if !changes.is_empty() {
-            self.commit(&changes);
+            self.ledger.commit(&changes);
         }
         if !self.probers.is_empty() {
             let inventory = &self.live.current().inventory;
@@ -252,7 +254,7 @@ impl DhcpServer {
             .iter()
             .filter_map(|pending| pending.response.commit.clone())
             .collect();
-        let durable = changes.is_empty() || self.commit(&changes);
+        let durable = changes.is_empty() || self.ledger.commit(&changes);
         for Pending {
             port,
             from,
@@ -260,26 +262,14 @@ impl DhcpServer {
         } in pending
         {
             // What is not durable is not promised; the client asks again.
-            if response.commit.is_none() || durable {
+            let is_promise = response.commit.is_some() && response.reply.is_ok();
+            if is_promise && !durable {
+                self.log.write(&unpromised(&response.exchange));
+            } else {
                 self.finish(port, from, &response);
             }
         }
         received
-    }
-
-    fn commit(&mut self, changes: &[LeaseChange]) -> bool {
-        match self.leases.commit(changes) {
-            Ok(()) => true,
-            Err(error) => {
-                let text = format!(
-                    "{} leases cannot be made durable, so nobody was promised one: {error}; {}",
-                    changes.len(),
-                    error.help()
-                );
-                self.log.say(Level::Error, "dhcp", "lease-lost", text);
-                false
-            }
-        }
     }
 
     /// Returns the port by which an answer leaves: that on which the request came in, unless it must
@@ -407,6 +397,7 @@ fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
     let level = match why {
         _ if expected && exchange.remark.is_none() => Level::Debug,
         Ignored::Filtered(_) => Level::Info,
+        Ignored::NeverAnswered if exchange.request == Some(MessageType::Release) => Level::Info,
         _ => Level::Warn,
     };
     let request = match exchange.request {

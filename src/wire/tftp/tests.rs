@@ -79,7 +79,7 @@ fn broken_packets_are_refused_with_what_was_seen() {
         (b"\0\x01a", ParseError::Unterminated("file name")),
         (b"\0\x01a\0octet", ParseError::Unterminated("mode")),
         (
-            b"\0\x01a\0octet\0b\0",
+            b"\0\x01a\0octet\0b\x007",
             ParseError::Unterminated("option value"),
         ),
     ] {
@@ -94,6 +94,26 @@ fn block_numbers_roll_over_to_zero() {
         BlockNumber::of_index(65_538).distance_from(BlockNumber::of_index(65_534)),
         4
     );
+}
+
+#[test]
+fn a_word_behind_the_options_is_left_out() {
+    for (octets, expected) in [
+        (&b"\0\x01a\0octet\0secret\0"[..], &[][..]),
+        (
+            b"\0\x01a\0octet\0tsize\x000\0secret\0",
+            &[option(OptionName::TransferSize, "0")],
+        ),
+        (
+            b"\0\x01a\0octet\0x-pad\0\0",
+            &[option(OptionName::Unknown("x-pad".into()), "")],
+        ),
+    ] {
+        let Ok(Packet::Request(request)) = Packet::parse(octets) else {
+            panic!("{octets:?} is no request");
+        };
+        assert_eq!(request.options, expected, "{octets:?}");
+    }
 }
 
 fn options() -> impl Strategy<Value = Vec<TransferOption>> {
