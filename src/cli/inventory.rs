@@ -10,8 +10,7 @@ use super::{Exit, Global};
 use crate::bundle::BundleStore;
 use crate::inventory::{Inventory, Names};
 use crate::render::Templates;
-use crate::serve::live::bundle_directory;
-use crate::workspace::{Checked, Snapshot, SnapshotError, state_directory};
+use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
 
 /// An inventory that a command can work with.
 pub struct Good {

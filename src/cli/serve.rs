@@ -12,12 +12,13 @@ use super::inventory::{Good, load_settled, state};
 use super::output::Output;
 use super::{Exit, Global};
 use crate::respond::dhcp::SERVER_PORT;
-use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader, bundle_directory};
+use crate::serve::live::{Live, Loaded, ReloadTrigger, Reloader};
 use crate::serve::log::{Level, Log};
 use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::run::{Service, Shared};
 use crate::serve::shutdown::Shutdown;
 use crate::store::{RunningServer, SqliteStore, Store};
+use crate::workspace::bundle_directory;
 
 /// How long the last lines of the log may take to be written.
 const LOG_TIME: Duration = Duration::from_secs(2);

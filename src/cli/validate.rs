@@ -5,7 +5,7 @@ use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
 use crate::inventory::{Diagnostic, Inventory, Severity};
-use crate::serve::live::bundle_directory;
+use crate::workspace::bundle_directory;
 
 /// Check every document of an inventory, and report every fault at once
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use crate::inventory::{Bundle, Inventory, Severity};
 use crate::machine::Sha256Digest;
 use crate::render::Templates;
 use crate::workspace::files::FileRoots;
-use crate::workspace::{Checked, Snapshot};
+use crate::workspace::{Checked, Snapshot, bundle_directory};
 
 /// How long after the last change of the directory it is read again.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -95,22 +95,6 @@ impl Loaded {
             .get(digest)
             .and_then(|name| self.inventory.bundles.get(name))
     }
-}
-
-/// Returns where the bundle store of an inventory lies: what the command line says, else what the
-/// site says, relative to the inventory.
-pub fn bundle_directory(
-    directory: &Path,
-    inventory: &Inventory,
-    given: Option<&Path>,
-) -> Option<PathBuf> {
-    given.map(Path::to_owned).or_else(|| {
-        inventory
-            .site
-            .bundles
-            .as_ref()
-            .map(|path| directory.join(path))
-    })
 }
 
 /// The inventory in force. Clones see the same one.

@@ -1,8 +1,8 @@
 //! The inventory directory on disk: one stable snapshot of it, and where its parts lie.
 
 pub mod files;
+mod places;
 mod snapshot;
-mod state;
 
+pub use places::{bundle_directory, state_directory};
 pub use snapshot::{Checked, Snapshot, SnapshotError};
-pub use state::state_directory;
