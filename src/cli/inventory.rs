@@ -90,7 +90,7 @@ pub fn known(global: &Global, output: &Output) -> anyhow::Result<Result<Known, E
     };
     let state = match (&global.state, &names.site) {
         (Some(url), _) => state_named(url)?,
-        (None, Some(site)) => state_directory(site),
+        (None, Some(site)) => state_directory(site)?,
         (None, None) => {
             output.error(
                 &format!("{fault}, and does not say which site it is"),
@@ -135,10 +135,11 @@ fn unreadable(error: &SnapshotError, output: &Output) -> Exit {
 /// Returns the directory of the store that a command works with.
 ///
 /// # Errors
-/// When `--state` names something that is no directory.
+/// When `--state` names something that is no directory, and when it is left out and there is no
+/// place for a store.
 pub fn state(global: &Global, inventory: &Inventory) -> anyhow::Result<PathBuf> {
     match global.state.as_deref() {
-        None => Ok(state_directory(&inventory.site.name)),
+        None => Ok(state_directory(&inventory.site.name)?),
         Some(url) => state_named(url),
     }
 }

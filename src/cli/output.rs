@@ -6,6 +6,7 @@ use super::{Color, Exit, Format, Global};
 use crate::bundle::BundleStoreError;
 use crate::serve::log::{Level, Log};
 use crate::store::StoreError;
+use crate::workspace::NoPlaceForStore;
 
 /// The one place where commands print: results to standard output, everything else to standard
 /// error.
@@ -104,7 +105,10 @@ impl Output {
     pub fn failed(&self, error: &anyhow::Error) -> Exit {
         let help = error.chain().find_map(|cause| {
             let store = cause.downcast_ref().map(StoreError::help);
-            store.or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
+            let place = || cause.downcast_ref().map(NoPlaceForStore::help);
+            store
+                .or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
+                .or_else(place)
         });
         self.error(&format!("{error:#}"), &help.unwrap_or_default());
         Exit::Failed

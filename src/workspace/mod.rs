@@ -4,5 +4,5 @@ pub mod files;
 mod places;
 mod snapshot;
 
-pub use places::{bundle_directory, state_directory};
+pub use places::{NoPlaceForStore, bundle_directory, state_directory};
 pub use snapshot::{Checked, Snapshot, SnapshotError};

@@ -1,27 +1,49 @@
 //! Where the parts of a site lie: its store, and its bundle store.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::inventory::Inventory;
 
+/// The environment names no place for a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no place for the store: neither `HOME` nor `XDG_STATE_HOME` is an absolute path")]
+pub struct NoPlaceForStore;
+
+impl NoPlaceForStore {
+    /// Says what to do about it.
+    pub fn help(&self) -> String {
+        "name the store of the site with `--state DIR`".to_owned()
+    }
+}
+
 /// Returns where a site's store lies when no option says so: `/var/lib/pxectl/<site>` where it is
 /// there or we are root, else below the XDG state directory.
-pub fn state_directory(site: &str) -> PathBuf {
-    let system = PathBuf::from("/var/lib/pxectl").join(site);
+///
+/// # Errors
+/// When the environment names no such directory: a store in the directory that a command happens to
+/// run in would be another store the next time.
+pub fn state_directory(site: &str) -> Result<PathBuf, NoPlaceForStore> {
+    let system = Path::new("/var/lib/pxectl").join(site);
     if system.is_dir() || rustix::process::geteuid().is_root() {
-        return system;
+        return Ok(system);
     }
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+    of_user(site, |name| std::env::var_os(name))
+}
+
+/// Source: XDG Base Directory Specification 0.8: a path that is not absolute is to be ignored.
+fn of_user(
+    site: &str,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<PathBuf, NoPlaceForStore> {
+    let from = |name| {
+        let path = variable(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
     };
-    let state =
-        from("XDG_STATE_HOME").or_else(|| from("HOME").map(|home| home.join(".local/state")));
-    state
-        .unwrap_or_else(|| PathBuf::from("."))
-        .join("pxectl")
-        .join(site)
+    from("XDG_STATE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("pxectl").join(site))
+        .ok_or(NoPlaceForStore)
 }
 
 /// Returns where the bundle store of an inventory lies: what the command line says, else what the
@@ -43,6 +65,33 @@ mod tests {
 
     use super::*;
     use crate::inventory::{SourceFile, parse};
+
+    #[test]
+    fn a_user_without_a_home_must_say_where_the_store_lies() {
+        for (xdg, home, expected) in [
+            (Some("/x"), Some("/home/a"), Some("/x/pxectl/rack")),
+            (
+                Some("x"),
+                Some("/home/a"),
+                Some("/home/a/.local/state/pxectl/rack"),
+            ),
+            (
+                None,
+                Some("/home/a"),
+                Some("/home/a/.local/state/pxectl/rack"),
+            ),
+            (None, Some(""), None),
+            (None, Some("a"), None),
+            (None, None, None),
+        ] {
+            let variable = |name: &str| match name {
+                "HOME" => home.map(OsString::from),
+                _ => xdg.map(OsString::from),
+            };
+            let expected = expected.map(PathBuf::from).ok_or(NoPlaceForStore);
+            assert_eq!(of_user("rack", variable), expected, "{xdg:?} {home:?}");
+        }
+    }
 
     #[test]
     fn the_bundle_store_is_the_given_one_else_the_one_of_the_site() {
