@@ -8,6 +8,7 @@ pub mod live;
 pub mod log;
 pub mod machine;
 pub mod preflight;
+pub mod reload;
 pub mod run;
 pub mod session;
 pub mod shutdown;
