@@ -1,4 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -82,6 +83,15 @@ impl Command {
 
 impl Serve {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        // The directory that we stand in may be replaced by another of its name.
+        let absolute = |path: &PathBuf| {
+            std::path::absolute(path).with_context(|| format!("cannot find `{}`", path.display()))
+        };
+        let global = &Global {
+            inventory: absolute(&global.inventory)?,
+            bundles: global.bundles.as_ref().map(absolute).transpose()?,
+            ..global.clone()
+        };
         let good = match load_settled(global, output) {
             Ok(good) => good,
             Err(exit) => return Ok(exit),

@@ -1,6 +1,10 @@
 //! The replacement of the inventory in force when its directory changes.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -28,8 +32,8 @@ pub struct Reloader {
     live: Live,
     log: Log,
     changes: mpsc::Receiver<Wanted>,
-    /// Kept so that the watch lasts.
-    _watcher: Option<notify::RecommendedWatcher>,
+    trigger: ReloadTrigger,
+    watch: Watch,
 }
 
 /// Asks a [`Reloader`] to look now.
@@ -67,16 +71,7 @@ impl Reloader {
     ) -> (Self, ReloadTrigger) {
         let (sender, changes) = mpsc::channel();
         let trigger = ReloadTrigger(sender);
-        let watcher = watch(directory, trigger.clone())
-            .map_err(|error| {
-                log.say(
-                    Level::Warn,
-                    "serve",
-                    "watch-failed",
-                    format!("{error:#}; send SIGHUP to reload"),
-                );
-            })
-            .ok();
+        let watch = Watch::start(directory, &trigger, &log);
         let bundles = bundles.map(Path::to_owned);
         let reloader = Self {
             directory: directory.to_owned(),
@@ -84,26 +79,43 @@ impl Reloader {
             live,
             log,
             changes,
-            _watcher: watcher,
+            trigger: trigger.clone(),
+            watch,
         };
         (reloader, trigger)
     }
 
     /// Runs until `shutdown` is requested.
-    pub fn run(self, shutdown: &Shutdown) {
+    pub fn run(mut self, shutdown: &Shutdown) {
         let mut unsettled = false;
         let mut forced = false;
         while !shutdown.is_requested() {
             match self.changes.recv_timeout(HEARTBEAT) {
-                Ok(wanted) => forced |= wanted == Wanted::All || self.settle(shutdown),
-                // Nobody tells us when git lets go of its lock.
-                Err(RecvTimeoutError::Timeout) if unsettled => {}
+                Ok(wanted) => {
+                    forced |= wanted == Wanted::All || self.settle(shutdown);
+                    // Before the reading: what changes after it must be seen.
+                    self.follow();
+                }
+                // Nobody tells us when git lets go of its lock, nor when a link leads elsewhere.
+                Err(RecvTimeoutError::Timeout) if self.follow() || unsettled => {}
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             unsettled = !self.reload(shutdown, unsettled, forced);
             forced &= unsettled;
         }
+    }
+
+    /// Watches again where the watched directory is gone and another one stands under its name: one
+    /// that was made anew, or to which a link leads now. Reports whether there is another.
+    fn follow(&mut self) -> bool {
+        if !self.watch.is_lost(&self.directory) {
+            return false;
+        }
+        self.watch = Watch::start(&self.directory, &self.trigger, &self.log);
+        let text = format!("`{}` is another directory now", self.directory.display());
+        self.log.say(Level::Debug, "serve", "watch", text);
+        true
     }
 
     /// Waits until changes stop, since one rarely comes alone, but not for long. Reports whether
@@ -126,6 +138,10 @@ impl Reloader {
         let is_wanted = || !shutdown.is_requested();
         match Snapshot::read_settled(&self.directory, is_wanted) {
             Ok(snapshot) => {
+                if again {
+                    let text = "the inventory can be read again";
+                    self.log.say(Level::Info, "serve", "readable", text);
+                }
                 self.put_in_force(&snapshot, forced);
                 true
             }
@@ -193,12 +209,63 @@ impl Reloader {
     }
 }
 
-fn watch(directory: &Path, trigger: ReloadTrigger) -> anyhow::Result<notify::RecommendedWatcher> {
+/// The watch over a directory: it sees the directory itself, whatever comes to stand under its name.
+struct Watch {
+    /// The device and the number of the directory, links followed.
+    of: Option<(u64, u64)>,
+    /// Whether the directory was seen to go away; its number may then be given to another.
+    is_gone: Arc<AtomicBool>,
+    /// Kept so that the watch lasts.
+    _watcher: Option<notify::RecommendedWatcher>,
+}
+
+impl Watch {
+    /// Starts it. Where it cannot be, that is logged, and SIGHUP still reloads.
+    fn start(directory: &Path, trigger: &ReloadTrigger, log: &Log) -> Self {
+        let is_gone = Arc::new(AtomicBool::new(false));
+        // Before the watch begins: one that replaces it meanwhile is watched again.
+        let of = identity(directory);
+        let watcher = watch(directory, trigger.clone(), Arc::clone(&is_gone));
+        let watcher = watcher.map_err(|error| {
+            let text = format!("{error:#}; send SIGHUP to reload");
+            log.say(Level::Warn, "serve", "watch-failed", text);
+        });
+        Self {
+            of,
+            is_gone,
+            _watcher: watcher.ok(),
+        }
+    }
+
+    /// Reports whether there is a directory, and it is not the one that is watched.
+    fn is_lost(&mut self, directory: &Path) -> bool {
+        let now = identity(directory);
+        if now.is_none() || self.is_gone.swap(false, Ordering::SeqCst) {
+            self.of = None;
+        }
+        now.is_some() && now != self.of
+    }
+}
+
+fn identity(directory: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(directory).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn watch(
+    directory: &Path,
+    trigger: ReloadTrigger,
+    is_gone: Arc<AtomicBool>,
+) -> anyhow::Result<notify::RecommendedWatcher> {
     let context = || format!("cannot watch `{}`", directory.display());
     let watched = directory.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        if event.kind.is_remove() && event.paths.contains(&watched) {
+            is_gone.store(true, Ordering::SeqCst);
+        }
         // Reading the directory is an event too, and must not lead to reading it again.
-        if event.is_ok_and(|event| !event.kind.is_access() && matters(&event, &watched)) {
+        if !event.kind.is_access() && matters(&event, &watched) {
             trigger.pull();
         }
     })
@@ -224,6 +291,60 @@ fn matters(event: &notify::Event, directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::log::LogFormat;
+
+    #[test]
+    fn a_watch_is_lost_when_another_directory_stands_under_its_name() {
+        let base = tempfile::tempdir().unwrap();
+        let path = |name: &str| base.path().join(name);
+        let rename = |from: &str, to: &str| fs::rename(path(from), path(to)).unwrap();
+        for name in ["one", "two"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("one", path("link")).unwrap();
+        for name in ["one", "link"] {
+            let log = Log::new(LogFormat::Json, Level::Debug, Box::new(std::io::sink()));
+            let (sender, _changes) = mpsc::channel();
+            let start = || Watch::start(&path(name), &ReloadTrigger(sender.clone()), &log);
+            let mut watch = start();
+            assert!(!watch.is_lost(&path(name)));
+            // It is away, and comes back.
+            rename(name, "away");
+            assert!(!watch.is_lost(&path(name)));
+            rename("away", name);
+            assert!(watch.is_lost(&path(name)), "{name} came back");
+            watch = start();
+            watch.is_gone.store(true, Ordering::SeqCst);
+            assert!(watch.is_lost(&path(name)), "{name} was made anew");
+            watch = start();
+            match name {
+                "link" => {
+                    std::os::unix::fs::symlink("two", path("new")).unwrap();
+                    rename("new", "link");
+                }
+                name => {
+                    rename(name, "old");
+                    rename("two", name);
+                    rename("old", "two");
+                }
+            }
+            assert!(watch.is_lost(&path(name)), "{name} is another");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_removed_is_seen_to_go() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("rack");
+        fs::create_dir(&path).unwrap();
+        let log = Log::new(LogFormat::Json, Level::Debug, Box::new(std::io::sink()));
+        let (sender, changes) = mpsc::channel();
+        let watch = Watch::start(&path, &ReloadTrigger(sender), &log);
+        fs::remove_dir(&path).unwrap();
+        while !watch.is_gone.load(Ordering::SeqCst) {
+            changes.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+    }
 
     #[test]
     fn only_what_an_inventory_is_made_of_leads_to_reading_it() {

@@ -29,6 +29,13 @@ impl Rack {
         self.base.path().join("rack-a").join(name)
     }
 
+    /// Copies the inventory to another place beside it.
+    pub fn copy_to(&self, name: &str) -> PathBuf {
+        let to = self.base.path().join(name);
+        copy(&self.base.path().join("rack-a"), &to);
+        to
+    }
+
     pub fn state(&self) -> PathBuf {
         self.base.path().join("state")
     }

@@ -1,6 +1,8 @@
 //! The inventory in force, and the end of a server.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::time::Instant;
 
 use pxectl::machine::MacAddress;
@@ -9,7 +11,7 @@ use rustix::process::Signal;
 use crate::PATIENCE;
 use crate::client::{Dhcp, firmware};
 use crate::rack::Rack;
-use crate::server::Server;
+use crate::server::{OPTIONS, Server};
 
 const NEW: &str = "52:54:00:85:00:77";
 
@@ -62,13 +64,66 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
 }
 
 #[test]
+fn a_directory_that_was_removed_and_made_anew_is_followed() {
+    // In the last row we stand in the directory that goes away.
+    for (inventory, stands_in) in [("rack-a", "."), (".", "rack-a")] {
+        let rack = Rack::new();
+        let kept = rack.copy_to("kept");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
+        command
+            .args([&["serve", "dhcp", "-i", inventory], &OPTIONS[..]].concat())
+            .arg("--state")
+            .arg(rack.state())
+            .current_dir(rack.base().join(stands_in));
+        let mut server = Server::start_with(&mut command, "dhcp");
+        let mark = server.mark();
+        fs::remove_dir_all(rack.base().join("rack-a")).unwrap();
+        let message = server.event(mark, "reload-refused");
+        assert!(message.contains("there is no inventory at"), "{message}");
+        fs::rename(kept, rack.base().join("rack-a")).unwrap();
+        let message = server.event(mark, "readable");
+        assert_eq!(message, "the inventory can be read again");
+        let mark = server.mark();
+        rack.edit("hosts.yaml", change_card);
+        let message = server.event(mark, "reloaded");
+        assert_eq!(message, "the inventory changed: 6 hosts");
+        assert_eq!(address(&server, NEW), "10.20.0.51");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_link_that_leads_to_another_release_is_followed() {
+    let rack = Rack::new();
+    let second = rack.copy_to("second");
+    let text = fs::read_to_string(second.join("hosts.yaml")).unwrap();
+    fs::write(second.join("hosts.yaml"), change_card(text)).unwrap();
+    let link = rack.base().join("rack-a");
+    fs::rename(&link, rack.base().join("first")).unwrap();
+    symlink("first", &link).unwrap();
+    let mut server = Server::start(&rack, "dhcp");
+    assert_eq!(address(&server, NEW), "10.20.0.200");
+    let mark = server.mark();
+    symlink("second", rack.base().join("next")).unwrap();
+    fs::rename(rack.base().join("next"), &link).unwrap();
+    server.event(mark, "reloaded");
+    assert_eq!(address(&server, NEW), "10.20.0.51");
+    // From now on the second release is the one that is watched.
+    let mark = server.mark();
+    rack.edit("hosts.yaml", |text| text.replace(NEW, "52:54:00:85:00:78"));
+    server.event(mark, "reloaded");
+    assert_eq!(address(&server, "52:54:00:85:00:78"), "10.20.0.51");
+    server.stop();
+}
+
+#[test]
 fn a_hangup_reloads_what_no_watch_can_see() {
     let rack = Rack::new();
     // The watch sees the directory, not what lies below it.
     fs::create_dir(rack.path("below")).unwrap();
     let elsewhere = rack.path("below/elsewhere.yaml");
     fs::rename(rack.path("hosts.yaml"), &elsewhere).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, rack.path("hosts.yaml")).unwrap();
+    symlink(&elsewhere, rack.path("hosts.yaml")).unwrap();
     let mut server = Server::start(&rack, "dhcp");
     let text = fs::read_to_string(&elsewhere).unwrap();
     fs::write(&elsewhere, change_card(text)).unwrap();

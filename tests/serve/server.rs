@@ -12,7 +12,7 @@ use crate::rack::Rack;
 use crate::web::Web;
 
 /// Free ports, on loopback where it can be chosen, and a log that a program reads.
-const OPTIONS: [&str; 11] = [
+pub const OPTIONS: [&str; 11] = [
     "--dhcp-port",
     "0",
     "--tftp-port",
