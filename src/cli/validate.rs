@@ -4,7 +4,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
-use crate::inventory::{Diagnostic, Inventory, Severity};
+use crate::inventory::{Diagnostic, Inventory, Severity, plural};
 use crate::workspace::bundle_directory;
 
 /// Check every document of an inventory, and report every fault at once
@@ -93,10 +93,6 @@ fn summary(inventory: &Inventory) -> String {
         plural(inventory.profiles.len(), "profile"),
         plural(inventory.bundles.len(), "bundle"),
     )
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Checks that the bundle store has every blob. CI has git and no blobs: an absent store is a note.

@@ -247,6 +247,11 @@ impl<'a> PlaceJson<'a> {
     }
 }
 
+/// Counts in words: `1 error`, `2 errors`.
+pub fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Finds the name nearest to `wanted`, if one is near enough to be a slip of the fingers.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (wanted.chars().count() / 3).max(1);
@@ -282,6 +287,12 @@ mod tests {
         let json = serde_json::to_value(diagnostic.to_json(&files)).unwrap();
         assert_eq!(json["line"], 3);
         assert_eq!(json["file"], "host.yaml");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let said = [0, 1, 2].map(|count| plural(count, "error"));
+        assert_eq!(said, ["0 errors", "1 error", "2 errors"]);
     }
 
     #[test]

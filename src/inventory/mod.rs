@@ -21,7 +21,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
-pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, sort};
+pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};

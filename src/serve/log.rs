@@ -1,11 +1,13 @@
 //! The one place where servers speak: a readable line for each event, or a JSON object a line.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::machine::{MacAddress, SessionId};
@@ -45,7 +47,7 @@ pub struct Line {
     host: Option<String>,
     session: Option<SessionId>,
     message: String,
-    facts: Vec<(&'static str, Value)>,
+    facts: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl Line {
@@ -95,7 +97,17 @@ impl Line {
 
     /// Adds a fact for machines.
     pub fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.facts.push((name, value.into()));
+        self.facts.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds the fields of a value for machines; one that has none adds nothing.
+    pub fn facts(mut self, value: &impl Serialize) -> Self {
+        if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
+            let fields = fields.into_iter();
+            self.facts
+                .extend(fields.map(|(name, value)| (name.into(), value)));
+        }
         self
     }
 
@@ -297,6 +309,11 @@ impl Log {
         }
     }
 
+    /// Reports whether programs read it.
+    pub fn is_json(&self) -> bool {
+        self.format == LogFormat::Json
+    }
+
     /// Writes to standard error, in color on a terminal unless told otherwise; never waits for it.
     pub fn stderr(json: bool, least: Level, color: Option<bool>) -> Self {
         let color = color.unwrap_or_else(|| std::io::stderr().is_terminal());
@@ -359,6 +376,22 @@ mod tests {
         let json: Value = serde_json::from_str(&line.to_json(at)).unwrap();
         assert_eq!(json["event"], "dhcp-ack");
         assert_eq!(json.get("mac"), None);
+    }
+
+    #[test]
+    fn the_facts_of_a_value_are_fields_of_their_own() {
+        let facts = json!({"file": "a.yaml", "line": 3});
+        let line = Line::new(Level::Warn, "serve", "diagnostic", "m").facts(&facts);
+        let text = line.facts(&"no fields").to_json(Timestamp::UNIX_EPOCH);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&json["file"], &json["line"]),
+            (&json!("a.yaml"), &json!(3))
+        );
+        assert_eq!(
+            (&json["level"], &json["message"]),
+            (&json!("warn"), &json!("m"))
+        );
     }
 
     /// Takes a line only when the test lets it.

@@ -12,9 +12,9 @@ use anyhow::Context;
 use notify::{RecursiveMode, Watcher};
 
 use super::live::{Live, Loaded};
-use super::log::{Level, Log};
+use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
-use crate::inventory::Severity;
+use crate::inventory::{Diagnostic, Severity, SourceFile, plural};
 use crate::workspace::{Checked, Snapshot};
 
 /// How long after the last change of the directory it is read again.
@@ -170,16 +170,14 @@ impl Reloader {
                 .filter(|d| d.severity == Severity::Error)
                 .count();
             for diagnostic in &diagnostics {
-                let text = diagnostic.to_text(snapshot.files(), false);
-                for line in text.lines() {
-                    self.log.say(Level::Error, "serve", "diagnostic", line);
-                }
+                log_diagnostic(&self.log, diagnostic, snapshot.files());
             }
+            let errors = plural(errors, "error");
             self.log.say(
                 Level::Error,
                 "serve",
                 "reload-refused",
-                format!("the inventory has {errors} errors; the last good one stays in force"),
+                format!("the inventory has {errors}; the last good one stays in force"),
             );
             return;
         };
@@ -190,7 +188,7 @@ impl Reloader {
             self.log
                 .say(Level::Warn, "serve", "restart-needed", message);
         }
-        let hosts = inventory.hosts.len();
+        let hosts = plural(inventory.hosts.len(), "host");
         self.live.replace(Loaded::new(
             snapshot,
             inventory,
@@ -202,10 +200,26 @@ impl Reloader {
             "serve",
             "reloaded",
             match changed {
-                true => format!("the inventory changed: {hosts} hosts"),
-                false => format!("the inventory is unchanged, and in force anew: {hosts} hosts"),
+                true => format!("the inventory changed: {hosts}"),
+                false => format!("the inventory is unchanged, and in force anew: {hosts}"),
             },
         );
+    }
+}
+
+/// Logs a fault: for people as `validate` prints it, for programs as one line with its facts.
+fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, files: &[SourceFile]) {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::Error,
+        Severity::Warning => Level::Warn,
+        Severity::Note => Level::Info,
+    };
+    if log.is_json() {
+        let line = Line::new(level, "serve", "diagnostic", diagnostic.message.as_str());
+        return log.write(&line.facts(&diagnostic.to_json(files)));
+    }
+    for line in diagnostic.to_text(files, false).lines() {
+        log.say(level, "serve", "diagnostic", line);
     }
 }
 

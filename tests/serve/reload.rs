@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use pxectl::machine::MacAddress;
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::PATIENCE;
 use crate::client::{Dhcp, firmware};
@@ -42,13 +43,8 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
         text.replace("bundle: ubuntu-24.04-stand-in", "bundle: ubuntu")
     });
     let message = server.event(mark, "reload-refused");
-    let expected = "the inventory has 1 errors; the last good one stays in force";
+    let expected = "the inventory has 1 error; the last good one stays in force";
     assert_eq!(message, expected);
-    let place = server.wait_for(mark, |line| {
-        let message = line["message"].as_str().unwrap_or_default();
-        line["event"] == "diagnostic" && message.contains("profiles.yaml:4:9")
-    });
-    assert_eq!(place["level"], "error");
     assert_eq!(address(&server, NEW), "10.20.0.51");
 
     let mark = server.mark();
@@ -60,6 +56,39 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
     });
     server.event(mark, "reloaded");
     assert_eq!(address(&server, NEW), "10.20.0.59");
+    server.stop();
+}
+
+#[test]
+fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
+    let rack = Rack::new();
+    let mut server = Server::start(&rack, "http");
+    let mark = server.mark();
+    fs::write(rack.path("notes.yml"), "kind: Host\n").unwrap();
+    rack.edit("profiles.yaml", |text| {
+        text.replace("bundle: ubuntu-24.04-stand-in", "bundle: ubuntu")
+    });
+    server.event(mark, "reload-refused");
+    let fault = |level: &'static str| {
+        move |line: &Value| line["event"] == "diagnostic" && line["level"] == level
+    };
+    let error = server.wait_for(mark, fault("error"));
+    let file = error["file"].as_str().unwrap();
+    assert_eq!(file, rack.path("profiles.yaml").to_str().unwrap());
+    for (field, value) in [
+        ("severity", json!("error")),
+        ("code", json!("dangling-reference")),
+        ("message", json!("no bundle `ubuntu`")),
+        ("line", json!(4)),
+        ("column", json!(9)),
+    ] {
+        assert_eq!(error[field], value, "{error}");
+    }
+    let warning = server.wait_for(mark, fault("warn"));
+    assert_eq!(warning["code"], "passed-over", "{warning}");
+    let log = server.log();
+    let mut faults = log.lines().filter(|line| line.contains("\"diagnostic\""));
+    assert!(faults.all(|line| line.contains("\"code\"")), "{log}");
     server.stop();
 }
 
