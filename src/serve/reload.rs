@@ -14,7 +14,7 @@ use notify::{RecursiveMode, Watcher};
 use super::live::{Live, Loaded};
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
-use crate::inventory::{Diagnostic, Severity, SourceFile, plural};
+use crate::inventory::{DhcpMode, Diagnostic, Network, Server, Severity, SourceFile, plural};
 use crate::workspace::{Checked, Snapshot};
 
 /// How long after the last change of the directory it is read again.
@@ -181,12 +181,17 @@ impl Reloader {
             );
             return;
         };
-        if inventory.site.server != before.inventory.site.server
-            || inventory.site.networks != before.inventory.site.networks
-        {
-            let message = "the site's server or networks changed; restart to serve on new addresses and interfaces";
-            self.log
-                .say(Level::Warn, "serve", "restart-needed", message);
+        let (old, new) = (&before.inventory.site, &inventory.site);
+        if let Some(why) = moves(&old.server, &new.server) {
+            let text = format!(
+                "{why}; restart to serve there, until then the last good inventory stays in force"
+            );
+            self.log.say(Level::Error, "serve", "reload-refused", text);
+            return;
+        }
+        if ports(&old.networks) != ports(&new.networks) {
+            let text = "the interface or the mode of a network changed; restart to serve it so";
+            self.log.say(Level::Warn, "serve", "restart-needed", text);
         }
         let hosts = plural(inventory.hosts.len(), "host");
         self.live.replace(Loaded::new(
@@ -205,6 +210,31 @@ impl Reloader {
             },
         );
     }
+}
+
+/// Says what of a server's address changes, if anything does: in force, it would send machines to
+/// where nobody serves before a restart.
+fn moves(old: &Server, new: &Server) -> Option<String> {
+    if old.address != new.address {
+        let (old, new) = (old.address, new.address);
+        return Some(format!("`server.address` changes from {old} to {new}"));
+    }
+    let (old, new) = (old.http_port, new.http_port);
+    (old != new).then(|| format!("`server.http_port` changes from {old} to {new}"))
+}
+
+/// What of the networks was settled when the ports were opened.
+fn ports(networks: &[Network]) -> Vec<(&str, Option<&str>, DhcpMode)> {
+    networks
+        .iter()
+        .map(|network| {
+            (
+                network.name.as_str(),
+                network.interface.as_deref(),
+                network.mode,
+            )
+        })
+        .collect()
 }
 
 /// Logs a fault: for people as `validate` prints it, for programs as one line with its facts.
@@ -304,8 +334,37 @@ fn matters(event: &notify::Event, directory: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::serve::log::LogFormat;
+
+    #[test]
+    fn only_an_address_that_nobody_serves_waits_for_a_restart() {
+        let old = Server {
+            address: Ipv4Addr::new(10, 20, 0, 10),
+            http_port: 8080,
+            base_url: "http://10.20.0.10:8080".to_owned(),
+            files: Vec::new(),
+        };
+        let change = |change: fn(&mut Server)| {
+            let mut new = old.clone();
+            change(&mut new);
+            moves(&old, &new)
+        };
+        let expected = "`server.address` changes from 10.20.0.10 to 10.20.0.11";
+        let said = change(|new| new.address = Ipv4Addr::new(10, 20, 0, 11));
+        assert_eq!(said.as_deref(), Some(expected));
+        let expected = "`server.http_port` changes from 8080 to 80";
+        let said = change(|new| new.http_port = 80);
+        assert_eq!(said.as_deref(), Some(expected));
+        // A proxy before us may be another one at once, and so may the directories.
+        let said = change(|new| {
+            new.base_url = "https://boot.example".to_owned();
+            new.files.push("boot".to_owned());
+        });
+        assert_eq!(said, None);
+    }
 
     #[test]
     fn a_watch_is_lost_when_another_directory_stands_under_its_name() {

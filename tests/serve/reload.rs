@@ -93,6 +93,34 @@ fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
 }
 
 #[test]
+fn an_address_that_nobody_serves_is_not_put_in_force() {
+    let rack = Rack::new();
+    let mut server = Server::start(&rack, "dhcp");
+    let mark = server.mark();
+    rack.edit("site.yaml", |text| {
+        text.replace("address: 10.20.0.10", "address: 10.20.0.11")
+    });
+    let message = server.event(mark, "reload-refused");
+    let expected = "`server.address` changes from 10.20.0.10 to 10.20.0.11; restart to serve there, \
+                    until then the last good inventory stays in force";
+    assert_eq!(message, expected);
+    let mac = NEW.parse().unwrap();
+    let ack = Dhcp::connect(server.address("dhcp")).lease(&firmware(mac), 1);
+    assert_eq!(ack.unwrap().server_address.to_string(), "10.20.0.10");
+    // What else changes is in force once the address is the old one again.
+    let mark = server.mark();
+    rack.edit("hosts.yaml", change_card);
+    server.event(mark, "reload-refused");
+    let mark = server.mark();
+    rack.edit("site.yaml", |text| {
+        text.replace("address: 10.20.0.11", "address: 10.20.0.10")
+    });
+    server.event(mark, "reloaded");
+    assert_eq!(address(&server, NEW), "10.20.0.51");
+    server.stop();
+}
+
+#[test]
 fn a_directory_that_was_removed_and_made_anew_is_followed() {
     // In the last row we stand in the directory that goes away.
     for (inventory, stands_in) in [("rack-a", "."), (".", "rack-a")] {
