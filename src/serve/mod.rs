@@ -14,3 +14,4 @@ pub mod session;
 pub mod shutdown;
 pub mod tftp;
 pub mod tftp_site;
+mod watch;

@@ -1,19 +1,13 @@
 //! The replacement of the inventory in force when its directory changes.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
-
-use anyhow::Context;
-use notify::{RecursiveMode, Watcher};
 
 use super::live::{Live, Loaded};
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
+use super::watch::Watch;
 use crate::inventory::{DhcpMode, Diagnostic, Network, Server, Severity, SourceFile, plural};
 use crate::workspace::{Checked, Snapshot};
 
@@ -71,7 +65,7 @@ impl Reloader {
     ) -> (Self, ReloadTrigger) {
         let (sender, changes) = mpsc::channel();
         let trigger = ReloadTrigger(sender);
-        let watch = Watch::start(directory, &trigger, &log);
+        let watch = watch(directory, &trigger, &log);
         let bundles = bundles.map(Path::to_owned);
         let reloader = Self {
             directory: directory.to_owned(),
@@ -112,7 +106,7 @@ impl Reloader {
         if !self.watch.is_lost(&self.directory) {
             return false;
         }
-        self.watch = Watch::start(&self.directory, &self.trigger, &self.log);
+        self.watch = watch(&self.directory, &self.trigger, &self.log);
         let text = format!("`{}` is another directory now", self.directory.display());
         self.log.say(Level::Debug, "serve", "watch", text);
         true
@@ -212,6 +206,11 @@ impl Reloader {
     }
 }
 
+fn watch(directory: &Path, trigger: &ReloadTrigger, log: &Log) -> Watch {
+    let trigger = trigger.clone();
+    Watch::start(directory, move || trigger.pull(), log)
+}
+
 /// Says what of a server's address changes, if anything does: in force, it would send machines to
 /// where nobody serves before a restart.
 fn moves(old: &Server, new: &Server) -> Option<String> {
@@ -253,91 +252,11 @@ fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, files: &[SourceFile]) {
     }
 }
 
-/// The watch over a directory: it sees the directory itself, whatever comes to stand under its name.
-struct Watch {
-    /// The device and the number of the directory, links followed.
-    of: Option<(u64, u64)>,
-    /// Whether the directory was seen to go away; its number may then be given to another.
-    is_gone: Arc<AtomicBool>,
-    /// Kept so that the watch lasts.
-    _watcher: Option<notify::RecommendedWatcher>,
-}
-
-impl Watch {
-    /// Starts it. Where it cannot be, that is logged, and SIGHUP still reloads.
-    fn start(directory: &Path, trigger: &ReloadTrigger, log: &Log) -> Self {
-        let is_gone = Arc::new(AtomicBool::new(false));
-        // Before the watch begins: one that replaces it meanwhile is watched again.
-        let of = identity(directory);
-        let watcher = watch(directory, trigger.clone(), Arc::clone(&is_gone));
-        let watcher = watcher.map_err(|error| {
-            let text = format!("{error:#}; send SIGHUP to reload");
-            log.say(Level::Warn, "serve", "watch-failed", text);
-        });
-        Self {
-            of,
-            is_gone,
-            _watcher: watcher.ok(),
-        }
-    }
-
-    /// Reports whether there is a directory, and it is not the one that is watched.
-    fn is_lost(&mut self, directory: &Path) -> bool {
-        let now = identity(directory);
-        if now.is_none() || self.is_gone.swap(false, Ordering::SeqCst) {
-            self.of = None;
-        }
-        now.is_some() && now != self.of
-    }
-}
-
-fn identity(directory: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(directory).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-fn watch(
-    directory: &Path,
-    trigger: ReloadTrigger,
-    is_gone: Arc<AtomicBool>,
-) -> anyhow::Result<notify::RecommendedWatcher> {
-    let context = || format!("cannot watch `{}`", directory.display());
-    let watched = directory.to_owned();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let Ok(event) = event else { return };
-        if event.kind.is_remove() && event.paths.contains(&watched) {
-            is_gone.store(true, Ordering::SeqCst);
-        }
-        // Reading the directory is an event too, and must not lead to reading it again.
-        if !event.kind.is_access() && matters(&event, &watched) {
-            trigger.pull();
-        }
-    })
-    .with_context(context)?;
-    watcher
-        .watch(directory, RecursiveMode::NonRecursive)
-        .with_context(context)?;
-    Ok(watcher)
-}
-
-/// Reports whether an event can be about the inventory: an editor's own files are not.
-fn matters(event: &notify::Event, directory: &Path) -> bool {
-    let is_ours = |path: &PathBuf| {
-        path == directory
-            || path.file_name().is_some_and(|name| name == "index.lock")
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "yaml" || extension == "hbs")
-    };
-    event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(is_ours)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::serve::log::LogFormat;
 
     #[test]
     fn only_an_address_that_nobody_serves_waits_for_a_restart() {
@@ -364,79 +283,5 @@ mod tests {
             new.files.push("boot".to_owned());
         });
         assert_eq!(said, None);
-    }
-
-    #[test]
-    fn a_watch_is_lost_when_another_directory_stands_under_its_name() {
-        let base = tempfile::tempdir().unwrap();
-        let path = |name: &str| base.path().join(name);
-        let rename = |from: &str, to: &str| fs::rename(path(from), path(to)).unwrap();
-        for name in ["one", "two"] {
-            fs::create_dir(path(name)).unwrap();
-        }
-        std::os::unix::fs::symlink("one", path("link")).unwrap();
-        for name in ["one", "link"] {
-            let log = Log::new(LogFormat::Json, Level::Debug, Box::new(std::io::sink()));
-            let (sender, _changes) = mpsc::channel();
-            let start = || Watch::start(&path(name), &ReloadTrigger(sender.clone()), &log);
-            let mut watch = start();
-            assert!(!watch.is_lost(&path(name)));
-            // It is away, and comes back.
-            rename(name, "away");
-            assert!(!watch.is_lost(&path(name)));
-            rename("away", name);
-            assert!(watch.is_lost(&path(name)), "{name} came back");
-            watch = start();
-            watch.is_gone.store(true, Ordering::SeqCst);
-            assert!(watch.is_lost(&path(name)), "{name} was made anew");
-            watch = start();
-            match name {
-                "link" => {
-                    std::os::unix::fs::symlink("two", path("new")).unwrap();
-                    rename("new", "link");
-                }
-                name => {
-                    rename(name, "old");
-                    rename("two", name);
-                    rename("old", "two");
-                }
-            }
-            assert!(watch.is_lost(&path(name)), "{name} is another");
-        }
-    }
-
-    #[test]
-    fn a_directory_that_is_removed_is_seen_to_go() {
-        let base = tempfile::tempdir().unwrap();
-        let path = base.path().join("rack");
-        fs::create_dir(&path).unwrap();
-        let log = Log::new(LogFormat::Json, Level::Debug, Box::new(std::io::sink()));
-        let (sender, changes) = mpsc::channel();
-        let watch = Watch::start(&path, &ReloadTrigger(sender), &log);
-        fs::remove_dir(&path).unwrap();
-        while !watch.is_gone.load(Ordering::SeqCst) {
-            changes.recv_timeout(Duration::from_secs(60)).unwrap();
-        }
-    }
-
-    #[test]
-    fn only_what_an_inventory_is_made_of_leads_to_reading_it() {
-        let directory = Path::new("/rack");
-        for (name, expected) in [
-            ("hosts.yaml", true),
-            ("hold.ipxe.hbs", true),
-            ("index.lock", true),
-            ("", true),
-            (".hosts.yaml.swp", false),
-            ("4913", false),
-            ("notes.txt", false),
-        ] {
-            let path = match name {
-                "" => directory.to_owned(),
-                name => directory.join(name),
-            };
-            let event = notify::Event::new(notify::EventKind::Any).add_path(path);
-            assert_eq!(matters(&event, directory), expected, "{name}");
-        }
     }
 }
