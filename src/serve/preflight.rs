@@ -6,11 +6,17 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::path::Path;
 
+use socket2::{Domain, Socket, Type};
+
 use super::dhcp::interfaces;
 use super::run::Service;
 use crate::bundle::BundleStore;
 use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
+
+/// How a server gets what the system allows root only.
+const PRIVILEGES: &str = "run as root, or once \
+     `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`";
 
 /// One thing that stands in the way of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +91,13 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
     if proxy.is_some() {
         udp(any(BOOT_SERVER_PORT), "proxyDHCP", None, found);
     }
+    if site
+        .networks
+        .iter()
+        .any(|network| network.interface.is_some())
+    {
+        packets(found);
+    }
     let present = interfaces();
     for network in &site.networks {
         let Some(name) = &network.interface else {
@@ -133,6 +146,21 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
                 ),
             });
         }
+    }
+}
+
+/// Looks whether frames can be sent to machines that have no address yet. A socket without a protocol
+/// receives nothing.
+fn packets(found: &mut Vec<Obstacle>) {
+    if let Err(error) = Socket::new(Domain::PACKET, Type::RAW, None) {
+        found.push(Obstacle {
+            fatal: true,
+            what: format!("cannot send DHCP to machines without an address: {error}"),
+            help: match error.kind() {
+                io::ErrorKind::PermissionDenied => PRIVILEGES.to_owned(),
+                _ => "see the message".to_owned(),
+            },
+        });
     }
 }
 
@@ -231,10 +259,7 @@ fn bind_obstacle(
         })
     };
     let help = match error.kind() {
-        io::ErrorKind::PermissionDenied => format!(
-            "run as root, or once `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`{}",
-            other_port("try")
-        ),
+        io::ErrorKind::PermissionDenied => format!("{PRIVILEGES}{}", other_port("try")),
         io::ErrorKind::AddrInUse => match owner_of_port(table, port) {
             Some((pid, name)) => format!(
                 "`{name}` (process {pid}) has it: stop it{}",

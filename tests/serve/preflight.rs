@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use crate::rack::Rack;
 use crate::requirements::missing;
 
+const NO_PRIVILEGES: &str = "  = help: run as root, or once \
+     `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`";
+
 /// A network namespace of its own, where nothing is but what `set_up` makes.
 fn in_namespace(set_up: &str) -> Vec<String> {
     let script = format!("set -e; ip link set lo up; {set_up}; exec \"$@\"");
@@ -80,15 +83,12 @@ fn missing_privileges_are_named_all_at_once() {
         .args(words)
         .output()
         .unwrap();
-    let help = |option: &str| {
-        format!(
-            "  = help: run as root, or once `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep \
-             $(command -v pxectl)`, or try another port with `{option}`\n"
-        )
-    };
+    let help = |option: &str| format!("{NO_PRIVILEGES}, or try another port with `{option}`\n");
     let denied = "Permission denied (os error 13)";
     let expected = format!(
         "error: cannot serve DHCP on 0.0.0.0:67: {denied}\n{}\
+         error: cannot send DHCP to machines without an address: Operation not permitted (os error 1)\n\
+         {NO_PRIVILEGES}\n\
          error: interface `eth1` is down\n  = help: run `ip link set eth1 up`\n\
          warning: interface `eth1` has no address in `10.20.0.0/24`\n  \
          = help: run `ip address add ADDRESS/24 dev eth1`, unless a router reaches it\n\
@@ -98,6 +98,22 @@ fn missing_privileges_are_named_all_at_once() {
     );
     assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
     assert_eq!((output.stdout.len(), output.status.code()), (0, Some(3)));
+}
+
+#[test]
+fn the_privilege_to_send_frames_is_missed_before_a_machine_misses_its_offer() {
+    if !is_root() {
+        return;
+    }
+    let set_up = "ip link add eth1 type veth peer name peer; ip link set eth1 up; \
+                  ip address add 10.20.0.10/24 dev eth1";
+    let mut wrapper = in_namespace(set_up);
+    wrapper.extend(["setpriv", "--bounding-set", "-net_raw"].map(str::to_owned));
+    let expected = format!(
+        "error: cannot send DHCP to machines without an address: Operation not permitted (os error 1)\n\
+         {NO_PRIVILEGES}\n"
+    );
+    refused(&Rack::new(), &wrapper, &["serve", "dhcp"], &expected);
 }
 
 #[test]
