@@ -94,7 +94,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s v -l verbose -d
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l tftp-port -d 'Port of TFTP' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -116,7 +116,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l tftp-port -d 'Port of TFTP' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -133,7 +133,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l tftp-port -d 'Port of TFTP' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -150,7 +150,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l tftp-port -d 'Port of TFTP' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -167,7 +167,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l dhcp-port -d 'Port of DHCP; on any but 67, replies go back to their sender' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l tftp-port -d 'Port of TFTP' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l http-port -d 'Port of HTTP [default: `server.http_port` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r

@@ -50,7 +50,8 @@ pub struct Serve {
     #[arg(long, global = true, value_name = "PORT", default_value_t = 69)]
     tftp_port: u16,
 
-    /// Port of HTTP [default: `server.http_port` of the site]
+    /// Port of HTTP; the URLs that machines are given stay those of the site [default:
+    /// `server.http_port` of the site]
     #[arg(long, global = true, value_name = "PORT")]
     http_port: Option<u16>,
 

@@ -153,6 +153,13 @@ impl Default for Provisioning {
     }
 }
 
+impl Server {
+    /// Reports whether machines are given the URL of the address and the port themselves.
+    pub fn is_at_default_url(&self) -> bool {
+        self.base_url == default_url(self.address, self.http_port)
+    }
+}
+
 impl Site {
     /// Finds a network by its name.
     pub fn network(&self, name: &str) -> Option<&Network> {
@@ -280,16 +287,20 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
     });
     fields.finish(reader);
     let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
-    let base_url = base_url.unwrap_or_else(|| match http_port {
-        80 => format!("http://{address}"),
-        port => format!("http://{address}:{port}"),
-    });
+    let base_url = base_url.unwrap_or_else(|| default_url(address, http_port));
     Some(Server {
         address,
         http_port,
         base_url,
         files: files.unwrap_or_default(),
     })
+}
+
+fn default_url(address: Ipv4Addr, http_port: u16) -> String {
+    match http_port {
+        80 => format!("http://{address}"),
+        port => format!("http://{address}:{port}"),
+    }
 }
 
 /// Reads a directory that is served to everybody on the network.

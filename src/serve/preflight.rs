@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use super::dhcp::interfaces;
 use super::run::Service;
 use crate::bundle::BundleStore;
-use crate::inventory::{DhcpMode, Site};
+use crate::inventory::{DhcpMode, Server, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
 
 /// How a server gets what the system allows root only.
@@ -58,6 +58,7 @@ pub fn preflight(
             }
             Service::Http => {
                 tcp(addresses.http, &mut found);
+                found.extend(other_port(&site.server, addresses.http));
                 bundle_store(bundles, &mut found);
             }
         }
@@ -162,6 +163,26 @@ fn packets(found: &mut Vec<Obstacle>) {
             },
         });
     }
+}
+
+/// Says that machines are told another port than the one we serve HTTP on. A `base_url` that the site
+/// gives is believed: something before us may listen there. What only this machine can reach is a trial.
+fn other_port(server: &Server, http: SocketAddrV4) -> Option<Obstacle> {
+    let (ours, told) = (http.port(), server.http_port);
+    if ours == told || http.ip().is_loopback() || !server.is_at_default_url() {
+        return None;
+    }
+    Some(Obstacle {
+        fatal: false,
+        what: format!(
+            "HTTP is served on port {ours}, and machines are told to fetch from `{}`",
+            server.base_url
+        ),
+        help: format!(
+            "write `http_port: {ours}` into `server` of the site and leave `--http-port` out, or \
+             `base_url:` where something forwards port {told}"
+        ),
+    })
 }
 
 fn server_address(site: &Site, found: &mut Vec<Obstacle>) {
@@ -316,6 +337,30 @@ pub fn any(port: u16) -> SocketAddrV4 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_no_url_names_is_said() {
+        let at = |address: &str| address.parse::<SocketAddrV4>().unwrap();
+        for (base_url, http, expected) in [
+            ("http://10.20.0.10:8080", "0.0.0.0:8080", false),
+            ("http://10.20.0.10:8080", "0.0.0.0:18080", true),
+            ("http://10.20.0.10:8080", "10.20.0.10:18080", true),
+            ("http://10.20.0.10:8080", "127.0.0.1:18080", false),
+            ("https://boot.example", "0.0.0.0:18080", false),
+        ] {
+            let server = Server {
+                address: Ipv4Addr::new(10, 20, 0, 10),
+                http_port: 8080,
+                base_url: base_url.to_owned(),
+                files: Vec::new(),
+            };
+            let found = other_port(&server, at(http));
+            assert_eq!(found.is_some(), expected, "{base_url} {http}: {found:?}");
+            let says =
+                |it: Obstacle| !it.fatal && it.what.contains("18080") && it.what.contains(base_url);
+            assert!(found.is_none_or(says), "{base_url} {http}");
+        }
+    }
 
     #[test]
     fn a_port_in_use_is_named_with_its_process() {
