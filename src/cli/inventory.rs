@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::output::Output;
 use super::{Exit, Global};
 use crate::bundle::BundleStore;
-use crate::inventory::{Inventory, Names};
+use crate::inventory::{Host, Inventory, Names};
 use crate::render::Templates;
 use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
 
@@ -27,6 +27,13 @@ pub struct Known {
     pub hosts: BTreeSet<String>,
     /// The directory of the store.
     pub state: PathBuf,
+}
+
+impl Known {
+    /// Finds a host; none while the inventory is at fault.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.inventory.as_ref()?.hosts.get(name)
+    }
 }
 
 /// Reads and checks the inventory; prints every fault, and returns `Err` with how to exit when one

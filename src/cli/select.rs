@@ -9,7 +9,7 @@ use crate::inventory::{Host, Inventory, nearest};
 use crate::machine::HostRecord;
 
 /// Which hosts a command works on.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Select {
     /// The hosts, by name
     #[arg(value_name = "HOST")]
@@ -25,6 +25,14 @@ pub struct Select {
 }
 
 impl Select {
+    /// Selects every host.
+    pub fn everything() -> Self {
+        Self {
+            all: true,
+            ..Self::default()
+        }
+    }
+
     /// Finds hosts of the inventory, in the order of their names; prints why it cannot.
     pub fn find<'i>(
         &self,

@@ -364,7 +364,7 @@ fn hosts_that_are_not_there_are_named_and_nothing_is_done_for_the_others() {
         ),
         (
             "show worker-99",
-            "error: no host `worker-99` in the inventory\n  = help: did you mean `worker-01`?\n",
+            "error: no host `worker-99` in the inventory or the store\n  = help: did you mean `worker-01`?\n",
         ),
         (
             "cancel -l role=none",
@@ -445,6 +445,60 @@ warning: there is no inventory at `gone`; hosts are taken by name, from it and f
             .status(status)
             .run();
     }
+}
+
+#[test]
+fn a_host_is_listed_and_shown_when_the_inventory_is_broken_or_lost_it() {
+    let broken = "\
+warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
+  = help: `pxectl validate` lists what is at fault
+";
+    let rack = armed();
+    rack.edit("hosts.yaml", "name: worker-01", "name: worker-09");
+    let header = "HOST       PHASE         PROFILE        ADDRESS     SINCE                 NOTE\n";
+    rack.pxectl("host list worker-01 worker-02")
+        .stdout(format!(
+            "{header}\
+             worker-01  provisioning                             [..]Z  armed, [..] min left\n\
+             worker-02  new           ubuntu-worker  10.20.0.52\n"
+        ))
+        .run();
+    rack.edit("profiles.yaml", "kind:", "{");
+    let listed = rack
+        .pxectl("host list --format json")
+        .stdout_returned()
+        .stderr(broken)
+        .run();
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let listed = listed.as_array().expect("a list");
+    let names = listed
+        .iter()
+        .map(|host| host["host"].as_str().expect("a name"));
+    // The six of the inventory, one of them by its new name, and the one that is armed.
+    assert_eq!(names.filter(|name| name.starts_with("worker-0")).count(), 5);
+    assert_eq!(listed.len(), 7);
+    let armed = |host: &&Value| host["phase"] == "provisioning";
+    let armed: Vec<&Value> = listed.iter().filter(armed).collect();
+    assert_eq!((armed.len(), &armed[0]["profile"]), (1, &Value::Null));
+    for host in ["worker-01", "worker-02"] {
+        let phase = match host {
+            "worker-01" => {
+                "provisioning\n  session   [..], armed, [..] min left\n  [..]Z  armed      armed until [..]Z"
+            }
+            _ => "new",
+        };
+        rack.pxectl(&format!("host show {host}"))
+            .stdout(format!("{host}: {phase}\n"))
+            .stderr(broken)
+            .run();
+    }
+    rack.pxectl("host show worker-77")
+        .stderr(format!(
+            "{broken}error: no host `worker-77` in the inventory or the store\n  \
+             = help: did you mean `worker-01`?\n"
+        ))
+        .status(1)
+        .run();
 }
 
 #[test]

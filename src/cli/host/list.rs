@@ -5,19 +5,22 @@ use serde_json::Value;
 
 use super::{Stop, Work, fails, host_json, note, said};
 use crate::cli::Exit;
-use crate::cli::inventory::Good;
+use crate::cli::inventory::Known;
 use crate::cli::select::Select;
+use crate::inventory::Host;
 use crate::machine::Phase;
 use crate::store::Store;
 
 impl Work<'_> {
-    pub(super) fn list(&self, good: &Good, select: &Select) -> Result<Exit, Stop> {
-        let everything = select.hosts.is_empty() && select.selector.is_empty();
-        let hosts = match everything {
-            true => good.inventory.hosts.values().collect(),
-            false => select.find(&good.inventory, self.output).map_err(said)?,
-        };
+    /// Lists hosts, those too that have left the inventory.
+    pub(super) fn list(&self, known: &Known, select: &Select) -> Result<Exit, Stop> {
         let records = self.store.hosts().map_err(fails)?;
+        let everything = select.hosts.is_empty() && select.selector.is_empty();
+        let all = Select::everything();
+        let select = if everything { &all } else { select };
+        let names = select
+            .find_known(known, &records, self.output)
+            .map_err(said)?;
         let now = Timestamp::now();
         let found = |name: &str| {
             let at = records
@@ -26,9 +29,9 @@ impl Work<'_> {
             records.get(at)
         };
         if self.output.is_json() {
-            let listed: Vec<Value> = hosts
+            let listed: Vec<Value> = names
                 .iter()
-                .map(|host| host_json(&host.name, &host.profile, found(&host.name)))
+                .map(|name| host_json(name, known.host(name), found(name)))
                 .collect();
             self.output.json(&listed);
             return Ok(Exit::Done);
@@ -37,19 +40,19 @@ impl Work<'_> {
         table
             .load_style(NOTHING)
             .set_header(["HOST", "PHASE", "PROFILE", "ADDRESS", "SINCE", "NOTE"]);
-        for host in hosts {
-            let record = found(&host.name);
+        for name in names {
+            let (host, record) = (known.host(name), found(name));
             let phase = record.map_or(Phase::New, |record| record.phase);
             let address = host
-                .boot_nic()
+                .and_then(Host::boot_nic)
                 .and_then(|nic| nic.ip)
                 .map(|ip| ip.to_string());
             let since =
                 record.map(|record| record.changed_at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
             table.add_row([
-                host.name.clone(),
+                name.to_owned(),
                 phase.to_string(),
-                host.profile.clone(),
+                host.map(|host| host.profile.clone()).unwrap_or_default(),
                 address.unwrap_or_default(),
                 since.unwrap_or_default(),
                 record.map(|record| note(record, now)).unwrap_or_default(),

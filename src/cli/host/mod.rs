@@ -11,11 +11,12 @@ use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::inventory::{Good, known, load, load_settled, state};
+use super::inventory::{known, load_settled, state};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
 use crate::decide::{cancel, release, set_aside};
+use crate::inventory;
 use crate::machine::{EventKind, HostRecord, Phase};
 use crate::store::{RunningServer, SqliteStore};
 
@@ -112,31 +113,31 @@ impl Host {
     }
 
     fn carry_out(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
-        let with = |good: Result<Good, Exit>| {
-            let good = good.map_err(said)?;
-            let directory = state(global, &good.inventory).map_err(fails)?;
-            Ok((Work::open(output, directory)?, good))
+        let opened = || {
+            let known = known(global, output).map_err(fails)?.map_err(said)?;
+            Ok((Work::open(output, known.state.clone())?, known))
         };
         let change = |select, kind, done, change: &Change<'_>| {
-            let known = known(global, output).map_err(fails)?.map_err(said)?;
-            let work = Work::open(output, known.state.clone())?;
+            let (work, known) = opened()?;
             work.change(&known, select, kind, done, change)
         };
         match &self.command {
             Command::List { select } => {
-                let (work, good) = with(load(global, output))?;
-                work.list(&good, select)
+                let (work, known) = opened()?;
+                work.list(&known, select)
             }
             Command::Show { host } => {
-                let (work, good) = with(load(global, output))?;
-                work.show(&good, host)
+                let (work, known) = opened()?;
+                work.show(&known, host)
             }
             Command::Provision {
                 select,
                 deadline,
                 yes,
             } => {
-                let (work, good) = with(load_settled(global, output))?;
+                let good = load_settled(global, output).map_err(said)?;
+                let directory = state(global, &good.inventory).map_err(fails)?;
+                let work = Work::open(output, directory)?;
                 work.provision(global, &good, select, *deadline, *yes)
             }
             Command::Cancel { select } => change(
@@ -219,10 +220,11 @@ fn exit_for(good: usize, all: usize) -> Exit {
     }
 }
 
-fn host_json(name: &str, profile: &str, record: Option<&HostRecord>) -> Value {
+/// What programs are told of a host; one that the inventory does not show has no profile.
+fn host_json(name: &str, host: Option<&inventory::Host>, record: Option<&HostRecord>) -> Value {
     json!({
         "host": name,
-        "profile": profile,
+        "profile": host.map(|host| &host.profile),
         "phase": record.map_or(Phase::New, |record| record.phase),
         "reason": record.and_then(|record| record.reason.clone()),
         "changed_at": record.map(|record| record.changed_at),

@@ -3,23 +3,25 @@ use serde_json::json;
 
 use super::{Stop, Work, fails, host_json, note, said};
 use crate::cli::Exit;
-use crate::cli::inventory::Good;
+use crate::cli::inventory::Known;
 use crate::cli::select::Select;
 use crate::machine::Phase;
 use crate::store::{EventQuery, Store};
 
 impl Work<'_> {
-    pub(super) fn show(&self, good: &Good, name: &str) -> Result<Exit, Stop> {
+    /// Shows a host, also one that has left the inventory.
+    pub(super) fn show(&self, known: &Known, name: &str) -> Result<Exit, Stop> {
         let select = Select {
             hosts: vec![name.to_owned()],
-            selector: Vec::new(),
-            all: false,
+            ..Select::default()
         };
-        let hosts = select.find(&good.inventory, self.output).map_err(said)?;
-        let Some(host) = hosts.first() else {
-            return Ok(Exit::No);
-        };
-        let record = self.store.host(name).map_err(fails)?;
+        let mut records = self.store.hosts().map_err(fails)?;
+        select
+            .find_known(known, &records, self.output)
+            .map_err(said)?;
+        records.retain(|record| record.host == name);
+        let record = records.pop();
+        let host = known.host(name);
         let query = EventQuery {
             after: 0,
             host: Some(name.to_owned()),
@@ -28,17 +30,18 @@ impl Work<'_> {
         };
         let latest = &self.store.events(&query).map_err(fails)?;
         if self.output.is_json() {
-            let mut shown = host_json(name, &host.profile, record.as_ref());
+            let mut shown = host_json(name, host, record.as_ref());
             shown["events"] = json!(latest);
             self.output.json(&shown);
             return Ok(Exit::Done);
         }
         let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
-        let mut text = format!(
-            "{name}: {phase}\n  profile   {}\n  arch      {}\n",
-            host.profile, host.arch
-        );
-        for nic in &host.nics {
+        let mut text = format!("{name}: {phase}\n");
+        if let Some(host) = host {
+            text.push_str(&format!("  profile   {}\n", host.profile));
+            text.push_str(&format!("  arch      {}\n", host.arch));
+        }
+        for nic in host.iter().flat_map(|host| &host.nics) {
             let ip = nic
                 .ip
                 .map(|ip| ip.to_string())
