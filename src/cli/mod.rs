@@ -52,7 +52,7 @@ struct Cli {
 }
 
 /// The options of every command.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
     /// The directory of the inventory

@@ -1,5 +1,4 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -85,15 +84,6 @@ impl Command {
 
 impl Serve {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        // The directory that we stand in may be replaced by another of its name.
-        let absolute = |path: &PathBuf| {
-            std::path::absolute(path).with_context(|| format!("cannot find `{}`", path.display()))
-        };
-        let global = &Global {
-            inventory: absolute(&global.inventory)?,
-            bundles: global.bundles.as_ref().map(absolute).transpose()?,
-            ..global.clone()
-        };
         let good = match load_settled(global, output) {
             Ok(good) => good,
             Err(exit) => return Ok(exit),
@@ -176,7 +166,15 @@ impl Serve {
             inventory,
             templates,
         } = good;
-        let bundles = global.bundles.as_deref();
+        // The directory that we stand in may be replaced by another of its name.
+        let snapshot = snapshot
+            .at_absolute_path()
+            .context("cannot tell where the inventory lies")?;
+        let bundles = global.bundles.as_deref().map(std::path::absolute);
+        let bundles = bundles
+            .transpose()
+            .context("cannot tell where the bundle store lies")?;
+        let bundles = bundles.as_deref();
         let live = Live::new(Loaded::new(&snapshot, inventory, templates, bundles));
         let shared = Shared {
             live: live.clone(),

@@ -167,11 +167,20 @@ impl Snapshot {
         &self.files
     }
 
-    /// Returns a digest of everything that was read.
+    /// Names the directory by its absolute path, links and all; messages name the files as before.
+    ///
+    /// # Errors
+    /// When the directory that the path is relative to cannot be found.
+    pub fn at_absolute_path(self) -> io::Result<Self> {
+        let directory = std::path::absolute(&self.directory)?;
+        Ok(Self { directory, ..self })
+    }
+
+    /// Returns a digest of everything that was read, wherever it lies.
     pub fn digest(&self) -> Sha256Digest {
         let mut all = Vec::new();
         for file in &self.files {
-            for text in [&file.name, &file.text] {
+            for text in [file_name(file), &file.text] {
                 all.extend((text.len() as u64).to_le_bytes());
                 all.extend(text.as_bytes());
             }
@@ -187,16 +196,9 @@ impl Snapshot {
     /// Checks everything that can be checked without looking outside the snapshot.
     pub fn check(&self) -> Checked {
         let (documents, templates) = self.files.split_at(self.documents);
-        let file_name = |file: &SourceFile| {
-            Path::new(&file.name)
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default()
-                .to_owned()
-        };
         let texts: BTreeMap<String, String> = templates
             .iter()
-            .map(|file| (file_name(file), file.text.clone()))
+            .map(|file| (file_name(file).to_owned(), file.text.clone()))
             .collect();
         let parsed = parse(documents, texts);
         let mut diagnostics = parsed.diagnostics;
@@ -248,6 +250,11 @@ fn read_file(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
         )));
     }
     fs::read(path)
+}
+
+fn file_name(file: &SourceFile) -> &str {
+    let name = Path::new(&file.name).file_name();
+    name.and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
@@ -306,6 +313,20 @@ mod tests {
             .collect();
         assert_eq!(texts, ["a", "b", "t"]);
         assert_eq!(snapshot.documents, 2);
+    }
+
+    #[test]
+    fn the_same_content_has_the_same_digest_wherever_it_lies() {
+        let digest = |name: &str, text: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join(name), text).unwrap();
+            Snapshot::read(directory.path()).unwrap().digest()
+        };
+        let one = digest("a.yaml", "kind: Host");
+        assert_eq!(digest("a.yaml", "kind: Host"), one);
+        for (name, text) in [("b.yaml", "kind: Host"), ("a.yaml", "kind: Hosts")] {
+            assert_ne!(digest(name, text), one, "{name} {text}");
+        }
     }
 
     #[test]

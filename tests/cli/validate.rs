@@ -234,7 +234,7 @@ fn every_other_command_refuses_a_broken_inventory_with_the_same_diagnostics() {
     let (faults, _) = shown.rsplit_once("5 files").expect("a summary");
     for line in [
         "render --all",
-        "host list",
+        "rehearse --all",
         "host provision worker-01",
         "serve http",
     ] {
