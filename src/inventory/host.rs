@@ -331,8 +331,15 @@ fn check_boot_nic(reader: &mut Reader, node: &Node, nics: &[(Nic, Span)]) {
     }
 }
 
+const DISK_HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; \
+                         `lsblk -o +WWN,SERIAL` shows them";
+
 fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
-    const HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; `lsblk -o +WWN,SERIAL` shows them";
+    if let Value::Scalar { text, .. } = &node.value
+        && !["", "~", "null"].contains(&text.as_str())
+    {
+        return cannot_name_disk(reader, node, text);
+    }
     let mut fields = reader.fields(node, "`disk`")?;
     let faults = reader.diagnostics.len();
     let word = |reader: &mut Reader, node: &Node| {
@@ -341,8 +348,7 @@ fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
         if !text.is_empty() && text.chars().all(good) {
             return Some(text);
         }
-        let message = format!("`{text}` cannot name a disk");
-        reader.refuse("wrong-value", node.span, message, HELP)
+        cannot_name_disk(reader, node, &text)
     };
     let wwn = fields.optional(reader, "wwn", word);
     let serial = fields.optional(reader, "serial", word);
@@ -377,9 +383,14 @@ fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
             "wrong-value",
             node.span,
             "`disk` must name one disk in one way",
-            HELP,
+            DISK_HELP,
         ),
     }
+}
+
+fn cannot_name_disk<T>(reader: &mut Reader, node: &Node, text: &str) -> Option<T> {
+    let message = format!("`{text}` cannot name a disk");
+    reader.refuse("wrong-value", node.span, message, DISK_HELP)
 }
 
 /// Reads a size such as `400G` or `1.5T`: powers of 1000, as disks are sold.

@@ -27,7 +27,7 @@ fn with_host(rack: &Rack, from: &str, to: &str) {
 type Fault = (&'static str, fn(&Rack));
 
 #[rustfmt::skip]
-const ERRORS: [Fault; 50] = [
+const ERRORS: [Fault; 51] = [
     ("syntax-bracket", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999")),
     ("syntax-quote", |rack| with_host(rack, "name: extra-01", "name: \"extra-01")),
     ("syntax-tab", |rack| with_host(rack, "  - {mac", "\t- {mac")),
@@ -61,6 +61,7 @@ const ERRORS: [Fault; 50] = [
     ("two-boot-nics", |rack| with_host(rack, "nics:\n", "nics:\n  - {mac: \"52:54:00:85:00:98\", network: prov0, boot: true}\n")),
     ("no-disk", |rack| with_host(rack, "disk: {serial: S999}\n", "")),
     ("bare-disk", |rack| with_host(rack, "S999", "/dev/sda")),
+    ("bare-disk-scalar", |rack| with_host(rack, "{serial: S999}", "/dev/sda")),
     ("empty-disk-serial", |rack| with_host(rack, "{serial: S999}", "{serial: \"\"}")),
     ("blank-disk-model", |rack| with_host(rack, "{serial: S999}", "{model: \" \", min_size: 400G}")),
     ("unknown-arch", |rack| with_host(rack, "uefi-x64", "uefi-x86")),
