@@ -222,9 +222,12 @@ impl Reader {
         text.parse()
             .map_err(|error: T::Err| {
                 let help = format!("write {expected}");
-                self.report(
-                    Diagnostic::error("wrong-value", node.span, error.to_string()).help(help),
-                );
+                let mut message = error.to_string();
+                // The errors of the standard library do not show what they are about.
+                if !message.contains(&text) {
+                    message = format!("`{text}`: {message}");
+                }
+                self.report(Diagnostic::error("wrong-value", node.span, message).help(help));
             })
             .ok()
     }

@@ -27,7 +27,7 @@ fn with_host(rack: &Rack, from: &str, to: &str) {
 type Fault = (&'static str, fn(&Rack));
 
 #[rustfmt::skip]
-const ERRORS: [Fault; 51] = [
+const ERRORS: [Fault; 52] = [
     ("syntax-bracket", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999")),
     ("syntax-quote", |rack| with_host(rack, "name: extra-01", "name: \"extra-01")),
     ("syntax-tab", |rack| with_host(rack, "  - {mac", "\t- {mac")),
@@ -56,6 +56,7 @@ const ERRORS: [Fault; 51] = [
     ("dangling-template", |rack| { rack.write("worker.hbs", "x").edit("profiles.yaml", "args:", "seeds: {user-data: wroker.hbs}\nargs:"); }),
     ("outside-network", |rack| with_host(rack, "10.20.0.99", "10.21.0.99")),
     ("broadcast-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.255")),
+    ("wrong-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.300")),
     ("in-pool", |rack| with_host(rack, "10.20.0.99", "10.20.0.222")),
     ("no-boot-nic", |rack| with_host(rack, ", boot: true", "")),
     ("two-boot-nics", |rack| with_host(rack, "nics:\n", "nics:\n  - {mac: \"52:54:00:85:00:98\", network: prov0, boot: true}\n")),
