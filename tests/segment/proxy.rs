@@ -47,7 +47,7 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
         (ClientKind::BiosPxe, loader("undionly.kpxe"), false),
         (
             ClientKind::EdkHttp(Architecture::HttpX64),
-            format!("http://{SERVER}:8080/files/snponly.efi"),
+            format!("http://{SERVER}:8080/m/52-54-00-86-00-07/"),
             false,
         ),
         (
