@@ -18,7 +18,7 @@ const EVERYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
 const SITE: &str = "\
 kind: Site
 name: rack-a
-server: {address: 10.86.0.1}
+server: {address: 10.86.0.1, files: [/usr/lib/ipxe, /boot]}
 networks:
   - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
   - {name: far0, subnet: 10.87.0.0/24, gateway: 10.87.0.1, pool: 10.87.0.200-10.87.0.202}
@@ -90,6 +90,15 @@ fn check_firmware(segment: &Segment) {
         assert_eq!((ack.server_address, ack.relay_address), (SERVER, ROUTER));
         let seen = String::from_utf8(ack.boot_file).unwrap();
         assert!(seen.starts_with(file), "{seen}");
+        // The size of the file as it is served; iPXE and a BIOS do without.
+        let size = (file == "snponly.efi").then(|| {
+            let size = std::fs::metadata("/usr/lib/ipxe/snponly.efi")
+                .unwrap()
+                .len();
+            u16::try_from(size.div_ceil(512)).unwrap().to_be_bytes()
+        });
+        let told = ack.options.raw(OptionCode::BootFileSize);
+        assert_eq!(told, size.as_ref().map(|it| &it[..]));
         let code = OptionCode::SubnetMask;
         let mask = ack.options.address(code);
         assert_eq!(mask, Some(Ipv4Addr::new(255, 255, 255, 0)));

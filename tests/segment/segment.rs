@@ -10,7 +10,8 @@ use crate::machines::{PATIENCE, Program};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// What the tests run.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
+    "/usr/lib/ipxe/snponly.efi",
     "/usr/sbin/ip",
     "/usr/sbin/dnsmasq",
     "/usr/sbin/dhcrelay",

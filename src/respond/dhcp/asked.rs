@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::boot::{BootFile, boot_file};
 use super::{Ignored, Ingress, filter};
 use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy};
-use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::machine::{Architecture, Firmware, MacAddress, SystemUuid};
 use crate::token::StoreKey;
-use crate::wire::dhcp::{DhcpMessage, Operation};
+use crate::wire::dhcp::{DhcpMessage, Operation, OptionCode};
 
 /// What every handler needs to know of a request.
 pub struct Asked<'a> {
@@ -118,6 +118,16 @@ impl<'a> Asked<'a> {
     /// Reports whether a boot file is our own iPXE for an iPXE that cannot run our scripts.
     pub fn is_chain(&self, boot_file: &BootFile) -> bool {
         self.message.options.is_ipxe() && matches!(boot_file, BootFile::Loader(_))
+    }
+
+    /// Returns the served file behind a boot file, where the client wants to know its size: UEFI asks
+    /// for it in a transfer of its own otherwise.
+    pub fn measured(&self, boot_file: &BootFile) -> Option<String> {
+        let wanted = self.message.options.parameter_request_list();
+        let is_wanted = wanted.contains(&OptionCode::BootFileSize);
+        let is_uefi = self.architecture().firmware() == Firmware::Uefi;
+        let name = boot_file.tftp_file().filter(|_| is_wanted && is_uefi)?;
+        Some(self.inventory.loader_file(name).unwrap_or(name).to_owned())
     }
 
     /// Says why a client that wants to boot from the network is told nothing to boot.

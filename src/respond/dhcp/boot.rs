@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::Asked;
 use crate::inventory::LoaderKind;
-use crate::respond::boot::MachinePath;
+use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
 /// What a client is told to boot. It prints without its token.
@@ -36,6 +36,18 @@ impl BootFile {
             Self::LoaderOf(path) => path.to_string(),
             Self::HttpLoader { base, path } => format!("{base}/{path}"),
             Self::Script { url, token } => format!("{url}?token={token}"),
+        }
+    }
+
+    /// Returns the name of the file that is fetched by TFTP.
+    pub fn tftp_file(&self) -> Option<&str> {
+        match self {
+            Self::Loader(name) => Some(name),
+            Self::LoaderOf(path) => match &path.query {
+                MachineQuery::File(name) => Some(name),
+                _ => None,
+            },
+            Self::HttpLoader { .. } | Self::Script { .. } => None,
         }
     }
 

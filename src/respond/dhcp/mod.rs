@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use crate::inventory::{DhcpMode, Host, Inventory, Nic};
 use crate::machine::{Architecture, Lease, LeaseChange, MacAddress};
 use crate::token::StoreKey;
-use crate::wire::dhcp::{DhcpMessage, MessageType, TransactionId};
+use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 use asked::{Asked, known};
 pub use boot::BootFile;
@@ -73,6 +73,9 @@ pub struct Reply {
     pub limit: usize,
     /// Where it goes.
     pub delivery: Delivery,
+    /// The served file whose size the client asks for; the shell, which has the files, tells it with
+    /// [`Reply::tell_size`].
+    pub measured: Option<String>,
 }
 
 /// What an exchange was about.
@@ -143,8 +146,11 @@ impl Verdict {
         delivery: impl FnOnce(&DhcpMessage) -> Delivery,
     ) -> Response {
         let reply = self.reply.map(|(message, boot_file)| {
+            let measured = boot_file.as_ref().and_then(|it| asked.measured(it));
+            let is_told = message.options.contains(OptionCode::BootFileSize);
             exchange.boot_file = boot_file;
             Reply {
+                measured: measured.filter(|_| !is_told),
                 limit: asked.message.options.datagram_limit(),
                 delivery: delivery(&message),
                 message,
@@ -159,6 +165,20 @@ impl Verdict {
             commit: self.commit,
             reply,
             exchange,
+        }
+    }
+}
+
+impl Reply {
+    /// Tells the size of the boot file in octets (option 13), so that firmware need not ask for it
+    /// before it loads. One over 65,535 blocks of 512 octets cannot be told.
+    ///
+    /// Source: RFC 2132 §3.15; edk2, `PxeBcDhcp4BootInfo`.
+    pub fn tell_size(&mut self, octets: u64) {
+        let blocks = u16::try_from(octets.div_ceil(512)).ok();
+        if let Some(blocks) = blocks.filter(|blocks| *blocks > 0) {
+            let options = &mut self.message.options;
+            options.set_number(OptionCode::BootFileSize, blocks);
         }
     }
 }

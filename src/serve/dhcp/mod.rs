@@ -229,7 +229,7 @@ impl DhcpServer {
                     address: port.address(site),
                 };
                 let (inventory, key) = (&loaded.inventory, &self.key);
-                let response = match port.role() {
+                let mut response = match port.role() {
                     PortRole::Dhcp => self
                         .responder
                         .respond(inventory, key, ingress, &message, now),
@@ -237,6 +237,12 @@ impl DhcpServer {
                         respond_as_boot_server(inventory, key, ingress, from, &message, now)
                     }
                 };
+                if let Ok(reply) = &mut response.reply
+                    && let Some(file) = reply.measured.take()
+                    && let Ok(file) = loaded.roots.open(&file)
+                {
+                    reply.tell_size(file.size);
+                }
                 let network = ingress.network.and_then(|name| site.network(name));
                 if let (Some(network), Some(server)) = (network, chosen_server(&response))
                     && self.others.notice(network, server, now)

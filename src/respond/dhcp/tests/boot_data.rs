@@ -312,3 +312,58 @@ fn a_host_with_secure_boot_gets_nothing_that_is_not_signed() {
         assert_eq!(shown.as_deref(), expected, "{values:?}");
     }
 }
+
+#[test]
+fn uefi_is_told_the_size_of_its_boot_file_where_it_asks_for_it() {
+    let of = |kind| {
+        let client = Client { kind, ..edk(KNOWN) };
+        let reply = Bench::new().send(&client.discover(TransactionId(1))).reply;
+        reply.unwrap().measured
+    };
+    let x64 = Architecture::UefiX64;
+    let file = Some("snponly.efi".to_owned());
+    assert_eq!(of(ClientKind::EdkPxe(x64)), file);
+    for kind in [
+        ClientKind::BiosPxe,
+        ClientKind::EdkHttp(Architecture::HttpX64),
+        ClientKind::ipxe(x64),
+    ] {
+        assert_eq!(of(kind.clone()), None, "{kind:?}");
+    }
+    // Nobody asks, or the inventory says it.
+    let silent = Bench::new().send(&discover(KNOWN, &[(60, b"PXEClient"), (93, &[0, 7])]));
+    assert_eq!(silent.reply.unwrap().measured, None);
+    let mut said = Bench::with(|text| {
+        text.replace(
+            "lease_time: 30m",
+            "lease_time: 30m\n    options: {13: 'u16:7'}",
+        )
+    });
+    let said = said
+        .send(&edk(KNOWN).discover(TransactionId(1)))
+        .reply
+        .unwrap();
+    assert_eq!(said.measured, None);
+    let size = said.message.options.raw(OptionCode::BootFileSize);
+    assert_eq!(size, Some(&[0, 7][..]));
+}
+
+#[test]
+fn a_size_is_told_in_blocks_of_512_octets_and_not_at_all_beyond_their_number() {
+    let discover = edk(KNOWN).discover(TransactionId(1));
+    let reply = Bench::new().send(&discover).reply.unwrap();
+    for (octets, expected) in [
+        (0, None),
+        (1, Some(1_u16)),
+        (512, Some(1)),
+        (513, Some(2)),
+        (65_535 * 512, Some(65_535)),
+        (65_535 * 512 + 1, None),
+    ] {
+        let mut reply = reply.clone();
+        reply.tell_size(octets);
+        let seen = reply.message.options.raw(OptionCode::BootFileSize);
+        let expected = expected.map(u16::to_be_bytes);
+        assert_eq!(seen, expected.as_ref().map(|it| &it[..]), "{octets}");
+    }
+}
