@@ -11,6 +11,7 @@ mod reload;
 mod server;
 mod sessions;
 mod split;
+mod transfers;
 mod web;
 mod wireshark;
 

@@ -171,6 +171,14 @@ impl Socket {
     }
 }
 
+/// Returns the largest IP packet, in octets, that leaves here for a peer in one piece, as far as the
+/// kernel knows.
+pub(super) fn link_mtu(peer: SocketAddrV4) -> io::Result<u32> {
+    let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.connect(&peer.into())?;
+    Ok(sockopt::ip_mtu(&socket)?)
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
