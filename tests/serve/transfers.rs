@@ -90,6 +90,30 @@ fn blocks_keep_to_the_cap_of_the_host_and_the_mtu_of_its_network() {
 }
 
 #[test]
+fn a_probe_for_the_size_is_logged_for_the_curious_only() {
+    let rack = rack();
+    let mut server = Server::start(&rack, "tftp");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut buffer = [0; 1000];
+    for (has_answered, level) in [(false, "debug"), (true, "warn")] {
+        let mark = server.mark();
+        let request = b"\0\x01large\0octet\0tsize\x000\0blksize\x00512\0";
+        socket.send_to(request, server.address("tftp")).unwrap();
+        let (_, source) = socket.recv_from(&mut buffer).unwrap();
+        if has_answered {
+            socket.send_to(b"\0\x04\0\0", source).unwrap();
+            socket.recv_from(&mut buffer).unwrap();
+        }
+        let abort = b"\0\x05\0\x08User aborted the transfer\0";
+        socket.send_to(abort, source).unwrap();
+        let line = server.wait_for(mark, |line| line["event"] == "tftp-aborted");
+        assert_eq!(line["level"], level, "{line}");
+    }
+    server.stop();
+}
+
+#[test]
 fn the_site_keeps_tftp_to_one_port() {
     for single in [false, true] {
         let rack = rack();
