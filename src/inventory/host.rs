@@ -38,6 +38,9 @@ pub struct Host {
     pub local_boot: LocalBoot,
     /// Its loader, in place of its profile's and the site's.
     pub loader: Option<Loader>,
+    /// The largest block that TFTP sends it, in octets, whatever it asks for.
+    #[serde(default)]
+    pub tftp_blksize: Option<u16>,
     /// Free words to select hosts by.
     pub labels: BTreeMap<String, String>,
     /// The number of its install. Nothing acts on it yet: raising it is to arm the host.
@@ -184,6 +187,10 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         let span = node.span;
         Some(Spanned { value, span })
     });
+    let tftp_blksize = fields.optional(reader, "tftp_blksize", |reader, node| {
+        // Source: RFC 2348, "Blocksize Option Specification".
+        reader.number(node, 8..=65_464)
+    });
     let labels = fields.optional(reader, "labels", Reader::text_map);
     let install = fields.optional(reader, "install", |reader, node| {
         reader.number(node, 0..=u64::MAX >> 1)
@@ -216,6 +223,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             _ => LocalBoot::Exit,
         }),
         loader: loader.map(|loader| loader.value),
+        tftp_blksize: tftp_blksize.map(|size| size as u16),
         labels: labels.unwrap_or_default(),
         install,
         vars: vars.unwrap_or_default(),

@@ -19,6 +19,7 @@ mod source;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 
 pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
@@ -33,6 +34,7 @@ pub use site::{DhcpMode, IdentityPolicy, Network, Provisioning, Server, Site, Un
 pub use source::{Position, SourceFile, Span};
 
 use claims::{Claims, Facts};
+use options::INTERFACE_MTU;
 use reader::{Reader, Spanned, list};
 use tree::Node;
 
@@ -52,6 +54,7 @@ pub struct Inventory {
     /// The text of each template that lies beside the documents, by file name.
     pub templates: BTreeMap<String, String>,
     by_mac: HashMap<MacAddress, String>,
+    by_ip: HashMap<Ipv4Addr, String>,
     manifests: HashMap<String, Sha256Digest>,
     loader_files: HashMap<String, String>,
     dialects: BTreeSet<Dialect>,
@@ -61,6 +64,15 @@ impl Inventory {
     /// Finds the host that owns an Ethernet address, through any of its interfaces.
     pub fn host_by_mac(&self, mac: MacAddress) -> Option<&Host> {
         self.by_mac.get(&mac).and_then(|name| self.hosts.get(name))
+    }
+
+    /// Finds the host that an address is reserved for, on any of its interfaces.
+    ///
+    /// Anybody can take an address: it says how to serve a machine, never what it may have.
+    pub fn host_by_ip(&self, address: Ipv4Addr) -> Option<&Host> {
+        self.by_ip
+            .get(&address)
+            .and_then(|name| self.hosts.get(name))
     }
 
     /// Finds the loader that a host is given when it boots as `architecture`: its own, its profile's
@@ -96,6 +108,27 @@ impl Inventory {
     /// Returns the profile of a host of this inventory.
     pub fn profile_of(&self, host: &Host) -> Option<&Profile> {
         self.profiles.get(&host.profile)
+    }
+
+    /// Returns the largest datagram, in octets, for a machine with an address: its own option 26
+    /// goes before its profile's, and those before what its network says.
+    pub fn mtu(&self, address: Ipv4Addr) -> Option<u16> {
+        let network = self.site.network_of(address)?;
+        let host = self.host_by_ip(address);
+        let profile = host.and_then(|host| self.profile_of(host));
+        let options = [
+            host.map(|host| &host.options),
+            profile.map(|profile| &profile.options),
+            Some(&network.options),
+        ];
+        let option = options
+            .into_iter()
+            .flatten()
+            .find_map(|options| options.get(&INTERFACE_MTU));
+        match option.map(OptionValue::octets).as_deref() {
+            Some(&[high, low]) => Some(u16::from_be_bytes([high, low])),
+            _ => network.mtu,
+        }
     }
 
     /// Returns the digest of a bundle's manifest, which was worked out when the inventory was read.
@@ -279,6 +312,14 @@ impl Found {
             .values()
             .flat_map(|host| host.nics.iter().map(|nic| (nic.mac, host.name.clone())))
             .collect();
+        let by_ip = self
+            .hosts
+            .values()
+            .flat_map(|host| {
+                let nics = host.nics.iter();
+                nics.filter_map(|nic| Some((nic.ip?, host.name.clone())))
+            })
+            .collect();
         let digest = |bundle: &Bundle| (bundle.name.clone(), bundle.manifest_digest());
         let Self {
             profiles,
@@ -310,6 +351,7 @@ impl Found {
             bundles,
             templates,
             by_mac,
+            by_ip,
         })
     }
 }

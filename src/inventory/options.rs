@@ -166,6 +166,9 @@ impl Shape {
     }
 }
 
+/// The code of the largest datagram that a machine may send. Source: RFC 2132 §5.1.
+pub(super) const INTERFACE_MTU: u8 = 26;
+
 /// The one table of options that have a name here; any other is written by its code.
 ///
 /// Source: IANA "BOOTP Vendor Extensions and DHCP Options".
@@ -180,7 +183,7 @@ const KNOWN: [(u8, &str, Shape); 25] = [
     (16, "swap-server", Shape::Addresses),
     (17, "root-path", Shape::Text),
     (23, "default-ttl", Shape::U8),
-    (26, "interface-mtu", Shape::U16),
+    (INTERFACE_MTU, "interface-mtu", Shape::U16),
     (40, "nis-domain", Shape::Text),
     (41, "nis-servers", Shape::Addresses),
     (42, "ntp-servers", Shape::Addresses),

@@ -55,6 +55,9 @@ pub struct Server {
     pub base_url: String,
     /// Directories that are served read-only.
     pub files: Vec<String>,
+    /// Whether `serve tftp` sends from the port that it is asked on, and from no other.
+    #[serde(default)]
+    pub tftp_single_port: bool,
 }
 
 /// One network that machines boot on.
@@ -83,7 +86,7 @@ pub struct Network {
     /// Routes besides the default one.
     #[serde(default)]
     pub routes: Vec<Route>,
-    /// The largest datagram that its links carry.
+    /// The largest datagram that its links carry, which DHCP hands out and TFTP keeps to.
     #[serde(default)]
     pub mtu: Option<u16>,
     /// DHCP options that every machine on it gets besides; its profile's and its own go before them.
@@ -285,6 +288,7 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
     let files = fields.optional(reader, "files", |reader, node| {
         reader.items(node, read_root)
     });
+    let tftp_single_port = fields.optional(reader, "tftp_single_port", Reader::boolean);
     fields.finish(reader);
     let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
     let base_url = base_url.unwrap_or_else(|| default_url(address, http_port));
@@ -293,6 +297,7 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
         http_port,
         base_url,
         files: files.unwrap_or_default(),
+        tftp_single_port: tftp_single_port.unwrap_or(false),
     })
 }
 
@@ -392,7 +397,6 @@ fn read_network(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option
         })
     });
     let mtu = fields.optional(reader, "mtu", |reader, node| {
-        expect_authoritative(reader, node, "mtu", mode);
         // Every IPv4 host takes 576 octets. Source: RFC 791 §3.1.
         reader.number(node, 576..=65535)
     });

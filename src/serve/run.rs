@@ -180,11 +180,9 @@ impl Shared {
     ) -> anyhow::Result<TftpServer> {
         let log = self.log.clone();
         let report = Box::new(move |report: TftpReport| log.write(&tftp_line(&report)));
-        TftpServer::bind(
-            TftpConfig::new(address),
-            Arc::new(TftpSite::new(context)),
-            report,
-        )
+        let mut config = TftpConfig::new(address);
+        config.single_port = self.live.current().inventory.site.server.tftp_single_port;
+        TftpServer::bind(config, Arc::new(TftpSite::new(context)), report)
     }
 
     /// Binds an HTTP server.

@@ -37,10 +37,19 @@ pub trait TftpFiles: Send + Sync {
     /// is left to [`Opening::Later`].
     fn open(&self, name: &str, peer: SocketAddrV4) -> Opening;
 
-    /// Returns the largest block size for a peer that fails with its own choice.
-    fn block_size_cap(&self, _peer: SocketAddrV4) -> Option<u16> {
-        None
+    /// Says what is known of the way to `peer`; it must not wait.
+    fn way(&self, _peer: SocketAddrV4) -> Way {
+        Way::default()
     }
+}
+
+/// What is known of the way to a peer, beyond what the server's own link shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The largest IP packet that it carries, in octets, in place of the server's.
+    pub mtu: Option<u16>,
+    /// The largest block, in octets, for a peer that fails with its own choice.
+    pub block_size: Option<u16>,
 }
 
 /// The answer to a name: a file, or why there is none.
@@ -127,7 +136,8 @@ pub struct TftpReport {
 pub struct TftpConfig {
     /// The address for requests. With 0.0.0.0, replies come from the address that was asked.
     pub address: SocketAddrV4,
-    /// The largest IP packet that the path to every peer carries, in octets.
+    /// The largest IP packet for a peer of which [`TftpFiles::way`] knows no other, in octets. Less
+    /// is sent where our own link carries less.
     pub mtu: u32,
     /// Replies come from the request port: for a firewall that lets only that one pass.
     pub single_port: bool,

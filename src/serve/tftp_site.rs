@@ -9,7 +9,7 @@ use super::context::{Asker, Context, Refused, ServedFile, Status, Via};
 use super::log::{Level, Line};
 use super::machine::{self, MachineAnswer};
 use super::session::{self, SessionAnswer};
-use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport};
+use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport, Way};
 use crate::machine::Dialect;
 use crate::render::GrubOrigin;
 use crate::respond::http::{Route, SessionPath, route};
@@ -53,6 +53,16 @@ impl TftpFiles for TftpSite {
                 let context = Arc::clone(&self.0);
                 Opening::Later(Box::new(move || open_route(&context, asker, route)))
             }
+        }
+    }
+
+    fn way(&self, peer: SocketAddrV4) -> Way {
+        let loaded = self.0.live.current();
+        let inventory = &loaded.inventory;
+        let host = inventory.host_by_ip(*peer.ip());
+        Way {
+            mtu: inventory.mtu(*peer.ip()),
+            block_size: host.and_then(|host| host.tftp_blksize),
         }
     }
 }

@@ -27,7 +27,7 @@ fn with_host(rack: &Rack, from: &str, to: &str) {
 type Fault = (&'static str, fn(&Rack));
 
 #[rustfmt::skip]
-const ERRORS: [Fault; 52] = [
+const ERRORS: &[Fault] = &[
     ("syntax-bracket", |rack| with_host(rack, "disk: {serial: S999}", "disk: {serial: S999")),
     ("syntax-quote", |rack| with_host(rack, "name: extra-01", "name: \"extra-01")),
     ("syntax-tab", |rack| with_host(rack, "  - {mac", "\t- {mac")),
@@ -65,6 +65,7 @@ const ERRORS: [Fault; 52] = [
     ("bare-disk-scalar", |rack| with_host(rack, "{serial: S999}", "/dev/sda")),
     ("empty-disk-serial", |rack| with_host(rack, "{serial: S999}", "{serial: \"\"}")),
     ("blank-disk-model", |rack| with_host(rack, "{serial: S999}", "{model: \" \", min_size: 400G}")),
+    ("block-size", |rack| with_host(rack, "arch:", "tftp_blksize: 7\narch:")),
     ("unknown-arch", |rack| with_host(rack, "uefi-x64", "uefi-x86")),
     ("wrong-arch", |rack| { rack.edit("bundles.yaml", "arch: x86_64", "arch: aarch64"); }),
     ("no-loader", |rack| with_host(rack, "uefi-x64", "uefi-arm64")),

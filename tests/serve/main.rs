@@ -14,6 +14,7 @@ mod server;
 mod sessions;
 mod split;
 mod storage;
+mod transfers;
 mod web;
 
 use std::time::Duration;

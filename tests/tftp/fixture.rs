@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pxectl::serve::shutdown::Shutdown;
 use pxectl::serve::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
@@ -116,8 +116,13 @@ impl Fixture {
 
     /// Waits until the server has ended by itself; returns what ended it.
     pub fn join(mut self) -> std::thread::Result<anyhow::Result<()>> {
-        let server = self.server.take();
-        server.expect("it runs").join()
+        let server = self.server.take().expect("it runs");
+        let begin = Instant::now();
+        while !server.is_finished() {
+            assert!(begin.elapsed() < PATIENCE, "the server runs on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        server.join()
     }
 
     /// Shuts the server down and waits until it has ended.

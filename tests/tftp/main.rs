@@ -2,6 +2,7 @@
 //! `atftp`, `tftp-hpa`, all of them needed) and against a peer that misbehaves on purpose.
 
 mod fixture;
+mod links;
 mod misbehaviour;
 mod openings;
 mod options;

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pxectl::respond::tftp::Outcome;
@@ -84,6 +84,15 @@ impl Slow {
 
     fn let_one_go(&self) {
         self.turn.send(()).expect("a gate");
+    }
+
+    /// Waits until so many files were asked for.
+    fn wait_until_asked(&self, count: usize) {
+        let begin = Instant::now();
+        while self.asked() < count {
+            assert!(begin.elapsed() < PATIENCE, "asked {} times", self.asked());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// How many files were asked for.
@@ -296,6 +305,7 @@ fn shutting_down_tells_the_peers_that_wait_and_opens_nothing_more() {
         peer.request("slow", "");
     }
     slow.begun();
+    slow.wait_until_asked(peers.len());
     slow.fixture.request_stop();
     for peer in &mut peers {
         assert_eq!(error_code(&peer.receive()), ErrorCode::NotDefined);

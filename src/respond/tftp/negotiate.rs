@@ -23,15 +23,15 @@ impl Limits {
 
     /// Returns the limits for a path that carries IP packets of `mtu` octets without fragments.
     ///
-    /// `cap` shrinks the block size further, for a client that fails with its own choice. No limit
-    /// goes below 512, the size that every client must take.
+    /// `cap` shrinks the block size further, for a client that fails with its own choice. The path
+    /// never takes it below 512, the size that every client must take.
     pub fn for_mtu(mtu: u32, cap: Option<u16>) -> Self {
         const IP_UDP_AND_TFTP_HEADERS: u32 = 20 + 8 + 4;
         let room = mtu
             .saturating_sub(IP_UDP_AND_TFTP_HEADERS)
             .min(Self::BLOCK_SIZE) as u16;
         Self {
-            block_size: room.min(cap.unwrap_or(u16::MAX)).max(DEFAULT_BLOCK_SIZE),
+            block_size: room.max(DEFAULT_BLOCK_SIZE).min(cap.unwrap_or(u16::MAX)),
             window_size: Self::WINDOW_SIZE,
         }
     }
@@ -162,7 +162,8 @@ mod tests {
             (9000, None, 8968),
             (65_536, None, 65_464),
             (1400, Some(2000), 1368),
-            (300, Some(8), 512),
+            (300, None, 512),
+            (1500, Some(256), 256),
         ] {
             assert_eq!(
                 Limits::for_mtu(mtu, cap).block_size,

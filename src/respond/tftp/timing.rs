@@ -3,14 +3,18 @@ use std::time::Duration;
 /// When to send again, and when to stop: a retransmission timer for one peer.
 ///
 /// Where the peer negotiated a time-out, exactly that one is used. Otherwise it follows the
-/// measured round trip and doubles with each time-out.
+/// measured round trip and doubles with each time-out, until a round trip is measured again.
 ///
-/// Source: RFC 6298 §2 for the estimate, RFC 2349 for the peer's own time-out.
+/// Source: RFC 6298 §2, §3 and §5 for the estimate, RFC 2349 for the peer's own time-out.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
     negotiated: Option<Duration>,
     round_trip: Option<RoundTrip>,
+    /// Time-outs since the last answer.
     timeouts: u32,
+    /// How often the time-out is doubled. It outlasts an answer that measures nothing: where the
+    /// round trip has grown beyond the time-out, everything would be sent twice and never measured.
+    doublings: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +46,7 @@ impl Timing {
             negotiated,
             round_trip: None,
             timeouts: 0,
+            doublings: 0,
         }
     }
 
@@ -50,6 +55,7 @@ impl Timing {
     pub(super) fn answered(&mut self, round_trip: Option<Duration>) {
         self.timeouts = 0;
         let Some(sample) = round_trip else { return };
+        self.doublings = 0;
         self.round_trip = Some(match self.round_trip {
             None => RoundTrip {
                 smoothed: sample,
@@ -68,6 +74,7 @@ impl Timing {
     /// Takes note of a time-out; returns false when it was one too many.
     pub(super) fn timed_out(&mut self) -> bool {
         self.timeouts += 1;
+        self.doublings += 1;
         let most = match self.negotiated {
             Some(_) => MOST_NEGOTIATED_TIMEOUTS,
             None => MOST_TIMEOUTS,
@@ -84,7 +91,7 @@ impl Timing {
             round_trip.smoothed + (round_trip.variation * 4).max(SHORTEST)
         });
         estimate
-            .saturating_mul(1 << self.timeouts.min(16))
+            .saturating_mul(1 << self.doublings.min(16))
             .clamp(SHORTEST, LONGEST)
     }
 }
@@ -123,8 +130,20 @@ mod tests {
         assert_eq!(waits[..4], [ms(30), ms(60), ms(120), ms(240)]);
         assert_eq!(waits.last(), Some(&LONGEST));
         assert_eq!(waits.len(), 1 + MOST_TIMEOUTS as usize);
+    }
+
+    #[test]
+    fn a_doubled_timeout_lasts_until_a_round_trip_is_measured() {
+        let mut timing = Timing::new(None);
+        timing.answered(Some(ms(10)));
+        assert!(timing.timed_out() && timing.timed_out());
         timing.answered(None);
-        assert_eq!(timing.timeout(), ms(30));
+        assert_eq!(timing.timeout(), ms(120));
+        timing.answered(Some(ms(10)));
+        assert_eq!(timing.timeout(), ms(25));
+        // The answer ended the count of those that end the transfer, too.
+        assert!((0..MOST_TIMEOUTS).all(|_| timing.timed_out()));
+        assert!(!timing.timed_out());
     }
 
     #[test]

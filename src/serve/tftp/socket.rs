@@ -171,6 +171,14 @@ impl Socket {
     }
 }
 
+/// Returns the largest IP packet, in octets, that leaves here for a peer in one piece, as far as the
+/// kernel knows.
+pub(super) fn link_mtu(peer: SocketAddrV4) -> io::Result<u32> {
+    let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.connect(&peer.into())?;
+    Ok(sockopt::ip_mtu(&socket)?)
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -283,6 +291,27 @@ mod tests {
             Some((Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 255)))
         );
         assert_eq!(packet_info(&control.octets()[..20]), None);
+    }
+
+    #[test]
+    fn one_call_sends_a_window() {
+        let sender = Socket::data(Ipv4Addr::LOCALHOST).expect("a socket");
+        let receiver = Socket::data(Ipv4Addr::LOCALHOST).expect("a socket");
+        let route = Route::new(receiver.local_address().expect("an address"), None);
+        let window: Vec<u8> = (0..64 * 1000 + 7).map(|n: u32| (n / 3) as u8).collect();
+        let (first, rest) = window.split_at(12_345);
+        let buffers = [IoSlice::new(first), IoSlice::new(rest)];
+        sender.send(&route, &buffers, Some(1004)).expect("a send");
+        let mut lengths = Vec::new();
+        let mut octets = Vec::new();
+        let mut buffer = Buffer::new();
+        while let Ok(Some(datagram)) = receiver.receive(&mut buffer) {
+            lengths.push(datagram.octets.len());
+            octets.extend_from_slice(datagram.octets);
+        }
+        assert_eq!(lengths[..63], [1004; 63]);
+        assert_eq!(lengths[63..], [64_007 - 63 * 1004]);
+        assert!(octets == window);
     }
 
     proptest! {

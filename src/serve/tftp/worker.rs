@@ -186,6 +186,7 @@ impl<'a> Worker<'a> {
             Ok(packet) if !on_request_port || self.sockets.data.is_none() => {
                 let now = self.epoch.elapsed();
                 // A peer without a transfer here repeats the end of one: nothing more to say.
+                // Deviation: RFC 1350 §4 answers with error 5. GRUB repeats its last ACKs.
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     let action = session.transfer.receive(now, &packet);
                     self.perform(peer, action);

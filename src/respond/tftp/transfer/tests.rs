@@ -119,6 +119,32 @@ fn a_lost_ack_costs_one_timeout() {
 }
 
 #[test]
+fn a_round_trip_that_has_grown_is_learnt() {
+    let (mut peer, _) = Timeline::request("", 512 * 60);
+    for block in 1..=20 {
+        peer.ack(block);
+    }
+    // From here on, answers take 300 ms, and every block is sent again before they come.
+    let mut repetitions = Vec::new();
+    for block in 21..=40 {
+        let answer_at = peer.now + Duration::from_millis(300);
+        let mut again = 0;
+        while peer.transfer.deadline() < answer_at {
+            peer.silence();
+            again += 1;
+        }
+        peer.now = answer_at - Duration::from_millis(1);
+        assert_eq!(
+            peer.ack(block),
+            Action::SendBlocks(u64::from(block) + 1..u64::from(block) + 2)
+        );
+        repetitions.push(again);
+    }
+    assert!(repetitions[0] > 2, "{repetitions:?}");
+    assert_eq!(repetitions[10..], [0; 10], "{repetitions:?}");
+}
+
+#[test]
 fn a_repeated_ack_never_sends_anything() {
     let (mut peer, _) = Timeline::request("", 5_000);
     assert_eq!(peer.ack(1), Action::SendBlocks(2..3));

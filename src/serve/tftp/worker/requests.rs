@@ -9,8 +9,8 @@ use crate::respond::tftp::{Action, Limits, Outcome, Refusal, Transfer, admit, ne
 use crate::serve::tftp::Opening;
 use crate::serve::tftp::content::Source;
 use crate::serve::tftp::opening::Asked;
-use crate::serve::tftp::socket::{Datagram, Route};
-use crate::wire::tftp::{BlockNumber, Request};
+use crate::serve::tftp::socket::{Datagram, Route, link_mtu};
+use crate::wire::tftp::{BlockNumber, OptionName, Request};
 
 impl Worker<'_> {
     pub(super) fn request(&mut self, datagram: &Datagram<'_>, request: Request) {
@@ -98,8 +98,7 @@ impl Worker<'_> {
             admitted,
             route,
         } = asked;
-        let cap = self.shared.files.block_size_cap(peer);
-        let limits = Limits::for_mtu(self.shared.config.mtu, cap);
+        let limits = self.limits(peer, &request);
         let agreement = negotiate(&request, source.size(), limits);
         let (transfer, action) = Transfer::start(self.epoch.elapsed(), agreement, source.size());
         let timer = transfer.deadline();
@@ -117,6 +116,17 @@ impl Worker<'_> {
             },
         );
         self.perform(peer, action);
+    }
+
+    fn limits(&self, peer: SocketAddrV4, request: &Request) -> Limits {
+        let way = self.shared.files.way(peer);
+        let mut mtu = way.mtu.map_or(self.shared.config.mtu, u32::from);
+        // Without the option, blocks have 512 octets anyway.
+        let names = request.options.iter().map(|option| &option.name);
+        if names.into_iter().any(|name| *name == OptionName::BlockSize) {
+            mtu = mtu.min(link_mtu(peer).unwrap_or(u32::MAX));
+        }
+        Limits::for_mtu(mtu, way.block_size)
     }
 
     /// Forgets a peer that has left before its file was opened.
