@@ -1,5 +1,7 @@
 //! The deeper checks of an inventory: what is rendered from it.
 
+pub mod boot_file;
+
 use std::collections::BTreeSet;
 
 use crate::inventory::{Diagnostic, Inventory, Severity, Span};
