@@ -11,6 +11,7 @@ mod host;
 mod loader;
 mod network;
 mod options;
+mod places;
 mod profile;
 mod reader;
 mod route;
@@ -27,13 +28,15 @@ pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
+pub use places::{LoaderPlace, Places};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use site::{DhcpMode, IdentityPolicy, Network, Provisioning, Server, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 
 use claims::{Claims, Facts};
-use reader::{Reader, Spanned, list};
+pub(crate) use reader::list;
+use reader::{Reader, Spanned};
 use tree::Node;
 
 use crate::machine::{Architecture, Dialect, MacAddress, Sha256Digest};
@@ -116,6 +119,8 @@ pub struct Parsed {
     pub inventory: Option<Inventory>,
     /// Every fault, sorted by file and place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where it names files that lie elsewhere.
+    pub places: Places,
 }
 
 /// Reads an inventory: `documents` hold YAML, `templates` are the `*.hbs` beside them by file name.
@@ -143,6 +148,7 @@ pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> P
     Parsed {
         inventory,
         diagnostics,
+        places: claims.places,
     }
 }
 

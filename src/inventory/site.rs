@@ -283,7 +283,11 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
         )
     });
     let files = fields.optional(reader, "files", |reader, node| {
-        reader.items(node, read_root)
+        reader.items(node, |reader, node| {
+            let root = read_root(reader, node)?;
+            claims.places.roots.push(node.span);
+            Some(root)
+        })
     });
     fields.finish(reader);
     let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
@@ -504,7 +508,9 @@ fn read_entry(
         );
     };
     claims.loader_for(architecture);
-    Some((architecture, loader?))
+    let (loader, place) = loader?;
+    claims.places.site.insert(architecture, place);
+    Some((architecture, loader))
 }
 
 fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {

@@ -7,6 +7,7 @@
 
 mod requirements;
 mod sbsigntool;
+mod validate;
 
 use std::path::Path;
 
@@ -73,7 +74,7 @@ fn real_loaders_are_what_their_packages_say() {
             "/usr/lib/ipxe/ipxe.lkrn",
             "a Linux kernel that only another loader can start",
         ),
-        ("/usr/lib/ipxe/ipxe.iso", "the image of a disk"),
+        ("/usr/lib/ipxe/ipxe.iso", "an ISO image"),
         ("/usr/lib/ipxe/82540em.rom", "an option ROM, to be flashed"),
     ];
     let files = IMAGES.iter().map(|(path, _)| *path);

@@ -30,8 +30,10 @@ pub enum BootFile {
     Script,
     /// A Linux kernel without an EFI stub, `ipxe.lkrn` among them.
     Kernel,
-    /// An ISO 9660 image, or a disk with a boot sector.
-    Disk,
+    /// An ISO 9660 image.
+    Iso,
+    /// Something with the mark of a boot sector: the image of a disk as a rule.
+    BootSector,
     /// An ELF program.
     Elf,
     /// An option ROM, to be flashed.
@@ -79,8 +81,8 @@ impl BootFile {
             (0, b"\x28\xb5\x2f\xfd", Self::Compressed),
             (0, b"\x55\xaa", Self::OptionRom),
             (0x202, b"HdrS", Self::Kernel),
-            (0x8001, b"CD001", Self::Disk),
-            (0x1fe, b"\x55\xaa", Self::Disk),
+            (0x8001, b"CD001", Self::Iso),
+            (0x1fe, b"\x55\xaa", Self::BootSector),
         ];
         let known = table
             .into_iter()
@@ -103,7 +105,8 @@ impl fmt::Display for BootFile {
             Self::NetworkBootProgram => "a program for PXE on a BIOS",
             Self::Script => "a script for iPXE",
             Self::Kernel => "a Linux kernel that only another loader can start",
-            Self::Disk => "the image of a disk",
+            Self::Iso => "an ISO image",
+            Self::BootSector => "the image of a disk",
             Self::Elf => "an ELF program",
             Self::OptionRom => "an option ROM, to be flashed",
             Self::Compressed => "compressed",

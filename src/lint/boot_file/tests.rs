@@ -81,7 +81,7 @@ fn every_format_is_told_by_its_octets() {
             at(0x202, b"HdrS"),
             "a Linux kernel that only another loader can start",
         ),
-        (at(0x8001, b"CD001"), "the image of a disk"),
+        (at(0x8001, b"CD001"), "an ISO image"),
         (at(0x1fe, b"\x55\xaa"), "the image of a disk"),
         (b"\x55\xaa\x93".to_vec(), "an option ROM, to be flashed"),
         (b"<html>Not found\r\n".to_vec(), "text"),
