@@ -53,7 +53,9 @@ pub fn load_settled(global: &Global, output: &Output) -> Result<Good, Exit> {
 }
 
 fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Good, Exit> {
-    let Checked { good, diagnostics } = snapshot.check();
+    let Checked {
+        good, diagnostics, ..
+    } = snapshot.check();
     if good.is_none() {
         for diagnostic in &diagnostics {
             let text = diagnostic.to_text(snapshot.files(), output.stderr_color());

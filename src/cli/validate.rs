@@ -4,8 +4,9 @@ use serde_json::json;
 use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
-use crate::inventory::{Diagnostic, Inventory, Severity, plural};
-use crate::workspace::bundle_directory;
+use crate::inventory::{Diagnostic, Inventory, Severity, plural, sort};
+use crate::lint;
+use crate::workspace::{bundle_directory, read_loaders};
 
 /// Check every document of an inventory, and report every fault at once
 #[derive(Debug, Args)]
@@ -38,6 +39,10 @@ impl Validate {
         };
         let mut checked = snapshot.check();
         if let Some((inventory, _)) = &checked.good {
+            let files = read_loaders(inventory, snapshot.directory());
+            let faults = lint::loaders(inventory, &checked.places, &files);
+            checked.diagnostics.extend(faults);
+            sort(&mut checked.diagnostics, snapshot.files());
             let path = bundle_directory(snapshot.directory(), inventory, global.bundles.as_deref());
             checked.diagnostics.extend(
                 path.map(|path| bundles(inventory, &path))

@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::loader::Loader;
 use super::network::{AddressRange, Subnet};
+use super::places::Places;
 use super::profile::{Installer, Profile};
 use super::reader::list;
 use super::site::DhcpMode;
@@ -63,6 +64,8 @@ pub struct Claims {
     loader_names: Vec<(String, String, Span)>,
     loaders_for: BTreeSet<Architecture>,
     templates: BTreeSet<String>,
+    /// What a look at files outside the inventory needs besides it.
+    pub places: Places,
 }
 
 /// One value that nobody else may have.

@@ -183,7 +183,8 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         )
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
-        let value = read_loader(reader, claims, node)?;
+        let (value, place) = read_loader(reader, claims, node)?;
+        claims.places.hosts.insert(owner.clone(), place);
         let span = node.span;
         Some(Spanned { value, span })
     });

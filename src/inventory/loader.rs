@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
+use super::places::LoaderPlace;
 use super::reader::{Reader, Spanned};
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, Dialect};
@@ -132,13 +133,21 @@ fn beside(path: &str, name: &str) -> String {
     }
 }
 
-/// Reads a loader: the name of a file, or a mapping with its stages.
-pub(super) fn read_loader(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Loader> {
+/// Reads a loader: the name of a file, or a mapping with its stages. Says where they are named, too.
+pub(super) fn read_loader(
+    reader: &mut Reader,
+    claims: &mut Claims,
+    node: &Node,
+) -> Option<(Loader, LoaderPlace)> {
     let Value::Mapping(_) = &node.value else {
         let first = read_spanned_file_name(reader, node)?;
         let loader = Loader::file(first.value.clone());
         claims.loader_name(first.value.clone(), first.value, first.span);
-        return Some(loader);
+        let place = LoaderPlace {
+            first: first.span,
+            second: None,
+        };
+        return Some((loader, place));
     };
     let mut fields = reader.fields(node, "this loader")?;
     let first = fields.required(reader, "first", read_spanned_file_name);
@@ -178,12 +187,17 @@ pub(super) fn read_loader(reader: &mut Reader, claims: &mut Claims, node: &Node)
         Some(_) => LoaderKind::Grub,
         None => LoaderKind::of_file(&first.value),
     };
-    Some(Loader {
+    let place = LoaderPlace {
+        first: first.span,
+        second: second.as_ref().map(|second| second.span),
+    };
+    let loader = Loader {
         first: first.value,
         second: second.map(|second| second.value),
         names: names.into_iter().map(|name| name.value).collect(),
         kind: kind.unwrap_or(guessed),
-    })
+    };
+    Some((loader, place))
 }
 
 fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {

@@ -11,6 +11,7 @@ mod host;
 mod loader;
 mod network;
 mod options;
+mod places;
 mod profile;
 mod reader;
 mod route;
@@ -28,6 +29,7 @@ pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
+pub use places::{LoaderPlace, Places};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use site::{DhcpMode, IdentityPolicy, Network, Provisioning, Server, Site, UnknownPolicy};
@@ -35,7 +37,8 @@ pub use source::{Position, SourceFile, Span};
 
 use claims::{Claims, Facts};
 use options::INTERFACE_MTU;
-use reader::{Reader, Spanned, list};
+pub(crate) use reader::list;
+use reader::{Reader, Spanned};
 use tree::Node;
 
 use crate::machine::{Architecture, Dialect, MacAddress, Sha256Digest};
@@ -149,6 +152,8 @@ pub struct Parsed {
     pub inventory: Option<Inventory>,
     /// Every fault, sorted by file and place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where it names files that lie elsewhere.
+    pub places: Places,
 }
 
 /// Reads an inventory: `documents` hold YAML, `templates` are the `*.hbs` beside them by file name.
@@ -176,6 +181,7 @@ pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> P
     Parsed {
         inventory,
         diagnostics,
+        places: claims.places,
     }
 }
 

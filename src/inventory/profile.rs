@@ -128,9 +128,20 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         })
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
-        read_loader(reader, claims, node)
+        let (loader, place) = read_loader(reader, claims, node)?;
+        if let Some(name) = &name {
+            let places = &mut claims.places.profiles;
+            places.insert(name.value.clone(), place);
+        }
+        Some(loader)
     });
-    let secure_boot = fields.optional(reader, "secure_boot", Reader::boolean);
+    let secure_boot = fields.optional(reader, "secure_boot", |reader, node| {
+        if let Some(name) = &name {
+            let places = &mut claims.places.secure_boot;
+            places.insert(name.value.clone(), node.span);
+        }
+        reader.boolean(node)
+    });
     let keys = fields.optional(reader, "ssh_authorized_keys", |reader, node| {
         reader.items(node, Reader::text)
     });

@@ -286,7 +286,11 @@ fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<
         )
     });
     let files = fields.optional(reader, "files", |reader, node| {
-        reader.items(node, read_root)
+        reader.items(node, |reader, node| {
+            let root = read_root(reader, node)?;
+            claims.places.roots.push(node.span);
+            Some(root)
+        })
     });
     let tftp_single_port = fields.optional(reader, "tftp_single_port", Reader::boolean);
     fields.finish(reader);
@@ -508,7 +512,9 @@ fn read_entry(
         );
     };
     claims.loader_for(architecture);
-    Some((architecture, loader?))
+    let (loader, place) = loader?;
+    claims.places.site.insert(architecture, place);
+    Some((architecture, loader))
 }
 
 fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {

@@ -1,6 +1,11 @@
-//! The deeper checks of an inventory: what is rendered from it.
+//! The deeper checks of an inventory: what is rendered from it, and the files that it boots.
+
+pub mod boot_file;
+mod loaders;
 
 use std::collections::BTreeSet;
+
+pub use loaders::{LoaderFile, LoaderFiles, loader_names, loaders};
 
 use crate::inventory::{Diagnostic, Inventory, Severity, Span};
 use crate::machine::Dialect;

@@ -352,6 +352,7 @@ mod tests {
                 address: Ipv4Addr::new(10, 20, 0, 10),
                 http_port: 8080,
                 base_url: base_url.to_owned(),
+                tftp_single_port: false,
                 files: Vec::new(),
             };
             let found = other_port(&server, at(http));

@@ -264,6 +264,7 @@ mod tests {
             address: Ipv4Addr::new(10, 20, 0, 10),
             http_port: 8080,
             base_url: "http://10.20.0.10:8080".to_owned(),
+            tftp_single_port: false,
             files: Vec::new(),
         };
         let change = |change: fn(&mut Server)| {

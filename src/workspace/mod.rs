@@ -1,8 +1,10 @@
 //! The inventory directory on disk: one stable snapshot of it, and where its parts lie.
 
 pub mod files;
+mod loaders;
 mod places;
 mod snapshot;
 
+pub use loaders::read_loaders;
 pub use places::{NoPlaceForStore, bundle_directory, state_directory};
 pub use snapshot::{Checked, Snapshot, SnapshotError};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::inventory::{
-    Diagnostic, Inventory, Names, Severity, SourceFile, Span, names, parse, sort,
+    Diagnostic, Inventory, Names, Places, Severity, SourceFile, Span, names, parse, sort,
 };
 use crate::lint;
 use crate::machine::Sha256Digest;
@@ -37,6 +37,8 @@ pub struct Checked {
     pub good: Option<(Inventory, Templates)>,
     /// Every fault, sorted by file and place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where the inventory names files that lie elsewhere.
+    pub places: Places,
 }
 
 /// Why an inventory cannot be read.
@@ -231,7 +233,11 @@ impl Snapshot {
                 }
             });
         sort(&mut diagnostics, &self.files);
-        Checked { good, diagnostics }
+        Checked {
+            good,
+            diagnostics,
+            places: parsed.places,
+        }
     }
 }
 

@@ -7,7 +7,16 @@ use crate::rack::Rack;
 const WRITTEN: &str = "wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `.`\n";
 const NEXT: &str = "next: edit them, and run `pxectl validate -i .`\n";
 const FILES: [&str; 4] = ["site.yaml", "profiles.yaml", "bundles.yaml", "hosts.yaml"];
+/// What CI says of it, which has neither the loaders nor the blobs.
 const CLEAN: &str = "\
+note: there is no directory `nowhere` here: the loaders [..] are not checked
+  --> site.yaml:[..]
+   |
+[..]files: [nowhere][..]
+   |           ^^^^^^^
+   |
+   = help: run `pxectl validate` where the servers run, too
+
 note: there is no bundle store at `./../bundles`
  |
  = help: blobs are not checked here; `--bundles DIR` names another store
@@ -15,10 +24,12 @@ note: there is no bundle store at `./../bundles`
 rack-a: 2 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings
 ";
 
-/// A directory that holds the example, inside another one.
+/// A directory that holds the example, which serves its loaders from a directory that is not there.
 fn example() -> Rack {
     let rack = Rack::empty();
     rack.pxectl("init").stdout(WRITTEN).stderr(NEXT).run();
+    // Whether the machine that runs the tests has the package `ipxe` is no matter here.
+    rack.edit("site.yaml", "files: [/usr/lib/ipxe]", "files: [nowhere]");
     rack
 }
 

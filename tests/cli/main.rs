@@ -4,6 +4,7 @@ mod example;
 mod generated;
 mod host;
 mod invocation;
+mod loaders;
 mod pxectl;
 mod rack;
 mod render;

@@ -19,7 +19,7 @@ disk: {serial: S999}
 
 const TEMPLATE: &str = "install.ipxe.hbs";
 
-fn with_host(rack: &Rack, from: &str, to: &str) {
+pub fn with_host(rack: &Rack, from: &str, to: &str) {
     rack.write("extra.yaml", HOST).edit("extra.yaml", from, to);
 }
 
@@ -118,7 +118,7 @@ fn every_fault_is_shown_with_its_place_and_what_to_do() {
 
 /// Checks that JSON says what the text says, in the same order.
 #[track_caller]
-fn same_facts(rack: &Rack, line: &str, text: &str, status: i32) {
+pub fn same_facts(rack: &Rack, line: &str, text: &str, status: i32) {
     let report = rack.pxectl(line).stdout_returned().status(status).run();
     let report: Value = serde_json::from_str(&report).expect("JSON");
     let listed = report["diagnostics"].as_array().expect("a list");

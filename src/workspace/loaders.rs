@@ -1,0 +1,114 @@
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::files::{FileError, FileRoots, OpenedFile};
+use crate::inventory::Inventory;
+use crate::lint::boot_file::{BootFile, HEAD};
+use crate::lint::{LoaderFile, LoaderFiles, loader_names};
+
+/// The largest loader that is read whole, in octets.
+const SIZE_LIMIT: u64 = 1 << 30;
+
+/// Reads every file that the inventory in `directory` names as a loader, each once.
+pub fn read_loaders(inventory: &Inventory, directory: &Path) -> LoaderFiles {
+    let roots = inventory.site.server.files.iter();
+    let roots: Vec<PathBuf> = roots.map(|root| directory.join(root)).collect();
+    let absent_roots = (0..roots.len()).filter(|index| !roots[*index].is_dir());
+    let absent_roots = absent_roots.collect();
+    let files = FileRoots::new(roots);
+    let files = loader_names(inventory)
+        .into_iter()
+        .map(|name| (name.to_owned(), read(&files, name)))
+        .collect();
+    LoaderFiles {
+        files,
+        absent_roots,
+    }
+}
+
+fn read(files: &FileRoots, name: &str) -> LoaderFile {
+    let opened = match files.open(name) {
+        Ok(opened) => opened,
+        Err(FileError::NotFound { .. }) => return LoaderFile::Absent,
+        Err(error) => return LoaderFile::Refused(error.to_string()),
+    };
+    let path = opened.path.clone();
+    match octets(opened) {
+        Ok(octets) => LoaderFile::Read(BootFile::read(&octets)),
+        Err(error) => LoaderFile::Refused(format!("cannot read `{}`: {error}", path.display())),
+    }
+}
+
+/// Reads as much of a file as tells what it is.
+fn octets(opened: OpenedFile) -> io::Result<Vec<u8>> {
+    let OpenedFile { mut file, size, .. } = opened;
+    let mut octets = Vec::new();
+    (&mut file).take(HEAD as u64).read_to_end(&mut octets)?;
+    if BootFile::is_needed_whole(&octets) {
+        if size > SIZE_LIMIT {
+            let text = format!("it has more than {SIZE_LIMIT} octets");
+            return Err(io::Error::other(text));
+        }
+        file.take(SIZE_LIMIT).read_to_end(&mut octets)?;
+    }
+    Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::*;
+    use crate::inventory::{SourceFile, parse};
+
+    /// An inventory whose loaders are `a` and `b`, in the directories `one` and `two`.
+    fn inventory() -> Inventory {
+        let text = "kind: Site\nname: s\nserver: {address: 10.20.0.10, files: [one, two]}\n\
+                    networks: []\nloaders: {uefi-x64: {first: a, second: b}, uefi-ia32: a}\n";
+        let file = SourceFile {
+            name: "site.yaml".into(),
+            text: text.into(),
+        };
+        let parsed = parse(&[file], BTreeMap::new());
+        parsed.inventory.expect("an inventory without faults")
+    }
+
+    #[test]
+    fn loaders_are_read_from_the_directories_that_are_served() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        let inventory = inventory();
+        let read = || read_loaders(&inventory, directory.path());
+        let found = read();
+        assert_eq!(found.absent_roots, [0, 1]);
+        assert_eq!(found.files["a"], LoaderFile::Absent);
+
+        fs::create_dir(at("two")).expect("a directory");
+        fs::write(at("two/a"), "#!ipxe\n").expect("a file");
+        fs::create_dir(at("two/b")).expect("a directory");
+        let found = read();
+        assert_eq!(found.absent_roots, [0]);
+        assert_eq!(found.files["a"], LoaderFile::Read(BootFile::Script));
+        let refused = LoaderFile::Refused(format!(
+            "`{}` is not a regular file",
+            fs::canonicalize(at("two/b")).expect("a path").display()
+        ));
+        assert_eq!(found.files["b"], refused);
+        assert_eq!(found.files.len(), 2);
+    }
+
+    #[test]
+    fn an_image_is_read_to_its_end_and_of_others_only_the_head() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        for (magic, expected) in [("MZ", 3 * HEAD), ("##", HEAD)] {
+            let mut content = magic.as_bytes().to_vec();
+            content.resize(3 * HEAD, 0);
+            fs::write(&path, &content).expect("a file");
+            let files = FileRoots::new(vec![directory.path().to_owned()]);
+            let opened = files.open("file").expect("the file");
+            assert_eq!(octets(opened).expect("octets").len(), expected, "{magic}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `pxectl validate` looks into the loaders themselves: one golden for each fault.
+
+use std::fs;
+
+use crate::pxectl::fixture;
+use crate::rack::Rack;
+use crate::validate::{same_facts, with_host};
+
+/// Copies one of `fixtures/loaders/` into the rack.
+fn put(rack: &Rack, name: &str, loader: &str) {
+    fs::copy(
+        fixture("loaders").join(loader),
+        rack.file("boot").join(name),
+    )
+    .expect("a copy");
+}
+
+/// Gives the hosts of one profile a chain of two files, and says that they boot with Secure Boot on.
+fn secure(rack: &Rack, first: &str, second: &str) {
+    put(rack, "shimx64.efi", first);
+    put(rack, "grubx64.efi", second);
+    rack.edit(
+        "profiles.yaml",
+        "args:",
+        "secure_boot: true\nloader: {first: shimx64.efi, second: grubx64.efi}\nargs:",
+    );
+}
+
+/// Changes one octet of the code of a loader.
+fn alter(rack: &Rack, name: &str) {
+    let path = rack.file("boot").join(name);
+    let mut octets = fs::read(&path).expect("a loader");
+    octets[0x210] ^= 1;
+    fs::write(path, octets).expect("a loader");
+}
+
+/// The name of a golden, how an inventory without a fault is spoilt, and the exit status.
+type Fault = (&'static str, fn(&Rack), i32);
+
+#[rustfmt::skip]
+const FAULTS: [Fault; 13] = [
+    ("loader-for-other-processor", |rack| put(rack, "snponly.efi", "arm64.efi"), 1),
+    ("loader-for-bios", |rack| { rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: undionly.kpxe"); }, 1),
+    ("loader-for-uefi", |rack| { rack.edit("site.yaml", "bios: undionly.kpxe", "bios: snponly.efi"); }, 1),
+    ("loader-cut-off", |rack| {
+        let octets = fs::read(fixture("loaders/x64.efi")).expect("a loader");
+        fs::write(rack.file("boot/snponly.efi"), &octets[..1000]).expect("a file");
+    }, 1),
+    ("loader-page", |rack| fs::write(rack.file("boot/snponly.efi"), "<html>404 Not Found\n").expect("a file"), 1),
+    ("loader-of-host", |rack| with_host(rack, "disk:", "loader: undionly.kpxe\ndisk:"), 1),
+    ("loader-of-profile", |rack| { rack.edit("profiles.yaml", "args:", "loader: undionly.kpxe\nargs:"); }, 1),
+    ("second-loader-for-other-processor", |rack| {
+        put(rack, "grubaa64.efi", "arm64.efi");
+        rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: {first: snponly.efi, second: grubaa64.efi}");
+    }, 1),
+    ("unsigned-second-loader", |rack| secure(rack, "x64-signed.efi", "x64.efi"), 1),
+    ("altered-loader", |rack| { secure(rack, "x64-signed.efi", "x64-signed.efi"); alter(rack, "grubx64.efi"); }, 1),
+    ("foreign-signer", |rack| secure(rack, "x64-signed.efi", "x64-signed.efi"), 0),
+    ("missing-loader", |rack| { rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: ipxe.efi"); }, 0),
+    ("missing-directory", |rack| { rack.edit("site.yaml", "files: [boot]", "files: [boot, /nonexistent/ipxe, tftp]").edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: ipxe.efi"); }, 0),
+];
+
+#[test]
+fn every_fault_of_a_loader_is_shown_where_it_is_named() {
+    for (name, spoil, status) in FAULTS {
+        let rack = Rack::a();
+        spoil(&rack);
+        let text = rack
+            .pxectl("validate")
+            .stdout_golden(&format!("diagnostics/{name}.txt"))
+            .status(status)
+            .run();
+        assert!(text.contains(" = help: "), "{name} helps nobody:\n{text}");
+        assert!(text.contains("--> "), "{name} has no place:\n{text}");
+        same_facts(&rack, "validate --format json", &text, status);
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_here_hides_no_loader_that_is() {
+    let rack = Rack::a();
+    rack.edit("site.yaml", "files: [boot]", "files: [boot, /nonexistent]");
+    rack.pxectl("validate --deny warnings")
+        .stdout("rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n")
+        .run();
+    put(&rack, "snponly.efi", "arm64.efi");
+    let text = rack.pxectl("validate").stdout_returned().status(1).run();
+    assert!(
+        text.starts_with("error: `snponly.efi` is a UEFI program for aarch64"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_loader_that_would_not_be_served_is_a_warning_with_the_reason() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let rack = Rack::a();
+    let path = rack.file("boot/snponly.efi");
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("a mode");
+    let text = rack.pxectl("validate").stdout_returned().run();
+    let expected = "warning: the loader `snponly.efi` cannot be served: `";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("--> site.yaml:20:13"), "{text}");
+    assert!(text.contains("may not be read by everybody"), "{text}");
+}
