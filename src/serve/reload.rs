@@ -157,7 +157,9 @@ impl Reloader {
         if !changed && !forced {
             return;
         }
-        let Checked { good, diagnostics } = snapshot.check();
+        let Checked {
+            good, diagnostics, ..
+        } = snapshot.check();
         let Some((inventory, templates)) = good else {
             let errors = diagnostics
                 .iter()
