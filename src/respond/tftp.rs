@@ -7,6 +7,7 @@ mod admit;
 mod name;
 mod negotiate;
 pub mod netascii;
+mod silence;
 mod timing;
 mod transfer;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use admit::{Admitted, Refusal, admit};
 pub use name::{NameError, sanitise};
 pub use negotiate::{Agreement, Limits, negotiate};
+pub use silence::{LOADER_PATIENCE, Silences};
 pub use transfer::{Action, Ignored, Transfer};
 
 use crate::wire::tftp::{BlockNumber, ErrorCode};

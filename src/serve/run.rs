@@ -17,7 +17,7 @@ use super::log::{Level, Line, Log};
 use super::preflight::Addresses;
 use super::shutdown::Shutdown;
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
-use super::tftp_site::{TftpSite, tftp_line};
+use super::tftp_site::TftpSite;
 use crate::bundle::Verifier;
 use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::SERVER_PORT;
@@ -178,11 +178,12 @@ impl Shared {
         address: SocketAddrV4,
         context: &Arc<Context>,
     ) -> anyhow::Result<TftpServer> {
-        let log = self.log.clone();
-        let report = Box::new(move |report: TftpReport| log.write(&tftp_line(&report)));
+        let site = Arc::new(TftpSite::new(context));
+        let reported = Arc::clone(&site);
+        let report = Box::new(move |report: TftpReport| reported.report(&report));
         let mut config = TftpConfig::new(address);
         config.single_port = self.live.current().inventory.site.server.tftp_single_port;
-        TftpServer::bind(config, Arc::new(TftpSite::new(context)), report)
+        TftpServer::bind(config, site, report)
     }
 
     /// Binds an HTTP server.

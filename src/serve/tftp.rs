@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ pub trait TftpFiles: Send + Sync {
     fn way(&self, _peer: SocketAddrV4) -> Way {
         Way::default()
     }
+
+    /// Is called each second or more often, for what is due by time; it must not wait.
+    fn look_around(&self) {}
 }
 
 /// What is known of the way to a peer, beyond what the server's own link shows.
@@ -203,6 +206,9 @@ struct Sockets {
 /// neither stall transfers nor fill the memory.
 const REPORTS_WAITING: usize = 4096;
 
+/// How often, at the least, [`TftpFiles::look_around`] is called.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 impl TftpServer {
     /// Binds the sockets. `report` is called, on the thread that runs the server, for each request
     /// that has ended.
@@ -278,7 +284,14 @@ impl TftpServer {
                 })
                 .collect();
             drop(sender);
-            receiver.iter().for_each(self.report);
+            loop {
+                match receiver.recv_timeout(HEARTBEAT) {
+                    Ok(report) => (self.report)(report),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                shared.files.look_around();
+            }
             workers
                 .into_iter()
                 .try_for_each(|worker| match worker.join() {

@@ -1,7 +1,8 @@
 //! What `serve tftp` serves: the files of the site, and what loaders ask for one machine.
 
 use std::net::{SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -12,19 +13,54 @@ use super::session::{self, SessionAnswer};
 use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport, Way};
 use crate::machine::Dialect;
 use crate::render::GrubOrigin;
+use crate::respond::boot::MachineQuery;
 use crate::respond::http::{Route, SessionPath, route};
 use crate::respond::shown_path;
-use crate::respond::tftp::Outcome;
+use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences};
 use crate::wire::tftp::ErrorCode;
 
 /// The files of the inventory in force, and below `m/`, `s/` and `b/` what HTTP serves there too: a
 /// loader that knows no HTTP asks for the rest of its boot by TFTP.
-pub struct TftpSite(Arc<Context>);
+pub struct TftpSite {
+    context: Arc<Context>,
+    /// Loaders that were sent and have not asked for anything yet.
+    silences: Mutex<Silences>,
+    /// The moment from which the silences' time counts.
+    epoch: Instant,
+}
 
 impl TftpSite {
     /// Serves from `context`.
     pub fn new(context: &Arc<Context>) -> Self {
-        Self(Arc::clone(context))
+        Self {
+            context: Arc::clone(context),
+            silences: Mutex::default(),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Writes what the log says of a request that has ended, and watches what a loader does that was
+    /// sent whole.
+    pub fn report(&self, report: &TftpReport) {
+        self.context.log.write(&tftp_line(report));
+        if matches!(report.outcome, Outcome::Sent { .. })
+            && let Ok(Route::Machine(path)) = route("GET", &report.name)
+            && let MachineQuery::File(name) = &path.query
+            && self
+                .context
+                .live
+                .current()
+                .inventory
+                .loader_file(name)
+                .is_some()
+        {
+            self.silences()
+                .sent(*report.peer.ip(), &report.name, self.epoch.elapsed());
+        }
+    }
+
+    fn silences(&self) -> MutexGuard<'_, Silences> {
+        self.silences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -34,30 +70,52 @@ impl TftpFiles for TftpSite {
             via: Via::Tftp,
             peer: SocketAddr::V4(peer),
         };
-        match wanted(&self.0, name) {
+        self.silences().asked(*peer.ip());
+        match wanted(&self.context, name) {
             Wanted::File => {
                 // The report of the transfer is the line about it, also where it is refused.
-                let opened = machine::file(&self.0, asker, name);
+                let opened = machine::file(&self.context, asker, name);
                 Opening::Now(opened.map(content).map_err(|refused| open_error(&refused)))
             }
             Wanted::GrubStub => {
                 let asked = self
-                    .0
+                    .context
                     .boot(asker, None, |sources, _| sources.ask_grub(GrubOrigin::Tftp));
                 Opening::Now(match asked {
                     Ok(text) => Ok(Content::Bytes(Bytes::from(text))),
-                    Err(refused) => Err(logged(&self.0, &refused)),
+                    Err(refused) => Err(logged(&self.context, &refused)),
                 })
             }
             Wanted::Route(route) => {
-                let context = Arc::clone(&self.0);
+                let context = Arc::clone(&self.context);
                 Opening::Later(Box::new(move || open_route(&context, asker, route)))
             }
         }
     }
 
+    fn look_around(&self) {
+        for (peer, name) in self.silences().due(self.epoch.elapsed()) {
+            let mac = match route("GET", &name) {
+                Ok(Route::Machine(path)) => Some(path.mac),
+                _ => None,
+            };
+            let loaded = self.context.live.current();
+            let host = mac.and_then(|mac| loaded.inventory.host_by_mac(mac));
+            let text = format!(
+                "{peer} was sent {} whole, and it asked for nothing in {} s: it was not started; with \
+                 Secure Boot on, firmware and shim start only what is signed and unaltered",
+                shown_path(&name),
+                LOADER_PATIENCE.as_secs()
+            );
+            let line = Line::new(Level::Error, "tftp", "loader-silent", text).mac(mac);
+            self.context
+                .log
+                .write(&line.host(host.map(|host| host.name.as_str())));
+        }
+    }
+
     fn way(&self, peer: SocketAddrV4) -> Way {
-        let loaded = self.0.live.current();
+        let loaded = self.context.live.current();
         let inventory = &loaded.inventory;
         let host = inventory.host_by_ip(*peer.ip());
         Way {
@@ -156,8 +214,8 @@ fn open_error(refused: &Refused) -> OpenError {
     }
 }
 
-/// Writes what the log says of a request that has ended.
-pub fn tftp_line(report: &TftpReport) -> Line {
+/// Returns what the log says of a request that has ended.
+fn tftp_line(report: &TftpReport) -> Line {
     let TftpReport {
         peer,
         name,

@@ -18,6 +18,8 @@ pub struct Asked<'a> {
     pub began: Timestamp,
     /// Whether the client is an iPXE that was given our own a moment ago, and is none the better.
     pub in_circle: bool,
+    /// Whether the client is firmware that was given a loader and did not start it.
+    pub passes_over: bool,
     pub message: &'a DhcpMessage,
     /// The client's Ethernet address; where `chaddr` holds a GUID, that of the host's boot interface.
     pub mac: MacAddress,
@@ -65,6 +67,7 @@ impl<'a> Asked<'a> {
             now,
             began: now,
             in_circle: false,
+            passes_over: false,
             message,
             mac,
             network,
@@ -108,6 +111,25 @@ impl<'a> Asked<'a> {
     /// Reports whether no interface of ours is on the client's network.
     pub fn is_routed(&self) -> bool {
         self.network.interface.is_none()
+    }
+
+    /// Reports whether the client is firmware that boots over HTTP.
+    pub fn boots_over_http(&self) -> bool {
+        self.architecture().is_http() || self.message.options.is_http_client()
+    }
+
+    /// Says what it means that firmware comes back by another protocol than it just fetched by.
+    pub fn refused_loader(&self) -> Option<String> {
+        let other = match self.boots_over_http() {
+            true => "PXE",
+            false => "HTTP boot",
+        };
+        self.passes_over.then(|| {
+            format!(
+                "it went on after {other} without starting the loader that it was given: with Secure \
+                 Boot on, firmware starts only what is signed and unaltered"
+            )
+        })
     }
 
     /// Chooses what the client boots next; an iPXE is given our own at most once in a row.

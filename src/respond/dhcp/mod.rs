@@ -156,7 +156,8 @@ impl Verdict {
                 message,
             }
         });
-        exchange.remark = self.remark.or_else(|| asked.wrong_network()).or_else(|| {
+        let remark = self.remark.or_else(|| asked.wrong_network());
+        exchange.remark = remark.or_else(|| asked.refused_loader()).or_else(|| {
             asked
                 .no_loader()
                 .filter(|_| reply.is_ok() && exchange.boot_file.is_none())
@@ -228,6 +229,10 @@ impl DhcpResponder {
         let transaction = self.transactions.enter(mac, id, is_discover, now);
         asked.began = transaction.began;
         asked.in_circle = transaction.in_circle;
+        let is_firmware = !message.options.is_ipxe()
+            && (message.options.is_pxe_client() || message.options.is_http_client());
+        let over_http = asked.boots_over_http();
+        asked.passes_over = is_firmware && transaction.passes_over(over_http, now);
         let is_proxy = asked.network.mode == DhcpMode::Proxy;
         let verdict = match kind {
             _ if is_proxy => proxy::offer(&asked),
@@ -245,6 +250,9 @@ impl DhcpResponder {
             }
             let is_chain = boot_file.as_ref().is_some_and(|it| asked.is_chain(it));
             // Whoever follows a proxy loads what the offer says.
+            if is_firmware && boot_file.is_some() && (is_last || is_proxy) {
+                self.transactions.gave_loader(mac, over_http, now);
+            }
             if is_chain && (is_last || is_proxy) {
                 self.transactions.chained(mac, now);
             }

@@ -7,6 +7,7 @@ mod golden;
 mod lifecycle;
 mod loaders;
 mod odd;
+mod passed_over;
 mod refusals;
 mod relay;
 

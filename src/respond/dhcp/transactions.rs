@@ -35,6 +35,17 @@ pub struct Transaction {
     pub in_circle: bool,
     is_over: bool,
     chained: Option<Timestamp>,
+    /// When firmware was given a loader, and whether it fetches it over HTTP.
+    given: Option<(Timestamp, bool)>,
+}
+
+impl Transaction {
+    /// Reports whether firmware that now asks by the other protocol was given a loader just now: it
+    /// did not start it, and went on to its next boot option.
+    pub fn passes_over(&self, over_http: bool, now: Timestamp) -> bool {
+        self.given
+            .is_some_and(|(at, given)| given != over_http && now < at + SPAN)
+    }
 }
 
 impl Transactions {
@@ -64,6 +75,7 @@ impl Transactions {
             in_circle: chained.is_some(),
             is_over: false,
             chained,
+            given: latest.and_then(|it| it.given),
         };
         self.forget(now);
         self.latest.insert(mac, new);
@@ -81,6 +93,13 @@ impl Transactions {
     pub fn chained(&mut self, mac: MacAddress, now: Timestamp) {
         if let Some(latest) = self.latest.get_mut(&mac) {
             latest.chained = latest.chained.or(Some(now));
+        }
+    }
+
+    /// Notes that firmware was given a loader.
+    pub fn gave_loader(&mut self, mac: MacAddress, over_http: bool, now: Timestamp) {
+        if let Some(latest) = self.latest.get_mut(&mac) {
+            latest.given = Some((now, over_http));
         }
     }
 

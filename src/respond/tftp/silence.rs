@@ -1,0 +1,83 @@
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// How long after its last octet a loader that asks for more has asked.
+pub const LOADER_PATIENCE: Duration = Duration::from_secs(30);
+/// How many peers are watched at once.
+const WATCHED: usize = 4096;
+
+/// Loaders that were sent whole and then asked for nothing, as one does that was never started.
+#[derive(Debug, Default)]
+pub struct Silences {
+    /// By the peer's address: what it was sent, and until when it should have asked.
+    waiting: HashMap<Ipv4Addr, (String, Duration)>,
+}
+
+impl Silences {
+    /// Notes that a peer was sent a loader whole, at `now` from some fixed moment.
+    pub fn sent(&mut self, peer: Ipv4Addr, name: &str, now: Duration) {
+        if self.waiting.len() < WATCHED || self.waiting.contains_key(&peer) {
+            let until = now + LOADER_PATIENCE;
+            self.waiting.insert(peer, (name.to_owned(), until));
+        }
+    }
+
+    /// Notes that a peer asks for something: whatever it was sent runs.
+    pub fn asked(&mut self, peer: Ipv4Addr) {
+        self.waiting.remove(&peer);
+    }
+
+    /// Returns the peers that should have asked by `now`, each once, with what they were sent.
+    pub fn due(&mut self, now: Duration) -> Vec<(Ipv4Addr, String)> {
+        let due = |(_, (_, until)): &(&Ipv4Addr, &(String, Duration))| *until <= now;
+        let peers: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(due)
+            .map(|(peer, _)| *peer)
+            .collect();
+        let taken = peers.into_iter().filter_map(|peer| {
+            let (name, _) = self.waiting.remove(&peer)?;
+            Some((peer, name))
+        });
+        taken.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 51);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_loader_that_asks_for_nothing_is_reported_once() {
+        let mut silences = Silences::default();
+        silences.sent(PEER, "grubx64.efi", at(10));
+        assert_eq!(silences.due(at(39)), []);
+        assert_eq!(silences.due(at(40)), [(PEER, "grubx64.efi".to_owned())]);
+        assert_eq!(silences.due(at(99)), []);
+    }
+
+    #[test]
+    fn a_loader_that_asks_runs() {
+        let mut silences = Silences::default();
+        silences.sent(PEER, "bootx64.efi", at(10));
+        silences.asked(PEER);
+        assert_eq!(silences.due(at(99)), []);
+    }
+
+    #[test]
+    fn made_up_peers_take_little_memory() {
+        let mut silences = Silences::default();
+        for number in 0..100_000 {
+            silences.sent(Ipv4Addr::from_bits(number), "x", at(0));
+        }
+        assert_eq!(silences.due(at(60)).len(), WATCHED);
+    }
+}
