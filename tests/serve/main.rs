@@ -2,6 +2,7 @@
 //! what is left on the disk.
 
 mod client;
+mod cloud_init;
 mod durability;
 mod exhaustion;
 mod files;
