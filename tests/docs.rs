@@ -10,12 +10,15 @@ use std::process::Command;
 fn every_key_of_the_inventory_has_its_place_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     for (source, heading) in [
-        ("src/inventory/site.rs src/inventory/loader.rs", "SITE"),
+        (
+            "src/inventory/site.rs src/inventory/loader.rs src/inventory/menu.rs",
+            "SITE",
+        ),
         ("src/inventory/profile.rs", "PROFILE"),
         ("src/inventory/host.rs", "HOST"),
         ("src/inventory/bundle.rs", "BUNDLE"),
     ] {
-        let sources = source.split(' ').map(read);
+        let sources = source.split(' ').map(|name| code(&read(name)).to_owned());
         let accepted = keys(&sources.collect::<String>());
         assert!(accepted.len() > 4, "{source} has only {accepted:?}");
         let section = section(&page, heading);

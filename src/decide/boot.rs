@@ -2,9 +2,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
+use super::request::{BootRequest, IDENTITY_LIMIT, TokenState};
 use crate::inventory::{Host, IdentityPolicy, Inventory, Provisioning};
-use crate::machine::{Dialect, HostRecord, Phase, SessionId, SystemUuid, is_placeholder};
+use crate::machine::{Dialect, HostRecord, Phase, SessionId, SystemUuid, cleaned, is_placeholder};
 use crate::token::TokenError;
 
 /// What a machine boots now, and why.

@@ -4,8 +4,9 @@ mod boot;
 mod request;
 mod transition;
 
+pub use crate::machine::cleaned;
 pub use boot::{Action, Armed, BootDecision, Reason, decide};
-pub use request::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
+pub use request::{BootRequest, IDENTITY_LIMIT, TokenState};
 pub use transition::{
     Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, release, report,
     set_aside,

@@ -4,6 +4,7 @@
 //! one place hides none in another.
 
 mod hosts;
+mod menu;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -20,6 +21,7 @@ use super::tree::{Node, Value};
 use crate::machine::Architecture;
 
 pub use hosts::HostUse;
+pub use menu::MenuUse;
 
 /// Owners of addresses that are no hosts.
 pub const SERVER: &str = "the server";
@@ -61,6 +63,7 @@ pub struct Claims {
     /// The processor and the keys of each bundle's files.
     bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
     hosts: Vec<HostUse>,
+    menu: Vec<MenuUse>,
     loader_names: Vec<(String, String, Span)>,
     loaders_for: BTreeSet<Architecture>,
     templates: BTreeSet<String>,
@@ -156,6 +159,11 @@ impl Claims {
         self.hosts.push(host);
     }
 
+    /// Notes that an entry of the menu starts a bundle.
+    pub fn menu_use(&mut self, entry: MenuUse) {
+        self.menu.push(entry);
+    }
+
     /// Notes that the site names a loader for an architecture, be it at fault.
     pub fn loader_for(&mut self, architecture: Architecture) {
         self.loaders_for.insert(architecture);
@@ -175,6 +183,7 @@ impl Claims {
         self.check_bundle_files(diagnostics);
         self.check_loader_names(diagnostics);
         hosts::check(self, facts, diagnostics);
+        menu::check(self, diagnostics);
     }
 
     fn check_unique(&self, diagnostics: &mut Vec<Diagnostic>) {

@@ -200,7 +200,8 @@ pub(super) fn read_loader(
     Some((loader, place))
 }
 
-fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
+/// Reads the name of a file below `server.files`, with its place.
+pub(super) fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
     let value = read_file_name(reader, node)?;
     let span = node.span;
     Some(Spanned { value, span })

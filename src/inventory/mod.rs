@@ -9,6 +9,7 @@ mod diagnostic;
 mod filter;
 mod host;
 mod loader;
+mod menu;
 mod network;
 mod options;
 mod places;
@@ -27,6 +28,7 @@ pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plura
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};
+pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
 pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use places::{LoaderPlace, Places};

@@ -164,7 +164,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
 
 /// Reads one kernel argument: no blank, none of the words that join or end iPXE's commands, no comment
 /// and no setting.
-fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
+pub(super) fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     let words = ["||", "&&", ";"].contains(&text.as_str()) || text.starts_with('#');
     if text.contains(char::is_whitespace) || words || text.contains("${") {

@@ -8,6 +8,7 @@ use super::claims::{Claims, GATEWAY, SERVER, Unique};
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
 use super::loader::{Loader, read_loader};
+use super::menu::{Menu, read_menu};
 use super::network::{AddressRange, Subnet};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
@@ -29,6 +30,9 @@ pub struct Site {
     pub bundles: Option<String>,
     /// The loader of each client architecture.
     pub loaders: BTreeMap<Architecture, Loader>,
+    /// What a machine that would boot its local disk may start instead.
+    #[serde(default)]
+    pub menu: Option<Menu>,
     /// What a machine that is not in the inventory gets.
     pub unknown: UnknownPolicy,
     /// Which clients DHCP does not answer on any network.
@@ -193,6 +197,9 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             read_entry(reader, claims, key, node)
         })
     });
+    let menu = fields.optional(reader, "menu", |reader, node| {
+        read_menu(reader, claims, node)
+    });
     let unknown = fields.optional(reader, "unknown", |reader, node| {
         reader.choice(
             node,
@@ -238,6 +245,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         networks: networks.into_iter().map(|(network, _)| network).collect(),
         bundles,
         loaders: loaders?.into_iter().collect(),
+        menu,
         unknown: unknown.unwrap_or(UnknownPolicy::Quarantine),
         filter: filter.unwrap_or_default(),
         identity: identity.unwrap_or(IdentityPolicy::Uuid),
@@ -554,7 +562,7 @@ fn read_address(reader: &mut Reader, node: &Node) -> Option<Ipv4Addr> {
 }
 
 /// Writes durations as whole seconds.
-mod seconds {
+pub(super) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};

@@ -8,6 +8,7 @@ mod event;
 mod lease;
 mod phase;
 mod record;
+mod text;
 mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
@@ -18,6 +19,7 @@ pub use event::{Event, EventKind, StoredEvent};
 pub use lease::{Lease, LeaseChange};
 pub use phase::{ParsePhaseError, Phase};
 pub use record::{HostRecord, ParseSessionIdError, Session, SessionId};
+pub use text::cleaned;
 pub use uuid::{ParseUuidError, SystemUuid};
 
 /// Reports whether an identity string is one that vendors leave in place of a real value.

@@ -201,6 +201,17 @@ impl Player<'_> {
                     return Ok(Ended::Hold(reason(&screen)));
                 }
                 ScriptStep::Wait(_) | ScriptStep::Prompt { .. } => {}
+                ScriptStep::Choose { timeout, chosen } => {
+                    let detail = format!(
+                        "a menu waits {} s; nobody chooses, so it takes `{chosen}`",
+                        timeout.as_secs()
+                    );
+                    self.steps.push(Step {
+                        name: "menu",
+                        took: start.elapsed(),
+                        detail,
+                    });
+                }
                 ScriptStep::Fetch {
                     url,
                     purpose: Purpose::Chain,

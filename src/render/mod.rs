@@ -4,6 +4,7 @@ mod arguments;
 mod builtin;
 mod disk;
 mod image;
+mod menu;
 mod plan;
 mod scripts;
 mod seeds;

@@ -1,18 +1,21 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use handlebars::Context;
 use serde_json::{Value, json};
 
-use super::builtin;
 use super::seeds::Variables;
 use super::templates::{TemplateError, Templates};
+use super::{builtin, menu};
 use crate::decide::{BootRequest, Reason, TokenState, cleaned};
-use crate::inventory::{Host, LocalBoot};
+use crate::inventory::{Host, Inventory, LocalBoot};
 use crate::machine::{Architecture, Dialect, Firmware, MacAddress};
 
 /// How long the quarantine screen waits before it asks again, in seconds.
 const HOLD_SECONDS: u32 = 30;
+/// How long a reason that matters stands on the screen before a local disk is booted.
+const ATTENTION: Duration = Duration::from_secs(10);
 /// The most characters of a reason that a screen shows.
 const REASON_LIMIT: usize = 240;
 
@@ -75,18 +78,31 @@ pub fn install_script(
     templates.render(builtin::install(dialect), variables.context())
 }
 
-/// Renders the script that boots the local disk, after the screen has said why where that matters.
+/// Renders the script that boots the local disk of a host, after the screen has said why where that
+/// matters, and after the menu where the site has one.
 ///
 /// # Errors
 /// The template, line and reason.
 pub fn local_script(
     templates: &Templates,
-    dialect: Dialect,
+    inventory: &Inventory,
     host: &Host,
+    request: &BootRequest,
     reason: &Reason,
 ) -> Result<Script, TemplateError> {
+    // What runs now is what must be able to start an entry, whatever is on record.
+    let runs = request.architecture.unwrap_or(host.arch);
+    let menu = menu::values(inventory, request.dialect, runs, least_wait(reason));
     let (name, firmware) = (host.name.as_str(), (host.arch, host.local_boot));
-    local_named(templates, dialect, name, firmware, reason)
+    local_named(templates, request.dialect, name, firmware, reason, menu)
+}
+
+/// Returns how long the screen shows a reason at least.
+fn least_wait(reason: &Reason) -> Duration {
+    match reason.wants_attention() {
+        true => ATTENTION,
+        false => Duration::ZERO,
+    }
 }
 
 fn local_named(
@@ -95,6 +111,7 @@ fn local_named(
     host: &str,
     (architecture, local_boot): (Architecture, LocalBoot),
     reason: &Reason,
+    menu: Value,
 ) -> Result<Script, TemplateError> {
     let is_uefi = architecture.firmware() == Firmware::Uefi;
     let values = json!({
@@ -103,6 +120,7 @@ fn local_named(
         "reason": cleaned(&reason.to_string(), REASON_LIMIT),
         "wait": reason.wants_attention(),
         "sanboot": local_boot == LocalBoot::Sanboot,
+        "menu": menu,
     });
     render(templates, builtin::local(dialect), values)
 }
@@ -185,7 +203,10 @@ fn samples(
             (Architecture::UefiX64, LocalBoot::Exit),
             (Architecture::Bios, LocalBoot::Sanboot),
         ] {
-            scripts.push(local_named(templates, dialect, "host", firmware, &reason));
+            for menu in [Value::Null, menu::sample(dialect)] {
+                let script = local_named(templates, dialect, "host", firmware, &reason, menu);
+                scripts.push(script);
+            }
         }
     }
     let seen = BootRequest {
@@ -253,8 +274,23 @@ mod tests {
             .chain(of_dialects)
         {
             // Fails always, and only for one of the kinds of machine.
-            for text in ["{{nothing}}", "{{#if again}}{{nothing}}{{/if}}"] {
-                if !name.starts_with("hold") && text.contains("again") {
+            for (of, text) in [
+                ("", "{{nothing}}"),
+                ("hold", "{{#if again}}{{nothing}}{{/if}}"),
+                ("local", "{{#if menu}}{{nothing}}{{/if}}"),
+                ("local", "{{#unless menu}}{{nothing}}{{/unless}}"),
+                ("local", "{{#if wait}}{{#if menu}}{{nothing}}{{/if}}{{/if}}"),
+                ("local", "{{#each menu.groups}}{{nothing}}{{/each}}"),
+                (
+                    "local",
+                    "{{#each menu.groups}}{{#each entries}}{{#if initrd}}{{nothing}}{{/if}}{{/each}}{{/each}}",
+                ),
+                (
+                    "local",
+                    "{{#each menu.groups}}{{#each entries}}{{#if loader}}{{nothing}}{{/if}}{{/each}}{{/each}}",
+                ),
+            ] {
+                if !name.starts_with(of) {
                     continue;
                 }
                 let faults = sample_faults(&compiled(&[(name, text)]));

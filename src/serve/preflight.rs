@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use super::dhcp::interfaces;
 use super::run::Service;
 use crate::bundle::BundleStore;
-use crate::inventory::{DhcpMode, Server, Site};
+use crate::inventory::{DhcpMode, Menu, Server, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
 
 /// How a server gets what the system allows root only.
@@ -217,7 +217,9 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
         });
     }
     let files = crate::workspace::files::FileRoots::new(roots);
-    let names: BTreeSet<&String> = site.loaders.values().map(|loader| &loader.first).collect();
+    let first = site.loaders.values().map(|loader| loader.first.as_str());
+    let of_menu = site.menu.iter().flat_map(Menu::loaders);
+    let names: BTreeSet<&str> = first.chain(of_menu).collect();
     for name in names {
         if let Err(error) = files.open(name) {
             found.push(Obstacle {

@@ -109,7 +109,7 @@ fn the_example_names_every_key_of_the_inventory() {
     let unknown = "xyzxyzxyz: 1";
     let faulty = [
         format!(
-            "kind: Site\n{unknown}\nserver: {{{unknown}}}\nnetworks: [{{{unknown}}}]\nloaders: {{bios: {{{unknown}}}}}\nprovisioning: {{{unknown}}}\n"
+            "kind: Site\n{unknown}\nserver: {{{unknown}}}\nnetworks: [{{{unknown}}}]\nloaders: {{bios: {{{unknown}}}}}\nprovisioning: {{{unknown}}}\nmenu: {{{unknown}, groups: [{{{unknown}, entries: [{{{unknown}}}]}}]}}\n"
         ),
         format!("kind: Profile\n{unknown}\n"),
         format!(
@@ -148,5 +148,5 @@ fn the_example_names_every_key_of_the_inventory() {
             );
         }
     }
-    assert_eq!(mappings, 13, "{report:#}");
+    assert_eq!(mappings, 16, "{report:#}");
 }

@@ -5,6 +5,7 @@ mod generated;
 mod host;
 mod invocation;
 mod loaders;
+mod menu;
 mod pxectl;
 mod rack;
 mod render;

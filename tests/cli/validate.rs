@@ -23,6 +23,21 @@ pub fn with_host(rack: &Rack, from: &str, to: &str) {
     rack.write("extra.yaml", HOST).edit("extra.yaml", from, to);
 }
 
+const MENU: &str = "\
+menu:
+  timeout: 10s
+  groups:
+    - title: Rescue
+      entries:
+        - {label: Rescue, bundle: debian-12-stand-in}
+";
+
+fn with_menu(rack: &Rack, from: &str, to: &str) {
+    assert!(MENU.contains(from), "`{from}` is not in the menu");
+    let menu = MENU.replacen(from, to, 1);
+    rack.edit("site.yaml", "unknown:", &format!("{menu}unknown:"));
+}
+
 /// The name of a golden, and how an inventory without a fault is spoilt.
 type Fault = (&'static str, fn(&Rack));
 
@@ -80,6 +95,20 @@ const ERRORS: &[Fault] = &[
     }),
     ("loader-without-second", |rack| {
         rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: {first: a.efi, as: [b.efi, c.efi]}");
+    }),
+    ("menu-label", |rack| with_menu(rack, "label: Rescue", "label: Rescue | poweroff")),
+    ("menu-nothing", |rack| with_menu(rack, ", bundle: debian-12-stand-in", "")),
+    ("menu-both", |rack| with_menu(rack, ", bundle:", ", loader: memtest.efi, bundle:")),
+    ("menu-dangling-bundle", |rack| with_menu(rack, "debian-12-stand-in", "debian-12-rescue")),
+    ("menu-many", |rack| {
+        with_menu(rack, "timeout: 10s", "timeout: 1h");
+        rack.edit("site.yaml", "{label: Rescue, ", "{lable: Rescue, arch: [uefi-arm64, http-x64], ")
+            .edit("bundles.yaml", "name: debian-12-stand-in\narch: x86_64\nfiles:\n  kernel:", "name: debian-12-stand-in\narch: x86_64\nfiles:\n  linux:")
+            .edit("site.yaml", "    - title: Rescue", "    - {title: Empty, entries: []}\n    - title: Rescue");
+    }),
+    ("menu-loader-of-another-name", |rack| {
+        with_menu(rack, "bundle: debian-12-stand-in", "loader: boot.efi");
+        rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: {first: snponly.efi, as: [boot.efi]}");
     }),
     ("placeholder-uuid", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "03000200-0400-0500-0006-000700080009")),
     ("bundle-file", |rack| { rack.edit("bundles.yaml", "  iso:", "  image:"); }),
@@ -281,6 +310,19 @@ fn warnings_pass_unless_they_are_denied() {
         .status(1)
         .run();
     same_facts(&rack, "validate --deny=warnings --format json", &text, 1);
+}
+
+#[test]
+fn an_installer_in_the_menu_is_a_warning() {
+    let rack = Rack::a();
+    with_menu(&rack, "10s", "5s");
+    let golden = "diagnostics/menu-installer.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 0);
 }
 
 #[test]

@@ -97,6 +97,9 @@ impl Interpreter {
                 Outcome::Show(Step::Wait(Duration::from_secs(seconds.into())), Ok(()))
             }
             "prompt" => prompt(arguments, &whole())?,
+            "menu" => self.menu(arguments)?,
+            "item" => self.item(arguments)?,
+            "choose" => self.choose(arguments, &whole())?,
             "chain" | "imgexec" | "boot" => self.chain(&Arguments::parse(arguments, &IMAGE)?)?,
             "kernel" | "imgselect" | "imgload" => {
                 self.kernel(&Arguments::parse(arguments, &IMAGE[..4])?)?

@@ -1,4 +1,5 @@
 use super::commands::Outcome;
+use super::menus::Menus;
 use super::script::{NotAScript, Script, When};
 use super::{Initrd, Purpose, Settings, Step};
 
@@ -21,6 +22,7 @@ pub(super) type Status = Result<(), String>;
 pub struct Interpreter {
     pub(super) settings: Settings,
     pub(super) images: Vec<Image>,
+    pub(super) menus: Menus,
     frames: Vec<Frame>,
     state: State,
     commands: usize,
@@ -72,6 +74,7 @@ impl Interpreter {
         Ok(Self {
             settings,
             images: Vec::new(),
+            menus: Menus::new(),
             frames: vec![Frame::new(url.to_owned(), Script::parse(script)?)],
             state: State::Running,
             commands: 0,

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod interpreter;
+mod menus;
 mod script;
 mod settings;
 #[cfg(test)]
@@ -28,6 +29,14 @@ pub enum Step {
         text: String,
         /// How long a key is waited for.
         timeout: Duration,
+    },
+    /// Waits for a choice from the menu that was printed, which nobody makes here: the next call goes
+    /// on with the one that is taken then.
+    Choose {
+        /// How long a key is waited for.
+        timeout: Duration,
+        /// The label of what is taken.
+        chosen: String,
     },
     /// Needs a file; [`Interpreter::supply`] answers, and until then this step repeats.
     Fetch {

@@ -27,6 +27,7 @@ fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
             Step::Print(text) => log.push(text),
             Step::Wait(time) => log.push(format!("{time:?}")),
             Step::Prompt { text, timeout } => log.push(format!("{text} {timeout:?}")),
+            Step::Choose { timeout, chosen } => log.push(format!("{chosen} after {timeout:?}")),
             Step::Fetch { url, .. } => {
                 let file = files.iter().find(|(known, _)| *known == url);
                 log.push(url);
@@ -149,6 +150,19 @@ fn a_failure_names_the_line_and_the_reason() {
             "iseq: two arguments are needed, and `1` were given",
         ),
         ("boot", 2, "boot: no image is selected"),
+        ("item a A", 2, "item: there is no menu"),
+        ("item --menu m a A", 2, "item: no menu is named `m`"),
+        ("choose x", 2, "choose: there is no menu"),
+        (
+            "menu T\nitem --gap G\nchoose x",
+            4,
+            "choose: the menu has nothing to choose",
+        ),
+        (
+            "menu T\nchoose --timeout soon x",
+            3,
+            "choose: `soon` is not a number",
+        ),
         ("imgfree x", 2, "imgfree: no image is named `x`"),
         ("chain --frob x", 2, "chain: option `--frob` is not known"),
         ("sleep soon", 2, "sleep: `soon` is not a number"),
@@ -272,6 +286,49 @@ fn time_and_settings_are_what_the_script_made_of_them() {
                   inc try && inc try 2\necho ${try}\n\
                   set name a  b\necho [${name}]\nclear name\nisset ${name} || echo gone";
     assert_eq!(printed(script), "2s,Wait 1.5s,3,[a b],gone");
+}
+
+#[test]
+fn a_menu_is_printed_and_takes_its_default_when_nobody_chooses() {
+    let menu = "menu A title\nitem a First\nitem --gap -- -- Gap --\nitem b Second\n";
+    let shown = "A title,First,-- Gap --,Second";
+    for (choose, expected) in [
+        (
+            "choose --default b --timeout 1500 x && echo ${x}",
+            "b after 1.5s,b",
+        ),
+        ("choose --timeout 1500 x && echo ${x}", "a after 1.5s,a"),
+        // What is not there cannot be marked.
+        (
+            "choose --default c --timeout 1500 x && echo ${x}",
+            "a after 1.5s,a",
+        ),
+        ("choose -d b -t 1000 -r 2000 x && echo ${x}", "b after 1s,b"),
+        (
+            "item --default c Third\nchoose --timeout 1000 x",
+            "Third,c after 1s",
+        ),
+        (
+            "choose --timeout 1000 x\nchoose x || echo gone",
+            "a after 1s,gone",
+        ),
+        (
+            "choose --keep --timeout 1000 x\nchoose --timeout 1000 --default b x",
+            "a after 1s,b after 1s",
+        ),
+        ("menu --delete\nitem c Third || echo gone", "gone"),
+        (
+            "menu --name n\nitem --menu n c C\nchoose --menu n -t 1000 x",
+            ",C,c after 1s",
+        ),
+    ] {
+        let log = printed(&format!("{menu}{choose}"));
+        assert_eq!(log, format!("{shown},{expected}"), "{choose}");
+    }
+    let waits = Step::NeedsOperator {
+        command: "choose x".into(),
+    };
+    assert_eq!(run(&format!("{menu}choose x"), &[]).1, waits);
 }
 
 #[test]

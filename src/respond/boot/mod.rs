@@ -107,7 +107,7 @@ impl Sources<'_> {
                 }
             },
             (Action::LocalDisk, Some(host)) => {
-                let script = local_script(self.templates, request.dialect, host, &reason)?;
+                let script = local_script(self.templates, self.inventory, host, request, &reason)?;
                 answered = (EventKind::LocalDisk, None, Some(script));
             }
             _ => {}

@@ -43,8 +43,12 @@ fn key() -> StoreKey {
 }
 
 fn inventory(arch: &str, secure: &str) -> Inventory {
+    inventory_of(INVENTORY, arch, secure)
+}
+
+fn inventory_of(text: &str, arch: &str, secure: &str) -> Inventory {
     // A quoted argument has a blank, which the inventory refuses.
-    let text = INVENTORY
+    let text = text
         .replace("ARCH", arch)
         .replace("SECURE", secure)
         .replace(r#", "c='d e'""#, r#", "c='d'""#);
@@ -196,6 +200,44 @@ fn pxelinux_without_a_uuid_is_held_and_an_installed_host_boots_its_disk() {
     let local = answer(&inventory, Phase::Installed, &path(UUID));
     assert_eq!(local.decision.unwrap().kind, EventKind::LocalDisk);
     assert!(local.script.contains("LABEL local"), "{}", local.script);
+}
+
+#[test]
+fn a_menu_is_shown_where_the_local_disk_is_decided_and_nowhere_else() {
+    let menu =
+        "menu: {groups: [{title: T, entries: [{label: Tool, loader: tool}]}]}\n---\n{kind: Profile";
+    let text = INVENTORY.replacen("---\n{kind: Profile", menu, 1);
+    let another = "99999999-2222-3333-4444-555555555555";
+    let stranger = "m/52:54:00:00:00:99/-/x86_64-efi/-/-/-/grub.cfg".to_owned();
+    let pxelinux = |uuid: &str| format!("m/52:54:00:00:00:01/{}/pxelinux.cfg/{uuid}", token());
+    let grub = |uuid: &str| grub_path(&token(), uuid, "C7X9K2");
+    for (phase, path, shown) in [
+        (Phase::New, grub(UUID), true),
+        (Phase::Installed, grub(UUID), true),
+        (Phase::Failed, grub(UUID), true),
+        (Phase::Installed, grub(another), false),
+        (Phase::Provisioning, grub(UUID), false),
+        (Phase::Provisioning, grub(another), false),
+        (Phase::Provisioning, grub_path("-", UUID, "C7X9K2"), false),
+        (Phase::Quarantine, grub(UUID), false),
+        (Phase::Retired, grub(UUID), false),
+        (Phase::Installed, stranger, false),
+        (Phase::Installed, pxelinux(UUID), true),
+        (Phase::Installed, pxelinux(another), false),
+        (Phase::Provisioning, pxelinux(UUID), false),
+    ] {
+        let arch = match path.contains("pxelinux") {
+            true => "bios",
+            false => "uefi-x64",
+        };
+        let inventory = inventory_of(&text, arch, "");
+        let answer = answer(&inventory, phase, &path);
+        assert_eq!(answer.fault, None);
+        let found = answer.script.contains("Tool");
+        assert_eq!(found, shown, "{phase:?} {path}\n{}", answer.script);
+        let local = answer.decision.unwrap().kind == EventKind::LocalDisk;
+        assert_eq!(local, shown, "{phase:?} {path}");
+    }
 }
 
 #[test]

@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Step;
+use super::arguments::{Arguments, Flag, number};
+use super::commands::Outcome;
+use super::interpreter::Interpreter;
+
+const MENU: [Flag; 2] = [("name", 'n', true), ("delete", 'd', false)];
+const ITEM: [Flag; 4] = [
+    ("menu", 'm', true),
+    ("key", 'k', true),
+    ("default", 'd', false),
+    ("gap", 'g', false),
+];
+const CHOOSE: [Flag; 5] = [
+    ("menu", 'm', true),
+    ("default", 'd', true),
+    ("timeout", 't', true),
+    ("retimeout", 'r', true),
+    ("keep", 'k', false),
+];
+
+/// The menus that a script has made, by their names; that without one has none.
+pub(super) type Menus = BTreeMap<String, Menu>;
+
+/// A menu that is being made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Menu {
+    /// The labels of what can be chosen, in order.
+    labels: Vec<String>,
+    /// The label that is chosen unless the choice itself says otherwise.
+    default: Option<String>,
+}
+
+/// The commands of menus. What a menu shows is printed while it is made.
+///
+/// Source: iPXE, `src/hci/commands/dynui_cmd.c` (`menu_cmd.c` until 2024), `src/hci/tui/menu_ui.c`.
+impl Interpreter {
+    /// `menu`: begins one, in place of one of the same name.
+    pub(super) fn menu(&mut self, arguments: &[String]) -> Result<Outcome, String> {
+        let arguments = Arguments::parse(arguments, &MENU)?;
+        let name = arguments.option("name").unwrap_or_default().to_owned();
+        if arguments.option("delete").is_some() {
+            self.menus.remove(&name);
+            return Ok(Outcome::Done(Ok(())));
+        }
+        self.menus.insert(name, Menu::default());
+        Ok(printed(arguments.rest.join(" ")))
+    }
+
+    /// `item`: adds a line, which can be chosen if it has a label.
+    pub(super) fn item(&mut self, arguments: &[String]) -> Result<Outcome, String> {
+        let arguments = Arguments::parse(arguments, &ITEM)?;
+        let menu = self.menu_named(&arguments)?;
+        let mut words = arguments.rest.iter();
+        if arguments.option("gap").is_none()
+            && let Some(label) = words.next()
+        {
+            menu.labels.push(label.clone());
+            if arguments.option("default").is_some() {
+                menu.default = Some(label.clone());
+            }
+        }
+        let text: Vec<&str> = words.map(String::as_str).collect();
+        Ok(printed(text.join(" ")))
+    }
+
+    /// `choose`: nobody presses a key here, so its time-out passes and takes what is marked.
+    pub(super) fn choose(
+        &mut self,
+        arguments: &[String],
+        command: &str,
+    ) -> Result<Outcome, String> {
+        let arguments = Arguments::parse(arguments, &CHOOSE)?;
+        let setting = arguments.only()?;
+        let milliseconds = number(arguments.option("timeout").unwrap_or("0"))?;
+        number(arguments.option("retimeout").unwrap_or("0"))?;
+        let menu = self.menu_named(&arguments)?;
+        let marked = match arguments.option("default") {
+            Some(label) => menu.labels.iter().find(|known| *known == label),
+            None => menu.default.as_ref(),
+        };
+        let chosen = marked.or(menu.labels.first()).cloned();
+        if arguments.option("keep").is_none() {
+            self.menus.remove(name_of(&arguments));
+        }
+        let chosen = chosen.ok_or("the menu has nothing to choose")?;
+        if milliseconds == 0 {
+            return Ok(Outcome::End(Step::NeedsOperator {
+                command: command.to_owned(),
+            }));
+        }
+        self.settings.set(setting, chosen.clone());
+        let timeout = Duration::from_millis(milliseconds.into());
+        Ok(Outcome::Show(Step::Choose { timeout, chosen }, Ok(())))
+    }
+
+    fn menu_named(&mut self, arguments: &Arguments) -> Result<&mut Menu, String> {
+        let name = name_of(arguments);
+        self.menus.get_mut(name).ok_or_else(|| match name {
+            "" => "there is no menu".to_owned(),
+            name => format!("no menu is named `{name}`"),
+        })
+    }
+}
+
+fn name_of(arguments: &Arguments) -> &str {
+    arguments.option("menu").unwrap_or_default()
+}
+
+fn printed(text: String) -> Outcome {
+    Outcome::Show(Step::Print(text), Ok(()))
+}

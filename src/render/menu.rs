@@ -1,0 +1,175 @@
+//! The menu that a local script may show, as values for its template.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::inventory::{INITRD, Inventory, KERNEL, MenuEntry, MenuTarget};
+use crate::machine::{Architecture, Dialect, Sha256Digest};
+
+/// How long a choice is waited for in the sample.
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Returns the site's menu for a machine, or null where it has none that the machine can be offered.
+///
+/// It waits for `least` at least. Every key is in every entry; what an entry has not is null.
+pub fn values(
+    inventory: &Inventory,
+    dialect: Dialect,
+    architecture: Architecture,
+    least: Duration,
+) -> Value {
+    let Some(menu) = &inventory.site.menu else {
+        return Value::Null;
+    };
+    let server = &inventory.site.server;
+    let notation = Notation {
+        dialect,
+        base_url: &server.base_url,
+        server: server.address,
+    };
+    let mut id = 0;
+    let mut groups = Vec::new();
+    for group in &menu.groups {
+        let mut entries = Vec::new();
+        for entry in &group.entries {
+            let bundle = match &entry.target {
+                MenuTarget::Bundle(name) => match inventory.bundles.get(name) {
+                    Some(bundle) => Some(bundle),
+                    // `parse` lets no such name through.
+                    None => continue,
+                },
+                MenuTarget::Loader(_) => None,
+            };
+            if entry.fits(architecture, bundle) {
+                id += 1;
+                let files = bundle.map(|bundle| Files {
+                    manifest: inventory.manifest_digest(bundle),
+                    has_initrd: bundle.files.contains_key(INITRD),
+                });
+                entries.push(entry_values(&notation, id, entry, files));
+            }
+        }
+        if !entries.is_empty() {
+            groups.push(json!({ "title": group.title, "entries": entries }));
+        }
+    }
+    menu_values(menu.timeout.max(least), groups)
+}
+
+/// Returns a menu with an entry of each kind, by which the templates are tried.
+pub fn sample(dialect: Dialect) -> Value {
+    let notation = Notation {
+        dialect,
+        base_url: "http://192.0.2.1:8080",
+        server: Ipv4Addr::new(192, 0, 2, 1),
+    };
+    let entry = |target, args: &[&str]| MenuEntry {
+        label: "Label".to_owned(),
+        target,
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        arch: Vec::new(),
+    };
+    let files = |has_initrd| {
+        Some(Files {
+            manifest: Sha256Digest::of(b""),
+            has_initrd,
+        })
+    };
+    let bundle = || MenuTarget::Bundle("bundle".to_owned());
+    let loader = || MenuTarget::Loader("loader".to_owned());
+    let entries = [
+        (entry(bundle(), &["a", "b"]), files(true)),
+        (entry(bundle(), &[]), files(false)),
+        (entry(loader(), &["a"]), None),
+        (entry(loader(), &[]), None),
+    ];
+    let entries: Vec<Value> = entries
+        .into_iter()
+        .zip(1..)
+        .map(|((entry, files), id)| entry_values(&notation, id, &entry, files))
+        .collect();
+    menu_values(
+        SAMPLE_TIMEOUT,
+        vec![json!({ "title": "Title", "entries": entries })],
+    )
+}
+
+/// What an entry starts of a bundle.
+struct Files {
+    manifest: Sha256Digest,
+    has_initrd: bool,
+}
+
+fn menu_values(timeout: Duration, groups: Vec<Value>) -> Value {
+    if groups.is_empty() {
+        return Value::Null;
+    }
+    let seconds = timeout.as_secs();
+    json!({
+        "seconds": seconds,
+        "milliseconds": seconds * 1000,
+        "tenths": seconds * 10,
+        "groups": groups,
+    })
+}
+
+fn entry_values(
+    notation: &Notation<'_>,
+    id: u32,
+    entry: &MenuEntry,
+    files: Option<Files>,
+) -> Value {
+    let loader = match &entry.target {
+        MenuTarget::Loader(name) => Some(name.as_str()),
+        MenuTarget::Bundle(_) => None,
+    };
+    let file = |files: &Files, key| notation.bundle_file(&files.manifest, key);
+    json!({
+        "id": id,
+        "label": entry.label,
+        "kernel": files.as_ref().map(|files| file(files, KERNEL)),
+        "initrd": files.as_ref().filter(|files| files.has_initrd).map(|files| file(files, INITRD)),
+        "loader": loader.map(|name| notation.file(name)),
+        "kind": loader.map(pxelinux_kind),
+        "args": entry.args,
+    })
+}
+
+/// How a loader writes where our files are.
+struct Notation<'a> {
+    dialect: Dialect,
+    base_url: &'a str,
+    server: Ipv4Addr,
+}
+
+impl Notation<'_> {
+    fn bundle_file(&self, manifest: &Sha256Digest, key: &str) -> String {
+        let path = format!("b/{manifest}/{key}");
+        match self.dialect {
+            Dialect::Ipxe => format!("{}/{path}", self.base_url),
+            Dialect::Grub | Dialect::Pxelinux => self.file(&path),
+        }
+    }
+
+    /// Returns where a file of `server.files` is. GRUB as Debian signs it knows no HTTP.
+    fn file(&self, name: &str) -> String {
+        match self.dialect {
+            Dialect::Ipxe => format!("{}/files/{name}", self.base_url),
+            Dialect::Grub => format!("(tftp,{})/{name}", self.server),
+            Dialect::Pxelinux => format!("::{name}"),
+        }
+    }
+}
+
+/// Returns how PXELINUX is told what kind of program a file is: it would take a name in `.bin` for
+/// a boot sector, and one in `.kpxe` for a kernel.
+fn pxelinux_kind(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension.to_ascii_lowercase().as_str() {
+        "0" | "pxe" | "kpxe" | "kkpxe" | "kkkpxe" => "PXE",
+        "c32" => "COM32",
+        _ => "LINUX",
+    }
+}
