@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::reading::{self, Unusable};
 use crate::inventory::{
     Diagnostic, Inventory, Names, Places, Severity, SourceFile, Span, names, parse, sort,
 };
@@ -11,8 +12,6 @@ use crate::lint;
 use crate::machine::Sha256Digest;
 use crate::render::Templates;
 
-/// The largest file that is read, in octets.
-const SIZE_LIMIT: u64 = 64 << 20;
 /// How long a directory must stay the same to count as stable.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
 /// How often a directory that keeps changing is looked at before we give up.
@@ -29,6 +28,8 @@ pub struct Snapshot {
     passed_over: Vec<String>,
     /// The first octet of each file that is not UTF-8.
     undecodable: Vec<Span>,
+    /// The files that are not read, with an empty text each.
+    unusable: Vec<(Span, Unusable)>,
 }
 
 /// What came of checking a snapshot.
@@ -89,18 +90,25 @@ impl Snapshot {
         let mut files: Vec<SourceFile> = Vec::new();
         let mut documents = 0;
         let mut undecodable = Vec::new();
+        let mut unusable = Vec::new();
         for extension in [".yaml", ".hbs"] {
             for name in names.iter().filter(|name| name.ends_with(extension)) {
                 let path = directory.join(name);
-                let octets = read_file(&root, &path).map_err(at(&path))?;
+                let place = |start: usize, end: usize| Span {
+                    file: files.len() as u32,
+                    start: start as u32,
+                    end: end as u32,
+                };
+                let octets = reading::read(&root, &path).map_err(at(&path))?;
+                let octets = octets.unwrap_or_else(|why| {
+                    unusable.push((place(0, 0), why));
+                    Vec::new()
+                });
                 // What can be read of the file is checked too: one fault hides none of the others.
                 let text = String::from_utf8(octets).unwrap_or_else(|error| {
                     let start = error.utf8_error().valid_up_to();
-                    undecodable.push(Span {
-                        file: files.len() as u32,
-                        start: start as u32,
-                        end: (start + char::REPLACEMENT_CHARACTER.len_utf8()) as u32,
-                    });
+                    let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
+                    undecodable.push(place(start, end));
                     String::from_utf8_lossy(error.as_bytes()).into_owned()
                 });
                 let shown = if directory == Path::new(".") {
@@ -123,6 +131,7 @@ impl Snapshot {
             files,
             documents,
             undecodable,
+            unusable,
             passed_over: names,
         })
     }
@@ -209,29 +218,31 @@ impl Snapshot {
                 .label("the first octet that is not")
                 .help("save it as UTF-8: `iconv -f LATIN1 -t UTF-8` turns Latin-1 into it")
         }));
+        let unusable = self.unusable.iter();
+        diagnostics.extend(unusable.map(|(place, why)| why.diagnostic(*place)));
         diagnostics.extend(self.passed_over.iter().map(|name| {
             let message = format!("`{name}` is not read: documents end in `.yaml`");
             let stem = name.trim_end_matches(".yml");
             Diagnostic::new(Severity::Warning, "passed-over", None, message)
                 .help(format!("rename it: `git mv {name} {stem}.yaml`"))
         }));
-        let readable = self.undecodable.is_empty();
+        let readable = self.undecodable.is_empty() && self.unusable.is_empty();
         let locate = |template: &str, line: Option<usize>| {
             let index = templates
                 .iter()
                 .position(|file| file_name(file) == template)?;
             Some(line_span(&templates[index], self.documents + index, line))
         };
-        let good =
-            parsed.inventory.filter(|_| readable).and_then(|inventory| {
-                match lint::templates(&inventory, &locate) {
-                    Ok(templates) => Some((inventory, templates)),
-                    Err(faults) => {
-                        diagnostics.extend(faults);
-                        None
-                    }
+        let good = parsed.inventory.and_then(|inventory| {
+            let checked = lint::templates(&inventory, &locate);
+            match checked {
+                Ok(templates) => readable.then_some((inventory, templates)),
+                Err(faults) => {
+                    diagnostics.extend(faults);
+                    None
                 }
-            });
+            }
+        });
         sort(&mut diagnostics, &self.files);
         Checked {
             good,
@@ -239,23 +250,6 @@ impl Snapshot {
             places: parsed.places,
         }
     }
-}
-
-/// Reads a file of the directory `root`. A link may not lead out of it: an inventory comes from a
-/// pull request, and what it holds is rendered and quoted.
-fn read_file(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::canonicalize(path)?.starts_with(root) {
-        return Err(io::Error::other(
-            "it is a link that leads out of the inventory",
-        ));
-    }
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() || metadata.len() > SIZE_LIMIT {
-        return Err(io::Error::other(format!(
-            "it is no file of at most {SIZE_LIMIT} octets"
-        )));
-    }
-    fs::read(path)
 }
 
 fn file_name(file: &SourceFile) -> &str {
@@ -285,7 +279,6 @@ fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
     }
 }
 
-/// Reports whether git holds its index lock for the repository that the directory lies in.
 /// Returns the lock of git's index, where git is at work in the directory.
 fn git_lock(directory: &Path) -> Option<PathBuf> {
     let absolute = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
@@ -385,12 +378,29 @@ mod tests {
     }
 
     #[test]
-    fn a_link_may_not_lead_out_of_the_inventory() {
+    fn a_file_that_is_not_read_hides_no_fault_of_another() {
         let outside = tempfile::NamedTempFile::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), directory.path().join("a.hbs")).unwrap();
-        let error = Snapshot::read(directory.path()).unwrap_err();
-        assert!(error.to_string().contains("leads out"), "{error}");
+        fs::create_dir(directory.path().join("b.yaml")).unwrap();
+        fs::write(directory.path().join("c.yaml"), "\u{feff}kind: Hots\n").unwrap();
+        let snapshot = Snapshot::read(directory.path()).unwrap();
+        let Checked { good, diagnostics } = snapshot.check();
+        assert!(good.is_none());
+        let place = |diagnostic: &Diagnostic| {
+            let span = diagnostic.span()?;
+            let file = &snapshot.files()[span.file as usize];
+            Some((file_name(file), file.position(span.start).column))
+        };
+        let found: Vec<_> = diagnostics.iter().map(|it| (it.code, place(it))).collect();
+        let expected = [
+            ("no-site", None),
+            ("unusable-file", Some(("a.hbs", 1))),
+            ("unusable-file", Some(("b.yaml", 1))),
+            // The byte order mark before it takes no room.
+            ("unknown-kind", Some(("c.yaml", 7))),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]
