@@ -3,13 +3,16 @@
 mod arguments;
 mod builtin;
 mod disk;
+mod fault;
 mod image;
 mod plan;
+mod scan;
 mod scripts;
 mod seeds;
 mod strict;
 mod templates;
 
+pub use fault::{TemplateError, TemplatePlace};
 pub use image::fat_image;
 pub use plan::{Plan, PlanError};
 pub use scripts::{
@@ -17,4 +20,4 @@ pub use scripts::{
     local_script, sample_faults,
 };
 pub use seeds::{SessionLinks, Variables, seed};
-pub use templates::{TemplateError, Templates};
+pub use templates::{Templates, unknown_variables};

@@ -10,7 +10,7 @@ use crate::inventory::{
 };
 use crate::lint;
 use crate::machine::Sha256Digest;
-use crate::render::Templates;
+use crate::render::{TemplatePlace, Templates};
 
 /// How long a directory must stay the same to count as stable.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
@@ -227,11 +227,15 @@ impl Snapshot {
                 .help(format!("rename it: `git mv {name} {stem}.yaml`"))
         }));
         let readable = self.undecodable.is_empty() && self.unusable.is_empty();
-        let locate = |template: &str, line: Option<usize>| {
+        let locate = |template: &str, place: Option<TemplatePlace>| {
             let index = templates
                 .iter()
                 .position(|file| file_name(file) == template)?;
-            Some(line_span(&templates[index], self.documents + index, line))
+            Some(template_span(
+                &templates[index],
+                self.documents + index,
+                place,
+            ))
         };
         let good = parsed.inventory.and_then(|inventory| {
             let checked = lint::templates(&inventory, &locate);
@@ -257,21 +261,31 @@ fn file_name(file: &SourceFile) -> &str {
     name.and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
+/// Finds the tag of a template that stands at a place, or the line where none does.
+fn template_span(file: &SourceFile, index: usize, place: Option<TemplatePlace>) -> Span {
     // What is missing at the end of the file is shown on its last line.
     let last = file.text.lines().count().max(1);
-    let wanted = line.unwrap_or(1).clamp(1, last) - 1;
-    let start: usize = file
-        .text
-        .split_inclusive('\n')
-        .take(wanted)
-        .map(str::len)
-        .sum();
-    let length = file
-        .text
-        .get(start..)
-        .and_then(|rest| rest.lines().next())
-        .map_or(0, str::len);
+    let wanted = place.map_or(1, |place| place.line).clamp(1, last) - 1;
+    let lines = file.text.split_inclusive('\n');
+    let line_start: usize = lines.take(wanted).map(str::len).sum();
+    let rest = file.text.get(line_start..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let column = place.and_then(|place| place.column).unwrap_or(1);
+    let before = line
+        .char_indices()
+        .nth(column.saturating_sub(1))
+        .map(|(at, _)| at);
+    let tag = before.filter(|at| line[*at..].starts_with("{{"));
+    let (start, length) = match tag {
+        Some(at) => {
+            let tag = &line[at..];
+            let end = tag.find("}}").map_or(tag.len(), |end| {
+                end + tag[end..].chars().take_while(|c| *c == '}').count()
+            });
+            (line_start + at, end)
+        }
+        None => (line_start, line.len()),
+    };
     Span {
         file: index as u32,
         start: start as u32,
@@ -416,7 +430,7 @@ mod tests {
         for name in ["install", "hold", "local", "identify"] {
             let name = format!("{name}.ipxe.hbs");
             let path = directory.path().join(&name);
-            fs::write(&path, "#!ipxe\necho {{host.nmae}}\n").unwrap();
+            fs::write(&path, "#!ipxe\necho {{host.nmae}} {{typo}}\n").unwrap();
             let snapshot = Snapshot::read(directory.path()).unwrap();
             let checked = snapshot.check();
             assert!(checked.good.is_none(), "{name}");
@@ -425,9 +439,16 @@ mod tests {
                 .iter()
                 .map(|d| d.to_text(snapshot.files(), false))
                 .collect();
-            assert!(text.contains(&format!("{name}:2:1")), "{text}");
-            assert!(text.contains("no variable `host.nmae`"), "{text}");
-            assert_eq!(checked.diagnostics.len(), 1, "{text}");
+            for (place, path) in [("2:6", "host.nmae"), ("2:20", "typo")] {
+                assert!(text.contains(&format!("{name}:{place}\n")), "{text}");
+                assert!(text.contains(&format!("no variable `{path}`")), "{text}");
+            }
+            let help = match name.starts_with("install") {
+                true => "render HOST --context",
+                false => "pxectl-inventory(5) lists the variables",
+            };
+            assert_eq!(text.matches(help).count(), 2, "{text}");
+            assert_eq!(checked.diagnostics.len(), 2, "{text}");
             fs::remove_file(path).unwrap();
         }
     }

@@ -91,6 +91,8 @@ const ERRORS: &[Fault] = &[
     ("no-site", |rack| std::fs::remove_file(rack.file("site.yaml")).expect("the site")),
     ("two-sites", |rack| { std::fs::copy(rack.file("site.yaml"), rack.file("extra.yaml")).expect("a copy"); }),
     ("template-variable", |rack| { rack.write(TEMPLATE, "#!ipxe\necho {{host.nmae}}\n"); }),
+    ("template-variables", |rack| { rack.write("hold.ipxe.hbs", "#!ipxe\necho {{reasn}}\necho {{hots}} on {{mac}}\n"); }),
+    ("template-absent", |rack| { rack.write(TEMPLATE, "#!ipxe\n  {{> part.hbs}}\n"); }),
     ("template-condition", |rack| { rack.write(TEMPLATE, "#!ipxe\n{{#if vars.gpu}}\necho gpu\n{{/if}}\n"); }),
     ("template-syntax", |rack| { rack.write(TEMPLATE, "#!ipxe\n{{#if host}}\n"); }),
     ("template-braces", |rack| { rack.write(TEMPLATE, "#!ipxe\necho {{host\n"); }),
