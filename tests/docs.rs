@@ -10,7 +10,10 @@ use std::process::Command;
 fn every_key_of_the_inventory_has_its_place_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     for (source, heading) in [
-        ("src/inventory/site.rs src/inventory/loader.rs", "SITE"),
+        (
+            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader.rs",
+            "SITE",
+        ),
         ("src/inventory/profile.rs", "PROFILE"),
         ("src/inventory/host.rs", "HOST"),
         ("src/inventory/bundle.rs", "BUNDLE"),

@@ -15,8 +15,11 @@ mod places;
 mod profile;
 mod reader;
 mod route;
+mod seconds;
+mod server;
 mod site;
 mod source;
+mod subnet;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,13 +30,15 @@ pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plura
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};
-pub use network::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
+pub use network::{DhcpMode, Network};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use places::{LoaderPlace, Places};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
-pub use site::{DhcpMode, IdentityPolicy, Network, Provisioning, Server, Site, UnknownPolicy};
+pub use server::Server;
+pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
+pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 
 use claims::{Claims, Facts};
 use options::INTERFACE_MTU;

@@ -93,7 +93,9 @@ fn a_file_that_is_not_read_hides_no_fault_of_another() {
     fs::create_dir(directory.path().join("b.yaml")).unwrap();
     fs::write(directory.path().join("c.yaml"), "\u{feff}kind: Hots\n").unwrap();
     let snapshot = Snapshot::read(directory.path()).unwrap();
-    let Checked { good, diagnostics } = snapshot.check();
+    let Checked {
+        good, diagnostics, ..
+    } = snapshot.check();
     assert!(good.is_none());
     let place = |diagnostic: &Diagnostic| {
         let span = diagnostic.span()?;
