@@ -1,10 +1,12 @@
 //! The deeper checks of an inventory: what is rendered from it, and the files that it boots.
 
 pub mod boot_file;
+mod expiry;
 mod loaders;
 
 use std::sync::LazyLock;
 
+pub use expiry::expiry;
 pub use loaders::{LoaderFile, LoaderFiles, loader_names, loaders};
 
 use crate::inventory::{Diagnostic, Host, Inventory, Severity, Span};

@@ -291,6 +291,31 @@ fn warnings_pass_unless_they_are_denied() {
 }
 
 #[test]
+fn an_expired_bundle_is_a_warning() {
+    let rack = Rack::a();
+    rack.edit("bundles.yaml", "files:", "expires: 2020-05-01\nfiles:");
+    let golden = "diagnostics/expired-bundle.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    same_facts(&rack, "validate --format json", &text, 0);
+}
+
+#[test]
+fn what_validate_does_not_hash_it_says() {
+    let rack = Rack::a();
+    let kernel =
+        "bundles/blobs/sha256/ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
+    let mut octets = std::fs::read(rack.file(kernel)).expect("a kernel");
+    octets[0] ^= 1;
+    std::fs::remove_file(rack.file(kernel)).expect("a kernel");
+    rack.write(kernel, octets);
+    rack.pxectl("validate")
+        .stdout("rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n")
+        .run();
+    let help = rack.pxectl("validate --help").stdout_returned().run();
+    assert!(help.contains("checked by their size only"), "{help}");
+}
+
+#[test]
 fn empty_files_and_documents_are_no_fault() {
     let rack = Rack::a();
     rack.write("empty.yaml", "")
