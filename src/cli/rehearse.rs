@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use super::select::Select;
 use super::{Exit, Global};
 use crate::inventory::{Host, Inventory};
 use crate::machine::Architecture;
-use crate::provision::provision;
+use crate::provision::{NotArmed, provision};
 use crate::rehearse::{Endpoints, Reach, Rehearsal, RehearsalServers, rehearse};
 use crate::serve::live::Loaded;
 use crate::serve::log::{Level, Log, LogFormat};
@@ -176,14 +176,6 @@ fn alone(
         deadline,
         &mut |_| {},
     )?;
-    for (name, outcome) in &outcomes {
-        if let Err(why) = outcome {
-            output.warning(
-                &format!("`{name}` cannot be armed: {why}"),
-                "its rehearsal stops where the machine would",
-            );
-        }
-    }
     let said = Buffer::default();
     let log = Log::new(
         LogFormat::Text { color: false },
@@ -201,7 +193,7 @@ fn alone(
         global.bundles.as_deref(),
     );
     let servers = RehearsalServers::start(loaded, store, &state.0, log)?;
-    let rehearsals = play(
+    let mut rehearsals = play(
         &good.inventory,
         hosts,
         servers.endpoints(),
@@ -209,6 +201,18 @@ fn alone(
         output,
     );
     drop(servers);
+    let unarmed: HashMap<&str, &NotArmed> = outcomes
+        .iter()
+        .filter_map(|(name, outcome)| Some((*name, outcome.as_ref().err()?)))
+        .collect();
+    for rehearsal in &mut rehearsals {
+        if let Some(why) = unarmed.get(rehearsal.host.as_str())
+            && !rehearsal.was_not_armed(&why.to_string(), why.help())
+        {
+            let what = format!("`{}` could not be armed: {why}", rehearsal.host);
+            output.warning(&what, why.help());
+        }
+    }
     if rehearsals.iter().any(|rehearsal| rehearsal.stop.is_some()) {
         let said = said
             .0

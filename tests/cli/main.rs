@@ -7,6 +7,7 @@ mod invocation;
 mod loaders;
 mod pxectl;
 mod rack;
+mod rehearse;
 mod render;
 mod requirements;
 mod seeds;
