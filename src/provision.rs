@@ -158,7 +158,7 @@ fn ready(
         return Err(NotArmed::NoUuid);
     }
     let today = now.to_zoned(TimeZone::UTC).date();
-    if let Some(day) = bundle.expires.filter(|day| today >= *day) {
+    if let Some(day) = bundle.expires.filter(|_| bundle.is_expired(today)) {
         return Err(NotArmed::Expired {
             bundle: bundle.name.clone(),
             day,

@@ -11,6 +11,7 @@ mod rehearse;
 mod render;
 mod select;
 mod serve;
+mod temporary;
 mod validate;
 
 use std::path::PathBuf;

@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -14,10 +13,11 @@ use serde_json::json;
 use super::inventory::{Good, bundles, load};
 use super::output::Output;
 use super::select::Select;
+use super::temporary::TemporaryState;
 use super::{Exit, Global};
 use crate::inventory::{Host, Inventory};
 use crate::machine::Architecture;
-use crate::provision::provision;
+use crate::provision::{NotArmed, provision};
 use crate::rehearse::{Endpoints, Reach, Rehearsal, RehearsalServers, rehearse};
 use crate::serve::live::Loaded;
 use crate::serve::log::{Level, Log, LogFormat};
@@ -165,7 +165,7 @@ fn alone(
     output: &Output,
 ) -> anyhow::Result<Vec<Rehearsal>> {
     let state = TemporaryState::new()?;
-    let store = Arc::new(SqliteStore::open(&state.0).context("cannot make a temporary store")?);
+    let store = Arc::new(SqliteStore::open(state.path()).context("cannot make a temporary store")?);
     let bundles = bundles(global, good)?;
     let deadline = good.inventory.site.provisioning.deadline;
     let outcomes = provision(
@@ -176,14 +176,6 @@ fn alone(
         deadline,
         &mut |_| {},
     )?;
-    for (name, outcome) in &outcomes {
-        if let Err(why) = outcome {
-            output.warning(
-                &format!("`{name}` cannot be armed: {why}"),
-                "its rehearsal stops where the machine would",
-            );
-        }
-    }
     let said = Buffer::default();
     let log = Log::new(
         LogFormat::Text { color: false },
@@ -200,8 +192,8 @@ fn alone(
         templates,
         global.bundles.as_deref(),
     );
-    let servers = RehearsalServers::start(loaded, store, &state.0, log)?;
-    let rehearsals = play(
+    let servers = RehearsalServers::start(loaded, store, state.path(), log)?;
+    let mut rehearsals = play(
         &good.inventory,
         hosts,
         servers.endpoints(),
@@ -209,6 +201,18 @@ fn alone(
         output,
     );
     drop(servers);
+    let unarmed: HashMap<&str, &NotArmed> = outcomes
+        .iter()
+        .filter_map(|(name, outcome)| Some((*name, outcome.as_ref().err()?)))
+        .collect();
+    for rehearsal in &mut rehearsals {
+        if let Some(why) = unarmed.get(rehearsal.host.as_str())
+            && !rehearsal.was_not_armed(&why.to_string(), why.help())
+        {
+            let what = format!("`{}` could not be armed: {why}", rehearsal.host);
+            output.warning(&what, why.help());
+        }
+    }
     if rehearsals.iter().any(|rehearsal| rehearsal.stop.is_some()) {
         let said = said
             .0
@@ -300,26 +304,5 @@ impl Write for Buffer {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A directory for a store that is removed at the end.
-struct TemporaryState(PathBuf);
-
-impl TemporaryState {
-    fn new() -> anyhow::Result<Self> {
-        let mut bits = [0; 8];
-        getrandom::fill(&mut bits)
-            .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-        let path =
-            std::env::temp_dir().join(format!("pxectl-rehearse-{:016x}", u64::from_le_bytes(bits)));
-        std::fs::create_dir(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for TemporaryState {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

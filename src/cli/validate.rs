@@ -1,4 +1,6 @@
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::output::Output;
@@ -11,6 +13,9 @@ use crate::workspace::{bundle_directory, read_loaders};
 /// Check every document of an inventory, and report every fault at once
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The files of bundles are checked by their size only: to hash gigabytes is for `host provision`, which
+arms no host before it has hashed every file of its bundle.
+
 Examples:
   pxectl validate -i rack-a
   pxectl validate -i rack-a --deny warnings --format json
@@ -42,6 +47,9 @@ impl Validate {
             let files = read_loaders(inventory, snapshot.directory());
             let faults = lint::loaders(inventory, &checked.places, &files);
             checked.diagnostics.extend(faults);
+            let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+            let expired = lint::expiry(inventory, &checked.places, today);
+            checked.diagnostics.extend(expired);
             sort(&mut checked.diagnostics, snapshot.files());
             let path = bundle_directory(snapshot.directory(), inventory, global.bundles.as_deref());
             checked.diagnostics.extend(

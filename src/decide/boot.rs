@@ -330,7 +330,7 @@ impl fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "no host in the inventory has this MAC; the UUID is that of {owner}"
+                    "no host in the inventory has this MAC, and the UUID is that of {owner}"
                 )
             }
             Self::Disagrees {
@@ -342,7 +342,7 @@ impl fmt::Display for Reason {
                 write!(f, "its {signal} is {seen}, on record is {recorded}")?;
                 owner
                     .iter()
-                    .try_for_each(|owner| write!(f, "; {seen} is that of {owner}"))
+                    .try_for_each(|owner| write!(f, ", and {seen} is that of {owner}"))
             }
             Self::ArmedAsAnother => {
                 f.write_str("the host was armed as a machine with another boot MAC")

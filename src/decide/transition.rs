@@ -123,7 +123,9 @@ pub fn set_aside(
         .cloned()
         .unwrap_or_else(|| HostRecord::new(host, now));
     end(&mut record, phase, now);
-    record.reason = reason.map(str::to_owned);
+    // It is printed on terminals.
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    record.reason = reason.map(|reason| reason.chars().map(printable).collect());
     record
 }
 

@@ -70,6 +70,11 @@ impl Bundle {
         manifest.to_string().into_bytes()
     }
 
+    /// Reports whether the bundle should not be installed any more: its day has begun.
+    pub fn is_expired(&self, today: Date) -> bool {
+        self.expires.is_some_and(|day| today >= day)
+    }
+
     /// Returns the digest of [`Bundle::manifest`], which names the bundle in URLs.
     pub fn manifest_digest(&self) -> Sha256Digest {
         Sha256Digest::of(&self.manifest())
@@ -95,8 +100,12 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             ),
         }
     });
-    let expires = fields.optional(reader, "expires", |r, n| {
-        r.parsed::<Date>(n, "a day such as `2027-05-01`")
+    let expires = fields.optional(reader, "expires", |reader, node| {
+        if let Some(name) = &name {
+            let places = &mut claims.places.expires;
+            places.insert(name.value.clone(), node.span);
+        }
+        reader.parsed::<Date>(node, "a day such as `2027-05-01`")
     });
     let files = fields.required(reader, "files", |reader, node| {
         let files: BTreeMap<_, _> = reader

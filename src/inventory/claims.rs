@@ -11,12 +11,12 @@ use std::net::Ipv4Addr;
 
 use super::diagnostic::{Diagnostic, Severity, nearest};
 use super::loader::Loader;
-use super::network::{AddressRange, Subnet};
+use super::network::DhcpMode;
 use super::places::Places;
 use super::profile::{Installer, Profile};
 use super::reader::list;
-use super::site::DhcpMode;
 use super::source::Span;
+use super::subnet::{AddressRange, Subnet};
 use super::tree::{Node, Value};
 use crate::machine::Architecture;
 

@@ -26,7 +26,7 @@ const LABEL_LIMIT: usize = 60;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Menu {
     /// How long a choice is waited for, in whole seconds; then the local disk is booted.
-    #[serde(with = "super::site::seconds")]
+    #[serde(with = "super::seconds")]
     pub timeout: Duration,
     /// Its entries, by what they are for; none is empty.
     pub groups: Vec<MenuGroup>,

@@ -1,272 +1,238 @@
-use std::fmt;
 use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// An IPv4 subnet in CIDR notation, such as `10.20.0.0/24`.
-///
-/// The prefix is 8 to 30: edk2 rejects the masks of /31, and nothing boots in a /32.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Subnet {
-    address: Ipv4Addr,
-    prefix: u8,
-}
+use super::claims::{Claims, GATEWAY, Unique};
+use super::diagnostic::Diagnostic;
+use super::filter::{Filter, read_filter};
+use super::options::{ExtraOptions, read_options};
+use super::reader::Reader;
+use super::route::Route;
+use super::seconds;
+use super::server::Server;
+use super::source::Span;
+use super::subnet::{AddressRange, Subnet};
+use super::tree::Node;
 
-impl Subnet {
-    /// Returns the network's own address.
-    pub fn address(self) -> Ipv4Addr {
-        self.address
-    }
-
-    /// Returns the length of the prefix in bits.
-    pub fn prefix(self) -> u8 {
-        self.prefix
-    }
-
-    /// Returns the netmask.
-    pub fn mask(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(u32::MAX << (32 - self.prefix))
-    }
-
-    /// Returns the directed broadcast address.
-    pub fn broadcast(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.address.to_bits() | !self.mask().to_bits())
-    }
-
-    /// Reports whether the address lies in the subnet.
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        address.to_bits() & self.mask().to_bits() == self.address.to_bits()
-    }
-
-    /// Reports whether a machine can have the address: in the subnet, not its first, not its last.
-    pub fn is_host(self, address: Ipv4Addr) -> bool {
-        self.contains(address) && address != self.address && address != self.broadcast()
-    }
-}
-
-/// The text is no usable subnet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseSubnetError {
-    /// Not of the form `address/prefix`.
-    #[error("`{0}` is not a subnet")]
-    Form(String),
-    /// Bits beyond the prefix are set.
-    #[error("`{seen}` has bits beyond its prefix; the network's address is `{network}`")]
-    HostBits {
-        /// What was written.
-        seen: String,
-        /// What was probably meant.
-        network: Subnet,
-    },
-    /// The prefix is out of range.
-    #[error("a prefix of /{0} is not usable; it must be /8 to /30")]
-    Prefix(u8),
-}
-
-impl FromStr for Subnet {
-    type Err = ParseSubnetError;
-
-    fn from_str(text: &str) -> Result<Self, ParseSubnetError> {
-        let form = || ParseSubnetError::Form(text.chars().take(40).collect());
-        let (address, prefix) = text.split_once('/').ok_or_else(form)?;
-        let address: Ipv4Addr = address.parse().map_err(|_| form())?;
-        let prefix: u8 = prefix.parse().map_err(|_| form())?;
-        if !(8..=30).contains(&prefix) {
-            return Err(ParseSubnetError::Prefix(prefix));
-        }
-        let mask = u32::MAX << (32 - prefix);
-        let network = Self {
-            address: Ipv4Addr::from_bits(address.to_bits() & mask),
-            prefix,
-        };
-        if network.address != address {
-            return Err(ParseSubnetError::HostBits {
-                seen: text.to_owned(),
-                network,
-            });
-        }
-        Ok(network)
-    }
-}
-
-impl fmt::Display for Subnet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl fmt::Debug for Subnet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<Subnet> for String {
-    fn from(subnet: Subnet) -> Self {
-        subnet.to_string()
-    }
-}
-
-impl TryFrom<String> for Subnet {
-    type Error = ParseSubnetError;
-
-    fn try_from(text: String) -> Result<Self, ParseSubnetError> {
-        text.parse()
-    }
-}
-
-/// A range of IPv4 addresses, both ends included, such as `10.20.0.200-10.20.0.250`.
+/// One network that machines boot on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct AddressRange(RangeInclusive<u32>);
-
-impl AddressRange {
-    /// Returns the first address.
-    pub fn first(&self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(*self.0.start())
-    }
-
-    /// Returns the last address.
-    pub fn last(&self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(*self.0.end())
-    }
-
-    /// Reports whether the address lies in the range.
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        self.0.contains(&address.to_bits())
-    }
-
-    /// Lists the addresses, from the first to the last.
-    pub fn iter(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
-        self.0.clone().map(Ipv4Addr::from_bits)
-    }
+pub struct Network {
+    /// Its name, which hosts refer to.
+    pub name: String,
+    /// Its addresses.
+    pub subnet: Subnet,
+    /// Our interface on it; none where requests come through a relay only.
+    pub interface: Option<String>,
+    /// Who gives its addresses.
+    #[serde(default)]
+    pub mode: DhcpMode,
+    /// The default router.
+    pub gateway: Option<Ipv4Addr>,
+    /// The name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// The time servers.
+    pub ntp: Vec<Ipv4Addr>,
+    /// The domain of the machines' names.
+    pub domain: Option<String>,
+    /// Where machines look for names that are not whole.
+    #[serde(default)]
+    pub search: Vec<String>,
+    /// Routes besides the default one.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// The largest datagram that its links carry, which DHCP hands out and TFTP keeps to.
+    #[serde(default)]
+    pub mtu: Option<u16>,
+    /// DHCP options that every machine on it gets besides; its profile's and its own go before them.
+    #[serde(default)]
+    pub options: ExtraOptions,
+    /// Which clients DHCP does not answer here, besides those that the site's filter refuses.
+    #[serde(default)]
+    pub filter: Filter,
+    /// How long an address is promised.
+    #[serde(with = "seconds")]
+    pub lease_time: Duration,
+    /// Addresses for interfaces without a reserved one, those of unknown machines among them.
+    pub pool: Option<AddressRange>,
 }
 
-/// The text is no range of addresses.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` is not a range of addresses")]
-pub struct ParseAddressRangeError {
-    seen: String,
+/// Who gives the addresses of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DhcpMode {
+    /// We do, and nobody else.
+    #[default]
+    Authoritative,
+    /// Another server; we only say what to boot (proxyDHCP).
+    Proxy,
 }
 
-impl FromStr for AddressRange {
-    type Err = ParseAddressRangeError;
-
-    fn from_str(text: &str) -> Result<Self, ParseAddressRangeError> {
-        let address = |text: &str| text.trim().parse::<Ipv4Addr>().ok().map(Ipv4Addr::to_bits);
-        text.split_once('-')
-            .and_then(|(first, last)| Some(address(first)?..=address(last)?))
-            .filter(|range| !range.is_empty())
-            .map(Self)
-            .ok_or_else(|| ParseAddressRangeError {
-                seen: text.chars().take(60).collect(),
-            })
-    }
-}
-
-impl From<AddressRange> for String {
-    fn from(range: AddressRange) -> Self {
-        format!("{}-{}", range.first(), range.last())
-    }
-}
-
-impl TryFrom<String> for AddressRange {
-    type Error = ParseAddressRangeError;
-
-    fn try_from(text: String) -> Result<Self, ParseAddressRangeError> {
-        text.parse()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::inventory::{SourceFile, parse};
-
-    #[test]
-    fn subnets_know_their_mask_and_members() {
-        let subnet: Subnet = "10.20.0.0/24".parse().unwrap();
-        assert_eq!(subnet.mask(), Ipv4Addr::new(255, 255, 255, 0));
-        assert_eq!(subnet.broadcast(), Ipv4Addr::new(10, 20, 0, 255));
-        assert!(subnet.is_host(Ipv4Addr::new(10, 20, 0, 1)));
-        for address in ["10.20.0.0", "10.20.0.255", "10.20.1.1"] {
-            assert!(!subnet.is_host(address.parse().unwrap()), "{address}");
+/// Reads a network; the place is that of its name.
+pub(super) fn read_network(
+    reader: &mut Reader,
+    claims: &mut Claims,
+    node: &Node,
+) -> Option<(Network, Span)> {
+    let mut fields = reader.fields(node, "this network")?;
+    let name = fields.required(reader, "name", |reader, node| {
+        let name = reader.name(node)?;
+        claims.unique(Unique::Network, name.value.clone(), name.span, "");
+        Some(name)
+    });
+    let subnet = fields.required(reader, "subnet", |r, n| {
+        r.parsed::<Subnet>(n, "one such as `10.20.0.0/24`")
+    });
+    let interface = fields.optional(reader, "interface", |reader, node| {
+        let text = reader.text(node)?;
+        if text.len() <= 15 && !text.contains(['/', ' ']) {
+            claims.unique(Unique::Interface, text.clone(), node.span, "");
+            return Some(text);
         }
-    }
-
-    #[test]
-    fn unusable_subnets_are_refused() {
-        assert!(matches!(
-            "10.20.0.7/24".parse::<Subnet>(),
-            Err(ParseSubnetError::HostBits { .. })
-        ));
-        for text in [
-            "10.20.0.0",
-            "10.20.0.0/31",
-            "10.20.0.0/0",
-            "10.20.0.0/33",
-            "x/24",
-            "10.20.0.0/-1",
-        ] {
-            assert!(text.parse::<Subnet>().is_err(), "{text}");
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` cannot be an interface's name"),
+            "see `ip link` for the names",
+        )
+    });
+    let mode = fields.optional(reader, "mode", |reader, node| {
+        reader.choice(
+            node,
+            &[
+                ("authoritative", DhcpMode::Authoritative),
+                ("proxy", DhcpMode::Proxy),
+            ],
+        )
+    });
+    let mode = mode.unwrap_or_default();
+    let inside = |reader: &mut Reader, node: &Node| {
+        let address = reader.address(node)?;
+        match subnet {
+            Some(subnet) if !subnet.is_host(address) => reader.refuse(
+                "outside-network",
+                node.span,
+                format!("`{address}` is not a machine's address in `{subnet}`"),
+                "correct the address or the `subnet`",
+            ),
+            _ => Some(address),
         }
-    }
+    };
+    let gateway = fields.optional(reader, "gateway", |reader, node| {
+        let address = inside(reader, node)?;
+        claims.unique(Unique::Ip, address.to_string(), node.span, GATEWAY);
+        Some(address)
+    });
+    let dns = fields.optional(reader, "dns", |reader, node| {
+        reader.items(node, Reader::address)
+    });
+    let ntp = fields.optional(reader, "ntp", |reader, node| {
+        reader.items(node, Reader::address)
+    });
+    let domain = fields.optional(reader, "domain", Reader::name);
+    let search = fields.optional(reader, "search", |reader, node| {
+        expect_authoritative(reader, node, "search", mode);
+        let names = reader.items(node, super::host::read_hostname)?;
+        Some(names.into_iter().map(|name| name.value).collect())
+    });
+    let routes = fields.optional(reader, "routes", |reader, node| {
+        expect_authoritative(reader, node, "routes", mode);
+        reader.items(node, |reader, node| {
+            let mut fields = reader.fields(node, "this route")?;
+            let expected = "a block of addresses such as `10.40.0.0/16`, or `gateway:` instead";
+            let to = fields.required(reader, "to", |r, n| r.parsed(n, expected));
+            let via = fields.required(reader, "via", inside);
+            fields.finish(reader);
+            Some(Route { to: to?, via: via? })
+        })
+    });
+    let mtu = fields.optional(reader, "mtu", |reader, node| {
+        // Every IPv4 host takes 576 octets. Source: RFC 791 §3.1.
+        reader.number(node, 576..=65535)
+    });
+    let options = fields.optional(reader, "options", |reader, node| {
+        expect_authoritative(reader, node, "options", mode);
+        read_options(reader, node)
+    });
+    let filter = fields.optional(reader, "filter", read_filter);
+    let lease_time = fields.optional(reader, "lease_time", |reader, node| {
+        expect_authoritative(reader, node, "lease_time", mode);
+        reader.duration(node)
+    });
+    let pool = fields.optional(reader, "pool", |reader, node| {
+        expect_authoritative(reader, node, "pool", mode);
+        let pool = reader.parsed::<AddressRange>(node, "one such as `10.20.0.200-10.20.0.250`")?;
+        if let Some(subnet) = subnet.filter(|s| !s.is_host(pool.first()) || !s.is_host(pool.last()))
+        {
+            let message = format!("the pool reaches beyond `{subnet}`");
+            return reader.refuse(
+                "outside-network",
+                node.span,
+                message,
+                "correct the pool or the `subnet`",
+            );
+        }
+        if mode == DhcpMode::Authoritative {
+            claims.pool(pool.clone(), node.span);
+        }
+        Some(pool)
+    });
+    fields.finish(reader);
+    let (name, subnet) = (name?, subnet?);
+    claims.network(name.value.clone(), subnet, mode, name.span);
+    let network = Network {
+        name: name.value,
+        subnet,
+        interface,
+        mode,
+        gateway,
+        dns: dns.unwrap_or_default(),
+        ntp: ntp.unwrap_or_default(),
+        domain: domain.map(|domain| domain.value),
+        search: search.unwrap_or_default(),
+        routes: routes.unwrap_or_default(),
+        mtu: mtu.map(|mtu| mtu as u16),
+        options: options.unwrap_or_default(),
+        filter: filter.unwrap_or_default(),
+        lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
+        pool,
+    };
+    Some((network, name.span))
+}
 
-    #[test]
-    fn ranges_include_both_ends() {
-        let range: AddressRange = "10.0.0.1-10.0.0.3".parse().unwrap();
-        assert_eq!(range.iter().count(), 3);
-        assert!("10.0.0.3-10.0.0.1".parse::<AddressRange>().is_err());
-        assert!("10.0.0.3".parse::<AddressRange>().is_err());
+/// Warns of a network whose machines are told to boot from where they cannot get.
+pub(super) fn check_reach(reader: &mut Reader, server: &Server, network: &Network, span: Span) {
+    let (name, address) = (&network.name, server.address);
+    if network.mode == DhcpMode::Proxy {
+        return;
     }
-
-    /// The warnings about a site with these keys of its server and its one network.
-    fn warnings(server: &str, network: &str) -> Vec<String> {
-        let text = format!(
-            "{{kind: Site, name: s, server: {{address: 10.20.0.10{server}}}, loaders: {{}}, \
-             networks: [{{name: prov0, {network}}}]}}"
+    if network.gateway.is_none() && !network.subnet.is_host(address) {
+        let message = format!(
+            "the machines of `{name}` have no way to the server: {address} is not in {}",
+            network.subnet
         );
-        let name = "site.yaml".to_owned();
-        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-        let found = parsed.diagnostics.iter();
-        found
-            .map(|found| format!("{}: {}: {}", found.severity, found.code, found.message))
-            .collect()
+        let help = "write `gateway: …`: the router by which they reach it";
+        reader.report(Diagnostic::warning("no-gateway", span, message).help(help));
     }
-
-    #[test]
-    fn a_network_without_a_way_to_the_server_is_a_warning() {
-        let no_way = "warning: no-gateway: the machines of `prov0` have no way to the server: \
-                      10.20.0.10 is not in 10.30.0.0/24";
-        let no_name = "warning: no-dns: the machines of `prov0` have no name server, and `base_url` \
-                       needs one for `boot.example`";
-        let own = "subnet: 10.20.0.0/24";
-        let named = ", base_url: 'http://boot.example:8080/x'";
-        for (server, network, expected) in [
-            ("", own, &[][..]),
-            ("", "subnet: 10.30.0.0/24", &[no_way]),
-            ("", "subnet: 10.30.0.0/24, gateway: 10.30.0.1", &[]),
-            ("", "subnet: 10.30.0.0/24, mode: proxy", &[]),
-            (named, own, &[no_name]),
-            (named, "subnet: 10.20.0.0/24, dns: [10.20.0.11]", &[]),
-            (", base_url: 'http://10.20.0.10:8080/x'", own, &[]),
-            (", base_url: 'http://[fd00::1]/x'", own, &[]),
-        ] {
-            assert_eq!(warnings(server, network), expected, "{server} {network}");
-        }
+    let host = server.base_url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let is_name = host.parse::<Ipv4Addr>().is_err() && !host.starts_with('[');
+    if is_name && network.dns.is_empty() {
+        let message = format!(
+            "the machines of `{name}` have no name server, and `base_url` needs one for `{host}`"
+        );
+        let help = "write `dns: […]`, or an address in `base_url`";
+        reader.report(Diagnostic::warning("no-dns", span, message).help(help));
     }
+}
 
-    #[test]
-    fn masks_that_firmware_rejects_are_refused() {
-        for prefix in [31, 32] {
-            let seen = warnings("", &format!("subnet: 10.20.0.10/{prefix}"));
-            let expected = "must be /8 to /30";
-            assert!(seen.iter().any(|it| it.contains(expected)), "{seen:?}");
-        }
+/// Says that a key about addresses means nothing where another server gives them.
+fn expect_authoritative(reader: &mut Reader, node: &Node, key: &str, mode: DhcpMode) {
+    if mode == DhcpMode::Proxy {
+        let message = format!(
+            "`{key}` has no effect: `mode: proxy` leaves addresses and the like to another server"
+        );
+        let help = "set it in that server and remove this line, or write `mode: authoritative`";
+        reader.report(Diagnostic::warning("not-handed-out", node.span, message).help(help));
     }
 }

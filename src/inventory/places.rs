@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::source::Span;
 use crate::machine::Architecture;
 
-/// Where the sources say what only a look at files outside the inventory can check.
+/// Where the sources say what only a look outside the inventory, or at the clock, can check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     /// The directories in `server.files`, in their order.
@@ -16,6 +16,8 @@ pub struct Places {
     pub hosts: HashMap<String, LoaderPlace>,
     /// The `secure_boot` of profiles, by the profile's name.
     pub secure_boot: HashMap<String, Span>,
+    /// The `expires` of bundles, by the bundle's name.
+    pub expires: HashMap<String, Span>,
 }
 
 /// Where the files of a loader are named.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -300,6 +301,26 @@ impl Reader {
             format!("`{text}` is not known here"),
             &help,
         )
+    }
+
+    /// Reads the address of one machine.
+    pub fn address(&mut self, node: &Node) -> Option<Ipv4Addr> {
+        let text = self.text(node)?;
+        match text.parse::<Ipv4Addr>() {
+            Ok(address)
+                if !address.is_unspecified()
+                    && !address.is_broadcast()
+                    && !address.is_multicast() =>
+            {
+                Some(address)
+            }
+            _ => self.refuse(
+                "wrong-value",
+                node.span,
+                format!("`{text}` is not a machine's IPv4 address"),
+                "write one such as `10.20.0.10`",
+            ),
+        }
     }
 
     /// Reads a name: letters, digits, `.`, `_` and `-`, starting with a letter or digit, up to 128.

@@ -73,6 +73,52 @@ pub struct Rehearsal {
     pub stop: Option<Stop>,
 }
 
+impl Rehearsal {
+    /// Gives the reason that this host could not be armed, where its chain stopped for want of that:
+    /// when its script sent it to its local disk. Reports whether it did.
+    pub fn was_not_armed(&mut self, why: &str, help: &str) -> bool {
+        let at_disk = self.steps.last().is_some_and(|step| step.name == "disk");
+        let Some(stop) = self.stop.as_mut().filter(|_| at_disk) else {
+            return false;
+        };
+        stop.reason = format!("{} could not be armed: {why}", self.host);
+        stop.help = help.to_owned();
+        true
+    }
+}
+
 fn microseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_not_armed_says_why_unless_its_chain_stopped_before_that_mattered() {
+        for (last, expected) in [
+            ("disk", "worker-01 could not be armed: no blob"),
+            ("script", "sent nowhere"),
+        ] {
+            let mut rehearsal = Rehearsal {
+                host: "worker-01".to_owned(),
+                steps: vec![Step {
+                    name: last,
+                    took: Duration::ZERO,
+                    detail: String::new(),
+                }],
+                stop: Some(Stop {
+                    name: "script",
+                    reason: "sent nowhere".to_owned(),
+                    help: String::new(),
+                }),
+            };
+            assert_eq!(
+                rehearsal.was_not_armed("no blob", "copy it"),
+                last == "disk"
+            );
+            assert_eq!(rehearsal.stop.unwrap().reason, expected);
+        }
+    }
 }

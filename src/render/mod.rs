@@ -3,14 +3,17 @@
 mod arguments;
 mod builtin;
 mod disk;
+mod fault;
 mod image;
 mod menu;
 mod plan;
+mod scan;
 mod scripts;
 mod seeds;
 mod strict;
 mod templates;
 
+pub use fault::{TemplateError, TemplatePlace};
 pub use image::fat_image;
 pub use plan::{Plan, PlanError};
 pub use scripts::{
@@ -18,4 +21,4 @@ pub use scripts::{
     local_script, sample_faults,
 };
 pub use seeds::{SessionLinks, Variables, seed};
-pub use templates::{TemplateError, Templates};
+pub use templates::{Templates, unknown_variables};

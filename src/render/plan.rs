@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::builtin;
-use super::templates::partials;
+use super::scan::partials;
 use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };

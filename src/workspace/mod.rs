@@ -3,6 +3,7 @@
 pub mod files;
 mod loaders;
 mod places;
+mod reading;
 mod snapshot;
 
 pub use loaders::read_loaders;

@@ -4,15 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::reading::{self, Unusable};
 use crate::inventory::{
     Diagnostic, Inventory, Names, Places, Severity, SourceFile, Span, names, parse, sort,
 };
 use crate::lint;
 use crate::machine::Sha256Digest;
-use crate::render::Templates;
+use crate::render::{TemplatePlace, Templates};
 
-/// The largest file that is read, in octets.
-const SIZE_LIMIT: u64 = 64 << 20;
 /// How long a directory must stay the same to count as stable.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
 /// How often a directory that keeps changing is looked at before we give up.
@@ -29,6 +28,8 @@ pub struct Snapshot {
     passed_over: Vec<String>,
     /// The first octet of each file that is not UTF-8.
     undecodable: Vec<Span>,
+    /// The files that are not read, with an empty text each.
+    unusable: Vec<(Span, Unusable)>,
 }
 
 /// What came of checking a snapshot.
@@ -89,18 +90,25 @@ impl Snapshot {
         let mut files: Vec<SourceFile> = Vec::new();
         let mut documents = 0;
         let mut undecodable = Vec::new();
+        let mut unusable = Vec::new();
         for extension in [".yaml", ".hbs"] {
             for name in names.iter().filter(|name| name.ends_with(extension)) {
                 let path = directory.join(name);
-                let octets = read_file(&root, &path).map_err(at(&path))?;
+                let place = |start: usize, end: usize| Span {
+                    file: files.len() as u32,
+                    start: start as u32,
+                    end: end as u32,
+                };
+                let octets = reading::read(&root, &path).map_err(at(&path))?;
+                let octets = octets.unwrap_or_else(|why| {
+                    unusable.push((place(0, 0), why));
+                    Vec::new()
+                });
                 // What can be read of the file is checked too: one fault hides none of the others.
                 let text = String::from_utf8(octets).unwrap_or_else(|error| {
                     let start = error.utf8_error().valid_up_to();
-                    undecodable.push(Span {
-                        file: files.len() as u32,
-                        start: start as u32,
-                        end: (start + char::REPLACEMENT_CHARACTER.len_utf8()) as u32,
-                    });
+                    let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
+                    undecodable.push(place(start, end));
                     String::from_utf8_lossy(error.as_bytes()).into_owned()
                 });
                 let shown = if directory == Path::new(".") {
@@ -123,6 +131,7 @@ impl Snapshot {
             files,
             documents,
             undecodable,
+            unusable,
             passed_over: names,
         })
     }
@@ -209,29 +218,35 @@ impl Snapshot {
                 .label("the first octet that is not")
                 .help("save it as UTF-8: `iconv -f LATIN1 -t UTF-8` turns Latin-1 into it")
         }));
+        let unusable = self.unusable.iter();
+        diagnostics.extend(unusable.map(|(place, why)| why.diagnostic(*place)));
         diagnostics.extend(self.passed_over.iter().map(|name| {
             let message = format!("`{name}` is not read: documents end in `.yaml`");
             let stem = name.trim_end_matches(".yml");
             Diagnostic::new(Severity::Warning, "passed-over", None, message)
                 .help(format!("rename it: `git mv {name} {stem}.yaml`"))
         }));
-        let readable = self.undecodable.is_empty();
-        let locate = |template: &str, line: Option<usize>| {
+        let readable = self.undecodable.is_empty() && self.unusable.is_empty();
+        let locate = |template: &str, place: Option<TemplatePlace>| {
             let index = templates
                 .iter()
                 .position(|file| file_name(file) == template)?;
-            Some(line_span(&templates[index], self.documents + index, line))
+            Some(template_span(
+                &templates[index],
+                self.documents + index,
+                place,
+            ))
         };
-        let good =
-            parsed.inventory.filter(|_| readable).and_then(|inventory| {
-                match lint::templates(&inventory, &locate) {
-                    Ok(templates) => Some((inventory, templates)),
-                    Err(faults) => {
-                        diagnostics.extend(faults);
-                        None
-                    }
+        let good = parsed.inventory.and_then(|inventory| {
+            let checked = lint::templates(&inventory, &locate);
+            match checked {
+                Ok(templates) => readable.then_some((inventory, templates)),
+                Err(faults) => {
+                    diagnostics.extend(faults);
+                    None
                 }
-            });
+            }
+        });
         sort(&mut diagnostics, &self.files);
         Checked {
             good,
@@ -241,43 +256,36 @@ impl Snapshot {
     }
 }
 
-/// Reads a file of the directory `root`. A link may not lead out of it: an inventory comes from a
-/// pull request, and what it holds is rendered and quoted.
-fn read_file(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::canonicalize(path)?.starts_with(root) {
-        return Err(io::Error::other(
-            "it is a link that leads out of the inventory",
-        ));
-    }
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() || metadata.len() > SIZE_LIMIT {
-        return Err(io::Error::other(format!(
-            "it is no file of at most {SIZE_LIMIT} octets"
-        )));
-    }
-    fs::read(path)
-}
-
 fn file_name(file: &SourceFile) -> &str {
     let name = Path::new(&file.name).file_name();
     name.and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
+/// Finds the tag of a template that stands at a place, or the line where none does.
+fn template_span(file: &SourceFile, index: usize, place: Option<TemplatePlace>) -> Span {
     // What is missing at the end of the file is shown on its last line.
     let last = file.text.lines().count().max(1);
-    let wanted = line.unwrap_or(1).clamp(1, last) - 1;
-    let start: usize = file
-        .text
-        .split_inclusive('\n')
-        .take(wanted)
-        .map(str::len)
-        .sum();
-    let length = file
-        .text
-        .get(start..)
-        .and_then(|rest| rest.lines().next())
-        .map_or(0, str::len);
+    let wanted = place.map_or(1, |place| place.line).clamp(1, last) - 1;
+    let lines = file.text.split_inclusive('\n');
+    let line_start: usize = lines.take(wanted).map(str::len).sum();
+    let rest = file.text.get(line_start..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let column = place.and_then(|place| place.column).unwrap_or(1);
+    let before = line
+        .char_indices()
+        .nth(column.saturating_sub(1))
+        .map(|(at, _)| at);
+    let tag = before.filter(|at| line[*at..].starts_with("{{"));
+    let (start, length) = match tag {
+        Some(at) => {
+            let tag = &line[at..];
+            let end = tag.find("}}").map_or(tag.len(), |end| {
+                end + tag[end..].chars().take_while(|c| *c == '}').count()
+            });
+            (line_start + at, end)
+        }
+        None => (line_start, line.len()),
+    };
     Span {
         file: index as u32,
         start: start as u32,
@@ -285,7 +293,6 @@ fn line_span(file: &SourceFile, index: usize, line: Option<usize>) -> Span {
     }
 }
 
-/// Reports whether git holds its index lock for the repository that the directory lies in.
 /// Returns the lock of git's index, where git is at work in the directory.
 fn git_lock(directory: &Path) -> Option<PathBuf> {
     let absolute = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
@@ -296,129 +303,4 @@ fn git_lock(directory: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_and_templates_are_read_in_the_order_of_their_names() {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in [
-            ("b.yaml", "b"),
-            ("a.yaml", "a"),
-            ("t.hbs", "t"),
-            (".hidden.yaml", "x"),
-            ("c.txt", "x"),
-        ] {
-            fs::write(directory.path().join(name), text).unwrap();
-        }
-        let snapshot = Snapshot::read_settled(directory.path(), || true).unwrap();
-        let texts: Vec<_> = snapshot
-            .files()
-            .iter()
-            .map(|file| file.text.as_str())
-            .collect();
-        assert_eq!(texts, ["a", "b", "t"]);
-        assert_eq!(snapshot.documents, 2);
-    }
-
-    #[test]
-    fn the_same_content_has_the_same_digest_wherever_it_lies() {
-        let digest = |name: &str, text: &str| {
-            let directory = tempfile::tempdir().unwrap();
-            fs::write(directory.path().join(name), text).unwrap();
-            Snapshot::read(directory.path()).unwrap().digest()
-        };
-        let one = digest("a.yaml", "kind: Host");
-        assert_eq!(digest("a.yaml", "kind: Host"), one);
-        for (name, text) in [("b.yaml", "kind: Host"), ("a.yaml", "kind: Hosts")] {
-            assert_ne!(digest(name, text), one, "{name} {text}");
-        }
-    }
-
-    #[test]
-    fn a_broken_inventory_still_names_its_site_and_hosts() {
-        let rows = [
-            (
-                "kind: Site\nname: a\n---\nkind: Host\nname: h\n",
-                Some("a"),
-                "h",
-            ),
-            (
-                "kind: Site\nname: a\n---\nkind: Host\nname: {\n",
-                Some("a"),
-                "",
-            ),
-            (
-                "kind: Site\nname: ../../etc\n---\nkind: Host\nname: h\n",
-                None,
-                "h",
-            ),
-            ("kind: Site\nname: a\n---\nkind: Site\nname: b\n", None, ""),
-        ];
-        for (text, site, hosts) in rows {
-            let directory = tempfile::tempdir().unwrap();
-            fs::write(directory.path().join("a.yaml"), text).unwrap();
-            let snapshot = Snapshot::read(directory.path()).unwrap();
-            assert!(snapshot.check().good.is_none(), "{text}");
-            let expected = Names {
-                site: site.map(str::to_owned),
-                hosts: hosts.split_whitespace().map(str::to_owned).collect(),
-            };
-            assert_eq!(snapshot.names(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_file_with_the_wrong_ending_is_not_passed_over_in_silence() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("hosts.yml"), "kind: Host\n").unwrap();
-        let diagnostics = Snapshot::read(directory.path())
-            .unwrap()
-            .check()
-            .diagnostics;
-        assert!(
-            diagnostics
-                .iter()
-                .any(|diagnostic| diagnostic.code == "passed-over"),
-            "{diagnostics:?}"
-        );
-    }
-
-    #[test]
-    fn a_link_may_not_lead_out_of_the_inventory() {
-        let outside = tempfile::NamedTempFile::new().unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path(), directory.path().join("a.hbs")).unwrap();
-        let error = Snapshot::read(directory.path()).unwrap_err();
-        assert!(error.to_string().contains("leads out"), "{error}");
-    }
-
-    #[test]
-    fn a_template_fault_is_shown_in_its_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
-        for entry in fs::read_dir(fixture).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
-            }
-        }
-        for name in ["install", "hold", "local", "identify"] {
-            let name = format!("{name}.ipxe.hbs");
-            let path = directory.path().join(&name);
-            fs::write(&path, "#!ipxe\necho {{host.nmae}}\n").unwrap();
-            let snapshot = Snapshot::read(directory.path()).unwrap();
-            let checked = snapshot.check();
-            assert!(checked.good.is_none(), "{name}");
-            let text: String = checked
-                .diagnostics
-                .iter()
-                .map(|d| d.to_text(snapshot.files(), false))
-                .collect();
-            assert!(text.contains(&format!("{name}:2:1")), "{text}");
-            assert!(text.contains("no variable `host.nmae`"), "{text}");
-            assert_eq!(checked.diagnostics.len(), 1, "{text}");
-            fs::remove_file(path).unwrap();
-        }
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ mod loaders;
 mod menu;
 mod pxectl;
 mod rack;
+mod rehearse;
 mod render;
 mod requirements;
 mod seeds;

@@ -347,6 +347,27 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
 }
 
 #[test]
+fn what_a_screen_shows_of_a_reason_is_the_whole_sentence() {
+    let owner = || Some("b".to_owned());
+    for reason in [
+        Reason::Unknown {
+            uuid_owner: owner(),
+        },
+        Reason::Disagrees {
+            signal: Signal::Uuid,
+            seen: "00112233-4455-6677-8899-aabbccddeeff".to_owned(),
+            recorded: "99999999-4455-6677-8899-aabbccddeeff".to_owned(),
+            owner: owner(),
+        },
+    ] {
+        let text = reason.to_string();
+        // What a script might take for a command is taken out.
+        assert_eq!(cleaned(&text, 1000), text);
+        assert!(text.contains(", and "), "{text}");
+    }
+}
+
+#[test]
 fn weaker_rules_of_today_do_not_reach_an_open_session() {
     let weak = inventory("identity: mac\nprovisioning: {attempts: 3, retry: true}\n");
     let strict = inventory("");

@@ -225,3 +225,11 @@ fn a_session_tells_how_it_goes_on_for_a_day() {
         }
     }
 }
+
+#[test]
+fn the_reason_of_a_quarantine_cannot_move_the_cursor_of_a_terminal() {
+    let reason = Some("smoke\x1b[2J\nand fire");
+    let record = set_aside("a", None, Phase::Quarantine, reason, Timestamp::UNIX_EPOCH);
+    let expected = "smoke\u{fffd}[2J\u{fffd}and fire";
+    assert_eq!(record.reason.as_deref(), Some(expected));
+}

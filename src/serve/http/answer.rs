@@ -235,8 +235,11 @@ fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Resp
                 }
                 Selection::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
                 Selection::Unsatisfiable => {
-                    rest.push((header::CONTENT_RANGE, format!("bytes */{size}")));
-                    (StatusCode::RANGE_NOT_SATISFIABLE, 0..0)
+                    let text = format!("the range lies outside the {size} octets");
+                    log.write(&line.and(&format!("416: {text}")));
+                    let range = (header::CONTENT_RANGE, format!("bytes */{size}"));
+                    // An empty body would have its Content-Length put last.
+                    return said(method, StatusCode::RANGE_NOT_SATISFIABLE, text, &[range]);
                 }
             };
             let length = part.end - part.start;
@@ -251,6 +254,23 @@ fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Resp
             )
         }
     }
+}
+
+/// Makes a response of a sentence.
+fn said(
+    method: &Method,
+    status: StatusCode,
+    text: String,
+    rest: &[(HeaderName, String)],
+) -> Response<Body> {
+    let length = text.len() as u64;
+    let body = match *method {
+        Method::HEAD => Body::empty(),
+        _ => Body::text(text),
+    };
+    let plain = (header::CONTENT_TYPE, "text/plain".to_owned());
+    let rest: Vec<_> = std::iter::once(plain).chain(rest.iter().cloned()).collect();
+    response(status, length, &rest, body)
 }
 
 fn response(
