@@ -1,7 +1,7 @@
 //! The one place where servers speak: a readable line for each event, or a JSON object a line.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -118,32 +118,35 @@ impl Line {
             (true, Level::Debug) => ("\x1b[2m", "\x1b[0m"),
             _ => ("", ""),
         };
-        let mac = self.mac.map(|mac| format!("{mac} ")).unwrap_or_default();
-        let host = self
-            .host
-            .as_deref()
-            .map(|host| format!("{host}: "))
-            .unwrap_or_default();
-        let session = self
-            .session
-            .map(|id| format!(" (session {id})"))
-            .unwrap_or_default();
-        let time = at.strftime("%H:%M:%S%.3f");
         let event = self
             .event
             .strip_prefix(self.service)
             .unwrap_or(self.event)
             .trim_start_matches('-');
-        // What a machine sent must not move the cursor.
-        let message: String = self
-            .message
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect();
-        format!(
-            "{time} {start}{:<5} {event:<10}{end} {mac}{host}{message}{session}\n",
+        let mut text = String::with_capacity(80 + self.message.len());
+        let day = at.as_millisecond().rem_euclid(24 * 3600 * 1000);
+        let (hour, minute) = (day / 3_600_000, day / 60_000 % 60);
+        let (second, thousandth) = (day / 1000 % 60, day % 1000);
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(
+            text,
+            "{hour:02}:{minute:02}:{second:02}.{thousandth:03} {start}{:<5} {event:<10}{end} ",
             self.service
-        )
+        );
+        if let Some(mac) = self.mac {
+            let _ = write!(text, "{mac} ");
+        }
+        if let Some(host) = &self.host {
+            let _ = write!(text, "{host}: ");
+        }
+        // What a machine sent must not move the cursor.
+        let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        text.extend(self.message.chars().map(harmless));
+        if let Some(id) = self.session {
+            let _ = write!(text, " (session {id})");
+        }
+        text.push('\n');
+        text
     }
 
     fn to_json(&self, at: Timestamp) -> String {
@@ -178,6 +181,9 @@ impl Line {
 
 /// How many lines may wait for a reader that is slow or has stopped.
 const WAITING: usize = 4096;
+/// How long the first of a burst of lines waits for the others: they are written together, and the
+/// servers need not wake the thread that writes for each.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Where lines go. Clones write to the same place.
 #[derive(Clone)]
@@ -197,8 +203,9 @@ enum Sink {
 impl Drop for Sink {
     fn drop(&mut self) {
         if let Self::Queued(queue) = self {
-            queue.lock().closed = true;
-            queue.more.notify_one();
+            let mut waiting = queue.lock();
+            waiting.closed = true;
+            queue.wake(waiting);
         }
     }
 }
@@ -213,15 +220,19 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    lines: VecDeque<String>,
+    /// The lines, one after the other.
+    text: String,
+    lines: usize,
     dropped: u64,
     writing: bool,
+    /// The thread that writes waits to be woken.
+    asleep: bool,
     closed: bool,
 }
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.dropped == 0
+        self.lines == 0 && self.dropped == 0
     }
 }
 
@@ -230,38 +241,64 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, line: String) {
+    fn push(&self, line: &str) {
         let mut waiting = self.lock();
-        if waiting.lines.len() < WAITING {
-            waiting.lines.push_back(line);
+        if waiting.lines < WAITING {
+            waiting.text.push_str(line);
+            waiting.lines += 1;
         } else {
             waiting.dropped += 1;
         }
+        self.wake(waiting);
+    }
+
+    /// Wakes the thread that writes, where it sleeps.
+    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        if std::mem::take(&mut waiting.asleep) {
+            drop(waiting);
+            self.more.notify_one();
+        }
+    }
+
+    /// Waits for lines, and a little for those that follow.
+    fn wait_for_more(&self) -> MutexGuard<'_, Waiting> {
+        let mut waiting = self.lock();
+        if waiting.is_empty() && !waiting.closed {
+            waiting.asleep = true;
+            let asleep = |waiting: &mut Waiting| waiting.asleep;
+            waiting = self
+                .more
+                .wait_while(waiting, asleep)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if waiting.closed || waiting.lines > WAITING / 2 {
+            return waiting;
+        }
         drop(waiting);
-        self.more.notify_one();
+        std::thread::sleep(GATHER);
+        self.lock()
     }
 
     /// Writes lines as they come, until the last log is gone and nothing waits.
     fn drain(&self, mut sink: Box<dyn Write + Send>, format: LogFormat) {
+        let mut together = String::new();
         loop {
-            let mut waiting = self
-                .more
-                .wait_while(self.lock(), |waiting| waiting.is_empty() && !waiting.closed)
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.wait_for_more();
             if waiting.is_empty() {
                 return;
             }
-            let mut lines = std::mem::take(&mut waiting.lines);
+            together.clear();
+            std::mem::swap(&mut waiting.text, &mut together);
+            waiting.lines = 0;
             match std::mem::take(&mut waiting.dropped) {
                 0 => {}
-                dropped => lines.push_back(format.line(&lost(dropped))),
+                dropped => together.push_str(&format.line(&lost(dropped))),
             }
             waiting.writing = true;
             drop(waiting);
-            for line in lines {
-                let _ = sink.write_all(line.as_bytes());
-            }
-            let _ = sink.flush();
+            let _ = sink
+                .write_all(together.as_bytes())
+                .and_then(|()| sink.flush());
             self.lock().writing = false;
             self.idle.notify_all();
         }
@@ -340,7 +377,7 @@ impl Log {
         }
         let text = self.format.line(line);
         match self.sink.as_ref() {
-            Sink::Queued(queue) => queue.push(text),
+            Sink::Queued(queue) => queue.push(&text),
             Sink::Direct(sink) => {
                 let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
@@ -426,7 +463,8 @@ mod tests {
         // From here on it reads again.
         drop(turn);
         log.flush(Duration::from_secs(60));
-        let lines: Vec<String> = lines.try_iter().collect();
+        let written: String = lines.try_iter().collect();
+        let lines: Vec<&str> = written.lines().collect();
         let lost: Vec<usize> = lines
             .iter()
             .filter(|line| line.contains("log-dropped"))
