@@ -12,12 +12,18 @@ use crate::machine::{LeaseChange, MacAddress};
 pub const LOOK_AHEAD: usize = 16;
 /// How long nobody's silence on an address is believed.
 const FRESH: Duration = Duration::from_secs(60);
+/// How many probes are kept before those long past are forgotten.
+const PROBES_KEPT: usize = 1024;
 /// How long the outcome of a probe is waited for before it is asked for again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which addresses were probed, and when.
 #[derive(Debug, Default)]
-pub struct Probes(HashMap<Ipv4Addr, Probe>);
+pub struct Probes {
+    latest: HashMap<Ipv4Addr, Probe>,
+    /// How many were worth keeping when they were last looked through.
+    kept: usize,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Probe {
@@ -30,13 +36,13 @@ struct Probe {
 impl Probes {
     /// Reports whether nobody answered on an address a short while ago.
     pub fn is_free(&self, address: Ipv4Addr, now: Timestamp) -> bool {
-        let free = self.0.get(&address).and_then(|probe| probe.free);
+        let free = self.latest.get(&address).and_then(|probe| probe.free);
         free.is_some_and(|at| now < at + FRESH)
     }
 
     /// Reports whether an address should be probed: early enough that it stays known to be free.
     pub fn is_due(&self, address: Ipv4Addr, now: Timestamp) -> bool {
-        self.0.get(&address).is_none_or(|probe| {
+        self.latest.get(&address).is_none_or(|probe| {
             let is_old = probe.free.is_none_or(|at| now + PATIENCE >= at + FRESH);
             is_old && now >= probe.asked + PATIENCE
         })
@@ -44,19 +50,20 @@ impl Probes {
 
     /// Notes that somebody probes these; what is long past is forgotten.
     pub fn ask(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
-        if !addresses.is_empty() {
-            self.0.retain(|_, probe| now < probe.asked + FRESH);
-        }
         for address in addresses {
-            let free = self.0.get(address).and_then(|probe| probe.free);
-            self.0.insert(*address, Probe { asked: now, free });
+            let free = self.latest.get(address).and_then(|probe| probe.free);
+            self.latest.insert(*address, Probe { asked: now, free });
+        }
+        // Only once they have doubled, so that looking through them costs little for each probe.
+        if self.latest.len() > PROBES_KEPT.max(2 * self.kept) {
+            self.latest.retain(|_, probe| now < probe.asked + FRESH);
+            self.kept = self.latest.len();
         }
     }
 
     /// Notes that nobody answered.
     pub fn found_free(&mut self, address: Ipv4Addr, now: Timestamp) {
-        let probe = self.0.get_mut(&address);
-        if let Some(probe) = probe {
+        if let Some(probe) = self.latest.get_mut(&address) {
             probe.free = Some(now);
         }
     }

@@ -1,12 +1,15 @@
 //! The DHCP server's shell: receive, respond, make leases durable, send.
 
+mod answers;
 mod ledger;
 mod port;
 mod probe;
+mod promises;
 mod watch;
 
-use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -15,23 +18,24 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
-use crate::machine::LeaseChange;
 use crate::respond::dhcp::{
-    Delivery, DhcpResponder, Exchange, Ignored, Ingress, OtherServers, ProbesDue, Reply, Response,
-    chosen_server, other_server, respond_as_boot_server,
+    DhcpResponder, Ingress, OtherServers, ProbesDue, chosen_server, other_server,
+    respond_as_boot_server,
 };
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
-use crate::wire::dhcp::{DhcpMessage, MessageType};
+use crate::wire::dhcp::DhcpMessage;
 
-use ledger::{Ledger, unpromised};
+use answers::{Answer, Answers};
+use ledger::Ledger;
 use probe::Probed;
+use promises::Promises;
 
 pub use port::{DhcpPort, PortRole, addresses, interfaces, server_address};
 pub use probe::Prober;
 pub use watch::Watcher;
 
-/// How many messages are answered with one sync of the disk.
+/// How many messages are taken before anything else is looked at.
 const BATCH: usize = 256;
 /// How often probes are looked at while no message comes.
 const HEARTBEAT: Timespec = Timespec {
@@ -39,26 +43,24 @@ const HEARTBEAT: Timespec = Timespec {
     tv_nsec: 500_000_000,
 };
 
+/// How often it is looked at which addresses should be probed, while messages come.
+const PROBE_EVERY: Duration = Duration::from_millis(100);
+
 /// A DHCP server that is ready to run.
 pub struct DhcpServer {
-    ports: Vec<DhcpPort>,
+    answers: Arc<Answers>,
+    promises: Promises,
     probers: Vec<Prober>,
+    /// When it was last looked at which addresses should be probed.
+    probed_at: Option<Instant>,
     watchers: Vec<Watcher>,
     others: OtherServers,
     /// Which port's turn it is to be served first.
     first: usize,
     responder: DhcpResponder,
-    ledger: Ledger,
     live: Live,
     key: StoreKey,
     log: Log,
-}
-
-/// An answer that waits for its lease to be durable.
-struct Pending {
-    port: usize,
-    from: SocketAddrV4,
-    response: Response,
 }
 
 impl DhcpServer {
@@ -74,14 +76,20 @@ impl DhcpServer {
         log: Log,
     ) -> anyhow::Result<Self> {
         let responder = DhcpResponder::new(leases.load().context("cannot read the leases")?);
-        Ok(Self {
+        let answers = Arc::new(Answers {
             ports,
+            log: log.clone(),
+        });
+        let ledger = Ledger::new(leases, log.clone());
+        Ok(Self {
+            promises: Promises::start(ledger, Arc::clone(&answers)),
+            answers,
             probers: Vec::new(),
+            probed_at: None,
             watchers: Vec::new(),
             others: OtherServers::default(),
             first: 0,
             responder,
-            ledger: Ledger::new(leases, log.clone()),
             live,
             key,
             log,
@@ -94,7 +102,7 @@ impl DhcpServer {
     /// When the system does not tell.
     pub fn local_addresses(&self) -> anyhow::Result<String> {
         let addresses: anyhow::Result<Vec<String>> =
-            self.ports.iter().map(DhcpPort::describe).collect();
+            self.answers.ports.iter().map(DhcpPort::describe).collect();
         Ok(addresses?.join(", "))
     }
 
@@ -118,9 +126,10 @@ impl DhcpServer {
         let mut buffer = vec![0; 64 << 10];
         let heartbeat = (!self.probers.is_empty()).then_some(&HEARTBEAT);
         while !shutdown.is_requested() {
-            self.probe();
+            self.probe()?;
             self.watch(&mut buffer);
             let mut waiting: Vec<PollFd<'_>> = self
+                .answers
                 .ports
                 .iter()
                 .map(DhcpPort::socket)
@@ -132,7 +141,7 @@ impl DhcpServer {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).context("cannot wait for DHCP packets"),
             }
-            while self.serve_batch(&mut buffer) == BATCH && !shutdown.is_requested() {}
+            while self.serve_batch(&mut buffer)? == BATCH && !shutdown.is_requested() {}
         }
         Ok(())
     }
@@ -148,7 +157,12 @@ impl DhcpServer {
                     break;
                 };
                 let message = DhcpMessage::parse(&buffer[..length]).ok();
-                let ours: Vec<Ipv4Addr> = self.ports.iter().map(|it| it.address(site)).collect();
+                let ours: Vec<Ipv4Addr> = self
+                    .answers
+                    .ports
+                    .iter()
+                    .map(|it| it.address(site))
+                    .collect();
                 let server = message.and_then(|it| other_server(&it, &ours));
                 let network = site.network(watcher.network());
                 if let (Some(network), Some(server)) = (network, server)
@@ -161,7 +175,7 @@ impl DhcpServer {
     }
 
     /// Takes what has come of probes, and asks for what is due.
-    fn probe(&mut self) {
+    fn probe(&mut self) -> anyhow::Result<()> {
         let now = Timestamp::now();
         let mut changes = Vec::new();
         for prober in &self.probers {
@@ -180,10 +194,12 @@ impl DhcpServer {
                 }
             }
         }
-        if !changes.is_empty() {
-            self.ledger.commit(&changes);
+        for change in changes {
+            self.promises.take(change, None)?;
         }
-        if !self.probers.is_empty() {
+        let is_due = self.probed_at.is_none_or(|at| at.elapsed() >= PROBE_EVERY);
+        if !self.probers.is_empty() && is_due {
+            self.probed_at = Some(Instant::now());
             let inventory = &self.live.current().inventory;
             for ProbesDue { network, addresses } in self.responder.probes_due(inventory, now) {
                 let mut probers = self.probers.iter();
@@ -192,24 +208,26 @@ impl DhcpServer {
                 }
             }
         }
+        Ok(())
     }
 
-    /// Answers up to [`BATCH`] messages that have arrived: responds to all, makes their leases
-    /// durable together, then sends.
-    fn serve_batch(&mut self, buffer: &mut [u8]) -> usize {
-        let now = Timestamp::now();
+    /// Takes up to [`BATCH`] messages that have arrived, and returns how many there were. They are
+    /// answered at once where nothing need be durable, else as soon as it is.
+    fn serve_batch(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
+        let answers = Arc::clone(&self.answers);
         let loaded = self.live.current();
-        let mut pending = VecDeque::new();
         let mut received = 0;
         // Another port is first each time: a flood at one does not keep the others waiting.
         self.first = self.first.wrapping_add(1);
-        for index in turns(self.first, self.ports.len()) {
-            let port = &self.ports[index];
+        for index in turns(self.first, answers.ports.len()) {
+            let port = &answers.ports[index];
             while received < BATCH {
                 let Some((length, from)) = port.receive(buffer) else {
                     break;
                 };
                 received += 1;
+                // For each: the answer to what has just been sent may be among those that follow.
+                let now = Timestamp::now();
                 let message = match DhcpMessage::parse(&buffer[..length]) {
                     Ok(message) => message,
                     Err(error) => {
@@ -249,66 +267,19 @@ impl DhcpServer {
                 {
                     self.log.write(&another_server(&network.name, server));
                 }
-                pending.push_back(Pending {
+                let change = response.commit.take();
+                let answer = Answer {
                     port: index,
                     from,
                     response,
-                });
-            }
-        }
-        let changes: Vec<LeaseChange> = pending
-            .iter()
-            .filter_map(|pending| pending.response.commit.clone())
-            .collect();
-        let durable = changes.is_empty() || self.ledger.commit(&changes);
-        for Pending {
-            port,
-            from,
-            response,
-        } in pending
-        {
-            // What is not durable is not promised; the client asks again.
-            let is_promise = response.commit.is_some() && response.reply.is_ok();
-            if is_promise && !durable {
-                self.log.write(&unpromised(&response.exchange));
-            } else {
-                self.finish(port, from, &response);
-            }
-        }
-        received
-    }
-
-    /// Returns the port by which an answer leaves: that on which the request came in, unless it must
-    /// go to the wire, and the request came past it.
-    fn way_out(&self, port: usize, response: &Response) -> &DhcpPort {
-        let port = &self.ports[port];
-        let network = response.exchange.network.as_deref();
-        let needed = response.reply.as_ref();
-        let needed = needed.is_ok_and(|reply| port.needs_interface(reply));
-        let on_wire = network
-            .filter(|_| needed)
-            .and_then(|network| self.ports.iter().find(|port| port.is_on(network)));
-        on_wire.unwrap_or(port)
-    }
-
-    fn finish(&self, port: usize, from: SocketAddrV4, response: &Response) {
-        match &response.reply {
-            Ok(reply) => match self.way_out(port, response).send(reply, from) {
-                Ok(dropped) => self
-                    .log
-                    .write(&answered(reply, &response.exchange, &dropped)),
-                Err(error) => {
-                    let text = format!("cannot answer: {error:#}");
-                    let line = Line::new(Level::Error, "dhcp", "dhcp-unsent", text);
-                    self.log.write(
-                        &line
-                            .mac(response.exchange.mac)
-                            .host(response.exchange.host.as_deref()),
-                    );
+                };
+                match change {
+                    Some(change) => self.promises.take(change, Some(answer))?,
+                    None => answers.send(answer),
                 }
-            },
-            Err(why) => self.log.write(&ignored(why, &response.exchange)),
+            }
         }
+        Ok(received)
     }
 }
 
@@ -325,106 +296,6 @@ fn another_server(network: &str, server: Ipv4Addr) -> Line {
 /// Goes through all of `count` ports, beginning with `first`.
 fn turns(first: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |step| (first % count + step) % count)
-}
-
-fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
-    let kind = reply.message.options.message_type();
-    let (level, event) = match kind {
-        Some(MessageType::Offer) if reply.message.your_address.is_unspecified() => {
-            (Level::Info, "dhcp-proxy-offer")
-        }
-        Some(MessageType::Ack) if reply.delivery == Delivery::Sender => {
-            (Level::Info, "dhcp-proxy-ack")
-        }
-        Some(MessageType::Offer) => (Level::Info, "dhcp-offer"),
-        Some(MessageType::Nak) => (Level::Warn, "dhcp-nak"),
-        _ => (Level::Info, "dhcp-ack"),
-    };
-    // What is remarkable wants to be seen.
-    let level = if exchange.remark.is_some() {
-        Level::Warn
-    } else {
-        level
-    };
-    let address = reply.message.your_address;
-    let mut parts = Vec::new();
-    if kind != Some(MessageType::Nak) {
-        let shown = if address.is_unspecified() {
-            reply.message.client_address
-        } else {
-            address
-        };
-        if !shown.is_unspecified() {
-            parts.push(shown.to_string());
-        }
-    }
-    if let Some(architecture) = exchange.architecture {
-        parts.push(architecture.to_string());
-    }
-    if let Some(boot_file) = &exchange.boot_file {
-        parts.push(format!("boots {boot_file}"));
-    }
-    if let Some(remark) = &exchange.remark {
-        parts.push(format!("({remark})"));
-    }
-    if !dropped.is_empty() {
-        parts.push(format!(
-            "(left out for want of room: {})",
-            dropped.join(", ")
-        ));
-    }
-    let address = (address != Ipv4Addr::UNSPECIFIED).then(|| address.to_string());
-    Line::new(level, "dhcp", event, parts.join(" "))
-        .mac(exchange.mac)
-        .host(exchange.host.as_deref())
-        .fact("xid", exchange.transaction_id.to_string())
-        .fact("address", address)
-        .fact(
-            "architecture",
-            exchange
-                .architecture
-                .map(|architecture| architecture.to_string()),
-        )
-        .fact(
-            "boot_file",
-            exchange.boot_file.as_ref().map(ToString::to_string),
-        )
-}
-
-fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
-    let expected = matches!(
-        why,
-        Ignored::NeverAnswered
-            | Ignored::OtherServer(_)
-            | Ignored::NotARequest
-            | Ignored::AddressesElsewhere(_)
-            | Ignored::NoNetworkBoot(_)
-    );
-    let level = match why {
-        _ if expected && exchange.remark.is_none() => Level::Debug,
-        Ignored::Filtered(_) => Level::Info,
-        Ignored::NeverAnswered if exchange.request == Some(MessageType::Release) => Level::Info,
-        _ => Level::Warn,
-    };
-    let request = match exchange.request {
-        Some(MessageType::Unknown(number)) => format!("message of type {number}"),
-        Some(kind) => format!("{kind:?}").to_lowercase(),
-        None => "message".to_owned(),
-    };
-    let remark = exchange
-        .remark
-        .as_deref()
-        .map(|remark| format!("; {remark}"))
-        .unwrap_or_default();
-    Line::new(
-        level,
-        "dhcp",
-        "dhcp-ignored",
-        format!("no answer to a {request}: {why}{remark}"),
-    )
-    .mac(exchange.mac)
-    .host(exchange.host.as_deref())
-    .fact("xid", exchange.transaction_id.to_string())
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
-use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::IntoRawFd;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
-use pnet::datalink::{self, Channel, DataLinkSender, NetworkInterface};
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use pnet::datalink::{self, Channel, ChannelType, DataLinkSender, NetworkInterface};
+use rustix::net::sockopt;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::inventory::{DhcpMode, Network, Site};
 use crate::machine::MacAddress;
 use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVER_PORT};
 use crate::wire::dhcp::OptionCode;
 use crate::wire::frame::udp_frame;
+
+/// Octets of kernel memory for messages that wait for their turn, some thousands.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A socket on which requests arrive, and the way in which its answers leave.
 pub struct DhcpPort {
@@ -37,7 +41,7 @@ enum Way {
     Interface {
         mac: MacAddress,
         server: Ipv4Addr,
-        frames: RefCell<Box<dyn DataLinkSender>>,
+        frames: Mutex<Box<dyn DataLinkSender>>,
     },
     /// As RFC 2131 §4.1 says, to relays and to clients that have an address.
     Routed,
@@ -66,7 +70,7 @@ impl DhcpPort {
         socket
             .bind(&any.into())
             .with_context(|| format!("cannot bind UDP {any} on `{name}`"))?;
-        let frames = RefCell::new(frame_sender(&interface).with_context(context)?);
+        let frames = Mutex::new(frame_sender(&interface).with_context(context)?);
         let way = Way::Interface {
             mac,
             server,
@@ -242,18 +246,17 @@ impl DhcpPort {
         receive(&self.socket, buffer)
     }
 
-    /// Sends a reply; returns the options that were left out for want of room.
+    /// Sends a reply; takes out of it, and returns, the options for which there is no room.
     ///
     /// # Errors
     /// When the reply cannot be written or the system does not take it.
-    pub fn send(&self, reply: &Reply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
-        let mut message = reply.message.clone();
-        let dropped = message
-            .fit(reply.limit)
+    pub fn send(&self, reply: &mut Reply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
+        let dropped = reply.message.fit(reply.limit);
+        let dropped = dropped
             .iter()
             .map(|code: &OptionCode| format!("{code:?}"))
             .collect();
-        let bytes = message.write(reply.limit)?;
+        let bytes = reply.message.write(reply.limit)?;
         let to = match (&self.way, reply.delivery) {
             // Who has no address yet is not there to be sent to.
             (_, Delivery::Sender) if from.ip().is_unspecified() => {
@@ -278,7 +281,8 @@ impl DhcpPort {
                     (client, SocketAddrV4::new(address, CLIENT_PORT)),
                     &bytes,
                 )?;
-                let sent = frames.borrow_mut().send_to(&frame, None);
+                let mut frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
+                let sent = frames.send_to(&frame, None);
                 sent.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
                     .context("cannot send a frame")?;
                 return Ok(dropped);
@@ -356,17 +360,22 @@ fn udp_socket() -> io::Result<Socket> {
     // Several sockets share port 67: one for each interface.
     socket.set_reuse_address(true)?;
     // Forty machines that power on together must not overrun it.
-    let _ = socket.set_recv_buffer_size(4 << 20);
+    // Past the system's bound only with the privilege, without which the bound has to do.
+    let _ = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER));
     Ok(socket)
 }
 
-/// Opens a way to send frames, and only to send: its filter drops everything that arrives.
+/// Opens a way to send frames, and only to send.
+///
+/// Source: packet(7): a socket of protocol 0 receives nothing.
 fn frame_sender(interface: &NetworkInterface) -> anyhow::Result<Box<dyn DataLinkSender>> {
-    const RETURN: u16 = 0x06;
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-    socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])?;
     let config = datalink::Config {
         socket_fd: Some(socket.into_raw_fd()),
+        // Of the socket that it is given, pnet sets the protocol alone.
+        channel_type: ChannelType::Layer3(0),
+        promiscuous: false,
         ..datalink::Config::default()
     };
     match datalink::channel(interface, config)? {

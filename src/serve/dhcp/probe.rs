@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender};
+use pnet::datalink::{self, Channel, ChannelType, DataLinkReceiver, DataLinkSender};
 use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::port::interface;
@@ -52,6 +52,9 @@ impl Prober {
         socket.attach_filter(&only_arp()).with_context(context)?;
         let config = datalink::Config {
             socket_fd: Some(socket.into_raw_fd()),
+            // Of the socket that it is given, pnet sets the protocol alone.
+            channel_type: ChannelType::Layer3(arp::ETHER_TYPE),
+            promiscuous: false,
             read_timeout: Some(HEARTBEAT),
             ..datalink::Config::default()
         };
