@@ -6,6 +6,9 @@
 //! seconds after files were deleted, ext4 looks at each of their inodes again before it gives out a
 //! new one, so that a second run of `render --out` can take ten times as long as the first.)
 
+#[path = "../shared/mod.rs"]
+mod shared;
+
 mod process;
 mod rack;
 

@@ -1,6 +1,5 @@
 //! What a process costs, as the kernel counts it.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -10,6 +9,8 @@ use anyhow::{Context, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use crate::shared::usage;
+
 /// How often the peak memory of a running process is looked at.
 const SAMPLE: Timespec = Timespec {
     tv_sec: 0,
@@ -17,8 +18,6 @@ const SAMPLE: Timespec = Timespec {
 };
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The unit of processor time in `/proc`; Linux never shows programs another (`USER_HZ`).
-const TICKS_PER_SECOND: u64 = 100;
 /// How many services `serve all` says are ready.
 const SERVICES: usize = 3;
 
@@ -44,10 +43,10 @@ pub fn run(command: &mut Command) -> anyhow::Result<Cost> {
     let mut peak = 0;
     // A process that has ended holds no memory: the last look before that counts.
     while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&SAMPLE))? == 0 {
-        peak = memory(&child, "VmHWM")?.unwrap_or(peak);
+        peak = usage::memory(child.id(), "VmHWM")?.unwrap_or(peak);
     }
     let wall = start.elapsed();
-    let cpu = processor_time(&child)?;
+    let cpu = usage::processor_time(child.id())?;
     let status = child.wait()?;
     if !status.success() {
         let mut said = String::new();
@@ -142,9 +141,9 @@ impl Serving {
         let gone = "the servers hold no memory any more";
         Ok(Cost {
             wall,
-            cpu: processor_time(&self.child)?,
-            peak: memory(&self.child, "VmHWM")?.context(gone)?,
-            resident: memory(&self.child, "VmRSS")?,
+            cpu: usage::processor_time(self.child.id())?,
+            peak: usage::memory(self.child.id(), "VmHWM")?.context(gone)?,
+            resident: usage::memory(self.child.id(), "VmRSS")?,
         })
     }
 }
@@ -161,31 +160,6 @@ fn spawn(command: &mut Command) -> anyhow::Result<Child> {
     command
         .spawn()
         .with_context(|| format!("cannot run {command:?}"))
-}
-
-/// Reads a line of `/proc/PID/status` in octets; none once the process has ended.
-fn memory(child: &Child, line: &str) -> anyhow::Result<Option<u64>> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-    let kibibytes = status
-        .lines()
-        .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'))
-        .map(|text| text.trim().trim_end_matches(" kB").parse::<u64>());
-    Ok(kibibytes.transpose()?.map(|kibibytes| kibibytes << 10))
-}
-
-/// Reads the processor time of a process that was not waited for yet.
-///
-/// Source: proc(5), `/proc/pid/stat`: fields 14 and 15.
-fn processor_time(child: &Child) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
-    let (_, after_name) = stat.rsplit_once(')').context("`stat` names no command")?;
-    let ticks = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<u64>)
-        .sum::<Result<u64, _>>()?;
-    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
 fn free_tcp_port() -> anyhow::Result<u16> {
