@@ -2,6 +2,7 @@ use std::fs::{DirBuilder, remove_dir_all};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -38,8 +39,14 @@ impl TemporaryState {
             let path = path.clone();
             move || {
                 if let Some(signal) = signals.forever().next() {
-                    // The servers may write until we are gone.
-                    let _ = (0..100).find(|_| remove_dir_all(&path).is_ok() || !path.exists());
+                    // The servers may write until we are gone, and even make it again.
+                    for _ in 0..10 {
+                        let _ = (0..100).find(|_| remove_dir_all(&path).is_ok() || !path.exists());
+                        std::thread::sleep(Duration::from_millis(5));
+                        if !path.exists() {
+                            break;
+                        }
+                    }
                     let _ = emulate_default_handler(signal);
                 }
             }
