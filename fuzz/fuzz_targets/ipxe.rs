@@ -1,0 +1,19 @@
+//! A script that a server sends to a rehearsal.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pxectl::clients::ipxe::{Interpreter, Settings, Step};
+
+fuzz_target!(|script: &[u8]| {
+    let Ok(mut interpreter) = Interpreter::new("http://192.0.2.1/a", script, Settings::default())
+    else {
+        return;
+    };
+    for _ in 0..1000 {
+        match interpreter.next() {
+            Step::Fetch { .. } => interpreter.supply(Ok(b"#!ipxe\n")),
+            Step::Print(_) | Step::Wait(_) => {}
+            _ => return,
+        }
+    }
+});
