@@ -5,8 +5,10 @@
 
 pub mod dhcp;
 pub mod grub;
+pub mod grub_script;
 pub mod ipxe;
 pub mod pxelinux;
+pub mod pxelinux_config;
 pub mod shim;
 mod url;
 mod wanted;

@@ -1,0 +1,644 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::commands::Outcome;
+use super::program::{Operation, Program};
+use super::words::{Part, SyntaxError, Word};
+use super::{Lease, Machine, Purpose, Step};
+use crate::clients::dhcp::BootFile;
+
+/// After so many operations a script is taken to run in a circle.
+const MOST_OPERATIONS: usize = 20_000;
+/// Configurations, functions and menus, one inside the other.
+const MOST_NESTED: usize = 32;
+/// The most octets that a command's words come to.
+const LONGEST_COMMAND: usize = 64 * 1024;
+
+/// A command's outcome: done, or why not. A reason that is empty is not shown.
+pub(super) type Status = Result<(), String>;
+
+/// A machine that runs GRUB's scripts, and asks its caller for every file, address and pause.
+///
+/// Call [`Interpreter::next`] until it returns one of the ends; every later call returns the same
+/// end. A command that fails shows its error, and the script goes on, as GRUB's do. Nobody presses a
+/// key: a menu with a time-out starts its default. Programs and kernels always start here.
+/// Source: GRUB 2.06, `grub-core/script/execute.c`, `grub-core/normal/main.c`, `menu.c`.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    pub(super) machine: Machine,
+    pub(super) contexts: Vec<Context>,
+    pub(super) loaded: Option<Loaded>,
+    pub(super) status: Status,
+    functions: BTreeMap<String, Rc<Program>>,
+    frames: Vec<Frame>,
+    state: State,
+    operations: usize,
+}
+
+/// The variables and the menu of a configuration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    /// Each with whether it is seen in the configurations that are run from here.
+    pub variables: BTreeMap<String, (String, bool)>,
+    menu: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    title: String,
+    id: String,
+    body: Rc<Program>,
+    is_submenu: bool,
+}
+
+/// What `boot` starts.
+#[derive(Clone, Debug)]
+pub(super) enum Loaded {
+    Kernel {
+        file: BootFile,
+        arguments: String,
+        initrds: Vec<BootFile>,
+    },
+    Program {
+        file: BootFile,
+        arguments: String,
+    },
+    Disk {
+        how: String,
+    },
+}
+
+/// Something that runs.
+#[derive(Clone, Debug)]
+struct Frame {
+    /// The file that it stands in.
+    file: String,
+    program: Rc<Program>,
+    at: usize,
+    /// The number of the line that ran last.
+    line: usize,
+    loops: Vec<VecDeque<String>>,
+    arguments: Vec<String>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// With a context of its own, whose menu is shown at its end.
+    Configuration,
+    /// A part of another one.
+    Source,
+    Function,
+    /// An entry of a menu: what it has loaded is started at its end.
+    Entry,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Running,
+    Fetching(Fetch),
+    AskingForAddress,
+    Ended(Step),
+}
+
+/// A file that was asked for, and what happens with it.
+#[derive(Clone, Debug)]
+pub(super) struct Fetch {
+    pub file: BootFile,
+    pub purpose: Purpose,
+    /// Arguments of what is loaded, and the initrds that are still to be asked for.
+    pub arguments: String,
+    pub more: VecDeque<BootFile>,
+}
+
+impl Interpreter {
+    /// Starts a configuration, with the variables that GRUB itself has set. It exports them.
+    ///
+    /// # Errors
+    /// Where the text is no script.
+    pub fn new<'v>(
+        file: &str,
+        text: &str,
+        machine: Machine,
+        variables: impl IntoIterator<Item = (&'v str, String)>,
+    ) -> Result<Self, SyntaxError> {
+        let program = Program::parse(text)?;
+        let variables = variables.into_iter();
+        let variables = variables.map(|(name, value)| (name.to_owned(), (value, true)));
+        let context = Context {
+            variables: variables.collect(),
+            menu: Vec::new(),
+        };
+        let mut interpreter = Self {
+            machine,
+            contexts: vec![context],
+            loaded: None,
+            status: Ok(()),
+            functions: BTreeMap::new(),
+            frames: Vec::new(),
+            state: State::Running,
+            operations: 0,
+        };
+        interpreter.enter(file, Rc::new(program), Vec::new(), Kind::Configuration);
+        Ok(interpreter)
+    }
+
+    /// Runs up to the next thing that the caller has a part in.
+    #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
+    pub fn next(&mut self) -> Step {
+        loop {
+            match &self.state {
+                State::Ended(step) => return step.clone(),
+                State::AskingForAddress => return Step::Dhcp,
+                State::Fetching(Fetch { file, purpose, .. }) => {
+                    return Step::Fetch {
+                        file: file.clone(),
+                        purpose: *purpose,
+                    };
+                }
+                State::Running => {}
+            }
+            self.operations += 1;
+            if self.operations > MOST_OPERATIONS {
+                self.fail(
+                    "",
+                    format!("`{MOST_OPERATIONS}` steps were done without an end"),
+                );
+                continue;
+            }
+            if let Some(step) = self.advance() {
+                return step;
+            }
+        }
+    }
+
+    /// Answers [`Step::Fetch`]: with the file, of a kernel, an initrd or a program at least its first
+    /// octets, or with the reason why there is none. Without such a step it does nothing.
+    ///
+    /// Returns what the screen shows of it.
+    pub fn supply(&mut self, answer: Result<&[u8], String>) -> Option<String> {
+        let fetch = match std::mem::replace(&mut self.state, State::Running) {
+            State::Fetching(fetch) => fetch,
+            other => {
+                self.state = other;
+                return None;
+            }
+        };
+        match answer {
+            // A configuration that is not there is passed over without a word.
+            Err(_) if fetch.purpose == Purpose::Configuration => {
+                self.status = Ok(());
+                None
+            }
+            Err(_) if fetch.purpose == Purpose::Test => {
+                self.status = Err(String::new());
+                None
+            }
+            Err(reason) => {
+                self.status = Err(reason);
+                self.shown_error()
+            }
+            Ok(octets) => {
+                self.take(fetch, octets);
+                None
+            }
+        }
+    }
+
+    /// Answers [`Step::Dhcp`]. Without such a step it does nothing.
+    ///
+    /// Returns what the screen shows of it.
+    pub fn supply_lease(&mut self, answer: Result<Lease, String>) -> Option<String> {
+        if !matches!(self.state, State::AskingForAddress) {
+            return None;
+        }
+        self.state = State::Running;
+        self.status = match answer {
+            Ok(lease) => {
+                // GRUB names the card's new interface after both.
+                let name = |what: &str| format!("net_efinet0_dhcp_{what}");
+                for (what, value) in [
+                    ("ip", lease.address.to_string()),
+                    ("mac", lease.mac.to_string()),
+                    ("next_server", lease.next_server.to_string()),
+                    ("boot_file", lease.boot_file),
+                ] {
+                    self.set_exported(&name(what), value);
+                }
+                Ok(())
+            }
+            Err(reason) => Err(reason),
+        };
+        self.shown_error()
+    }
+
+    fn take(&mut self, fetch: Fetch, octets: &[u8]) {
+        let Fetch {
+            file,
+            purpose,
+            arguments,
+            mut more,
+        } = fetch;
+        self.status = Ok(());
+        match purpose {
+            Purpose::Configuration | Purpose::Source => {
+                let text = String::from_utf8_lossy(octets);
+                let kind = match purpose {
+                    Purpose::Configuration => Kind::Configuration,
+                    _ => Kind::Source,
+                };
+                match Program::parse(&text) {
+                    Ok(program) => {
+                        if kind == Kind::Configuration {
+                            self.open_context();
+                        }
+                        self.enter(&file.url(), Rc::new(program), Vec::new(), kind);
+                    }
+                    Err(SyntaxError { line, reason }) => {
+                        let lines = text.lines().nth(line.saturating_sub(1));
+                        self.end(Step::Failed {
+                            script: file.url(),
+                            line,
+                            command: lines.unwrap_or_default().trim().to_owned(),
+                            reason,
+                        });
+                    }
+                }
+            }
+            Purpose::Kernel => {
+                self.loaded = Some(Loaded::Kernel {
+                    file,
+                    arguments,
+                    initrds: Vec::new(),
+                });
+            }
+            Purpose::Initrd => {
+                if let Some(Loaded::Kernel { initrds, .. }) = &mut self.loaded {
+                    initrds.push(file);
+                }
+                if let Some(next) = more.pop_front() {
+                    self.state = State::Fetching(Fetch {
+                        file: next,
+                        purpose,
+                        arguments,
+                        more,
+                    });
+                }
+            }
+            Purpose::Program => self.loaded = Some(Loaded::Program { file, arguments }),
+            Purpose::Test => {
+                if octets.is_empty() {
+                    self.status = Err(String::new());
+                }
+            }
+        }
+    }
+
+    /// Returns the value of a variable; one that is not set is empty.
+    pub(super) fn variable(&self, name: &str) -> &str {
+        let context = self.contexts.last();
+        let found = context.and_then(|context| context.variables.get(name));
+        found.map_or("", |(value, _)| value)
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        if let Some(context) = self.contexts.last_mut() {
+            let exported = context.variables.get(name).is_some_and(|(_, it)| *it);
+            context.variables.insert(name.to_owned(), (value, exported));
+        }
+    }
+
+    fn set_exported(&mut self, name: &str, value: String) {
+        if let Some(context) = self.contexts.last_mut() {
+            context.variables.insert(name.to_owned(), (value, true));
+        }
+    }
+
+    /// Starts what was loaded.
+    pub(super) fn start(&mut self) -> Status {
+        let step = match self.loaded.take() {
+            None => return Err("you need to load the kernel first".into()),
+            Some(Loaded::Disk { how }) => Step::LocalDisk { how },
+            Some(Loaded::Program { file, arguments }) => Step::Chain { file, arguments },
+            Some(Loaded::Kernel {
+                file,
+                arguments,
+                initrds,
+            }) => Step::Boot {
+                kernel: file,
+                arguments,
+                initrds,
+            },
+        };
+        self.end(step);
+        Ok(())
+    }
+
+    /// Does one operation, or leaves a program behind.
+    fn advance(&mut self) -> Option<Step> {
+        let Some(frame) = self.frames.last_mut() else {
+            // What is left is GRUB's prompt.
+            self.end(Step::NeedsOperator {
+                command: "grub>".into(),
+            });
+            return None;
+        };
+        let program = Rc::clone(&frame.program);
+        let Some(operation) = program.operations.get(frame.at) else {
+            return self.leave();
+        };
+        frame.at += 1;
+        match operation {
+            Operation::Jump(to) => frame.at = *to,
+            Operation::JumpIfFailed(to) if self.status.is_err() => frame.at = *to,
+            Operation::JumpIfDone(to) if self.status.is_ok() => frame.at = *to,
+            Operation::JumpIfFailed(_) | Operation::JumpIfDone(_) => {}
+            Operation::Succeed => self.status = Ok(()),
+            Operation::Define { name, body } => {
+                self.functions.insert(name.clone(), Rc::clone(body));
+            }
+            Operation::For(words) => {
+                let words = self.expand(words)?;
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.loops.push(words.into());
+                }
+            }
+            Operation::Next { name, end } => {
+                let next = frame.loops.last_mut().and_then(VecDeque::pop_front);
+                match next {
+                    Some(value) => self.set(name, value),
+                    None => {
+                        frame.loops.pop();
+                        frame.at = *end;
+                    }
+                }
+            }
+            Operation::Entry {
+                words,
+                body,
+                is_submenu,
+            } => {
+                let words = self.expand(words)?;
+                let entry = Entry::new(&words, body, *is_submenu);
+                if let Some(context) = self.contexts.last_mut() {
+                    context.menu.push(entry);
+                }
+            }
+            Operation::Run(words) => {
+                if let (Some(frame), Some(word)) = (self.frames.last_mut(), words.first()) {
+                    frame.line = word.line;
+                }
+                let words = self.expand(words)?;
+                return self.command(&words);
+            }
+        }
+        None
+    }
+
+    fn command(&mut self, words: &[String]) -> Option<Step> {
+        let name = words.first()?;
+        if let Some(body) = self.functions.get(name) {
+            let (body, file) = (Rc::clone(body), self.file());
+            self.enter(&file, body, words[1..].to_vec(), Kind::Function);
+            return None;
+        }
+        match self.run(name, &words[1..]) {
+            Outcome::Done(status) => {
+                self.status = status;
+                return self.shown_error().map(Step::Print);
+            }
+            Outcome::Show(step) => {
+                self.status = Ok(());
+                return Some(step);
+            }
+            Outcome::Fetch(fetch) => self.state = State::Fetching(fetch),
+            Outcome::AskForAddress => self.state = State::AskingForAddress,
+            Outcome::Return => {
+                let innermost = self.frames.last().map(|frame| frame.kind);
+                if innermost == Some(Kind::Function) {
+                    self.frames.pop();
+                } else {
+                    self.status = Err("not in function body".into());
+                    return self.shown_error().map(Step::Print);
+                }
+            }
+            Outcome::End(step) => self.end(step),
+            Outcome::NotUnderstood(reason) => self.fail(&words.join(" "), reason),
+        }
+        None
+    }
+
+    /// Expands words: blanks in a variable outside quotes make several of them. `None` where that
+    /// grows too long; then everything has ended.
+    fn expand(&mut self, words: &[Word]) -> Option<Vec<String>> {
+        let mut expanded = Vec::new();
+        let mut length = 0;
+        for word in words {
+            // No word yet: variables that are empty make none.
+            let mut current: Option<String> = None;
+            for part in &word.parts {
+                match part {
+                    Part::Text { text, .. } => current.get_or_insert_default().push_str(text),
+                    Part::Variable { name, is_quoted } => {
+                        let value = self.value(name);
+                        length += value.len();
+                        if length > LONGEST_COMMAND {
+                            self.fail("", format!("its words grow over {LONGEST_COMMAND} octets"));
+                            return None;
+                        }
+                        if *is_quoted {
+                            current.get_or_insert_default().push_str(&value);
+                            continue;
+                        }
+                        let blank = |c: char| c == ' ' || c == '\t';
+                        if value.starts_with(blank) {
+                            expanded.extend(current.take());
+                        }
+                        let mut pieces = value.split(blank).filter(|it| !it.is_empty());
+                        if let Some(first) = pieces.next() {
+                            current.get_or_insert_default().push_str(first);
+                        }
+                        for piece in pieces {
+                            expanded.extend(current.replace(piece.to_owned()));
+                        }
+                        if value.ends_with(blank) {
+                            expanded.extend(current.take());
+                        }
+                    }
+                }
+            }
+            expanded.extend(current);
+        }
+        Some(expanded)
+    }
+
+    fn value(&self, name: &str) -> String {
+        let frame = self.frames.last();
+        let arguments = frame.map_or(&[][..], |frame| &frame.arguments);
+        match name {
+            "?" => i32::from(self.status.is_err()).to_string(),
+            "#" => arguments.len().to_string(),
+            "@" | "*" => arguments.join(" "),
+            name => match name.parse::<usize>() {
+                Ok(number) => {
+                    let argument = number.checked_sub(1).and_then(|it| arguments.get(it));
+                    argument.cloned().unwrap_or_default()
+                }
+                Err(_) => self.variable(name).to_owned(),
+            },
+        }
+    }
+
+    fn enter(&mut self, file: &str, program: Rc<Program>, arguments: Vec<String>, kind: Kind) {
+        if self.frames.len() >= MOST_NESTED {
+            return self.fail(
+                "",
+                format!("over `{MOST_NESTED}` blocks run inside another"),
+            );
+        }
+        self.frames.push(Frame {
+            file: file.to_owned(),
+            program,
+            at: 0,
+            line: 1,
+            loops: Vec::new(),
+            arguments,
+            kind,
+        });
+    }
+
+    /// Opens a context in which only the variables that are exported are seen.
+    fn open_context(&mut self) {
+        let exported = self.contexts.last().map(|context| {
+            let variables = context.variables.iter();
+            let seen = variables.filter(|(_, (_, exported))| *exported);
+            seen.map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        });
+        self.contexts.push(Context {
+            variables: exported.unwrap_or_default(),
+            menu: Vec::new(),
+        });
+    }
+
+    /// Goes on where the innermost program was run from.
+    fn leave(&mut self) -> Option<Step> {
+        let kind = self.frames.last().map(|frame| frame.kind);
+        match kind {
+            Some(Kind::Configuration) if self.has_menu() => return self.menu(),
+            Some(Kind::Entry) => {
+                if self.loaded.is_some() {
+                    let _ = self.start();
+                } else {
+                    self.end(Step::NeedsOperator {
+                        command: "a menu whose entry started nothing".into(),
+                    });
+                }
+                return None;
+            }
+            Some(Kind::Configuration) if self.contexts.len() > 1 => {
+                self.contexts.pop();
+            }
+            _ => {}
+        }
+        self.frames.pop();
+        None
+    }
+
+    fn has_menu(&self) -> bool {
+        let context = self.contexts.last();
+        context.is_some_and(|context| !context.menu.is_empty())
+    }
+
+    /// Shows the menu of the innermost context, and starts its default once time is over.
+    fn menu(&mut self) -> Option<Step> {
+        let seconds = match self.variable("timeout").parse::<i64>() {
+            Ok(seconds) if seconds >= 0 => seconds.unsigned_abs(),
+            _ => {
+                let command = "a menu without a time-out".into();
+                self.end(Step::NeedsOperator { command });
+                return None;
+            }
+        };
+        let wanted = self.variable("default").to_owned();
+        let menu = self
+            .contexts
+            .last_mut()
+            .map(|it| std::mem::take(&mut it.menu));
+        let menu = menu.unwrap_or_default();
+        let index = wanted.parse().unwrap_or(0);
+        let mut entries = menu.iter();
+        let is_named = |it: &&Entry| !wanted.is_empty() && [&it.id, &it.title].contains(&&wanted);
+        let named = entries.find(is_named);
+        // GRUB falls back on the first one.
+        let entry = named.or(menu.get(index)).or(menu.first())?.clone();
+        let file = self.file();
+        let kind = match entry.is_submenu {
+            true => Kind::Configuration,
+            false => Kind::Entry,
+        };
+        if entry.is_submenu {
+            self.open_context();
+        }
+        self.enter(&file, entry.body, Vec::new(), kind);
+        let text = format!("menu: {}", entry.title);
+        match seconds {
+            0 => Some(Step::Print(text)),
+            seconds => Some(Step::Wait(Duration::from_secs(seconds))),
+        }
+    }
+
+    fn file(&self) -> String {
+        let frame = self.frames.last();
+        frame.map(|frame| frame.file.clone()).unwrap_or_default()
+    }
+
+    fn shown_error(&self) -> Option<String> {
+        let reason = self.status.as_ref().err()?;
+        (!reason.is_empty()).then(|| format!("error: {reason}."))
+    }
+
+    fn fail(&mut self, command: &str, reason: String) {
+        let frame = self.frames.last();
+        let (script, line) = frame.map_or((String::new(), 0), |it| (it.file.clone(), it.line));
+        self.end(Step::Failed {
+            script,
+            line,
+            command: command.to_owned(),
+            reason,
+        });
+    }
+
+    fn end(&mut self, step: Step) {
+        if !matches!(self.state, State::Ended(_)) {
+            self.state = State::Ended(step);
+        }
+    }
+}
+
+impl Entry {
+    /// Reads a title and its options: `--id NAME`, and others that only the screen shows.
+    fn new(words: &[String], body: &Rc<Program>, is_submenu: bool) -> Self {
+        let mut entry = Self {
+            title: String::new(),
+            id: String::new(),
+            body: Rc::clone(body),
+            is_submenu,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--id" => entry.id = words.next().cloned().unwrap_or_default(),
+                "--class" | "--users" | "--hotkey" | "--source" => {
+                    words.next();
+                }
+                word if word.starts_with("--id=") => entry.id = word[5..].to_owned(),
+                word if word.starts_with("--") => {}
+                word if entry.title.is_empty() => entry.title = word.to_owned(),
+                _ => {}
+            }
+        }
+        entry
+    }
+}

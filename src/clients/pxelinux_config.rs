@@ -1,0 +1,473 @@
+//! PXELINUX's configuration, as far as it boots machines: what one with nobody at its keyboard does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A line that is not understood. PXELINUX itself passes over what it does not know; a rehearsal
+/// that did so would prove nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, `{text}`: {reason}")]
+pub struct NotUnderstood {
+    /// The number of the line, from 1.
+    pub line: usize,
+    /// The line.
+    pub text: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a configuration makes of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it shows, in lines.
+    pub screen: Vec<String>,
+    /// How long it waits for a key that nobody presses.
+    pub wait: Duration,
+    /// What it starts then.
+    pub start: Start,
+}
+
+/// What PXELINUX starts. Names are as the configuration has them: see [`file_name`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A kernel.
+    Kernel {
+        /// Its file.
+        kernel: String,
+        /// Its command line.
+        arguments: String,
+        /// What is handed to it, in order.
+        initrds: Vec<String>,
+    },
+    /// One of its own modules.
+    Module {
+        /// Its file.
+        file: String,
+        /// Its arguments.
+        arguments: String,
+    },
+    /// Another boot program, such as a second PXE loader.
+    Program {
+        /// Its file.
+        file: String,
+    },
+    /// The local disk; the number says how: -1 hands the machine back to the BIOS.
+    LocalDisk(i32),
+    /// Nothing: it waits for a person.
+    NeedsOperator(String),
+    /// A file of its own name, which is not there: it asks for that again and again.
+    Nothing(String),
+}
+
+/// A configuration, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PxelinuxConfig {
+    screen: Vec<String>,
+    default: Option<String>,
+    on_timeout: Option<String>,
+    prompts: bool,
+    /// In tenths of a second; 0 is for ever.
+    timeout: u64,
+    total_timeout: u64,
+    /// Whether a word that is no label is the name of a kernel.
+    implicit: Option<bool>,
+    append: String,
+    labels: BTreeMap<String, Label>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Label {
+    action: Option<Action>,
+    append: Option<String>,
+    initrds: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Action {
+    /// A file whose name says what it is.
+    Kernel(String),
+    Linux(String),
+    Module(String),
+    Program(String),
+    LocalDisk(i32),
+}
+
+impl PxelinuxConfig {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// The first line that is not understood.
+    ///
+    /// Source: syslinux, `com32/elflink/ldlinux/readconfig.c`, `parse_config_file`.
+    pub fn parse(text: &str) -> Result<Self, NotUnderstood> {
+        let mut config = Self::default();
+        let mut current: Option<String> = None;
+        let mut in_help = false;
+        for (index, line) in text.lines().enumerate() {
+            let trimmed = line.trim();
+            let (keyword, rest) = match trimmed.split_once([' ', '\t']) {
+                Some((keyword, rest)) => (keyword, rest.trim()),
+                None => (trimmed, ""),
+            };
+            let keyword = keyword.to_ascii_lowercase();
+            let refuse = |reason: String| NotUnderstood {
+                line: index + 1,
+                text: trimmed.to_owned(),
+                reason,
+            };
+            if in_help {
+                in_help = keyword != "endtext";
+                continue;
+            }
+            let number = || {
+                let number = rest.parse::<u64>();
+                number.map_err(|_| refuse(format!("`{rest}` is no number")))
+            };
+            let file = || match rest {
+                "" => Err(refuse("a file is missing".into())),
+                rest => Ok(rest.to_owned()),
+            };
+            let label = current.as_ref().and_then(|it| config.labels.get_mut(it));
+            let act = |action: Action| match label {
+                Some(label) => {
+                    label.action = Some(action);
+                    Ok(())
+                }
+                None => Err(refuse("it belongs below a `LABEL`".into())),
+            };
+            match keyword.as_str() {
+                "" => {}
+                word if word.starts_with('#') => {}
+                "say" => config.screen.push(said(line)),
+                "default" => config.default = Some(rest.to_owned()),
+                "ontimeout" => config.on_timeout = Some(rest.to_owned()),
+                "prompt" => config.prompts = number()? != 0,
+                "timeout" => config.timeout = number()?,
+                "totaltimeout" => config.total_timeout = number()?,
+                "implicit" => config.implicit = Some(number()? != 0),
+                // Keys that nobody presses.
+                "noescape" | "nocomplete" | "allowoptions" => {
+                    number()?;
+                }
+                // How the screen looks.
+                "serial" | "console" | "display" | "font" | "kbdmap" => {}
+                "menu" => {}
+                "text" => in_help = true,
+                "label" => {
+                    current = Some(rest.to_owned());
+                    config.labels.entry(rest.to_owned()).or_default();
+                }
+                "kernel" => act(Action::Kernel(file()?))?,
+                "linux" => act(Action::Linux(file()?))?,
+                "com32" => act(Action::Module(file()?))?,
+                "pxe" | "boot" | "bss" => act(Action::Program(file()?))?,
+                "localboot" => {
+                    let how = rest.parse();
+                    act(Action::LocalDisk(
+                        how.map_err(|_| refuse(format!("`{rest}` is no number")))?,
+                    ))?;
+                }
+                "append" => {
+                    let text = if rest == "-" { "" } else { rest };
+                    match current.as_ref().and_then(|it| config.labels.get_mut(it)) {
+                        Some(label) => label.append = Some(text.to_owned()),
+                        None => text.clone_into(&mut config.append),
+                    }
+                }
+                "initrd" => {
+                    let files = file()?;
+                    match current.as_ref().and_then(|it| config.labels.get_mut(it)) {
+                        Some(label) => label.initrds = list(&files),
+                        None => return Err(refuse("it belongs below a `LABEL`".into())),
+                    }
+                }
+                other => return Err(refuse(format!("`{other}` is not understood"))),
+            }
+        }
+        Ok(config)
+    }
+
+    /// Returns what becomes of a machine at whose keyboard nobody is.
+    ///
+    /// Source: syslinux, `com32/elflink/ldlinux/ldlinux.c`, `load_kernel`, `enter_cmdline`; `cli.c`,
+    /// `edit_cmdline`.
+    pub fn outcome(&self) -> Outcome {
+        let tenths = |tenths: u64| Duration::from_millis(tenths.saturating_mul(100));
+        let outcome = |wait, start| Outcome {
+            screen: self.screen.clone(),
+            wait,
+            start,
+        };
+        let default = self.default.as_deref().unwrap_or_default();
+        if default.is_empty() && !self.prompts {
+            let shown = "its prompt: there is no `DEFAULT`".to_owned();
+            return outcome(Duration::ZERO, Start::NeedsOperator(shown));
+        }
+        if !self.prompts {
+            return outcome(Duration::ZERO, self.command_line(default));
+        }
+        let times = [self.timeout, self.total_timeout];
+        let wait = times.into_iter().filter(|time| *time > 0).min();
+        match wait {
+            Some(wait) => {
+                let command = self.on_timeout.as_deref().unwrap_or(default);
+                outcome(tenths(wait), self.command_line(command))
+            }
+            None => {
+                let shown = "its prompt: there is no `TIMEOUT`".to_owned();
+                outcome(Duration::ZERO, Start::NeedsOperator(shown))
+            }
+        }
+    }
+
+    /// Runs a label or, unless `IMPLICIT 0` forbids it, the file of that name; words may follow.
+    fn command_line(&self, command: &str) -> Start {
+        let (name, more) = match command.split_once([' ', '\t']) {
+            Some((name, more)) => (name, more.trim()),
+            None => (command, ""),
+        };
+        let implicit = Label {
+            action: Some(Action::Kernel(name.to_owned())),
+            ..Label::default()
+        };
+        let label = match self.labels.get(name) {
+            Some(label) => label,
+            None if self.implicit.unwrap_or(true) && !name.is_empty() => &implicit,
+            None => return Start::Nothing(name.to_owned()),
+        };
+        let append = label.append.as_ref().unwrap_or(&self.append);
+        let words = [append.as_str(), more].into_iter();
+        let words: Vec<&str> = words.flat_map(str::split_whitespace).collect();
+        let arguments = words.join(" ");
+        // A label without a file means the file of its own name.
+        let action = label.action.clone();
+        match action.unwrap_or_else(|| Action::Kernel(name.to_owned())) {
+            Action::LocalDisk(how) => Start::LocalDisk(how),
+            Action::Module(file) => Start::Module { file, arguments },
+            Action::Program(file) => Start::Program { file },
+            Action::Linux(kernel) => kernel_with(kernel, arguments, label),
+            Action::Kernel(file) => match ending(&file) {
+                "c32" => Start::Module { file, arguments },
+                "0" | "bin" | "bs" | "bss" => Start::Program { file },
+                _ => kernel_with(file, arguments, label),
+            },
+        }
+    }
+}
+
+/// Returns the name by which PXELINUX asks for a file: below its prefix, unless `::` stands before
+/// it; a slash at its beginning does not make it absolute. A URL stays one.
+///
+/// Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_searchdir`, `pxe_mangle_name`; what 6.04 really asks for.
+pub fn file_name(prefix: &str, name: &str) -> String {
+    match name.strip_prefix("::") {
+        Some(absolute) => absolute.to_owned(),
+        None if super::url::is_absolute(name) => name.to_owned(),
+        None => format!("{prefix}{name}"),
+    }
+}
+
+/// Puts the initrds of a label, else those that its arguments name, beside a kernel.
+fn kernel_with(kernel: String, arguments: String, label: &Label) -> Start {
+    let mut initrds = label.initrds.clone();
+    let mut arguments = arguments;
+    if initrds.is_empty() {
+        let words = arguments.split_whitespace();
+        let named = words.filter_map(|word| word.strip_prefix("initrd="));
+        initrds = named.last().map(list).unwrap_or_default();
+    } else {
+        let blank = if arguments.is_empty() { "" } else { " " };
+        arguments = format!("{arguments}{blank}initrd={}", initrds.join(","));
+    }
+    Start::Kernel {
+        kernel,
+        arguments,
+        initrds,
+    }
+}
+
+fn list(files: &str) -> Vec<String> {
+    let files = files.split(',').filter(|file| !file.is_empty());
+    files.map(str::to_owned).collect()
+}
+
+fn ending(file: &str) -> &str {
+    file.rsplit_once('.').map_or("", |(_, ending)| ending)
+}
+
+/// Returns what follows `SAY`: all but the one blank after it.
+fn said(line: &str) -> String {
+    let line = line.trim_start();
+    line.get(4..).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn outcome(text: &str) -> Outcome {
+        PxelinuxConfig::parse(text).unwrap().outcome()
+    }
+
+    fn kernel(kernel: &str, arguments: &str, initrds: &[&str]) -> Start {
+        Start::Kernel {
+            kernel: kernel.into(),
+            arguments: arguments.into(),
+            initrds: initrds.iter().map(|it| (*it).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn nobody_at_the_keyboard_gets_the_default() {
+        let labels = "LABEL a\n LINUX ::k\n INITRD ::i,::j\n APPEND x  y\nlabel b\n localboot -1\n";
+        for (head, expected) in [
+            (
+                "DEFAULT a\nPROMPT 0\n",
+                kernel("::k", "x y initrd=::i,::j", &["::i", "::j"]),
+            ),
+            ("default b\n", Start::LocalDisk(-1)),
+            (
+                "DEFAULT a\nPROMPT 1\nTIMEOUT 50\nONTIMEOUT b\n",
+                Start::LocalDisk(-1),
+            ),
+            (
+                "DEFAULT a\nPROMPT 1\n",
+                Start::NeedsOperator("its prompt: there is no `TIMEOUT`".into()),
+            ),
+            (
+                "DEFAULT b\nPROMPT 1\nTOTALTIMEOUT 6000\n",
+                Start::LocalDisk(-1),
+            ),
+            ("DEFAULT c quiet\n", kernel("c", "quiet", &[])),
+            ("DEFAULT c\nIMPLICIT 0\n", Start::Nothing("c".into())),
+            (
+                "",
+                Start::NeedsOperator("its prompt: there is no `DEFAULT`".into()),
+            ),
+        ] {
+            assert_eq!(
+                outcome(&format!("{head}{labels}")).start,
+                expected,
+                "{head}"
+            );
+        }
+    }
+
+    #[test]
+    fn labels_are_read_as_pxelinux_reads_them() {
+        for (text, expected) in [
+            ("APPEND a\nLABEL x\nKERNEL k", kernel("k", "a", &[])),
+            (
+                "APPEND a\nLABEL x\nKERNEL k\nAPPEND -",
+                kernel("k", "", &[]),
+            ),
+            (
+                "LABEL x\nkernel k\nappend initrd=i,j a",
+                kernel("k", "initrd=i,j a", &["i", "j"]),
+            ),
+            (
+                "LABEL x\nCOM32 chain.c32\nAPPEND hd0",
+                Start::Module {
+                    file: "chain.c32".into(),
+                    arguments: "hd0".into(),
+                },
+            ),
+            (
+                "LABEL x\nKERNEL reboot.c32",
+                Start::Module {
+                    file: "reboot.c32".into(),
+                    arguments: String::new(),
+                },
+            ),
+            (
+                "LABEL x\nPXE ::undionly.kpxe",
+                Start::Program {
+                    file: "::undionly.kpxe".into(),
+                },
+            ),
+            (
+                "LABEL x\nKERNEL other.0",
+                Start::Program {
+                    file: "other.0".into(),
+                },
+            ),
+            (
+                "LABEL x\nTEXT HELP\nfrob\nENDTEXT\nLINUX k",
+                kernel("k", "", &[]),
+            ),
+            ("LABEL x\nMENU LABEL ^X", kernel("x", "", &[])),
+        ] {
+            assert_eq!(
+                outcome(&format!("DEFAULT x\n{text}")).start,
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_screen_and_the_wait_are_what_the_configuration_says() {
+        let seen = outcome(
+            "# c\nSAY one\nSay   two\n say\nPROMPT 1\nTIMEOUT 300\nDEFAULT x\nLABEL x\nLOCALBOOT 0",
+        );
+        assert_eq!(seen.screen, ["one", "  two", ""]);
+        assert_eq!(seen.wait, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_line_that_is_not_understood_is_named() {
+        for (text, expected) in [
+            ("\nFROB a", "line 2, `FROB a`: `frob` is not understood"),
+            (
+                "TIMEOUT soon",
+                "line 1, `TIMEOUT soon`: `soon` is no number",
+            ),
+            ("LINUX k", "line 1, `LINUX k`: it belongs below a `LABEL`"),
+            ("INITRD k", "line 1, `INITRD k`: it belongs below a `LABEL`"),
+            ("LABEL a\nLINUX", "line 2, `LINUX`: a file is missing"),
+            (
+                "LABEL a\nLOCALBOOT x",
+                "line 2, `LOCALBOOT x`: `x` is no number",
+            ),
+        ] {
+            let error = PxelinuxConfig::parse(text).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn names_stand_below_the_prefix_unless_colons_say_otherwise() {
+        let prefix = "m/52-54/T/";
+        for (name, expected) in [
+            ("chain.c32", "m/52-54/T/chain.c32"),
+            ("/s/k", "m/52-54/T//s/k"),
+            ("::s/C/files/kernel", "s/C/files/kernel"),
+            ("http://10.20.0.10/k", "http://10.20.0.10/k"),
+        ] {
+            assert_eq!(file_name(prefix, name), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(
+            words in prop::collection::vec(
+                prop::sample::select(vec![
+                    "\n", "\n", "default", "label", "x", "kernel", "linux", "append", "-", "initrd=,",
+                    "initrd", "prompt", "1", "timeout", "99999999999999999999", "say", "sayé", "text",
+                    "com32", "localboot", "-1", "implicit", "0", "\t", "é",
+                ]),
+                0..40,
+            ),
+            noise in "\\PC{0,60}",
+        ) {
+            for text in [words.join(" "), format!("{}\n{noise}", words.join(" ")), noise] {
+                if let Ok(config) = PxelinuxConfig::parse(&text) {
+                    config.outcome();
+                }
+            }
+        }
+    }
+}
