@@ -16,9 +16,8 @@ use super::select::Select;
 use super::temporary::TemporaryState;
 use super::{Exit, Global};
 use crate::inventory::{Host, Inventory};
-use crate::machine::Architecture;
 use crate::provision::{NotArmed, provision};
-use crate::rehearse::{Endpoints, Reach, Rehearsal, RehearsalServers, rehearse};
+use crate::rehearse::{DhcpEndpoint, Endpoints, Reach, Rehearsal, RehearsalServers, Rom, rehearse};
 use crate::serve::live::Loaded;
 use crate::serve::log::{Level, Log, LogFormat};
 use crate::store::SqliteStore;
@@ -33,8 +32,13 @@ Without --server it starts the servers itself, on loopback and free ports, with 
 which every host is armed; nothing of it remains. Against a live server it stops before a session
 starts, unless --commit says otherwise: then the host counts as installed.
 
+What follows the firmware is decided by the loader that the inventory names: iPXE, shim and GRUB, PXELINUX,
+or an image that asks for nothing more. --firmware all plays each host with whatever its `arch` allows: PXE
+and UEFI HTTP boot, or under a BIOS PXE and iPXE in the card's ROM (bios-ipxe).
+
 Examples:
   pxectl rehearse -i rack-a --all
+  pxectl rehearse -i rack-a --all --firmware all
   pxectl rehearse -i rack-a worker-01 --format json
   pxectl rehearse -i rack-a worker-01 --server 127.0.0.1 --dhcp-port 6767 --tftp-port 6969
 
@@ -43,9 +47,10 @@ pub struct Rehearse {
     #[command(flatten)]
     select: Select,
 
-    /// The firmware to play: bios, uefi-x64, http-x64, … [default: each host's `arch`]
-    #[arg(long, value_name = "ARCH", value_parser = parse_architecture)]
-    firmware: Option<Architecture>,
+    /// The firmware to play: bios, bios-ipxe, uefi-x64, http-x64, …, or all that a host may have, one
+    /// after the other [default: each host's `arch`]
+    #[arg(long, value_name = "ARCH", value_parser = parse_firmware)]
+    firmware: Option<Played>,
 
     /// A live server, in place of one for this rehearsal
     #[arg(long, value_name = "ADDRESS")]
@@ -68,15 +73,53 @@ pub struct Rehearse {
     http_port: Option<u16>,
 }
 
-fn parse_architecture(text: &str) -> Result<Architecture, String> {
-    let known = || {
-        Architecture::all()
-            .map(Architecture::name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    text.parse()
-        .map_err(|error| format!("{error}; known are {}", known()))
+/// Which firmware is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Played {
+    /// One for every host.
+    One(Rom),
+    /// Whatever each host's record allows.
+    All,
+}
+
+fn parse_firmware(text: &str) -> Result<Played, String> {
+    match text {
+        "all" => Ok(Played::All),
+        text => text.parse().map(Played::One),
+    }
+}
+
+/// A host, and what it boots with, where that is not what its record says.
+type Boot<'h> = (&'h Host, Option<Rom>);
+
+/// Lists who boots with what, in rounds: in each of them a host boots once.
+fn rounds<'h>(
+    inventory: &Inventory,
+    hosts: &[&'h Host],
+    played: Option<Played>,
+) -> Vec<Vec<Boot<'h>>> {
+    if played != Some(Played::All) {
+        let rom = match played {
+            Some(Played::One(rom)) => Some(rom),
+            _ => None,
+        };
+        return vec![hosts.iter().map(|host| (*host, rom)).collect()];
+    }
+    let mut rounds: Vec<Vec<Boot<'h>>> = Vec::new();
+    for host in hosts {
+        let mut roms = Rom::of_host(inventory, host);
+        if roms.is_empty() {
+            // It stops, and so says that there is no loader.
+            roms.push(Rom::Firmware(host.arch));
+        }
+        for (index, rom) in roms.into_iter().enumerate() {
+            if rounds.len() == index {
+                rounds.push(Vec::new());
+            }
+            rounds[index].push((*host, Some(rom)));
+        }
+    }
+    rounds
 }
 
 impl Rehearse {
@@ -90,24 +133,23 @@ impl Rehearse {
             Err(exit) => return Ok(exit),
         };
         let start = Instant::now();
-        let rehearsals = match self.server {
-            Some(address) => {
-                let endpoints = self.live_endpoints(&good.inventory, address);
-                let reach = if self.commit {
-                    Reach::Whole
-                } else {
-                    Reach::Script
-                };
-                play(
-                    &good.inventory,
-                    &hosts,
-                    &endpoints,
-                    (reach, self.firmware),
-                    output,
-                )
-            }
-            None => alone(global, &good, &hosts, self.firmware, output)?,
-        };
+        let mut rehearsals = Vec::new();
+        for boots in rounds(&good.inventory, &hosts, self.firmware) {
+            rehearsals.extend(match self.server {
+                Some(address) => {
+                    let endpoints = self.live_endpoints(&good.inventory, address);
+                    let reach = if self.commit {
+                        Reach::Whole
+                    } else {
+                        Reach::Script
+                    };
+                    play(&good.inventory, &boots, &endpoints, reach, output)
+                }
+                None => alone(global, &good, &boots, output)?,
+            });
+        }
+        let place = |it: &Rehearsal| hosts.iter().position(|host| host.name == it.host);
+        rehearsals.sort_by_key(place);
         let stopped = rehearsals
             .iter()
             .filter(|rehearsal| rehearsal.stop.is_some())
@@ -116,16 +158,20 @@ impl Rehearse {
             output.json(&json!({ "rehearsals": rehearsals, "stopped": stopped }));
         } else {
             for rehearsal in &rehearsals {
-                output.result(&text(rehearsal));
+                output.result(&text(rehearsal, self.firmware.is_some()));
             }
             let (all, took) = (rehearsals.len(), start.elapsed().as_secs_f64());
             let how_far = match self.server {
                 Some(_) if !self.commit => "went as far as their script",
                 _ => "went to the end of their chain",
             };
+            let what = match self.firmware {
+                Some(Played::All) => "boots",
+                _ => "hosts",
+            };
             let whole = all - stopped;
             output.result(&format!(
-                "{whole} of {all} hosts {how_far}, in {took:.2} s\n"
+                "{whole} of {all} {what} {how_far}, in {took:.2} s\n"
             ));
         }
         Ok(if stopped == 0 { Exit::Done } else { Exit::No })
@@ -133,17 +179,12 @@ impl Rehearse {
 
     fn live_endpoints(&self, inventory: &Inventory, address: IpAddr) -> Endpoints {
         let server = &inventory.site.server;
-        let dhcp: BTreeMap<String, SocketAddr> = inventory
-            .site
-            .networks
-            .iter()
-            .map(|network| {
-                (
-                    network.name.clone(),
-                    SocketAddr::new(address, self.dhcp_port),
-                )
-            })
-            .collect();
+        let endpoint = DhcpEndpoint {
+            at: SocketAddr::new(address, self.dhcp_port),
+            boot_server: None,
+        };
+        let networks = inventory.site.networks.iter();
+        let dhcp = networks.map(|it| (it.name.clone(), endpoint)).collect();
         Endpoints {
             dhcp,
             tftp: SocketAddr::new(address, self.tftp_port),
@@ -160,10 +201,10 @@ impl Rehearse {
 fn alone(
     global: &Global,
     good: &Good,
-    hosts: &[&Host],
-    firmware: Option<Architecture>,
+    boots: &[Boot<'_>],
     output: &Output,
 ) -> anyhow::Result<Vec<Rehearsal>> {
+    let hosts: Vec<&Host> = boots.iter().map(|(host, _)| *host).collect();
     let state = TemporaryState::new()?;
     let store = Arc::new(SqliteStore::open(state.path()).context("cannot make a temporary store")?);
     let bundles = bundles(global, good)?;
@@ -172,7 +213,7 @@ fn alone(
         &good.inventory,
         &bundles,
         store.as_ref(),
-        hosts,
+        &hosts,
         deadline,
         &mut |_| {},
     )?;
@@ -195,9 +236,9 @@ fn alone(
     let servers = RehearsalServers::start(loaded, store, state.path(), log)?;
     let mut rehearsals = play(
         &good.inventory,
-        hosts,
+        boots,
         servers.endpoints(),
-        (Reach::Whole, firmware),
+        Reach::Whole,
         output,
     );
     drop(servers);
@@ -229,22 +270,22 @@ fn alone(
 /// Plays hosts, several at once, and returns what came of each in their order.
 fn play(
     inventory: &Inventory,
-    hosts: &[&Host],
+    boots: &[Boot<'_>],
     endpoints: &Endpoints,
-    (reach, firmware): (Reach, Option<Architecture>),
+    reach: Reach,
     output: &Output,
 ) -> Vec<Rehearsal> {
-    let bar = progress(hosts.len(), output);
+    let bar = progress(boots.len(), output);
     let next = AtomicUsize::new(0);
     let done: Mutex<BTreeMap<usize, Rehearsal>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(hosts.len()) {
+        for _ in 0..AT_ONCE.min(boots.len()) {
             scope.spawn(|| {
-                while let Some((index, host)) = {
+                while let Some((index, (host, rom))) = {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    hosts.get(index).map(|host| (index, host))
+                    boots.get(index).map(|boot| (index, *boot))
                 } {
-                    let rehearsal = rehearse(inventory, host, endpoints, reach, firmware);
+                    let rehearsal = rehearse(inventory, host, endpoints, reach, rom);
                     bar.inc(1);
                     done.lock()
                         .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -273,8 +314,11 @@ fn progress(hosts: usize, output: &Output) -> ProgressBar {
     bar
 }
 
-fn text(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("{}\n", rehearsal.host);
+fn text(rehearsal: &Rehearsal, with_firmware: bool) -> String {
+    let mut text = match with_firmware {
+        true => format!("{} as {}\n", rehearsal.host, rehearsal.firmware),
+        false => format!("{}\n", rehearsal.host),
+    };
     for step in &rehearsal.steps {
         let took = format!("{:.1} ms", step.took.as_secs_f64() * 1e3);
         text.push_str(&format!("  {:<9} {took:>9}  {}\n", step.name, step.detail));

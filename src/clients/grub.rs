@@ -7,10 +7,10 @@ use super::wanted::{Missing, Origin, Wanted, address_digits, uuid_as_sent};
 use crate::machine::MacAddress;
 
 /// One GRUB: how it was built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grub {
     /// Its platform, such as `x86_64-efi`.
-    pub platform: &'static str,
+    pub platform: String,
     /// Where it looks for its files.
     pub prefix: GrubPrefix,
 }
@@ -114,7 +114,7 @@ impl Grub {
     ///
     /// Source: GRUB, `grub-core/normal/main.c`, `read_lists`, `grub_cmd_normal`;
     /// `grub-core/net/net.c`, `grub_net_search_config_file`.
-    pub fn wants(self, network: &GrubNetwork) -> Vec<Wanted> {
+    pub fn wants(&self, network: &GrubNetwork) -> Vec<Wanted> {
         let prefix = self.prefix(&network.origin);
         let lists = ["command", "fs", "crypto", "terminal"].into_iter();
         let lists = lists.map(|list| format!("{}/{list}.lst", self.platform));
@@ -139,7 +139,7 @@ impl Grub {
         wanted
     }
 
-    fn prefix(self, origin: &Origin) -> Origin {
+    fn prefix(&self, origin: &Origin) -> Origin {
         match (self.prefix, origin) {
             (GrubPrefix::Own, origin) => origin.clone(),
             (GrubPrefix::DebianSigned, Origin::Tftp { server, .. }) => Origin::Tftp {

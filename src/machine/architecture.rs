@@ -293,18 +293,28 @@ impl Architecture {
         all.find(|it| it.ipxe() == Some((platform, build_architecture)))
     }
 
+    /// Returns what GRUB calls itself there: `$grub_cpu` and `$grub_platform`; `None` where there is no
+    /// GRUB.
+    pub fn grub(self) -> Option<(&'static str, &'static str)> {
+        let cpu = match (self.firmware(), self.cpu()) {
+            (Firmware::Bios, _) => return Some(("i386", "pc")),
+            (Uefi, I386) => "i386",
+            (Uefi, X86_64) => "x86_64",
+            (Uefi, Arm32) => "arm",
+            (Uefi, Arm64) => "arm64",
+            (Uefi, Riscv64) => "riscv64",
+            (Uefi, Loongarch64) => "loongarch64",
+            (Uefi, Riscv32 | Riscv128 | Loongarch32) => return None,
+            (Uboot | Firmware::RaspberryPi, _) => return None,
+        };
+        Some((cpu, "efi"))
+    }
+
     /// Reads what GRUB calls itself: `$grub_cpu-$grub_platform`.
     pub fn from_grub(platform: &str) -> Option<Self> {
-        match platform {
-            "i386-pc" => Some(Bios),
-            "i386-efi" => Some(UefiIa32),
-            "x86_64-efi" => Some(UefiX64),
-            "arm-efi" => Some(UefiArm32),
-            "arm64-efi" => Some(UefiArm64),
-            "riscv64-efi" => Some(UefiRiscv64),
-            "loongarch64-efi" => Some(UefiLoongarch64),
-            _ => None,
-        }
+        let (cpu, platform) = platform.split_once('-')?;
+        let mut all = Self::all().filter(|it| !it.is_http());
+        all.find(|it| it.grub() == Some((cpu, platform)))
     }
 
     fn row(self) -> &'static Row {
@@ -421,6 +431,23 @@ mod tests {
         assert_eq!(Architecture::from_code(7), Some(UefiX64));
         assert_eq!(Architecture::from_code(9), Some(UefiX64));
         assert_eq!(Architecture::from_code(0xffff), None);
+    }
+
+    #[test]
+    fn grub_is_known_by_what_it_calls_itself() {
+        for (platform, expected) in [
+            ("i386-pc", Some(Bios)),
+            ("i386-efi", Some(UefiIa32)),
+            ("x86_64-efi", Some(UefiX64)),
+            ("arm-efi", Some(UefiArm32)),
+            ("arm64-efi", Some(UefiArm64)),
+            ("riscv64-efi", Some(UefiRiscv64)),
+            ("loongarch64-efi", Some(UefiLoongarch64)),
+            ("powerpc-ieee1275", None),
+            ("efi", None),
+        ] {
+            assert_eq!(Architecture::from_grub(platform), expected, "{platform}");
+        }
     }
 
     #[test]

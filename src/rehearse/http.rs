@@ -2,9 +2,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
-use crate::machine::Sha256Digest;
+use super::fetched::{Fetched, Fetching, NotFetched};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -50,24 +48,19 @@ impl Web {
         String::from_utf8(bytes).map_err(|error| error.to_string())
     }
 
-    /// Fetches a file, and returns its size in octets and its digest.
+    /// Fetches a file, and keeps its first `keep` octets.
     ///
     /// # Errors
     /// What went wrong, with the status.
-    pub fn digest(&self, url: &str) -> Result<(u64, Sha256Digest), String> {
-        let mut response = self.send(reqwest::Method::GET, url, String::new())?;
-        let (mut size, mut hasher) = (0, Sha256::new());
+    pub fn file(&self, url: &str, keep: usize) -> Result<Fetched, NotFetched> {
+        let mut response = self.request(reqwest::Method::GET, url, String::new())?;
+        let mut fetching = Fetching::new(keep);
         let mut buffer = vec![0; 256 << 10];
         loop {
-            match response
-                .read(&mut buffer)
-                .map_err(|error| error.to_string())?
-            {
-                0 => return Ok((size, Sha256Digest::new(hasher.finalize().into()))),
-                read => {
-                    hasher.update(&buffer[..read]);
-                    size += read as u64;
-                }
+            let read = response.read(&mut buffer);
+            match read.map_err(|error| NotFetched::Broken(error.to_string()))? {
+                0 => return Ok(fetching.end()),
+                read => fetching.take(&buffer[..read]),
             }
         }
     }
@@ -87,11 +80,21 @@ impl Web {
         url: &str,
         body: String,
     ) -> Result<reqwest::blocking::Response, String> {
+        self.request(method, url, body)
+            .map_err(|error| error.to_string())
+    }
+
+    fn request(
+        &self,
+        method: reqwest::Method,
+        url: &str,
+        body: String,
+    ) -> Result<reqwest::blocking::Response, NotFetched> {
         let Some(path) = url.strip_prefix(&self.base) else {
-            return Err(format!(
+            return Err(NotFetched::Broken(format!(
                 "`{url}` does not lie below the site's `{}`",
                 self.base
-            ));
+            )));
         };
         let host = self
             .base
@@ -108,16 +111,15 @@ impl Web {
             .body(body);
         let response = request
             .send()
-            .map_err(|error| format!("{}: {}", self.at, error.without_url()))?;
+            .map_err(|error| NotFetched::Broken(format!("{}: {}", self.at, error.without_url())))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let text = response.text().unwrap_or_default();
-        Err(format!(
-            "the server answered {}: {}",
-            status.as_u16(),
-            text.trim()
-        ))
+        Err(NotFetched::Refused {
+            is_missing: status == reqwest::StatusCode::NOT_FOUND,
+            said: format!("{}: {}", status.as_u16(), text.trim()),
+        })
     }
 }

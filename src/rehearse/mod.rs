@@ -3,7 +3,10 @@
 
 mod chain;
 mod dhcp;
+mod fetched;
 mod http;
+mod other;
+mod rom;
 mod servers;
 mod tftp;
 
@@ -14,6 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use chain::rehearse;
+pub use rom::Rom;
 pub use servers::RehearsalServers;
 
 /// Where the servers of a rehearsal answer. What is served names other addresses, those of the
@@ -21,13 +25,22 @@ pub use servers::RehearsalServers;
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     /// DHCP, for each network of the site.
-    pub dhcp: BTreeMap<String, SocketAddr>,
+    pub dhcp: BTreeMap<String, DhcpEndpoint>,
     /// TFTP.
     pub tftp: SocketAddr,
     /// HTTP: the root of the site's URLs, and where it answers.
     pub http: (String, SocketAddr),
     /// The address that the site hands out as its server.
     pub server: Ipv4Addr,
+}
+
+/// Where DHCP for one network answers.
+#[derive(Clone, Copy, Debug)]
+pub struct DhcpEndpoint {
+    /// What machines reach at port 67.
+    pub at: SocketAddr,
+    /// What they reach at port 4011, if anything: it matters where another server owns the addresses.
+    pub boot_server: Option<SocketAddr>,
 }
 
 /// How far a rehearsal goes.
@@ -67,6 +80,8 @@ pub struct Stop {
 pub struct Rehearsal {
     /// The host.
     pub host: String,
+    /// What it booted with: see [`Rom`].
+    pub firmware: String,
     /// The steps that were done, in order.
     pub steps: Vec<Step>,
     /// Where it stopped, unless it went to the end.
@@ -103,6 +118,7 @@ mod tests {
         ] {
             let mut rehearsal = Rehearsal {
                 host: "worker-01".to_owned(),
+                firmware: "uefi-x64".to_owned(),
                 steps: vec![Step {
                     name: last,
                     took: Duration::ZERO,

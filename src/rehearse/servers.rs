@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 
-use super::Endpoints;
-use crate::serve::dhcp::DhcpPort;
+use super::{DhcpEndpoint, Endpoints};
+use crate::inventory::DhcpMode;
+use crate::serve::dhcp::{DhcpPort, PortRole};
 use crate::serve::live::{Live, Loaded};
 use crate::serve::log::Log;
 use crate::serve::run::Shared;
@@ -46,8 +47,18 @@ impl RehearsalServers {
         let mut ports = Vec::new();
         for network in &site.networks {
             let port = DhcpPort::for_senders(loopback, Some(&network.name))?;
-            dhcp.insert(network.name.clone(), port.local_address()?);
+            let mut endpoint = DhcpEndpoint {
+                at: port.local_address()?,
+                boot_server: None,
+            };
             ports.push(port);
+            if network.mode == DhcpMode::Proxy {
+                let port = DhcpPort::for_senders(loopback, Some(&network.name))?;
+                let port = port.with_role(PortRole::BootServer);
+                endpoint.boot_server = Some(port.local_address()?);
+                ports.push(port);
+            }
+            dhcp.insert(network.name.clone(), endpoint);
         }
         let dhcp_server = shared.dhcp(ports, state)?;
         let context = shared.context();

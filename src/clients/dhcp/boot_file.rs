@@ -132,14 +132,17 @@ impl Client {
         settings
     }
 
-    /// Returns the boot file's name: edk2 prefers option 67, BIOS ROMs and iPXE the field `file`.
+    /// Returns the boot file's name: edk2 and GRUB prefer option 67, BIOS ROMs and iPXE the
+    /// field `file`.
     pub(super) fn boot_name(&self, answer: &DhcpMessage) -> Option<String> {
         let field = String::from_utf8_lossy(&answer.boot_file).into_owned();
         let field = Some(field).filter(|name| !name.is_empty());
         let option = answer.options.text(OptionCode::BootfileName);
         let option = option.filter(|name| !name.is_empty());
         match self.kind {
-            ClientKind::EdkPxe(_) | ClientKind::EdkHttp(_) => option.or(field),
+            ClientKind::EdkPxe(_) | ClientKind::EdkHttp(_) | ClientKind::Grub(_) => {
+                option.or(field)
+            }
             ClientKind::BiosPxe | ClientKind::Ipxe { .. } => field.or(option),
         }
     }

@@ -1,5 +1,5 @@
-//! DHCP clients: what edk2, a BIOS ROM and iPXE send, which answer they take, and what they then
-//! boot.
+//! DHCP clients: what edk2, a BIOS ROM, iPXE and GRUB send, which answer they take, and what they
+//! then boot.
 
 mod boot_file;
 mod offers;
@@ -40,6 +40,8 @@ pub enum ClientKind {
         /// What it was built with.
         features: Vec<IpxeFeature>,
     },
+    /// GRUB's `net_bootp`, which names neither itself nor its firmware: the one that it runs under.
+    Grub(Architecture),
 }
 
 impl ClientKind {
@@ -56,11 +58,13 @@ impl ClientKind {
         }
     }
 
-    /// Returns the architecture that the client names in option 93.
+    /// Returns the architecture that the client names in option 93, if it names one.
     pub fn architecture(&self) -> Architecture {
         match self {
             Self::BiosPxe => Architecture::Bios,
-            Self::EdkPxe(architecture) | Self::EdkHttp(architecture) => *architecture,
+            Self::EdkPxe(architecture) | Self::EdkHttp(architecture) | Self::Grub(architecture) => {
+                *architecture
+            }
             Self::Ipxe { architecture, .. } => *architecture,
         }
     }

@@ -194,6 +194,7 @@ impl Client {
             ClientKind::EdkPxe(_) | ClientKind::BiosPxe => select_pxe(&pairs),
             ClientKind::EdkHttp(_) => select_http(&pairs),
             ClientKind::Ipxe { .. } => select_ipxe(&pairs),
+            ClientKind::Grub(_) => select_plain(&pairs),
         };
         selected.ok_or_else(|| {
             if offers
@@ -274,6 +275,17 @@ fn select_http<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
         offer,
         boot: BootSource::Proxy(proxy),
         reason: "one server gives the address, and another one the URL",
+    })
+}
+
+/// GRUB takes the first address that it is offered. Source: GRUB 2.06, `grub-core/net/bootp.c`,
+/// `grub_net_process_dhcp`.
+fn select_plain<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+    let offer = first(seen, |class| matches!(class, OfferClass::Plain { .. }))?;
+    Some(Selection {
+        offer,
+        boot: BootSource::Acknowledgement,
+        reason: "it is the first one with an address",
     })
 }
 

@@ -26,6 +26,8 @@ const IPXE_LIST: [u8; 25] = [
     1, 3, 6, 7, 12, 15, 17, 26, 42, 43, 60, 66, 67, 119, 121, 128, 129, 130, 131, 132, 133, 134,
     135, 175, 203,
 ];
+/// What GRUB asks for. Source: GRUB 2.06, `grub-core/net/bootp.c`, `send_dhcp_packet`.
+const GRUB_LIST: [u8; 7] = [1, 3, 6, 15, 12, 17, 18];
 /// An emulated network card (1af4:1000 on PCI), and iPXE's version 1.21.1.
 const IPXE_BUS_ID: (u8, &[u8]) = (0xb1, &[1, 0x1a, 0xf4, 0x10, 0x00]);
 const IPXE_VERSION: (u8, &[u8]) = (0xeb, &[1, 21, 1]);
@@ -116,6 +118,11 @@ impl Client {
                     self.set_uuid(&mut message);
                 }
                 add(&mut message);
+            }
+            ClientKind::Grub(_) => {
+                add(&mut message);
+                let options = &mut message.options;
+                options.set_raw(OptionCode::ParameterRequestList, GRUB_LIST);
             }
         }
         message

@@ -163,6 +163,12 @@ impl DhcpPort {
         })
     }
 
+    /// Answers what clients ask for on the port of that role.
+    pub fn with_role(mut self, role: PortRole) -> Self {
+        self.role = role;
+        self
+    }
+
     /// Returns the Ethernet address of the interface, where it is bound to one.
     pub fn mac(&self) -> Option<MacAddress> {
         match &self.way {

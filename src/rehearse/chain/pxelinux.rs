@@ -1,0 +1,87 @@
+//! PXELINUX: its core module, its configuration, and what that starts.
+
+use super::firmware::{LARGEST_KEPT, Started, described};
+use super::install::Ended;
+use super::{LOOK_AT_THE_SCRIPT, Player, Reach, held, is_held, said, stop};
+use crate::clients::dhcp::BootFile;
+use crate::clients::pxelinux::Pxelinux;
+use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
+use crate::rehearse::Stop;
+use crate::rehearse::tftp::TftpClient;
+use crate::respond::shown_path;
+
+impl Player<'_> {
+    /// PXELINUX looks for its configuration, and does what that says.
+    pub(super) fn run_pxelinux(&mut self, started: &Started, reach: Reach) -> Result<Ended, Stop> {
+        self.tftp_client = TftpClient::PXELINUX;
+        let pxelinux = Pxelinux::after_pxe(&started.answers.for_pxelinux(), self.mac());
+        let wanted = pxelinux.wants(self.rom.architecture().firmware());
+        let text = self.step("pxelinux", |player| {
+            let (file, fetched, asked) = player.asks_for(&wanted, TftpClient::PXELINUX)?;
+            let text = String::from_utf8_lossy(&fetched.octets).into_owned();
+            let name = shown_path(&file.name);
+            let said = said(&text, "SAY pxectl: ").unwrap_or("its configuration");
+            let detail = format!("asks for {asked} names; {name}: {said}");
+            Ok((text, detail))
+        })?;
+        let config = PxelinuxConfig::parse(&text)
+            .map_err(|error| stop("script", (error.to_string(), LOOK_AT_THE_SCRIPT.into())))?;
+        let Outcome { screen, start, .. } = config.outcome();
+        let screen: Vec<String> = screen.iter().map(|it| it.trim().to_owned()).collect();
+        let file = |name: &str| BootFile {
+            server: pxelinux.server,
+            name: file_name(&pxelinux.prefix, name),
+        };
+        match start {
+            Start::Kernel {
+                kernel,
+                arguments,
+                initrds,
+            } => Ok(Ended::Boot {
+                kernel: file(&kernel),
+                arguments,
+                initrds: match reach {
+                    Reach::Script => Vec::new(),
+                    Reach::Whole => initrds.iter().map(|name| file(name)).collect(),
+                },
+            }),
+            Start::LocalDisk(how) => {
+                let detail = format!("LOCALBOOT {how}: the BIOS goes on with its next boot entry");
+                self.note("disk", detail);
+                Ok(Ended::LocalDisk)
+            }
+            Start::Module {
+                file: module,
+                arguments,
+            } => {
+                // Without it PXELINUX asks again and again.
+                self.step("module", |player| {
+                    let wanted = file(&module);
+                    let shown = shown_path(&wanted.name);
+                    let fetched = player.fetch(&wanted, TftpClient::PXELINUX, LARGEST_KEPT);
+                    let fetched = fetched.map_err(|error| {
+                        let help = "put PXELINUX's modules beside it; on Debian, the package `syslinux-common` has them";
+                        (format!("`{shown}`: {error}"), help.to_owned())
+                    })?;
+                    Ok(((), described(&shown, &fetched)))
+                })?;
+                match module.as_str() {
+                    _ if is_held(&screen) => Ok(Ended::Hold(held(&screen))),
+                    "chain.c32" if arguments.starts_with("hd") => {
+                        self.note("disk", format!("{module} {arguments}"));
+                        Ok(Ended::LocalDisk)
+                    }
+                    module => {
+                        let reason = format!("PXELINUX ended with `{module} {arguments}`");
+                        Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())))
+                    }
+                }
+            }
+            other => {
+                let screen = screen.join(" / ");
+                let reason = format!("PXELINUX ended with {other:?}; its screen: {screen}");
+                Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())))
+            }
+        }
+    }
+}
