@@ -18,10 +18,10 @@ pub struct Grub {
 /// Where a GRUB looks for its files, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrubPrefix {
-    /// Debian's signed `grubnet*.efi`: below `/grub` of the server that it came from, for a
-    /// configuration of the platform, and then for one of all, without a search by client.
+    /// Debian's signed `grubnet*.efi`: below `/grub` of the server that it came from, for one
+    /// configuration of all, without a search by client; by HTTP first for one of the platform.
     ///
-    /// Source: the configuration in that file's memory disk.
+    /// Source: the configuration in that file's memory disk, and what 2.06 then asks for.
     DebianSigned,
     /// One made by `grub-mknetdir` or `grub-mkimage -p ''`: in the directory that it came from; by
     /// TFTP, first for a configuration of the client.
@@ -122,6 +122,9 @@ impl Grub {
             .map(|name| prefix.wants(&name, Missing::GoesOn))
             .collect();
         let mut names = match self.prefix {
+            // Its own configuration looks for one of the platform first, by `[ -e … ]`: by TFTP that
+            // says no to every name, and asks for none.
+            GrubPrefix::DebianSigned if matches!(prefix, Origin::Tftp { .. }) => Vec::new(),
             GrubPrefix::DebianSigned => vec![format!("{}/grub.cfg", self.platform)],
             GrubPrefix::Own if matches!(prefix, Origin::Tftp { .. }) => by_client(network),
             GrubPrefix::Own => Vec::new(),
