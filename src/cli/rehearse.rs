@@ -85,7 +85,10 @@ enum Played {
 fn parse_firmware(text: &str) -> Result<Played, String> {
     match text {
         "all" => Ok(Played::All),
-        text => text.parse().map(Played::One),
+        text => text
+            .parse()
+            .map(Played::One)
+            .map_err(|error: String| format!("{error}, all")),
     }
 }
 

@@ -29,6 +29,19 @@ pub enum NotFetched {
     Broken(String),
 }
 
+impl NotFetched {
+    /// Reports whether the server says that there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                is_missing: true,
+                ..
+            }
+        )
+    }
+}
+
 /// A file of which a part has come.
 pub struct Fetching {
     keep: usize,

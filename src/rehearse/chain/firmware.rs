@@ -111,21 +111,22 @@ impl Player<'_> {
         let mut last = None;
         for (index, Wanted { file, missing }) in wanted.iter().enumerate() {
             let shown = shown_path(&file.name);
-            match (self.fetch(file, client, LARGEST_KEPT), missing) {
-                (Ok(fetched), missing) => {
+            match self.fetch(file, client, LARGEST_KEPT) {
+                Ok(fetched) => {
                     last = Some((file.clone(), fetched, index + 1));
                     if *missing == Missing::AsksForNext {
                         break;
                     }
                 }
-                (Err(error), Missing::Stops) => {
+                // Any other error than "not found" ends shim, and hides what is wrong.
+                Err(error) if !error.is_missing() || *missing == Missing::Stops => {
                     let asked = index + 1;
                     let reason = format!("`{shown}`: {error} (the last of {asked} names)");
                     let help =
                         "the log of the server says why; is it in a directory of `server.files`?";
                     return Err((reason, help.into()));
                 }
-                (Err(_), _) => {}
+                Err(_) => {}
             }
         }
         last.ok_or_else(|| ("the loader asks for nothing".to_owned(), String::new()))

@@ -2,9 +2,9 @@
 
 use super::firmware::{LARGEST_KEPT, Started, described};
 use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, held, is_held, said, stop};
+use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop};
 use crate::clients::dhcp::BootFile;
-use crate::clients::pxelinux::Pxelinux;
+use crate::clients::pxelinux::{Pxelinux, needs};
 use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
 use crate::rehearse::Stop;
 use crate::rehearse::tftp::TftpClient;
@@ -54,17 +54,9 @@ impl Player<'_> {
                 file: module,
                 arguments,
             } => {
-                // Without it PXELINUX asks again and again.
-                self.step("module", |player| {
-                    let wanted = file(&module);
-                    let shown = shown_path(&wanted.name);
-                    let fetched = player.fetch(&wanted, TftpClient::PXELINUX, LARGEST_KEPT);
-                    let fetched = fetched.map_err(|error| {
-                        let help = "put PXELINUX's modules beside it; on Debian, the package `syslinux-common` has them";
-                        (format!("`{shown}`: {error}"), help.to_owned())
-                    })?;
-                    Ok(((), described(&shown, &fetched)))
-                })?;
+                for name in [module.as_str()].iter().chain(needs(&module)) {
+                    self.step("module", |player| player.load_module(&file(name)))?;
+                }
                 match module.as_str() {
                     _ if is_held(&screen) => Ok(Ended::Hold(held(&screen))),
                     "chain.c32" if arguments.starts_with("hd") => {
@@ -83,5 +75,16 @@ impl Player<'_> {
                 Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())))
             }
         }
+    }
+
+    /// Fetches a module; without one of them, PXELINUX asks again and again.
+    fn load_module(&mut self, file: &BootFile) -> Result<((), String), Stopped> {
+        let shown = shown_path(&file.name);
+        let fetched = self.fetch(file, TftpClient::PXELINUX, LARGEST_KEPT);
+        let fetched = fetched.map_err(|error| {
+            let help = "put PXELINUX's modules into a directory of `server.files`; on Debian, the package `syslinux-common` has them";
+            (format!("`{shown}`: {error}"), help.to_owned())
+        })?;
+        Ok(((), described(&shown, &fetched)))
     }
 }
