@@ -323,7 +323,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l firmware -d 'The firmware to play: bios, uefi-x64, http-x64, … [default: each host\'s `arch`]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l firmware -d 'The firmware to play: bios, bios-ipxe, uefi-x64, http-x64, …, or all that a host may have, one after the other [default: each host\'s `arch`]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l server -d 'A live server, in place of one for this rehearsal' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l dhcp-port -d 'DHCP port of the live server; on 67 it would answer the machine, not us' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l tftp-port -d 'TFTP port of the live server' -r

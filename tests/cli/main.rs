@@ -1,5 +1,6 @@
 //! The command line as its users see it: standard output, standard error and status together.
 
+mod chains;
 mod example;
 mod generated;
 mod host;

@@ -95,6 +95,12 @@ impl Pxectl {
         self
     }
 
+    /// Lets standard error say anything.
+    pub fn stderr_anything(mut self) -> Self {
+        self.stderr = Expected::Anything;
+        self
+    }
+
     pub fn status(mut self, status: i32) -> Self {
         self.status = status;
         self
@@ -194,7 +200,7 @@ fn matches(expected: &str, actual: &str) -> bool {
             .all(|(expected, actual)| line_matches(expected, actual))
 }
 
-fn line_matches(expected: &str, actual: &str) -> bool {
+pub fn line_matches(expected: &str, actual: &str) -> bool {
     let mut parts = expected.split("[..]");
     let Some(mut rest) = parts.next().and_then(|first| actual.strip_prefix(first)) else {
         return false;

@@ -15,8 +15,15 @@ impl Rack {
         }
     }
 
-    /// Copies `fixtures/rack-a` with its bundle store.
+    /// Copies `fixtures/rack-a` with its bundle store, and of its hosts the six that iPXE boots.
     pub fn a() -> Self {
+        let rack = Self::whole();
+        std::fs::remove_file(rack.file("loaders.yaml")).expect("the hosts with other loaders");
+        rack
+    }
+
+    /// Copies the whole of `fixtures/rack-a`: also one host for each kind of loader.
+    pub fn whole() -> Self {
         let rack = Self::empty();
         copy(&fixture("rack-a"), rack.path());
         rack

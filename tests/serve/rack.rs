@@ -7,13 +7,20 @@ use pxectl::machine::{HostRecord, MacAddress, Session};
 use pxectl::store::{SqliteStore, Store};
 use pxectl::token::{Capability, Purpose, StoreKey};
 
-/// A copy of `fixtures/rack-a`, with a store of its own.
+/// A copy of `fixtures/rack-a`, with a store of its own: of its hosts the six that iPXE boots.
 pub struct Rack {
     base: tempfile::TempDir,
 }
 
 impl Rack {
     pub fn new() -> Self {
+        let rack = Self::whole();
+        fs::remove_file(rack.path("loaders.yaml")).unwrap();
+        rack
+    }
+
+    /// Also with one host for each kind of loader.
+    pub fn whole() -> Self {
         let base = tempfile::tempdir().unwrap();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         copy(&fixture, &base.path().join("rack-a"));
