@@ -23,6 +23,8 @@ pub struct Outcome {
     pub screen: Vec<String>,
     /// How long it waits for a key that nobody presses.
     pub wait: Duration,
+    /// How many labels it could start.
+    pub labels: usize,
     /// What it starts then.
     pub start: Start,
 }
@@ -149,6 +151,10 @@ impl PxelinuxConfig {
                 "noescape" | "nocomplete" | "allowoptions" => {
                     number()?;
                 }
+                // What it runs where a file is missing; here none is.
+                "onerror" => {
+                    file()?;
+                }
                 // How the screen looks.
                 "serial" | "console" | "display" | "font" | "kbdmap" => {}
                 "menu" => {}
@@ -187,6 +193,11 @@ impl PxelinuxConfig {
         Ok(config)
     }
 
+    /// Returns what `DEFAULT` names; empty without one.
+    pub fn default_label(&self) -> &str {
+        self.default.as_deref().unwrap_or_default()
+    }
+
     /// Returns what becomes of a machine at whose keyboard nobody is.
     ///
     /// Source: syslinux, `com32/elflink/ldlinux/ldlinux.c`, `load_kernel`, `enter_cmdline`; `cli.c`,
@@ -196,9 +207,10 @@ impl PxelinuxConfig {
         let outcome = |wait, start| Outcome {
             screen: self.screen.clone(),
             wait,
+            labels: self.labels.len(),
             start,
         };
-        let default = self.default.as_deref().unwrap_or_default();
+        let default = self.default_label();
         if default.is_empty() && !self.prompts {
             let shown = "its prompt: there is no `DEFAULT`".to_owned();
             return outcome(Duration::ZERO, Start::NeedsOperator(shown));
@@ -272,9 +284,9 @@ fn kernel_with(kernel: String, arguments: String, label: &Label) -> Start {
     let mut initrds = label.initrds.clone();
     let mut arguments = arguments;
     if initrds.is_empty() {
-        let words = arguments.split_whitespace();
-        let named = words.filter_map(|word| word.strip_prefix("initrd="));
-        initrds = named.last().map(list).unwrap_or_default();
+        let mut words = arguments.split_whitespace().rev();
+        let named = words.find_map(|word| word.strip_prefix("initrd="));
+        initrds = named.map(list).unwrap_or_default();
     } else {
         let blank = if arguments.is_empty() { "" } else { " " };
         arguments = format!("{arguments}{blank}initrd={}", initrds.join(","));

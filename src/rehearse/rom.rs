@@ -70,3 +70,20 @@ impl FromStr for Rom {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rom_is_read_by_its_name() {
+        for name in Rom::names() {
+            let rom: Rom = name.parse().unwrap();
+            assert_eq!(rom.to_string(), name);
+        }
+        assert_eq!("bios-ipxe".parse(), Ok(Rom::Ipxe));
+        let error = "amiga".parse::<Rom>().unwrap_err();
+        assert!(error.starts_with("`amiga` is not a client architecture; known are bios, "));
+        assert!(error.ends_with(", bios-ipxe"), "{error}");
+    }
+}

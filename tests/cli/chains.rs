@@ -231,6 +231,25 @@ fn a_chain_stops_where_the_machine_would_and_says_why() {
             ],
         },
         Fault {
+            change: |rack| {
+                rack.edit("site.yaml", "undionly.kpxe", "pxelinux.0");
+            },
+            arguments: "worker-01 --firmware bios",
+            stops: &[
+                "  script      stopped  the machine is held: its architecture is bios, on record is uefi-x64",
+            ],
+        },
+        Fault {
+            change: |rack| {
+                let grub = "{first: shimx64.efi.signed, second: grubnetx64.efi.signed, as: [bootx64.efi, grubx64.efi]}";
+                rack.edit("site.yaml", "snponly.efi", grub);
+            },
+            arguments: "storage-02 --firmware uefi-x64",
+            stops: &[
+                "  script      stopped  the machine is held: its architecture is uefi-x64, on record is bios",
+            ],
+        },
+        Fault {
             change: |_| {},
             arguments: "worker-01 --firmware uefi-arm32",
             stops: &["  dhcp        stopped  the firmware takes no offer: [..]"],
@@ -306,4 +325,28 @@ fn a_firmware_that_nobody_knows_is_a_fault_of_the_command_line() {
              known are bios, [..], bios-ipxe, all\n\nFor more information, try '--help'.\n",
         )
         .run();
+}
+
+#[test]
+fn a_menu_at_which_nobody_chooses_leads_to_the_local_disk() {
+    let rack = Rack::whole();
+    let site = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
+    let menu = "menu:\n  timeout: 15s\n  groups:\n    - title: Diagnostics\n      entries:\n        \
+                - {label: iPXE, loader: undionly.kpxe, arch: [bios]}\n        \
+                - {label: Rescue, loader: rescue.efi, arch: [uefi-x64]}\n        \
+                - {label: Debian, bundle: debian-12-stand-in}\n";
+    rack.write("site.yaml", format!("{site}{menu}"));
+    let printed = rack
+        .pxectl("rehearse grub-01 legacy-01 worker-01 --firmware all")
+        .stdout_returned()
+        .run();
+    for (boot, steps) in chains(&printed) {
+        let place = steps.iter().position(|step| step == "menu");
+        let last = steps.last().map(String::as_str);
+        // The first boot installs, and shows no menu.
+        let second = place.is_some_and(|place| steps[..place].contains(&"callback".to_owned()));
+        assert!(second && last == Some("disk"), "{boot}: {steps:?}");
+    }
+    let waited = printed.matches("  a menu waits 15 s; nobody chooses, so it takes `");
+    assert_eq!(waited.count(), 6, "{printed}");
 }

@@ -8,9 +8,13 @@ use crate::rack::Rack;
 use crate::server::Server;
 
 fn rehearse(rack: &Rack, servers: [&Server; 3], more: &[&str]) -> Output {
+    rehearse_host(rack, servers, "worker-01", more)
+}
+
+fn rehearse_host(rack: &Rack, servers: [&Server; 3], host: &str, more: &[&str]) -> Output {
     let port = |index: usize, service| servers[index].address(service).port().to_string();
     let (dhcp, tftp, http) = (port(0, "dhcp"), port(1, "tftp"), port(2, "http"));
-    let words = ["rehearse", "worker-01", "--server", "127.0.0.1"];
+    let words = ["rehearse", host, "--server", "127.0.0.1"];
     let ports = [
         "--dhcp-port",
         &dhcp,
@@ -152,4 +156,41 @@ fn a_second_dhcp_server_on_the_same_store_is_refused() {
     // The sign of one that was killed counts for nothing.
     first.kill();
     Server::start(&rack, "dhcp").stop();
+}
+
+#[test]
+fn a_rehearsal_of_grub_and_pxelinux_against_live_servers_begins_no_session() {
+    let rack = Rack::whole();
+    let (dhcp, tftp) = (Server::start(&rack, "dhcp"), Server::start(&rack, "tftp"));
+    let http = Server::start(&rack, "http");
+    let servers = [&dhcp, &tftp, &http];
+    let grub = ["dhcp", "tftp", "shim", "grub", "script"];
+    let volume = ["dhcp", "http", "volume", "dhcp", "script"];
+    let pxelinux = ["dhcp", "tftp", "pxelinux"];
+    for (host, firmware, until) in [
+        ("grub-01", "uefi-x64", &grub[..]),
+        ("grub-01", "http-x64", &volume),
+        ("legacy-01", "bios", &pxelinux),
+    ] {
+        let disk = match host {
+            "grub-01" => &["disk"][..],
+            _ => &["module", "module", "module", "disk"],
+        };
+        let walk = || {
+            let output = rehearse_host(&rack, servers, host, &["--firmware", firmware]);
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            steps(&output)
+        };
+        // Nobody armed it: its local disk.
+        assert_eq!(walk(), [until, disk].concat(), "{host} as {firmware}");
+        rack.run(&["host", "provision", host]);
+        assert_eq!(walk(), [until, &["stop"]].concat(), "{host} as {firmware}");
+        let phase = rack.record(host).unwrap().phase;
+        let attempts = rack.session(host).attempts;
+        assert_eq!((phase, attempts), (Phase::Provisioning, 0));
+        rack.run(&["host", "cancel", host]);
+    }
+    for server in [dhcp, tftp, http] {
+        server.stop();
+    }
 }

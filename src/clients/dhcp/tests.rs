@@ -364,3 +364,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn grub_says_nothing_of_itself_and_takes_the_first_address() {
+    let grub = client(ClientKind::Grub(Architecture::UefiX64));
+    let discover = grub.discover(TransactionId(7));
+    let codes: Vec<OptionCode> = discover.options.iter().map(|(code, _)| code).collect();
+    let expected = [OptionCode::MessageType, OptionCode::ParameterRequestList];
+    assert_eq!(codes, expected);
+    let mut first = offer(&[]);
+    first.your_address = Ipv4Addr::new(10, 20, 0, 59);
+    let offers = [
+        proxy(&[(60, b"PXEClient"), (43, STRAIGHT)]),
+        first,
+        offer(&[]),
+    ];
+    let taken = grub.select(&offers).unwrap();
+    assert_eq!(taken.offer, &offers[1]);
+    assert_eq!(taken.boot, BootSource::Acknowledgement);
+    let request = grub.request(TransactionId(7), taken.offer);
+    assert_eq!(
+        request.options.requested_address(),
+        Some(offers[1].your_address)
+    );
+    assert!(matches!(
+        grub.select(&offers[..1]),
+        Err(NoOffer::NoAddress { .. })
+    ));
+}

@@ -582,11 +582,10 @@ impl Interpreter {
             self.open_context();
         }
         self.enter(&file, entry.body, Vec::new(), kind);
-        let text = format!("menu: {}", entry.title);
-        match seconds {
-            0 => Some(Step::Print(text)),
-            seconds => Some(Step::Wait(Duration::from_secs(seconds))),
-        }
+        Some(Step::Choose {
+            timeout: Duration::from_secs(seconds),
+            chosen: entry.title,
+        })
     }
 
     fn file(&self) -> String {

@@ -31,6 +31,13 @@ pub enum Step {
     Print(String),
     /// Lets time pass; the next call goes on.
     Wait(Duration),
+    /// Shows a menu at which nobody chooses; the next call goes on with its default.
+    Choose {
+        /// How long a choice is waited for.
+        timeout: Duration,
+        /// The title of what is taken then.
+        chosen: String,
+    },
     /// Needs a file; [`Interpreter::supply`] answers, and until then this step repeats.
     Fetch {
         /// The file.

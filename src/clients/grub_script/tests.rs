@@ -53,6 +53,9 @@ fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
         match grub.next() {
             Step::Print(text) => shown.push(text),
             Step::Wait(time) => shown.push(format!("{}s", time.as_secs())),
+            Step::Choose { timeout, chosen } => {
+                shown.push(format!("{chosen} after {}s", timeout.as_secs()));
+            }
             Step::Fetch { file, .. } => {
                 shown.push(format!("? {}", file.name));
                 let found = files.iter().find(|(name, _)| *name == file.name);

@@ -8,7 +8,7 @@ use fatfs::{FileSystem, FsOptions};
 
 use super::firmware::{LARGEST_KEPT, Started, described};
 use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop};
+use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop, waits};
 use crate::clients::Origin;
 use crate::clients::dhcp::{BootFile, ClientKind};
 use crate::clients::grub::{Grub, GrubNetwork, GrubPrefix};
@@ -213,6 +213,10 @@ impl Player<'_> {
                     return Ok(Ended::Hold(held(&screen)));
                 }
                 ScriptStep::Wait(_) => None,
+                ScriptStep::Choose { timeout, chosen } => {
+                    self.note("menu", waits(timeout, &chosen));
+                    None
+                }
                 ScriptStep::Dhcp => {
                     let lease = self.step("dhcp", Self::net_bootp)?;
                     grub.supply_lease(Ok(lease))

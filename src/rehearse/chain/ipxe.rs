@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, held, stop};
+use super::{LOOK_AT_THE_SCRIPT, Player, Reach, held, stop, waits};
 use crate::clients::dhcp::{BootFile, Client, ClientKind};
 use crate::clients::ipxe::{Interpreter, Purpose, Settings, Step as ScriptStep, Value};
 use crate::rehearse::{Step, Stop};
@@ -65,15 +65,7 @@ impl Player<'_> {
                 }
                 ScriptStep::Wait(_) | ScriptStep::Prompt { .. } => {}
                 ScriptStep::Choose { timeout, chosen } => {
-                    let detail = format!(
-                        "a menu waits {} s; nobody chooses, so it takes `{chosen}`",
-                        timeout.as_secs()
-                    );
-                    self.steps.push(Step {
-                        name: "menu",
-                        took: start.elapsed(),
-                        detail,
-                    });
+                    self.note("menu", waits(timeout, &chosen));
                 }
                 ScriptStep::Fetch {
                     url,

@@ -249,6 +249,12 @@ fn stop(name: &'static str, (reason, help): Stopped) -> Stop {
     Stop { name, reason, help }
 }
 
+/// Says what becomes of a menu at which nobody chooses.
+fn waits(timeout: Duration, chosen: &str) -> String {
+    let seconds = timeout.as_secs();
+    format!("a menu waits {seconds} s; nobody chooses, so it takes `{chosen}`")
+}
+
 /// Reports whether a screen is the one of a machine that is held.
 fn is_held(screen: &[String]) -> bool {
     screen

@@ -2,7 +2,7 @@
 
 use super::firmware::{LARGEST_KEPT, Started, described};
 use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop};
+use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop, waits};
 use crate::clients::dhcp::BootFile;
 use crate::clients::pxelinux::{Pxelinux, needs};
 use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
@@ -26,7 +26,15 @@ impl Player<'_> {
         })?;
         let config = PxelinuxConfig::parse(&text)
             .map_err(|error| stop("script", (error.to_string(), LOOK_AT_THE_SCRIPT.into())))?;
-        let Outcome { screen, start, .. } = config.outcome();
+        let Outcome {
+            screen,
+            wait,
+            labels,
+            start,
+        } = config.outcome();
+        if labels > 1 && !wait.is_zero() {
+            self.note("menu", waits(wait, config.default_label()));
+        }
         let screen: Vec<String> = screen.iter().map(|it| it.trim().to_owned()).collect();
         let file = |name: &str| BootFile {
             server: pxelinux.server,
