@@ -350,12 +350,6 @@ impl Interpreter {
         DONE
     }
 
-    pub(super) fn forget(&mut self, name: &str) {
-        if let Some(context) = self.contexts.last_mut() {
-            context.variables.remove(name);
-        }
-    }
-
     /// Reads a name: `(device)path`, or a path on `$root`.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::commands::Outcome;
+use super::menu::Entry;
 use super::program::{Operation, Program};
-use super::words::{Part, SyntaxError, Word};
+use super::variables::Context;
+use super::words::SyntaxError;
 use super::{Lease, Machine, Purpose, Step};
 use crate::clients::dhcp::BootFile;
 
@@ -12,9 +13,6 @@ use crate::clients::dhcp::BootFile;
 const MOST_OPERATIONS: usize = 20_000;
 /// Configurations, functions and menus, one inside the other.
 const MOST_NESTED: usize = 32;
-/// The most octets that a command's words come to.
-const LONGEST_COMMAND: usize = 64 * 1024;
-
 /// A command's outcome: done, or why not. A reason that is empty is not shown.
 pub(super) type Status = Result<(), String>;
 
@@ -31,25 +29,9 @@ pub struct Interpreter {
     pub(super) loaded: Option<Loaded>,
     pub(super) status: Status,
     functions: BTreeMap<String, Rc<Program>>,
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     state: State,
     operations: usize,
-}
-
-/// The variables and the menu of a configuration.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Context {
-    /// Each with whether it is seen in the configurations that are run from here.
-    pub variables: BTreeMap<String, (String, bool)>,
-    menu: Vec<Entry>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    title: String,
-    id: String,
-    body: Rc<Program>,
-    is_submenu: bool,
 }
 
 /// What `boot` starts.
@@ -71,7 +53,7 @@ pub(super) enum Loaded {
 
 /// Something that runs.
 #[derive(Clone, Debug)]
-struct Frame {
+pub(super) struct Frame {
     /// The file that it stands in.
     file: String,
     program: Rc<Program>,
@@ -79,12 +61,12 @@ struct Frame {
     /// The number of the line that ran last.
     line: usize,
     loops: Vec<VecDeque<String>>,
-    arguments: Vec<String>,
+    pub arguments: Vec<String>,
     kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// With a context of its own, whose menu is shown at its end.
     Configuration,
     /// A part of another one.
@@ -295,26 +277,6 @@ impl Interpreter {
         }
     }
 
-    /// Returns the value of a variable; one that is not set is empty.
-    pub(super) fn variable(&self, name: &str) -> &str {
-        let context = self.contexts.last();
-        let found = context.and_then(|context| context.variables.get(name));
-        found.map_or("", |(value, _)| value)
-    }
-
-    pub(super) fn set(&mut self, name: &str, value: String) {
-        if let Some(context) = self.contexts.last_mut() {
-            let exported = context.variables.get(name).is_some_and(|(_, it)| *it);
-            context.variables.insert(name.to_owned(), (value, exported));
-        }
-    }
-
-    fn set_exported(&mut self, name: &str, value: String) {
-        if let Some(context) = self.contexts.last_mut() {
-            context.variables.insert(name.to_owned(), (value, true));
-        }
-    }
-
     /// Starts what was loaded.
     pub(super) fn start(&mut self) -> Status {
         let step = match self.loaded.take() {
@@ -429,68 +391,13 @@ impl Interpreter {
         None
     }
 
-    /// Expands words: blanks in a variable outside quotes make several of them. `None` where that
-    /// grows too long; then everything has ended.
-    fn expand(&mut self, words: &[Word]) -> Option<Vec<String>> {
-        let mut expanded = Vec::new();
-        let mut length = 0;
-        for word in words {
-            // No word yet: variables that are empty make none.
-            let mut current: Option<String> = None;
-            for part in &word.parts {
-                match part {
-                    Part::Text { text, .. } => current.get_or_insert_default().push_str(text),
-                    Part::Variable { name, is_quoted } => {
-                        let value = self.value(name);
-                        length += value.len();
-                        if length > LONGEST_COMMAND {
-                            self.fail("", format!("its words grow over {LONGEST_COMMAND} octets"));
-                            return None;
-                        }
-                        if *is_quoted {
-                            current.get_or_insert_default().push_str(&value);
-                            continue;
-                        }
-                        let blank = |c: char| c == ' ' || c == '\t';
-                        if value.starts_with(blank) {
-                            expanded.extend(current.take());
-                        }
-                        let mut pieces = value.split(blank).filter(|it| !it.is_empty());
-                        if let Some(first) = pieces.next() {
-                            current.get_or_insert_default().push_str(first);
-                        }
-                        for piece in pieces {
-                            expanded.extend(current.replace(piece.to_owned()));
-                        }
-                        if value.ends_with(blank) {
-                            expanded.extend(current.take());
-                        }
-                    }
-                }
-            }
-            expanded.extend(current);
-        }
-        Some(expanded)
-    }
-
-    fn value(&self, name: &str) -> String {
-        let frame = self.frames.last();
-        let arguments = frame.map_or(&[][..], |frame| &frame.arguments);
-        match name {
-            "?" => i32::from(self.status.is_err()).to_string(),
-            "#" => arguments.len().to_string(),
-            "@" | "*" => arguments.join(" "),
-            name => match name.parse::<usize>() {
-                Ok(number) => {
-                    let argument = number.checked_sub(1).and_then(|it| arguments.get(it));
-                    argument.cloned().unwrap_or_default()
-                }
-                Err(_) => self.variable(name).to_owned(),
-            },
-        }
-    }
-
-    fn enter(&mut self, file: &str, program: Rc<Program>, arguments: Vec<String>, kind: Kind) {
+    pub(super) fn enter(
+        &mut self,
+        file: &str,
+        program: Rc<Program>,
+        arguments: Vec<String>,
+        kind: Kind,
+    ) {
         if self.frames.len() >= MOST_NESTED {
             return self.fail(
                 "",
@@ -505,20 +412,6 @@ impl Interpreter {
             loops: Vec::new(),
             arguments,
             kind,
-        });
-    }
-
-    /// Opens a context in which only the variables that are exported are seen.
-    fn open_context(&mut self) {
-        let exported = self.contexts.last().map(|context| {
-            let variables = context.variables.iter();
-            let seen = variables.filter(|(_, (_, exported))| *exported);
-            seen.map(|(name, value)| (name.clone(), value.clone()))
-                .collect()
-        });
-        self.contexts.push(Context {
-            variables: exported.unwrap_or_default(),
-            menu: Vec::new(),
         });
     }
 
@@ -546,49 +439,7 @@ impl Interpreter {
         None
     }
 
-    fn has_menu(&self) -> bool {
-        let context = self.contexts.last();
-        context.is_some_and(|context| !context.menu.is_empty())
-    }
-
-    /// Shows the menu of the innermost context, and starts its default once time is over.
-    fn menu(&mut self) -> Option<Step> {
-        let seconds = match self.variable("timeout").parse::<i64>() {
-            Ok(seconds) if seconds >= 0 => seconds.unsigned_abs(),
-            _ => {
-                let command = "a menu without a time-out".into();
-                self.end(Step::NeedsOperator { command });
-                return None;
-            }
-        };
-        let wanted = self.variable("default").to_owned();
-        let menu = self
-            .contexts
-            .last_mut()
-            .map(|it| std::mem::take(&mut it.menu));
-        let menu = menu.unwrap_or_default();
-        let index = wanted.parse().unwrap_or(0);
-        let mut entries = menu.iter();
-        let is_named = |it: &&Entry| !wanted.is_empty() && [&it.id, &it.title].contains(&&wanted);
-        let named = entries.find(is_named);
-        // GRUB falls back on the first one.
-        let entry = named.or(menu.get(index)).or(menu.first())?.clone();
-        let file = self.file();
-        let kind = match entry.is_submenu {
-            true => Kind::Configuration,
-            false => Kind::Entry,
-        };
-        if entry.is_submenu {
-            self.open_context();
-        }
-        self.enter(&file, entry.body, Vec::new(), kind);
-        Some(Step::Choose {
-            timeout: Duration::from_secs(seconds),
-            chosen: entry.title,
-        })
-    }
-
-    fn file(&self) -> String {
+    pub(super) fn file(&self) -> String {
         let frame = self.frames.last();
         frame.map(|frame| frame.file.clone()).unwrap_or_default()
     }
@@ -598,7 +449,7 @@ impl Interpreter {
         (!reason.is_empty()).then(|| format!("error: {reason}."))
     }
 
-    fn fail(&mut self, command: &str, reason: String) {
+    pub(super) fn fail(&mut self, command: &str, reason: String) {
         let frame = self.frames.last();
         let (script, line) = frame.map_or((String::new(), 0), |it| (it.file.clone(), it.line));
         self.end(Step::Failed {
@@ -609,35 +460,9 @@ impl Interpreter {
         });
     }
 
-    fn end(&mut self, step: Step) {
+    pub(super) fn end(&mut self, step: Step) {
         if !matches!(self.state, State::Ended(_)) {
             self.state = State::Ended(step);
         }
-    }
-}
-
-impl Entry {
-    /// Reads a title and its options: `--id NAME`, and others that only the screen shows.
-    fn new(words: &[String], body: &Rc<Program>, is_submenu: bool) -> Self {
-        let mut entry = Self {
-            title: String::new(),
-            id: String::new(),
-            body: Rc::clone(body),
-            is_submenu,
-        };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--id" => entry.id = words.next().cloned().unwrap_or_default(),
-                "--class" | "--users" | "--hotkey" | "--source" => {
-                    words.next();
-                }
-                word if word.starts_with("--id=") => entry.id = word[5..].to_owned(),
-                word if word.starts_with("--") => {}
-                word if entry.title.is_empty() => entry.title = word.to_owned(),
-                _ => {}
-            }
-        }
-        entry
     }
 }

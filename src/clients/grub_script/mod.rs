@@ -8,10 +8,12 @@
 mod commands;
 mod conditions;
 mod interpreter;
+mod menu;
 mod pattern;
 mod program;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod words;
 
 use std::collections::BTreeSet;
