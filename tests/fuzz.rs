@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parsers that read what somebody else wrote.
-const PARSERS: [&str; 10] = [
+const PARSERS: [&str; 12] = [
     "DhcpMessage::parse(",
     "Packet::parse(",
     "sender(frame)",
@@ -14,7 +14,9 @@ const PARSERS: [&str; 10] = [
     "parse(&files, ",
     "Templates::compile(",
     "BootFile::read(",
-    "Interpreter::new(",
+    "ipxe::{Interpreter",
+    "grub_script::{Interpreter",
+    "PxelinuxConfig::parse(",
 ];
 
 fn directory() -> PathBuf {
