@@ -207,13 +207,18 @@ pub(super) fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option
     Some(Spanned { value, span })
 }
 
-/// Reads the name of a file below `server.files`; DHCP's `file` field holds 127 octets of it.
+/// The longest name of a file that firmware fetches, in octets: DHCP's `file` field holds 127, of which
+/// a machine's path takes 48 (`m/MAC/TOKEN/`).
+const LONGEST_NAME: usize = 127 - 48;
+
+/// Reads the name of a file below `server.files`. It stands in scripts, too.
 fn read_file_name(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     let safe = text
         .split('/')
         .all(|part| !part.is_empty() && part != "." && part != "..");
-    if safe && text.len() <= 127 && text.is_ascii() {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+@~=,/".contains(c);
+    if safe && text.len() <= LONGEST_NAME && text.chars().all(plain) {
         return Some(text);
     }
     let message = format!("`{text}` cannot be the name of a file that firmware fetches");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
-use super::loader::{Loader, read_loader};
+use super::loader::{Loader, LoaderKind, read_loader};
 use super::menu::{Menu, read_menu};
 use super::network::{Network, check_reach, read_network};
 use super::reader::{Reader, list};
@@ -211,6 +211,11 @@ fn read_entry(
     };
     claims.loader_for(architecture);
     let (loader, place) = loader?;
+    if architecture.is_http() && loader.kind == LoaderKind::Grub && loader.second.is_none() {
+        let message = format!("`{}` finds no configuration over HTTP", loader.first);
+        let help = "name shim as `first` and GRUB as `second`: the two then come as an image, in which GRUB finds it";
+        return reader.refuse("wrong-value", node.span, message, help);
+    }
     claims.places.site.insert(architecture, place);
     Some((architecture, loader))
 }

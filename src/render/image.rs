@@ -1,46 +1,90 @@
 //! Boot images: a FAT volume in memory, for firmware that boots one over HTTP.
 
 use std::io::{self, Cursor, Write};
+use std::ops::Range;
 
+use bytes::Bytes;
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 
 /// The smallest volume, in octets: below it there are too few clusters for FAT16.
 const SMALLEST: u64 = 8 << 20;
 /// Octets of a volume that hold no file: both tables, the root directory, and clusters half filled.
 const OVERHEAD: u64 = 1 << 20;
+/// Octets of a sector; every cluster begins with one.
+const SECTOR: usize = 512;
 /// Octets in a megabyte, to which volumes are rounded up.
 const MEGABYTE: u64 = 1 << 20;
 
-/// Builds a FAT volume without a partition table that holds `files`, each a path such as
-/// `EFI/BOOT/BOOTX64.EFI` with its content. The same files make the same octets.
+/// Octets of a volume that are kept for a configuration: GRUB passes over empty lines behind it.
+const CONFIGURATION: usize = 4096;
+
+/// A FAT volume without a partition table, which UEFI's HTTP boot makes a RAM disk of. The same files
+/// make the same octets, but for a configuration that each machine has of its own.
 ///
-/// UEFI's HTTP boot makes a RAM disk of it. Source: UEFI 2.10 §24.7.2, §13.3.
-///
-/// # Errors
-/// When a path cannot stand in a FAT volume.
-pub fn fat_image(files: &[(String, Vec<u8>)]) -> io::Result<Vec<u8>> {
-    let content: u64 = files.iter().map(|(_, octets)| octets.len() as u64).sum();
-    let size = (content + OVERHEAD)
-        .next_multiple_of(MEGABYTE)
-        .max(SMALLEST);
-    let mut volume = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    let options = FormatVolumeOptions::new()
-        .volume_id(0)
-        .volume_label(*b"PXECTL     ");
-    format_volume(Cursor::new(&mut volume[..]), options)?;
-    {
-        let system = FileSystem::new(Cursor::new(&mut volume[..]), FsOptions::new())?;
-        let root = system.root_dir();
-        for (path, octets) in files {
-            for (end, _) in path.match_indices('/') {
-                root.create_dir(&path[..end])?;
+/// Source: UEFI 2.10 §24.7.2, §13.3.
+#[derive(Debug)]
+pub struct BootVolume {
+    octets: Bytes,
+    /// Where the configuration lies, in one piece.
+    configuration: Range<usize>,
+}
+
+impl BootVolume {
+    /// Builds a volume that holds `files`, each a path such as `EFI/BOOT/BOOTX64.EFI` with its content,
+    /// and room for a configuration at a path.
+    ///
+    /// # Errors
+    /// When a path cannot stand in a FAT volume.
+    pub fn new(files: &[(String, Vec<u8>)], configuration: &str) -> io::Result<Self> {
+        let content: u64 = files.iter().map(|(_, octets)| octets.len() as u64).sum();
+        let size = (content + OVERHEAD)
+            .next_multiple_of(MEGABYTE)
+            .max(SMALLEST);
+        let mut volume = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        let options = FormatVolumeOptions::new()
+            .volume_id(0)
+            .volume_label(*b"PXECTL     ");
+        format_volume(Cursor::new(&mut volume[..]), options)?;
+        // Written first, it lies in one piece; what stands there shows where.
+        let marker: Vec<u8> = (0..CONFIGURATION)
+            .map(|at| (at / 16) as u8 ^ at as u8)
+            .collect();
+        {
+            let system = FileSystem::new(Cursor::new(&mut volume[..]), FsOptions::new())?;
+            let room = [(configuration.to_owned(), marker.clone())];
+            for (path, octets) in room.iter().chain(files) {
+                let root = system.root_dir();
+                for (end, _) in path.match_indices('/') {
+                    root.create_dir(&path[..end])?;
+                }
+                let mut file = root.create_file(path)?;
+                file.write_all(octets)?;
+                file.flush()?;
             }
-            let mut file = root.create_file(path)?;
-            file.write_all(octets)?;
-            file.flush()?;
         }
+        let mut places = volume.chunks_exact(SECTOR).enumerate();
+        let start = places
+            .find(|(at, _)| volume[at * SECTOR..].starts_with(&marker))
+            .map(|(at, _)| at * SECTOR)
+            .ok_or_else(|| io::Error::other("the configuration lies in pieces"))?;
+        Ok(Self {
+            octets: volume.into(),
+            configuration: start..start + CONFIGURATION,
+        })
     }
-    Ok(volume)
+
+    /// Returns the volume with a configuration in it, in pieces that share all but that; `None` where it
+    /// is too long.
+    pub fn with_configuration(&self, text: &[u8]) -> Option<[Bytes; 3]> {
+        let mut own = text.to_vec();
+        if own.len() > CONFIGURATION {
+            return None;
+        }
+        own.resize(CONFIGURATION, b'\n');
+        let Range { start, end } = self.configuration;
+        let (before, after) = (self.octets.slice(..start), self.octets.slice(end..));
+        Some([before, own.into(), after])
+    }
 }
 
 #[cfg(test)]
@@ -49,27 +93,41 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_volume_holds_its_files_and_is_the_same_each_time() {
-        let files = [
+    fn files() -> [(String, Vec<u8>); 2] {
+        [
             ("EFI/BOOT/BOOTX64.EFI".to_owned(), vec![7; 900_001]),
             ("EFI/BOOT/grubx64.efi".to_owned(), vec![8; 12 << 20]),
-            ("grub/grub.cfg".to_owned(), b"echo\n".to_vec()),
-        ];
-        let volume = fat_image(&files).unwrap();
-        assert_eq!(volume, fat_image(&files).unwrap());
-        assert_eq!(volume.len() as u64 % MEGABYTE, 0);
-        let system = FileSystem::new(Cursor::new(volume), FsOptions::new()).unwrap();
-        for (path, octets) in files {
-            let mut found = Vec::new();
-            let mut file = system.root_dir().open_file(&path).unwrap();
-            file.read_to_end(&mut found).unwrap();
-            assert!(found == octets, "{path}");
+        ]
+    }
+
+    #[test]
+    fn a_volume_holds_its_files_and_the_configuration_of_each_machine() {
+        let volume = BootVolume::new(&files(), "grub/grub.cfg").unwrap();
+        let again = BootVolume::new(&files(), "grub/grub.cfg").unwrap();
+        assert_eq!(volume.octets, again.octets);
+        assert_eq!(volume.octets.len() as u64 % MEGABYTE, 0);
+        for text in ["echo one\n", "echo another\n"] {
+            let pieces = volume.with_configuration(text.as_bytes()).unwrap();
+            let whole = pieces.concat();
+            assert_eq!(whole.len(), volume.octets.len());
+            let system = FileSystem::new(Cursor::new(whole), FsOptions::new()).unwrap();
+            let content = |path: &str| {
+                let mut found = Vec::new();
+                let mut file = system.root_dir().open_file(path).unwrap();
+                file.read_to_end(&mut found).unwrap();
+                found
+            };
+            let configuration = String::from_utf8(content("grub/grub.cfg")).unwrap();
+            assert_eq!(configuration.trim_end_matches('\n').to_owned() + "\n", text);
+            for (path, octets) in files() {
+                assert!(content(&path) == octets, "{path}");
+            }
         }
+        assert_eq!(volume.with_configuration(&[b'x'; CONFIGURATION + 1]), None);
     }
 
     #[test]
     fn a_path_that_cannot_be_is_an_error() {
-        assert!(fat_image(&[("a/b:c".to_owned(), Vec::new())]).is_err());
+        assert!(BootVolume::new(&[("a/b:c".to_owned(), Vec::new())], "x").is_err());
     }
 }

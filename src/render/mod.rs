@@ -14,7 +14,7 @@ mod strict;
 mod templates;
 
 pub use fault::{TemplateError, TemplatePlace};
-pub use image::fat_image;
+pub use image::BootVolume;
 pub use plan::{Plan, PlanError};
 pub use scripts::{
     GrubOrigin, HoldScreen, Script, grub_stub, hold_script, identify_script, install_script,

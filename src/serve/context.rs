@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::events::EventWriter;
 use super::live::{Live, Loaded};
 use super::log::{Level, Line, Log};
+use super::volumes::Volumes;
 use crate::bundle::Verifier;
 use crate::machine::{Event, EventKind, HostRecord, MacAddress};
 use crate::render::{Plan, TemplateError};
@@ -30,6 +31,8 @@ pub struct Context {
     pub log: Log,
     /// Opens blobs that hash to their names.
     pub verifier: Verifier,
+    /// What firmware boots over HTTP.
+    pub volumes: Volumes,
 }
 
 /// The protocol that a request came by.

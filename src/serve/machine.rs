@@ -1,16 +1,14 @@
 //! What lies below a machine's own path: its loaders, and what they are told to boot.
 
-use std::io::Read;
+use bytes::Bytes;
 
-use super::context::{Asker, Context, Refused, ServedFile, Status};
+use super::context::{Asker, Context, Refused, ServedFile, Status, Via};
 use super::log::Level;
 use crate::machine::Architecture;
-use crate::render::{GrubOrigin, fat_image};
+use crate::render::GrubOrigin;
 use crate::respond::boot::{MachinePath, MachineQuery};
+use crate::respond::shown_path;
 use crate::workspace::files::FileError;
-
-/// The largest loader that goes into an image, in octets.
-const LARGEST_STAGE: u64 = 32 << 20;
 
 /// What a machine's path is answered with.
 pub enum MachineAnswer {
@@ -18,8 +16,8 @@ pub enum MachineAnswer {
     Script(String),
     /// A file.
     File(ServedFile),
-    /// A volume that firmware boots, and its name.
-    Image(String, Vec<u8>),
+    /// A volume that firmware boots over HTTP, in pieces, and its name.
+    Image(String, Vec<Bytes>),
 }
 
 /// Answers a path that names its machine.
@@ -59,9 +57,9 @@ pub fn answer(
 fn kernel_refused(context: &Context, asker: Asker, path: &MachinePath) -> Refused {
     let loaded = context.live.current();
     let host = loaded.inventory.host_by_mac(path.mac);
-    let text = "GRUB could not load the kernel: with Secure Boot on, it takes one that is signed \
-                and unaltered; the machine's screen has GRUB's own words";
-    let line = asker.line(Level::Error, "kernel-refused", text);
+    let text = "GRUB says that it could not load the kernel: with Secure Boot on, it takes one that \
+                is signed and unaltered; the machine's screen has GRUB's own words";
+    let line = asker.line(Level::Warn, "kernel-refused", text);
     let line = line.mac(Some(path.mac));
     context
         .log
@@ -84,40 +82,38 @@ fn image(
         let why = format!("no loader for `{architecture}` has a second stage");
         return Err(asker.refuse(Status::NotFound, why.clone(), &why));
     };
-    let letters = architecture.cpu().efi_letters();
-    let first_name = format!("EFI/BOOT/BOOT{}.EFI", letters.to_uppercase());
-    let second_name = format!("EFI/BOOT/grub{letters}.efi");
+    // Nobody fetches it by TFTP, where a request may come from anybody and leave much behind.
+    if asker.via != Via::Http {
+        return Err(asker.refuse(Status::NotFound, "it comes over HTTP", "an image by TFTP"));
+    }
+    let stages = [
+        file(context, asker, &loader.first)?,
+        file(context, asker, second)?,
+    ];
     let (server, base) = (loaded.inventory.site.server.address, path.base());
     let origin = GrubOrigin::Image {
         server,
         base: &base,
     };
     let stub = context.boot(asker, Some(path.mac), |sources, _| sources.ask_grub(origin))?;
-    let files = [
-        (first_name, stage(context, asker, &loader.first)?),
-        (second_name, stage(context, asker, second)?),
-        ("grub/grub.cfg".to_owned(), stub.into_bytes()),
-    ];
-    let volume = fat_image(&files).map_err(|error| {
-        let why = format!("cannot make the image: {error}");
+    let fault = |why: String| {
+        let why = format!("cannot make the image: {why}");
         asker.refuse(Status::Fault, "the image cannot be made", &why)
-    })?;
-    Ok(MachineAnswer::Image(format!("{architecture}.img"), volume))
-}
-
-/// Reads a loader that goes into an image.
-fn stage(context: &Context, asker: Asker, name: &str) -> Result<Vec<u8>, Refused> {
-    let mut served = file(context, asker, name)?;
-    let fault = |why: &str| asker.refuse(Status::Fault, "the image cannot be made", why);
-    if served.size > LARGEST_STAGE {
-        return Err(fault(&format!(
-            "`{name}` has more than {LARGEST_STAGE} octets"
-        )));
-    }
-    let mut octets = Vec::new();
-    let read = served.file.read_to_end(&mut octets);
-    read.map_err(|error| fault(&format!("cannot read `{name}`: {error}")))?;
-    Ok(octets)
+    };
+    let volume = context
+        .volumes
+        .volume(architecture, &stages)
+        .map_err(fault)?;
+    let Some(pieces) = volume.with_configuration(stub.as_bytes()) else {
+        return Err(fault("its configuration is too long".to_owned()));
+    };
+    let name = format!("{architecture}.img");
+    let text = format!("{name} to {}", asker.peer);
+    let line = asker
+        .line(Level::Info, "http-file", text)
+        .mac(Some(path.mac));
+    context.log.write(&line);
+    Ok(MachineAnswer::Image(name, pieces.into()))
 }
 
 /// Opens a file of `server.files`, by the name that a loader goes by or by its own.
@@ -133,11 +129,10 @@ pub fn file(context: &Context, asker: Asker, name: &str) -> Result<ServedFile, R
             FileError::OutsideRoots { .. } | FileError::NotPublic { .. } => Status::Forbidden,
             FileError::Io { .. } => Status::Fault,
         };
-        asker.refuse(
-            status,
-            format!("`{name}` is not served"),
-            &error.to_string(),
-        )
+        // Loaders ask for more beside themselves, and so below a path that holds a token.
+        let (shown, why) = (shown_path(name), error.to_string());
+        let text = format!("`{shown}` is not served");
+        asker.refuse(status, text, &why.replace(name, &shown))
     })?;
     Ok(ServedFile {
         file: opened.file,

@@ -14,4 +14,5 @@ pub mod session;
 pub mod shutdown;
 pub mod tftp;
 pub mod tftp_site;
+pub mod volumes;
 mod watch;

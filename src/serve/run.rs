@@ -18,6 +18,7 @@ use super::preflight::Addresses;
 use super::shutdown::Shutdown;
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
+use super::volumes::Volumes;
 use crate::bundle::Verifier;
 use crate::inventory::{DhcpMode, Site};
 use crate::respond::dhcp::SERVER_PORT;
@@ -81,6 +82,7 @@ impl Shared {
             events: EventWriter::start(Arc::clone(&self.store), self.log.clone()),
             log: self.log.clone(),
             verifier: Verifier::default(),
+            volumes: Volumes::default(),
         })
     }
 

@@ -15,7 +15,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub trait TftpFiles: Send + Sync {
         Way::default()
     }
 
-    /// Is called each second or more often, for what is due by time; it must not wait.
+    /// Is called about once a second, for what is due by time; it must not wait.
     fn look_around(&self) {}
 }
 
@@ -206,7 +206,7 @@ struct Sockets {
 /// neither stall transfers nor fill the memory.
 const REPORTS_WAITING: usize = 4096;
 
-/// How often, at the least, [`TftpFiles::look_around`] is called.
+/// How often [`TftpFiles::look_around`] is called.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 impl TftpServer {
@@ -284,13 +284,17 @@ impl TftpServer {
                 })
                 .collect();
             drop(sender);
+            let mut looked = Instant::now();
             loop {
                 match receiver.recv_timeout(HEARTBEAT) {
                     Ok(report) => (self.report)(report),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
-                shared.files.look_around();
+                if looked.elapsed() >= HEARTBEAT {
+                    looked = Instant::now();
+                    shared.files.look_around();
+                }
             }
             workers
                 .into_iter()

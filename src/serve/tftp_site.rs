@@ -162,7 +162,7 @@ fn open_route(context: &Context, asker: Asker, route: Route) -> Result<Content, 
         Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
             MachineAnswer::Script(script) => text(script),
             MachineAnswer::File(served) => content(served),
-            MachineAnswer::Image(_, volume) => Content::Bytes(Bytes::from(volume)),
+            MachineAnswer::Image(_, pieces) => Content::Bytes(Bytes::from(pieces.concat())),
         }),
         Route::BundleFile { manifest, key } => {
             let loaded = context.live.current();

@@ -93,6 +93,14 @@ impl Server {
         SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("a service that runs").1))
     }
 
+    /// The memory that it holds, in octets.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/statm", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap();
+        let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
     /// Connects to the HTTP server.
     pub fn web(&self) -> Web {
         Web::connect(self.address("http"))

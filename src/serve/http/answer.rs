@@ -24,10 +24,10 @@ const CALLBACK_TIME: Duration = Duration::from_secs(30);
 /// An answer before it becomes an HTTP response.
 pub(super) enum Answer {
     /// What is in memory, and nobody may keep.
-    Text {
+    Memory {
         status: StatusCode,
         content_type: &'static str,
-        text: Bytes,
+        pieces: Vec<Bytes>,
     },
     /// A file, of which a part may have been asked for.
     File { served: ServedFile, log: Log },
@@ -36,10 +36,10 @@ pub(super) enum Answer {
 impl Answer {
     /// Makes an answer of a script, a seed or a word.
     fn script(text: String) -> Self {
-        Self::Text {
+        Self::Memory {
             status: StatusCode::OK,
             content_type: "text/plain",
-            text: text.into(),
+            pieces: vec![text.into()],
         }
     }
 
@@ -47,10 +47,10 @@ impl Answer {
     pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Self {
         let mut text = text.into();
         text.push('\n');
-        Self::Text {
+        Self::Memory {
             status,
             content_type: "text/plain",
-            text: text.into(),
+            pieces: vec![text.into()],
         }
     }
 }
@@ -127,10 +127,10 @@ fn dispatch(
         Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
             MachineAnswer::Script(text) => Answer::script(text),
             MachineAnswer::File(served) => file(served),
-            MachineAnswer::Image(name, volume) => Answer::Text {
+            MachineAnswer::Image(name, pieces) => Answer::Memory {
                 status: StatusCode::OK,
                 content_type: content_type(&name),
-                text: Bytes::from(volume),
+                pieces,
             },
         }),
         Route::BundleFile { manifest, key } => {
@@ -179,16 +179,16 @@ fn refused(context: &Context, peer: SocketAddr, target: &str, error: RouteError)
 /// Turns an answer into a response. Source: RFC 9110 §15.
 fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Response<Body> {
     match answer {
-        Answer::Text {
+        Answer::Memory {
             status,
             content_type,
-            text,
+            pieces,
         } => {
-            let length = text.len() as u64;
+            let length = pieces.iter().map(|piece| piece.len() as u64).sum();
             let body = if method == Method::HEAD {
                 Body::empty()
             } else {
-                Body::text(text)
+                Body::pieces(pieces)
             };
             let rest = [
                 (header::CONTENT_TYPE, content_type.to_owned()),

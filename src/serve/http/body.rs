@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -16,8 +17,8 @@ const CHUNK: u64 = 128 << 10;
 
 /// The body of an answer: text, or a part of a file.
 pub enum Body {
-    /// What is in memory.
-    Bytes(Option<Bytes>),
+    /// What is in memory, in pieces.
+    Bytes(VecDeque<Bytes>),
     /// What is read while it is sent.
     File(FileBody),
 }
@@ -25,12 +26,18 @@ pub enum Body {
 impl Body {
     /// Makes a body of text.
     pub fn text(text: impl Into<Bytes>) -> Self {
-        Self::Bytes(Some(text.into()))
+        Self::pieces([text.into()])
+    }
+
+    /// Makes a body of pieces, one after the other.
+    pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        Self::Bytes(pieces.collect())
     }
 
     /// Makes a body of nothing.
     pub fn empty() -> Self {
-        Self::Bytes(None)
+        Self::Bytes(VecDeque::new())
     }
 
     /// Makes a body of a part of a file; `finished` is called with the octets that were handed over
@@ -101,7 +108,9 @@ impl hyper::body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
-            Self::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Bytes(pieces) => {
+                Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece))))
+            }
             Self::File(body) => body
                 .poll_chunk(context)
                 .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
@@ -110,14 +119,14 @@ impl hyper::body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Bytes(bytes) => bytes.is_none(),
+            Self::Bytes(pieces) => pieces.is_empty(),
             Self::File(body) => body.part.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match self {
-            Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Self::Bytes(pieces) => pieces.iter().map(|piece| piece.len() as u64).sum(),
             Self::File(body) => body.part.end - body.part.start,
         })
     }
