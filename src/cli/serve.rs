@@ -63,7 +63,7 @@ pub struct Serve {
 enum Command {
     /// Give out addresses and boot files
     Dhcp,
-    /// Serve loaders
+    /// Serve loaders, their configurations, and kernels to loaders that know no HTTP
     Tftp,
     /// Serve scripts, sessions and bundles
     Http,
