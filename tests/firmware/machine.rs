@@ -7,69 +7,10 @@ use std::process::{Child, Stdio};
 use pxectl::machine::{MacAddress, SystemUuid};
 
 use crate::console::Console;
+use crate::disk;
+use crate::firmware::{Firmware, VARIABLES};
 use crate::network::{CABLE, Network};
-
-/// What a UEFI machine prints once it runs the loader on its local disk.
-pub const LOCAL_DISK_BOOTED: &str = "Welcome to GRUB!";
-/// The loader on the local disk: a GRUB that needs nothing else to say that it runs.
-pub const GRUB: &str =
-    "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/grubx64.efi";
-
-/// What runs when the power comes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Firmware {
-    /// OVMF, PXE over IPv4.
-    UefiX64,
-    /// OVMF, HTTP boot over IPv4.
-    HttpX64,
-    /// SeaBIOS with QEMU's own network ROM, which is iPXE: it wants a script, never a loader.
-    BiosIpxeRom,
-}
-
-impl Firmware {
-    /// Lists every firmware that the tests know.
-    pub const ALL: [Self; 3] = [Self::UefiX64, Self::HttpX64, Self::BiosIpxeRom];
-
-    /// Returns QEMU's arguments up to the network card.
-    fn arguments(self, variables: &str) -> Vec<String> {
-        let machine = match self {
-            // Without graphics SeaBIOS copies its screen to the serial console.
-            Self::BiosIpxeRom => "pc,graphics=off",
-            Self::UefiX64 | Self::HttpX64 => "q35",
-        };
-        let mut arguments = vec!["-machine".to_owned(), machine.to_owned()];
-        if self != Self::BiosIpxeRom {
-            let code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-            arguments.extend([
-                "-drive".to_owned(),
-                format!("if=pflash,format=raw,unit=0,readonly=on,file={code}"),
-                "-drive".to_owned(),
-                format!("if=pflash,format=raw,unit=1,file={variables}"),
-            ]);
-        }
-        let without: &[&str] = match self {
-            Self::UefiX64 => &["IPv6PXESupport"],
-            Self::HttpX64 => &["IPv4PXESupport", "IPv6PXESupport"],
-            Self::BiosIpxeRom => &[],
-        };
-        for switch in without {
-            arguments.extend([
-                "-fw_cfg".to_owned(),
-                format!("name=opt/org.tianocore/{switch},string=no"),
-            ]);
-        }
-        arguments
-    }
-
-    /// Returns the part of the network card's options that decides who boots from it: without an
-    /// option ROM the firmware itself does.
-    fn option_rom(self) -> &'static str {
-        match self {
-            Self::UefiX64 | Self::HttpX64 => ",romfile=",
-            Self::BiosIpxeRom => "",
-        }
-    }
-}
+use crate::rom;
 
 /// What a machine tells of itself.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +30,7 @@ pub struct Machine {
     firmware: Firmware,
     identity: Identity,
     directory: PathBuf,
-    local_disk: bool,
+    disk: Option<String>,
 }
 
 impl Machine {
@@ -101,25 +42,20 @@ impl Machine {
         // The files of the last run, where there are any.
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        fs::copy(
-            "/usr/share/OVMF/OVMF_VARS_4M.fd",
-            directory.join("variables"),
-        )
-        .unwrap();
+        if let Some(flash) = firmware.flash() {
+            fs::copy(flash.variables, directory.join(VARIABLES)).unwrap();
+        }
         Self {
             firmware,
             identity,
             directory,
-            local_disk: false,
+            disk: None,
         }
     }
 
-    /// Adds a read-only disk with an EFI loader on it, second in the boot order.
+    /// Adds a read-only disk that says when it was booted, second in the boot order.
     pub fn with_local_disk(mut self) -> Self {
-        let boot = self.directory.join("disk/EFI/BOOT");
-        fs::create_dir_all(&boot).unwrap();
-        fs::copy(GRUB, boot.join("BOOTX64.EFI")).unwrap();
-        self.local_disk = true;
+        self.disk = Some(disk::create(&self.directory, self.firmware));
         self
     }
 
@@ -133,13 +69,13 @@ impl Machine {
         } = self.identity;
         let file = |name: &str| self.directory.join(name).display().to_string();
         let monitor = self.directory.join("monitor");
-        let mut qemu = network.command("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"])
+        let mut qemu = network.command(self.firmware.qemu());
+        qemu.args(["-accel", "tcg", "-smp", "2", "-m", "1024"])
             .args(["-display", "none", "-no-reboot"])
-            .args(self.firmware.arguments(&file("variables")))
+            .args(self.firmware.arguments(&self.directory))
             .arg("-netdev")
             .arg(format!(
-                "tap,id=cable,ifname={CABLE},script=no,downscript=no"
+                "tap,id=cable,ifname={CABLE},script=no,downscript=no,vnet_hdr=off"
             ))
             .arg("-device")
             .arg(format!(
@@ -157,16 +93,14 @@ impl Machine {
             ))
             .args(["-serial", "chardev:console", "-monitor"])
             .arg(format!("unix:{},server=on,wait=off", monitor.display()));
-        if self.local_disk {
-            qemu.arg("-drive")
-                .arg(format!(
-                    "file=fat:{},format=raw,if=none,readonly=on,id=disk",
-                    file("disk")
-                ))
-                .args([
-                    "-device",
-                    "virtio-blk-pci,drive=disk,serial=DISK0001,bootindex=2",
-                ]);
+        if self.firmware == Firmware::Bios {
+            qemu.args(rom::begin_to_rewrite(&self.directory, "cable"));
+        }
+        if let Some(disk) = &self.disk {
+            qemu.args(["-drive", disk]).args([
+                "-device",
+                "virtio-blk-pci,drive=disk,serial=DISK0001,bootindex=2",
+            ]);
         }
         let errors = fs::File::create(self.directory.join("qemu.log")).unwrap();
         let mut child = qemu

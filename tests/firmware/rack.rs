@@ -5,18 +5,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::chain::Chain;
 use crate::machine::Identity;
 use crate::network::{INTERFACE, SERVER};
 
 /// The one host of the inventory.
 pub const HOST: &str = "worker-0001";
-/// The kernel of Debian's installer.
-pub const KERNEL: &str =
-    "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux";
-/// The initrd of Debian's installer.
-pub const INITRD: &str =
-    "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz";
-
 const BUNDLE: &str = "debian-12-netboot";
 
 /// A directory of a site: its inventory, its state and its bundle store.
@@ -26,11 +20,17 @@ pub struct Rack {
 
 impl Rack {
     /// Writes a site with one host that installs Debian.
-    pub fn new() -> Self {
-        let rack = Self::without_installer();
+    pub fn new(chain: Chain) -> Self {
+        Self::with_kernel(chain, &fs::read(chain.installer().kernel).unwrap())
+    }
+
+    /// Writes a site with one host that installs Debian with another kernel.
+    pub fn with_kernel(chain: Chain, kernel: &[u8]) -> Self {
+        let rack = Self::without_installer(chain);
+        let installer = chain.installer();
         let store = BundleStore::create(&rack.directory.path().join("bundles"));
-        let kernel = store.add(Path::new(KERNEL));
-        let initrd = store.add(Path::new(INITRD));
+        let kernel = store.add(kernel);
+        let initrd = store.add(&fs::read(installer.initrd).unwrap());
         store.publish(BUNDLE, &[("linux", &kernel), ("initrd.gz", &initrd)]);
         let Identity {
             mac,
@@ -43,7 +43,7 @@ impl Rack {
             &format!(
                 r#"kind: Bundle
 name: {BUNDLE}
-arch: x86_64
+arch: {cpu}
 files:
   kernel: {{path: linux, sha256: "{}", size: {}}}
   initrd: {{path: initrd.gz, sha256: "{}", size: {}}}
@@ -52,7 +52,8 @@ kind: Profile
 name: debian
 installer: preseed
 bundle: {BUNDLE}
-args: [console=ttyS0, DEBIAN_FRONTEND=text]
+args: [console={console}, DEBIAN_FRONTEND=text]
+secure_boot: {secure_boot}
 ---
 kind: Host
 name: {HOST}
@@ -60,28 +61,36 @@ profile: debian
 uuid: {uuid}
 serial: {serial}
 asset: {asset}
-arch: uefi-x64
+arch: {architecture}
 nics:
   - {{mac: "{mac}", network: {INTERFACE}, ip: 10.85.0.58, boot: true}}
 disk: {{serial: DISK0001}}
 "#,
-                kernel.digest, kernel.size, initrd.digest, initrd.size
+                kernel.digest,
+                kernel.size,
+                initrd.digest,
+                initrd.size,
+                cpu = installer.cpu,
+                console = installer.console,
+                secure_boot = chain.firmware.is_secure(),
+                architecture = chain.architecture(),
             ),
         );
         rack
     }
 
     /// Writes a site in which no host is known.
-    pub fn without_installer() -> Self {
-        Self::with_addresses("mode: authoritative, pool: 10.85.0.200-10.85.0.250")
+    pub fn without_installer(chain: Chain) -> Self {
+        let addresses = "mode: authoritative, pool: 10.85.0.200-10.85.0.250";
+        Self::with_addresses(chain, addresses)
     }
 
     /// Writes a site in which no host is known and another server owns the addresses.
-    pub fn beside_another_server() -> Self {
-        Self::with_addresses("mode: proxy")
+    pub fn beside_another_server(chain: Chain) -> Self {
+        Self::with_addresses(chain, "mode: proxy")
     }
 
-    fn with_addresses(addresses: &str) -> Self {
+    fn with_addresses(chain: Chain, addresses: &str) -> Self {
         let rack = Self {
             directory: tempfile::tempdir().unwrap(),
         };
@@ -96,17 +105,27 @@ name: rack-a
 server:
   address: {SERVER}
   http_port: 8080
-  files: [/usr/lib/ipxe, /boot]
+  files: [{files}]
 networks:
   - {{name: {INTERFACE}, subnet: 10.85.0.0/24, interface: {INTERFACE}, {addresses},
      gateway: {SERVER}, dns: [{SERVER}]}}
 bundles: ../bundles
 loaders:
-  uefi-x64: snponly.efi
-"#
+  {architecture}: {loader}
+"#,
+                files = chain.files.join(", "),
+                architecture = chain.architecture(),
+                loader = chain.loader,
             ),
         );
         rack
+    }
+
+    /// Adds a directory to those whose files are served.
+    pub fn serve_also(&self, files: &Path) {
+        let site = fs::read_to_string(self.inventory().join("site.yaml")).unwrap();
+        let more = format!("files: [{}, ", files.display());
+        self.write("site.yaml", &site.replacen("files: [", &more, 1));
     }
 
     /// Returns the directory of the inventory.
@@ -168,11 +187,7 @@ impl BundleStore {
         }
     }
 
-    fn add(&self, file: &Path) -> Blob {
-        self.add_bytes(&fs::read(file).unwrap())
-    }
-
-    fn add_bytes(&self, bytes: &[u8]) -> Blob {
+    fn add(&self, bytes: &[u8]) -> Blob {
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
         fs::write(self.directory.join("blobs/sha256").join(&digest), bytes).unwrap();
         Blob {
@@ -196,11 +211,11 @@ impl BundleStore {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "artifactType": "application/vnd.pxectl.bundle.v1",
-            "config": self.add_bytes(b"{}").descriptor("application/vnd.oci.empty.v1+json"),
+            "config": self.add(b"{}").descriptor("application/vnd.oci.empty.v1+json"),
             "layers": layers,
         });
         let mut entry = self
-            .add_bytes(manifest.to_string().as_bytes())
+            .add(manifest.to_string().as_bytes())
             .descriptor(MANIFEST);
         entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
         let index = json!({

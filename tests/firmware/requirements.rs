@@ -1,13 +1,21 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::debian::Installer;
+use crate::firmware::Firmware;
+use crate::rom;
+
 /// Something of this machine that a test cannot do without.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Requirement {
-    /// QEMU for x86-64 with OVMF, iPXE, and what moves packets.
-    X86,
-    /// Debian's installer, kernel and initrd.
-    DebianInstaller,
+    /// QEMU with a firmware, and what moves packets.
+    Machine(Firmware),
+    /// Debian's iPXE.
+    Ipxe,
+    /// Debian's installer, and the signed loaders that come with it.
+    Debian(&'static Installer),
+    /// Files of other packages.
+    Files(&'static [&'static str]),
     /// The DHCP and TFTP server of the reference test.
     Dnsmasq,
 }
@@ -24,7 +32,8 @@ pub fn missing(requirements: &[Requirement]) -> bool {
         .flat_map(|requirement| requirement.files())
         .filter(|file| !Path::new(file).exists())
         .map(|file| format!("`{file}`"));
-    let lacks: Vec<String> = root.into_iter().chain(files).collect();
+    let mut lacks: Vec<String> = root.into_iter().chain(files).collect();
+    lacks.dedup();
     if lacks.is_empty() {
         return false;
     }
@@ -37,23 +46,30 @@ pub fn missing(requirements: &[Requirement]) -> bool {
 }
 
 impl Requirement {
-    fn files(self) -> &'static [&'static str] {
+    fn files(self) -> Vec<&'static str> {
         match self {
-            Self::X86 => &[
-                "/dev/net/tun",
-                "/usr/sbin/ip",
-                "/usr/bin/curl",
-                "/usr/bin/qemu-system-x86_64",
-                "/usr/share/OVMF/OVMF_CODE_4M.fd",
-                "/usr/lib/ipxe/snponly.efi",
-                "/usr/lib/ipxe/qemu/pxe-virtio.rom",
+            Self::Machine(firmware) => {
+                let mut files = vec!["/dev/net/tun", "/usr/sbin/ip", "/usr/bin/curl"];
+                files.push(match firmware {
+                    Firmware::Arm64 => "/usr/bin/qemu-system-aarch64",
+                    _ => "/usr/bin/qemu-system-x86_64",
+                });
+                match firmware {
+                    Firmware::Bios => files.push(rom::IPXE),
+                    Firmware::BiosIpxeRom => files.push("/usr/lib/ipxe/qemu/pxe-virtio.rom"),
+                    _ => files.extend(firmware.flash().map(|flash| flash.code)),
+                }
+                files
+            }
+            Self::Ipxe => vec!["/usr/lib/ipxe/snponly.efi", "/usr/lib/ipxe/undionly.kpxe"],
+            Self::Debian(installer) => vec![
+                installer.kernel,
+                installer.initrd,
+                installer.shim,
+                installer.grub,
             ],
-            Self::DebianInstaller => &[
-                crate::rack::KERNEL,
-                crate::rack::INITRD,
-                crate::machine::GRUB,
-            ],
-            Self::Dnsmasq => &["/usr/sbin/dnsmasq", "/usr/bin/python3"],
+            Self::Files(files) => files.to_vec(),
+            Self::Dnsmasq => vec!["/usr/sbin/dnsmasq", "/usr/bin/python3"],
         }
     }
 }
