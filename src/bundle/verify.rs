@@ -6,7 +6,8 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-use super::layout::{BundleStore, BundleStoreError, io_error};
+use super::error::{BundleStoreError, io_error};
+use super::layout::BundleStore;
 use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
 
@@ -88,6 +89,7 @@ mod tests {
             path: "linux".into(),
             sha256,
             size,
+            source: None,
         };
         let verifier = Verifier::default();
         verifier.open(&store, &file).unwrap();

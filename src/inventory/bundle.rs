@@ -30,6 +30,19 @@ pub struct BundleFile {
     pub sha256: Sha256Digest,
     /// Its size in octets.
     pub size: u64,
+    /// Where it came from when the bundle was built, if others can reach that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<FileSource>,
+}
+
+/// Where a bundle's file can be had again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSource {
+    /// A URL.
+    pub from: String,
+    /// The path of the file inside what lies there, if that is an image or an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
 /// The media type of a bundle's artifact.
@@ -130,32 +143,63 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
 
 fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
     let mut fields = reader.fields(node, "this file")?;
-    let path = fields.required(reader, "path", |reader, node| {
-        let text = reader.text(node)?;
-        if text
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..")
-        {
-            return Some(text);
-        }
-        let message = format!("`{text}` is not a path inside a bundle");
-        reader.refuse(
-            "wrong-value",
-            node.span,
-            message,
-            "write a relative path without `.` and `..`",
-        )
-    });
+    let path = fields.required(reader, "path", read_path);
     let sha256 = fields.required(reader, "sha256", |r, n| {
         r.parsed(n, "it as `sha256sum` prints it")
     });
     let size = fields.required(reader, "size", |reader, node| {
         reader.number(node, 0..=u64::MAX >> 1)
     });
+    let source = fields.optional(reader, "source", read_source);
     fields.finish(reader);
     Some(BundleFile {
         path: path?,
         sha256: sha256?,
         size: size?,
+        source,
+    })
+}
+
+/// Reads a path that stays inside whatever it is put into.
+pub(super) fn read_path(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    if is_inside(&text) {
+        return Some(text);
+    }
+    let message = format!("`{text}` is not a path inside a bundle");
+    reader.refuse(
+        "wrong-value",
+        node.span,
+        message,
+        "write a relative path without `.` and `..`",
+    )
+}
+
+/// Reports whether a path is relative and never climbs.
+pub fn is_inside(path: &str) -> bool {
+    path.split('/')
+        .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+fn read_source(reader: &mut Reader, node: &Node) -> Option<FileSource> {
+    let mut fields = reader.fields(node, "this source")?;
+    let from = fields.required(reader, "from", |reader, node| {
+        let text = reader.text(node)?;
+        if text.starts_with("https://") || text.starts_with("http://") {
+            return Some(text);
+        }
+        let message = format!("`{text}` is not a URL");
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "write one that begins with `https://` or `http://`",
+        )
+    });
+    let member = fields.optional(reader, "member", read_path);
+    fields.finish(reader);
+    Some(FileSource {
+        from: from?,
+        member,
     })
 }
