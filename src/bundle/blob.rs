@@ -1,5 +1,5 @@
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -60,6 +60,16 @@ impl BlobWriter {
         }
     }
 
+    /// Returns where it is written: what is there is not yet a blob.
+    pub(super) fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Returns the digest of what was added so far.
+    pub fn digest(&self) -> Sha256Digest {
+        Sha256Digest::new(self.hasher.clone().finalize().into())
+    }
+
     /// Puts the blob in its place, and returns its digest and size in octets.
     ///
     /// A blob that was there is replaced by the same content: one that had gone bad is mended.
@@ -85,7 +95,7 @@ impl BlobWriter {
         size: Option<u64>,
         what: &str,
     ) -> Result<u64, BundleStoreError> {
-        let found = Sha256Digest::new(self.hasher.clone().finalize().into());
+        let found = self.digest();
         if found != *expected || size.is_some_and(|size| size != self.size) {
             return Err(BundleStoreError::Unexpected {
                 what: what.to_owned(),

@@ -38,6 +38,10 @@ impl Temporary {
         Err(io_error(directory, io::ErrorKind::AlreadyExists.into()))
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BundleStoreError> {
         self.file
             .write_all(bytes)

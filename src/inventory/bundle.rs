@@ -16,6 +16,7 @@ pub struct Bundle {
     /// The processor that its kernel is built for, as `uname -m` prints it.
     pub arch: String,
     /// The day from which it should not be installed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
     /// Its files, by the keys that profiles and templates name.
     pub files: BTreeMap<String, BundleFile>,
@@ -88,6 +89,24 @@ impl Bundle {
         self.expires.is_some_and(|day| today >= day)
     }
 
+    /// Writes the bundle as a document of an inventory: the same bundle, the same bytes.
+    pub fn to_yaml(&self) -> String {
+        #[derive(Serialize)]
+        struct Document<'b> {
+            kind: &'static str,
+            #[serde(flatten)]
+            bundle: &'b Bundle,
+        }
+        let document = Document {
+            kind: "Bundle",
+            bundle: self,
+        };
+        let text = serde_yaml::to_string(&document).unwrap_or_default();
+        format!(
+            "# Written by `pxectl bundle build`: the files are pinned by their digests.\n{text}"
+        )
+    }
+
     /// Returns the digest of [`Bundle::manifest`], which names the bundle in URLs.
     pub fn manifest_digest(&self) -> Sha256Digest {
         Sha256Digest::of(&self.manifest())
@@ -101,18 +120,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     if let Some(name) = &name {
         claims.unique(Unique::Bundle, name.value.clone(), name.span, "");
     }
-    let arch = fields.required(reader, "arch", |reader, node| {
-        let text = reader.text(node)?;
-        match CpuArchitecture::from_name(&text) {
-            Some(arch) => Some(arch.name().to_owned()),
-            None => reader.refuse(
-                "wrong-value",
-                node.span,
-                format!("`{text}` is not a processor"),
-                "write it as `uname -m` prints it: `x86_64`, `aarch64`, …",
-            ),
-        }
-    });
+    let arch = fields.required(reader, "arch", read_arch);
     let expires = fields.optional(reader, "expires", |reader, node| {
         if let Some(name) = &name {
             let places = &mut claims.places.expires;
@@ -139,6 +147,20 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         expires,
         files: files?,
     })
+}
+
+/// Reads the name of a processor, in any spelling, as `uname -m` prints it.
+pub(super) fn read_arch(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    match CpuArchitecture::from_name(&text) {
+        Some(arch) => Some(arch.name().to_owned()),
+        None => reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` is not a processor"),
+            "write it as `uname -m` prints it: `x86_64`, `aarch64`, …",
+        ),
+    }
 }
 
 fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
