@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::bundle::{is_inside, read_arch, read_path};
 use super::diagnostic::{Diagnostic, Severity, nearest, sort};
-use super::reader::{Reader, list};
+use super::reader::{Fields, Reader, list};
 use super::source::SourceFile;
 use super::tree::{self, Node, Value};
 use crate::machine::Sha256Digest;
@@ -157,7 +157,7 @@ pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<BundleSpec> {
     let preset = fields.optional(reader, "preset", read_preset);
     let images = fields.optional(reader, "images", |reader, node| {
         let images = reader.entries(node, |reader, key, value| {
-            Some((key.text.clone(), read_source(reader, value, "this image")?))
+            Some((key.text.clone(), read_source(reader, value, Role::Image)?))
         })?;
         Some(images.into_iter().collect::<BTreeMap<_, _>>())
     });
@@ -225,7 +225,7 @@ fn read_file(
     let mut fields = reader.fields(node, "this file")?;
     let path = fields.optional(reader, "path", read_path);
     if !fields.has("image") {
-        let source = source_fields(reader, &mut fields, node);
+        let source = source_fields(reader, &mut fields, node, Role::File);
         fields.finish(reader);
         return Some(SpecFile {
             path,
@@ -256,24 +256,38 @@ fn read_file(
     })
 }
 
-fn read_source(reader: &mut Reader, node: &Node, what: &'static str) -> Option<Source> {
+/// What a source is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    File,
+    Image,
+    List,
+}
+
+fn read_source(reader: &mut Reader, node: &Node, role: Role) -> Option<Source> {
+    let what = match role {
+        Role::File => "this file",
+        Role::Image => "this image",
+        Role::List => "this list of checksums",
+    };
     let mut fields = reader.fields(node, what)?;
-    let source = source_fields(reader, &mut fields, node);
+    let source = source_fields(reader, &mut fields, node, role);
     fields.finish(reader);
     source
 }
 
 fn source_fields(
     reader: &mut Reader,
-    fields: &mut super::reader::Fields<'_>,
+    fields: &mut Fields<'_>,
     node: &Node,
+    role: Role,
 ) -> Option<Source> {
     let from = fields.required(reader, "from", Reader::text);
     let sha256 = fields.optional(reader, "sha256", |r, n| {
         r.parsed(n, "it as `sha256sum` prints it")
     });
     let checksums = fields.optional(reader, "checksums", |reader, node| {
-        read_source(reader, node, "this list of checksums")
+        read_source(reader, node, Role::List)
     });
     let place = fields.optional(reader, "signature", Reader::text);
     let keyring = fields.optional(reader, "keyring", Reader::text);
@@ -317,14 +331,11 @@ fn source_fields(
     };
     let from = from?;
     let is_url = from.starts_with("https://") || from.starts_with("http://");
-    let verified = sha256.is_some() || checksums.is_some() || signature.is_some();
-    // What checks something else is often all that there is, and is warned of when it is used.
-    if is_url
-        && !verified
-        && unverified != Some(true)
-        && !fields.has("checksums")
-        && !fields.has("sha256")
-    {
+    let verified = ["sha256", "checksums", "signature"]
+        .iter()
+        .any(|check| fields.has(check));
+    // Of a list that nobody signs, the build warns.
+    if role != Role::List && is_url && !verified && unverified != Some(true) {
         reader.report(
             Diagnostic::error(
                 "unverified",
