@@ -316,6 +316,46 @@ fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
 }
 
 #[test]
+fn tls_is_spoken_with_servers_whose_certificate_is_good_and_never_left() {
+    if missing(&["nginx", "openssl"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    workshop.write("web/image", "image");
+    let build = |path: &str, trusted: bool| {
+        let url = nginx.secure_url(path);
+        workshop.spec(
+            "a",
+            &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+        );
+        let mut command = workshop.command("bundle build spec.yaml --retries 0");
+        if trusted {
+            command.env("SSL_CERT_FILE", nginx.certificate());
+        }
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (status, said) = build("/image", false);
+    assert!(
+        status == Some(3) && said.to_lowercase().contains("certificate"),
+        "{said}"
+    );
+    let (status, said) = build("/redirected/image", true);
+    assert!(
+        status == Some(3) && said.contains("from https to http"),
+        "{said}"
+    );
+    assert_eq!(workshop.blobs().0, 0);
+    let (status, said) = build("/image", true);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(workshop.blob(b"image"), b"image");
+}
+
+#[test]
 fn large_files_take_little_memory() {
     if missing(&["nginx"]) {
         return;

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::workshop::{Workshop, wait_for};
+use crate::workshop::{Workshop, run, wait_for};
 
 /// nginx on loopback, which serves `web/` of a workshop: below `/` as fast as it can, below `/slow/`
 /// with 400 KiB a second to each connection, and nothing but a status below `/503` and `/429`.
@@ -13,6 +13,7 @@ use crate::workshop::{Workshop, wait_for};
 pub struct Nginx {
     child: Child,
     port: u16,
+    secure: u16,
     log: PathBuf,
 }
 
@@ -33,11 +34,16 @@ impl Nginx {
         fs::create_dir_all(&directory).unwrap();
         fs::create_dir_all(workshop.path("web")).unwrap();
         // Bound and freed: nobody else gets it so soon.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (first, second) = (free(), free());
+        let [port, secure] = [first, second].map(|it| it.local_addr().unwrap().port());
+        let made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout key \
+                    -out cert -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
+        run(
+            "openssl",
+            &made.split_whitespace().collect::<Vec<_>>(),
+            &directory,
+        );
         let (at, web) = (directory.display(), workshop.path("web"));
         let web = web.display();
         let configuration = format!(
@@ -50,10 +56,12 @@ impl Nginx {
              uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;\n\
              server {{\n\
              listen 127.0.0.1:{port};\n\
+             listen 127.0.0.1:{secure} ssl; ssl_certificate {at}/cert; ssl_certificate_key {at}/key;\n\
              root {web};\n\
              location /slow/ {{ alias {web}/; limit_rate 400k; }}\n\
              location /503 {{ return 503; }}\n\
              location /429 {{ add_header Retry-After 1 always; return 429; }}\n\
+             location /redirected/ {{ return 302 http://127.0.0.1:{port}/image; }}\n\
              location /secret/ {{ alias {web}/; auth_basic secret; auth_basic_user_file {at}/users; }}\n\
              }}\n\
              }}\n"
@@ -73,6 +81,7 @@ impl Nginx {
         let nginx = Self {
             child,
             port,
+            secure,
             log: directory.join("access"),
         };
         wait_for("nginx", || {
@@ -83,6 +92,15 @@ impl Nginx {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// A URL behind TLS, whose certificate is [`Nginx::certificate`].
+    pub fn secure_url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.secure)
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.log.with_file_name("cert")
     }
 
     /// Cuts every connection: kills the process that serves them; nginx starts another.

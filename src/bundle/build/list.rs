@@ -17,7 +17,10 @@ const SIGNATURE_LIMIT: u64 = 1 << 20;
 
 /// The lists that have been read, each once, by where they lie.
 #[derive(Default)]
-pub(super) struct Lists(Mutex<HashMap<String, Arc<Mutex<Option<Arc<Checksums>>>>>>);
+pub(super) struct Lists(Mutex<HashMap<String, Arc<Slot>>>);
+
+/// A list, once somebody has read it; others wait for him.
+type Slot = Mutex<Option<Arc<Checksums>>>;
 
 /// What a source turned out to be.
 pub(super) struct Expected {

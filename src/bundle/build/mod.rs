@@ -120,7 +120,7 @@ fn titles(spec: &BundleSpec) -> Result<BTreeMap<String, String>, BuildError> {
         Some((key.clone(), title.clone()))
     });
     let titles: BTreeMap<String, String> = titles.collect();
-    unique(titles.iter().map(|(key, title)| (key, title)))?;
+    unique(titles.iter())?;
     Ok(titles)
 }
 

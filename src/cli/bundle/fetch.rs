@@ -48,7 +48,8 @@ impl Fetch {
             Err(exit) => return Ok(exit),
         };
         let known = &good.inventory.bundles;
-        for name in self.names.iter().filter(|name| !known.contains_key(*name)) {
+        let mut names = self.names.iter();
+        if let Some(name) = names.find(|name| !known.contains_key(*name)) {
             let help = nearest(name, known.keys().map(String::as_str));
             let help = help.map(|near| format!("did you mean `{near}`?"));
             let what = format!("the inventory has no bundle `{name}`");
