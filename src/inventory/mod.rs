@@ -20,8 +20,8 @@ mod seconds;
 mod server;
 mod site;
 mod source;
-mod subnet;
 mod spec;
+mod subnet;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,11 +43,11 @@ pub use route::{Destination, ParseDestinationError, Route};
 pub use server::Server;
 pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
-pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 pub use spec::{
     BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
     parse_spec,
 };
+pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 
 use claims::{Claims, Facts};
 use options::INTERFACE_MTU;

@@ -38,7 +38,7 @@ impl Nginx {
         let (first, second) = (free(), free());
         let [port, secure] = [first, second].map(|it| it.local_addr().unwrap().port());
         let made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout key \
-                    -out cert -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
+                    -out cert -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
         run(
             "openssl",
             &made.split_whitespace().collect::<Vec<_>>(),
