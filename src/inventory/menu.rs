@@ -301,11 +301,11 @@ mod tests {
             ("{label: é, loader: f}", "`é` cannot stand in a boot menu"),
             (
                 "{label: L, loader: a b}",
-                "`a b` cannot be named in a boot menu",
+                "`a b` cannot be the name of a file that firmware fetches",
             ),
             (
                 "{label: L, loader: '${x}'}",
-                "`${x}` cannot be named in a boot menu",
+                "`${x}` cannot be the name of a file that firmware fetches",
             ),
             (
                 "{label: L, loader: -x}",

@@ -1,4 +1,4 @@
-use crate::chain::{BIOS_PXELINUX, Chain, HTTP_IPXE, IPXE_ROM, SIGNED, UEFI_IPXE};
+use crate::chain::{BIOS_IPXE, BIOS_PXELINUX, Chain, HTTP_IPXE, IPXE_ROM, SIGNED, UEFI_IPXE};
 use crate::machine::{Identity, Machine};
 use crate::network::Network;
 use crate::rack::Rack;
@@ -14,6 +14,11 @@ fn an_unknown_machine_is_held_and_shown_what_was_seen() {
 #[test]
 fn an_unknown_machine_whose_rom_is_ipxe_is_held() {
     held_by(IPXE_ROM, "held-ipxe-rom");
+}
+
+#[test]
+fn an_unknown_bios_is_held_by_ipxe() {
+    held_by(BIOS_IPXE, "held-bios");
 }
 
 #[test]
@@ -67,7 +72,8 @@ fn held_beside_dnsmasq(chain: Chain, name: &str) {
     held(&network, &Rack::beside_another_server(chain), chain, name);
 }
 
-fn held(network: &Network, rack: &Rack, chain: Chain, name: &str) {
+/// Boots a machine that nobody knows, and sees it held.
+pub fn held(network: &Network, rack: &Rack, chain: Chain, name: &str) {
     let mut server = Server::start(network, rack);
     let stranger = Identity {
         mac: "52:54:00:85:00:99".parse().unwrap(),

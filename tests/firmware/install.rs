@@ -1,4 +1,4 @@
-use crate::chain::{ARM64_GRUB, BIOS_IPXE, BIOS_PXELINUX, Chain, HTTP_SIGNED, SIGNED, UEFI_IPXE};
+use crate::chain::{ARM64_GRUB, BIOS_PXELINUX, Chain, HTTP_SIGNED, SIGNED, UEFI_IPXE};
 use crate::disk::LOCAL_DISK_BOOTED;
 use crate::machine::Machine;
 use crate::network::Network;
@@ -10,11 +10,6 @@ use crate::{STEP, TO_LINUX, TO_LOADER, TO_USER_SPACE};
 #[test]
 fn uefi_installs_by_ipxe_and_then_boots_its_local_disk() {
     installs(UEFI_IPXE, "install-uefi", GoesOn::ToItsFirstReport);
-}
-
-#[test]
-fn a_bios_installs_by_ipxe_and_then_boots_its_local_disk() {
-    installs(BIOS_IPXE, "install-bios", GoesOn::ToItsKernel);
 }
 
 #[test]

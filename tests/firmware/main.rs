@@ -19,6 +19,7 @@ mod network;
 mod rack;
 mod reference;
 mod refuse;
+mod relay;
 mod requirements;
 mod rom;
 mod server;

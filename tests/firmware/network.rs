@@ -9,6 +9,10 @@ pub const SERVER: &str = "10.85.0.1";
 pub const INTERFACE: &str = "prov0";
 /// The tap in the bridge whose other end is the machine's NIC.
 pub const CABLE: &str = "cable0";
+/// The address of a server that stands behind a router.
+pub const FAR_SERVER: &str = "10.88.0.1";
+/// The router's interface towards that server.
+const UPLINK: &str = "uplink0";
 /// The address of the other server, where there is one.
 pub const ADDRESS_SERVER: &str = "10.85.0.2";
 
@@ -17,6 +21,8 @@ pub const ADDRESS_SERVER: &str = "10.85.0.2";
 /// Only one exists at a time in a process: a machine under emulation wants every core.
 pub struct Network {
     name: String,
+    /// Where the server stands, unless that is on the machine's own wire.
+    far: Option<String>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -29,7 +35,11 @@ impl Network {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pxectl-{}-{number}", std::process::id());
         ip(&["netns", "add", &name]);
-        let network = Self { name, _turn: turn };
+        let network = Self {
+            name,
+            far: None,
+            _turn: turn,
+        };
         let name = network.name.as_str();
         ip(&["-n", name, "link", "set", "lo", "up"]);
         ip(&["-n", name, "link", "add", INTERFACE, "type", "bridge"]);
@@ -39,6 +49,42 @@ impl Network {
         ip(&["-n", name, "addr", "add", &address, "dev", INTERFACE]);
         ip(&["-n", name, "link", "set", INTERFACE, "up"]);
         network
+    }
+
+    /// Makes a namespace that is a router, with the server in another one behind it.
+    pub fn behind_a_router() -> Self {
+        let mut network = Self::new();
+        let (router, far) = (network.name.clone(), format!("{}-far", network.name));
+        ip(&["netns", "add", &far]);
+        network.far = Some(far.clone());
+        let peer = ["type", "veth", "peer", "name", "eth0", "netns", &far];
+        ip(&[&["-n", &router, "link", "add", UPLINK][..], &peer].concat());
+        for (name, interface, address) in [
+            (&router, UPLINK, "10.88.0.2/24"),
+            (&far, "eth0", "10.88.0.1/24"),
+        ] {
+            ip(&["-n", name, "addr", "add", address, "dev", interface]);
+            ip(&["-n", name, "link", "set", interface, "up"]);
+        }
+        ip(&["-n", &far, "link", "set", "lo", "up"]);
+        ip(&["-n", &far, "route", "add", "default", "via", "10.88.0.2"]);
+        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+        output(network.command("/bin/sh").args(["-c", forward]));
+        network
+    }
+
+    /// Returns the router's interfaces, the machine's wire first, and the server that it relays to.
+    pub fn relayed(&self) -> (&'static str, &'static str, &'static str) {
+        (INTERFACE, UPLINK, FAR_SERVER)
+    }
+
+    /// Returns a command that runs where the server stands.
+    pub fn server_command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("ip");
+        let name = self.far.as_ref().unwrap_or(&self.name);
+        command.args(["netns", "exec", name]);
+        command.arg(program.as_ref());
+        command
     }
 
     /// Returns a command that runs inside; `ip` replaces itself, so the child is the program.
@@ -121,6 +167,7 @@ impl Drop for AddressServer {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        self.far.iter().for_each(|far| delete_namespace(far));
         delete_namespace(&self.name);
     }
 }

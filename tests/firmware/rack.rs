@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::chain::Chain;
 use crate::machine::Identity;
-use crate::network::{INTERFACE, SERVER};
+use crate::network::{FAR_SERVER, INTERFACE, SERVER};
 
 /// The one host of the inventory.
 pub const HOST: &str = "worker-0001";
@@ -88,6 +88,20 @@ disk: {{serial: DISK0001}}
     /// Writes a site in which no host is known and another server owns the addresses.
     pub fn beside_another_server(chain: Chain) -> Self {
         Self::with_addresses(chain, "mode: proxy")
+    }
+
+    /// Writes a site in which no host is known, and to which a relay sends what machines ask.
+    pub fn behind_a_relay(chain: Chain) -> Self {
+        let rack = Self::without_installer(chain);
+        let site = fs::read_to_string(rack.inventory().join("site.yaml")).unwrap();
+        let site = site
+            .replace(
+                &format!("address: {SERVER}"),
+                &format!("address: {FAR_SERVER}"),
+            )
+            .replace(&format!("interface: {INTERFACE}, "), "");
+        rack.write("site.yaml", &site);
+        rack
     }
 
     fn with_addresses(chain: Chain, addresses: &str) -> Self {

@@ -119,7 +119,7 @@ impl Drop for Server<'_> {
 }
 
 fn pxectl(network: &Network, rack: &Rack) -> Command {
-    let mut pxectl = network.command(env!("CARGO_BIN_EXE_pxectl"));
+    let mut pxectl = network.server_command(env!("CARGO_BIN_EXE_pxectl"));
     pxectl.arg("-i").arg(rack.inventory());
     pxectl.arg("--state").arg(rack.state());
     pxectl
