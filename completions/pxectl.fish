@@ -43,6 +43,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check e
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build bundles of pinned files, and bring them into the bundle store'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all of them'
@@ -322,6 +323,90 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s o -l out -d 'Write the Bundle document here, not to standard output' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l preset -d 'Build what a distribution publishes, without a spec' -r -f -a "ubuntu-22.04\t''
+ubuntu-24.04\t''
+ubuntu-26.04\t''
+debian-12\t''
+debian-13\t''
+fedora-41\t''
+fedora-42\t''
+fedora-43\t''
+almalinux-9\t''
+almalinux-10\t''
+rocky-9\t''
+rocky-10\t''
+leap-micro-5.5\t''
+leap-micro-6.0\t''
+leap-micro-6.1\t''
+flatcar-stable\t''
+flatcar-beta\t''
+flatcar-alpha\t''
+flatcar-lts\t''
+fedora-coreos-stable\t''
+fedora-coreos-testing\t''
+fedora-coreos-next\t''
+kairos-ubuntu-24.04\t''
+kairos-opensuse-leap-15.6\t''
+kairos-debian-bookworm\t''
+kairos-rockylinux-9\t''
+talos\t''"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l mirror -d 'A URL or directory laid out as the publisher\'s [default: the publisher\'s own]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l name -d 'The name of the bundle [default: the preset\'s]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l arch -d 'The processor, as `uname -m` prints it' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l release -d 'The release, where the preset leaves it open' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l keyring -d 'The publisher\'s keys [default: those that the preset names]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l expires -d 'The day from which the bundle should not be installed any more' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s j -l jobs -d 'How many files are worked on at once' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l retries -d 'How often a download that brings nothing is tried again' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l from -d 'Where to look, in place of where each file was had' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s j -l jobs -d 'How many files are worked on at once' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l retries -d 'How often a download that brings nothing is tried again' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s l -l selector -d 'All hosts with a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l firmware -d 'The firmware to play: bios, bios-ipxe, uefi-x64, http-x64, …, or all that a host may have, one after the other [default: each host\'s `arch`]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l server -d 'A live server, in place of one for this rehearsal' -r
@@ -370,15 +455,16 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "bundle" -d 'Build bundles of pinned files, and bring them into the bundle store'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "dhcp" -d 'Give out addresses and boot files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "tftp" -d 'Serve loaders, their configurations, and kernels to loaders that know no HTTP'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "http" -d 'Serve scripts, sessions and bundles'
@@ -390,3 +476,5 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'

@@ -62,7 +62,7 @@ impl NotArmed {
                 "`pxectl render HOST --context` prints every variable that a template may name"
             }
             Self::Bundle { .. } => {
-                "copy the blob from where the bundle was built, or correct the Bundle document"
+                "bring the blob with `pxectl bundle fetch`, or correct the Bundle document"
             }
         }
     }

@@ -17,6 +17,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
         ("src/inventory/profile.rs", "PROFILE"),
         ("src/inventory/host.rs", "HOST"),
         ("src/inventory/bundle.rs", "BUNDLE"),
+        ("src/inventory/spec.rs", "BUNDLESPEC"),
     ] {
         let sources = source.split(' ').map(|name| code(&read(name)).to_owned());
         let accepted = keys(&sources.collect::<String>());

@@ -1,91 +1,36 @@
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::inventory::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
+use super::blob::BlobWriter;
+use super::error::{BundleStoreError, io_error};
+use super::temporary::{Temporary, clean, move_durably};
+use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
 
 const LAYOUT_FILE: &str = "oci-layout";
-const INDEX_FILE: &str = "index.json";
-const NAME_ANNOTATION: &str = "org.opencontainers.image.ref.name";
+pub(super) const INDEX_FILE: &str = "index.json";
+/// Where files are written before they get their names; other readers of a layout pass it over.
+const PARTIAL_DIRECTORY: &str = ".partial";
 
 /// An OCI image layout that holds the blobs of bundles.
+///
+/// Whatever lies under its name is whole: blobs and the index are written beside the layout, made
+/// durable, and renamed. Any number of processes may read and add at once.
 #[derive(Clone, Debug)]
 pub struct BundleStore {
     root: PathBuf,
 }
 
-/// Why a bundle store, or a blob in it, cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BundleStoreError {
-    /// There is nothing at the path.
-    #[error("there is no bundle store at `{}`", .0.display())]
-    Absent(PathBuf),
-    /// There is something else at the path.
-    #[error("`{}` is not an OCI image layout: {reason}", .path.display())]
-    NotALayout {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A blob is not there.
-    #[error("the blob of `{file}` is missing: `{}`", .path.display())]
-    MissingBlob {
-        /// The file's path in its bundle.
-        file: String,
-        /// Where the blob should be.
-        path: PathBuf,
-    },
-    /// A blob has another size than the bundle says.
-    #[error("the blob of `{file}` has {found} octets, the bundle says {expected}: `{}`", .path.display())]
-    WrongSize {
-        /// The file's path in its bundle.
-        file: String,
-        /// The blob.
-        path: PathBuf,
-        /// Its size in octets.
-        found: u64,
-        /// The size that the bundle says.
-        expected: u64,
-    },
-    /// A blob does not hash to its name.
-    #[error("the blob of `{file}` hashes to {found}, not to its name: `{}`", .path.display())]
-    WrongDigest {
-        /// The file's path in its bundle.
-        file: String,
-        /// The blob.
-        path: PathBuf,
-        /// What it hashes to.
-        found: Sha256Digest,
-    },
-    /// The disk refused.
-    #[error("`{}`: {source}", .path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
+/// Keeps blobs that no name leads to yet from being collected, as long as it lives.
+#[derive(Debug)]
+pub struct Writing(#[expect(dead_code, reason = "the open file is the lock")] File);
 
-impl BundleStoreError {
-    /// Says what an operator can do about it, where that is more than the message says.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            Self::Absent(_) | Self::NotALayout { .. } => Some(
-                "name the store with `--bundles DIR` or `bundles:` of the site; README.md shows how one is made".into(),
-            ),
-            Self::MissingBlob { .. } | Self::WrongSize { .. } | Self::WrongDigest { .. } => Some(
-                "copy the blob from where the bundle was built, or correct the Bundle document".into(),
-            ),
-            Self::Io { .. } => None,
-        }
-    }
-}
+/// Shows that nobody writes to the store, as long as it lives.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl BundleStore {
     /// Opens the layout at `root`.
@@ -119,20 +64,40 @@ impl BundleStore {
     /// Opens the layout at `root`, and makes an empty one where nothing is.
     ///
     /// # Errors
-    /// As [`BundleStore::open`], and when the disk refuses.
+    /// As [`BundleStore::open`], and when the disk refuses. A directory with something else in it
+    /// is refused as it is.
     pub fn open_or_create(root: &Path) -> Result<Self, BundleStoreError> {
         let store = Self {
             root: root.to_owned(),
         };
+        if root.join(LAYOUT_FILE).exists() {
+            return Self::open(root);
+        }
+        if let Ok(entries) = fs::read_dir(root) {
+            let foreign = entries.flatten().map(|entry| entry.file_name()).find(|it| {
+                let name = it.to_string_lossy();
+                let ours = ["blobs", INDEX_FILE, "lost+found"].contains(&&*name);
+                !ours && !name.starts_with('.')
+            });
+            if let Some(name) = foreign {
+                return Err(BundleStoreError::NotALayout {
+                    path: root.to_owned(),
+                    reason: format!("it has no `{LAYOUT_FILE}`, and holds `{}`", name.display()),
+                });
+            }
+        }
         let blobs = store.blobs();
         fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
+        // Two that make it at once: the second finds what the first has put in.
+        let lock = File::open(root).map_err(|source| io_error(root, source))?;
+        lock.lock().map_err(|source| io_error(root, source))?;
         if !root.join(INDEX_FILE).exists() {
             let empty = json!({"schemaVersion": 2, "manifests": []});
-            store.publish(INDEX_FILE, &empty.to_string().into_bytes())?;
+            store.replace(INDEX_FILE, &empty.to_string().into_bytes())?;
         }
         // The last: a layout that has it has the rest.
         if !root.join(LAYOUT_FILE).exists() {
-            store.publish(LAYOUT_FILE, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+            store.replace(LAYOUT_FILE, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         Self::open(root)
     }
@@ -145,6 +110,12 @@ impl BundleStore {
     /// Returns where the blob of a digest lies, or would lie.
     pub fn blob_path(&self, digest: &Sha256Digest) -> PathBuf {
         self.blobs().join(digest.to_string())
+    }
+
+    /// Returns the size in octets of the blob of a digest, if it is there.
+    pub fn blob_size(&self, digest: &Sha256Digest) -> Option<u64> {
+        let metadata = fs::metadata(self.blob_path(digest)).ok()?;
+        metadata.is_file().then_some(metadata.len())
     }
 
     /// Opens the blob of a bundle's file, and checks its size. Its digest is checked by
@@ -176,213 +147,135 @@ impl BundleStore {
         Ok(opened)
     }
 
-    /// Adds a blob, and returns its digest and size in octets. A blob that is there stays as it is.
+    /// Begins a blob that is written piece by piece, see [`BlobWriter`].
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn begin_blob(&self) -> Result<BlobWriter, BundleStoreError> {
+        let blobs = self.blobs();
+        fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
+        // First the lock: without it, the file could be taken for a leftover.
+        let writing = self.write()?;
+        let temporary = Temporary::create(&self.partial()?)?;
+        Ok(BlobWriter::new(temporary, blobs, writing))
+    }
+
+    /// Adds a blob, and returns its digest and size in octets.
     ///
     /// # Errors
     /// When the content cannot be read or the disk refuses; nothing is left behind then.
     pub fn add_blob(
         &self,
-        content: &mut dyn Read,
+        content: &mut dyn io::Read,
     ) -> Result<(Sha256Digest, u64), BundleStoreError> {
-        let blobs = self.blobs();
-        fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
-        let mut temporary = Temporary::create(&blobs)?;
-        let mut hasher = Sha256::new();
-        let mut size = 0;
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let read = content
-                .read(&mut buffer)
-                .map_err(|source| io_error(&temporary.path, source))?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(&buffer[..read]);
-            temporary.write(&buffer[..read])?;
-            size += read as u64;
-        }
-        let digest = Sha256Digest::new(hasher.finalize().into());
-        temporary.rename(&self.blob_path(&digest))?;
-        Ok((digest, size))
+        let mut blob = self.begin_blob()?;
+        blob.copy(content)?;
+        blob.finish()
     }
 
-    /// Adds a bundle whose blobs are all there: its manifest, and its name in the index.
+    /// Adds a blob that must have a digest, and returns its size in octets. `what` names it in
+    /// errors.
     ///
     /// # Errors
-    /// When a blob is missing or of another size, or when the disk refuses.
-    pub fn add_bundle(&self, bundle: &Bundle) -> Result<Sha256Digest, BundleStoreError> {
-        for file in bundle.files.values() {
-            self.open_blob(file)?;
-        }
-        self.add_blob(&mut &EMPTY_CONFIG[..])?;
-        let manifest = bundle.manifest();
-        let (digest, size) = self.add_blob(&mut manifest.as_slice())?;
-        // Two that add at once would lose one of the two names.
-        let layout = self.root.join(LAYOUT_FILE);
-        let lock = File::open(&layout).map_err(|source| io_error(&layout, source))?;
-        lock.lock().map_err(|source| io_error(&layout, source))?;
-        let path = self.root.join(INDEX_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| io_error(&path, source))?;
-        let refused = |reason: String| BundleStoreError::NotALayout {
-            path: path.clone(),
-            reason,
-        };
-        let mut index: Value =
-            serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        let manifests = index["manifests"]
-            .as_array_mut()
-            .ok_or_else(|| refused("it lists no manifests".into()))?;
-        manifests.retain(|entry| entry["annotations"][NAME_ANNOTATION] != bundle.name.as_str());
-        manifests.push(json!({
-            "mediaType": MANIFEST_MEDIA_TYPE,
-            "artifactType": ARTIFACT_TYPE,
-            "digest": format!("sha256:{digest}"),
-            "size": size,
-            "annotations": { NAME_ANNOTATION: bundle.name },
-        }));
-        self.publish(INDEX_FILE, &index.to_string().into_bytes())?;
-        Ok(digest)
+    /// As [`BundleStore::add_blob`], and [`BundleStoreError::Unexpected`] when it is another.
+    pub fn add_blob_as(
+        &self,
+        expected: &Sha256Digest,
+        size: Option<u64>,
+        content: &mut dyn io::Read,
+        what: &str,
+    ) -> Result<u64, BundleStoreError> {
+        let mut blob = self.begin_blob()?;
+        blob.copy(content)?;
+        blob.finish_as(expected, size, what)
     }
 
-    fn blobs(&self) -> PathBuf {
+    /// Makes sure that `need` more octets have room on the store's file system.
+    ///
+    /// # Errors
+    /// [`BundleStoreError::Full`] when they have not.
+    pub fn reserve(&self, need: u64) -> Result<(), BundleStoreError> {
+        let found = rustix::fs::statvfs(&self.root);
+        let found = found.map_err(|errno| io_error(&self.root, errno.into()))?;
+        let have = found.f_bavail.saturating_mul(found.f_frsize);
+        if need <= have {
+            return Ok(());
+        }
+        Err(BundleStoreError::Full {
+            path: self.root.clone(),
+            need,
+            have,
+        })
+    }
+
+    /// Says that blobs are being added; whoever collects garbage waits till all have said that they
+    /// are done. The first who writes removes what writers that were killed have left behind.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&self) -> Result<Writing, BundleStoreError> {
+        let directory = self.partial()?;
+        let failed = |source| io_error(&directory, source);
+        let lock = File::open(&directory).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => clean(&directory).map_err(failed)?,
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        lock.lock_shared().map_err(failed)?;
+        Ok(Writing(lock))
+    }
+
+    /// Waits till nobody adds blobs, and keeps others from it: for the collection of garbage.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_alone(&self) -> Result<Alone, BundleStoreError> {
+        let directory = self.partial()?;
+        let failed = |source| io_error(&directory, source);
+        let lock = File::open(&directory).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        clean(&directory).map_err(failed)?;
+        Ok(Alone(lock))
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs/sha256")
     }
 
-    /// Replaces a file of the layout at once: readers see the old one or the new one.
-    fn publish(&self, name: &str, content: &[u8]) -> Result<(), BundleStoreError> {
-        let mut temporary = Temporary::create(&self.root)?;
-        temporary.write(content)?;
-        temporary.rename(&self.root.join(name))
-    }
-}
-
-/// A file that is being written; it is removed unless it is renamed.
-struct Temporary {
-    path: PathBuf,
-    file: File,
-    renamed: bool,
-}
-
-impl Temporary {
-    fn create(directory: &Path) -> Result<Self, BundleStoreError> {
-        for attempt in 0u32.. {
-            let path = directory.join(format!(".{}-{attempt}.partial", std::process::id()));
-            match File::create_new(&path) {
-                Ok(file) => {
-                    return Ok(Self {
-                        path,
-                        file,
-                        renamed: false,
-                    });
-                }
-                Err(source)
-                    if source.kind() == io::ErrorKind::AlreadyExists && attempt < 10_000 => {}
-                Err(source) => return Err(io_error(&path, source)),
-            }
-        }
-        Err(io_error(directory, io::ErrorKind::AlreadyExists.into()))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BundleStoreError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|source| io_error(&self.path, source))
-    }
-
-    fn rename(mut self, to: &Path) -> Result<(), BundleStoreError> {
-        self.file
-            .sync_all()
-            .map_err(|source| io_error(&self.path, source))?;
-        fs::rename(&self.path, to).map_err(|source| io_error(to, source))?;
-        self.renamed = true;
-        // The name is durable only once its directory is.
-        let directory = to.parent().unwrap_or(Path::new("."));
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| io_error(directory, source))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.renamed {
-            let _ = fs::remove_file(&self.path);
+    /// Returns the directory in which files are written before they get their names.
+    pub(super) fn partial(&self) -> Result<PathBuf, BundleStoreError> {
+        let path = self.root.join(PARTIAL_DIRECTORY);
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(io_error(&path, source)),
         }
     }
-}
 
-pub(super) fn io_error(path: &Path, source: io::Error) -> BundleStoreError {
-    BundleStoreError::Io {
-        path: path.to_owned(),
-        source,
+    /// Locks the index against other writers, as long as the returned file is open.
+    pub(super) fn lock_index(&self) -> Result<File, BundleStoreError> {
+        let path = self.root.join(LAYOUT_FILE);
+        let failed = |source| io_error(&path, source);
+        let lock = File::open(&path).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        Ok(lock)
+    }
+
+    /// Replaces a file of the layout at once: readers see the old one or the new one. The caller
+    /// holds a lock against others who replace it.
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), BundleStoreError> {
+        // Always the same name: what a writer that was killed has left is overwritten.
+        let path = self.root.join(format!(".{name}.new"));
+        let mut file = File::create(&path).map_err(|source| io_error(&path, source))?;
+        file.write_all(content)
+            .map_err(|source| io_error(&path, source))?;
+        move_durably(&file, &path, &self.root.join(name))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-
-    fn bundle(store: &BundleStore, content: &[u8]) -> Bundle {
-        let (sha256, size) = store.add_blob(&mut &content[..]).unwrap();
-        let file = BundleFile {
-            path: "linux".into(),
-            sha256,
-            size,
-        };
-        Bundle {
-            name: "b".into(),
-            arch: "x86_64".into(),
-            expires: None,
-            files: BTreeMap::from([("kernel".to_owned(), file)]),
-        }
-    }
-
-    #[test]
-    fn a_bundle_is_added_and_its_blobs_are_read_by_digest() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(&directory.path().join("store")).unwrap();
-        let bundle = bundle(&store, b"kernel");
-        let digest = store.add_bundle(&bundle).unwrap();
-        assert_eq!(digest, bundle.manifest_digest());
-        store.add_bundle(&bundle).unwrap();
-        let index: Value =
-            serde_json::from_str(&fs::read_to_string(store.root().join(INDEX_FILE)).unwrap())
-                .unwrap();
-        assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
-        let mut text = String::new();
-        store
-            .open_blob(&bundle.files["kernel"])
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        assert_eq!(text, "kernel");
-        let left: Vec<_> = fs::read_dir(store.blobs())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(left.len(), 3, "blob, config and manifest: {left:?}");
-    }
-
-    #[test]
-    fn blobs_that_are_missing_or_short_are_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let bundle = bundle(&store, b"kernel");
-        let file = &bundle.files["kernel"];
-        fs::write(store.blob_path(&file.sha256), "kern").unwrap();
-        assert!(matches!(
-            store.open_blob(file),
-            Err(BundleStoreError::WrongSize { found: 4, .. })
-        ));
-        fs::remove_file(store.blob_path(&file.sha256)).unwrap();
-        assert!(matches!(
-            store.open_blob(file),
-            Err(BundleStoreError::MissingBlob { .. })
-        ));
-        assert!(store.add_bundle(&bundle).is_err());
-    }
 
     #[test]
     fn anything_else_is_no_layout() {
@@ -396,5 +289,78 @@ mod tests {
             BundleStore::open(&absent),
             Err(BundleStoreError::Absent(_))
         ));
+    }
+
+    #[test]
+    fn a_directory_with_other_things_in_it_is_not_made_a_store() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("site.yaml"), "kind: Site\n").unwrap();
+        let refused = BundleStore::open_or_create(directory.path()).unwrap_err();
+        assert!(refused.to_string().contains("site.yaml"), "{refused}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_store_whose_making_was_cut_short_is_finished() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("blobs/sha256")).unwrap();
+        fs::create_dir_all(directory.path().join(PARTIAL_DIRECTORY)).unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        store.add_blob(&mut &b"kernel"[..]).unwrap();
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_before_it_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        store.reserve(1).unwrap();
+        let refused = store.reserve(u64::MAX).unwrap_err();
+        assert!(matches!(
+            refused,
+            BundleStoreError::Full { need: u64::MAX, .. }
+        ));
+    }
+
+    #[test]
+    fn leftovers_of_killed_writers_go_when_the_next_one_begins_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        let partial = store.partial().unwrap();
+        let (dead, download) = (partial.join("1-0.partial"), partial.join("abc.download"));
+        fs::write(&dead, "half a blob").unwrap();
+        fs::write(&download, "half a download").unwrap();
+        let mut blob = {
+            let _other = store.write().unwrap();
+            assert!(!dead.exists());
+            fs::write(&dead, "somebody else's").unwrap();
+            store.begin_blob().unwrap()
+        };
+        // Neither another writer's file nor the beginning of a download is a leftover.
+        store.write().unwrap();
+        assert!(dead.exists() && download.exists());
+        blob.copy(&mut &b"kernel"[..]).unwrap();
+        blob.finish().unwrap();
+        store.write().unwrap();
+        assert!(!dead.exists() && download.exists());
+    }
+
+    #[test]
+    fn garbage_is_collected_only_when_nobody_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        let writing = store.write().unwrap();
+        let (say, hear) = std::sync::mpsc::channel();
+        let other = store.clone();
+        let collector = std::thread::spawn(move || {
+            let _alone = other.write_alone().unwrap();
+            say.send(()).unwrap();
+        });
+        assert!(
+            hear.recv_timeout(std::time::Duration::from_millis(100))
+                .is_err()
+        );
+        drop(writing);
+        hear.recv().unwrap();
+        collector.join().unwrap();
     }
 }

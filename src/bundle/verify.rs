@@ -6,7 +6,8 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-use super::layout::{BundleStore, BundleStoreError, io_error};
+use super::error::{BundleStoreError, io_error};
+use super::layout::BundleStore;
 use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
 
@@ -64,11 +65,12 @@ fn identity(file: &File) -> io::Result<Identity> {
     Ok(Identity(data.dev(), data.ino(), data.size(), times))
 }
 
-fn hash(mut file: &File) -> io::Result<Sha256Digest> {
+/// Hashes all that a reader gives.
+pub fn hash(mut content: impl Read) -> io::Result<Sha256Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
-        match file.read(&mut buffer)? {
+        match content.read(&mut buffer)? {
             0 => return Ok(Sha256Digest::new(hasher.finalize().into())),
             read => hasher.update(&buffer[..read]),
         }
@@ -88,6 +90,7 @@ mod tests {
             path: "linux".into(),
             sha256,
             size,
+            source: None,
         };
         let verifier = Verifier::default();
         verifier.open(&store, &file).unwrap();

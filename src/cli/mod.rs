@@ -1,6 +1,7 @@
 //! The command line: one file a command, each turning arguments into one call and printing its
 //! result.
 
+mod bundle;
 mod completions;
 mod host;
 mod init;
@@ -121,6 +122,7 @@ enum Command {
     Render(render::Render),
     Serve(serve::Serve),
     Host(host::Host),
+    Bundle(bundle::Bundle),
     Rehearse(rehearse::Rehearse),
     Completions(completions::Completions),
     Man(man::Man),
@@ -149,6 +151,7 @@ pub fn run() -> ExitCode {
         Command::Render(command) => command.run(&cli.global, &output),
         Command::Serve(command) => command.run(&cli.global, &output),
         Command::Host(command) => command.run(&cli.global, &output),
+        Command::Bundle(command) => command.run(&cli.global, &output),
         Command::Rehearse(command) => command.run(&cli.global, &output),
         Command::Completions(command) => command.run(&output),
         Command::Man(command) => command.run(&output),

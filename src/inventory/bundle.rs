@@ -16,6 +16,7 @@ pub struct Bundle {
     /// The processor that its kernel is built for, as `uname -m` prints it.
     pub arch: String,
     /// The day from which it should not be installed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
     /// Its files, by the keys that profiles and templates name.
     pub files: BTreeMap<String, BundleFile>,
@@ -30,6 +31,19 @@ pub struct BundleFile {
     pub sha256: Sha256Digest,
     /// Its size in octets.
     pub size: u64,
+    /// Where it came from when the bundle was built, if others can reach that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<FileSource>,
+}
+
+/// Where a bundle's file can be had again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSource {
+    /// A URL.
+    pub from: String,
+    /// The path of the file inside what lies there, if that is an image or an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
 /// The media type of a bundle's artifact.
@@ -75,6 +89,24 @@ impl Bundle {
         self.expires.is_some_and(|day| today >= day)
     }
 
+    /// Writes the bundle as a document of an inventory: the same bundle, the same bytes.
+    pub fn to_yaml(&self) -> String {
+        #[derive(Serialize)]
+        struct Document<'b> {
+            kind: &'static str,
+            #[serde(flatten)]
+            bundle: &'b Bundle,
+        }
+        let document = Document {
+            kind: "Bundle",
+            bundle: self,
+        };
+        let text = serde_yaml::to_string(&document).unwrap_or_default();
+        format!(
+            "# Written by `pxectl bundle build`: the files are pinned by their digests.\n{text}"
+        )
+    }
+
     /// Returns the digest of [`Bundle::manifest`], which names the bundle in URLs.
     pub fn manifest_digest(&self) -> Sha256Digest {
         Sha256Digest::of(&self.manifest())
@@ -88,18 +120,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     if let Some(name) = &name {
         claims.unique(Unique::Bundle, name.value.clone(), name.span, "");
     }
-    let arch = fields.required(reader, "arch", |reader, node| {
-        let text = reader.text(node)?;
-        match CpuArchitecture::from_name(&text) {
-            Some(arch) => Some(arch.name().to_owned()),
-            None => reader.refuse(
-                "wrong-value",
-                node.span,
-                format!("`{text}` is not a processor"),
-                "write it as `uname -m` prints it: `x86_64`, `aarch64`, …",
-            ),
-        }
-    });
+    let arch = fields.required(reader, "arch", read_arch);
     let expires = fields.optional(reader, "expires", |reader, node| {
         if let Some(name) = &name {
             let places = &mut claims.places.expires;
@@ -128,34 +149,79 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
-    let mut fields = reader.fields(node, "this file")?;
-    let path = fields.required(reader, "path", |reader, node| {
-        let text = reader.text(node)?;
-        if text
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..")
-        {
-            return Some(text);
-        }
-        let message = format!("`{text}` is not a path inside a bundle");
-        reader.refuse(
+/// Reads the name of a processor, in any spelling, as `uname -m` prints it.
+pub(super) fn read_arch(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    match CpuArchitecture::from_name(&text) {
+        Some(arch) => Some(arch.name().to_owned()),
+        None => reader.refuse(
             "wrong-value",
             node.span,
-            message,
-            "write a relative path without `.` and `..`",
-        )
-    });
+            format!("`{text}` is not a processor"),
+            "write it as `uname -m` prints it: `x86_64`, `aarch64`, …",
+        ),
+    }
+}
+
+fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
+    let mut fields = reader.fields(node, "this file")?;
+    let path = fields.required(reader, "path", read_path);
     let sha256 = fields.required(reader, "sha256", |r, n| {
         r.parsed(n, "it as `sha256sum` prints it")
     });
     let size = fields.required(reader, "size", |reader, node| {
         reader.number(node, 0..=u64::MAX >> 1)
     });
+    let source = fields.optional(reader, "source", read_source);
     fields.finish(reader);
     Some(BundleFile {
         path: path?,
         sha256: sha256?,
         size: size?,
+        source,
+    })
+}
+
+/// Reads a path that stays inside whatever it is put into.
+pub(super) fn read_path(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    if is_inside(&text) {
+        return Some(text);
+    }
+    let message = format!("`{text}` is not a path inside a bundle");
+    reader.refuse(
+        "wrong-value",
+        node.span,
+        message,
+        "write a relative path without `.` and `..`",
+    )
+}
+
+/// Reports whether a path is relative and never climbs.
+pub fn is_inside(path: &str) -> bool {
+    path.split('/')
+        .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+fn read_source(reader: &mut Reader, node: &Node) -> Option<FileSource> {
+    let mut fields = reader.fields(node, "this source")?;
+    let from = fields.required(reader, "from", |reader, node| {
+        let text = reader.text(node)?;
+        if text.starts_with("https://") || text.starts_with("http://") {
+            return Some(text);
+        }
+        let message = format!("`{text}` is not a URL");
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "write one that begins with `https://` or `http://`",
+        )
+    });
+    let member = fields.optional(reader, "member", read_path);
+    fields.finish(reader);
+    Some(FileSource {
+        from: from?,
+        member,
     })
 }

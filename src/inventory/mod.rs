@@ -20,13 +20,16 @@ mod seconds;
 mod server;
 mod site;
 mod source;
+mod spec;
 mod subnet;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-pub use bundle::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
+pub use bundle::{
+    ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
+};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
@@ -40,6 +43,10 @@ pub use route::{Destination, ParseDestinationError, Route};
 pub use server::Server;
 pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
+pub use spec::{
+    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
+    parse_spec,
+};
 pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 
 use claims::{Claims, Facts};
@@ -197,6 +204,8 @@ pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> P
 pub struct Names {
     /// The site's name, if there is one site and it has a good name.
     pub site: Option<String>,
+    /// Where the one site says that its bundle store lies.
+    pub bundles: Option<String>,
     /// The good names of hosts.
     pub hosts: BTreeSet<String>,
 }
@@ -214,14 +223,21 @@ pub fn names(documents: &[SourceFile]) -> Names {
             let kind = fields.optional(&mut reader, "kind", Reader::text);
             let name = fields.optional(&mut reader, "name", Reader::name);
             match kind.as_deref() {
-                Some("Site") => sites.push(name.map(|name| name.value)),
+                Some("Site") => {
+                    let bundles = fields.optional(&mut reader, "bundles", Reader::text);
+                    sites.push((name.map(|name| name.value), bundles));
+                }
                 Some("Host") => hosts.extend(name.map(|name| name.value)),
                 _ => {}
             }
         }
     }
-    let site = sites.pop().flatten().filter(|_| sites.is_empty());
-    Names { site, hosts }
+    let (site, bundles) = sites.pop().filter(|_| sites.is_empty()).unwrap_or_default();
+    Names {
+        site,
+        bundles,
+        hosts,
+    }
 }
 
 /// What was read so far.
@@ -236,7 +252,7 @@ struct Found {
 type ReadDocument = fn(&mut Found, &mut Reader, &mut Claims, &Node);
 
 /// The one table of kinds.
-const KINDS: [(&str, ReadDocument); 4] = [
+const KINDS: [(&str, ReadDocument); 5] = [
     ("Site", |found, reader, claims, node| {
         let site = site::read(reader, claims, node);
         found.sites.push((node.span, site));
@@ -255,6 +271,10 @@ const KINDS: [(&str, ReadDocument); 4] = [
         found
             .bundles
             .extend(bundle::read(reader, claims, node).map(|it| (it.name.clone(), it)));
+    }),
+    // What bundles are built from may lie beside them; nothing of it is served.
+    ("BundleSpec", |_, reader, _, node| {
+        spec::read(reader, node);
     }),
 ];
 

@@ -1,8 +1,11 @@
-//! Bytes <-> values: DHCP messages, TFTP packets, and the frames that carry them.
+//! Bytes <-> values: DHCP messages, TFTP packets, the frames that carry them, and the images that
+//! installers are published in.
 //!
 //! Nothing here decides anything: it reads what a client sent, and writes what a server answers.
 
 pub mod arp;
 pub mod dhcp;
 pub mod frame;
+pub mod iso9660;
+pub mod tar;
 pub mod tftp;

@@ -115,7 +115,9 @@ fn the_example_names_every_key_of_the_inventory() {
         format!(
             "kind: Host\n{unknown}\nnics: [{{{unknown}}}]\ndisk: {{{unknown}}}\nbmc: {{password: {{{unknown}}}, {unknown}}}\n"
         ),
-        format!("kind: Bundle\n{unknown}\nfiles: {{kernel: {{{unknown}}}}}\n"),
+        format!(
+            "kind: Bundle\n{unknown}\nfiles: {{kernel: {{{unknown}, source: {{{unknown}}}}}}}\n"
+        ),
     ];
     let probe = Rack::empty();
     probe.write("probe.yaml", faulty.join("---\n"));
@@ -148,5 +150,5 @@ fn the_example_names_every_key_of_the_inventory() {
             );
         }
     }
-    assert_eq!(mappings, 16, "{report:#}");
+    assert_eq!(mappings, 17, "{report:#}");
 }

@@ -257,7 +257,7 @@ fn many_hosts_are_armed_only_by_someone_who_said_so() {
 #[test]
 fn nothing_is_armed_that_could_not_be_installed() {
     let blob = format!("bundles/blobs/sha256/{KERNEL}");
-    let copy = "copy the blob from where the bundle was built, or correct the Bundle document";
+    let copy = "bring the blob with `pxectl bundle fetch`, or correct the Bundle document";
     type Spoil<'a> = &'a dyn Fn(&Rack);
     let rows: [(Spoil<'_>, String, &str); 5] = [
         (
@@ -337,7 +337,7 @@ fn a_bundle_expires_at_the_beginning_of_its_day_and_not_before() {
 fn without_a_bundle_store_nothing_is_armed() {
     let rack = Rack::a();
     provision(&rack, "worker-01 --bundles nowhere")
-        .stderr("error: there is no bundle store at `nowhere`\n  = help: name the store with `--bundles DIR` or `bundles:` of the site; README.md shows how one is made\n")
+        .stderr("error: there is no bundle store at `nowhere`\n  = help: name the store with `--bundles DIR` or `bundles:` of the site; `pxectl bundle build` makes one\n")
         .status(3)
         .run();
     rack.edit("site.yaml", "bundles: bundles\n", "");

@@ -415,7 +415,7 @@ fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
     let error = |message: &str| {
         format!(
             "error: bundle `ubuntu-24.04-stand-in`: {message}: `./{kernel}`\n |\n \
-             = help: copy the blob from where the bundle was built, or correct the Bundle document\n\n\
+             = help: bring the blob with `pxectl bundle fetch`, or correct the Bundle document\n\n\
              rack-a: 6 hosts, 2 profiles, 2 bundles: 1 error, 0 warnings\n"
         )
     };

@@ -63,6 +63,7 @@ fn a_broken_inventory_still_names_its_site_and_hosts() {
         assert!(snapshot.check().good.is_none(), "{text}");
         let expected = Names {
             site: site.map(str::to_owned),
+            bundles: None,
             hosts: hosts.split_whitespace().map(str::to_owned).collect(),
         };
         assert_eq!(snapshot.names(), expected, "{text}");

@@ -1,0 +1,194 @@
+//! Building bundles: files from here, from the web and out of images, each verified before it
+//! counts; and fetching what a bundle pins and the store lacks.
+
+mod archive;
+mod download;
+mod error;
+mod fetch;
+mod list;
+mod obtain;
+mod place;
+mod progress;
+mod signature;
+mod web;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+pub use error::BuildError;
+pub use fetch::{FetchFrom, fetch};
+use list::Lists;
+use obtain::Wanted;
+pub use progress::{Progress, Step};
+pub use web::Web;
+
+use super::presets;
+use super::{BundleStore, BundleStoreError};
+use crate::inventory::{Bundle, BundleFile, BundleSpec, Content, FileSource, Source};
+
+/// What the builders of one bundle share.
+struct Builder<'b> {
+    store: &'b BundleStore,
+    web: &'b Web,
+    /// Where relative paths go from.
+    base: &'b Path,
+    progress: &'b dyn Progress,
+    lists: Lists,
+}
+
+/// Builds a bundle: brings its files into the store, verifies them, and gives them their name there
+/// when all are good. `jobs` files are worked on at once; relative paths go from `base`.
+///
+/// # Errors
+/// When a file cannot be had or is not what it should be, and when the name stands for other content
+/// already. Nothing has a name then; what was downloaded is kept for the next attempt.
+pub fn build(
+    store: &BundleStore,
+    web: &Web,
+    spec: &BundleSpec,
+    base: &Path,
+    jobs: usize,
+    progress: &dyn Progress,
+) -> Result<Bundle, BuildError> {
+    let spec = presets::expanded(spec)?;
+    let titles = titles(&spec)?;
+    let _writing = store.write()?;
+    let builder = Builder {
+        store,
+        web,
+        base,
+        progress,
+        lists: Lists::default(),
+    };
+    let parts = parts(&spec);
+    let obtained = at_once(jobs, parts, &web.stop, |(source, wanted)| {
+        builder.obtain(source, &wanted)
+    })?;
+    let files = obtained.into_iter().flatten().map(|(key, obtained)| {
+        let path = titles
+            .get(&key)
+            .cloned()
+            .unwrap_or_else(|| obtained.title(&key));
+        let file = BundleFile {
+            path,
+            sha256: obtained.sha256,
+            size: obtained.size,
+            source: obtained.source,
+        };
+        (key, file)
+    });
+    let files: BTreeMap<String, BundleFile> = files.collect();
+    check_titles(&files)?;
+    let bundle = Bundle {
+        name: spec.name.clone(),
+        arch: spec.arch.clone(),
+        expires: spec.expires,
+        files,
+    };
+    store.add_bundle(&bundle)?;
+    Ok(bundle)
+}
+
+/// Lists what is fetched, each once, with the files that come of it.
+fn parts(spec: &BundleSpec) -> Vec<(&Source, Wanted)> {
+    let mut of_images: BTreeMap<&str, Wanted> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for (key, file) in &spec.files {
+        match &file.content {
+            Content::Whole(source) => parts.push((source, Wanted::whole(key))),
+            Content::Image(image) => of_images.entry(image).or_default().add(key, None),
+            Content::Member { image, member } => {
+                of_images.entry(image).or_default().add(key, Some(member));
+            }
+        }
+    }
+    let images = of_images.into_iter();
+    let images = images.filter_map(|(name, wanted)| Some((spec.images.get(name)?, wanted)));
+    // Images are the largest: they begin first.
+    images.chain(parts).collect()
+}
+
+/// Lists the titles that the spec itself says: paths of its own and those inside images.
+fn titles(spec: &BundleSpec) -> Result<BTreeMap<String, String>, BuildError> {
+    let titles = spec.files.iter().filter_map(|(key, file)| {
+        let title = match (&file.path, &file.content) {
+            (Some(path), _) => path,
+            (None, Content::Member { member, .. }) => member,
+            _ => return None,
+        };
+        Some((key.clone(), title.clone()))
+    });
+    let titles: BTreeMap<String, String> = titles.collect();
+    unique(titles.iter())?;
+    Ok(titles)
+}
+
+fn check_titles(files: &BTreeMap<String, BundleFile>) -> Result<(), BuildError> {
+    unique(files.iter().map(|(key, file)| (key, &file.path)))
+}
+
+fn unique<'t>(titles: impl Iterator<Item = (&'t String, &'t String)>) -> Result<(), BuildError> {
+    let mut taken: BTreeMap<&String, &String> = BTreeMap::new();
+    for (key, title) in titles {
+        if let Some(first) = taken.insert(title, key) {
+            return Err(BuildError::SameTitle {
+                first: first.clone(),
+                second: key.clone(),
+                title: title.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Works on `jobs` parts at once. When one fails, the others stop.
+fn at_once<P: Send, T: Send>(
+    jobs: usize,
+    parts: Vec<P>,
+    stop: &progress::Stop,
+    work: impl Fn(P) -> Result<T, BuildError> + Sync,
+) -> Result<Vec<T>, BuildError> {
+    let queue = Mutex::new(VecDeque::from(parts));
+    let (queue, work) = (&queue, &work);
+    let next = move || {
+        queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    };
+    let worker = move || {
+        let mut done = Vec::new();
+        while let Some(part) = next().filter(|_| !stop.is_stopped()) {
+            done.push(work(part).inspect_err(|_| stop.stop())?);
+        }
+        Ok(done)
+    };
+    let outcomes: Vec<Result<Vec<T>, BuildError>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined
+            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let mut done = Vec::new();
+    let mut failed = None;
+    for outcome in outcomes {
+        match outcome {
+            Ok(some) => done.extend(some),
+            Err(BuildError::Stopped) => {
+                failed.get_or_insert(BuildError::Stopped);
+            }
+            Err(error) => {
+                // Who was stopped says less than who stopped the others.
+                if matches!(failed, None | Some(BuildError::Stopped)) {
+                    failed = Some(error);
+                }
+            }
+        }
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(done),
+    }
+}

@@ -1,0 +1,298 @@
+//! ISO 9660 images: files found by their paths, with Rock Ridge's names, and read.
+//!
+//! Source: ECMA-119, 4th edition; SUSP 1.12 and RRIP 1.12 for Rock Ridge.
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+pub use record::Iso9660Error;
+use record::{Entry, Record, Volume};
+
+/// The size of a sector in octets, in which volume descriptors and directories are counted.
+const SECTOR: u64 = 2048;
+/// The first sector of the volume descriptors.
+const FIRST_DESCRIPTOR: u64 = 16;
+/// How many volume descriptors are looked at.
+const DESCRIPTOR_LIMIT: u64 = 64;
+/// The largest directory that is read, in octets.
+const DIRECTORY_LIMIT: u64 = 16 << 20;
+/// How many continuations one entry may have.
+const CONTINUATION_LIMIT: usize = 32;
+
+/// An image whose directories can be looked through.
+pub struct Iso9660<R> {
+    image: R,
+    length: u64,
+    volume: Volume,
+    /// How many octets of each system use field are not Rock Ridge's.
+    skip: usize,
+}
+
+/// A file inside an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsoFile {
+    /// Where its parts lie, in octets from the start of the image, and how long each is.
+    parts: Vec<(u64, u64)>,
+    /// Its size in octets.
+    pub size: u64,
+}
+
+impl<R: Read + Seek> Iso9660<R> {
+    /// Reads the volume descriptors of an image.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no ISO 9660 image.
+    pub fn open(mut image: R) -> Result<Self, Iso9660Error> {
+        let length = image.seek(SeekFrom::End(0))?;
+        let mut iso = Self {
+            image,
+            length,
+            volume: Volume::default(),
+            skip: 0,
+        };
+        for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + DESCRIPTOR_LIMIT {
+            let octets = iso
+                .octets(sector * SECTOR, SECTOR)
+                .map_err(|_| Iso9660Error::NotAnImage)?;
+            match Volume::parse(&octets)? {
+                Some(volume) if volume.primary => {
+                    iso.volume = volume;
+                    iso.skip = iso.suspended()?;
+                    return Ok(iso);
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Err(Iso9660Error::NotAnImage)
+    }
+
+    /// Finds a file by its path: by Rock Ridge's names where the image has them, else by those of
+    /// ISO 9660 in any case and without their versions.
+    ///
+    /// # Errors
+    /// When it is not there or is no regular file, and when the image is damaged or cut short.
+    pub fn find(&mut self, path: &str) -> Result<IsoFile, Iso9660Error> {
+        let mut parts = path.split('/').peekable();
+        let mut directory = (self.volume.root.place, self.volume.root.size);
+        let mut walked = String::new();
+        while let Some(part) = parts.next() {
+            walked.push_str(part);
+            let entry = self.entry(directory, part)?;
+            let Some(entry) = entry else {
+                return Err(Iso9660Error::NotFound(walked));
+            };
+            if entry.is_link {
+                return Err(Iso9660Error::IsALink(walked));
+            }
+            match (entry.is_directory, parts.peek()) {
+                (true, Some(_)) => directory = entry.parts[0],
+                (false, None) => return self.file(entry, walked),
+                (true, None) => return Err(Iso9660Error::NotAFile(walked)),
+                (false, Some(_)) => return Err(Iso9660Error::NotADirectory(walked)),
+            }
+            walked.push('/');
+        }
+        Err(Iso9660Error::NotFound(walked))
+    }
+
+    /// Returns a reader of a file's content.
+    pub fn read<'i>(&'i mut self, file: &IsoFile) -> impl Read + 'i {
+        Content {
+            image: &mut self.image,
+            parts: file.parts.clone(),
+            part: 0,
+            at: 0,
+        }
+    }
+
+    fn file(&self, entry: Found, path: String) -> Result<IsoFile, Iso9660Error> {
+        let size = entry.parts.iter().map(|(_, size)| size).sum();
+        let end = entry
+            .parts
+            .iter()
+            .map(|(place, size)| place.saturating_add(*size));
+        let end = end.max().unwrap_or(0);
+        if end > self.length {
+            return Err(Iso9660Error::Truncated {
+                path,
+                need: end,
+                have: self.length,
+            });
+        }
+        Ok(IsoFile {
+            parts: entry.parts,
+            size,
+        })
+    }
+
+    fn entry(&mut self, directory: (u64, u64), name: &str) -> Result<Option<Found>, Iso9660Error> {
+        let octets = self.directory(directory)?;
+        let mut found: Option<Found> = None;
+        for record in Record::all(&octets, self.volume.block_size) {
+            let record = record?;
+            if record.is_dot() {
+                continue;
+            }
+            let rock = self.rock_ridge(record.system_use.get(self.skip..).unwrap_or_default())?;
+            if rock.relocated {
+                continue;
+            }
+            let named = match &rock.name {
+                Some(rock_name) => rock_name.as_slice() == name.as_bytes(),
+                None => record.is_named(name),
+            };
+            if !named {
+                continue;
+            }
+            let target = match rock.child {
+                Some(block) => {
+                    let place = u64::from(block) * self.volume.block_size;
+                    (place, self.directory_size(place)?)
+                }
+                None => (record.place, record.size),
+            };
+            let entry = found.get_or_insert_with(|| Found {
+                parts: Vec::new(),
+                is_directory: record.is_directory || rock.child.is_some(),
+                is_link: rock.is_link,
+            });
+            entry.parts.push(target);
+            if !record.continues {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the size of a directory out of its own first record.
+    fn directory_size(&mut self, place: u64) -> Result<u64, Iso9660Error> {
+        let octets = self.octets(place, SECTOR)?;
+        let first = Record::all(&octets, self.volume.block_size).next();
+        first
+            .ok_or(Iso9660Error::Damaged("a directory without records"))?
+            .map(|it| it.size)
+    }
+
+    fn directory(&mut self, (place, size): (u64, u64)) -> Result<Vec<u8>, Iso9660Error> {
+        if size > DIRECTORY_LIMIT {
+            return Err(Iso9660Error::Damaged("a directory of more than 16 MiB"));
+        }
+        self.octets(place, size)
+    }
+
+    /// Finds out how many octets of system use come before Rock Ridge's.
+    ///
+    /// Source: SUSP 1.12 §5.3, the entry `SP` of the root directory's first record.
+    fn suspended(&mut self) -> Result<usize, Iso9660Error> {
+        let (place, size) = (self.volume.root.place, self.volume.root.size);
+        let octets = self.octets(place, size.min(SECTOR))?;
+        match Record::all(&octets, self.volume.block_size).next() {
+            Some(Ok(first)) => Ok(record::skip_of(first.system_use)),
+            _ => Err(Iso9660Error::Damaged("a root directory without records")),
+        }
+    }
+
+    /// Puts together what Rock Ridge says about one entry, on all its continuations.
+    fn rock_ridge(&mut self, system_use: &[u8]) -> Result<RockRidge, Iso9660Error> {
+        let mut rock = RockRidge::default();
+        let mut area = system_use.to_vec();
+        for _ in 0..CONTINUATION_LIMIT {
+            let mut next = None;
+            for entry in record::entries(&area) {
+                match entry {
+                    Entry::Name { flags, name } if flags & 0b110 == 0 => {
+                        rock.name.get_or_insert_default().extend_from_slice(name);
+                    }
+                    Entry::Name { .. } => {}
+                    Entry::Link => rock.is_link = true,
+                    Entry::Child(block) => rock.child = Some(block),
+                    Entry::Relocated => rock.relocated = true,
+                    Entry::Continuation {
+                        block,
+                        offset,
+                        length,
+                    } => next = Some((block, offset, length)),
+                }
+            }
+            let Some((block, offset, length)) = next else {
+                return Ok(rock);
+            };
+            if u64::from(length) > SECTOR {
+                return Err(Iso9660Error::Damaged("a continuation longer than a sector"));
+            }
+            let place = u64::from(block) * self.volume.block_size + u64::from(offset);
+            area = self.octets(place, u64::from(length))?;
+        }
+        Err(Iso9660Error::Damaged("an entry that never ends"))
+    }
+
+    fn octets(&mut self, place: u64, length: u64) -> Result<Vec<u8>, Iso9660Error> {
+        let end = place.saturating_add(length);
+        if end > self.length {
+            return Err(Iso9660Error::Truncated {
+                path: "the image".to_owned(),
+                need: end,
+                have: self.length,
+            });
+        }
+        self.image.seek(SeekFrom::Start(place))?;
+        let mut octets = vec![0; length as usize];
+        self.image.read_exact(&mut octets)?;
+        Ok(octets)
+    }
+}
+
+/// An entry of a directory, with all its parts.
+struct Found {
+    parts: Vec<(u64, u64)>,
+    is_directory: bool,
+    is_link: bool,
+}
+
+#[derive(Default)]
+struct RockRidge {
+    name: Option<Vec<u8>>,
+    /// The block of a directory that is too deep to lie where it belongs.
+    child: Option<u32>,
+    /// Whether this is where such a directory lies.
+    relocated: bool,
+    is_link: bool,
+}
+
+struct Content<'i, R> {
+    image: &'i mut R,
+    parts: Vec<(u64, u64)>,
+    part: usize,
+    /// How much of the part has been read.
+    at: u64,
+}
+
+impl<R: Read + Seek> Read for Content<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(&(place, size)) = self.parts.get(self.part) {
+            let left = size - self.at;
+            if left == 0 {
+                (self.part, self.at) = (self.part + 1, 0);
+                continue;
+            }
+            let most = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            if most == 0 {
+                return Ok(0);
+            }
+            self.image.seek(SeekFrom::Start(place + self.at))?;
+            let read = self.image.read(&mut buffer[..most])?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.at += read as u64;
+            return Ok(read);
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,234 @@
+use std::io;
+
+use super::SECTOR;
+
+/// Why an image, or a file in it, cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Iso9660Error {
+    /// It has no primary volume descriptor.
+    #[error("it is no ISO 9660 image")]
+    NotAnImage,
+    /// Something in it contradicts the standard.
+    #[error("the image is damaged: {0}")]
+    Damaged(&'static str),
+    /// It ends before what it should hold.
+    #[error("the image is cut short: `{path}` needs {need} octets of it, it has {have}")]
+    Truncated {
+        /// What does not fit.
+        path: String,
+        /// How long the image must be, in octets.
+        need: u64,
+        /// How long it is.
+        have: u64,
+    },
+    /// There is nothing of the name.
+    #[error("the image has no `{0}`")]
+    NotFound(String),
+    /// A directory stands where a file should.
+    #[error("`{0}` in the image is no file")]
+    NotAFile(String),
+    /// A file stands where a directory should.
+    #[error("`{0}` in the image is no directory")]
+    NotADirectory(String),
+    /// A symbolic link stands there.
+    #[error("`{0}` in the image is a symbolic link; name the file itself")]
+    IsALink(String),
+    /// The image cannot be read.
+    #[error("the image cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What a volume descriptor says.
+///
+/// Source: ECMA-119 §8.4.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    pub primary: bool,
+    /// The size of a logical block in octets.
+    pub block_size: u64,
+    pub root: Root,
+}
+
+/// Where the root directory lies, in octets, and its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Root {
+    pub place: u64,
+    pub size: u64,
+}
+
+impl Volume {
+    /// Reads one descriptor; none ends the set.
+    pub fn parse(sector: &[u8]) -> Result<Option<Self>, Iso9660Error> {
+        if sector.get(1..6) != Some(b"CD001") || sector.len() < SECTOR as usize {
+            return Err(Iso9660Error::NotAnImage);
+        }
+        match sector[0] {
+            1 => {}
+            255 => return Ok(None),
+            _ => return Ok(Some(Self::default())),
+        }
+        let block_size = u64::from(u16::from_le_bytes([sector[128], sector[129]]));
+        if !block_size.is_power_of_two() || !(512..=SECTOR).contains(&block_size) {
+            return Err(Iso9660Error::Damaged("logical blocks of an odd size"));
+        }
+        let root = Record::parse(&sector[156..190], block_size)?;
+        Ok(Some(Self {
+            primary: true,
+            block_size,
+            root: Root {
+                place: root.place,
+                size: root.size,
+            },
+        }))
+    }
+}
+
+/// One record of a directory.
+///
+/// Source: ECMA-119 §9.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record<'d> {
+    /// Where its extent lies, in octets.
+    pub place: u64,
+    /// The size of its extent in octets.
+    pub size: u64,
+    pub is_directory: bool,
+    /// Whether the next record is of the same file.
+    pub continues: bool,
+    identifier: &'d [u8],
+    pub system_use: &'d [u8],
+}
+
+impl<'d> Record<'d> {
+    /// Lists the records of a directory; they never cross from one sector into the next.
+    pub fn all(
+        directory: &'d [u8],
+        block_size: u64,
+    ) -> impl Iterator<Item = Result<Self, Iso9660Error>> + 'd {
+        directory.chunks(SECTOR as usize).flat_map(move |sector| {
+            let mut rest = sector;
+            std::iter::from_fn(move || {
+                let length = usize::from(*rest.first().filter(|length| **length != 0)?);
+                let Some((record, after)) = rest.split_at_checked(length) else {
+                    rest = &[];
+                    return Some(Err(Iso9660Error::Damaged(
+                        "a record that crosses its sector",
+                    )));
+                };
+                rest = after;
+                Some(Record::parse(record, block_size))
+            })
+        })
+    }
+
+    fn parse(record: &'d [u8], block_size: u64) -> Result<Self, Iso9660Error> {
+        const SHORT: Iso9660Error = Iso9660Error::Damaged("a record that is too short");
+        let fixed: &[u8; 33] = record.first_chunk().ok_or(SHORT)?;
+        let number = |at: usize| {
+            u64::from(u32::from_le_bytes([
+                fixed[at],
+                fixed[at + 1],
+                fixed[at + 2],
+                fixed[at + 3],
+            ]))
+        };
+        if fixed[26] != 0 || fixed[27] != 0 {
+            return Err(Iso9660Error::Damaged("an interleaved file"));
+        }
+        let length = usize::from(fixed[32]);
+        let identifier = record.get(33..33 + length).ok_or(SHORT)?;
+        // An octet of padding follows an identifier of even length.
+        let system_use = record
+            .get(33 + length + (length + 1) % 2..)
+            .unwrap_or_default();
+        Ok(Self {
+            place: (number(2) + u64::from(fixed[1])) * block_size,
+            size: number(10),
+            is_directory: fixed[25] & 0x02 != 0,
+            continues: fixed[25] & 0x80 != 0,
+            identifier,
+            system_use,
+        })
+    }
+
+    /// Reports whether it stands for the directory itself or the one above.
+    pub fn is_dot(&self) -> bool {
+        matches!(self.identifier, [0 | 1])
+    }
+
+    /// Reports whether its own identifier is a name, whatever the case and the version.
+    pub fn is_named(&self, name: &str) -> bool {
+        let mut identifier = self.identifier;
+        if let Some(at) = identifier.iter().position(|octet| *octet == b';') {
+            identifier = &identifier[..at];
+        }
+        let identifier = identifier.strip_suffix(b".").unwrap_or(identifier);
+        identifier.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// One system use entry that matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry<'d> {
+    Name {
+        flags: u8,
+        name: &'d [u8],
+    },
+    Link,
+    Child(u32),
+    Relocated,
+    Continuation {
+        block: u32,
+        offset: u32,
+        length: u32,
+    },
+}
+
+/// Lists the entries of a system use field, up to the first that makes no sense.
+pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
+    raw_entries(area).filter_map(|(signature, data)| {
+        let number = |at: usize| {
+            let octets = data.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_le_bytes(octets))
+        };
+        match signature {
+            b"NM" => {
+                let (flags, name) = data.split_first()?;
+                Some(Entry::Name {
+                    flags: *flags,
+                    name,
+                })
+            }
+            b"SL" => Some(Entry::Link),
+            b"CL" => Some(Entry::Child(number(0)?)),
+            b"RE" => Some(Entry::Relocated),
+            b"CE" => Some(Entry::Continuation {
+                block: number(0)?,
+                offset: number(8)?,
+                length: number(16)?,
+            }),
+            _ => None,
+        }
+    })
+}
+
+/// Reads how many octets to skip out of the root directory's first system use field.
+pub fn skip_of(area: &[u8]) -> usize {
+    let first = raw_entries(area).next();
+    match first {
+        Some((b"SP", [0xbe, 0xef, skip, ..])) => usize::from(*skip),
+        _ => 0,
+    }
+}
+
+fn raw_entries(mut area: &[u8]) -> impl Iterator<Item = (&[u8; 2], &[u8])> {
+    std::iter::from_fn(move || {
+        let [first, second, length, _version] = *area.first_chunk()?;
+        let (entry, rest) = area.split_at_checked(usize::from(length))?;
+        if entry.len() < 4 || [first, second] == *b"ST" {
+            return None;
+        }
+        area = rest;
+        Some((entry.first_chunk()?, &entry[4..]))
+    })
+}

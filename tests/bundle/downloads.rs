@@ -1,0 +1,394 @@
+//! Files from the web, over real connections that are slow, break off, or fail.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use crate::nginx::Nginx;
+use crate::requirements::missing;
+use crate::workshop::{Workshop, content, listed, run, wait_for};
+
+/// Four files and the list of their digests on a web server.
+fn published(workshop: &Workshop, octets: usize) -> BTreeMap<&'static str, Vec<u8>> {
+    let files: BTreeMap<_, _> = ["linux", "initrd.gz", "root.squashfs", "extra.img"]
+        .into_iter()
+        .zip(1..)
+        .map(|(name, seed)| (name, content(seed, octets)))
+        .collect();
+    let mut list = String::new();
+    for (name, content) in &files {
+        workshop.write(&format!("web/{name}"), content);
+        list.push_str(&listed(name, content));
+    }
+    workshop.write("web/SHA256SUMS", list);
+    files
+}
+
+/// A spec of the four files, below a path of the server.
+fn spec(workshop: &Workshop, base: &str) {
+    let checks = format!("checksums: {{from: '{base}SHA256SUMS'}}");
+    let file = |key: &str, name: &str| format!("  {key}: {{from: '{base}{name}', {checks}}}\n");
+    let files = [
+        ("kernel", "linux"),
+        ("initrd", "initrd.gz"),
+        ("squashfs", "root.squashfs"),
+        ("extra", "extra.img"),
+    ];
+    let files: String = files.iter().map(|(key, name)| file(key, name)).collect();
+    workshop.spec("web-a", &format!("expires: 2027-05-01\nfiles:\n{files}"));
+}
+
+#[test]
+fn a_bundle_is_built_from_the_web_and_others_can_read_it() {
+    if missing(&["nginx", "skopeo", "umoci"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    let files = published(&workshop, 100_000);
+    spec(&workshop, &nginx.url("/"));
+    let built = workshop.pxectl("bundle build spec.yaml");
+    built.ended(0, &["nobody has signed", "linux: 97.66 KiB in"]);
+    for (name, content) in &files {
+        assert_eq!(&workshop.blob(content), content, "{name}");
+    }
+    // The document is the inventory's own, and says where each file was had.
+    workshop.write("inventory/bundle.yaml", &built.stdout);
+    workshop.write(
+        "inventory/site.yaml",
+        "kind: Site\nname: a\nserver: {address: 10.0.0.1}\nnetworks: []\nloaders: {}\n",
+    );
+    let validated = workshop.pxectl("validate -i inventory");
+    validated.ended(0, &[]);
+    assert!(
+        validated.stdout.contains("1 bundle: 0 errors"),
+        "{validated:#?}"
+    );
+    for part in [
+        "expires: 2027-05-01",
+        "path: root.squashfs",
+        "size: 100000",
+        &nginx.url("/linux"),
+    ] {
+        assert!(built.stdout.contains(part), "{part}: {}", built.stdout);
+    }
+    // The same again: the same bytes, and nothing is fetched that is there.
+    let before = nginx.answers().len();
+    let again = workshop.pxectl("bundle build spec.yaml");
+    assert_eq!(again.ended(0, &[]).stdout, built.stdout);
+    let fetched: Vec<_> = nginx.answers().split_off(before);
+    assert!(
+        fetched.iter().all(|it| it.path == "/SHA256SUMS"),
+        "{fetched:?}"
+    );
+    // What nobody here wrote reads it.
+    let store = workshop.path("store");
+    let name = format!("oci:{}:web-a", store.display());
+    let manifest = run("skopeo", &["inspect", "--raw", &name], &store);
+    assert!(manifest.contains("root.squashfs"), "{manifest}");
+    let copy = format!("oci:{}:copy", workshop.path("copy").display());
+    run(
+        "skopeo",
+        &["--insecure-policy", "copy", &name, &copy],
+        &store,
+    );
+    let names = run(
+        "umoci",
+        &["ls", "--layout", store.to_str().unwrap()],
+        &store,
+    );
+    assert_eq!(names.trim(), "web-a");
+}
+
+#[test]
+fn several_files_come_at_once() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    published(&workshop, 600_000);
+    spec(&workshop, &nginx.url("/slow/"));
+    workshop
+        .pxectl("bundle build spec.yaml --jobs 4")
+        .ended(0, &[]);
+    let all = |answers: &[crate::nginx::Answer]| {
+        let files = answers.iter().filter(|it| it.path != "/slow/SHA256SUMS");
+        let files: Vec<_> = files.cloned().collect();
+        assert_eq!(files.len(), 4, "{files:?}");
+        let begun = files.iter().map(|it| it.begun).fold(f64::MIN, f64::max);
+        let ended = files.iter().map(|it| it.ended).fold(f64::MAX, f64::min);
+        begun < ended
+    };
+    assert!(
+        all(&nginx.answers()),
+        "the last began after the first had ended"
+    );
+    let one = Workshop::new();
+    let before = nginx.answers().len();
+    spec(&one, &nginx.url("/slow/"));
+    one.pxectl("bundle build spec.yaml --jobs 1").ended(0, &[]);
+    assert!(
+        !all(&nginx.answers()[before..]),
+        "one job did two things at once"
+    );
+}
+
+#[test]
+fn a_download_that_breaks_off_goes_on_where_it_stopped() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    let image = content(7, 1_500_000);
+    workshop.write("web/image", &image);
+    let url = nginx.url("/slow/image");
+    workshop.spec(
+        "a",
+        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+    );
+    let mut build = workshop.command("bundle build spec.yaml");
+    let build = build
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let build = build.spawn().unwrap();
+    workshop.wait_for_partial(300_000);
+    nginx.cut();
+    let output = build.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("broke off"),
+        "{said}"
+    );
+    assert_eq!(workshop.blob(&image), image);
+    let answers = nginx.answers();
+    let resumed = answers.iter().find(|it| it.status == 206);
+    let range = &resumed.unwrap_or_else(|| panic!("{answers:?}")).range;
+    let from: usize = range
+        .strip_prefix("bytes=")
+        .unwrap()
+        .trim_end_matches('-')
+        .parse()
+        .unwrap();
+    assert!(from >= 300_000, "{range}");
+    assert_eq!(workshop.blobs(), (3, 0));
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_no_bundle_and_the_next_one_goes_on() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    let image = content(8, 1_500_000);
+    workshop.write("web/image", &image);
+    let sums = listed("image", &image);
+    workshop.write("web/SUMS", &sums);
+    let (url, list) = (nginx.url("/slow/image"), nginx.url("/SUMS"));
+    workshop.spec(
+        "a",
+        &format!("files: {{image: {{from: '{url}', checksums: {{from: '{list}'}}}}}}\n"),
+    );
+    let mut killed = workshop.command("bundle build spec.yaml").spawn().unwrap();
+    workshop.wait_for_partial(300_000);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(workshop.store().names().unwrap().is_empty());
+    assert_eq!(workshop.blobs().0, 0);
+    workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
+    assert_eq!(workshop.blob(&image), image);
+    assert!(
+        nginx
+            .answers()
+            .iter()
+            .any(|it| it.status == 206 && it.path == "/slow/image")
+    );
+
+    // What was begun of one file is not the beginning of the file that took its place.
+    let other = Workshop::new();
+    workshop.write("web/later", content(9, 1_500_000));
+    let url = nginx.url("/slow/later");
+    other.spec(
+        "a",
+        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+    );
+    let mut killed = other.command("bundle build spec.yaml").spawn().unwrap();
+    other.wait_for_partial(300_000);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let later = content(10, 700_000);
+    fs::remove_file(workshop.path("web/later")).unwrap();
+    workshop.write("web/later", &later);
+    other.pxectl("bundle build spec.yaml").ended(0, &[]);
+    assert_eq!(other.blob(&later), later);
+}
+
+#[test]
+fn a_beginning_that_was_damaged_is_fetched_anew() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    let image = content(11, 1_200_000);
+    workshop.write("web/image", &image);
+    let digest = listed("", &image);
+    let url = nginx.url("/slow/image");
+    workshop.spec(
+        "a",
+        &format!(
+            "files: {{image: {{from: '{url}', sha256: {}}}}}\n",
+            digest.trim()
+        ),
+    );
+    let mut killed = workshop.command("bundle build spec.yaml").spawn().unwrap();
+    workshop.wait_for_partial(200_000);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let partial = fs::read_dir(workshop.path("store/.partial"))
+        .unwrap()
+        .flatten();
+    let partial = partial
+        .map(|it| it.path())
+        .find(|it| it.extension().is_some_and(|it| it == "download"));
+    let partial = partial.unwrap();
+    let mut begun = fs::read(&partial).unwrap();
+    begun[100] ^= 1;
+    fs::write(&partial, begun).unwrap();
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(0, &["was damaged; it is fetched anew"]);
+    assert_eq!(workshop.blob(&image), image);
+}
+
+#[test]
+fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    workshop.write("web/image", "image");
+    let count = |path: &str| nginx.answers().iter().filter(|it| it.path == path).count();
+    for (path, status, said, asked) in [
+        ("/503", 3, "the server answers 503; again in 0.5 s", 3),
+        ("/429", 3, "the server answers 429; again in 1 s", 3),
+        ("/none", 3, "the server answers 404", 1),
+        ("/secret/image", 3, "the server answers 401", 1),
+    ] {
+        let url = nginx.url(path);
+        workshop.spec(
+            "a",
+            &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+        );
+        let ran = workshop.pxectl("bundle build spec.yaml --retries 2");
+        ran.ended(status, &[said]);
+        wait_for("the log", || count(path) == asked);
+        assert_eq!(workshop.blobs().0, 0, "{path}");
+        assert!(ran.stdout.is_empty());
+    }
+    // Credentials open it, and are neither shown nor written down.
+    let url = nginx
+        .url("/secret/image")
+        .replace("http://", "http://anna:p%40ss@");
+    workshop.spec(
+        "a",
+        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+    );
+    let ran = workshop.pxectl("bundle build spec.yaml");
+    ran.ended(0, &[]);
+    assert!(ran.stdout.contains(&nginx.url("/secret/image")), "{ran:#?}");
+    assert!(
+        !ran.stdout.contains("anna") && !ran.stderr.contains("anna"),
+        "{ran:#?}"
+    );
+    // Nobody listens there any more.
+    let gone = nginx.url("/image");
+    drop(nginx);
+    workshop.spec(
+        "b",
+        &format!("files: {{image: {{from: '{gone}', unverified: true}}}}\n"),
+    );
+    let ran = workshop.pxectl("bundle build spec.yaml --retries 1");
+    ran.ended(3, &["Connection refused", "what has come is kept"]);
+}
+
+#[test]
+fn tls_is_spoken_with_servers_whose_certificate_is_good_and_never_left() {
+    if missing(&["nginx", "openssl"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    workshop.write("web/image", "image");
+    let build = |path: &str, trusted: bool| {
+        let url = nginx.secure_url(path);
+        workshop.spec(
+            "a",
+            &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+        );
+        let mut command = workshop.command("bundle build spec.yaml --retries 0");
+        if trusted {
+            command.env("SSL_CERT_FILE", nginx.certificate());
+        }
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (status, said) = build("/image", false);
+    assert!(
+        status == Some(3) && said.to_lowercase().contains("certificate"),
+        "{said}"
+    );
+    let (status, said) = build("/redirected/image", true);
+    assert!(
+        status == Some(3) && said.contains("from https to http"),
+        "{said}"
+    );
+    assert_eq!(workshop.blobs().0, 0);
+    let (status, said) = build("/image", true);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(workshop.blob(b"image"), b"image");
+}
+
+#[test]
+fn large_files_take_little_memory() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    fs::create_dir_all(workshop.path("web")).unwrap();
+    for name in ["web/a", "web/b", "local"] {
+        fs::File::create(workshop.path(name))
+            .unwrap()
+            .set_len(192 << 20)
+            .unwrap();
+    }
+    let (a, b) = (nginx.url("/a"), nginx.url("/b"));
+    workshop.spec(
+        "a",
+        &format!(
+            "files:\n  a: {{from: '{a}', unverified: true}}\n  b: {{from: '{b}', unverified: true}}\n  \
+             c: {{from: local}}\n"
+        ),
+    );
+    let mut build = workshop.command("bundle build spec.yaml").spawn().unwrap();
+    let mut peak = 0;
+    let status = loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", build.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(kibibytes.unwrap_or(0));
+        if let Some(status) = build.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success());
+    assert!((1..64 << 10).contains(&peak), "{peak} KiB");
+}

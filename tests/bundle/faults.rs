@@ -1,0 +1,193 @@
+//! Input that is wrong, and a machine that refuses: a clear error, and what was there before intact.
+
+use std::fs;
+use std::process::Command;
+
+use crate::requirements::missing;
+use crate::workshop::{Workshop, content, listed};
+
+#[test]
+fn a_spec_at_fault_is_shown_with_carets() {
+    let workshop = Workshop::new();
+    workshop.spec(
+        "a",
+        "fils: {}\nfiles:\n  kernel: {from: 'https://a.example/linux'}\n  initrd: {image: live}\n",
+    );
+    let ran = workshop.pxectl("bundle build spec.yaml");
+    ran.ended(
+        1,
+        &[
+            "error: unknown key `fils` in this BundleSpec",
+            "spec.yaml:4:1",
+            "help: did you mean `files`?",
+            "error: nothing verifies `https://a.example/linux`",
+            "spec.yaml:6:11",
+            "error: no image `live`",
+        ],
+    );
+    assert!(!workshop.path("store").exists() && ran.stdout.is_empty());
+    workshop
+        .pxectl("bundle build none.yaml")
+        .ended(3, &["`none.yaml`"]);
+}
+
+#[test]
+fn a_file_that_is_not_what_its_list_says_is_not_stored() {
+    let workshop = Workshop::new();
+    let image = content(1, 50_000);
+    workshop.write("image", &image[..49_999]);
+    workshop.write("SUMS", listed("image", &image));
+    let build = |file: &str| {
+        workshop.spec("a", &format!("files: {{image: {file}}}\n"));
+        workshop.pxectl("bundle build spec.yaml")
+    };
+    let list = "{from: image, checksums: {from: SUMS}}";
+    build(list).ended(
+        1,
+        &[
+            "image` hashes to",
+            "`SUMS` says",
+            "nobody has signed `SUMS`",
+        ],
+    );
+    build(
+        "{from: image, sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03}",
+    )
+    .ended(1, &["the spec says 5891"]);
+    workshop.write("image", &image);
+    // The list and the spec contradict each other.
+    build("{from: image, sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, checksums: {from: SUMS}}")
+        .ended(1, &["`SUMS` hashes to"]);
+    workshop.write("SUMS", listed("other", &image));
+    build(list).ended(1, &["`SUMS`: it lists no SHA-256 digest of `image`"]);
+    build("{from: none}").ended(3, &["`none`: No such file"]);
+    assert_eq!(workshop.blobs(), (0, 0));
+    assert!(workshop.store().names().unwrap().is_empty());
+    workshop.write("SUMS", listed("image", &image));
+    build(list).ended(0, &[]);
+}
+
+#[test]
+fn a_name_never_changes_its_content() {
+    let workshop = Workshop::new();
+    workshop.write("one", "one");
+    workshop.spec("a", "files: {image: {from: one}}\n");
+    workshop
+        .pxectl("bundle build spec.yaml --out a.yaml")
+        .ended(0, &["wrote `a.yaml`"]);
+    let document = fs::read_to_string(workshop.path("a.yaml")).unwrap();
+    let manifest = workshop.store().names().unwrap()["a"].digest.clone();
+    workshop.write("one", "two");
+    let ran = workshop.pxectl("bundle build spec.yaml --out a.yaml");
+    ran.ended(
+        1,
+        &[
+            "the store has `a` already, with other content",
+            &manifest,
+            "a name of its own",
+        ],
+    );
+    assert_eq!(workshop.store().names().unwrap()["a"].digest, manifest);
+    assert_eq!(
+        fs::read_to_string(workshop.path("a.yaml")).unwrap(),
+        document
+    );
+}
+
+#[test]
+fn of_two_builds_of_one_name_at_once_one_wins() {
+    let workshop = Workshop::new();
+    for number in 0..6 {
+        workshop.write(&format!("file-{number}"), content(number, 400_000));
+        let spec = format!(
+            "kind: BundleSpec\nname: a\narch: x86_64\nfiles: {{image: {{from: file-{number}, path: image}}}}\n"
+        );
+        workshop.write(&format!("spec-{number}.yaml"), spec);
+    }
+    let builds = (0..6).map(|number| {
+        let mut command = workshop.command(&format!("bundle build spec-{number}.yaml --quiet"));
+        let command = command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    });
+    let builds: Vec<_> = builds.collect();
+    let ended: Vec<_> = builds
+        .into_iter()
+        .map(|build| build.wait_with_output().unwrap())
+        .collect();
+    let won: Vec<usize> = (0..6)
+        .filter(|number| ended[*number].status.success())
+        .collect();
+    assert_eq!(won.len(), 1, "{ended:?}");
+    for (number, output) in ended.iter().enumerate() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            number == won[0] || said.contains("already, with other content"),
+            "{said}"
+        );
+    }
+    let image = content(won[0] as u32, 400_000);
+    assert_eq!(workshop.blob(&image), image);
+    let document = String::from_utf8_lossy(&ended[won[0]].stdout);
+    assert!(document.contains(listed("", &image).trim()), "{document}");
+    assert_eq!(workshop.blobs().1, 0);
+}
+
+/// A small file system of its own at `store/`; taken away when dropped.
+struct SmallDisk<'w>(&'w Workshop);
+
+impl<'w> SmallDisk<'w> {
+    fn new(workshop: &'w Workshop, size: &str) -> Self {
+        fs::create_dir_all(workshop.path("store")).unwrap();
+        let options = format!("size={size},mode=755");
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(workshop.path("store"));
+        assert!(mount.status().unwrap().success());
+        Self(workshop)
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path("store")).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_what_was_there_stays() {
+    if missing(&["mount"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let disk = SmallDisk::new(&workshop, "3m");
+    let small = content(1, 1_000_000);
+    workshop.write("small", &small);
+    workshop.spec("small", "files: {image: {from: small}}\n");
+    workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
+    let before = workshop.blobs();
+    workshop.write("large", content(2, 4_000_000));
+    workshop.spec("large", "files: {image: {from: large}}\n");
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(3, &["octets free, 4000000 are needed", "make room"]);
+    // Nobody knows beforehand how large it is.
+    let at = workshop.path("");
+    crate::workshop::run("mkfifo", &["pipe"], &at);
+    workshop.spec("pipe", "files: {image: {from: pipe}}\n");
+    let mut writer = Command::new("cp")
+        .args(["large", "pipe"])
+        .current_dir(&at)
+        .spawn()
+        .unwrap();
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(3, &["No space left on device", "make room"]);
+    let _ = writer.wait();
+    assert_eq!(workshop.blobs(), before);
+    assert_eq!(workshop.blob(&small), small);
+    assert_eq!(workshop.store().names().unwrap().len(), 1);
+    drop(disk);
+}

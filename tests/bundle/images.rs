@@ -1,0 +1,209 @@
+//! Files out of images that xorriso and tar made.
+
+use std::fs;
+
+use crate::requirements::missing;
+use crate::workshop::{Workshop, content, run};
+
+/// Makes `live.iso` of the workshop's `tree/`, with these options.
+pub fn iso(workshop: &Workshop, tree: &str, to: &str, options: &[&str]) {
+    let (tree, to) = (workshop.path(tree), workshop.path(to));
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let made = ["-as", "mkisofs", "-quiet", "-o", to.to_str().unwrap()];
+    run(
+        "xorriso",
+        &[&made[..], options, &[tree.to_str().unwrap()]].concat(),
+        &workshop.path(""),
+    );
+}
+
+fn tree(workshop: &Workshop) -> [(&'static str, Vec<u8>); 3] {
+    let files = [
+        ("casper/vmlinuz", content(1, 12_345)),
+        (
+            "casper/initrd with a name that is longer than eight.and.three",
+            content(2, 5),
+        ),
+        (
+            "a/b/c/d/e/f/g/h/i/j/filesystem.squashfs",
+            content(3, 3_000_000),
+        ),
+    ];
+    for (name, content) in &files {
+        workshop.write(&format!("tree/{name}"), content);
+    }
+    // So many that the directory fills several sectors.
+    for number in 0..300 {
+        workshop.write(&format!("tree/casper/other-{number}"), "");
+    }
+    workshop.write("tree/casper/empty", "");
+    std::os::unix::fs::symlink("vmlinuz", workshop.path("tree/casper/link")).unwrap();
+    files
+}
+
+#[test]
+fn files_are_read_out_of_iso_images() {
+    if missing(&["xorriso"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let files = tree(&workshop);
+    for (name, options) in [
+        ("rock", &["-R"][..]),
+        ("joliet", &["-R", "-J"]),
+        ("level3", &["-R", "-iso-level", "3"]),
+    ] {
+        iso(&workshop, "tree", "live.iso", options);
+        let [kernel, initrd, squashfs] = &files;
+        workshop.spec(
+            name,
+            &format!(
+                "images: {{live: {{from: live.iso}}}}\nfiles:\n  kernel: {{image: live, member: {}}}\n  \
+                 initrd: {{image: live, member: '{}'}}\n  squashfs: {{image: live, member: {}}}\n  \
+                 empty: {{image: live, member: casper/empty}}\n  iso: {{image: live}}\n",
+                kernel.0, initrd.0, squashfs.0
+            ),
+        );
+        workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
+        for (file, content) in &files {
+            assert_eq!(&workshop.blob(content), content, "{name}: {file}");
+        }
+        let image = fs::read(workshop.path("live.iso")).unwrap();
+        assert_eq!(workshop.blob(&image), image);
+    }
+}
+
+#[test]
+fn an_image_without_rock_ridge_is_read_by_its_own_names() {
+    if missing(&["xorriso"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let kernel = content(1, 12_345);
+    workshop.write("tree/boot/VMLINUZ.EFI", &kernel);
+    let to = workshop.path("plain.iso");
+    let tree = workshop.path("tree");
+    let made = [
+        "-outdev",
+        to.to_str().unwrap(),
+        "-rockridge",
+        "off",
+        "-map",
+        tree.to_str().unwrap(),
+        "/",
+    ];
+    run("xorriso", &made, &workshop.path(""));
+    workshop.spec("a", "images: {live: {from: plain.iso}}\nfiles: {kernel: {image: live, member: boot/vmlinuz.efi}}\n");
+    workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
+    assert_eq!(workshop.blob(&kernel), kernel);
+}
+
+#[test]
+fn images_that_do_not_hold_what_is_wanted_say_so() {
+    if missing(&["xorriso"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    tree(&workshop);
+    iso(&workshop, "tree", "live.iso", &["-R"]);
+    let whole = fs::read(workshop.path("live.iso")).unwrap();
+    let build = |member: &str| {
+        let files = format!("files: {{kernel: {{image: live, member: {member}}}}}\n");
+        workshop.spec(
+            "a",
+            &format!("images: {{live: {{from: live.iso}}}}\n{files}"),
+        );
+        workshop.pxectl("bundle build spec.yaml")
+    };
+    build("casper/vmlinux").ended(1, &["live.iso`: the image has no `casper/vmlinux`"]);
+    build("casper").ended(1, &["`casper` in the image is no file"]);
+    build("casper/link").ended(1, &["is a symbolic link"]);
+    build("../../etc/passwd").ended(1, &["is not a path inside a bundle", "spec.yaml:"]);
+    // Cut short: in the middle of the file, in the directories, before it says what it is.
+    for (octets, said) in [
+        (whole.len() - 400_000, "the image is cut short: `a/b/c"),
+        (20 * 2048, "the image is cut short"),
+        (100, "it is neither an ISO image nor"),
+        (0, "it is neither an ISO image nor"),
+    ] {
+        fs::write(workshop.path("live.iso"), &whole[..octets]).unwrap();
+        build("a/b/c/d/e/f/g/h/i/j/filesystem.squashfs").ended(1, &[said]);
+    }
+    assert!(workshop.store().names().unwrap().is_empty());
+    assert_eq!(workshop.blobs(), (0, 0));
+}
+
+#[test]
+fn archives_give_what_is_wanted_and_write_nothing_else() {
+    if missing(&["tar"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let (shim, grub) = (content(1, 900_000), content(2, 70_000));
+    workshop.write("tree/amd64/bootx64.efi", &shim);
+    workshop.write("tree/amd64/grubx64.efi", &grub);
+    let long = format!("tree/{}/long.efi", "directory/".repeat(20));
+    workshop.write(&long, b"long");
+    workshop.write("evil", "evil");
+    let at = workshop.path("");
+    for (name, options) in [
+        ("gnu", "-czf"),
+        ("pax", "--format=pax -czf"),
+        ("ustar", "--format=ustar -cf"),
+        ("plain", "-cf"),
+    ] {
+        let archive = format!("{name}.tar");
+        let mut arguments: Vec<&str> = options.split(' ').collect();
+        arguments.extend([
+            archive.as_str(),
+            "-P",
+            "--transform=s,^evil$,../../../../tmp/pxectl-evil,",
+            "evil",
+            "-C",
+            "tree",
+            "./amd64",
+        ]);
+        if name != "ustar" {
+            arguments.push("directory");
+        }
+        run("tar", &arguments, &at);
+        let more = match name {
+            "ustar" => String::new(),
+            _ => format!(
+                "  long: {{image: net, member: {}}}\n",
+                long.strip_prefix("tree/").unwrap().replace("//", "/")
+            ),
+        };
+        workshop.spec(
+            name,
+            &format!(
+                "images: {{net: {{from: {archive}}}}}\nfiles:\n  shim: {{image: net, member: amd64/bootx64.efi}}\n  \
+                 grub: {{image: net, member: amd64/grubx64.efi}}\n{more}"
+            ),
+        );
+        workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
+        assert_eq!(
+            (workshop.blob(&shim), workshop.blob(&grub)),
+            (shim.clone(), grub.clone())
+        );
+    }
+    assert!(!std::path::Path::new("/tmp/pxectl-evil").exists());
+    let before = workshop.blobs();
+    workshop.spec(
+        "z",
+        "images: {net: {from: gnu.tar}}\nfiles: {a: {image: net, member: amd64/none}}\n",
+    );
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(1, &["the archive has no `amd64/none`"]);
+    let whole = fs::read(workshop.path("gnu.tar")).unwrap();
+    workshop.write("cut.tar", &whole[..whole.len() / 2]);
+    workshop.spec(
+        "z",
+        "images: {net: {from: cut.tar}}\nfiles: {a: {image: net, member: amd64/none}}\n",
+    );
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(1, &["cut.tar`"]);
+    assert_eq!(workshop.blobs(), before);
+}

@@ -1,0 +1,15 @@
+//! `pxectl bundle build` and `fetch` against real parts: nginx, gpg, minisign, xorriso, tar, skopeo.
+
+mod downloads;
+mod faults;
+mod fetch;
+mod images;
+mod keys;
+mod nginx;
+mod presets;
+mod requirements;
+mod signatures;
+mod workshop;
+
+/// How long anything may take on a machine that does much else.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);

@@ -1,0 +1,162 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use pxectl::bundle::BundleStore;
+use pxectl::machine::Sha256Digest;
+
+use crate::PATIENCE;
+
+/// A directory with a bundle store in it.
+pub struct Workshop {
+    base: tempfile::TempDir,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Workshop {
+    pub fn new() -> Self {
+        Self {
+            base: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.base.path().join(name)
+    }
+
+    /// Writes a file, and makes the directories that it lies in.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes a spec with this name and these lines after the head.
+    pub fn spec(&self, name: &str, rest: &str) -> &Self {
+        let text = format!("kind: BundleSpec\nname: {name}\narch: x86_64\n{rest}");
+        self.write("spec.yaml", text);
+        self
+    }
+
+    /// `pxectl` with this store, to be run here.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
+        command
+            .args(line.split_whitespace())
+            .arg("--bundles")
+            .arg(self.path("store"))
+            .current_dir(self.base.path())
+            .env_remove("PXECTL_BUNDLES")
+            .env_remove("http_proxy")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn pxectl(&self, line: &str) -> Ran {
+        let output = self.command(line).output().unwrap();
+        Ran {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub fn store(&self) -> BundleStore {
+        BundleStore::open(&self.path("store")).unwrap()
+    }
+
+    /// Counts what lies in the store under a digest's name, and what lies there half.
+    pub fn blobs(&self) -> (usize, usize) {
+        let count = |name: &str| fs::read_dir(self.path(name)).map_or(0, Iterator::count);
+        (count("store/blobs/sha256"), count("store/.partial"))
+    }
+
+    /// Returns the content of a blob.
+    pub fn blob(&self, content: &[u8]) -> Vec<u8> {
+        fs::read(self.store().blob_path(&Sha256Digest::of(content))).unwrap()
+    }
+
+    /// Waits until the beginning of a download has so many octets.
+    pub fn wait_for_partial(&self, octets: u64) {
+        wait_for("the beginning of a download", || {
+            let Ok(entries) = fs::read_dir(self.path("store/.partial")) else {
+                return false;
+            };
+            let mut downloads = entries.flatten().filter(|entry| {
+                let name = entry.file_name();
+                Path::new(&name)
+                    .extension()
+                    .is_some_and(|it| it == "download")
+            });
+            downloads.any(|entry| entry.metadata().is_ok_and(|data| data.len() >= octets))
+        });
+    }
+}
+
+impl Ran {
+    /// Makes sure of how it ended, and that standard error says something.
+    #[track_caller]
+    pub fn ended(&self, status: i32, said: &[&str]) -> &Self {
+        assert_eq!(self.status, Some(status), "{self:#?}");
+        for said in said {
+            assert!(
+                self.stderr.contains(said),
+                "`{said}` is not said: {self:#?}"
+            );
+        }
+        self
+    }
+}
+
+#[track_caller]
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Runs a program that must succeed; returns what it prints.
+#[track_caller]
+pub fn run(program: &str, arguments: &[&str], at: &Path) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(at)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Makes content that differs in every piece.
+pub fn content(seed: u32, octets: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    let mut content: Vec<u8> = (0..octets.div_ceil(4))
+        .flat_map(|_| next().to_le_bytes())
+        .collect();
+    content.truncate(octets);
+    content
+}
+
+/// Writes a line as `sha256sum` does.
+pub fn listed(name: &str, content: &[u8]) -> String {
+    format!("{}  {name}\n", Sha256Digest::of(content))
+}
