@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, Unique};
 use super::reader::Reader;
-use super::tree::Node;
+use super::signature::is_signature;
+use super::tree::{Node, Value};
 use crate::machine::{CpuArchitecture, Sha256Digest};
 
 /// The `Bundle` document: a pinned set of files, whose blobs lie in the bundle store.
@@ -18,6 +19,9 @@ pub struct Bundle {
     /// The day from which it should not be installed any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
+    /// Its signatures, each as `minisign` writes it: they sign [`Bundle::manifest`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
     /// Its files, by the keys that profiles and templates name.
     pub files: BTreeMap<String, BundleFile>,
 }
@@ -102,9 +106,7 @@ impl Bundle {
             bundle: self,
         };
         let text = serde_yaml::to_string(&document).unwrap_or_default();
-        format!(
-            "# Written by `pxectl bundle build`: the files are pinned by their digests.\n{text}"
-        )
+        format!("# Written by `pxectl bundle`: the files are pinned by their digests.\n{text}")
     }
 
     /// Returns the digest of [`Bundle::manifest`], which names the bundle in URLs.
@@ -128,6 +130,9 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         }
         reader.parsed::<Date>(node, "a day such as `2027-05-01`")
     });
+    let signatures = fields.optional(reader, "signatures", |reader, node| {
+        reader.items(node, read_signature)
+    });
     let files = fields.required(reader, "files", |reader, node| {
         let files: BTreeMap<_, _> = reader
             .entries(node, |reader, key, value| {
@@ -141,12 +146,27 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         Some(files)
     });
     fields.finish(reader);
+    let name = name?;
+    claims.bundle_names.insert(name.value.clone(), name.span);
     Some(Bundle {
-        name: name?.value,
+        name: name.value,
         arch: arch?,
         expires,
+        signatures: signatures.unwrap_or_default(),
         files: files?,
     })
+}
+
+/// Reads a signature, as `minisign` writes it: text of several lines.
+fn read_signature(reader: &mut Reader, node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Scalar { text, .. } if is_signature(text) => Some(text.clone()),
+        _ => {
+            let help = "write all four lines that minisign wrote, as a block after `|`";
+            let message = "this is no signature in minisign's format";
+            reader.refuse("wrong-value", node.span, message, help)
+        }
+    }
 }
 
 /// Reads the name of a processor, in any spelling, as `uname -m` prints it.
@@ -199,8 +219,8 @@ pub(super) fn read_path(reader: &mut Reader, node: &Node) -> Option<String> {
 
 /// Reports whether a path is relative and never climbs.
 pub fn is_inside(path: &str) -> bool {
-    path.split('/')
-        .all(|part| !part.is_empty() && part != "." && part != "..")
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    path.split('/').all(plain) && !path.contains(char::is_control)
 }
 
 fn read_source(reader: &mut Reader, node: &Node) -> Option<FileSource> {

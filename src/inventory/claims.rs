@@ -62,6 +62,8 @@ pub struct Claims {
     bundle_uses: Vec<(String, Span, Installer)>,
     /// The processor and the keys of each bundle's files.
     bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
+    /// Where the name of each bundle stands.
+    pub bundle_names: HashMap<String, Span>,
     hosts: Vec<HostUse>,
     menu: Vec<MenuUse>,
     loader_names: Vec<(String, String, Span)>,

@@ -253,6 +253,7 @@ mod tests {
             name: "b".into(),
             arch: arch.into(),
             expires: None,
+            signatures: Vec::new(),
             files: Default::default(),
         };
         use Architecture::*;

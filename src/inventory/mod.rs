@@ -9,6 +9,7 @@ mod diagnostic;
 mod filter;
 mod host;
 mod loader;
+mod manifest;
 mod menu;
 mod network;
 mod options;
@@ -18,6 +19,7 @@ mod reader;
 mod route;
 mod seconds;
 mod server;
+mod signature;
 mod site;
 mod source;
 mod spec;
@@ -34,6 +36,7 @@ pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plura
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};
+pub use manifest::ManifestError;
 pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
 pub use network::{DhcpMode, Network};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
@@ -41,6 +44,9 @@ pub use places::{LoaderPlace, Places};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use server::Server;
+pub use signature::{
+    KeyId, ParsePublicKeyError, PublicKey, SignatureError, SignaturePolicy, SiteKey, is_signature,
+};
 pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
@@ -183,6 +189,7 @@ pub fn parse(documents: &[SourceFile], templates: BTreeMap<String, String>) -> P
     let mut diagnostics = reader.diagnostics;
     found.check_site(&mut diagnostics);
     claims.check(&found.facts(), &mut diagnostics);
+    found.check_signatures(&claims, &mut diagnostics);
     sort(&mut diagnostics, documents);
     let errors = diagnostics
         .iter()
@@ -325,6 +332,22 @@ impl Found {
                     );
                 }
             }
+        }
+    }
+
+    /// Checks that each bundle is signed as the site wants it.
+    fn check_signatures(&self, claims: &Claims, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(site) = self.sites.iter().find_map(|(_, site)| site.as_ref()) else {
+            return;
+        };
+        for bundle in self.bundles.values() {
+            let Err(error) = site.signatures.check(bundle) else {
+                continue;
+            };
+            let span = claims.bundle_names.get(&bundle.name).copied();
+            let message = format!("bundle `{}`: {error}", bundle.name);
+            let fault = Diagnostic::new(Severity::Error, "bundle-signature", span, message);
+            diagnostics.push(fault.help(error.help(&bundle.name)));
         }
     }
 

@@ -13,6 +13,7 @@ use super::network::{Network, check_reach, read_network};
 use super::reader::{Reader, list};
 use super::seconds;
 use super::server::{Server, read_server};
+use super::signature::{SignaturePolicy, read_policy};
 use super::tree::{Key, Node};
 use crate::machine::Architecture;
 
@@ -27,6 +28,9 @@ pub struct Site {
     pub networks: Vec<Network>,
     /// The bundle store, relative to the inventory.
     pub bundles: Option<String>,
+    /// Whose signatures bundles must have.
+    #[serde(default)]
+    pub signatures: SignaturePolicy,
     /// The loader of each client architecture.
     pub loaders: BTreeMap<Architecture, Loader>,
     /// What a machine that would boot its local disk may start instead.
@@ -115,6 +119,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         reader.items(node, |reader, item| read_network(reader, claims, item))
     });
     let bundles = fields.optional(reader, "bundles", Reader::text);
+    let signatures = fields.optional(reader, "signatures", read_policy);
     let loaders = fields.required(reader, "loaders", |reader, node| {
         reader.entries(node, |reader, key, node| {
             read_entry(reader, claims, key, node)
@@ -167,6 +172,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         server,
         networks: networks.into_iter().map(|(network, _)| network).collect(),
         bundles,
+        signatures: signatures.unwrap_or_default(),
         loaders: loaders?.into_iter().collect(),
         menu,
         unknown: unknown.unwrap_or(UnknownPolicy::Quarantine),

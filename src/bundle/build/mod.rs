@@ -84,10 +84,16 @@ pub fn build(
         name: spec.name.clone(),
         arch: spec.arch.clone(),
         expires: spec.expires,
+        signatures: Vec::new(),
         files,
     };
     store.add_bundle(&bundle)?;
-    Ok(bundle)
+    // The same content may have been signed already.
+    let signatures = store.bundle(&bundle.name)?.signatures;
+    Ok(Bundle {
+        signatures,
+        ..bundle
+    })
 }
 
 /// Lists what is fetched, each once, with the files that come of it.

@@ -1,0 +1,273 @@
+//! Whose signatures bundles must have, and the check of those that they have.
+//!
+//! Source: minisign(1), "Signature format" and "Public key format".
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE64;
+use minisign_verify::Signature;
+use serde::{Deserialize, Serialize};
+
+use super::bundle::Bundle;
+use super::reader::Reader;
+use super::tree::Node;
+
+/// The longest signature with its comments, in octets.
+const SIGNATURE_LIMIT: usize = 4096;
+
+/// The `signatures` of a site: who signs its bundles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignaturePolicy {
+    /// Whether a bundle without a good signature is refused.
+    pub required: bool,
+    /// The keys whose signatures count.
+    pub keys: Vec<SiteKey>,
+    /// The keys whose signatures count no more.
+    pub revoked: Vec<SiteKey>,
+}
+
+/// A public key, and the site's name for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteKey {
+    /// The name, for messages.
+    pub name: String,
+    /// The key.
+    pub key: PublicKey,
+}
+
+/// A minisign public key: the second line of its file, which begins with `RW`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct PublicKey {
+    text: String,
+    id: KeyId,
+    key: minisign_verify::PublicKey,
+}
+
+/// What tells keys apart: eight octets, printed as minisign prints them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId([u8; 8]);
+
+/// The text is no minisign public key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{seen}` is not a minisign public key")]
+pub struct ParsePublicKeyError {
+    seen: String,
+}
+
+/// Why a bundle's signatures are not what the site wants.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// It has none, and the site requires one.
+    #[error("it is not signed, and the site requires a signature")]
+    Unsigned,
+    /// A signature is not one.
+    #[error("a signature of it is not in minisign's format")]
+    Malformed,
+    /// A signature of a key of the site is not of this content.
+    #[error("its signature by key `{key}` is wrong: it was changed after it was signed")]
+    Wrong {
+        /// The site's name for the key.
+        key: String,
+    },
+    /// Nobody whom the site trusts signed it; these keys did.
+    #[error("it is signed by no key of the site, but by {}", spelled(.0))]
+    UnknownKey(Vec<KeyId>),
+    /// It is signed, and the key that did is revoked.
+    #[error("it is signed by key `{0}`, which the site has revoked")]
+    Revoked(String),
+}
+
+impl SignatureError {
+    /// Says what to do about the bundle.
+    pub fn help(&self, bundle: &str) -> String {
+        match self {
+            Self::Unsigned | Self::UnknownKey(_) | Self::Revoked(_) => {
+                format!("`pxectl bundle sign {bundle} --key FILE`, and commit what it prints")
+            }
+            Self::Malformed => {
+                "write all four lines that minisign wrote, as a block after `|`".into()
+            }
+            Self::Wrong { .. } => {
+                "take the document from where it was signed; do not sign what you have not checked"
+                    .into()
+            }
+        }
+    }
+}
+
+impl SignaturePolicy {
+    /// Checks a bundle's signatures, and returns the names of the site's keys that signed it.
+    ///
+    /// A signature that is wrong is an error also where none is required.
+    ///
+    /// # Errors
+    /// See [`SignatureError`].
+    pub fn check(&self, bundle: &Bundle) -> Result<Vec<&str>, SignatureError> {
+        if bundle.signatures.is_empty() {
+            return match self.required {
+                true => Err(SignatureError::Unsigned),
+                false => Ok(Vec::new()),
+            };
+        }
+        let manifest = bundle.manifest();
+        let (mut good, mut revoked, mut unknown) = (Vec::new(), None, Vec::new());
+        for text in &bundle.signatures {
+            let id = KeyId::of_signature(text).ok_or(SignatureError::Malformed)?;
+            let signature = Signature::decode(text).map_err(|_| SignatureError::Malformed)?;
+            if let Some(site) = self.keys.iter().find(|site| site.key.id == id) {
+                // Keys of other makers may share an identifier, by mistake or on purpose: such a
+                // signature is not ours, and so it is wrong.
+                let verified = site.key.key.verify(&manifest, &signature, true);
+                verified.map_err(|_| SignatureError::Wrong {
+                    key: site.name.clone(),
+                })?;
+                good.push(site.name.as_str());
+            } else if let Some(site) = self.revoked.iter().find(|site| site.key.id == id) {
+                revoked = Some(site.name.clone());
+            } else {
+                unknown.push(id);
+            }
+        }
+        match (good.is_empty() && self.required, revoked) {
+            (false, _) => Ok(good),
+            (true, Some(name)) => Err(SignatureError::Revoked(name)),
+            (true, None) => Err(SignatureError::UnknownKey(unknown)),
+        }
+    }
+}
+
+impl PublicKey {
+    /// Returns what tells the key from others.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = ParsePublicKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePublicKeyError> {
+        let refused = || ParsePublicKeyError {
+            seen: text.chars().take(80).collect(),
+        };
+        let octets = BASE64.decode(text.as_bytes()).map_err(|_| refused())?;
+        let key = minisign_verify::PublicKey::from_base64(text).map_err(|_| refused())?;
+        Ok(Self {
+            text: text.to_owned(),
+            id: KeyId::at(&octets).ok_or_else(refused)?,
+            key,
+        })
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> Self {
+        key.text
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = ParsePublicKeyError;
+
+    fn try_from(text: String) -> Result<Self, ParsePublicKeyError> {
+        text.parse()
+    }
+}
+
+impl KeyId {
+    /// Wraps the eight octets, in the order in which they stand in keys and signatures.
+    pub const fn new(octets: [u8; 8]) -> Self {
+        Self(octets)
+    }
+
+    /// Reads which key made a signature, as `minisign` writes it; `None` where it is no signature.
+    pub fn of_signature(text: &str) -> Option<Self> {
+        let line = text.lines().nth(1)?;
+        Self::at(&BASE64.decode(line.trim_end().as_bytes()).ok()?)
+    }
+
+    /// Reads what follows the two octets that name the algorithm.
+    fn at(octets: &[u8]) -> Option<Self> {
+        Some(Self(octets.get(2..10)?.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016X}", u64::from_le_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reports whether a text is a signature, as `minisign` writes it, and can be shown.
+pub fn is_signature(text: &str) -> bool {
+    let plain = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    text.len() <= SIGNATURE_LIMIT && text.chars().all(plain) && Signature::decode(text).is_ok()
+}
+
+fn spelled(keys: &[KeyId]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    keys.join(", ")
+}
+
+/// Reads `signatures` of the site.
+pub(super) fn read_policy(reader: &mut Reader, node: &Node) -> Option<SignaturePolicy> {
+    let mut fields = reader.fields(node, "`signatures`")?;
+    let required = fields.optional(reader, "required", Reader::boolean);
+    let keys = fields.optional(reader, "keys", |r, n| r.items(n, read_key));
+    let revoked = fields.optional(reader, "revoked", |r, n| r.items(n, read_key));
+    fields.finish(reader);
+    let policy = SignaturePolicy {
+        required: required.unwrap_or(false),
+        keys: keys.unwrap_or_default(),
+        revoked: revoked.unwrap_or_default(),
+    };
+    if policy.required && policy.keys.is_empty() {
+        let help = "add `keys: [{name: …, key: …}]`: `pxectl bundle keygen` prints such a line";
+        let message = "signatures are required, and there is no key to check them with";
+        return reader.refuse("no-signing-key", node.span, message, help);
+    }
+    let all: Vec<&SiteKey> = policy.keys.iter().chain(&policy.revoked).collect();
+    for (index, site) in all.iter().enumerate() {
+        let earlier = all.iter().take(index);
+        let same = |other: &&&SiteKey| other.key.id == site.key.id || other.name == site.name;
+        if let Some(other) = earlier.into_iter().find(same) {
+            let message = format!(
+                "`{}` and `{}` are the same key or have the same name",
+                other.name, site.name
+            );
+            let help = "a key stands once, with its own name: below `keys`, or below `revoked`";
+            return reader.refuse("duplicate-key", node.span, message, help);
+        }
+    }
+    Some(policy)
+}
+
+fn read_key(reader: &mut Reader, node: &Node) -> Option<SiteKey> {
+    let mut fields = reader.fields(node, "this key")?;
+    let name = fields.required(reader, "name", Reader::name);
+    let key = fields.required(reader, "key", |r, n| {
+        r.parsed::<PublicKey>(
+            n,
+            "the second line of the public key's file, such as `RWQ…`",
+        )
+    });
+    fields.finish(reader);
+    Some(SiteKey {
+        name: name?.value,
+        key: key?,
+    })
+}
