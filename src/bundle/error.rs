@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::inventory::ManifestError;
 use crate::machine::Sha256Digest;
 
 /// Why a bundle store, or a blob in it, cannot be used.
@@ -82,6 +83,14 @@ pub enum BundleStoreError {
         /// The name.
         name: String,
     },
+    /// A name stands for something that is no bundle.
+    #[error("`{name}` is no bundle: {error}")]
+    NotABundle {
+        /// The name.
+        name: String,
+        /// Why.
+        error: ManifestError,
+    },
     /// There is no room.
     #[error("`{}` has {have} octets free, {need} are needed", .path.display())]
     Full {
@@ -121,7 +130,8 @@ impl BundleStoreError {
             Self::NameTaken { .. } => Some(
                 "a name never changes its content: give the new bundle a name of its own".into(),
             ),
-            Self::UnknownName { .. } => None,
+            Self::UnknownName { .. } => Some("`pxectl bundle list` lists what the store has".into()),
+            Self::NotABundle { .. } => None,
             Self::Full { .. } => Some(NO_ROOM.into()),
             Self::Io { source, .. } if is_full(source) => Some(NO_ROOM.into()),
             Self::Io { .. } | Self::Content(_) => None,

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::error::{BundleStoreError, io_error};
 use super::layout::{BundleStore, INDEX_FILE};
-use crate::inventory::{ARTIFACT_TYPE, Bundle, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
 use crate::machine::Sha256Digest;
 
 /// The annotation that gives a manifest in an index its name.
@@ -127,68 +126,6 @@ impl BundleStore {
         Ok(value)
     }
 
-    /// Adds a bundle whose blobs are all there: its manifest, and its name in the index.
-    ///
-    /// # Errors
-    /// When a blob is missing or of another size, [`BundleStoreError::NameTaken`] when the name
-    /// stands for other content already, or when the disk refuses.
-    pub fn add_bundle(&self, bundle: &Bundle) -> Result<Sha256Digest, BundleStoreError> {
-        let _writing = self.write()?;
-        for file in bundle.files.values() {
-            self.open_blob(file)?;
-        }
-        self.add_blob(&mut &EMPTY_CONFIG[..])?;
-        let manifest = bundle.manifest();
-        let (digest, _) = self.add_blob(&mut manifest.as_slice())?;
-        let mut descriptor = Descriptor::of(MANIFEST_MEDIA_TYPE, &manifest);
-        let artifact_type = Value::from(ARTIFACT_TYPE);
-        descriptor
-            .other
-            .insert("artifactType".into(), artifact_type);
-        self.add_name(&bundle.name, descriptor)?;
-        Ok(digest)
-    }
-
-    /// Gives a manifest that is there a name. The same name for the same manifest changes nothing.
-    ///
-    /// # Errors
-    /// [`BundleStoreError::NameTaken`] when the name stands for another manifest, or when the disk
-    /// refuses.
-    pub fn add_name(&self, name: &str, mut manifest: Descriptor) -> Result<(), BundleStoreError> {
-        let annotation = (NAME_ANNOTATION.to_owned(), name.to_owned());
-        manifest.annotations.extend([annotation]);
-        self.edit_index(|index| match index.find(name) {
-            Some(present) if present.digest != manifest.digest => {
-                Err(BundleStoreError::NameTaken {
-                    name: name.to_owned(),
-                    present: present.digest.clone(),
-                    wanted: manifest.digest,
-                })
-            }
-            Some(_) => Ok(()),
-            None => {
-                index.manifests.push(manifest);
-                Ok(())
-            }
-        })
-    }
-
-    /// Makes sure that a bundle's name is free, or stands for this content.
-    ///
-    /// # Errors
-    /// [`BundleStoreError::NameTaken`] when it does not, and when the index cannot be read.
-    pub fn check_name(&self, bundle: &Bundle) -> Result<(), BundleStoreError> {
-        let wanted = format!("sha256:{}", bundle.manifest_digest());
-        match self.index()?.find(&bundle.name) {
-            Some(present) if present.digest != wanted => Err(BundleStoreError::NameTaken {
-                name: bundle.name.clone(),
-                present: present.digest.clone(),
-                wanted,
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// Lists what has a name, by name.
     ///
     /// # Errors
@@ -267,8 +204,19 @@ impl BundleStore {
     /// When a manifest on the way is missing or cannot be understood: what it leads to is not known
     /// then.
     pub fn referenced(&self) -> Result<BTreeSet<Sha256Digest>, BundleStoreError> {
+        self.referenced_by(self.index()?.manifests)
+    }
+
+    /// Lists every blob that some manifests lead to, themselves too.
+    ///
+    /// # Errors
+    /// As [`BundleStore::referenced`].
+    pub fn referenced_by(
+        &self,
+        manifests: Vec<Descriptor>,
+    ) -> Result<BTreeSet<Sha256Digest>, BundleStoreError> {
         let mut found = BTreeSet::new();
-        let mut open = self.index()?.manifests;
+        let mut open = manifests;
         while let Some(descriptor) = open.pop() {
             let fresh = descriptor.sha256().is_some_and(|it| found.insert(it));
             if !fresh {
@@ -295,7 +243,7 @@ impl BundleStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::BundleFile;
+    use crate::inventory::{Bundle, BundleFile};
 
     fn store() -> (tempfile::TempDir, BundleStore) {
         let directory = tempfile::tempdir().unwrap();
@@ -315,6 +263,7 @@ mod tests {
             name: name.into(),
             arch: "x86_64".into(),
             expires: None,
+            signatures: Vec::new(),
             files: BTreeMap::from([("kernel".to_owned(), file)]),
         }
     }

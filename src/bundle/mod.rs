@@ -1,4 +1,5 @@
-//! The bundle store: an OCI image layout on disk, opened, added to and read by digest.
+//! The bundle store: an OCI image layout on disk, opened, added to and read by digest; and the
+//! places that bundles come from and go to.
 //!
 //! Source: OCI image specification 1.1, "Image Layout".
 
@@ -6,15 +7,26 @@ mod blob;
 pub mod build;
 mod checksums;
 mod error;
+mod garbage;
 mod index;
+mod key;
 mod layout;
+mod named;
 pub mod presets;
+mod registry;
 mod temporary;
+pub mod transport;
 mod verify;
 
 pub use blob::BlobWriter;
 pub use error::BundleStoreError;
+pub use garbage::{Garbage, Needed};
 pub use index::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
+pub use key::{KeyError, SecretKey};
 pub use layout::{Alone, BundleStore, Writing};
+pub use named::{CREATED_ANNOTATION, Named, RETIRED_ANNOTATION};
+pub use registry::{
+    ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob, RegistryOptions,
+};
 pub use verify::Verifier;
 use verify::hash;

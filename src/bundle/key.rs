@@ -1,0 +1,356 @@
+//! Secret keys, in the format of minisign's files, and what is signed with them.
+//!
+//! Source: minisign(1), "Secret key format", "Public key format" and "Signature format".
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Blake2b512, Digest};
+use data_encoding::BASE64;
+use ed25519_dalek::{Signer, SigningKey};
+
+use crate::inventory::{KeyId, PublicKey};
+
+const ALGORITHM: &[u8; 2] = b"Ed";
+/// What is signed is the BLAKE2b hash of the content.
+const PREHASHED: &[u8; 2] = b"ED";
+const CHECKSUM: &[u8; 2] = b"B2";
+const SCRYPT: &[u8; 2] = b"Sc";
+const NOT_ENCRYPTED: &[u8; 2] = &[0, 0];
+/// How many octets a secret key's second line holds: algorithms, salt, limits, identifier, key and
+/// checksum.
+const SECRET_LENGTH: usize = 158;
+/// Where in it the identifier begins.
+const BODY: usize = 54;
+/// The largest key file that is read, in octets.
+const FILE_LIMIT: u64 = 4096;
+
+/// A secret key that signs bundles. It never shows itself.
+pub struct SecretKey {
+    id: [u8; 8],
+    key: SigningKey,
+}
+
+/// Why a key cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A file cannot be read or written.
+    #[error("`{}`: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no secret key.
+    #[error("`{}` is not a secret key of minisign", .0.display())]
+    NotAKey(PathBuf),
+    /// The key is protected with a password, which only minisign itself can lift.
+    #[error("the key `{}` is protected with a password", .0.display())]
+    Encrypted(PathBuf),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+impl KeyError {
+    /// Says what to do about it; empty where the message says so itself.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Encrypted(_) => {
+                "sign with `minisign -S` what `pxectl bundle sign NAME --print` prints, and add it with `--signature FILE`"
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                "a key is never overwritten: name another file"
+            }
+            Self::NotAKey(_) => "`pxectl bundle keygen` makes one, and so does `minisign -G -W`",
+            _ => "",
+        }
+    }
+}
+
+impl SecretKey {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn generate() -> Result<Self, KeyError> {
+        let (mut id, mut seed) = ([0; 8], [0; 32]);
+        getrandom::fill(&mut id)
+            .and_then(|()| getrandom::fill(&mut seed))
+            .map_err(KeyError::NoRandomness)?;
+        let key = SigningKey::from_bytes(&seed);
+        Ok(Self { id, key })
+    }
+
+    /// Reads a key's file, one of `minisign -G -W` too.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no key, or is protected with a password.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut text = String::new();
+        let file = File::open(path).map_err(failed)?;
+        file.take(FILE_LIMIT)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        let refused = || KeyError::NotAKey(path.to_owned());
+        let line = text.lines().nth(1).ok_or_else(refused)?;
+        let octets = BASE64.decode(line.trim().as_bytes()).ok();
+        let octets: [u8; SECRET_LENGTH] = octets
+            .and_then(|octets| octets.try_into().ok())
+            .ok_or_else(refused)?;
+        let is = |at: usize, word: &[u8; 2]| octets.get(at..at + 2) == Some(word.as_slice());
+        if !is(0, ALGORITHM) || !is(4, CHECKSUM) {
+            return Err(refused());
+        }
+        if is(2, SCRYPT) {
+            return Err(KeyError::Encrypted(path.to_owned()));
+        }
+        let (head, body) = octets.split_at(BODY);
+        let (id, rest) = body.split_first_chunk::<8>().ok_or_else(refused)?;
+        let (pair, _) = rest.split_first_chunk::<64>().ok_or_else(refused)?;
+        // A pair that does not belong together would give the secret away with its signatures.
+        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| refused())?;
+        let known = &head[2..4] == NOT_ENCRYPTED;
+        known.then_some(Self { id: *id, key }).ok_or_else(refused)
+    }
+
+    /// Writes the key to a new file that only its owner may read, and its public key beside it, with
+    /// the ending `.pub`. Returns the path of that.
+    ///
+    /// # Errors
+    /// When either file is there already, and when the disk refuses; nothing is left behind then.
+    pub fn write(&self, path: &Path) -> Result<PathBuf, KeyError> {
+        let mut public = path.as_os_str().to_owned();
+        public.push(".pub");
+        let public = PathBuf::from(public);
+        let id = self.id();
+        let secret_line = BASE64.encode(&self.octets());
+        create(
+            path,
+            0o600,
+            &format!("untrusted comment: minisign encrypted secret key\n{secret_line}\n"),
+        )?;
+        let text = format!(
+            "untrusted comment: minisign public key {id}\n{}\n",
+            self.public_text()
+        );
+        create(&public, 0o644, &text).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })?;
+        Ok(public)
+    }
+
+    /// Returns what tells the key from others.
+    pub fn id(&self) -> KeyId {
+        KeyId::new(self.id)
+    }
+
+    /// Returns the public key.
+    pub fn public(&self) -> Option<PublicKey> {
+        self.public_text().parse().ok()
+    }
+
+    /// Signs a content, and returns the four lines that minisign would write. `comment` is signed
+    /// with it; it is one line.
+    pub fn sign(&self, content: &[u8], comment: &str) -> String {
+        let hash = Blake2b512::digest(content);
+        let signature = self.key.sign(&hash).to_bytes();
+        let comment: String = (comment.chars())
+            .filter(|c| *c == '\t' || !c.is_control())
+            .collect();
+        let global = self.key.sign(&[&signature, comment.as_bytes()].concat());
+        format!(
+            "untrusted comment: signature from pxectl, key {}\n{}\ntrusted comment: {comment}\n{}\n",
+            self.id(),
+            BASE64.encode(&[PREHASHED.as_slice(), &self.id, &signature].concat()),
+            BASE64.encode(&global.to_bytes()),
+        )
+    }
+
+    fn public_text(&self) -> String {
+        let key = self.key.verifying_key().to_bytes();
+        BASE64.encode(&[ALGORITHM.as_slice(), &self.id, &key].concat())
+    }
+
+    fn octets(&self) -> Vec<u8> {
+        let pair = self.key.to_keypair_bytes();
+        let checksum = Blake2b::<U32>::new()
+            .chain_update(ALGORITHM)
+            .chain_update(self.id)
+            .chain_update(pair)
+            .finalize();
+        let mut octets = [ALGORITHM.as_slice(), NOT_ENCRYPTED, CHECKSUM].concat();
+        // Salt and limits of the encryption, of which there is none.
+        octets.resize(BODY, 0);
+        octets.extend(self.id);
+        octets.extend(pair);
+        octets.extend(checksum);
+        octets
+    }
+}
+
+fn create(path: &Path, mode: u32, text: &str) -> Result<(), KeyError> {
+    let failed = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(mode).open(path);
+    let mut file = opened.map_err(failed)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    written.map_err(|source| {
+        let _ = fs::remove_file(path);
+        failed(source)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::inventory::{Bundle, SignatureError, SignaturePolicy, SiteKey};
+
+    fn bundle() -> Bundle {
+        Bundle {
+            name: "b".into(),
+            arch: "x86_64".into(),
+            expires: None,
+            signatures: Vec::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn site_key(name: &str, key: &SecretKey) -> SiteKey {
+        SiteKey {
+            name: name.into(),
+            key: key.public().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_key_survives_its_file_and_nobody_else_reads_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("release");
+        let key = SecretKey::generate().unwrap();
+        let public = key.write(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let again = SecretKey::read(&path).unwrap();
+        assert_eq!(again.public(), key.public());
+        let text = fs::read_to_string(&public).unwrap();
+        assert_eq!(
+            text.lines().nth(1),
+            Some(key.public().unwrap().to_string().as_str())
+        );
+        // Neither file is overwritten, and no half of a pair is left.
+        let other = SecretKey::generate().unwrap();
+        assert!(other.write(&path).is_err());
+        fs::remove_file(&path).unwrap();
+        assert!(other.write(&path).is_err());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let key = SecretKey::generate().unwrap();
+        let mut protected = key.octets();
+        protected[2..4].copy_from_slice(SCRYPT);
+        let mut torn = key.octets();
+        torn[BODY + 8 + 40] ^= 1;
+        for (octets, encrypted) in [(protected, true), (torn, false), (vec![0; 158], false)] {
+            let line = BASE64.encode(&octets);
+            fs::write(&path, format!("untrusted comment: a\n{line}\n")).unwrap();
+            match SecretKey::read(&path) {
+                Err(KeyError::Encrypted(_)) => assert!(encrypted),
+                Err(KeyError::NotAKey(_)) => assert!(!encrypted),
+                _ => panic!("it was taken for a key"),
+            }
+        }
+        for text in ["", "RWQ", "a\nb\n"] {
+            fs::write(&path, text).unwrap();
+            assert!(matches!(SecretKey::read(&path), Err(KeyError::NotAKey(_))));
+        }
+    }
+
+    #[test]
+    fn only_a_good_signature_by_a_key_of_the_site_counts() {
+        let (old, new, stranger) = (
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+        );
+        let policy = SignaturePolicy {
+            required: true,
+            keys: vec![site_key("new", &new)],
+            revoked: vec![site_key("old", &old)],
+        };
+        let signed = |keys: &[&SecretKey]| {
+            let mut bundle = bundle();
+            let manifest = bundle.manifest();
+            bundle.signatures = keys.iter().map(|key| key.sign(&manifest, "a")).collect();
+            bundle
+        };
+        assert_eq!(policy.check(&bundle()), Err(SignatureError::Unsigned));
+        assert_eq!(policy.check(&signed(&[&new])), Ok(vec!["new"]));
+        assert_eq!(policy.check(&signed(&[&old, &new])), Ok(vec!["new"]));
+        assert_eq!(
+            policy.check(&signed(&[&old])),
+            Err(SignatureError::Revoked("old".into()))
+        );
+        assert_eq!(
+            policy.check(&signed(&[&stranger])),
+            Err(SignatureError::UnknownKey(vec![stranger.id()]))
+        );
+        let mut changed = signed(&[&new]);
+        changed.name = "c".into();
+        let wrong = Err(SignatureError::Wrong { key: "new".into() });
+        assert_eq!(policy.check(&changed), wrong);
+        // A wrong one is wrong beside a good one, and where none is required.
+        let mut both = signed(&[&new]);
+        both.signatures.push(new.sign(b"another", "a"));
+        assert_eq!(policy.check(&both), wrong);
+        let relaxed = SignaturePolicy {
+            required: false,
+            ..policy.clone()
+        };
+        assert_eq!(relaxed.check(&changed), wrong);
+        assert_eq!(relaxed.check(&bundle()), Ok(Vec::new()));
+        assert_eq!(relaxed.check(&signed(&[&stranger])), Ok(Vec::new()));
+        // The comment is signed too.
+        let mut commented = signed(&[&new]);
+        commented.signatures[0] = commented.signatures[0].replace("comment: a", "comment: b");
+        assert_eq!(policy.check(&commented), wrong);
+        commented.signatures[0] = "one\ntwo\n".into();
+        assert_eq!(policy.check(&commented), Err(SignatureError::Malformed));
+    }
+
+    #[test]
+    fn a_bundle_comes_back_from_what_travels_and_its_content_keeps_its_digest() {
+        let key = SecretKey::generate().unwrap();
+        let mut bundle = bundle();
+        assert_eq!(bundle.envelope(), bundle.manifest());
+        let manifest = bundle.manifest();
+        bundle.expires = Some(jiff::civil::date(2027, 5, 1));
+        bundle.signatures = vec![key.sign(&manifest, "timestamp:1")];
+        assert_ne!(bundle.envelope(), bundle.manifest());
+        assert_eq!(bundle.manifest(), manifest);
+        assert_eq!(Bundle::from_manifest(&bundle.envelope()), Ok(bundle));
+    }
+}

@@ -1,0 +1,90 @@
+use std::io::{self, Read};
+
+use reqwest::StatusCode;
+use reqwest::blocking::Response;
+
+use super::{Registry, chain};
+use crate::bundle::Descriptor;
+use crate::bundle::transport::TransferError;
+
+/// A blob of a registry, read from its beginning to its end: where the connection breaks, it is read
+/// on from there.
+pub struct RegistryBlob<'r, 'w> {
+    registry: &'r mut Registry<'w>,
+    blob: Descriptor,
+    response: Response,
+    position: u64,
+    /// How often it broke since an octet came through.
+    breaks: u32,
+}
+
+impl<'r, 'w> RegistryBlob<'r, 'w> {
+    pub(super) fn open(
+        registry: &'r mut Registry<'w>,
+        blob: &Descriptor,
+    ) -> Result<Self, TransferError> {
+        let response = registry.blob(blob, 0)?;
+        Ok(Self {
+            registry,
+            blob: blob.clone(),
+            response,
+            position: 0,
+            breaks: 0,
+        })
+    }
+
+    /// Opens it again at the octet where it broke.
+    fn resume(&mut self, why: &str) -> io::Result<()> {
+        self.breaks += 1;
+        if self.breaks > self.registry.options.retries {
+            return Err(io::Error::other(format!(
+                "the registry `{}`: {why}",
+                self.registry.address.host
+            )));
+        }
+        (self.registry.waiting)(&format!(
+            "the registry `{}`: {why}; going on at octet {}",
+            self.registry.address.host, self.position
+        ));
+        std::thread::sleep(super::retry::delay(
+            self.breaks,
+            None,
+            jiff::Timestamp::now(),
+        ));
+        let response = self.registry.blob(&self.blob, self.position);
+        self.response = response.map_err(io::Error::other)?;
+        if self.position > 0 && self.response.status() != StatusCode::PARTIAL_CONTENT {
+            // The server knows no ranges: what we have already is read once more.
+            let mut again = (&mut self.response).take(self.position);
+            io::copy(&mut again, &mut io::sink())?;
+        }
+        Ok(())
+    }
+}
+
+impl Read for RegistryBlob<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let why = match self.response.read(buffer) {
+                Ok(0) if self.position >= self.blob.size || buffer.is_empty() => return Ok(0),
+                Ok(0) => "the connection broke off".to_owned(),
+                Ok(read) => {
+                    self.position += read as u64;
+                    self.breaks = 0;
+                    if self.position > self.blob.size {
+                        return Err(io::Error::other(format!(
+                            "it has more than {} octets",
+                            self.blob.size
+                        )));
+                    }
+                    return Ok(read);
+                }
+                Err(error) => match error.get_ref().and_then(|it| it.downcast_ref()) {
+                    Some(error) => chain(error),
+                    None => error.to_string(),
+                },
+            };
+            self.resume(&why)?;
+        }
+    }
+}

@@ -1,0 +1,340 @@
+use std::io::Read;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::archive::ArchiveReader;
+use super::image::{Unpacked, unpack};
+use super::publish::blob;
+use super::{Place, TransferError, Travelled, Watch, Watched};
+use crate::bundle::{BundleStore, Descriptor, Index, Registry, RegistryOptions};
+use crate::inventory::{Bundle, BundleFile, ManifestError, SignaturePolicy};
+use crate::machine::{CpuArchitecture, Sha256Digest};
+
+/// What is wanted from a place.
+pub struct PullOptions<'p> {
+    /// The bundle's name; may be left out where the place holds or names only one.
+    pub name: Option<&'p str>,
+    /// Which of an image of several processors is wanted.
+    pub arch: Option<CpuArchitecture>,
+    /// How a registry is talked to.
+    pub registry: RegistryOptions,
+    /// Whose signatures it must have; checked before any of its files travels.
+    pub signatures: &'p SignaturePolicy,
+}
+
+/// What has come.
+pub struct Pulled {
+    /// The bundle, which the store has now.
+    pub bundle: Bundle,
+    /// What had to travel for it.
+    pub travelled: Travelled,
+    /// Whether it was made of an image's layers, and so can carry no signature yet.
+    pub is_unpacked: bool,
+}
+
+/// Copies a bundle from a place to the store, or makes one of an image with boot files.
+///
+/// # Errors
+/// When the place has no such bundle, no good copy of it, or refuses; when the store has the name
+/// with other content; when its signatures are not what the site wants. The store has no new name
+/// then.
+pub fn pull(
+    store: &BundleStore,
+    place: &Place,
+    options: &PullOptions<'_>,
+    watch: &Arc<dyn Watch>,
+) -> Result<Pulled, TransferError> {
+    let waiting = |text: &str| watch.note(text);
+    let mut source = Source::open(place, options, &waiting)?;
+    let shown = place.to_string();
+    let manifest = source.manifest(&shown, options)?;
+    // What has arrived is not collected before it has a name.
+    let _writing = store.write()?;
+    match Bundle::from_manifest(&manifest) {
+        Ok(bundle) => {
+            let mut coming = Coming {
+                store,
+                place: &shown,
+                watch,
+            };
+            let travelled = coming.bundle(&mut source, &bundle, options)?;
+            // The store may know more signatures of the same content.
+            let bundle = store.bundle(&bundle.name)?;
+            Ok(Pulled {
+                bundle,
+                travelled,
+                is_unpacked: false,
+            })
+        }
+        Err(ManifestError::OtherKind(kind)) if kind.is_empty() || kind.contains("image") => {
+            let Some(name) = options.name else {
+                return Err(TransferError::Image {
+                    place: shown,
+                    reason: "it has no name of a bundle: give the bundle one".to_owned(),
+                });
+            };
+            let Unpacked { bundle, travelled } = unpack(
+                store,
+                &mut source,
+                &shown,
+                &manifest,
+                name,
+                options.arch,
+                watch,
+            )?;
+            store.add_bundle(&bundle)?;
+            Ok(Pulled {
+                bundle,
+                travelled,
+                is_unpacked: true,
+            })
+        }
+        Err(error) => Err(TransferError::NotABundle {
+            place: shown,
+            error,
+        }),
+    }
+}
+
+struct Coming<'p> {
+    store: &'p BundleStore,
+    place: &'p str,
+    watch: &'p Arc<dyn Watch>,
+}
+
+impl Coming<'_> {
+    fn bundle(
+        &mut self,
+        source: &mut Source<'_>,
+        bundle: &Bundle,
+        options: &PullOptions<'_>,
+    ) -> Result<Travelled, TransferError> {
+        if let Some(wanted) = options.name.filter(|name| *name != bundle.name) {
+            return Err(TransferError::OtherName {
+                place: self.place.to_owned(),
+                found: bundle.name.clone(),
+                wanted: wanted.to_owned(),
+            });
+        }
+        self.store.check_name(bundle)?;
+        let checked = options.signatures.check(bundle);
+        checked.map_err(|error| TransferError::Signature {
+            bundle: bundle.name.clone(),
+            error,
+        })?;
+        let mut missing: Vec<&BundleFile> = Vec::new();
+        for file in bundle.files.values() {
+            let twice = missing.iter().any(|other| other.sha256 == file.sha256);
+            let there = self.store.blob_size(&file.sha256) == Some(file.size);
+            if !twice && !there {
+                missing.push(file);
+            }
+        }
+        let travelled = Travelled {
+            blobs: missing.len(),
+            octets: missing
+                .iter()
+                .fold(0, |sum, file| file.size.saturating_add(sum)),
+        };
+        self.store.reserve(travelled.octets)?;
+        let files = bundle.files.len();
+        self.watch.begins(travelled.blobs, travelled.octets, files);
+        for file in missing {
+            self.watch.file(&file.path, file.size);
+            let mut content = Watched {
+                content: source.open_blob(&blob(&file.sha256, file.size))?,
+                watch: Arc::clone(self.watch),
+            };
+            let what = format!("`{}` of {}", file.path, self.place);
+            self.store
+                .add_blob_as(&file.sha256, Some(file.size), &mut content, &what)?;
+        }
+        self.store.add_bundle(bundle)?;
+        Ok(travelled)
+    }
+}
+
+/// A place that is read from.
+pub(super) enum Source<'w> {
+    Registry {
+        registry: Box<Registry<'w>>,
+        reference: String,
+    },
+    Directory(BundleStore),
+    Archive(ArchiveReader),
+}
+
+impl<'w> Source<'w> {
+    fn open(
+        place: &Place,
+        options: &PullOptions<'_>,
+        waiting: &'w dyn Fn(&str),
+    ) -> Result<Self, TransferError> {
+        Ok(match place {
+            Place::Directory(path) => Self::Directory(BundleStore::open(path)?),
+            Place::Archive(path) => Self::Archive(ArchiveReader::open(path)?),
+            Place::Registry(address) => {
+                let named = address.reference.as_deref().or(options.name);
+                let reference = named.ok_or_else(|| TransferError::NotFound {
+                    place: place.to_string(),
+                    what: "name in it: write a tag, or the bundle's name after it".to_owned(),
+                })?;
+                let registry = Registry::new(address.clone(), options.registry, false, waiting)?;
+                Self::Registry {
+                    registry: Box::new(registry),
+                    reference: reference.to_owned(),
+                }
+            }
+        })
+    }
+
+    /// Finds the manifest that is meant, through a list of several processors.
+    fn manifest(
+        &mut self,
+        place: &str,
+        options: &PullOptions<'_>,
+    ) -> Result<Vec<u8>, TransferError> {
+        let mut manifest = match self {
+            Self::Registry {
+                registry,
+                reference,
+            } => {
+                let found = registry.manifest(reference)?;
+                let (manifest, _) = found.ok_or_else(|| TransferError::NotFound {
+                    place: place.to_owned(),
+                    what: format!("`{reference}`"),
+                })?;
+                manifest
+            }
+            Self::Directory(store) => {
+                let descriptor = chosen(&store.index()?, place, options.name)?;
+                store.read_manifest(&descriptor)?
+            }
+            Self::Archive(archive) => {
+                let descriptor = chosen(&archive.index()?, place, options.name)?;
+                archive.manifest(&descriptor)?
+            }
+        };
+        // A list in a list is nothing that anybody builds.
+        for _ in 0..2 {
+            let Ok(list) = serde_json::from_slice::<Index>(&manifest) else {
+                break;
+            };
+            let one = of_arch(&list, place, options.arch)?;
+            manifest = self.manifest_at(&one, place)?;
+        }
+        Ok(manifest)
+    }
+
+    fn manifest_at(
+        &mut self,
+        descriptor: &Descriptor,
+        place: &str,
+    ) -> Result<Vec<u8>, TransferError> {
+        match self {
+            Self::Registry { registry, .. } => {
+                let found = registry.manifest(&descriptor.digest)?;
+                let (manifest, _) = found.ok_or_else(|| TransferError::NotFound {
+                    place: place.to_owned(),
+                    what: format!("manifest {}", descriptor.digest),
+                })?;
+                Ok(manifest)
+            }
+            Self::Directory(store) => Ok(store.read_manifest(descriptor)?),
+            Self::Archive(archive) => archive.manifest(descriptor),
+        }
+    }
+
+    /// Opens a blob; who reads it checks it.
+    pub(super) fn open_blob(
+        &mut self,
+        blob: &Descriptor,
+    ) -> Result<Box<dyn Read + '_>, TransferError> {
+        Ok(match self {
+            Self::Registry { registry, .. } => Box::new(registry.open(blob)?),
+            Self::Archive(archive) => Box::new(archive.open_blob(blob)?),
+            Self::Directory(store) => {
+                let none = || TransferError::NotFound {
+                    place: store.root().display().to_string(),
+                    what: format!("good {}", blob.digest),
+                };
+                let digest: Sha256Digest = blob.sha256().ok_or_else(none)?;
+                let file = BundleFile {
+                    path: blob.digest.clone(),
+                    sha256: digest,
+                    size: blob.size,
+                    source: None,
+                };
+                Box::new(store.open_blob(&file)?)
+            }
+        })
+    }
+}
+
+/// Finds what a name stands for in a layout, or the only thing in it.
+fn chosen(index: &Index, place: &str, name: Option<&str>) -> Result<Descriptor, TransferError> {
+    let found = name.and_then(|name| index.find(name));
+    match (found, index.manifests.as_slice()) {
+        (Some(found), _) => Ok(found.clone()),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(TransferError::NotFound {
+            place: place.to_owned(),
+            what: "bundle at all".to_owned(),
+        }),
+        (None, several) => {
+            let names = several.iter().filter_map(Descriptor::name);
+            Err(match name {
+                Some(name) => TransferError::NotFound {
+                    place: place.to_owned(),
+                    what: format!("`{name}`"),
+                },
+                None => TransferError::Ambiguous {
+                    place: place.to_owned(),
+                    found: names.map(str::to_owned).collect(),
+                },
+            })
+        }
+    }
+}
+
+/// Finds the image of one processor in a list of several.
+fn of_arch(
+    list: &Index,
+    place: &str,
+    wanted: Option<CpuArchitecture>,
+) -> Result<Descriptor, TransferError> {
+    // What a builder attests of an image is in the list too, for no processor at all.
+    let arch_of = |it: &Descriptor| {
+        let platform = it.other.get("platform").unwrap_or(&Value::Null);
+        let name = platform["architecture"].as_str().unwrap_or_default();
+        CpuArchitecture::from_name(name)
+    };
+    let images = list.manifests.iter();
+    let images: Vec<(&Descriptor, CpuArchitecture)> =
+        images.filter_map(|it| Some((it, arch_of(it)?))).collect();
+    let mut of_wanted = images
+        .iter()
+        .filter(|(_, arch)| wanted.is_none_or(|wanted| wanted == *arch));
+    match (
+        of_wanted.next(),
+        of_wanted.next(),
+        list.manifests.as_slice(),
+    ) {
+        (Some((one, _)), None, _) => Ok((*one).clone()),
+        (None, _, [only]) if images.is_empty() => Ok(only.clone()),
+        _ => Err(TransferError::Image {
+            place: place.to_owned(),
+            reason: format!(
+                "it is there for {}: choose one with `--arch`",
+                match images.as_slice() {
+                    [] => "no processor that we know".to_owned(),
+                    images => {
+                        let names: Vec<&str> = images.iter().map(|(_, arch)| arch.name()).collect();
+                        names.join(", ")
+                    }
+                }
+            ),
+        }),
+    }
+}
