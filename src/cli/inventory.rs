@@ -52,7 +52,8 @@ pub fn load_settled(global: &Global, output: &Output) -> Result<Good, Exit> {
     )
 }
 
-fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Good, Exit> {
+/// Checks what was read; see [`load`].
+pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Good, Exit> {
     let Checked {
         good, diagnostics, ..
     } = snapshot.check();

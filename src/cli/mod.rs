@@ -54,7 +54,7 @@ struct Cli {
 }
 
 /// The options of every command.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
     /// The directory of the inventory

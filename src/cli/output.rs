@@ -1,9 +1,14 @@
+use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
+use anyhow::Context;
 use serde::Serialize;
 
 use super::{Color, Exit, Format, Global};
-use crate::bundle::BundleStoreError;
+use crate::bundle::transport::TransferError;
+use crate::bundle::{BundleStoreError, KeyError};
+use crate::inventory::Bundle;
 use crate::serve::log::{Level, Log};
 use crate::store::StoreError;
 use crate::workspace::NoPlaceForStore;
@@ -49,6 +54,11 @@ impl Output {
         io::stderr().is_terminal() && !self.quiet
     }
 
+    /// Reports whether errors only are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     fn colored(&self, terminal: bool) -> bool {
         match self.color {
             Color::Always => true,
@@ -72,6 +82,47 @@ impl Output {
         if let Ok(text) = serde_json::to_string_pretty(value) {
             self.result(&format!("{text}\n"));
         }
+    }
+
+    /// Prints a bundle as a document of the inventory, or writes it to a file that is not there yet.
+    ///
+    /// # Errors
+    /// When the file is there, or the disk refuses.
+    pub fn document(&self, bundle: &Bundle, file: Option<&Path>) -> anyhow::Result<()> {
+        self.write_document(bundle, file, fs::OpenOptions::new().create_new(true))
+    }
+
+    /// As [`Output::document`], in place of what is in the file.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn document_over(&self, bundle: &Bundle, file: Option<&Path>) -> anyhow::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        self.write_document(bundle, file, options.create(true).truncate(true))
+    }
+
+    fn write_document(
+        &self,
+        bundle: &Bundle,
+        file: Option<&Path>,
+        options: &mut fs::OpenOptions,
+    ) -> anyhow::Result<()> {
+        let text = bundle.to_yaml();
+        match file {
+            None if self.json => self.json(bundle),
+            None => self.result(&text),
+            Some(path) => {
+                let written = options.write(true).open(path);
+                let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+                written.with_context(|| format!("`{}`", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a line to standard error, from wherever.
+    pub fn line_to_stderr(text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Tells something on the side, unless `--quiet`.
@@ -108,6 +159,12 @@ impl Output {
             let place = || cause.downcast_ref().map(NoPlaceForStore::help);
             store
                 .or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
+                .or_else(|| cause.downcast_ref().and_then(TransferError::help))
+                .or_else(|| {
+                    cause
+                        .downcast_ref()
+                        .map(|it: &KeyError| it.help().to_owned())
+                })
                 .or_else(place)
         });
         self.error(&format!("{error:#}"), &help.unwrap_or_default());

@@ -127,19 +127,35 @@ fn bundles(inventory: &Inventory, path: &std::path::Path) -> Vec<Diagnostic> {
             )];
         }
     };
+    let mut faults = retired(inventory, &store);
     let files = inventory
         .bundles
         .values()
         .flat_map(|bundle| bundle.files.values().map(move |file| (bundle, file)));
-    files
-        .filter_map(|(bundle, file)| {
-            let error = store.open_blob(file).err()?;
-            let message = format!("bundle `{}`: {error}", bundle.name);
-            let diagnostic = Diagnostic::new(Severity::Error, "bundle-blob", None, message);
-            Some(match error.help() {
-                Some(help) => diagnostic.help(help),
-                None => diagnostic,
-            })
+    faults.extend(files.filter_map(|(bundle, file)| {
+        let error = store.open_blob(file).err()?;
+        let message = format!("bundle `{}`: {error}", bundle.name);
+        let diagnostic = Diagnostic::new(Severity::Error, "bundle-blob", None, message);
+        Some(match error.help() {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
         })
-        .collect()
+    }));
+    faults
+}
+
+/// Warns of profiles whose bundle the store calls retired.
+fn retired(inventory: &Inventory, store: &BundleStore) -> Vec<Diagnostic> {
+    // What is wrong with the index is said where the blobs are looked at.
+    let named = store.bundles().unwrap_or_default();
+    let used = inventory.profiles.values().filter_map(|profile| {
+        let why = named.get(&profile.bundle)?.retired()?;
+        let message = format!(
+            "profile `{}` uses bundle `{}`, which is retired: {why}",
+            profile.name, profile.bundle
+        );
+        let warning = Diagnostic::new(Severity::Warning, "bundle-retired", None, message);
+        Some(warning.help("give the profile a newer bundle; `pxectl bundle list` lists them"))
+    });
+    used.collect()
 }

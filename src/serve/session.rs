@@ -297,6 +297,11 @@ pub fn bundle_file(
         return Err(asker.refuse(Status::NotFound, text.clone(), &text));
     };
     let loaded = context.live.current();
+    // What was armed before a key was revoked is not installed after.
+    if let Err(error) = loaded.inventory.site.signatures.check(bundle) {
+        let text = format!("bundle `{}`: {error}", bundle.name);
+        return Err(asker.refuse(Status::Unavailable, text.clone(), &text));
+    }
     let opened = loaded.bundles().and_then(|store| {
         let opened = context.verifier.open(store, file);
         opened.map_err(|error| error.to_string())

@@ -1,6 +1,16 @@
 mod build;
 mod fetch;
+mod gc;
+mod keygen;
+mod list;
 mod progress;
+mod publish;
+mod pull;
+mod retire;
+mod sign;
+mod store;
+mod travel;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -11,7 +21,7 @@ use super::output::Output;
 use super::{Exit, Global};
 use crate::workspace::Snapshot;
 
-/// Build bundles of pinned files, and bring them into the bundle store
+/// Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Bundle {
@@ -23,15 +33,44 @@ pub struct Bundle {
 enum Command {
     Build(build::Build),
     Fetch(fetch::Fetch),
+    Publish(publish::Publish),
+    Pull(pull::Pull),
+    List(list::List),
+    Verify(verify::Verify),
+    Sign(sign::Sign),
+    Keygen(keygen::Keygen),
+    Retire(retire::Retire),
+    Gc(gc::Gc),
 }
 
 impl Bundle {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        match &self.command {
-            Command::Build(command) => command.run(global, output),
-            Command::Fetch(command) => command.run(global, output),
-        }
+        let ended = match &self.command {
+            Command::Build(command) => return command.run(global, output),
+            Command::Fetch(command) => return command.run(global, output),
+            Command::Publish(command) => command.run(global, output),
+            Command::Pull(command) => command.run(global, output),
+            Command::List(command) => command.run(global, output),
+            Command::Verify(command) => command.run(global, output),
+            Command::Sign(command) => command.run(global, output),
+            Command::Keygen(command) => command.run(output),
+            Command::Retire(command) => command.run(global, output),
+            Command::Gc(command) => command.run(global, output),
+        };
+        // What has been said already is no error.
+        ended.or_else(|stop| stop)
     }
+}
+
+/// Why a command stops: what it has said already (`Ok`), or an error to print (`Err`).
+type Stop = Result<Exit, anyhow::Error>;
+
+fn said(exit: Exit) -> Stop {
+    Ok(exit)
+}
+
+fn fails(error: impl Into<anyhow::Error>) -> Stop {
+    Err(error.into())
 }
 
 /// Finds the bundle store, also where the inventory is at fault: it may name the very bundle that is

@@ -1,0 +1,49 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Stop, fails};
+use crate::bundle::SecretKey;
+use crate::cli::Exit;
+use crate::cli::output::Output;
+
+/// Make a key that signs bundles, in minisign's format
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes the secret key to FILE, which only you may read, and the public key to FILE.pub; prints the
+line for `signatures: {keys: […]}` of the site. minisign reads both files. Keep the secret key where
+bundles are built, never in the inventory; pxectl-bundles(7) says how keys are changed and revoked.
+
+Examples:
+  pxectl bundle keygen release-2026 --out ~/keys/release-2026.key")]
+pub struct Keygen {
+    /// What the site calls the key
+    name: String,
+    /// The file of the secret key; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Keygen {
+    pub fn run(&self, output: &Output) -> Result<Exit, Stop> {
+        let key = SecretKey::generate().map_err(fails)?;
+        let public_file = key.write(&self.out).map_err(fails)?;
+        let public = key.public().map(|key| key.to_string()).unwrap_or_default();
+        if output.is_json() {
+            output.json(&json!({
+                "name": self.name, "key": public, "id": key.id().to_string(),
+                "secret_file": self.out, "public_file": public_file,
+            }));
+        } else {
+            output.note(&format!(
+                "key {}: secret in `{}`, public in `{}`",
+                key.id(),
+                self.out.display(),
+                public_file.display()
+            ));
+            output.result(&format!("- {{name: {}, key: {public}}}\n", self.name));
+        }
+        Ok(Exit::Done)
+    }
+}

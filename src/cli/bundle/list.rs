@@ -1,0 +1,199 @@
+use std::collections::BTreeSet;
+
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::travel::size;
+use super::verify::total;
+use super::{Stop, fails, store};
+use crate::bundle::{BundleStore, Named};
+use crate::cli::output::Output;
+use crate::cli::{Exit, Global};
+use crate::inventory::{Bundle, Inventory, SignaturePolicy};
+
+/// List the bundles of the store: who uses each, its age, its size, and when it expires
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pxectl bundle list
+  pxectl bundle list --format json")]
+pub struct List {}
+
+/// What is said of one name.
+struct Row {
+    name: String,
+    bundle: Option<Bundle>,
+    created: Option<Timestamp>,
+    retired: Option<String>,
+    signed_by: Vec<String>,
+    profiles: Vec<String>,
+    hosts: usize,
+    in_git: bool,
+    notes: Vec<String>,
+}
+
+impl List {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        let store = store::open(global, output)?;
+        let inventory = store::rules_if_good(global);
+        if inventory.is_none() {
+            output.warning(
+                "there is no good inventory, so who uses a bundle is not known",
+                "`pxectl validate` lists what is at fault",
+            );
+        }
+        let now = Timestamp::now();
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let named = store.bundles().map_err(fails)?.into_iter();
+        let rows: Vec<Row> = named
+            .map(|(name, it)| row(&store, inventory.as_ref(), name, it, today))
+            .collect();
+        if output.is_json() {
+            output.json(&rows.iter().map(json).collect::<Vec<_>>());
+            return Ok(Exit::Done);
+        }
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header([
+            "BUNDLE",
+            "ARCH",
+            "SIZE",
+            "AGE",
+            "EXPIRES",
+            "SIGNED BY",
+            "USED BY",
+            "NOTE",
+        ]);
+        for row in &rows {
+            let used = match (row.profiles.as_slice(), row.hosts) {
+                ([], _) => String::new(),
+                (profiles, hosts) => format!("{} ({hosts} hosts)", profiles.join(", ")),
+            };
+            let bundle = row.bundle.as_ref();
+            table.add_row([
+                row.name.clone(),
+                bundle.map(|it| it.arch.clone()).unwrap_or_default(),
+                bundle.map(|it| size(total(it))).unwrap_or_default(),
+                row.created.map(|at| age(now, at)).unwrap_or_default(),
+                expires(row).map(|day| day.to_string()).unwrap_or_default(),
+                row.signed_by.join(", "),
+                used,
+                row.notes.join("; "),
+            ]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        output.result(&format!("{}\n", table.trim_fmt()));
+        Ok(Exit::Done)
+    }
+}
+
+fn row(
+    store: &BundleStore,
+    inventory: Option<&Inventory>,
+    name: String,
+    named: Named,
+    today: Date,
+) -> Row {
+    let mut notes = Vec::new();
+    let (created, retired) = (named.created(), named.retired().map(str::to_owned));
+    notes.extend(retired.as_ref().map(|why| format!("retired: {why}")));
+    let bundle = match named.bundle {
+        Ok(bundle) => Some(bundle),
+        Err(error) => {
+            notes.push(error.to_string());
+            None
+        }
+    };
+    let pinned = inventory.and_then(|inventory| inventory.bundles.get(&name));
+    // What git says of its expiry goes before what came with it.
+    let bundle = bundle.map(|bundle| Bundle {
+        expires: pinned.map_or(bundle.expires, |pinned| pinned.expires),
+        ..bundle
+    });
+    let profiles: Vec<String> = inventory
+        .into_iter()
+        .flat_map(|inventory| inventory.profiles.values())
+        .filter(|profile| profile.bundle == name)
+        .map(|profile| profile.name.clone())
+        .collect();
+    let hosts = inventory.map_or(0, |inventory| {
+        let hosts = inventory.hosts.values();
+        hosts
+            .filter(|host| profiles.contains(&host.profile))
+            .count()
+    });
+    let mut signed_by = Vec::new();
+    if let Some(bundle) = &bundle {
+        let policy = inventory.map(|inventory| inventory.site.signatures.clone());
+        let relaxed = SignaturePolicy {
+            required: false,
+            ..policy.unwrap_or_default()
+        };
+        match relaxed.check(bundle) {
+            Ok(names) => signed_by.extend(names.into_iter().map(str::to_owned)),
+            Err(error) => notes.push(error.to_string()),
+        }
+        let missing = bundle.files.values();
+        let missing = missing.filter(|file| store.blob_size(&file.sha256) != Some(file.size));
+        let missing: BTreeSet<_> = missing.map(|file| file.sha256).collect();
+        if !missing.is_empty() {
+            notes.push(format!("{} files are missing", missing.len()));
+        }
+        if bundle.expires.is_some_and(|day| today >= day) {
+            notes.push("expired".to_owned());
+        }
+        if pinned.is_some_and(|pinned| pinned.manifest_digest() != bundle.manifest_digest()) {
+            notes.push("the inventory pins other content".to_owned());
+        }
+    }
+    Row {
+        in_git: pinned.is_some(),
+        name,
+        bundle,
+        created,
+        retired,
+        signed_by,
+        profiles,
+        hosts,
+        notes,
+    }
+}
+
+fn expires(row: &Row) -> Option<Date> {
+    row.bundle.as_ref().and_then(|bundle| bundle.expires)
+}
+
+fn json(row: &Row) -> serde_json::Value {
+    let bundle = row.bundle.as_ref();
+    json!({
+        "bundle": row.name,
+        "arch": bundle.map(|it| &it.arch),
+        "files": bundle.map(|it| it.files.len()),
+        "size": bundle.map(total),
+        "manifest": bundle.map(Bundle::manifest_digest),
+        "created_at": row.created,
+        "expires": expires(row),
+        "signed_by": row.signed_by,
+        "retired": row.retired,
+        "in_inventory": row.in_git,
+        "profiles": row.profiles,
+        "hosts": row.hosts,
+        "notes": row.notes,
+    })
+}
+
+/// Writes an age as people do, in its largest unit.
+fn age(now: Timestamp, at: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs().max(0);
+    match seconds {
+        0..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

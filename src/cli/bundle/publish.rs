@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::travel::{Progress, size};
+use super::{Stop, fails, store};
+use crate::bundle::RegistryOptions;
+use crate::bundle::transport::{Place, Watch, publish};
+use crate::cli::output::Output;
+use crate::cli::{Exit, Global};
+
+/// Copy a bundle to a registry, a tar file or another directory
+#[derive(Debug, Args)]
+#[command(after_help = "\
+DEST is `docker://HOST[:PORT]/REPOSITORY[:TAG]` (the tag is the bundle's name where it is left out),
+`oci-archive:FILE` or a path that ends in `.tar`, or `oci:DIR` or another path. What others can read
+is an OCI image layout: skopeo, oras and umoci know it.
+
+Every file is hashed before it goes, only files that are missing there go, and the name goes last.
+Credentials are those of `docker login` and `skopeo login`.
+
+Examples:
+  pxectl bundle publish ubuntu-24.04-a docker://registry.example/boot/ubuntu
+  pxectl bundle publish ubuntu-24.04-a /media/usb/bundles.tar
+
+Exit status: 0 when it is there, 3 when it could not be done.")]
+pub struct Publish {
+    /// The bundle
+    name: String,
+    /// Where to
+    #[arg(value_name = "DEST")]
+    place: Place,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// How a registry is talked to.
+#[derive(Clone, Debug, Args)]
+pub struct RegistryArgs {
+    /// Talk to the registry without TLS: who listens sees credentials
+    #[arg(long)]
+    plain_http: bool,
+    /// How often to try again when the registry is busy or the connection breaks
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    retries: u32,
+}
+
+impl RegistryArgs {
+    pub fn options(&self) -> RegistryOptions {
+        RegistryOptions {
+            plain_http: self.plain_http,
+            retries: self.retries,
+        }
+    }
+}
+
+impl Publish {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        let store = store::open(global, output)?;
+        let progress = Progress::new(output);
+        let watch: Arc<dyn Watch> = progress.clone();
+        let options = self.registry.options();
+        let travelled = publish(&store, &self.name, &self.place, options, &watch);
+        progress.clear();
+        let travelled = travelled.map_err(fails)?;
+        if output.is_json() {
+            output.json(&json!({
+                "bundle": self.name, "place": self.place.to_string(),
+                "copied_files": travelled.blobs, "copied_octets": travelled.octets,
+            }));
+        } else {
+            let copied = size(travelled.octets);
+            output.result(&format!(
+                "{}: at {}, {copied} copied\n",
+                self.name, self.place
+            ));
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,92 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::publish::RegistryArgs;
+use super::store::{directory, rules};
+use super::travel::{Progress, size};
+use super::{Stop, fails};
+use crate::bundle::BundleStore;
+use crate::bundle::transport::{Place, PullOptions, Watch, pull};
+use crate::cli::output::Output;
+use crate::cli::{Exit, Global};
+use crate::inventory::SignaturePolicy;
+use crate::machine::CpuArchitecture;
+
+/// Copy a bundle from a registry, a tar file or another directory, and print its document
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SOURCE is written as DEST of `bundle publish`. What is printed is the Bundle document: put it into
+the inventory, and review it in git. An image with boot files below `/disk/` (`FROM scratch`) is
+made a bundle called NAME.
+
+Where the site requires signatures, a bundle without a good one is refused before it is copied.
+
+Examples:
+  pxectl bundle pull docker://registry.example/boot/ubuntu ubuntu-24.04-a --out ubuntu-24.04-a.yaml
+  pxectl bundle pull /media/usb/bundles.tar ubuntu-24.04-a
+
+Exit status: 0 when the store has it, 3 when it could not be done.")]
+pub struct Pull {
+    /// Where from
+    #[arg(value_name = "SOURCE")]
+    place: Place,
+    /// The bundle [default: the only one in SOURCE, or the one of its tag]
+    name: Option<String>,
+    /// Write the document to a new file, not to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Which processor, of an image for several: x86_64, aarch64, …
+    #[arg(long, value_name = "ARCH", value_parser = parse_arch)]
+    arch: Option<CpuArchitecture>,
+    /// Take a bundle without a good signature too, to be signed here
+    #[arg(long)]
+    allow_unsigned: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+fn parse_arch(text: &str) -> Result<CpuArchitecture, String> {
+    CpuArchitecture::from_name(text)
+        .ok_or_else(|| "write it as `uname -m` prints it: `x86_64`, `aarch64`, …".to_owned())
+}
+
+impl Pull {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        let path = directory(global, output)?;
+        let policy = match rules(global, output)? {
+            Some(good) => good.inventory.site.signatures,
+            None => SignaturePolicy::default(),
+        };
+        let policy = SignaturePolicy {
+            required: policy.required && !self.allow_unsigned,
+            ..policy
+        };
+        let store = BundleStore::open_or_create(&path).map_err(fails)?;
+        let options = PullOptions {
+            name: self.name.as_deref(),
+            arch: self.arch,
+            registry: self.registry.options(),
+            signatures: &policy,
+        };
+        let progress = Progress::new(output);
+        let watch: Arc<dyn Watch> = progress.clone();
+        let pulled = pull(&store, &self.place, &options, &watch);
+        progress.clear();
+        let pulled = pulled.map_err(fails)?;
+        let (bundle, copied) = (pulled.bundle, size(pulled.travelled.octets));
+        output.note(&format!("{}: {copied} copied", bundle.name));
+        let unsigned = policy.required && policy.check(&bundle).is_err();
+        if unsigned && pulled.is_unpacked {
+            output.warning(
+                "a bundle made of an image is not signed, and the site requires a signature",
+                &format!("`pxectl bundle sign {} --key FILE`", bundle.name),
+            );
+        }
+        output
+            .document(&bundle, self.out.as_deref())
+            .map_err(fails)?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,112 @@
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{Stop, fails, store};
+use crate::bundle::SecretKey;
+use crate::cli::output::Output;
+use crate::cli::{Exit, Global};
+use crate::inventory::{SignaturePolicy, SiteKey, is_signature};
+
+/// Sign a bundle of the store, and print its document with the signature
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is signed is the bundle's manifest: its name, processor, and the digest of each file. Sign what
+you have checked: `bundle verify` first. The signature stands in the document, and travels with the
+bundle. Other keys' signatures stay.
+
+With a key that is protected by a password, or kept elsewhere, minisign signs:
+  pxectl bundle sign ubuntu-24.04-a --print > manifest
+  minisign -S -m manifest -s release.key
+  pxectl bundle sign ubuntu-24.04-a --signature manifest.minisig
+
+Examples:
+  pxectl bundle sign ubuntu-24.04-a --key ~/keys/release-2026.key --out rack-a/ubuntu-24.04-a.yaml")]
+pub struct Sign {
+    /// The bundle
+    name: String,
+    #[command(flatten)]
+    by: By,
+    /// Write the document to a file, in place of what is there
+    #[arg(long, value_name = "FILE", conflicts_with = "print")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct By {
+    /// The secret key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A signature that minisign made
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Print what is to be signed, and sign nothing
+    #[arg(long)]
+    print: bool,
+}
+
+impl Sign {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        let store = store::open(global, output)?;
+        let mut bundle = store.bundle(&self.name).map_err(fails)?;
+        let manifest = bundle.manifest();
+        let signature = match (&self.by.key, &self.by.signature) {
+            (Some(path), _) => {
+                let key = SecretKey::read(path).map_err(fails)?;
+                let now = Timestamp::now().as_second();
+                // A blank, where minisign writes a tab: YAML would quote all of the signature for it.
+                let comment = format!("timestamp:{now} bundle:{}", bundle.name);
+                let signature = key.sign(&manifest, &comment);
+                let own = key.public().map(|key| SignaturePolicy {
+                    required: true,
+                    keys: vec![SiteKey {
+                        name: "own".into(),
+                        key,
+                    }],
+                    revoked: Vec::new(),
+                });
+                bundle.signatures = vec![signature.clone()];
+                // A key that does not know its own signature is broken, or we are.
+                let checked = own.map(|policy| policy.check(&bundle).map(|_| ()));
+                checked.unwrap_or(Ok(())).map_err(fails)?;
+                signature
+            }
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path);
+                let shown = path.display();
+                let text = text.with_context(|| format!("`{shown}`")).map_err(fails)?;
+                if !is_signature(&text) {
+                    let what = format!("`{shown}` is no signature in minisign's format");
+                    output.error(&what, "give the `.minisig` file that minisign wrote");
+                    return Ok(Exit::No);
+                }
+                text
+            }
+            (None, None) => {
+                output.result(&String::from_utf8_lossy(&manifest));
+                return Ok(Exit::Done);
+            }
+        };
+        bundle.signatures = vec![signature];
+        // The inventory may be at fault for want of just this signature; its keys are told all the same.
+        let good = store::rules_if_good(global);
+        let policy = SignaturePolicy {
+            required: false,
+            ..good.map(|good| good.site.signatures).unwrap_or_default()
+        };
+        if let Err(error) = policy.check(&bundle) {
+            let text = format!("bundle `{}`: {error}", self.name);
+            output.error(&text, &error.help(&self.name));
+            return Ok(Exit::No);
+        }
+        store.add_bundle(&bundle).map_err(fails)?;
+        let bundle = store.bundle(&self.name).map_err(fails)?;
+        output
+            .document_over(&bundle, self.out.as_deref())
+            .map_err(fails)?;
+        Ok(Exit::Done)
+    }
+}
