@@ -1,0 +1,147 @@
+use crate::rack::{BUNDLE, Rack, tool};
+use crate::requirements::missing;
+
+#[test]
+fn a_tar_file_carries_bundles_to_a_site_that_no_wire_leads_to() {
+    let (rack, far) = (Rack::a(), Rack::empty());
+    rack.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
+    let first = std::fs::metadata(rack.file("usb.tar")).expect("it").len();
+    // A second bundle joins the first.
+    rack.done(&["bundle", "publish", "debian-12-stand-in", "usb.tar"]);
+    assert!(std::fs::metadata(rack.file("usb.tar")).expect("it").len() > first);
+    assert!(
+        rack.done(&["bundle", "publish", BUNDLE, "usb.tar"])
+            .contains("0 B copied")
+    );
+    let file = rack.file("usb.tar").display().to_string();
+    let refused = far.refused(3, &["bundle", "pull", &file, "--bundles", "store"]);
+    assert!(refused.contains("holds several: "), "{refused}");
+    for name in [BUNDLE, "debian-12-stand-in"] {
+        let pulled = far.done(&["bundle", "pull", &file, name, "--bundles", "store"]);
+        assert!(pulled.contains(&format!("name: {name}\n")), "{pulled}");
+    }
+    far.done(&["bundle", "verify", "--bundles", "store"]);
+    let refused = far.refused(
+        3,
+        &["bundle", "pull", &file, "absent", "--bundles", "store"],
+    );
+    assert!(refused.contains("has no `absent`"), "{refused}");
+}
+
+#[test]
+fn skopeo_and_umoci_read_the_tar_file_and_the_store() {
+    if missing(&["skopeo", "umoci"]) {
+        return;
+    }
+    let rack = Rack::a();
+    rack.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
+    let at = |name: &str| rack.file(name).display().to_string();
+    let archive = format!("oci-archive:{}:{BUNDLE}", at("usb.tar"));
+    let shown = tool("skopeo", &["inspect", "--raw", &archive]);
+    assert!(shown.contains("casper/vmlinuz"), "{shown}");
+    tool(
+        "skopeo",
+        &["copy", &archive, &format!("oci:{}:{BUNDLE}", at("copied"))],
+    );
+    let listed = tool("umoci", &["ls", "--layout", &at("bundles")]);
+    assert!(listed.lines().any(|line| line == BUNDLE), "{listed}");
+    let listed = tool("umoci", &["ls", "--layout", &at("copied")]);
+    assert_eq!(listed.trim(), BUNDLE);
+    // A tar file that skopeo wrote is read as ours is.
+    let theirs = format!("oci-archive:{}:{BUNDLE}", at("theirs.tar"));
+    tool(
+        "skopeo",
+        &["copy", &format!("oci:{}:{BUNDLE}", at("bundles")), &theirs],
+    );
+    let pulled = rack.done(&["bundle", "pull", "theirs.tar", "--bundles", "new"]);
+    assert_eq!(
+        pulled,
+        rack.done(&["bundle", "pull", "copied", "--bundles", "newer"])
+    );
+}
+
+#[test]
+fn a_tar_file_that_is_cut_short_or_is_none_is_refused_and_stays() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "publish", BUNDLE, "whole.tar"]);
+    let whole = std::fs::read(rack.file("whole.tar")).expect("it");
+    for length in [0, 100, 700, 3_000, whole.len() / 2, whole.len() - 2_000] {
+        rack.write("cut.tar", &whole[..length]);
+        let refused = rack.refused(3, &["bundle", "pull", "cut.tar", "--bundles", "store"]);
+        assert!(refused.contains("`cut.tar`"), "{length}: {refused}");
+        assert!(
+            !rack.file("store/index.json").exists()
+                || !rack.read("store/index.json").contains("sha256:")
+        );
+        // Nor is it written over.
+        rack.refused(3, &["bundle", "publish", BUNDLE, "cut.tar"]);
+        assert_eq!(
+            std::fs::read(rack.file("cut.tar")).expect("it"),
+            &whole[..length]
+        );
+        assert!(
+            !rack
+                .tree(".")
+                .iter()
+                .any(|(path, _)| path.to_string_lossy().contains(".partial"))
+        );
+    }
+    // One octet of a file is another.
+    let mut changed = whole.clone();
+    let blobs = rack.tree("bundles/blobs").into_iter();
+    let large = blobs.filter(|(_, content)| content.len() > 60_000);
+    let at = large
+        .filter_map(|(_, blob)| changed.windows(64).position(|it| it == &blob[..64]))
+        .next()
+        .expect("one of them is in it");
+    changed[at] ^= 1;
+    rack.write("cut.tar", &changed);
+    let refused = rack.refused(
+        3,
+        &["bundle", "pull", "cut.tar", BUNDLE, "--bundles", "store"],
+    );
+    assert!(refused.contains("hashes to"), "{refused}");
+    assert!(!rack.read("store/index.json").contains("sha256:"));
+}
+
+#[test]
+fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "publish", BUNDLE, "mirror"]);
+    assert!(
+        rack.done(&["bundle", "publish", BUNDLE, "oci:mirror"])
+            .contains("0 B copied")
+    );
+    let pulled = rack.done(&[
+        "bundle",
+        "pull",
+        "mirror",
+        "--bundles",
+        "store",
+        "--out",
+        "b.txt",
+    ]);
+    assert_eq!(pulled, "");
+    assert!(rack.read("b.txt").contains("casper/initrd"));
+    // A document is not written over.
+    let again = [
+        "bundle",
+        "pull",
+        "mirror",
+        "--bundles",
+        "store",
+        "--out",
+        "b.txt",
+    ];
+    assert!(rack.refused(3, &again).contains("`b.txt`"));
+    // A file that went bad in our store does not leave it.
+    for (path, mut content) in rack.tree("bundles/blobs") {
+        if content.len() > 60_000 {
+            content[0] ^= 1;
+            std::fs::write(&path, content).expect("a file");
+        }
+    }
+    let refused = rack.refused(3, &["bundle", "publish", BUNDLE, "second"]);
+    assert!(refused.contains("not to its name"), "{refused}");
+    assert!(!rack.read("second/index.json").contains("sha256:"));
+}

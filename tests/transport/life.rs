@@ -1,0 +1,176 @@
+use serde_json::Value;
+
+use crate::rack::{BUNDLE, Rack};
+
+const DEBIAN: &str = "debian-12-stand-in";
+
+fn listed(rack: &Rack) -> Vec<Value> {
+    serde_json::from_str(&rack.done(&["bundle", "list", "--format", "json"])).expect("a list")
+}
+
+#[test]
+fn a_list_says_who_uses_a_bundle_and_what_is_the_matter_with_it() {
+    let rack = Rack::a();
+    rack.edit(
+        "bundles.yaml",
+        "arch: x86_64\n",
+        "arch: x86_64\nexpires: 2020-01-01\n",
+    );
+    let rows = listed(&rack);
+    let row = |name: &str| {
+        rows.iter()
+            .find(|row| row["bundle"] == name)
+            .expect("its row")
+    };
+    assert_eq!(
+        row(BUNDLE)["profiles"],
+        serde_json::json!(["ubuntu-worker"])
+    );
+    assert_eq!(row(BUNDLE)["size"], 4096 + 65536 + 4096);
+    assert_eq!(row(BUNDLE)["expires"], "2020-01-01");
+    assert_eq!(row(BUNDLE)["notes"], serde_json::json!(["expired"]));
+    assert_eq!(row(DEBIAN)["in_inventory"], true);
+    assert!(row(BUNDLE)["hosts"].as_u64().expect("a number") > 0);
+    let table = rack.done(&["bundle", "list"]);
+    assert!(table.starts_with("BUNDLE"), "{table}");
+    assert!(
+        table.contains("72.0 KiB") && table.contains("expired"),
+        "{table}"
+    );
+    // An inventory at fault hides no bundle.
+    rack.write("hosts.yaml", "kind: Host\n");
+    let said = rack.run(&["bundle", "list"]);
+    assert_eq!(said.status, Some(0));
+    assert!(
+        said.stdout.contains(BUNDLE) && said.stderr.contains("not known"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn verify_finds_what_is_gone_or_changed() {
+    let rack = Rack::a();
+    assert_eq!(
+        rack.done(&["bundle", "verify"]),
+        "2 of 2 bundles good, 140.0 KiB hashed\n"
+    );
+    let (path, content) = rack
+        .tree("bundles/blobs")
+        .into_iter()
+        .max_by_key(|(_, it)| it.len())
+        .expect("one");
+    let mut changed = content.clone();
+    changed[9] ^= 1;
+    std::fs::write(&path, changed).expect("a file");
+    let said = rack.refused(1, &["bundle", "verify"]);
+    assert!(said.contains("not to its name"), "{said}");
+    std::fs::remove_file(&path).expect("it is gone");
+    let said = rack.refused(1, &["bundle", "verify"]);
+    assert!(said.contains("is missing"), "{said}");
+    let said = rack.refused(3, &["bundle", "verify", "absent"]);
+    assert!(said.contains("has no `absent`"), "{said}");
+}
+
+#[test]
+fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
+    let said = rack.done(&["validate"]);
+    assert!(said.contains("is retired: it hangs"), "{said}");
+    assert_eq!(
+        rack.run(&["validate", "--deny", "warnings"]).status,
+        Some(1)
+    );
+    rack.done(&["bundle", "retire", DEBIAN, "--undo"]);
+    assert!(!rack.done(&["validate"]).contains("is retired"));
+    rack.done(&["bundle", "retire", DEBIAN]);
+
+    // What the inventory names stays, retired or not.
+    let said = rack.done(&["bundle", "gc", "--dry-run"]);
+    assert!(said.contains("0 bundles, 0 files"), "{said}");
+    // An open install needs it when git no longer does.
+    rack.done(&["host", "provision", "storage-01"]);
+    rack.edit(
+        "profiles.yaml",
+        &format!("bundle: {DEBIAN}"),
+        &format!("bundle: {BUNDLE}"),
+    );
+    let bundles = rack.read("bundles.yaml");
+    let (first, _) = bundles.split_once("---").expect("two documents");
+    rack.write("bundles.yaml", first);
+    let said = rack.done(&["bundle", "gc", "--yes"]);
+    assert!(said.contains("0 bundles, 0 files"), "{said}");
+    rack.done(&["host", "cancel", "storage-01"]);
+    // Nobody can be asked here, so nothing goes unless it is said.
+    let before = rack.tree("bundles/blobs").len();
+    let said = rack.refused(1, &["bundle", "gc"]);
+    assert!(said.contains(DEBIAN) && said.contains("--yes"), "{said}");
+    let said = rack.done(&["bundle", "gc", "--dry-run"]);
+    assert!(said.contains(&format!("1 bundle ({DEBIAN})")), "{said}");
+    assert_eq!(rack.tree("bundles/blobs").len(), before);
+    let said = rack.done(&["bundle", "gc", "--yes"]);
+    assert!(
+        said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
+        "{said}"
+    );
+    assert!(rack.tree("bundles/blobs").len() < before);
+    rack.done(&["bundle", "verify"]);
+    rack.done(&["validate"]);
+}
+
+#[test]
+fn nothing_is_collected_while_an_inventory_is_at_fault() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "retire", DEBIAN]);
+    let before = rack.tree("bundles");
+    rack.write("hosts.yaml", "kind: Host\n");
+    rack.refused(1, &["bundle", "gc", "--unused", "--yes"]);
+    assert_eq!(rack.tree("bundles"), before);
+    // Another inventory that shares the store keeps its own.
+    let other = Rack::a();
+    let (site, also) = (Rack::a(), other.path().display().to_string());
+    site.edit(
+        "profiles.yaml",
+        &format!("bundle: {DEBIAN}"),
+        &format!("bundle: {BUNDLE}"),
+    );
+    let bundles = site.read("bundles.yaml");
+    site.write("bundles.yaml", bundles.split("---").next().expect("one"));
+    let said = site.done(&["bundle", "gc", "--unused", "--dry-run", "--also", &also]);
+    assert!(said.contains("0 bundles"), "{said}");
+    let said = site.done(&["bundle", "gc", "--unused", "--dry-run"]);
+    assert!(said.contains("1 bundle "), "{said}");
+}
+
+#[test]
+fn one_name_in_git_takes_a_profile_back_to_what_it_was() {
+    let rack = Rack::a();
+    rack.edit(
+        "profiles.yaml",
+        "bundle: ubuntu-24.04-stand-in",
+        "bundle: ubuntu-24.04-b",
+    );
+    let document = rack.read("bundles.yaml");
+    let first = document.split("---").next().expect("a document");
+    rack.write("new.yaml", first.replace("24.04-stand-in", "24.04-b"));
+    let kernel = |rack: &Rack| {
+        let script = rack.done(&["render", "worker-01"]);
+        script
+            .lines()
+            .find(|line| line.starts_with("kernel "))
+            .map(str::to_owned)
+    };
+    let new = kernel(&rack);
+    rack.edit(
+        "profiles.yaml",
+        "bundle: ubuntu-24.04-b",
+        "bundle: ubuntu-24.04-stand-in",
+    );
+    rack.done(&["validate"]);
+    let old = kernel(&rack);
+    assert!(old.is_some());
+    assert_eq!(old, kernel(&Rack::a()));
+    rack.done(&["host", "provision", "worker-01"]);
+    assert!(new.is_some());
+}

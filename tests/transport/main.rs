@@ -1,0 +1,13 @@
+//! Bundles on their way, by the real binary and between real parts: Debian's docker-registry on
+//! loopback, skopeo, umoci and minisign. Registries that misbehave are a few lines of ours.
+
+mod airgap;
+mod durability;
+mod life;
+mod netboot;
+mod rack;
+mod refusals;
+mod registry;
+mod requirements;
+mod server;
+mod signatures;

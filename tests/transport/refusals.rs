@@ -1,0 +1,317 @@
+use pxectl::inventory::Bundle;
+use pxectl::machine::Sha256Digest;
+
+use crate::rack::{BUNDLE, Rack};
+use crate::server::{Asked, Tiny, response};
+
+const OCTETS: usize = 300_000;
+
+fn kernel() -> Vec<u8> {
+    (0..OCTETS).map(|index| (index % 251) as u8).collect()
+}
+
+/// The manifest of a bundle `b` with one file.
+fn manifest() -> Vec<u8> {
+    let kernel = kernel();
+    let json = format!(
+        r#"{{"name": "b", "arch": "x86_64", "files": {{"kernel": {{"path": "linux",
+            "sha256": "{}", "size": {}}}}}}}"#,
+        Sha256Digest::of(&kernel),
+        kernel.len()
+    );
+    let bundle: Bundle = serde_json::from_str(&json).expect("a bundle");
+    bundle.manifest()
+}
+
+fn found(asked: &Asked) -> Vec<u8> {
+    if asked.path.contains("/manifests/") {
+        let kind = "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n";
+        return response("200 OK", kind, &manifest());
+    }
+    response("200 OK", "", &kernel())
+}
+
+#[track_caller]
+fn pull(rack: &Rack, tiny: &Tiny, retries: &str) -> crate::rack::Said {
+    rack.run(&[
+        "bundle",
+        "pull",
+        &tiny.place("b:v1"),
+        "--plain-http",
+        "--bundles",
+        "store",
+        "--retries",
+        retries,
+    ])
+}
+
+/// Makes sure that no name came into the store, and nothing half of a blob.
+#[track_caller]
+fn nothing_came(rack: &Rack) {
+    let index = rack.read("store/index.json");
+    assert!(!index.contains("sha256:"), "{index}");
+    for (path, content) in rack.tree("store/blobs") {
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        assert_eq!(name, Sha256Digest::of(&content).to_string());
+    }
+}
+
+#[test]
+fn what_a_registry_refuses_is_said_in_words_and_nothing_comes_of_it() {
+    for (status, headers, said) in [
+        (
+            "401 Unauthorized",
+            "WWW-Authenticate: Basic realm=\"a\"\r\n",
+            "it wants credentials",
+        ),
+        ("401 Unauthorized", "", "it wants credentials"),
+        ("403 Forbidden", "", "does not let us read `boot/b`"),
+        ("404 Not Found", "", "has no `v1`"),
+        ("429 Too Many Requests", "Retry-After: 0\r\n", "answers 429"),
+        (
+            "500 Internal Server Error",
+            "Retry-After: 0\r\n",
+            "answers 500",
+        ),
+        ("418 I'm a teapot", "", "answers 418"),
+        ("200 OK", "", "it is not JSON"),
+    ] {
+        let rack = Rack::empty();
+        let body = br#"{"errors": [{"code": "X", "message": "the \u001b[2Jreason"}]}"#;
+        let body: &[u8] = if status.starts_with("200") {
+            b"<html>"
+        } else {
+            body
+        };
+        let tiny = Tiny::start(move |_, _| response(status, headers, body));
+        let refused = pull(&rack, &tiny, "2");
+        assert_eq!(refused.status, Some(3), "{status}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains(said),
+            "{status}: {}",
+            refused.stderr
+        );
+        assert!(!refused.stderr.contains('\u{1b}'), "{:?}", refused.stderr);
+        let tries = if status.starts_with("429") || status.starts_with("500") {
+            3
+        } else {
+            1
+        };
+        assert_eq!(tiny.asked().len(), tries, "{status}: {:?}", tiny.asked());
+        nothing_came(&rack);
+    }
+}
+
+#[test]
+fn a_busy_registry_is_given_the_time_that_it_asks_for() {
+    let rack = Rack::empty();
+    let tiny = Tiny::start(|asked, before| match before {
+        0 => response("429 Too Many Requests", "Retry-After: 1\r\n", b""),
+        1 => response("503 Service Unavailable", "Retry-After: 0\r\n", b""),
+        _ => found(asked),
+    });
+    let start = std::time::Instant::now();
+    let pulled = pull(&rack, &tiny, "2");
+    assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
+    assert!(start.elapsed().as_secs_f64() >= 1.0);
+    assert!(
+        pulled.stderr.contains("answers 429; trying again in 1.0 s"),
+        "{}",
+        pulled.stderr
+    );
+    assert!(
+        pulled.stderr.contains("answers 503; trying again in 0.0 s"),
+        "{}",
+        pulled.stderr
+    );
+}
+
+#[test]
+fn a_download_that_breaks_goes_on_where_it_broke() {
+    for knows_ranges in [true, false] {
+        let rack = Rack::empty();
+        let tiny = Tiny::start(move |asked, before| {
+            if before == 0 {
+                return found(asked);
+            }
+            let whole = kernel();
+            let from = asked.headers.split("range: bytes=").nth(1);
+            let from = from.and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
+            let (status, rest) = match from.filter(|_| knows_ranges) {
+                Some(from) => ("206 Partial Content", &whole[from..]),
+                None => ("200 OK", whole.as_slice()),
+            };
+            let mut octets = response(status, "", rest);
+            if before < 3 {
+                // Each time a little more, where it goes on.
+                octets.truncate(octets.len() - rest.len() + rest.len() / 2);
+            }
+            octets
+        });
+        let pulled = pull(&rack, &tiny, "3");
+        assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
+        assert!(
+            pulled.stderr.contains("going on at octet 150000"),
+            "{}",
+            pulled.stderr
+        );
+        let asked = tiny.asked();
+        let ranges = asked
+            .iter()
+            .filter(|it| it.headers.contains("range: "))
+            .count();
+        assert_eq!(ranges, 2, "{asked:?}");
+        rack.done(&["bundle", "verify", "b", "--bundles", "store"]);
+    }
+}
+
+#[test]
+fn a_download_that_keeps_breaking_or_is_another_leaves_nothing() {
+    let rack = Rack::empty();
+    let tiny = Tiny::start(|asked, before| {
+        let mut octets = found(asked);
+        if before > 0 {
+            octets.truncate(200);
+            // Not one octet of the content comes.
+            let end = octets
+                .windows(4)
+                .position(|it| it == b"\r\n\r\n")
+                .expect("an end");
+            octets.truncate(end + 4);
+        }
+        octets
+    });
+    let refused = pull(&rack, &tiny, "1");
+    assert_eq!(refused.status, Some(3), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("the connection broke"),
+        "{}",
+        refused.stderr
+    );
+    nothing_came(&rack);
+
+    for other in [vec![7; OCTETS], vec![7; OCTETS + 1]] {
+        let rack = Rack::empty();
+        let tiny = Tiny::start(move |asked, before| match before {
+            0 => found(asked),
+            _ => response("200 OK", "", &other),
+        });
+        let refused = pull(&rack, &tiny, "1");
+        assert_eq!(refused.status, Some(3), "{}", refused.stderr);
+        nothing_came(&rack);
+    }
+}
+
+#[test]
+fn a_token_is_fetched_where_the_registry_says_and_with_the_right_scope() {
+    let rack = Rack::empty();
+    let tiny = Tiny::start(|asked, _| {
+        if asked.path.starts_with("/token") {
+            return response("200 OK", "", br#"{"token": "abc"}"#);
+        }
+        if asked.headers.contains("authorization: bearer abc") {
+            return found(asked);
+        }
+        let host = asked
+            .headers
+            .split("host: ")
+            .nth(1)
+            .and_then(|rest| rest.split("\r\n").next());
+        let challenge = format!(
+            "WWW-Authenticate: Bearer realm=\"http://{}/token\",service=\"s\"\r\n",
+            host.expect("a host")
+        );
+        response("401 Unauthorized", &challenge, b"")
+    });
+    let pulled = pull(&rack, &tiny, "0");
+    assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
+    let asked = tiny.asked();
+    let tokens: Vec<&str> = asked
+        .iter()
+        .map(|it| it.path.as_str())
+        .filter(|path| path.starts_with("/token"))
+        .collect();
+    assert_eq!(
+        tokens,
+        ["/token?scope=repository%3Aboot%2Fb%3Apull&service=s"]
+    );
+}
+
+#[test]
+fn an_upload_that_fails_is_tried_again_and_the_tag_comes_last() {
+    let rack = Rack::a();
+    let tiny = Tiny::start(
+        |asked, before| match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", _) => response("202 Accepted", "Location: /upload/1?state=a\r\n", b""),
+            ("PUT", path) if path.starts_with("/upload/") && before < 6 => {
+                response("502 Bad Gateway", "Retry-After: 0\r\n", b"")
+            }
+            ("PUT", _) => response("201 Created", "Location: /there\r\n", b""),
+            _ => response("404 Not Found", "", b""),
+        },
+    );
+    let published = rack.run(&[
+        "bundle",
+        "publish",
+        BUNDLE,
+        &tiny.place("b"),
+        "--plain-http",
+        "--retries",
+        "2",
+    ]);
+    assert_eq!(published.status, Some(0), "{}", published.stderr);
+    assert!(
+        published.stderr.contains("answers 502; trying again"),
+        "{}",
+        published.stderr
+    );
+    let asked = tiny.asked();
+    let last = asked.last().expect("a request");
+    let tag = format!("/v2/boot/b/manifests/{BUNDLE}");
+    assert_eq!(
+        (last.method.as_str(), last.path.as_str()),
+        ("PUT", tag.as_str())
+    );
+    let upload = asked
+        .iter()
+        .find(|it| it.method == "PUT")
+        .expect("an upload");
+    assert!(
+        upload
+            .path
+            .starts_with("/upload/1?state=a&digest=sha256%3A"),
+        "{upload:?}"
+    );
+    let size = upload.headers.contains("content-length: 4096")
+        || upload.headers.contains("content-length: 65536");
+    assert!(size, "{upload:?}");
+}
+
+#[test]
+fn an_upload_that_is_refused_leaves_no_tag() {
+    for (status, said) in [
+        ("403 Forbidden", "does not let us write to `boot/b`"),
+        ("413 Payload Too Large", "answers 413"),
+    ] {
+        let rack = Rack::a();
+        let before = rack.tree("bundles");
+        let tiny = Tiny::start(move |asked, _| match asked.method.as_str() {
+            "POST" => response(status, "", b""),
+            _ => response("404 Not Found", "", b""),
+        });
+        let place = tiny.place("b");
+        let refused = rack.refused(3, &["bundle", "publish", BUNDLE, &place, "--plain-http"]);
+        assert!(refused.contains(said), "{refused}");
+        assert!(
+            tiny.asked().iter().all(|it| it.method != "PUT"),
+            "{:?}",
+            tiny.asked()
+        );
+        let after = rack.tree("bundles");
+        assert_eq!(before.len(), after.len());
+    }
+}

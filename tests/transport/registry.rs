@@ -1,0 +1,214 @@
+use crate::rack::{BUNDLE, Rack, tool};
+use crate::requirements::missing;
+use crate::server::DockerRegistry;
+
+/// The line of a user for a registry, as `docker login` writes it.
+fn login(rack: &Rack, host: &str, auth: &str) {
+    std::fs::create_dir_all(rack.file("docker")).expect("a directory");
+    let text = format!(r#"{{"auths": {{"{host}": {{"auth": "{auth}"}}}}}}"#);
+    rack.write("docker/config.json", text);
+}
+
+#[test]
+fn a_bundle_goes_to_a_registry_and_comes_back_and_skopeo_reads_it() {
+    if missing(&["docker-registry", "skopeo"]) {
+        return;
+    }
+    let (rack, other, data) = (Rack::a(), Rack::empty(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), false);
+    let place = format!("docker://{}/boot/ubuntu", registry.host);
+    let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
+    let published = rack.done(&publish);
+    assert!(published.contains("72.0 KiB copied"), "{published}");
+    // Only what is missing travels.
+    assert!(rack.done(&publish).contains("0 B copied"));
+
+    let pulled = other.done(&[
+        "bundle",
+        "pull",
+        &place,
+        BUNDLE,
+        "--plain-http",
+        "--bundles",
+        "store",
+    ]);
+    assert!(
+        pulled.contains("\nkind: Bundle\nname: ubuntu-24.04-stand-in\n"),
+        "{pulled}"
+    );
+    assert!(pulled.contains("path: casper/vmlinuz"), "{pulled}");
+    other.done(&["bundle", "verify", "--bundles", "store"]);
+    let again = other.run(&[
+        "bundle",
+        "pull",
+        &place,
+        BUNDLE,
+        "--plain-http",
+        "--bundles",
+        "store",
+    ]);
+    assert_eq!(again.stdout, pulled);
+    assert!(again.stderr.contains("0 B copied"), "{}", again.stderr);
+
+    let shown = tool(
+        "skopeo",
+        &[
+            "inspect",
+            "--raw",
+            "--tls-verify=false",
+            &format!("{place}:{BUNDLE}"),
+        ],
+    );
+    assert!(
+        shown.contains("application/vnd.pxectl.bundle.v1"),
+        "{shown}"
+    );
+    let copied = other.file("copied");
+    let layout = format!("oci:{}:{BUNDLE}", copied.display());
+    tool(
+        "skopeo",
+        &[
+            "copy",
+            "--src-tls-verify=false",
+            &format!("{place}:{BUNDLE}"),
+            &layout,
+        ],
+    );
+    let from_skopeo = other.done(&[
+        "bundle",
+        "pull",
+        "copied",
+        BUNDLE,
+        "--bundles",
+        "from-skopeo",
+    ]);
+    assert_eq!(from_skopeo, pulled);
+    // And what skopeo pushes, from our store as it lies there.
+    let store = format!("oci:{}:{BUNDLE}", rack.file("bundles").display());
+    let pushed = format!("docker://{}/pushed:one", registry.host);
+    tool(
+        "skopeo",
+        &["copy", "--dest-tls-verify=false", &store, &pushed],
+    );
+    let from_push = other.done(&[
+        "bundle",
+        "pull",
+        &pushed,
+        "--plain-http",
+        "--bundles",
+        "from-push",
+    ]);
+    assert_eq!(from_push, pulled);
+}
+
+#[test]
+fn a_registry_that_wants_a_password_gets_that_of_docker_login() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), true);
+    let place = format!("docker://{}/boot", registry.host);
+    let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
+    let refused = rack.refused(3, &publish);
+    assert!(
+        refused.contains("it wants credentials, and there are none"),
+        "{refused}"
+    );
+    assert!(refused.contains("docker login"), "{refused}");
+    login(&rack, &registry.host, "YW5uYTp3cm9uZw==");
+    let refused = rack.refused(3, &publish);
+    assert!(
+        refused.contains("the credentials are not good"),
+        "{refused}"
+    );
+    assert!(!refused.contains("wrong"), "{refused}");
+    login(&rack, &registry.host, "YW5uYTpzM2NyZXQ=");
+    rack.done(&publish);
+    rack.done(&[
+        "bundle",
+        "pull",
+        &place,
+        BUNDLE,
+        "--plain-http",
+        "--bundles",
+        "store",
+    ]);
+
+    // A helper goes before the file.
+    login(&rack, &registry.host, "YW5uYTp3cm9uZw==");
+    rack.edit(
+        "docker/config.json",
+        "{\"auths\"",
+        &format!(
+            "{{\"credHelpers\": {{\"{}\": \"test\"}}, \"auths\"",
+            registry.host
+        ),
+    );
+    let helper =
+        "#!/bin/sh\ncat >/dev/null\necho '{\"Username\": \"anna\", \"Secret\": \"s3cret\"}'\n";
+    rack.write("docker-credential-test", helper);
+    tool(
+        "chmod",
+        &[
+            "+x",
+            &rack.file("docker-credential-test").display().to_string(),
+        ],
+    );
+    let path = format!("{}:/usr/bin:/bin", rack.path().display());
+    let output = rack.pxectl(&publish).env("PATH", path).output();
+    let output = output.expect("the binary runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn a_registry_is_talked_to_without_tls_only_when_that_is_asked_for() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), false);
+    let place = format!("docker://{}/boot", registry.host);
+    rack.refused(3, &["bundle", "publish", BUNDLE, &place, "--retries", "0"]);
+    assert!(!data.file("data").join("docker").exists());
+}
+
+#[test]
+fn a_tag_of_a_registry_never_changes_its_content() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), false);
+    let place = format!("docker://{}/boot:v1", registry.host);
+    rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
+    let other = [
+        "bundle",
+        "publish",
+        "debian-12-stand-in",
+        &place,
+        "--plain-http",
+    ];
+    let refused = rack.refused(3, &other);
+    assert!(refused.contains("already, with other content"), "{refused}");
+    let pulled = rack.done(&["bundle", "pull", &place, "--plain-http", "--bundles", "new"]);
+    assert!(pulled.contains(BUNDLE), "{pulled}");
+    let wrong = [
+        "bundle",
+        "pull",
+        &place,
+        "debian-12-stand-in",
+        "--plain-http",
+        "--bundles",
+        "new",
+    ];
+    let refused = rack.refused(3, &wrong);
+    assert!(
+        refused.contains("holds the bundle `ubuntu-24.04-stand-in`"),
+        "{refused}"
+    );
+}

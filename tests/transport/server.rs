@@ -1,0 +1,144 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Debian's docker-registry on a free port of loopback; it ends with the test.
+pub struct DockerRegistry {
+    child: Child,
+    pub host: String,
+}
+
+impl DockerRegistry {
+    /// Starts it with its data in `directory`. With `password` it lets in `anna` alone, whose
+    /// password is `s3cret`.
+    pub fn start(directory: &Path, password: bool) -> Self {
+        let mut config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
+             http: {{addr: \"127.0.0.1:0\"}}\n",
+            directory.join("data").display()
+        );
+        if password {
+            let file = directory.join("htpasswd");
+            let line = "anna:$2b$04$pySyAxSrXI/DitC7d5jL/.D.Dj/BgOK70X/KgO4TqNOHpey3.9RW6\n";
+            std::fs::write(&file, line).expect("a file");
+            config += &format!(
+                "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+                file.display()
+            );
+        }
+        let file = directory.join("registry.yml");
+        std::fs::write(&file, config).expect("a file");
+        let mut child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("docker-registry runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let host = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, rest) = line.split_once("listening on ")?;
+                Some(rest.split('"').next()?.to_owned())
+            })
+            .expect("it says where it listens");
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, host }
+    }
+}
+
+impl Drop for DockerRegistry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A request that came in.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+    pub headers: String,
+}
+
+/// What is answered: the whole response, and then the connection is closed.
+type Answer = dyn Fn(&Asked, usize) -> Vec<u8> + Send + Sync;
+
+/// A registry that answers whatever a test wants.
+pub struct Tiny {
+    pub address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Tiny {
+    /// Starts one; `answer` is given the request, and how many came before it.
+    pub fn start(answer: impl Fn(&Asked, usize) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+        let seen = Arc::clone(&asked);
+        let answer: Arc<Answer> = Arc::new(answer);
+        // It ends with the process: each test has one of its own.
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                thread::spawn(move || serve(stream, &seen, &*answer));
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub fn place(&self, reference: &str) -> String {
+        format!("docker://{}/boot/{reference}", self.address)
+    }
+
+    /// Lists what was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("the list").clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &Answer) {
+    let mut reader = BufReader::new(stream.try_clone().expect("the same stream"));
+    let mut request = Asked::default();
+    let mut line = String::new();
+    let mut length = 0;
+    while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line.trim() != "" {
+        if request.method.is_empty() {
+            let mut words = line.split(' ').map(str::to_owned);
+            request.method = words.next().unwrap_or_default();
+            request.path = words.next().unwrap_or_default();
+        } else {
+            let lower = line.to_ascii_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            request.headers += &lower;
+        }
+        line.clear();
+    }
+    let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
+    let before = {
+        let mut seen = seen.lock().expect("the list");
+        seen.push(request.clone());
+        seen.len() - 1
+    };
+    let _ = stream.write_all(&answer(&request, before));
+}
+
+/// Builds a response.
+pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut octets = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
+        body.len()
+    )
+    .into_bytes();
+    octets.extend(body);
+    octets
+}
