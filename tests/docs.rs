@@ -11,7 +11,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     for (source, heading) in [
         (
-            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader.rs src/inventory/menu.rs",
+            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader.rs src/inventory/menu.rs src/inventory/signature.rs",
             "SITE",
         ),
         ("src/inventory/profile.rs", "PROFILE"),
@@ -95,7 +95,11 @@ fn every_deviation_has_a_row_in_the_manual() {
 
 #[test]
 fn the_manual_pages_are_clean() {
-    let pages = ["man/pxectl-inventory.5", "man/pxectl-booting.7"];
+    let pages = [
+        "man/pxectl-inventory.5",
+        "man/pxectl-booting.7",
+        "man/pxectl-bundles.7",
+    ];
     let mandoc = Command::new("mandoc")
         .args(["-T", "lint", "-W", "warning"])
         .args(pages)
