@@ -14,6 +14,7 @@ mod reload;
 mod requirements;
 mod server;
 mod sessions;
+mod signatures;
 mod split;
 mod storage;
 mod transfers;
