@@ -53,7 +53,9 @@ fn a_running_install_gets_no_file_of_a_bundle_whose_key_was_revoked() {
     let answer = server.web().get(&url);
     assert_eq!(answer.status(), 503, "{}", answer.text());
     assert!(
-        answer.text().contains("key `old`, which the site has revoked"),
+        answer
+            .text()
+            .contains("key `old`, which the site has revoked"),
         "{}",
         answer.text()
     );
