@@ -11,6 +11,7 @@ mod machine_paths;
 mod preflight;
 mod rack;
 mod reload;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod server;
 mod sessions;

@@ -8,6 +8,7 @@ mod netboot;
 mod rack;
 mod refusals;
 mod registry;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod server;
 mod signatures;
