@@ -7,6 +7,7 @@ mod durability;
 mod exhaustion;
 mod files;
 mod hostile;
+mod hung;
 mod machine_paths;
 mod preflight;
 mod rack;
