@@ -3,7 +3,6 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use pxectl::wire::dhcp::{DhcpMessage, OptionCode};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::PATIENCE;
-use crate::client::{Dhcp, firmware, first_block};
+use crate::client::{Dhcp, firmware, first_block, request};
 use crate::rack::Rack;
 use crate::requirements::missing;
 use crate::server::Server;
@@ -62,15 +61,6 @@ fn size(message: &DhcpMessage) -> Option<&[u8]> {
     message.options.raw(OptionCode::BootFileSize)
 }
 
-/// Asks for a file by TFTP, and does not wait for it.
-fn request(server: SocketAddr, name: &str) -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = format!("\0\x01{name}\0octet\0");
-    socket.send_to(request.as_bytes(), server).unwrap();
-    socket
-}
-
 #[test]
 fn a_file_system_that_hangs_holds_up_only_those_who_ask_for_its_files() {
     if missing(&["root", "/dev/fuse"]) {
@@ -107,9 +97,11 @@ fn a_file_system_that_hangs_holds_up_only_those_who_ask_for_its_files() {
         assert_eq!(size(&ack), None);
     }
     let tftp = server.address("tftp");
-    let waiting: Vec<_> = (0..3).map(|_| request(tftp, "snponly.efi")).collect();
+    let waiting: Vec<_> = (0..3)
+        .map(|_| request("127.0.0.1", tftp, "snponly.efi", ""))
+        .collect();
     for _ in 0..8 {
-        let script = request(tftp, "m/52-54-00-85-00-01/-/autoexec.ipxe");
+        let script = request("127.0.0.1", tftp, "m/52-54-00-85-00-01/-/autoexec.ipxe", "");
         let mut buffer = [0; 600];
         let length = script.recv(&mut buffer).unwrap();
         assert_eq!(buffer[..4], [0, 3, 0, 1], "{:?}", &buffer[..length]);
