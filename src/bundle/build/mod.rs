@@ -2,6 +2,7 @@
 //! counts; and fetching what a bundle pins and the store lacks.
 
 mod archive;
+mod compressed;
 mod download;
 mod error;
 mod fetch;
