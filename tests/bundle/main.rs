@@ -10,6 +10,7 @@ mod presets;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod signatures;
+mod terminal;
 mod workshop;
 
 /// How long anything may take on a machine that does much else.
