@@ -32,6 +32,31 @@ fn a_spec_at_fault_is_shown_with_carets() {
 }
 
 #[test]
+fn a_preset_that_does_not_do_says_what_it_lacks() {
+    let workshop = Workshop::new();
+    for (preset, said) in [
+        ("ubuntu-24.4", "did you mean `ubuntu-24.04`?"),
+        ("windows", "`pxectl bundle build --help` lists the presets"),
+        ("talos", "name it, as in `release: v1.10.0`"),
+        ("flatcar-stable", "name its file as `keyring`"),
+        ("rhel-9", "name the directory of its image"),
+        (
+            "{name: fedora-43, mirror: m, keyring: none.gpg}",
+            "`pxectl-bundles(7)` says where they are",
+        ),
+    ] {
+        workshop.write(
+            "m/releases/43/Everything/x86_64/iso/Fedora-Everything-43-1.6-x86_64-CHECKSUM",
+            "",
+        );
+        workshop.spec("a", &format!("preset: {preset}\n"));
+        workshop.pxectl("bundle build spec.yaml").ended(1, &[said]);
+    }
+    let ran = workshop.pxectl("bundle build --preset debian-21");
+    ran.ended(2, &["invalid value 'debian-21'", "debian-12"]);
+}
+
+#[test]
 fn a_file_that_is_not_what_its_list_says_is_not_stored() {
     let workshop = Workshop::new();
     let image = content(1, 50_000);

@@ -7,6 +7,7 @@ mod images;
 mod keys;
 mod nginx;
 mod presets;
+mod publishers;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod signatures;
