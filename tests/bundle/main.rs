@@ -1,5 +1,6 @@
 //! `pxectl bundle build` and `fetch` against real parts: nginx, gpg, minisign, xorriso, tar, skopeo.
 
+mod broken;
 mod downloads;
 mod faults;
 mod fetch;
