@@ -1,6 +1,8 @@
 //! Input that is wrong, and a machine that refuses: a clear error, and what was there before intact.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 
 use crate::requirements::missing;
@@ -211,6 +213,24 @@ fn a_full_disk_is_said_and_what_was_there_stays() {
         .pxectl("bundle build spec.yaml")
         .ended(3, &["No space left on device", "make room"]);
     let _ = writer.wait();
+    assert_eq!(workshop.blobs(), before);
+    // The server does not say either, and could not go on: nothing of it fills the disk any longer.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/large", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(&content(3, 4_000_000));
+    });
+    workshop.spec(
+        "web",
+        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+    );
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(3, &["No space left on device", "make room"]);
+    server.join().unwrap();
     assert_eq!(workshop.blobs(), before);
     assert_eq!(workshop.blob(&small), small);
     assert_eq!(workshop.store().names().unwrap().len(), 1);

@@ -75,9 +75,13 @@ impl Web {
     ) -> Result<Download, BuildError> {
         let mut partial = Partial::open(store, url)?;
         let resumed = partial.size > 0;
-        self.again(url, progress, || {
+        let came = self.again(url, progress, || {
             self.attempt(store, url, &mut partial, step)
-        })?;
+        });
+        if let Err(error) = came {
+            partial.leave();
+            return Err(error);
+        }
         Ok(Download {
             path: partial.path,
             digest: Sha256Digest::new(partial.hasher.finalize().into()),
@@ -232,6 +236,14 @@ impl Partial {
             None => partial.restart(Known::default())?,
         }
         Ok(partial)
+    }
+
+    /// Leaves it for another run, unless nothing tells whether what comes then belongs to it.
+    fn leave(self) {
+        if self.known.validator.is_none() {
+            let _ = fs::remove_file(about(&self.path));
+            let _ = fs::remove_file(&self.path);
+        }
     }
 
     /// Hashes what is there.
