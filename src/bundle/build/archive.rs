@@ -16,7 +16,8 @@ const ISO_MAGIC: u64 = 16 * 2048 + 1;
 /// A blob that was read out of an image: its digest and its size in octets.
 pub type Extracted = (Sha256Digest, u64);
 
-/// Reads files out of an ISO image or a tar archive, which may be compressed, into the store. Names in it are compared with those that are wanted, and never become names here.
+/// Reads files out of an ISO image or a tar archive, which may be compressed, into the store. Names
+/// in it are compared with those that are wanted, and never become names here.
 ///
 /// # Errors
 /// When it is neither, is damaged, or lacks a file.
