@@ -3,6 +3,7 @@
 //!
 //! Source: OCI image specification 1.1, "Image Layout".
 
+mod at_once;
 mod blob;
 pub mod build;
 mod checksums;
