@@ -824,12 +824,24 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__publish)
-            opts="-i -q -v -h --plain-http --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-j -i -q -v -h --plain-http --ca --jobs --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --retries)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -870,7 +882,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__pull)
-            opts="-i -q -v -h --out --arch --allow-unsigned --plain-http --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-j -i -q -v -h --out --arch --allow-unsigned --plain-http --ca --jobs --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -881,6 +893,18 @@ _pxectl() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

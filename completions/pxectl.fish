@@ -417,6 +417,8 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l ca -d 'Trust the certificates in this file too' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l retries -d 'How often to try again when the registry is busy or the connection breaks' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -434,6 +436,8 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l out -d 'Write the document to a new file, not to standard output' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l arch -d 'Which processor, of an image for several: x86_64, aarch64, …' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l ca -d 'Trust the certificates in this file too' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l retries -d 'How often to try again when the registry is busy or the connection breaks' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r

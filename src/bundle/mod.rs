@@ -28,7 +28,8 @@ pub use key::{KeyError, SecretKey};
 pub use layout::{Alone, BundleStore, Writing};
 pub use named::{CREATED_ANNOTATION, Named, RETIRED_ANNOTATION};
 pub use registry::{
-    ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob, RegistryOptions,
+    Challenge, Content, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob,
+    RegistryOptions,
 };
 pub use verify::Verifier;
 use verify::hash;

@@ -2,7 +2,11 @@
 //! loopback, skopeo, umoci and minisign. Registries that misbehave are a few lines of ours.
 
 mod airgap;
+mod certificates;
+mod credentials;
+mod crowd;
 mod durability;
+mod interrupted;
 mod life;
 mod netboot;
 mod rack;
@@ -12,3 +16,5 @@ mod registry;
 mod requirements;
 mod server;
 mod signatures;
+mod tokens;
+mod wire;

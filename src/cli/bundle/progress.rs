@@ -90,6 +90,15 @@ impl Drop for Bar {
     }
 }
 
+/// Makes a bar of one line, for something whose length in octets is known.
+pub fn bar(what: &str, octets: u64) -> ProgressBar {
+    let (known, room) = layout(width());
+    // It must look as it shall before another thread draws it along with its own.
+    ProgressBar::new(octets)
+        .with_style(style(known))
+        .with_message(shortened(what, room))
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
