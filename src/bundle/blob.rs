@@ -3,13 +3,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::error::BundleStoreError;
+use super::copy::{CopyError, copy_hashed};
+use super::error::{BundleStoreError, io_error};
 use super::layout::Writing;
 use super::temporary::Temporary;
 use crate::machine::Sha256Digest;
-
-/// How many octets are read, hashed and written at once.
-const PIECE: usize = 1 << 20;
 
 /// A blob that is being written. It is hashed on the way, and gets its name when it is whole and
 /// durable; dropped before that, it leaves nothing behind.
@@ -44,20 +42,19 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Adds all that a reader gives.
+    /// Adds all that a reader gives; it is hashed while the next of it is read.
     ///
     /// # Errors
-    /// [`BundleStoreError::Content`] when it cannot be read, or when the disk refuses.
+    /// [`BundleStoreError::Content`] when it cannot be read, or when the disk refuses. The blob is
+    /// to be dropped then.
     pub fn copy(&mut self, content: &mut dyn Read) -> Result<(), BundleStoreError> {
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match content.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) => self.append(&buffer[..read])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(BundleStoreError::Content(error)),
-            }
-        }
+        let mut file = self.temporary.file();
+        let copied = copy_hashed(content, &mut self.hasher, &mut |it| file.write_all(it));
+        self.size += copied.map_err(|error| match error {
+            CopyError::Reading(error) => BundleStoreError::Content(error),
+            CopyError::Writing(error) => io_error(self.temporary.path(), error),
+        })?;
+        Ok(())
     }
 
     /// Returns where it is written: what is there is not yet a blob.

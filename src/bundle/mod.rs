@@ -7,6 +7,7 @@ mod at_once;
 mod blob;
 pub mod build;
 mod checksums;
+mod copy;
 mod error;
 mod garbage;
 mod index;
@@ -32,4 +33,5 @@ pub use registry::{
     RegistryOptions,
 };
 pub use verify::Verifier;
-use verify::hash;
+
+use copy::{CopyError, copy_hashed, hash};

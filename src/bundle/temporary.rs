@@ -42,6 +42,10 @@ impl Temporary {
         &self.path
     }
 
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BundleStoreError> {
         self.file
             .write_all(bytes)

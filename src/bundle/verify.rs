@@ -1,15 +1,23 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-use sha2::{Digest, Sha256};
-
+use super::at_once::{Stop, at_once};
+use super::copy::hash;
 use super::error::{BundleStoreError, io_error};
 use super::layout::BundleStore;
+use super::named::Named;
 use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
+
+/// Is told how many octets more are done.
+pub type Advanced = Box<dyn Fn(u64)>;
+
+/// The most files that are hashed at once: a disk does not give more.
+const MOST_AT_ONCE: usize = 4;
 
 /// Opens blobs that hash to their names, and hashes each one once for as long as it does not change.
 #[derive(Debug, Default)]
@@ -27,6 +35,19 @@ impl Verifier {
     /// # Errors
     /// As [`BundleStore::open_blob`], and [`BundleStoreError::WrongDigest`].
     pub fn open(&self, store: &BundleStore, file: &BundleFile) -> Result<File, BundleStoreError> {
+        self.open_watched(store, file, &|_| {})
+    }
+
+    /// Like [`Verifier::open`], and tells how many octets more have been hashed.
+    ///
+    /// # Errors
+    /// As [`Verifier::open`].
+    pub fn open_watched(
+        &self,
+        store: &BundleStore,
+        file: &BundleFile,
+        advanced: &dyn Fn(u64),
+    ) -> Result<File, BundleStoreError> {
         let opened = store.open_blob(file)?;
         let path = store.blob_path(&file.sha256);
         let identity = identity(&opened).map_err(|source| io_error(&path, source))?;
@@ -37,7 +58,8 @@ impl Verifier {
             .get(&file.sha256)
             .copied();
         if known != Some(identity) {
-            let found = hash(&opened).map_err(|source| io_error(&path, source))?;
+            let watched = Watched(&opened, advanced);
+            let found = hash(watched).map_err(|source| io_error(&path, source))?;
             if found != file.sha256 {
                 return Err(BundleStoreError::WrongDigest {
                     file: file.path.clone(),
@@ -54,6 +76,54 @@ impl Verifier {
     }
 }
 
+impl Verifier {
+    /// Hashes every file of bundles once, several at a time. What is wrong with one is said by
+    /// [`Verifier::open`]; what is good is not hashed again there. Returns how many octets that was.
+    ///
+    /// It says how many files of how many octets there are, and when one begins, of which bundle; what
+    /// `file` returns is told how many octets more of it are done.
+    pub fn hash_all(
+        &self,
+        store: &BundleStore,
+        named: &BTreeMap<String, Named>,
+        begins: &dyn Fn(usize, u64),
+        file: &(dyn Fn(&str, &BundleFile) -> Advanced + Sync),
+    ) -> u64 {
+        let mut files: BTreeMap<_, (&str, &BundleFile)> = BTreeMap::new();
+        for (name, it) in named {
+            for file in it.bundle.iter().flat_map(|bundle| bundle.files.values()) {
+                let known = files.entry((file.size, file.sha256));
+                known.or_insert((name, file));
+            }
+        }
+        let octets = files
+            .keys()
+            .fold(0, |sum: u64, (size, _)| sum.saturating_add(*size));
+        begins(files.len(), octets);
+        // The largest first: none is left alone at the end.
+        let files: Vec<_> = files.into_values().rev().collect();
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let hash = |(name, it)| {
+            let advanced = file(name, it);
+            let _ = self.open_watched(store, it, &*advanced);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(_) = at_once(jobs.min(MOST_AT_ONCE), files, &Stop::default(), hash);
+        octets
+    }
+}
+
+/// Tells of what is read through it.
+struct Watched<'w>(&'w File, &'w dyn Fn(u64));
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        (self.1)(read as u64);
+        Ok(read)
+    }
+}
+
 fn identity(file: &File) -> io::Result<Identity> {
     let data = file.metadata()?;
     let times = [
@@ -63,18 +133,6 @@ fn identity(file: &File) -> io::Result<Identity> {
         data.ctime_nsec(),
     ];
     Ok(Identity(data.dev(), data.ino(), data.size(), times))
-}
-
-/// Hashes all that a reader gives.
-pub fn hash(mut content: impl Read) -> io::Result<Sha256Digest> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match content.read(&mut buffer)? {
-            0 => return Ok(Sha256Digest::new(hasher.finalize().into())),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
 }
 
 #[cfg(test)]

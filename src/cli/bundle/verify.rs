@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, plural};
 
-/// Hash every file of bundles again, and check their signatures
+/// Hash every file of bundles again, each once, and check their signatures
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -40,13 +41,23 @@ impl Verify {
             }
             named.retain(|name, _| self.names.contains(name));
         }
-        let octets = named.values().filter_map(|it| it.bundle.as_ref().ok());
-        let octets = octets.map(total).sum();
         let progress = Progress::new(output);
         let watch: Arc<dyn Watch> = progress.clone();
-        watch.begins(named.len(), octets, named.len());
-        // One for all: a file that several bundles have is hashed once.
+        // What it has found good is not hashed again below.
         let verifier = Verifier::default();
+        let octets = verifier.hash_all(
+            &store,
+            &named,
+            &|files, octets| watch.begins(files, octets, files),
+            &|name, file| {
+                let part = watch.file(&format!("{name}: {}", file.path), file.size);
+                let at = Cell::new(0);
+                Box::new(move |octets| {
+                    at.set(at.get() + octets);
+                    part.at(at.get());
+                })
+            },
+        );
         let (mut listed, mut bad) = (Vec::new(), 0);
         for (name, it) in &named {
             let mut faults = Vec::new();
@@ -54,13 +65,9 @@ impl Verify {
                 Err(BundleStoreError::NotABundle { .. }) => continue,
                 Err(error) => faults.push(error.to_string()),
                 Ok(bundle) => {
-                    let part = watch.file(name, total(bundle));
-                    let mut done = 0;
                     for file in bundle.files.values() {
                         let opened = verifier.open(&store, file);
                         faults.extend(opened.err().map(|error| error.to_string()));
-                        done += file.size;
-                        part.at(done);
                     }
                     let signed = policy
                         .as_ref()
