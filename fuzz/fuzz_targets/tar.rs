@@ -1,14 +1,25 @@
-//! A tar archive that a bundle is built from.
+//! Tar archives: those that bundles are built from, layers of images, and layouts of which only what
+//! is asked for is read.
 #![no_main]
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::wire::tar::Tar;
+use pxectl::wire::tar::{NAME_LIMIT, Tar};
 
 fuzz_target!(|octets: &[u8]| {
-    let mut tar = Tar::new(octets);
-    while let Ok(Some(_)) = tar.entry() {
-        let _ = tar.by_ref().take(1 << 20).read_to_end(&mut Vec::new());
+    for mut tar in [Tar::new(octets), Tar::without_end(octets)] {
+        while let Ok(Some(entry)) = tar.entry() {
+            // Each octet that is no UTF-8 becomes three; a long name may lack its zero.
+            assert!(entry.path.len() <= 3 * (NAME_LIMIT + 1));
+            let _ = tar.by_ref().take(1 << 20).read_to_end(&mut Vec::new());
+        }
+    }
+    let mut tar = Tar::new(Cursor::new(octets));
+    while let Ok(Some(entry)) = tar.entry() {
+        assert!(entry.start.checked_add(entry.size).is_some());
+        if tar.pass_over().is_err() {
+            break;
+        }
     }
 });

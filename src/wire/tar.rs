@@ -1,14 +1,28 @@
-//! Tar archives, read from front to back.
+//! Tar archives, read from front to back, and the headers of those that we write.
 //!
 //! Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block"; GNU tar's
-//! extensions for long names and large sizes.
+//! extensions for long names, large sizes and sparse files.
+//!
+//! What an archive makes a reader hold is bounded, whatever it promises: by [`NAME_LIMIT`] for names,
+//! and by [`TEXT_LIMIT`] for the attributes in front of one entry.
 
-use std::io::{self, Read};
+mod attributes;
+mod write;
+
+pub use write::{END, header, padding};
+
+use std::io::{self, Read, Seek};
+
+use attributes::Attributes;
 
 /// The size of a block in octets.
-const BLOCK: usize = 512;
-/// The longest name, or set of extended attributes, that is read.
-const TEXT_LIMIT: u64 = 1 << 20;
+pub const BLOCK: usize = 512;
+/// The longest set of extended attributes that is read, in octets.
+pub const TEXT_LIMIT: u64 = 1 << 20;
+/// The longest name that is read, in octets; Linux takes none that is longer.
+pub const NAME_LIMIT: usize = 4096;
+/// The largest size that is believed, in octets: the offset behind it is still a number.
+const SIZE_LIMIT: u64 = 1 << 60;
 
 /// Why an archive cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,19 +43,49 @@ pub enum TarError {
 pub struct TarEntry {
     /// Its path, as the archive says it: it may be absolute, or climb.
     pub path: String,
-    /// Its size in octets.
+    /// What it is.
+    pub kind: TarKind,
+    /// The size of its content in octets.
     pub size: u64,
-    /// Whether it is a regular file.
-    pub is_file: bool,
+    /// How many octets of the archive lie before its content.
+    pub start: u64,
+}
+
+impl TarEntry {
+    /// Reports whether it is a regular file, whose content is all that lies in the archive.
+    pub fn is_file(&self) -> bool {
+        self.kind == TarKind::File
+    }
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TarKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// Another name of a file that came before, which this is the path of in the archive.
+    HardLink(String),
+    /// A symbolic link, and where it leads, as the archive says it.
+    SymbolicLink(String),
+    /// A file with holes, which lie in the archive in a manner that is not read.
+    Sparse,
+    /// A device, a pipe, or what somebody else has thought of, by its letter.
+    Other(u8),
 }
 
 /// Reads an archive entry by entry.
 pub struct Tar<R> {
     input: R,
-    /// How much of the current entry, its padding included, has not been read.
-    left: u64,
-    /// How much of that is content.
+    /// How much of the current entry's content has not been read.
     content: u64,
+    /// How much padding follows it.
+    padding: u64,
+    /// How many octets of the archive have been read.
+    at: u64,
+    /// Whether its end may lack.
+    may_lack_its_end: bool,
 }
 
 impl<R: Read> Tar<R> {
@@ -49,8 +93,20 @@ impl<R: Read> Tar<R> {
     pub fn new(input: R) -> Self {
         Self {
             input,
-            left: 0,
             content: 0,
+            padding: 0,
+            at: 0,
+            may_lack_its_end: false,
+        }
+    }
+
+    /// Begins to read an archive that may end with the content of its last file: without the padding
+    /// after it, and without the blocks of zeros that say that it is the end. umoci 0.4 writes layers so
+    /// (`umoci insert`).
+    pub fn without_end(input: R) -> Self {
+        Self {
+            may_lack_its_end: true,
+            ..Self::new(input)
         }
     }
 
@@ -59,64 +115,104 @@ impl<R: Read> Tar<R> {
     /// # Errors
     /// When the archive is damaged, cut short, or cannot be read.
     pub fn entry(&mut self) -> Result<Option<TarEntry>, TarError> {
-        let (mut long_name, mut attributes) = (None, Attributes::default());
+        let (mut long_name, mut long_link) = (None, None);
+        let mut attributes = Attributes::default();
         loop {
-            let rest = self.left;
-            let skipped = io::copy(&mut (&mut self.input).take(rest), &mut io::sink());
-            if skipped.map_err(TarError::Io)? < rest {
-                return Err(TarError::Truncated);
-            }
-            (self.left, self.content) = (0, 0);
-            let mut header = [0; BLOCK];
-            match self.input.read_exact(&mut header) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(TarError::Truncated);
-                }
-                Err(error) => return Err(TarError::Io(error)),
-            }
-            // One block of zeros is the end; the second is not waited for.
-            if header.iter().all(|octet| *octet == 0) {
+            self.finish_entry()?;
+            let Some(header) = self.header()? else {
                 return Ok(None);
-            }
+            };
             let size = size_of(&header)?;
-            self.begin(size);
             match header[156] {
-                b'L' => long_name = Some(text_of(&self.all(size)?)),
-                b'x' => attributes.read(&self.all(size)?)?,
-                b'g' => {
-                    self.all(size)?;
+                b'L' => long_name = Some(self.long_text(size)?),
+                b'K' => long_link = Some(self.long_text(size)?),
+                b'x' => {
+                    let octets = self.all(size, TEXT_LIMIT)?;
+                    attributes.read(&octets)?;
                 }
-                kind => {
-                    let size = match attributes.size {
-                        Some(larger) => {
-                            self.begin(larger);
-                            larger
-                        }
-                        None => size,
+                // What holds for the whole archive: dates, comments.
+                b'g' => self.begin(size),
+                letter => {
+                    let path = attributes.path.or(long_name);
+                    let link = attributes.link.or(long_link);
+                    let link = link.unwrap_or_else(|| text_of(&header[157..257]));
+                    let kind = match letter {
+                        b'0' | 0 | b'7' if attributes.is_sparse => TarKind::Sparse,
+                        b'0' | 0 | b'7' => TarKind::File,
+                        b'1' => TarKind::HardLink(link),
+                        b'2' => TarKind::SymbolicLink(link),
+                        b'5' => TarKind::Directory,
+                        b'S' => TarKind::Sparse,
+                        other => TarKind::Other(other),
                     };
+                    if letter == b'S' {
+                        self.sparse_map(&header)?;
+                    }
+                    // Nothing follows links, devices and directories, whatever their headers say.
+                    let size = match letter {
+                        b'1'..=b'6' => 0,
+                        _ => attributes.size.unwrap_or(size),
+                    };
+                    self.begin(size);
                     return Ok(Some(TarEntry {
-                        path: attributes
-                            .path
-                            .or(long_name)
-                            .unwrap_or_else(|| name_of(&header)),
+                        path: path.unwrap_or_else(|| name_of(&header)),
+                        kind,
                         size,
-                        is_file: matches!(kind, b'0' | 0 | b'7'),
+                        start: self.at,
                     }));
                 }
             }
         }
     }
 
-    fn begin(&mut self, size: u64) {
-        self.content = size;
-        self.left = size.saturating_add((BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64);
+    /// Reads a header; none is the end.
+    fn header(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {
+        let mut header = [0; BLOCK];
+        match self.fill(&mut header)? {
+            BLOCK => {}
+            0 if self.may_lack_its_end => return Ok(None),
+            _ => return Err(TarError::Truncated),
+        }
+        // One block of zeros is the end; the second is not waited for.
+        let is_end = header.iter().all(|octet| *octet == 0);
+        Ok((!is_end).then_some(header))
     }
 
-    fn all(&mut self, size: u64) -> Result<Vec<u8>, TarError> {
-        if size > TEXT_LIMIT {
-            return Err(TarError::Damaged("a name or attribute of more than 1 MiB"));
+    fn begin(&mut self, size: u64) {
+        self.content = size;
+        self.padding = padding_of(size);
+    }
+
+    /// Reads over what is left of the current entry.
+    fn finish_entry(&mut self) -> Result<(), TarError> {
+        let (content, padding) = (self.content, self.padding);
+        let skipped = io::copy(
+            &mut (&mut self.input).take(content + padding),
+            &mut io::sink(),
+        );
+        let skipped = skipped.map_err(TarError::Io)?;
+        self.at += skipped;
+        (self.content, self.padding) = (0, 0);
+        if skipped < content || (skipped < content + padding && !self.may_lack_its_end) {
+            return Err(TarError::Truncated);
         }
+        Ok(())
+    }
+
+    fn long_text(&mut self, size: u64) -> Result<String, TarError> {
+        // A name of GNU tar ends with a zero.
+        let octets = self.all(size, NAME_LIMIT as u64 + 1)?;
+        Ok(text_of(&octets))
+    }
+
+    fn all(&mut self, size: u64, limit: u64) -> Result<Vec<u8>, TarError> {
+        if size > limit {
+            return Err(match limit {
+                TEXT_LIMIT => TarError::Damaged("extended attributes of more than 1 MiB"),
+                _ => attributes::TOO_LONG,
+            });
+        }
+        self.begin(size);
         let mut octets = Vec::new();
         self.read_to_end(&mut octets)
             .map_err(|error| match error.kind() {
@@ -124,6 +220,50 @@ impl<R: Read> Tar<R> {
                 _ => TarError::Io(error),
             })?;
         Ok(octets)
+    }
+
+    /// Reads over what GNU tar writes of a file's holes behind its header.
+    fn sparse_map(&mut self, header: &[u8; BLOCK]) -> Result<(), TarError> {
+        let mut block = [0; BLOCK];
+        let mut goes_on = header[482] != 0;
+        while goes_on {
+            if self.fill(&mut block)? < BLOCK {
+                return Err(TarError::Truncated);
+            }
+            goes_on = block[504] != 0;
+        }
+        Ok(())
+    }
+
+    /// Reads till the buffer is full or the archive ends, and returns how much that was.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(TarError::Io(error)),
+            }
+        }
+        self.at += filled as u64;
+        Ok(filled)
+    }
+}
+
+impl<R: Read + Seek> Tar<R> {
+    /// Goes past the current entry without reading it. Whether the archive is so long is not looked
+    /// at: [`TarEntry::start`] and its size say how long it must be.
+    ///
+    /// # Errors
+    /// When the input cannot seek.
+    pub fn pass_over(&mut self) -> Result<(), TarError> {
+        let left = self.content + self.padding;
+        let distance = i64::try_from(left).map_err(|_| TarError::Truncated)?;
+        self.input.seek_relative(distance).map_err(TarError::Io)?;
+        self.at += left;
+        (self.content, self.padding) = (0, 0);
+        Ok(())
     }
 }
 
@@ -141,71 +281,45 @@ impl<R: Read> Read for Tar<R> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.content -= read as u64;
-        self.left -= read as u64;
+        self.at += read as u64;
         Ok(read)
     }
 }
 
-/// What a pax header says that matters here.
-#[derive(Default)]
-struct Attributes {
-    path: Option<String>,
-    size: Option<u64>,
-}
-
-impl Attributes {
-    /// Reads `length key=value` lines, where the length is that of the whole line.
-    fn read(&mut self, mut octets: &[u8]) -> Result<(), TarError> {
-        const FAULT: TarError = TarError::Damaged("an extended attribute that makes no sense");
-        while !octets.is_empty() {
-            let blank = octets
-                .iter()
-                .position(|octet| *octet == b' ')
-                .ok_or(FAULT)?;
-            let length: usize = str::from_utf8(&octets[..blank])
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or(FAULT)?;
-            let (line, rest) = octets.split_at_checked(length).ok_or(FAULT)?;
-            let line = line
-                .get(blank + 1..)
-                .and_then(|line| line.strip_suffix(b"\n"));
-            let line = String::from_utf8_lossy(line.ok_or(FAULT)?).into_owned();
-            match line.split_once('=').ok_or(FAULT)? {
-                ("path", path) => self.path = Some(path.to_owned()),
-                ("size", size) => self.size = Some(size.parse().map_err(|_| FAULT)?),
-                _ => {}
-            }
-            octets = rest;
-        }
-        Ok(())
-    }
+/// Returns how many octets follow a content of a size, up to a whole block.
+fn padding_of(size: u64) -> u64 {
+    size.next_multiple_of(BLOCK as u64) - size
 }
 
 fn size_of(header: &[u8; BLOCK]) -> Result<u64, TarError> {
-    let field = &header[124..136];
-    let sum: u64 = header
-        .iter()
-        .enumerate()
-        .map(|(at, octet)| {
-            if (148..156).contains(&at) {
-                32
-            } else {
-                u64::from(*octet)
-            }
-        })
-        .sum();
-    if octal(&header[148..156]) != Some(sum) {
+    if octal(&header[148..156]) != Some(checksum(header)) {
         return Err(TarError::Damaged("a header whose checksum is wrong"));
     }
+    let field = &header[124..136];
     let size = match field[0] {
         // GNU tar: the number itself, in as many octets as there are.
-        0x80 if field[1..4] == [0; 3] => field[4..]
-            .iter()
-            .fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet)),
-        _ => octal(field).ok_or(TarError::Damaged("a size that is no number"))?,
+        0x80 if field[1..4] == [0; 3] => Some(
+            field[4..]
+                .iter()
+                .fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet)),
+        ),
+        // 0xff is a negative one.
+        0x80.. => None,
+        _ => octal(field),
     };
-    Ok(size.min(u64::MAX >> 1))
+    size.filter(|size| *size <= SIZE_LIMIT)
+        .ok_or(TarError::Damaged("a size that no file has"))
+}
+
+/// Adds up a header, its own checksum taken for blanks.
+fn checksum(header: &[u8; BLOCK]) -> u64 {
+    let octets = header.iter().enumerate();
+    octets
+        .map(|(at, octet)| match at {
+            148..156 => u64::from(b' '),
+            _ => u64::from(*octet),
+        })
+        .sum()
 }
 
 fn octal(field: &[u8]) -> Option<u64> {
@@ -214,7 +328,8 @@ fn octal(field: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return Some(0);
     }
-    u64::from_str_radix(text, 8).ok()
+    let plain = text.starts_with(|c: char| c.is_ascii_digit());
+    u64::from_str_radix(text, 8).ok().filter(|_| plain)
 }
 
 fn name_of(header: &[u8; BLOCK]) -> String {
@@ -235,101 +350,4 @@ fn text_of(field: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn header(name: &str, size: &[u8], kind: u8) -> Vec<u8> {
-        let mut header = vec![0; BLOCK];
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[124..124 + size.len()].copy_from_slice(size);
-        header[156] = kind;
-        header[257..263].copy_from_slice(b"ustar\0");
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|octet| u32::from(*octet)).sum();
-        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-        header
-    }
-
-    fn padded(mut octets: Vec<u8>) -> Vec<u8> {
-        octets.resize(octets.len().next_multiple_of(BLOCK), 0);
-        octets
-    }
-
-    fn listed(archive: &[u8]) -> Result<Vec<(String, String)>, String> {
-        let mut tar = Tar::new(archive);
-        let mut found = Vec::new();
-        while let Some(entry) = tar.entry().map_err(|error| error.to_string())? {
-            let mut text = String::new();
-            if entry.is_file {
-                tar.read_to_string(&mut text)
-                    .map_err(|error| error.to_string())?;
-            }
-            found.push((entry.path, text));
-        }
-        Ok(found)
-    }
-
-    #[test]
-    fn names_short_long_and_extended_are_read() {
-        let long = "d/".repeat(90) + "file";
-        let pax = "21 path=../\u{e9}tc/passwd\n".to_owned();
-        let pax = format!("{}{}", pax.len(), &pax[2..]);
-        let archive = [
-            header("a", b"00000000003", b'0'),
-            padded(b"one".to_vec()),
-            header("d", b"00000000000", b'5'),
-            header(
-                "././@LongLink",
-                format!("{:011o}", long.len() + 1).as_bytes(),
-                b'L',
-            ),
-            padded(format!("{long}\0").into_bytes()),
-            header("short", b"\x80\0\0\0\0\0\0\0\0\0\0\x02", b'0'),
-            padded(b"22".to_vec()),
-            header("pax", format!("{:011o}", pax.len()).as_bytes(), b'x'),
-            padded(pax.into_bytes()),
-            header("c", b"00000000000", b'0'),
-            vec![0; 1024],
-        ]
-        .concat();
-        let found = listed(&archive).unwrap();
-        let found: Vec<_> = found
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("a", "one"),
-                ("d", ""),
-                (long.as_str(), "22"),
-                ("../\u{e9}tc/passwd", "")
-            ]
-        );
-        for length in [100, 514, 600, archive.len() - 1024] {
-            assert!(listed(&archive[..length]).is_err(), "{length}");
-        }
-        let mut wrong = archive.clone();
-        wrong[0] = b'b';
-        assert!(listed(&wrong).unwrap_err().contains("checksum"));
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2048)) {
-            let _ = listed(&octets);
-        }
-
-        #[test]
-        fn arbitrary_attributes_never_panic(
-            text in "[0-9]{0,3}[ =a-z\n]{0,20}",
-            size in "[0-7 \u{0}]{0,11}",
-        ) {
-            let _ = Attributes::default().read(text.as_bytes());
-            let archive = [header("a", size.as_bytes(), b'x'), padded(text.into_bytes())].concat();
-            let _ = listed(&archive);
-        }
-    }
-}
+pub(crate) mod tests;

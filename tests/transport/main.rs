@@ -6,6 +6,7 @@ mod certificates;
 mod credentials;
 mod crowd;
 mod durability;
+mod hostile;
 mod interrupted;
 mod life;
 mod netboot;

@@ -93,7 +93,7 @@ fn from_tar(
         let Some(member) = members.iter().find(|member| **member == path) else {
             continue;
         };
-        if !entry.is_file {
+        if !entry.is_file() {
             return Err(refused(format!("`{member}` in the archive is no file")));
         }
         store.reserve(entry.size)?;

@@ -129,6 +129,9 @@ pub enum TransferError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody else writes a tar file now.
+    #[error("`{}` is being written by another publish", .0.display())]
+    Busy(PathBuf),
     /// An image cannot be unpacked as a bundle.
     #[error("the image `{place}`: {reason}")]
     Image {
@@ -188,6 +191,7 @@ impl TransferError {
                 "it talks TLS: leave `--plain-http` out".into()
             }
             Self::Refused { status: 429, .. } => "it limits us: try again later".into(),
+            Self::Busy(_) => "publish again when the other has ended: its bundle stays in the file".into(),
             Self::Archive { .. } => "copy it again: `sha256sum` on both sides tells whether it is whole".into(),
             _ => return None,
         })

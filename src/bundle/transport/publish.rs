@@ -9,7 +9,7 @@ use super::{Place, TransferError, Travelled, Watch, Watched};
 use crate::bundle::at_once::{Stop, at_once};
 use crate::bundle::named::joined;
 use crate::bundle::{
-    BundleStore, BundleStoreError, Content, Descriptor, NAME_ANNOTATION, Registry, RegistryAddress,
+    BundleStore, BundleStoreError, Descriptor, NAME_ANNOTATION, Registry, RegistryAddress,
     RegistryOptions,
 };
 use crate::inventory::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
@@ -74,9 +74,13 @@ impl Going<'_> {
         let descriptor = self.descriptor(&manifest);
         let (missing, travelled) = self.missing(|file| Ok(archive.has(&file.sha256)))?;
         for file in missing {
-            let outgoing = self.outgoing(file, &Arc::default());
-            let put = archive.put_blob(&file.sha256, file.size, &mut outgoing.open()?);
-            put.map_err(|error| outgoing.fault().unwrap_or(error))?;
+            let part = self.watch.file(&file.path, file.size);
+            let mut content = Watched::new(self.store.open_blob(file)?, part);
+            let put = archive.put_blob(&file.sha256, file.size, &mut content);
+            put.map_err(|error| match error {
+                TransferError::Store(error) => self.bad(file, error).into(),
+                other => other,
+            })?;
         }
         for small in [EMPTY_CONFIG, &manifest] {
             let digest = Sha256Digest::of(small);

@@ -1,26 +1,26 @@
 use super::*;
+use crate::inventory::BundleFile;
+use crate::wire::tar::tests::raw;
+use std::collections::BTreeMap;
 
 /// One entry of a layer: its path, its kind, and its content or where it leads.
-type Row<'r> = (&'r str, tar::EntryType, &'r str);
+type Row<'r> = (&'r str, u8, &'r str);
 
-const FILE: tar::EntryType = tar::EntryType::Regular;
+const FILE: u8 = b'0';
+const HARD: u8 = b'1';
+const SOFT: u8 = b'2';
+const DIRECTORY: u8 = b'5';
 
 /// Builds a layer; names are put in as they are, however bad.
 fn layer(rows: &[Row<'_>]) -> Vec<u8> {
     let mut octets = Vec::new();
     for (path, kind, content) in rows {
-        let mut header = tar::Header::new_old();
-        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_entry_type(*kind);
-        header.set_mode(0o644);
-        let links = *kind == tar::EntryType::Symlink || *kind == tar::EntryType::Link;
-        if links {
-            header.as_old_mut().linkname[..content.len()].copy_from_slice(content.as_bytes());
-        }
-        let content = if links { "" } else { content };
-        header.set_size(content.len() as u64);
-        header.set_cksum();
-        octets.extend(header.as_bytes());
+        let (link, content) = match *kind {
+            HARD | SOFT => (*content, ""),
+            _ => ("", *content),
+        };
+        let size = format!("{:011o}", content.len());
+        octets.extend(raw(path, *kind, link, size.as_bytes()));
         octets.extend(content.as_bytes());
         octets.resize(octets.len().next_multiple_of(512), 0);
     }
@@ -46,7 +46,7 @@ fn files(layers: &[Vec<u8>]) -> Result<BTreeMap<String, String>, String> {
 #[test]
 fn files_are_called_what_profiles_call_them() {
     let base = layer(&[
-        ("disk/", tar::EntryType::Directory, ""),
+        ("disk/", DIRECTORY, ""),
         ("disk/vmlinuz", FILE, "k"),
         ("disk/initrd", FILE, "i"),
         ("disk/grub/grub.cfg.tmpl", FILE, "g"),
@@ -78,7 +78,6 @@ fn files_are_called_what_profiles_call_them() {
 
 #[test]
 fn later_layers_replace_and_remove_and_links_are_followed() {
-    use tar::EntryType::{Link, Symlink};
     let first = layer(&[
         ("disk/vmlinuz", FILE, "old"),
         ("disk/a/one", FILE, "1"),
@@ -89,8 +88,8 @@ fn later_layers_replace_and_remove_and_links_are_followed() {
         ("disk/vmlinuz", FILE, "new"),
         ("disk/a/.wh..wh..opq", FILE, ""),
         ("disk/.wh.gone", FILE, ""),
-        ("disk/hard", Link, "disk/vmlinuz"),
-        ("disk/a/soft", Symlink, "../vmlinuz"),
+        ("disk/hard", HARD, "disk/vmlinuz"),
+        ("disk/a/soft", SOFT, "../vmlinuz"),
     ]);
     let found = files(&[first, second]).unwrap();
     let expected = ["a/soft=new", "hard=new", "vmlinuz=new"];
@@ -110,21 +109,82 @@ fn compressed_layers_are_read() {
 }
 
 #[test]
-fn names_that_lead_out_are_refused() {
-    use tar::EntryType::{Link, Symlink};
-    for row in [
-        ("../../etc/cron.d/x", FILE, "x"),
-        ("/disk/vmlinuz", FILE, "x"),
-        ("disk/../../x", FILE, "x"),
-        ("disk/a\u{1b}[2J", FILE, "x"),
-        ("disk/link", Symlink, "../../etc/shadow"),
-        ("disk/link", Link, "../etc/shadow"),
-        ("disk/link", Symlink, "nowhere"),
+fn links_are_followed_as_long_as_they_stay_inside() {
+    let found = files(&[layer(&[
+        ("disk/vmlinuz", SOFT, "vmlinuz-6.1"),
+        ("disk/vmlinuz-6.1", SOFT, "/disk/current/vmlinuz"),
+        ("disk/current", SOFT, "v/6.1/"),
+        ("disk/v/6.1/vmlinuz", FILE, "kernel"),
+        ("disk/v/6.1/up", SOFT, "../../boot/grub.cfg"),
+        ("disk/boot/grub.cfg", FILE, "menu"),
+        // Through the link, and up from where it leads.
+        ("disk/climbs", SOFT, "current/../../boot/grub.cfg"),
+        ("disk/hard", HARD, "disk/boot/grub.cfg"),
+        ("disk/boot/grub.cfg", FILE, "another menu"),
+        ("usr/lib/link", SOFT, "/etc/shadow"),
+        ("metadata.yaml", SOFT, "disk/meta"),
+        ("disk/meta", FILE, "dhcpBootImageName: vmlinuz\n"),
+    ])])
+    .unwrap();
+    let found: Vec<&str> = found.values().map(String::as_str).collect();
+    let expected = [
+        "boot/grub.cfg=another menu",
+        "climbs=another menu",
+        "current/vmlinuz=kernel",
+        "hard=menu",
+        "vmlinuz-6.1=kernel",
+        "vmlinuz=kernel",
+        "meta=dhcpBootImageName: vmlinuz\n",
+        "metadata.yaml=dhcpBootImageName: vmlinuz\n",
+        "v/6.1/up=another menu",
+        "v/6.1/vmlinuz=kernel",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn names_and_links_that_lead_out_are_refused() {
+    let long = "../".repeat(30);
+    for (row, why) in [
+        (("../../etc/cron.d/x", FILE, "x"), "lies outside"),
+        (("/disk/vmlinuz", FILE, "x"), "lies outside"),
+        (("disk/../../x", FILE, "x"), "lies outside"),
+        (("disk/a\u{1b}[2J", FILE, "x"), "lies outside"),
+        (("disk/link", SOFT, "../../etc/shadow"), "leads out"),
+        (("disk/link", SOFT, "/etc/shadow"), "leads out"),
+        (("disk/link", SOFT, "../etc/shadow"), "leads out"),
+        (("disk/link", SOFT, ".."), "leads out"),
+        (("disk/link", SOFT, "."), "leads out"),
+        (("disk/link", SOFT, &long), "leads out"),
+        (("disk/link", SOFT, "/etc/\u{1b}[2J"), "leads out"),
+        (("disk/link", HARD, "../etc/shadow"), "leads out"),
+        (("disk/link", HARD, "etc/shadow"), "leads out"),
+        (("disk/link", HARD, "disk/none"), "not in it"),
+        (("disk/link", SOFT, "nowhere"), "not in it"),
+        (("disk/link", SOFT, "link"), "in a circle"),
+        (("disk/link", SOFT, "link/link/link"), "in a circle"),
+        (("disk/holes", b'S', "x"), "with holes"),
     ] {
-        let refused = files(&[layer(&[("disk/vmlinuz", FILE, "k"), row])]).unwrap_err();
-        assert!(refused.contains("its "), "{refused}");
+        let rows = [("etc/shadow", FILE, "x"), ("disk/vmlinuz", FILE, "k"), row];
+        let refused = files(&[layer(&rows)]).unwrap_err();
+        assert!(refused.contains(why), "{why}: {refused}");
         assert!(!refused.contains('\u{1b}'), "{refused:?}");
     }
+    let below = [("disk/d", SOFT, "e"), ("disk/d/x", FILE, "x")];
+    let refused = files(&[layer(&below)]).unwrap_err();
+    assert!(refused.contains("below its link `disk/d`"), "{refused}");
+}
+
+#[test]
+fn only_what_a_bundle_is_made_of_is_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = BundleStore::open_or_create(directory.path()).unwrap();
+    let layer = layer(&[("usr/bin/busybox", FILE, "b"), ("disk/vmlinuz", FILE, "k")]);
+    let described = Descriptor::of("layer", &layer);
+    let added = Tree::default().add_layer(&store, layer.as_slice(), &described);
+    added.unwrap();
+    let stored = |content: &[u8]| store.blob_size(&Sha256Digest::of(content));
+    assert_eq!((stored(b"k"), stored(b"b")), (Some(1), None));
 }
 
 #[test]

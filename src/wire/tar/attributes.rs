@@ -1,0 +1,63 @@
+use super::{NAME_LIMIT, SIZE_LIMIT, TarError};
+
+/// A name that nobody could open.
+pub const TOO_LONG: TarError = TarError::Damaged("a name of more than 4096 octets");
+
+/// What a pax header says that matters here.
+#[derive(Default)]
+pub struct Attributes {
+    pub path: Option<String>,
+    pub link: Option<String>,
+    pub size: Option<u64>,
+    /// Whether the entry has holes.
+    pub is_sparse: bool,
+}
+
+impl Attributes {
+    /// Reads `length key=value` lines, where the length is that of the whole line.
+    pub fn read(&mut self, mut octets: &[u8]) -> Result<(), TarError> {
+        const FAULT: TarError = TarError::Damaged("an extended attribute that makes no sense");
+        while !octets.is_empty() {
+            let blank = octets
+                .iter()
+                .position(|octet| *octet == b' ')
+                .ok_or(FAULT)?;
+            let length: usize = str::from_utf8(&octets[..blank])
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or(FAULT)?;
+            let (line, rest) = octets.split_at_checked(length).ok_or(FAULT)?;
+            let line = line
+                .get(blank + 1..)
+                .and_then(|line| line.strip_suffix(b"\n"))
+                .ok_or(FAULT)?;
+            let equals = line.iter().position(|octet| *octet == b'=').ok_or(FAULT)?;
+            self.set(&line[..equals], &line[equals + 1..])?;
+            octets = rest;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), TarError> {
+        let name = || match value.len() {
+            0..=NAME_LIMIT => Ok(String::from_utf8_lossy(value).into_owned()),
+            _ => Err(TOO_LONG),
+        };
+        match key {
+            b"path" => self.path = Some(name()?),
+            b"linkpath" => self.link = Some(name()?),
+            b"size" => {
+                let digits = value.iter().all(u8::is_ascii_digit);
+                let size = str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse().ok());
+                let size = size.filter(|size| digits && *size <= SIZE_LIMIT);
+                let fault = TarError::Damaged("a size that no file has");
+                self.size = Some(size.ok_or(fault)?);
+            }
+            key if key.starts_with(b"GNU.sparse.") => self.is_sparse = true,
+            _ => {}
+        }
+        Ok(())
+    }
+}
