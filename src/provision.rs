@@ -8,7 +8,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::bundle::{BundleStore, Verifier};
+use crate::bundle::{BundleStore, RETIRED_ANNOTATION, Verifier};
 use crate::decide::{Refusal, arm};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
 use crate::machine::{Dialect, Event, EventKind, Session, SessionId};
@@ -37,6 +37,14 @@ pub enum NotArmed {
         /// The day from which it is not installed any more.
         day: jiff::civil::Date,
     },
+    /// Its bundle was retired in the store.
+    #[error("bundle `{bundle}` is retired: {why}")]
+    Retired {
+        /// The bundle.
+        bundle: String,
+        /// Why, in the words of who retired it.
+        why: String,
+    },
     /// Its bundle is not whole.
     #[error("bundle `{bundle}`: {reason}")]
     Bundle {
@@ -58,6 +66,9 @@ impl NotArmed {
             Self::Expired { .. } => {
                 "give its profile a newer bundle, or the bundle a later `expires`"
             }
+            Self::Retired { .. } => {
+                "give its profile a newer bundle; `--allow-retired` arms it all the same"
+            }
             Self::Unrendered(_) => {
                 "`pxectl render HOST --context` prints every variable that a template may name"
             }
@@ -66,6 +77,15 @@ impl NotArmed {
             }
         }
     }
+}
+
+/// How hosts are armed.
+#[derive(Clone, Copy, Debug)]
+pub struct Arming {
+    /// How long they are served their install.
+    pub deadline: Duration,
+    /// Whether also with bundles that were retired.
+    pub allow_retired: bool,
 }
 
 /// Arms hosts in one transaction, and says what became of each, in their order.
@@ -79,16 +99,27 @@ pub fn provision<'h>(
     bundles: &BundleStore,
     store: &dyn Store,
     hosts: &[&'h Host],
-    deadline: Duration,
+    how: Arming,
     verified: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<(&'h str, Result<Session, NotArmed>)>> {
     let now = Timestamp::now();
+    let names = bundles.names()?;
     let mut checked: BTreeMap<String, Result<(), String>> = BTreeMap::new();
     let mut plans: BTreeMap<&str, (Session, String)> = BTreeMap::new();
     let mut outcomes: BTreeMap<&str, Result<Session, NotArmed>> = BTreeMap::new();
     for host in hosts {
         let plan = Plan::new(inventory, host)?;
         let bundle = &plan.bundle;
+        let named = names.get(&bundle.name);
+        let retired = named.and_then(|it| it.annotations.get(RETIRED_ANNOTATION));
+        if let Some(why) = retired.filter(|_| !how.allow_retired) {
+            let refused = NotArmed::Retired {
+                bundle: bundle.name.clone(),
+                why: why.clone(),
+            };
+            outcomes.insert(&host.name, Err(refused));
+            continue;
+        }
         if !checked.contains_key(&bundle.name) {
             verified(&bundle.name);
             let verifier = Verifier::default();
@@ -100,7 +131,7 @@ pub fn provision<'h>(
         }
         match ready(inventory, &plan, checked.get(&bundle.name), now) {
             Ok(()) => {
-                let session = new_session(now, deadline)?;
+                let session = new_session(now, how.deadline)?;
                 let frozen = serde_json::to_string(&plan).context("cannot freeze the plan")?;
                 plans.insert(&host.name, (session, frozen));
             }

@@ -1,8 +1,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
 
 use super::error::{BundleStoreError, io_error};
+use super::index::Descriptor;
 use super::layout::BundleStore;
 use crate::inventory::Bundle;
 use crate::machine::Sha256Digest;
@@ -25,6 +29,24 @@ pub struct Garbage {
     pub octets: u64,
 }
 
+/// What may be taken for garbage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GarbageRules {
+    /// Whether names go too that are not retired.
+    pub unused: bool,
+    /// How old what belongs to no name, or is not retired, must be: what is younger may be about to
+    /// be named, or to be pinned in git.
+    pub least_age: Duration,
+}
+
+impl GarbageRules {
+    /// Reports whether something of an age may go; what is from the future is young.
+    fn is_old(&self, since: SystemTime) -> bool {
+        let age = SystemTime::now().duration_since(since);
+        age.is_ok_and(|age| age >= self.least_age)
+    }
+}
+
 impl Needed {
     /// Keeps a bundle: its name, its files, and what signs them.
     pub fn add(&mut self, bundle: &Bundle) {
@@ -43,38 +65,36 @@ impl Garbage {
 }
 
 impl BundleStore {
-    /// Finds what nobody needs: names that are retired, or with `unused` any, and are not needed;
-    /// and blobs that neither a name that stays leads to nor somebody needs.
+    /// Finds what nobody needs: names that are retired, or by the rules any, and are not needed, with
+    /// their blobs; and old blobs that neither a name that stays leads to nor somebody needs.
     ///
     /// # Errors
     /// When what a name leads to is not known, since its manifest is missing or damaged: then
     /// nothing may go.
-    pub fn garbage(&self, needed: &Needed, unused: bool) -> Result<Garbage, BundleStoreError> {
+    pub fn garbage(
+        &self,
+        needed: &Needed,
+        rules: GarbageRules,
+    ) -> Result<Garbage, BundleStoreError> {
         let index = self.index()?;
-        let (mut stay, mut names) = (Vec::new(), BTreeSet::new());
+        let (mut stay, mut go) = (Vec::new(), Vec::new());
         for descriptor in index.manifests {
-            let retired = descriptor
-                .annotations
-                .contains_key(super::RETIRED_ANNOTATION);
-            match descriptor.name() {
-                Some(name) if (retired || unused) && !needed.names.contains(name) => {
-                    names.insert(name.to_owned());
-                }
-                _ => stay.push(descriptor),
+            match self.may_go(&descriptor, needed, rules) {
+                true => go.push(descriptor),
+                false => stay.push(descriptor),
             }
         }
-        let mut kept = needed.blobs.clone();
-        for descriptor in &stay {
-            // What is signed stands beside what travels. Other people's images sign nothing.
-            match self.bundle_at(descriptor) {
-                Ok(bundle) => kept.extend([bundle.manifest_digest()]),
-                Err(BundleStoreError::NotABundle { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        let kept = self.kept(stay, needed)?;
+        // What a name leads to goes with it; where that is not known, it waits till it is old.
+        let mut named = BTreeSet::new();
+        for descriptor in &go {
+            named.extend(self.bundle_at(descriptor).map(|it| it.manifest_digest()));
+            let led = self.referenced_by(vec![descriptor.clone()]);
+            named.extend(led.unwrap_or_default());
         }
-        kept.extend(self.referenced_by(stay)?);
+        let names = go.iter().filter_map(|it| it.name().map(str::to_owned));
         let mut garbage = Garbage {
-            names,
+            names: names.collect(),
             ..Garbage::default()
         };
         let blobs = self.blobs();
@@ -87,10 +107,53 @@ impl BundleStore {
             let Some(digest) = digest.filter(|digest| !kept.contains(digest)) else {
                 continue;
             };
-            garbage.octets += entry.metadata().map_err(failed)?.len();
-            garbage.blobs.insert(digest);
+            let data = entry.metadata().map_err(failed)?;
+            if named.contains(&digest) || rules.is_old(data.modified().map_err(failed)?) {
+                garbage.octets += data.len();
+                garbage.blobs.insert(digest);
+            }
         }
         Ok(garbage)
+    }
+
+    /// Reports whether a name of the index may go.
+    fn may_go(&self, descriptor: &Descriptor, needed: &Needed, rules: GarbageRules) -> bool {
+        let Some(name) = descriptor.name() else {
+            return false;
+        };
+        let retired = descriptor
+            .annotations
+            .contains_key(super::RETIRED_ANNOTATION);
+        let age = || {
+            let created = descriptor.annotations.get(super::CREATED_ANNOTATION);
+            let created = created.and_then(|at| at.parse::<Timestamp>().ok());
+            // Others do not say when: their manifest has an age.
+            created.map(SystemTime::from).or_else(|| {
+                let path = self.blob_path(&descriptor.sha256()?);
+                fs::metadata(path).and_then(|data| data.modified()).ok()
+            })
+        };
+        let unused = || rules.unused && age().is_none_or(|since| rules.is_old(since));
+        !needed.names.contains(name) && (retired || unused())
+    }
+
+    /// Lists the blobs that names which stay lead to, and those that somebody needs.
+    fn kept(
+        &self,
+        stay: Vec<Descriptor>,
+        needed: &Needed,
+    ) -> Result<BTreeSet<Sha256Digest>, BundleStoreError> {
+        let mut kept = needed.blobs.clone();
+        for descriptor in &stay {
+            // What is signed stands beside what travels. Other people's images sign nothing.
+            match self.bundle_at(descriptor) {
+                Ok(bundle) => kept.extend([bundle.manifest_digest()]),
+                Err(BundleStoreError::NotABundle { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        kept.extend(self.referenced_by(stay)?);
+        Ok(kept)
     }
 
     /// Removes what was found to be garbage and is so still, while nobody writes. Returns what went.
@@ -101,10 +164,10 @@ impl BundleStore {
         &self,
         found: &Garbage,
         needed: &Needed,
-        unused: bool,
+        rules: GarbageRules,
     ) -> Result<Garbage, BundleStoreError> {
         let _alone = self.write_alone()?;
-        let now = self.garbage(needed, unused)?;
+        let now = self.garbage(needed, rules)?;
         let mut gone = Garbage::default();
         // The names first: a blob that is gone has no name then.
         for name in now.names.intersection(&found.names) {
@@ -157,6 +220,57 @@ mod tests {
         bundle
     }
 
+    const NOW: GarbageRules = GarbageRules {
+        unused: false,
+        least_age: Duration::ZERO,
+    };
+    const UNUSED: GarbageRules = GarbageRules {
+        unused: true,
+        ..NOW
+    };
+
+    #[test]
+    fn what_is_young_may_be_about_to_be_named_or_pinned_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        add(&store, "built", &["built", "shared"]);
+        add(&store, "retired", &["old", "shared"]);
+        store.add_blob(&mut &b"stray"[..]).unwrap();
+        store.retire("retired", Some("old")).unwrap();
+        let rules = GarbageRules {
+            unused: true,
+            least_age: Duration::from_secs(3600),
+        };
+        // What was retired was told to go.
+        let found = store.garbage(&Needed::default(), rules).unwrap();
+        assert_eq!(found.names, BTreeSet::from(["retired".to_owned()]));
+        let of = |content: &str| Sha256Digest::of(content.as_bytes());
+        assert!(found.blobs.contains(&of("old")));
+        for content in ["built", "shared", "stray"] {
+            assert!(!found.blobs.contains(&of(content)), "{content}");
+        }
+        // An hour and a bit later.
+        let then = SystemTime::now() - Duration::from_secs(4000);
+        let stray = fs::File::options()
+            .write(true)
+            .open(store.blob_path(&of("stray")));
+        stray.unwrap().set_modified(then).unwrap();
+        let aged = |index: &mut crate::bundle::Index| {
+            for it in &mut index.manifests {
+                let then = Timestamp::try_from(then).unwrap().to_string();
+                let created = super::super::CREATED_ANNOTATION.to_owned();
+                it.annotations.insert(created, then);
+            }
+            Ok::<(), BundleStoreError>(())
+        };
+        store.edit_index(aged).unwrap();
+        let found = store.garbage(&Needed::default(), rules).unwrap();
+        assert_eq!(found.names.len(), 2);
+        for content in ["old", "built", "shared", "stray"] {
+            assert!(found.blobs.contains(&of(content)), "{content}");
+        }
+    }
+
     #[test]
     fn only_what_nobody_needs_goes() {
         let directory = tempfile::tempdir().unwrap();
@@ -177,21 +291,21 @@ mod tests {
         let mut needed = Needed::default();
         needed.add(&running);
 
-        let found = store.garbage(&needed, false).unwrap();
+        let found = store.garbage(&needed, NOW).unwrap();
         assert_eq!(found.names, BTreeSet::from(["old".to_owned()]));
-        assert_eq!(store.collect(&found, &needed, false).unwrap(), found);
+        assert_eq!(store.collect(&found, &needed, NOW).unwrap(), found);
         let names: Vec<String> = store.names().unwrap().into_keys().collect();
         assert_eq!(names, ["new", "running"]);
         for content in ["shared", "new", "running"] {
             assert!(there(content), "{content}");
         }
         assert!(!there("own") && !there("stray") && foreign.exists());
-        assert!(store.garbage(&needed, false).unwrap().is_empty());
+        assert!(store.garbage(&needed, NOW).unwrap().is_empty());
 
         // What somebody came to need after it was found stays.
-        let found = store.garbage(&Needed::default(), true).unwrap();
+        let found = store.garbage(&Needed::default(), UNUSED).unwrap();
         assert_eq!(found.names.len(), 2);
-        let gone = store.collect(&found, &needed, true).unwrap();
+        let gone = store.collect(&found, &needed, UNUSED).unwrap();
         assert_eq!(gone.names, BTreeSet::from(["new".to_owned()]));
         assert!(there("running") && !there("new"));
     }
@@ -203,6 +317,6 @@ mod tests {
         let bundle = add(&store, "b", &["kernel"]);
         store.add_blob(&mut &b"stray"[..]).unwrap();
         fs::write(store.blob_path(&bundle.manifest_digest()), "{}").unwrap();
-        assert!(store.garbage(&Needed::default(), false).is_err());
+        assert!(store.garbage(&Needed::default(), NOW).is_err());
     }
 }

@@ -23,7 +23,7 @@ mod verify;
 
 pub use blob::BlobWriter;
 pub use error::BundleStoreError;
-pub use garbage::{Garbage, Needed};
+pub use garbage::{Garbage, GarbageRules, Needed};
 pub use index::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 pub use key::{KeyError, SecretKey};
 pub use layout::{Alone, BundleStore, Writing};

@@ -16,7 +16,7 @@ use super::select::Select;
 use super::temporary::TemporaryState;
 use super::{Exit, Global};
 use crate::inventory::{Host, Inventory};
-use crate::provision::{NotArmed, provision};
+use crate::provision::{Arming, NotArmed, provision};
 use crate::rehearse::{DhcpEndpoint, Endpoints, Reach, Rehearsal, RehearsalServers, Rom, rehearse};
 use crate::serve::live::Loaded;
 use crate::serve::log::{Level, Log, LogFormat};
@@ -211,13 +211,17 @@ fn alone(
     let state = TemporaryState::new()?;
     let store = Arc::new(SqliteStore::open(state.path()).context("cannot make a temporary store")?);
     let bundles = bundles(global, good)?;
-    let deadline = good.inventory.site.provisioning.deadline;
+    let how = Arming {
+        deadline: good.inventory.site.provisioning.deadline,
+        // `validate` warns of it; here nothing is installed.
+        allow_retired: true,
+    };
     let outcomes = provision(
         &good.inventory,
         &bundles,
         store.as_ref(),
         &hosts,
-        deadline,
+        how,
         &mut |_| {},
     )?;
     let said = Buffer::default();

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use crate::rack::{BUNDLE, Rack};
+use crate::requirements::missing;
 
 const DEBIAN: &str = "debian-12-stand-in";
 
@@ -53,7 +54,7 @@ fn verify_finds_what_is_gone_or_changed() {
     let rack = Rack::a();
     assert_eq!(
         rack.done(&["bundle", "verify"]),
-        "4 of 4 bundles good, 276.0 KiB hashed\n"
+        "4 of 4 bundles good, 140.0 KiB hashed\n"
     );
     let (path, content) = rack
         .tree("bundles/blobs")
@@ -90,7 +91,12 @@ fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
     let said = rack.done(&["bundle", "gc", "--dry-run"]);
     assert!(said.contains("0 bundles, 0 files"), "{said}");
     // An open install needs it when git no longer does.
-    rack.done(&["host", "provision", "storage-01"]);
+    let said = rack.refused(1, &["host", "provision", "storage-01"]);
+    assert!(
+        said.contains("is retired: a newer one is there") && said.contains("--allow-retired"),
+        "{said}"
+    );
+    rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
     rack.edit(
         "profiles.yaml",
         &format!("bundle: {DEBIAN}"),
@@ -120,6 +126,133 @@ fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
 }
 
 #[test]
+fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "retire", DEBIAN]);
+    rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
+    rack.edit(
+        "profiles.yaml",
+        &format!("bundle: {DEBIAN}"),
+        &format!("bundle: {BUNDLE}"),
+    );
+    let bundles = rack.read("bundles.yaml");
+    rack.write("bundles.yaml", bundles.split("---").next().expect("one"));
+    let before = rack.tree("bundles");
+    // Of these, one is not there, and one is another site's.
+    let other = Rack::empty();
+    let wrong = other.file("state").display().to_string();
+    for (state, why) in [
+        ("none", "there is no store `none`"),
+        (&wrong, "knows none of its hosts"),
+    ] {
+        if state == wrong {
+            rack.done(&["host", "list", "--state", &wrong]);
+        }
+        let gc = [
+            "bundle",
+            "gc",
+            "--yes",
+            "--unused",
+            "--min-age",
+            "0s",
+            "--state",
+            state,
+        ];
+        let said = rack.refused(3, &gc);
+        assert!(
+            said.contains(why) && said.contains("--no-running-installs"),
+            "{said}"
+        );
+        assert_eq!(rack.tree("bundles"), before);
+        let mut dry = gc.to_vec();
+        dry[2] = "--dry-run";
+        let said = rack.run(&dry);
+        assert!(
+            said.status == Some(0) && said.stderr.contains(why),
+            "{}",
+            said.stderr
+        );
+    }
+    // Of another inventory that shares the bundles too; its store is its own.
+    let also = Rack::a();
+    let also_at = also.path().display().to_string();
+    let state = also.file("state").display().to_string();
+    let with = format!("{also_at}={state}");
+    let said = rack.refused(3, &["bundle", "gc", "--yes", "--also", &with]);
+    assert!(
+        said.contains(&format!("there is no store `{state}`")),
+        "{said}"
+    );
+    also.done(&["host", "provision", "worker-01"]);
+    let said = rack.done(&["bundle", "gc", "--yes", "--also", &with]);
+    assert!(said.contains("0 bundles"), "{said}");
+    // Who says that none runs is believed, and what is known to run stays all the same.
+    let said = rack.done(&["bundle", "gc", "--yes", "--no-running-installs"]);
+    assert!(said.contains("0 bundles"), "{said}");
+    let said = rack.done(&[
+        "bundle",
+        "gc",
+        "--yes",
+        "--state",
+        "none",
+        "--no-running-installs",
+    ]);
+    assert!(
+        said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_was_just_built_is_not_collected_before_it_can_be_pinned_in_git() {
+    let rack = Rack::a();
+    rack.done(&["host", "provision", "worker-01"]);
+    let unused = ["bundle", "gc", "--unused", "--dry-run"];
+    rack.write("kernel", "a kernel");
+    let spec = "kind: BundleSpec\nname: built\narch: x86_64\nfiles: {kernel: {from: kernel}}\n";
+    rack.write("spec.txt", spec);
+    rack.done(&["bundle", "build", "spec.txt"]);
+    assert!(!rack.done(&unused).contains("built"));
+    let said = rack.done(&[&unused[..], &["--min-age", "0s"]].concat());
+    assert!(said.contains("built"), "{said}");
+}
+
+#[test]
+fn verify_shows_how_far_it_is_on_a_terminal() {
+    if missing(&["script"]) {
+        return;
+    }
+    let rack = Rack::a();
+    let binary = env!("CARGO_BIN_EXE_pxectl");
+    let typed = format!("stty cols 100; {binary} bundle verify");
+    let shown = tool_in(&rack, "script", &["-qefc", &typed, "/dev/null"]);
+    // The bar is drawn with these, moved back, and taken away before the result.
+    assert!(
+        shown.contains('\u{2588}') && shown.contains("/140.00 KiB"),
+        "{shown:?}"
+    );
+    let (_, after) = shown
+        .rsplit_once("4 of 4 bundles good")
+        .expect("the result");
+    assert!(!after.contains('\u{2588}'), "{shown:?}");
+    let plain = rack.run(&["bundle", "verify"]);
+    assert!(
+        !plain.stderr.contains('\u{2588}') && plain.stderr.contains(BUNDLE),
+        "{}",
+        plain.stderr
+    );
+}
+
+fn tool_in(rack: &Rack, program: &str, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(program);
+    let command = command
+        .args(arguments)
+        .current_dir(rack.path())
+        .env("TERM", "xterm");
+    String::from_utf8_lossy(&command.output().expect("it runs").stdout).into_owned()
+}
+
+#[test]
 fn nothing_is_collected_while_an_inventory_is_at_fault() {
     let rack = Rack::a();
     rack.done(&["bundle", "retire", DEBIAN]);
@@ -138,12 +271,21 @@ fn nothing_is_collected_while_an_inventory_is_at_fault() {
     let bundles = site.read("bundles.yaml");
     site.write("bundles.yaml", bundles.split("---").next().expect("one"));
     // Two bundles of its store are in neither.
-    let said = site.done(&["bundle", "gc", "--unused", "--dry-run", "--also", &also]);
+    let said = site.done(&[
+        "bundle",
+        "gc",
+        "--unused",
+        "--min-age",
+        "0s",
+        "--dry-run",
+        "--also",
+        &also,
+    ]);
     assert!(
         said.contains("2 bundles") && !said.contains(DEBIAN),
         "{said}"
     );
-    let said = site.done(&["bundle", "gc", "--unused", "--dry-run"]);
+    let said = site.done(&["bundle", "gc", "--unused", "--min-age", "0s", "--dry-run"]);
     assert!(
         said.contains("3 bundles") && said.contains(DEBIAN),
         "{said}"

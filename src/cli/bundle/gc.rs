@@ -1,12 +1,14 @@
 use std::io::{BufRead, IsTerminal};
+use std::time::Duration;
 
 use clap::Args;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::travel::size;
 use super::{Stop, fails, said, store};
-use crate::bundle::{Garbage, Needed};
-use crate::cli::inventory::{load_settled, state};
+use crate::bundle::{Garbage, GarbageRules, Needed};
+use crate::cli::inventory::{Good, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::plural;
@@ -18,11 +20,14 @@ use crate::store::{SqliteStore, Store};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Never removes what the inventory names, nor what an install that is open needs: so it reads both, and
-does nothing where it cannot. Give the other inventories too that share the store.
+removes nothing where it cannot. Nor does it where the store of the installs is not that of the site's
+servers, because there is none, or one that knows none of the inventory's hosts. Give the other
+inventories too that share the bundle store.
 
 Examples:
   pxectl bundle gc --dry-run
-  pxectl bundle gc --also ../rack-b --yes")]
+  pxectl bundle gc --also ../rack-b --yes
+  pxectl bundle gc --also ../rack-c=/srv/rack-c/state")]
 pub struct Gc {
     /// Say what would go, and remove nothing
     #[arg(long)]
@@ -33,20 +38,48 @@ pub struct Gc {
     /// Remove bundles too that are not retired and that no inventory names
     #[arg(long)]
     unused: bool,
-    /// Another inventory that uses the store
-    #[arg(long, value_name = "DIR")]
-    also: Vec<std::path::PathBuf>,
+    /// How old must be what is not retired: a bundle that no inventory names yet, and files that
+    /// belong to none, as a transfer that broke off leaves them
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_age)]
+    min_age: Duration,
+    /// Another inventory that uses the bundle store, and the store of its installs where that is not
+    /// in its usual place
+    #[arg(long, value_name = "DIR[=STATE]")]
+    also: Vec<String>,
+    /// No install runs that is not in the stores which are found: needed where there is none
+    #[arg(long)]
+    no_running_installs: bool,
+}
+
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok();
+    let age = parsed.and_then(|value| Duration::try_from(value).ok());
+    age.ok_or_else(|| "write a time such as `90m` or `24h`".to_owned())
 }
 
 impl Gc {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
         let mut needed = Needed::default();
-        let directories = [&global.inventory].into_iter().chain(&self.also);
-        for directory in directories {
-            self.keep(global, directory, output, &mut needed)?;
+        self.keep(global, output, &mut needed)?;
+        for also in &self.also {
+            let (directory, state) = match also.split_once('=') {
+                Some((directory, state)) => (directory, Some(state.to_owned())),
+                None => (also.as_str(), None),
+            };
+            // `--state` is the store of one site: it tells nothing of another.
+            let of_it = Global {
+                inventory: directory.into(),
+                state,
+                ..global.clone()
+            };
+            self.keep(&of_it, output, &mut needed)?;
         }
-        let found = store.garbage(&needed, self.unused).map_err(fails)?;
+        let rules = GarbageRules {
+            unused: self.unused,
+            least_age: self.min_age,
+        };
+        let found = store.garbage(&needed, rules).map_err(fails)?;
         if self.dry_run || found.is_empty() {
             report(output, "would go", &found);
             return Ok(Exit::Done);
@@ -54,41 +87,25 @@ impl Gc {
         if !self.yes && !confirmed(output, &found)? {
             return Ok(Exit::No);
         }
-        let gone = store.collect(&found, &needed, self.unused).map_err(fails)?;
+        let gone = store.collect(&found, &needed, rules).map_err(fails)?;
         report(output, "gone", &gone);
         Ok(Exit::Done)
     }
 
     /// Keeps what one inventory, and the installs of its site, need.
-    fn keep(
-        &self,
-        global: &Global,
-        directory: &std::path::Path,
-        output: &Output,
-        needed: &mut Needed,
-    ) -> Result<(), Stop> {
-        let of_it = Global {
-            inventory: directory.to_owned(),
-            ..global.clone()
-        };
-        let good = load_settled(&of_it, output).map_err(said)?;
+    fn keep(&self, of_it: &Global, output: &Output, needed: &mut Needed) -> Result<(), Stop> {
+        let good = load_settled(of_it, output).map_err(said)?;
         for bundle in good.inventory.bundles.values() {
             needed.add(bundle);
         }
-        let place = state(&of_it, &good.inventory).map_err(fails)?;
+        let place = state(of_it, &good.inventory).map_err(fails)?;
+        let shown = place.display();
         if !place.join("state.db").exists() {
-            output.warning(
-                &format!(
-                    "there is no store `{}`: no install of `{}` is known",
-                    place.display(),
-                    good.inventory.site.name
-                ),
-                "give `--state DIR` if its servers run elsewhere or as another user",
-            );
-            return Ok(());
+            return self.unknown(&good, &format!("there is no store `{shown}`"), output);
         }
         let installs = SqliteStore::open(&place).map_err(fails)?;
-        for record in installs.hosts().map_err(fails)? {
+        let records = installs.hosts().map_err(fails)?;
+        for record in &records {
             let Some(session) = &record.session else {
                 continue;
             };
@@ -99,7 +116,29 @@ impl Gc {
                 needed.add(&plan.bundle);
             }
         }
+        let hosts = &good.inventory.hosts;
+        if !records.iter().any(|it| hosts.contains_key(&it.host)) {
+            let what = format!("the store `{shown}` knows none of its hosts");
+            return self.unknown(&good, &what, output);
+        }
         Ok(())
+    }
+
+    /// Stops where it is not known which installs run, unless somebody says that none does.
+    fn unknown(&self, good: &Good, what: &str, output: &Output) -> Result<(), Stop> {
+        if self.no_running_installs {
+            return Ok(());
+        }
+        let site = &good.inventory.site.name;
+        let text = format!("it is not known which installs of `{site}` run: {what}");
+        let help = "give the store of its servers: `--state DIR`, or `--also DIR=STATE`; or \
+            `--no-running-installs` where none runs";
+        if self.dry_run {
+            output.warning(&text, help);
+            return Ok(());
+        }
+        output.error(&text, help);
+        Err(said(Exit::Failed))
     }
 }
 

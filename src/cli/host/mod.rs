@@ -49,7 +49,8 @@ enum Command {
     /// Arm hosts: the next time one boots from the network, before the deadline, it installs
     #[command(after_help = "\
 Verifies every file of the hosts' bundles, and freezes host, profile, templates and bundle into a
-session: what the inventory becomes later does not change this install.
+session: what the inventory becomes later does not change this install. A bundle that was retired is
+refused.
 
 Examples:
   pxectl host provision worker-01
@@ -57,13 +58,8 @@ Examples:
     Provision {
         #[command(flatten)]
         select: Select,
-        /// How long the hosts are served their install; let it cover all of it [default:
-        /// `provisioning.deadline` of the site]
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-        deadline: Option<Duration>,
-        /// Do not ask, also when many hosts are armed
-        #[arg(short, long)]
-        yes: bool,
+        #[command(flatten)]
+        ask: provision::Ask,
     },
     /// Take an arming back
     #[command(after_help = "Examples:\n  pxectl host cancel worker-01\n  pxectl host cancel --all")]
@@ -130,15 +126,11 @@ impl Host {
                 let (work, known) = opened()?;
                 work.show(&known, host)
             }
-            Command::Provision {
-                select,
-                deadline,
-                yes,
-            } => {
+            Command::Provision { select, ask } => {
                 let good = load_settled(global, output).map_err(said)?;
                 let directory = state(global, &good.inventory).map_err(fails)?;
                 let work = Work::open(output, directory)?;
-                work.provision(global, &good, select, *deadline, *yes)
+                work.provision(global, &good, select, ask)
             }
             Command::Cancel { select } => change(
                 select,

@@ -1,15 +1,31 @@
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
+use clap::Args;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Stop, Work, exit_for, fails, said};
+use super::{Stop, Work, exit_for, fails, parse_duration, said};
 use crate::cli::inventory::{Good, bundles};
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
 use crate::inventory::Host;
-use crate::provision::provision;
+use crate::provision::{Arming, provision};
+
+/// How hosts are to be armed.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// How long the hosts are served their install; let it cover all of it [default:
+    /// `provisioning.deadline` of the site]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    deadline: Option<Duration>,
+    /// Do not ask, also when many hosts are armed
+    #[arg(short, long)]
+    yes: bool,
+    /// Arm them also where their bundle is retired
+    #[arg(long)]
+    allow_retired: bool,
+}
 
 impl Work<'_> {
     pub(super) fn provision(
@@ -17,13 +33,17 @@ impl Work<'_> {
         global: &Global,
         good: &Good,
         select: &Select,
-        deadline: Option<Duration>,
-        yes: bool,
+        ask: &Ask,
     ) -> Result<Exit, Stop> {
         let inventory = &good.inventory;
         let hosts = select.find(inventory, self.output).map_err(said)?;
+        let deadline = ask.deadline;
         let deadline = deadline.unwrap_or(inventory.site.provisioning.deadline);
-        if hosts.len() > 1 && !yes && !self.confirmed(&hosts, deadline)? {
+        let how = Arming {
+            deadline,
+            allow_retired: ask.allow_retired,
+        };
+        if hosts.len() > 1 && !ask.yes && !self.confirmed(&hosts, deadline)? {
             return Ok(Exit::No);
         }
         let bundles = bundles(global, good).map_err(fails)?;
@@ -32,7 +52,7 @@ impl Work<'_> {
             &bundles,
             &self.store,
             &hosts,
-            deadline,
+            how,
             &mut |bundle| {
                 self.output
                     .note(&format!("verifying the files of bundle `{bundle}`"));
