@@ -522,12 +522,16 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__gc)
-            opts="-y -i -q -v -h --dry-run --yes --unused --also --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-y -i -q -v -h --dry-run --yes --unused --min-age --also --no-running-installs --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --min-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --also)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -994,7 +998,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__sign)
-            opts="-i -q -v -h --key --signature --print --out --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --key --signature --print --expires --out --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1005,6 +1009,10 @@ _pxectl() {
                     return 0
                     ;;
                 --signature)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1848,7 +1856,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__host__subcmd__provision)
-            opts="-l -y -i -q -v -h --selector --all --deadline --yes --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-l -y -i -q -v -h --selector --all --deadline --yes --allow-retired --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -251,6 +251,7 @@ always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l all -d 'All hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s y -l yes -d 'Do not ask, also when many hosts are armed'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l allow-retired -d 'Arm them also where their bundle is retired'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -341,7 +342,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_see
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "pull" -d 'Copy a bundle from a registry, a tar file or another directory, and print its document'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "list" -d 'List the bundles of the store: who uses each, its age, its size, and when it expires'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "verify" -d 'Hash every file of bundles again, and check their signatures'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "verify" -d 'Hash every file of bundles again, each once, and check their signatures'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "sign" -d 'Sign a bundle of the store, and print its document with the signature'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "keygen" -d 'Make a key that signs bundles, in minisign\'s format'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "retire" -d 'Say that a bundle should not be used any more'
@@ -482,6 +483,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l key -d 'The secret key' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l signature -d 'A signature that minisign made' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l expires -d 'The day from which it is not installed any more, in place of the one that it has' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l out -d 'Write the document to a file, in place of what is there' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -526,7 +528,8 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l also -d 'Another inventory that uses the store' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l min-age -d 'How old must be what is not retired: a bundle that no inventory names yet, and files that belong to none, as a transfer that broke off leaves them' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l also -d 'Another inventory that uses the bundle store, and the store of its installs where that is not in its usual place' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -540,6 +543,7 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l dry-run -d 'Say what would go, and remove nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s y -l yes -d 'Do not ask'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l unused -d 'Remove bundles too that are not retired and that no inventory names'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l no-running-installs -d 'No install runs that is not in the stores which are found: needed where there is none'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -548,7 +552,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Copy a bundle from a registry, a tar file or another directory, and print its document'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the bundles of the store: who uses each, its age, its size, and when it expires'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hash every file of bundles again, and check their signatures'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hash every file of bundles again, each once, and check their signatures'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "sign" -d 'Sign a bundle of the store, and print its document with the signature'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Make a key that signs bundles, in minisign\'s format'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Say that a bundle should not be used any more'
@@ -628,7 +632,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "pull" -d 'Copy a bundle from a registry, a tar file or another directory, and print its document'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "list" -d 'List the bundles of the store: who uses each, its age, its size, and when it expires'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "verify" -d 'Hash every file of bundles again, and check their signatures'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "verify" -d 'Hash every file of bundles again, each once, and check their signatures'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "sign" -d 'Sign a bundle of the store, and print its document with the signature'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "keygen" -d 'Make a key that signs bundles, in minisign\'s format'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "retire" -d 'Say that a bundle should not be used any more'

@@ -48,7 +48,8 @@ pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use server::Server;
 pub use signature::{
-    KeyId, ParsePublicKeyError, PublicKey, SignatureError, SignaturePolicy, SiteKey, is_signature,
+    KeyId, ParsePublicKeyError, PublicKey, SIGNED_EXPIRES, SignatureError, SignaturePolicy,
+    SiteKey, is_signature,
 };
 pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};

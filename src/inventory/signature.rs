@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::BASE64;
+use jiff::civil::Date;
 use minisign_verify::Signature;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ use super::bundle::Bundle;
 use super::reader::Reader;
 use super::tree::Node;
 
+/// What stands in a signature's comment before the day until which it is good.
+pub const SIGNED_EXPIRES: &str = "expires:";
 /// The longest signature with its comments, in octets.
 const SIGNATURE_LIMIT: usize = 4096;
 
@@ -74,6 +77,17 @@ pub enum SignatureError {
     /// Nobody whom the site trusts signed it; these keys did.
     #[error("it is signed by no key of the site, but by {}", spelled(.0))]
     UnknownKey(Vec<KeyId>),
+    /// It was signed to expire, and its document lets it live longer.
+    #[error("its signature by key `{key}` is good until {day}, and it expires {}",
+        .expires.map_or("never".to_owned(), |day| format!("on {day}")))]
+    OutlivesSignature {
+        /// The site's name for the key.
+        key: String,
+        /// The last day that was signed.
+        day: Date,
+        /// The day that the document says.
+        expires: Option<Date>,
+    },
     /// It is signed, and the key that did is revoked.
     #[error("it is signed by key `{0}`, which the site has revoked")]
     Revoked(String),
@@ -89,6 +103,9 @@ impl SignatureError {
             Self::Malformed => {
                 "write all four lines that minisign wrote, as a block after `|`".into()
             }
+            Self::OutlivesSignature { day, .. } => format!(
+                "write `expires: {day}`, or sign it for longer: `pxectl bundle sign {bundle} --expires DAY --key FILE`"
+            ),
             Self::Wrong { .. } => {
                 "take the document from where it was signed; do not sign what you have not checked"
                     .into()
@@ -113,6 +130,7 @@ impl SignaturePolicy {
         }
         let manifest = bundle.manifest();
         let (mut good, mut revoked, mut unknown) = (Vec::new(), None, Vec::new());
+        let mut outlived = None;
         for text in &bundle.signatures {
             let id = KeyId::of_signature(text).ok_or(SignatureError::Malformed)?;
             let signature = Signature::decode(text).map_err(|_| SignatureError::Malformed)?;
@@ -123,12 +141,21 @@ impl SignaturePolicy {
                 verified.map_err(|_| SignatureError::Wrong {
                     key: site.name.clone(),
                 })?;
-                good.push(site.name.as_str());
+                match last_day(&signature)? {
+                    Some(day) if bundle.expires.is_none_or(|expires| expires > day) => {
+                        let (key, expires) = (site.name.clone(), bundle.expires);
+                        outlived = Some(SignatureError::OutlivesSignature { key, day, expires });
+                    }
+                    _ => good.push(site.name.as_str()),
+                }
             } else if let Some(site) = self.revoked.iter().find(|site| site.key.id == id) {
                 revoked = Some(site.name.clone());
             } else {
                 unknown.push(id);
             }
+        }
+        if let Some(error) = outlived.filter(|_| good.is_empty()) {
+            return Err(error);
         }
         match (good.is_empty() && self.required, revoked) {
             (false, _) => Ok(good),
@@ -210,6 +237,16 @@ impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Reads the day until which a signature is good, which its signer may have put into the comment that
+/// is signed with it: `expires:2027-05-01`.
+fn last_day(signature: &Signature) -> Result<Option<Date>, SignatureError> {
+    let mut words = signature.trusted_comment().split_whitespace();
+    let day = words.find_map(|word| word.strip_prefix(SIGNED_EXPIRES));
+    // What cannot be read was meant to bound it all the same.
+    day.map(|day| day.parse().map_err(|_| SignatureError::Malformed))
+        .transpose()
 }
 
 /// Reports whether a text is a signature, as `minisign` writes it, and can be shown.

@@ -267,6 +267,48 @@ fn a_secret_key_is_not_written_over_and_not_printed() {
 }
 
 #[test]
+fn what_was_signed_to_expire_does_not_live_longer_than_that() {
+    let rack = Rack::a();
+    let key = keygen(&rack, "release");
+    require(&rack, &[&key], &[]);
+    let sign = |name: &str, more: &[&str]| {
+        let sign = ["bundle", "sign", name, "--key", "release"];
+        rack.done(&[&sign[..], more].concat())
+    };
+    let other = sign("debian-12-stand-in", &[]);
+    let signed = sign(BUNDLE, &["--expires", "2990-05-01"]);
+    assert!(signed.contains("expires:2990-05-01"), "{signed}");
+    let with = |document: &str| rack.write("bundles.yaml", format!("{document}---\n{other}"));
+    with(&signed);
+    rack.done(&["validate"]);
+    let says = "expires: 2990-05-01";
+    assert_eq!(signed.matches(&format!("\n{says}")).count(), 1, "{signed}");
+    // Sooner is no harm.
+    with(&signed.replacen(says, "expires: 2989-05-01", 1));
+    rack.done(&["validate"]);
+    for (later, said) in [
+        ("expires: 2990-05-02", "expires on 2990-05-02"),
+        ("", "expires never"),
+    ] {
+        with(&signed.replacen(says, later, 1));
+        for command in [&["validate"][..], &["host", "provision", "worker-01"]] {
+            let run = rack.run(command);
+            let all = run.stdout + &run.stderr;
+            assert_eq!(run.status, Some(1), "{all}");
+            let day = "is good until 2990-05-01";
+            assert!(all.contains(day) && all.contains(said), "{all}");
+        }
+    }
+    // Nor is it by changing what the signature says.
+    with(&signed.replace("2990", "2991"));
+    let run = rack.run(&["validate"]);
+    assert!((run.stdout + &run.stderr).contains("is wrong"));
+    // Whoever has the key may let it live longer.
+    with(&sign(BUNDLE, &["--expires", "2995-01-01"]));
+    rack.done(&["validate"]);
+}
+
+#[test]
 fn signatures_that_two_have_published_come_together_and_survive_skopeo() {
     if missing(&["docker-registry", "skopeo"]) {
         return;

@@ -3,23 +3,24 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::{Stop, fails, store};
 use crate::bundle::SecretKey;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::{SignaturePolicy, SiteKey, is_signature};
+use crate::inventory::{SIGNED_EXPIRES, SignaturePolicy, SiteKey, is_signature};
 
 /// Sign a bundle of the store, and print its document with the signature
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is signed is the bundle's manifest: its name, processor, and the digest of each file. Sign what
-you have checked: `bundle verify` first. The signature stands in the document, and travels with the
+What is signed is the bundle's manifest: its name, processor, and the digest of each file; and the day
+on which it expires, where it has one. Sign what you have checked: `bundle verify` first. The signature stands in the document, and travels with the
 bundle. Other keys' signatures stay.
 
 With a key that is protected by a password, or kept elsewhere, minisign signs:
   pxectl bundle sign ubuntu-24.04-a --print > manifest
-  minisign -S -m manifest -s release.key
+  minisign -S -m manifest -s release.key -t \"expires:2027-05-01\"
   pxectl bundle sign ubuntu-24.04-a --signature manifest.minisig
 
 Examples:
@@ -29,6 +30,9 @@ pub struct Sign {
     name: String,
     #[command(flatten)]
     by: By,
+    /// The day from which it is not installed any more, in place of the one that it has
+    #[arg(long, value_name = "DAY", conflicts_with = "print")]
+    expires: Option<Date>,
     /// Write the document to a file, in place of what is there
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     out: Option<PathBuf>,
@@ -52,13 +56,17 @@ impl Sign {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
         let mut bundle = store.bundle(&self.name).map_err(fails)?;
+        bundle.expires = self.expires.or(bundle.expires);
         let manifest = bundle.manifest();
         let signature = match (&self.by.key, &self.by.signature) {
             (Some(path), _) => {
                 let key = SecretKey::read(path).map_err(fails)?;
                 let now = Timestamp::now().as_second();
                 // A blank, where minisign writes a tab: YAML would quote all of the signature for it.
-                let comment = format!("timestamp:{now} bundle:{}", bundle.name);
+                let mut comment = format!("timestamp:{now} bundle:{}", bundle.name);
+                if let Some(day) = bundle.expires {
+                    comment += &format!(" {SIGNED_EXPIRES}{day}");
+                }
                 let signature = key.sign(&manifest, &comment);
                 let own = key.public().map(|key| SignaturePolicy {
                     required: true,
