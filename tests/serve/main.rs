@@ -14,6 +14,7 @@ mod rack;
 mod reload;
 #[path = "../shared/requirements.rs"]
 mod requirements;
+mod rollback;
 mod server;
 mod sessions;
 mod signatures;

@@ -8,6 +8,7 @@ mod crowd;
 mod durability;
 mod hostile;
 mod interrupted;
+mod killed;
 mod life;
 mod netboot;
 mod rack;
