@@ -29,11 +29,13 @@ mod media;
 mod power;
 mod quirks;
 mod resource;
+mod session;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod trust;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -145,9 +147,12 @@ pub struct Context {
     pub host: String,
     /// The moment when the task gives up.
     pub deadline: Instant,
+    /// How long it has from its start.
+    pub time: Duration,
     /// Whether nothing may be changed: what would be sent is noted instead.
     pub dry_run: bool,
     watch: Watch,
+    doing: Mutex<String>,
     planned: Mutex<Vec<Planned>>,
 }
 
@@ -160,25 +165,49 @@ impl Context {
         Self {
             host: host.to_owned(),
             deadline: Instant::now() + time,
+            time,
             dry_run,
             watch,
+            doing: Mutex::default(),
             planned: Mutex::default(),
         }
     }
 
     /// Tells what the task does now.
     pub fn says(&self, what: &str) {
+        what.clone_into(&mut locked(&self.doing));
         (self.watch)(&self.host, what);
+    }
+
+    /// Makes the error of a task whose time is over.
+    pub fn late(&self) -> BmcError {
+        BmcError::Deadline {
+            doing: locked(&self.doing).clone(),
+            after: self.time,
+        }
+    }
+
+    /// Waits, but not beyond the deadline.
+    ///
+    /// # Errors
+    /// [`BmcError::Deadline`] when the time is over.
+    pub async fn pause(&self, time: Duration) -> Result<(), BmcError> {
+        let left = self.left().ok_or_else(|| self.late())?;
+        tokio::time::sleep(time.min(left)).await;
+        match time < left {
+            true => Ok(()),
+            false => Err(self.late()),
+        }
     }
 
     /// Notes a request that `--dry-run` keeps back.
     pub fn plan(&self, request: Planned) {
-        self.planned().push(request);
+        locked(&self.planned).push(request);
     }
 
     /// Takes the requests that were kept back, in order.
     pub fn take_planned(&self) -> Vec<Planned> {
-        std::mem::take(&mut *self.planned())
+        std::mem::take(&mut *locked(&self.planned))
     }
 
     /// Returns how much time is left; none when it is over.
@@ -186,8 +215,8 @@ impl Context {
         let left = self.deadline.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
+}
 
-    fn planned(&self) -> std::sync::MutexGuard<'_, Vec<Planned>> {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
