@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use crate::machine::SystemUuid;
 
 pub use error::BmcError;
-pub use ipmi::Ipmi;
+pub use ipmi::{Ipmi, IpmiText};
 
 /// What a controller says of its machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
