@@ -15,7 +15,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
             "SITE",
         ),
         ("src/inventory/profile.rs", "PROFILE"),
-        ("src/inventory/host.rs", "HOST"),
+        ("src/inventory/host.rs src/inventory/controller.rs", "HOST"),
         ("src/inventory/bundle.rs", "BUNDLE"),
         ("src/inventory/spec.rs", "BUNDLESPEC"),
     ] {

@@ -5,6 +5,7 @@
 
 mod bundle;
 mod claims;
+mod controller;
 mod diagnostic;
 mod filter;
 mod host;
@@ -32,9 +33,12 @@ use std::net::Ipv4Addr;
 pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
+pub use controller::{
+    Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, SecretReference, parse_fingerprint,
+};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
-pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
+pub use host::{DiskSelector, Host, LocalBoot, Nic};
 pub use loader::{Loader, LoaderKind};
 pub use manifest::ManifestError;
 pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
