@@ -1,0 +1,7 @@
+//! Controllers (BMCs) as an operator meets them: the binary against an emulator of our own that
+//! refuses what real vendors refuse and can be disturbed, against sushy-tools, against documents of
+//! several vendors, and IPMI against two simulators.
+
+mod emulator;
+mod rack;
+mod vendors;
