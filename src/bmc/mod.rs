@@ -19,8 +19,19 @@
 //! | `work` | what each command does to one machine |
 //! | `fleet` | many machines at once |
 
+mod boot;
 mod error;
+mod hardware;
+mod identity;
 mod ipmi;
+mod legacy;
+mod media;
+mod power;
+mod quirks;
+mod resource;
+#[cfg(test)]
+mod tests;
+mod trust;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

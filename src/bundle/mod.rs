@@ -14,6 +14,7 @@ mod layout;
 mod named;
 pub mod presets;
 mod registry;
+mod retry;
 mod temporary;
 pub mod transport;
 mod verify;

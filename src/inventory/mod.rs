@@ -6,6 +6,7 @@
 mod bundle;
 mod claims;
 mod controller;
+mod correct;
 mod diagnostic;
 mod filter;
 mod host;
@@ -36,6 +37,7 @@ pub use bundle::{
 pub use controller::{
     Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, SecretReference, parse_fingerprint,
 };
+pub use correct::{Correction, corrected};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{DiskSelector, Host, LocalBoot, Nic};

@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod controller;
 mod dialect;
 mod digest;
 mod event;
@@ -13,6 +14,7 @@ mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
 pub use architecture::{Architecture, CpuArchitecture, Firmware, ParseArchitectureError};
+pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};

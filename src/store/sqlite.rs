@@ -12,7 +12,10 @@ use super::database::{self, parsed, parsed_option, time, time_option, unreadable
 use super::error::{StoreError, StoreFault};
 use super::turnstile::Turnstile;
 use super::{EventQuery, HostUpdate, Store, StoredSession, Watermark, schema};
-use crate::machine::{Event, EventKind, HostRecord, Session, SessionId, StoredEvent};
+use crate::machine::{
+    CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Session,
+    SessionId, StoredEvent,
+};
 
 /// The store in the SQLite database `state.db`, which any number of processes may share.
 pub struct SqliteStore {
@@ -134,6 +137,43 @@ impl Store for SqliteStore {
             return Ok(());
         }
         self.write(|_| Ok(Some(events.to_vec())))
+    }
+
+    fn controllers(&self) -> Result<Vec<ControllerRecord>, StoreError> {
+        self.read(|connection| {
+            statement(connection, schema::READ_CONTROLLERS)?
+                .query_map([], controller)?
+                .collect()
+        })
+    }
+
+    fn keep_controller(
+        &self,
+        record: &ControllerRecord,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let (trust, note) = match &record.trust {
+                ControllerTrust::Plain => (PLAIN, None),
+                ControllerTrust::Authority => (AUTHORITY, None),
+                ControllerTrust::Pinned(note) => (PINNED, Some(note)),
+            };
+            statement(transaction, schema::WRITE_CONTROLLER)?.execute(params![
+                record.host,
+                record.url,
+                trust,
+                note.map(|note| note.fingerprint.to_string()),
+                note.map(|note| &note.subject),
+                note.and_then(|note| note.valid_from)
+                    .map(|at| at.as_microsecond()),
+                note.and_then(|note| note.valid_until)
+                    .map(|at| at.as_microsecond()),
+                record.serial,
+                record.uuid.map(String::from),
+                record.seen_at.as_microsecond(),
+            ])?;
+            Ok(Some(events.to_vec()))
+        })
     }
 
     fn prune(&self, most: u64) -> Result<u64, StoreError> {
@@ -314,6 +354,40 @@ fn write_events(transaction: &Transaction, events: &[Event]) -> rusqlite::Result
         ])?;
     }
     Ok(())
+}
+
+/// The names of a controller's trust in the store.
+const PLAIN: &str = "plain";
+const AUTHORITY: &str = "authority";
+const PINNED: &str = "pinned";
+
+fn controller(row: &Row) -> rusqlite::Result<ControllerRecord> {
+    let trust: String = row.get(2)?;
+    Ok(ControllerRecord {
+        host: row.get(0)?,
+        url: row.get(1)?,
+        trust: match trust.as_str() {
+            PLAIN => ControllerTrust::Plain,
+            AUTHORITY => ControllerTrust::Authority,
+            PINNED => ControllerTrust::Pinned(CertificateNote {
+                fingerprint: parsed(row, 3)?,
+                subject: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                valid_from: time_option(row, 5)?,
+                valid_until: time_option(row, 6)?,
+            }),
+            _ => return Err(unreadable(2, UnknownTrust { seen: trust })),
+        },
+        serial: row.get(7)?,
+        uuid: parsed_option(row, 8)?,
+        seen_at: time(row, 9)?,
+    })
+}
+
+/// The text names no kind of trust.
+#[derive(Debug, thiserror::Error)]
+#[error("`{seen}` is not a kind of trust")]
+struct UnknownTrust {
+    seen: String,
 }
 
 fn host_record(row: &Row) -> rusqlite::Result<HostRecord> {

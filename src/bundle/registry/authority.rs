@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::challenge::Challenge;
 use super::credentials::Credentials;
-use super::{Make, Registry, retry};
+use super::{Make, Registry};
+use crate::bundle::retry;
 use crate::bundle::transport::TransferError;
 
 impl Registry<'_> {

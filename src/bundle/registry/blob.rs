@@ -4,8 +4,8 @@ use reqwest::StatusCode;
 use reqwest::blocking::Response;
 
 use super::{Registry, chain};
-use crate::bundle::Descriptor;
 use crate::bundle::transport::TransferError;
+use crate::bundle::{Descriptor, retry};
 
 /// A blob of a registry, read from its beginning to its end: where the connection breaks, it is read
 /// on from there.
@@ -46,11 +46,7 @@ impl<'r, 'w> RegistryBlob<'r, 'w> {
             "the registry `{}`: {why}; going on at octet {}",
             self.registry.address.host, self.position
         ));
-        std::thread::sleep(super::retry::delay(
-            self.breaks,
-            None,
-            jiff::Timestamp::now(),
-        ));
+        std::thread::sleep(retry::delay(self.breaks, None));
         let response = self.registry.blob(&self.blob, self.position);
         self.response = response.map_err(io::Error::other)?;
         if self.position > 0 && self.response.status() != StatusCode::PARTIAL_CONTENT {

@@ -10,7 +10,6 @@ mod authority;
 mod blob;
 mod challenge;
 mod credentials;
-mod retry;
 
 use std::fs::File;
 use std::io::Read;
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::blocking::{Body, Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
@@ -27,6 +26,7 @@ pub use blob::RegistryBlob;
 use credentials::Credentials;
 
 use super::index::{Descriptor, MANIFEST_LIMIT};
+use super::retry;
 use super::transport::TransferError;
 use crate::machine::Sha256Digest;
 
@@ -289,10 +289,7 @@ impl<'w> Registry<'w> {
         let host = &self.address.host;
         let (why, after) = match &failed {
             Ok(response) => {
-                let after = response.headers().get(RETRY_AFTER);
-                let after = after
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned);
+                let after = retry::asked(response.headers(), Timestamp::now());
                 (format!("answers {}", response.status().as_u16()), after)
             }
             Err(error) => (chain(error), None),
@@ -303,7 +300,7 @@ impl<'w> Registry<'w> {
                 Err(error) => Err(self.unreachable(&chain(&error))),
             };
         }
-        let delay = retry::delay(tries, after.as_deref(), Timestamp::now());
+        let delay = retry::delay(tries, after);
         let seconds = delay.as_secs_f64();
         (self.waiting)(&format!(
             "the registry `{host}`: {why}; trying again in {seconds:.1} s"
