@@ -13,6 +13,14 @@ pub enum BmcError {
         /// What the system said.
         reason: String,
     },
+    /// There is no TLS that both sides speak, or its certificate cannot be used.
+    #[error("no TLS with {url}: {reason}")]
+    Tls {
+        /// The controller.
+        url: String,
+        /// What rustls said.
+        reason: String,
+    },
     /// The account or the password is wrong. It is tried once: controllers lock accounts.
     #[error("{url} refuses user `{username}` and its password")]
     WrongPassword {
@@ -159,6 +167,12 @@ impl BmcError {
         match self {
             Self::Unreachable { .. } => {
                 "check the address in `bmc.url`, its cable, and the way to its network".to_owned()
+            }
+            Self::Tls { .. } => {
+                "where the BMC is old: a certificate of X.509 version 1 or an RSA key of 1024 bits \
+                 needs `pin` and `tls: legacy`; CBC-only cipher suites and TLS below 1.2 are not \
+                 spoken at all: update its firmware, or use `ipmi://`"
+                    .to_owned()
             }
             Self::WrongPassword { .. } => {
                 "correct `bmc.username` or where `bmc.password` is found; it was tried once, so \

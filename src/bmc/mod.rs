@@ -20,7 +20,10 @@
 //! | `fleet` | many machines at once |
 
 mod boot;
+mod controller;
+mod discover;
 mod error;
+mod fleet;
 mod hardware;
 mod identity;
 mod ipmi;
@@ -28,12 +31,17 @@ mod legacy;
 mod media;
 mod power;
 mod quirks;
+mod redfish;
 mod resource;
+mod session;
 #[cfg(test)]
 mod tests;
+mod tools;
+mod transport;
 mod trust;
+mod work;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -41,8 +49,15 @@ use tokio::time::Instant;
 
 use crate::machine::SystemUuid;
 
+pub use controller::Controller;
 pub use error::BmcError;
+pub use fleet::{Fleet, run};
+pub use hardware::{Difference, Hardware, SeenDisk, SeenNic, compare};
 pub use ipmi::{Ipmi, IpmiText};
+pub use redfish::StaticAddress;
+pub use tools::{Target, Tools, event};
+pub use trust::{SeenCertificate, described};
+pub use work::{Boot, Done, Job, Report, Task};
 
 /// What a controller says of its machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -127,6 +142,23 @@ pub enum PowerVerb {
     Reset,
 }
 
+/// What came of telling a machine what to boot next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootDone {
+    /// It was told so before.
+    Already {
+        /// Whether it does so each time, and not once.
+        each_time: bool,
+    },
+    /// It was told so now, and says so when it is asked.
+    Set {
+        /// Whether it does so each time, and not once.
+        each_time: bool,
+    },
+    /// `--dry-run`: it would be told so.
+    Planned,
+}
+
 /// One request that would change something, as `--dry-run` prints it; it never holds a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Planned {
@@ -145,10 +177,15 @@ pub struct Context {
     pub host: String,
     /// The moment when the task gives up.
     pub deadline: Instant,
+    /// How long it has from its start.
+    pub time: Duration,
     /// Whether nothing may be changed: what would be sent is noted instead.
     pub dry_run: bool,
     watch: Watch,
+    doing: Mutex<String>,
     planned: Mutex<Vec<Planned>>,
+    notes: Mutex<Vec<String>>,
+    changes: Mutex<Vec<String>>,
 }
 
 /// Is told what a task does now: the host, and a few words such as `waiting for its self-test`.
@@ -160,25 +197,71 @@ impl Context {
         Self {
             host: host.to_owned(),
             deadline: Instant::now() + time,
+            time,
             dry_run,
             watch,
+            doing: Mutex::default(),
             planned: Mutex::default(),
+            notes: Mutex::default(),
+            changes: Mutex::default(),
         }
     }
 
     /// Tells what the task does now.
     pub fn says(&self, what: &str) {
+        what.clone_into(&mut locked(&self.doing));
         (self.watch)(&self.host, what);
+    }
+
+    /// Makes the error of a task whose time is over.
+    pub fn late(&self) -> BmcError {
+        BmcError::Deadline {
+            doing: locked(&self.doing).clone(),
+            after: self.time,
+        }
+    }
+
+    /// Waits, but not beyond the deadline.
+    ///
+    /// # Errors
+    /// [`BmcError::Deadline`] when the time is over.
+    pub async fn pause(&self, time: Duration) -> Result<(), BmcError> {
+        let left = self.left().ok_or_else(|| self.late())?;
+        tokio::time::sleep(time.min(left)).await;
+        match time < left {
+            true => Ok(()),
+            false => Err(self.late()),
+        }
     }
 
     /// Notes a request that `--dry-run` keeps back.
     pub fn plan(&self, request: Planned) {
-        self.planned().push(request);
+        locked(&self.planned).push(request);
     }
 
     /// Takes the requests that were kept back, in order.
     pub fn take_planned(&self) -> Vec<Planned> {
-        std::mem::take(&mut *self.planned())
+        std::mem::take(&mut *locked(&self.planned))
+    }
+
+    /// Adds what the operator should know besides the result.
+    pub fn note(&self, text: String) {
+        locked(&self.notes).push(text);
+    }
+
+    /// Takes what the operator should know besides the result.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.notes))
+    }
+
+    /// Notes what was changed: it is told in the events, also when a later step fails.
+    pub fn changed(&self, what: String) {
+        locked(&self.changes).push(what);
+    }
+
+    /// Takes what was changed.
+    pub fn take_changes(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.changes))
     }
 
     /// Returns how much time is left; none when it is over.
@@ -186,8 +269,8 @@ impl Context {
         let left = self.deadline.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
+}
 
-    fn planned(&self) -> std::sync::MutexGuard<'_, Vec<Planned>> {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

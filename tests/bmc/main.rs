@@ -3,5 +3,7 @@
 //! several vendors, and IPMI against two simulators.
 
 mod emulator;
+mod ipmi;
 mod rack;
+mod requirements;
 mod vendors;

@@ -165,7 +165,9 @@ impl Rack {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            let foreign = ["PXECTL_", "VAULT_", "IPMI"].iter().any(|it| name.starts_with(it));
+            let foreign = ["PXECTL_", "VAULT_", "IPMI"]
+                .iter()
+                .any(|it| name.starts_with(it));
             if foreign || name.to_ascii_lowercase().ends_with("_proxy") {
                 command.env_remove(name);
             }

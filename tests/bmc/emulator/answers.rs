@@ -182,7 +182,10 @@ fn post(controller: &mut Controller, ask: &Ask, path: &str, lies: bool) -> Reply
     if let Some(system) = path.strip_suffix("/Actions/ComputerSystem.Reset")
         && let Some(at) = place(controller, system)
     {
-        let kind = ask.body["ResetType"].as_str().unwrap_or_default().to_owned();
+        let kind = ask.body["ResetType"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if !profile.resets.contains(&kind.as_str()) {
             return Reply::error(400, "The value of ResetType is not acceptable.");
         }
@@ -289,7 +292,9 @@ fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Option<St
         }
         "/redfish/v1/Managers" => return plain(collection(path, &[manager])),
         "/redfish/v1/SessionService" if profile.sessions != Sessions::Missing => {
-            return plain(json!({"@odata.id": path, "Id": "SessionService", "ServiceEnabled": true}));
+            return plain(
+                json!({"@odata.id": path, "Id": "SessionService", "ServiceEnabled": true}),
+            );
         }
         _ => {}
     }
@@ -445,8 +450,7 @@ fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
         "Actions": {"#ComputerSystem.Reset": reset},
     });
     if profile.listed == Listed::Allowable {
-        system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] =
-            json!(profile.targets);
+        system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(profile.targets);
     }
     if profile.targets.contains(&"UefiHttp") {
         system["Boot"]["HttpBootUri"] = json!(boot.uri);

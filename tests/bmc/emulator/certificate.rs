@@ -21,14 +21,26 @@ pub struct Certificate {
 impl Certificate {
     /// One that signs itself, for 127.0.0.1.
     pub fn own(directory: &Path, name: &str) -> Self {
-        let key = openssl(directory, &["ecparam", "-genkey", "-name", "prime256v1", "-noout"]);
+        let key = openssl(
+            directory,
+            &["ecparam", "-genkey", "-name", "prime256v1", "-noout"],
+        );
         std::fs::write(directory.join(format!("{name}.key")), key).expect("a key");
         let key = format!("{name}.key");
         let subject = format!("/CN={name}");
         let certificate = openssl(
             directory,
             &[
-                "req", "-x509", "-new", "-key", &key, "-days", "30", "-subj", &subject, "-addext",
+                "req",
+                "-x509",
+                "-new",
+                "-key",
+                &key,
+                "-days",
+                "30",
+                "-subj",
+                &subject,
+                "-addext",
                 "subjectAltName=IP:127.0.0.1",
             ],
         );
@@ -53,8 +65,20 @@ impl Certificate {
         let signed = openssl(
             directory,
             &[
-                "x509", "-req", "-in", &request, "-CA", "authority.pem", "-CAkey", "authority.key",
-                "-set_serial", "2", "-days", "30", "-extfile", &extensions,
+                "x509",
+                "-req",
+                "-in",
+                &request,
+                "-CA",
+                "authority.pem",
+                "-CAkey",
+                "authority.key",
+                "-set_serial",
+                "2",
+                "-days",
+                "30",
+                "-extfile",
+                &extensions,
             ],
         );
         std::fs::write(directory.join(format!("{name}.pem")), signed).expect("a file");
@@ -68,7 +92,10 @@ impl Certificate {
         let key = rustls::crypto::ring::sign::any_supported_type(&key.expect("a key"));
         let der = certificate.to_vec();
         Self {
-            key: Arc::new(CertifiedKey::new(vec![certificate], key.expect("a good key"))),
+            key: Arc::new(CertifiedKey::new(
+                vec![certificate],
+                key.expect("a good key"),
+            )),
             der,
         }
     }

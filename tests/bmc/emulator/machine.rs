@@ -122,7 +122,9 @@ impl Machine {
         let unknown = change.as_object().into_iter().flat_map(|it| it.keys());
         for name in unknown {
             if !known.contains(&name.as_str()) {
-                return Err(format!("The property {name} is not in the list of valid properties."));
+                return Err(format!(
+                    "The property {name} is not in the list of valid properties."
+                ));
             }
         }
         let (enabled, target) = (
@@ -146,12 +148,18 @@ impl Machine {
             && !profile.targets.contains(&target.as_str())
             && target != "None"
         {
-            return Err(format!("The value {target} is not in the list of acceptable values."));
+            return Err(format!(
+                "The value {target} is not in the list of acceptable values."
+            ));
         }
         let before = self.boot.clone();
         if let Some(enabled) = enabled {
             let stays = has(Rule::OnceBecomesContinuous) && enabled == "Once";
-            self.boot.enabled = if stays { "Continuous".to_owned() } else { enabled };
+            self.boot.enabled = if stays {
+                "Continuous".to_owned()
+            } else {
+                enabled
+            };
         }
         match mode {
             Some(mode) => self.boot.mode = mode,

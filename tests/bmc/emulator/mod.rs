@@ -107,7 +107,9 @@ impl Emulator {
         self.number += 1;
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        listener.set_nonblocking(true).expect("a socket that does not block");
+        listener
+            .set_nonblocking(true)
+            .expect("a socket that does not block");
         let shared = Arc::new(Shared {
             controller: Mutex::new(Controller::new(profile, self.number, PASSWORD)),
             trouble: Mutex::default(),
@@ -120,7 +122,8 @@ impl Emulator {
         });
         let _inside = self.runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-        self.runtime.spawn(server::serve(listener, Arc::clone(&shared)));
+        self.runtime
+            .spawn(server::serve(listener, Arc::clone(&shared)));
         Bmc {
             shared,
             port,
