@@ -2,8 +2,14 @@
 //! refuses what real vendors refuse and can be disturbed, against sushy-tools, against documents of
 //! several vendors, and IPMI against two simulators.
 
+mod documents;
 mod emulator;
+mod faults;
+mod fleet;
 mod ipmi;
 mod rack;
 mod requirements;
+mod safety;
+mod secrets;
+mod sushy;
 mod vendors;

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::machine::{Controller, Machine};
-use super::profile::{Etag, Listed, Media, Rule, Sessions};
+use super::profile::{Etag, Listed, Media, PostSign, Rule, Sessions};
 
 /// A request, as far as a controller looks at it.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +64,14 @@ impl Reply {
 /// Answers one request. `lies` makes it report success and change nothing.
 pub fn answer(controller: &mut Controller, ask: &Ask, lies: bool) -> Reply {
     let path = ask.path.trim_end_matches('/');
+    if let Some(documents) = &controller.documents {
+        let found = documents.get(path).filter(|_| ask.method == "GET");
+        return match (ask.method.as_str(), found) {
+            (_, Some(document)) => Reply::json(200, document),
+            ("GET", None) => Reply::error(404, "The resource was not found."),
+            _ => Reply::error(405, "These documents can only be read."),
+        };
+    }
     if path == "/redfish" && ask.method == "GET" {
         return Reply::json(200, &json!({"v1": "/redfish/v1/"}));
     }
@@ -80,7 +88,14 @@ pub fn answer(controller: &mut Controller, ask: &Ask, lies: bool) -> Reply {
     if let Some(refused) = unknown(controller, ask) {
         return refused;
     }
-    controller.paths.insert(path.to_owned());
+    let changes = matches!(ask.method.as_str(), "PATCH" | "POST");
+    if changes && let Some(status) = controller.refuses_in_post() {
+        let message = match controller.profile.post {
+            PostSign::Message => "The operation cannot be done: the server is in POST.",
+            PostSign::Progress | PostSign::Hpe => "The request failed.",
+        };
+        return Reply::error(status, message);
+    }
     match ask.method.as_str() {
         "GET" => match resource(controller, path) {
             Some((body, etag)) => {
@@ -111,7 +126,13 @@ fn log_in(controller: &mut Controller, ask: &Ask, at: &str) -> Reply {
     if !controller.knows(&username, &password) {
         // Some repeat what they were sent.
         let message = format!("The value {password} for Password, or {username}, is wrong.");
-        return Reply::error(401, &message);
+        let mut reply = Reply::error(controller.profile.bad_login, &message);
+        if reply.status == 400 {
+            let body = String::from_utf8_lossy(&reply.body).into_owned();
+            let id = "iLO.2.14.UnauthorizedLoginAttempt";
+            reply.body = body.replace("Base.1.8.GeneralError", id).into_bytes();
+        }
+        return reply;
     }
     controller.opened += 1;
     let (number, at) = (controller.opened, at.to_owned());
@@ -415,7 +436,7 @@ fn medium(machine: &Machine, path: &str, actions: bool) -> Value {
 }
 
 fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
-    let profile = controller.profile;
+    let (profile, in_post) = (controller.profile, controller.is_in_post());
     let machine = &mut controller.machines[at];
     let (power, boot) = (machine.seen_power(), machine.seen_boot());
     let mut reset = json!({"target": format!("{path}/Actions/ComputerSystem.Reset")});
@@ -458,6 +479,19 @@ fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
     if profile.serial_in_sku {
         system["SKU"] = json!(machine.serial);
         system["SerialNumber"] = json!(format!("CN7475{}0001", machine.serial));
+    }
+    match (profile.post, in_post) {
+        (PostSign::Progress, true) => {
+            system["BootProgress"] = json!({"LastState": "MemoryInitializationStarted"});
+        }
+        (PostSign::Progress, false) => {
+            system["BootProgress"] = json!({"LastState": "OSRunning"});
+        }
+        (PostSign::Hpe, _) => {
+            let state = if in_post { "InPost" } else { "FinishedPost" };
+            system["Oem"] = json!({"Hpe": {"PostState": state}});
+        }
+        (PostSign::Message, _) => {}
     }
     if profile.media == Media::System {
         system["VirtualMedia"] = link(&format!("{path}/VirtualMedia"));

@@ -1,6 +1,6 @@
 //! What a controller knows and remembers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -206,8 +206,10 @@ pub struct Controller {
     pub opened: usize,
     /// How often a password was wrong; after three the account is locked.
     pub failures: usize,
-    /// What was asked for under basic authentication, and with a token.
-    pub paths: HashSet<String>,
+    /// What it shows in place of its machines, by path: documents that can only be read.
+    pub documents: Option<HashMap<String, Value>>,
+    /// How many changes are still refused since its machines are at their self-test, and how.
+    pub post: Option<(usize, u16)>,
 }
 
 impl Controller {
@@ -222,8 +224,20 @@ impl Controller {
             sessions: HashMap::new(),
             opened: 0,
             failures: 0,
-            paths: HashSet::new(),
+            documents: None,
+            post: None,
         }
+    }
+
+    /// Counts a change that a machine at its self-test refuses; nothing where it is past that.
+    pub fn refuses_in_post(&mut self) -> Option<u16> {
+        let (left, status) = self.post.as_mut()?;
+        *left = left.checked_sub(1)?;
+        Some(*status)
+    }
+
+    pub fn is_in_post(&self) -> bool {
+        self.post.is_some_and(|(left, _)| left > 0)
     }
 
     pub fn locked(&self) -> bool {

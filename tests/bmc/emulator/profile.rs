@@ -22,6 +22,20 @@ pub struct Profile {
     pub rules: &'static [Rule],
     /// Whether `SerialNumber` is that of the board, and the machine's stands in `SKU`.
     pub serial_in_sku: bool,
+    /// How a log-in with a wrong password is answered.
+    pub bad_login: u16,
+    pub post: PostSign,
+}
+
+/// How one sees that a machine is at its self-test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostSign {
+    /// `BootProgress` of the system.
+    Progress,
+    /// A word of HPE's own in the system.
+    Hpe,
+    /// The message of the refusal alone.
+    Message,
 }
 
 /// How one logs in.
@@ -116,6 +130,8 @@ pub const CONTOSO: Profile = Profile {
     etag: Etag::Optional,
     rules: &[],
     serial_in_sku: false,
+    bad_login: 401,
+    post: PostSign::Progress,
 };
 
 /// HPE iLO 5.
@@ -136,6 +152,8 @@ pub const HPE: Profile = Profile {
         "PushPowerButton",
     ],
     rules: &[Rule::RefusesDisabledWithNone, Rule::RefusesMode],
+    bad_login: 400,
+    post: PostSign::Hpe,
     ..CONTOSO
 };
 
@@ -199,6 +217,7 @@ pub const DELL_13G: Profile = Profile {
     targets: &["None", "Pxe", "Cd", "Hdd"],
     rules: &[Rule::AppliesAndRefuses],
     serial_in_sku: true,
+    post: PostSign::Message,
     ..CONTOSO
 };
 

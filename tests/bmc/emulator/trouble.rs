@@ -9,8 +9,6 @@ use super::answers::{Ask, Reply};
 pub struct Trouble {
     /// How long each answer takes.
     pub latency: Duration,
-    /// How many changes are still refused since the machine is at its self-test, and how.
-    pub post: Option<(usize, u16)>,
     /// Whether it reports success and changes nothing.
     pub lies: bool,
     /// Where it is unwell, and how.
@@ -51,17 +49,6 @@ pub enum Instead {
 impl Trouble {
     /// Says what happens in place of an answer, if anything.
     pub fn instead(&mut self, ask: &Ask) -> Option<Instead> {
-        let changes = matches!(ask.method.as_str(), "PATCH" | "POST");
-        let session = ask.path.ends_with("/Sessions");
-        if let Some((left, status)) = &mut self.post
-            && changes
-            && !session
-            && *left > 0
-        {
-            *left -= 1;
-            let message = "The machine is at its power-on self-test.";
-            return Some(Instead::Reply(Reply::error(*status, message)));
-        }
         let (at, unwell) = self.unwell.as_mut()?;
         if !ask.path.starts_with(*at) {
             return None;
