@@ -106,7 +106,8 @@ pub struct BootOverride {
     pub target: Option<String>,
     /// `UEFI` or `Legacy`.
     pub mode: Option<String>,
-    /// The URI of HTTP boot.
+    /// The URI of HTTP boot. It may hold a boot token: it is not shown.
+    #[serde(skip)]
     pub uri: Option<String>,
 }
 

@@ -164,8 +164,8 @@ impl Verifier {
                         why(&error)
                     );
                     let help = format!(
-                        "give the BMC a certificate for this address, correct `bmc.ca`, or accept \
-                         this one with `pxectl bmc pin {}`",
+                        "give the BMC a certificate for this address, or correct `bmc.ca`; without \
+                         `bmc.ca`, `pxectl bmc pin {}` accepts this one",
                         self.host
                     );
                     seen.refused = Some((what, help));

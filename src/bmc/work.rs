@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::boot::Wanted;
@@ -61,6 +62,8 @@ pub struct Boot {
     pub address: Option<StaticAddress>,
     /// Whether it is started or reset, so that it boots now.
     pub power: bool,
+    /// The URI of HTTP boot as it may be shown, where it holds a token.
+    pub shown: Option<String>,
 }
 
 /// What came of a job.
@@ -138,6 +141,16 @@ pub async fn carry_out(
     report.machine = was_opened.then(|| controller.machine().clone());
     report.certificate = controller.certificate();
     report.planned = context.take_planned();
+    if let Task::Boot(Boot {
+        target: BootTarget::Http { uri },
+        shown: Some(shown),
+        ..
+    }) = &job.task
+    {
+        for body in report.planned.iter_mut().filter_map(|it| it.body.as_mut()) {
+            hide(body, uri, shown);
+        }
+    }
     report.notes = context.take_notes();
     if let Err(error) = tools.tell(&job.target, context.take_changes()).await
         && report.result.is_ok()
@@ -145,6 +158,18 @@ pub async fn carry_out(
         report.result = Err(error);
     }
     report
+}
+
+/// Puts what may be shown in place of a text that holds a token.
+fn hide(value: &mut Value, secret: &str, shown: &str) {
+    match value {
+        Value::String(text) if text == secret => shown.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, secret, shown)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|value| hide(value, secret, shown)),
+        _ => {}
+    }
 }
 
 async fn certificate(
@@ -328,6 +353,7 @@ async fn insert(
         uri_may_be_left_out: false,
         address: None,
         power: true,
+        shown: None,
     };
     let started = start(controller, target, &cd, context).await?;
     what = format!("{what}; {}", started.what);

@@ -28,7 +28,7 @@ use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 use asked::{Asked, known};
-pub use boot::BootFile;
+pub use boot::{BootFile, http_boot_file};
 pub use delivery::Delivery;
 use delivery::delivery;
 pub use ignored::Ignored;
