@@ -329,6 +329,17 @@ pub fn error_text(value: &Value) -> String {
     said.join("; ")
 }
 
+/// Reports whether an error body says that an account or its password is wrong.
+pub fn says_wrong_password(value: &Value) -> bool {
+    const SIGNS: [&str; 4] = [
+        "UnauthorizedLoginAttempt",
+        "InvalidUsernameOrPassword",
+        "LoginFailed",
+        "AuthenticationFailed",
+    ];
+    error_says(value, &SIGNS)
+}
+
 /// Reports whether an error body says that the machine cannot be changed just now.
 pub fn says_not_now(value: &Value) -> bool {
     const SIGNS: [&str; 9] = [
@@ -342,13 +353,18 @@ pub fn says_not_now(value: &Value) -> bool {
         "ResourceInUse",
         "not ready",
     ];
+    error_says(value, &SIGNS)
+}
+
+/// Looks for one of some words in the messages and identifiers of an error.
+fn error_says(value: &Value, signs: &[&str]) -> bool {
     let error = Fields::of(value).object("error");
     let items = error.items("@Message.ExtendedInfo").iter().map(Fields::of);
     let mut texts = items
         .chain([error])
         .flat_map(|item| ["Message", "MessageId", "code"].map(|name| item.raw(name)))
         .flatten();
-    texts.any(|text| SIGNS.iter().any(|sign| text.contains(sign)))
+    texts.any(|text| signs.iter().any(|sign| text.contains(sign)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::resource::Fields;
+use super::resource::{Fields, says_wrong_password};
 use super::transport::{Answer, Authorization, Request, Transport};
 use super::{BmcError, Context, Planned};
 use crate::workspace::Secret;
@@ -85,6 +85,9 @@ impl Account {
             .await?;
         match answer.status {
             401 => return Err(self.wrong_password()),
+            // Deviation: HPE's iLO refuses a password with 400. To try it again with basic
+            // authentication would count as a second failure.
+            400 if says_wrong_password(&answer.body) => return Err(self.wrong_password()),
             403 => return Err(self.not_allowed(&Method::POST, path, &answer)),
             _ => {}
         }
