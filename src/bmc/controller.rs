@@ -25,16 +25,18 @@ pub enum Controller {
     /// By Redfish.
     Redfish(Box<Redfish>),
     /// By IPMI.
-    Ipmi {
-        /// The controller; none before it is opened.
-        ipmi: Option<Ipmi>,
-        /// What it said of its machine last.
-        machine: Box<Machine>,
-        /// The task that it serves.
-        context: Arc<Context>,
-        /// What the store knows of it.
-        kept: Option<ControllerRecord>,
-    },
+    Ipmi(Box<ByIpmi>),
+}
+
+/// One machine behind a controller that speaks IPMI.
+pub struct ByIpmi {
+    /// The controller; none before it is opened.
+    ipmi: Option<Ipmi>,
+    /// What it said of its machine last.
+    machine: Machine,
+    context: Arc<Context>,
+    /// What the store knows of it.
+    kept: Option<ControllerRecord>,
 }
 
 impl Controller {
@@ -47,12 +49,12 @@ impl Controller {
             BmcScheme::Https | BmcScheme::Http => {
                 Self::Redfish(Box::new(Redfish::new(context, target, tools)?))
             }
-            BmcScheme::Ipmi => Self::Ipmi {
+            BmcScheme::Ipmi => Self::Ipmi(Box::new(ByIpmi {
                 ipmi: None,
-                machine: Box::default(),
+                machine: Machine::default(),
                 context: Arc::clone(context),
                 kept: target.kept.clone(),
-            },
+            })),
         })
     }
 
@@ -63,26 +65,7 @@ impl Controller {
     pub async fn open(&mut self, target: &Target, tools: &Arc<Tools>) -> Result<(), BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.open(target, tools).await,
-            Self::Ipmi {
-                ipmi,
-                machine,
-                context,
-                ..
-            } => {
-                let password = tools.password(&target.bmc).await?;
-                context.says("asking by IPMI");
-                let (host, port) = (target.bmc.url.host.clone(), target.bmc.url.port());
-                let username = target.bmc.username.clone();
-                let opened = ipmi.insert(Ipmi::new(
-                    Arc::clone(context),
-                    host,
-                    port,
-                    username,
-                    password,
-                ));
-                **machine = opened.machine().await?;
-                Ok(())
-            }
+            Self::Ipmi(by_ipmi) => by_ipmi.open(target, tools).await,
         }
     }
 
@@ -90,7 +73,7 @@ impl Controller {
     pub fn machine(&self) -> &Machine {
         match self {
             Self::Redfish(redfish) => redfish.machine(),
-            Self::Ipmi { machine, .. } => machine,
+            Self::Ipmi(by_ipmi) => &by_ipmi.machine,
         }
     }
 
@@ -98,7 +81,7 @@ impl Controller {
     pub fn certificate(&self) -> Option<SeenCertificate> {
         match self {
             Self::Redfish(redfish) => redfish.certificate(),
-            Self::Ipmi { .. } => None,
+            Self::Ipmi(_) => None,
         }
     }
 
@@ -106,7 +89,7 @@ impl Controller {
     pub fn kept(&self) -> Option<&ControllerRecord> {
         match self {
             Self::Redfish(redfish) => redfish.kept(),
-            Self::Ipmi { kept, .. } => kept.as_ref(),
+            Self::Ipmi(by_ipmi) => by_ipmi.kept.as_ref(),
         }
     }
 
@@ -115,43 +98,9 @@ impl Controller {
     /// # Errors
     /// See [`BmcError`].
     pub async fn power(&mut self, verb: PowerVerb) -> Result<bool, BmcError> {
-        let (ipmi, machine, context) = match self {
-            Self::Redfish(redfish) => return redfish.power(verb).await,
-            Self::Ipmi {
-                ipmi,
-                machine,
-                context,
-                ..
-            } => (opened(ipmi)?, machine, context),
-        };
-        // IPMI offers everything: where nothing is to be done, nothing is planned.
-        let steps = plan(verb, machine.power, &[]).unwrap_or_default();
-        let Some(last) = steps.last() else {
-            return Ok(false);
-        };
-        let verb = match machine.power {
-            PowerState::Off => PowerVerb::On,
-            _ => verb,
-        };
-        context.says("changing its power");
-        ipmi.power(verb).await?;
-        if context.dry_run {
-            return Ok(true);
-        }
-        let end = Instant::now() + POWER_TIME;
-        loop {
-            **machine = ipmi.machine().await?;
-            if machine.power == last.until || machine.power == PowerState::Unknown {
-                return Ok(true);
-            }
-            if verb != PowerVerb::Graceful && Instant::now() >= end {
-                return Err(BmcError::NotTaken {
-                    what: "its power".to_owned(),
-                    wanted: last.until.to_string(),
-                    seen: machine.power.to_string(),
-                });
-            }
-            context.pause(LOOK).await?;
+        match self {
+            Self::Redfish(redfish) => redfish.power(verb).await,
+            Self::Ipmi(by_ipmi) => by_ipmi.power(verb).await,
         }
     }
 
@@ -162,23 +111,7 @@ impl Controller {
     pub async fn boot(&mut self, wanted: &Wanted) -> Result<BootDone, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.boot(wanted).await,
-            Self::Ipmi {
-                ipmi,
-                machine,
-                context,
-                ..
-            } => {
-                let ipmi = opened(ipmi)?;
-                context.says("setting what it boots next");
-                if wanted.verify(&machine.boot, &System::default()) == Taken::Yes {
-                    return Ok(BootDone::Already { each_time: false });
-                }
-                ipmi.boot(&wanted.target, wanted.uefi).await?;
-                Ok(match context.dry_run {
-                    true => BootDone::Planned,
-                    false => BootDone::Set { each_time: false },
-                })
-            }
+            Self::Ipmi(by_ipmi) => by_ipmi.boot(wanted).await,
         }
     }
 
@@ -189,7 +122,7 @@ impl Controller {
     pub async fn set_static_address(&mut self, address: &StaticAddress) -> Result<(), BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.set_static_address(address).await,
-            Self::Ipmi { .. } => Err(by_redfish_only("a static address for HTTP boot")),
+            Self::Ipmi(_) => Err(by_redfish_only("a static address for HTTP boot")),
         }
     }
 
@@ -200,7 +133,7 @@ impl Controller {
     pub async fn insert(&mut self, url: &str) -> Result<bool, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.insert(url).await,
-            Self::Ipmi { .. } => Err(by_redfish_only("virtual media")),
+            Self::Ipmi(_) => Err(by_redfish_only("virtual media")),
         }
     }
 
@@ -211,7 +144,7 @@ impl Controller {
     pub async fn eject(&mut self) -> Result<bool, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.eject().await,
-            Self::Ipmi { .. } => Err(by_redfish_only("virtual media")),
+            Self::Ipmi(_) => Err(by_redfish_only("virtual media")),
         }
     }
 
@@ -222,14 +155,7 @@ impl Controller {
     pub async fn hardware(&mut self) -> Result<Hardware, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.hardware().await,
-            Self::Ipmi { machine, .. } => Ok(Hardware {
-                manufacturer: machine.manufacturer.clone(),
-                model: machine.model.clone(),
-                serial: machine.serial.clone(),
-                uuid: machine.uuid,
-                unread: vec!["interfaces and disks are told by Redfish only".to_owned()],
-                ..Hardware::default()
-            }),
+            Self::Ipmi(by_ipmi) => Ok(by_ipmi.hardware()),
         }
     }
 
@@ -241,8 +167,76 @@ impl Controller {
     }
 }
 
-fn opened(ipmi: &mut Option<Ipmi>) -> Result<&mut Ipmi, BmcError> {
-    ipmi.as_mut().ok_or(BmcError::Stopped)
+impl ByIpmi {
+    async fn open(&mut self, target: &Target, tools: &Arc<Tools>) -> Result<(), BmcError> {
+        let password = tools.password(&target.bmc).await?;
+        self.context.says("asking by IPMI");
+        let (host, port) = (target.bmc.url.host.clone(), target.bmc.url.port());
+        let (context, username) = (Arc::clone(&self.context), target.bmc.username.clone());
+        let mut ipmi = Ipmi::new(context, host, port, username, password);
+        self.machine = ipmi.machine().await?;
+        self.ipmi = Some(ipmi);
+        Ok(())
+    }
+
+    async fn power(&mut self, verb: PowerVerb) -> Result<bool, BmcError> {
+        let ipmi = self.ipmi.as_mut().ok_or(BmcError::Stopped)?;
+        // IPMI offers everything: where nothing is to be done, nothing is planned.
+        let steps = plan(verb, self.machine.power, &[]).unwrap_or_default();
+        let Some(last) = steps.last() else {
+            return Ok(false);
+        };
+        let verb = match self.machine.power {
+            PowerState::Off => PowerVerb::On,
+            _ => verb,
+        };
+        self.context.says("changing its power");
+        ipmi.power(verb).await?;
+        if self.context.dry_run {
+            return Ok(true);
+        }
+        let end = Instant::now() + POWER_TIME;
+        loop {
+            self.machine = ipmi.machine().await?;
+            let state = self.machine.power;
+            if state == last.until || state == PowerState::Unknown {
+                return Ok(true);
+            }
+            if verb != PowerVerb::Graceful && Instant::now() >= end {
+                return Err(BmcError::NotTaken {
+                    what: "its power".to_owned(),
+                    wanted: last.until.to_string(),
+                    seen: state.to_string(),
+                });
+            }
+            self.context.pause(LOOK).await?;
+        }
+    }
+
+    async fn boot(&mut self, wanted: &Wanted) -> Result<BootDone, BmcError> {
+        let ipmi = self.ipmi.as_mut().ok_or(BmcError::Stopped)?;
+        self.context.says("setting what it boots next");
+        if wanted.verify(&self.machine.boot, &System::default()) == Taken::Yes {
+            return Ok(BootDone::Already { each_time: false });
+        }
+        ipmi.boot(&wanted.target, wanted.uefi).await?;
+        Ok(match self.context.dry_run {
+            true => BootDone::Planned,
+            false => BootDone::Set { each_time: false },
+        })
+    }
+
+    fn hardware(&self) -> Hardware {
+        let machine = self.machine.clone();
+        Hardware {
+            manufacturer: machine.manufacturer,
+            model: machine.model,
+            serial: machine.serial,
+            uuid: machine.uuid,
+            unread: vec!["interfaces and disks are told by Redfish only".to_owned()],
+            ..Hardware::default()
+        }
+    }
 }
 
 fn by_redfish_only(what: &str) -> BmcError {

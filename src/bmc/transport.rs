@@ -221,7 +221,7 @@ impl Transport {
             let answer = self.once(request, url.clone(), left).await?;
             let moved = match answer.status {
                 307 | 308 => true,
-                301 | 302 | 303 => request.method == Method::GET,
+                301..=303 => request.method == Method::GET,
                 _ => false,
             };
             if !moved {
@@ -316,6 +316,10 @@ impl Transport {
             .and_then(|verifier| verifier.seen()?.refused);
         if let Some((what, help)) = refused {
             return Fault::Final(BmcError::Certificate { what, help });
+        }
+        // The last request was given no more time than was left.
+        if error.is_timeout() && self.context.left().is_none() {
+            return Fault::Final(self.context.late());
         }
         let reason = match error.is_timeout() {
             true => "it does not answer in time".to_owned(),
