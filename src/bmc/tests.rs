@@ -9,7 +9,7 @@ pub fn inventory(more: &str) -> Inventory {
     let text = format!(
         "kind: Site\nname: s\nserver: {{address: 10.20.0.10}}\nidentity: mac\nloaders: {{uefi-x64: a.efi}}\nnetworks:\n  \
          - {{name: n, subnet: 10.20.0.0/24, interface: e}}\n---\nkind: Profile\nname: p\n\
-         installer: rescue\nbundle: b\n---\nkind: Bundle\nname: b\narch: x86_64\nfiles:\n  \
+         installer: preseed\nbundle: b\n---\nkind: Bundle\nname: b\narch: x86_64\nfiles:\n  \
          kernel: {{path: k, sha256: \"{zeros}\", size: 1}}\n  \
          initrd: {{path: r, sha256: \"{zeros}\", size: 1}}\n---\n\
          kind: Host\nname: a\nprofile: p\narch: uefi-x64\ndisk: {{serial: S1}}\nnics:\n  \

@@ -392,3 +392,6 @@ fn deepest(error: &dyn std::error::Error) -> String {
     }
     cleaned(&error.to_string(), 160)
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,9 @@ pub enum SecretError {
     /// It is no text.
     #[error("{0} is not text in UTF-8")]
     NoText(String),
+    /// It has more than one line.
+    #[error("{0} has more than one line")]
+    Lines(String),
     /// A file cannot be read.
     #[error("`{path}`: {reason}")]
     File {
@@ -231,7 +234,8 @@ fn text(octets: Zeroizing<Vec<u8>>, what: &str) -> Result<Secret, SecretError> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     match text {
         "" => Err(SecretError::Empty(what.to_owned())),
-        text if text.contains(['\0', '\n']) => Err(SecretError::NoText(what.to_owned())),
+        text if text.contains('\n') => Err(SecretError::Lines(what.to_owned())),
+        text if text.contains('\0') => Err(SecretError::NoText(what.to_owned())),
         text => Ok(Secret::new(text.to_owned())),
     }
 }

@@ -29,7 +29,9 @@ pub fn pxe(global: &Global, output: &Output, select: &Select, start: &Start) -> 
     if !start.no_power {
         rounds.confirm_unarmed()?;
     }
-    warn_without_server(&rounds.directory, output);
+    if !rounds.dry_run {
+        warn_without_server(&rounds.directory, output);
+    }
     rounds.carry_out(|_| Ok(Task::Boot(boot(BootTarget::Pxe, start))))
 }
 
@@ -61,7 +63,7 @@ pub fn http(
     if !start.no_power {
         rounds.confirm_unarmed()?;
     }
-    if url.is_none() {
+    if url.is_none() && !rounds.dry_run {
         warn_without_server(&rounds.directory, output);
     }
     let key = StoreKey::new(*rounds.store.key());

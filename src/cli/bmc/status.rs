@@ -49,6 +49,9 @@ fn note(report: &Report) -> String {
     match &report.result {
         Err(error) => error.to_string(),
         Ok(_) if in_post => "in its self-test".to_owned(),
-        Ok(_) => report.notes.first().cloned().unwrap_or_default(),
+        // The rest of it stands above the table.
+        Ok(_) => report.notes.last().map_or_else(String::new, |note| {
+            note.split(':').next().unwrap_or_default().to_owned()
+        }),
     }
 }

@@ -70,7 +70,7 @@ fn what_is_no_password_is_refused_and_never_shown() {
     for (name, fault) in [
         ("empty", "is empty"),
         ("binary", "is not text"),
-        ("lines", "is not text"),
+        ("lines", "more than one line"),
         ("large", "more than"),
         ("missing", "No such file"),
     ] {
