@@ -122,6 +122,11 @@ impl Verifier {
         end_entity: &CertificateDer<'_>,
         vouch: impl FnOnce(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
     ) -> Result<SeenCertificate, Error> {
+        // What was refused once stays refused: else the next connection of this command, to log out,
+        // would find the certificate that it saw last.
+        if let Some(refused) = self.seen().filter(|seen| seen.refused.is_some()) {
+            return Ok(refused);
+        }
         let note = note(end_entity);
         let before = self.lock().as_ref().map(|seen| seen.note.fingerprint);
         let mut seen = SeenCertificate {

@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
+use super::diagnostic::PLAIN_SECRET;
 use super::reader::{Reader, Spanned};
 use super::tree::{Node, Value};
 use crate::machine::Sha256Digest;
@@ -277,7 +278,7 @@ fn read_secret(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
     if let Value::Scalar { .. } = &node.value {
         // The text is not shown: it may well be the password.
         return reader.refuse(
-            "wrong-value",
+            PLAIN_SECRET,
             node.span,
             "a password never stands in the inventory",
             "say where it is found: `{env: NAME}`, `{file: PATH}`, `{exec: [PROGRAM, …]}` or `{vault: PATH#FIELD}`",

@@ -24,9 +24,14 @@ struct Set {
     without: &'static [&'static str],
     /// What `status` and `inventory` must say of it.
     says: &'static [&'static str],
-    /// What a dry run of `boot-pxe` is to send.
-    patch: &'static str,
+    /// Where its system is, to which a dry run of `boot` would send a change.
+    system: &'static str,
+    /// What it is to boot: something that it was not told to boot when it was asked.
+    boot: (&'static str, &'static str),
 }
+
+const PXE: (&str, &str) = ("boot-pxe", "Pxe");
+const DISK: (&str, &str) = ("boot-disk", "Hdd");
 
 const SUSHY: &str = "python/lib/python3.11/site-packages/sushy/tests/unit/json_samples";
 const DELL: &str = "python/lib/python3.11/site-packages/sushy_oem_idrac/tests/unit/json_samples";
@@ -45,7 +50,8 @@ const SETS: &[Set] = &[
         ],
         without: &["settings", "bare_minimum_root.json"],
         says: &["Contoso", "3500"],
-        patch: "/redfish/v1/Systems/437XR1138R2",
+        system: "/redfish/v1/Systems/437XR1138R2",
+        boot: DISK,
     },
     Set {
         name: "dmtf-2022",
@@ -53,7 +59,8 @@ const SETS: &[Set] = &[
         first: &["root.json", "systemv1_20.json", "managerv1_18.json"],
         without: &["settings", "bare_minimum_root.json"],
         says: &["Contoso", "3500"],
-        patch: "/redfish/v1/Systems/437XR1138R2",
+        system: "/redfish/v1/Systems/437XR1138R2",
+        boot: DISK,
     },
     Set {
         name: "dell-r640",
@@ -61,7 +68,8 @@ const SETS: &[Set] = &[
         first: &["system.json"],
         without: &["storage_controller.json"],
         says: &["Dell Inc.", "PowerEdge R640"],
-        patch: "/redfish/v1/Systems/System.Embedded.1",
+        system: "/redfish/v1/Systems/System.Embedded.1",
+        boot: PXE,
     },
     Set {
         name: "dell",
@@ -69,7 +77,8 @@ const SETS: &[Set] = &[
         first: &["system_dell.json", "manager_dell.json"],
         without: &["system_bluefield", "lenovo", "supermicro", "hp"],
         says: &["Dell Inc.", "PowerEdge"],
-        patch: "/redfish/v1/Systems/System.Embedded.1",
+        system: "/redfish/v1/Systems/System.Embedded.1",
+        boot: PXE,
     },
     Set {
         name: "lenovo",
@@ -87,7 +96,8 @@ const SETS: &[Set] = &[
             "systems.json",
         ],
         says: &["Lenovo", "ThinkSystem"],
-        patch: "/redfish/v1/Systems/1",
+        system: "/redfish/v1/Systems/1",
+        boot: PXE,
     },
     Set {
         name: "bluefield",
@@ -95,7 +105,8 @@ const SETS: &[Set] = &[
         first: &["system_bluefield_boot_valid.json"],
         without: &["dell", "supermicro", "hp", "lenovo", "systems.json"],
         says: &["Nvidia"],
-        patch: "/redfish/v1/Systems/Bluefield",
+        system: "/redfish/v1/Systems/Bluefield",
+        boot: PXE,
     },
 ];
 
@@ -134,7 +145,7 @@ impl Set {
             }
         }
         let link = |to: &str| json!({"@odata.id": to});
-        let system = self.patch.to_owned();
+        let system = self.system.to_owned();
         assert!(
             documents.contains_key(&system),
             "{}: no `{system}`",
@@ -211,8 +222,14 @@ fn what_real_controllers_answered_is_understood() {
                 inventory.all()
             );
         }
-        let planned = run(&["boot-pxe", "--dry-run"]);
-        for text in ["PATCH", set.patch, "Pxe", "POST", "ComputerSystem.Reset"] {
+        let planned = run(&[set.boot.0, "--dry-run"]);
+        for text in [
+            "PATCH",
+            set.system,
+            set.boot.1,
+            "POST",
+            "ComputerSystem.Reset",
+        ] {
             assert!(
                 planned.all().contains(text),
                 "{}: `{text}` in {}",

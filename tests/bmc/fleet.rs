@@ -43,7 +43,9 @@ fn hosts_are_chosen_by_name_by_label_and_all() {
         assert_eq!(asked(), wanted, "{words:?}");
     }
     forget();
-    rack.bmc(&["status", "host-00x"]).ended(2);
+    rack.bmc(&["status", "host-00x"])
+        .ended(1)
+        .says(&["host-00x"]);
     rack.bmc(&["status"]).ended(2);
     assert_eq!(asked(), [false; 3]);
 }

@@ -94,16 +94,20 @@ impl Simulator {
         simulator
     }
 
-    /// Sends RMCP's ping until there is a pong. Source: IPMI 2.0 §13.2.3.
+    /// Asks for its ciphers, which needs no session, until there is an answer. Source: IPMI 2.0
+    /// §22.13, Get Channel Authentication Capabilities.
     fn wait_until_it_answers(&self) {
-        const PING: [u8; 12] = [6, 0, 0xff, 6, 0, 0, 0x11, 0xbe, 0x80, 0, 0, 0];
+        const ASK: [u8; 23] = [
+            6, 0, 0xff, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x20, 0x18, 0xc8, 0x81, 0, 0x38, 0x8e, 4,
+            0xb5,
+        ];
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let step = Duration::from_millis(200);
         socket.set_read_timeout(Some(step)).expect("a time");
         let until = Instant::now() + PATIENCE;
         let mut answer = [0; 64];
         loop {
-            let _ = socket.send_to(&PING, ("127.0.0.1", self.port));
+            let _ = socket.send_to(&ASK, ("127.0.0.1", self.port));
             if socket.recv(&mut answer).is_ok() {
                 return;
             }

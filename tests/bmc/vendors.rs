@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::profile::{CONTOSO, HPE, LENOVO, Media, PROFILES, Profile, Sessions, TWINS};
+use crate::emulator::profile::{
+    CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, Sessions, TWINS,
+};
 use crate::emulator::{Bmc, Emulator};
 use crate::rack::Rack;
 
@@ -182,7 +184,7 @@ fn each_vendor_boots_its_disk_by_http_and_from_virtual_media() {
             continue;
         }
         let host = case.host();
-        let insert = ["media", "insert", "--yes", &host, IMAGE];
+        let insert = ["media", "insert", "--yes", IMAGE, &host];
         let said = case.rack.bmc(&insert);
         assert_eq!(said.status, Some(0), "{}: {}", profile.name, said.all());
         let image = case.bmc.machine(|machine| machine.image.clone());
@@ -231,17 +233,22 @@ fn a_dry_run_prints_what_would_be_sent_and_sends_nothing() {
 
 #[test]
 fn a_machine_at_its_self_test_is_waited_for() {
-    for status in [400, 404, 405, 410, 501, 503] {
-        for profile in [CONTOSO, HPE, crate::emulator::profile::DELL_14G] {
-            let case = Case::new(profile);
-            let name = profile.name;
-            case.bmc
-                .controller(|controller| controller.post = Some((2, status)));
-            case.run(&["boot-pxe", "--yes"]);
-            let boots = case.bmc.machine(|machine| machine.boots.clone());
-            assert_eq!(boots, ["Pxe"], "{name} {status}");
+    // Each waits some seconds: at once, they take as long as one.
+    let waits = |profile: Profile, status: u16| {
+        let case = Case::new(profile);
+        case.bmc
+            .controller(|controller| controller.post = Some((1, status)));
+        case.run(&["boot-pxe", "--yes"]);
+        let boots = case.bmc.machine(|machine| machine.boots.clone());
+        assert_eq!(boots, ["Pxe"], "{} {status}", profile.name);
+    };
+    std::thread::scope(|scope| {
+        for status in [400, 404, 405, 410, 501, 503] {
+            for profile in [CONTOSO, HPE, DELL_14G] {
+                scope.spawn(move || waits(profile, status));
+            }
         }
-    }
+    });
 }
 
 #[test]

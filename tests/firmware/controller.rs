@@ -52,7 +52,7 @@ impl Controller {
             .args(["--kill-child", "--mount-proc"])
             .arg(here.join("controller.sh"))
             .arg(&directory)
-            .arg(Self::PYTHON)
+            .args([Self::PYTHON, "-u"])
             .arg(here.join("controller.py"))
             .arg(&directory)
             .args([SERVER, PORT])

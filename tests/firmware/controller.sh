@@ -35,4 +35,5 @@ done
 
 : >"$directory/libvirtd.conf"
 libvirtd --config "$directory/libvirtd.conf" 2>"$directory/libvirtd.log" &
-exec "$@"
+# Not in place of this shell: it is the first process here, and reaps what libvirt leaves behind.
+"$@"
