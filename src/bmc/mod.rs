@@ -19,20 +19,20 @@
 //! | `work` | what each command does to one machine |
 //! | `fleet` | many machines at once |
 
-mod boot;
+pub mod boot;
 mod controller;
 mod discover;
 mod error;
 mod fleet;
-mod hardware;
+pub mod hardware;
 mod identity;
 mod ipmi;
 mod legacy;
-mod media;
-mod power;
-mod quirks;
+pub mod media;
+pub mod power;
+pub mod quirks;
 mod redfish;
-mod resource;
+pub mod resource;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,7 @@ impl Account {
             .await?;
         match answer.status {
             401 => return Err(self.wrong_password()),
-            // Deviation: HPE's iLO refuses a password with 400. To try it again with basic
+            // HPE's iLO refuses a password with 400. To try it again with basic
             // authentication would count as a second failure.
             400 if says_wrong_password(&answer.body) => return Err(self.wrong_password()),
             403 => return Err(self.not_allowed(&Method::POST, path, &answer)),
