@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::boot::{Taken, Wanted};
 use super::hardware::Hardware;
+use super::identity::same_uuid;
 use super::power::plan;
 use super::redfish::{Redfish, StaticAddress};
 use super::resource::System;
@@ -14,7 +15,7 @@ use super::tools::{Target, Tools};
 use super::trust::SeenCertificate;
 use super::{BmcError, BootDone, Context, Ipmi, Machine, PowerState, PowerVerb};
 use crate::inventory::BmcScheme;
-use crate::machine::ControllerRecord;
+use crate::machine::{ControllerRecord, SystemUuid};
 
 /// How long a machine may take to lose its power, or get it.
 const POWER_TIME: Duration = Duration::from_secs(40);
@@ -81,6 +82,11 @@ impl Controller {
                     password,
                 ));
                 **machine = opened.machine().await?;
+                if let (Some(wanted), Some(seen)) = (target.host.uuid, machine.uuid)
+                    && same_uuid(wanted, reversed(seen))
+                {
+                    machine.uuid = Some(wanted);
+                }
                 Ok(())
             }
         }
@@ -239,6 +245,14 @@ impl Controller {
             redfish.close().await;
         }
     }
+}
+
+/// Reads a UUID from its other end. IPMI sends it so, some controllers do not, and `ipmitool` has
+/// to guess. Source: IPMI 2.0 §20.8.
+fn reversed(uuid: SystemUuid) -> SystemUuid {
+    let mut octets = uuid.to_wire();
+    octets.reverse();
+    SystemUuid::from_wire(octets)
 }
 
 fn opened(ipmi: &mut Option<Ipmi>) -> Result<&mut Ipmi, BmcError> {
