@@ -112,7 +112,7 @@ impl Wanted {
         }
         if let BootTarget::Http { uri } = &self.target
             && seen.uri.as_ref() != Some(uri)
-            && !(self.uri_may_be_left_out && !system.has_http_uri)
+            && (!self.uri_may_be_left_out || system.has_http_uri)
         {
             // The URI may hold a token: it is not shown.
             return Taken::No {

@@ -26,16 +26,18 @@ pub enum Controller {
     /// By Redfish.
     Redfish(Box<Redfish>),
     /// By IPMI.
-    Ipmi {
-        /// The controller; none before it is opened.
-        ipmi: Option<Ipmi>,
-        /// What it said of its machine last.
-        machine: Box<Machine>,
-        /// The task that it serves.
-        context: Arc<Context>,
-        /// What the store knows of it.
-        kept: Option<ControllerRecord>,
-    },
+    Ipmi(Box<ByIpmi>),
+}
+
+/// One machine behind a controller that speaks IPMI.
+pub struct ByIpmi {
+    /// The controller; none before it is opened.
+    ipmi: Option<Ipmi>,
+    /// What it said of its machine last.
+    machine: Machine,
+    context: Arc<Context>,
+    /// What the store knows of it.
+    kept: Option<ControllerRecord>,
 }
 
 impl Controller {
@@ -48,12 +50,12 @@ impl Controller {
             BmcScheme::Https | BmcScheme::Http => {
                 Self::Redfish(Box::new(Redfish::new(context, target, tools)?))
             }
-            BmcScheme::Ipmi => Self::Ipmi {
+            BmcScheme::Ipmi => Self::Ipmi(Box::new(ByIpmi {
                 ipmi: None,
-                machine: Box::default(),
+                machine: Machine::default(),
                 context: Arc::clone(context),
                 kept: target.kept.clone(),
-            },
+            })),
         })
     }
 
@@ -64,31 +66,7 @@ impl Controller {
     pub async fn open(&mut self, target: &Target, tools: &Arc<Tools>) -> Result<(), BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.open(target, tools).await,
-            Self::Ipmi {
-                ipmi,
-                machine,
-                context,
-                ..
-            } => {
-                let password = tools.password(&target.bmc).await?;
-                context.says("asking by IPMI");
-                let (host, port) = (target.bmc.url.host.clone(), target.bmc.url.port());
-                let username = target.bmc.username.clone();
-                let opened = ipmi.insert(Ipmi::new(
-                    Arc::clone(context),
-                    host,
-                    port,
-                    username,
-                    password,
-                ));
-                **machine = opened.machine().await?;
-                if let (Some(wanted), Some(seen)) = (target.host.uuid, machine.uuid)
-                    && same_uuid(wanted, reversed(seen))
-                {
-                    machine.uuid = Some(wanted);
-                }
-                Ok(())
-            }
+            Self::Ipmi(by_ipmi) => by_ipmi.open(target, tools).await,
         }
     }
 
@@ -96,7 +74,7 @@ impl Controller {
     pub fn machine(&self) -> &Machine {
         match self {
             Self::Redfish(redfish) => redfish.machine(),
-            Self::Ipmi { machine, .. } => machine,
+            Self::Ipmi(by_ipmi) => &by_ipmi.machine,
         }
     }
 
@@ -104,7 +82,7 @@ impl Controller {
     pub fn certificate(&self) -> Option<SeenCertificate> {
         match self {
             Self::Redfish(redfish) => redfish.certificate(),
-            Self::Ipmi { .. } => None,
+            Self::Ipmi(_) => None,
         }
     }
 
@@ -112,7 +90,7 @@ impl Controller {
     pub fn kept(&self) -> Option<&ControllerRecord> {
         match self {
             Self::Redfish(redfish) => redfish.kept(),
-            Self::Ipmi { kept, .. } => kept.as_ref(),
+            Self::Ipmi(by_ipmi) => by_ipmi.kept.as_ref(),
         }
     }
 
@@ -121,43 +99,9 @@ impl Controller {
     /// # Errors
     /// See [`BmcError`].
     pub async fn power(&mut self, verb: PowerVerb) -> Result<bool, BmcError> {
-        let (ipmi, machine, context) = match self {
-            Self::Redfish(redfish) => return redfish.power(verb).await,
-            Self::Ipmi {
-                ipmi,
-                machine,
-                context,
-                ..
-            } => (opened(ipmi)?, machine, context),
-        };
-        // IPMI offers everything: where nothing is to be done, nothing is planned.
-        let steps = plan(verb, machine.power, &[]).unwrap_or_default();
-        let Some(last) = steps.last() else {
-            return Ok(false);
-        };
-        let verb = match machine.power {
-            PowerState::Off => PowerVerb::On,
-            _ => verb,
-        };
-        context.says("changing its power");
-        ipmi.power(verb).await?;
-        if context.dry_run {
-            return Ok(true);
-        }
-        let end = Instant::now() + POWER_TIME;
-        loop {
-            **machine = ipmi.machine().await?;
-            if machine.power == last.until || machine.power == PowerState::Unknown {
-                return Ok(true);
-            }
-            if verb != PowerVerb::Graceful && Instant::now() >= end {
-                return Err(BmcError::NotTaken {
-                    what: "its power".to_owned(),
-                    wanted: last.until.to_string(),
-                    seen: machine.power.to_string(),
-                });
-            }
-            context.pause(LOOK).await?;
+        match self {
+            Self::Redfish(redfish) => redfish.power(verb).await,
+            Self::Ipmi(by_ipmi) => by_ipmi.power(verb).await,
         }
     }
 
@@ -168,23 +112,7 @@ impl Controller {
     pub async fn boot(&mut self, wanted: &Wanted) -> Result<BootDone, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.boot(wanted).await,
-            Self::Ipmi {
-                ipmi,
-                machine,
-                context,
-                ..
-            } => {
-                let ipmi = opened(ipmi)?;
-                context.says("setting what it boots next");
-                if wanted.verify(&machine.boot, &System::default()) == Taken::Yes {
-                    return Ok(BootDone::Already { each_time: false });
-                }
-                ipmi.boot(&wanted.target, wanted.uefi).await?;
-                Ok(match context.dry_run {
-                    true => BootDone::Planned,
-                    false => BootDone::Set { each_time: false },
-                })
-            }
+            Self::Ipmi(by_ipmi) => by_ipmi.boot(wanted).await,
         }
     }
 
@@ -195,7 +123,7 @@ impl Controller {
     pub async fn set_static_address(&mut self, address: &StaticAddress) -> Result<(), BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.set_static_address(address).await,
-            Self::Ipmi { .. } => Err(by_redfish_only("a static address for HTTP boot")),
+            Self::Ipmi(_) => Err(by_redfish_only("a static address for HTTP boot")),
         }
     }
 
@@ -206,7 +134,7 @@ impl Controller {
     pub async fn insert(&mut self, url: &str) -> Result<bool, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.insert(url).await,
-            Self::Ipmi { .. } => Err(by_redfish_only("virtual media")),
+            Self::Ipmi(_) => Err(by_redfish_only("virtual media")),
         }
     }
 
@@ -217,7 +145,7 @@ impl Controller {
     pub async fn eject(&mut self) -> Result<bool, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.eject().await,
-            Self::Ipmi { .. } => Err(by_redfish_only("virtual media")),
+            Self::Ipmi(_) => Err(by_redfish_only("virtual media")),
         }
     }
 
@@ -228,14 +156,7 @@ impl Controller {
     pub async fn hardware(&mut self) -> Result<Hardware, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.hardware().await,
-            Self::Ipmi { machine, .. } => Ok(Hardware {
-                manufacturer: machine.manufacturer.clone(),
-                model: machine.model.clone(),
-                serial: machine.serial.clone(),
-                uuid: machine.uuid,
-                unread: vec!["interfaces and disks are told by Redfish only".to_owned()],
-                ..Hardware::default()
-            }),
+            Self::Ipmi(by_ipmi) => Ok(by_ipmi.hardware()),
         }
     }
 
@@ -247,16 +168,89 @@ impl Controller {
     }
 }
 
+impl ByIpmi {
+    async fn open(&mut self, target: &Target, tools: &Arc<Tools>) -> Result<(), BmcError> {
+        let password = tools.password(&target.bmc).await?;
+        self.context.says("asking by IPMI");
+        let (host, port) = (target.bmc.url.host.clone(), target.bmc.url.port());
+        let (context, username) = (Arc::clone(&self.context), target.bmc.username.clone());
+        let mut ipmi = Ipmi::new(context, host, port, username, password);
+        self.machine = ipmi.machine().await?;
+        if let (Some(wanted), Some(seen)) = (target.host.uuid, self.machine.uuid)
+            && same_uuid(wanted, reversed(seen))
+        {
+            self.machine.uuid = Some(wanted);
+        }
+        self.ipmi = Some(ipmi);
+        Ok(())
+    }
+
+    async fn power(&mut self, verb: PowerVerb) -> Result<bool, BmcError> {
+        let ipmi = self.ipmi.as_mut().ok_or(BmcError::Stopped)?;
+        // IPMI offers everything: where nothing is to be done, nothing is planned.
+        let steps = plan(verb, self.machine.power, &[]).unwrap_or_default();
+        let Some(last) = steps.last() else {
+            return Ok(false);
+        };
+        let verb = match self.machine.power {
+            PowerState::Off => PowerVerb::On,
+            _ => verb,
+        };
+        self.context.says("changing its power");
+        ipmi.power(verb).await?;
+        if self.context.dry_run {
+            return Ok(true);
+        }
+        let end = Instant::now() + POWER_TIME;
+        loop {
+            self.machine = ipmi.machine().await?;
+            let state = self.machine.power;
+            if state == last.until || state == PowerState::Unknown {
+                return Ok(true);
+            }
+            if verb != PowerVerb::Graceful && Instant::now() >= end {
+                return Err(BmcError::NotTaken {
+                    what: "its power".to_owned(),
+                    wanted: last.until.to_string(),
+                    seen: state.to_string(),
+                });
+            }
+            self.context.pause(LOOK).await?;
+        }
+    }
+
+    async fn boot(&mut self, wanted: &Wanted) -> Result<BootDone, BmcError> {
+        let ipmi = self.ipmi.as_mut().ok_or(BmcError::Stopped)?;
+        self.context.says("setting what it boots next");
+        if wanted.verify(&self.machine.boot, &System::default()) == Taken::Yes {
+            return Ok(BootDone::Already { each_time: false });
+        }
+        ipmi.boot(&wanted.target, wanted.uefi).await?;
+        Ok(match self.context.dry_run {
+            true => BootDone::Planned,
+            false => BootDone::Set { each_time: false },
+        })
+    }
+
+    fn hardware(&self) -> Hardware {
+        let machine = self.machine.clone();
+        Hardware {
+            manufacturer: machine.manufacturer,
+            model: machine.model,
+            serial: machine.serial,
+            uuid: machine.uuid,
+            unread: vec!["interfaces and disks are told by Redfish only".to_owned()],
+            ..Hardware::default()
+        }
+    }
+}
+
 /// Reads a UUID from its other end. IPMI sends it so, some controllers do not, and `ipmitool` has
 /// to guess. Source: IPMI 2.0 §20.8.
 fn reversed(uuid: SystemUuid) -> SystemUuid {
-    let mut octets = uuid.to_wire();
+    let mut octets = uuid.octets();
     octets.reverse();
-    SystemUuid::from_wire(octets)
-}
-
-fn opened(ipmi: &mut Option<Ipmi>) -> Result<&mut Ipmi, BmcError> {
-    ipmi.as_mut().ok_or(BmcError::Stopped)
+    SystemUuid::from_wire(octets).swapped()
 }
 
 fn by_redfish_only(what: &str) -> BmcError {

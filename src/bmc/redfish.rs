@@ -29,8 +29,10 @@ use crate::machine::{ControllerRecord, ControllerTrust};
 const POWER_TIME: Duration = Duration::from_secs(40);
 /// How long is waited between two looks at a machine that changes.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long is waited before something is sent again to a machine that is not ready for it.
-const NOT_NOW: Duration = Duration::from_secs(3);
+/// How long is waited before something is sent again to a machine that is not ready for it, at
+/// first; twice as long each time, up to a limit.
+const NOT_NOW: Duration = Duration::from_millis(500);
+const NOT_NOW_LONGEST: Duration = Duration::from_secs(5);
 
 /// What came of sending something.
 enum Sent {
@@ -53,6 +55,8 @@ pub struct Redfish {
     quirks: Quirks,
     /// What the store knows of the controller by now.
     kept: Option<ControllerRecord>,
+    /// How long is waited the next time that the machine is not ready.
+    not_now: Duration,
 }
 
 impl Redfish {
@@ -78,6 +82,7 @@ impl Redfish {
             root,
             system,
             kept: target.kept.clone(),
+            not_now: NOT_NOW,
         })
     }
 
@@ -337,7 +342,9 @@ impl Redfish {
     /// Waits a moment because the machine is not ready for a change, and looks at it again.
     async fn wait_out_self_test(&mut self) -> Result<(), BmcError> {
         self.context.says("waiting for its self-test to end");
-        self.context.pause(NOT_NOW).await?;
+        let time = self.not_now;
+        self.not_now = (2 * time).min(NOT_NOW_LONGEST);
+        self.context.pause(time).await?;
         self.look().await
     }
 

@@ -221,7 +221,7 @@ impl Transport {
             let answer = self.once(request, url.clone(), left).await?;
             let moved = match answer.status {
                 307 | 308 => true,
-                301 | 302 | 303 => request.method == Method::GET,
+                301..=303 => request.method == Method::GET,
                 _ => false,
             };
             if !moved {
@@ -317,6 +317,10 @@ impl Transport {
         if let Some((what, help)) = refused {
             return Fault::Final(BmcError::Certificate { what, help });
         }
+        // The last request was given no more time than was left.
+        if error.is_timeout() && self.context.left().is_none() {
+            return Fault::Final(self.context.late());
+        }
         let reason = match error.is_timeout() {
             true => "it does not answer in time".to_owned(),
             false => deepest(error),
@@ -372,11 +376,11 @@ fn tls_error(error: &reqwest::Error) -> bool {
         if error.is::<rustls::Error>() {
             return true;
         }
-        // A TLS error travels inside one of I/O, which does not show it as its source.
+        // A TLS error travels inside one or two of I/O, which do not show it as their source.
         let inner = error.downcast_ref::<std::io::Error>();
-        let inner = inner.and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
+        if let Some(inner) = inner.and_then(std::io::Error::get_ref) {
+            error = inner;
+            continue;
         }
         match error.source() {
             Some(source) => error = source,

@@ -61,7 +61,7 @@ fn correct(text: &str, document: &Node, corrections: &[Correction]) -> Option<St
                     scalar_of(node).and_then(|text| text.parse().ok()) == Some(*from)
                 };
                 let macs = nics.iter().filter_map(|nic| child(nic, "mac"));
-                let node = macs.into_iter().find(|node| is_it(&node))?;
+                let node = macs.into_iter().find(is_it)?;
                 let value = format!("\"{to}\"");
                 (node.span.start as usize, node.span.end as usize, value)
             }

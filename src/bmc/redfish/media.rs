@@ -1,6 +1,6 @@
 use reqwest::Method;
 
-use super::{NOT_NOW, Redfish, Sent};
+use super::{Redfish, Sent};
 use crate::bmc::BmcError;
 use crate::bmc::media::{Drive, Way, choose};
 use crate::bmc::resource::{Fields, members};
@@ -105,7 +105,7 @@ impl Redfish {
             let sent = loop {
                 let (path, body) = (&way.rung.path, &way.rung.body);
                 match self.send(method.clone(), path, body, etag).await? {
-                    Sent::NotNow(_) => self.context.pause(NOT_NOW).await?,
+                    Sent::NotNow(_) => self.wait_out_self_test().await?,
                     sent => break sent,
                 }
             };
