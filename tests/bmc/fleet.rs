@@ -29,7 +29,7 @@ fn hosts_are_chosen_by_name_by_label_and_all() {
     );
     let asked = || {
         bmcs.iter()
-            .map(|it| it.asked().len() > 0)
+            .map(|it| !it.asked().is_empty())
             .collect::<Vec<_>>()
     };
     let forget = || bmcs.iter().for_each(Bmc::forget);
