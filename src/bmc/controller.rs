@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::boot::{Taken, Wanted};
 use super::hardware::Hardware;
+use super::identity::same_uuid;
 use super::power::plan;
 use super::redfish::{Redfish, StaticAddress};
 use super::resource::System;
@@ -14,7 +15,7 @@ use super::tools::{Target, Tools};
 use super::trust::SeenCertificate;
 use super::{BmcError, BootDone, Context, Ipmi, Machine, PowerState, PowerVerb};
 use crate::inventory::BmcScheme;
-use crate::machine::ControllerRecord;
+use crate::machine::{ControllerRecord, SystemUuid};
 
 /// How long a machine may take to lose its power, or get it.
 const POWER_TIME: Duration = Duration::from_secs(40);
@@ -175,6 +176,11 @@ impl ByIpmi {
         let (context, username) = (Arc::clone(&self.context), target.bmc.username.clone());
         let mut ipmi = Ipmi::new(context, host, port, username, password);
         self.machine = ipmi.machine().await?;
+        if let (Some(wanted), Some(seen)) = (target.host.uuid, self.machine.uuid)
+            && same_uuid(wanted, reversed(seen))
+        {
+            self.machine.uuid = Some(wanted);
+        }
         self.ipmi = Some(ipmi);
         Ok(())
     }
@@ -237,6 +243,14 @@ impl ByIpmi {
             ..Hardware::default()
         }
     }
+}
+
+/// Reads a UUID from its other end. IPMI sends it so, some controllers do not, and `ipmitool` has
+/// to guess. Source: IPMI 2.0 §20.8.
+fn reversed(uuid: SystemUuid) -> SystemUuid {
+    let mut octets = uuid.octets();
+    octets.reverse();
+    SystemUuid::from_wire(octets).swapped()
 }
 
 fn by_redfish_only(what: &str) -> BmcError {

@@ -376,11 +376,11 @@ fn tls_error(error: &reqwest::Error) -> bool {
         if error.is::<rustls::Error>() {
             return true;
         }
-        // A TLS error travels inside one of I/O, which does not show it as its source.
+        // A TLS error travels inside one or two of I/O, which do not show it as their source.
         let inner = error.downcast_ref::<std::io::Error>();
-        let inner = inner.and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
+        if let Some(inner) = inner.and_then(std::io::Error::get_ref) {
+            error = inner;
+            continue;
         }
         match error.source() {
             Some(source) => error = source,

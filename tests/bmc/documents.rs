@@ -104,7 +104,7 @@ const SETS: &[Set] = &[
         directory: CRATE,
         first: &["system_bluefield_boot_valid.json"],
         without: &["dell", "supermicro", "hp", "lenovo", "systems.json"],
-        says: &["Nvidia"],
+        says: &[],
         system: "/redfish/v1/Systems/Bluefield",
         boot: PXE,
     },

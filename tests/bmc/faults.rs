@@ -169,7 +169,7 @@ fn a_controller_that_never_ends_its_self_test() {
 fn a_controller_that_is_too_slow() {
     let pair = Pair::new();
     pair.bad.slow(Duration::from_secs(600));
-    pair.fails(&["does not answer in time"]);
+    pair.fails(&["not done after"]);
 }
 
 #[test]
@@ -217,19 +217,35 @@ fn a_certificate_that_changes_under_way_stops_what_was_begun() {
     }
 }
 
+/// The rack of one controller, with another key in its `bmc`.
+fn with_key(bmc: &Bmc, key: &str) -> Rack {
+    let mut host = HostKeys::of(bmc, 0);
+    let keys = host.bmc.strip_suffix('}').expect("a mapping");
+    host.bmc = format!("{keys}, {key}}}");
+    Rack::new(&[host])
+}
+
+#[test]
+fn an_old_certificate_is_taken_where_the_inventory_pins_it_and_says_that_it_is_old() {
+    let mut emulator = Emulator::start();
+    let (bmc, pin) = emulator.add_old(CONTOSO);
+    let said = Rack::of(&[&bmc]).bmc(&["status", "--all"]);
+    said.ended(3).says(&["tls: legacy", "help"]);
+    assert_eq!(bmc.asked().len(), 0);
+    let rack = with_key(&bmc, "tls: legacy");
+    rack.run(&["validate"]).ended(1).says(&["needs a `pin`"]);
+    let rack = with_key(&bmc, &format!("tls: legacy, pin: \"sha256:{pin}\""));
+    rack.bmc(&["boot-pxe", "--all", "--yes"]).done();
+    assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
+}
+
 #[test]
 fn pins_and_authorities_of_the_inventory_are_held_to() {
     let mut emulator = Emulator::start();
     let (own, signed) = (emulator.add(CONTOSO), emulator.add_signed(CONTOSO));
     let [pin, other] = emulator.fingerprints();
     let with = |bmc: &Bmc, key: &str| {
-        let mut host = HostKeys::of(bmc, 0);
-        host.bmc = host
-            .bmc
-            .replace('}', "")
-            .replace("{env: BMC_PASSWORD", "{env: BMC_PASSWORD}");
-        host.bmc = format!("{}, {key}}}", host.bmc);
-        let rack = Rack::new(&[host]);
+        let rack = with_key(bmc, key);
         std::fs::copy(emulator.authority(), rack.file("authority.pem")).expect("a copy");
         rack
     };

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use pxectl::bmc::{BmcError, BootTarget, Context, Ipmi, PowerState, PowerVerb};
 use pxectl::workspace::Secret;
 
+use crate::rack::{HostKeys, Rack, said};
 use crate::requirements::{installed, missing};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -317,6 +318,103 @@ fn a_wrong_password_and_a_controller_that_is_not_there_are_told_apart() {
         matches!(absent, Err(BmcError::Unreachable { .. })),
         "{absent:?}"
     );
+}
+
+/// A rack of one host, whose controller is chosen in the inventory.
+fn rack(port: u16, uuid: &str) -> Rack {
+    Rack::new(&[HostKeys {
+        name: "old".to_owned(),
+        uuid: uuid.to_owned(),
+        serial: "C7X9K2".to_owned(),
+        mac: "52:54:00:85:00:01".to_owned(),
+        arch: "uefi-x64",
+        bmc: format!(
+            "{{url: \"ipmi://127.0.0.1:{port}\", username: admin, password: {{env: BMC_PASSWORD}}}}"
+        ),
+    }])
+}
+
+#[test]
+fn the_inventory_chooses_ipmi_and_the_password_goes_by_the_environment_alone() {
+    if missing(&programs()) {
+        return;
+    }
+    let simulator = Simulator::openipmi();
+    // The same octets from either end.
+    for uuid in [
+        "efcdab89-6745-23a1-efcd-ab89674523a1",
+        "a1234567-89ab-cdef-a123-456789abcdef",
+    ] {
+        let rack = rack(simulator.port, uuid);
+        // What ipmitool is given, and then ipmitool.
+        let place = rack.file("bin");
+        fs::create_dir(&place).expect("a directory");
+        let seen = rack.file("seen").display().to_string();
+        let wrapper =
+            format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{seen}\nexec /usr/bin/ipmitool \"$@\"\n");
+        fs::write(place.join("ipmitool"), wrapper).expect("a program");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(place.join("ipmitool"), executable).expect("a mode");
+        let mut command = rack.pxectl(&["bmc", "status", "old"]);
+        command
+            .env("BMC_PASSWORD", "s3cret")
+            .env("IPMITOOL_PASSWORD", "of-somebody-else");
+        command.env("PATH", format!("{}:/usr/bin:/bin", place.display()));
+        let status = said(&mut command);
+        status.ended(0).says(&["on", "R7"]);
+        assert!(!status.all().contains("s3cret"), "{}", status.all());
+        assert!(
+            !status.all().contains("another machine"),
+            "{}",
+            status.all()
+        );
+        let seen = fs::read_to_string(seen).expect("what was given");
+        let with = |text: &str| seen.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(with("s3cret"), with("IPMI_PASSWORD=s3cret"), "{seen}");
+        assert!(with("s3cret") > 0 && with("chassis status") > 0, "{seen}");
+        assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{seen}");
+    }
+    let another = rack(simulator.port, "00000000-1111-2222-3333-444444444444");
+    let mut command = another.pxectl(&["bmc", "power", "off", "old", "--yes"]);
+    said(command.env("BMC_PASSWORD", "s3cret"))
+        .ended(3)
+        .says(&["another machine"]);
+    assert!(!simulator.log("calls").contains("set power"));
+}
+
+#[test]
+fn one_command_boots_an_old_machine_into_the_network() {
+    if missing(&pyghmi()) {
+        return;
+    }
+    let simulator = Simulator::pyghmi();
+    let rack = rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
+    let run = |words: &[&str]| {
+        let mut command = rack.pxectl(&[&["bmc"], words, &["old"]].concat());
+        said(command.env("BMC_PASSWORD", "password"))
+    };
+    let planned = run(&["boot-pxe", "--dry-run"]);
+    planned.ended(0).says(&[
+        "ipmitool chassis bootdev pxe options=efiboot",
+        "ipmitool chassis power on",
+    ]);
+    run(&["status"]).ended(0).says(&["off"]);
+    run(&["boot-pxe", "--yes"]).ended(0).says(&["on"]);
+    run(&["status"]).ended(0).says(&["on", "Pxe"]);
+    run(&["power", "off", "--yes"]).ended(0).says(&["off"]);
+    assert!(simulator.log("log").contains("abruptly remove power"));
+    run(&["inventory"]).ended(0);
+    run(&["boot-http", "--yes", "--url", "http://10.20.0.10/x.efi"])
+        .ended(3)
+        .says(&["HTTP boot", "help"]);
+    // Without the program, it says what to install.
+    let mut command = rack.pxectl(&["bmc", "status", "old"]);
+    command
+        .env("BMC_PASSWORD", "password")
+        .env("PATH", "/nowhere");
+    said(&mut command)
+        .ended(3)
+        .says(&["ipmitool", "not installed", "install the package"]);
 }
 
 #[test]

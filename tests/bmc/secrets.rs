@@ -188,6 +188,47 @@ fn no_secret_is_printed_or_kept() {
 }
 
 #[test]
+fn the_boot_token_reaches_the_controller_and_nobody_else() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    let mut shown = String::new();
+    for words in [
+        &["boot-http", "--all", "--dry-run"][..],
+        &["boot-http", "--all", "--dry-run", "--format", "json"],
+        &["boot-http", "--all", "--yes", "-v"],
+        &["status", "--all", "-v"],
+        &["status", "--all", "--format", "json"],
+    ] {
+        let said = rack.bmc(words);
+        shown += &said.ended(0).all();
+    }
+    let uri = bmc.machine(|machine| machine.boot.uri.clone());
+    let uri = uri.expect("it was told what to fetch");
+    let token = uri.split('/').max_by_key(|part| part.len());
+    let token = token.expect("a part");
+    assert!(token.len() > 20, "no token in {uri}");
+    assert!(!shown.contains(token), "{token} is in {shown}");
+}
+
+#[test]
+fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    let url = "http://anna:hunter2@10.20.0.10/live.iso";
+    for words in [
+        &["media", "insert", url, "--all", "--yes"][..],
+        &["boot-http", "--url", url, "--all", "--yes"],
+    ] {
+        let said = rack.bmc(words);
+        said.ended(1).says(&["password"]);
+        assert!(!said.all().contains("hunter2"), "{}", said.all());
+    }
+    assert_eq!(bmc.asked().len(), 0);
+}
+
+#[test]
 fn no_secret_stands_on_a_command_line() {
     let mut emulator = Emulator::start();
     let rack = rack(

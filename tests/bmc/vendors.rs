@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::emulator::profile::{
-    CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, Sessions, TWINS,
+    CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, SUSHY, Sessions, TWINS,
 };
 use crate::emulator::{Bmc, Emulator};
 use crate::rack::Rack;
@@ -81,6 +81,9 @@ fn status_reads_each_vendor_and_changes_nothing() {
         let basic = asked.iter().filter(|it| it.ask.authorization.is_some());
         let has_sessions = matches!(profile.sessions, Sessions::At(_) | Sessions::NoLocation(_));
         assert_eq!(basic.count() == 0, has_sessions, "{}", profile.name);
+        // All of it goes over one connection: old controllers take seconds for a handshake.
+        let connections = asked.iter().map(|it| it.connection).max();
+        assert_eq!(connections, Some(1), "{}", profile.name);
     }
 }
 
@@ -200,6 +203,30 @@ fn each_vendor_boots_its_disk_by_http_and_from_virtual_media() {
         case.run(&["media", "eject", "--yes"]);
         let image = case.bmc.machine(|machine| machine.image.clone());
         assert_eq!(image, None, "{}", profile.name);
+    }
+}
+
+#[test]
+fn where_the_disk_cannot_be_named_the_override_is_taken_back_as_the_vendor_wants_it() {
+    let alone = json!({"Boot": {"BootSourceOverrideEnabled": "Disabled"}});
+    let both = json!({"Boot": {
+        "BootSourceOverrideEnabled": "Disabled",
+        "BootSourceOverrideTarget": "None",
+    }});
+    for (vendor, taken) in [(HPE, alone), (SUSHY, both)] {
+        let case = Case::new(Profile {
+            targets: &["None", "Pxe", "Cd"],
+            ..vendor
+        });
+        case.bmc.machine(|machine| {
+            machine.boot.enabled = "Once".to_owned();
+            machine.boot.target = "Pxe".to_owned();
+        });
+        case.run(&["boot-disk", "--yes"]);
+        let boots = case.bmc.machine(|machine| machine.boots.clone());
+        assert_eq!(boots, ["Hdd"], "{}", vendor.name);
+        let patches = case.bmc.patches();
+        assert_eq!(patches.last(), Some(&taken), "{}", vendor.name);
     }
 }
 

@@ -85,6 +85,23 @@ impl Certificate {
         Self::read(directory, name)
     }
 
+    /// One of X.509's first version, which signs itself, as old controllers have it.
+    pub fn old(directory: &Path, name: &str) -> Self {
+        Self::own(directory, name);
+        let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
+        let subject = format!("/CN={name}");
+        let asked = openssl(directory, &["req", "-new", "-key", &key, "-subj", &subject]);
+        std::fs::write(directory.join(&request), asked).expect("a request");
+        let signed = openssl(
+            directory,
+            &[
+                "x509", "-req", "-in", &request, "-signkey", &key, "-days", "30",
+            ],
+        );
+        std::fs::write(directory.join(format!("{name}.pem")), signed).expect("a file");
+        Self::read(directory, name)
+    }
+
     fn read(directory: &Path, name: &str) -> Self {
         let certificate = CertificateDer::from_pem_file(directory.join(format!("{name}.pem")));
         let certificate = certificate.expect("a certificate");

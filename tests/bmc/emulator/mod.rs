@@ -103,6 +103,12 @@ impl Emulator {
         self.add_with(profile, Shown::new(&signed))
     }
 
+    /// Adds one with a certificate that is as old as some controllers; its SHA-256 comes with it.
+    pub fn add_old(&mut self, profile: Profile) -> (Bmc, String) {
+        let old = Certificate::old(self.directory.path(), "old");
+        (self.add_with(profile, Shown::new(&old)), old.fingerprint())
+    }
+
     fn add_with(&mut self, profile: Profile, shown: Arc<Shown>) -> Bmc {
         self.number += 1;
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
