@@ -121,7 +121,7 @@ impl<'o> Rounds<'o> {
                 some_of(names)
             ),
         };
-        self.confirm(&names, &what)
+        self.confirm(&names, &what, "give `--yes` to do it all the same")
     }
 
     /// Asks before hosts are rebooted that would not install: those that nobody armed.
@@ -146,11 +146,11 @@ impl<'o> Rounds<'o> {
                 some_of(named)
             ),
         };
-        self.confirm(&names, &what)
+        let help = "arm with `pxectl host provision`, or give `--yes` to do it all the same";
+        self.confirm(&names, &what, help)
     }
 
-    fn confirm(&self, names: &[&str], what: &str) -> Result<(), Stop> {
-        let help = "give `--yes` to do it all the same; `pxectl host provision` arms hosts";
+    fn confirm(&self, names: &[&str], what: &str, help: &str) -> Result<(), Stop> {
         if names.is_empty() || self.yes || self.dry_run {
             return Ok(());
         }
