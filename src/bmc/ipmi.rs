@@ -122,7 +122,7 @@ impl Ipmi {
         let read = self.must(&["chassis", "bootparam", "get", "5"]).await?;
         let boot = IpmiText::new(&read).boot();
         let boot = boot.ok_or_else(|| malformed("chassis bootparam get 5", "no boot flags"))?;
-        // Deviation: the mode is not compared. Controllers drop the flag for EFI (pyghmi's, and
+        // The mode is not compared: controllers drop the flag for EFI (pyghmi's, and
         // boards of Supermicro), and firmware that is set to UEFI goes by its own set-up.
         let seen = match boot.enabled.as_deref() {
             Some("Disabled") => "not valid".to_owned(),
