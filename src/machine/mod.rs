@@ -3,6 +3,7 @@
 mod address;
 mod architecture;
 mod controller;
+mod cpu;
 mod dialect;
 mod digest;
 mod event;
@@ -13,8 +14,9 @@ mod text;
 mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
-pub use architecture::{Architecture, CpuArchitecture, Firmware, ParseArchitectureError};
+pub use architecture::{Architecture, Firmware, ParseArchitectureError};
 pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
+pub use cpu::CpuArchitecture;
 pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};

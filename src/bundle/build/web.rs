@@ -6,7 +6,8 @@ use reqwest::blocking::{Client, Response};
 use reqwest::redirect::Policy;
 
 use super::error::BuildError;
-use super::progress::{Progress, Stop};
+use super::progress::Progress;
+use crate::bundle::at_once::Stop;
 use crate::bundle::{BundleStoreError, retry};
 
 /// How long a server may take to accept a connection.
