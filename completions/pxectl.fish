@@ -43,6 +43,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check e
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -324,6 +325,188 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "power" -d 'Turn machines on and off'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l url -d 'What the firmware fetches: a loader, or the image of a disk' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Give the firmware the address, gateway and name server of the inventory, where the BMC can; they stay in its settings'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "insert" -d 'Insert an image'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "eject" -d 'Eject what is in the drive'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l write -d 'Print the corrected documents of hosts that disagree, and nothing else'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "power" -d 'Turn machines on and off'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -606,16 +789,17 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bundle rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "dhcp" -d 'Give out addresses and boot files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "tftp" -d 'Serve loaders, their configurations, and kernels to loaders that know no HTTP'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "http" -d 'Serve scripts, sessions and bundles'
@@ -627,6 +811,14 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on and off'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'

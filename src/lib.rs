@@ -19,6 +19,7 @@
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
 //! | [`bundle`] | artifacts: an OCI image layout on disk |
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
+//! | [`bmc`] | management controllers: Redfish, and IPMI where there is nothing better |
 //! | [`provision`] | arms hosts: verifies, freezes, opens a session |
 //! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
 //! | [`rehearse`] | plays the firmware of a host through its boot chain |
@@ -26,6 +27,7 @@
 
 #![warn(missing_docs)]
 
+pub mod bmc;
 pub mod bundle;
 pub mod cli;
 pub mod clients;

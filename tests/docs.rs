@@ -19,7 +19,10 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
             "SITE",
         ),
         ("src/inventory/profile.rs", "PROFILE"),
-        ("src/inventory/host.rs src/inventory/disk.rs", "HOST"),
+        (
+            "src/inventory/host.rs src/inventory/disk.rs src/inventory/controller.rs",
+            "HOST",
+        ),
         ("src/inventory/bundle.rs", "BUNDLE"),
         ("src/inventory/spec.rs", "BUNDLESPEC"),
     ] {
@@ -103,6 +106,7 @@ fn the_manual_pages_are_clean() {
         "man/pxectl-inventory.5",
         "man/pxectl-booting.7",
         "man/pxectl-bundles.7",
+        "man/pxectl-bmc.7",
     ];
     if missing(&["mandoc"]) {
         return;

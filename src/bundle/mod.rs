@@ -16,7 +16,7 @@ mod layout;
 mod named;
 pub mod presets;
 mod registry;
-mod retry;
+pub(crate) mod retry;
 mod temporary;
 pub mod transport;
 mod verify;

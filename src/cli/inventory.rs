@@ -10,6 +10,7 @@ use super::{Exit, Global};
 use crate::bundle::BundleStore;
 use crate::inventory::{Host, Inventory, Names};
 use crate::render::Templates;
+use crate::store::RunningServer;
 use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
 
 /// An inventory that a command can work with.
@@ -180,4 +181,17 @@ pub fn bundles(global: &Global, good: &Good) -> anyhow::Result<BundleStore> {
             "no bundle store is named: add `bundles: DIR` to the site, or give `--bundles DIR`"
         ),
     }
+}
+
+/// Warns where no running server uses the store that was changed: machines would ask in vain.
+pub fn warn_without_server(store: &Path, output: &Output) {
+    let running = RunningServer::list(store).unwrap_or_default();
+    if running.iter().any(|server| server.role == "http") {
+        return;
+    }
+    let what = format!("no running server uses the store `{}`", store.display());
+    output.warning(
+        &what,
+        "start `pxectl serve all` with the same `--state`, as the same user",
+    );
 }

@@ -1,8 +1,10 @@
 //! The command line: one file a command, each turning arguments into one call and printing its
 //! result.
 
+mod bmc;
 mod bundle;
 mod completions;
+mod confirm;
 mod host;
 mod init;
 mod inventory;
@@ -39,6 +41,7 @@ Examples:
   pxectl rehearse -i rack-a --all    walk every host through its boot chain, without hardware
   pxectl serve all -i rack-a         answer the machines of the rack
   pxectl host provision worker-01    arm one host: the next time it boots, it installs
+  pxectl bmc boot-pxe worker-01      have it boot from the network now, by its BMC
 
 Exit status:
   0  done
@@ -122,6 +125,7 @@ enum Command {
     Render(render::Render),
     Serve(serve::Serve),
     Host(host::Host),
+    Bmc(bmc::Bmc),
     Bundle(bundle::Bundle),
     Rehearse(rehearse::Rehearse),
     Completions(completions::Completions),
@@ -151,6 +155,7 @@ pub fn run() -> ExitCode {
         Command::Render(command) => command.run(&cli.global, &output),
         Command::Serve(command) => command.run(&cli.global, &output),
         Command::Host(command) => command.run(&cli.global, &output),
+        Command::Bmc(command) => command.run(&cli.global, &output),
         Command::Bundle(command) => command.run(&cli.global, &output),
         Command::Rehearse(command) => command.run(&cli.global, &output),
         Command::Completions(command) => command.run(&output),

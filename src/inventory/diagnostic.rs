@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -6,6 +7,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::source::{SourceFile, Span};
+
+/// The code of a fault whose own place holds a secret: it is pointed at and not shown.
+pub const PLAIN_SECRET: &str = "plain-secret";
 
 /// One fault of the input: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +134,21 @@ impl Diagnostic {
             .then_with(|| self.message.cmp(&other.message))
     }
 
+    /// Returns the text of a file as it may be shown: a secret in it is covered.
+    fn shown<'f>(&self, file: &'f SourceFile) -> Cow<'f, str> {
+        let text = file.text.as_str();
+        let span = self.span().filter(|_| self.code == PLAIN_SECRET);
+        let place = span.map(|span| span.start as usize..span.end as usize);
+        match place.and_then(|place| Some((text.get(place.clone())?, place))) {
+            Some((secret, place)) if !secret.contains('\n') => {
+                let mut text = text.to_owned();
+                text.replace_range(place, &"*".repeat(secret.len()));
+                Cow::Owned(text)
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
     /// Renders the fault as rustc does: message, `file:line:column`, caret, help. Ends in a newline.
     pub fn to_text(&self, files: &[SourceFile], color: bool) -> String {
         let level = match self.severity {
@@ -146,7 +165,8 @@ impl Diagnostic {
             let (Some(file), false) = (files.get(label.span.file as usize), seen) else {
                 continue;
             };
-            let mut snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
+            let text = self.shown(file);
+            let mut snippet = Snippet::source(text).path(file.name.as_str());
             let here = self
                 .labels
                 .iter()

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, HostUse, Kind, Unique};
+use super::controller::{Bmc, read_bmc};
 use super::diagnostic::Diagnostic;
 use super::disk::{DiskSelector, read_disk};
 use super::loader::{Loader, read_loader};
@@ -33,7 +34,8 @@ pub struct Host {
     pub nics: Vec<Nic>,
     /// The disk that an installer may overwrite.
     pub disk: Option<DiskSelector>,
-    /// Its management controller; nothing talks to it yet.
+    /// Its management controller. An install has no use for it: it is not frozen with the host.
+    #[serde(skip)]
     pub bmc: Option<Bmc>,
     /// How it boots its local disk; by default, as suits its firmware.
     pub local_boot: LocalBoot,
@@ -74,31 +76,6 @@ pub enum LocalBoot {
     Exit,
     /// iPXE boots the first disk itself.
     Sanboot,
-}
-
-/// A management controller, and where its password is found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bmc {
-    /// Where it answers.
-    pub url: String,
-    /// The account.
-    pub username: String,
-    /// Where the password is found; it never stands in the inventory.
-    pub password: SecretReference,
-}
-
-/// Where a secret is found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SecretReference {
-    /// In an environment variable.
-    Env(String),
-    /// In a file.
-    File(String),
-    /// In what a command prints.
-    Exec(String),
-    /// In a vault.
-    Vault(String),
 }
 
 impl Host {
@@ -320,42 +297,4 @@ fn check_boot_nic(reader: &mut Reader, node: &Node, nics: &[(Nic, Span)]) {
         }
         _ => {}
     }
-}
-
-fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
-    let mut fields = reader.fields(node, "`bmc`")?;
-    let url = fields.required(reader, "url", Reader::text);
-    let username = fields.required(reader, "username", Reader::text);
-    let password = fields.required(reader, "password", |reader, node| {
-        let mut fields = reader.fields(node, "this secret")?;
-        let env = fields
-            .optional(reader, "env", Reader::text)
-            .map(SecretReference::Env);
-        let file = fields
-            .optional(reader, "file", Reader::text)
-            .map(SecretReference::File);
-        let exec = fields
-            .optional(reader, "exec", Reader::text)
-            .map(SecretReference::Exec);
-        let vault = fields
-            .optional(reader, "vault", Reader::text)
-            .map(SecretReference::Vault);
-        fields.finish(reader);
-        let mut given = [env, file, exec, vault].into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(reference), None) => Some(reference),
-            _ => reader.refuse(
-                "wrong-value",
-                node.span,
-                "a secret must say in one way where it is found",
-                "write one of `env`, `file`, `exec` and `vault`",
-            ),
-        }
-    });
-    fields.finish(reader);
-    Some(Bmc {
-        url: url?,
-        username: username?,
-        password: password?,
-    })
 }

@@ -5,6 +5,8 @@
 
 mod bundle;
 mod claims;
+mod controller;
+mod correct;
 mod diagnostic;
 mod disk;
 mod filter;
@@ -34,10 +36,14 @@ use std::net::Ipv4Addr;
 pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
+pub use controller::{
+    Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, SecretReference, parse_fingerprint,
+};
+pub use correct::{Correction, corrected};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
-pub use host::{Bmc, Host, LocalBoot, Nic, SecretReference};
+pub use host::{Host, LocalBoot, Nic};
 pub use loader::{Loader, LoaderKind};
 pub use manifest::ManifestError;
 pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};

@@ -64,10 +64,12 @@ pub enum EventKind {
     Log,
     /// A callback came that no longer had an effect.
     Late,
+    /// The management controller was told something, or its certificate was accepted.
+    Controller,
 }
 
 /// The one table of kinds, in the order of the enum.
-const TABLE: [(EventKind, &str); 13] = [
+const TABLE: [(EventKind, &str); 14] = [
     (EventKind::Armed, "armed"),
     (EventKind::Cancelled, "cancelled"),
     (EventKind::Changed, "changed"),
@@ -81,6 +83,7 @@ const TABLE: [(EventKind, &str); 13] = [
     (EventKind::Ready, "ready"),
     (EventKind::Log, "log"),
     (EventKind::Late, "late"),
+    (EventKind::Controller, "bmc"),
 ];
 
 impl EventKind {

@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod controller;
 mod cpu;
 mod dialect;
 mod digest;
@@ -14,6 +15,7 @@ mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
 pub use architecture::{Architecture, Firmware, ParseArchitectureError};
+pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use cpu::CpuArchitecture;
 pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};

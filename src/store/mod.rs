@@ -23,7 +23,7 @@ mod servers;
 mod sqlite;
 mod turnstile;
 
-use crate::machine::{Event, HostRecord, Session, SessionId, StoredEvent};
+use crate::machine::{ControllerRecord, Event, HostRecord, Session, SessionId, StoredEvent};
 
 pub use error::{StoreError, StoreFault};
 pub use leases::{LeaseStore, SqliteLeases};
@@ -64,6 +64,17 @@ pub trait Store: Send + Sync {
 
     /// Adds events, in order; they are durable when this returns.
     fn append(&self, events: &[Event]) -> Result<(), StoreError>;
+
+    /// Reads what is known of every management controller, ordered by the host's name.
+    fn controllers(&self) -> Result<Vec<ControllerRecord>, StoreError>;
+
+    /// Keeps what is known of a management controller, in place of what was, with events in the
+    /// same transaction.
+    fn keep_controller(
+        &self,
+        record: &ControllerRecord,
+        events: &[Event],
+    ) -> Result<(), StoreError>;
 
     /// Removes the oldest decisions about booting, which anybody can cause, until no more than
     /// `most` events are left; all others stay, however many. Returns how many were removed.

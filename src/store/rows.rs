@@ -4,7 +4,10 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::database::{parsed, parsed_option, time, time_option, unreadable};
-use crate::machine::{Event, EventKind, HostRecord, Session, StoredEvent};
+use crate::machine::{
+    CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Session,
+    StoredEvent,
+};
 
 /// Reads the record of a host, with its session where it has one.
 pub(super) fn host_record(row: &Row) -> rusqlite::Result<HostRecord> {
@@ -53,5 +56,42 @@ pub(super) fn stored_event(row: &Row) -> rusqlite::Result<StoredEvent> {
 #[derive(Debug, thiserror::Error)]
 #[error("`{seen}` is not a kind of event")]
 struct UnknownKind {
+    seen: String,
+}
+
+/// The names of a controller's trust in the store.
+pub(super) const PLAIN: &str = "plain";
+/// See [`PLAIN`].
+pub(super) const AUTHORITY: &str = "authority";
+/// See [`PLAIN`].
+pub(super) const PINNED: &str = "pinned";
+
+/// Reads what is known of a controller.
+pub(super) fn controller(row: &Row) -> rusqlite::Result<ControllerRecord> {
+    let trust: String = row.get(2)?;
+    Ok(ControllerRecord {
+        host: row.get(0)?,
+        url: row.get(1)?,
+        trust: match trust.as_str() {
+            PLAIN => ControllerTrust::Plain,
+            AUTHORITY => ControllerTrust::Authority,
+            PINNED => ControllerTrust::Pinned(CertificateNote {
+                fingerprint: parsed(row, 3)?,
+                subject: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                valid_from: time_option(row, 5)?,
+                valid_until: time_option(row, 6)?,
+            }),
+            _ => return Err(unreadable(2, UnknownTrust { seen: trust })),
+        },
+        serial: row.get(7)?,
+        uuid: parsed_option(row, 8)?,
+        seen_at: time(row, 9)?,
+    })
+}
+
+/// The text names no kind of trust.
+#[derive(Debug, thiserror::Error)]
+#[error("`{seen}` is not a kind of trust")]
+struct UnknownTrust {
     seen: String,
 }

@@ -4,7 +4,8 @@
 //! phase or a new kind of event is a new schema version too: an older program cannot read it.
 
 /// The migrations of the state database; the schema version is how many were applied.
-pub(super) const STATE: &[&str] = &["
+pub(super) const STATE: &[&str] = &[
+    "
 CREATE TABLE store (
     id BIGINT PRIMARY KEY CHECK (id = 1),
     key TEXT NOT NULL,
@@ -39,7 +40,22 @@ CREATE TABLE event (
     message TEXT NOT NULL
 );
 CREATE INDEX event_host ON event (host, id);
-"];
+",
+    "
+CREATE TABLE controller (
+    host TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    trust TEXT NOT NULL,
+    fingerprint TEXT,
+    subject TEXT,
+    valid_from BIGINT,
+    valid_until BIGINT,
+    serial TEXT,
+    uuid TEXT,
+    seen_at BIGINT NOT NULL
+);
+",
+];
 
 /// The migrations of the lease database. An address is its 32 bits as a number.
 pub(super) const LEASES: &[&str] = &["
@@ -97,6 +113,20 @@ UPDATE session SET deadline = $3, attempts = $4, ended_at = $5 WHERE id = $1 AND
 /// Ends, at `$3`, the open sessions of host `$1` other than `$2`, which may be empty.
 pub(super) const END_OTHER_SESSIONS: &str = "
 UPDATE session SET ended_at = $3 WHERE host = $1 AND id <> $2 AND ended_at IS NULL";
+
+pub(super) const READ_CONTROLLERS: &str = "
+SELECT host, url, trust, fingerprint, subject, valid_from, valid_until, serial, uuid, seen_at
+FROM controller ORDER BY host";
+
+pub(super) const WRITE_CONTROLLER: &str = "
+INSERT INTO controller
+    (host, url, trust, fingerprint, subject, valid_from, valid_until, serial, uuid, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (host) DO UPDATE SET
+    url = excluded.url, trust = excluded.trust, fingerprint = excluded.fingerprint,
+    subject = excluded.subject, valid_from = excluded.valid_from,
+    valid_until = excluded.valid_until, serial = excluded.serial, uuid = excluded.uuid,
+    seen_at = excluded.seen_at";
 
 pub(super) const ADD_EVENT: &str = "
 INSERT INTO event (id, at, kind, host, mac, session, message)

@@ -9,10 +9,12 @@ use rusqlite::{
 
 use super::database;
 use super::error::{StoreError, StoreFault};
-use super::rows::{host_record, session, stored_event};
+use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
 use super::turnstile::Turnstile;
 use super::{EventQuery, HostUpdate, Store, StoredSession, Watermark, schema};
-use crate::machine::{Event, HostRecord, Session, SessionId, StoredEvent};
+use crate::machine::{
+    ControllerRecord, ControllerTrust, Event, HostRecord, Session, SessionId, StoredEvent,
+};
 
 /// The store in the SQLite database `state.db`, which any number of processes may share.
 pub struct SqliteStore {
@@ -134,6 +136,43 @@ impl Store for SqliteStore {
             return Ok(());
         }
         self.write(|_| Ok(Some(events.to_vec())))
+    }
+
+    fn controllers(&self) -> Result<Vec<ControllerRecord>, StoreError> {
+        self.read(|connection| {
+            statement(connection, schema::READ_CONTROLLERS)?
+                .query_map([], controller)?
+                .collect()
+        })
+    }
+
+    fn keep_controller(
+        &self,
+        record: &ControllerRecord,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let (trust, note) = match &record.trust {
+                ControllerTrust::Plain => (PLAIN, None),
+                ControllerTrust::Authority => (AUTHORITY, None),
+                ControllerTrust::Pinned(note) => (PINNED, Some(note)),
+            };
+            statement(transaction, schema::WRITE_CONTROLLER)?.execute(params![
+                record.host,
+                record.url,
+                trust,
+                note.map(|note| note.fingerprint.to_string()),
+                note.map(|note| &note.subject),
+                note.and_then(|note| note.valid_from)
+                    .map(|at| at.as_microsecond()),
+                note.and_then(|note| note.valid_until)
+                    .map(|at| at.as_microsecond()),
+                record.serial,
+                record.uuid.map(String::from),
+                record.seen_at.as_microsecond(),
+            ])?;
+            Ok(Some(events.to_vec()))
+        })
     }
 
     fn prune(&self, most: u64) -> Result<u64, StoreError> {

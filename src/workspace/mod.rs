@@ -4,8 +4,10 @@ pub mod files;
 mod loaders;
 mod places;
 mod reading;
+mod secret;
 mod snapshot;
 
 pub use loaders::read_loaders;
 pub use places::{NoPlaceForStore, bundle_directory, state_directory};
+pub use secret::{Secret, SecretError, Secrets, Warn};
 pub use snapshot::{Checked, Snapshot, SnapshotError};

@@ -6,8 +6,10 @@
 
 #![expect(clippy::print_stderr, reason = "the tests report what each boot took")]
 
+mod bmc;
 mod chain;
 mod console;
+mod controller;
 mod debian;
 mod disk;
 mod firmware;

@@ -142,6 +142,14 @@ loaders:
         self.write("site.yaml", &site.replacen("files: [", &more, 1));
     }
 
+    /// Adds to the one host where its controller answers.
+    pub fn give_a_controller(&self, url: &str) {
+        let hosts = fs::read_to_string(self.inventory().join("hosts.yaml")).unwrap();
+        let controller =
+            format!("bmc: {{url: \"{url}\", username: admin, password: {{env: BMC_PASSWORD}}}}\n");
+        self.write("hosts.yaml", &format!("{hosts}{controller}"));
+    }
+
     /// Returns the directory of the inventory.
     pub fn inventory(&self) -> PathBuf {
         self.directory.path().join("inventory")

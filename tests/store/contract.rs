@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use pxectl::machine::{Event, EventKind, HostRecord, MacAddress, Phase, Session, SessionId};
+use pxectl::machine::{
+    CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, MacAddress,
+    Phase, Session, SessionId, Sha256Digest,
+};
 use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store, StoreFault, Watermark};
 
 use super::{arm, at, event, keep, session};
@@ -69,6 +72,37 @@ fn a_change_sees_the_record_as_it_stands() {
             };
             store.update(&["a"], &mut change).unwrap();
         }
+    });
+}
+
+#[test]
+fn what_is_known_of_a_controller_is_kept_in_place_of_what_was() {
+    with_store(|store| {
+        assert_eq!(store.controllers().unwrap(), []);
+        let mut first = ControllerRecord::new("b", "https://10.21.0.2".to_owned(), at(1));
+        first.trust = ControllerTrust::Pinned(CertificateNote {
+            fingerprint: Sha256Digest::of(b"certificate"),
+            subject: "CN=bmc".to_owned(),
+            valid_from: Some(at(0)),
+            valid_until: None,
+        });
+        let mut second = ControllerRecord::new("a", "ipmi://10.21.0.1".to_owned(), at(2));
+        second.serial = Some("C7X9K2".to_owned());
+        second.uuid = "00112233-4455-6677-8899-aabbccddeeff".parse().ok();
+        store
+            .keep_controller(&first, &[event("b", 1, "trusted")])
+            .unwrap();
+        store.keep_controller(&second, &[]).unwrap();
+        assert_eq!(
+            store.controllers().unwrap(),
+            [second.clone(), first.clone()]
+        );
+        assert_eq!(messages(store, 0, None, 10), ["1 trusted"]);
+
+        first.trust = ControllerTrust::Authority;
+        store.keep_controller(&first, &[]).unwrap();
+        assert_eq!(store.controllers().unwrap(), [second, first]);
+        assert_eq!(store.watermark().unwrap().changes, 3);
     });
 }
 

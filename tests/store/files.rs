@@ -34,6 +34,25 @@ fn the_files_are_for_their_owner_alone_and_the_key_stays() {
 }
 
 #[test]
+fn a_store_of_the_first_schema_is_migrated_and_keeps_what_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(directory.path()).unwrap();
+    let key = *store.key();
+    store.append(&[event("a", 1, "x")]).unwrap();
+    drop(store);
+    let file = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
+    file.execute_batch("DROP TABLE controller; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(file);
+    let store = SqliteStore::open(directory.path()).unwrap();
+    assert_eq!(
+        (store.key(), store.watermark().unwrap().last_event),
+        (&key, 1)
+    );
+    assert_eq!(store.controllers().unwrap(), []);
+}
+
+#[test]
 fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path()).unwrap();
@@ -49,7 +68,7 @@ fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
                 error.fault,
                 StoreFault::NewerSchema {
                     found: 99,
-                    supported: 1
+                    supported: 2
                 }
             ),
             "{error}"

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::{Stop, Work, exit_for, fails, said};
 use crate::cli::Exit;
-use crate::cli::inventory::Known;
+use crate::cli::inventory::{Known, warn_without_server};
 use crate::cli::select::Select;
 use crate::decide::Refusal;
 use crate::machine::{Event, EventKind, HostRecord};
@@ -83,7 +83,7 @@ impl Work<'_> {
             self.output.json(&listed);
         }
         if good > 0 {
-            self.warn_without_server();
+            warn_without_server(&self.directory, self.output);
         }
         Ok(exit_for(good, outcomes.len()))
     }

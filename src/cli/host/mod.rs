@@ -18,7 +18,7 @@ use super::{Exit, Global};
 use crate::decide::{cancel, release, set_aside};
 use crate::inventory;
 use crate::machine::{EventKind, HostRecord, Phase};
-use crate::store::{RunningServer, SqliteStore};
+use crate::store::SqliteStore;
 
 /// List hosts, arm them for an install, and set them aside
 #[derive(Debug, Args)]
@@ -92,7 +92,7 @@ Examples:
     },
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed = text
         .parse::<SignedDuration>()
         .ok()
@@ -187,20 +187,6 @@ impl<'a> Work<'a> {
             store,
             directory,
         })
-    }
-
-    fn warn_without_server(&self) {
-        let running = RunningServer::list(&self.directory).unwrap_or_default();
-        if !running.iter().any(|server| server.role == "http") {
-            let what = format!(
-                "no running server uses the store `{}`",
-                self.directory.display()
-            );
-            self.output.warning(
-                &what,
-                "start `pxectl serve all` with the same `--state`, as the same user",
-            );
-        }
     }
 }
 

@@ -1,4 +1,3 @@
-use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
@@ -6,7 +5,8 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{Stop, Work, exit_for, fails, parse_duration, said};
-use crate::cli::inventory::{Good, bundles};
+use crate::cli::confirm::{confirmed, some_of};
+use crate::cli::inventory::{Good, bundles, warn_without_server};
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
 use crate::inventory::Host;
@@ -87,42 +87,21 @@ impl Work<'_> {
             self.output.json(&listed);
         }
         if armed > 0 {
-            self.warn_without_server();
+            warn_without_server(&self.directory, self.output);
         }
         Ok(exit_for(armed, outcomes.len()))
     }
 
     fn confirmed(&self, hosts: &[&Host], deadline: Duration) -> Result<bool, Stop> {
-        let names: Vec<&str> = hosts
-            .iter()
-            .take(8)
-            .map(|host| host.name.as_str())
-            .collect();
-        let more = if hosts.len() > names.len() {
-            format!(" and {} more", hosts.len() - names.len())
-        } else {
-            String::new()
-        };
+        let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         let what = format!(
-            "{} hosts will be overwritten when they boot within {}: {}{more}",
+            "{} hosts will be overwritten when they boot within {}: {}",
             hosts.len(),
             spelled(deadline),
-            names.join(", ")
+            some_of(&names)
         );
-        if !std::io::stdin().is_terminal() {
-            self.output.error(
-                &what,
-                "give `--yes` to arm so many where nobody can be asked",
-            );
-            return Ok(false);
-        }
-        self.output.stderr(&format!("{what}\nArm them? [y/N] "));
-        let mut answer = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut answer)
-            .map_err(fails)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let help = "give `--yes` to arm so many where nobody can be asked";
+        confirmed(self.output, &what, "Arm them?", help).map_err(fails)
     }
 }
 

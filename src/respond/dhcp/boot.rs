@@ -1,8 +1,12 @@
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::Asked;
-use crate::inventory::LoaderKind;
+use crate::inventory::{Host, Inventory, Loader, LoaderKind};
+use crate::machine::{Architecture, Firmware, MacAddress};
 use crate::respond::boot::{MachinePath, MachineQuery};
+use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
 /// What a client is told to boot. It prints without its token.
@@ -94,22 +98,58 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     if secure && !loader.can_be_signed() {
         return None;
     }
-    let path = || MachinePath::file(asked.mac, token(), loader.first_name());
     if architecture.is_http() || options.is_http_client() {
-        let path = match loader.kind {
-            // Signed GRUBs know no HTTP; in an image they find their configuration.
-            LoaderKind::Grub if loader.second.is_some() => {
-                MachinePath::image(asked.mac, token(), architecture.over_http())
-            }
-            _ => path(),
-        };
-        let base = base.clone();
-        return Some(BootFile::HttpLoader { base, path });
+        return Some(http_loader(base, loader, asked.mac, token(), architecture));
     }
+    let path = || MachinePath::file(asked.mac, token(), loader.first_name());
     Some(match loader.kind {
         LoaderKind::Ipxe | LoaderKind::Image => BootFile::Loader(loader.first_name().to_owned()),
         LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::LoaderOf(path()),
     })
+}
+
+fn http_loader(
+    base: &str,
+    loader: &Loader,
+    mac: MacAddress,
+    token: String,
+    architecture: Architecture,
+) -> BootFile {
+    let path = match loader.kind {
+        // Signed GRUBs know no HTTP; in an image they find their configuration.
+        LoaderKind::Grub if loader.second.is_some() => {
+            MachinePath::image(mac, token, architecture.over_http())
+        }
+        _ => MachinePath::file(mac, token, loader.first_name()),
+    };
+    let base = base.to_owned();
+    BootFile::HttpLoader { base, path }
+}
+
+/// Chooses what the firmware of a host boots over HTTP, for one who tells it in DHCP's place, as a
+/// management controller does; `None` where the site has no loader for it, or it has no UEFI.
+pub fn http_boot_file(
+    inventory: &Inventory,
+    key: &StoreKey,
+    host: &Host,
+    now: Timestamp,
+) -> Option<BootFile> {
+    let architecture = host.arch.over_http();
+    if host.arch.firmware() != Firmware::Uefi || !architecture.is_http() {
+        return None;
+    }
+    let profile = inventory.profile_of(host);
+    let loader = inventory.loader_of(Some(host), architecture)?;
+    if profile.is_some_and(|profile| profile.secure_boot) && !loader.can_be_signed() {
+        return None;
+    }
+    let mac = host.boot_nic()?.mac;
+    let token = match inventory.site.boot_token {
+        true => key.boot_token(mac, host.uuid, now),
+        false => String::new(),
+    };
+    let base = &inventory.site.server.base_url;
+    Some(http_loader(base, loader, mac, token, architecture))
 }
 
 /// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP, and start a Linux

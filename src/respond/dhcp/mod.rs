@@ -29,7 +29,7 @@ use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
 use asked::{Asked, known};
-pub use boot::BootFile;
+pub use boot::{BootFile, http_boot_file};
 pub use delivery::Delivery;
 use delivery::delivery;
 pub use ignored::Ignored;

@@ -1,0 +1,13 @@
+//! What `ipmitool` printed, with what a controller put into it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pxectl::bmc::IpmiText;
+
+fuzz_target!(|octets: &[u8]| {
+    let text = String::from_utf8_lossy(octets);
+    let text = IpmiText::new(&text);
+    let _ = (text.power(), text.guid(), text.boot());
+    let field = text.field(&["Product Serial", "Chassis Serial"]);
+    assert!(field.is_none_or(|it| it.len() <= 64));
+});

@@ -1,0 +1,15 @@
+//! Controllers (BMCs) as an operator meets them: the binary against an emulator of our own that
+//! refuses what real vendors refuse and can be disturbed, against sushy-tools, against documents of
+//! several vendors, and IPMI against two simulators.
+
+mod documents;
+mod emulator;
+mod faults;
+mod fleet;
+mod ipmi;
+mod rack;
+mod requirements;
+mod safety;
+mod secrets;
+mod sushy;
+mod vendors;

@@ -1,0 +1,143 @@
+//! What is not done without being told to, and what is not done at all.
+
+use pxectl::machine::{HostRecord, Phase};
+use pxectl::store::{HostUpdate, SqliteStore, Store};
+
+use crate::emulator::profile::CONTOSO;
+use crate::emulator::{Bmc, Emulator};
+use crate::rack::Rack;
+
+const HOST: &str = "host-001-0";
+
+fn one() -> (Emulator, Bmc, Rack) {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    (emulator, bmc, rack)
+}
+
+/// Puts the host into a phase, as its installation would.
+fn set_phase(rack: &Rack, phase: Phase) {
+    let store = SqliteStore::open(&rack.file("state")).expect("a store");
+    let mut record = HostRecord::new(HOST, jiff::Timestamp::now());
+    record.phase = phase;
+    let update = HostUpdate {
+        record,
+        plan: None,
+        events: Vec::new(),
+    };
+    let mut update = Some(update);
+    let kept = store.update(&[HOST], &mut |_, _| update.take());
+    kept.expect("it is kept");
+}
+
+#[test]
+fn a_host_that_is_not_armed_is_asked_about_and_nobody_answers() {
+    let (_emulator, bmc, rack) = one();
+    for command in [&["boot-pxe"][..], &["boot-http"]] {
+        let said = rack.bmc(&[command, &[HOST]].concat());
+        said.ended(1).says(&[HOST, "--yes", "not armed"]);
+    }
+    assert_eq!(bmc.changes(), []);
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
+}
+
+#[test]
+fn a_host_that_is_armed_is_booted_without_a_question() {
+    let (_emulator, bmc, rack) = one();
+    rack.arm(&[HOST]);
+    rack.bmc(&["boot-pxe", HOST]).done();
+    assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
+}
+
+#[test]
+fn an_installed_host_is_not_interrupted_without_being_told_to() {
+    let (_emulator, bmc, rack) = one();
+    set_phase(&rack, Phase::Installed);
+    for command in [
+        &["power", "off"][..],
+        &["power", "cycle"],
+        &["power", "reset"],
+        &["power", "graceful"],
+        &["boot-pxe"],
+        &["boot-disk"],
+    ] {
+        let said = rack.bmc(&[command, &[HOST]].concat());
+        said.ended(1).says(&[HOST, "--yes"]);
+    }
+    assert_eq!(bmc.changes(), []);
+    // To look at it, and to switch it on, interrupts nobody.
+    rack.bmc(&["status", HOST]).done();
+    rack.bmc(&["power", "on", HOST]).done();
+    rack.bmc(&["power", "reset", HOST, "--yes"]).done();
+    assert_eq!(bmc.machine(|it| it.resets.clone()), ["ForceRestart"]);
+}
+
+#[test]
+fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
+    for what in ["serial", "uuid"] {
+        let (_emulator, bmc, rack) = one();
+        rack.arm(&[HOST]);
+        bmc.machine(|machine| match what {
+            "serial" => machine.serial = "ANOTHER1".to_owned(),
+            _ => machine.uuid = "00000000-1111-2222-3333-444444444444".to_owned(),
+        });
+        for command in [
+            &["boot-pxe", "--yes"][..],
+            &["power", "off", "--yes"],
+            &["boot-disk", "--yes"],
+        ] {
+            let said = rack.bmc(&[command, &[HOST]].concat());
+            said.ended(3).says(&["another machine", "help"]);
+        }
+        assert_eq!(bmc.changes(), [], "{what}");
+        // Who looks is told.
+        let said = rack.bmc(&["status", HOST]);
+        assert!(said.all().contains("another machine"), "{}", said.all());
+    }
+}
+
+#[test]
+fn a_machine_that_the_inventory_does_not_name_is_remembered() {
+    let (_emulator, bmc, rack) = one();
+    let (serial, uuid) = bmc.machine(|machine| (machine.serial.clone(), machine.uuid.clone()));
+    rack.edit("hosts.yaml", &format!("serial: {serial}\n"), "");
+    rack.edit("hosts.yaml", &format!("uuid: {uuid}\n"), "");
+    rack.bmc(&["status", HOST]).done();
+    bmc.machine(|machine| machine.serial = "ANOTHER1".to_owned());
+    let said = rack.bmc(&["boot-pxe", HOST, "--yes"]);
+    said.ended(3).says(&["another machine", "ANOTHER1"]);
+    assert_eq!(bmc.changes(), []);
+}
+
+#[test]
+fn what_is_so_already_is_not_done_again() {
+    let (_emulator, bmc, rack) = one();
+    bmc.machine(|machine| machine.power = "Off");
+    rack.bmc(&["power", "off", HOST, "--yes"])
+        .done()
+        .says(&["already"]);
+    assert_eq!(bmc.changes(), []);
+    // The override is there already: it is not sent again.
+    bmc.machine(|machine| {
+        machine.boot.enabled = "Once".to_owned();
+        machine.boot.target = "Pxe".to_owned();
+    });
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    assert_eq!(bmc.patches(), [] as [serde_json::Value; 0]);
+    assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
+}
+
+#[test]
+fn plain_http_is_refused_unless_the_inventory_says_so() {
+    let (_emulator, bmc, rack) = one();
+    rack.edit(
+        "hosts.yaml",
+        &bmc.url(),
+        &bmc.url().replace("https", "http"),
+    );
+    let said = rack.bmc(&["status", HOST]);
+    said.ended(1).says(&["in clear", "plain_http"]);
+    assert_eq!(bmc.asked().len(), 0);
+}

@@ -1,0 +1,244 @@
+//! Where passwords come from, and that they go nowhere else.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::emulator::profile::{CONTOSO, SUSHY};
+use crate::emulator::{Emulator, PASSWORD};
+use crate::rack::{HostKeys, Rack, said};
+
+/// HashiCorp's Vault, as far as a client sees it that reads one secret: both versions of its
+/// key-value engine, at `kv1/` and `secret/`.
+struct Vault {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Vault {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = Arc::clone(&asked);
+        // It ends with the process: each test has one of its own.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                answer(stream, &seen);
+            }
+        });
+        Self { address, asked }
+    }
+}
+
+fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
+    let mut lines = BufReader::new(stream.try_clone().expect("the stream")).lines();
+    let first = lines.next().and_then(Result::ok).unwrap_or_default();
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let headers: Vec<String> = lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.to_ascii_lowercase())
+        .collect();
+    seen.lock().expect("the list").push(path.clone());
+    let known = headers.iter().any(|it| it == "x-vault-token: the-token");
+    let fields = json!({"password": PASSWORD, "other": "x"});
+    let (status, body) = match path.as_str() {
+        _ if !known => ("403 Forbidden", json!({"errors": ["permission denied"]})),
+        "/v1/kv1/bmc" => ("200 OK", json!({"data": fields})),
+        "/v1/secret/data/bmc" => ("200 OK", json!({"data": {"data": fields, "metadata": {}}})),
+        path if path.starts_with("/v1/sys/internal/ui/mounts/secret") => {
+            let mount = json!({"options": {"version": "2"}, "path": "secret/", "type": "kv"});
+            ("200 OK", json!({"data": mount}))
+        }
+        path if path.starts_with("/v1/sys/internal/ui/mounts/kv1") => {
+            let mount = json!({"options": null, "path": "kv1/", "type": "kv"});
+            ("200 OK", json!({"data": mount}))
+        }
+        _ => ("404 Not Found", json!({"errors": []})),
+    };
+    let body = body.to_string();
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+/// A rack of one host whose password is found in some way.
+fn rack(emulator: &mut Emulator, password: &str) -> Rack {
+    let bmc = emulator.add(CONTOSO);
+    let mut host = HostKeys::of(&bmc, 0);
+    host.bmc = host.bmc.replace("{env: BMC_PASSWORD}", password);
+    Rack::new(&[host])
+}
+
+#[test]
+fn a_password_is_read_from_environment_file_command_and_vault() {
+    let mut emulator = Emulator::start();
+    let vault = Vault::start();
+    for way in [
+        "{env: BMC_PASSWORD}",
+        "{file: password}",
+        "{exec: [/bin/cat, password]}",
+        "{vault: secret/bmc}",
+        "{vault: \"kv1/bmc#password\"}",
+    ] {
+        let rack = rack(&mut emulator, way);
+        rack.write("password", format!("{PASSWORD}\n"));
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(rack.file("password"), private).expect("a mode");
+        let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+        command.env("VAULT_ADDR", format!("http://{}", vault.address));
+        command.env("VAULT_TOKEN", "the-token");
+        if way != "{env: BMC_PASSWORD}" {
+            command.env_remove("BMC_PASSWORD");
+        }
+        let said = said(&mut command);
+        assert_eq!(said.status, Some(0), "{way}: {}", said.all());
+        said.done();
+        assert!(!said.all().contains("the-token"), "{}", said.all());
+    }
+    assert!(!vault.asked.lock().expect("the list").is_empty());
+}
+
+#[test]
+fn a_password_that_cannot_be_had_is_the_host_s_own_fault() {
+    let mut emulator = Emulator::start();
+    let vault = Vault::start();
+    for (way, says) in [
+        ("{env: NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE"),
+        ("{file: nowhere}", "nowhere"),
+        ("{exec: [/bin/false]}", "/bin/false"),
+        ("{vault: secret/another}", "secret/another"),
+    ] {
+        let rack = rack(&mut emulator, way);
+        let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+        command.env("VAULT_ADDR", format!("http://{}", vault.address));
+        command.env("VAULT_TOKEN", "the-token");
+        let said = said(&mut command);
+        said.ended(3).says(&[says, "help"]);
+    }
+    let rack = rack(&mut emulator, "{vault: secret/bmc}");
+    let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+    command.env("VAULT_ADDR", format!("http://{}", vault.address));
+    command.env("VAULT_TOKEN", "a-wrong-token");
+    let said = said(&mut command);
+    said.ended(3).says(&["secret/bmc"]);
+    assert!(!said.all().contains("a-wrong-token"), "{}", said.all());
+}
+
+#[test]
+fn validate_and_a_dry_run_of_a_pull_request_run_no_command() {
+    let mut emulator = Emulator::start();
+    let rack = rack(&mut emulator, "{exec: [/usr/bin/touch, was-run]}");
+    rack.run(&["validate"]).done();
+    rack.run(&["render", "--all"]);
+    assert!(!rack.file("was-run").exists());
+}
+
+#[test]
+fn a_password_in_the_inventory_is_refused_and_not_shown() {
+    let mut emulator = Emulator::start();
+    let rack = rack(&mut emulator, PASSWORD);
+    let said = rack.run(&["validate"]);
+    said.ended(1)
+        .says(&["a password never stands in the inventory"]);
+}
+
+#[test]
+fn no_secret_is_printed_or_kept() {
+    // With sessions and without, good and bad, in words and as JSON, with every detail.
+    for profile in [CONTOSO, SUSHY] {
+        for is_good in [true, false] {
+            let mut emulator = Emulator::start();
+            let bmc = emulator.add(profile);
+            if !is_good {
+                // Its error repeats the password that it was sent.
+                bmc.controller(|controller| controller.password = "another".to_owned());
+            }
+            let rack = Rack::of(&[&bmc]);
+            for words in [
+                &["status", "--all", "-v"][..],
+                &["status", "--all", "--format", "json"],
+                &["boot-pxe", "--all", "--yes", "--dry-run", "-v"],
+                &["inventory", "--all", "-v"],
+            ] {
+                // `ended` looks for secrets in what was printed.
+                rack.bmc(words).ended(if is_good { 0 } else { 3 });
+                bmc.controller(|controller| controller.failures = 0);
+            }
+            for entry in fs::read_dir(rack.file("state")).expect("the store") {
+                let path = entry.expect("an entry").path();
+                let content = fs::read(&path).unwrap_or_default();
+                for secret in [PASSWORD, "token-1"] {
+                    let found = content
+                        .windows(secret.len())
+                        .any(|window| window == secret.as_bytes());
+                    assert!(!found, "`{secret}` is in {}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_boot_token_reaches_the_controller_and_nobody_else() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    let mut shown = String::new();
+    for words in [
+        &["boot-http", "--all", "--dry-run"][..],
+        &["boot-http", "--all", "--dry-run", "--format", "json"],
+        &["boot-http", "--all", "--yes", "-v"],
+        &["status", "--all", "-v"],
+        &["status", "--all", "--format", "json"],
+    ] {
+        let said = rack.bmc(words);
+        shown += &said.ended(0).all();
+    }
+    let uri = bmc.machine(|machine| machine.boot.uri.clone());
+    let uri = uri.expect("it was told what to fetch");
+    let token = uri.split('/').max_by_key(|part| part.len());
+    let token = token.expect("a part");
+    assert!(token.len() > 20, "no token in {uri}");
+    assert!(!shown.contains(token), "{token} is in {shown}");
+}
+
+#[test]
+fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    let url = "http://anna:hunter2@10.20.0.10/live.iso";
+    for words in [
+        &["media", "insert", url, "--all", "--yes"][..],
+        &["boot-http", "--url", url, "--all", "--yes"],
+    ] {
+        let said = rack.bmc(words);
+        said.ended(1).says(&["password"]);
+        assert!(!said.all().contains("hunter2"), "{}", said.all());
+    }
+    assert_eq!(bmc.asked().len(), 0);
+}
+
+#[test]
+fn no_secret_stands_on_a_command_line() {
+    let mut emulator = Emulator::start();
+    let rack = rack(
+        &mut emulator,
+        "{exec: [/bin/sh, -c, 'cat /proc/*/cmdline >seen; cat password']}",
+    );
+    rack.write("password", PASSWORD);
+    rack.bmc(&["status", "--all"]).done();
+    let seen = fs::read(rack.file("seen")).expect("what runs");
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    assert!(seen.contains("bmc\0status"), "our own is not seen");
+    assert!(!seen.contains(PASSWORD));
+}
