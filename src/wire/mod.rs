@@ -7,5 +7,6 @@ pub mod arp;
 pub mod dhcp;
 pub mod frame;
 pub mod iso9660;
+pub mod packet;
 pub mod tar;
 pub mod tftp;
