@@ -103,6 +103,10 @@ pub struct Packet<'a> {
     pub destination: SocketAddrV4,
     /// What it carries.
     pub transport: Transport<'a>,
+    /// How many octets its transport carries as they were sent; a capture may hold fewer.
+    pub length: usize,
+    /// The datagram was put together from fragments.
+    pub fragmented: bool,
     /// The capture holds less than was sent.
     pub cut: bool,
 }
@@ -245,6 +249,8 @@ pub struct Ipv4Datagram<'a> {
     pub more: bool,
     /// What follows the header.
     pub payload: &'a [u8],
+    /// How many octets follow the header as they were sent.
+    pub length: usize,
     /// The capture holds less than was sent.
     pub cut: bool,
 }
@@ -325,6 +331,7 @@ impl<'a> Ipv4Datagram<'a> {
             offset: usize::from(fragment & 0x1fff) * 8,
             more: fragment & 0x2000 != 0,
             payload,
+            length: total - header_length,
             cut: total > octets.len(),
         })
     }
@@ -343,17 +350,19 @@ impl<'a> Ipv4Datagram<'a> {
             return Err(PacketError::Fragment);
         }
         let mut cut = self.cut;
-        let (ports, transport) = match self.protocol {
+        let (ports, transport, length) = match self.protocol {
             UDP => {
-                let (ports, payload, whole) = udp(self.payload)?;
-                cut |= !whole;
-                (ports, Transport::Udp(payload))
+                let (ports, payload, length) = udp(self.payload)?;
+                cut |= length > payload.len();
+                (ports, Transport::Udp(payload), length)
             }
             TCP => {
                 let (ports, segment) = tcp(self.payload)?;
-                (ports, Transport::Tcp(segment))
+                let header = self.payload.len() - segment.payload.len();
+                let length = self.length.saturating_sub(header);
+                (ports, Transport::Tcp(segment), length)
             }
-            ICMP => ((0, 0), unreachable(self.payload)?),
+            ICMP => ((0, 0), unreachable(self.payload)?, 0),
             other => return Err(PacketError::Protocol(other)),
         };
         Ok(Packet {
@@ -363,6 +372,8 @@ impl<'a> Ipv4Datagram<'a> {
             source: SocketAddrV4::new(self.source, ports.0),
             destination: SocketAddrV4::new(self.destination, ports.1),
             transport,
+            length,
+            fragmented: false,
             cut,
         })
     }
@@ -401,17 +412,18 @@ fn untagged<'a>(
 
 type Ports = (u16, u16);
 
-/// Reads a UDP header; also says whether all of the payload is there. Source: RFC 768.
-fn udp(octets: &[u8]) -> Result<(Ports, &[u8], bool), PacketError> {
+/// Reads a UDP header; also says how long the payload was as it was sent. Source: RFC 768.
+fn udp(octets: &[u8]) -> Result<(Ports, &[u8], usize), PacketError> {
     const WHAT: &str = "a UDP header";
     let header = head::<8>(octets, WHAT)?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let end = match length {
+    let length = match length {
         0 => octets.len(),
         1..8 => return Err(PacketError::Length { what: WHAT, length }),
-        _ => length.min(octets.len()),
+        length => length,
     };
-    Ok((ports(header), &octets[8..end], length <= octets.len()))
+    let end = length.min(octets.len());
+    Ok((ports(header), &octets[8..end], length - 8))
 }
 
 /// Reads a TCP header. Source: RFC 9293 §3.1.
