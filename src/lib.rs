@@ -14,6 +14,7 @@
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
 //! | [`clients`] | models of firmware and loaders: which offer they take, what they ask for next |
 //! | [`lint`] | rendered text and boot files -> diagnostics |
+//! | [`conversation`] | packets of a boot -> who answered, who won, and what is wrong |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
@@ -29,6 +30,7 @@
 pub mod bundle;
 pub mod cli;
 pub mod clients;
+pub mod conversation;
 pub mod decide;
 pub mod inventory;
 pub mod lint;
