@@ -22,12 +22,14 @@
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
 //! | [`provision`] | arms hosts: verifies, freezes, opens a session |
 //! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
+//! | [`capture`] | watches a wire, or reads what others have captured, and tells what it saw |
 //! | [`rehearse`] | plays the firmware of a host through its boot chain |
 //! | [`cli`] | one file per command: arguments -> typed options -> one call -> print |
 
 #![warn(missing_docs)]
 
 pub mod bundle;
+pub mod capture;
 pub mod cli;
 pub mod clients;
 pub mod conversation;

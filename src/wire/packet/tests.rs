@@ -39,6 +39,8 @@ fn expected(payload: &[u8]) -> Packet<'_> {
         source: SERVER.1,
         destination: CLIENT.1,
         transport: Transport::Udp(payload),
+        length: payload.len(),
+        fragmented: false,
         cut: false,
     }
 }
@@ -136,6 +138,7 @@ fn a_frame_that_the_capture_cut_gives_what_is_there() {
     let packet = Packet::parse(LinkType::Ethernet, &octets[..octets.len() - 2]);
     let cut = Packet {
         cut: true,
+        length: 6,
         ..expected(b"abcd")
     };
     assert_eq!(packet, Ok(cut));
