@@ -67,6 +67,8 @@ pub enum FindingKind {
     TftpError,
     /// An HTTP server refused.
     HttpError,
+    /// An HTTP server does not answer.
+    HttpSilent,
     /// A redirect for a client that follows none.
     HttpRedirect,
     /// A length that the client needs is not said.
@@ -109,7 +111,7 @@ const fn row(
 
 /// The one table of findings: the name that `--fail-on` takes, how bad it is, the rule that was broken,
 /// and what to do.
-const TABLE: [Row; 34] = [
+const TABLE: [Row; 35] = [
     row(
         Rogue,
         "rogue",
@@ -327,6 +329,14 @@ const TABLE: [Row; 34] = [
         Error,
         "firmware and loaders take nothing but success (shim: 200 alone)",
         "the server's log says more",
+    ),
+    row(
+        HttpSilent,
+        "http-silent",
+        Error,
+        "a server takes a connection before its client gives up (RFC 9293 §3.5)",
+        "does a server run at the address and the port, is there a route, and does a firewall let it \
+         through?",
     ),
     row(
         HttpRedirect,

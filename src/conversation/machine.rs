@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::dhcp::Exchanges;
 use super::finding::FindingKind;
 use crate::clients::dhcp::Client;
 use crate::machine::{Architecture, MacAddress, SystemUuid};
@@ -107,6 +108,36 @@ pub(super) struct Machine {
     pub entries_left_out: u64,
     pub findings: Vec<FindingKind>,
     pub last_seen: Timestamp,
+    pub exchanges: Exchanges,
+    /// The boot file that it was named last.
+    pub expected: Option<Expected>,
+    /// A program that it has fetched whole: what it asks for next, the program asks for.
+    pub fetched_program: Option<String>,
+    /// What it asked for last and did not get, while it has got nothing after it.
+    pub missing: Option<Lack>,
+    /// The ranges of one file that it reads piece by piece.
+    pub ranges_of: Option<String>,
+}
+
+/// The boot file that a machine is to ask for.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    /// The name or URL, as it was sent.
+    pub name: String,
+    /// It stood in option 67 alone, and not in `file`.
+    pub is_option_only: bool,
+    /// Who is to run it.
+    pub architecture: Architecture,
+    /// It is for firmware, which runs programs, and not for a loader, which reads scripts.
+    pub is_firmware: bool,
+}
+
+/// A file that is not there.
+#[derive(Clone, Debug)]
+pub(super) struct Lack {
+    pub text: String,
+    pub at: Timestamp,
+    pub packet: u64,
 }
 
 impl Machine {
@@ -122,6 +153,11 @@ impl Machine {
             entries_left_out: 0,
             findings: Vec::new(),
             last_seen: now,
+            exchanges: Exchanges::default(),
+            expected: None,
+            fetched_program: None,
+            missing: None,
+            ranges_of: None,
         }
     }
 
@@ -140,6 +176,8 @@ impl Machine {
 
     /// Begins a stage.
     pub fn begin_stage(&mut self, name: &str) {
+        self.fetched_program = None;
+        self.ranges_of = None;
         if self.stages.len() < STAGES {
             self.stages.push(Stage {
                 name: name.to_owned(),

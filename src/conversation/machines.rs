@@ -57,6 +57,10 @@ impl<'i> Machines<'i> {
         }
     }
 
+    pub fn inventory(&self) -> Option<&'i Inventory> {
+        self.inventory
+    }
+
     pub fn get_mut(&mut self, id: MachineId) -> Option<&mut Machine> {
         self.machines.get_mut(&id)
     }
@@ -133,9 +137,7 @@ impl<'i> Machines<'i> {
     /// frame, else by the address that it was given, since a router may stand between.
     pub fn of_client(&mut self, mac: MacAddress, address: Ipv4Addr, now: Timestamp) -> MachineId {
         let hardware = HardwareAddress::from(mac);
-        let by_mac = self.keys.get(&Key::Hardware(hardware));
-        let known = by_mac.or_else(|| self.keys.get(&Key::Address(address)));
-        let id = known.copied().unwrap_or_else(|| {
+        let id = self.known_client(mac, address).unwrap_or_else(|| {
             let inventory = self.inventory;
             let host =
                 inventory.and_then(|it| it.host_by_mac(mac).or_else(|| it.host_by_ip(address)));
@@ -163,6 +165,13 @@ impl<'i> Machines<'i> {
         id
     }
 
+    /// Finds the machine that asks from an address, if it is known.
+    pub fn known_client(&self, mac: MacAddress, address: Ipv4Addr) -> Option<MachineId> {
+        let by_mac = self.keys.get(&Key::Hardware(HardwareAddress::from(mac)));
+        let known = by_mac.or_else(|| self.keys.get(&Key::Address(address)));
+        known.copied()
+    }
+
     /// Remembers that a machine was given an address.
     pub fn lease(&mut self, id: MachineId, address: Ipv4Addr) {
         if !address.is_unspecified() {
@@ -175,9 +184,9 @@ impl<'i> Machines<'i> {
         self.keys.get(&Key::Address(address)).copied()
     }
 
-    /// Says that an entry may have been written.
-    pub fn count_entry(&mut self) {
-        self.entries += 1;
+    /// Takes into account that entries were written, and forgets machines where that are too many.
+    pub fn settle_entries(&mut self, written: usize) {
+        self.entries += written;
         if self.entries < ENTRIES {
             return;
         }

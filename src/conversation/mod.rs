@@ -7,14 +7,21 @@
 //!
 //! It keeps a bounded amount of state, whatever it is shown: the oldest goes first, and is counted.
 
+mod dhcp;
+mod files;
 mod finding;
+mod http;
 mod ledger;
+mod loader;
 mod machine;
 mod machines;
 mod observer;
 mod report;
 mod scribe;
+mod shown;
+mod table;
 mod text;
+mod tftp;
 
 pub use finding::{Finding, FindingKind, ParseFindingError};
 pub use machine::{Boot, Entry, Offer, Stage, Transfer};

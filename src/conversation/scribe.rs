@@ -46,6 +46,8 @@ pub(super) struct Scribe {
     said: String,
     at: Timestamp,
     packet: u64,
+    /// Entries that were written since they were counted.
+    entries: usize,
 }
 
 impl Scribe {
@@ -75,6 +77,19 @@ impl Scribe {
     /// Returns the lines that nobody has printed yet.
     pub fn drain(&mut self) -> impl Iterator<Item = Line> + '_ {
         self.lines.drain(..)
+    }
+
+    /// Returns how many entries were written since the last call.
+    pub fn take_entries(&mut self) -> usize {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Says something of the packet at hand that is no entry of a timeline.
+    pub fn comment_only(&mut self, text: String) {
+        if !self.said.is_empty() {
+            self.said.push('\n');
+        }
+        self.said.push_str(&text);
     }
 
     /// Writes down what happens now.
@@ -139,10 +154,8 @@ impl Scribe {
     }
 
     fn say(&mut self, machine: &str, what: &'static str, text: &str) {
-        if !self.said.is_empty() {
-            self.said.push('\n');
-        }
-        self.said.push_str(&format!("{machine}: {what} {text}"));
+        self.entries += 1;
+        self.comment_only(format!("{machine}: {what} {text}"));
         if self.lines.len() >= LINES {
             self.lines.pop_front();
             self.totals.lines_left_out += 1;

@@ -62,6 +62,9 @@ impl LinkType {
 pub struct VlanTags([Option<u16>; 2]);
 
 impl VlanTags {
+    /// No tag.
+    pub const NONE: Self = Self([None; 2]);
+
     /// Makes them of VLAN numbers, outermost first.
     pub fn new(outer: Option<u16>, inner: Option<u16>) -> Self {
         Self([outer, inner])
