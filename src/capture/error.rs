@@ -39,6 +39,14 @@ pub enum CaptureError {
         /// Why.
         fault: CaptureFault,
     },
+    /// The file is compressed, and broken from its beginning.
+    #[error("`{}` cannot be decompressed: {why}", .path.display())]
+    Compression {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No interface is named, and the inventory does not name one only.
     #[error("no interface is named")]
     WhichInterface {
@@ -74,6 +82,7 @@ impl CaptureError {
                 }
                 _ => "give a pcap or pcapng file, plain or compressed with gzip or zstd".to_owned(),
             },
+            Self::Compression { .. } => "copy the file again: its beginning is needed".to_owned(),
             Self::WhichInterface { names } => match &names[..] {
                 [] => "name one with `-I INTERFACE`, or a file with `--read FILE`".to_owned(),
                 names => format!("name one with `-I`: `{}`", names.join("`, `")),

@@ -17,12 +17,22 @@ loaders: {uefi-x64: snponly.efi}
 ---
 kind: Profile
 name: worker
-installer: rescue
+installer: preseed
+bundle: debian
+---
+kind: Bundle
+name: debian
+arch: x86_64
+files:
+  kernel: {path: linux, size: 1, sha256: 1111111111111111111111111111111111111111111111111111111111111111}
+  initrd: {path: initrd, size: 1, sha256: 2222222222222222222222222222222222222222222222222222222222222222}
 ---
 kind: Host
 name: worker-01
 profile: worker
+uuid: 4c4c4544-0035-5a10-8054-1a2b3c4d0132
 arch: uefi-x64
+disk: {serial: S1}
 nics: [{mac: '52:54:00:12:34:56', network: prov0, ip: 10.20.0.58, boot: true}]
 ";
 

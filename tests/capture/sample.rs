@@ -54,7 +54,9 @@ fn boot(mac: MacAddress, address: Ipv4Addr, transaction: TransactionId) -> Vec<V
     let client = Client {
         kind: ClientKind::EdkPxe(Architecture::UefiX64),
         mac,
-        uuid: "4c4c4544-0035-5a10-8054-b4c04f4e0132".parse().ok(),
+        uuid: format!("4c4c4544-0035-5a10-8054-{transaction}0132")
+            .parse()
+            .ok(),
     };
     let offer = reply(mac, address, transaction, MessageType::Offer);
     let request = client.request(transaction, &offer);
@@ -112,8 +114,8 @@ fn reply(
 ) -> DhcpMessage {
     let mut reply = DhcpMessage::new(Operation::Reply, mac, transaction);
     reply.your_address = address;
-    reply.next_server = SERVER_IP;
-    reply.set_boot_file("snponly.efi");
+    reply.server_address = SERVER_IP;
+    reply.boot_file = b"snponly.efi".to_vec();
     let options = &mut reply.options;
     options.set_message_type(kind);
     options.set_address(OptionCode::ServerIdentifier, SERVER_IP);

@@ -184,7 +184,7 @@ fn dhcp(message: &DhcpMessage, fields: &mut Fields) {
     for (field, address) in [
         ("dhcp.ip.client", message.client_address),
         ("dhcp.ip.your", message.your_address),
-        ("dhcp.ip.server", message.next_server),
+        ("dhcp.ip.server", message.server_address),
         ("dhcp.ip.relay", message.relay_address),
     ] {
         fields.insert(field, address.to_string());

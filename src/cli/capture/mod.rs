@@ -130,7 +130,9 @@ impl Capture {
             Err(error) => {
                 let exit = output.failed(&error);
                 Ok(match error.downcast_ref() {
-                    Some(CaptureError::NoCapture { .. }) => Exit::No,
+                    Some(CaptureError::NoCapture { .. } | CaptureError::Compression { .. }) => {
+                        Exit::No
+                    }
                     Some(CaptureError::WhichInterface { .. }) => Exit::Usage,
                     _ => exit,
                 })
@@ -176,7 +178,7 @@ impl Capture {
         let observer = Observer::new(inventory, options);
         let capture = Taker::new(observer, selection, limits, writer, is_live);
         let printer = self.printer(output);
-        Ok(capture.run(source.as_mut(), shutdown, &mut |line| {
+        Ok(capture.run(source.as_mut(), &mut |line| {
             if !printer.line(&line) {
                 // Nobody reads what we say.
                 shutdown.request();
