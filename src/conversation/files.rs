@@ -1,11 +1,9 @@
 //! What a machine fetches: which program asks for it, and what it means where it is missing.
 
-use jiff::Timestamp;
-
 use super::finding::FindingKind;
 use super::loader;
 use super::machine::{Lack, Machine, Transfer};
-use super::scribe::Scribe;
+use super::scribe::{Began, Scribe};
 use super::shown::{rate, shown_file, size, time};
 use crate::machine::Firmware;
 
@@ -33,7 +31,7 @@ pub(super) fn came(
     machine: &mut Machine,
     name: &str,
     transfer: &Transfer,
-    began: (Timestamp, u64),
+    began: Began,
 ) {
     if loader::is_program(name) {
         machine.fetched_program = Some(name.to_owned());
@@ -56,7 +54,7 @@ pub(super) fn came(
             time(milliseconds),
             rate(octets, milliseconds).unwrap_or_default()
         );
-        scribe.find_of(machine, FindingKind::SlowTransfer, text, began.0, began.1);
+        scribe.find_of(machine, FindingKind::SlowTransfer, text, began);
     }
 }
 
@@ -69,19 +67,16 @@ pub(super) fn is_missing(scribe: &Scribe, machine: &mut Machine, name: &str, by:
     let is_boot_file = expected.is_some_and(|it| same_file(&it.name, name));
     let what = if is_boot_file { "the boot file " } else { "" };
     let text = format!("{what}`{}` is not there ({by})", shown_file(name));
+    let began = scribe.begins(machine);
     // The first of what is looked for in vain is the one that was meant.
-    machine.missing.get_or_insert(Lack {
-        text,
-        at: scribe.now(),
-        packet: scribe.packet(),
-    });
+    machine.missing.get_or_insert(Lack { text, began });
 }
 
 /// Tells of the file for want of which the boot went no further.
 pub(super) fn settle(scribe: &mut Scribe, machine: &mut Machine) {
     if let Some(lack) = machine.missing.take() {
         let kind = FindingKind::MissingFile;
-        scribe.find_of(machine, kind, lack.text, lack.at, lack.packet);
+        scribe.find_of(machine, kind, lack.text, lack.began);
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::dhcp::Exchanges;
 use super::finding::FindingKind;
+use super::scribe::Began;
 use crate::clients::dhcp::Client;
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 
@@ -136,8 +137,7 @@ pub(super) struct Expected {
 #[derive(Clone, Debug)]
 pub(super) struct Lack {
     pub text: String,
-    pub at: Timestamp,
-    pub packet: u64,
+    pub began: Began,
 }
 
 impl Machine {
@@ -195,8 +195,11 @@ impl Machine {
         &mut self.stages[last]
     }
 
-    pub fn add_transfer(&mut self, transfer: Transfer) {
-        let stage = self.stage();
+    /// Adds what came of a request, to the stage that made it.
+    pub fn add_transfer(&mut self, transfer: Transfer, stage: usize) {
+        let Some(stage) = self.stages.get_mut(stage) else {
+            return;
+        };
         if stage.transfers.len() < TRANSFERS {
             stage.transfers.push(transfer);
         } else {

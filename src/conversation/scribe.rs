@@ -29,8 +29,17 @@ pub struct Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.machine, self.what, self.text)
+        let text = self.text.replace('\n', " ");
+        write!(f, "{} {} {text}", self.machine, self.what)
     }
+}
+
+/// When something began, and in which stage of a boot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Began {
+    pub at: Timestamp,
+    pub packet: u64,
+    pub stage: usize,
 }
 
 /// Writes down what is seen: into the timeline of a machine, for whoever prints as it happens, for the
@@ -92,10 +101,19 @@ impl Scribe {
         self.said.push_str(&text);
     }
 
+    /// Returns that something begins now, in the stage that a machine is in.
+    pub fn begins(&self, machine: &Machine) -> Began {
+        Began {
+            at: self.at,
+            packet: self.packet,
+            stage: machine.stages.len().saturating_sub(1),
+        }
+    }
+
     /// Writes down what happens now.
     pub fn tell(&mut self, machine: &mut Machine, what: &'static str, text: String) {
-        let (at, packet) = (self.at, self.packet);
-        self.tell_of(machine, what, text, at, packet);
+        let began = self.begins(machine);
+        self.tell_of(machine, what, text, began);
     }
 
     /// Writes down something that began earlier and is known only now.
@@ -104,15 +122,13 @@ impl Scribe {
         machine: &mut Machine,
         what: &'static str,
         text: String,
-        began: Timestamp,
-        packet: u64,
+        began: Began,
     ) {
         self.say(machine.name(), what, &text);
-        let stage = machine.stages.len().saturating_sub(1);
         machine.note(Entry {
-            at: began,
-            packet,
-            stage,
+            at: began.at,
+            packet: began.packet,
+            stage: began.stage,
             what,
             text,
             is_finding: false,
@@ -121,8 +137,8 @@ impl Scribe {
 
     /// Writes down a fault of what happens now, once for each machine and wording.
     pub fn find(&mut self, machine: &mut Machine, kind: FindingKind, seen: String) {
-        let (at, packet) = (self.at, self.packet);
-        self.find_of(machine, kind, seen, at, packet);
+        let began = self.begins(machine);
+        self.find_of(machine, kind, seen, began);
     }
 
     /// Writes down a fault of something that began earlier.
@@ -131,9 +147,9 @@ impl Scribe {
         machine: &mut Machine,
         kind: FindingKind,
         seen: String,
-        at: Timestamp,
-        packet: u64,
+        began: Began,
     ) {
+        let Began { at, packet, stage } = began;
         let name = machine.name().to_owned();
         if !self.ledger.add(kind, &name, &seen, at, packet) {
             return;
@@ -142,7 +158,6 @@ impl Scribe {
         if !machine.findings.contains(&kind) {
             machine.findings.push(kind);
         }
-        let stage = machine.stages.len().saturating_sub(1);
         machine.note(Entry {
             at,
             packet,

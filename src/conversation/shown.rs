@@ -27,7 +27,11 @@ pub(super) fn shown_file(name: &str) -> String {
 }
 
 fn printable(c: char) -> char {
-    if c.is_control() || c == '`' { '·' } else { c }
+    match c {
+        '`' => '\'',
+        c if c.is_control() => '·',
+        c => c,
+    }
 }
 
 /// Shows octets as hexadecimal digits, a few of them.
@@ -45,9 +49,12 @@ pub(super) fn size(octets: u64) -> String {
     scaled(octets as f64, "B")
 }
 
-/// Says how fast octets came: `3.4 MiB/s`; nothing where the time is too short to tell.
+/// Less than this says nothing about how fast a wire is.
+const LEAST_FOR_RATE: u64 = 16 * 1024;
+
+/// Says how fast octets came: `3.4 MiB/s`; nothing where they are too few to tell.
 pub(super) fn rate(octets: u64, milliseconds: i64) -> Option<String> {
-    if milliseconds <= 0 {
+    if milliseconds <= 0 || octets < LEAST_FOR_RATE {
         return None;
     }
     let each_second = octets as f64 * 1000.0 / milliseconds as f64;
@@ -98,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_shown_printable_and_bounded() {
-        assert_eq!(shown_octets(b"a\x1b[2J`b\0"), "a·[2J·b·");
+        assert_eq!(shown_octets(b"a\x1b[2J`b\0"), "a·[2J'b·");
         assert_eq!(shown_octets(&[b'x'; 500]).chars().count(), LIMIT + 1);
         assert_eq!(shown_file("/m/MAC/TOKEN/x.efi?token=T"), "/m/MAC/…/x.efi");
         assert_eq!(shown_hex(&[0xab; 30]).len(), 48 + "…".len());
@@ -117,7 +124,8 @@ mod tests {
             assert_eq!(size(octets), expected);
         }
         assert_eq!(rate(1_048_576, 500).as_deref(), Some("2.0 MiB/s"));
-        assert_eq!(rate(1, 0), None);
+        assert_eq!(rate(1_048_576, 0), None);
+        assert_eq!(rate(512, 10), None);
         for (milliseconds, expected) in [(7, "7 ms"), (1250, "1.2 s"), (360_000, "6 min")] {
             assert_eq!(time(milliseconds), expected);
         }

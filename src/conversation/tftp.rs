@@ -11,6 +11,7 @@ use super::machine::Transfer;
 use super::machines::MachineId;
 use super::observer::Observer;
 use super::report::milliseconds;
+use super::scribe::Began;
 use super::shown::{rate, shown_text, size, time};
 use super::table::Aged;
 use crate::wire::packet::Packet;
@@ -22,8 +23,9 @@ use crate::wire::tftp::{
 const PORT: u16 = 69;
 /// The headers of IPv4, UDP and TFTP before a block.
 const HEADERS: u32 = 32;
-/// How many blocks may be sent again before it is a fault.
+/// So many blocks that are sent again are a fault, where they are one in so many.
 const RETRANSMITS: u64 = 3;
+const RETRANSMITS_OF: u64 = 100;
 
 /// A transfer, from its request on. It is known by the client's address and port.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(super) struct TftpTransfer {
     name: String,
     shown: String,
     is_write: bool,
-    began: (Timestamp, u64),
+    began: Began,
     last: Timestamp,
     requests: u32,
     /// Nothing has come from the server yet.
@@ -117,7 +119,7 @@ impl Observer<'_> {
             [0, 3, high, low, ref block @ ..] if from_server != transfer.is_write => {
                 let number = BlockNumber::new(u16::from_be_bytes([high, low]));
                 let length = packet.length.saturating_sub(4) as u64;
-                let is_first = transfer.block(number, length, packet.fragmented);
+                let is_first = transfer.blocks(number, length, packet.fragmented);
                 let is_odd = transfer.is_over_mtu(self.options.mtu) || is_first;
                 if self.options.comment_blocks {
                     let text = format!("block {number} of `{}`", transfer.shown);
@@ -170,11 +172,13 @@ impl Observer<'_> {
             .options
             .iter()
             .any(|it| it.name == OptionName::TransferSize);
-        if let Some(machine) = self.machines.get_mut(id) {
-            files::begins(machine, &name);
-            files::check_bare_name(&mut self.scribe, machine, &name);
-            machine.stage();
-        }
+        let Some(machine) = self.machines.get_mut(id) else {
+            return;
+        };
+        files::begins(machine, &name);
+        files::check_bare_name(&mut self.scribe, machine, &name);
+        machine.stage();
+        let began = self.scribe.begins(machine);
         let shown = super::shown::shown_file(&name);
         self.scribe
             .comment_only(format!("asks for `{shown}` by TFTP"));
@@ -184,7 +188,7 @@ impl Observer<'_> {
             shown,
             name,
             is_write: request.direction == Direction::Write,
-            began: (now, self.scribe.packet()),
+            began,
             last: now,
             requests: 1,
             is_silent: true,
@@ -272,7 +276,7 @@ impl Observer<'_> {
             End::Silence if transfer.has_last => End::Whole,
             end => end,
         };
-        let (began, packet) = transfer.began;
+        let began = transfer.began;
         let text = format!(
             "`{}` of {}: {}",
             transfer.shown,
@@ -280,7 +284,7 @@ impl Observer<'_> {
             transfer.summary(&end)
         );
         let told = transfer.report(&end);
-        self.scribe.tell_of(machine, "tftp", text, began, packet);
+        self.scribe.tell_of(machine, "tftp", text, began);
         let scribe = &mut self.scribe;
         match end {
             End::Whole => files::came(scribe, machine, &transfer.name, &told, transfer.began),
@@ -290,7 +294,7 @@ impl Observer<'_> {
             End::Refused(why) => {
                 let text = format!("`{}`: {why}", transfer.shown);
                 if !loader::is_optional(&transfer.name) {
-                    scribe.find_of(machine, FindingKind::TftpError, text, began, packet);
+                    scribe.find_of(machine, FindingKind::TftpError, text, began);
                 }
             }
             End::Silence if transfer.is_silent => {
@@ -303,22 +307,23 @@ impl Observer<'_> {
                         times => format!(", made {times} times"),
                     }
                 );
-                scribe.find_of(machine, FindingKind::TftpSilent, text, began, packet);
+                scribe.find_of(machine, FindingKind::TftpSilent, text, began);
             }
             End::Silence if transfer.blocks > 0 => {
                 let text = format!("`{}`: {}", transfer.shown, told.end);
-                scribe.find_of(machine, FindingKind::TransferCut, text, began, packet);
+                scribe.find_of(machine, FindingKind::TransferCut, text, began);
             }
             End::Silence | End::SizeOnly | End::Running => {}
         }
-        if transfer.retransmits >= RETRANSMITS {
+        let share = transfer.retransmits * RETRANSMITS_OF;
+        if transfer.retransmits >= RETRANSMITS && share >= transfer.blocks {
             let text = format!(
                 "`{}`: {} of {} blocks were sent again",
                 transfer.shown, transfer.retransmits, transfer.blocks
             );
-            scribe.find_of(machine, FindingKind::TftpRetransmits, text, began, packet);
+            scribe.find_of(machine, FindingKind::TftpRetransmits, text, began);
         }
-        machine.add_transfer(told);
+        machine.add_transfer(told, began.stage);
     }
 }
 
@@ -332,6 +337,28 @@ impl TftpTransfer {
                 (OptionName::TransferSize, Ok(value)) => self.size = Some(value),
                 _ => {}
             }
+        }
+    }
+
+    /// Counts the blocks of a datagram; `true` where the first one is among them.
+    ///
+    /// A server that leaves it to its card to cut what it sends into datagrams (UDP segmentation
+    /// offload) is seen to send several blocks at once, each with its header, where it is captured
+    /// on the server itself.
+    fn blocks(&mut self, number: BlockNumber, length: u64, fragmented: bool) -> bool {
+        const HEADER: u64 = 4;
+        let block_size = u64::from(self.block_size).max(1);
+        let mut left = length;
+        let mut index = u64::from(number.number());
+        let mut is_first = false;
+        loop {
+            let here = left.min(block_size);
+            is_first |= self.block(BlockNumber::of_index(index), here, fragmented);
+            if left < block_size + HEADER {
+                return is_first;
+            }
+            left -= block_size + HEADER;
+            index += 1;
         }
     }
 
@@ -378,7 +405,7 @@ impl TftpTransfer {
 
     /// Says what came, how fast, and how it ended.
     fn summary(&self, end: &End) -> String {
-        let took = milliseconds(self.began.0, self.last);
+        let took = milliseconds(self.began.at, self.last);
         let mut said = match end {
             End::Whole => {
                 let fast = rate(self.octets, took).map(|it| format!(" ({it})"));
@@ -429,7 +456,7 @@ impl TftpTransfer {
             file: self.shown.clone(),
             server: *self.server.ip(),
             octets: self.octets,
-            milliseconds: milliseconds(self.began.0, self.last),
+            milliseconds: milliseconds(self.began.at, self.last),
             end: self.ending(end),
             is_good: matches!(end, End::Whole | End::SizeOnly),
         }

@@ -199,6 +199,10 @@ impl Drop for AddressServer {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        if !self.recordings.is_empty() {
+            // The kernel hands it what passes a quarter of a second late.
+            std::thread::sleep(Duration::from_secs(1));
+        }
         for recording in &mut self.recordings {
             // A signal that it takes for the end: it writes what it still holds.
             let _ = kill_process(Pid::from_child(recording), Signal::TERM);

@@ -38,6 +38,7 @@ impl Observer<'_> {
         if matches!(client.kind, ClientKind::Grub(_)) {
             return None;
         }
+        let due = self.scribe.begins(self.machines.get_mut(id)?);
         let (answer, server) = match exchange.selection().map(|it| it.boot) {
             None | Some(BootSource::Acknowledgement) => (ack, ack.server_address),
             Some(BootSource::Proxy(offer)) => (offer, offer.server_address),
@@ -46,7 +47,7 @@ impl Observer<'_> {
                     transaction: ack.transaction_id,
                     server,
                     at: None,
-                    due: (self.scribe.now(), self.scribe.packet()),
+                    due,
                     times: 0,
                     is_answered: false,
                 });

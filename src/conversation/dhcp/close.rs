@@ -34,11 +34,11 @@ impl Observer<'_> {
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        let (since, packet) = asked.at.unwrap_or(asked.due);
+        let since = asked.at.unwrap_or(asked.due);
         // Only who sits beside the server or the machine sees what is not broadcast: without the
         // question, the lack of the answer says something only when the machine begins anew.
         let is_sure = asked.at.is_some() || !at_end && machine.stage().transfers.is_empty();
-        if !is_sure || now.duration_since(since) < ANSWER {
+        if !is_sure || now.duration_since(since.at) < ANSWER {
             return;
         }
         let text = match asked.times {
@@ -56,7 +56,7 @@ impl Observer<'_> {
             ),
         };
         self.scribe
-            .find_of(machine, FindingKind::BinlWithout4011, text, since, packet);
+            .find_of(machine, FindingKind::BinlWithout4011, text, since);
     }
 
     fn close_exchange(&mut self, id: MachineId, exchange: &Exchange, at_end: bool, now: Timestamp) {
@@ -64,38 +64,38 @@ impl Observer<'_> {
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        let (began, packet) = exchange.began;
+        let began = exchange.began;
         let waited =
             |since: Timestamp, patience: SignedDuration| now.duration_since(since) >= patience;
         let boots = exchange.client.is_some();
-        if let Some((since, packet)) = exchange.requested.filter(|_| !exchange.is_answered) {
-            if waited(since, ANSWER) {
+        if let Some(since) = exchange.requested.filter(|_| !exchange.is_answered) {
+            if waited(since.at, ANSWER) {
                 let of = exchange.requested_of;
                 let of = of.map_or_else(|| "anybody".to_owned(), |it| it.to_string());
                 let text = format!("the DHCPREQUEST was not answered by {of}");
                 self.scribe
-                    .find_of(machine, FindingKind::NoAcknowledgement, text, since, packet);
+                    .find_of(machine, FindingKind::NoAcknowledgement, text, since);
             }
         } else if exchange.discovers > 0 && exchange.offers.is_empty() && !exchange.is_answered {
             // A capture of a question alone has nothing to wait for.
-            if waited(began, ANSWER) || at_end && !servers_spoke {
+            if waited(began.at, ANSWER) || at_end && !servers_spoke {
                 let text = match exchange.discovers {
                     1 => "a DHCPDISCOVER, and no offer".to_owned(),
                     times => format!(
                         "{times} DHCPDISCOVERs in {}, and no offer",
-                        time(milliseconds(began, exchange.last_question))
+                        time(milliseconds(began.at, exchange.last_question))
                     ),
                 };
                 self.scribe
-                    .find_of(machine, FindingKind::NoAnswer, text, began, packet);
+                    .find_of(machine, FindingKind::NoAnswer, text, began);
             }
-        } else if let Some((since, packet)) = exchange.first_offer
+        } else if let Some(since) = exchange.first_offer
             && boots
             && exchange.discovers > 0
             && exchange.requested.is_none()
         {
-            let begins_anew = exchange.last_question > since || !at_end;
-            if begins_anew || waited(since, COLLECT) {
+            let begins_anew = exchange.last_question > since.at || !at_end;
+            if begins_anew || waited(since.at, COLLECT) {
                 let client = exchange.client.as_ref();
                 let text = match client.map(|client| client.select(&exchange.offers)) {
                     Some(Err(reason @ (NoOffer::NoAddress { .. } | NoOffer::NothingToBoot { .. }))) => {
@@ -106,7 +106,7 @@ impl Observer<'_> {
                         .to_owned(),
                 };
                 self.scribe
-                    .find_of(machine, FindingKind::NoOfferTaken, text, since, packet);
+                    .find_of(machine, FindingKind::NoOfferTaken, text, since);
             }
         }
         if let Some(reason) = &exchange.unbootable
@@ -115,7 +115,7 @@ impl Observer<'_> {
         {
             let text = reason.clone();
             self.scribe
-                .find_of(machine, FindingKind::UnusableBootFile, text, began, packet);
+                .find_of(machine, FindingKind::UnusableBootFile, text, began);
         }
     }
 }

@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 
 use crate::clients::dhcp::{BootSource, Client, Selection};
+use crate::conversation::scribe::Began;
 use crate::machine::HardwareAddress;
 use crate::wire::dhcp::{DhcpMessage, TransactionId};
 use crate::wire::packet::VlanTags;
@@ -26,16 +27,18 @@ pub(in crate::conversation) struct Exchange {
     pub transaction: TransactionId,
     pub hardware: HardwareAddress,
     /// When it began, and when its last question was seen.
-    pub began: (Timestamp, u64),
+    pub began: Began,
     pub last_question: Timestamp,
     pub client: Option<Client>,
     /// How many DHCPDISCOVERs came, copies of relays left out.
     pub discovers: u32,
     pub offers: Vec<DhcpMessage>,
+    /// The first words of each offer, to tell an acknowledgement that says the same.
+    pub offered: Vec<String>,
     /// When the first offer came.
-    pub first_offer: Option<(Timestamp, u64)>,
+    pub first_offer: Option<Began>,
     /// When an address was requested, and of which server.
-    pub requested: Option<(Timestamp, u64)>,
+    pub requested: Option<Began>,
     pub requested_of: Option<Ipv4Addr>,
     pub is_answered: bool,
     /// The longest datagram that the client takes.
@@ -54,23 +57,24 @@ pub(in crate::conversation) struct Asked {
     pub transaction: TransactionId,
     pub server: Ipv4Addr,
     /// When it was asked first; `None` where only an offer sends the client there.
-    pub at: Option<(Timestamp, u64)>,
+    pub at: Option<Began>,
     /// When the client was told to ask.
-    pub due: (Timestamp, u64),
+    pub due: Began,
     pub times: u32,
     pub is_answered: bool,
 }
 
 impl Exchange {
-    pub fn new(message: &DhcpMessage, client: Option<Client>, began: (Timestamp, u64)) -> Self {
+    pub fn new(message: &DhcpMessage, client: Option<Client>, began: Began) -> Self {
         Self {
             transaction: message.transaction_id,
             hardware: message.hardware_address,
             began,
-            last_question: began.0,
+            last_question: began.at,
             client,
             discovers: 0,
             offers: Vec::new(),
+            offered: Vec::new(),
             first_offer: None,
             requested: None,
             requested_of: None,

@@ -112,7 +112,6 @@ impl Observer<'_> {
         client: Option<Client>,
         seen: Seen<'_>,
     ) {
-        let (now, packet) = (self.scribe.now(), self.scribe.packet());
         let hardware = seen.message.hardware_address;
         let (ended, open): (Vec<_>, _) = std::mem::take(&mut exchanges.open)
             .into_iter()
@@ -132,12 +131,13 @@ impl Observer<'_> {
             machine.begin_stage(&name);
         }
         machine.client.clone_from(&client);
+        let began = self.scribe.begins(machine);
         if exchanges.open.len() >= EXCHANGES {
             exchanges.open.remove(0);
         }
         exchanges
             .open
-            .push(Exchange::new(seen.message, client, (now, packet)));
+            .push(Exchange::new(seen.message, client, began));
     }
 
     fn request(
@@ -170,7 +170,7 @@ impl Observer<'_> {
             }
             return;
         }
-        exchange.requested = Some((now, self.scribe.packet()));
+        exchange.requested = Some(self.scribe.begins(machine));
         exchange.requested_of = server;
         exchange.last_question = now;
         let address = message.options.requested_address();
@@ -207,7 +207,7 @@ fn verdict(exchange: &Exchange, server: std::net::Ipv4Addr) -> Option<String> {
     Some(match client.select(&exchange.offers) {
         Ok(selection) if server_of(selection.offer, server) == server => {
             let source = source_words(&selection.boot);
-            format!("the offer of {server}: {}; {source}", selection.reason)
+            format!("the offer of {server}: {}\n{source}", selection.reason)
         }
         Ok(selection) => format!(
             "the offer of {server}, where its model takes that of {}: {}",
@@ -225,7 +225,7 @@ fn ask_boot_server(
     seen: Seen<'_>,
 ) {
     let (server, transaction) = (*seen.destination.ip(), seen.message.transaction_id);
-    let now = (scribe.now(), scribe.packet());
+    let now = scribe.begins(machine);
     let known = exchanges.asked.as_mut();
     let times = match known.filter(|it| it.server == server && !it.is_answered) {
         Some(asked) => {

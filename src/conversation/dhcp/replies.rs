@@ -4,7 +4,6 @@ use super::checks::{Reply, faults};
 use super::exchange::{Exchange, Exchanges, OFFERS, server_of};
 use super::servers::{Answer, Wire};
 use super::{BOOT_SERVER_PORT, SERVER_PORT, Seen, specified, spelled, travelled};
-use crate::clients::dhcp::{Client, OfferClass};
 use crate::conversation::finding::FindingKind;
 use crate::conversation::machine::{Machine, Offer};
 use crate::conversation::machines::MachineId;
@@ -97,7 +96,7 @@ impl Observer<'_> {
         if exchanges.find(message).is_none() {
             // The question was not captured; what the machine ran last is the best guess.
             let client = machine.client.clone();
-            let began = (self.scribe.now(), self.scribe.packet());
+            let began = self.scribe.begins(machine);
             exchanges.open.truncate(OFFERS);
             let mut exchange = Exchange::new(message, client, began);
             exchange.limit = None;
@@ -111,7 +110,7 @@ impl Observer<'_> {
                 && other.your_address == message.your_address
                 && other.boot_file == message.boot_file
         });
-        let now = (self.scribe.now(), self.scribe.packet());
+        let now = self.scribe.begins(machine);
         exchange.first_offer.get_or_insert(now);
         if is_again {
             if exchange.discovers > 1 {
@@ -135,8 +134,11 @@ impl Observer<'_> {
             None => format!("{server} gives no address"),
         };
         let mut text = spelled_answer(seen, layout, vec![gives]);
+        if exchange.offered.len() < OFFERS {
+            exchange.offered.push(text.clone());
+        }
         if let Some(class) = class {
-            text.push_str(&format!(". It is {}", class_words(class)));
+            text.push_str(&format!("\n= {class}"));
         }
         self.scribe.tell(machine, what, text);
         let stage = machine.stage();
@@ -177,7 +179,13 @@ impl Observer<'_> {
             Some(address) => format!("{server} gives {address}"),
             None => server.to_string(),
         };
-        let text = spelled_answer(seen, layout, vec![gives]);
+        let text = spelled_answer(seen, layout, vec![gives.clone()]);
+        let text = match known {
+            Some(exchange) if exchange.offered.contains(&text) => {
+                format!("{gives}, with what it offered")
+            }
+            _ => text,
+        };
         self.scribe.tell(machine, "ack", text);
         if let Some(address) = address {
             self.machines.lease(id, address);
@@ -325,11 +333,6 @@ fn spelled_answer(seen: Seen<'_>, layout: &DhcpLayout, mut said: Vec<String>) ->
     said.join(", ")
 }
 
-/// Says what a client takes an offer for.
-fn class_words(class: OfferClass) -> String {
-    class.to_string()
-}
-
 fn names_boot_data(message: &DhcpMessage) -> bool {
     let options = &message.options;
     !message.boot_file.is_empty()
@@ -344,9 +347,4 @@ fn boot_name(message: &DhcpMessage) -> Option<String> {
     let field = || Some(String::from_utf8_lossy(&message.boot_file).into_owned());
     let name = option.filter(|name| !name.is_empty()).or_else(field)?;
     (!name.is_empty()).then(|| shown_file(&name))
-}
-
-/// Returns the client that an answer is for, in the words of its model.
-pub(super) fn architecture_of(client: &Client) -> crate::machine::Architecture {
-    client.kind.architecture()
 }

@@ -7,8 +7,7 @@ use crate::conversation::shown::{
 };
 use crate::machine::Architecture;
 use crate::wire::dhcp::{
-    DhcpLayout, DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature, OptionCode, PxeSubOption,
-    SubOptions,
+    DhcpLayout, DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature, OptionCode, SubOptions,
 };
 
 /// The size of a boot file, in blocks of 512 octets.
@@ -240,9 +239,4 @@ fn relay_parts(parts: SubOptions<'_>) -> String {
 fn file_size(options: &DhcpOptions) -> Option<u64> {
     let octets: [u8; 2] = options.raw(OptionCode::BootFileSize)?.try_into().ok()?;
     Some(u16::from_be_bytes(octets).into())
-}
-
-/// Reports whether an answer asks for discovery in other ways than by its file.
-pub(super) fn has_menu(options: &DhcpOptions) -> bool {
-    options.pxe_sub_option(PxeSubOption::BootMenu).is_some()
 }

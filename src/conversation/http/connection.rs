@@ -7,6 +7,7 @@ use super::parser::{Found, Parser, Side};
 use super::stream::{Piece, Stream};
 use crate::conversation::files;
 use crate::conversation::machines::MachineId;
+use crate::conversation::scribe::Began;
 use crate::conversation::table::Aged;
 use crate::wire::http::{RequestHead, ResponseHead};
 use crate::wire::packet::TcpSegment;
@@ -57,7 +58,8 @@ struct Direction {
 #[derive(Clone, Debug)]
 pub(in crate::conversation) struct Request {
     pub head: RequestHead,
-    pub at: (Timestamp, u64),
+    /// When it was made, once its machine is known.
+    pub began: Option<Began>,
 }
 
 /// A response that is under way.
@@ -154,7 +156,7 @@ impl Connection {
                 self.kind = Kind::Other;
                 events.push(Event::Refused);
             }
-            self.end_response(Ending::Reset, &mut events);
+            self.end(Ending::Reset, now, &mut events);
             return events;
         }
         if length > 0 && self.kind == Kind::Unknown {
@@ -187,6 +189,26 @@ impl Connection {
         if length == 0 {
             return;
         }
+        self.read(from_server, now, events, |stream, deliver| {
+            stream.push(segment.sequence, segment.payload, length, deliver);
+        });
+    }
+
+    /// Ends everything: what still waits for something before it is read first.
+    pub fn end(&mut self, ending: Ending, now: (Timestamp, u64), events: &mut Vec<Event>) {
+        if self.kind == Kind::Http {
+            self.read(true, now, events, |stream, deliver| stream.flush(deliver));
+        }
+        self.end_response(ending, events);
+    }
+
+    fn read(
+        &mut self,
+        from_server: bool,
+        now: (Timestamp, u64),
+        events: &mut Vec<Event>,
+        read: impl FnOnce(&mut Stream, &mut dyn FnMut(Piece<'_>)),
+    ) {
         let mut found = Vec::new();
         let Self {
             sides, requests, ..
@@ -203,7 +225,7 @@ impl Connection {
             };
             parser.take(piece, &mut method, files::HEAD, &mut found);
         };
-        stream.push(segment.sequence, segment.payload, length, &mut deliver);
+        read(stream, &mut deliver);
         for it in found {
             self.found(it, now, events);
         }
@@ -215,7 +237,7 @@ impl Connection {
                 if self.requests.len() >= REQUESTS {
                     self.requests.pop_front();
                 }
-                self.requests.push_back(Request { head, at: now });
+                self.requests.push_back(Request { head, began: None });
                 events.push(Event::Requested);
             }
             // A provisional answer: the true one follows.
@@ -277,7 +299,7 @@ impl Connection {
     }
 
     /// Ends the response that is under way, if one is.
-    pub fn end_response(&mut self, ending: Ending, events: &mut Vec<Event>) {
+    fn end_response(&mut self, ending: Ending, events: &mut Vec<Event>) {
         if let Some(response) = self.response.take() {
             self.requests.pop_front();
             events.push(Event::Responded(response, ending));

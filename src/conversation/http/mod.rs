@@ -16,6 +16,7 @@ use super::finding::FindingKind;
 use super::machine::Transfer;
 use super::observer::Observer;
 use super::report::milliseconds;
+use super::scribe::Began;
 use super::shown::{rate, shown_file, shown_text, size, time};
 use crate::wire::http::Framing;
 use crate::wire::packet::{Packet, TcpSegment};
@@ -107,6 +108,14 @@ impl Observer<'_> {
                     files::begins(machine, &target);
                     files::check_bare_name(&mut self.scribe, machine, &target);
                     machine.stage();
+                    let began = self.scribe.begins(machine);
+                    if let Some(request) = self
+                        .tcp
+                        .get_mut(&ends)
+                        .and_then(|it| it.requests.back_mut())
+                    {
+                        request.began = Some(began);
+                    }
                 }
             }
             Event::Responded(response, ending) => self.responded(ends, &response, ending),
@@ -114,7 +123,9 @@ impl Observer<'_> {
                 if let Some(machine) = self.machines.get_mut(id) {
                     let text = format!("TLS to {server}, which cannot be read");
                     self.scribe.tell(machine, "tls", text);
-                    machine.add_transfer(Transfer {
+                    let stage = self.scribe.begins(machine).stage;
+                    machine.stage();
+                    let transfer = Transfer {
                         protocol: "tls",
                         file: "unknown".to_owned(),
                         server: *server.ip(),
@@ -122,7 +133,8 @@ impl Observer<'_> {
                         milliseconds: 0,
                         end: "not followed".to_owned(),
                         is_good: true,
-                    });
+                    };
+                    machine.add_transfer(transfer, stage);
                 }
             }
             Event::Refused => {
@@ -144,17 +156,17 @@ impl Observer<'_> {
             return;
         };
         let server = connection.server;
-        let began = match &response.request {
-            Some(request) => request.at,
-            None => connection.began,
-        };
+        let (at, packet) = connection.began;
+        let stage = machine.stages.len().saturating_sub(1);
+        let began = response.request.as_ref().and_then(|it| it.began);
+        let began = began.unwrap_or(Began { at, packet, stage });
         let request = response.request.as_ref().map(|it| &it.head);
         let method = request.map_or("GET", |it| it.method.as_str());
         let target = request.map_or("?", |it| it.target.as_str());
         let agent = request.and_then(|it| it.user_agent.as_deref());
         let agent = agent.unwrap_or_default();
         let status = response.head.status;
-        let took = milliseconds(began.0, response.last);
+        let took = milliseconds(began.at, response.last);
         let file = shown_file(target);
         let (told, is_good) = summary(response, method, ending, took);
         let transfer = Transfer {
@@ -172,8 +184,8 @@ impl Observer<'_> {
         if !is_further_piece {
             machine.ranges_of = pieces;
             let text = format!("{method} `{file}` of {server}: {told}");
-            self.scribe.tell_of(machine, "http", text, began.0, began.1);
-            machine.add_transfer(transfer.clone());
+            self.scribe.tell_of(machine, "http", text, began);
+            machine.add_transfer(transfer.clone(), began.stage);
         }
         let scribe = &mut self.scribe;
         let named = format!("{method} `{file}` of {server}");
@@ -186,11 +198,11 @@ impl Observer<'_> {
             404 | 410 => {}
             400.. => {
                 let text = format!("{named}: {status}");
-                scribe.find_of(machine, FindingKind::HttpError, text, began.0, began.1);
+                scribe.find_of(machine, FindingKind::HttpError, text, began);
             }
             300..400 if is_strict && status != 304 => {
                 let text = format!("{named}: {status}, for a client that follows no redirect");
-                scribe.find_of(machine, FindingKind::HttpRedirect, text, began.0, began.1);
+                scribe.find_of(machine, FindingKind::HttpRedirect, text, began);
             }
             200 if is_strict && response.head.length.is_none() => {
                 let how = match response.head.body {
@@ -199,13 +211,13 @@ impl Observer<'_> {
                 };
                 let text = format!("{named}: {status} {how}");
                 let kind = FindingKind::HttpWithoutLength;
-                scribe.find_of(machine, kind, text, began.0, began.1);
+                scribe.find_of(machine, kind, text, began);
             }
             _ => {}
         }
         if matches!(ending, Ending::Closed | Ending::Silence | Ending::Reset) && !is_good {
             let text = format!("{named}: {told}");
-            scribe.find_of(machine, FindingKind::TransferCut, text, began.0, began.1);
+            scribe.find_of(machine, FindingKind::TransferCut, text, began);
         }
         if is_good && (200..300).contains(&status) && method != "HEAD" {
             if matches!(ending, Ending::Whole) {
@@ -217,8 +229,9 @@ impl Observer<'_> {
 
     fn end_connection(&mut self, ends: Ends, ending: Ending) {
         if let Some(connection) = self.tcp.get_mut(&ends) {
+            let now = (connection.last, self.scribe.packet());
             let mut events = Vec::new();
-            connection.end_response(ending, &mut events);
+            connection.end(ending, now, &mut events);
             for event in events {
                 if let Event::Responded(response, ending) = event {
                     self.responded(ends, &response, ending);
@@ -231,7 +244,7 @@ impl Observer<'_> {
     /// Ends what was silent since a moment, or, where the capture ends, all.
     pub(super) fn end_idle_tcp(&mut self, since: Timestamp, at_end: bool) {
         let limit = if at_end { self.scribe.now() } else { since };
-        for (ends, mut connection) in self.tcp.take_idle(limit) {
+        for (ends, connection) in self.tcp.take_idle(limit) {
             let ending = match at_end && connection.last > since {
                 true => Ending::Running,
                 false => Ending::Silence,
@@ -241,27 +254,22 @@ impl Observer<'_> {
                 && connection.kind != Kind::Other;
             let waited = self.scribe.now().duration_since(connection.began.0);
             if is_ignored && waited >= super::shown::seconds(2) {
-                let now = connection.began;
+                let (at, packet) = connection.began;
                 let id = connection
                     .machine
                     .or_else(|| self.machines.by_address(*connection.client.ip()));
                 // Only a machine that boots here is of interest, not every client of the wire.
                 if let Some(machine) = id.and_then(|id| self.machines.get_mut(id)) {
                     let text = format!("{} does not answer", connection.server);
+                    let stage = self.scribe.begins(machine).stage;
+                    let began = Began { at, packet, stage };
                     self.scribe
-                        .find_of(machine, FindingKind::HttpSilent, text, now.0, now.1);
+                        .find_of(machine, FindingKind::HttpSilent, text, began);
                 }
                 continue;
             }
-            let mut events = Vec::new();
-            connection.end_response(ending, &mut events);
             self.tcp.insert(ends, connection);
-            for event in events {
-                if let Event::Responded(response, ending) = event {
-                    self.responded(ends, &response, ending);
-                }
-            }
-            self.tcp.remove(&ends);
+            self.end_connection(ends, ending);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Stream {
         sequence: u32,
         octets: &[u8],
         length: usize,
-        deliver: &mut impl FnMut(Piece<'_>),
+        deliver: &mut dyn FnMut(Piece<'_>),
     ) {
         let length = length.max(octets.len());
         if length == 0 {
@@ -95,7 +95,7 @@ impl Stream {
     }
 
     /// Hands on what waits, with what is missing before it: nothing more will come.
-    pub fn flush(&mut self, deliver: &mut impl FnMut(Piece<'_>)) {
+    pub fn flush(&mut self, deliver: &mut dyn FnMut(Piece<'_>)) {
         let next = self.next.unwrap_or_default();
         let mut held = mem::take(&mut self.waiting);
         self.held = 0;
@@ -113,7 +113,7 @@ impl Stream {
             .position(|it| it.sequence.wrapping_sub(next) as i32 <= 0)
     }
 
-    fn skip_to(&mut self, sequence: u32, deliver: &mut impl FnMut(Piece<'_>)) {
+    fn skip_to(&mut self, sequence: u32, deliver: &mut dyn FnMut(Piece<'_>)) {
         let next = self.next.unwrap_or(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
@@ -125,7 +125,7 @@ impl Stream {
         }
     }
 
-    fn accept(&mut self, segment: &Segment, deliver: &mut impl FnMut(Piece<'_>)) {
+    fn accept(&mut self, segment: &Segment, deliver: &mut dyn FnMut(Piece<'_>)) {
         self.accept_octets(segment.sequence, &segment.octets, segment.length, deliver);
     }
 
@@ -135,7 +135,7 @@ impl Stream {
         sequence: u32,
         octets: &[u8],
         length: usize,
-        deliver: &mut impl FnMut(Piece<'_>),
+        deliver: &mut dyn FnMut(Piece<'_>),
     ) {
         let next = self.next.unwrap_or(sequence);
         let known = next.wrapping_sub(sequence) as usize;
