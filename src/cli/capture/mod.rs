@@ -151,12 +151,13 @@ impl Capture {
             promiscuous: self.promiscuous,
             http_ports: self.http_ports(inventory),
         };
+        let mut watched = None;
         let (mut source, filter): (Box<dyn Source>, _) = match &self.read {
             Some(path) => (Box::new(CaptureReader::open(path, shutdown.clone())?), None),
             None => {
                 let name = self.interface(inventory)?;
                 let source = LiveCapture::open(&name, &live, shutdown.clone())?;
-                output.note(&format!("watching `{name}`; ^C ends it"));
+                watched = Some(name);
                 (Box::new(source), Some(LiveCapture::filter(&live)))
             }
         };
@@ -178,6 +179,9 @@ impl Capture {
         let observer = Observer::new(inventory, options);
         let capture = Taker::new(observer, selection, limits, writer, is_live);
         let printer = self.printer(output);
+        if let Some(name) = watched {
+            output.note(&format!("watching `{name}`; ^C ends it"));
+        }
         Ok(capture.run(source.as_mut(), &mut |line| {
             if !printer.line(&line) {
                 // Nobody reads what we say.
