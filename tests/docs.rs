@@ -99,6 +99,7 @@ fn the_manual_pages_are_clean() {
         "man/pxectl-inventory.5",
         "man/pxectl-booting.7",
         "man/pxectl-bundles.7",
+        "man/pxectl-capture.7",
     ];
     let mandoc = Command::new("mandoc")
         .args(["-T", "lint", "-W", "warning"])

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{CaptureWriter, Pumped, Selection, Sink, Source};
 use crate::conversation::{Line, Observer, Report};
-use crate::serve::shutdown::Shutdown;
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
 use crate::wire::packet::{Ipv4Datagram, Packet, PacketError};
@@ -103,14 +102,9 @@ impl<'i> Capture<'i> {
         }
     }
 
-    /// Takes frames until they end, a limit is reached, or somebody wants an end; `tell` is given the
-    /// lines of the timelines as they happen.
-    pub fn run(
-        mut self,
-        source: &mut dyn Source,
-        shutdown: &Shutdown,
-        tell: &mut dyn FnMut(Line),
-    ) -> Ended {
+    /// Takes frames until they end or a limit is reached; `tell` is given the lines of the timelines as
+    /// they happen.
+    pub fn run(mut self, source: &mut dyn Source, tell: &mut dyn FnMut(Line)) -> Ended {
         let start = Instant::now();
         loop {
             let pumped = source.pump(&mut self);
@@ -120,7 +114,7 @@ impl<'i> Capture<'i> {
             };
             self.observer.drain().for_each(&mut *tell);
             let is_over = match pumped {
-                Ok(pumped) => pumped == Pumped::End || shutdown.is_requested(),
+                Ok(pumped) => pumped == Pumped::End,
                 Err(error) => {
                     self.error.get_or_insert(error);
                     true
@@ -177,11 +171,11 @@ impl<'i> Capture<'i> {
         };
         if datagram.is_fragment() {
             self.counts.fragments += 1;
-            if !self.selection.wants_others() && !self.selection.wants_fragment(&datagram) {
+            if !self.selection.may_want(&datagram) {
                 return None;
             }
             let Some(whole) = self.fragments.take(frame.at, &datagram) else {
-                return Some(None);
+                return self.selection.wants_fragment(&datagram).then_some(None);
             };
             let datagram = whole.datagram();
             return match datagram.packet() {

@@ -24,7 +24,7 @@ pub enum CaptureError {
         kind: String,
     },
     /// The system lets others do this.
-    #[error("cannot watch `{name}`: {source}")]
+    #[error("cannot watch `{name}`")]
     NotPermitted {
         /// The interface.
         name: String,
@@ -38,6 +38,20 @@ pub enum CaptureError {
         path: PathBuf,
         /// Why.
         fault: CaptureFault,
+    },
+    /// The file is compressed, and broken from its beginning.
+    #[error("`{}` cannot be decompressed: {why}", .path.display())]
+    Compression {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No interface is named, and the inventory does not name one only.
+    #[error("no interface is named")]
+    WhichInterface {
+        /// Those of the inventory.
+        names: Vec<String>,
     },
     /// What would be written over is there, or is what is being read.
     #[error("`{}` is already there", .0.display())]
@@ -68,13 +82,13 @@ impl CaptureError {
                 }
                 _ => "give a pcap or pcapng file, plain or compressed with gzip or zstd".to_owned(),
             },
+            Self::Compression { .. } => "copy the file again: its beginning is needed".to_owned(),
+            Self::WhichInterface { names } => match &names[..] {
+                [] => "name one with `-I INTERFACE`, or a file with `--read FILE`".to_owned(),
+                names => format!("name one with `-I`: `{}`", names.join("`, `")),
+            },
             Self::Exists(_) => "choose another name, or add `--force` to replace it".to_owned(),
             Self::SameFile(_) => "choose another name".to_owned(),
         }
-    }
-
-    /// Reports whether the input is at fault, not the system.
-    pub fn is_input(&self) -> bool {
-        matches!(self, Self::NoCapture { .. })
     }
 }

@@ -25,7 +25,8 @@ use crate::wire::capture_file::CapturedFrame;
 
 /// Where frames come from.
 pub trait Source {
-    /// Hands over the frames that are there, and waits a moment where there are none.
+    /// Hands over the frames that are there, and waits a moment where there are none. Once somebody
+    /// wants an end, it soon says that it has come.
     ///
     /// # Errors
     /// When no more can come, for another reason than that it has ended.

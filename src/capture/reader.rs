@@ -17,6 +17,7 @@ const PORTION: usize = 1 << 20;
 pub struct CaptureReader {
     path: PathBuf,
     stream: Box<dyn Read + Send>,
+    shutdown: Shutdown,
     file: CaptureFile,
     buffer: Vec<u8>,
     /// What of the buffer is read and not done with.
@@ -32,11 +33,11 @@ impl CaptureReader {
     /// When it cannot be read, or is no capture file.
     pub fn open(path: &Path, shutdown: Shutdown) -> anyhow::Result<Self> {
         let raw = if path == Path::new("-") {
-            Raw::stdin(shutdown)
+            Raw::stdin(shutdown.clone())
         } else {
             let file = File::open(path);
             let file = file.with_context(|| format!("cannot read `{}`", path.display()))?;
-            Raw::file(file, shutdown)
+            Raw::file(file, shutdown.clone())
         };
         let cannot = || format!("cannot read `{}`", path.display());
         let mut stream = decompressed(raw).with_context(cannot)?;
@@ -44,7 +45,13 @@ impl CaptureReader {
         let mut end = 0;
         let mut is_last = false;
         while end < CaptureFile::HEAD && !is_last {
-            let count = read(&mut stream, &mut buffer[end..]).with_context(cannot)?;
+            let count = match read(&mut stream, &mut buffer[end..]) {
+                Err(error) if is_of_compression(&error) => {
+                    let (path, why) = (path.to_owned(), error.to_string());
+                    return Err(CaptureError::Compression { path, why }.into());
+                }
+                other => other.with_context(cannot)?,
+            };
             is_last = count == 0;
             end += count;
         }
@@ -56,6 +63,7 @@ impl CaptureReader {
         Ok(Self {
             path: path.to_owned(),
             stream,
+            shutdown,
             file,
             buffer,
             start,
@@ -100,6 +108,9 @@ impl CaptureReader {
 
 impl Source for CaptureReader {
     fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+        if self.shutdown.is_requested() {
+            return Ok(Pumped::End);
+        }
         let mut need = 0;
         while self.start < self.end {
             let octets = &self.buffer[self.start..self.end];
@@ -130,7 +141,10 @@ impl Source for CaptureReader {
         if self.is_last && self.start == self.end {
             return Ok(Pumped::End);
         }
-        if let Err(fault) = self.refill(need)? {
+        let refilled = self.refill(need)?;
+        if let Err(fault) = refilled
+            && !self.shutdown.is_requested()
+        {
             sink.fault(fault);
         }
         Ok(Pumped::More)

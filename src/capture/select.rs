@@ -43,14 +43,21 @@ impl Selection {
         self.macs.is_empty() && self.transactions.is_empty()
     }
 
-    /// Reports whether a fragment may belong to a machine that is asked for.
+    /// Reports whether a fragment may belong to a packet that is wanted.
+    pub fn may_want(&self, fragment: &Ipv4Datagram<'_>) -> bool {
+        !self.transactions.is_empty() || self.wants_fragment(fragment)
+    }
+
+    /// Reports whether a fragment belongs to a machine that is asked for; which transaction it belongs
+    /// to, nobody can say before it is whole.
     pub fn wants_fragment(&self, fragment: &Ipv4Datagram<'_>) -> bool {
         let macs = [fragment.source_mac, fragment.destination_mac];
-        self.macs.is_empty()
-            || macs.iter().any(|mac| self.macs.contains(mac))
-            || [fragment.source, fragment.destination]
-                .iter()
-                .any(|address| self.addresses.contains(address))
+        self.wants_others()
+            || self.transactions.is_empty()
+                && (macs.iter().any(|mac| self.macs.contains(mac))
+                    || [fragment.source, fragment.destination]
+                        .iter()
+                        .any(|address| self.addresses.contains(address)))
     }
 
     /// Reports whether a packet of a wanted time is wanted; learns the addresses of machines.

@@ -2,6 +2,7 @@
 //! result.
 
 mod bundle;
+mod capture;
 mod completions;
 mod host;
 mod init;
@@ -123,6 +124,7 @@ enum Command {
     Serve(serve::Serve),
     Host(host::Host),
     Bundle(bundle::Bundle),
+    Capture(capture::Capture),
     Rehearse(rehearse::Rehearse),
     Completions(completions::Completions),
     Man(man::Man),
@@ -135,6 +137,8 @@ enum Exit {
     Done = 0,
     /// The answer is no.
     No = 1,
+    /// The command line is at fault.
+    Usage = 2,
     /// It could not be done.
     Failed = 3,
     /// It is done for some hosts only.
@@ -152,6 +156,7 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => command.run(&cli.global, &output),
         Command::Host(command) => command.run(&cli.global, &output),
         Command::Bundle(command) => command.run(&cli.global, &output),
+        Command::Capture(command) => command.run(&cli.global, &output),
         Command::Rehearse(command) => command.run(&cli.global, &output),
         Command::Completions(command) => command.run(&output),
         Command::Man(command) => command.run(&output),

@@ -18,7 +18,7 @@ use crate::serve::shutdown::Shutdown;
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::packet::LinkType;
 use crate::wire::pcapng::Comments;
-use ring::{Ring, RingFrame};
+use ring::{AGE, Ring, RingFrame};
 
 /// Where HTTP is looked for besides the ports of the site.
 pub const STANDARD_HTTP_PORTS: [u16; 3] = [80, 443, 8080];
@@ -50,6 +50,9 @@ pub struct LiveCapture {
     is_loopback: bool,
     scratch: Vec<u8>,
     dropped: u64,
+    /// How many blocks are still taken once somebody wants an end; what came before that is not lost.
+    left: usize,
+    has_waited: bool,
     /// They hold the socket's other descriptor.
     _channel: (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>),
 }
@@ -104,12 +107,14 @@ impl LiveCapture {
         };
         Ok(Self {
             name: name.to_owned(),
-            ring,
             socket: own,
             shutdown,
             is_loopback: interface.is_loopback(),
             scratch: Vec::new(),
             dropped: 0,
+            left: ring.blocks(),
+            has_waited: false,
+            ring,
             _channel: (sender, receiver),
         })
     }
@@ -166,8 +171,20 @@ impl Source for LiveCapture {
         if flow.is_break() {
             return Ok(Pumped::End);
         }
-        if !is_taken {
-            self.wait(sink)?;
+        if !self.shutdown.is_requested() {
+            if !is_taken {
+                self.wait(sink)?;
+            }
+            return Ok(Pumped::More);
+        }
+        if is_taken && self.left > 0 {
+            self.left -= 1;
+        } else if !is_taken && !self.has_waited {
+            // The block that is being filled comes when it is old enough.
+            self.has_waited = true;
+            std::thread::sleep(2 * AGE);
+        } else {
+            return Ok(Pumped::End);
         }
         Ok(Pumped::More)
     }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,8 +18,8 @@ const BLOCK: usize = 1 << 20;
 /// How many blocks there are: a second at full speed, while the disk is slow. Fewer have to do where
 /// the system has no memory for them.
 const BLOCKS: [usize; 3] = [64, 16, 4];
-/// After how many milliseconds a block is handed over that is not full.
-const AGE: u32 = 20;
+/// When a block is handed over that is not full.
+pub const AGE: Duration = Duration::from_millis(20);
 /// The system wants to be told a size of frames, and then fills blocks as they come.
 const FRAME: usize = 2048;
 /// The tag of a frame that had one and does not say of which type.
@@ -64,7 +65,7 @@ impl Ring {
                 tp_block_nr: blocks as u32,
                 tp_frame_size: FRAME as u32,
                 tp_frame_nr: (length / FRAME) as u32,
-                tp_retire_blk_tov: AGE,
+                tp_retire_blk_tov: AGE.as_millis() as u32,
                 tp_sizeof_priv: 0,
                 tp_feature_req_word: 0,
             };
@@ -96,6 +97,11 @@ impl Ring {
         }
     }
 
+    /// Returns how many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.length / BLOCK
+    }
+
     /// Takes the frames of the next block, if the system has handed one over; says whether it has.
     pub fn take_block(&mut self, mut take: impl FnMut(RingFrame<'_>)) -> bool {
         /// Where a block has the word that says whose it is. Source: `struct tpacket_block_desc`.
@@ -113,7 +119,7 @@ impl Ring {
         let block = unsafe { slice::from_raw_parts(self.memory.as_ptr().add(start), BLOCK) };
         frames(block, &mut take);
         status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
-        self.next = (self.next + 1) % (self.length / BLOCK);
+        self.next = (self.next + 1) % self.blocks();
         true
     }
 }

@@ -68,7 +68,8 @@ impl Observer<'_> {
         let waited =
             |since: Timestamp, patience: SignedDuration| now.duration_since(since) >= patience;
         let boots = exchange.client.is_some();
-        if let Some(since) = exchange.requested.filter(|_| !exchange.is_answered) {
+        let is_answered = exchange.is_answered || exchange.refused_by.is_some();
+        if let Some(since) = exchange.requested.filter(|_| !is_answered) {
             if waited(since.at, ANSWER) {
                 let of = exchange.requested_of;
                 let of = of.map_or_else(|| "anybody".to_owned(), |it| it.to_string());
@@ -76,7 +77,7 @@ impl Observer<'_> {
                 self.scribe
                     .find_of(machine, FindingKind::NoAcknowledgement, text, since);
             }
-        } else if exchange.discovers > 0 && exchange.offers.is_empty() && !exchange.is_answered {
+        } else if exchange.discovers > 0 && exchange.offers.is_empty() && !is_answered {
             // A capture of a question alone has nothing to wait for.
             if waited(began.at, ANSWER) || at_end && !servers_spoke {
                 let text = match exchange.discovers {

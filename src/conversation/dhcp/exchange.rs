@@ -40,7 +40,10 @@ pub(in crate::conversation) struct Exchange {
     /// When an address was requested, and of which server.
     pub requested: Option<Began>,
     pub requested_of: Option<Ipv4Addr>,
+    /// A server acknowledged it.
     pub is_answered: bool,
+    /// The server that refused it last; another may acknowledge it all the same.
+    pub refused_by: Option<Ipv4Addr>,
     /// The longest datagram that the client takes.
     pub limit: Option<usize>,
     /// Where the question was seen.
@@ -79,6 +82,7 @@ impl Exchange {
             requested: None,
             requested_of: None,
             is_answered: false,
+            refused_by: None,
             limit: Some(message.options.datagram_limit()),
             vlans: Vec::new(),
             relay_information: None,

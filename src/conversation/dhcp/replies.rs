@@ -240,10 +240,10 @@ impl Observer<'_> {
             return;
         };
         if let Some(exchange) = exchanges.find(message) {
-            if exchange.is_answered {
+            // A copy of a relay.
+            if exchange.refused_by.replace(server) == Some(server) {
                 return;
             }
-            exchange.is_answered = true;
         }
         let why = message.options.text(OptionCode::Message);
         let why = why.map(|text| format!(": `{}`", shown_text(&text)));
