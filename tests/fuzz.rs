@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parsers that read what somebody else wrote.
-const PARSERS: [&str; 19] = [
+const PARSERS: [&str; 20] = [
     "DhcpMessage::parse(",
     "Packet::parse(",
     "sender(frame)",
@@ -24,6 +24,7 @@ const PARSERS: [&str; 19] = [
     "Ipv4Datagram::parse(",
     "fragments.take(",
     "CaptureFile::start(",
+    "observer.observe(",
 ];
 
 fn directory() -> PathBuf {

@@ -65,6 +65,10 @@ impl<'i> Machines<'i> {
         self.machines.get_mut(&id)
     }
 
+    pub fn len(&self) -> usize {
+        self.machines.len()
+    }
+
     pub fn ids(&self) -> Vec<MachineId> {
         let mut ids: Vec<_> = self.machines.keys().copied().collect();
         ids.sort_unstable();

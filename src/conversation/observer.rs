@@ -143,7 +143,7 @@ impl<'i> Observer<'i> {
     fn look_around(&mut self, at: Timestamp) {
         self.since_round += 1;
         let last = *self.round.get_or_insert(at);
-        let open = self.tftp.len() + self.tcp.len();
+        let open = self.tftp.len() + self.tcp.len() + self.machines.len();
         if at.duration_since(last) < ROUND || self.since_round < open {
             return;
         }
@@ -151,6 +151,7 @@ impl<'i> Observer<'i> {
         self.since_round = 0;
         self.end_idle_tftp(earlier(at, TFTP_SILENCE), false);
         self.end_idle_tcp(earlier(at, TCP_SILENCE), false);
+        self.tell_unanswered();
     }
 
     /// Follows an ICMP message that a datagram found nobody.

@@ -26,11 +26,11 @@ pub fn all() -> Vec<PathBuf> {
 /// Reads a capture file as `capture --read` does, without an inventory.
 pub fn observed(path: &Path) -> Ended {
     let shutdown = Shutdown::new().unwrap();
-    let mut reader = CaptureReader::open(path, shutdown.clone()).unwrap();
+    let mut reader = CaptureReader::open(path, shutdown).unwrap();
     let observer = Observer::new(None, Options::default());
     let selection = Selection::default();
     let capture = Capture::new(observer, selection, Limits::default(), None, false);
-    capture.run(&mut reader, &shutdown, &mut |_| {})
+    capture.run(&mut reader, &mut |_| {})
 }
 
 /// Reads the frames of a capture file.

@@ -25,8 +25,8 @@ impl Observer<'_> {
         at_end: bool,
     ) {
         let now = self.scribe.now();
-        for exchange in exchanges {
-            self.close_exchange(id, &exchange, at_end, now);
+        for exchange in exchanges.iter().filter(|it| !it.is_told) {
+            self.close_exchange(id, exchange, at_end, now);
         }
         let Some(asked) = asked.filter(|asked| !asked.is_answered) else {
             return;
@@ -57,6 +57,26 @@ impl Observer<'_> {
         };
         self.scribe
             .find_of(machine, FindingKind::BinlWithout4011, text, since);
+    }
+
+    /// Tells what has waited so long that nothing will come of it.
+    pub(in crate::conversation) fn tell_unanswered(&mut self) {
+        let now = self.scribe.now();
+        for id in self.machines.ids() {
+            let Some(machine) = self.machines.get_mut(id) else {
+                continue;
+            };
+            let mut exchanges = std::mem::take(&mut machine.exchanges);
+            let waits = |it: &Exchange| now.duration_since(it.last_question) >= COLLECT;
+            let open = exchanges.open.iter_mut();
+            for exchange in open.filter(|it| !it.is_told && waits(it)) {
+                self.close_exchange(id, exchange, true, now);
+                exchange.is_told = true;
+            }
+            if let Some(machine) = self.machines.get_mut(id) {
+                machine.exchanges = exchanges;
+            }
+        }
     }
 
     fn close_exchange(&mut self, id: MachineId, exchange: &Exchange, at_end: bool, now: Timestamp) {

@@ -52,6 +52,8 @@ pub(in crate::conversation) struct Exchange {
     pub relay_information: Option<Vec<u8>>,
     /// What the client cannot boot, by its model: it is a fault unless it boots all the same.
     pub unbootable: Option<String>,
+    /// What came to nothing in it is told already.
+    pub is_told: bool,
 }
 
 /// A request to port 4011.
@@ -87,6 +89,7 @@ impl Exchange {
             vlans: Vec::new(),
             relay_information: None,
             unbootable: None,
+            is_told: false,
         }
     }
 

@@ -78,7 +78,7 @@ pub(in crate::conversation) enum Event {
     /// The first request of the connection, or a further one.
     Requested,
     /// A response has ended; it is whole or broke off.
-    Responded(Response, Ending),
+    Responded(Box<Response>, Ending),
     /// What was sent begins a TLS session.
     Tls,
     /// The server refuses the connection.
@@ -210,6 +210,12 @@ impl Connection {
         read: impl FnOnce(&mut Stream, &mut dyn FnMut(Piece<'_>)),
     ) {
         let mut found = Vec::new();
+        // The beginning of a body tells what it is; the bulk of it is not copied.
+        let has_start = |it: &Response| it.start.len() >= files::HEAD;
+        let wants = match self.response.as_ref().is_some_and(has_start) {
+            true => 0,
+            false => files::HEAD,
+        };
         let Self {
             sides, requests, ..
         } = self;
@@ -223,7 +229,7 @@ impl Connection {
                 let request: Option<&Request> = requests.get(at);
                 request.map_or_else(|| "GET".to_owned(), |it| it.head.method.clone())
             };
-            parser.take(piece, &mut method, files::HEAD, &mut found);
+            parser.take(piece, &mut method, wants, &mut found);
         };
         read(stream, &mut deliver);
         for it in found {
@@ -302,7 +308,7 @@ impl Connection {
     fn end_response(&mut self, ending: Ending, events: &mut Vec<Event>) {
         if let Some(response) = self.response.take() {
             self.requests.pop_front();
-            events.push(Event::Responded(response, ending));
+            events.push(Event::Responded(Box::new(response), ending));
         }
     }
 }

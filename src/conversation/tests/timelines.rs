@@ -2,7 +2,7 @@ use std::net::SocketAddrV4;
 
 use super::play::*;
 use crate::conversation::{Report, SummaryRow};
-use crate::wire::dhcp::OptionCode;
+use crate::wire::dhcp::{OptionCode, TransactionId};
 use crate::wire::tftp::{ErrorCode, OptionName};
 
 /// Returns what is told of the first machine: each entry's word and first line.
@@ -224,4 +224,21 @@ fn lines_are_told_as_things_happen_and_packets_get_comments() {
     assert!(play.lines().is_empty());
     assert_eq!(play.comments.len(), 4);
     assert!(play.comments[2].contains("takes the offer of 10.20.0.10"));
+}
+
+#[test]
+fn a_machine_that_nobody_answers_is_told_while_others_go_on() {
+    let mut play = Play::new();
+    play.discover(&uefi());
+    let mut other = bios();
+    other.mac = crate::machine::MacAddress::new([2, 0, 0, 0, 0, 7]);
+    other.uuid = None;
+    for _ in 0..4 {
+        play.wait(6000).ask(&other.discover(TransactionId(7)));
+    }
+    let lines = play.lines();
+    let told: Vec<_> = lines.iter().filter(|it| it.what == "no-answer").collect();
+    assert_eq!(told.len(), 1, "{lines:#?}");
+    assert_eq!(told[0].machine, "52:54:00:12:34:56");
+    assert_eq!(play.finish().findings.len(), 2);
 }

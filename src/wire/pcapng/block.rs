@@ -137,7 +137,7 @@ impl Pcapng {
         };
         let announced = order.u32(octets, 4);
         let need = announced as usize;
-        if !(FRAME..=most).contains(&need) || need % 4 != 0 || is_section && need < 28 {
+        if !(FRAME..=most).contains(&need) || !need.is_multiple_of(4) || is_section && need < 28 {
             return Err(CaptureFault::BlockLength(announced));
         }
         if have < need {
