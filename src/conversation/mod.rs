@@ -20,6 +20,8 @@ mod report;
 mod scribe;
 mod shown;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tftp;
 

@@ -207,7 +207,7 @@ fn verdict(exchange: &Exchange, server: std::net::Ipv4Addr) -> Option<String> {
     Some(match client.select(&exchange.offers) {
         Ok(selection) if server_of(selection.offer, server) == server => {
             let source = source_words(&selection.boot);
-            format!("the offer of {server}: {}\n{source}", selection.reason)
+            format!("the offer of {server}: {}\n= {source}", selection.reason)
         }
         Ok(selection) => format!(
             "the offer of {server}, where its model takes that of {}: {}",

@@ -1,0 +1,227 @@
+use std::net::SocketAddrV4;
+
+use super::play::*;
+use crate::conversation::{Report, SummaryRow};
+use crate::wire::dhcp::OptionCode;
+use crate::wire::tftp::{ErrorCode, OptionName};
+
+/// Returns what is told of the first machine: each entry's word and first line.
+fn told(report: &Report) -> Vec<String> {
+    let entries = report.machines[0].timeline.iter();
+    let lines = entries.map(|it| {
+        let text = it.text.lines().next().unwrap_or_default();
+        format!("{}: {text}", it.what)
+    });
+    lines.collect()
+}
+
+fn stages(report: &Report) -> Vec<&str> {
+    let stages = report.machines[0].stages.iter();
+    stages.map(|stage| stage.name.as_str()).collect()
+}
+
+#[test]
+fn a_boot_goes_from_firmware_to_loader_to_ipxe() {
+    let mut play = Play::new();
+    play.exchange(&uefi(), "boot/bootx64.efi", |_| {});
+    play.tftp("boot/bootx64.efi", &program(2000));
+    play.tftp_missing("boot/autoexec.ipxe");
+    play.exchange(&ipxe(), "http://10.20.0.10:8080/boot.ipxe?token=T", |_| {});
+    let get = "GET /boot.ipxe?token=T HTTP/1.1\r\nUser-Agent: iPXE/1.21.1\r\n\r\n";
+    play.http(
+        get,
+        &[b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n#!ipxe\n"],
+    );
+    let report = play.finish();
+    assert_eq!(report.findings, []);
+    assert_eq!(
+        stages(&report),
+        [
+            "UEFI PXE (uefi-x64)",
+            "`bootx64.efi`",
+            "iPXE 1.21.1 (uefi-x64)"
+        ]
+    );
+    let told = told(&report);
+    for expected in [
+        "boots: `boot/bootx64.efi` of 10.20.0.10 by TFTP (option 67 goes before `file`)",
+        "tftp: `boot/autoexec.ipxe` of 10.20.0.10: not there (`File not found`)",
+        "boots: `http://10.20.0.10:8080/boot.ipxe` (`file` goes before option 67)",
+        "http: GET `/boot.ipxe` of 10.20.0.10:8080: 200, 7 B in 1 ms",
+    ] {
+        assert!(told.contains(&expected.to_owned()), "{expected}\n{told:#?}");
+    }
+    let summary = report.summary();
+    assert_eq!(
+        summary[0].cells(),
+        [
+            "52:54:00:12:34:56",
+            "uefi-x64",
+            "10.20.0.10",
+            "10.20.0.10",
+            "bootx64.efi, boot.ipxe",
+            "2 of 3",
+            "-"
+        ]
+    );
+    assert_eq!(SummaryRow::HEADS.len(), summary[0].cells().len());
+}
+
+#[test]
+fn the_text_is_at_most_a_hundred_columns_wide() {
+    let mut play = Play::new();
+    let path = format!("boot/{}/bootx64.efi", "x".repeat(60));
+    play.exchange(&uefi(), &path, |offer| {
+        offer
+            .options
+            .set_text(OptionCode::TFTPServerName, "boot.example");
+    });
+    play.tftp_missing(&path);
+    let text = play.finish().to_string();
+    for line in text.lines() {
+        let longest = line.split(' ').map(str::len).max().unwrap_or_default();
+        assert!(line.chars().count() <= 100 || longest > 70, "{line}");
+    }
+}
+
+#[test]
+fn a_transfer_rolls_over_after_65535_blocks() {
+    let mut play = Play::new();
+    let client = play.tftp_request("linux", &[]);
+    let block = [7; 512];
+    for number in 1..=70_000u32 {
+        play.tftp_block(client, number as u16, &block);
+    }
+    play.tftp_block(client, 70_001u32 as u16, b"end");
+    play.tftp_ack(client, 70_001u32 as u16);
+    let report = play.finish();
+    let transfer = &report.machines[0].stages[0].transfers[0];
+    assert_eq!(transfer.octets, 70_000 * 512 + 3);
+    assert!(transfer.is_good);
+}
+
+#[test]
+fn blocks_that_a_card_is_to_cut_apart_count_each() {
+    let mut play = Play::new();
+    let options = [
+        (OptionName::BlockSize, "1000"),
+        (OptionName::WindowSize, "4"),
+    ];
+    let client = play.tftp_request("linux", &options);
+    play.tftp_options(client, &options);
+    // Four datagrams in one, each with its header; then the rest.
+    let mut four = Vec::new();
+    for number in 2..=4u8 {
+        four.extend([0, 3, 0, number]);
+        four.extend([number; 1000]);
+    }
+    let first = [&[1u8; 1000][..], &four].concat();
+    play.tftp_block(client, 1, &first);
+    play.tftp_ack(client, 4);
+    play.tftp_block(client, 5, &[5; 10]);
+    play.tftp_ack(client, 5);
+    let report = play.finish();
+    assert_eq!(report.findings, []);
+    let transfer = &report.machines[0].stages[0].transfers[0];
+    assert_eq!((transfer.octets, transfer.is_good), (4010, true));
+}
+
+#[test]
+fn a_transfer_that_stops_says_how_far_it_came() {
+    let mut play = Play::new();
+    let size = [(OptionName::TransferSize, "0")];
+    let client = play.tftp_request("linux", &size);
+    play.tftp_options(client, &[(OptionName::TransferSize, "102400")]);
+    play.tftp_block(client, 1, &[1; 512]);
+    play.tftp_ack(client, 1);
+    play.wait(30_000);
+    let report = play.finish();
+    let end = &report.machines[0].stages[0].transfers[0].end;
+    assert_eq!(end, "cut off after 512 B of 100 KiB, without a word");
+
+    let mut play = Play::new();
+    let client = play.tftp_request("linux", &[]);
+    play.tftp_block(client, 1, &[1; 512]);
+    play.tftp_error(client, ErrorCode::NotDefined, "disk\x1b[2J failed");
+    let report = play.finish();
+    let end = &report.machines[0].stages[0].transfers[0].end;
+    assert_eq!(end, "the server refuses: 0 `disk·[2J failed`");
+}
+
+#[test]
+fn segments_out_of_order_and_twice_and_cut_make_one_response() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
+    let start = 1000 + head.len() as u32;
+    let mut play = Play::new();
+    let client = play.connect();
+    let get = b"GET /linux HTTP/1.1\r\nUser-Agent: iPXE/1.21.1\r\n\r\n";
+    play.tcp(client, false, segment(100, ACK, &get[..20]));
+    play.tcp(client, false, segment(120, ACK, &get[20..]));
+    play.tcp(client, true, segment(start + 1000, ACK, &[2; 1000]));
+    play.tcp(client, true, segment(1000, ACK, &head.as_bytes()[..9]));
+    play.tcp(client, true, segment(1000, ACK, &head.as_bytes()[..9]));
+    play.tcp(client, true, segment(1009, ACK, &head.as_bytes()[9..]));
+    play.tcp(client, true, segment(start, ACK, &[1; 1000]));
+    play.tcp(client, true, segment(start + 2000, ACK | FIN, &[3; 1000]));
+    let report = play.finish();
+    assert_eq!(report.findings, []);
+    let transfer = &report.machines[0].stages[0].transfers[0];
+    assert_eq!((transfer.octets, transfer.is_good), (3000, true));
+    assert_eq!(transfer.file, "/linux");
+}
+
+#[test]
+fn a_connection_that_is_torn_down_cuts_its_transfer() {
+    let mut play = Play::new();
+    let client = play.connect();
+    play.tcp(client, false, segment(100, ACK, b"GET /x HTTP/1.1\r\n\r\n"));
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
+    play.tcp(client, true, segment(1000, ACK, head));
+    play.tcp(client, true, segment(2000, RST, b""));
+    let report = play.finish();
+    let end = &report.machines[0].stages[0].transfers[0].end;
+    assert_eq!(end, "200, torn down after 0 B of 2.9 KiB");
+}
+
+#[test]
+fn tls_is_named_and_not_followed() {
+    let mut play = Play::new();
+    let client = play.connect();
+    play.tcp(client, false, segment(100, ACK, &[0x16, 3, 1, 0, 200, 1]));
+    play.tcp(client, true, segment(1000, ACK, &[0x16, 3, 3, 0, 90, 2]));
+    let report = play.finish();
+    assert_eq!(
+        told(&report),
+        ["tls: TLS to 10.20.0.10:8080, which cannot be read"]
+    );
+}
+
+#[test]
+fn packets_after_a_router_belong_to_whom_the_address_was_given() {
+    let mut play = Play::new();
+    play.exchange(&uefi(), "boot/bootx64.efi", |_| {});
+    let client = SocketAddrV4::new(MACHINE, 2222);
+    let router = crate::machine::MacAddress::new([2, 0, 0, 0, 0, 1]);
+    let request = b"\0\x01boot/bootx64.efi\0octet\0";
+    play.udp((router, client), SocketAddrV4::new(SERVER, 69), request);
+    play.tftp_block(client, 1, &program(300));
+    play.tftp_ack(client, 1);
+    let report = play.finish();
+    assert_eq!(report.machines.len(), 1);
+    assert_eq!(report.machines[0].stages[0].transfers.len(), 1);
+}
+
+#[test]
+fn lines_are_told_as_things_happen_and_packets_get_comments() {
+    let mut play = Play::new();
+    play.exchange(&uefi(), "boot/bootx64.efi", |_| {});
+    let lines = play.lines();
+    let words: Vec<_> = lines.iter().map(|line| line.what).collect();
+    assert_eq!(
+        words,
+        ["discover", "offer", "request", "takes", "ack", "boots"]
+    );
+    assert!(play.lines().is_empty());
+    assert_eq!(play.comments.len(), 4);
+    assert!(play.comments[2].contains("takes the offer of 10.20.0.10"));
+}
