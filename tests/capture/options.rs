@@ -193,17 +193,16 @@ fn a_file_on_standard_output_is_alone_there() {
 #[test]
 fn no_line_is_left_out_however_many_come_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
-    let all: Vec<Frame> = std::iter::repeat_n(frames(), 200).flatten().collect();
-    // Each a transaction of its own, with its replies.
-    let all = all.into_iter().enumerate().map(|(index, mut frame)| {
-        let transaction = (index / frames().len()) as u32 + 100;
-        if let Some(octets) = frame.octets.get_mut(46..50) {
-            octets.copy_from_slice(&transaction.to_be_bytes());
-        }
-        frame
-    });
     let is_dhcp = |frame: &Frame| frame.octets.len() > 300 && frame.octets[34..38].contains(&67);
-    let all: Vec<Frame> = all.filter(is_dhcp).collect();
+    let boot: Vec<Frame> = frames().into_iter().filter(is_dhcp).collect();
+    let mut all = Vec::new();
+    // Each time a transaction of its own.
+    for transaction in 100u32..1600 {
+        for mut frame in boot.clone() {
+            frame.octets[46..50].copy_from_slice(&transaction.to_be_bytes());
+            all.push(frame);
+        }
+    }
     std::fs::write(directory.path().join("in"), pcapng(&all)).expect("a file");
     let objects = capture(directory.path(), &["--read", "in", "--format", "json"]).objects();
     let events = objects.iter().filter(|it| it["type"] == "event").count();
