@@ -66,7 +66,8 @@ pub struct Ended {
 }
 
 /// Takes frames to where they belong.
-pub struct Capture<'i> {
+pub struct Capture<'i, 't> {
+    tell: &'t mut dyn FnMut(Line),
     observer: Observer<'i>,
     selection: Selection,
     limits: Limits,
@@ -79,16 +80,18 @@ pub struct Capture<'i> {
     error: Option<anyhow::Error>,
 }
 
-impl<'i> Capture<'i> {
-    /// Begins with nothing seen.
+impl<'i, 't> Capture<'i, 't> {
+    /// Begins with nothing seen; `tell` is given the lines of the timelines as they happen.
     pub fn new(
         observer: Observer<'i>,
         selection: Selection,
         limits: Limits,
         writer: Option<CaptureWriter>,
         is_live: bool,
+        tell: &'t mut dyn FnMut(Line),
     ) -> Self {
         Self {
+            tell,
             observer,
             selection,
             limits,
@@ -102,9 +105,8 @@ impl<'i> Capture<'i> {
         }
     }
 
-    /// Takes frames until they end or a limit is reached; `tell` is given the lines of the timelines as
-    /// they happen.
-    pub fn run(mut self, source: &mut dyn Source, tell: &mut dyn FnMut(Line)) -> Ended {
+    /// Takes frames until they end or a limit is reached.
+    pub fn run(mut self, source: &mut dyn Source) -> Ended {
         let start = Instant::now();
         loop {
             let pumped = source.pump(&mut self);
@@ -112,7 +114,6 @@ impl<'i> Capture<'i> {
                 Some(writer) => writer.flush(),
                 None => Ok(()),
             };
-            self.observer.drain().for_each(&mut *tell);
             let is_over = match pumped {
                 Ok(pumped) => pumped == Pumped::End,
                 Err(error) => {
@@ -129,10 +130,10 @@ impl<'i> Capture<'i> {
                 break;
             }
         }
-        self.end(source, tell)
+        self.end(source)
     }
 
-    fn end(mut self, source: &mut dyn Source, tell: &mut dyn FnMut(Line)) -> Ended {
+    fn end(mut self, source: &mut dyn Source) -> Ended {
         self.counts.dropped = source.dropped();
         self.counts.fragments_lost = self.fragments.finish().total();
         let at = if self.is_live {
@@ -146,7 +147,6 @@ impl<'i> Capture<'i> {
                 self.error.get_or_insert(error);
             }
         }
-        self.observer.drain().for_each(tell);
         Ended {
             report: self.observer.finish(at),
             counts: self.counts,
@@ -160,7 +160,9 @@ impl<'i> Capture<'i> {
             return None;
         }
         self.counts.packets += 1;
-        Some(self.observer.observe(at, self.counts.frames, packet))
+        let note = self.observer.observe(at, self.counts.frames, packet);
+        self.observer.drain().for_each(&mut self.tell);
+        Some(note)
     }
 
     /// Does with a frame whatever is to be done; returns the comment on it where it is kept.
@@ -209,7 +211,7 @@ impl<'i> Capture<'i> {
     }
 }
 
-impl Sink for Capture<'_> {
+impl Sink for Capture<'_, '_> {
     fn frame(&mut self, frame: &CapturedFrame<'_>, interface: Option<&str>) -> ControlFlow<()> {
         self.counts.frames += 1;
         self.counts.octets += frame.octets.len() as u64;

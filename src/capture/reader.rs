@@ -77,13 +77,14 @@ impl CaptureReader {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        // What a reader needs at once is bounded by its format.
-        let wanted = need.max(PORTION);
+        // What a reader needs at once is bounded by its format. A whole portion more is read: were it
+        // less, what is here would be moved time and again.
+        let wanted = need.max(self.end) + PORTION;
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
-        } else if self.buffer.len() > wanted && self.end <= wanted {
+        } else if self.buffer.len() > 2 * wanted {
             self.buffer.truncate(wanted);
-            self.buffer.shrink_to(wanted);
+            self.buffer.shrink_to_fit();
         }
         match read(&mut self.stream, &mut self.buffer[self.end..]) {
             Ok(count) => {

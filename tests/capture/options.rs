@@ -191,6 +191,30 @@ fn a_file_on_standard_output_is_alone_there() {
 }
 
 #[test]
+fn no_line_is_left_out_however_many_come_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let is_dhcp = |frame: &Frame| frame.octets.len() > 300 && frame.octets[34..38].contains(&67);
+    let boot: Vec<Frame> = frames().into_iter().filter(is_dhcp).collect();
+    let mut all = Vec::new();
+    // Each time a transaction of its own.
+    for transaction in 100u32..1600 {
+        for mut frame in boot.clone() {
+            frame.octets[46..50].copy_from_slice(&transaction.to_be_bytes());
+            all.push(frame);
+        }
+    }
+    std::fs::write(directory.path().join("in"), pcapng(&all)).expect("a file");
+    let objects = capture(directory.path(), &["--read", "in", "--format", "json"]).objects();
+    let events = objects.iter().filter(|it| it["type"] == "event").count();
+    assert!(
+        events >= all.len(),
+        "{events} lines of {} packets",
+        all.len()
+    );
+    assert_eq!(objects[objects.len() - 1]["report"]["lines_left_out"], 0);
+}
+
+#[test]
 fn every_object_of_json_says_what_it_is() {
     let directory = directory();
     let objects = capture(directory.path(), &["--read", "in", "--format", "json"]).objects();
@@ -263,4 +287,23 @@ fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
     std::fs::write(directory.path().join("site.yaml"), SITE).expect("a file");
     let ran = capture(directory.path(), &["--read", "in"]);
     assert!(ran.text().contains("worker-01"), "{}", ran.text());
+}
+
+#[test]
+fn a_wire_must_be_named_where_the_inventory_does_not_name_one_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let none: [&str; 1] = ["-q"];
+    let ran = capture(directory.path(), &none);
+    let expected = "error: no interface is named\n  \
+         = help: name one with `-I INTERFACE`, or a file with `--read FILE`\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
+    let two = "  - {name: prov1, subnet: 10.21.0.0/24, interface: eth2}\nloaders:";
+    let site = SITE.replacen("loaders:", two, 1);
+    std::fs::write(directory.path().join("site.yaml"), site).expect("a file");
+    let ran = capture(directory.path(), &none);
+    let expected = "error: no interface is named\n  = help: name one with `-I`: `eth1`, `eth2`\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
+    std::fs::write(directory.path().join("site.yaml"), SITE).expect("a file");
+    let ran = capture(directory.path(), &none);
+    assert!(ran.stderr.contains("`eth1`"), "{}", ran.stderr);
 }

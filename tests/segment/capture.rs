@@ -319,7 +319,11 @@ fn a_capture_ends_by_count_and_by_time_and_sees_each_frame_of_loopback_once() {
     let Some(segment) = segment(&[]) else {
         return;
     };
-    let capture = Capture::start(&segment, "client", INTERFACE, &["--count", "3"]);
+    let words = ["--count", "3", "--promiscuous"];
+    let capture = Capture::start(&segment, "client", INTERFACE, &words);
+    let mut shown = segment.command("client", "/usr/sbin/ip");
+    let shown = run(shown.args(["-d", "link", "show", "dev", INTERFACE]));
+    assert!(shown.contains("promiscuity 1"), "{shown}");
     send(&segment, 5, b"a datagram");
     let ended = capture.end();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.said);

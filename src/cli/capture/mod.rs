@@ -177,17 +177,18 @@ impl Capture {
         };
         let is_live = self.read.is_none();
         let observer = Observer::new(inventory, options);
-        let capture = Taker::new(observer, selection, limits, writer, is_live);
         let printer = self.printer(output);
-        if let Some(name) = watched {
-            output.note(&format!("watching `{name}`; ^C ends it"));
-        }
-        Ok(capture.run(source.as_mut(), &mut |line| {
+        let mut tell = |line| {
             if !printer.line(&line) {
                 // Nobody reads what we say.
                 shutdown.request();
             }
-        }))
+        };
+        if let Some(name) = watched {
+            output.note(&format!("watching `{name}`; ^C ends it"));
+        }
+        let capture = Taker::new(observer, selection, limits, writer, is_live, &mut tell);
+        Ok(capture.run(source.as_mut()))
     }
 
     fn printer<'a>(&self, output: &'a Output) -> Printer<'a> {
