@@ -1,9 +1,16 @@
 //! What a captured frame carries: an IPv4 packet, decoded down to its transport.
 
-use std::fmt;
+mod error;
+mod link;
+
+#[cfg(test)]
+mod tests;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::machine::MacAddress;
+pub use error::PacketError;
+pub use link::{LinkType, VlanTags};
 
 /// The protocol numbers of IPv4 that are followed.
 const ICMP: u8 = 1;
@@ -14,82 +21,6 @@ const IPV4: u16 = 0x0800;
 const VLAN: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 /// The type of an ICMP message that a packet did not arrive.
 const UNREACHABLE: u8 = 3;
-
-/// What a frame of a capture begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkType {
-    /// An Ethernet header.
-    Ethernet,
-    /// An IP header.
-    RawIp,
-    /// The header of Linux for several interfaces at once.
-    LinuxCooked,
-    /// The same, which names the interface.
-    LinuxCooked2,
-    /// What we cannot read, by its number.
-    Unknown(u16),
-}
-
-impl LinkType {
-    /// Returns the link type of its number in a capture file.
-    ///
-    /// Source: <https://www.tcpdump.org/linktypes.html>.
-    pub fn from_number(number: u16) -> Self {
-        match number {
-            1 => Self::Ethernet,
-            // What systems called raw IP before there was a number for it.
-            12 | 14 | 101 | 228 => Self::RawIp,
-            113 => Self::LinuxCooked,
-            276 => Self::LinuxCooked2,
-            other => Self::Unknown(other),
-        }
-    }
-
-    /// Returns its number in a capture file.
-    pub fn number(self) -> u16 {
-        match self {
-            Self::Ethernet => 1,
-            Self::RawIp => 101,
-            Self::LinuxCooked => 113,
-            Self::LinuxCooked2 => 276,
-            Self::Unknown(number) => number,
-        }
-    }
-}
-
-/// The VLAN tags of a frame, at most two, outermost first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct VlanTags([Option<u16>; 2]);
-
-impl VlanTags {
-    /// No tag.
-    pub const NONE: Self = Self([None; 2]);
-
-    /// Makes them of VLAN numbers, outermost first.
-    pub fn new(outer: Option<u16>, inner: Option<u16>) -> Self {
-        Self([outer, inner])
-    }
-
-    /// Lists the VLAN numbers, outermost first.
-    pub fn ids(self) -> impl Iterator<Item = u16> {
-        self.0.into_iter().flatten()
-    }
-
-    /// Reports whether the frame has no tag.
-    pub fn is_empty(self) -> bool {
-        self.0[0].is_none()
-    }
-}
-
-impl fmt::Display for VlanTags {
-    /// Prints `20`, or `100.20` where there are two; nothing where there is none.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, id) in self.ids().enumerate() {
-            write!(f, "{}{id}", if index > 0 { "." } else { "" })?;
-        }
-        Ok(())
-    }
-}
 
 /// One IPv4 packet as it was seen, decoded down to its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,60 +106,6 @@ impl TcpFlags {
     }
 }
 
-/// Why a frame holds no packet that can be followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PacketError {
-    /// The frame begins with something that we cannot read.
-    #[error("frames of link type {0} are not read")]
-    LinkType(u16),
-    /// The frame carries something else than IPv4, by its Ethernet type.
-    #[error("Ethernet type {0:#06x} is not IPv4")]
-    NotIpv4(u16),
-    /// The frame has more than two VLAN tags.
-    #[error("more than two VLAN tags")]
-    Tags,
-    /// A header is not whole.
-    #[error("{what} needs {need} octets and has {have}")]
-    Short {
-        /// Which header.
-        what: &'static str,
-        /// How long it is.
-        need: usize,
-        /// How much of it there is.
-        have: usize,
-    },
-    /// A length in a header contradicts the header.
-    #[error("{what} says that it is {length} octets long")]
-    Length {
-        /// Which header.
-        what: &'static str,
-        /// What it says.
-        length: usize,
-    },
-    /// The header says IPv4 and another version.
-    #[error("an IPv4 header of version {0}")]
-    Version(u8),
-    /// It is one fragment of a datagram.
-    #[error("a fragment of a datagram")]
-    Fragment,
-    /// The datagram carries a protocol that is not followed.
-    #[error("IP protocol {0} is not followed")]
-    Protocol(u8),
-    /// An ICMP message that reports no packet as lost.
-    #[error("an ICMP message of type {0}")]
-    Icmp(u8),
-}
-
-impl PacketError {
-    /// Reports whether the frame is broken, and not only something that nobody asked for.
-    pub fn is_malformed(self) -> bool {
-        matches!(
-            self,
-            Self::Short { .. } | Self::Length { .. } | Self::Version(_)
-        )
-    }
-}
-
 /// An IPv4 datagram, or a fragment of one, and the frame that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4Datagram<'a> {
@@ -265,7 +142,7 @@ impl<'a> Ipv4Datagram<'a> {
     /// When the frame holds no IPv4 datagram.
     pub fn parse(link: LinkType, frame: &'a [u8]) -> Result<Self, PacketError> {
         let mut macs = [MacAddress::new([0; 6]); 2];
-        let mut vlans = VlanTags::default();
+        let mut vlans = VlanTags::NONE;
         let network = match link {
             LinkType::Ethernet => {
                 let header = head::<14>(frame, "an Ethernet header")?;
@@ -326,7 +203,7 @@ impl<'a> Ipv4Datagram<'a> {
         Ok(Self {
             source_mac: MacAddress::new([0; 6]),
             destination_mac: MacAddress::new([0; 6]),
-            vlans: VlanTags::default(),
+            vlans: VlanTags::NONE,
             source: address(&header[12..16]),
             destination: address(&header[16..20]),
             protocol: header[9],
@@ -505,6 +382,3 @@ fn cooked_mac(length: u16, octets: &[u8]) -> MacAddress {
 fn address(octets: &[u8]) -> Ipv4Addr {
     Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default())
 }
-
-#[cfg(test)]
-mod tests;

@@ -79,8 +79,8 @@ fn frames_that_are_broken_are_counted_by_what_is_wrong_with_them() {
     assert_eq!(counts["malformed"], 2);
     assert_eq!(counts["frames"], frames.len());
     for expected in [
-        "1 frames not read: an Ethernet header needs 14 octets and has 9",
-        "1 frames not read: an IPv4 header says that it is 16 octets long",
+        "1 frame not read: an Ethernet header needs 14 octets and has 9",
+        "1 frame not read: an IPv4 header says that it is 16 octets long",
     ] {
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
@@ -130,6 +130,6 @@ fn a_hostile_file_takes_neither_memory_nor_time() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{announced}: {said}");
         assert!(said.contains("after packet 1: "), "{announced}: {said}");
-        assert!(said.contains("\n1 frames, "), "{announced}: {said}");
+        assert!(said.contains("\n1 frame, "), "{announced}: {said}");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::capture::{Counts, Ended};
 use crate::cli::output::Output;
 use crate::conversation::{Line, Report, SummaryRow};
+use crate::inventory::plural;
 
 /// Prints what a capture tells.
 pub struct Printer<'a> {
@@ -74,18 +75,21 @@ impl Printer<'_> {
             );
         }
         if counts.faults_left_out > 0 {
-            let text = format!("{source}: {} more faults", counts.faults_left_out);
+            let text = format!(
+                "{source}: and {}",
+                counted(counts.faults_left_out, "more fault")
+            );
             self.output.note(&text);
         }
         for (reason, count) in &counts.malformed_reasons {
             self.output
-                .note(&format!("{count} frames not read: {reason}"));
+                .note(&format!("{} not read: {reason}", counted(*count, "frame")));
         }
         let mut text = format!(
-            "{} frames, {} packets, {} machines",
-            counts.frames,
-            counts.packets,
-            report.machines.len()
+            "{}, {}, {}",
+            counted(counts.frames, "frame"),
+            counted(counts.packets, "packet"),
+            plural(report.machines.len(), "machine")
         );
         for (count, what) in [
             (counts.left_out, "left out"),
@@ -138,4 +142,8 @@ impl Printer<'_> {
             self.output.stream(text)
         }
     }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    plural(usize::try_from(count).unwrap_or(usize::MAX), noun)
 }
