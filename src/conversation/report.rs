@@ -175,7 +175,8 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Returns the time from one moment to a later one, in milliseconds.
+/// Returns the time from one moment to a later one, in milliseconds; none where the clock went back.
 pub(super) fn milliseconds(from: Timestamp, to: Timestamp) -> i64 {
-    to.as_millisecond().saturating_sub(from.as_millisecond())
+    let passed = to.as_millisecond().saturating_sub(from.as_millisecond());
+    passed.max(0)
 }

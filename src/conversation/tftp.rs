@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::files;
 use super::finding::FindingKind;
@@ -26,6 +26,8 @@ const HEADERS: u32 = 32;
 /// So many blocks that are sent again are a fault, where they are one in so many.
 const RETRANSMITS: u64 = 3;
 const RETRANSMITS_OF: u64 = 100;
+/// No server sends a block again so soon without having sent another one.
+const COPY: SignedDuration = SignedDuration::from_millis(2);
 
 /// A transfer, from its request on. It is known by the client's address and port.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub(super) struct TftpTransfer {
     has_last: bool,
     is_acknowledged: bool,
     retransmits: u64,
+    /// When the last block was seen.
+    last_block: Timestamp,
     fragments: bool,
     is_over_mtu: bool,
 }
@@ -119,7 +123,7 @@ impl Observer<'_> {
             [0, 3, high, low, ref block @ ..] if from_server != transfer.is_write => {
                 let number = BlockNumber::new(u16::from_be_bytes([high, low]));
                 let length = packet.length.saturating_sub(4) as u64;
-                let is_first = transfer.blocks(number, length, packet.fragmented);
+                let is_first = transfer.blocks(number, length, packet.fragmented, now);
                 let is_odd = transfer.is_over_mtu(self.options.mtu) || is_first;
                 if self.options.comment_blocks {
                     let text = format!("block {number} of `{}`", transfer.shown);
@@ -201,6 +205,7 @@ impl Observer<'_> {
             has_last: false,
             is_acknowledged: false,
             retransmits: 0,
+            last_block: now,
             fragments: false,
             is_over_mtu: false,
         };
@@ -345,7 +350,13 @@ impl TftpTransfer {
     /// A server that leaves it to its card to cut what it sends into datagrams (UDP segmentation
     /// offload) is seen to send several blocks at once, each with its header, where it is captured
     /// on the server itself.
-    fn blocks(&mut self, number: BlockNumber, length: u64, fragmented: bool) -> bool {
+    fn blocks(
+        &mut self,
+        number: BlockNumber,
+        length: u64,
+        fragmented: bool,
+        now: Timestamp,
+    ) -> bool {
         const HEADER: u64 = 4;
         let block_size = u64::from(self.block_size).max(1);
         let mut left = length;
@@ -353,7 +364,7 @@ impl TftpTransfer {
         let mut is_first = false;
         loop {
             let here = left.min(block_size);
-            is_first |= self.block(BlockNumber::of_index(index), here, fragmented);
+            is_first |= self.block(BlockNumber::of_index(index), here, fragmented, now);
             if left < block_size + HEADER {
                 return is_first;
             }
@@ -363,15 +374,24 @@ impl TftpTransfer {
     }
 
     /// Counts a block; `true` for the first one.
-    fn block(&mut self, number: BlockNumber, length: u64, fragmented: bool) -> bool {
+    fn block(
+        &mut self,
+        number: BlockNumber,
+        length: u64,
+        fragmented: bool,
+        now: Timestamp,
+    ) -> bool {
         let known = BlockNumber::of_index(self.blocks);
         let ahead = number.distance_from(known);
         self.fragments |= fragmented;
         // More than half of all numbers ahead is behind: a block that was sent before.
         if ahead == 0 || ahead > u16::MAX / 2 {
-            self.retransmits += 1;
+            // A bridge and its port show one packet twice, at once.
+            let is_copy = ahead == 0 && now.duration_since(self.last_block) < COPY;
+            self.retransmits += u64::from(!is_copy);
             return false;
         }
+        self.last_block = now;
         let is_first = self.blocks == 0;
         self.blocks += u64::from(ahead);
         let block_size = u64::from(self.block_size);

@@ -29,8 +29,9 @@ pub fn observed(path: &Path) -> Ended {
     let mut reader = CaptureReader::open(path, shutdown).unwrap();
     let observer = Observer::new(None, Options::default());
     let selection = Selection::default();
-    let capture = Capture::new(observer, selection, Limits::default(), None, false);
-    capture.run(&mut reader, &mut |_| {})
+    let (limits, mut tell) = (Limits::default(), |_| {});
+    let capture = Capture::new(observer, selection, limits, None, false, &mut tell);
+    capture.run(&mut reader)
 }
 
 /// Reads the frames of a capture file.

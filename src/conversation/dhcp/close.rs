@@ -89,8 +89,11 @@ impl Observer<'_> {
             |since: Timestamp, patience: SignedDuration| now.duration_since(since) >= patience;
         let boots = exchange.client.is_some();
         let is_answered = exchange.is_answered || exchange.refused_by.is_some();
+        // What servers send to the machine alone is seen only beside one of the two: who sees no offer
+        // of those that the machine got, will see no acknowledgement either.
+        let is_unseen = exchange.discovers > 0 && exchange.offers.is_empty();
         if let Some(since) = exchange.requested.filter(|_| !is_answered) {
-            if waited(since.at, ANSWER) {
+            if waited(since.at, ANSWER) && !is_unseen {
                 let of = exchange.requested_of;
                 let of = of.map_or_else(|| "anybody".to_owned(), |it| it.to_string());
                 let text = format!("the DHCPREQUEST was not answered by {of}");

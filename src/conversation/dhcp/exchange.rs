@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::dhcp::{BootSource, Client, Selection};
 use crate::conversation::scribe::Began;
@@ -12,6 +12,8 @@ use crate::wire::packet::VlanTags;
 pub(super) const EXCHANGES: usize = 4;
 pub(super) const OFFERS: usize = 8;
 const VLANS: usize = 4;
+/// No client asks again so soon.
+const COPY: SignedDuration = SignedDuration::from_millis(20);
 
 /// The exchanges of one machine.
 #[derive(Debug, Default)]
@@ -98,6 +100,13 @@ impl Exchange {
         if self.vlans.len() < VLANS && !self.vlans.contains(&vlans) {
             self.vlans.push(vlans);
         }
+    }
+
+    /// Reports whether a question comes too soon after the last one to be asked again: a bridge and its
+    /// port show one packet twice.
+    pub fn is_repeat(&self, now: Timestamp) -> bool {
+        let is_first = self.discovers == 0 && self.requested.is_none();
+        !is_first && now.duration_since(self.last_question) < COPY
     }
 
     /// Returns what the model of the client takes, among the offers so far.

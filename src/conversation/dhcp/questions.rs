@@ -92,7 +92,7 @@ impl Observer<'_> {
             self.scribe.tell(machine, "discover", text);
             return;
         }
-        if is_copy {
+        if is_copy || exchange.is_repeat(self.scribe.now()) {
             return;
         }
         exchange.discovers += 1;
@@ -124,8 +124,11 @@ impl Observer<'_> {
         };
         files::settle(&mut self.scribe, machine);
         let name = client::name(seen.message, client.as_ref());
+        // A system that renews its lease goes on; firmware that asks anew begins anew.
+        let boots = client.is_some();
         let is_used = machine.stages.last().is_some_and(|stage| {
-            stage.name != name || stage.boot.is_some() || !stage.transfers.is_empty()
+            let is_over = stage.boot.is_some() || !stage.transfers.is_empty();
+            stage.name != name || boots && is_over
         });
         if machine.stages.is_empty() || is_used {
             machine.begin_stage(&name);
@@ -164,7 +167,7 @@ impl Observer<'_> {
         }
         let now = self.scribe.now();
         if exchange.requested.is_some() && exchange.requested_of == server {
-            if !is_relayed && !vlan_is_new {
+            if !is_relayed && !vlan_is_new && !exchange.is_repeat(now) {
                 exchange.last_question = now;
                 self.scribe.tell(machine, "request", "again".to_owned());
             }
