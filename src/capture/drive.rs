@@ -125,8 +125,10 @@ impl<'i, 't> Capture<'i, 't> {
                 self.error.get_or_insert(error);
             }
             let limit = self.limits.duration.filter(|_| self.is_live);
-            let is_late = limit.is_some_and(|limit| start.elapsed() >= limit);
-            if is_over || is_late || self.error.is_some() {
+            if limit.is_some_and(|limit| start.elapsed() >= limit) {
+                source.stop();
+            }
+            if is_over || self.error.is_some() {
                 break;
             }
         }

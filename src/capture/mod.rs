@@ -32,6 +32,9 @@ pub trait Source {
     /// When no more can come, for another reason than that it has ended.
     fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped>;
 
+    /// Wants an end: no more is waited for, and what has come already is still handed over.
+    fn stop(&mut self) {}
+
     /// Returns how many frames the system has dropped, where it counts them.
     fn dropped(&mut self) -> Option<u64> {
         None

@@ -46,6 +46,7 @@ pub struct LiveCapture {
     ring: Ring,
     socket: OwnedFd,
     shutdown: Shutdown,
+    is_stopped: bool,
     /// On the loopback interface everything is seen twice.
     is_loopback: bool,
     scratch: Vec<u8>,
@@ -109,6 +110,7 @@ impl LiveCapture {
             name: name.to_owned(),
             socket: own,
             shutdown,
+            is_stopped: false,
             is_loopback: interface.is_loopback(),
             scratch: Vec::new(),
             dropped: 0,
@@ -171,7 +173,7 @@ impl Source for LiveCapture {
         if flow.is_break() {
             return Ok(Pumped::End);
         }
-        if !self.shutdown.is_requested() {
+        if !self.is_stopped && !self.shutdown.is_requested() {
             if !is_taken {
                 self.wait(sink)?;
             }
@@ -187,6 +189,10 @@ impl Source for LiveCapture {
             return Ok(Pumped::End);
         }
         Ok(Pumped::More)
+    }
+
+    fn stop(&mut self) {
+        self.is_stopped = true;
     }
 
     fn dropped(&mut self) -> Option<u64> {
