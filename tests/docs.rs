@@ -97,7 +97,7 @@ fn every_deviation_has_a_row_in_the_manual() {
 #[test]
 fn the_manual_lists_every_finding_as_the_code_knows_it() {
     const PAGE: &str = "man/pxectl-capture.7";
-    const START: &str = "from src/conversation/finding.rs.\n.Bl -tag -width Ds\n";
+    const START: &str = "from src/conversation/finding/table.rs.\n.Bl -tag -width Ds\n";
     let page = read(PAGE);
     let (before, rest) = page.split_once(START).expect("the table's place");
     let (table, after) = rest.split_once(".El\n").expect("the table's end");

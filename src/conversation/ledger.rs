@@ -43,6 +43,8 @@ impl Ledger {
             packet,
             seen: seen.to_owned(),
             count: 1,
+            rule: kind.rule(),
+            fix: kind.fix(),
         });
         true
     }
