@@ -395,7 +395,7 @@ _pxectl() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -W "ubuntu-22.04 ubuntu-24.04 ubuntu-26.04 debian-12 debian-13 fedora-41 fedora-42 fedora-43 almalinux-9 almalinux-10 rocky-9 rocky-10 leap-micro-5.5 leap-micro-6.0 leap-micro-6.1 flatcar-stable flatcar-beta flatcar-alpha flatcar-lts fedora-coreos-stable fedora-coreos-testing fedora-coreos-next kairos-ubuntu-24.04 kairos-opensuse-leap-15.6 kairos-debian-bookworm kairos-rockylinux-9 talos" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ubuntu-22.04 ubuntu-24.04 ubuntu-26.04 debian-12 debian-13 fedora-42 fedora-43 fedora-44 rhel-9 rhel-10 centos-stream-9 centos-stream-10 almalinux-9 almalinux-10 rocky-9 rocky-10 leap-micro-6.0 leap-micro-6.1 leap-micro-6.2 flatcar-stable flatcar-beta flatcar-alpha flatcar-lts fedora-coreos-stable fedora-coreos-testing fedora-coreos-next kairos-ubuntu-24.04 kairos-fedora-40 kairos-rocky-9.6 kairos-hadron-v0.4.0 kairos-hadron-v0.5.1 talos" -- "${cur}"))
                     return 0
                     ;;
                 --mirror)
@@ -830,12 +830,24 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__publish)
-            opts="-i -q -v -h --plain-http --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-j -i -q -v -h --plain-http --ca --jobs --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --retries)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -876,7 +888,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__pull)
-            opts="-i -q -v -h --out --arch --allow-unsigned --plain-http --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-j -i -q -v -h --out --arch --allow-unsigned --plain-http --ca --jobs --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -887,6 +899,18 @@ _pxectl() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -354,16 +354,20 @@ ubuntu-24.04\t''
 ubuntu-26.04\t''
 debian-12\t''
 debian-13\t''
-fedora-41\t''
 fedora-42\t''
 fedora-43\t''
+fedora-44\t''
+rhel-9\t''
+rhel-10\t''
+centos-stream-9\t''
+centos-stream-10\t''
 almalinux-9\t''
 almalinux-10\t''
 rocky-9\t''
 rocky-10\t''
-leap-micro-5.5\t''
 leap-micro-6.0\t''
 leap-micro-6.1\t''
+leap-micro-6.2\t''
 flatcar-stable\t''
 flatcar-beta\t''
 flatcar-alpha\t''
@@ -372,14 +376,15 @@ fedora-coreos-stable\t''
 fedora-coreos-testing\t''
 fedora-coreos-next\t''
 kairos-ubuntu-24.04\t''
-kairos-opensuse-leap-15.6\t''
-kairos-debian-bookworm\t''
-kairos-rockylinux-9\t''
+kairos-fedora-40\t''
+kairos-rocky-9.6\t''
+kairos-hadron-v0.4.0\t''
+kairos-hadron-v0.5.1\t''
 talos\t''"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l mirror -d 'A URL or directory laid out as the publisher\'s [default: the publisher\'s own]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l name -d 'The name of the bundle [default: the preset\'s]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l arch -d 'The processor, as `uname -m` prints it' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l release -d 'The release, where the preset leaves it open' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l release -d 'The release, where the preset leaves it open, such as v1.10.0 of Talos' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l keyring -d 'The publisher\'s keys [default: those that the preset names]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l expires -d 'The day from which the bundle should not be installed any more' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s j -l jobs -d 'How many files are worked on at once' -r
@@ -413,6 +418,8 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l ca -d 'Trust the certificates in this file too' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l retries -d 'How often to try again when the registry is busy or the connection breaks' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -430,6 +437,8 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l out -d 'Write the document to a new file, not to standard output' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l arch -d 'Which processor, of an image for several: x86_64, aarch64, …' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l ca -d 'Trust the certificates in this file too' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l retries -d 'How often to try again when the registry is busy or the connection breaks' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r

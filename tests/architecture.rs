@@ -237,6 +237,31 @@ fn data_flows_one_way_and_the_pure_layers_stay_pure() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+/// A network file system may hang, and the thread that answers DHCP answers everybody.
+#[test]
+fn the_dhcp_server_touches_no_file() {
+    const FILES: [&str; 6] = [
+        "fs",
+        "File",
+        "OpenOptions",
+        "FileRoots",
+        "roots",
+        "workspace",
+    ];
+    let sources = sources().into_iter().map(|(_, path)| path);
+    let dhcp = sources.filter(|path| path.to_string_lossy().contains("/src/serve/dhcp/"));
+    let mut seen = 0;
+    for path in dhcp {
+        seen += 1;
+        let text = fs::read_to_string(&path).expect("a source");
+        for (line, code) in code(&text) {
+            let found = FILES.iter().find(|it| names(&code, it));
+            assert_eq!(found, None, "{}:{line}: {code}", path.display());
+        }
+    }
+    assert!(seen > 5, "{seen} files");
+}
+
 #[test]
 fn the_table_names_every_module_of_the_crate() {
     let layers = table();

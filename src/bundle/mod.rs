@@ -3,6 +3,7 @@
 //!
 //! Source: OCI image specification 1.1, "Image Layout".
 
+mod at_once;
 mod blob;
 pub mod build;
 mod checksums;
@@ -14,6 +15,7 @@ mod layout;
 mod named;
 pub mod presets;
 mod registry;
+mod retry;
 mod temporary;
 pub mod transport;
 mod verify;
@@ -26,7 +28,8 @@ pub use key::{KeyError, SecretKey};
 pub use layout::{Alone, BundleStore, Writing};
 pub use named::{CREATED_ANNOTATION, Named, RETIRED_ANNOTATION};
 pub use registry::{
-    ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob, RegistryOptions,
+    Challenge, Content, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob,
+    RegistryOptions,
 };
 pub use verify::Verifier;
 use verify::hash;

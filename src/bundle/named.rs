@@ -182,7 +182,7 @@ impl BundleStore {
 }
 
 /// Adds to a bundle the signatures of other keys that are known of its content.
-fn joined(bundle: &Bundle, known: Option<Bundle>) -> Bundle {
+pub(super) fn joined(bundle: &Bundle, known: Option<Bundle>) -> Bundle {
     let mut joined = bundle.clone();
     let ids: Vec<Option<KeyId>> = (joined.signatures.iter())
         .map(|text| KeyId::of_signature(text))

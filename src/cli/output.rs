@@ -50,9 +50,11 @@ impl Output {
         self.colored(io::stderr().is_terminal())
     }
 
-    /// Reports whether somebody watches standard error, and wants to see progress.
+    /// Reports whether somebody watches standard error, and wants to see progress. A terminal that
+    /// cannot move its cursor gets lines, as a file does.
     pub fn shows_progress(&self) -> bool {
-        io::stderr().is_terminal() && !self.quiet
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        io::stderr().is_terminal() && !is_dumb && !self.quiet
     }
 
     /// Reports whether errors only are wanted.

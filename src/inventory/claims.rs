@@ -5,11 +5,12 @@
 
 mod hosts;
 mod menu;
+mod networks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use super::diagnostic::{Diagnostic, Severity, nearest};
+use super::diagnostic::{Diagnostic, nearest};
 use super::loader::Loader;
 use super::network::DhcpMode;
 use super::places::Places;
@@ -180,8 +181,7 @@ impl Claims {
     pub fn check(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
         self.check_unique(diagnostics);
         self.check_references(facts, diagnostics);
-        self.check_addresses(diagnostics);
-        self.check_networks(diagnostics);
+        networks::check(self, diagnostics);
         self.check_bundle_files(diagnostics);
         self.check_loader_names(diagnostics);
         hosts::check(self, facts, diagnostics);
@@ -253,94 +253,6 @@ impl Claims {
                 .filter(|(what, _)| *what == unique)
                 .map(|(_, name)| name.as_str());
             missing(diagnostics, noun, name, *span, names, known);
-        }
-    }
-
-    fn check_addresses(&self, diagnostics: &mut Vec<Diagnostic>) {
-        for (network, address, span) in &self.addresses {
-            let Some((subnet, mode, _)) = self.networks.get(network) else {
-                continue;
-            };
-            if !subnet.is_host(*address) {
-                let message = format!(
-                    "`{address}` is not a machine's address in network `{network}` (`{subnet}`)"
-                );
-                let near = self
-                    .networks
-                    .iter()
-                    .find(|(_, (subnet, ..))| subnet.is_host(*address));
-                let help = match near {
-                    Some((name, _)) => {
-                        format!("it lies in network `{name}`: correct `network` or `ip`")
-                    }
-                    None => format!("choose one from `{subnet}`, or correct `network`"),
-                };
-                diagnostics.push(Diagnostic::error("outside-network", *span, message).help(help));
-            }
-            if *mode == DhcpMode::Proxy {
-                let message = format!(
-                    "`{address}` is not handed out: another server owns the addresses of `{network}`"
-                );
-                let help = "reserve it in that server too; here it is used for the seeds only";
-                let severity = Severity::Note;
-                diagnostics.push(
-                    Diagnostic::new(severity, "not-handed-out", Some(*span), message).help(help),
-                );
-            }
-            if let Some((pool, place)) = self.pools.iter().find(|(pool, _)| pool.contains(*address))
-            {
-                let message = format!(
-                    "`{address}` lies in the pool {}-{}",
-                    pool.first(),
-                    pool.last()
-                );
-                diagnostics.push(
-                    Diagnostic::error("in-pool", *span, message)
-                        .also(
-                            *place,
-                            "the pool, for machines that are not in the inventory",
-                        )
-                        .help("choose an address outside the pool, or make the pool smaller"),
-                );
-            }
-        }
-    }
-
-    fn check_networks(&self, diagnostics: &mut Vec<Diagnostic>) {
-        for ((what, value), places) in &self.unique {
-            let (Unique::Ip, Ok(address)) = (what, value.parse::<Ipv4Addr>()) else {
-                continue;
-            };
-            let taken = places
-                .iter()
-                .find(|claim| INFRASTRUCTURE.contains(&claim.owner.as_str()));
-            let pool = self.pools.iter().find(|(pool, _)| pool.contains(address));
-            if let (Some(Claim { span, owner, .. }), Some((_, place))) = (taken, pool) {
-                let message =
-                    format!("the pool would give away `{address}`, the address of {owner}");
-                diagnostics.push(
-                    Diagnostic::error("in-pool", *place, message)
-                        .also(*span, owner.clone())
-                        .help("make the pool smaller, so that it leaves the address out"),
-                );
-            }
-        }
-        let mut networks: Vec<(&String, &(Subnet, DhcpMode, Span))> =
-            self.networks.iter().collect();
-        networks.sort_by_key(|(_, (_, _, span))| *span);
-        for (index, (name, (subnet, _, place))) in networks.iter().enumerate() {
-            for (other, (earlier, _, first)) in &networks[..index] {
-                if subnet.contains(earlier.address()) || earlier.contains(subnet.address()) {
-                    let message = format!(
-                        "network `{name}` (`{subnet}`) overlaps network `{other}` (`{earlier}`)"
-                    );
-                    diagnostics.push(
-                        Diagnostic::error("overlap", *place, message)
-                            .also(*first, format!("`{other}`"))
-                            .help("give each network a subnet of its own"),
-                    );
-                }
-            }
         }
     }
 

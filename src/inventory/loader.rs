@@ -101,7 +101,7 @@ impl Loader {
         let own = self.names.get(1).cloned();
         own.or_else(|| {
             let letters = architecture.cpu().efi_letters();
-            Some(beside(self.first_name(), &format!("grub{letters}.efi")))
+            Some(self.beside(&format!("grub{letters}.efi")))
         })
     }
 
@@ -111,6 +111,11 @@ impl Loader {
         [(self.first_name().to_owned(), self.first.as_str())]
             .into_iter()
             .chain(second)
+    }
+
+    /// Returns the name of a file in the directory of the first stage, as that asks for it.
+    pub fn beside(&self, name: &str) -> String {
+        beside(self.first_name(), name)
     }
 
     /// Reports whether a chain of signed stages can begin with it: iPXE and PXELINUX carry no

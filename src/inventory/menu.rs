@@ -161,6 +161,7 @@ fn read_entry(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
         let loader = read_loader_name(reader, node)?;
         // A name that stands for another file would start that one.
         claims.loader_name(loader.value.clone(), loader.value.clone(), loader.span);
+        claims.places.menu.push(loader.span);
         Some(loader.value)
     });
     let args = fields.optional(reader, "args", |reader, node| {

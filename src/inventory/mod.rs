@@ -6,8 +6,10 @@
 mod bundle;
 mod claims;
 mod diagnostic;
+mod disk;
 mod filter;
 mod host;
+mod json;
 mod loader;
 mod manifest;
 mod menu;
@@ -33,8 +35,9 @@ pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
+pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
-pub use host::{Bmc, DiskSelector, Host, LocalBoot, Nic, SecretReference};
+pub use host::{Bmc, Host, LocalBoot, Nic, SecretReference};
 pub use loader::{Loader, LoaderKind};
 pub use manifest::ManifestError;
 pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};

@@ -10,6 +10,8 @@ pub struct Places {
     pub roots: Vec<Span>,
     /// The site's loaders.
     pub site: BTreeMap<Architecture, LoaderPlace>,
+    /// The files that the site's menu starts, in the order of its entries.
+    pub menu: Vec<Span>,
     /// The loaders of profiles, by the profile's name.
     pub profiles: HashMap<String, LoaderPlace>,
     /// The loaders of hosts, by the host's name.

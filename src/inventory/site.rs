@@ -190,7 +190,7 @@ pub(super) fn read_vars(
     node: &Node,
 ) -> Option<BTreeMap<String, serde_json::Value>> {
     let entries = reader.entries(node, |_, key, value| {
-        Some((key.text.clone(), super::reader::to_json(value)))
+        Some((key.text.clone(), super::json::to_json(value)))
     })?;
     Some(entries.into_iter().collect())
 }

@@ -1,13 +1,19 @@
 //! Loaders, held against the firmware that is given them.
 
+mod absent;
+mod menu;
+mod pxelinux;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use absent::{Absent, What, absent};
+
 use super::boot_file::{BootFile, Machine, NotSigned, Subsystem};
 use crate::inventory::{
-    Diagnostic, Host, Inventory, Loader, LoaderKind, LoaderPlace, Places, Severity, Span, list,
+    Diagnostic, Host, Inventory, Loader, LoaderKind, LoaderPlace, LocalBoot, Menu, Places,
+    Severity, Span, list,
 };
 use crate::machine::{Architecture, Firmware};
 
@@ -41,46 +47,57 @@ pub enum LoaderFile {
     Refused(String),
 }
 
-/// Lists the names of all files that the inventory names as loaders, each once.
-pub fn loader_names(inventory: &Inventory) -> BTreeSet<&str> {
+/// Lists the names of all files that the inventory names as loaders, and of those that loaders ask
+/// for beside themselves, each once.
+pub fn loader_names(inventory: &Inventory) -> BTreeSet<String> {
     let profiles = inventory.profiles.values();
     let hosts = inventory.hosts.values();
     let named = inventory.site.loaders.values();
-    named
+    let loaders = named
         .chain(profiles.filter_map(|profile| profile.loader.as_ref()))
-        .chain(hosts.filter_map(|host| host.loader.as_ref()))
-        .flat_map(|loader| [Some(&loader.first), loader.second.as_ref()])
-        .flatten()
-        .map(String::as_str)
-        .collect()
+        .chain(hosts.filter_map(|host| host.loader.as_ref()));
+    let mut names = BTreeSet::new();
+    for loader in loaders {
+        names.insert(loader.first.clone());
+        names.extend(loader.second.clone());
+        names.extend(pxelinux::modules(loader));
+    }
+    let of_menu = inventory.site.menu.iter().flat_map(Menu::loaders);
+    names.extend(of_menu.map(str::to_owned));
+    names
 }
 
 /// Checks every loader against the firmware that is given it, and those of hosts with Secure Boot
 /// for signatures. `places` says where the inventory names them.
 pub fn loaders(inventory: &Inventory, places: &Places, files: &LoaderFiles) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    let mut absent = Vec::new();
+    let mut absentees = Vec::new();
     for given in all_given(inventory, places) {
         for stage in given.stages() {
             match files.files.get(stage.file) {
                 Some(LoaderFile::Read(file)) => check_stage(&given, &stage, file, &mut diagnostics),
                 Some(LoaderFile::Refused(reason)) => {
-                    let message = format!("the loader `{}` cannot be served: {reason}", stage.file);
-                    let help = "put it into a directory of `server.files`, readable by everybody; where a link leads elsewhere, list that directory too";
-                    diagnostics.push(
-                        Diagnostic::warning("missing-loader", stage.span, message).help(help),
-                    );
+                    diagnostics.push(refused(stage.file, stage.span, reason));
                 }
-                Some(LoaderFile::Absent) | None => absent.push(stage),
+                Some(LoaderFile::Absent) | None => absentees.push(Absent {
+                    file: stage.file.to_owned(),
+                    span: stage.span,
+                    what: What::Loader,
+                }),
             }
         }
+        absentees.extend(pxelinux::absent(&given, files));
     }
-    match files.absent_roots.as_slice() {
-        [] => diagnostics.extend(absent.iter().map(|stage| missing(inventory, stage))),
-        _ if absent.is_empty() => {}
-        roots => diagnostics.extend(unchecked(inventory, places, roots, &absent)),
-    }
+    menu::check(inventory, places, files, &mut diagnostics, &mut absentees);
+    let roots = &files.absent_roots;
+    diagnostics.extend(absent(inventory, places, roots, &absentees));
     diagnostics
+}
+
+fn refused(name: &str, span: Span, reason: &str) -> Diagnostic {
+    let message = format!("the loader `{name}` cannot be served: {reason}");
+    let help = "put it into a directory of `server.files`, readable by everybody; where a link leads elsewhere, list that directory too";
+    Diagnostic::warning("missing-loader", span, message).help(help)
 }
 
 /// A loader as the inventory names it in one place, and who is given it.
@@ -91,6 +108,8 @@ struct Given<'a> {
     firmware: BTreeMap<Architecture, Option<&'a str>>,
     /// Profiles with Secure Boot whose hosts are given it, with the place that says so.
     secured: BTreeMap<&'a str, Option<Span>>,
+    /// Whether one of these hosts boots its local disk by a program that the loader fetches.
+    is_sanboot: bool,
 }
 
 /// One of the files of a loader.
@@ -108,6 +127,7 @@ impl<'a> Given<'a> {
             place,
             firmware: BTreeMap::new(),
             secured: BTreeMap::new(),
+            is_sanboot: false,
         }
     }
 
@@ -129,6 +149,7 @@ impl<'a> Given<'a> {
         if is_own {
             self.firmware.entry(host.arch).or_insert(Some(&host.name));
         }
+        self.is_sanboot |= host.local_boot == LocalBoot::Sanboot;
         if let Some(profile) = inventory.profile_of(host).filter(|it| it.secure_boot) {
             let place = places.secure_boot.get(&profile.name).copied();
             self.secured.insert(&profile.name, place);
@@ -207,6 +228,7 @@ fn check_stage(
         diagnostics.push(wrong);
         return;
     }
+    diagnostics.extend(check_protocol(given, stage, file));
     for (profile, place) in &given.secured {
         let found = check_signature(stage, file, given).map(|diagnostic| match place {
             Some(place) => {
@@ -217,6 +239,32 @@ fn check_stage(
         });
         diagnostics.extend(found);
     }
+}
+
+/// Warns of an image for UEFI that starts images over HTTP alone. The same firmware may boot over HTTP
+/// too, so it is no error.
+///
+/// Source: edk2, `HttpBootDxe` (`HttpBootRegisterRamDisk`); `UefiPxeBcDxe` has nothing like it.
+fn check_protocol(given: &Given<'_>, stage: &Stage<'_>, file: &BootFile) -> Option<Diagnostic> {
+    if !stage.is_first || !matches!(file, BootFile::Iso | BootFile::BootSector) {
+        return None;
+    }
+    let mut firmware = given.firmware.iter();
+    let (architecture, host) =
+        firmware.find(|(it, _)| it.firmware() == Firmware::Uefi && !it.is_http())?;
+    let name = stage.file;
+    let who = match host {
+        Some(host) => format!("host `{host}` (`{architecture}`)"),
+        None => format!("`{architecture}`"),
+    };
+    let message = format!(
+        "`{name}` is {file}, which UEFI starts over HTTP alone: by PXE, {who} cannot boot it"
+    );
+    let help = format!(
+        "name it as the site's loader for `{}`, and a UEFI program for `{architecture}`",
+        architecture.over_http()
+    );
+    Some(Diagnostic::warning("image-over-pxe", stage.span, message).help(help))
 }
 
 /// Why firmware cannot boot a file.
@@ -321,47 +369,4 @@ fn foreign(stage: &Stage<'_>, authorities: &[&str]) -> Option<Diagnostic> {
     );
     let help = "enrol that certificate in the firmware of these hosts, or name a shim that Microsoft has signed";
     Some(Diagnostic::warning("foreign-signer", stage.span, message).help(help))
-}
-
-fn missing(inventory: &Inventory, stage: &Stage<'_>) -> Diagnostic {
-    let message = format!(
-        "no directory of `server.files` has the loader `{}`",
-        stage.file
-    );
-    let help = match inventory.site.server.files.as_slice() {
-        [] => {
-            "add the directory that holds it below `server:`: `files: [/usr/lib/ipxe]`".to_owned()
-        }
-        roots => format!("put it into {}, or correct its name", list(roots)),
-    };
-    Diagnostic::warning("missing-loader", stage.span, message).help(help)
-}
-
-/// Notes what cannot be checked here: CI has git and not the directories of the server.
-fn unchecked(
-    inventory: &Inventory,
-    places: &Places,
-    roots: &[usize],
-    absent: &[Stage<'_>],
-) -> Option<Diagnostic> {
-    let names: BTreeSet<&str> = absent.iter().map(|stage| stage.file).collect();
-    let names: Vec<&str> = names.into_iter().collect();
-    let known = &inventory.site.server.files;
-    let roots: Vec<(&String, Option<Span>)> = roots
-        .iter()
-        .filter_map(|index| Some((known.get(*index)?, places.roots.get(*index).copied())))
-        .collect();
-    let ((first, span), others) = roots.split_first()?;
-    let message = format!(
-        "there is no directory `{first}` here: the loader{} {} {} not checked",
-        if names.len() == 1 { "" } else { "s" },
-        list(&names),
-        if names.len() == 1 { "is" } else { "are" },
-    );
-    let note = Diagnostic::new(Severity::Note, "missing-loader", *span, message);
-    let note = others
-        .iter()
-        .filter_map(|(_, span)| *span)
-        .fold(note, |note, span| note.also(span, "nor this one"));
-    Some(note.help("run `pxectl validate` where the servers run, too"))
 }

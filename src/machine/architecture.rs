@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::CpuArchitecture;
+
 /// What kind of firmware, on which processor, over which protocol: the client architecture.
 ///
 /// Source: IANA "Processor Architecture Types" (RFC 4578 §2.1, RFC 5970 §3.3).
@@ -61,29 +63,6 @@ pub enum Architecture {
     HttpUbootArm32,
     /// HTTP boot of U-Boot on 64-bit ARM.
     HttpUbootArm64,
-}
-
-/// The processor family that a kernel or a loader is built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CpuArchitecture {
-    /// 32-bit x86.
-    I386,
-    /// x86-64.
-    X86_64,
-    /// 32-bit ARM.
-    Arm32,
-    /// 64-bit ARM.
-    Arm64,
-    /// 32-bit RISC-V.
-    Riscv32,
-    /// 64-bit RISC-V.
-    Riscv64,
-    /// 128-bit RISC-V.
-    Riscv128,
-    /// 32-bit LoongArch.
-    Loongarch32,
-    /// 64-bit LoongArch.
-    Loongarch64,
 }
 
 /// The kind of firmware that runs before any loader.
@@ -320,52 +299,6 @@ impl Architecture {
     fn row(self) -> &'static Row {
         // The table lists every variant in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
-    }
-}
-
-impl CpuArchitecture {
-    /// Returns the name that bundles use, as `uname -m` prints it.
-    pub fn name(self) -> &'static str {
-        match self {
-            I386 => "i386",
-            X86_64 => "x86_64",
-            Arm32 => "armv7l",
-            Arm64 => "aarch64",
-            Riscv32 => "riscv32",
-            Riscv64 => "riscv64",
-            Riscv128 => "riscv128",
-            Loongarch32 => "loongarch32",
-            Loongarch64 => "loongarch64",
-        }
-    }
-
-    /// Returns the letters that name it in the files of UEFI: `x64` in `grubx64.efi`.
-    ///
-    /// Source: UEFI 2.10 §3.5.1.1, and shim's names after it.
-    pub fn efi_letters(self) -> &'static str {
-        match self {
-            I386 => "ia32",
-            X86_64 => "x64",
-            Arm32 => "arm",
-            Arm64 => "aa64",
-            other => other.name(),
-        }
-    }
-
-    /// Reads a bundle's `arch`, also in Debian's spelling.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "i386" | "i686" => Some(I386),
-            "x86_64" | "amd64" => Some(X86_64),
-            "armv7l" | "armhf" => Some(Arm32),
-            "aarch64" | "arm64" => Some(Arm64),
-            "riscv32" => Some(Riscv32),
-            "riscv64" => Some(Riscv64),
-            "riscv128" => Some(Riscv128),
-            "loongarch32" | "loong32" => Some(Loongarch32),
-            "loongarch64" | "loong64" => Some(Loongarch64),
-            _ => None,
-        }
     }
 }
 

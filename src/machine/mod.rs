@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod cpu;
 mod dialect;
 mod digest;
 mod event;
@@ -12,7 +13,8 @@ mod text;
 mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
-pub use architecture::{Architecture, CpuArchitecture, Firmware, ParseArchitectureError};
+pub use architecture::{Architecture, Firmware, ParseArchitectureError};
+pub use cpu::CpuArchitecture;
 pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};

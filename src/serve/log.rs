@@ -1,16 +1,14 @@
 //! The one place where servers speak: a readable line for each event, or a JSON object a line.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+mod line;
+
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
 
-use crate::machine::{MacAddress, SessionId};
+pub use line::{Level, Line};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,161 +20,6 @@ pub enum LogFormat {
     },
     /// One JSON object a line.
     Json,
-}
-
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Only for the curious (`-v`).
-    Debug,
-    /// Something happened as it should.
-    Info,
-    /// Something was refused, or may surprise.
-    Warn,
-    /// Something could not be done.
-    Error,
-}
-
-/// One line of the log.
-#[derive(Clone, Debug)]
-pub struct Line {
-    level: Level,
-    service: &'static str,
-    event: &'static str,
-    mac: Option<MacAddress>,
-    host: Option<String>,
-    session: Option<SessionId>,
-    message: String,
-    facts: Vec<(Cow<'static, str>, Value)>,
-}
-
-impl Line {
-    /// Makes a line; `event` is a stable word for machines, `message` is for people.
-    pub fn new(
-        level: Level,
-        service: &'static str,
-        event: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        let message = message.into();
-        Self {
-            level,
-            service,
-            event,
-            mac: None,
-            host: None,
-            session: None,
-            message,
-            facts: Vec::new(),
-        }
-    }
-
-    /// Says which machine it is about.
-    pub fn mac(mut self, mac: Option<MacAddress>) -> Self {
-        self.mac = mac;
-        self
-    }
-
-    /// Says which host it is about.
-    pub fn host(mut self, host: Option<&str>) -> Self {
-        self.host = host.map(str::to_owned);
-        self
-    }
-
-    /// Says which session it is about.
-    pub fn session(mut self, session: Option<SessionId>) -> Self {
-        self.session = session;
-        self
-    }
-
-    /// Adds to the message.
-    pub fn and(mut self, more: &str) -> Self {
-        self.message = format!("{}: {more}", self.message);
-        self
-    }
-
-    /// Adds a fact for machines.
-    pub fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.facts.push((name.into(), value.into()));
-        self
-    }
-
-    /// Adds the fields of a value for machines; one that has none adds nothing.
-    pub fn facts(mut self, value: &impl Serialize) -> Self {
-        if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
-            let fields = fields.into_iter();
-            self.facts
-                .extend(fields.map(|(name, value)| (name.into(), value)));
-        }
-        self
-    }
-
-    fn to_text(&self, at: Timestamp, color: bool) -> String {
-        let (start, end) = match (color, self.level) {
-            (true, Level::Error) => ("\x1b[31m", "\x1b[0m"),
-            (true, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
-            (true, Level::Debug) => ("\x1b[2m", "\x1b[0m"),
-            _ => ("", ""),
-        };
-        let event = self
-            .event
-            .strip_prefix(self.service)
-            .unwrap_or(self.event)
-            .trim_start_matches('-');
-        let mut text = String::with_capacity(80 + self.message.len());
-        let day = at.as_millisecond().rem_euclid(24 * 3600 * 1000);
-        let (hour, minute) = (day / 3_600_000, day / 60_000 % 60);
-        let (second, thousandth) = (day / 1000 % 60, day % 1000);
-        // Writing to a string cannot fail, here and below.
-        let _ = write!(
-            text,
-            "{hour:02}:{minute:02}:{second:02}.{thousandth:03} {start}{:<5} {event:<10}{end} ",
-            self.service
-        );
-        if let Some(mac) = self.mac {
-            let _ = write!(text, "{mac} ");
-        }
-        if let Some(host) = &self.host {
-            let _ = write!(text, "{host}: ");
-        }
-        // What a machine sent must not move the cursor.
-        let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-        text.extend(self.message.chars().map(harmless));
-        if let Some(id) = self.session {
-            let _ = write!(text, " (session {id})");
-        }
-        text.push('\n');
-        text
-    }
-
-    fn to_json(&self, at: Timestamp) -> String {
-        let mut object = Map::new();
-        let mut put = |name: &str, value: Value| {
-            if !value.is_null() {
-                object.insert(name.to_owned(), value);
-            }
-        };
-        put("at", json!(at));
-        put(
-            "level",
-            json!(match self.level {
-                Level::Debug => "debug",
-                Level::Info => "info",
-                Level::Warn => "warn",
-                Level::Error => "error",
-            }),
-        );
-        put("service", json!(self.service));
-        put("event", json!(self.event));
-        put("mac", json!(self.mac));
-        put("host", json!(self.host));
-        put("session", json!(self.session));
-        put("message", json!(self.message));
-        for (name, value) in &self.facts {
-            put(name, value.clone());
-        }
-        format!("{}\n", Value::Object(object))
-    }
 }
 
 /// How many lines may wait for a reader that is slow or has stopped.
@@ -400,36 +243,6 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_reads_well_and_cannot_move_the_cursor() {
-        let line =
-            Line::new(Level::Info, "dhcp", "dhcp-ack", "10.0.0.5\x1b[2J").host(Some("worker-01"));
-        let at = Timestamp::from_second(3600).unwrap();
-        assert_eq!(
-            line.to_text(at, false),
-            "01:00:00.000 dhcp  ack        worker-01: 10.0.0.5\u{fffd}[2J\n"
-        );
-        let json: Value = serde_json::from_str(&line.to_json(at)).unwrap();
-        assert_eq!(json["event"], "dhcp-ack");
-        assert_eq!(json.get("mac"), None);
-    }
-
-    #[test]
-    fn the_facts_of_a_value_are_fields_of_their_own() {
-        let facts = json!({"file": "a.yaml", "line": 3});
-        let line = Line::new(Level::Warn, "serve", "diagnostic", "m").facts(&facts);
-        let text = line.facts(&"no fields").to_json(Timestamp::UNIX_EPOCH);
-        let json: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&json["file"], &json["line"]),
-            (&json!("a.yaml"), &json!(3))
-        );
-        assert_eq!(
-            (&json["level"], &json["message"]),
-            (&json!("warn"), &json!("m"))
-        );
-    }
 
     /// Takes a line only when the test lets it.
     struct Slow {

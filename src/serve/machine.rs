@@ -29,28 +29,17 @@ pub fn answer(
     asker: Asker,
     path: &MachinePath,
 ) -> Result<MachineAnswer, Refused> {
-    let mac = Some(path.mac);
-    let script = match &path.query {
-        MachineQuery::File(name) => return file(context, asker, name).map(MachineAnswer::File),
-        MachineQuery::KernelRefused => return Err(kernel_refused(context, asker, path)),
-        MachineQuery::Image(architecture) => return image(context, asker, path, *architecture),
-        MachineQuery::GrubStub => {
-            context.boot(asker, mac, |sources, _| sources.ask_grub(GrubOrigin::Tftp))
+    match &path.query {
+        MachineQuery::File(name) => file(context, asker, name).map(MachineAnswer::File),
+        MachineQuery::KernelRefused => Err(kernel_refused(context, asker, path)),
+        MachineQuery::Image(architecture) => image(context, asker, path, *architecture),
+        MachineQuery::Script(query) => {
+            let script = context.boot(asker, Some(path.mac), |sources, now| {
+                sources.answer(path.mac, &path.token, query, now)
+            });
+            script.map(MachineAnswer::Script)
         }
-        MachineQuery::IpxeScript => {
-            context.boot(asker, mac, |sources, _| sources.ask_ipxe(&path.token))
-        }
-        MachineQuery::Grub(_) | MachineQuery::Pxelinux(_) => {
-            context.boot(asker, mac, |sources, now| {
-                let token = sources.token_state(&path.token, path.mac, path.uuid(), now);
-                match path.request(token) {
-                    Some(request) => sources.boot(&request, now),
-                    None => sources.ask_grub(GrubOrigin::Tftp),
-                }
-            })
-        }
-    };
-    script.map(MachineAnswer::Script)
+    }
 }
 
 /// Logs what GRUB tells: there is no such file. It is nobody's word, and changes nothing.

@@ -12,6 +12,7 @@ pub mod reload;
 pub mod run;
 pub mod session;
 pub mod shutdown;
+mod sizes;
 pub mod tftp;
 pub mod tftp_site;
 pub mod volumes;

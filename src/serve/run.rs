@@ -20,7 +20,7 @@ use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
 use super::volumes::Volumes;
 use crate::bundle::Verifier;
-use crate::inventory::{DhcpMode, Site};
+use crate::inventory::{DhcpMode, Network, Site};
 use crate::respond::dhcp::SERVER_PORT;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
@@ -118,12 +118,8 @@ impl Shared {
         if address.port() != SERVER_PORT {
             return Vec::new();
         }
-        let site = &self.live.current().inventory.site;
-        let ours = site
-            .networks
-            .iter()
-            .filter(|network| network.mode == DhcpMode::Authoritative);
-        let probers = ours.filter_map(|network| {
+        let loaded = self.live.current();
+        let probers = owned(&loaded.inventory.site).filter_map(|network| {
             let interface = network.interface.as_ref()?;
             let prober = Prober::start(&network.name, interface);
             let log = |error| {
@@ -140,12 +136,8 @@ impl Shared {
         if address.port() != SERVER_PORT {
             return Vec::new();
         }
-        let site = &self.live.current().inventory.site;
-        let ours = site
-            .networks
-            .iter()
-            .filter(|network| network.mode == DhcpMode::Authoritative);
-        let watchers = ours.filter_map(|network| {
+        let loaded = self.live.current();
+        let watchers = owned(&loaded.inventory.site).filter_map(|network| {
             let watcher = Watcher::start(&network.name, network.interface.as_ref()?);
             let log = |error| {
                 let text = format!("{error:#}; other servers are noticed by what clients choose");
@@ -267,6 +259,12 @@ impl Servers {
             ended.collect::<Vec<_>>().into_iter().collect()
         })
     }
+}
+
+/// Lists the networks whose addresses are ours to give.
+fn owned(site: &Site) -> impl Iterator<Item = &Network> {
+    let networks = site.networks.iter();
+    networks.filter(|network| network.mode == DhcpMode::Authoritative)
 }
 
 /// Opens port 67 on every interface of the site and on every address there, and port 4011 where

@@ -33,8 +33,8 @@ use worker::Worker;
 pub trait TftpFiles: Send + Sync {
     /// Opens the file that `peer` calls `name`, a relative path without `..`.
     ///
-    /// It is called on a thread that serves other peers, too: what has to wait, for a store say,
-    /// is left to [`Opening::Later`].
+    /// It is called on a thread that serves other peers, too: what has to wait, for a store or a
+    /// file system say, is left to [`Opening::Later`].
     fn open(&self, name: &str, peer: SocketAddrV4) -> Opening;
 
     /// Says what is known of the way to `peer`; it must not wait.
@@ -117,9 +117,11 @@ impl From<FileError> for OpenError {
 
 impl TftpFiles for FileRoots {
     fn open(&self, name: &str, _peer: SocketAddrV4) -> Opening {
-        let opened = FileRoots::open(self, name);
-        let content = opened.map(|OpenedFile { file, size, .. }| Content::File { file, size });
-        Opening::Now(content.map_err(OpenError::from))
+        let (roots, name) = (self.clone(), name.to_owned());
+        Opening::Later(Box::new(move || {
+            let OpenedFile { file, size, .. } = FileRoots::open(&roots, &name)?;
+            Ok(Content::File { file, size })
+        }))
     }
 }
 

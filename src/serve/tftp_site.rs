@@ -74,8 +74,11 @@ impl TftpFiles for TftpSite {
         match wanted(&self.context, name) {
             Wanted::File => {
                 // The report of the transfer is the line about it, also where it is refused.
-                let opened = machine::file(&self.context, asker, name);
-                Opening::Now(opened.map(content).map_err(|refused| open_error(&refused)))
+                let (context, name) = (Arc::clone(&self.context), name.to_owned());
+                Opening::Later(Box::new(move || {
+                    let opened = machine::file(&context, asker, &name);
+                    opened.map(content).map_err(|refused| open_error(&refused))
+                }))
             }
             Wanted::GrubStub => {
                 let asked = self

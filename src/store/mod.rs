@@ -17,6 +17,7 @@
 mod database;
 mod error;
 mod leases;
+mod rows;
 mod schema;
 mod servers;
 mod sqlite;

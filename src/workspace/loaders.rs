@@ -9,7 +9,7 @@ use crate::lint::{LoaderFile, LoaderFiles, loader_names};
 /// The largest loader that is read whole, in octets.
 const SIZE_LIMIT: u64 = 1 << 30;
 
-/// Reads every file that the inventory in `directory` names as a loader, each once.
+/// Reads every file that the inventory in `directory` names as a loader, or needs beside one, each once.
 pub fn read_loaders(inventory: &Inventory, directory: &Path) -> LoaderFiles {
     let roots = inventory.site.server.files.iter();
     let roots: Vec<PathBuf> = roots.map(|root| directory.join(root)).collect();
@@ -18,7 +18,10 @@ pub fn read_loaders(inventory: &Inventory, directory: &Path) -> LoaderFiles {
     let files = FileRoots::new(roots);
     let files = loader_names(inventory)
         .into_iter()
-        .map(|name| (name.to_owned(), read(&files, name)))
+        .map(|name| {
+            let file = read(&files, &name);
+            (name, file)
+        })
         .collect();
     LoaderFiles {
         files,

@@ -1,4 +1,4 @@
-//! Files from the web, over real connections that are slow, break off, or fail.
+//! Files from the web, over real connections that are slow or fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -135,136 +135,6 @@ fn several_files_come_at_once() {
 }
 
 #[test]
-fn a_download_that_breaks_off_goes_on_where_it_stopped() {
-    if missing(&["nginx"]) {
-        return;
-    }
-    let workshop = Workshop::new();
-    let nginx = Nginx::start(&workshop);
-    let image = content(7, 1_500_000);
-    workshop.write("web/image", &image);
-    let url = nginx.url("/slow/image");
-    workshop.spec(
-        "a",
-        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
-    );
-    let mut build = workshop.command("bundle build spec.yaml");
-    let build = build
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let build = build.spawn().unwrap();
-    workshop.wait_for_partial(300_000);
-    nginx.cut();
-    let output = build.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("broke off"),
-        "{said}"
-    );
-    assert_eq!(workshop.blob(&image), image);
-    let answers = nginx.answers();
-    let resumed = answers.iter().find(|it| it.status == 206);
-    let range = &resumed.unwrap_or_else(|| panic!("{answers:?}")).range;
-    let from: usize = range
-        .strip_prefix("bytes=")
-        .unwrap()
-        .trim_end_matches('-')
-        .parse()
-        .unwrap();
-    assert!(from >= 300_000, "{range}");
-    // The file, an empty configuration, what is pinned, and that with where it came from.
-    assert_eq!(workshop.blobs(), (4, 0));
-}
-
-#[test]
-fn a_build_that_is_killed_leaves_no_bundle_and_the_next_one_goes_on() {
-    if missing(&["nginx"]) {
-        return;
-    }
-    let workshop = Workshop::new();
-    let nginx = Nginx::start(&workshop);
-    let image = content(8, 1_500_000);
-    workshop.write("web/image", &image);
-    let sums = listed("image", &image);
-    workshop.write("web/SUMS", &sums);
-    let (url, list) = (nginx.url("/slow/image"), nginx.url("/SUMS"));
-    workshop.spec(
-        "a",
-        &format!("files: {{image: {{from: '{url}', checksums: {{from: '{list}'}}}}}}\n"),
-    );
-    let mut killed = workshop.command("bundle build spec.yaml").spawn().unwrap();
-    workshop.wait_for_partial(300_000);
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    assert!(workshop.store().names().unwrap().is_empty());
-    assert_eq!(workshop.blobs().0, 0);
-    workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
-    assert_eq!(workshop.blob(&image), image);
-    assert!(
-        nginx
-            .answers()
-            .iter()
-            .any(|it| it.status == 206 && it.path == "/slow/image")
-    );
-
-    // What was begun of one file is not the beginning of the file that took its place.
-    let other = Workshop::new();
-    workshop.write("web/later", content(9, 1_500_000));
-    let url = nginx.url("/slow/later");
-    other.spec(
-        "a",
-        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
-    );
-    let mut killed = other.command("bundle build spec.yaml").spawn().unwrap();
-    other.wait_for_partial(300_000);
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    let later = content(10, 700_000);
-    fs::remove_file(workshop.path("web/later")).unwrap();
-    workshop.write("web/later", &later);
-    other.pxectl("bundle build spec.yaml").ended(0, &[]);
-    assert_eq!(other.blob(&later), later);
-}
-
-#[test]
-fn a_beginning_that_was_damaged_is_fetched_anew() {
-    if missing(&["nginx"]) {
-        return;
-    }
-    let workshop = Workshop::new();
-    let nginx = Nginx::start(&workshop);
-    let image = content(11, 1_200_000);
-    workshop.write("web/image", &image);
-    let digest = listed("", &image);
-    let url = nginx.url("/slow/image");
-    workshop.spec(
-        "a",
-        &format!(
-            "files: {{image: {{from: '{url}', sha256: {}}}}}\n",
-            digest.trim()
-        ),
-    );
-    let mut killed = workshop.command("bundle build spec.yaml").spawn().unwrap();
-    workshop.wait_for_partial(200_000);
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    let partial = fs::read_dir(workshop.path("store/.partial"))
-        .unwrap()
-        .flatten();
-    let partial = partial
-        .map(|it| it.path())
-        .find(|it| it.extension().is_some_and(|it| it == "download"));
-    let partial = partial.unwrap();
-    let mut begun = fs::read(&partial).unwrap();
-    begun[100] ^= 1;
-    fs::write(&partial, begun).unwrap();
-    workshop
-        .pxectl("bundle build spec.yaml")
-        .ended(0, &["was damaged; it is fetched anew"]);
-    assert_eq!(workshop.blob(&image), image);
-}
-
-#[test]
 fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
     if missing(&["nginx"]) {
         return;
@@ -274,6 +144,7 @@ fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
     workshop.write("web/image", "image");
     let count = |path: &str| nginx.answers().iter().filter(|it| it.path == path).count();
     for (path, status, said, asked) in [
+        ("/500", 3, "the server answers 500; again in 0.5 s", 3),
         ("/503", 3, "the server answers 503; again in 0.5 s", 3),
         ("/429", 3, "the server answers 429; again in 1 s", 3),
         ("/none", 3, "the server answers 404", 1),
@@ -314,6 +185,25 @@ fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
     );
     let ran = workshop.pxectl("bundle build spec.yaml --retries 1");
     ran.ended(3, &["Connection refused", "what has come is kept"]);
+}
+
+#[test]
+fn who_is_sent_in_circles_stops() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    let url = nginx.url("/circle/a");
+    workshop.spec(
+        "a",
+        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+    );
+    let ran = workshop.pxectl("bundle build spec.yaml");
+    ran.ended(3, &[&url, "it sends us on for ever"]);
+    wait_for("the log", || nginx.answers().len() >= 11);
+    assert!(nginx.answers().len() <= 12, "{:?}", nginx.answers());
+    assert_eq!(workshop.blobs().0, 0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Input that is wrong, and a machine that refuses: a clear error, and what was there before intact.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 
 use crate::requirements::missing;
@@ -29,6 +31,31 @@ fn a_spec_at_fault_is_shown_with_carets() {
     workshop
         .pxectl("bundle build none.yaml")
         .ended(3, &["`none.yaml`"]);
+}
+
+#[test]
+fn a_preset_that_does_not_do_says_what_it_lacks() {
+    let workshop = Workshop::new();
+    for (preset, said) in [
+        ("ubuntu-24.4", "did you mean `ubuntu-24.04`?"),
+        ("windows", "`pxectl bundle build --help` lists the presets"),
+        ("talos", "name it, as in `release: v1.10.0`"),
+        ("flatcar-stable", "name its file as `keyring`"),
+        ("rhel-9", "name the directory of its image"),
+        (
+            "{name: fedora-43, mirror: m, keyring: none.gpg}",
+            "`pxectl-bundles(7)` says where they are",
+        ),
+    ] {
+        workshop.write(
+            "m/releases/43/Everything/x86_64/iso/Fedora-Everything-43-1.6-x86_64-CHECKSUM",
+            "",
+        );
+        workshop.spec("a", &format!("preset: {preset}\n"));
+        workshop.pxectl("bundle build spec.yaml").ended(1, &[said]);
+    }
+    let ran = workshop.pxectl("bundle build --preset debian-21");
+    ran.ended(2, &["invalid value 'debian-21'", "debian-12"]);
 }
 
 #[test]
@@ -158,7 +185,7 @@ impl Drop for SmallDisk<'_> {
 
 #[test]
 fn a_full_disk_is_said_and_what_was_there_stays() {
-    if missing(&["mount"]) {
+    if missing(&["root", "mount"]) {
         return;
     }
     let workshop = Workshop::new();
@@ -186,6 +213,24 @@ fn a_full_disk_is_said_and_what_was_there_stays() {
         .pxectl("bundle build spec.yaml")
         .ended(3, &["No space left on device", "make room"]);
     let _ = writer.wait();
+    assert_eq!(workshop.blobs(), before);
+    // The server does not say either, and could not go on: nothing of it fills the disk any longer.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/large", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(&content(3, 4_000_000));
+    });
+    workshop.spec(
+        "web",
+        &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
+    );
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(3, &["No space left on device", "make room"]);
+    server.join().unwrap();
     assert_eq!(workshop.blobs(), before);
     assert_eq!(workshop.blob(&small), small);
     assert_eq!(workshop.store().names().unwrap().len(), 1);

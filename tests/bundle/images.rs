@@ -99,6 +99,54 @@ fn an_image_without_rock_ridge_is_read_by_its_own_names() {
 }
 
 #[test]
+fn names_in_an_image_that_climb_write_nothing() {
+    if missing(&["xorriso"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let kernel = content(1, 12_345);
+    workshop.write("tree/boot/vmlinuz", &kernel);
+    workshop.write("tree/boot/qqqqqqqqqqevil", "evil");
+    iso(&workshop, "tree", "live.iso", &["-R"]);
+    // As no tool writes it: a name of Rock Ridge that leads out of the directory.
+    let mut image = fs::read(workshop.path("live.iso")).unwrap();
+    let (name, climbing) = (b"qqqqqqqqqqevil", b"../../../tevil");
+    let places: Vec<usize> = (0..image.len() - name.len())
+        .filter(|at| image[*at..].starts_with(name))
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        image[at..at + climbing.len()].copy_from_slice(climbing);
+    }
+    workshop.write("live.iso", image);
+    let list = |directory: &str| -> Vec<_> {
+        let entries = fs::read_dir(workshop.path(directory)).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|it| it.file_name()).collect();
+        names.sort();
+        names
+    };
+    workshop.spec(
+        "a",
+        "images: {live: {from: live.iso}}\nfiles: {kernel: {image: live, member: boot/vmlinuz}}\n",
+    );
+    let before = list("");
+    workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
+    assert_eq!(workshop.blob(&kernel), kernel);
+    let added: Vec<_> = list("")
+        .into_iter()
+        .filter(|it| !before.contains(it))
+        .collect();
+    assert_eq!(added, ["store"]);
+    // The kernel, an empty configuration, and what is pinned.
+    assert_eq!(workshop.blobs(), (3, 0));
+    workshop.spec(
+        "b", "images: {live: {from: live.iso}}\nfiles: {kernel: {image: live, member: '../../../tevil'}}\n");
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(1, &["is not a path inside a bundle"]);
+}
+
+#[test]
 fn images_that_do_not_hold_what_is_wanted_say_so() {
     if missing(&["xorriso"]) {
         return;
@@ -135,7 +183,7 @@ fn images_that_do_not_hold_what_is_wanted_say_so() {
 
 #[test]
 fn archives_give_what_is_wanted_and_write_nothing_else() {
-    if missing(&["tar"]) {
+    if missing(&["tar", "xz", "zstd"]) {
         return;
     }
     let workshop = Workshop::new();
@@ -151,6 +199,10 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
         ("pax", "--format=pax -czf"),
         ("ustar", "--format=ustar -cf"),
         ("plain", "-cf"),
+        ("xz", "-cJf"),
+        ("largest", "--use-compress-program=xz\u{a0}-9 -cf"),
+        ("zstd", "--zstd -cf"),
+        ("streams", "-cf"),
     ] {
         let archive = format!("{name}.tar");
         let mut arguments: Vec<&str> = options.split(' ').collect();
@@ -166,7 +218,17 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
         if name != "ustar" {
             arguments.push("directory");
         }
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|it| it.replace('\u{a0}', " "))
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         run("tar", &arguments, &at);
+        if name == "streams" {
+            // Several streams one after another, as parallel compressors write them.
+            let cut = "split -b 400000 streams.tar part- && for part in part-*; do xz -c $part; done > new && mv new streams.tar";
+            run("sh", &["-c", cut], &at);
+        }
         let more = match name {
             "ustar" => String::new(),
             _ => format!(
@@ -196,14 +258,30 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
     workshop
         .pxectl("bundle build spec.yaml")
         .ended(1, &["the archive has no `amd64/none`"]);
-    let whole = fs::read(workshop.path("gnu.tar")).unwrap();
-    workshop.write("cut.tar", &whole[..whole.len() / 2]);
-    workshop.spec(
-        "z",
-        "images: {net: {from: cut.tar}}\nfiles: {a: {image: net, member: amd64/none}}\n",
-    );
-    workshop
-        .pxectl("bundle build spec.yaml")
-        .ended(1, &["cut.tar`"]);
-    assert_eq!(workshop.blobs(), before);
+    let refuses = |octets: &[u8], said: &str| {
+        workshop.write("bad.tar", octets);
+        workshop.spec(
+            "z",
+            "images: {net: {from: bad.tar}}\nfiles: {a: {image: net, member: amd64/none}}\n",
+        );
+        workshop
+            .pxectl("bundle build spec.yaml")
+            .ended(1, &["bad.tar`: ", said]);
+        assert_eq!(workshop.blobs(), before);
+    };
+    for name in ["gnu", "plain", "xz", "zstd"] {
+        let whole = fs::read(workshop.path(&format!("{name}.tar"))).unwrap();
+        refuses(&whole[..whole.len() / 2], "is cut short");
+    }
+    let mut changed = fs::read(workshop.path("xz.tar")).unwrap();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 0xff;
+    refuses(&changed, "the archive");
+    // It is refused before the memory is taken.
+    let large = "xz --lzma2=preset=0,dict=128MiB -c plain.tar > large.tar";
+    run("sh", &["-c", large], &at);
+    let large = fs::read(workshop.path("large.tar")).unwrap();
+    refuses(&large, "it takes more than 64 MiB of memory to unpack");
+    refuses(b"PK\x03\x04 and so on", "it is a zip archive");
+    refuses(b"BZh91AY&SY and so on", "compress it with gzip, xz or zstd");
 }

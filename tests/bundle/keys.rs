@@ -69,6 +69,20 @@ impl Gpg {
         );
     }
 
+    /// Revokes the key, with the certificate that gpg made along with it.
+    pub fn revoke(&self) {
+        let made = std::fs::read_dir(self.home.path().join("openpgp-revocs.d")).unwrap();
+        let made = made.flatten().next().unwrap().path();
+        // gpg puts a colon before it, so that nobody uses it by mistake.
+        let certificate = std::fs::read_to_string(made)
+            .unwrap()
+            .replace(":-----", "-----");
+        let certificate = &certificate[certificate.find("-----BEGIN").unwrap()..];
+        let file = self.home.path().join("revocation");
+        std::fs::write(&file, certificate).unwrap();
+        self.gpg(&["--import", file.to_str().unwrap()]);
+    }
+
     /// Puts a signature round the text of a file.
     pub fn sign_inline(&self, file: &Path) {
         let signed = format!("{}.signed", file.display());

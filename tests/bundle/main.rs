@@ -1,5 +1,6 @@
 //! `pxectl bundle build` and `fetch` against real parts: nginx, gpg, minisign, xorriso, tar, skopeo.
 
+mod broken;
 mod downloads;
 mod faults;
 mod fetch;
@@ -7,8 +8,11 @@ mod images;
 mod keys;
 mod nginx;
 mod presets;
+mod publishers;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod signatures;
+mod terminal;
 mod workshop;
 
 /// How long anything may take on a machine that does much else.

@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::workshop::{Workshop, run, wait_for};
 
 /// nginx on loopback, which serves `web/` of a workshop: below `/` as fast as it can, below `/slow/`
-/// with 400 KiB a second to each connection, and nothing but a status below `/503` and `/429`.
-/// Stopped when dropped.
+/// with 400 KiB a second to each connection, below `/whole/` so too and never a part, and nothing but
+/// a status below `/500`, `/503` and `/429`. Stopped when dropped.
 pub struct Nginx {
     child: Child,
     port: u16,
@@ -59,6 +59,9 @@ impl Nginx {
              listen 127.0.0.1:{secure} ssl; ssl_certificate {at}/cert; ssl_certificate_key {at}/key;\n\
              root {web};\n\
              location /slow/ {{ alias {web}/; limit_rate 400k; }}\n\
+             location /whole/ {{ alias {web}/; limit_rate 400k; max_ranges 0; }}\n\
+             location /circle/ {{ return 302 /circle/again; }}\n\
+             location /500 {{ return 500; }}\n\
              location /503 {{ return 503; }}\n\
              location /429 {{ add_header Retry-After 1 always; return 429; }}\n\
              location /redirected/ {{ return 302 http://127.0.0.1:{port}/image; }}\n\

@@ -143,7 +143,7 @@ fn a_file_with_a_signature_of_its_own_is_verified_by_it() {
 }
 
 #[test]
-fn keys_that_have_expired_or_cannot_be_read_do_not_count() {
+fn keys_that_have_expired_are_revoked_or_cannot_be_read_do_not_count() {
     if missing(&PROGRAMS) {
         return;
     }
@@ -160,6 +160,13 @@ fn keys_that_have_expired_or_cannot_be_read_do_not_count() {
     workshop
         .pxectl("bundle build spec.yaml")
         .ended(1, &["the key", "has expired"]);
+    let revoked = Gpg::new();
+    revoked.sign(&workshop.path("mirror/SHA256SUMS"), ".gpg");
+    revoked.revoke();
+    revoked.export(&workshop.path("publisher.gpg"), false);
+    workshop
+        .pxectl("bundle build spec.yaml")
+        .ended(1, &["is not signed as it should be: the key", "is revoked"]);
     for (keyring, said) in [
         ("", "not signed as it should be"),
         (

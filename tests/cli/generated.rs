@@ -48,7 +48,7 @@ fn the_completions_are_those_of_the_command_line() {
 #[test]
 fn each_shell_can_read_its_completions() {
     for (shell, name, check) in COMPLETIONS {
-        if !missing(shell) {
+        if !missing(&[shell]) {
             assert_eq!(
                 judged(shell, check, &repository("completions").join(name)),
                 "",
@@ -121,7 +121,7 @@ fn the_manual_pages_are_those_of_the_command_line() {
 
 #[test]
 fn the_manual_pages_are_good_roff() {
-    if missing("mandoc") {
+    if missing(&["mandoc"]) {
         return;
     }
     for entry in fs::read_dir(repository("man")).expect("a directory") {

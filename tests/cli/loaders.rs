@@ -26,6 +26,13 @@ fn secure(rack: &Rack, first: &str, second: &str) {
     );
 }
 
+/// Gives the site a menu that starts a file.
+fn menu(rack: &Rack, file: &str, arch: &str) {
+    let entry = format!("{{label: Tool, loader: {file}, arch: {arch}}}");
+    let menu = format!("menu: {{groups: [{{title: Tools, entries: [{entry}]}}]}}\nloaders:");
+    rack.edit("site.yaml", "loaders:", &menu);
+}
+
 /// Changes one octet of the code of a loader.
 fn alter(rack: &Rack, name: &str) {
     let path = rack.file("boot").join(name);
@@ -38,7 +45,7 @@ fn alter(rack: &Rack, name: &str) {
 type Fault = (&'static str, fn(&Rack), i32);
 
 #[rustfmt::skip]
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 18] = [
     ("loader-for-other-processor", |rack| put(rack, "snponly.efi", "arm64.efi"), 1),
     ("loader-for-bios", |rack| { rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: undionly.kpxe"); }, 1),
     ("loader-for-uefi", |rack| { rack.edit("site.yaml", "bios: undionly.kpxe", "bios: snponly.efi"); }, 1),
@@ -57,6 +64,23 @@ const FAULTS: [Fault; 13] = [
     ("altered-loader", |rack| { secure(rack, "x64-signed.efi", "x64-signed.efi"); alter(rack, "grubx64.efi"); }, 1),
     ("foreign-signer", |rack| secure(rack, "x64-signed.efi", "x64-signed.efi"), 0),
     ("missing-loader", |rack| { rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: ipxe.efi"); }, 0),
+    ("image-over-pxe", |rack| {
+        let mut image = vec![0; 0x9000];
+        image[0x8001..0x8006].copy_from_slice(b"CD001");
+        fs::write(rack.file("boot/rescue.iso"), image).expect("a file");
+        with_host(rack, "disk:", "loader: rescue.iso\ndisk:");
+    }, 0),
+    ("missing-module", |rack| {
+        fs::remove_file(rack.file("boot/ldlinux.c32")).expect("a module");
+        rack.edit("site.yaml", "bios: undionly.kpxe", "bios: pxelinux.0");
+    }, 0),
+    ("missing-menu-loader", |rack| menu(rack, "memtest86+x64.efi", "[uefi-x64]"), 0),
+    ("menu-loader-for-other-processor", |rack| { put(rack, "shell.efi", "arm64.efi"); menu(rack, "shell.efi", "[uefi-x64]"); }, 0),
+    ("unsigned-menu-loader", |rack| {
+        secure(rack, "x64-signed.efi", "x64-signed.efi");
+        put(rack, "shell.efi", "x64.efi");
+        menu(rack, "shell.efi", "[uefi-x64]");
+    }, 0),
     ("missing-directory", |rack| { rack.edit("site.yaml", "files: [boot]", "files: [boot, /nonexistent/ipxe, tftp]").edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: ipxe.efi"); }, 0),
 ];
 

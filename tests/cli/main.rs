@@ -11,6 +11,7 @@ mod pxectl;
 mod rack;
 mod rehearse;
 mod render;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod seeds;
 mod validate;

@@ -179,7 +179,7 @@ fn a_reason_that_matters_is_shown_before_the_menu_and_as_long_as_ever() {
 
 #[test]
 fn grub_can_read_what_it_is_given() {
-    if missing("grub-script-check") {
+    if missing(&["grub-script-check"]) {
         return;
     }
     let (with, _) = site();

@@ -100,7 +100,7 @@ fn content(command: &mut Command, path: &Path) -> String {
 
 #[test]
 fn cloud_init_accepts_every_user_data_and_vendor_data() {
-    if missing("cloud-init") {
+    if missing(&["cloud-init"]) {
         return;
     }
     let rack = rendered();
@@ -154,7 +154,7 @@ fn good_shell(line: &str) {
 
 #[test]
 fn netplan_accepts_every_network_config() {
-    if missing("netplan") {
+    if missing(&["netplan"]) {
         return;
     }
     let rack = rendered();
@@ -184,7 +184,7 @@ fn netplan_accepts_every_network_config() {
 
 #[test]
 fn debconf_accepts_every_preseed_without_a_word() {
-    if missing("debconf-set-selections") {
+    if missing(&["debconf-set-selections"]) {
         return;
     }
     let rack = rendered();

@@ -1,5 +1,5 @@
-use std::io::{self, Write};
-use std::path::Path;
+#[path = "../shared/requirements.rs"]
+mod shared;
 
 use crate::debian::Installer;
 use crate::firmware::Firmware;
@@ -25,24 +25,10 @@ pub enum Requirement {
 /// # Panics
 /// When something is missing and `PXECTL_REQUIRE_FIRMWARE=1` forbids that.
 pub fn missing(requirements: &[Requirement]) -> bool {
-    let root = (!rustix::process::geteuid().is_root())
-        .then(|| "root, for network namespaces and taps".to_owned());
-    let files = requirements
-        .iter()
-        .flat_map(|requirement| requirement.files())
-        .filter(|file| !Path::new(file).exists())
-        .map(|file| format!("`{file}`"));
-    let mut lacks: Vec<String> = root.into_iter().chain(files).collect();
-    lacks.dedup();
-    if lacks.is_empty() {
-        return false;
-    }
-    let message = format!("needs {}; `tests/run` as root has it", lacks.join(", "));
-    let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE").is_some_and(|value| value == "1");
-    assert!(!required, "{message}");
-    // Straight to stderr: the test runner would keep what `eprintln!` prints to itself.
-    let _ = writeln!(io::stderr(), "SKIPPED, nothing is proved: {message}");
-    true
+    // Root, for network namespaces and taps.
+    let mut needs = vec!["root"];
+    needs.extend(requirements.iter().flat_map(|it| it.files()));
+    shared::missing(&needs)
 }
 
 impl Requirement {

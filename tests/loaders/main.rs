@@ -5,6 +5,7 @@
 //! something is missing the tests say so and prove nothing, unless `PXECTL_REQUIRE_FIRMWARE=1` makes the
 //! lack a failure.
 
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod sbsigntool;
 mod validate;
@@ -77,8 +78,7 @@ fn real_loaders_are_what_their_packages_say() {
         ("/usr/lib/ipxe/ipxe.iso", "an ISO image"),
         ("/usr/lib/ipxe/82540em.rom", "an option ROM, to be flashed"),
     ];
-    let files = IMAGES.iter().map(|(path, _)| *path);
-    if missing(files.chain(OTHERS.iter().map(|(path, _)| *path))) {
+    if missing(&[IMAGES.map(|(path, _)| path), OTHERS.map(|(path, _)| path)].concat()) {
         return;
     }
     for (path, cpu) in IMAGES {
@@ -98,7 +98,7 @@ fn real_loaders_are_what_their_packages_say() {
 
 #[test]
 fn who_signed_a_loader_is_who_sbverify_lists() {
-    if missing(IMAGES.iter().map(|(path, _)| *path).chain(TOOLS)) {
+    if missing(&[&IMAGES.map(|(path, _)| path)[..], &TOOLS].concat()) {
         return;
     }
     for (path, _) in IMAGES {
@@ -119,7 +119,7 @@ fn who_signed_a_loader_is_who_sbverify_lists() {
 
 #[test]
 fn microsoft_signed_debians_shim_and_debian_its_grub() {
-    if missing([SHIM, GRUB, SNPONLY]) {
+    if missing(&[SHIM, GRUB, SNPONLY]) {
         return;
     }
     let shim = image(&octets(SHIM));
@@ -140,7 +140,7 @@ fn microsoft_signed_debians_shim_and_debian_its_grub() {
 
 #[test]
 fn a_loader_is_refused_once_it_is_altered_as_sbverify_refuses_it() {
-    if missing(SIGNED.into_iter().chain(TOOLS)) {
+    if missing(&[&SIGNED[..], &TOOLS].concat()) {
         return;
     }
     let judge = Sbsigntool::new();
@@ -172,7 +172,7 @@ fn a_loader_is_refused_once_it_is_altered_as_sbverify_refuses_it() {
 
 #[test]
 fn a_loader_that_somebody_signs_with_a_key_of_their_own_says_so() {
-    if missing([SNPONLY, GRUB].into_iter().chain(TOOLS)) {
+    if missing(&[&[SNPONLY, GRUB][..], &TOOLS].concat()) {
         return;
     }
     let judge = Sbsigntool::new();
@@ -202,7 +202,7 @@ proptest! {
         table in vec((1..0x2000usize, any::<u8>()), 0..8),
     ) {
         for path in [SHIM, GRUB, ARM_SHIM] {
-            if missing([path]) {
+            if missing(&[path]) {
                 return Ok(());
             }
             let mut octets = octets(path);

@@ -50,7 +50,7 @@ const CLEAN: &str = "rack-a: 1 host, 1 profile, 1 bundle: 0 errors, 0 warnings\n
 
 #[test]
 fn debians_signed_chain_passes_for_hosts_with_secure_boot() {
-    if missing([SHIM, GRUB, ARM_SHIM, SNPONLY]) {
+    if missing(&[SHIM, GRUB, ARM_SHIM, SNPONLY]) {
         return;
     }
     let rack = inventory(CHAIN);
@@ -59,7 +59,7 @@ fn debians_signed_chain_passes_for_hosts_with_secure_boot() {
 
 #[test]
 fn a_chain_that_firmware_would_refuse_is_refused() {
-    if missing([SHIM, GRUB, ARM_SHIM, SNPONLY]) {
+    if missing(&[SHIM, GRUB, ARM_SHIM, SNPONLY]) {
         return;
     }
     let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
@@ -93,7 +93,7 @@ fn a_chain_that_firmware_would_refuse_is_refused() {
 
 #[test]
 fn the_example_that_init_writes_names_loaders_that_debian_ships() {
-    if missing([SNPONLY, "/usr/lib/ipxe/undionly.kpxe"]) {
+    if missing(&[SNPONLY, "/usr/lib/ipxe/undionly.kpxe"]) {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");

@@ -14,6 +14,8 @@ mod others;
 mod probe;
 mod proxy;
 mod relay;
+#[path = "../shared/requirements.rs"]
+mod requirements;
 mod segment;
 mod spoof;
 mod udhcpc;

@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
@@ -7,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::machines::{PATIENCE, Program};
+use crate::requirements::missing;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// What the tests run.
@@ -46,7 +46,8 @@ impl Segment {
     /// # Panics
     /// As [`Segment::new`] does.
     pub fn with_programs(server: &str, programs: &[&str]) -> Option<Self> {
-        if is_missing(programs) {
+        // Root, for network namespaces.
+        if missing(&[&["root"][..], &PROGRAMS, programs].concat()) {
             return None;
         }
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -276,20 +277,4 @@ pub fn run(command: &mut Command) -> String {
         run.status
     );
     stdout
-}
-
-fn is_missing(programs: &[&str]) -> bool {
-    let root = (!rustix::process::geteuid().is_root()).then_some("root, for network namespaces");
-    let programs = PROGRAMS.iter().chain(programs).copied();
-    let programs = programs.filter(|path| !Path::new(path).exists());
-    let lacks: Vec<&str> = root.into_iter().chain(programs).collect();
-    if lacks.is_empty() {
-        return false;
-    }
-    let message = format!("needs {}; `tests/run` as root has it", lacks.join(", "));
-    let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE").is_some_and(|value| value == "1");
-    assert!(!required, "{message}");
-    // Straight to stderr: the test runner would keep what `eprintln!` prints to itself.
-    let _ = writeln!(io::stderr(), "SKIPPED, nothing is proved: {message}");
-    true
 }

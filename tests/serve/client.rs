@@ -16,12 +16,19 @@ pub fn firmware(mac: MacAddress) -> Client {
     }
 }
 
+/// Asks for a file by TFTP from an address, and does not wait for it. Each option and each value ends
+/// with a zero.
+pub fn request(from: &str, server: SocketAddr, name: &str, options: &str) -> UdpSocket {
+    let socket = UdpSocket::bind((from, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("\0\x01{name}\0octet\0{options}");
+    socket.send_to(request.as_bytes(), server).unwrap();
+    socket
+}
+
 /// Fetches the first block of a loader by TFTP, as it came, and ends the transfer.
 pub fn first_block(server: SocketAddr) -> Vec<u8> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = b"\0\x01snponly.efi\0octet\0";
-    socket.send_to(request, server).unwrap();
+    let socket = request("127.0.0.1", server, "snponly.efi", "");
     let mut buffer = [0; 2048];
     let (length, from) = socket.recv_from(&mut buffer).unwrap();
     socket.send_to(b"\0\x05\0\0enough\0", from).unwrap();

@@ -1,8 +1,6 @@
 //! What lies below a machine's own path, over TFTP and over HTTP.
 
-use std::net::UdpSocket;
-
-use crate::PATIENCE;
+use crate::client::request;
 use crate::rack::Rack;
 use crate::server::Server;
 
@@ -25,12 +23,7 @@ fn rack() -> Rack {
 
 /// Asks for a file by TFTP, and returns the answer's kind and text.
 fn ask(server: &Server, name: &str) -> (u8, String) {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = format!("\0\x01{name}\0octet\0");
-    socket
-        .send_to(request.as_bytes(), server.address("tftp"))
-        .unwrap();
+    let socket = request("127.0.0.1", server.address("tftp"), name, "");
     let mut buffer = [0; 1000];
     let (length, source) = socket.recv_from(&mut buffer).unwrap();
     socket.send_to(b"\0\x05\0\x08enough\0", source).unwrap();

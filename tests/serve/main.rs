@@ -7,10 +7,12 @@ mod durability;
 mod exhaustion;
 mod files;
 mod hostile;
+mod hung;
 mod machine_paths;
 mod preflight;
 mod rack;
 mod reload;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod server;
 mod sessions;

@@ -53,7 +53,7 @@ fn a_port_in_use_is_named_with_the_process_that_has_it() {
 
 #[test]
 fn missing_privileges_are_named_all_at_once() {
-    if missing(&["unshare", "ip"]) {
+    if missing(&["root", "unshare", "ip"]) {
         return;
     }
     let rack = Rack::new();
@@ -102,7 +102,7 @@ fn missing_privileges_are_named_all_at_once() {
 
 #[test]
 fn the_privilege_to_send_frames_is_missed_before_a_machine_misses_its_offer() {
-    if missing(&["unshare", "ip", "setpriv"]) {
+    if missing(&["root", "unshare", "ip", "setpriv"]) {
         return;
     }
     let set_up = "ip link add eth1 type veth peer name peer; ip link set eth1 up; \
@@ -118,7 +118,7 @@ fn the_privilege_to_send_frames_is_missed_before_a_machine_misses_its_offer() {
 
 #[test]
 fn a_missing_interface_loader_directory_and_address_are_named_with_their_mend() {
-    if missing(&["unshare", "ip"]) {
+    if missing(&["root", "unshare", "ip"]) {
         return;
     }
     let rack = Rack::new();

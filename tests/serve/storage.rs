@@ -136,7 +136,7 @@ fn local_disk_url(number: u8) -> String {
 
 #[test]
 fn a_full_disk_promises_nothing_stops_nothing_else_and_is_over_when_there_is_space() {
-    if missing(&["mount"]) {
+    if missing(&["root", "mount"]) {
         return;
     }
     let rack = Rack::new();
@@ -188,7 +188,7 @@ fn a_full_disk_promises_nothing_stops_nothing_else_and_is_over_when_there_is_spa
 
 #[test]
 fn a_file_system_that_turned_read_only_promises_nothing_and_stops_nothing_else() {
-    if missing(&["mount", "mkfs.ext4"]) {
+    if missing(&["root", "mount", "mkfs.ext4"]) {
         return;
     }
     let rack = Rack::new();
@@ -222,7 +222,7 @@ fn a_file_system_that_turned_read_only_promises_nothing_and_stops_nothing_else()
 
 #[test]
 fn a_store_that_cannot_be_written_is_named_with_its_mend_before_anything_is_served() {
-    if missing(&["unshare"]) {
+    if missing(&["root", "unshare"]) {
         return;
     }
     let rack = Rack::new();

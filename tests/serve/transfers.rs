@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use crate::PATIENCE;
+use crate::client::request;
 use crate::rack::Rack;
 use crate::server::Server;
 
@@ -18,12 +19,8 @@ fn rack() -> Rack {
 
 /// Asks for the file from an address, with a block size; returns the answer and where it is from.
 fn ask(from: &str, server: &Server, block_size: &str) -> (String, SocketAddr) {
-    let socket = UdpSocket::bind((from, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = format!("\0\x01large\0octet\0blksize\0{block_size}\0");
-    socket
-        .send_to(request.as_bytes(), server.address("tftp"))
-        .unwrap();
+    let options = format!("blksize\0{block_size}\0");
+    let socket = request(from, server.address("tftp"), "large", &options);
     let mut buffer = [0; 1000];
     let (length, source) = socket.recv_from(&mut buffer).unwrap();
     socket.send_to(b"\0\x05\0\x08enough\0", source).unwrap();

@@ -154,8 +154,11 @@ fn counted(store: &dyn Store) -> u64 {
 #[test]
 fn what_was_acknowledged_outlives_a_kill_at_any_moment_and_nothing_else_appears() {
     let directory = tempfile::tempdir().unwrap();
-    let mut total = 0;
-    for round in 0..30 {
+    let (mut total, mut round) = (0, 0);
+    // A busy machine kills most rivals before they have done anything: the work is what counts.
+    while round < 30 || total < 30 {
+        round += 1;
+        assert!(round <= 500, "the rivals hardly work: {total}");
         let mut rival = Rival::start("count", directory.path());
         rival.next("start").unwrap();
         std::thread::sleep(random_pause(20_000));
@@ -197,7 +200,6 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment_and_nothing_else_appears(
             "round {round}: {total}: {leases:?}"
         );
     }
-    assert!(total >= 30, "the rivals hardly worked: {total}");
 }
 
 #[test]

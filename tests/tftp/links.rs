@@ -1,35 +1,30 @@
 //! Links that carry less than Ethernet does.
 
-use std::io::{self, Write};
 use std::process::Command;
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::fixture::{Fixture, Peer};
+use crate::requirements::missing;
 
 /// Moves this thread, and those that it starts, into a network of its own with nothing but
-/// loopback; reports whether that may be done here.
-fn enter_network(mtu: &str) -> bool {
+/// loopback.
+fn enter_network(mtu: &str) {
     // SAFETY: only the network is unshared; descriptors and memory stay as they are.
-    if let Err(errno) = unsafe { unshare_unsafe(UnshareFlags::NEWNET) } {
-        let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE").is_some_and(|it| it == "1");
-        assert!(!required, "needs root: {errno}");
-        let _ = writeln!(io::stderr(), "SKIPPED, nothing is proved: needs root");
-        return false;
-    }
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("a network of our own");
     let words = ["link", "set", "lo", "up", "mtu", mtu];
     let status = Command::new("ip").args(words).status();
     assert!(status.expect("`ip` of iproute2").success());
-    true
 }
 
 #[test]
 fn blocks_fit_into_the_datagrams_of_our_own_link() {
+    if missing(&["root", "ip"]) {
+        return;
+    }
     for (mtu, expected) in [("1300", "1268"), ("9000", "1468"), ("600", "568")] {
         std::thread::spawn(move || {
-            if !enter_network(mtu) {
-                return;
-            }
+            enter_network(mtu);
             let fixture = Fixture::new();
             fixture.add("file", 10_000);
             let mut peer = Peer::new(fixture.address());

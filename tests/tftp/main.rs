@@ -6,6 +6,8 @@ mod links;
 mod misbehaviour;
 mod openings;
 mod options;
+#[path = "../shared/requirements.rs"]
+mod requirements;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -2,12 +2,19 @@
 //! loopback, skopeo, umoci and minisign. Registries that misbehave are a few lines of ours.
 
 mod airgap;
+mod certificates;
+mod credentials;
+mod crowd;
 mod durability;
+mod interrupted;
 mod life;
 mod netboot;
 mod rack;
 mod refusals;
 mod registry;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod server;
 mod signatures;
+mod tokens;
+mod wire;

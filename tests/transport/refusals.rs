@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pxectl::inventory::Bundle;
 use pxectl::machine::Sha256Digest;
 
@@ -244,16 +246,21 @@ fn a_token_is_fetched_where_the_registry_says_and_with_the_right_scope() {
 #[test]
 fn an_upload_that_fails_is_tried_again_and_the_tag_comes_last() {
     let rack = Rack::a();
-    let tiny = Tiny::start(
-        |asked, before| match (asked.method.as_str(), asked.path.as_str()) {
+    let (begun, sent) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let tiny = Tiny::start(move |asked, _| {
+        let first = |count: &AtomicUsize, of: usize| count.fetch_add(1, Ordering::SeqCst) < of;
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", _) if first(&begun, 2) => {
+                response("429 Too Many Requests", "Retry-After: 0\r\n", b"")
+            }
             ("POST", _) => response("202 Accepted", "Location: /upload/1?state=a\r\n", b""),
-            ("PUT", path) if path.starts_with("/upload/") && before < 6 => {
+            ("PUT", path) if path.starts_with("/upload/") && first(&sent, 2) => {
                 response("502 Bad Gateway", "Retry-After: 0\r\n", b"")
             }
             ("PUT", _) => response("201 Created", "Location: /there\r\n", b""),
             _ => response("404 Not Found", "", b""),
-        },
-    );
+        }
+    });
     let published = rack.run(&[
         "bundle",
         "publish",
@@ -264,11 +271,9 @@ fn an_upload_that_fails_is_tried_again_and_the_tag_comes_last() {
         "2",
     ]);
     assert_eq!(published.status, Some(0), "{}", published.stderr);
-    assert!(
-        published.stderr.contains("answers 502; trying again"),
-        "{}",
-        published.stderr
-    );
+    for said in ["answers 429; trying again", "answers 502; trying again"] {
+        assert!(published.stderr.contains(said), "{}", published.stderr);
+    }
     let asked = tiny.asked();
     let last = asked.last().expect("a request");
     let tag = format!("/v2/boot/b/manifests/{BUNDLE}");
@@ -314,4 +319,36 @@ fn an_upload_that_is_refused_leaves_no_tag() {
         let after = rack.tree("bundles");
         assert_eq!(before.len(), after.len());
     }
+}
+
+#[test]
+fn what_lets_us_into_a_registry_is_not_told_to_where_it_sends_uploads() {
+    let rack = Rack::a();
+    let elsewhere = Tiny::start(|_, _| response("201 Created", "", b""));
+    let upload = format!("Location: http://{}/upload/1\r\n", elsewhere.address);
+    let tiny = Tiny::start(move |asked, _| {
+        if !asked.headers.contains("authorization: basic ") {
+            let challenge = "WWW-Authenticate: Basic realm=\"a\"\r\n";
+            return response("401 Unauthorized", challenge, b"");
+        }
+        match asked.method.as_str() {
+            "POST" => response("202 Accepted", &upload, b""),
+            "PUT" => response("201 Created", "", b""),
+            _ => response("404 Not Found", "", b""),
+        }
+    });
+    std::fs::create_dir(rack.file("docker")).expect("a directory");
+    let auths = format!(
+        r#"{{"auths": {{"{}": {{"auth": "YW5uYTpzM2NyZXQ="}}}}}}"#,
+        tiny.address
+    );
+    rack.write("docker/config.json", auths);
+    let place = tiny.place("b");
+    rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
+    let uploads = elsewhere.asked();
+    // The three files and the empty configuration.
+    assert_eq!(uploads.len(), 4, "{uploads:?}");
+    let tells = |asked: &&Asked| asked.headers.contains("authorization:");
+    assert_eq!(uploads.iter().filter(tells).count(), 0, "{uploads:?}");
+    assert!(tiny.asked().iter().filter(tells).count() > 4);
 }

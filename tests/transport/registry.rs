@@ -134,35 +134,6 @@ fn a_registry_that_wants_a_password_gets_that_of_docker_login() {
         "--bundles",
         "store",
     ]);
-
-    // A helper goes before the file.
-    login(&rack, &registry.host, "YW5uYTp3cm9uZw==");
-    rack.edit(
-        "docker/config.json",
-        "{\"auths\"",
-        &format!(
-            "{{\"credHelpers\": {{\"{}\": \"test\"}}, \"auths\"",
-            registry.host
-        ),
-    );
-    let helper =
-        "#!/bin/sh\ncat >/dev/null\necho '{\"Username\": \"anna\", \"Secret\": \"s3cret\"}'\n";
-    rack.write("docker-credential-test", helper);
-    tool(
-        "chmod",
-        &[
-            "+x",
-            &rack.file("docker-credential-test").display().to_string(),
-        ],
-    );
-    let path = format!("{}:/usr/bin:/bin", rack.path().display());
-    let output = rack.pxectl(&publish).env("PATH", path).output();
-    let output = output.expect("the binary runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 #[test]
@@ -209,6 +180,55 @@ fn a_tag_of_a_registry_never_changes_its_content() {
     let refused = rack.refused(3, &wrong);
     assert!(
         refused.contains("holds the bundle `ubuntu-24.04-stand-in`"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_blob_of_the_store_that_has_gone_bad_comes_again() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), false);
+    let place = registry.place("boot");
+    rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
+    let pull = ["bundle", "pull", &place, BUNDLE, "--plain-http"];
+    let pull = [&pull[..], &["--bundles", "store"]].concat();
+    rack.done(&pull);
+    let blobs = rack.tree("store/blobs");
+    let (path, content) = blobs.iter().max_by_key(|(_, it)| it.len()).expect("a blob");
+    let mut bad = content.clone();
+    bad[9] ^= 1;
+    std::fs::write(path, bad).expect("it is bad now");
+    let said = rack.refused(1, &["bundle", "verify", "--bundles", "store"]);
+    assert!(said.contains("`bundle pull` brings a good copy"), "{said}");
+    let before = registry.count("GET /v2/boot/blobs/", " 200");
+    rack.done(&pull);
+    assert_eq!(registry.count("GET /v2/boot/blobs/", " 200") - before, 1);
+    rack.done(&["bundle", "verify", "--bundles", "store"]);
+}
+
+#[test]
+fn a_digest_names_a_bundle_to_pull_and_none_to_publish() {
+    if missing(&["docker-registry", "skopeo"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), false);
+    let place = registry.place("boot:v1");
+    rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
+    let raw = ["inspect", "--raw", "--tls-verify=false", &place];
+    let manifest = tool("skopeo", &raw);
+    let digest = pxectl::machine::Sha256Digest::of(manifest.as_bytes());
+    let named = registry.place(&format!("boot@sha256:{digest}"));
+    let pull = ["bundle", "pull", &named, "--plain-http", "--bundles", "new"];
+    assert!(rack.done(&pull).contains(BUNDLE));
+    let other = registry.place(&format!("boot@sha256:{}", "a".repeat(64)));
+    let publish = ["bundle", "publish", BUNDLE, &other, "--plain-http"];
+    let refused = rack.refused(3, &publish);
+    assert!(
+        refused.contains("under a tag, not under `sha256:"),
         "{refused}"
     );
 }

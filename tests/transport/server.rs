@@ -1,6 +1,7 @@
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,6 +9,7 @@ use std::thread;
 /// Debian's docker-registry on a free port of loopback; it ends with the test.
 pub struct DockerRegistry {
     child: Child,
+    access: PathBuf,
     pub host: String,
 }
 
@@ -15,26 +17,33 @@ impl DockerRegistry {
     /// Starts it with its data in `directory`. With `password` it lets in `anna` alone, whose
     /// password is `s3cret`.
     pub fn start(directory: &Path, password: bool) -> Self {
-        let mut config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-             http: {{addr: \"127.0.0.1:0\"}}\n",
-            directory.join("data").display()
-        );
+        let mut more = String::new();
         if password {
             let file = directory.join("htpasswd");
             let line = "anna:$2b$04$pySyAxSrXI/DitC7d5jL/.D.Dj/BgOK70X/KgO4TqNOHpey3.9RW6\n";
             std::fs::write(&file, line).expect("a file");
-            config += &format!(
+            more = format!(
                 "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
                 file.display()
             );
         }
+        Self::with(directory, "", &more)
+    }
+
+    /// Starts it with more lines below `http`, and more sections.
+    pub fn with(directory: &Path, http: &str, more: &str) -> Self {
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
+             http:\n  addr: \"127.0.0.1:0\"\n{http}{more}",
+            directory.join("data").display()
+        );
         let file = directory.join("registry.yml");
         std::fs::write(&file, config).expect("a file");
+        let access = directory.join("access.log");
         let mut child = Command::new("docker-registry")
             .arg("serve")
             .arg(&file)
-            .stdout(Stdio::null())
+            .stdout(File::create(&access).expect("a file"))
             .stderr(Stdio::piped())
             .spawn()
             .expect("docker-registry runs");
@@ -44,11 +53,38 @@ impl DockerRegistry {
             .map_while(Result::ok)
             .find_map(|line| {
                 let (_, rest) = line.split_once("listening on ")?;
-                Some(rest.split('"').next()?.to_owned())
+                Some(rest.split(['"', ',']).next()?.to_owned())
             })
             .expect("it says where it listens");
         thread::spawn(move || lines.for_each(drop));
-        Self { child, host }
+        Self {
+            child,
+            access,
+            host,
+        }
+    }
+
+    pub fn place(&self, repository: &str) -> String {
+        format!("docker://{}/{repository}", self.host)
+    }
+
+    /// Lists what it has answered so far: `METHOD PATH STATUS` each.
+    pub fn answered(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.access).expect("its log");
+        let lines = text.lines().filter_map(|line| {
+            let (_, rest) = line.split_once('"')?;
+            let (request, rest) = rest.split_once('"')?;
+            let request = request.rsplit_once(' ')?.0;
+            Some(format!("{request} {}", rest.split_whitespace().next()?))
+        });
+        lines.collect()
+    }
+
+    /// Counts those answers that begin and end so.
+    pub fn count(&self, start: &str, end: &str) -> usize {
+        let answered = self.answered();
+        let fits = |it: &&String| it.starts_with(start) && it.ends_with(end);
+        answered.iter().filter(fits).count()
     }
 }
 
@@ -65,6 +101,8 @@ pub struct Asked {
     pub method: String,
     pub path: String,
     pub headers: String,
+    /// Its content, where that is short.
+    pub body: String,
 }
 
 /// What is answered: the whole response, and then the connection is closed.
@@ -123,7 +161,11 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &Answer) {
         }
         line.clear();
     }
-    let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
+    let mut body = reader.take(length);
+    let mut start = Vec::new();
+    let _ = body.by_ref().take(4096).read_to_end(&mut start);
+    request.body = String::from_utf8_lossy(&start).into_owned();
+    let _ = std::io::copy(&mut body, &mut std::io::sink());
     let before = {
         let mut seen = seen.lock().expect("the list");
         seen.push(request.clone());

@@ -265,3 +265,37 @@ fn a_secret_key_is_not_written_over_and_not_printed() {
     let line = rack.read("b").lines().nth(1).expect("a key").to_owned();
     assert!(!said.stdout.contains(&line) && !said.stderr.contains(&line));
 }
+
+#[test]
+fn signatures_that_two_have_published_come_together_and_survive_skopeo() {
+    if missing(&["docker-registry", "skopeo"]) {
+        return;
+    }
+    let (one, two, data) = (Rack::a(), Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), false);
+    let (place, copy) = (registry.place("boot"), registry.place("copy"));
+    let tar = data.file("usb.tar").display().to_string();
+    for rack in [&one, &two] {
+        keygen(rack, "key");
+        rack.done(&["bundle", "sign", BUNDLE, "--key", "key"]);
+        for place in [&place, &tar] {
+            rack.done(&["bundle", "publish", BUNDLE, place, "--plain-http"]);
+        }
+    }
+    tool(
+        "skopeo",
+        &[
+            "copy",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            &format!("{place}:{BUNDLE}"),
+            &format!("{copy}:{BUNDLE}"),
+        ],
+    );
+    for place in [&place, &tar, &copy] {
+        let pull = ["bundle", "pull", place, BUNDLE, "--plain-http"];
+        let document = Rack::empty().done(&[&pull[..], &["--bundles", "store"]].concat());
+        let signatures = document.matches("untrusted comment").count();
+        assert_eq!(signatures, 2, "{place}: {document}");
+    }
+}

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
-use flate2::read::MultiGzDecoder;
-
+use super::compressed::uncompressed;
 use super::error::BuildError;
 use super::progress::Step;
 use crate::bundle::{BundleStore, BundleStoreError};
@@ -13,14 +12,12 @@ use crate::wire::tar::Tar;
 
 /// Where ISO 9660 says what it is, in octets.
 const ISO_MAGIC: u64 = 16 * 2048 + 1;
-/// Where a tar header says what it is, in octets.
-const TAR_MAGIC: usize = 257;
 
 /// A blob that was read out of an image: its digest and its size in octets.
 pub type Extracted = (Sha256Digest, u64);
 
-/// Reads files out of an ISO image or a tar archive, which may be compressed with gzip, into the
-/// store. Names in it are compared with those that are wanted, and never become names here.
+/// Reads files out of an ISO image or a tar archive, which may be compressed, into the store. Names
+/// in it are compared with those that are wanted, and never become names here.
 ///
 /// # Errors
 /// When it is neither, is damaged, or lacks a file.
@@ -42,18 +39,7 @@ pub fn extract(
     if iso == b"CD001" {
         return from_iso(store, what, image, members, step);
     }
-    let input: Box<dyn Read> = if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-            256 << 10,
-            image,
-        )))
-    } else if start.get(TAR_MAGIC..TAR_MAGIC + 5) == Some(b"ustar") {
-        Box::new(BufReader::with_capacity(256 << 10, image))
-    } else {
-        return Err(refused(
-            "it is neither an ISO image nor a tar archive, plain or compressed with gzip".into(),
-        ));
-    };
+    let input = uncompressed(image, &start).map_err(refused)?;
     from_tar(store, what, Tar::new(input), members, step)
 }
 

@@ -75,9 +75,13 @@ impl Web {
     ) -> Result<Download, BuildError> {
         let mut partial = Partial::open(store, url)?;
         let resumed = partial.size > 0;
-        self.again(url, progress, || {
+        let came = self.again(url, progress, || {
             self.attempt(store, url, &mut partial, step)
-        })?;
+        });
+        if let Err(error) = came {
+            partial.leave();
+            return Err(error);
+        }
         Ok(Download {
             path: partial.path,
             digest: Sha256Digest::new(partial.hasher.finalize().into()),
@@ -128,7 +132,7 @@ impl Web {
             step.total(total);
             store.reserve(total.saturating_sub(partial.size))?;
         }
-        let before = partial.size;
+        let furthest = partial.furthest;
         let mut buffer = vec![0; PIECE];
         loop {
             if self.stop.is_stopped() {
@@ -137,7 +141,7 @@ impl Web {
             match response.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => partial.append(&buffer[..read])?,
-                Err(error) => return Err(broken(&error, partial.size > before)),
+                Err(error) => return Err(broken(&error, partial.size > furthest)),
             }
             step.at(partial.size);
         }
@@ -145,7 +149,7 @@ impl Web {
             Some(total) if total != partial.size => Err(Fault::Passing {
                 reason: format!("{} octets came, not {total}", partial.size),
                 after: None,
-                progress: partial.size > before && partial.size < total,
+                progress: partial.size > furthest && partial.size < total,
             }),
             _ => Ok(()),
         }
@@ -165,6 +169,8 @@ struct Partial {
     path: PathBuf,
     file: File,
     size: u64,
+    /// How much there has ever been: whoever only begins anew makes no progress.
+    furthest: u64,
     hasher: Sha256,
     known: Known,
 }
@@ -215,6 +221,7 @@ impl Partial {
         let mut partial = Self {
             file,
             size: 0,
+            furthest: 0,
             hasher: Sha256::new(),
             known: Known::default(),
             path,
@@ -231,6 +238,14 @@ impl Partial {
         Ok(partial)
     }
 
+    /// Leaves it for another run, unless nothing tells whether what comes then belongs to it.
+    fn leave(self) {
+        if self.known.validator.is_none() {
+            let _ = fs::remove_file(about(&self.path));
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
     /// Hashes what is there.
     fn take_up(&mut self) -> Result<(), BundleStoreError> {
         let mut buffer = vec![0; PIECE];
@@ -241,6 +256,7 @@ impl Partial {
                 read => {
                     self.hasher.update(&buffer[..read]);
                     self.size += read as u64;
+                    self.furthest = self.size;
                 }
             }
         }
@@ -266,6 +282,7 @@ impl Partial {
         }
         self.hasher.update(octets);
         self.size += octets.len() as u64;
+        self.furthest = self.furthest.max(self.size);
         Ok(())
     }
 }

@@ -98,8 +98,13 @@ pub enum BuildError {
         title: String,
     },
     /// There is no such preset.
-    #[error("no preset `{0}`")]
-    UnknownPreset(String),
+    #[error("no preset `{name}`")]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// A name that is nearly the same.
+        near: Option<String>,
+    },
     /// A preset does not know what it needs.
     #[error("preset `{preset}` {reason}")]
     Preset {
@@ -157,10 +162,15 @@ impl BuildError {
             }
             Self::NoProgram(_) => "install the package `gpgv`",
             Self::Key { .. } => {
-                "name the publisher's keys with `keyring`; distributions ship them as packages"
+                "name the publisher's keys with `keyring`; `pxectl-bundles(7)` says where they are"
             }
+            Self::UnknownPreset {
+                near: Some(near), ..
+            } => return Some(format!("did you mean `{near}`?")),
             Self::SameTitle { .. } => "give one of them another `path`",
-            Self::Preset { .. } => "`pxectl bundle build --help` lists the presets",
+            Self::Preset { .. } | Self::UnknownPreset { .. } => {
+                "`pxectl bundle build --help` lists the presets"
+            }
             Self::NoSource { .. } => "name a place that has it with `--from URL-OR-DIRECTORY`",
             Self::Store(error) => return error.help(),
             _ => return None,

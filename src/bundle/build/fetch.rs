@@ -5,7 +5,8 @@ use std::path::Path;
 use super::archive::{Counted, extract};
 use super::error::BuildError;
 use super::place::{Place, below};
-use super::{Progress, Web, at_once};
+use super::{Progress, Web};
+use crate::bundle::at_once::at_once;
 use crate::bundle::{BundleStore, BundleStoreError, hash};
 use crate::inventory::{Bundle, BundleFile, FileSource};
 

@@ -2,6 +2,7 @@
 //! counts; and fetching what a bundle pins and the store lacks.
 
 mod archive;
+mod compressed;
 mod download;
 mod error;
 mod fetch;
@@ -12,9 +13,8 @@ mod progress;
 mod signature;
 mod web;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 pub use error::BuildError;
 pub use fetch::{FetchFrom, fetch};
@@ -23,6 +23,7 @@ use obtain::Wanted;
 pub use progress::{Progress, Step};
 pub use web::Web;
 
+use super::at_once::at_once;
 use super::presets;
 use super::{BundleStore, BundleStoreError};
 use crate::inventory::{Bundle, BundleFile, BundleSpec, Content, FileSource, Source};
@@ -146,55 +147,4 @@ fn unique<'t>(titles: impl Iterator<Item = (&'t String, &'t String)>) -> Result<
         }
     }
     Ok(())
-}
-
-/// Works on `jobs` parts at once. When one fails, the others stop.
-fn at_once<P: Send, T: Send>(
-    jobs: usize,
-    parts: Vec<P>,
-    stop: &progress::Stop,
-    work: impl Fn(P) -> Result<T, BuildError> + Sync,
-) -> Result<Vec<T>, BuildError> {
-    let queue = Mutex::new(VecDeque::from(parts));
-    let (queue, work) = (&queue, &work);
-    let next = move || {
-        queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
-    };
-    let worker = move || {
-        let mut done = Vec::new();
-        while let Some(part) = next().filter(|_| !stop.is_stopped()) {
-            done.push(work(part).inspect_err(|_| stop.stop())?);
-        }
-        Ok(done)
-    };
-    let outcomes: Vec<Result<Vec<T>, BuildError>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        let joined = workers.into_iter().map(|worker| worker.join());
-        joined
-            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    let mut done = Vec::new();
-    let mut failed = None;
-    for outcome in outcomes {
-        match outcome {
-            Ok(some) => done.extend(some),
-            Err(BuildError::Stopped) => {
-                failed.get_or_insert(BuildError::Stopped);
-            }
-            Err(error) => {
-                // Who was stopped says less than who stopped the others.
-                if matches!(failed, None | Some(BuildError::Stopped)) {
-                    failed = Some(error);
-                }
-            }
-        }
-    }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(done),
-    }
 }

@@ -1,6 +1,3 @@
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
-
 /// Whoever is told how a long work goes.
 pub trait Progress: Sync {
     /// Says that a part begins.
@@ -17,33 +14,4 @@ pub trait Step {
     fn total(&self, octets: u64);
     /// Says how many octets are done.
     fn at(&self, octets: u64);
-}
-
-/// Tells those who work that they need not go on.
-#[derive(Debug, Default)]
-pub struct Stop {
-    stopped: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    /// Stops everybody.
-    pub fn stop(&self) {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_all();
-    }
-
-    /// Reports whether somebody has stopped the work.
-    pub fn is_stopped(&self) -> bool {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits, unless somebody stops the work; reports whether somebody has.
-    pub fn wait(&self, time: Duration) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .changed
-            .wait_timeout_while(stopped, time, |stopped| !*stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
 }

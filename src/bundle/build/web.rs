@@ -1,22 +1,19 @@
 use std::io::Read;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use jiff::Timestamp;
 use reqwest::blocking::{Client, Response};
-use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 
 use super::error::BuildError;
-use super::progress::{Progress, Stop};
-use crate::bundle::BundleStoreError;
+use super::progress::Progress;
+use crate::bundle::at_once::Stop;
+use crate::bundle::{BundleStoreError, retry};
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The wait before the first repetition; it doubles each time.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How many places a server may send us on to.
 const REDIRECTS: usize = 10;
 
@@ -141,8 +138,7 @@ impl Web {
             if failures > self.retries {
                 return Err(BuildError::Unreachable { url: shown, reason });
             }
-            let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10));
-            let wait = after.unwrap_or(wait).min(LONGEST_WAIT);
+            let wait = retry::delay(failures, after);
             progress.note(&format!(
                 "{shown}: {reason}; again in {} s",
                 wait.as_secs_f32()
@@ -160,22 +156,15 @@ pub(super) fn accepted(url: &str, response: Response) -> Result<Response, Fault>
     if status.is_success() {
         return Ok(response);
     }
-    // Source: RFC 9110 §15.5.9, §15.6; RFC 6585 §4.
-    let passing = matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-    ) || status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    if !passing {
+    if !retry::is_passing(status.as_u16()) {
         return Err(Fault::Final(BuildError::Refused {
             url: without_credentials(url),
             status: status.as_u16(),
         }));
     }
-    let after = response.headers().get(RETRY_AFTER);
-    let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
     Err(Fault::Passing {
         reason: format!("the server answers {}", status.as_u16()),
-        after: after.map(Duration::from_secs),
+        after: retry::asked(response.headers(), Timestamp::now()),
         progress: false,
     })
 }

@@ -8,6 +8,7 @@ use table::{PRESETS, Preset};
 use crate::bundle::build::BuildError;
 use crate::inventory::{
     BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
+    nearest,
 };
 
 /// Lists the names of all presets.
@@ -30,7 +31,14 @@ pub fn expanded(spec: &BundleSpec) -> Result<BundleSpec, BuildError> {
     let Some(used) = &spec.preset else {
         return Ok(spec.clone());
     };
-    let unknown = || BuildError::UnknownPreset(used.name.clone());
+    let unknown = || {
+        let names: Vec<String> = names().collect();
+        let near = nearest(&used.name, names.iter().map(String::as_str));
+        BuildError::UnknownPreset {
+            name: used.name.clone(),
+            near: near.map(str::to_owned),
+        }
+    };
     let (preset, release) = PRESETS
         .iter()
         .find_map(|preset| {
@@ -50,6 +58,11 @@ pub fn expanded(spec: &BundleSpec) -> Result<BundleSpec, BuildError> {
         .any(|(_, _, checks)| !matches!(checks, BareList(_)));
     if signed && keyring.is_empty() {
         let reason = "is signed by a key that no package has: name its file as `keyring`";
+        return Err(refused(used, reason.to_owned()));
+    }
+    if used.mirror.is_none() && preset.home.is_empty() {
+        let reason = "has no public mirror: name the directory of its image and its list \
+                      `SHA256SUMS` as `mirror`";
         return Err(refused(used, reason.to_owned()));
     }
     let mirror = used
@@ -218,13 +231,14 @@ mod tests {
     use super::*;
 
     fn spec(preset: &str, arch: &str, release: Option<&str>, keyring: Option<&str>) -> BundleSpec {
+        let mirror = preset.starts_with("rhel").then(|| "https://m".to_owned());
         BundleSpec {
             name: "b".into(),
             arch: arch.into(),
             expires: None,
             preset: Some(PresetUse {
                 name: preset.into(),
-                mirror: None,
+                mirror,
                 keyring: keyring.map(str::to_owned),
                 release: release.map(str::to_owned),
             }),
@@ -265,6 +279,19 @@ mod tests {
             }
         }
         assert!(seen > 40, "{seen}");
+    }
+
+    #[test]
+    fn what_only_subscribers_get_needs_a_directory_of_theirs() {
+        let mut spec = spec("rhel-9", "x86_64", None, None);
+        spec.preset.as_mut().unwrap().mirror = None;
+        let refused = expanded(&spec).unwrap_err().to_string();
+        assert!(refused.contains("has no public mirror"), "{refused}");
+        spec.preset.as_mut().unwrap().mirror = Some("isos".into());
+        let expanded = expanded(&spec).unwrap();
+        let iso = &expanded.images["rhel-9/iso"];
+        assert_eq!(iso.from, "isos/rhel-9.*-x86_64-*.iso");
+        assert_eq!(iso.checksums.as_ref().unwrap().from, "isos/SHA256SUMS");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use Checks::{BareList, InlineList, List, ListAndSigned, ListInList, Signed};
 /// release and the processor put there.
 pub(super) struct Preset {
     pub family: &'static str,
-    /// The publisher's own mirror.
+    /// The publisher's own mirror; empty where it hands out its files to subscribers alone.
     pub home: &'static str,
     /// Each release, and a word more that the publisher's paths have for it.
     pub releases: &'static [(&'static str, &'static str)],
@@ -43,7 +43,7 @@ const DEBIAN: Checks = ListInList(
 const FCOS: Checks = ListAndSigned("streams/{release}.json", ".sig");
 const X86_AND_ARM: [(&str, &str); 2] = [("x86_64", "x86_64"), ("aarch64", "aarch64")];
 const AMD_AND_ARM: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
-/// What the boot ISO of Fedora and its descendants holds.
+/// What the ISO images of Fedora and its descendants hold.
 const ANACONDA: [(&str, &str, &str); 5] = [
     ("kernel", "iso", "images/pxeboot/vmlinuz"),
     ("initrd", "iso", "images/pxeboot/initrd.img"),
@@ -52,7 +52,7 @@ const ANACONDA: [(&str, &str, &str); 5] = [
     ("grub", "iso", "EFI/BOOT/grub{efi}.efi"),
 ];
 
-pub(super) const PRESETS: [Preset; 10] = [
+pub(super) const PRESETS: [Preset; 12] = [
     Preset {
         family: "ubuntu",
         home: "https://releases.ubuntu.com",
@@ -117,7 +117,7 @@ pub(super) const PRESETS: [Preset; 10] = [
     Preset {
         family: "fedora",
         home: "https://dl.fedoraproject.org/pub/fedora/linux",
-        releases: &[("41", "1.4"), ("42", "1.1"), ("43", "1.6")],
+        releases: &[("42", "1.1"), ("43", "1.6"), ("44", "1.7")],
         arches: &X86_AND_ARM,
         keyring: "/usr/share/distribution-gpg-keys/fedora/RPM-GPG-KEY-fedora-{release}-primary",
         sources: &[(
@@ -125,6 +125,35 @@ pub(super) const PRESETS: [Preset; 10] = [
             "releases/{release}/Everything/{arch}/iso/Fedora-Everything-netinst-{arch}-{release}-{detail}.iso",
             InlineList(
                 "releases/{release}/Everything/{arch}/iso/Fedora-Everything-{release}-{detail}-{arch}-CHECKSUM",
+            ),
+        )],
+        files: &ANACONDA,
+    },
+    Preset {
+        family: "rhel",
+        home: "",
+        releases: &[("9", ""), ("10", "")],
+        arches: &X86_AND_ARM,
+        keyring: "",
+        sources: &[(
+            "iso",
+            "rhel-{release}.*-{arch}-*.iso",
+            BareList("SHA256SUMS"),
+        )],
+        files: &ANACONDA,
+    },
+    Preset {
+        family: "centos-stream",
+        home: "https://mirror.stream.centos.org",
+        releases: &[("9", ""), ("10", "")],
+        arches: &X86_AND_ARM,
+        keyring: "",
+        // The list of the newest image may call it by its date; it lies there under both names.
+        sources: &[(
+            "iso",
+            "{release}-stream/BaseOS/{arch}/iso/CentOS-Stream-{release}-*-{arch}-boot.iso",
+            BareList(
+                "{release}-stream/BaseOS/{arch}/iso/CentOS-Stream-{release}-latest-{arch}-boot.iso.SHA256SUM",
             ),
         )],
         files: &ANACONDA,
@@ -158,18 +187,36 @@ pub(super) const PRESETS: [Preset; 10] = [
     Preset {
         family: "leap-micro",
         home: "https://download.opensuse.org/distribution/leap-micro",
-        releases: &[("5.5", ""), ("6.0", ""), ("6.1", "")],
+        releases: &[("6.0", ""), ("6.1", ""), ("6.2", "")],
         arches: &X86_AND_ARM,
         keyring: "",
+        // What KIWI makes for installs over the network: the initrd of the ISO image knows no network.
         sources: &[(
-            "iso",
-            "{release}/appliances/openSUSE-Leap-Micro.{arch}-Default-SelfInstall.iso",
+            "install",
+            "{release}/appliances/openSUSE-Leap-Micro.{arch}-Default-SelfInstall.install.tar",
             List(".sha256", ".asc"),
         )],
         files: &[
-            ("kernel", "iso", "boot/{arch}/loader/linux"),
-            ("initrd", "iso", "boot/{arch}/loader/initrd"),
-            ("iso", "iso", ""),
+            (
+                "kernel",
+                "install",
+                "pxeboot.openSUSE-Leap-Micro.{arch}-{release}.kernel",
+            ),
+            (
+                "initrd",
+                "install",
+                "pxeboot.openSUSE-Leap-Micro.{arch}-{release}.initrd",
+            ),
+            (
+                "image",
+                "install",
+                "openSUSE-Leap-Micro.{arch}-{release}.xz",
+            ),
+            (
+                "checksum",
+                "install",
+                "openSUSE-Leap-Micro.{arch}-{release}.sha256",
+            ),
         ],
     },
     Preset {
@@ -240,9 +287,10 @@ pub(super) const PRESETS: [Preset; 10] = [
         home: "https://github.com/kairos-io/kairos/releases/download",
         releases: &[
             ("ubuntu-24.04", ""),
-            ("opensuse-leap-15.6", ""),
-            ("debian-bookworm", ""),
-            ("rockylinux-9", ""),
+            ("fedora-40", ""),
+            ("rocky-9.6", ""),
+            ("hadron-v0.4.0", ""),
+            ("hadron-v0.5.1", ""),
         ],
         arches: &AMD_AND_ARM,
         keyring: "",

@@ -19,6 +19,17 @@ pub struct ParseRegistryAddressError {
     seen: String,
 }
 
+impl RegistryAddress {
+    /// Returns the host that is talked to, with its port: that of Docker Hub is not the one that
+    /// stands in addresses.
+    pub fn endpoint(&self) -> &str {
+        match self.host.as_str() {
+            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            host => host,
+        }
+    }
+}
+
 impl FromStr for RegistryAddress {
     type Err = ParseRegistryAddressError;
 
@@ -120,6 +131,19 @@ mod tests {
             "r/b:a:b",
         ] {
             assert!(text.parse::<RegistryAddress>().is_err(), "{text}");
+        }
+    }
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_addresses_never_panic_and_good_ones_survive_being_written(
+            text in ".*",
+            good in "[a-z0-9.:]{1,9}/[a-z0-9/._-]{1,9}(:[a-z0-9._]{1,9})?",
+        ) {
+            for text in [text, good] {
+                if let Ok(address) = text.parse::<RegistryAddress>() {
+                    proptest::prop_assert_eq!(address.to_string().parse(), Ok(address));
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Source: Docker's "Token Authentication Specification".
 
 use std::io::Read;
+use std::sync::PoisonError;
 
 use reqwest::blocking::Response;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -11,12 +12,13 @@ use serde_json::Value;
 
 use super::challenge::Challenge;
 use super::credentials::Credentials;
-use super::{Make, Registry, retry};
+use super::{Make, Registry};
+use crate::bundle::retry;
 use crate::bundle::transport::TransferError;
 
 impl Registry<'_> {
     /// Gets what a challenge asks for.
-    pub(super) fn authorize(&mut self, response: &Response) -> Result<(), TransferError> {
+    pub(super) fn authorize(&self, response: &Response) -> Result<(), TransferError> {
         let refused = || TransferError::Unauthorized {
             host: self.address.host.clone(),
             as_user: self.credentials.is_some(),
@@ -25,16 +27,21 @@ impl Registry<'_> {
         let mut challenges = headers
             .iter()
             .filter_map(|it| Challenge::read(it.to_str().ok()?));
-        self.authorization = match challenges.next().ok_or_else(refused)? {
+        let authorization = match challenges.next().ok_or_else(refused)? {
             Challenge::Basic => {
                 let basic = self.credentials.as_ref().and_then(Credentials::basic);
-                Some(format!("Basic {}", basic.ok_or_else(refused)?))
+                format!("Basic {}", basic.ok_or_else(refused)?)
             }
             Challenge::Bearer { realm, service } => {
                 let token = self.token(&realm, service.as_deref())?;
-                Some(format!("Bearer {token}"))
+                format!("Bearer {token}")
             }
         };
+        let mut known = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = Some(authorization);
         Ok(())
     }
 

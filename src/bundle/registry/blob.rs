@@ -3,14 +3,15 @@ use std::io::{self, Read};
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
 
-use super::{Registry, chain};
-use crate::bundle::Descriptor;
+use super::Registry;
+use super::failure::chain;
 use crate::bundle::transport::TransferError;
+use crate::bundle::{Descriptor, retry};
 
 /// A blob of a registry, read from its beginning to its end: where the connection breaks, it is read
 /// on from there.
 pub struct RegistryBlob<'r, 'w> {
-    registry: &'r mut Registry<'w>,
+    registry: &'r Registry<'w>,
     blob: Descriptor,
     response: Response,
     position: u64,
@@ -20,7 +21,7 @@ pub struct RegistryBlob<'r, 'w> {
 
 impl<'r, 'w> RegistryBlob<'r, 'w> {
     pub(super) fn open(
-        registry: &'r mut Registry<'w>,
+        registry: &'r Registry<'w>,
         blob: &Descriptor,
     ) -> Result<Self, TransferError> {
         let response = registry.blob(blob, 0)?;
@@ -46,11 +47,9 @@ impl<'r, 'w> RegistryBlob<'r, 'w> {
             "the registry `{}`: {why}; going on at octet {}",
             self.registry.address.host, self.position
         ));
-        std::thread::sleep(super::retry::delay(
-            self.breaks,
-            None,
-            jiff::Timestamp::now(),
-        ));
+        if self.registry.stop.wait(retry::delay(self.breaks, None)) {
+            return Err(io::Error::other(TransferError::Stopped));
+        }
         let response = self.registry.blob(&self.blob, self.position);
         self.response = response.map_err(io::Error::other)?;
         if self.position > 0 && self.response.status() != StatusCode::PARTIAL_CONTENT {
@@ -65,6 +64,9 @@ impl<'r, 'w> RegistryBlob<'r, 'w> {
 impl Read for RegistryBlob<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            if self.registry.stop.is_stopped() {
+                return Err(io::Error::other(TransferError::Stopped));
+            }
             let why = match self.response.read(buffer) {
                 Ok(0) if self.position >= self.blob.size || buffer.is_empty() => return Ok(0),
                 Ok(0) => "the connection broke off".to_owned(),

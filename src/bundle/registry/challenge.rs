@@ -80,4 +80,11 @@ mod tests {
             assert_eq!(Challenge::read(header), expected, "{header}");
         }
     }
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_challenges_never_panic(text in ".*", more in r#"[Bb]earer [a-z=", ]*"#) {
+            let _ = Challenge::read(&text);
+            let _ = Challenge::read(&more);
+        }
+    }
 }

@@ -65,6 +65,20 @@ pub enum TransferError {
         /// Why.
         reason: String,
     },
+    /// A file with certificates holds none.
+    #[error("`{}`: {reason}", .path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another part of the transfer has failed, and said why.
+    #[error("it was stopped, since another part has failed")]
+    Stopped,
+    /// Something else than a tag is to stand for a bundle.
+    #[error("a bundle is published under a tag, not under `{0}`")]
+    NotATag(String),
     /// A manifest is none of a bundle, nor of an image with boot files.
     #[error("`{place}` is no bundle: {error}")]
     NotABundle {
@@ -149,10 +163,29 @@ impl TransferError {
             Self::NameTaken { .. } => {
                 "a name never changes its content: publish it under a name of its own".into()
             }
+            Self::NotATag(_) => "write `docker://HOST/REPOSITORY:TAG`, or leave the tag out".into(),
             Self::Ambiguous { .. } => "name one: `pxectl bundle pull SOURCE NAME`".into(),
             Self::OtherName { found, .. } => format!("leave the name out, or write `{found}`"),
-            Self::Unreachable { reason, .. } if reason.contains("TLS") || reason.contains("certificate") => {
-                "trust its certificate (`SSL_CERT_FILE` names another file of them); `--plain-http` for a registry without TLS".into()
+            Self::Unreachable { reason, .. } if reason.contains("InvalidContentType") => {
+                "it does not talk TLS: `--plain-http`, where who listens may see credentials".into()
+            }
+            Self::Unreachable { host, reason } if reason.contains("fatal alert") => format!(
+                "it may want a certificate of ours: put it into `/etc/docker/certs.d/{host}/` as `client.cert`, with `client.key`"
+            ),
+            Self::Unreachable { reason, .. } if reason.contains("not valid for name") => {
+                "call it by a name that stands in its certificate, or have one made for this name".into()
+            }
+            Self::Unreachable { reason, .. } if reason.contains("certificate expired") => {
+                "have it renewed; or is the clock of this machine wrong?".into()
+            }
+            Self::Unreachable { host, reason } if reason.contains("ertificate") => format!(
+                "trust who has signed its certificate with `--ca FILE`, or put the file into `/etc/docker/certs.d/{host}/` as `ca.crt`"
+            ),
+            Self::Credentials { .. } => {
+                "mend the file or the helper; `skopeo login --authfile FILE` writes a file of its own, which `REGISTRY_AUTH_FILE` names".into()
+            }
+            Self::Refused { said, .. } if said.contains("HTTPS server") => {
+                "it talks TLS: leave `--plain-http` out".into()
             }
             Self::Refused { status: 429, .. } => "it limits us: try again later".into(),
             Self::Archive { .. } => "copy it again: `sha256sum` on both sides tells whether it is whole".into(),

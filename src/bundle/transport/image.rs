@@ -82,11 +82,8 @@ pub(super) fn unpack(
     watch.begins(travelled.blobs, travelled.octets, layers.len());
     let mut tree = Tree::default();
     for layer in &layers {
-        watch.file(&layer.digest, layer.size);
-        let content = Watched {
-            content: source.open_blob(layer)?,
-            watch: Arc::clone(watch),
-        };
+        let part = watch.file(&layer.digest, layer.size);
+        let content = Watched::new(source.open_blob(layer)?, part);
         tree.add_layer(store, content, layer).map_err(&refused)?;
     }
     let files = tree.into_files(store).map_err(refused)?;

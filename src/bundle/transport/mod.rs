@@ -7,6 +7,7 @@
 mod archive;
 mod error;
 mod image;
+mod outgoing;
 mod place;
 mod publish;
 mod pull;
@@ -17,20 +18,23 @@ pub use place::{ParsePlaceError, Place};
 pub use publish::publish;
 pub use pull::{PullOptions, Pulled, pull};
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Who is told how a transfer goes. Octets are told of from other threads too.
+/// Who is told how a transfer goes. It is told from several threads.
 pub trait Watch: Send + Sync {
     /// So many files of so many octets will travel, of those that the bundle has.
     fn begins(&self, files: usize, octets: u64, of_files: usize);
-    /// A file begins.
-    fn file(&self, path: &str, octets: u64);
-    /// So many octets more have been read.
-    fn advanced(&self, octets: u64);
+    /// A file begins; it has ended when what is returned is dropped.
+    fn file(&self, path: &str, octets: u64) -> Arc<dyn Part>;
     /// Something is worth knowing, such as why it takes so long.
     fn note(&self, text: &str);
+}
+
+/// A file that travels.
+pub trait Part: Send + Sync {
+    /// So many of its octets have been read: fewer than before, where it begins anew.
+    fn at(&self, octets: u64);
 }
 
 /// What has travelled.
@@ -45,20 +49,25 @@ pub struct Travelled {
 /// Tells of what is read through it.
 struct Watched<R> {
     content: R,
-    watch: Arc<dyn Watch>,
+    position: u64,
+    part: Arc<dyn Part>,
+}
+
+impl<R: Read> Watched<R> {
+    fn new(content: R, part: Arc<dyn Part>) -> Self {
+        Self {
+            content,
+            position: 0,
+            part,
+        }
+    }
 }
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.content.read(buffer)?;
-        self.watch.advanced(read as u64);
+        self.position += read as u64;
+        self.part.at(self.position);
         Ok(read)
     }
-}
-
-fn watched(file: File, watch: &Arc<dyn Watch>) -> Box<dyn Read + Send> {
-    Box::new(Watched {
-        content: file,
-        watch: Arc::clone(watch),
-    })
 }

@@ -1,19 +1,22 @@
-use std::fs::File;
-use std::io::Seek;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::archive::ArchiveWriter;
-use super::{Place, TransferError, Travelled, Watch, watched};
+use super::archive::{ArchiveReader, ArchiveWriter};
+use super::outgoing::Outgoing;
+use super::{Place, TransferError, Travelled, Watch, Watched};
+use crate::bundle::at_once::{Stop, at_once};
+use crate::bundle::named::joined;
 use crate::bundle::{
-    BundleStore, BundleStoreError, Descriptor, NAME_ANNOTATION, Registry, RegistryAddress,
-    RegistryOptions, Verifier,
+    BundleStore, BundleStoreError, Content, Descriptor, NAME_ANNOTATION, Registry, RegistryAddress,
+    RegistryOptions,
 };
 use crate::inventory::{ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, MANIFEST_MEDIA_TYPE};
 use crate::machine::Sha256Digest;
 
-/// Copies a bundle from the store to a place. Each of its files is hashed before it goes.
+/// Copies a bundle from the store to a place. Each of its files is read once, and hashed
+/// on its way: one that is not what its name says does not arrive.
 ///
 /// # Errors
 /// When the store has no such bundle or no good copy of it, when the place has the name with other
@@ -22,19 +25,18 @@ pub fn publish(
     store: &BundleStore,
     name: &str,
     place: &Place,
-    options: RegistryOptions,
+    options: &RegistryOptions,
     watch: &Arc<dyn Watch>,
 ) -> Result<Travelled, TransferError> {
     let going = Going {
         store,
         bundle: store.bundle(name)?,
         place,
-        verifier: Verifier::default(),
         watch,
     };
     match place {
         Place::Directory(path) => going.to_directory(&BundleStore::open_or_create(path)?),
-        Place::Archive(path) => going.to_archive(ArchiveWriter::begin(path)?),
+        Place::Archive(path) => going.to_archive(path),
         Place::Registry(address) => going.to_registry(address, options),
     }
 }
@@ -43,7 +45,6 @@ struct Going<'p> {
     store: &'p BundleStore,
     bundle: Bundle,
     place: &'p Place,
-    verifier: Verifier,
     watch: &'p Arc<dyn Watch>,
 }
 
@@ -56,26 +57,26 @@ impl Going<'_> {
         // The lock keeps what has arrived from being collected before it has a name.
         let _writing = other.write()?;
         for file in missing {
-            let mut content = watched(self.open(file)?, self.watch);
-            other.add_blob_as(&file.sha256, Some(file.size), &mut content, &file.path)?;
+            let part = self.watch.file(&file.path, file.size);
+            let mut content = Watched::new(self.store.open_blob(file)?, part);
+            let added = other.add_blob_as(&file.sha256, Some(file.size), &mut content, &file.path);
+            added.map_err(|error| self.bad(file, error))?;
         }
         other.add_bundle(&self.bundle)?;
         Ok(travelled)
     }
 
-    fn to_archive(&self, mut archive: ArchiveWriter) -> Result<Travelled, TransferError> {
-        let manifest = self.bundle.envelope();
+    fn to_archive(&self, path: &Path) -> Result<Travelled, TransferError> {
+        let mut archive = ArchiveWriter::begin(path)?;
+        let present = archive.index.find(&self.bundle.name);
+        let present = present.map(|present| ArchiveReader::open(path)?.manifest(present));
+        let manifest = self.joined(present.transpose()?.as_deref())?;
         let descriptor = self.descriptor(&manifest);
-        if let Some(present) = archive.index.find(&self.bundle.name)
-            && present.digest != descriptor.digest
-            && !archive_has_same_content(self.place, present, &self.bundle)
-        {
-            return Err(self.name_taken());
-        }
         let (missing, travelled) = self.missing(|file| Ok(archive.has(&file.sha256)))?;
         for file in missing {
-            let mut content = watched(self.open(file)?, self.watch);
-            archive.put_blob(&file.sha256, file.size, &mut content)?;
+            let outgoing = self.outgoing(file, &Arc::default());
+            let put = archive.put_blob(&file.sha256, file.size, &mut outgoing.open()?);
+            put.map_err(|error| outgoing.fault().unwrap_or(error))?;
         }
         for small in [EMPTY_CONFIG, &manifest] {
             let digest = Sha256Digest::of(small);
@@ -93,41 +94,32 @@ impl Going<'_> {
     fn to_registry(
         &self,
         address: &RegistryAddress,
-        options: RegistryOptions,
+        options: &RegistryOptions,
     ) -> Result<Travelled, TransferError> {
         let waiting = |text: &str| self.watch.note(text);
-        let mut registry = Registry::new(address.clone(), options, true, &waiting)?;
-        let tag = address.reference.as_deref().unwrap_or(&self.bundle.name);
-        let manifest = self.bundle.envelope();
-        if let Some((present, _)) = registry.manifest(tag)? {
-            let known = Bundle::from_manifest(&present).ok();
-            let same =
-                known.is_some_and(|it| it.manifest_digest() == self.bundle.manifest_digest());
-            if !same {
-                return Err(self.name_taken());
-            }
+        let registry = Registry::new(address.clone(), options.clone(), true, &waiting)?;
+        if let Some(digest) = address.reference.as_deref().filter(|it| it.contains(':')) {
+            return Err(TransferError::NotATag(digest.to_owned()));
         }
+        let tag = address.reference.as_deref().unwrap_or(&self.bundle.name);
+        let manifest = || {
+            let present = registry.manifest(tag)?;
+            self.joined(present.as_ref().map(|(present, _)| present.as_slice()))
+        };
+        manifest()?;
         let (missing, travelled) =
             self.missing(|file| registry.has(&blob(&file.sha256, file.size)))?;
-        for file in missing {
-            let content = || self.open(file);
-            let read = |content: File| watched(content, self.watch);
-            registry.put_blob(&blob(&file.sha256, file.size), &content, &read)?;
-        }
+        let stop = registry.stop();
+        at_once(options.jobs, missing, stop, |file| {
+            let outgoing = self.outgoing(file, stop);
+            registry.put_blob(&blob(&file.sha256, file.size), &outgoing)
+        })?;
         let config = Descriptor::of("application/vnd.oci.empty.v1+json", EMPTY_CONFIG);
         if !registry.has(&config)? {
-            let config_file = || {
-                let file = BundleFile {
-                    path: "its empty configuration".to_owned(),
-                    sha256: Sha256Digest::of(EMPTY_CONFIG),
-                    size: EMPTY_CONFIG.len() as u64,
-                    source: None,
-                };
-                self.reopen(&file)
-            };
-            registry.put_blob(&config, &config_file, &|file| Box::new(file))?;
+            registry.put_blob(&config, &EMPTY_CONFIG)?;
         }
-        registry.put_manifest(tag, MANIFEST_MEDIA_TYPE, &manifest)?;
+        // Looked at again: somebody else may have been faster.
+        registry.put_manifest(tag, MANIFEST_MEDIA_TYPE, &manifest()?)?;
         Ok(travelled)
     }
 
@@ -152,21 +144,37 @@ impl Going<'_> {
         Ok((missing, travelled))
     }
 
-    fn open(&self, file: &BundleFile) -> Result<File, TransferError> {
-        let opened = self.reopen(file)?;
-        self.watch.file(&file.path, file.size);
-        Ok(opened)
+    fn outgoing<'f>(&'f self, file: &'f BundleFile, stop: &Arc<Stop>) -> Outgoing<'f> {
+        let part = self.watch.file(&file.path, file.size);
+        Outgoing::new(self.store, file, part, Arc::clone(stop))
     }
 
-    /// Opens a good blob at its beginning.
-    fn reopen(&self, file: &BundleFile) -> Result<File, TransferError> {
-        let mut opened = self.verifier.open(self.store, file)?;
-        // Hashing has read it to its end.
-        opened.rewind().map_err(|source| BundleStoreError::Io {
-            path: self.store.blob_path(&file.sha256),
-            source,
-        })?;
-        Ok(opened)
+    /// Says of a blob that was to be copied that it is not what its name says.
+    fn bad(&self, file: &BundleFile, error: BundleStoreError) -> BundleStoreError {
+        match error {
+            BundleStoreError::Unexpected { found, .. } => BundleStoreError::WrongDigest {
+                file: file.path.clone(),
+                path: self.store.blob_path(&file.sha256),
+                found,
+            },
+            other => other,
+        }
+    }
+
+    /// Writes the manifest, with the signatures of the one that has the name there already.
+    fn joined(&self, present: Option<&[u8]>) -> Result<Vec<u8>, TransferError> {
+        let Some(present) = present else {
+            return Ok(self.bundle.envelope());
+        };
+        let known = Bundle::from_manifest(present).ok();
+        let known = known.filter(|it| it.manifest_digest() == self.bundle.manifest_digest());
+        match known {
+            Some(known) => Ok(joined(&self.bundle, Some(known)).envelope()),
+            None => Err(TransferError::NameTaken {
+                place: self.place.to_string(),
+                name: self.bundle.name.clone(),
+            }),
+        }
     }
 
     fn descriptor(&self, manifest: &[u8]) -> Descriptor {
@@ -177,23 +185,6 @@ impl Going<'_> {
         descriptor.other.extend([kind]);
         descriptor
     }
-
-    fn name_taken(&self) -> TransferError {
-        TransferError::NameTaken {
-            place: self.place.to_string(),
-            name: self.bundle.name.clone(),
-        }
-    }
-}
-
-fn archive_has_same_content(place: &Place, present: &Descriptor, bundle: &Bundle) -> bool {
-    let Place::Archive(path) = place else {
-        return false;
-    };
-    let read = super::ArchiveReader::open(path).and_then(|archive| archive.manifest(present));
-    read.ok()
-        .and_then(|manifest| Bundle::from_manifest(&manifest).ok())
-        .is_some_and(|known| known.manifest_digest() == bundle.manifest_digest())
 }
 
 /// Describes a file's blob.

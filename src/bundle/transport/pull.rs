@@ -7,7 +7,8 @@ use super::archive::ArchiveReader;
 use super::image::{Unpacked, unpack};
 use super::publish::blob;
 use super::{Place, TransferError, Travelled, Watch, Watched};
-use crate::bundle::{BundleStore, Descriptor, Index, Registry, RegistryOptions};
+use crate::bundle::at_once::{Stop, at_once};
+use crate::bundle::{BundleStore, Descriptor, Index, Registry, RegistryOptions, hash};
 use crate::inventory::{Bundle, BundleFile, ManifestError, SignaturePolicy};
 use crate::machine::{CpuArchitecture, Sha256Digest};
 
@@ -53,12 +54,12 @@ pub fn pull(
     let _writing = store.write()?;
     match Bundle::from_manifest(&manifest) {
         Ok(bundle) => {
-            let mut coming = Coming {
+            let coming = Coming {
                 store,
                 place: &shown,
                 watch,
             };
-            let travelled = coming.bundle(&mut source, &bundle, options)?;
+            let travelled = coming.bundle(&source, &bundle, options)?;
             // The store may know more signatures of the same content.
             let bundle = store.bundle(&bundle.name)?;
             Ok(Pulled {
@@ -105,8 +106,8 @@ struct Coming<'p> {
 
 impl Coming<'_> {
     fn bundle(
-        &mut self,
-        source: &mut Source<'_>,
+        &self,
+        source: &Source<'_>,
         bundle: &Bundle,
         options: &PullOptions<'_>,
     ) -> Result<Travelled, TransferError> {
@@ -126,8 +127,7 @@ impl Coming<'_> {
         let mut missing: Vec<&BundleFile> = Vec::new();
         for file in bundle.files.values() {
             let twice = missing.iter().any(|other| other.sha256 == file.sha256);
-            let there = self.store.blob_size(&file.sha256) == Some(file.size);
-            if !twice && !there {
+            if !twice && !self.has_good(file) {
                 missing.push(file);
             }
         }
@@ -140,18 +140,25 @@ impl Coming<'_> {
         self.store.reserve(travelled.octets)?;
         let files = bundle.files.len();
         self.watch.begins(travelled.blobs, travelled.octets, files);
-        for file in missing {
-            self.watch.file(&file.path, file.size);
-            let mut content = Watched {
-                content: source.open_blob(&blob(&file.sha256, file.size))?,
-                watch: Arc::clone(self.watch),
-            };
+        let (jobs, stop) = source.at_once(options);
+        at_once(jobs, missing, &stop, |file| {
+            let part = self.watch.file(&file.path, file.size);
+            let opened = source.open_blob(&blob(&file.sha256, file.size))?;
+            let mut content = Watched::new(opened, part);
             let what = format!("`{}` of {}", file.path, self.place);
-            self.store
-                .add_blob_as(&file.sha256, Some(file.size), &mut content, &what)?;
-        }
+            let (digest, size) = (&file.sha256, Some(file.size));
+            (self.store.add_blob_as(digest, size, &mut content, &what)).map_err(TransferError::from)
+        })?;
         self.store.add_bundle(bundle)?;
         Ok(travelled)
+    }
+}
+
+impl Coming<'_> {
+    /// Reports whether the store has a good copy of a file. One that has gone bad comes again.
+    fn has_good(&self, file: &BundleFile) -> bool {
+        let opened = self.store.open_blob(file).ok();
+        opened.is_some_and(|opened| hash(opened).is_ok_and(|found| found == file.sha256))
     }
 }
 
@@ -169,7 +176,7 @@ impl<'w> Source<'w> {
     fn open(
         place: &Place,
         options: &PullOptions<'_>,
-        waiting: &'w dyn Fn(&str),
+        waiting: &'w (dyn Fn(&str) + Sync),
     ) -> Result<Self, TransferError> {
         Ok(match place {
             Place::Directory(path) => Self::Directory(BundleStore::open(path)?),
@@ -180,7 +187,8 @@ impl<'w> Source<'w> {
                     place: place.to_string(),
                     what: "name in it: write a tag, or the bundle's name after it".to_owned(),
                 })?;
-                let registry = Registry::new(address.clone(), options.registry, false, waiting)?;
+                let registry =
+                    Registry::new(address.clone(), options.registry.clone(), false, waiting)?;
                 Self::Registry {
                     registry: Box::new(registry),
                     reference: reference.to_owned(),
@@ -246,11 +254,17 @@ impl<'w> Source<'w> {
         }
     }
 
+    /// Says how many blobs are read at once, and by what they are stopped. A disk is read from its
+    /// beginning to its end.
+    fn at_once(&self, options: &PullOptions<'_>) -> (usize, Arc<Stop>) {
+        match self {
+            Self::Registry { registry, .. } => (options.registry.jobs, Arc::clone(registry.stop())),
+            Self::Directory(_) | Self::Archive(_) => (1, Arc::default()),
+        }
+    }
+
     /// Opens a blob; who reads it checks it.
-    pub(super) fn open_blob(
-        &mut self,
-        blob: &Descriptor,
-    ) -> Result<Box<dyn Read + '_>, TransferError> {
+    pub(super) fn open_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + '_>, TransferError> {
         Ok(match self {
             Self::Registry { registry, .. } => Box::new(registry.open(blob)?),
             Self::Archive(archive) => Box::new(archive.open_blob(blob)?),

@@ -21,9 +21,21 @@ use crate::machine::CpuArchitecture;
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 #[command(after_help = "\
-The files come from this machine, from the web and out of ISO images, as a spec or a preset says;
-each is verified before it counts. A download that breaks off goes on where it stopped. A name never
-changes its content: build what is new under a new name.
+The files come from this machine, from the web and out of ISO images and tar archives, as a spec
+or a preset says; each is verified before it counts. A download that breaks off goes on where it
+stopped. A name never changes its content: build what is new under a new name.
+
+A spec is a document of its own. Its paths go from where it lies; of what comes from the web it
+says what verifies it:
+  kind: BundleSpec
+  name: live-2026-05
+  arch: x86_64
+  images: {live: {from: live.iso}}
+  files:
+    kernel: {image: live, member: casper/vmlinuz}
+    initrd: {image: live, member: casper/initrd}
+    extra: {from: 'https://a.example/extra.img', checksums: {from: 'https://a.example/SHA256SUMS'}}
+pxectl-inventory(5) has all of its keys, and pxectl-bundles(7) what verifies each preset.
 
 Examples:
   pxectl bundle build ubuntu.spec.yaml --out ubuntu-24.04-a.yaml
@@ -59,7 +71,7 @@ pub struct Build {
     #[arg(long, requires = "preset", default_value = "x86_64", value_parser = parse_arch)]
     arch: String,
 
-    /// The release, where the preset leaves it open
+    /// The release, where the preset leaves it open, such as v1.10.0 of Talos
     #[arg(long, requires = "preset")]
     release: Option<String>,
 

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -17,8 +18,9 @@ DEST is `docker://HOST[:PORT]/REPOSITORY[:TAG]` (the tag is the bundle's name wh
 `oci-archive:FILE` or a path that ends in `.tar`, or `oci:DIR` or another path. What others can read
 is an OCI image layout: skopeo, oras and umoci know it.
 
-Every file is hashed before it goes, only files that are missing there go, and the name goes last.
-Credentials are those of `docker login` and `skopeo login`.
+Only files that are missing there go, each is read once and hashed on its way, and the name goes last.
+Credentials are those of `docker login` and `skopeo login`; certificates are those of the system, of
+`--ca`, and of `/etc/docker/certs.d/HOST[:PORT]/*.crt`: see pxectl-bundles(7).
 
 Examples:
   pxectl bundle publish ubuntu-24.04-a docker://registry.example/boot/ubuntu
@@ -41,6 +43,12 @@ pub struct RegistryArgs {
     /// Talk to the registry without TLS: who listens sees credentials
     #[arg(long)]
     plain_http: bool,
+    /// Trust the certificates in this file too
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How many files travel at once to or from a registry
+    #[arg(short, long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
     /// How often to try again when the registry is busy or the connection breaks
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     retries: u32,
@@ -50,7 +58,9 @@ impl RegistryArgs {
     pub fn options(&self) -> RegistryOptions {
         RegistryOptions {
             plain_http: self.plain_http,
+            ca: self.ca.clone(),
             retries: self.retries,
+            jobs: usize::from(self.jobs),
         }
     }
 }
@@ -61,7 +71,7 @@ impl Publish {
         let progress = Progress::new(output);
         let watch: Arc<dyn Watch> = progress.clone();
         let options = self.registry.options();
-        let travelled = publish(&store, &self.name, &self.place, options, &watch);
+        let travelled = publish(&store, &self.name, &self.place, &options, &watch);
         progress.clear();
         let travelled = travelled.map_err(fails)?;
         if output.is_json() {

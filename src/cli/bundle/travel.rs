@@ -1,44 +1,50 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
-use crate::bundle::transport::Watch;
+use super::progress::bar;
+use crate::bundle::transport::{Part, Watch};
 use crate::cli::output::Output;
 
-/// Shows how a transfer goes: a bar on a terminal, a line for each file elsewhere.
+/// Shows how a transfer goes: on a terminal a bar for each file and one for all of them, a line for
+/// each file elsewhere.
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    bars: Option<Bars>,
     quiet: bool,
+}
+
+struct Bars {
+    all: MultiProgress,
+    total: ProgressBar,
 }
 
 impl Progress {
     /// Begins to watch.
     pub fn new(output: &Output) -> Arc<Self> {
-        let bar = output.shows_progress().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            let template = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left  {wide_msg}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar
+        let bars = output.shows_progress().then(|| {
+            let target = ProgressDrawTarget::stderr_with_hz(8);
+            let all = MultiProgress::with_draw_target(target);
+            let total = all.add(bar("all", 0));
+            Bars { all, total }
         });
         Arc::new(Self {
-            bar,
+            bars,
             quiet: output.is_quiet(),
         })
     }
 
-    /// Takes the bar away.
+    /// Takes the bars away.
     pub fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(bars) = &self.bars {
+            bars.total.finish_and_clear();
         }
     }
 
     fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None if self.quiet => {}
+        match &self.bars {
+            _ if self.quiet => {}
+            Some(bars) => bars.all.suspend(|| Output::line_to_stderr(text)),
             None => Output::line_to_stderr(text),
         }
     }
@@ -46,8 +52,8 @@ impl Progress {
 
 impl Watch for Progress {
     fn begins(&self, files: usize, octets: u64, of_files: usize) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(octets);
+        if let Some(bars) = &self.bars {
+            bars.total.set_length(octets);
         }
         if files < of_files {
             self.line(&format!(
@@ -57,21 +63,52 @@ impl Watch for Progress {
         }
     }
 
-    fn file(&self, path: &str, octets: u64) {
-        match &self.bar {
-            Some(bar) => bar.set_message(path.to_owned()),
-            None => self.line(&format!("{path}: {}", size(octets))),
-        }
-    }
-
-    fn advanced(&self, octets: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(octets);
-        }
+    fn file(&self, path: &str, octets: u64) -> Arc<dyn Part> {
+        let Some(bars) = &self.bars else {
+            self.line(&format!("{path}: {}", size(octets)));
+            return Arc::new(Unseen);
+        };
+        let bar = bars.all.insert_before(&bars.total, bar(path, octets));
+        Arc::new(Bar {
+            bar,
+            total: bars.total.clone(),
+            position: AtomicU64::new(0),
+        })
     }
 
     fn note(&self, text: &str) {
         self.line(text);
+    }
+}
+
+struct Unseen;
+
+impl Part for Unseen {
+    fn at(&self, _: u64) {}
+}
+
+/// The bar of a file, which goes with it.
+struct Bar {
+    bar: ProgressBar,
+    total: ProgressBar,
+    position: AtomicU64,
+}
+
+impl Part for Bar {
+    fn at(&self, octets: u64) {
+        let before = self.position.swap(octets, Ordering::Relaxed);
+        self.bar.set_position(octets);
+        if octets >= before {
+            self.total.inc(octets - before);
+        } else {
+            self.total.dec(before - octets);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -54,11 +54,13 @@ impl Verify {
                 Err(BundleStoreError::NotABundle { .. }) => continue,
                 Err(error) => faults.push(error.to_string()),
                 Ok(bundle) => {
-                    watch.file(name, total(bundle));
+                    let part = watch.file(name, total(bundle));
+                    let mut done = 0;
                     for file in bundle.files.values() {
                         let opened = verifier.open(&store, file);
                         faults.extend(opened.err().map(|error| error.to_string()));
-                        watch.advanced(file.size);
+                        done += file.size;
+                        part.at(done);
                     }
                     let signed = policy
                         .as_ref()

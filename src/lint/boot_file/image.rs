@@ -23,6 +23,8 @@ pub struct PeImage {
     pub subsystem: Subsystem,
     /// How many octets its headers speak of and the file has not: it was cut off.
     pub missing: u64,
+    /// Whether it is a Linux kernel as well, which loaders start on a BIOS too.
+    pub is_linux: bool,
     /// Its signatures, in their order in the file.
     pub signatures: Vec<Result<Signature, SignatureError>>,
 }
@@ -66,6 +68,11 @@ const MACHINES: [(u16, CpuArchitecture); 10] = [
     (0x6264, CpuArchitecture::Loongarch64),
 ];
 
+/// Where a kernel for x86 has its mark.
+///
+/// Source: Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
+pub(super) const LINUX_MARK: usize = 0x202;
+
 impl PeImage {
     /// Reads a whole file.
     ///
@@ -101,6 +108,9 @@ fn read<Headers: ImageNtHeaders>(octets: &[u8]) -> Result<PeImage, String> {
             11 | 12 => Subsystem::Driver,
             other => Subsystem::Other(other),
         },
+        is_linux: octets
+            .get(LINUX_MARK..)
+            .is_some_and(|rest| rest.starts_with(b"HdrS")),
         missing: end(&sections).saturating_sub(size),
         signatures: signature::read(&file, sizes(&sections) <= size),
     })

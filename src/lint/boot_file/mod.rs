@@ -80,7 +80,7 @@ impl BootFile {
             (0, b"\xfd7zXZ\0", Self::Compressed),
             (0, b"\x28\xb5\x2f\xfd", Self::Compressed),
             (0, b"\x55\xaa", Self::OptionRom),
-            (0x202, b"HdrS", Self::Kernel),
+            (image::LINUX_MARK, b"HdrS", Self::Kernel),
             (0x8001, b"CD001", Self::Iso),
             (0x1fe, b"\x55\xaa", Self::BootSector),
         ];

@@ -10,6 +10,7 @@ fn image(cpu: CpuArchitecture) -> PeImage {
         machine: Machine::Cpu(cpu),
         subsystem: Subsystem::Application,
         missing: 0,
+        is_linux: false,
         signatures: Vec::new(),
     }
 }
@@ -210,8 +211,113 @@ fn what_is_inside_an_image_of_a_disk_is_not_vouched_for() {
     assert_eq!(
         found,
         [
+            "warning image-over-pxe: `rescue.iso` is an ISO image, which UEFI starts over HTTP alone: by \
+             PXE, `uefi-x64` cannot boot it",
             "note unsigned-loader: `rescue.iso` is an ISO image: whether what it boots is signed is \
              not checked"
+        ]
+    );
+}
+
+#[test]
+fn an_image_that_comes_over_http_is_what_firmware_starts() {
+    let programs = [
+        ("a.efi", x64()),
+        ("pxe", BootFile::NetworkBootProgram),
+        ("rescue.iso", BootFile::Iso),
+        ("disk.img", BootFile::BootSector),
+    ];
+    let loaders = "{http-x64: rescue.iso, uefi-arm64: disk.img, bios: pxe, http-bios: rescue.iso, uefi-x64: {first: own, second: own}}";
+    let signed = ("own", signed(MICROSOFT, true));
+    let own = "loader: rescue.iso\n";
+    let files = [&programs[..], &[signed]].concat();
+    assert_eq!(
+        found(loaders, own, &files),
+        [
+            "warning image-over-pxe: `disk.img` is the image of a disk, which UEFI starts over HTTP alone: \
+             by PXE, `uefi-arm64` cannot boot it",
+            "warning image-over-pxe: `rescue.iso` is an ISO image, which UEFI starts over HTTP alone: by \
+             PXE, host `two` (`uefi-x64`) cannot boot it",
+        ]
+    );
+}
+
+#[test]
+fn pxelinux_needs_its_modules_beside_itself() {
+    let chain = [
+        ("shim", signed(MICROSOFT, true)),
+        ("a/pxelinux.0", BootFile::NetworkBootProgram),
+    ];
+    let modules = ["chain", "ldlinux", "libcom32", "libutil", "reboot"];
+    let names: Vec<String> = modules.iter().map(|it| format!("a/{it}.c32")).collect();
+    let modules = names.iter().map(|name| (name.as_str(), BootFile::Elf));
+    let whole: Vec<_> = chain.iter().cloned().chain(modules).collect();
+    let loaders = "{uefi-x64: {first: shim, second: shim}, bios: a/pxelinux.0}";
+    assert_eq!(found(loaders, "", &whole), [""; 0]);
+    for missing in &names {
+        let but_one: Vec<_> = whole.iter().filter(|it| it.0 != missing).cloned().collect();
+        let expected = format!(
+            "warning missing-loader: no directory of `server.files` has `{missing}`, for which PXELINUX \
+             asks beside itself"
+        );
+        assert_eq!(found(loaders, "", &but_one), [expected]);
+    }
+    // It asks beside the name by which it was fetched.
+    let named = loaders.replace(
+        "a/pxelinux.0}",
+        "{first: a/pxelinux.0, as: [b/pxelinux.0]}}",
+    );
+    assert_eq!(found(&named, "", &whole).len(), names.len());
+    // UEFI's has others.
+    let uefi = "{uefi-x64: {first: shim, second: shim}, bios: shim2, uefi-ia32: {first: a, kind: pxelinux}}";
+    let ia32 = ("a", BootFile::Image(image(CpuArchitecture::I386)));
+    let bios = ("shim2", BootFile::NetworkBootProgram);
+    let files = [&chain[..], &[ia32, bios]].concat();
+    assert_eq!(found(uefi, "", &files), [""; 0]);
+}
+
+#[test]
+fn what_the_menu_starts_is_held_against_those_who_are_offered_it() {
+    let menu = |entry: &str, file: BootFile| {
+        let loaders = format!(
+            "{{uefi-x64: {{first: shim, second: shim}}, bios: pxe}}\n\
+             menu: {{groups: [{{title: T, entries: [{{label: Other, loader: shim, arch: [uefi-x64]}}, {{label: L, loader: tool{entry}}}]}}]}}"
+        );
+        let files = [
+            ("shim", signed(MICROSOFT, true)),
+            ("pxe", BootFile::NetworkBootProgram),
+            ("tool", file),
+        ];
+        found(&loaders, "", &files)
+    };
+    let wrong = |rest: &str| {
+        vec![format!(
+            "warning wrong-loader: the menu offers `tool` to {rest}"
+        )]
+    };
+    let signed = || signed(DEBIAN, true);
+    assert_eq!(menu(", arch: [uefi-x64]", signed()), [""; 0]);
+    assert_eq!(menu(", arch: [uefi-arm64]", BootFile::Text), [""; 0]);
+    assert_eq!(
+        menu("", signed()),
+        wrong(
+            "host `three` (`bios`), which starts a program or a kernel for a BIOS, and it is a UEFI program for x86_64"
+        )
+    );
+    assert_eq!(
+        menu("", BootFile::NetworkBootProgram),
+        wrong(
+            "host `one` (`uefi-x64`), which starts a UEFI program for x86_64, and it is a program for PXE on a BIOS"
+        )
+    );
+    assert_eq!(
+        menu(", arch: [bios]", BootFile::NetworkBootProgram),
+        [""; 0]
+    );
+    assert_eq!(
+        menu(", arch: [uefi-x64]", x64()),
+        [
+            "warning unsigned-loader: Secure Boot would refuse `tool` of the menu: it has no signature"
         ]
     );
 }

@@ -2,13 +2,15 @@
 
 mod path;
 
-pub use path::{GrubQuery, MachinePath, MachineQuery};
+pub use path::{GrubQuery, MachinePath, MachineQuery, ScriptQuery};
 
 use jiff::Timestamp;
 
 use crate::decide::{Action, Armed, BootDecision, BootRequest, TokenState, decide};
 use crate::inventory::Inventory;
-use crate::machine::{Dialect, EventKind, HostRecord, MacAddress, SessionId, SystemUuid};
+use crate::machine::{
+    Architecture, Dialect, EventKind, HostRecord, MacAddress, SessionId, SystemUuid,
+};
 use crate::render::{
     GrubOrigin, HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables,
     grub_stub, hold_script, identify_script, install_script, local_script,
@@ -59,6 +61,46 @@ pub struct Decided {
 }
 
 impl Sources<'_> {
+    /// Answers a loader that asks below the path of a machine: with what its machine boots now, or
+    /// with what makes it say which machine that is.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    pub fn answer(
+        &self,
+        mac: MacAddress,
+        token: &str,
+        query: &ScriptQuery,
+        now: Timestamp,
+    ) -> Result<BootAnswer, TemplateError> {
+        let request = |dialect, architecture, uuid| BootRequest {
+            mac,
+            uuid,
+            serial: None,
+            asset: None,
+            architecture,
+            dialect,
+            token: self.token_state(token, mac, uuid, now),
+        };
+        let request = match query {
+            ScriptQuery::GrubStub => return self.ask_grub(GrubOrigin::Tftp),
+            ScriptQuery::Ipxe => return self.ask_ipxe(token),
+            ScriptQuery::Grub(query) => BootRequest {
+                serial: query.serial.clone(),
+                asset: query.asset.clone(),
+                ..request(
+                    Dialect::Grub,
+                    Architecture::from_grub(&query.platform),
+                    query.uuid,
+                )
+            },
+            ScriptQuery::Pxelinux(uuid) => {
+                request(Dialect::Pxelinux, Some(Architecture::Bios), *uuid)
+            }
+        };
+        self.boot(&request, now)
+    }
+
     /// Answers iPXE with the script that makes it say which machine it runs on.
     ///
     /// # Errors

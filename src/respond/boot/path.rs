@@ -1,7 +1,7 @@
 use std::fmt;
 
-use crate::decide::{BootRequest, IDENTITY_LIMIT, TokenState, cleaned};
-use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
+use crate::decide::{IDENTITY_LIMIT, cleaned};
+use crate::machine::{Architecture, MacAddress, SystemUuid};
 
 /// A path that carries who asks: `m/<mac>/<token>/…`.
 ///
@@ -22,6 +22,18 @@ pub struct MachinePath {
 pub enum MachineQuery {
     /// A file: a loader, or what one looks for beside itself.
     File(String),
+    /// What a loader is to do.
+    Script(ScriptQuery),
+    /// No file: GRUB tells that it could not load the kernel, as where Secure Boot refuses it.
+    KernelRefused,
+    /// A volume with shim, GRUB and a configuration, for HTTP boot of an architecture: GRUB as
+    /// Debian signs it knows no HTTP, and finds nothing where it was loaded over HTTP.
+    Image(Architecture),
+}
+
+/// Which loader asks what it is to do, and what it shows of its machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptQuery {
     /// The configuration that makes GRUB say which machine it runs on.
     GrubStub,
     /// GRUB's configuration for the machine that it has told of.
@@ -29,12 +41,7 @@ pub enum MachineQuery {
     /// PXELINUX's configuration, by the UUID of the machine or without one.
     Pxelinux(Option<SystemUuid>),
     /// The script that iPXE looks for beside itself.
-    IpxeScript,
-    /// No file: GRUB tells that it could not load the kernel, as where Secure Boot refuses it.
-    KernelRefused,
-    /// A volume with shim, GRUB and a configuration, for HTTP boot of an architecture: GRUB as
-    /// Debian signs it knows no HTTP, and finds nothing where it was loaded over HTTP.
-    Image(Architecture),
+    Ipxe,
 }
 
 /// What GRUB says of the machine that it runs on; what was not seen is a `-` in the path.
@@ -108,16 +115,18 @@ impl MachinePath {
         };
         let query = match rest {
             [] => return None,
-            [platform, uuid, serial, asset, GRUB_CONFIG] => MachineQuery::Grub(GrubQuery {
-                platform: cleaned(platform, IDENTITY_LIMIT),
-                uuid: uuid.parse().ok(),
-                serial: shown(serial),
-                asset: shown(asset),
-            }),
-            [.., GRUB_CONFIG] => MachineQuery::GrubStub,
+            [platform, uuid, serial, asset, GRUB_CONFIG] => {
+                MachineQuery::Script(ScriptQuery::Grub(GrubQuery {
+                    platform: cleaned(platform, IDENTITY_LIMIT),
+                    uuid: uuid.parse().ok(),
+                    serial: shown(serial),
+                    asset: shown(asset),
+                }))
+            }
+            [.., GRUB_CONFIG] => MachineQuery::Script(ScriptQuery::GrubStub),
             [KERNEL_REFUSED] => MachineQuery::KernelRefused,
-            [.., AUTOEXEC] => MachineQuery::IpxeScript,
-            [.., PXELINUX_DIRECTORY, name] => pxelinux(mac, name)?,
+            [.., AUTOEXEC] => MachineQuery::Script(ScriptQuery::Ipxe),
+            [.., PXELINUX_DIRECTORY, name] => MachineQuery::Script(pxelinux(mac, name)?),
             [name] if image_architecture(name).is_some() => {
                 MachineQuery::Image(image_architecture(name)?)
             }
@@ -135,52 +144,17 @@ impl MachinePath {
         };
         shown.to_string()
     }
-
-    /// Returns the UUID that the path tells of.
-    pub fn uuid(&self) -> Option<SystemUuid> {
-        match &self.query {
-            MachineQuery::Grub(query) => query.uuid,
-            MachineQuery::Pxelinux(uuid) => *uuid,
-            _ => None,
-        }
-    }
-
-    /// Returns what the path says of the machine, where its loader has told of it.
-    pub fn request(&self, token: TokenState) -> Option<BootRequest> {
-        let request = |dialect, architecture| BootRequest {
-            mac: self.mac,
-            uuid: self.uuid(),
-            serial: None,
-            asset: None,
-            architecture,
-            dialect,
-            token,
-        };
-        match &self.query {
-            MachineQuery::Grub(query) => Some(BootRequest {
-                serial: query.serial.clone(),
-                asset: query.asset.clone(),
-                ..request(Dialect::Grub, Architecture::from_grub(&query.platform))
-            }),
-            MachineQuery::Pxelinux(_) => Some(request(Dialect::Pxelinux, Some(Architecture::Bios))),
-            MachineQuery::File(_)
-            | MachineQuery::GrubStub
-            | MachineQuery::IpxeScript
-            | MachineQuery::KernelRefused
-            | MachineQuery::Image(_) => None,
-        }
-    }
 }
 
 /// Reads the name of a PXELINUX configuration: of all that it looks for, those that name this machine
 /// have an answer. Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_load_config`.
-fn pxelinux(mac: MacAddress, name: &str) -> Option<MachineQuery> {
+fn pxelinux(mac: MacAddress, name: &str) -> Option<ScriptQuery> {
     if let Ok(uuid) = name.parse() {
-        return Some(MachineQuery::Pxelinux(Some(uuid)));
+        return Some(ScriptQuery::Pxelinux(Some(uuid)));
     }
     let hardware = format!("01-{}", mac.hyphenated());
     name.eq_ignore_ascii_case(&hardware)
-        .then_some(MachineQuery::Pxelinux(None))
+        .then_some(ScriptQuery::Pxelinux(None))
 }
 
 /// Reads the name of a boot image: `http-x64.img`.
@@ -201,8 +175,8 @@ impl fmt::Display for MachinePath {
         let or_absent = |text: &Option<String>| text.clone().unwrap_or_else(|| ABSENT.to_owned());
         match &self.query {
             MachineQuery::File(name) => write!(f, "/{name}"),
-            MachineQuery::GrubStub => write!(f, "/{GRUB_CONFIG}"),
-            MachineQuery::Grub(query) => write!(
+            MachineQuery::Script(ScriptQuery::GrubStub) => write!(f, "/{GRUB_CONFIG}"),
+            MachineQuery::Script(ScriptQuery::Grub(query)) => write!(
                 f,
                 "/{}/{}/{}/{}/{GRUB_CONFIG}",
                 query.platform,
@@ -210,11 +184,13 @@ impl fmt::Display for MachinePath {
                 or_absent(&query.serial),
                 or_absent(&query.asset)
             ),
-            MachineQuery::Pxelinux(Some(uuid)) => write!(f, "/{PXELINUX_DIRECTORY}/{uuid}"),
-            MachineQuery::Pxelinux(None) => {
+            MachineQuery::Script(ScriptQuery::Pxelinux(Some(uuid))) => {
+                write!(f, "/{PXELINUX_DIRECTORY}/{uuid}")
+            }
+            MachineQuery::Script(ScriptQuery::Pxelinux(None)) => {
                 write!(f, "/{PXELINUX_DIRECTORY}/01-{}", self.mac.hyphenated())
             }
-            MachineQuery::IpxeScript => write!(f, "/{AUTOEXEC}"),
+            MachineQuery::Script(ScriptQuery::Ipxe) => write!(f, "/{AUTOEXEC}"),
             MachineQuery::KernelRefused => write!(f, "/{KERNEL_REFUSED}"),
             MachineQuery::Image(architecture) => write!(f, "/{architecture}{IMAGE_SUFFIX}"),
         }
@@ -237,29 +213,33 @@ mod tests {
     #[test]
     fn every_file_that_a_loader_looks_for_has_its_meaning() {
         let uuid = UUID.parse().ok();
-        let grub = MachineQuery::Grub(GrubQuery {
+        let grub = ScriptQuery::Grub(GrubQuery {
             platform: "x86_64-efi".into(),
             uuid,
             serial: Some("C7X9K2".into()),
             asset: None,
         });
         let file = |name: &str| MachineQuery::File(name.into());
+        let script = MachineQuery::Script;
         for (rest, expected) in [
             ("bootx64.efi", file("bootx64.efi")),
             ("debian/grubx64.efi", file("debian/grubx64.efi")),
             ("ldlinux.c32", file("ldlinux.c32")),
-            ("grub.cfg", MachineQuery::GrubStub),
-            ("grub/x86_64-efi/grub.cfg", MachineQuery::GrubStub),
-            (&format!("x86_64-efi/{UUID}/C7X9K2/-/grub.cfg"), grub),
+            ("grub.cfg", script(ScriptQuery::GrubStub)),
+            ("grub/x86_64-efi/grub.cfg", script(ScriptQuery::GrubStub)),
+            (
+                &format!("x86_64-efi/{UUID}/C7X9K2/-/grub.cfg"),
+                script(grub),
+            ),
             (
                 &format!("pxelinux.cfg/{UUID}"),
-                MachineQuery::Pxelinux(uuid),
+                script(ScriptQuery::Pxelinux(uuid)),
             ),
             (
                 "pxelinux.cfg/01-52-54-00-85-00-01",
-                MachineQuery::Pxelinux(None),
+                script(ScriptQuery::Pxelinux(None)),
             ),
-            ("autoexec.ipxe", MachineQuery::IpxeScript),
+            ("autoexec.ipxe", script(ScriptQuery::Ipxe)),
             ("kernel-refused", MachineQuery::KernelRefused),
             ("http-x64.img", MachineQuery::Image(Architecture::HttpX64)),
             ("uefi-x64.img", file("uefi-x64.img")),
@@ -270,11 +250,7 @@ mod tests {
                 assert_eq!((path.mac, path.token.as_str()), (MAC, meant));
                 assert_eq!(path.query, expected, "{rest}");
                 let printed = parsed(&path.to_string()).map(|path| (path.token, path.query));
-                let known = match expected {
-                    MachineQuery::GrubStub => MachineQuery::GrubStub,
-                    _ => path.query.clone(),
-                };
-                assert_eq!(printed, Some((path.token, known)));
+                assert_eq!(printed, Some((path.token, path.query)));
             }
         }
     }
@@ -301,7 +277,7 @@ mod tests {
             let path = parsed(&format!("m/52:54:00:85:00:01/{rest}"));
             if let Some(MachinePath { token, query, .. }) = path {
                 prop_assert!(token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
-                if let MachineQuery::Grub(GrubQuery { serial: Some(serial), .. }) = query {
+                if let MachineQuery::Script(ScriptQuery::Grub(GrubQuery { serial: Some(serial), .. })) = query {
                     prop_assert_eq!(cleaned(&serial, IDENTITY_LIMIT), serial);
                 }
             }

@@ -82,9 +82,11 @@ fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
         record: Some(&record),
         plan: Some(&plan),
     };
-    let token = sources.token_state(&path.token, path.mac, path.uuid(), now());
-    let request = path.request(token).unwrap();
-    sources.boot(&request, now()).unwrap()
+    let MachineQuery::Script(query) = path.query else {
+        panic!("no script is asked for: {path}");
+    };
+    let answer = sources.answer(path.mac, &path.token, &query, now());
+    answer.unwrap()
 }
 
 fn token() -> String {
@@ -149,6 +151,45 @@ fn grub_is_told_what_the_phase_and_the_machine_deserve() {
         let found = answer.script.lines().any(|found| found.trim() == line);
         assert!(found, "{line}\n{}", answer.script);
         assert_eq!(answer.fault, None);
+    }
+}
+
+/// Who has shown nothing of the machine is only asked for it; who has shown something is judged by
+/// all of it.
+#[test]
+fn each_loader_is_answered_in_its_own_language() {
+    let inventory = inventory("uefi-x64", "");
+    let grub = "x86_64-efi/11111111-2222-3333-4444-555555555555/C7X9K2/A-1/grub.cfg";
+    let pxelinux = format!("pxelinux.cfg/{UUID}");
+    let uuid = ("uuid", UUID.to_owned());
+    let arch = |name: &str| ("arch", name.to_owned());
+    let of_grub = vec![
+        uuid.clone(),
+        ("serial", "C7X9K2".to_owned()),
+        ("asset", "A-1".to_owned()),
+        arch("uefi-x64"),
+    ];
+    for (rest, line, shown) in [
+        ("grub.cfg", "configfile ", None),
+        ("autoexec.ipxe", "chain ", None),
+        (grub, "if linux ", Some(of_grub)),
+        (&pxelinux, "SAY ", Some(vec![uuid, arch("bios")])),
+        (
+            "pxelinux.cfg/01-52-54-00-00-00-01",
+            "SAY ",
+            Some(vec![arch("bios")]),
+        ),
+    ] {
+        let path = format!("m/52:54:00:00:00:01/{}/{rest}", token());
+        let answer = answer(&inventory, Phase::Provisioning, &path);
+        let mut lines = answer.script.lines();
+        let found = lines.any(|found| found.trim_start().starts_with(line));
+        assert!(found, "{rest}: {}", answer.script);
+        assert_eq!(
+            answer.decision.map(|decided| decided.shown),
+            shown,
+            "{rest}"
+        );
     }
 }
 

@@ -18,8 +18,8 @@ use std::time::Duration;
 use super::*;
 use crate::clients::dhcp::{Client, ClientKind};
 use crate::inventory::{SourceFile, parse};
-use crate::machine::SystemUuid;
-use crate::wire::dhcp::{Operation, OptionCode};
+use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::wire::dhcp::{Operation, OptionCode, TransactionId};
 use std::net::SocketAddrV4;
 
 /// A site with a pool of three addresses, a network without a pool, and one that only relays reach.

@@ -18,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
+use super::sizes::Sizes;
 use crate::respond::dhcp::{
     DhcpResponder, Ingress, OtherServers, ProbesDue, chosen_server, other_server,
     respond_as_boot_server,
@@ -58,6 +59,7 @@ pub struct DhcpServer {
     /// Which port's turn it is to be served first.
     first: usize,
     responder: DhcpResponder,
+    sizes: Sizes,
     live: Live,
     key: StoreKey,
     log: Log,
@@ -90,6 +92,7 @@ impl DhcpServer {
             others: OtherServers::default(),
             first: 0,
             responder,
+            sizes: Sizes::start(),
             live,
             key,
             log,
@@ -257,9 +260,9 @@ impl DhcpServer {
                 };
                 if let Ok(reply) = &mut response.reply
                     && let Some(file) = reply.measured.take()
-                    && let Ok(file) = loaded.roots.open(&file)
+                    && let Some(octets) = self.sizes.size(&loaded, &file, Instant::now())
                 {
-                    reply.tell_size(file.size);
+                    reply.tell_size(octets);
                 }
                 let network = ingress.network.and_then(|name| site.network(name));
                 if let (Some(network), Some(server)) = (network, chosen_server(&response))

@@ -4,30 +4,41 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// The longest that is waited, whatever a server asks for.
 const LONGEST: Duration = Duration::from_secs(120);
 const FIRST: Duration = Duration::from_millis(500);
 
 /// Reports whether a status may be another one the next time.
+///
+/// Source: RFC 9110 §15.5.9, §15.6; RFC 6585 §4.
 pub fn is_passing(status: u16) -> bool {
     status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505)
 }
 
-/// Says how long to wait before the try after `tries` have failed: as long as the server asks in
-/// `Retry-After`, else twice as long each time.
+/// Says how long to wait before the try after `tries` have failed: as long as the server asks, else
+/// twice as long each time.
+pub fn delay(tries: u32, asked: Option<Duration>) -> Duration {
+    let doubled = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16));
+    asked.unwrap_or(doubled).min(LONGEST)
+}
+
+/// Reads how long a server asks to wait; none where it does not say, or not so that it can be read.
 ///
 /// Source: RFC 9110 §10.2.3.
-pub fn delay(tries: u32, retry_after: Option<&str>, now: Timestamp) -> Duration {
-    let doubled = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16));
-    let asked = retry_after.map(str::trim).and_then(|text| {
-        let seconds = text.parse().ok().map(Duration::from_secs);
-        seconds.or_else(|| {
-            let at = DateTimeParser::new().parse_timestamp(text).ok()?;
-            Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
-        })
-    });
-    asked.unwrap_or(doubled).min(LONGEST)
+pub fn asked(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    read(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// Reads seconds or a date.
+fn read(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| {
+        let at = DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    })
 }
 
 #[cfg(test)]
@@ -50,7 +61,7 @@ mod tests {
             (2, Some("soon"), 1_000),
             (1, Some("-3"), 500),
         ] {
-            let found = delay(tries, asked, now);
+            let found = delay(tries, asked.and_then(|text| read(text, now)));
             assert_eq!(found, Duration::from_millis(millis), "{tries} {asked:?}");
         }
     }

@@ -1,0 +1,17 @@
+//! What a registry asks for before it lets us in, and the addresses that people write.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pxectl::bundle::transport::Place;
+use pxectl::bundle::{Challenge, RegistryAddress};
+
+fuzz_target!(|octets: &[u8]| {
+    let Ok(text) = std::str::from_utf8(octets) else {
+        return;
+    };
+    let _ = Challenge::read(text);
+    if let Ok(address) = text.parse::<RegistryAddress>() {
+        assert_eq!(address.to_string().parse(), Ok(address));
+    }
+    let _ = text.parse::<Place>();
+});

@@ -1,0 +1,105 @@
+use serde::{Deserialize, Serialize};
+
+use super::reader::Reader;
+use super::tree::{Node, Value};
+
+/// Which disk an installer may overwrite: never a name such as `/dev/sda`, which moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskSelector {
+    /// World Wide Name, such as `0x5000c500a1b2c3d4`.
+    Wwn(String),
+    /// The disk's serial number.
+    Serial(String),
+    /// A name below `/dev/disk/by-path/`.
+    ByPath(String),
+    /// The only disk of a model and of at least a size.
+    Model {
+        /// The model as the kernel prints it.
+        model: String,
+        /// The least size in octets.
+        min_size: u64,
+    },
+}
+
+const DISK_HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; \
+                         `lsblk -o +WWN,SERIAL` shows them";
+
+/// Reads `disk:`.
+pub(super) fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
+    if let Value::Scalar { text, .. } = &node.value
+        && !["", "~", "null"].contains(&text.as_str())
+    {
+        return cannot_name_disk(reader, node, text);
+    }
+    let mut fields = reader.fields(node, "`disk`")?;
+    let faults = reader.diagnostics.len();
+    let word = |reader: &mut Reader, node: &Node| {
+        let text = reader.text(node)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "._:-+".contains(c);
+        if !text.is_empty() && text.chars().all(good) {
+            return Some(text);
+        }
+        cannot_name_disk(reader, node, &text)
+    };
+    let wwn = fields.optional(reader, "wwn", word);
+    let serial = fields.optional(reader, "serial", word);
+    let by_path = fields.optional(reader, "by_path", word);
+    let min_size = fields.optional(reader, "min_size", read_size);
+    let model = fields.optional(reader, "model", |reader, node| {
+        let text = reader.text(node)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "._:-+ ".contains(c);
+        if !text.trim().is_empty() && text.chars().all(good) {
+            return Some(text);
+        }
+        let message = format!("`{text}` cannot be a disk's model");
+        reader.refuse(
+            "wrong-value",
+            node.span,
+            message,
+            "write it as `lsblk -o MODEL` prints it",
+        )
+    });
+    fields.finish(reader);
+    if reader.diagnostics.len() > faults {
+        return None;
+    }
+    match (wwn, serial, by_path, model, min_size) {
+        (Some(wwn), None, None, None, None) => Some(DiskSelector::Wwn(wwn)),
+        (None, Some(serial), None, None, None) => Some(DiskSelector::Serial(serial)),
+        (None, None, Some(path), None, None) => Some(DiskSelector::ByPath(path)),
+        (None, None, None, Some(model), Some(min_size)) => {
+            Some(DiskSelector::Model { model, min_size })
+        }
+        _ => reader.refuse(
+            "wrong-value",
+            node.span,
+            "`disk` must name one disk in one way",
+            DISK_HELP,
+        ),
+    }
+}
+
+fn cannot_name_disk<T>(reader: &mut Reader, node: &Node, text: &str) -> Option<T> {
+    let message = format!("`{text}` cannot name a disk");
+    reader.refuse("wrong-value", node.span, message, DISK_HELP)
+}
+
+/// Reads a size such as `400G` or `1.5T`: powers of 1000, as disks are sold.
+fn read_size(reader: &mut Reader, node: &Node) -> Option<u64> {
+    let text = reader.text(node)?;
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'G')) => (&text[..at], 1e9),
+        Some((at, 'T')) => (&text[..at], 1e12),
+        _ => (text.as_str(), 1.0),
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if number > 0.0 && number * unit < 1e18 => Some((number * unit) as u64),
+        _ => reader.refuse(
+            "wrong-value",
+            node.span,
+            format!("`{text}` is not a size"),
+            "write one such as `400G` or `1.5T`",
+        ),
+    }
+}

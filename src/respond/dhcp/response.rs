@@ -1,0 +1,138 @@
+use super::asked::Asked;
+use super::{BootFile, Delivery, Ignored, reply};
+use crate::machine::{Architecture, LeaseChange, MacAddress};
+use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
+
+/// What came of one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// What must be durable before the reply is sent.
+    pub commit: Option<LeaseChange>,
+    /// The reply, or why there is none.
+    pub reply: Result<Reply, Ignored>,
+    /// What the exchange was about, for the log.
+    pub exchange: Exchange,
+}
+
+/// A message to send, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The message.
+    pub message: DhcpMessage,
+    /// The longest datagram that the client takes.
+    pub limit: usize,
+    /// Where it goes.
+    pub delivery: Delivery,
+    /// The served file whose size the client asks for; the shell, which has the files, tells it with
+    /// [`Reply::tell_size`].
+    pub measured: Option<String>,
+}
+
+/// What an exchange was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What the client sent.
+    pub request: Option<MessageType>,
+    /// The network that it came from.
+    pub network: Option<String>,
+    /// Its transaction.
+    pub transaction_id: TransactionId,
+    /// Its Ethernet address; where it put its GUID there, that of its host's boot interface.
+    pub mac: Option<MacAddress>,
+    /// The host that owns the Ethernet address.
+    pub host: Option<String>,
+    /// The client architecture.
+    pub architecture: Option<Architecture>,
+    /// The boot file that it was given; never with its token.
+    pub boot_file: Option<BootFile>,
+    /// What is remarkable about it, for people.
+    pub remark: Option<String>,
+}
+
+impl Reply {
+    /// Tells the size of the boot file in octets (option 13), so that firmware need not ask for it
+    /// before it loads. One over 65,535 blocks of 512 octets cannot be told.
+    ///
+    /// Source: RFC 2132 §3.15; edk2, `PxeBcDhcp4BootInfo`.
+    pub fn tell_size(&mut self, octets: u64) {
+        let blocks = u16::try_from(octets.div_ceil(512)).ok();
+        if let Some(blocks) = blocks.filter(|blocks| *blocks > 0) {
+            let options = &mut self.message.options;
+            options.set_number(OptionCode::BootFileSize, blocks);
+        }
+    }
+}
+
+impl Response {
+    pub(super) fn ignored(why: Ignored, exchange: Exchange) -> Self {
+        Self {
+            commit: None,
+            reply: Err(why),
+            exchange,
+        }
+    }
+}
+
+/// What a handler decided; the reply's exchange is filled in by its caller.
+pub(super) struct Verdict {
+    pub(super) commit: Option<LeaseChange>,
+    pub(super) reply: Result<(DhcpMessage, Option<BootFile>), Ignored>,
+    pub(super) remark: Option<String>,
+}
+
+impl Verdict {
+    pub(super) fn ignored(why: Ignored) -> Self {
+        Self {
+            commit: None,
+            reply: Err(why),
+            remark: None,
+        }
+    }
+
+    pub(super) fn answered(reply: DhcpMessage, boot_file: BootFile) -> Self {
+        Self {
+            commit: None,
+            reply: Ok((reply, Some(boot_file))),
+            remark: None,
+        }
+    }
+
+    pub(super) fn refused(asked: &Asked<'_>, why: &str) -> Self {
+        Self {
+            commit: None,
+            reply: Ok((reply::nak(asked, why), None)),
+            remark: Some(why.to_owned()),
+        }
+    }
+
+    /// Fills in where the reply goes, and what the log says of the exchange.
+    pub(super) fn into_response(
+        self,
+        asked: &Asked<'_>,
+        mut exchange: Exchange,
+        delivery: impl FnOnce(&DhcpMessage) -> Delivery,
+    ) -> Response {
+        let reply = self.reply.map(|(message, boot_file)| {
+            let measured = boot_file.as_ref().and_then(|it| asked.measured(it));
+            let is_told = message.options.contains(OptionCode::BootFileSize);
+            exchange.boot_file = boot_file;
+            Reply {
+                measured: measured.filter(|_| !is_told),
+                limit: asked.message.options.datagram_limit(),
+                delivery: delivery(&message),
+                message,
+            }
+        });
+        let remark = self.remark.or_else(|| asked.wrong_network());
+        exchange.remark = remark.or_else(|| asked.refused_loader()).or_else(|| {
+            asked
+                .no_loader()
+                .filter(|_| reply.is_ok() && exchange.boot_file.is_none())
+        });
+        Response {
+            commit: self.commit,
+            reply,
+            exchange,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Who we are to a registry: from the files and helpers of Docker and Podman.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::rack::{BUNDLE, Rack, Said, said};
+use crate::requirements::missing;
+use crate::server::DockerRegistry;
+
+/// Runs with a helper in reach that is a script.
+fn helped(rack: &Rack, script: Option<&str>, arguments: &[&str]) -> Said {
+    let directory = rack.file("helpers");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let helper = directory.join("docker-credential-test");
+    let _ = std::fs::remove_file(&helper);
+    if let Some(script) = script {
+        std::fs::write(&helper, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&helper, mode).expect("it can be run");
+    }
+    let path = format!("{}:/usr/bin:/bin", directory.display());
+    let mut command = rack.pxectl(arguments);
+    said(command.env("PATH", path).output().expect("it runs"))
+}
+
+fn config(rack: &Rack, text: &str) {
+    std::fs::create_dir_all(rack.file("docker")).expect("a directory");
+    rack.write("docker/config.json", text);
+}
+
+#[test]
+fn a_helper_is_asked_for_its_registry_and_for_all() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), true);
+    let host = &registry.host;
+    let place = registry.place("boot");
+    let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
+    // It is given the server, and nothing else.
+    let good = format!(
+        "[ \"$1\" = get ] && [ \"$(cat)\" = {host} ] && \
+         echo '{{\"Username\": \"anna\", \"Secret\": \"s3cret\"}}'"
+    );
+    let wrong = "YW5uYTp3cm9uZw==";
+    for text in [
+        format!(
+            r#"{{"credHelpers": {{"{host}": "test"}}, "auths": {{"{host}": {{"auth": "{wrong}"}}}}}}"#
+        ),
+        r#"{"credsStore": "test"}"#.to_owned(),
+        format!(r#"{{"credsStore": "test", "auths": {{"{host}": {{}}}}}}"#),
+    ] {
+        config(&rack, &text);
+        let published = helped(&rack, Some(&good), &publish);
+        assert_eq!(published.status, Some(0), "{text}: {}", published.stderr);
+    }
+    for (script, expected) in [
+        (None, "it is not installed, or not in `PATH`"),
+        (
+            Some("echo 'the keyring is locked'; exit 1"),
+            "the keyring is locked",
+        ),
+        (
+            Some("echo '{\"Secret\": \"s3cret\"'; exit 0"),
+            "something else than JSON",
+        ),
+        (
+            Some("echo '{\"Secret\": \"s3cret\"}'; exit 3"),
+            "it ends with",
+        ),
+        (
+            Some("echo 'credentials not found in native keychain'; exit 1"),
+            "it wants credentials, and there are none for it",
+        ),
+    ] {
+        let refused = helped(&rack, script, &publish);
+        assert_eq!(refused.status, Some(3), "{script:?}");
+        assert!(
+            refused.stderr.contains(expected),
+            "{script:?}: {}",
+            refused.stderr
+        );
+        assert!(
+            refused.stderr.contains("help: "),
+            "{script:?}: {}",
+            refused.stderr
+        );
+        assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_password_is_tried_once_and_never_shown() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), true);
+    let place = registry.place("boot");
+    // `anna:wr0ng-one`, in base64.
+    let auth = "YW5uYTp3cjBuZy1vbmU=";
+    config(
+        &rack,
+        &format!(
+            r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#,
+            registry.host
+        ),
+    );
+    for arguments in [
+        vec!["bundle", "publish", BUNDLE, &place, "--plain-http", "-v"],
+        vec![
+            "bundle",
+            "pull",
+            &place,
+            BUNDLE,
+            "--plain-http",
+            "-v",
+            "--bundles",
+            "new",
+        ],
+    ] {
+        let before = registry.answered().len();
+        let refused = rack.refused(3, &arguments);
+        assert!(
+            refused.contains("the credentials are not good"),
+            "{refused}"
+        );
+        assert!(
+            !refused.contains("wr0ng") && !refused.contains(auth),
+            "{refused}"
+        );
+        // Once without any, and once with these.
+        let answered = registry.answered().split_off(before);
+        assert_eq!(answered.len(), 2, "{answered:?}");
+        assert!(
+            answered.iter().all(|it| it.ends_with(" 401")),
+            "{answered:?}"
+        );
+    }
+}
+
+#[test]
+fn the_files_of_docker_and_of_podman_are_found_where_these_keep_them() {
+    if missing(&["docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    let registry = DockerRegistry::start(data.path(), true);
+    let place = registry.place("boot");
+    let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
+    let good = format!(
+        r#"{{"auths": {{"{}/boot": {{"auth": "YW5uYTpzM2NyZXQ="}}}}}}"#,
+        registry.host
+    );
+    let rest = ["run/containers", "home/.docker", "conf"];
+    for directory in rest {
+        std::fs::create_dir_all(rack.file(directory)).expect("a directory");
+    }
+    for (variable, value, file) in [
+        ("REGISTRY_AUTH_FILE", "own.json", "own.json"),
+        ("XDG_RUNTIME_DIR", "run", "run/containers/auth.json"),
+        ("DOCKER_CONFIG", "conf", "conf/config.json"),
+        ("HOME", "home", "home/.docker/config.json"),
+    ] {
+        let mut command = rack.pxectl(&publish);
+        if variable == "HOME" {
+            command.env_remove("DOCKER_CONFIG");
+        }
+        command.env(variable, rack.file(value));
+        let refused = said(command.output().expect("it runs"));
+        assert_eq!(refused.status, Some(3), "{variable}: {}", refused.stderr);
+        rack.write(file, &good);
+        let published = said(command.output().expect("it runs"));
+        assert_eq!(
+            published.status,
+            Some(0),
+            "{variable}: {}",
+            published.stderr
+        );
+    }
+    // One that cannot be read is not passed over.
+    rack.write("own.json", "{");
+    let mut command = rack.pxectl(&publish);
+    command.env("REGISTRY_AUTH_FILE", rack.file("own.json"));
+    let refused = said(command.output().expect("it runs"));
+    assert!(refused.stderr.contains("own.json"), "{}", refused.stderr);
+}
