@@ -14,6 +14,7 @@
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |
 //! | [`clients`] | models of firmware and loaders: which offer they take, what they ask for next |
 //! | [`lint`] | rendered text and boot files -> diagnostics |
+//! | [`conversation`] | packets of a boot -> who answered, who won, and what is wrong |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
@@ -22,6 +23,7 @@
 //! | [`bmc`] | management controllers: Redfish, and IPMI where there is nothing better |
 //! | [`provision`] | arms hosts: verifies, freezes, opens a session |
 //! | [`serve`] | recv -> respond -> send: DHCP, TFTP, HTTP, each on threads of its own |
+//! | [`capture`] | watches a wire, or reads what others have captured, and tells what it saw |
 //! | [`rehearse`] | plays the firmware of a host through its boot chain |
 //! | [`cli`] | one file per command: arguments -> typed options -> one call -> print |
 
@@ -29,8 +31,10 @@
 
 pub mod bmc;
 pub mod bundle;
+pub mod capture;
 pub mod cli;
 pub mod clients;
+pub mod conversation;
 pub mod decide;
 pub mod inventory;
 pub mod lint;

@@ -283,6 +283,7 @@ fn the_table_names_every_module_of_the_crate() {
         "render",
         "clients",
         "lint",
+        "conversation",
         "respond",
     ];
     assert_eq!(layers.names[..layers.pure], pure);

@@ -100,6 +100,66 @@ fn every_deviation_has_a_row_in_the_manual() {
     );
 }
 
+/// `UPDATE_FIXTURES=1` writes the table anew.
+#[test]
+fn the_manual_lists_every_finding_as_the_code_knows_it() {
+    const PAGE: &str = "man/pxectl-capture.7";
+    const START: &str = "from src/conversation/finding/table.rs.\n.Bl -tag -width Ds\n";
+    let page = read(PAGE);
+    let (before, rest) = page.split_once(START).expect("the table's place");
+    let (table, after) = rest.split_once(".El\n").expect("the table's end");
+    let expected: String = pxectl::conversation::FindingKind::all()
+        .map(|kind| {
+            format!(
+                ".It Cm {kind} Pq {}\n{}.br\n{}",
+                kind.severity(),
+                paragraph(kind.rule()),
+                paragraph(kind.fix())
+            )
+        })
+        .collect();
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        let page = format!("{before}{START}{expected}.El\n{after}");
+        fs::write(root().join(PAGE), page).unwrap();
+        return;
+    }
+    assert_eq!(table, expected, "UPDATE_FIXTURES=1 writes it anew");
+}
+
+/// Writes a sentence as lines of a manual page; what stands in backticks is literal.
+fn paragraph(sentence: &str) -> String {
+    let first = sentence.split(' ').next().unwrap_or_default();
+    let is_name = !first.chars().all(|c| c.is_ascii_lowercase());
+    let mut text = match sentence.split_at_checked(1).filter(|_| !is_name) {
+        Some((first, rest)) => format!("{}{rest}", first.to_uppercase()),
+        None => sentence.to_owned(),
+    };
+    if !text.ends_with('?') {
+        text.push('.');
+    }
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("one at least");
+        if !line.is_empty() && line.len() + word.len() >= 100 {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let lines = lines.iter().map(|line| {
+        let shield = if line.starts_with(['.', '\'']) {
+            "\\&"
+        } else {
+            ""
+        };
+        format!("{shield}{}\n", line.replace('`', "\\(aq"))
+    });
+    lines.collect()
+}
+
 #[test]
 fn the_manual_pages_are_clean() {
     let pages = [
@@ -107,6 +167,7 @@ fn the_manual_pages_are_clean() {
         "man/pxectl-booting.7",
         "man/pxectl-bundles.7",
         "man/pxectl-bmc.7",
+        "man/pxectl-capture.7",
     ];
     if missing(&["mandoc"]) {
         return;

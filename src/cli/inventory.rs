@@ -84,6 +84,38 @@ pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Goo
     }
 }
 
+/// Reads the inventory for a command that can do without: where none is named and none is here, says
+/// so; where it is at fault, warns.
+///
+/// # Errors
+/// How to exit where one is named that cannot be read, which is printed.
+pub fn known_or_none(global: &Global, output: &Output) -> Result<Option<Good>, Exit> {
+    let directory = &global.inventory;
+    let snapshot = read(directory, output)?;
+    if snapshot.files().is_empty() {
+        let place = directory.display();
+        output.note(&format!(
+            "no inventory in `{place}`: machines go by their addresses"
+        ));
+        return Ok(None);
+    }
+    let Some((inventory, templates)) = snapshot.check().good else {
+        output.warning(
+            &format!(
+                "the inventory `{}` is at fault, and left out",
+                directory.display()
+            ),
+            "`pxectl validate` lists what is at fault",
+        );
+        return Ok(None);
+    };
+    Ok(Some(Good {
+        snapshot,
+        inventory,
+        templates,
+    }))
+}
+
 /// Reads what it can of the inventory: a host must be stopped also while it is broken. Warns then;
 /// prints why where the store cannot be found.
 ///

@@ -3,6 +3,7 @@
 
 mod bmc;
 mod bundle;
+mod capture;
 mod completions;
 mod confirm;
 mod host;
@@ -127,6 +128,7 @@ enum Command {
     Host(host::Host),
     Bmc(bmc::Bmc),
     Bundle(bundle::Bundle),
+    Capture(capture::Capture),
     Rehearse(rehearse::Rehearse),
     Completions(completions::Completions),
     Man(man::Man),
@@ -139,6 +141,8 @@ enum Exit {
     Done = 0,
     /// The answer is no.
     No = 1,
+    /// The command line is at fault.
+    Usage = 2,
     /// It could not be done.
     Failed = 3,
     /// It is done for some hosts only.
@@ -157,6 +161,7 @@ pub fn run() -> ExitCode {
         Command::Host(command) => command.run(&cli.global, &output),
         Command::Bmc(command) => command.run(&cli.global, &output),
         Command::Bundle(command) => command.run(&cli.global, &output),
+        Command::Capture(command) => command.run(&cli.global, &output),
         Command::Rehearse(command) => command.run(&cli.global, &output),
         Command::Completions(command) => command.run(&output),
         Command::Man(command) => command.run(&output),

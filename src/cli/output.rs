@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Color, Exit, Format, Global};
 use crate::bundle::transport::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
+use crate::capture::CaptureError;
 use crate::inventory::Bundle;
 use crate::serve::log::{Level, Log};
 use crate::store::StoreError;
@@ -77,6 +78,13 @@ impl Output {
         let _ = stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
+    }
+
+    /// Prints a part of a result that goes on; `false` where the reader has gone away.
+    pub fn stream(&self, text: &str) -> bool {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes());
+        written.and_then(|()| stdout.flush()).is_ok()
     }
 
     /// Prints a result as JSON, on lines of its own.
@@ -167,6 +175,7 @@ impl Output {
                         .downcast_ref()
                         .map(|it: &KeyError| it.help().to_owned())
                 })
+                .or_else(|| cause.downcast_ref().map(CaptureError::help))
                 .or_else(place)
         });
         self.error(&format!("{error:#}"), &help.unwrap_or_default());

@@ -3,7 +3,4 @@
 pub mod boot;
 pub mod dhcp;
 pub mod http;
-mod shown;
 pub mod tftp;
-
-pub use shown::shown_path;

@@ -7,7 +7,7 @@ use super::log::Level;
 use crate::machine::Architecture;
 use crate::render::GrubOrigin;
 use crate::respond::boot::{MachinePath, MachineQuery};
-use crate::respond::shown_path;
+use crate::wire::path::shown_path;
 use crate::workspace::files::FileError;
 
 /// What a machine's path is answered with.

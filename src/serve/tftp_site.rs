@@ -15,8 +15,8 @@ use crate::machine::Dialect;
 use crate::render::GrubOrigin;
 use crate::respond::boot::MachineQuery;
 use crate::respond::http::{Route, SessionPath, route};
-use crate::respond::shown_path;
 use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences};
+use crate::wire::path::shown_path;
 use crate::wire::tftp::ErrorCode;
 
 /// The files of the inventory in force, and below `m/`, `s/` and `b/` what HTTP serves there too: a

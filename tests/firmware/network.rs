@@ -1,7 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The address of the server in every network.
 pub const SERVER: &str = "10.85.0.1";
@@ -23,6 +26,7 @@ pub struct Network {
     name: String,
     /// Where the server stands, unless that is on the machine's own wire.
     far: Option<String>,
+    recordings: Vec<Child>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -35,9 +39,10 @@ impl Network {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pxectl-{}-{number}", std::process::id());
         ip(&["netns", "add", &name]);
-        let network = Self {
+        let mut network = Self {
             name,
             far: None,
+            recordings: Vec::new(),
             _turn: turn,
         };
         let name = network.name.as_str();
@@ -48,7 +53,33 @@ impl Network {
         let address = format!("{SERVER}/24");
         ip(&["-n", name, "addr", "add", &address, "dev", INTERFACE]);
         ip(&["-n", name, "link", "set", INTERFACE, "up"]);
+        network.record(INTERFACE);
         network
+    }
+
+    /// Records what passes an interface, where `PXECTL_KEEP_PACKETS` names a directory for it: the
+    /// captures in `fixtures/packets/` are made this way.
+    fn record(&mut self, interface: &str) {
+        let Some(directory) = std::env::var_os("PXECTL_KEEP_PACKETS") else {
+            return;
+        };
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("main").replace("::", "-");
+        let file = PathBuf::from(directory).join(format!("{test}-{interface}.pcapng"));
+        let mut dumpcap = self.command("dumpcap");
+        dumpcap.args(["-q", "-i", interface, "-w"]).arg(&file);
+        let child = dumpcap.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.recordings.push(child.unwrap());
+        let deadline = Instant::now() + crate::STEP;
+        // It writes the header once it listens.
+        while !file.metadata().is_ok_and(|it| it.len() > 0) {
+            assert!(
+                Instant::now() < deadline,
+                "dumpcap writes no `{}`",
+                file.display()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Makes a namespace that is a router, with the server in another one behind it.
@@ -70,6 +101,7 @@ impl Network {
         ip(&["-n", &far, "route", "add", "default", "via", "10.88.0.2"]);
         let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
         output(network.command("/bin/sh").args(["-c", forward]));
+        network.record(UPLINK);
         network
     }
 
@@ -167,6 +199,15 @@ impl Drop for AddressServer {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        if !self.recordings.is_empty() {
+            // The kernel hands it what passes a quarter of a second late.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        for recording in &mut self.recordings {
+            // A signal that it takes for the end: it writes what it still holds.
+            let _ = kill_process(Pid::from_child(recording), Signal::TERM);
+            let _ = recording.wait();
+        }
         self.far.iter().for_each(|far| delete_namespace(far));
         delete_namespace(&self.name);
     }

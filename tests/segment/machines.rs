@@ -1,6 +1,6 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,21 @@ impl Program {
     /// Returns what it has said up to the line that was last waited for.
     pub fn said(&self) -> &[String] {
         &self.seen[..self.read]
+    }
+
+    /// Waits until it ends by itself, and returns how, and all that it has said.
+    pub fn ended(mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            let said = self.seen.join("\n");
+            assert!(Instant::now() < deadline, "it does not end: {said}");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        self.seen.extend(self.lines.iter());
+        (status, self.seen.join("\n"))
     }
 
     /// Sends a signal.

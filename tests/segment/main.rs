@@ -5,6 +5,7 @@
 //! These tests need root, and programs that `tests/run` installs. Where something is missing
 //! they say so and prove nothing, unless `PXECTL_REQUIRE_FIRMWARE=1` makes the lack a failure.
 
+mod capture;
 mod client;
 mod clients;
 mod load;

@@ -11,7 +11,7 @@ use crate::rehearse::dhcp::Answers;
 use crate::rehearse::fetched::Fetched;
 use crate::rehearse::tftp::TftpClient;
 use crate::rehearse::{Rom, Stop};
-use crate::respond::shown_path;
+use crate::wire::path::shown_path;
 
 /// The largest file that is kept whole, in octets: a loader, or the image of one.
 pub(super) const LARGEST_KEPT: usize = 64 << 20;

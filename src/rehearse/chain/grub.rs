@@ -17,7 +17,7 @@ use crate::clients::shim::{Shim, ShimRelease};
 use crate::inventory::{Installer, Loader};
 use crate::rehearse::tftp::TftpClient;
 use crate::rehearse::{Step, Stop};
-use crate::respond::shown_path;
+use crate::wire::path::shown_path;
 
 /// A configuration, and the variables that GRUB has set before it.
 struct Configuration {

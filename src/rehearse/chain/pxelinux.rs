@@ -8,7 +8,7 @@ use crate::clients::pxelinux::{Pxelinux, needs};
 use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
 use crate::rehearse::Stop;
 use crate::rehearse::tftp::TftpClient;
-use crate::respond::shown_path;
+use crate::wire::path::shown_path;
 
 impl Player<'_> {
     /// PXELINUX looks for its configuration, and does what that says.

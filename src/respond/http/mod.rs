@@ -6,5 +6,4 @@ mod route;
 
 pub use query::BootQuery;
 pub use range::{Conditions, Selection, select};
-pub(crate) use route::decoded;
 pub use route::{Route, RouteError, SessionPath, content_type, route};

@@ -1,10 +1,10 @@
 use jiff::Timestamp;
 
-use super::route::decoded;
 use crate::decide::{BootRequest, IDENTITY_LIMIT, cleaned};
 use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
 use crate::render::TemplateError;
 use crate::respond::boot::{BootAnswer, Sources};
+use crate::wire::path::decoded;
 
 /// What stands in the query of a boot URL, not yet believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

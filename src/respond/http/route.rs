@@ -3,6 +3,7 @@ use crate::machine::Sha256Digest;
 
 use super::query::BootQuery;
 use crate::respond::boot::MachinePath;
+use crate::wire::path::decoded;
 
 /// What a URL means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,27 +131,6 @@ fn session(capability: &str, path: SessionPath) -> Route {
         capability: capability.to_owned(),
         path,
     }
-}
-
-/// Decodes `%XX`; `None` when an escape is broken or the result is no UTF-8.
-pub(crate) fn decoded(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, tail) = rest.split_at_checked(2)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        bytes.push((digit(digits[0])? * 16 + digit(digits[1])?) as u8);
-        rest = tail;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Returns the media type of a file by its name; firmware compares it whole.

@@ -10,11 +10,11 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use crate::respond::http::{Conditions, Route, RouteError, Selection, content_type, route, select};
-use crate::respond::shown_path;
 use crate::serve::context::{Asker, Context, Refused, ServedFile, Status, Via};
 use crate::serve::log::{Level, Line, Log};
 use crate::serve::machine::{self, MachineAnswer};
 use crate::serve::session::{self, SessionAnswer};
+use crate::wire::path::shown_path;
 
 /// The largest body of a callback, in octets.
 const CALLBACK_LIMIT: usize = 64 << 10;

@@ -4,6 +4,7 @@
 //! the order, the padding and the length of what it is sent.
 
 mod boot;
+mod layout;
 mod lists;
 mod options;
 mod parse;
@@ -20,6 +21,7 @@ pub use dhcproto::v4::{MessageType, OptionCode};
 use crate::machine::HardwareAddress;
 
 pub use boot::IpxeFeature;
+pub use layout::DhcpLayout;
 pub use lists::RouteEntry;
 pub use options::DhcpOptions;
 pub use parse::DhcpParseError;

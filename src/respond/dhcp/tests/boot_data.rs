@@ -18,7 +18,7 @@ fn booted(mac: MacAddress, values: &[(u8, &[u8])]) -> Option<String> {
     let shown = response.exchange.boot_file.map(|file| file.to_string());
     let reply = response.reply.unwrap().message;
     let text = reply.options.text(OptionCode::BootfileName);
-    let text = text.as_deref().map(crate::respond::shown_path);
+    let text = text.as_deref().map(crate::wire::path::shown_path);
     assert_eq!(shown, text);
     shown
 }
@@ -136,7 +136,7 @@ fn http_boot_gets_its_class_and_the_url_twice() {
     let values: &[(u8, &[u8])] = &[(60, b"HTTPClient"), (93, &[0, 16])];
     let reply = Bench::new().reply(&discover(KNOWN, values));
     let url = String::from_utf8(reply.boot_file.clone()).unwrap();
-    let shown = crate::respond::shown_path(&url);
+    let shown = crate::wire::path::shown_path(&url);
     assert_eq!(
         shown,
         "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/snponly.efi"
@@ -289,7 +289,7 @@ fn a_loader_that_asks_for_more_is_named_by_a_path_with_the_machine_and_its_token
         assert_eq!(shown, expected);
         let reply = response.reply.unwrap().message;
         let text = String::from_utf8(reply.boot_file).unwrap();
-        assert_eq!(crate::respond::shown_path(&text), expected);
+        assert_eq!(crate::wire::path::shown_path(&text), expected);
         let Some(path) = text.split_once("m/").map(|(_, path)| path.to_owned()) else {
             continue;
         };

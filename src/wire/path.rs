@@ -1,4 +1,5 @@
-use super::http::decoded;
+//! The paths of requests: what escapes in them stand for, and how they may be shown.
+
 use crate::machine::SystemUuid;
 
 /// Returns the path of a request as it may be logged: the parts that follow `/s/` and `/m/MAC/` may be
@@ -29,6 +30,27 @@ pub fn shown_path(target: &str) -> String {
         }
     }
     parts.join("/").chars().take(200).collect()
+}
+
+/// Decodes `%XX`; `None` when an escape is broken or the result is no UTF-8.
+pub fn decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (digits, tail) = rest.split_at_checked(2)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        bytes.push((digit(digits[0])? * 16 + digit(digits[1])?) as u8);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Reports whether a part could be a secret that stands where none belongs.

@@ -1,0 +1,240 @@
+//! The filter that the system runs on every frame: what belongs to a boot, and little else.
+//!
+//! A transfer of TFTP leaves its port at once, so all of UDP is taken. The system takes the outer tag
+//! off frames that come in, but not off all that go out: each level of tags is looked for.
+
+use std::collections::BTreeSet;
+
+use socket2::SockFilter;
+
+/// One instruction of the packet filter. Source: `Documentation/networking/filter.rst` of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    code: u16,
+    if_true: u8,
+    if_false: u8,
+    value: u32,
+}
+
+/// Load a half word or an octet at a place, or at that place behind the IP header.
+const LOAD_HALF: u16 = 0x28;
+const LOAD_OCTET: u16 = 0x30;
+const LOAD_HALF_BEHIND: u16 = 0x48;
+const LOAD_OCTET_BEHIND: u16 = 0x50;
+/// Load four times the low half of an octet, as the length of that header.
+const LOAD_HEADER_LENGTH: u16 = 0xb1;
+const JUMP: u16 = 0x05;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const JUMP_IF_ANY: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// As much of a frame as there is.
+const WHOLE: u32 = 262_144;
+const IPV4: u32 = 0x0800;
+const VLAN: [u32; 3] = [0x8100, 0x88a8, 0x9100];
+/// The most ports; a jump reaches over 255 instructions.
+const MOST_PORTS: usize = 60;
+
+/// Makes the filter.
+pub fn program(http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
+    let mut program = Vec::new();
+    for level in 0..3 {
+        let ether_type = 12 + 4 * level;
+        program.push(load(LOAD_HALF, ether_type));
+        let body = ipv4(ether_type + 2, http_ports);
+        // A jump with a condition does not reach over the whole of it.
+        program.push(jump(JUMP_IF_EQUAL, IPV4, 1, 0));
+        program.push(load(JUMP, body.len() as u32));
+        program.extend(body);
+        if level < 2 {
+            for (index, kind) in (0..).zip(VLAN) {
+                program.push(jump(JUMP_IF_EQUAL, kind, 3 - index, 0));
+            }
+        }
+        program.push(load(RETURN, 0));
+    }
+    program
+}
+
+/// What is done with an IPv4 header at a place.
+fn ipv4(at: u32, http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
+    let ports: Vec<u32> = http_ports
+        .iter()
+        .take(MOST_PORTS)
+        .map(|port| u32::from(*port))
+        .collect();
+    let count = ports.len() as u8;
+    let mut body = vec![
+        // Flags and place of fragments.
+        load(LOAD_HALF, at + 6),
+        jump(JUMP_IF_ANY, 0x3fff, 0, 1),
+        load(RETURN, WHOLE),
+        load(LOAD_OCTET, at + 9),
+        jump(JUMP_IF_EQUAL, 17, 0, 1),
+        load(RETURN, WHOLE),
+        load(LOAD_HEADER_LENGTH, at),
+        jump(JUMP_IF_EQUAL, 1, 0, 4),
+        load(LOAD_OCTET_BEHIND, at),
+        jump(JUMP_IF_EQUAL, 3, 0, 1),
+        load(RETURN, WHOLE),
+        load(RETURN, 0),
+        jump(JUMP_IF_EQUAL, 6, 1, 0),
+        load(RETURN, 0),
+    ];
+    // The port of the sender, then that of the receiver; the last instruction takes the frame.
+    for (place, after) in [(0, count + 2), (2, 1)] {
+        body.push(load(LOAD_HALF_BEHIND, at + place));
+        for (index, port) in (0..).zip(&ports) {
+            body.push(jump(JUMP_IF_EQUAL, *port, count - index - 1 + after, 0));
+        }
+    }
+    body.push(load(RETURN, 0));
+    body.push(load(RETURN, WHOLE));
+    body
+}
+
+/// Returns a filter as sockets take it.
+pub fn socket_filter(program: &[Instruction]) -> Vec<SockFilter> {
+    let convert = |it: &Instruction| SockFilter::new(it.code, it.if_true, it.if_false, it.value);
+    program.iter().map(convert).collect()
+}
+
+const fn load(code: u16, value: u32) -> Instruction {
+    jump(code, value, 0, 0)
+}
+
+const fn jump(code: u16, value: u32, if_true: u8, if_false: u8) -> Instruction {
+    Instruction {
+        code,
+        if_true,
+        if_false,
+        value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PORTS: [u16; 3] = [80, 443, 8080];
+
+    /// Runs a filter as the system does.
+    fn run(program: &[Instruction], frame: &[u8]) -> Option<u32> {
+        let (mut a, mut x, mut at) = (0u32, 0u32, 0usize);
+        let half = |place: u32| {
+            let place = place as usize;
+            frame
+                .get(place..place + 2)
+                .map(|it| u32::from(it[0]) << 8 | u32::from(it[1]))
+        };
+        let octet = |place: u32| frame.get(place as usize).map(|it| u32::from(*it));
+        loop {
+            let it = program[at];
+            at += 1;
+            let mut branch = |is_true: bool| {
+                at += usize::from(if is_true { it.if_true } else { it.if_false });
+            };
+            match it.code {
+                LOAD_HALF => a = half(it.value)?,
+                LOAD_OCTET => a = octet(it.value)?,
+                LOAD_HALF_BEHIND => a = half(x + it.value)?,
+                LOAD_OCTET_BEHIND => a = octet(x + it.value)?,
+                LOAD_HEADER_LENGTH => x = (octet(it.value)? & 15) * 4,
+                JUMP => at += it.value as usize,
+                JUMP_IF_EQUAL => branch(a == it.value),
+                JUMP_IF_ANY => branch(a & it.value != 0),
+                RETURN => return Some(it.value),
+                other => panic!("instruction {other:#x}"),
+            }
+        }
+    }
+
+    fn is_taken(frame: &[u8]) -> bool {
+        let program = program(&BTreeSet::from(PORTS));
+        run(&program, frame).is_some_and(|length| length == WHOLE)
+    }
+
+    fn frame(tags: &[u8], protocol: u8, fragment: u16, options: usize, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![2; 12];
+        frame.extend(tags);
+        frame.extend([8, 0, 0x45 + options as u8, 0, 0, 60, 0, 1]);
+        frame.extend(fragment.to_be_bytes());
+        frame.extend([64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        frame.extend(vec![1; options * 4]);
+        frame.extend(payload);
+        frame
+    }
+
+    #[test]
+    fn what_belongs_to_a_boot_is_taken_under_every_tag_and_nothing_else_is() {
+        let tags: [&[u8]; 4] = [
+            &[],
+            &[0x81, 0, 0, 20],
+            &[0x88, 0xa8, 0, 9, 0x81, 0, 0, 20],
+            &[0x91, 0, 0, 9, 0x81, 0, 0, 20],
+        ];
+        let port = |source: u16, destination: u16| {
+            [
+                source.to_be_bytes(),
+                destination.to_be_bytes(),
+                [0; 2],
+                [0; 2],
+            ]
+            .concat()
+        };
+        for tags in tags {
+            for options in [0, 10] {
+                for (protocol, fragment, payload, is_wanted) in [
+                    (17, 0, port(67, 68), true),
+                    (17, 0x4000, port(40_000, 50_000), true),
+                    (17, 0x2000, port(1, 2), true),
+                    (6, 0x0005, port(1, 2), true),
+                    (6, 0, port(80, 40_000), true),
+                    (6, 0, port(40_000, 80), true),
+                    (6, 0, port(443, 1), true),
+                    (6, 0, port(1, 8080), true),
+                    (6, 0, port(22, 23), false),
+                    (6, 0x4000, port(81, 8081), false),
+                    (1, 0, vec![3, 3, 0, 0], true),
+                    (1, 0, vec![8, 0, 0, 0], false),
+                    (50, 0, port(80, 80), false),
+                ] {
+                    let frame = frame(tags, protocol, fragment, options, &payload);
+                    assert_eq!(is_taken(&frame), is_wanted, "{frame:x?}");
+                }
+            }
+        }
+        let arp = [&[2; 12], &[8, 6][..], &[0; 46]].concat();
+        assert!(!is_taken(&arp) && !is_taken(&[]));
+        let three = frame(
+            &[0x81, 0, 0, 1, 0x81, 0, 0, 2, 0x81, 0, 0, 3],
+            17,
+            0,
+            0,
+            &[0; 8],
+        );
+        assert!(!is_taken(&three));
+    }
+
+    #[test]
+    fn as_many_ports_as_a_filter_takes_are_taken() {
+        let ports: BTreeSet<u16> = (1000..2000).collect();
+        let program = program(&ports);
+        let taken = |port: u16| {
+            let payload = [[0, 1], port.to_be_bytes()].concat();
+            run(&program, &frame(&[], 6, 0, 0, &payload)) == Some(WHOLE)
+        };
+        assert!(taken(1000) && taken(1059) && !taken(1060));
+        // What the system takes at the most. Source: BPF_MAXINSNS.
+        assert!(program.len() <= 4096);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_arrives_the_filter_ends(octets in prop::collection::vec(any::<u8>(), 0..100)) {
+            is_taken(&octets);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Memory that the system writes frames into, and we read from without a call.
+//!
+//! Source: `Documentation/networking/packet_mmap.rst` of Linux.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::system;
+
+/// How large a block is: the system hands over one that is full, or not so young.
+const BLOCK: usize = 1 << 20;
+/// How many blocks there are: a second at full speed, while the disk is slow. Fewer have to do where
+/// the system has no memory for them.
+const BLOCKS: [usize; 3] = [64, 16, 4];
+/// When a block is handed over that is not full.
+pub const AGE: Duration = Duration::from_millis(20);
+/// The system wants to be told a size of frames, and then fills blocks as they come.
+const FRAME: usize = 2048;
+/// The tag of a frame that had one and does not say of which type.
+const VLAN: u16 = 0x8100;
+
+/// The blocks of one socket.
+#[derive(Debug)]
+pub struct Ring {
+    memory: NonNull<u8>,
+    length: usize,
+    /// The block that is handed over next.
+    next: usize,
+}
+
+/// A frame in a block.
+#[derive(Debug)]
+pub struct RingFrame<'a> {
+    pub at: Timestamp,
+    pub octets: &'a [u8],
+    /// How long it was.
+    pub sent: usize,
+    /// The VLAN tag that the system has taken off.
+    pub tag: Option<[u8; 4]>,
+    /// This machine has sent it.
+    pub is_outgoing: bool,
+}
+
+impl Ring {
+    /// Makes the blocks of a socket that is not bound yet.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn new(socket: &impl AsFd) -> io::Result<Self> {
+        let socket = socket.as_fd();
+        let version = libc::tpacket_versions::TPACKET_V3 as libc::c_int;
+        system::set(socket, libc::PACKET_VERSION, &version)?;
+        let mut made = Err(io::ErrorKind::OutOfMemory.into());
+        let mut length = 0;
+        for blocks in BLOCKS {
+            length = blocks * BLOCK;
+            let request = libc::tpacket_req3 {
+                tp_block_size: BLOCK as u32,
+                tp_block_nr: blocks as u32,
+                tp_frame_size: FRAME as u32,
+                tp_frame_nr: (length / FRAME) as u32,
+                tp_retire_blk_tov: AGE.as_millis() as u32,
+                tp_sizeof_priv: 0,
+                tp_feature_req_word: 0,
+            };
+            made = system::set(socket, libc::PACKET_RX_RING, &request);
+            if made.is_ok() {
+                break;
+            }
+        }
+        made?;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping, wherever the system likes, of the memory that it just made.
+        let memory = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                length,
+                access,
+                libc::MAP_SHARED,
+                socket.as_raw_fd(),
+                0,
+            )
+        };
+        match NonNull::new(memory.cast::<u8>()) {
+            Some(memory) if memory.as_ptr().cast() != libc::MAP_FAILED => Ok(Self {
+                memory,
+                length,
+                next: 0,
+            }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Returns how many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.length / BLOCK
+    }
+
+    /// Takes the frames of the next block, if the system has handed one over; says whether it has.
+    pub fn take_block(&mut self, mut take: impl FnMut(RingFrame<'_>)) -> bool {
+        /// Where a block has the word that says whose it is. Source: `struct tpacket_block_desc`.
+        const STATUS: usize = 8;
+        let start = self.next * BLOCK;
+        // SAFETY: within the mapping, aligned to 8; the system writes it as one word, too.
+        let status = unsafe {
+            let status = self.memory.as_ptr().add(start + STATUS).cast::<u32>();
+            AtomicU32::from_ptr(status)
+        };
+        if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+            return false;
+        }
+        // SAFETY: within the mapping; the system does not write into a block that is ours.
+        let block = unsafe { slice::from_raw_parts(self.memory.as_ptr().add(start), BLOCK) };
+        frames(block, &mut take);
+        status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.next = (self.next + 1) % self.blocks();
+        true
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made, which nothing borrows any more.
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.length) };
+    }
+}
+
+/// Walks through the frames of a block.
+///
+/// Source: `struct tpacket_hdr_v1`, `struct tpacket3_hdr`, `struct sockaddr_ll`.
+fn frames(block: &[u8], take: &mut impl FnMut(RingFrame<'_>)) {
+    const COUNT: usize = 12;
+    const FIRST: usize = 16;
+    let u32_at = |at: usize| {
+        let octets = block.get(at..).and_then(<[u8]>::first_chunk);
+        u32::from_ne_bytes(octets.copied().unwrap_or_default())
+    };
+    let u16_at = |at: usize| {
+        let octets = block.get(at..).and_then(<[u8]>::first_chunk);
+        u16::from_ne_bytes(octets.copied().unwrap_or_default())
+    };
+    let mut at = u32_at(FIRST) as usize;
+    for _ in 0..u32_at(COUNT) {
+        let [next, seconds, nanoseconds, kept, sent, status] =
+            [0, 4, 8, 12, 16, 20].map(|field| u32_at(at + field));
+        let start = at + usize::from(u16_at(at + 24));
+        let octets = block.get(start..start + kept as usize);
+        let tag = (status & libc::TP_STATUS_VLAN_VALID != 0).then(|| {
+            let kind = match status & libc::TP_STATUS_VLAN_TPID_VALID {
+                0 => VLAN,
+                _ => u16_at(at + 36),
+            };
+            let [a, b] = kind.to_be_bytes();
+            let [c, d] = (u32_at(at + 32) as u16).to_be_bytes();
+            [a, b, c, d]
+        });
+        // The address of the frame follows its header.
+        let kind = block.get(at + size_of::<libc::tpacket3_hdr>() + 10);
+        let at_time = Timestamp::new(seconds.into(), nanoseconds.min(999_999_999) as i32);
+        if let (Some(octets), Ok(at)) = (octets, at_time) {
+            take(RingFrame {
+                at,
+                octets,
+                sent: (sent as usize).max(octets.len()),
+                tag,
+                is_outgoing: kind == Some(&libc::PACKET_OUTGOING),
+            });
+        }
+        if next == 0 {
+            break;
+        }
+        at += next as usize;
+    }
+}

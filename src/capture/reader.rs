@@ -1,0 +1,168 @@
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::stream::{Raw, decompressed};
+use super::{CaptureError, Pumped, Sink, Source};
+use crate::serve::shutdown::Shutdown;
+use crate::wire::capture_file::{CaptureFile, Step};
+
+/// How much is read at once.
+const PORTION: usize = 1 << 20;
+
+/// Reads a capture file, front to back and once, in bounded memory.
+pub struct CaptureReader {
+    path: PathBuf,
+    stream: Box<dyn Read + Send>,
+    shutdown: Shutdown,
+    file: CaptureFile,
+    buffer: Vec<u8>,
+    /// What of the buffer is read and not done with.
+    start: usize,
+    end: usize,
+    is_last: bool,
+}
+
+impl CaptureReader {
+    /// Opens a file, or standard input for `-`; a shutdown ends it like the end of the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no capture file.
+    pub fn open(path: &Path, shutdown: Shutdown) -> anyhow::Result<Self> {
+        let raw = if path == Path::new("-") {
+            Raw::stdin(shutdown.clone())
+        } else {
+            let file = File::open(path);
+            let file = file.with_context(|| format!("cannot read `{}`", path.display()))?;
+            Raw::file(file, shutdown.clone())
+        };
+        let cannot = || format!("cannot read `{}`", path.display());
+        let mut stream = decompressed(raw).with_context(cannot)?;
+        let mut buffer = vec![0; PORTION];
+        let mut end = 0;
+        let mut is_last = false;
+        while end < CaptureFile::HEAD && !is_last {
+            let count = match read(&mut stream, &mut buffer[end..]) {
+                Err(error) if is_of_compression(&error) => {
+                    let (path, why) = (path.to_owned(), error.to_string());
+                    return Err(CaptureError::Compression { path, why }.into());
+                }
+                other => other.with_context(cannot)?,
+            };
+            is_last = count == 0;
+            end += count;
+        }
+        let head = &buffer[..end.min(CaptureFile::HEAD)];
+        let (file, start) = CaptureFile::start(head).map_err(|fault| CaptureError::NoCapture {
+            path: path.to_owned(),
+            fault,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            stream,
+            shutdown,
+            file,
+            buffer,
+            start,
+            end,
+            is_last,
+        })
+    }
+
+    /// Makes room for so many octets at once, and reads on.
+    fn refill(&mut self, need: usize) -> anyhow::Result<Result<(), String>> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        // What a reader needs at once is bounded by its format. A whole portion more is read: were it
+        // less, what is here would be moved time and again.
+        let wanted = need.max(self.end) + PORTION;
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        } else if self.buffer.len() > 2 * wanted {
+            self.buffer.truncate(wanted);
+            self.buffer.shrink_to_fit();
+        }
+        match read(&mut self.stream, &mut self.buffer[self.end..]) {
+            Ok(count) => {
+                self.is_last = count == 0;
+                self.end += count;
+                Ok(Ok(()))
+            }
+            Err(error) if is_of_compression(&error) => {
+                self.is_last = true;
+                Ok(Err(format!(
+                    "the rest cannot be decompressed: {}",
+                    error.to_string().to_lowercase()
+                )))
+            }
+            Err(error) => {
+                let path = self.path.display();
+                Err(error).with_context(|| format!("cannot read `{path}`"))
+            }
+        }
+    }
+}
+
+impl Source for CaptureReader {
+    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+        if self.shutdown.is_requested() {
+            return Ok(Pumped::End);
+        }
+        let mut need = 0;
+        while self.start < self.end {
+            let octets = &self.buffer[self.start..self.end];
+            match self.file.step(octets, self.is_last) {
+                Step::Need(more) => {
+                    need = more;
+                    break;
+                }
+                Step::Passed(length) => self.start += length,
+                Step::Missed(length, count) => {
+                    self.start += length;
+                    sink.missed(count);
+                }
+                Step::Damaged(length, fault) => {
+                    self.start += length;
+                    sink.fault(fault.to_string());
+                }
+                Step::Frame(length, frame) => {
+                    let name = self.file.interface_name(frame.interface);
+                    let flow = sink.frame(&frame, name);
+                    self.start += length;
+                    if flow == ControlFlow::Break(()) {
+                        return Ok(Pumped::End);
+                    }
+                }
+            }
+        }
+        if self.is_last && self.start == self.end {
+            return Ok(Pumped::End);
+        }
+        let refilled = self.refill(need)?;
+        if let Err(fault) = refilled
+            && !self.shutdown.is_requested()
+        {
+            sink.fault(fault);
+        }
+        Ok(Pumped::More)
+    }
+}
+
+/// Reads once; an interruption is no error.
+fn read(stream: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Reports whether an error says something about the octets, not about the system.
+fn is_of_compression(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_none()
+}

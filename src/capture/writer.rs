@@ -1,0 +1,179 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::CaptureError;
+use crate::wire::capture_file::CapturedFrame;
+use crate::wire::packet::LinkType;
+use crate::wire::pcapng::{InterfaceDescription, PcapngWriter};
+
+/// How much waits at the most until it is written.
+const PORTION: usize = 1 << 20;
+
+/// Where a capture is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A file; what is there is replaced only where that is allowed.
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// Replace what is there.
+        replace: bool,
+    },
+    /// Standard output.
+    Stdout,
+}
+
+/// Writes a capture file, whole blocks at a time: whenever it is cut off, it can be read.
+pub struct CaptureWriter {
+    place: String,
+    output: Box<dyn Write>,
+    octets: Vec<u8>,
+    interfaces: Vec<(LinkType, Option<String>)>,
+    filter: Option<String>,
+    system: Option<String>,
+}
+
+impl CaptureWriter {
+    /// Begins a file; `source` is the file that is read, which is never written over, and `filter`
+    /// says which frames are kept.
+    ///
+    /// # Errors
+    /// When the file is there and may not be replaced, or cannot be written.
+    pub fn create(
+        destination: &Destination,
+        source: Option<&Path>,
+        filter: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let (place, output): (String, Box<dyn Write>) = match destination {
+            Destination::Stdout => ("standard output".to_owned(), Box::new(io::stdout())),
+            Destination::File { path, replace } => {
+                let file = open(path, *replace, source)?;
+                (format!("`{}`", path.display()), Box::new(file))
+            }
+        };
+        let system = system();
+        let mut octets = Vec::new();
+        let mut writer = PcapngWriter {
+            octets: &mut octets,
+        };
+        let application = concat!("pxectl ", env!("CARGO_PKG_VERSION"));
+        writer.section(application, system.as_deref());
+        let mut writer = Self {
+            place,
+            output,
+            octets,
+            interfaces: Vec::new(),
+            filter,
+            system,
+        };
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// Writes a frame with what others have said of it, and what there is to say now.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn frame(
+        &mut self,
+        frame: &CapturedFrame<'_>,
+        interface: Option<&str>,
+        note: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let number = self.number_of(frame.link, interface);
+        let comments = frame.comments.chain(note.map(str::as_bytes));
+        let mut writer = PcapngWriter {
+            octets: &mut self.octets,
+        };
+        writer.frame(number, frame.at, frame.octets, frame.sent, comments);
+        if self.octets.len() >= PORTION {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the file with how many frames came in, and how many were dropped.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self, at: Timestamp, received: u64, dropped: u64) -> anyhow::Result<()> {
+        if !self.interfaces.is_empty() {
+            let mut writer = PcapngWriter {
+                octets: &mut self.octets,
+            };
+            writer.statistics(0, at, received, dropped);
+        }
+        self.flush()
+    }
+
+    /// Hands everything to the system.
+    ///
+    /// # Errors
+    /// When it cannot be written; a reader that has gone away is an error, too.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        if self.octets.is_empty() {
+            return Ok(());
+        }
+        let written = self.output.write_all(&self.octets);
+        self.octets.clear();
+        let written = written.and_then(|()| self.output.flush());
+        written.with_context(|| format!("cannot write to {}", self.place))
+    }
+
+    /// Returns the number of an interface, which is described first where it is new.
+    fn number_of(&mut self, link: LinkType, name: Option<&str>) -> u32 {
+        let mut known = self.interfaces.iter();
+        let known = known.position(|(other, it)| *other == link && it.as_deref() == name);
+        let number = known.unwrap_or_else(|| {
+            let mut writer = PcapngWriter {
+                octets: &mut self.octets,
+            };
+            writer.interface(&InterfaceDescription {
+                link,
+                name,
+                filter: self.filter.as_deref(),
+                system: self.system.as_deref(),
+            });
+            self.interfaces.push((link, name.map(str::to_owned)));
+            self.interfaces.len() - 1
+        });
+        number as u32
+    }
+}
+
+fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<File> {
+    let identity = |path: &Path| {
+        let found = std::fs::metadata(path).ok();
+        found.map(|it| (it.dev(), it.ino()))
+    };
+    if let (Some(source), Some(own)) = (source, identity(path))
+        && identity(source) == Some(own)
+    {
+        return Err(CaptureError::SameFile(path.to_owned()).into());
+    }
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if replace {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(CaptureError::Exists(path.to_owned()).into())
+        }
+        other => other.with_context(|| format!("cannot write to `{}`", path.display())),
+    }
+}
+
+/// Names the system, as capture files do.
+fn system() -> Option<String> {
+    let names = rustix::system::uname();
+    let (name, release) = (names.sysname().to_str(), names.release().to_str());
+    Some(format!("{} {}", name.ok()?, release.ok()?))
+}

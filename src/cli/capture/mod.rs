@@ -1,0 +1,277 @@
+mod print;
+mod select;
+mod values;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use self::print::Printer;
+use super::inventory::{Good, known_or_none};
+use super::output::Output;
+use super::{Exit, Global};
+use crate::capture::{
+    Capture as Taker, CaptureError, CaptureReader, CaptureWriter, Destination, Ended, Limits,
+    LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection, Source,
+};
+use crate::conversation::{FindingKind, Observer, Options};
+use crate::inventory::Inventory;
+use crate::machine::MacAddress;
+use crate::serve::shutdown::Shutdown;
+use crate::wire::dhcp::TransactionId;
+
+/// Watch a wire, or read a capture file: who answered whom, who won, and why
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It follows each machine over DHCP, proxyDHCP, TFTP and HTTP, and explains what it sees by what is
+known of firmware and loaders; pxectl-capture(7) lists what it finds, with the rules. Machines are
+named from the inventory, where there is one.
+
+Live, it takes all of UDP, HTTP, unreachable ports and fragments, under up to two VLAN tags, and
+ends with ^C, --duration or --count. Files are pcap or pcapng, plain or compressed with gzip or zstd.
+
+Examples:
+  pxectl capture -I eth1
+  pxectl capture -I eth1 --host worker-01 --write worker-01.pcapng
+  pxectl capture --read rack.pcapng.gz --summary
+  pxectl capture -I eth1 --duration 2m --fail-on rogue,no-answer
+  ssh switch tcpdump -w - | pxectl capture --read - --format json
+
+Exit status: 0 when nothing of --fail-on was found, 1 when something was, or the file is no capture.")]
+pub struct Capture {
+    /// The interface to watch [default: that of the inventory, where it names one only]
+    #[arg(short = 'I', long, value_name = "INTERFACE", conflicts_with = "read")]
+    interface: Option<String>,
+
+    /// A capture file to read, `-` for standard input
+    #[arg(short, long, value_name = "FILE")]
+    read: Option<PathBuf>,
+
+    /// Write what was seen to a pcapng file, with a comment on each packet; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    write: Option<PathBuf>,
+
+    /// Replace the file of --write if it is there
+    #[arg(long, requires = "write")]
+    force: bool,
+
+    /// Also take frames that are for others
+    #[arg(long, conflicts_with = "read")]
+    promiscuous: bool,
+
+    /// A port where HTTP is looked for, besides 80, 443, 8080 and that of the site
+    #[arg(long, value_name = "PORT", conflicts_with = "read")]
+    http_port: Vec<u16>,
+
+    /// Machines of the inventory, with all their interfaces
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+
+    /// Machines, by an Ethernet address
+    #[arg(long, value_name = "MAC")]
+    mac: Vec<MacAddress>,
+
+    /// DHCP transactions, in hexadecimal; nothing but DHCP is then taken
+    #[arg(long, value_name = "XID", value_parser = values::transaction)]
+    xid: Vec<TransactionId>,
+
+    /// Nothing before this time, such as 2026-05-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    since: Option<Timestamp>,
+
+    /// Nothing after this time
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    until: Option<Timestamp>,
+
+    /// End after so long, such as 90s or 5m
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    duration: Option<Duration>,
+
+    /// End after so many packets
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// A DHCP server that belongs here, besides that of the inventory; any other is then a rogue
+    #[arg(long, value_name = "ADDRESS")]
+    server: Vec<Ipv4Addr>,
+
+    /// Print one table, a row for each machine
+    #[arg(long)]
+    summary: bool,
+
+    /// Exit with 1 if one of these is found: names of pxectl-capture(7), separated by commas
+    #[arg(long, value_name = "FINDING", value_delimiter = ',')]
+    fail_on: Vec<FindingKind>,
+}
+
+impl Capture {
+    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let good = match known_or_none(global, output) {
+            Ok(good) => good,
+            Err(exit) => return Ok(exit),
+        };
+        let inventory = good.as_ref().map(|Good { inventory, .. }| inventory);
+        let Some(selection) = self.selection(inventory, output) else {
+            return Ok(Exit::No);
+        };
+        let shutdown = Shutdown::new()?;
+        listen_for_signals(shutdown.clone())?;
+        let ended = self.capture(inventory, selection, &shutdown, output);
+        match ended {
+            Ok(ended) => Ok(self.exit(ended, output)),
+            Err(error) => {
+                let exit = output.failed(&error);
+                Ok(match error.downcast_ref() {
+                    Some(CaptureError::NoCapture { .. } | CaptureError::Compression { .. }) => {
+                        Exit::No
+                    }
+                    Some(CaptureError::WhichInterface { .. }) => Exit::Usage,
+                    _ => exit,
+                })
+            }
+        }
+    }
+
+    fn capture(
+        &self,
+        inventory: Option<&Inventory>,
+        selection: Selection,
+        shutdown: &Shutdown,
+        output: &Output,
+    ) -> anyhow::Result<Ended> {
+        let live = LiveOptions {
+            promiscuous: self.promiscuous,
+            http_ports: self.http_ports(inventory),
+        };
+        let mut watched = None;
+        let (mut source, filter): (Box<dyn Source>, _) = match &self.read {
+            Some(path) => (Box::new(CaptureReader::open(path, shutdown.clone())?), None),
+            None => {
+                let name = self.interface(inventory)?;
+                let source = LiveCapture::open(&name, &live, shutdown.clone())?;
+                watched = Some(name);
+                (Box::new(source), Some(LiveCapture::filter(&live)))
+            }
+        };
+        let writer = self.destination().map(|destination| {
+            let read = self.read.as_deref().filter(|path| *path != Path::new("-"));
+            CaptureWriter::create(&destination, read, filter)
+        });
+        let writer = writer.transpose()?;
+        let options = Options {
+            servers: self.server.clone(),
+            comment_blocks: writer.is_some(),
+            ..Options::default()
+        };
+        let limits = Limits {
+            count: self.count,
+            duration: self.duration,
+        };
+        let is_live = self.read.is_none();
+        let observer = Observer::new(inventory, options);
+        let printer = self.printer(output);
+        let mut tell = |line| {
+            if !printer.line(&line) {
+                // Nobody reads what we say.
+                shutdown.request();
+            }
+        };
+        if let Some(name) = watched {
+            output.note(&format!("watching `{name}`; ^C ends it"));
+        }
+        let capture = Taker::new(observer, selection, limits, writer, is_live, &mut tell);
+        Ok(capture.run(source.as_mut()))
+    }
+
+    fn printer<'a>(&self, output: &'a Output) -> Printer<'a> {
+        Printer {
+            output,
+            is_live: self.read.is_none(),
+            is_summary: self.summary,
+            is_aside: self.destination() == Some(Destination::Stdout),
+        }
+    }
+
+    fn exit(&self, ended: Ended, output: &Output) -> Exit {
+        let source = match &self.read {
+            Some(path) => format!("`{}`", path.display()),
+            None => "the capture".to_owned(),
+        };
+        self.printer(output).end(&ended, &source);
+        if let Some(error) = &ended.error {
+            return output.failed(error);
+        }
+        let mut found = ended.report.findings.iter();
+        match found.find(|it| self.fail_on.contains(&it.name)) {
+            Some(finding) => {
+                let of = finding.machine.as_deref().unwrap_or("the wire");
+                let what = format!("`{}` was found: {of}: {}", finding.name, finding.seen);
+                output.error(&what, finding.name.fix());
+                Exit::No
+            }
+            None => Exit::Done,
+        }
+    }
+
+    fn destination(&self) -> Option<Destination> {
+        let path = self.write.as_ref()?;
+        Some(match path.to_str() {
+            Some("-") => Destination::Stdout,
+            _ => Destination::File {
+                path: path.clone(),
+                replace: self.force,
+            },
+        })
+    }
+
+    /// Returns the interface that is named, or the only one of the site.
+    fn interface(&self, inventory: Option<&Inventory>) -> anyhow::Result<String> {
+        if let Some(name) = &self.interface {
+            return Ok(name.clone());
+        }
+        let networks = inventory.map_or(&[][..], |it| &it.site.networks);
+        let names: BTreeSet<&str> = networks
+            .iter()
+            .filter_map(|network| network.interface.as_deref())
+            .collect();
+        match Vec::from_iter(names)[..] {
+            [name] => Ok(name.to_owned()),
+            ref names => {
+                let names = names.iter().map(|it| (*it).to_owned()).collect();
+                Err(CaptureError::WhichInterface { names }.into())
+            }
+        }
+    }
+
+    fn http_ports(&self, inventory: Option<&Inventory>) -> BTreeSet<u16> {
+        let site = inventory.map(|it| it.site.server.http_port);
+        let own = STANDARD_HTTP_PORTS.into_iter().chain(site);
+        own.chain(self.http_port.iter().copied()).collect()
+    }
+}
+
+/// The first ^C or SIGTERM ends with the report, the second at once.
+fn listen_for_signals(shutdown: Shutdown) -> anyhow::Result<()> {
+    let twice = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 3, Arc::clone(&twice))
+            .context("cannot listen for signals")?;
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            twice.store(true, Ordering::SeqCst);
+            shutdown.request();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,149 @@
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::capture::{Counts, Ended};
+use crate::cli::output::Output;
+use crate::conversation::{Line, Report, SummaryRow};
+use crate::inventory::plural;
+
+/// Prints what a capture tells.
+pub struct Printer<'a> {
+    pub output: &'a Output,
+    /// What happens is told as it happens.
+    pub is_live: bool,
+    /// One table, and nothing before it.
+    pub is_summary: bool,
+    /// Standard output carries the capture itself.
+    pub is_aside: bool,
+}
+
+impl Printer<'_> {
+    /// Prints one line of a timeline as it happens; `false` where nobody reads any more.
+    pub fn line(&self, line: &Line) -> bool {
+        if self.is_summary {
+            return true;
+        }
+        if self.output.is_json() {
+            return self.object("event", line);
+        }
+        // A file is told machine by machine, at the end.
+        !self.is_live || self.text(&format!("{:.6} {line}\n", line.at))
+    }
+
+    /// Prints what came of it: the report, what was counted, and what is wrong with `source`.
+    pub fn end(&self, ended: &Ended, source: &str) {
+        let Ended { report, counts, .. } = ended;
+        match (self.output.is_json(), self.is_summary) {
+            (true, true) => {
+                for row in report.summary() {
+                    self.object("summary", &row);
+                }
+            }
+            (true, false) => {
+                for machine in &report.machines {
+                    self.object("machine", machine);
+                }
+                for finding in &report.findings {
+                    self.object("finding", finding);
+                }
+            }
+            (false, true) => self.table(&report.summary()),
+            (false, false) if self.is_live => {
+                for finding in &report.findings {
+                    self.text(&format!("{finding}\n"));
+                }
+            }
+            (false, false) => {
+                self.text(&report.to_string());
+            }
+        }
+        if self.output.is_json() {
+            let totals = json!({ "capture": counts, "report": report.totals });
+            self.object("end", &totals);
+        }
+        self.remarks(report, counts, source);
+    }
+
+    /// Says on the side what was counted and what could not be read.
+    fn remarks(&self, report: &Report, counts: &Counts, source: &str) {
+        for fault in &counts.faults {
+            self.output.warning(
+                &format!("{source}: {fault}"),
+                "what could be read is read; the rest is not in the report",
+            );
+        }
+        if counts.faults_left_out > 0 {
+            let text = format!(
+                "{source}: and {}",
+                counted(counts.faults_left_out, "more fault")
+            );
+            self.output.note(&text);
+        }
+        for (reason, count) in &counts.malformed_reasons {
+            self.output
+                .note(&format!("{} not read: {reason}", counted(*count, "frame")));
+        }
+        let mut text = format!(
+            "{}, {}, {}",
+            counted(counts.frames, "frame"),
+            counted(counts.packets, "packet"),
+            plural(report.machines.len(), "machine")
+        );
+        for (count, what) in [
+            (counts.left_out, "left out"),
+            (counts.malformed, "not readable"),
+            (
+                counts.fragments_lost,
+                "datagrams without all their fragments",
+            ),
+            (counts.missed, "missed by the machine that captured"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        if let Some(dropped) = counts.dropped {
+            text.push_str(&format!(", {dropped} dropped by the kernel"));
+        }
+        self.output.note(&text);
+    }
+
+    fn table(&self, rows: &[SummaryRow]) {
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header(SummaryRow::HEADS);
+        for row in rows {
+            table.add_row(row.cells());
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        self.text(&format!("{}\n", table.trim_fmt()));
+    }
+
+    /// Prints an object on a line, with what kind of object it is.
+    fn object(&self, kind: &str, value: &impl Serialize) -> bool {
+        let object = match serde_json::to_value(value) {
+            Ok(Value::Object(fields)) => {
+                let kind = ("type".to_owned(), Value::from(kind));
+                Value::Object(std::iter::once(kind).chain(fields).collect())
+            }
+            _ => return true,
+        };
+        self.text(&format!("{object}\n"))
+    }
+
+    fn text(&self, text: &str) -> bool {
+        if self.is_aside {
+            self.output.stderr(text);
+            true
+        } else {
+            self.output.stream(text)
+        }
+    }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    plural(usize::try_from(count).unwrap_or(usize::MAX), noun)
+}

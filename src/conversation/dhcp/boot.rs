@@ -1,0 +1,214 @@
+//! What a client boots after its answers, and whether it can.
+
+use std::net::Ipv4Addr;
+
+use super::exchange::{Asked, Exchange};
+use super::specified;
+use crate::clients::dhcp::{BootFile, BootSource, Client, ClientKind};
+use crate::conversation::finding::FindingKind;
+use crate::conversation::loader;
+use crate::conversation::machine::{Boot, Expected};
+use crate::conversation::machines::MachineId;
+use crate::conversation::observer::Observer;
+use crate::conversation::shown::shown_file;
+use crate::machine::{Architecture, CpuArchitecture, Firmware};
+use crate::wire::dhcp::{DhcpMessage, IpxeFeature, OptionCode};
+
+/// How many boot files are compared between machines.
+const FILES: usize = 4096;
+
+/// The boot files that were handed out, and for which kinds of machine.
+#[derive(Debug, Default)]
+pub(in crate::conversation) struct Mapping {
+    files: std::collections::HashMap<(Ipv4Addr, String), Kinds>,
+}
+
+/// The kinds of machine that got one file, and the architecture of the first.
+type Kinds = (Architecture, bool);
+
+impl Observer<'_> {
+    /// Tells what a client boots after its DHCPACK; returns what it has to ask on port 4011 first.
+    pub(super) fn decide_boot(
+        &mut self,
+        id: MachineId,
+        exchange: &mut Exchange,
+        ack: &DhcpMessage,
+    ) -> Option<Asked> {
+        let client = exchange.client.clone()?;
+        if matches!(client.kind, ClientKind::Grub(_)) {
+            return None;
+        }
+        let due = self.scribe.begins(self.machines.get_mut(id)?);
+        let (answer, server) = match exchange.selection().map(|it| it.boot) {
+            None | Some(BootSource::Acknowledgement) => (ack, ack.server_address),
+            Some(BootSource::Proxy(offer)) => (offer, offer.server_address),
+            Some(BootSource::BootServer(server)) => {
+                return Some(Asked {
+                    transaction: ack.transaction_id,
+                    server,
+                    at: None,
+                    due,
+                    times: 0,
+                    is_answered: false,
+                });
+            }
+        };
+        match client.boot_file(answer) {
+            Ok(_) => {
+                let answer = answer.clone();
+                self.boots(id, Some(&client), &answer, server);
+            }
+            Err(reason) => exchange.unbootable = Some(reason.to_string()),
+        }
+        None
+    }
+
+    /// Tells what a client boots by an answer, and what is wrong with that.
+    pub(super) fn boots(
+        &mut self,
+        id: MachineId,
+        client: Option<&Client>,
+        answer: &DhcpMessage,
+        server: Ipv4Addr,
+    ) {
+        let Some(machine) = self.machines.get_mut(id) else {
+            return;
+        };
+        let Some(client) = client else {
+            return;
+        };
+        let file = match client.boot_file(answer) {
+            Ok(file) => file,
+            Err(reason) => {
+                let text = reason.to_string();
+                self.scribe
+                    .find(machine, FindingKind::UnusableBootFile, text);
+                return;
+            }
+        };
+        let boot = Boot {
+            file: shown_file(&file.name),
+            server: specified(file.server),
+        };
+        let text = match boot.server {
+            Some(server) => format!("`{}` of {server} by TFTP", boot.file),
+            None => format!("`{}`", boot.file),
+        };
+        let text = format!("{text} ({})", place(client, answer));
+        machine.stage().boot = Some(boot);
+        machine.expected = Some(Expected {
+            name: file.name.clone(),
+            is_option_only: answer.boot_file.is_empty()
+                && answer.options.contains(OptionCode::BootfileName),
+            architecture: client.kind.architecture(),
+            is_firmware: !matches!(client.kind, ClientKind::Ipxe { .. }),
+        });
+        self.scribe.tell(machine, "boots", text);
+        self.check_file(id, client, &file);
+        self.check_mapping(id, Some(client), answer, server);
+    }
+
+    /// Tells whether a client can run a file, by its name.
+    fn check_file(&mut self, id: MachineId, client: &Client, file: &BootFile) {
+        let Some(machine) = self.machines.get_mut(id) else {
+            return;
+        };
+        let name = shown_file(&file.name);
+        let architecture = client.kind.architecture();
+        if let ClientKind::Ipxe { features, .. } = &client.kind {
+            let loads_http = features.contains(&IpxeFeature::Http);
+            let boots_linux = match architecture.firmware() {
+                Firmware::Bios => features.contains(&IpxeFeature::BzImage),
+                _ => features.contains(&IpxeFeature::Efi),
+            };
+            // One that lacks what it needs is given ours, once.
+            let runs_ours = machine.stages.len() > 1
+                && machine
+                    .stages
+                    .iter()
+                    .filter(|it| it.name.starts_with("iPXE"))
+                    .count()
+                    > 1;
+            if loader::is_ipxe(&file.name) && (loads_http && boots_linux || runs_ours) {
+                let text = format!("an iPXE is handed `{name}`, which is an iPXE");
+                self.scribe.find(machine, FindingKind::IpxeLoop, text);
+            }
+        }
+        let made = loader::by_name(&file.name);
+        if let Some(against) = made.against(architecture) {
+            let text = format!("{architecture} is handed `{name}`, {against}");
+            self.scribe.find(machine, FindingKind::WrongLoader, text);
+        }
+    }
+
+    /// Tells whether one file is handed to machines of different kinds.
+    pub(super) fn check_mapping(
+        &mut self,
+        id: MachineId,
+        client: Option<&Client>,
+        answer: &DhcpMessage,
+        server: Ipv4Addr,
+    ) {
+        let Some(client) = client else {
+            return;
+        };
+        // A script is the same for every iPXE, and GRUB loads no boot file.
+        if matches!(client.kind, ClientKind::Ipxe { .. } | ClientKind::Grub(_)) {
+            return;
+        }
+        let Ok(file) = client.boot_file(answer) else {
+            return;
+        };
+        let architecture = client.kind.architecture();
+        let name = without_machine(&file.name);
+        if self.mapping.files.len() >= FILES {
+            self.mapping.files.clear();
+        }
+        let key = (server, name);
+        let shown = shown_file(&key.1);
+        let (first, is_told) = self
+            .mapping
+            .files
+            .entry(key)
+            .or_insert((architecture, false));
+        if kind(*first) == kind(architecture) || *is_told {
+            return;
+        }
+        *is_told = true;
+        let text = format!("{server} hands `{shown}` to {first} and to {architecture}");
+        if let Some(machine) = self.machines.get_mut(id) {
+            self.scribe.find(machine, FindingKind::NoArchMapping, text);
+        }
+    }
+}
+
+/// What a loader must be made for.
+fn kind(architecture: Architecture) -> (Firmware, CpuArchitecture) {
+    (architecture.firmware(), architecture.cpu())
+}
+
+/// Takes out of a path of ours what differs from one machine to the next.
+fn without_machine(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.iter().position(|part| *part == "m") {
+        Some(at) if parts.len() > at + 3 => {
+            format!("{}m/{}", parts[..at].join("/"), parts[at + 3..].join("/"))
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// Says where the name and the server stood.
+fn place(client: &Client, answer: &DhcpMessage) -> String {
+    let option = answer.options.text(OptionCode::BootfileName);
+    let has_option = option.is_some_and(|name| !name.is_empty());
+    let has_field = !answer.boot_file.is_empty();
+    let prefers_option = matches!(client.kind, ClientKind::EdkPxe(_) | ClientKind::EdkHttp(_));
+    let name = match (has_option, has_field) {
+        (true, true) if prefers_option => "option 67 goes before `file`",
+        (true, true) => "`file` goes before option 67",
+        (true, false) => "option 67",
+        _ => "`file`",
+    };
+    name.to_owned()
+}

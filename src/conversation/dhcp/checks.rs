@@ -1,0 +1,88 @@
+//! What is wrong with a reply by itself.
+
+use crate::clients::dhcp::ClientKind;
+use crate::conversation::finding::FindingKind;
+use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode};
+
+/// The least length of a BOOTP message. Source: RFC 1542 §2.1.
+const LEAST: usize = 300;
+/// The headers of IPv4 and UDP, which option 57 counts.
+const HEADERS: usize = 28;
+/// The options that some clients read in one piece only.
+const WHOLE: [OptionCode; 3] = [
+    OptionCode::VendorExtensions,
+    OptionCode::ClassIdentifier,
+    OptionCode::BootfileName,
+];
+/// The texts in which a NUL does harm.
+const TEXTS: [(OptionCode, u8); 3] = [
+    (OptionCode::ClassIdentifier, 60),
+    (OptionCode::TFTPServerName, 66),
+    (OptionCode::BootfileName, 67),
+];
+
+/// A reply and what it answers.
+pub(super) struct Reply<'a> {
+    pub message: &'a DhcpMessage,
+    pub layout: &'a DhcpLayout,
+    /// The octets of the datagram's payload.
+    pub length: usize,
+    /// The client, where there is a model of it.
+    pub client: Option<&'a ClientKind>,
+    /// The longest datagram that the client takes, where its question was seen.
+    pub limit: Option<usize>,
+}
+
+/// Lists what is wrong, each with what was seen.
+pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
+    let options = &reply.message.options;
+    let mut found = Vec::new();
+    let server = options
+        .server_identifier()
+        .map_or_else(|| "the server".to_owned(), |it| it.to_string());
+    if reply.length < LEAST {
+        let seen = format!("{server} sends {} octets", reply.length);
+        found.push((FindingKind::ReplyTooShort, seen));
+    }
+    if let Some(limit) = reply.limit.filter(|limit| reply.length + HEADERS > *limit) {
+        let length = reply.length + HEADERS;
+        let seen =
+            format!("{server} sends a datagram of {length} octets, the client takes {limit}");
+        found.push((FindingKind::ReplyTooLong, seen));
+    }
+    for (code, number) in TEXTS {
+        if options.raw(code).is_some_and(|text| text.contains(&0)) {
+            let seen = format!("{server} counts a NUL in option {number}");
+            found.push((FindingKind::NulInBootFile, seen));
+        }
+    }
+    if let Some(fields) = reply.layout.overload {
+        let fields = match fields {
+            1 => "`file`",
+            2 => "`sname`",
+            _ => "`file` and `sname`",
+        };
+        let seen = format!("{server} puts options into {fields}");
+        found.push((FindingKind::Overload, seen));
+    }
+    for code in reply.layout.split.iter().filter(|it| WHOLE.contains(it)) {
+        let seen = format!("{server} splits option {}", u8::from(*code));
+        found.push((FindingKind::SplitOption, seen));
+    }
+    let is_offer = options.message_type() == Some(MessageType::Offer);
+    if let Some(kind @ (ClientKind::EdkPxe(_) | ClientKind::EdkHttp(_))) = reply.client {
+        let is_proxy = reply.message.your_address.is_unspecified();
+        let has_43 = options.contains(OptionCode::VendorExtensions);
+        if is_offer && is_proxy && has_43 && matches!(kind, ClientKind::EdkPxe(_)) {
+            let seen = format!("{server} offers no address, and option 43");
+            found.push((FindingKind::ProxyOption43, seen));
+        }
+        if let Some(mask) = options.address(OptionCode::SubnetMask)
+            && mask.to_bits().trailing_zeros() < 2
+        {
+            let seen = format!("{server} gives the mask {mask}");
+            found.push((FindingKind::NarrowMask, seen));
+        }
+    }
+    found
+}

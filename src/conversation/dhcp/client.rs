@@ -1,0 +1,79 @@
+//! Which client speaks, by what it sends.
+
+use crate::clients::dhcp::{Client, ClientKind};
+use crate::conversation::shown::shown_octets;
+use crate::machine::{Architecture, Firmware, MacAddress};
+use crate::wire::dhcp::{DhcpMessage, IpxeFeature, OptionCode};
+
+/// What GRUB asks for, and nobody else in this order. Source: GRUB 2.06, `grub-core/net/bootp.c`.
+const GRUB_LIST: [u8; 7] = [1, 3, 6, 15, 12, 17, 18];
+/// The number of iPXE's version in its own options.
+const IPXE_VERSION: u8 = 0xeb;
+
+/// Finds the model of who sent a message; `before` is what the machine ran before, since GRUB does not
+/// say where it runs. `None` for systems, and for firmware that there is no model of.
+pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Option<Client> {
+    let options = &message.options;
+    let architecture = message.architecture();
+    let kind = if options.is_ipxe() {
+        ClientKind::Ipxe {
+            architecture: architecture.or(before).unwrap_or(Architecture::Bios),
+            features: features(message),
+        }
+    } else if options.is_http_client() {
+        ClientKind::EdkHttp(architecture?)
+    } else if options.is_pxe_client() {
+        match architecture.map(|it| (it, it.firmware())) {
+            None | Some((_, Firmware::Bios)) => ClientKind::BiosPxe,
+            Some((it, Firmware::Uefi)) => ClientKind::EdkPxe(it),
+            Some((_, Firmware::Uboot | Firmware::RaspberryPi)) => return None,
+        }
+    } else if options.raw(OptionCode::ParameterRequestList) == Some(&GRUB_LIST[..]) {
+        ClientKind::Grub(before.unwrap_or(Architecture::UefiX64))
+    } else {
+        return None;
+    };
+    Some(Client {
+        kind,
+        mac: message
+            .hardware_address
+            .mac()
+            .unwrap_or(MacAddress::new([0; 6])),
+        uuid: options.system_uuid(),
+    })
+}
+
+/// Names what runs there.
+pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
+    let options = &message.options;
+    match client.map(|client| &client.kind) {
+        Some(ClientKind::EdkPxe(architecture)) => format!("UEFI PXE ({architecture})"),
+        Some(ClientKind::EdkHttp(architecture)) => format!("UEFI HTTP boot ({architecture})"),
+        Some(ClientKind::BiosPxe) => "BIOS PXE ROM".to_owned(),
+        Some(ClientKind::Grub(_)) => "GRUB".to_owned(),
+        Some(ClientKind::Ipxe { architecture, .. }) => {
+            let version = options
+                .ipxe_features()
+                .find(|(code, _)| *code == IPXE_VERSION);
+            let version = version.map(|(_, octets)| {
+                let parts: Vec<_> = octets.iter().take(4).map(ToString::to_string).collect();
+                format!(" {}", parts.join("."))
+            });
+            format!("iPXE{} ({architecture})", version.unwrap_or_default())
+        }
+        None => match (message.architecture(), options.vendor_class()) {
+            (Some(architecture), _) => format!("firmware ({architecture})"),
+            (None, Some(class)) => format!("system (`{}`)", shown_octets(class)),
+            (None, None) => "system".to_owned(),
+        },
+    }
+}
+
+fn features(message: &DhcpMessage) -> Vec<IpxeFeature> {
+    use IpxeFeature::{BzImage, Dns, Efi, Http, Https, Menu, Tftp, Vlan};
+    let all = [Http, Https, Tftp, Dns, BzImage, Efi, Vlan, Menu];
+    let built_in = all.into_iter();
+    built_in
+        .filter(|feature| message.options.has_ipxe_feature(*feature))
+        .collect()
+}

@@ -1,0 +1,297 @@
+//! What clients send.
+
+use super::exchange::{Asked, EXCHANGES, Exchange, Exchanges, server_of, source_words};
+use super::{BOOT_SERVER_PORT, Seen, client, specified, spelled, travelled};
+use crate::clients::dhcp::Client;
+use crate::conversation::files;
+use crate::conversation::finding::FindingKind;
+use crate::conversation::machine::Machine;
+use crate::conversation::machines::MachineId;
+use crate::conversation::observer::Observer;
+use crate::conversation::scribe::Scribe;
+use crate::conversation::shown::shown_text;
+use crate::wire::dhcp::{MessageType, OptionCode};
+
+impl Observer<'_> {
+    /// Follows what a client sends.
+    pub(super) fn question(&mut self, id: MachineId, seen: Seen<'_>) {
+        let message = seen.message;
+        let Some(machine) = self.machines.get_mut(id) else {
+            return;
+        };
+        let before = machine.architecture;
+        let client = client::model(message, before);
+        let mut exchanges = std::mem::take(&mut machine.exchanges);
+        if machine.architecture.is_none() {
+            machine.architecture = message.architecture();
+        }
+        match message.options.message_type() {
+            _ if seen.destination.port() == BOOT_SERVER_PORT => {
+                ask_boot_server(&mut self.scribe, machine, &mut exchanges, seen);
+            }
+            Some(MessageType::Discover) => {
+                self.discover(id, &mut exchanges, client, seen);
+            }
+            Some(MessageType::Request) => {
+                self.request(id, &mut exchanges, client, seen);
+            }
+            Some(MessageType::Decline) => {
+                let text = decline(seen);
+                self.scribe
+                    .tell(machine, "decline", spelled_question(seen, Vec::new()));
+                self.scribe.find(machine, FindingKind::Declined, text);
+            }
+            Some(MessageType::Release) => {
+                let text = format!("gives {} back", message.client_address);
+                self.scribe.tell(machine, "release", text);
+            }
+            Some(MessageType::Inform) => {
+                let has = format!("has {}, asks for options", message.client_address);
+                let text = spelled_question(seen, vec![has]);
+                self.scribe.tell(machine, "inform", text);
+                self.machines.lease(id, message.client_address);
+            }
+            Some(other) => {
+                let text = format!("a client sends {other:?}, which servers do");
+                self.scribe.tell(machine, "dhcp", text);
+            }
+            None => {
+                let text = spelled_question(seen, vec!["BOOTP, without option 53".to_owned()]);
+                self.scribe.tell(machine, "bootp", text);
+            }
+        }
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.exchanges = exchanges;
+        }
+    }
+
+    fn discover(
+        &mut self,
+        id: MachineId,
+        exchanges: &mut Exchanges,
+        client: Option<Client>,
+        seen: Seen<'_>,
+    ) {
+        let message = seen.message;
+        let is_relayed = specified(message.relay_address).is_some();
+        if exchanges.find(message).is_none() {
+            self.begin(id, exchanges, client, seen);
+        }
+        let Some((exchange, machine)) = exchanges.find(message).zip(self.machines.get_mut(id))
+        else {
+            return;
+        };
+        let vlan_is_new = !exchange.vlans.contains(&seen.vlans);
+        exchange.seen_on(seen.vlans);
+        if is_relayed {
+            remember_relay(exchange, seen);
+        }
+        let is_copy = exchange.discovers > 0 && (is_relayed || vlan_is_new);
+        if is_copy && exchange.first_offer.is_none() {
+            let text = spelled_question(seen, vec!["passed on".to_owned()]);
+            self.scribe.tell(machine, "discover", text);
+            return;
+        }
+        if is_copy || exchange.is_repeat(self.scribe.now()) {
+            return;
+        }
+        exchange.discovers += 1;
+        exchange.last_question = self.scribe.now();
+        let text = match exchange.discovers {
+            1 => spelled_question(seen, Vec::new()),
+            times => format!("again, the {}", ordinal(times)),
+        };
+        self.scribe.tell(machine, "discover", text);
+    }
+
+    /// Opens an exchange, and ends those before it.
+    fn begin(
+        &mut self,
+        id: MachineId,
+        exchanges: &mut Exchanges,
+        client: Option<Client>,
+        seen: Seen<'_>,
+    ) {
+        let hardware = seen.message.hardware_address;
+        let (ended, open): (Vec<_>, _) = std::mem::take(&mut exchanges.open)
+            .into_iter()
+            .partition(|it| it.hardware == hardware);
+        exchanges.open = open;
+        let asked = exchanges.asked.take();
+        self.close(id, ended, asked, false);
+        let Some(machine) = self.machines.get_mut(id) else {
+            return;
+        };
+        files::settle(&mut self.scribe, machine);
+        let name = client::name(seen.message, client.as_ref());
+        // A system that renews its lease goes on; firmware that asks anew begins anew.
+        let boots = client.is_some();
+        let is_used = machine.stages.last().is_some_and(|stage| {
+            let is_over = stage.boot.is_some() || !stage.transfers.is_empty();
+            stage.name != name || boots && is_over
+        });
+        if machine.stages.is_empty() || is_used {
+            machine.begin_stage(&name);
+        }
+        machine.client.clone_from(&client);
+        let began = self.scribe.begins(machine);
+        if exchanges.open.len() >= EXCHANGES {
+            exchanges.open.remove(0);
+        }
+        exchanges
+            .open
+            .push(Exchange::new(seen.message, client, began));
+    }
+
+    fn request(
+        &mut self,
+        id: MachineId,
+        exchanges: &mut Exchanges,
+        client: Option<Client>,
+        seen: Seen<'_>,
+    ) {
+        let message = seen.message;
+        let server = message.options.server_identifier();
+        if exchanges.find(message).is_none() {
+            self.begin(id, exchanges, client, seen);
+        }
+        let Some((exchange, machine)) = exchanges.find(message).zip(self.machines.get_mut(id))
+        else {
+            return;
+        };
+        let vlan_is_new = !exchange.vlans.contains(&seen.vlans);
+        exchange.seen_on(seen.vlans);
+        let is_relayed = specified(message.relay_address).is_some();
+        if is_relayed {
+            remember_relay(exchange, seen);
+        }
+        let now = self.scribe.now();
+        if exchange.requested.is_some() && exchange.requested_of == server {
+            if !is_relayed && !vlan_is_new && !exchange.is_repeat(now) {
+                exchange.last_question = now;
+                self.scribe.tell(machine, "request", "again".to_owned());
+            }
+            return;
+        }
+        exchange.requested = Some(self.scribe.begins(machine));
+        exchange.requested_of = server;
+        exchange.last_question = now;
+        let address = message.options.requested_address();
+        let address = address.or(specified(message.client_address));
+        let address = address.map_or_else(|| "an address".to_owned(), |it| it.to_string());
+        let Some(server) = server else {
+            let how = match specified(message.client_address) {
+                Some(_) => "renews",
+                None => "had before, and wants again,",
+            };
+            let text = spelled_question(seen, vec![format!("{how} {address}")]);
+            self.scribe.tell(machine, "request", text);
+            return;
+        };
+        self.scribe
+            .tell(machine, "request", format!("{address} of {server}"));
+        let stage = machine.stage();
+        stage.winner = Some(server);
+        let Some(verdict) = verdict(exchange, server) else {
+            return;
+        };
+        stage.reason = Some(verdict.clone());
+        self.scribe.tell(machine, "takes", verdict);
+    }
+}
+
+/// Says whose offer a client takes and why, by its model; `None` where there is no model of it, or its
+/// offers were not seen.
+fn verdict(exchange: &Exchange, server: std::net::Ipv4Addr) -> Option<String> {
+    if exchange.offers.is_empty() {
+        return None;
+    }
+    let client = exchange.client.as_ref()?;
+    Some(match client.select(&exchange.offers) {
+        Ok(selection) if server_of(selection.offer, server) == server => {
+            let source = source_words(&selection.boot);
+            format!("the offer of {server}: {}\n= {source}", selection.reason)
+        }
+        Ok(selection) => format!(
+            "the offer of {server}, where its model takes that of {}: {}",
+            server_of(selection.offer, server),
+            selection.reason
+        ),
+        Err(reason) => format!("the offer of {server}, though {reason}"),
+    })
+}
+
+fn ask_boot_server(
+    scribe: &mut Scribe,
+    machine: &mut Machine,
+    exchanges: &mut Exchanges,
+    seen: Seen<'_>,
+) {
+    let (server, transaction) = (*seen.destination.ip(), seen.message.transaction_id);
+    let now = scribe.begins(machine);
+    let known = exchanges.asked.as_mut();
+    let times = match known.filter(|it| it.server == server && !it.is_answered) {
+        Some(asked) => {
+            asked.transaction = transaction;
+            asked.at = asked.at.or(Some(now));
+            asked.times += 1;
+            asked.times
+        }
+        None => {
+            exchanges.asked = Some(Asked {
+                transaction,
+                server,
+                at: Some(now),
+                due: now,
+                times: 1,
+                is_answered: false,
+            });
+            1
+        }
+    };
+    let text = match times {
+        1 => format!("the boot file of {server} on port 4011"),
+        times => format!("again, the {}, of {server} on port 4011", ordinal(times)),
+    };
+    scribe.tell(machine, "request", text);
+}
+
+fn remember_relay(exchange: &mut Exchange, seen: Seen<'_>) {
+    let information = seen.message.options.relay_agent_information();
+    if let Some(information) = information {
+        exchange.relay_information = Some(information.to_vec());
+    }
+}
+
+fn spelled_question(seen: Seen<'_>, mut said: Vec<String>) -> String {
+    said.extend(spelled::question(seen.message));
+    said.extend(travelled(seen));
+    said.join(", ")
+}
+
+fn decline(seen: Seen<'_>) -> String {
+    let options = &seen.message.options;
+    let address = options
+        .requested_address()
+        .map_or_else(|| "an address".to_owned(), |it| it.to_string());
+    let of = options.server_identifier();
+    let of = of.map(|server| format!(" of {server}"));
+    let why = options.text(OptionCode::Message);
+    let why = why.map(|text| format!(": `{}`", shown_text(&text)));
+    format!(
+        "{address}{} is in use already{}",
+        of.unwrap_or_default(),
+        why.unwrap_or_default()
+    )
+}
+
+fn ordinal(number: u32) -> String {
+    let end = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{end}")
+}

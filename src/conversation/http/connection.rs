@@ -1,0 +1,326 @@
+use std::collections::VecDeque;
+use std::net::SocketAddrV4;
+
+use jiff::Timestamp;
+
+use super::parser::{Found, Parser, Side};
+use super::stream::{Piece, Stream};
+use crate::conversation::files;
+use crate::conversation::machines::MachineId;
+use crate::conversation::scribe::Began;
+use crate::conversation::table::Aged;
+use crate::wire::http::{RequestHead, ResponseHead};
+use crate::wire::packet::TcpSegment;
+
+/// How many requests of a connection wait for their responses.
+const REQUESTS: usize = 16;
+
+/// The connections of a capture, by their two ends in order.
+pub(in crate::conversation) type Ends = (SocketAddrV4, SocketAddrV4);
+
+/// One TCP connection.
+#[derive(Debug)]
+pub(in crate::conversation) struct Connection {
+    pub client: SocketAddrV4,
+    pub server: SocketAddrV4,
+    pub machine: Option<MachineId>,
+    pub kind: Kind,
+    pub began: (Timestamp, u64),
+    pub last: Timestamp,
+    /// How often its client tried to begin it, and whether the server answered.
+    pub attempts: u32,
+    pub is_accepted: bool,
+    sides: [Direction; 2],
+    pub requests: VecDeque<Request>,
+    pub response: Option<Response>,
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::conversation) enum Kind {
+    /// Nothing was sent yet.
+    Unknown,
+    Http,
+    Tls,
+    /// Nothing that we follow.
+    Other,
+}
+
+#[derive(Debug)]
+struct Direction {
+    stream: Stream,
+    parser: Parser,
+    /// The number behind its last octet, once it has said that there is no more.
+    end: Option<u32>,
+}
+
+/// A request that waits for its response.
+#[derive(Clone, Debug)]
+pub(in crate::conversation) struct Request {
+    pub head: RequestHead,
+    /// When it was made, once its machine is known.
+    pub began: Option<Began>,
+}
+
+/// A response that is under way.
+#[derive(Debug)]
+pub(in crate::conversation) struct Response {
+    pub request: Option<Request>,
+    pub head: ResponseHead,
+    pub octets: u64,
+    /// The beginning of the body.
+    pub start: Vec<u8>,
+    pub last: Timestamp,
+}
+
+/// What a segment brought.
+pub(in crate::conversation) enum Event {
+    /// The first request of the connection, or a further one.
+    Requested,
+    /// A response has ended; it is whole or broke off.
+    Responded(Box<Response>, Ending),
+    /// What was sent begins a TLS session.
+    Tls,
+    /// The server refuses the connection.
+    Refused,
+}
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::conversation) enum Ending {
+    Whole,
+    /// The connection ended before it.
+    Closed,
+    /// One side tore the connection down.
+    Reset,
+    /// The capture does not hold all of it.
+    Unseen,
+    /// Nothing more was sent.
+    Silence,
+    /// The capture ended first.
+    Running,
+}
+
+impl Aged for Connection {
+    fn last_seen(&self) -> Timestamp {
+        self.last
+    }
+}
+
+impl Connection {
+    /// Begins with the first segment that is seen.
+    pub fn new(client: SocketAddrV4, server: SocketAddrV4, began: (Timestamp, u64)) -> Self {
+        let direction = |side| Direction {
+            stream: Stream::default(),
+            parser: Parser::new(side),
+            end: None,
+        };
+        Self {
+            client,
+            server,
+            machine: None,
+            kind: Kind::Unknown,
+            began,
+            last: began.0,
+            attempts: 0,
+            is_accepted: false,
+            sides: [direction(Side::Client), direction(Side::Server)],
+            requests: VecDeque::new(),
+            response: None,
+        }
+    }
+
+    /// Takes a segment of one side.
+    pub fn take(
+        &mut self,
+        from_server: bool,
+        segment: &TcpSegment<'_>,
+        length: usize,
+        now: (Timestamp, u64),
+    ) -> Vec<Event> {
+        self.last = now.0;
+        let mut events = Vec::new();
+        let flags = segment.flags;
+        if flags.is_syn() {
+            let direction = &mut self.sides[usize::from(from_server)];
+            direction.stream.begin_at(segment.sequence.wrapping_add(1));
+            match from_server {
+                true => self.is_accepted = true,
+                false => self.attempts += 1,
+            }
+            return events;
+        }
+        if flags.is_rst() {
+            let is_refusal = from_server && !self.is_accepted && self.attempts > 0;
+            if is_refusal {
+                self.kind = Kind::Other;
+                events.push(Event::Refused);
+            }
+            self.end(Ending::Reset, now, &mut events);
+            return events;
+        }
+        if length > 0 && self.kind == Kind::Unknown {
+            self.kind = kind_of(from_server, segment.payload);
+            if self.kind == Kind::Tls {
+                events.push(Event::Tls);
+            }
+        }
+        if self.kind == Kind::Http {
+            self.push(from_server, segment, length, now, &mut events);
+        }
+        if flags.is_fin() {
+            let end = segment.sequence.wrapping_add(length as u32);
+            self.sides[usize::from(from_server)].end = Some(end);
+        }
+        if self.kind == Kind::Http && from_server {
+            self.check_end(&mut events);
+        }
+        events
+    }
+
+    fn push(
+        &mut self,
+        from_server: bool,
+        segment: &TcpSegment<'_>,
+        length: usize,
+        now: (Timestamp, u64),
+        events: &mut Vec<Event>,
+    ) {
+        if length == 0 {
+            return;
+        }
+        self.read(from_server, now, events, |stream, deliver| {
+            stream.push(segment.sequence, segment.payload, length, deliver);
+        });
+    }
+
+    /// Ends everything: what still waits for something before it is read first.
+    pub fn end(&mut self, ending: Ending, now: (Timestamp, u64), events: &mut Vec<Event>) {
+        if self.kind == Kind::Http {
+            self.read(true, now, events, |stream, deliver| stream.flush(deliver));
+        }
+        self.end_response(ending, events);
+    }
+
+    fn read(
+        &mut self,
+        from_server: bool,
+        now: (Timestamp, u64),
+        events: &mut Vec<Event>,
+        read: impl FnOnce(&mut Stream, &mut dyn FnMut(Piece<'_>)),
+    ) {
+        let mut found = Vec::new();
+        // The beginning of a body tells what it is; the bulk of it is not copied.
+        let has_start = |it: &Response| it.start.len() >= files::HEAD;
+        let wants = match self.response.as_ref().is_some_and(has_start) {
+            true => 0,
+            false => files::HEAD,
+        };
+        let Self {
+            sides, requests, ..
+        } = self;
+        let Direction { stream, parser, .. } = &mut sides[usize::from(from_server)];
+        // Responses in one segment answer one request after the other.
+        let mut answered = usize::from(self.response.is_some());
+        let mut deliver = |piece: Piece<'_>| {
+            let mut method = || {
+                let at = answered;
+                answered += 1;
+                let request: Option<&Request> = requests.get(at);
+                request.map_or_else(|| "GET".to_owned(), |it| it.head.method.clone())
+            };
+            parser.take(piece, &mut method, wants, &mut found);
+        };
+        read(stream, &mut deliver);
+        for it in found {
+            self.found(it, now, events);
+        }
+    }
+
+    fn found(&mut self, found: Found, now: (Timestamp, u64), events: &mut Vec<Event>) {
+        match found {
+            Found::Request(head) => {
+                if self.requests.len() >= REQUESTS {
+                    self.requests.pop_front();
+                }
+                self.requests.push_back(Request { head, began: None });
+                events.push(Event::Requested);
+            }
+            // A provisional answer: the true one follows.
+            Found::Response(head) if head.status < 200 => {}
+            Found::Response(head) => {
+                self.end_response(Ending::Unseen, events);
+                self.response = Some(Response {
+                    // It leaves the queue when the response has ended.
+                    request: self.requests.front().cloned(),
+                    head,
+                    octets: 0,
+                    start: Vec::new(),
+                    last: now.0,
+                });
+            }
+            Found::Body(length, start) => {
+                if let Some(response) = &mut self.response {
+                    response.octets += length;
+                    response.last = now.0;
+                    let room = files::HEAD.saturating_sub(response.start.len());
+                    response.start.extend(start.into_iter().take(room));
+                }
+            }
+            Found::End => {
+                if self.response.is_some() && self.is_response_over() {
+                    self.end_response(Ending::Whole, events);
+                }
+            }
+            Found::Lost => self.end_response(Ending::Unseen, events),
+        }
+    }
+
+    /// Reports whether the end that was found is the response's, and not that of a further request.
+    fn is_response_over(&self) -> bool {
+        let response = self.response.as_ref();
+        response.is_some_and(|response| {
+            let method = response.request.as_ref().map(|it| it.head.method.as_str());
+            match response.head.body_after(method.unwrap_or("GET")) {
+                crate::wire::http::Framing::Length(length) => response.octets >= length,
+                _ => !self.sides[1].parser.is_inside(),
+            }
+        })
+    }
+
+    /// Looks whether the server has closed, and with it what was under way.
+    fn check_end(&mut self, events: &mut Vec<Event>) {
+        let Direction {
+            stream,
+            parser,
+            end,
+        } = &self.sides[1];
+        if end.is_some_and(|end| stream.has_reached(end)) && self.response.is_some() {
+            let ending = match parser.is_to_end() {
+                true => Ending::Whole,
+                false => Ending::Closed,
+            };
+            self.end_response(ending, events);
+        }
+    }
+
+    /// Ends the response that is under way, if one is.
+    fn end_response(&mut self, ending: Ending, events: &mut Vec<Event>) {
+        if let Some(response) = self.response.take() {
+            self.requests.pop_front();
+            events.push(Event::Responded(Box::new(response), ending));
+        }
+    }
+}
+
+/// Tells what a connection carries by what is sent first.
+fn kind_of(from_server: bool, octets: &[u8]) -> Kind {
+    match octets {
+        [] => Kind::Unknown,
+        [0x16, 3, ..] if !from_server => Kind::Tls,
+        _ if !from_server && RequestHead::may_begin(octets) => Kind::Http,
+        // The capture began in the middle.
+        _ if from_server && ResponseHead::may_begin(octets) && octets.len() > 8 => Kind::Http,
+        _ => Kind::Other,
+    }
+}

@@ -1,0 +1,366 @@
+use std::mem;
+
+use super::stream::Piece;
+use crate::wire::http::{Framing, HEAD_LIMIT, RequestHead, ResponseHead, chunk_size, head_end};
+
+/// The longest line before a chunk.
+const LINE_LIMIT: usize = 64;
+
+/// One side of a connection, cut into messages.
+#[derive(Debug)]
+pub(super) struct Parser {
+    side: Side,
+    state: State,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A head, as far as it has come.
+    Head(Vec<u8>),
+    /// That many octets of a body are left.
+    Body(u64),
+    /// The line before a chunk.
+    ChunkLine(Vec<u8>),
+    /// That many octets of a chunk are left, and the end of its line.
+    Chunk(u64),
+    /// The lines after the last chunk.
+    Trailer(Vec<u8>),
+    /// A body that ends with the connection.
+    ToEnd,
+    /// Something is missing: the next head that is seen is where it goes on.
+    Lost,
+}
+
+/// What was found on a side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A request began.
+    Request(RequestHead),
+    /// A response began.
+    Response(ResponseHead),
+    /// Octets of a body; the beginning of it comes as it is.
+    Body(u64, Vec<u8>),
+    /// The message is over.
+    End,
+    /// Something is missing.
+    Lost,
+}
+
+impl Parser {
+    pub fn new(side: Side) -> Self {
+        Self {
+            side,
+            state: State::Head(Vec::new()),
+        }
+    }
+
+    /// Reports whether a message is under way.
+    pub fn is_inside(&self) -> bool {
+        match &self.state {
+            State::Head(head) => !head.is_empty(),
+            State::Lost => false,
+            _ => true,
+        }
+    }
+
+    /// Reports whether only the end of the connection ends the message.
+    pub fn is_to_end(&self) -> bool {
+        matches!(self.state, State::ToEnd)
+    }
+
+    /// Takes a piece of the stream; `method` is that of the request which a response answers, and `wants`
+    /// how many octets of a body's beginning are to be kept.
+    pub fn take(
+        &mut self,
+        piece: Piece<'_>,
+        method: &mut dyn FnMut() -> String,
+        wants: usize,
+        found: &mut Vec<Found>,
+    ) {
+        let mut rest = piece.octets;
+        while !rest.is_empty() {
+            rest = self.step(rest, method, wants, found);
+        }
+        if piece.missing > 0 {
+            self.miss(piece.missing as u64, found);
+        }
+    }
+
+    /// Takes what it can, and returns the rest; a step always takes something.
+    fn step<'o>(
+        &mut self,
+        octets: &'o [u8],
+        method: &mut dyn FnMut() -> String,
+        wants: usize,
+        found: &mut Vec<Found>,
+    ) -> &'o [u8] {
+        match &mut self.state {
+            State::Head(head) => {
+                let known = head.len();
+                let room = HEAD_LIMIT.saturating_sub(known);
+                head.extend_from_slice(&octets[..octets.len().min(room)]);
+                if !self.side.may_begin(head) {
+                    return self.lose(found);
+                }
+                // The end may lie across two pieces.
+                let Some(end) = head_end(head) else {
+                    if head.len() >= HEAD_LIMIT {
+                        return self.lose(found);
+                    }
+                    return &[];
+                };
+                let head = mem::take(head);
+                let framing = match self.side {
+                    Side::Client => RequestHead::parse(&head[..end]).map(|head| {
+                        let body = match head.body {
+                            Framing::Unsaid => Framing::Length(0),
+                            said => said,
+                        };
+                        found.push(Found::Request(head));
+                        body
+                    }),
+                    Side::Server => ResponseHead::parse(&head[..end]).map(|head| {
+                        let body = head.body_after(&method());
+                        found.push(Found::Response(head));
+                        body
+                    }),
+                };
+                let Some(framing) = framing else {
+                    return self.lose(found);
+                };
+                self.state = match framing {
+                    Framing::Length(0) => {
+                        found.push(Found::End);
+                        State::Head(Vec::new())
+                    }
+                    Framing::Length(length) => State::Body(length),
+                    Framing::Chunked => State::ChunkLine(Vec::new()),
+                    Framing::Unsaid => State::ToEnd,
+                };
+                octets.get(end - known..).unwrap_or_default()
+            }
+            State::Body(left) => {
+                let length = octets
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let (body, rest) = octets.split_at(length);
+                *left -= length as u64;
+                let is_over = *left == 0;
+                found.push(Found::Body(length as u64, kept(body, wants)));
+                if is_over {
+                    found.push(Found::End);
+                    self.state = State::Head(Vec::new());
+                }
+                rest
+            }
+            State::Chunk(left) => {
+                let length = octets
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let (body, rest) = octets.split_at(length);
+                *left -= length as u64;
+                let is_over = *left == 0;
+                // The last two octets of a chunk end its line.
+                found.push(Found::Body(length as u64, kept(body, wants)));
+                if is_over {
+                    self.state = State::ChunkLine(Vec::new());
+                }
+                rest
+            }
+            State::ChunkLine(line) => {
+                let (part, rest, is_whole) = until_line(octets);
+                line.extend_from_slice(part);
+                if line.len() > LINE_LIMIT {
+                    return self.lose(found);
+                }
+                if !is_whole {
+                    return rest;
+                }
+                let line = mem::take(line);
+                let line = line.trim_ascii();
+                self.state = match chunk_size(line) {
+                    // The empty line behind a chunk.
+                    None if line.is_empty() => State::ChunkLine(Vec::new()),
+                    None => return self.lose(found),
+                    Some(0) => State::Trailer(Vec::new()),
+                    Some(size) => State::Chunk(size),
+                };
+                rest
+            }
+            State::Trailer(line) => {
+                let (part, rest, is_whole) = until_line(octets);
+                line.extend_from_slice(part);
+                if line.len() > HEAD_LIMIT {
+                    return self.lose(found);
+                }
+                if is_whole {
+                    let is_empty = line.trim_ascii().is_empty();
+                    line.clear();
+                    if is_empty {
+                        found.push(Found::End);
+                        self.state = State::Head(Vec::new());
+                    }
+                }
+                rest
+            }
+            State::ToEnd => {
+                found.push(Found::Body(octets.len() as u64, kept(octets, wants)));
+                &[]
+            }
+            State::Lost => {
+                if self.side.may_begin(octets) && octets.len() > 8 {
+                    self.state = State::Head(Vec::new());
+                    return octets;
+                }
+                &[]
+            }
+        }
+    }
+
+    /// Passes over octets that the capture does not hold.
+    fn miss(&mut self, missing: u64, found: &mut Vec<Found>) {
+        match &mut self.state {
+            State::Body(left) | State::Chunk(left) if missing < *left => {
+                *left -= missing;
+                found.push(Found::Body(missing, Vec::new()));
+            }
+            State::Body(left) if missing == *left => {
+                found.push(Found::Body(missing, Vec::new()));
+                found.push(Found::End);
+                self.state = State::Head(Vec::new());
+            }
+            State::ToEnd => found.push(Found::Body(missing, Vec::new())),
+            State::Lost => {}
+            _ => {
+                self.lose(found);
+            }
+        }
+    }
+
+    fn lose(&mut self, found: &mut Vec<Found>) -> &'static [u8] {
+        self.state = State::Lost;
+        found.push(Found::Lost);
+        &[]
+    }
+}
+
+impl Side {
+    fn may_begin(self, octets: &[u8]) -> bool {
+        match self {
+            Self::Client => RequestHead::may_begin(octets),
+            Self::Server => ResponseHead::may_begin(octets),
+        }
+    }
+}
+
+fn kept(octets: &[u8], wants: usize) -> Vec<u8> {
+    octets[..octets.len().min(wants)].to_vec()
+}
+
+/// Splits after the end of the line, if it is there.
+fn until_line(octets: &[u8]) -> (&[u8], &[u8], bool) {
+    match octets.iter().position(|octet| *octet == b'\n') {
+        Some(at) => (&octets[..=at], &octets[at + 1..], true),
+        None => (octets, &[], false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn server(pieces: &[(&str, usize)], method: &str) -> Vec<Found> {
+        let mut parser = Parser::new(Side::Server);
+        let mut found = Vec::new();
+        for (octets, missing) in pieces {
+            let piece = Piece {
+                octets: octets.as_bytes(),
+                missing: *missing,
+            };
+            parser.take(piece, &mut || method.to_owned(), 0, &mut found);
+        }
+        found
+    }
+
+    /// Sums up what was found: statuses, octets of bodies, `.` for an end and `?` for a loss.
+    fn said(found: &[Found]) -> String {
+        let words = found.iter().map(|it| match it {
+            Found::Request(head) => head.method.clone(),
+            Found::Response(head) => head.status.to_string(),
+            Found::Body(length, _) => format!("+{length}"),
+            Found::End => ".".to_owned(),
+            Found::Lost => "?".to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn messages_are_cut_where_they_end() {
+        const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        for (pieces, method, expected) in [
+            (
+                &[(&*format!("{OK}hello{OK}"), 0)][..],
+                "GET",
+                "200 +5 . 200",
+            ),
+            (&[(OK, 0), ("he", 2), ("o", 0)], "GET", "200 +2 +2 +1 ."),
+            (&[(OK, 5)], "GET", "200 +5 ."),
+            (&[(OK, 9)], "GET", "200 ?"),
+            (&[(OK, 0)], "HEAD", "200 ."),
+            (
+                &[
+                    (
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r",
+                        0,
+                    ),
+                    ("\n\r\n", 0),
+                ],
+                "GET",
+                "200 +3 .",
+            ),
+            (
+                &[("HTTP/1.0 404 No\r\n\r\ngone", 0), ("!", 0)],
+                "GET",
+                "404 +4 +1",
+            ),
+            (
+                &[("HTTP/1", 0), (".1 204 No\r", 0), ("\n\r\n", 0)],
+                "GET",
+                "204 .",
+            ),
+            (&[("\x16\x03\x01", 0), (OK, 0)], "GET", "? 200"),
+        ] {
+            assert_eq!(said(&server(pieces, method)), expected, "{pieces:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_pieces_never_panic(
+            start in prop::sample::select(vec![
+                "", "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n", "GET / HTTP/1.1\r\n\r\n",
+            ]),
+            pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), 0..20usize), 0..20),
+        ) {
+            for side in [Side::Client, Side::Server] {
+                let mut parser = Parser::new(side);
+                let mut found = Vec::new();
+                let first = (start.as_bytes().to_vec(), 0);
+                for (octets, missing) in std::iter::once(&first).chain(&pieces) {
+                    let piece = Piece { octets, missing: *missing };
+                    parser.take(piece, &mut || "GET".to_owned(), 4, &mut found);
+                }
+            }
+        }
+    }
+}

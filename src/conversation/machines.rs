@@ -1,0 +1,252 @@
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::machine::Machine;
+use crate::inventory::Inventory;
+use crate::machine::{HardwareAddress, MacAddress, SystemUuid};
+
+/// How many machines are followed at once.
+const MACHINES: usize = 4096;
+/// How many entries the timelines of all of them may hold.
+const ENTRIES: usize = 50_000;
+/// How many addresses are known of all of them.
+const KEYS: usize = 4 * MACHINES;
+/// How many Ethernet addresses of one machine are listed.
+const MACS: usize = 16;
+
+/// Which machine it is, for as long as it is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct MachineId(u64);
+
+/// By what a machine is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// Its name in the inventory, whichever of its cards speaks.
+    Host(String),
+    Hardware(HardwareAddress),
+    /// Option 97, in whichever octet order.
+    Uuid(SystemUuid),
+    /// The address that it has, or was given last.
+    Address(Ipv4Addr),
+}
+
+/// The machines of a capture.
+#[derive(Debug)]
+pub(super) struct Machines<'i> {
+    inventory: Option<&'i Inventory>,
+    machines: HashMap<MachineId, Machine>,
+    keys: HashMap<Key, MachineId>,
+    /// The numbers that were given.
+    count: u64,
+    /// The entries that were written since the last look at all of them.
+    entries: usize,
+    evicted: u64,
+}
+
+impl<'i> Machines<'i> {
+    pub fn new(inventory: Option<&'i Inventory>) -> Self {
+        Self {
+            inventory,
+            machines: HashMap::new(),
+            keys: HashMap::new(),
+            count: 0,
+            entries: 0,
+            evicted: 0,
+        }
+    }
+
+    pub fn inventory(&self) -> Option<&'i Inventory> {
+        self.inventory
+    }
+
+    pub fn get_mut(&mut self, id: MachineId) -> Option<&mut Machine> {
+        self.machines.get_mut(&id)
+    }
+
+    pub fn len(&self) -> usize {
+        self.machines.len()
+    }
+
+    pub fn ids(&self) -> Vec<MachineId> {
+        let mut ids: Vec<_> = self.machines.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Returns the machines in the order in which they were seen.
+    pub fn into_machines(self) -> Vec<Machine> {
+        let mut machines: Vec<_> = self.machines.into_iter().collect();
+        machines.sort_unstable_by_key(|(id, _)| *id);
+        machines.into_iter().map(|(_, machine)| machine).collect()
+    }
+
+    /// Finds the machine that a DHCP message is of, or begins to follow it.
+    ///
+    /// A machine is known by its host in the inventory, else by its hardware address; one that gives
+    /// no Ethernet address (edk2 may put a GUID there), and a further card of one whose option 97 was
+    /// seen, by its UUID.
+    pub fn of_message(
+        &mut self,
+        hardware: HardwareAddress,
+        uuid: Option<SystemUuid>,
+        now: Timestamp,
+    ) -> MachineId {
+        let uuid = uuid.filter(|uuid| !uuid.is_placeholder());
+        let mac = hardware.mac();
+        let host = mac.and_then(|mac| self.inventory?.host_by_mac(mac));
+        let own = match host {
+            Some(host) => Key::Host(host.name.clone()),
+            None => Key::Hardware(hardware),
+        };
+        let by_uuid = uuid.map(|uuid| Key::Uuid(uuid.order_free()));
+        let known = self.keys.get(&own).copied();
+        let twin = || match host {
+            // Two hosts of the inventory are two, even where their makers gave both one UUID.
+            Some(_) => None,
+            None => by_uuid.as_ref().and_then(|key| self.keys.get(key)).copied(),
+        };
+        let id = known.or_else(twin).unwrap_or_else(|| {
+            let name = match host {
+                Some(host) => host.name.clone(),
+                None => hardware.to_string(),
+            };
+            self.begin(name, now)
+        });
+        self.learn(own, id);
+        if host.is_some() {
+            self.learn(Key::Hardware(hardware), id);
+        }
+        if let Some(key) = by_uuid
+            && !self.keys.contains_key(&key)
+        {
+            self.learn(key, id);
+        }
+        if let Some(machine) = self.machines.get_mut(&id) {
+            machine.last_seen = now;
+            machine.uuid = machine.uuid.or(uuid);
+            if let Some(mac) = mac {
+                add_mac(machine, mac);
+            }
+        }
+        id
+    }
+
+    /// Finds the machine that asks from an address, or begins to follow it: by the card that sent the
+    /// frame, else by the address that it was given, since a router may stand between.
+    pub fn of_client(&mut self, mac: MacAddress, address: Ipv4Addr, now: Timestamp) -> MachineId {
+        let hardware = HardwareAddress::from(mac);
+        let id = self.known_client(mac, address).unwrap_or_else(|| {
+            let inventory = self.inventory;
+            let host =
+                inventory.and_then(|it| it.host_by_mac(mac).or_else(|| it.host_by_ip(address)));
+            let name = match host {
+                Some(host) => host.name.clone(),
+                None if mac.is_unicast() => mac.to_string(),
+                None => address.to_string(),
+            };
+            let id = self.begin(name, now);
+            if let Some(host) = host {
+                self.learn(Key::Host(host.name.clone()), id);
+            } else if mac.is_unicast() {
+                // What a router sends on is of many machines: the address goes first then.
+                self.learn(Key::Hardware(hardware), id);
+                if let Some(machine) = self.machines.get_mut(&id) {
+                    add_mac(machine, mac);
+                }
+            }
+            self.learn(Key::Address(address), id);
+            id
+        });
+        if let Some(machine) = self.machines.get_mut(&id) {
+            machine.last_seen = now;
+        }
+        id
+    }
+
+    /// Finds the machine that asks from an address, if it is known.
+    pub fn known_client(&self, mac: MacAddress, address: Ipv4Addr) -> Option<MachineId> {
+        let by_mac = self.keys.get(&Key::Hardware(HardwareAddress::from(mac)));
+        let known = by_mac.or_else(|| self.keys.get(&Key::Address(address)));
+        known.copied()
+    }
+
+    /// Remembers that a machine was given an address.
+    pub fn lease(&mut self, id: MachineId, address: Ipv4Addr) {
+        if !address.is_unspecified() {
+            self.learn(Key::Address(address), id);
+        }
+    }
+
+    /// Finds the machine that has an address.
+    pub fn by_address(&self, address: Ipv4Addr) -> Option<MachineId> {
+        self.keys.get(&Key::Address(address)).copied()
+    }
+
+    /// Takes into account that entries were written, and forgets machines where that are too many.
+    pub fn settle_entries(&mut self, written: usize) {
+        self.entries += written;
+        if self.entries < ENTRIES {
+            return;
+        }
+        let held = |machine: &Machine| machine.entries.len() + 1;
+        let mut all: usize = self.machines.values().map(held).sum();
+        while all >= ENTRIES / 2 && self.machines.len() > 1 {
+            self.evict();
+            all = self.machines.values().map(held).sum();
+        }
+        self.entries = all;
+    }
+
+    fn begin(&mut self, name: String, now: Timestamp) -> MachineId {
+        if self.machines.len() >= MACHINES {
+            self.evict();
+        }
+        self.count += 1;
+        let id = MachineId(self.count);
+        self.machines.insert(id, Machine::new(name, now));
+        id
+    }
+
+    fn learn(&mut self, key: Key, id: MachineId) {
+        if self.keys.len() >= KEYS && !self.keys.contains_key(&key) {
+            // One machine with thousands of addresses: its older ones go.
+            let machines = &self.machines;
+            let is_address = |key: &Key| matches!(key, Key::Address(_) | Key::Uuid(_));
+            self.keys
+                .retain(|key, id| machines.contains_key(id) && !is_address(key));
+            if self.keys.len() >= KEYS {
+                self.keys.clear();
+            }
+        }
+        self.keys.insert(key, id);
+    }
+
+    /// Forgets the quarter of the machines that was seen longest ago.
+    fn evict(&mut self) {
+        let count = (self.machines.len() / 4).max(1);
+        let mut oldest: Vec<_> = self
+            .machines
+            .iter()
+            .map(|(id, machine)| (machine.last_seen, *id))
+            .collect();
+        oldest.select_nth_unstable(count - 1);
+        for (_, id) in &oldest[..count] {
+            self.machines.remove(id);
+            self.evicted += 1;
+        }
+        let machines = &self.machines;
+        self.keys.retain(|_, id| machines.contains_key(id));
+    }
+}
+
+fn add_mac(machine: &mut Machine, mac: MacAddress) {
+    if machine.macs.len() < MACS && !machine.macs.contains(&mac) {
+        machine.macs.push(mac);
+    }
+}

@@ -1,0 +1,142 @@
+//! How what was sent is shown: printable, bounded, and without our secrets.
+
+use jiff::SignedDuration;
+
+use crate::wire::path::shown_path;
+
+/// How much of a text is shown.
+const LIMIT: usize = 120;
+
+/// Shows text that somebody sent.
+pub(super) fn shown_octets(octets: &[u8]) -> String {
+    shown_text(&String::from_utf8_lossy(octets))
+}
+
+/// Shows text that somebody sent, with `·` for what is not printable.
+pub(super) fn shown_text(text: &str) -> String {
+    let mut shown: String = text.chars().take(LIMIT).map(printable).collect();
+    if text.chars().nth(LIMIT).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Shows a path or a URL, without boot tokens, capabilities and queries.
+pub(super) fn shown_file(name: &str) -> String {
+    shown_text(&shown_path(name))
+}
+
+fn printable(c: char) -> char {
+    match c {
+        '`' => '\'',
+        c if c.is_control() => '·',
+        c => c,
+    }
+}
+
+/// Shows octets as hexadecimal digits, a few of them.
+pub(super) fn shown_hex(octets: &[u8]) -> String {
+    let head = &octets[..octets.len().min(24)];
+    let mut text = data_encoding::HEXLOWER.encode(head);
+    if head.len() < octets.len() {
+        text.push('…');
+    }
+    text
+}
+
+/// Counts octets: `512 B`, `3.4 KiB`, `12 MiB`.
+pub(super) fn size(octets: u64) -> String {
+    scaled(octets as f64, "B")
+}
+
+/// Less than this says nothing about how fast a wire is.
+const LEAST_FOR_RATE: u64 = 16 * 1024;
+
+/// Says how fast octets came: `3.4 MiB/s`; nothing where they are too few to tell.
+pub(super) fn rate(octets: u64, milliseconds: i64) -> Option<String> {
+    if milliseconds <= 0 || octets < LEAST_FOR_RATE {
+        return None;
+    }
+    let each_second = octets as f64 * 1000.0 / milliseconds as f64;
+    Some(format!("{}/s", scaled(each_second, "B")))
+}
+
+fn scaled(mut number: f64, unit: &str) -> String {
+    let mut prefix = "";
+    for next in ["Ki", "Mi", "Gi"] {
+        if number < 1024.0 {
+            break;
+        }
+        number /= 1024.0;
+        prefix = next;
+    }
+    let digits = usize::from(number < 10.0 && !prefix.is_empty());
+    format!("{number:.digits$} {prefix}{unit}")
+}
+
+/// Says how long something took: `240 ms`, `1.2 s`, `3 min`.
+pub(super) fn time(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1000 => format!("{milliseconds} ms"),
+        1000..120_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        _ => format!("{} min", milliseconds / 60_000),
+    }
+}
+
+/// Says how long a lease lasts: `30 min`, `12 h`, `for ever`.
+pub(super) fn lease_time(seconds: u64) -> String {
+    match seconds {
+        0xffff_ffff => "for ever".to_owned(),
+        s if s % 86_400 == 0 && s > 0 => format!("{} d", s / 86_400),
+        s if s % 3600 == 0 && s > 0 => format!("{} h", s / 3600),
+        s if s % 60 == 0 && s > 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}
+
+/// Returns a number of seconds as a duration.
+pub(super) const fn seconds(count: i64) -> SignedDuration {
+    SignedDuration::from_secs(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_shown_printable_and_bounded() {
+        assert_eq!(shown_octets(b"a\x1b[2J`b\0"), "a·[2J'b·");
+        assert_eq!(shown_octets(&[b'x'; 500]).chars().count(), LIMIT + 1);
+        assert_eq!(shown_file("/m/MAC/TOKEN/x.efi?token=T"), "/m/MAC/…/x.efi");
+        assert_eq!(shown_hex(&[0xab; 30]).len(), 48 + "…".len());
+    }
+
+    #[test]
+    fn sizes_rates_and_times_are_short() {
+        for (octets, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (3500, "3.4 KiB"),
+            (955 * 1024, "955 KiB"),
+            (45_000_000, "43 MiB"),
+            (u64::MAX, "17179869184 GiB"),
+        ] {
+            assert_eq!(size(octets), expected);
+        }
+        assert_eq!(rate(1_048_576, 500).as_deref(), Some("2.0 MiB/s"));
+        assert_eq!(rate(1_048_576, 0), None);
+        assert_eq!(rate(512, 10), None);
+        for (milliseconds, expected) in [(7, "7 ms"), (1250, "1.2 s"), (360_000, "6 min")] {
+            assert_eq!(time(milliseconds), expected);
+        }
+        for (seconds, expected) in [
+            (1800, "30 min"),
+            (43_200, "12 h"),
+            (86_400, "1 d"),
+            (90, "90 s"),
+            (0xffff_ffff, "for ever"),
+        ] {
+            assert_eq!(lease_time(seconds), expected);
+        }
+    }
+}

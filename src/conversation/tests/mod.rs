@@ -1,0 +1,6 @@
+//! Conversations built by hand: each fault with the packets that show it, and good ones without any.
+
+mod bounds;
+mod findings;
+mod play;
+mod timelines;

@@ -1,0 +1,274 @@
+//! Following TFTP: which file a machine reads, how fast, and how that ends.
+
+mod transfer;
+
+use std::net::SocketAddrV4;
+
+use jiff::Timestamp;
+
+use super::files;
+use super::finding::FindingKind;
+use super::loader;
+use super::observer::Observer;
+use crate::wire::packet::Packet;
+use crate::wire::tftp::{BlockNumber, Direction, OptionName, Packet as TftpPacket, Request};
+
+use transfer::End;
+pub(super) use transfer::TftpTransfer;
+
+/// The port of TFTP servers.
+const PORT: u16 = 69;
+/// So many blocks that are sent again are a fault, where they are one in so many.
+const RETRANSMITS: u64 = 3;
+const RETRANSMITS_OF: u64 = 100;
+
+impl Observer<'_> {
+    /// Follows a datagram that is not DHCP; `false` where it belongs to no transfer.
+    pub(super) fn observe_tftp(&mut self, packet: &Packet<'_>, payload: &[u8]) -> bool {
+        let is_request = packet.destination.port() == PORT && matches!(payload, [0, 1 | 2, ..]);
+        if is_request {
+            self.scribe.totals.tftp += 1;
+            match TftpPacket::parse(payload) {
+                Ok(TftpPacket::Request(request)) => self.tftp_request(packet, &request),
+                _ => self.scribe.totals.malformed += 1,
+            }
+            return true;
+        }
+        let (client, from_server) = match self.tftp.get_mut(&packet.destination) {
+            Some(transfer) if transfer.server.ip() == packet.source.ip() => {
+                (packet.destination, true)
+            }
+            _ => (packet.source, false),
+        };
+        let now = self.scribe.now();
+        let Some(transfer) = self.tftp.get_mut(&client) else {
+            return false;
+        };
+        let peer = if from_server {
+            packet.source
+        } else {
+            packet.destination
+        };
+        if transfer.server.ip() != peer.ip() {
+            return false;
+        }
+        self.scribe.totals.tftp += 1;
+        // A transfer that is over may be followed by its last packets again.
+        transfer.last = now;
+        if from_server {
+            transfer.server = peer;
+            transfer.is_silent = false;
+        }
+        // The bulk of all packets: no need to look at more than the head.
+        match *payload {
+            [0, 3, high, low, ref block @ ..] if from_server != transfer.is_write => {
+                let number = BlockNumber::new(u16::from_be_bytes([high, low]));
+                let length = packet.length.saturating_sub(4) as u64;
+                let is_first = transfer.blocks(number, length, packet.fragmented, now);
+                let is_odd = transfer.is_over_mtu(self.options.mtu) || is_first;
+                if self.options.comment_blocks {
+                    let text = format!("block {number} of `{}`", transfer.shown);
+                    self.scribe.comment_only(text);
+                }
+                if is_odd {
+                    self.tftp_first_block(client, block);
+                }
+            }
+            [0, 4, high, low, ..] if from_server == transfer.is_write => {
+                let number = BlockNumber::new(u16::from_be_bytes([high, low]));
+                if transfer.acknowledged(number) {
+                    self.tftp_end(client, End::Whole);
+                }
+            }
+            _ => match TftpPacket::parse(payload) {
+                Ok(TftpPacket::OptionAcknowledgement(options)) => {
+                    transfer.take(&options);
+                    self.check_block_size(client);
+                }
+                Ok(TftpPacket::Error { code, message }) => {
+                    let end = transfer.error(from_server, code, &message);
+                    self.tftp_end(client, end);
+                }
+                _ => self.scribe.totals.malformed += 1,
+            },
+        }
+        true
+    }
+
+    fn tftp_request(&mut self, packet: &Packet<'_>, request: &Request) {
+        let now = self.scribe.now();
+        let client = packet.source;
+        let name = String::from_utf8_lossy(&request.name).into_owned();
+        if let Some(known) = self.tftp.get_mut(&client)
+            && known.is_silent
+            && known.name == name
+        {
+            known.requests += 1;
+            known.last = now;
+            return;
+        }
+        if self.tftp.get_mut(&client).is_some() {
+            self.tftp_end(client, End::Silence);
+        }
+        let id = self
+            .machines
+            .of_client(packet.source_mac, *client.ip(), now);
+        let asks_size = request
+            .options
+            .iter()
+            .any(|it| it.name == OptionName::TransferSize);
+        let Some(machine) = self.machines.get_mut(id) else {
+            return;
+        };
+        files::begins(machine, &name);
+        files::check_bare_name(&mut self.scribe, machine, &name);
+        machine.stage();
+        let began = self.scribe.begins(machine);
+        let shown = super::shown::shown_file(&name);
+        self.scribe
+            .comment_only(format!("asks for `{shown}` by TFTP"));
+        let transfer = TftpTransfer {
+            machine: id,
+            server: packet.destination,
+            shown,
+            name,
+            is_write: request.direction == Direction::Write,
+            began,
+            last: now,
+            requests: 1,
+            is_silent: true,
+            asks_size,
+            block_size: 512,
+            window: 1,
+            size: None,
+            blocks: 0,
+            octets: 0,
+            has_last: false,
+            is_acknowledged: false,
+            retransmits: 0,
+            last_block: now,
+            fragments: false,
+            is_over_mtu: false,
+        };
+        self.tftp.insert(client, transfer);
+    }
+
+    /// Looks at the first block, which says what the file is, and at blocks that are too long.
+    fn tftp_first_block(&mut self, client: SocketAddrV4, block: &[u8]) {
+        let Some(transfer) = self.tftp.get_mut(&client) else {
+            return;
+        };
+        if transfer.blocks == 1
+            && !transfer.is_write
+            && let Some(machine) = self.machines.get_mut(transfer.machine)
+        {
+            files::check_head(&mut self.scribe, machine, &transfer.name, block);
+        }
+        self.check_block_size(client);
+    }
+
+    /// Tells of blocks that do not fit into the MTU, once for each transfer.
+    fn check_block_size(&mut self, client: SocketAddrV4) {
+        let mtu = self
+            .machines
+            .inventory()
+            .and_then(|it| it.mtu(*client.ip()));
+        let mtu = mtu.unwrap_or(self.options.mtu);
+        let Some(transfer) = self.tftp.get_mut(&client) else {
+            return;
+        };
+        if transfer.is_over_mtu || !transfer.is_over_mtu(mtu) {
+            return;
+        }
+        transfer.is_over_mtu = true;
+        let how = if transfer.fragments {
+            "its blocks travel in fragments".to_owned()
+        } else {
+            format!("with the headers over the MTU of {mtu}")
+        };
+        let text = format!(
+            "`{}` is sent with blksize {}: {how}",
+            transfer.shown, transfer.block_size
+        );
+        if let Some(machine) = self.machines.get_mut(transfer.machine) {
+            self.scribe.find(machine, FindingKind::BlksizeOverMtu, text);
+        }
+    }
+
+    /// Ends what was silent since a moment, or, where the capture ends, all.
+    pub(super) fn end_idle_tftp(&mut self, since: Timestamp, at_end: bool) {
+        let limit = if at_end { self.scribe.now() } else { since };
+        for (_, transfer) in self.tftp.take_idle(limit) {
+            let end = match () {
+                () if transfer.has_last => End::Whole,
+                () if at_end && transfer.last > since => End::Running,
+                () => End::Silence,
+            };
+            self.tell_transfer(transfer, end);
+        }
+    }
+
+    fn tftp_end(&mut self, client: SocketAddrV4, end: End) {
+        if let Some(transfer) = self.tftp.remove(&client) {
+            self.tell_transfer(transfer, end);
+        }
+    }
+
+    fn tell_transfer(&mut self, transfer: TftpTransfer, end: End) {
+        let Some(machine) = self.machines.get_mut(transfer.machine) else {
+            return;
+        };
+        let end = match end {
+            End::Silence if transfer.has_last => End::Whole,
+            end => end,
+        };
+        let began = transfer.began;
+        let text = format!(
+            "`{}` of {}: {}",
+            transfer.shown,
+            transfer.server.ip(),
+            transfer.summary(&end)
+        );
+        let told = transfer.report(&end);
+        self.scribe.tell_of(machine, "tftp", text, began);
+        let scribe = &mut self.scribe;
+        match end {
+            End::Whole => files::came(scribe, machine, &transfer.name, &told, transfer.began),
+            End::Missing(by) => {
+                files::is_missing(scribe, machine, &transfer.name, &format!("TFTP: `{by}`"));
+            }
+            End::Refused(why) => {
+                let text = format!("`{}`: {why}", transfer.shown);
+                if !loader::is_optional(&transfer.name) {
+                    scribe.find_of(machine, FindingKind::TftpError, text, began);
+                }
+            }
+            End::Silence if transfer.is_silent => {
+                let text = format!(
+                    "{} does not answer the request for `{}`{}",
+                    transfer.server.ip(),
+                    transfer.shown,
+                    match transfer.requests {
+                        1 => String::new(),
+                        times => format!(", made {times} times"),
+                    }
+                );
+                scribe.find_of(machine, FindingKind::TftpSilent, text, began);
+            }
+            End::Silence if transfer.blocks > 0 => {
+                let text = format!("`{}`: {}", transfer.shown, told.end);
+                scribe.find_of(machine, FindingKind::TransferCut, text, began);
+            }
+            End::Silence | End::SizeOnly | End::Running => {}
+        }
+        let share = transfer.retransmits * RETRANSMITS_OF;
+        if transfer.retransmits >= RETRANSMITS && share >= transfer.blocks {
+            let text = format!(
+                "`{}`: {} of {} blocks were sent again",
+                transfer.shown, transfer.retransmits, transfer.blocks
+            );
+            scribe.find_of(machine, FindingKind::TftpRetransmits, text, began);
+        }
+        machine.add_transfer(told, began.stage);
+    }
+}

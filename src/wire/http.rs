@@ -1,0 +1,242 @@
+//! The heads of HTTP/1.1 messages, read from what passed on a wire.
+
+use std::str;
+
+/// The longest head that is read.
+pub const HEAD_LIMIT: usize = 16 * 1024;
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead {
+    /// `GET`, `HEAD`, …
+    pub method: String,
+    /// The path with its query, or a whole URL.
+    pub target: String,
+    /// `Host`.
+    pub host: Option<String>,
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+    /// How the body is framed.
+    pub body: Framing,
+}
+
+/// What a server answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The status: three digits.
+    pub status: u16,
+    /// `Content-Length`, also where no body follows.
+    pub length: Option<u64>,
+    /// How the body is framed, if one follows.
+    pub body: Framing,
+}
+
+/// How the end of a body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// By its length.
+    Length(u64),
+    /// By a chunk of no length.
+    Chunked,
+    /// Nothing says it: no body of a request, and the end of the connection for a response.
+    Unsaid,
+}
+
+impl RequestHead {
+    /// The methods that begin a request.
+    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+    /// Reports whether octets may begin a request; a few are enough.
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        Self::METHODS.iter().any(|method| {
+            let method = method.as_bytes();
+            match bytes.split_at_checked(method.len()) {
+                Some((head, rest)) => head == method && rest.first().is_none_or(|it| *it == b' '),
+                None => !bytes.is_empty() && method.starts_with(bytes),
+            }
+        })
+    }
+
+    /// Reads a head, up to its empty line or the end; `None` where it is none.
+    ///
+    /// Source: RFC 9112 §3.
+    pub fn parse(head: &[u8]) -> Option<Self> {
+        let mut lines = lines(head);
+        let first = text(lines.next()?);
+        let mut words = first.split(' ');
+        let (method, target) = (words.next()?, words.next()?);
+        if !Self::METHODS.contains(&method) || !words.next()?.starts_with("HTTP/1.") {
+            return None;
+        }
+        let mut found = Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            host: None,
+            user_agent: None,
+            body: Framing::Unsaid,
+        };
+        for (name, value) in lines.filter_map(field) {
+            match name.as_str() {
+                "host" => found.host = Some(value),
+                "user-agent" => found.user_agent = Some(value),
+                _ => found.body = found.body.after(&name, &value),
+            }
+        }
+        Some(found)
+    }
+}
+
+impl ResponseHead {
+    /// Reports whether octets may begin a response; a few are enough.
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        let start: &[u8] = b"HTTP/1.";
+        !bytes.is_empty() && (bytes.starts_with(start) || start.starts_with(bytes))
+    }
+
+    /// Reads a head, up to its empty line or the end; `None` where it is none.
+    ///
+    /// Source: RFC 9112 §4.
+    pub fn parse(head: &[u8]) -> Option<Self> {
+        let mut lines = lines(head);
+        let first = text(lines.next()?);
+        let rest = first.strip_prefix("HTTP/1.")?;
+        let status = rest.split(' ').nth(1)?;
+        let status = status.parse().ok().filter(|it| (100..1000).contains(it))?;
+        let mut found = Self {
+            status,
+            length: None,
+            body: Framing::Unsaid,
+        };
+        for (name, value) in lines.filter_map(field) {
+            if name == "content-length" {
+                found.length = value.parse().ok();
+            }
+            found.body = found.body.after(&name, &value);
+        }
+        Some(found)
+    }
+
+    /// Returns how the body that follows is framed, after a request of this method.
+    ///
+    /// Source: RFC 9112 §6.3.
+    pub fn body_after(&self, method: &str) -> Framing {
+        if method == "HEAD" || self.status < 200 || matches!(self.status, 204 | 304) {
+            return Framing::Length(0);
+        }
+        self.body
+    }
+}
+
+impl Framing {
+    /// Takes one more field of the head into account; chunks go before a length.
+    fn after(self, name: &str, value: &str) -> Self {
+        match name {
+            "transfer-encoding" if value.to_ascii_lowercase().ends_with("chunked") => Self::Chunked,
+            "content-length" if self != Self::Chunked => value.parse().map_or(self, Self::Length),
+            _ => self,
+        }
+    }
+}
+
+/// Returns where the head ends: after its empty line.
+pub fn head_end(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    end.map(|at| at + 4)
+}
+
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|octet| *octet == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .take_while(|line| !line.is_empty())
+}
+
+fn field(line: &[u8]) -> Option<(String, String)> {
+    let line = text(line);
+    let (name, value) = line.split_once(':')?;
+    Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
+}
+
+/// Reads the size of a chunk: hexadecimal digits, up to an extension.
+///
+/// Source: RFC 9112 §7.1.
+pub fn chunk_size(line: &[u8]) -> Option<u64> {
+    let line = str::from_utf8(line).ok()?;
+    let digits = line.split(';').next()?.trim();
+    u64::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_with_what_names_the_client() {
+        let head = b"GET /m/a/b?c HTTP/1.1\r\nHost: 10.20.0.10:8080\r\nuser-agent: iPXE/1.21.1\r\n\r\nx: y";
+        let head = RequestHead::parse(head).unwrap();
+        assert_eq!((&*head.method, &*head.target), ("GET", "/m/a/b?c"));
+        assert_eq!(head.host.as_deref(), Some("10.20.0.10:8080"));
+        assert_eq!(head.user_agent.as_deref(), Some("iPXE/1.21.1"));
+        assert_eq!(head.body, Framing::Unsaid);
+        for bad in ["GET /", "GET / SIP/2.0", "get / HTTP/1.1", "", "\r\n"] {
+            assert_eq!(RequestHead::parse(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_framed_by_chunks_a_length_or_the_end() {
+        for (head, method, expected) in [
+            ("200 OK\r\nContent-Length: 12", "GET", Framing::Length(12)),
+            ("200 OK\r\nContent-Length: 12", "HEAD", Framing::Length(0)),
+            (
+                "200 OK\r\ntransfer-encoding: Chunked\r\ncontent-length: 3",
+                "GET",
+                Framing::Chunked,
+            ),
+            ("200 OK\r\nContent-Length: many", "GET", Framing::Unsaid),
+            ("304 Not Modified", "GET", Framing::Length(0)),
+            ("100 Continue", "POST", Framing::Length(0)),
+        ] {
+            let head = ResponseHead::parse(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes());
+            assert_eq!(head.unwrap().body_after(method), expected);
+        }
+        assert_eq!(ResponseHead::parse(b"HTTP/1.1 OK"), None);
+        assert_eq!(ResponseHead::parse(b"HTTP/2 200"), None);
+        assert_eq!(chunk_size(b"1A;x=y"), Some(26));
+        assert_eq!(chunk_size(b"nothing"), None);
+    }
+
+    #[test]
+    fn a_few_octets_tell_what_may_begin() {
+        for (bytes, request, response) in [
+            ("G", true, false),
+            ("GET ", true, false),
+            ("GETS", false, false),
+            ("HTTP/1.1 2", false, true),
+            ("H", true, true),
+            ("", false, false),
+            ("\x16\x03\x01", false, false),
+        ] {
+            let seen = (
+                RequestHead::may_begin(bytes.as_bytes()),
+                ResponseHead::may_begin(bytes.as_bytes()),
+            );
+            assert_eq!(seen, (request, response), "{bytes}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_octets_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = (RequestHead::parse(&bytes), ResponseHead::parse(&bytes));
+            let _ = (head_end(&bytes), chunk_size(&bytes));
+            let request = [&b"GET / HTTP/1.1\r\n"[..], &bytes].concat();
+            prop_assert!(RequestHead::parse(&request).is_some());
+        }
+    }
+}

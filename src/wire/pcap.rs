@@ -1,0 +1,164 @@
+//! The older format of capture files.
+//!
+//! Source: draft-ietf-opsawg-pcap.
+
+use super::capture_file::{
+    ByteOrder, CaptureFault, CaptureFile, CapturedFrame, MOST_FRAME, Step, time,
+};
+use super::packet::LinkType;
+use super::pcapng::Comments;
+
+/// The octets of a record before its frame.
+const RECORD: usize = 16;
+/// Frames that lie further apart in time are taken for damage, where there is damage.
+const APART: u32 = 24 * 60 * 60;
+
+/// A reader of one file.
+#[derive(Debug)]
+pub struct Pcap {
+    order: ByteOrder,
+    /// How many nanoseconds the unit of its times is.
+    unit: u32,
+    link: LinkType,
+    /// The seconds of the last frame.
+    last: Option<u32>,
+    /// There was damage, behind which no frame was found yet.
+    is_lost: bool,
+}
+
+impl Pcap {
+    /// Reads the header of a file, [`CaptureFile::HEAD`] octets.
+    ///
+    /// # Errors
+    /// When the file is no pcap, or of a kind that we do not know.
+    pub fn start(head: &[u8]) -> Result<Self, CaptureFault> {
+        let magic = ByteOrder::Big.u32(head, 0);
+        let (order, unit) = match magic {
+            0xa1b2_c3d4 => (ByteOrder::Big, 1000),
+            0xd4c3_b2a1 => (ByteOrder::Little, 1000),
+            0xa1b2_3c4d => (ByteOrder::Big, 1),
+            0x4d3c_b2a1 => (ByteOrder::Little, 1),
+            0xa1b2_cd34 | 0x34cd_b2a1 => return Err(CaptureFault::ModifiedPcap),
+            other => return Err(CaptureFault::Magic(other)),
+        };
+        if head.len() < CaptureFile::HEAD {
+            return Err(CaptureFault::Cut {
+                need: CaptureFile::HEAD,
+                have: head.len(),
+            });
+        }
+        let version = (order.u16(head, 4), order.u16(head, 6));
+        // Before 2.3, the two lengths of a frame stood in another order.
+        if !matches!(version, (2, 3 | 4)) {
+            return Err(CaptureFault::Version(version.0, version.1));
+        }
+        // What stands above it tells whether frames have a check sum at their end.
+        let link = LinkType::from_number(order.u32(head, 20) as u16);
+        Ok(Self {
+            order,
+            unit,
+            link,
+            last: None,
+            is_lost: false,
+        })
+    }
+
+    /// Reads what comes next; see [`CaptureFile::step`].
+    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+        if self.is_lost {
+            return self.search(octets, is_last);
+        }
+        let (need, fault) = match octets.first_chunk::<RECORD>() {
+            None => (RECORD, None),
+            Some(record) => {
+                let length = self.order.u32(record, 8);
+                match length as usize {
+                    length @ ..=MOST_FRAME => (RECORD + length, None),
+                    _ => (RECORD, Some(CaptureFault::FrameLength(length))),
+                }
+            }
+        };
+        let have = octets.len();
+        let cut = (have < need).then_some(CaptureFault::Cut { need, have });
+        match (fault.or(cut), octets.get(RECORD..need)) {
+            (None, Some(frame)) => {
+                let seconds = self.order.u32(octets, 0);
+                let fraction = i64::from(self.order.u32(octets, 4)) * i64::from(self.unit);
+                self.last = Some(seconds);
+                let frame = CapturedFrame {
+                    at: time(seconds.into(), fraction),
+                    interface: 0,
+                    link: self.link,
+                    octets: frame,
+                    sent: (self.order.u32(octets, 12) as usize).max(frame.len()),
+                    comments: Comments::default(),
+                };
+                Step::Frame(need, frame)
+            }
+            (Some(CaptureFault::Cut { .. }), _) if !is_last => Step::Need(need),
+            (fault, _) => {
+                self.is_lost = true;
+                let fault = fault.unwrap_or(CaptureFault::Cut { need, have });
+                Step::Damaged(1.min(have), fault)
+            }
+        }
+    }
+
+    /// Looks for two records, one behind the other, or one at the end of the file.
+    fn search<'a>(&mut self, octets: &[u8], is_last: bool) -> Step<'a> {
+        for at in 0..octets.len() {
+            let rest = &octets[at..];
+            let Some(first) = self.plausible(rest, self.last) else {
+                if rest.len() < RECORD && !is_last {
+                    return passed_or_need(at, RECORD);
+                }
+                continue;
+            };
+            let is_found = match rest.get(first.length..) {
+                Some([]) if is_last => true,
+                Some(next) if next.len() >= RECORD => {
+                    self.plausible(next, Some(first.seconds)).is_some()
+                }
+                _ if is_last => false,
+                _ => return passed_or_need(at, first.length + RECORD),
+            };
+            if is_found {
+                self.is_lost = false;
+                return Step::Passed(at);
+            }
+        }
+        Step::Passed(octets.len())
+    }
+
+    /// Reads the header of what may be a record.
+    fn plausible(&self, octets: &[u8], near: Option<u32>) -> Option<Record> {
+        let record = octets.first_chunk::<RECORD>()?;
+        let field = |at| self.order.u32(record, at);
+        let (seconds, fraction, length, sent) = (field(0), field(4), field(8), field(12));
+        let is_plausible = u64::from(fraction) * u64::from(self.unit) < 1_000_000_000
+            && (14..=MOST_FRAME).contains(&(length as usize))
+            && (length..=MOST_FRAME as u32).contains(&sent)
+            && near.is_none_or(|near| near.abs_diff(seconds) <= APART);
+        is_plausible.then_some(Record {
+            seconds,
+            length: RECORD + length as usize,
+        })
+    }
+}
+
+struct Record {
+    seconds: u32,
+    /// Of the record with its frame.
+    length: usize,
+}
+
+fn passed_or_need<'a>(passed: usize, need: usize) -> Step<'a> {
+    if passed > 0 {
+        Step::Passed(passed)
+    } else {
+        Step::Need(need)
+    }
+}
+
+#[cfg(test)]
+mod tests;

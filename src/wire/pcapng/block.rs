@@ -1,0 +1,319 @@
+use jiff::Timestamp;
+
+use super::options::{Comments, Options};
+use super::{
+    BYTE_ORDER, ENHANCED_PACKET, FRAME, INTERFACE, INTERFACE_NAME, INTERFACE_OFFSET,
+    INTERFACE_RESOLUTION, OBSOLETE_PACKET, SECTION, SIMPLE_PACKET, STATISTICS, STATISTICS_DROPPED,
+};
+use crate::wire::capture_file::{ByteOrder, CaptureFault, CapturedFrame, MOST_FRAME, Step, time};
+use crate::wire::packet::LinkType;
+
+/// The longest block that is read; keys and names that a capture holds are shorter.
+const MOST_BLOCK: usize = 16 << 20;
+/// The longest block that is believed where there was damage.
+const MOST_FOUND: usize = 1 << 20;
+/// The most interfaces of a section.
+const MOST_INTERFACES: usize = 4096;
+/// The most octets of an interface's name that are kept.
+const MOST_NAME: usize = 64;
+
+/// A reader of one file.
+#[derive(Debug, Default)]
+pub struct Pcapng {
+    order: ByteOrder,
+    interfaces: Vec<Interface>,
+    last: Timestamp,
+    /// There was damage, behind which no block was found yet.
+    is_lost: bool,
+}
+
+#[derive(Debug)]
+struct Interface {
+    link: LinkType,
+    snap_length: u32,
+    resolution: Resolution,
+    /// Seconds to add to every time.
+    offset: i64,
+    name: Option<String>,
+}
+
+/// How many units of time a second has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resolution {
+    Microseconds,
+    Nanoseconds,
+    Units(u128),
+    /// Finer than any number of octets can say.
+    Nothing,
+}
+
+impl Pcapng {
+    /// Returns the name of an interface of the section that was read last.
+    pub fn interface_name(&self, number: u32) -> Option<&str> {
+        self.interfaces.get(number as usize)?.name.as_deref()
+    }
+
+    /// Reads what comes next; see `CaptureFile::step`.
+    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+        if self.is_lost {
+            return self.search(octets, is_last);
+        }
+        match self.whole(octets, MOST_BLOCK) {
+            Ok((kind, length)) => {
+                let body = &octets[8..length - 4];
+                let step = match kind {
+                    SECTION => Ok(self.section(body)),
+                    INTERFACE => self.interface(body),
+                    ENHANCED_PACKET | OBSOLETE_PACKET | SIMPLE_PACKET => self.frame(kind, body),
+                    STATISTICS => Ok(self.statistics(body)),
+                    _ => Ok(None),
+                };
+                match step {
+                    Ok(None) => Step::Passed(length),
+                    Ok(Some(Content::Frame(frame))) => Step::Frame(length, frame),
+                    Ok(Some(Content::Missed(count))) => Step::Missed(length, count),
+                    // The block is whole: what follows it is not in doubt.
+                    Err(fault) => Step::Damaged(length, fault),
+                }
+            }
+            Err(CaptureFault::Cut { need, .. }) if !is_last => Step::Need(need),
+            Err(fault) => {
+                self.is_lost = true;
+                Step::Damaged(1.min(octets.len()), fault)
+            }
+        }
+    }
+
+    /// Looks for a block that is whole.
+    fn search<'a>(&mut self, octets: &[u8], is_last: bool) -> Step<'a> {
+        for at in 0..octets.len() {
+            let rest = &octets[at..];
+            // Too little to tell is taken for what everything begins with.
+            let kind = match rest.len() {
+                4.. => self.order.u32(rest, 0),
+                _ => SECTION,
+            };
+            let is_known = matches!(
+                kind,
+                SECTION
+                    | INTERFACE
+                    | ENHANCED_PACKET
+                    | OBSOLETE_PACKET
+                    | SIMPLE_PACKET
+                    | STATISTICS
+            );
+            if !is_known {
+                continue;
+            }
+            match self.whole(rest, MOST_FOUND) {
+                Ok(_) => {
+                    self.is_lost = false;
+                    return Step::Passed(at);
+                }
+                Err(CaptureFault::Cut { need, .. }) if !is_last => {
+                    return match at {
+                        0 => Step::Need(need),
+                        _ => Step::Passed(at),
+                    };
+                }
+                Err(_) => {}
+            }
+        }
+        Step::Passed(octets.len())
+    }
+
+    /// Checks the frame of a block; returns its type and its length.
+    fn whole(&self, octets: &[u8], most: usize) -> Result<(u32, usize), CaptureFault> {
+        let have = octets.len();
+        if have < FRAME {
+            return Err(CaptureFault::Cut { need: FRAME, have });
+        }
+        // It is the same in either order.
+        let is_section = self.order.u32(octets, 0) == SECTION;
+        let order = if is_section {
+            order_of_section(octets)?
+        } else {
+            self.order
+        };
+        let announced = order.u32(octets, 4);
+        let need = announced as usize;
+        if !(FRAME..=most).contains(&need) || !need.is_multiple_of(4) || is_section && need < 28 {
+            return Err(CaptureFault::BlockLength(announced));
+        }
+        if have < need {
+            return Err(CaptureFault::Cut { need, have });
+        }
+        match order.u32(octets, need - 4) {
+            trailer if trailer == announced => Ok((order.u32(octets, 0), need)),
+            trailer => Err(CaptureFault::Trailer(announced, trailer)),
+        }
+    }
+
+    fn section<'a>(&mut self, body: &[u8]) -> Option<Content<'a>> {
+        // Its own frame was read in this order.
+        self.order = match ByteOrder::Little.u32(body, 0) {
+            BYTE_ORDER => ByteOrder::Little,
+            _ => ByteOrder::Big,
+        };
+        self.interfaces.clear();
+        None
+    }
+
+    fn interface<'a>(&mut self, body: &[u8]) -> Result<Option<Content<'a>>, CaptureFault> {
+        if self.interfaces.len() == MOST_INTERFACES {
+            return Err(CaptureFault::Interfaces(MOST_INTERFACES));
+        }
+        let options = body.get(8..).ok_or(CaptureFault::Short {
+            what: "the description of an interface",
+            have: body.len(),
+        })?;
+        let order = self.order;
+        let mut interface = Interface {
+            link: LinkType::from_number(order.u16(body, 0)),
+            snap_length: order.u32(body, 4),
+            resolution: Resolution::Microseconds,
+            offset: 0,
+            name: None,
+        };
+        let octets = options;
+        for (code, value) in (Options { order, octets }) {
+            match (code, value) {
+                (INTERFACE_RESOLUTION, [unit, ..]) => {
+                    interface.resolution = Resolution::parse(*unit)
+                }
+                (INTERFACE_OFFSET, [_, _, _, _, _, _, _, _]) => {
+                    let (low, high) = match order {
+                        ByteOrder::Little => (0, 4),
+                        ByteOrder::Big => (4, 0),
+                    };
+                    let high = u64::from(order.u32(value, high)) << 32;
+                    interface.offset = (high | u64::from(order.u32(value, low))) as i64;
+                }
+                (INTERFACE_NAME, name) => {
+                    let name = &name[..name.len().min(MOST_NAME)];
+                    interface.name = Some(String::from_utf8_lossy(name).into_owned());
+                }
+                _ => {}
+            }
+        }
+        self.interfaces.push(interface);
+        Ok(None)
+    }
+
+    fn frame<'a>(
+        &mut self,
+        kind: u32,
+        body: &'a [u8],
+    ) -> Result<Option<Content<'a>>, CaptureFault> {
+        let order = self.order;
+        // Where the octets begin, how many there are, how many there were, and of which interface.
+        let (start, number) = match kind {
+            ENHANCED_PACKET => (20, order.u32(body, 0)),
+            OBSOLETE_PACKET => (20, order.u16(body, 0).into()),
+            _ => (4, 0),
+        };
+        if body.len() < start {
+            let (what, have) = ("the block of a frame", body.len());
+            return Err(CaptureFault::Short { what, have });
+        }
+        let interface = self.interfaces.get(number as usize);
+        let interface = interface.ok_or(CaptureFault::Interface(number))?;
+        let (length, sent) = match kind {
+            SIMPLE_PACKET => {
+                let sent = order.u32(body, 0);
+                let snap = match interface.snap_length {
+                    0 => u32::MAX,
+                    snap => snap,
+                };
+                // How much of it there is, only the length of the block can tell.
+                let kept = (body.len() - start).min(u32::MAX as usize) as u32;
+                (sent.min(snap).min(kept), sent)
+            }
+            _ => (order.u32(body, 12), order.u32(body, 16)),
+        };
+        let end = start + length as usize;
+        let octets = body.get(start..end).filter(|it| it.len() <= MOST_FRAME);
+        let octets = octets.ok_or(CaptureFault::FrameLength(length))?;
+        if kind != SIMPLE_PACKET {
+            let units = u64::from(order.u32(body, 4)) << 32 | u64::from(order.u32(body, 8));
+            self.last = interface.time(units);
+        }
+        let options = match kind {
+            SIMPLE_PACKET => None,
+            _ => body.get(end.next_multiple_of(4)..),
+        };
+        Ok(Some(Content::Frame(CapturedFrame {
+            at: self.last,
+            interface: number,
+            link: interface.link,
+            octets,
+            sent: (sent as usize).max(octets.len()),
+            comments: Comments(Options {
+                order,
+                octets: options.unwrap_or_default(),
+            }),
+        })))
+    }
+
+    fn statistics<'a>(&self, body: &[u8]) -> Option<Content<'a>> {
+        let order = self.order;
+        let octets = body.get(12..)?;
+        let mut options = Options { order, octets };
+        let (_, dropped) =
+            options.find(|(code, value)| *code == STATISTICS_DROPPED && value.len() == 8)?;
+        let (low, high) = match order {
+            ByteOrder::Little => (0, 4),
+            ByteOrder::Big => (4, 0),
+        };
+        let count = u64::from(order.u32(dropped, high)) << 32 | u64::from(order.u32(dropped, low));
+        (count > 0).then_some(Content::Missed(count))
+    }
+}
+
+enum Content<'a> {
+    Frame(CapturedFrame<'a>),
+    Missed(u64),
+}
+
+fn order_of_section(octets: &[u8]) -> Result<ByteOrder, CaptureFault> {
+    match (
+        ByteOrder::Little.u32(octets, 8),
+        ByteOrder::Big.u32(octets, 8),
+    ) {
+        (BYTE_ORDER, _) => Ok(ByteOrder::Little),
+        (_, BYTE_ORDER) => Ok(ByteOrder::Big),
+        (_, other) => Err(CaptureFault::ByteOrder(other)),
+    }
+}
+
+impl Interface {
+    fn time(&self, units: u64) -> Timestamp {
+        let (seconds, nanoseconds) = match self.resolution {
+            Resolution::Microseconds => (units / 1_000_000, units % 1_000_000 * 1000),
+            Resolution::Nanoseconds => (units / 1_000_000_000, units % 1_000_000_000),
+            Resolution::Units(a_second) => {
+                let units = u128::from(units);
+                let part = units % a_second;
+                // A part of 64 bits at the most: the product fits.
+                let nanoseconds = part * 1_000_000_000 / a_second;
+                ((units / a_second) as u64, nanoseconds as u64)
+            }
+            Resolution::Nothing => (0, 0),
+        };
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        time(seconds.saturating_add(self.offset), nanoseconds as i64)
+    }
+}
+
+impl Resolution {
+    fn parse(unit: u8) -> Self {
+        let power = u32::from(unit & 0x7f);
+        let units = match unit {
+            6 => return Self::Microseconds,
+            9 => return Self::Nanoseconds,
+            0x80.. => 1u128.checked_shl(power),
+            _ => 10u128.checked_pow(power),
+        };
+        units.map_or(Self::Nothing, Self::Units)
+    }
+}

@@ -1,0 +1,40 @@
+use super::{COMMENT, END};
+use crate::wire::capture_file::ByteOrder;
+
+/// The options of a block, one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options<'a> {
+    pub(super) order: ByteOrder,
+    pub(super) octets: &'a [u8],
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = (u16, &'a [u8]);
+
+    /// Takes the next option; one that reaches beyond its block ends them.
+    fn next(&mut self) -> Option<Self::Item> {
+        let (head, rest) = self.octets.split_first_chunk::<4>()?;
+        let code = self.order.u16(head, 0);
+        let length = usize::from(self.order.u16(head, 2));
+        let value = rest.get(..length)?;
+        if code == END {
+            return None;
+        }
+        self.octets = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((code, value))
+    }
+}
+
+/// The comments on a frame, as they stand in the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Comments<'a>(pub(super) Options<'a>);
+
+impl<'a> Iterator for Comments<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.0
+            .find(|(code, _)| *code == COMMENT)
+            .map(|(_, text)| text)
+    }
+}

@@ -1,0 +1,113 @@
+//! Every format, compressed and not, gives the same.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+use crate::command::{Ran, capture, capture_with, run};
+use crate::requirements::missing;
+use crate::sample::{frames, pcapng};
+
+fn gzip(octets: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(octets).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// Returns what a file tells, without what belongs to its format.
+fn told(ran: &Ran) -> Vec<Value> {
+    ran.objects()
+}
+
+fn read(directory: &Path, name: &str) -> Ran {
+    capture(directory, &["--read", name, "--format", "json"])
+}
+
+#[test]
+fn compressed_files_and_pipes_give_what_the_plain_file_gives() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = pcapng(&frames());
+    let (first, second) = file.split_at(file.len() / 3);
+    for (name, octets) in [
+        ("plain", file.clone()),
+        ("gzip", gzip(&file)),
+        ("gzip-twice", [gzip(first), gzip(second)].concat()),
+        ("zstd", zstd::encode_all(&file[..], 1).expect("memory")),
+        (
+            "zstd-twice",
+            [first, second]
+                .map(|part| zstd::encode_all(part, 1).expect("memory"))
+                .concat(),
+        ),
+    ] {
+        std::fs::write(directory.path().join(name), octets).expect("a file");
+    }
+    let expected = told(&read(directory.path(), "plain"));
+    assert!(expected.len() > 10, "{expected:?}");
+    for name in ["gzip", "gzip-twice", "zstd", "zstd-twice"] {
+        assert_eq!(told(&read(directory.path(), name)), expected, "{name}");
+        let octets = std::fs::read(directory.path().join(name)).expect("the file");
+        let piped = ["--read", "-", "--format", "json"];
+        let piped = capture_with(directory.path(), &piped, &octets);
+        assert_eq!(told(&piped), expected, "{name} through a pipe");
+    }
+}
+
+#[test]
+fn every_format_that_editcap_writes_gives_the_same() {
+    if missing("editcap") {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("plain"), pcapng(&frames())).expect("a file");
+    let expected = told(&read(directory.path(), "plain"));
+    for format in ["pcapng", "nsecpcap"] {
+        let [from, to] = [at("plain"), at(format)];
+        let words = [
+            OsStr::new("-F"),
+            OsStr::new(format),
+            from.as_os_str(),
+            to.as_os_str(),
+        ];
+        run("editcap", &words);
+        assert_eq!(told(&read(directory.path(), format)), expected, "{format}");
+    }
+    // Microseconds are all that this one has.
+    let [from, to] = [at("plain"), at("pcap")];
+    let words = [
+        OsStr::new("-F"),
+        OsStr::new("pcap"),
+        from.as_os_str(),
+        to.as_os_str(),
+    ];
+    run("editcap", &words);
+    let coarse = told(&read(directory.path(), "pcap"));
+    let without_times = |objects: &[Value]| -> Vec<String> {
+        let texts = objects.iter().map(Value::to_string);
+        texts.map(|text| text.replace("456789Z", "456Z")).collect()
+    };
+    assert_eq!(without_times(&coarse), without_times(&expected));
+}
+
+#[test]
+fn what_is_counted_is_what_is_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let frames = frames();
+    std::fs::write(directory.path().join("plain"), pcapng(&frames)).expect("a file");
+    let counts = read(directory.path(), "plain").counts();
+    let octets: usize = frames.iter().map(|frame| frame.octets.len()).sum();
+    assert_eq!(counts["frames"], frames.len());
+    assert_eq!(counts["octets"], octets);
+    // Three fragments make one packet, for each of the machines; ARP is none.
+    assert_eq!(counts["fragments"], 6);
+    assert_eq!(counts["packets"], frames.len() - 4 - 2);
+    for nothing in ["fragments_lost", "malformed", "missed", "left_out"] {
+        assert_eq!(counts[nothing], 0, "{nothing}");
+    }
+    assert_eq!(counts["faults"], serde_json::json!([]));
+}
