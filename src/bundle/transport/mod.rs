@@ -21,6 +21,9 @@ pub use pull::{PullOptions, Pulled, pull};
 use std::io::{self, Read};
 use std::sync::Arc;
 
+/// How many files go from one directory to another at once: while one is synced, others are copied.
+const FILES_AT_ONCE: usize = 4;
+
 /// Who is told how a transfer goes. It is told from several threads.
 pub trait Watch: Send + Sync {
     /// So many files of so many octets will travel, of those that the bundle has.

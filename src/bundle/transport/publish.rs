@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::archive::{ArchiveReader, ArchiveWriter};
 use super::outgoing::Outgoing;
-use super::{Place, TransferError, Travelled, Watch, Watched};
+use super::{FILES_AT_ONCE, Place, TransferError, Travelled, Watch, Watched};
 use crate::bundle::at_once::{Stop, at_once};
 use crate::bundle::named::joined;
 use crate::bundle::{
@@ -56,12 +56,12 @@ impl Going<'_> {
         other.reserve(travelled.octets)?;
         // The lock keeps what has arrived from being collected before it has a name.
         let _writing = other.write()?;
-        for file in missing {
+        at_once(FILES_AT_ONCE, missing, &Stop::default(), |file| {
             let part = self.watch.file(&file.path, file.size);
             let mut content = Watched::new(self.store.open_blob(file)?, part);
             let added = other.add_blob_as(&file.sha256, Some(file.size), &mut content, &file.path);
-            added.map_err(|error| self.bad(file, error))?;
-        }
+            added.map_err(|error| TransferError::from(self.bad(file, error)))
+        })?;
         other.add_bundle(&self.bundle)?;
         Ok(travelled)
     }

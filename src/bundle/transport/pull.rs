@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::archive::ArchiveReader;
 use super::image::{Unpacked, unpack};
 use super::publish::blob;
-use super::{Place, TransferError, Travelled, Watch, Watched};
+use super::{FILES_AT_ONCE, Place, TransferError, Travelled, Watch, Watched};
 use crate::bundle::at_once::{Stop, at_once};
 use crate::bundle::{BundleStore, Descriptor, Index, Registry, RegistryOptions, hash};
 use crate::inventory::{Bundle, BundleFile, ManifestError, SignaturePolicy};
@@ -254,12 +254,13 @@ impl<'w> Source<'w> {
         }
     }
 
-    /// Says how many blobs are read at once, and by what they are stopped. A disk is read from its
+    /// Says how many blobs are read at once, and by what they are stopped. A tar file is read from its
     /// beginning to its end.
     fn at_once(&self, options: &PullOptions<'_>) -> (usize, Arc<Stop>) {
         match self {
             Self::Registry { registry, .. } => (options.registry.jobs, Arc::clone(registry.stop())),
-            Self::Directory(_) | Self::Archive(_) => (1, Arc::default()),
+            Self::Directory(_) => (FILES_AT_ONCE, Arc::default()),
+            Self::Archive(_) => (1, Arc::default()),
         }
     }
 
