@@ -269,20 +269,29 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Takes the VLAN tags off. Source: IEEE 802.1Q.
+/// Takes the VLAN tags off. One with the number 0 says a priority and no VLAN.
+///
+/// Source: IEEE 802.1Q.
 fn untagged<'a>(
     mut ether_type: u16,
     mut rest: &'a [u8],
     vlans: &mut VlanTags,
 ) -> Result<&'a [u8], PacketError> {
+    let mut tags = 0;
     let mut level = 0;
     while VLAN.contains(&ether_type) {
         let tag = head::<4>(rest, "a VLAN tag")?;
-        let slot = vlans.0.get_mut(level).ok_or(PacketError::Tags)?;
-        *slot = Some(u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff);
+        tags += 1;
+        if tags > vlans.0.len() {
+            return Err(PacketError::Tags);
+        }
+        let number = u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff;
+        if number != 0 {
+            vlans.0[level] = Some(number);
+            level += 1;
+        }
         ether_type = u16::from_be_bytes([tag[2], tag[3]]);
         rest = &rest[4..];
-        level += 1;
     }
     match ether_type {
         IPV4 => Ok(rest),

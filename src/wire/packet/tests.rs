@@ -75,6 +75,13 @@ fn tags_are_read_outermost_first_and_no_more_than_two() {
             VlanTags::new(Some(100), Some(20)),
             "100.20",
         ),
+        // A priority is no VLAN: the answer to it comes without a tag.
+        (vec![0x81, 0, 0xe0, 0], VlanTags::NONE, ""),
+        (
+            [[0x81, 0, 0xe0, 0], c].concat(),
+            VlanTags::new(Some(20), None),
+            "20",
+        ),
     ] {
         let octets = tagged(&plain, &tags);
         let packet = Packet::parse(LinkType::Ethernet, &octets).unwrap();
