@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use crate::inventory::{DhcpMode, Inventory};
+use crate::inventory::{DhcpMode, Inventory, Network};
 use crate::wire::packet::VlanTags;
 
 /// How many wires are told apart.
@@ -62,11 +62,13 @@ impl Servers {
             Some(address) => format!("gives {address}"),
             None => "says what to boot".to_owned(),
         };
-        let left_to_another = address.is_some_and(|address| {
-            let network = inventory.and_then(|it| it.site.network_of(address));
-            network.is_some_and(|network| network.mode == DhcpMode::Proxy)
-        });
-        if !self.ours.is_empty() && !left_to_another {
+        let network = |address| inventory.and_then(|it| it.site.network_of(address));
+        let left_to_another = address
+            .and_then(network)
+            .is_some_and(|network| network.mode == DhcpMode::Proxy);
+        let is_known_here =
+            !left_to_another && network(server).is_none_or(|network| self.is_known_on(network));
+        if !self.ours.is_empty() && is_known_here {
             let ours: Vec<_> = self.ours.iter().map(ToString::to_string).collect();
             return Some(format!(
                 "{server} {does} too: the server here is {}",
@@ -86,6 +88,12 @@ impl Servers {
                 None
             }
         }
+    }
+
+    /// Reports whether it is known by which address our server answers on a network: on one of its
+    /// interfaces it goes by the address of that interface, which the inventory does not say.
+    fn is_known_on(&self, network: &Network) -> bool {
+        network.interface.is_none() || self.ours.iter().any(|it| network.subnet.contains(*it))
     }
 }
 

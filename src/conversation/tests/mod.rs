@@ -3,4 +3,5 @@
 mod bounds;
 mod findings;
 mod play;
+mod sites;
 mod timelines;

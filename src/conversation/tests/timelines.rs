@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use super::play::*;
-use crate::conversation::{Options, Report, SummaryRow};
-use crate::inventory::{SourceFile, parse};
+use crate::conversation::{Report, SummaryRow};
 use crate::wire::dhcp::{OptionCode, TransactionId};
 use crate::wire::tftp::{ErrorCode, OptionName};
 
@@ -282,57 +280,4 @@ fn who_sees_broadcasts_only_misses_no_answers() {
     let report = play.finish();
     assert_eq!(report.findings, [], "{report}");
     assert_eq!(report.machines[0].stages[0].winner, Some(SERVER));
-}
-
-#[test]
-fn with_an_inventory_machines_have_names_and_its_server_is_ours() {
-    let site = "\
-kind: Site
-name: rack-a
-server: {address: 10.20.0.10}
-networks:
-  - {name: prov0, subnet: 10.20.0.0/24}
-loaders: {uefi-x64: snponly.efi}
----
-kind: Profile
-name: worker
-installer: preseed
-bundle: b
----
-kind: Host
-name: worker-01
-profile: worker
-uuid: 11111111-2222-3333-4444-555555555555
-arch: uefi-x64
-nics:
-  - {mac: \"52:54:00:12:34:56\", network: prov0, ip: 10.20.0.58, boot: true}
-disk: {serial: D}
----
-kind: Bundle
-name: b
-arch: x86_64
-files:
-  kernel: {path: linux, sha256: DIGEST, size: 1}
-  initrd: {path: initrd, sha256: DIGEST, size: 1}
-";
-    let digest = format!("\"{}\"", "5e".repeat(32));
-    let file = SourceFile {
-        name: "site.yaml".into(),
-        text: site.replace("DIGEST", &digest),
-    };
-    let parsed = parse(&[file], BTreeMap::new());
-    let inventory = parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics));
-    let mut play = Play::with(Some(&inventory), Options::default());
-    play.exchange(&uefi(), "boot.efi", |_| {});
-    let exchange = play.discover(&uefi());
-    play.answer(OTHER, &exchange.offer(OTHER, Some(MACHINE), ""));
-    let report = play.finish();
-    assert_eq!(report.machines[0].name, "worker-01");
-    let said: Vec<_> = report.findings.iter().map(|it| it.seen.as_str()).collect();
-    assert_eq!(
-        said,
-        ["10.20.0.99 gives 10.20.0.58 too: the server here is 10.20.0.10"]
-    );
 }

@@ -1,0 +1,143 @@
+//! What an inventory adds: names, and which servers belong on a wire.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::play::*;
+use crate::conversation::{Finding, FindingKind, Options, Report};
+use crate::inventory::{Inventory, SourceFile, parse};
+use crate::wire::dhcp::OptionCode;
+
+const PROV: &str = "{name: prov0, subnet: 10.20.0.0/24}";
+
+/// Returns an inventory with one host, and these networks.
+fn inventory(networks: &str) -> Inventory {
+    let site = "\
+kind: Site
+name: rack-a
+server: {address: 10.20.0.10}
+networks: [NETWORKS]
+loaders: {uefi-x64: snponly.efi}
+---
+kind: Profile
+name: worker
+installer: preseed
+bundle: b
+---
+kind: Host
+name: worker-01
+profile: worker
+uuid: 11111111-2222-3333-4444-555555555555
+arch: uefi-x64
+nics:
+  - {mac: \"52:54:00:12:34:56\", network: prov0, ip: 10.20.0.58, boot: true}
+disk: {serial: D}
+---
+kind: Bundle
+name: b
+arch: x86_64
+files:
+  kernel: {path: linux, sha256: DIGEST, size: 1}
+  initrd: {path: initrd, sha256: DIGEST, size: 1}
+";
+    let digest = format!("\"{}\"", "5e".repeat(32));
+    let text = site.replace("DIGEST", &digest);
+    let file = SourceFile {
+        name: "site.yaml".into(),
+        text: text.replace("NETWORKS", networks),
+    };
+    let parsed = parse(&[file], BTreeMap::new());
+    let diagnostics = parsed.diagnostics;
+    parsed
+        .inventory
+        .unwrap_or_else(|| panic!("{diagnostics:?}"))
+}
+
+fn rogues(report: &Report) -> Vec<&str> {
+    let rogue = |it: &&Finding| it.name == FindingKind::Rogue;
+    let found = report.findings.iter().filter(rogue);
+    found.map(|it| it.seen.as_str()).collect()
+}
+
+/// Lets a server give an address, without a word of what to boot.
+fn give(play: &mut Play<'_>, server: Ipv4Addr, address: Ipv4Addr) {
+    let exchange = play.discover(&uefi());
+    let mut offer = exchange.offer(server, Some(address), "");
+    offer.options.remove(OptionCode::ClassIdentifier);
+    offer.options.remove(OptionCode::VendorExtensions);
+    play.answer(server, &offer);
+}
+
+#[test]
+fn with_an_inventory_machines_have_names_and_its_server_is_ours() {
+    let inventory = inventory(PROV);
+    let mut play = Play::with(Some(&inventory), Options::default());
+    play.exchange(&uefi(), "boot.efi", |_| {});
+    let exchange = play.discover(&uefi());
+    play.answer(OTHER, &exchange.offer(OTHER, Some(MACHINE), ""));
+    let report = play.finish();
+    assert_eq!(report.machines[0].name, "worker-01");
+    assert_eq!(
+        rogues(&report),
+        ["10.20.0.99 gives 10.20.0.58 too: the server here is 10.20.0.10"]
+    );
+}
+
+/// On each interface we go by its own address, which stands nowhere in the inventory.
+#[test]
+fn our_address_on_a_second_interface_is_no_rogue_and_a_third_server_is() {
+    let inventory = inventory(
+        "{name: prov0, subnet: 10.20.0.0/24, interface: eth1}, \
+         {name: prov1, subnet: 10.30.0.0/24, interface: eth2}, \
+         {name: far, subnet: 10.40.0.0/24}",
+    );
+    let ip = |text: &str| text.parse::<Ipv4Addr>().unwrap();
+    let own = ip("10.30.0.1");
+    let mut play = Play::with(Some(&inventory), Options::default());
+    give(&mut play, own, ip("10.30.0.58"));
+    // Through a relay, from the address that the relay was told.
+    give(&mut play, own, ip("10.40.0.58"));
+    give(&mut play, ip("10.30.0.99"), ip("10.30.0.60"));
+    // Where our address is known, and where no network is ours, every other server is rogue at once.
+    give(&mut play, ip("10.20.0.99"), ip("10.20.0.60"));
+    give(&mut play, ip("192.168.1.1"), ip("192.168.1.7"));
+    give(&mut play, ip("10.40.0.99"), ip("10.40.0.60"));
+    let report = play.finish();
+    assert_eq!(
+        rogues(&report),
+        [
+            "10.30.0.99 gives 10.30.0.60 too: 10.30.0.1 was there first",
+            "10.20.0.99 gives 10.20.0.60 too: the server here is 10.20.0.10",
+            "192.168.1.1 gives 192.168.1.7 too: the server here is 10.20.0.10",
+            "10.40.0.99 gives 10.40.0.60 too: the server here is 10.20.0.10",
+        ],
+        "{report}"
+    );
+}
+
+#[test]
+fn the_server_that_owns_the_addresses_of_a_proxied_network_is_no_rogue_and_a_second_one_is() {
+    let inventory = inventory("{name: prov0, subnet: 10.20.0.0/24, mode: proxy}");
+    let mut play = Play::with(Some(&inventory), Options::default());
+    give(&mut play, OTHER, MACHINE);
+    let exchange = play.discover(&uefi());
+    play.answer(SERVER, &exchange.offer(SERVER, None, ""));
+    let report = play.finish();
+    assert!(rogues(&report).is_empty(), "{report}");
+
+    let mut play = Play::with(Some(&inventory), Options::default());
+    give(&mut play, OTHER, MACHINE);
+    give(&mut play, Ipv4Addr::new(10, 20, 0, 98), MACHINE);
+    // Who boots is ours alone.
+    let exchange = play.discover(&uefi());
+    play.answer(OTHER, &exchange.offer(OTHER, None, "boot.efi"));
+    let report = play.finish();
+    assert_eq!(
+        rogues(&report),
+        [
+            "10.20.0.98 gives 10.20.0.58 too: 10.20.0.99 was there first",
+            "10.20.0.99 says what to boot too: the server here is 10.20.0.10",
+        ],
+        "{report}"
+    );
+}
