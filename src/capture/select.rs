@@ -76,10 +76,14 @@ impl Selection {
     }
 
     fn is_of_machine(&mut self, packet: &Packet<'_>, message: Option<&DhcpMessage>) -> bool {
+        let macs = [packet.source_mac, packet.destination_mac];
         if let Some(message) = message {
-            // A relay or a server sends it, but it is about one machine and no other.
-            let client = message.hardware_address.mac();
-            let is_wanted = client.is_some_and(|mac| self.macs.contains(&mac));
+            // A relay or a server sends it, but it is about one machine and no other. Where firmware
+            // put a GUID in place of its address, the frame has it.
+            let is_wanted = match message.hardware_address.mac() {
+                Some(mac) => self.macs.contains(&mac),
+                None => macs.iter().any(|mac| self.macs.contains(mac)),
+            };
             let is_acknowledged = message.options.message_type() == Some(MessageType::Ack);
             let given = is_acknowledged.then_some(message.your_address);
             for address in given.into_iter().chain([message.client_address]) {
@@ -92,7 +96,6 @@ impl Selection {
             }
             return is_wanted;
         }
-        let macs = [packet.source_mac, packet.destination_mac];
         let has = |address: &Ipv4Addr| self.addresses.contains(address);
         macs.iter().any(|mac| self.macs.contains(mac))
             || has(packet.source.ip())
@@ -116,5 +119,44 @@ fn dhcp(packet: &Packet<'_>) -> Option<DhcpMessage> {
             DhcpMessage::parse(payload).ok()
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddrV4;
+
+    use super::*;
+    use crate::machine::HardwareAddress;
+    use crate::wire::dhcp::Operation;
+    use crate::wire::packet::VlanTags;
+
+    const OURS: MacAddress = MacAddress::new([2, 0, 0, 0, 0, 1]);
+    const OTHER: MacAddress = MacAddress::new([2, 0, 0, 0, 0, 2]);
+
+    #[test]
+    fn a_message_with_a_guid_in_place_of_an_address_is_of_the_card_that_sent_it() {
+        let mut selection = Selection {
+            macs: BTreeSet::from([OURS]),
+            ..Selection::default()
+        };
+        let mut message = DhcpMessage::new(Operation::Request, OTHER, TransactionId(1));
+        let mut wants = |message: &DhcpMessage| {
+            let octets = message.write(1500).unwrap();
+            selection.wants(&Packet {
+                source_mac: OURS,
+                destination_mac: MacAddress::new([0xff; 6]),
+                vlans: VlanTags::NONE,
+                source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT),
+                destination: SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT),
+                transport: Transport::Udp(&octets),
+                length: octets.len(),
+                fragmented: false,
+                cut: false,
+            })
+        };
+        assert!(!wants(&message));
+        message.hardware_address = HardwareAddress::new(16, [7; 16]);
+        assert!(wants(&message));
     }
 }

@@ -88,9 +88,10 @@ impl<'i> Machines<'i> {
 
     /// Finds the machine that a DHCP message is of, or begins to follow it.
     ///
-    /// A machine is known by its host in the inventory, else by its hardware address; one that gives
-    /// no Ethernet address (edk2 may put a GUID there), and a further card of one whose option 97 was
-    /// seen, by its UUID.
+    /// A machine is known by its host in the inventory, else by its hardware address, and one that
+    /// gives no Ethernet address (edk2 may put a GUID there) by its UUID. Two Ethernet addresses are
+    /// two machines unless the inventory says otherwise: makers have given many boards one UUID, and
+    /// two boots in one timeline would explain neither.
     pub fn of_message(
         &mut self,
         hardware: HardwareAddress,
@@ -99,17 +100,16 @@ impl<'i> Machines<'i> {
     ) -> MachineId {
         let uuid = uuid.filter(|uuid| !uuid.is_placeholder());
         let mac = hardware.mac();
-        let host = mac.and_then(|mac| self.inventory?.host_by_mac(mac));
+        let host = self.inventory.and_then(|it| it.host_by_hardware(hardware));
         let own = match host {
             Some(host) => Key::Host(host.name.clone()),
             None => Key::Hardware(hardware),
         };
         let by_uuid = uuid.map(|uuid| Key::Uuid(uuid.order_free()));
         let known = self.keys.get(&own).copied();
-        let twin = || match host {
-            // Two hosts of the inventory are two, even where their makers gave both one UUID.
-            Some(_) => None,
-            None => by_uuid.as_ref().and_then(|key| self.keys.get(key)).copied(),
+        let twin = || match (host, mac) {
+            (None, None) => by_uuid.as_ref().and_then(|key| self.keys.get(key)).copied(),
+            _ => None,
         };
         let id = known.or_else(twin).unwrap_or_else(|| {
             let name = match host {

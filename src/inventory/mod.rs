@@ -71,7 +71,9 @@ pub(crate) use reader::list;
 use reader::{Reader, Spanned};
 use tree::Node;
 
-use crate::machine::{Architecture, Dialect, MacAddress, Sha256Digest};
+use crate::machine::{
+    Architecture, Dialect, HardwareAddress, MacAddress, Sha256Digest, SystemUuid,
+};
 
 /// A site with all that belongs to it; every name that one part uses for another is there.
 #[derive(Clone, Debug)]
@@ -97,6 +99,19 @@ impl Inventory {
     /// Finds the host that owns an Ethernet address, through any of its interfaces.
     pub fn host_by_mac(&self, mac: MacAddress) -> Option<&Host> {
         self.by_mac.get(&mac).and_then(|name| self.hosts.get(name))
+    }
+
+    /// Finds the host that a DHCP message says it is of: by its Ethernet address, or, where firmware
+    /// put the machine's GUID into `chaddr`, by its UUID.
+    ///
+    /// Source: edk2, `PxeBcDhcp4.c`, `SendGUID`.
+    pub fn host_by_hardware(&self, hardware: HardwareAddress) -> Option<&Host> {
+        if let Some(mac) = hardware.mac() {
+            return self.host_by_mac(mac);
+        }
+        let guid = SystemUuid::from_wire(hardware.octets().try_into().ok()?);
+        let is_it = |host: &&Host| host.uuid.is_some_and(|uuid| uuid.same_machine(guid));
+        self.hosts.values().find(is_it)
     }
 
     /// Finds the host that an address is reserved for, on any of its interfaces.

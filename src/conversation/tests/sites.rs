@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::play::*;
+use crate::clients::dhcp::Client;
 use crate::conversation::{Finding, FindingKind, Options, Report};
 use crate::inventory::{Inventory, SourceFile, parse};
-use crate::wire::dhcp::OptionCode;
+use crate::machine::{HardwareAddress, MacAddress};
+use crate::wire::dhcp::{OptionCode, TransactionId};
 
 const PROV: &str = "{name: prov0, subnet: 10.20.0.0/24}";
 
@@ -81,6 +83,59 @@ fn with_an_inventory_machines_have_names_and_its_server_is_ours() {
         rogues(&report),
         ["10.20.0.99 gives 10.20.0.58 too: the server here is 10.20.0.10"]
     );
+}
+
+/// Returns the octets in which edk2 says who it is in place of an Ethernet address.
+fn guid(client: &Client) -> HardwareAddress {
+    let message = client.discover(TransactionId(1));
+    let identifier = message.options.raw(OptionCode::ClientMachineIdentifier);
+    HardwareAddress::new(16, identifier.unwrap()[1..].try_into().unwrap())
+}
+
+#[test]
+fn a_machine_that_shows_its_guid_in_place_of_an_address_is_the_one_of_its_uuid() {
+    let inventory = inventory(PROV);
+    for (inventory, name) in [(Some(&inventory), "worker-01"), (None, "52:54:00:12:34:56")] {
+        let mut play = Play::with(inventory, Options::default());
+        let mut message = uefi().discover(TransactionId(1));
+        play.ask(&message);
+        message.hardware_address = guid(&uefi());
+        play.ask(&message);
+        let report = play.finish();
+        let names: Vec<_> = report.machines.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, [name], "{report}");
+    }
+    // Nothing but the GUID tells who it is.
+    let mut play = Play::with(Some(&inventory), Options::default());
+    let mut message = uefi().discover(TransactionId(1));
+    message.hardware_address = guid(&uefi());
+    message.options.remove(OptionCode::ClientMachineIdentifier);
+    play.ask(&message);
+    assert_eq!(play.finish().machines[0].name, "worker-01");
+}
+
+#[test]
+fn machines_that_their_maker_gave_one_uuid_have_a_timeline_each() {
+    let mut play = Play::new();
+    let mut other = uefi();
+    other.mac = MacAddress::new([0x52, 0x54, 0, 0x12, 0x34, 0x57]);
+    assert!(other.uuid.is_some() && other.uuid == uefi().uuid);
+    let [first, second] = [uefi(), other].map(|client| play.discover(&client));
+    let address = Ipv4Addr::new(10, 20, 0, 59);
+    let offer = second.offer(SERVER, Some(address), "second.efi");
+    play.answer(SERVER, &offer);
+    play.take(&second, &offer);
+    let offer = first.offer(SERVER, Some(MACHINE), "first.efi");
+    play.answer(SERVER, &offer);
+    play.take(&first, &offer);
+    let report = play.finish();
+    let boots = report.machines.iter().map(|it| {
+        let boot = it.stages[0].boot.as_ref();
+        (it.macs.len(), boot.map_or("", |boot| &boot.file))
+    });
+    let boots: Vec<_> = boots.collect();
+    assert_eq!(boots, [(1, "first.efi"), (1, "second.efi")], "{report}");
+    assert_eq!(report.findings, [], "{report}");
 }
 
 /// On each interface we go by its own address, which stands nowhere in the inventory.

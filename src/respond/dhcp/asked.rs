@@ -190,20 +190,15 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Finds the host and interface that a message comes from: by its Ethernet address, or, where firmware
-/// put the machine's GUID into `chaddr`, the interface that boots.
-///
-/// Source: edk2, `PxeBcDhcp4.c`, `SendGUID`.
+/// Finds the host and interface that a message comes from; where firmware put the machine's GUID into
+/// `chaddr`, it is the interface that boots.
 pub fn known<'a>(inventory: &'a Inventory, message: &DhcpMessage) -> Option<(&'a Host, &'a Nic)> {
-    if let Some(mac) = message.hardware_address.mac() {
-        let host = inventory.host_by_mac(mac)?;
-        return Some((host, host.nic(mac)?));
-    }
-    let octets = message.hardware_address.octets().try_into().ok()?;
-    let guid = SystemUuid::from_wire(octets);
-    let is_it = |host: &&Host| host.uuid.is_some_and(|uuid| uuid.same_machine(guid));
-    let host = inventory.hosts.values().find(is_it)?;
-    Some((host, host.nics.iter().find(|nic| nic.boot)?))
+    let host = inventory.host_by_hardware(message.hardware_address)?;
+    let nic = match message.hardware_address.mac() {
+        Some(mac) => host.nic(mac),
+        None => host.nics.iter().find(|nic| nic.boot),
+    };
+    Some((host, nic?))
 }
 
 /// Finds the network that a client is on, and what a relay says of it: its link selection (82.5), the
