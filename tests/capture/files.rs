@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::command::{Ran, capture, capture_with, run};
 use crate::requirements::missing;
-use crate::sample::{frames, pcapng};
+use crate::sample::{Frame, frames, pcapng};
 
 fn gzip(octets: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -92,6 +92,66 @@ fn every_format_that_editcap_writes_gives_the_same() {
         texts.map(|text| text.replace("456789Z", "456Z")).collect()
     };
     assert_eq!(without_times(&coarse), without_times(&expected));
+}
+
+/// Writes a pcap file, as `tcpdump -w` does, of frames with a link type's own header.
+fn pcap(link: u32, frames: &[Frame], head: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let mut file = [0xa1b2_3c4du32.to_le_bytes(), [2, 0, 4, 0]].concat();
+    for field in [0, 0, 262_144, link] {
+        file.extend(u32::to_le_bytes(field));
+    }
+    for frame in frames {
+        let octets = head(&frame.octets);
+        let seconds = frame.at.as_second() as u32;
+        let nanoseconds = frame.at.subsec_nanosecond() as u32;
+        let length = octets.len() as u32;
+        for field in [seconds, nanoseconds, length, length] {
+            file.extend(field.to_le_bytes());
+        }
+        file.extend(octets);
+    }
+    file
+}
+
+/// What `tcpdump -i any` writes tells the same as Ethernet; without a frame's header, a machine is known
+/// by what DHCP says, and its tags are gone.
+#[test]
+fn cooked_and_raw_files_give_what_ethernet_gives() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let told = |name: &str, file: Vec<u8>| {
+        std::fs::write(directory.path().join(name), file).expect("a file");
+        let objects = read(directory.path(), name).objects();
+        let of_interest = ["event", "machine", "finding"].map(Value::from);
+        let told = objects
+            .iter()
+            .filter(|it| of_interest.contains(&it["type"]));
+        told.cloned().collect::<Vec<_>>()
+    };
+    let all = frames();
+    let expected = told("ethernet", pcap(1, &all, <[u8]>::to_vec));
+    let machines = expected.iter().filter(|it| it["type"] == "machine");
+    assert_eq!(machines.count(), 2, "{expected:?}");
+    // Source: LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2.
+    let cooked = pcap(113, &all, |frame| {
+        [&[0, 4, 0, 1, 0, 6], &frame[6..12], &[0, 0], &frame[12..]].concat()
+    });
+    let cooked2 = pcap(276, &all, |frame| {
+        let interface = [0, 0, 0, 0, 0, 3, 0, 1, 4, 6];
+        let (kind, rest) = (&frame[12..14], &frame[14..]);
+        [kind, &interface[..], &frame[6..12], &[0, 0], rest].concat()
+    });
+    assert_eq!(told("cooked", cooked), expected);
+    assert_eq!(told("cooked2", cooked2), expected);
+
+    let mut plain = all;
+    plain.retain(|frame| frame.octets[12..14] == [8, 0]);
+    let expected = told("plain", pcap(1, &plain, <[u8]>::to_vec));
+    let words = expected.iter().filter(|it| it["type"] == "event");
+    assert!(words.count() > 8, "{expected:?}");
+    for (name, link) in [("raw", 101), ("ipv4", 228)] {
+        let raw = pcap(link, &plain, |frame| frame[14..].to_vec());
+        assert_eq!(told(name, raw), expected, "{name}");
+    }
 }
 
 #[test]
