@@ -23,6 +23,14 @@ pub enum CaptureError {
         /// Its type, as the system numbers them.
         kind: String,
     },
+    /// The filter of the system holds fewer ports.
+    #[error("the filter takes {most} ports of HTTP, and {asked} are named")]
+    TooManyPorts {
+        /// How many it takes.
+        most: usize,
+        /// How many were asked for.
+        asked: usize,
+    },
     /// The system lets others do this.
     #[error("cannot watch `{name}`")]
     NotPermitted {
@@ -73,6 +81,10 @@ impl CaptureError {
                 }
             }
             Self::NoEthernet { .. } => "capture on the Ethernet interface below it".to_owned(),
+            Self::TooManyPorts { .. } => {
+                "name fewer with `--http-port`; those of the site and 80, 443 and 8080 count as well"
+                    .to_owned()
+            }
             Self::NotPermitted { .. } => {
                 "run as root, or once `setcap cap_net_raw=+ep $(command -v pxectl)`".to_owned()
             }

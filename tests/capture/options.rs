@@ -307,3 +307,17 @@ fn a_wire_must_be_named_where_the_inventory_does_not_name_one_only() {
     let ran = capture(directory.path(), &none);
     assert!(ran.stderr.contains("`eth1`"), "{}", ran.stderr);
 }
+
+#[test]
+fn more_ports_than_the_filter_holds_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ports = (9001..=9058).map(|port| format!("--http-port={port}"));
+    let words: Vec<String> = ["-q".to_owned(), "-I".to_owned(), "lo".to_owned()]
+        .into_iter()
+        .chain(ports)
+        .collect();
+    let ran = capture(directory.path(), &words);
+    let expected = "error: the filter takes 60 ports of HTTP, and 61 are named\n  \
+        = help: name fewer with `--http-port`; those of the site and 80, 443 and 8080 count as well\n";
+    assert_eq!((ran.status, &ran.stderr[..]), (2, expected));
+}

@@ -33,10 +33,13 @@ const WHOLE: u32 = 262_144;
 const IPV4: u32 = 0x0800;
 const VLAN: [u32; 3] = [0x8100, 0x88a8, 0x9100];
 /// The most ports; a jump reaches over 255 instructions.
-const MOST_PORTS: usize = 60;
+pub const MOST_PORTS: usize = 60;
 
-/// Makes the filter.
-pub fn program(http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
+/// Makes the filter; `None` for more than [`MOST_PORTS`].
+pub fn program(http_ports: &BTreeSet<u16>) -> Option<Vec<Instruction>> {
+    if http_ports.len() > MOST_PORTS {
+        return None;
+    }
     let mut program = Vec::new();
     for level in 0..3 {
         let ether_type = 12 + 4 * level;
@@ -53,16 +56,12 @@ pub fn program(http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
         }
         program.push(load(RETURN, 0));
     }
-    program
+    Some(program)
 }
 
 /// What is done with an IPv4 header at a place.
 fn ipv4(at: u32, http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
-    let ports: Vec<u32> = http_ports
-        .iter()
-        .take(MOST_PORTS)
-        .map(|port| u32::from(*port))
-        .collect();
+    let ports: Vec<u32> = http_ports.iter().map(|port| u32::from(*port)).collect();
     let count = ports.len() as u8;
     let mut body = vec![
         // Flags and place of fragments.
@@ -152,7 +151,7 @@ mod tests {
     }
 
     fn is_taken(frame: &[u8]) -> bool {
-        let program = program(&BTreeSet::from(PORTS));
+        let program = program(&BTreeSet::from(PORTS)).unwrap();
         run(&program, frame).is_some_and(|length| length == WHOLE)
     }
 
@@ -219,16 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn as_many_ports_as_a_filter_takes_are_taken() {
-        let ports: BTreeSet<u16> = (1000..2000).collect();
-        let program = program(&ports);
+    fn as_many_ports_as_a_filter_reaches_are_taken_and_more_are_refused() {
+        let ports: BTreeSet<u16> = (1000..).take(MOST_PORTS).collect();
+        let filter = program(&ports).unwrap();
         let taken = |port: u16| {
             let payload = [[0, 1], port.to_be_bytes()].concat();
-            run(&program, &frame(&[], 6, 0, 0, &payload)) == Some(WHOLE)
+            run(&filter, &frame(&[], 6, 0, 0, &payload)) == Some(WHOLE)
         };
-        assert!(taken(1000) && taken(1059) && !taken(1060));
+        assert!(ports.iter().all(|port| taken(*port)) && !taken(1060));
         // What the system takes at the most. Source: BPF_MAXINSNS.
-        assert!(program.len() <= 4096);
+        assert!(filter.len() <= 4096);
+        assert_eq!(program(&(1000..1061).collect()), None);
     }
 
     proptest! {

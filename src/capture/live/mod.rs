@@ -62,7 +62,8 @@ impl LiveCapture {
     /// Begins to watch an interface.
     ///
     /// # Errors
-    /// When there is no such interface, it carries no Ethernet, or the system refuses.
+    /// When there is no such interface, it carries no Ethernet, the filter cannot hold all ports, or
+    /// the system refuses.
     pub fn open(name: &str, options: &LiveOptions, shutdown: Shutdown) -> anyhow::Result<Self> {
         let interfaces = datalink::interfaces();
         let Some(interface) = interfaces.iter().find(|it| it.name == name) else {
@@ -77,6 +78,10 @@ impl LiveCapture {
             let (name, kind) = (name.to_owned(), kind.to_owned());
             return Err(CaptureError::NoEthernet { name, kind }.into());
         }
+        let filter = bpf::program(&options.http_ports).ok_or(CaptureError::TooManyPorts {
+            most: bpf::MOST_PORTS,
+            asked: options.http_ports.len(),
+        })?;
         let context = || format!("cannot watch `{name}`");
         // Until it is bound, which pnet does, nothing arrives: not before the filter is there.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None).map_err(|source| {
@@ -88,9 +93,8 @@ impl LiveCapture {
                 _ => anyhow::Error::new(source).context(context()),
             }
         })?;
-        let filter = bpf::socket_filter(&bpf::program(&options.http_ports));
         socket
-            .attach_filter(&filter)
+            .attach_filter(&bpf::socket_filter(&filter))
             .with_context(context)
             .context("the system refuses the filter")?;
         let ring = Ring::new(&socket).with_context(context)?;

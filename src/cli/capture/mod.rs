@@ -68,7 +68,7 @@ pub struct Capture {
     #[arg(long, conflicts_with = "read")]
     promiscuous: bool,
 
-    /// A port where HTTP is looked for, besides 80, 443, 8080 and that of the site
+    /// A port where HTTP is looked for, besides 80, 443, 8080 and that of the site; 60 in all
     #[arg(long, value_name = "PORT", conflicts_with = "read")]
     http_port: Vec<u16>,
 
@@ -134,7 +134,9 @@ impl Capture {
                     Some(CaptureError::NoCapture { .. } | CaptureError::Compression { .. }) => {
                         Exit::No
                     }
-                    Some(CaptureError::WhichInterface { .. }) => Exit::Usage,
+                    Some(
+                        CaptureError::WhichInterface { .. } | CaptureError::TooManyPorts { .. },
+                    ) => Exit::Usage,
                     _ => exit,
                 })
             }
