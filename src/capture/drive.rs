@@ -115,7 +115,10 @@ impl<'i, 't> Capture<'i, 't> {
                 None => Ok(()),
             };
             let is_over = match pumped {
-                Ok(pumped) => pumped == Pumped::End,
+                Ok(pumped) => {
+                    self.tick(pumped);
+                    pumped == Pumped::End
+                }
                 Err(error) => {
                     self.error.get_or_insert(error);
                     true
@@ -133,6 +136,20 @@ impl<'i, 't> Capture<'i, 't> {
             }
         }
         self.end(source)
+    }
+
+    /// Lets the observer see that time passes on a live wire, also where nothing comes that is wanted.
+    fn tick(&mut self, pumped: Pumped) {
+        if !self.is_live {
+            return;
+        }
+        let at = match pumped {
+            Pumped::Silence => Timestamp::now(),
+            // What waits to be handed over may be older than the clock says.
+            Pumped::More | Pumped::End => self.last,
+        };
+        self.observer.tick(at);
+        self.observer.drain().for_each(&mut self.tell);
     }
 
     fn end(mut self, source: &mut dyn Source) -> Ended {

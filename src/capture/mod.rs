@@ -58,6 +58,8 @@ pub trait Sink {
 pub enum Pumped {
     /// More, as far as it knows.
     More,
+    /// Nothing for a moment: all that came before it was handed over.
+    Silence,
     /// Nothing more, ever.
     End,
 }

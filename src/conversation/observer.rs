@@ -24,8 +24,10 @@ const TFTP_SILENCE: SignedDuration = seconds(20);
 const TCP_SILENCE: SignedDuration = seconds(90);
 /// How long a transfer may be silent at the end of a capture and still count as running.
 const PAUSE: SignedDuration = seconds(3);
-/// How often it is looked for what has ended in silence, in the time of the packets.
+/// How often it is looked for what has ended in silence, in the time of the packets, and where a clock
+/// says that time passes.
 const ROUND: SignedDuration = seconds(10);
+const TICK: SignedDuration = seconds(1);
 
 /// What an [`Observer`] is told beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +107,18 @@ impl<'i> Observer<'i> {
         self.scribe.comment()
     }
 
+    /// Learns what time it is, where no packet says so: what nobody answers is told while it lasts.
+    /// Every packet from before has been observed.
+    pub fn tick(&mut self, at: Timestamp) {
+        let last = *self.round.get_or_insert(at);
+        if at.duration_since(last) < TICK {
+            return;
+        }
+        self.scribe.turn_to(at, self.scribe.packet());
+        self.end_idle(at);
+        self.machines.settle_entries(self.scribe.take_entries());
+    }
+
     /// Returns the lines of the timelines that were written since the last call; only the latest few
     /// thousand wait for it.
     pub fn drain(&mut self) -> impl Iterator<Item = Line> + '_ {
@@ -147,6 +161,10 @@ impl<'i> Observer<'i> {
         if at.duration_since(last) < ROUND || self.since_round < open {
             return;
         }
+        self.end_idle(at);
+    }
+
+    fn end_idle(&mut self, at: Timestamp) {
         self.round = Some(at);
         self.since_round = 0;
         self.end_idle_tftp(earlier(at, TFTP_SILENCE), false);

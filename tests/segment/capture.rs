@@ -232,6 +232,36 @@ fn two_servers_race_and_the_capture_names_both_and_the_one_that_does_not_belong_
 }
 
 #[test]
+fn who_waits_in_vain_is_told_while_the_wire_is_silent() {
+    let Some(segment) = segment(&[]) else {
+        return;
+    };
+    let words = ["--fail-on", "no-answer"];
+    let capture = Capture::start(&segment, "client", INTERFACE, &words);
+    let client = Client {
+        kind: ClientKind::EdkPxe(Architecture::UefiX64),
+        mac: MAC.parse().unwrap(),
+        uuid: None,
+    };
+    let discover = client.discover(TransactionId(1)).write(1500).unwrap();
+    segment.on("client", || {
+        let port = Port::open(OWN, 68);
+        port.send(SocketAddrV4::new(SERVER, 67), &discover);
+    });
+    let out = capture.directory.path().join("out");
+    let deadline = Instant::now() + PATIENCE;
+    let is_told = |line: &str| line.contains(r#""what":"no-answer""#);
+    while !std::fs::read_to_string(&out).unwrap().lines().any(is_told) {
+        assert!(Instant::now() < deadline, "nothing was told");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ended = capture.interrupt();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.said);
+    let told = ended.objects.iter().filter(|it| it["what"] == "no-answer");
+    assert_eq!(told.count(), 1, "{:?}", ended.objects);
+}
+
+#[test]
 fn tags_that_the_system_takes_off_are_in_the_file() {
     let Some(mut segment) = segment(&[TSHARK]) else {
         return;

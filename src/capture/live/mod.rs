@@ -134,16 +134,17 @@ impl LiveCapture {
         )
     }
 
-    /// Waits until a frame arrives, somebody wants an end, or a moment has passed.
-    fn wait(&self, sink: &mut dyn Sink) -> anyhow::Result<()> {
+    /// Waits until a frame arrives or somebody wants an end; tells where a moment passed without.
+    fn wait(&self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
         let mut waits = [
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::new(&self.shutdown, PollFlags::IN),
         ];
-        match poll(&mut waits, Some(&MOMENT)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        let pumped = match poll(&mut waits, Some(&MOMENT)) {
+            Ok(0) => Pumped::Silence,
+            Ok(_) | Err(rustix::io::Errno::INTR) => Pumped::More,
             Err(error) => return Err(error).context("cannot wait for frames"),
-        }
+        };
         if waits[0].revents().contains(PollFlags::ERR) {
             let name = &self.name;
             match rustix::net::sockopt::socket_error(self.socket.as_fd()) {
@@ -159,7 +160,7 @@ impl LiveCapture {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(pumped)
     }
 }
 
@@ -178,10 +179,10 @@ impl Source for LiveCapture {
             return Ok(Pumped::End);
         }
         if !self.is_stopped && !self.shutdown.is_requested() {
-            if !is_taken {
-                self.wait(sink)?;
-            }
-            return Ok(Pumped::More);
+            return match is_taken {
+                true => Ok(Pumped::More),
+                false => self.wait(sink),
+            };
         }
         if is_taken && self.left > 0 {
             self.left -= 1;

@@ -66,6 +66,14 @@ impl<'i> Play<'i> {
         self
     }
 
+    /// Lets time pass as a clock tells it, second by second, without a packet.
+    pub fn tick(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.now += SignedDuration::from_secs(1);
+            self.observer.tick(self.now);
+        }
+    }
+
     pub fn finish(self) -> Report {
         self.observer.finish(self.now)
     }

@@ -244,6 +244,33 @@ fn a_machine_that_nobody_answers_is_told_while_others_go_on() {
 }
 
 #[test]
+fn on_a_wire_where_nothing_comes_any_more_it_is_told_once_what_nobody_answers() {
+    let mut play = Play::new();
+    play.discover(&uefi());
+    play.tick(10);
+    let words = |lines: Vec<crate::conversation::Line>| -> Vec<_> {
+        lines
+            .into_iter()
+            .map(|line| (line.what, line.packet))
+            .collect()
+    };
+    assert_eq!(words(play.lines()), [("discover", 1)]);
+    play.tick(2);
+    assert_eq!(words(play.lines()), [("no-answer", 1)]);
+    play.tftp_request("boot.efi", &[]);
+    assert!(play.lines().is_empty());
+    play.tick(19);
+    assert!(play.lines().is_empty());
+    play.tick(2);
+    assert_eq!(words(play.lines()), [("tftp", 2), ("tftp-silent", 2)]);
+    play.tick(100);
+    assert!(play.lines().is_empty());
+    let report = play.finish();
+    assert_eq!(report.findings.len(), 2, "{report}");
+    assert!(report.findings.iter().all(|it| it.count == 1), "{report}");
+}
+
+#[test]
 fn packets_that_a_bridge_and_its_port_show_twice_are_no_repetition() {
     let mut play = Play::new();
     let exchange = play.discover(&uefi());
