@@ -144,10 +144,13 @@ impl Client {
                 option.or(field)
             }
             ClientKind::BiosPxe | ClientKind::Ipxe { .. } => field.or(option),
+            // It knows no option 67.
+            ClientKind::RaspberryPi => field,
         }
     }
 
-    fn boot_server(&self, answer: &DhcpMessage) -> Option<Ipv4Addr> {
+    /// Returns where the boot file is.
+    pub fn boot_server(&self, answer: &DhcpMessage) -> Option<Ipv4Addr> {
         let header = Some(answer.server_address).filter(|address| !address.is_unspecified());
         match self.kind {
             ClientKind::Ipxe { .. } => header,

@@ -1,14 +1,16 @@
-//! DHCP clients: what edk2, a BIOS ROM, iPXE and GRUB send, which answer they take, and what they
-//! then boot.
+//! DHCP clients: what edk2, a BIOS ROM, a Raspberry Pi, iPXE and GRUB send, which answer they take, and
+//! what they then boot.
 
 mod boot_file;
 mod offers;
+mod raspberry_pi;
 mod requests;
 #[cfg(test)]
 mod tests;
 
 pub use boot_file::{BootFile, NoBootFile};
 pub use offers::{BootSource, DropReason, NoOffer, OfferClass, Selection};
+pub use requests::is_grub;
 
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 use crate::wire::dhcp::IpxeFeature;
@@ -42,6 +44,8 @@ pub enum ClientKind {
     },
     /// GRUB's `net_bootp`, which names neither itself nor its firmware: the one that it runs under.
     Grub(Architecture),
+    /// The boot ROM of a Raspberry Pi.
+    RaspberryPi,
 }
 
 impl ClientKind {
@@ -62,6 +66,7 @@ impl ClientKind {
     pub fn architecture(&self) -> Architecture {
         match self {
             Self::BiosPxe => Architecture::Bios,
+            Self::RaspberryPi => Architecture::RaspberryPi,
             Self::EdkPxe(architecture) | Self::EdkHttp(architecture) | Self::Grub(architecture) => {
                 *architecture
             }

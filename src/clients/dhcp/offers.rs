@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::{Client, ClientKind};
+use super::{Client, ClientKind, raspberry_pi};
 use crate::clients::url;
 use crate::wire::dhcp::{
     DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature, MessageType, OptionCode, PxeSubOption,
@@ -29,6 +29,11 @@ pub enum OfferClass {
     Plain {
         /// Whether a boot file is named.
         boot_file: bool,
+    },
+    /// Nothing says `Raspberry Pi Boot`, which a Raspberry Pi looks for.
+    NoMenu {
+        /// Whether it comes without an address.
+        proxy: bool,
     },
     /// The client drops it.
     Dropped(DropReason),
@@ -68,6 +73,13 @@ impl fmt::Display for OfferClass {
                 "an address and a boot file without option 60: used when no PXE offer competes"
             }
             Self::Plain { boot_file: false } => "an address, and nothing to boot",
+            Self::NoMenu { proxy: false } => {
+                "an address, and no boot menu (43.9 `Raspberry Pi Boot`, and 43.10), which a Raspberry \
+                 Pi waits for"
+            }
+            Self::NoMenu { proxy: true } => {
+                "neither an address nor a boot menu (43.9 `Raspberry Pi Boot`, and 43.10)"
+            }
             Self::Dropped(DropReason::NoOffer) => "dropped: it is no DHCPOFFER",
             Self::Dropped(DropReason::NothingForTheClient) => {
                 "dropped: it has neither an address nor the client's vendor class in option 60"
@@ -139,6 +151,7 @@ impl Client {
             return OfferClass::Dropped(DropReason::NoOffer);
         }
         match self.kind {
+            ClientKind::RaspberryPi => return raspberry_pi::classify(offer),
             ClientKind::EdkHttp(_) if options.is_http_client() => {
                 if self
                     .boot_name(offer)
@@ -195,6 +208,7 @@ impl Client {
             ClientKind::EdkHttp(_) => select_http(&pairs),
             ClientKind::Ipxe { .. } => select_ipxe(&pairs),
             ClientKind::Grub(_) => select_plain(&pairs),
+            ClientKind::RaspberryPi => raspberry_pi::select(&pairs),
         };
         selected.ok_or_else(|| {
             if offers
@@ -210,10 +224,13 @@ impl Client {
 }
 
 /// An offer, and what the client takes it for.
-type Seen<'a> = (&'a DhcpMessage, OfferClass);
+pub(super) type Seen<'a> = (&'a DhcpMessage, OfferClass);
 
 /// Returns the first offer of some class.
-fn first<'a>(seen: &[Seen<'a>], is_wanted: impl Fn(OfferClass) -> bool) -> Option<&'a DhcpMessage> {
+pub(super) fn first<'a>(
+    seen: &[Seen<'a>],
+    is_wanted: impl Fn(OfferClass) -> bool,
+) -> Option<&'a DhcpMessage> {
     let mut wanted = seen.iter().filter(|(_, class)| is_wanted(*class));
     wanted.next().map(|(offer, _)| *offer)
 }

@@ -26,11 +26,25 @@ const IPXE_LIST: [u8; 25] = [
     1, 3, 6, 7, 12, 15, 17, 26, 42, 43, 60, 66, 67, 119, 121, 128, 129, 130, 131, 132, 133, 134,
     135, 175, 203,
 ];
-/// What GRUB asks for. Source: GRUB 2.06, `grub-core/net/bootp.c`, `send_dhcp_packet`.
+/// What GRUB asks for, in the order of 2.06. Source: `grub-core/net/bootp.c`, `send_dhcp_packet`.
 const GRUB_LIST: [u8; 7] = [1, 3, 6, 15, 12, 17, 18];
 /// An emulated network card (1af4:1000 on PCI), and iPXE's version 1.21.1.
 const IPXE_BUS_ID: (u8, &[u8]) = (0xb1, &[1, 0x1a, 0xf4, 0x10, 0x00]);
 const IPXE_VERSION: (u8, &[u8]) = (0xeb, &[1, 21, 1]);
+
+/// Reports whether a message is GRUB's, which says nothing of itself: it asks for all that GRUB 2.06
+/// asks for, in whatever order and beside whatever more. Systems that ask for both paths (17, 18) and
+/// name no class are not known.
+pub fn is_grub(message: &DhcpMessage) -> bool {
+    let options = &message.options;
+    let names_itself = [OptionCode::ClassIdentifier, OptionCode::UserClass]
+        .into_iter()
+        .any(|code| options.contains(code))
+        || options.is_ipxe();
+    let asked = options.raw(OptionCode::ParameterRequestList);
+    let asked = asked.unwrap_or_default();
+    !names_itself && GRUB_LIST.iter().all(|code| asked.contains(code))
+}
 
 impl Client {
     /// Builds the DHCPDISCOVER with which the client begins.
@@ -83,7 +97,7 @@ impl Client {
         match &self.kind {
             ClientKind::EdkPxe(_) => self.edk(&mut message, &EDK_PXE_LIST, (3, 16), add),
             ClientKind::EdkHttp(_) => self.edk(&mut message, &EDK_HTTP_LIST, (3, 16), add),
-            ClientKind::BiosPxe => {
+            ClientKind::BiosPxe | ClientKind::RaspberryPi => {
                 message.broadcast = true;
                 add(&mut message);
                 let options = &mut message.options;

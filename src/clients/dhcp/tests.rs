@@ -392,3 +392,33 @@ fn grub_says_nothing_of_itself_and_takes_the_first_address() {
         Err(NoOffer::NoAddress { .. })
     ));
 }
+
+#[test]
+fn a_raspberry_pi_takes_the_address_of_one_server_and_the_menu_of_another() {
+    let pi = client(ClientKind::RaspberryPi);
+    let menu: (u8, &[u8]) = (43, b"\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot");
+    let no_prompt: (u8, &[u8]) = (43, b"\x09\x14\x00\x00\x11Raspberry Pi Boot");
+    let other_line: (u8, &[u8]) = (43, b"\x0a\x04\x00PXE\x09\x06\x00\x00\x03Yes");
+    for (offers, expected) in [
+        (vec![offer(&[menu])], Some(false)),
+        (vec![offer(&[]), proxy(&[menu])], Some(true)),
+        (
+            vec![proxy(&[menu]), offer(&[(67, b"bootcode.bin")])],
+            Some(true),
+        ),
+        (vec![proxy(&[menu])], None),
+        (vec![offer(&[no_prompt])], None),
+        (vec![offer(&[other_line])], None),
+        (vec![offer(&[(67, b"bootcode.bin"), (43, STRAIGHT)])], None),
+    ] {
+        let taken = pi.select(&offers).ok();
+        let is_proxy = taken.map(|it| {
+            assert_eq!(it.offer.your_address, ADDRESS);
+            matches!(it.boot, BootSource::Proxy(_))
+        });
+        assert_eq!(is_proxy, expected, "{offers:?}");
+    }
+    // It knows no option 67.
+    let named = offer(&[menu, (67, b"bootcode.bin")]);
+    assert_eq!(pi.boot_file(&named), Err(NoBootFile::NoName));
+}

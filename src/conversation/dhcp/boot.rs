@@ -53,6 +53,15 @@ impl Observer<'_> {
                 });
             }
         };
+        if client.kind == ClientKind::RaspberryPi {
+            let server = client.boot_server(answer);
+            let of = server.map_or_else(|| "nobody".to_owned(), |it| it.to_string());
+            let text =
+                format!("files that it names itself, of {of} by TFTP (it knows no option 67)");
+            let machine = self.machines.get_mut(id)?;
+            self.scribe.tell(machine, "boots", text);
+            return None;
+        }
         match client.boot_file(answer) {
             Ok(_) => {
                 let answer = answer.clone();
@@ -152,8 +161,11 @@ impl Observer<'_> {
         let Some(client) = client else {
             return;
         };
-        // A script is the same for every iPXE, and GRUB loads no boot file.
-        if matches!(client.kind, ClientKind::Ipxe { .. } | ClientKind::Grub(_)) {
+        // A script is the same for every iPXE, and GRUB and a Raspberry Pi load no boot file.
+        if matches!(
+            client.kind,
+            ClientKind::Ipxe { .. } | ClientKind::Grub(_) | ClientKind::RaspberryPi
+        ) {
             return;
         }
         let Ok(file) = client.boot_file(answer) else {

@@ -1,12 +1,10 @@
 //! Which client speaks, by what it sends.
 
-use crate::clients::dhcp::{Client, ClientKind};
+use crate::clients::dhcp::{Client, ClientKind, is_grub};
 use crate::conversation::shown::shown_octets;
 use crate::machine::{Architecture, Firmware, MacAddress};
-use crate::wire::dhcp::{DhcpMessage, IpxeFeature, OptionCode};
+use crate::wire::dhcp::{DhcpMessage, IpxeFeature};
 
-/// What GRUB asks for, and nobody else in this order. Source: GRUB 2.06, `grub-core/net/bootp.c`.
-const GRUB_LIST: [u8; 7] = [1, 3, 6, 15, 12, 17, 18];
 /// The number of iPXE's version in its own options.
 const IPXE_VERSION: u8 = 0xeb;
 
@@ -26,9 +24,11 @@ pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Opti
         match architecture.map(|it| (it, it.firmware())) {
             None | Some((_, Firmware::Bios)) => ClientKind::BiosPxe,
             Some((it, Firmware::Uefi)) => ClientKind::EdkPxe(it),
-            Some((_, Firmware::Uboot | Firmware::RaspberryPi)) => return None,
+            Some((_, Firmware::RaspberryPi)) => ClientKind::RaspberryPi,
+            // What U-Boot makes of answers is not known.
+            Some((_, Firmware::Uboot)) => return None,
         }
-    } else if options.raw(OptionCode::ParameterRequestList) == Some(&GRUB_LIST[..]) {
+    } else if is_grub(message) {
         ClientKind::Grub(before.unwrap_or(Architecture::UefiX64))
     } else {
         return None;
@@ -50,6 +50,7 @@ pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
         Some(ClientKind::EdkPxe(architecture)) => format!("UEFI PXE ({architecture})"),
         Some(ClientKind::EdkHttp(architecture)) => format!("UEFI HTTP boot ({architecture})"),
         Some(ClientKind::BiosPxe) => "BIOS PXE ROM".to_owned(),
+        Some(ClientKind::RaspberryPi) => "Raspberry Pi".to_owned(),
         Some(ClientKind::Grub(_)) => "GRUB".to_owned(),
         Some(ClientKind::Ipxe { architecture, .. }) => {
             let version = options

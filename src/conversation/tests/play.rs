@@ -319,6 +319,11 @@ impl Exchange {
                     options.set_sub_options(OptionCode::VendorExtensions, &[(control, &[8])]);
                 }
             }
+            ClientKind::RaspberryPi => {
+                options.set_text(OptionCode::ClassIdentifier, "PXEClient");
+                let menu = [(9, &b"\0\0\x11Raspberry Pi Boot"[..]), (10, &b"\0PXE"[..])];
+                options.set_sub_options(OptionCode::VendorExtensions, &menu);
+            }
             ClientKind::EdkHttp(_) => options.set_text(OptionCode::ClassIdentifier, "HTTPClient"),
             ClientKind::Ipxe { .. } | ClientKind::Grub(_) => {}
         }

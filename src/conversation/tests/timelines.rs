@@ -6,7 +6,7 @@ use crate::wire::dhcp::{OptionCode, TransactionId};
 use crate::wire::tftp::{ErrorCode, OptionName};
 
 /// Returns what is told of the first machine: each entry's word and first line.
-fn told(report: &Report) -> Vec<String> {
+pub fn told(report: &Report) -> Vec<String> {
     let entries = report.machines[0].timeline.iter();
     let lines = entries.map(|it| {
         let text = it.text.lines().next().unwrap_or_default();
@@ -15,7 +15,7 @@ fn told(report: &Report) -> Vec<String> {
     lines.collect()
 }
 
-fn stages(report: &Report) -> Vec<&str> {
+pub fn stages(report: &Report) -> Vec<&str> {
     let stages = report.machines[0].stages.iter();
     stages.map(|stage| stage.name.as_str()).collect()
 }

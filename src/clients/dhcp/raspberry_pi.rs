@@ -1,0 +1,41 @@
+//! What a Raspberry Pi's own boot ROM makes of answers. What it loads, it names itself.
+
+use super::offers::{BootSource, OfferClass, Seen, Selection, first};
+use crate::wire::dhcp::{DhcpMessage, PxeSubOption};
+
+/// The text that it looks for in the boot menu.
+const MENU: &[u8] = b"Raspberry Pi Boot";
+
+/// Returns what it takes an offer for: it wants a prompt (43.10) and its own line in the menu (43.9).
+///
+/// Source: Raspberry Pi documentation, "Network booting", and its bootloader's `PXE_OPTION43`.
+pub(super) fn classify(offer: &DhcpMessage) -> OfferClass {
+    let options = &offer.options;
+    let menu = options.pxe_sub_option(PxeSubOption::BootMenu);
+    let has_line = menu.is_some_and(|menu| menu.windows(MENU.len()).any(|text| text == MENU));
+    let has_prompt = options.pxe_sub_option(PxeSubOption::MenuPrompt).is_some();
+    let proxy = offer.your_address.is_unspecified();
+    if has_line && has_prompt {
+        OfferClass::Pxe { proxy }
+    } else {
+        OfferClass::NoMenu { proxy }
+    }
+}
+
+/// Chooses an address, and the menu beside it.
+pub(super) fn select<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+    use OfferClass::{NoMenu, Pxe};
+    if let Some(offer) = first(seen, |class| class == Pxe { proxy: false }) {
+        return Some(Selection {
+            offer,
+            boot: BootSource::Acknowledgement,
+            reason: "one server gives the address and the menu `Raspberry Pi Boot`",
+        });
+    }
+    let offer = first(seen, |class| class == NoMenu { proxy: false })?;
+    first(seen, |class| class == Pxe { proxy: true }).map(|proxy| Selection {
+        offer,
+        boot: BootSource::Proxy(proxy),
+        reason: "one server gives the address, and another one the menu `Raspberry Pi Boot`",
+    })
+}
