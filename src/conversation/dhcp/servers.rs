@@ -54,8 +54,12 @@ impl Servers {
     ) -> Option<String> {
         self.seen_any = true;
         let Answer { server, address } = answer;
+        if self.ours.contains(&server) {
+            *self.first_on(wire, address) = Some(server);
+            return None;
+        }
         // A relay that names itself as the server (82.11) hides which one it is.
-        if self.ours.contains(&server) || server == wire.relay {
+        if server == wire.relay {
             return None;
         }
         let does = match address {
@@ -66,8 +70,16 @@ impl Servers {
         let left_to_another = address
             .and_then(network)
             .is_some_and(|network| network.mode == DhcpMode::Proxy);
-        let is_known_here =
-            !left_to_another && network(server).is_none_or(|network| self.is_known_on(network));
+        // A trunk and a server of several sites see wires that the inventory knows nothing of.
+        let is_foreign = inventory.is_some()
+            && network(address.unwrap_or(server)).is_none()
+            && match wire.relay.is_unspecified() {
+                true => !wire.vlans.is_empty(),
+                false => network(wire.relay).is_none(),
+            };
+        let is_known_here = !left_to_another
+            && !is_foreign
+            && network(server).is_none_or(|network| self.is_known_on(network));
         if !self.ours.is_empty() && is_known_here {
             let ours: Vec<_> = self.ours.iter().map(ToString::to_string).collect();
             return Some(format!(
@@ -75,10 +87,7 @@ impl Servers {
                 ours.join(" or ")
             ));
         }
-        if self.first.len() >= WIRES && !self.first.contains_key(&wire) {
-            self.first.clear();
-        }
-        let first = &mut self.first.entry(wire).or_default()[usize::from(address.is_none())];
+        let first = self.first_on(wire, address);
         match *first {
             Some(first) if first != server => {
                 Some(format!("{server} {does} too: {first} was there first"))
@@ -88,6 +97,14 @@ impl Servers {
                 None
             }
         }
+    }
+
+    /// Returns who was first on a wire to give addresses, or to say what to boot.
+    fn first_on(&mut self, wire: Wire, address: Option<Ipv4Addr>) -> &mut Option<Ipv4Addr> {
+        if self.first.len() >= WIRES && !self.first.contains_key(&wire) {
+            self.first.clear();
+        }
+        &mut self.first.entry(wire).or_default()[usize::from(address.is_none())]
     }
 
     /// Reports whether it is known by which address our server answers on a network: on one of its

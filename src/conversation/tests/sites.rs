@@ -9,6 +9,7 @@ use crate::conversation::{Finding, FindingKind, Options, Report};
 use crate::inventory::{Inventory, SourceFile, parse};
 use crate::machine::{HardwareAddress, MacAddress};
 use crate::wire::dhcp::{OptionCode, TransactionId};
+use crate::wire::packet::VlanTags;
 
 const PROV: &str = "{name: prov0, subnet: 10.20.0.0/24}";
 
@@ -167,6 +168,32 @@ fn our_address_on_a_second_interface_is_no_rogue_and_a_third_server_is() {
             "10.40.0.99 gives 10.40.0.60 too: the server here is 10.20.0.10",
         ],
         "{report}"
+    );
+}
+
+/// A trunk carries the networks of others, too.
+#[test]
+fn a_server_on_a_vlan_that_the_inventory_does_not_know_is_no_rogue_unless_we_are_there() {
+    let inventory = inventory(PROV);
+    let ip = |text: &str| text.parse::<Ipv4Addr>().unwrap();
+    let (office, second) = (ip("192.168.1.1"), ip("192.168.1.2"));
+    let mut play = Play::with(Some(&inventory), Options::default());
+    play.vlans = VlanTags::new(Some(10), None);
+    give(&mut play, office, ip("192.168.1.7"));
+    // Who gives our addresses is one, wherever.
+    give(&mut play, OTHER, MACHINE);
+    play.vlans = VlanTags::new(Some(20), None);
+    give(&mut play, SERVER, MACHINE);
+    give(&mut play, office, ip("192.168.1.7"));
+    play.vlans = VlanTags::new(Some(10), None);
+    give(&mut play, second, ip("192.168.1.8"));
+    assert_eq!(
+        rogues(&play.finish()),
+        [
+            "10.20.0.99 gives 10.20.0.58 too: the server here is 10.20.0.10",
+            "192.168.1.1 gives 192.168.1.7 too: 10.20.0.10 was there first",
+            "192.168.1.2 gives 192.168.1.8 too: 192.168.1.1 was there first",
+        ]
     );
 }
 
