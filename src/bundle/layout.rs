@@ -24,7 +24,8 @@ pub struct BundleStore {
     root: PathBuf,
 }
 
-/// Keeps blobs that no name leads to yet from being collected, as long as it lives.
+/// Keeps blobs from being collected that no name leads to yet, or that nobody is known to need yet, as
+/// long as it lives.
 #[derive(Debug)]
 pub struct Writing(#[expect(dead_code, reason = "the open file is the lock")] File);
 
@@ -226,7 +227,25 @@ impl BundleStore {
         Ok(Writing(lock))
     }
 
-    /// Waits till nobody adds blobs, and keeps others from it: for the collection of garbage.
+    /// Keeps what is there from being collected, as long as what is returned lives: for who comes to
+    /// need it. There is nothing to keep it from where nobody can have written.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn hold(&self) -> Result<Option<Writing>, BundleStoreError> {
+        let directory = match self.partial() {
+            Ok(directory) => directory,
+            Err(BundleStoreError::Io { source, .. }) if is_read_only(&source) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let failed = |source| io_error(&directory, source);
+        let lock = File::open(&directory).map_err(failed)?;
+        lock.lock_shared().map_err(failed)?;
+        Ok(Some(Writing(lock)))
+    }
+
+    /// Waits till nobody adds blobs or holds those that are there, and keeps others from it: for the
+    /// collection of garbage.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -271,6 +290,11 @@ impl BundleStore {
             .map_err(|source| io_error(&path, source))?;
         move_durably(&file, &path, &self.root.join(name))
     }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    [PermissionDenied, ReadOnlyFilesystem].contains(&error.kind())
 }
 
 #[cfg(test)]

@@ -132,6 +132,8 @@ impl BundleStore {
     /// # Errors
     /// [`BundleStoreError::UnknownName`], or when the disk refuses.
     pub fn retire(&self, name: &str, why: Option<&str>) -> Result<(), BundleStoreError> {
+        // Who collects garbage has seen whether it is retired.
+        let _writing = self.write()?;
         self.edit_index(|index| {
             let mut manifests = index.manifests.iter_mut();
             let found = manifests.find(|it| it.name() == Some(name));
