@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::place::{Place, below};
 use super::{Progress, Web};
 use crate::bundle::at_once::at_once;
-use crate::bundle::{BundleStore, BundleStoreError, hash};
+use crate::bundle::{BundleStore, BundleStoreError};
 use crate::inventory::{Bundle, BundleFile, FileSource};
 
 /// Where the blobs of bundles are looked for.
@@ -48,7 +48,7 @@ pub fn fetch(
     let mut missing = BTreeMap::new();
     for bundle in bundles {
         for (key, file) in &bundle.files {
-            if !is_here(store, file) {
+            if !store.has_good(file) {
                 let bundle = bundle.name.as_str();
                 missing.insert(file.sha256, Missing { bundle, key, file });
             }
@@ -80,11 +80,6 @@ pub fn fetch(
         store.add_bundle(bundle)?;
     }
     Ok(count)
-}
-
-fn is_here(store: &BundleStore, file: &BundleFile) -> bool {
-    let opened = store.open_blob(file).ok();
-    opened.is_some_and(|opened| hash(opened).is_ok_and(|found| found == file.sha256))
 }
 
 /// Fetches what lies at one URL once, whole or for the files inside it.
