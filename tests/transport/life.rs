@@ -77,6 +77,31 @@ fn verify_finds_what_is_gone_or_changed() {
 }
 
 #[test]
+fn verify_says_what_it_has_not_checked() {
+    let rack = Rack::a();
+    let said = rack.run(&["bundle", "verify"]);
+    assert!(!said.stderr.contains("none was checked"), "{}", said.stderr);
+    // What is not a bundle, and has a name here.
+    let index = rack.read("bundles/index.json");
+    let other = index.replacen("\"manifests\":[", OTHER, 1);
+    assert_ne!(index, other);
+    let digest = pxectl::machine::Sha256Digest::of(b"{}").to_string();
+    rack.write(&format!("bundles/blobs/sha256/{digest}"), "{}");
+    rack.write("bundles/index.json", other.replace("DIGEST", &digest));
+    assert!(rack.done(&["bundle", "verify"]).starts_with("4 of 4"));
+    let said = rack.refused(1, &["bundle", "verify", "other"]);
+    assert!(said.contains("`other` is no bundle"), "{said}");
+    // An inventory at fault hides no bad file, and says whose signatures count no more.
+    rack.write("hosts.yaml", "kind: Host\n");
+    let said = rack.run(&["bundle", "verify"]);
+    assert!(said.stderr.contains("none was checked"), "{}", said.stderr);
+    assert_eq!(said.status, Some(0));
+}
+
+const OTHER: &str = r#""manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",
+    "digest":"sha256:DIGEST","size":2,"annotations":{"org.opencontainers.image.ref.name":"other"}},"#;
+
+#[test]
 fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
     let rack = Rack::a();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
