@@ -140,7 +140,10 @@ impl BuildError {
             | Self::Stopped => false,
             Self::Store(error) => matches!(
                 error,
-                BundleStoreError::NameTaken { .. } | BundleStoreError::Unexpected { .. }
+                BundleStoreError::NameTaken { .. }
+                    | BundleStoreError::NoBundle { .. }
+                    | BundleStoreError::TooManyFiles { .. }
+                    | BundleStoreError::Unexpected { .. }
             ),
             _ => true,
         }
