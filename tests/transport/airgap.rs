@@ -147,6 +147,33 @@ fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
 }
 
 #[test]
+fn what_others_have_written_does_nothing_to_the_terminal() {
+    let rack = Rack::a();
+    let publish = ["bundle", "publish", BUNDLE, "mirror"];
+    rack.done(&publish);
+    rack.done(&["bundle", "publish", "debian-12-stand-in", "mirror"]);
+    let index = rack.read("mirror/index.json");
+    rack.write(
+        "mirror/index.json",
+        index.replacen(BUNDLE, "\\u001b[2Jnothing", 1),
+    );
+    let said = rack.refused(3, &["bundle", "pull", "mirror", "--bundles", "store"]);
+    assert!(said.contains("\u{fffd}[2Jnothing, "), "{said:?}");
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+    let listed = rack.done(&["bundle", "list", "--bundles", "mirror"]);
+    assert!(listed.contains("\u{fffd}[2Jnothing"), "{listed:?}");
+    assert!(!listed.contains('\u{1b}'), "{listed:?}");
+}
+
+#[test]
+fn what_the_disk_says_is_said_once() {
+    let rack = Rack::a();
+    let said = rack.refused(3, &["bundle", "publish", BUNDLE, "none/usb.tar"]);
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    assert!(said.contains("`none/usb.tar.partial`"), "{said}");
+}
+
+#[test]
 fn a_file_that_has_gone_bad_where_it_is_published_to_goes_there_again() {
     let rack = Rack::a();
     rack.done(&["bundle", "publish", BUNDLE, "alone"]);
