@@ -1,6 +1,8 @@
 //! Arming hosts: verifies what they would install, freezes it into a session, and makes the host
 //! `provisioning`.
 
+mod needed;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::render::{
     Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
 };
 use crate::store::{HostUpdate, Store};
+pub use needed::{need_installs, need_inventory};
 
 /// Why one host was not armed.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,8 @@ pub fn provision<'h>(
     verified: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<(&'h str, Result<Session, NotArmed>)>> {
     let now = Timestamp::now();
+    // What is verified here is still there when the store of hosts says that it is needed.
+    let _held = bundles.hold()?;
     let names = bundles.names()?;
     let mut checked: BTreeMap<String, Result<(), String>> = BTreeMap::new();
     let mut plans: BTreeMap<&str, (Session, String)> = BTreeMap::new();
@@ -239,6 +244,26 @@ mod tests {
 
     use super::*;
     use crate::workspace::Snapshot;
+
+    #[test]
+    fn nothing_is_collected_between_its_being_verified_and_its_being_needed() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
+        let (inventory, _) = Snapshot::read(&fixture).unwrap().check().good.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let bundles = BundleStore::open_or_create(&directory.path().join("bundles")).unwrap();
+        let store = crate::store::SqliteStore::open(&directory.path().join("state")).unwrap();
+        let lock = || std::fs::File::open(bundles.root().join(".partial")).unwrap();
+        let how = Arming {
+            deadline: Duration::from_secs(60),
+            allow_retired: false,
+        };
+        let hosts = [&inventory.hosts["worker-01"]];
+        let mut held = Vec::new();
+        let mut verified = |_: &str| held.push(lock().try_lock().is_err());
+        provision(&inventory, &bundles, &store, &hosts, how, &mut verified).unwrap();
+        assert_eq!(held, [true]);
+        lock().try_lock().unwrap();
+    }
 
     #[test]
     fn what_cannot_be_rendered_is_not_armed() {

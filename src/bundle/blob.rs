@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::copy::{CopyError, copy_hashed};
 use super::error::{BundleStoreError, io_error};
-use super::layout::Writing;
+use super::lock::Writing;
 use super::temporary::Temporary;
 use crate::machine::Sha256Digest;
 

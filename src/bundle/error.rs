@@ -91,6 +91,22 @@ pub enum BundleStoreError {
         /// Why.
         error: ManifestError,
     },
+    /// A bundle would get a name under which nobody could read it.
+    #[error("`{name}` cannot be a bundle: {error}")]
+    NoBundle {
+        /// The name.
+        name: String,
+        /// Why.
+        error: ManifestError,
+    },
+    /// A bundle has more files than a manifest can list.
+    #[error("the manifest of `{name}` would have {size} octets, and may have 4 MiB")]
+    TooManyFiles {
+        /// The name.
+        name: String,
+        /// How large it would be.
+        size: u64,
+    },
     /// There is no room.
     #[error("`{}` has {have} octets free, {need} are needed", .path.display())]
     Full {
@@ -131,7 +147,9 @@ impl BundleStoreError {
                 "a name never changes its content: give the new bundle a name of its own".into(),
             ),
             Self::UnknownName { .. } => Some("`pxectl bundle list` lists what the store has".into()),
-            Self::NotABundle { .. } => None,
+            Self::NoBundle { error: ManifestError::Wrong { .. }, .. } => Some("names are made of letters, digits, `.`, `_` and `-`, at most 128".into()),
+            Self::TooManyFiles { .. } => Some("leave out what is not booted from it".into()),
+            Self::NotABundle { .. } | Self::NoBundle { .. } => None,
             Self::Full { .. } => Some(NO_ROOM.into()),
             Self::Io { source, .. } if is_full(source) => Some(NO_ROOM.into()),
             Self::Io { .. } | Self::Content(_) => None,

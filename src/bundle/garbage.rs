@@ -156,18 +156,26 @@ impl BundleStore {
         Ok(kept)
     }
 
-    /// Removes what was found to be garbage and is so still, while nobody writes. Returns what went.
+    /// Removes what was found to be garbage and is so still, while nobody writes to the store and
+    /// nobody holds it. Returns what went.
+    ///
+    /// `needed` is asked only then: what somebody came to need since it was found stays.
     ///
     /// # Errors
-    /// As [`BundleStore::garbage`], and when the disk refuses.
-    pub fn collect(
+    /// As [`BundleStore::garbage`], when the disk refuses, and what `needed` returns; nothing goes then.
+    pub fn collect<E: From<BundleStoreError>>(
         &self,
         found: &Garbage,
-        needed: &Needed,
         rules: GarbageRules,
-    ) -> Result<Garbage, BundleStoreError> {
+        needed: impl FnOnce() -> Result<Needed, E>,
+    ) -> Result<Garbage, E> {
         let _alone = self.write_alone()?;
-        let now = self.garbage(needed, rules)?;
+        let now = self.garbage(&needed()?, rules)?;
+        Ok(self.remove(found, &now)?)
+    }
+
+    /// Removes what is garbage now, as it was when it was found.
+    fn remove(&self, found: &Garbage, now: &Garbage) -> Result<Garbage, BundleStoreError> {
         let mut gone = Garbage::default();
         // The names first: a blob that is gone has no name then.
         for name in now.names.intersection(&found.names) {
@@ -228,6 +236,16 @@ mod tests {
         unused: true,
         ..NOW
     };
+
+    fn collect(
+        store: &BundleStore,
+        found: &Garbage,
+        rules: GarbageRules,
+        needed: &Needed,
+    ) -> Garbage {
+        let asked = || Ok::<Needed, BundleStoreError>(needed.clone());
+        store.collect(found, rules, asked).unwrap()
+    }
 
     #[test]
     fn what_is_young_may_be_about_to_be_named_or_pinned_and_stays() {
@@ -293,7 +311,7 @@ mod tests {
 
         let found = store.garbage(&needed, NOW).unwrap();
         assert_eq!(found.names, BTreeSet::from(["old".to_owned()]));
-        assert_eq!(store.collect(&found, &needed, NOW).unwrap(), found);
+        assert_eq!(collect(&store, &found, NOW, &needed), found);
         let names: Vec<String> = store.names().unwrap().into_keys().collect();
         assert_eq!(names, ["new", "running"]);
         for content in ["shared", "new", "running"] {
@@ -305,9 +323,26 @@ mod tests {
         // What somebody came to need after it was found stays.
         let found = store.garbage(&Needed::default(), UNUSED).unwrap();
         assert_eq!(found.names.len(), 2);
-        let gone = store.collect(&found, &needed, UNUSED).unwrap();
+        let gone = collect(&store, &found, UNUSED, &needed);
         assert_eq!(gone.names, BTreeSet::from(["new".to_owned()]));
         assert!(there("running") && !there("new"));
+    }
+
+    #[test]
+    fn what_is_needed_is_asked_while_nobody_can_come_to_need_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        add(&store, "old", &["old"]);
+        store.retire("old", Some("old")).unwrap();
+        let found = store.garbage(&Needed::default(), NOW).unwrap();
+        let refused = store.collect(&found, NOW, || {
+            // Neither who writes nor who holds the store gets in now.
+            let lock = fs::File::open(store.partial().unwrap()).unwrap();
+            assert!(lock.try_lock_shared().is_err());
+            Err::<Needed, _>(BundleStoreError::Absent("inventory".into()))
+        });
+        assert!(matches!(refused, Err(BundleStoreError::Absent(_))));
+        assert_eq!(store.garbage(&Needed::default(), NOW).unwrap(), found);
     }
 
     #[test]

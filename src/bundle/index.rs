@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{BundleStoreError, io_error};
-use super::layout::{BundleStore, INDEX_FILE};
+use super::layout::{BundleStore, INDEX_FILE, SMALL_LIMIT, read_small};
 use crate::machine::Sha256Digest;
 
 /// The annotation that gives a manifest in an index its name.
@@ -96,7 +96,7 @@ impl BundleStore {
     /// When it cannot be read, or is none.
     pub fn index(&self) -> Result<Index, BundleStoreError> {
         let path = self.root().join(INDEX_FILE);
-        let text = fs::read(&path).map_err(|source| io_error(&path, source))?;
+        let text = read_small(&path).map_err(|source| io_error(&path, source))?;
         serde_json::from_slice(&text).map_err(|error| BundleStoreError::NotALayout {
             path,
             reason: error.to_string(),
@@ -116,11 +116,16 @@ impl BundleStore {
         let mut index = before.clone();
         let value = change(&mut index)?;
         if index != before {
-            let text =
-                serde_json::to_vec(&index).map_err(|error| BundleStoreError::NotALayout {
-                    path: self.root().join(INDEX_FILE),
-                    reason: error.to_string(),
-                })?;
+            let refused = |reason: String| BundleStoreError::NotALayout {
+                path: self.root().join(INDEX_FILE),
+                reason,
+            };
+            let text = serde_json::to_vec(&index).map_err(|error| refused(error.to_string()))?;
+            if text.len() as u64 > SMALL_LIMIT {
+                return Err(
+                    refused("it would have more than 4 MiB: remove names".to_owned()).into(),
+                );
+            }
             self.replace(INDEX_FILE, &text)?;
         }
         Ok(value)

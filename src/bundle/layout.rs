@@ -1,17 +1,20 @@
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::blob::BlobWriter;
+use super::copy::hash;
 use super::error::{BundleStoreError, io_error};
-use super::temporary::{Temporary, clean, move_durably};
+use super::temporary::{Temporary, move_durably};
 use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
 
 const LAYOUT_FILE: &str = "oci-layout";
 pub(super) const INDEX_FILE: &str = "index.json";
+/// The largest `index.json` or `oci-layout` that is read, in octets: as much as of a manifest.
+pub(super) const SMALL_LIMIT: u64 = 4 << 20;
 /// Where files are written before they get their names; other readers of a layout pass it over.
 const PARTIAL_DIRECTORY: &str = ".partial";
 
@@ -23,14 +26,6 @@ const PARTIAL_DIRECTORY: &str = ".partial";
 pub struct BundleStore {
     root: PathBuf,
 }
-
-/// Keeps blobs that no name leads to yet from being collected, as long as it lives.
-#[derive(Debug)]
-pub struct Writing(#[expect(dead_code, reason = "the open file is the lock")] File);
-
-/// Shows that nobody writes to the store, as long as it lives.
-#[derive(Debug)]
-pub struct Alone(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl BundleStore {
     /// Opens the layout at `root`.
@@ -46,10 +41,10 @@ impl BundleStore {
             path: root.to_owned(),
             reason,
         };
-        let text = fs::read_to_string(root.join(LAYOUT_FILE))
+        let text = read_small(&root.join(LAYOUT_FILE))
             .map_err(|error| refused(format!("`{LAYOUT_FILE}`: {error}")))?;
         let layout: Value =
-            serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| refused(error.to_string()))?;
         match layout["imageLayoutVersion"].as_str() {
             Some("1.0.0") if !root.join(INDEX_FILE).is_file() => {
                 Err(refused(format!("it has no `{INDEX_FILE}`")))
@@ -147,6 +142,13 @@ impl BundleStore {
         Ok(opened)
     }
 
+    /// Reports whether there is a good copy of a bundle's file, by hashing it: one that has gone bad is
+    /// to come again.
+    pub fn has_good(&self, file: &BundleFile) -> bool {
+        let opened = self.open_blob(file).ok();
+        opened.is_some_and(|opened| hash(opened).is_ok_and(|found| found == file.sha256))
+    }
+
     /// Begins a blob that is written piece by piece, see [`BlobWriter`].
     ///
     /// # Errors
@@ -208,37 +210,6 @@ impl BundleStore {
         })
     }
 
-    /// Says that blobs are being added; whoever collects garbage waits till all have said that they
-    /// are done. The first who writes removes what writers that were killed have left behind.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn write(&self) -> Result<Writing, BundleStoreError> {
-        let directory = self.partial()?;
-        let failed = |source| io_error(&directory, source);
-        let lock = File::open(&directory).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => clean(&directory).map_err(failed)?,
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        lock.lock_shared().map_err(failed)?;
-        Ok(Writing(lock))
-    }
-
-    /// Waits till nobody adds blobs, and keeps others from it: for the collection of garbage.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn write_alone(&self) -> Result<Alone, BundleStoreError> {
-        let directory = self.partial()?;
-        let failed = |source| io_error(&directory, source);
-        let lock = File::open(&directory).map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        clean(&directory).map_err(failed)?;
-        Ok(Alone(lock))
-    }
-
     pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs/sha256")
     }
@@ -273,6 +244,25 @@ impl BundleStore {
     }
 }
 
+/// Reads a file of a layout that somebody else may have made.
+///
+/// # Errors
+/// When it is none, is larger than [`SMALL_LIMIT`], or cannot be read.
+pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened, which might never come back from a pipe.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut content = Vec::new();
+    let read = File::open(path)?
+        .take(SMALL_LIMIT + 1)
+        .read_to_end(&mut content)?;
+    match read as u64 > SMALL_LIMIT {
+        true => Err(io::Error::other("it has more than 4 MiB")),
+        false => Ok(content),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +279,46 @@ mod tests {
             BundleStore::open(&absent),
             Err(BundleStoreError::Absent(_))
         ));
+    }
+
+    #[test]
+    fn what_somebody_else_has_made_is_read_only_as_far_as_it_makes_sense() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let store = BundleStore::open_or_create(root).unwrap();
+        let refused = |store: Result<BundleStore, BundleStoreError>| {
+            let read = store.and_then(|store| store.index());
+            read.unwrap_err().to_string()
+        };
+        // As large as no memory is, and taking no room on the disk.
+        let index = File::create(root.join(INDEX_FILE)).unwrap();
+        index.set_len(1 << 40).unwrap();
+        let said = refused(Ok(store.clone()));
+        assert!(said.contains("it has more than 4 MiB"), "{said}");
+        let layout = root.join(LAYOUT_FILE);
+        File::create(&layout).unwrap().set_len(1 << 40).unwrap();
+        let said = refused(BundleStore::open(root));
+        assert!(said.contains("it has more than 4 MiB"), "{said}");
+        for special in ["/dev/zero", "/dev/tty"] {
+            fs::remove_file(&layout).unwrap();
+            std::os::unix::fs::symlink(special, &layout).unwrap();
+            let said = refused(BundleStore::open(root));
+            assert!(said.contains("it is no file"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_nobody_could_read_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        let before = store.index().unwrap();
+        let grown = store.edit_index(|index| {
+            let long = "x".repeat(5 << 20);
+            index.other.insert("annotations".to_owned(), json!(long));
+            Ok::<(), BundleStoreError>(())
+        });
+        assert!(grown.unwrap_err().to_string().contains("more than 4 MiB"));
+        assert_eq!(store.index().unwrap(), before);
     }
 
     #[test]
@@ -319,48 +349,5 @@ mod tests {
             refused,
             BundleStoreError::Full { need: u64::MAX, .. }
         ));
-    }
-
-    #[test]
-    fn leftovers_of_killed_writers_go_when_the_next_one_begins_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let partial = store.partial().unwrap();
-        let (dead, download) = (partial.join("1-0.partial"), partial.join("abc.download"));
-        fs::write(&dead, "half a blob").unwrap();
-        fs::write(&download, "half a download").unwrap();
-        let mut blob = {
-            let _other = store.write().unwrap();
-            assert!(!dead.exists());
-            fs::write(&dead, "somebody else's").unwrap();
-            store.begin_blob().unwrap()
-        };
-        // Neither another writer's file nor the beginning of a download is a leftover.
-        store.write().unwrap();
-        assert!(dead.exists() && download.exists());
-        blob.copy(&mut &b"kernel"[..]).unwrap();
-        blob.finish().unwrap();
-        store.write().unwrap();
-        assert!(!dead.exists() && download.exists());
-    }
-
-    #[test]
-    fn garbage_is_collected_only_when_nobody_writes() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let writing = store.write().unwrap();
-        let (say, hear) = std::sync::mpsc::channel();
-        let other = store.clone();
-        let collector = std::thread::spawn(move || {
-            let _alone = other.write_alone().unwrap();
-            say.send(()).unwrap();
-        });
-        assert!(
-            hear.recv_timeout(std::time::Duration::from_millis(100))
-                .is_err()
-        );
-        drop(writing);
-        hear.recv().unwrap();
-        collector.join().unwrap();
     }
 }

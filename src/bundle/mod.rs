@@ -13,6 +13,7 @@ mod garbage;
 mod index;
 mod key;
 mod layout;
+mod lock;
 mod named;
 pub mod presets;
 mod registry;
@@ -26,7 +27,8 @@ pub use error::BundleStoreError;
 pub use garbage::{Garbage, GarbageRules, Needed};
 pub use index::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 pub use key::{KeyError, SecretKey};
-pub use layout::{Alone, BundleStore, Writing};
+pub use layout::BundleStore;
+pub use lock::{Alone, Writing};
 pub use named::{CREATED_ANNOTATION, Named, RETIRED_ANNOTATION};
 pub use registry::{
     Challenge, Content, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::error::BundleStoreError;
-use super::index::{Descriptor, Index, NAME_ANNOTATION};
+use super::index::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 use super::layout::BundleStore;
 use crate::inventory::{ARTIFACT_TYPE, Bundle, EMPTY_CONFIG, KeyId, MANIFEST_MEDIA_TYPE};
 use crate::machine::Sha256Digest;
@@ -47,9 +47,11 @@ impl BundleStore {
     /// those that it has. Returns the digest of [`Bundle::manifest`].
     ///
     /// # Errors
-    /// When a blob is missing or of another size, [`BundleStoreError::NameTaken`] when the name
+    /// When it is none that could be read again, when a blob is missing or of another size,
+    /// [`BundleStoreError::NameTaken`] when the name
     /// stands for other content already, or when the disk refuses.
     pub fn add_bundle(&self, bundle: &Bundle) -> Result<Sha256Digest, BundleStoreError> {
+        check_readable(bundle)?;
         let _writing = self.write()?;
         for file in bundle.files.values() {
             self.open_blob(file)?;
@@ -60,7 +62,9 @@ impl BundleStore {
         loop {
             let present = self.index()?.find(&bundle.name).cloned();
             let known = self.same_content(bundle, present.as_ref())?;
-            let envelope = joined(bundle, known).envelope();
+            let whole = joined(bundle, known);
+            check_readable(&whole)?;
+            let envelope = whole.envelope();
             self.add_blob(&mut envelope.as_slice())?;
             let mut descriptor = Descriptor::of(MANIFEST_MEDIA_TYPE, &envelope);
             let kind = ("artifactType".to_owned(), Value::from(ARTIFACT_TYPE));
@@ -132,6 +136,8 @@ impl BundleStore {
     /// # Errors
     /// [`BundleStoreError::UnknownName`], or when the disk refuses.
     pub fn retire(&self, name: &str, why: Option<&str>) -> Result<(), BundleStoreError> {
+        // Who collects garbage has seen whether it is retired.
+        let _writing = self.write()?;
         self.edit_index(|index| {
             let mut manifests = index.manifests.iter_mut();
             let found = manifests.find(|it| it.name() == Some(name));
@@ -178,6 +184,20 @@ impl BundleStore {
             present: digest.map_or_else(|| present.digest.clone(), |it| format!("sha256:{it}")),
             wanted: format!("sha256:{wanted}"),
         })
+    }
+}
+
+/// Makes sure that what is written of a bundle can be read again: one that cannot would stand in the way
+/// of every collection of garbage.
+fn check_readable(bundle: &Bundle) -> Result<(), BundleStoreError> {
+    let envelope = bundle.envelope();
+    let (name, size) = (bundle.name.clone(), envelope.len() as u64);
+    if size > MANIFEST_LIMIT {
+        return Err(BundleStoreError::TooManyFiles { name, size });
+    }
+    match Bundle::from_manifest(&envelope) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(BundleStoreError::NoBundle { name, error }),
     }
 }
 
@@ -244,5 +264,41 @@ mod tests {
             std::fs::read(store.blob_path(&digest)).unwrap(),
             plain.manifest()
         );
+    }
+
+    #[test]
+    fn a_bundle_that_could_not_be_read_again_gets_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
+        let file = |path: &str| BundleFile {
+            path: path.to_owned(),
+            sha256,
+            size,
+            source: None,
+        };
+        let bundle = |name: &str, arch: &str, files: BTreeMap<String, BundleFile>| Bundle {
+            name: name.into(),
+            arch: arch.into(),
+            expires: None,
+            signatures: Vec::new(),
+            files,
+        };
+        let one = |key: &str, path: &str| BTreeMap::from([(key.to_owned(), file(path))]);
+        let many = (0..4096).map(|it| (format!("f{it}"), file(&"x".repeat(1000))));
+        for (bundle, said) in [
+            (
+                bundle("a b", "x86_64", one("k", "k")),
+                "`a b` cannot be a bundle",
+            ),
+            (bundle("b", "z80", one("k", "k")), "`z80`"),
+            (bundle("b", "x86_64", one(&"k".repeat(129), "k")), "kkk"),
+            (bundle("b", "x86_64", one("k", "../k")), "lies outside"),
+            (bundle("b", "x86_64", many.collect()), "may have 4 MiB"),
+        ] {
+            let refused = store.add_bundle(&bundle).unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+            assert_eq!(store.index().unwrap().manifests, []);
+        }
     }
 }

@@ -132,13 +132,13 @@ impl Output {
 
     /// Writes a line to standard error, from wherever.
     pub fn line_to_stderr(text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
     }
 
     /// Tells something on the side, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            self.stderr(&format!("{text}\n"));
+            self.stderr(&format!("{}\n", harmless(text)));
         }
     }
 
@@ -146,8 +146,10 @@ impl Output {
     pub fn warning(&self, what: &str, help: &str) {
         if !self.quiet {
             self.stderr(&format!(
-                "{}: {what}\n  = help: {help}\n",
-                self.painted("warning", "33")
+                "{}: {}\n  = help: {}\n",
+                self.painted("warning", "33"),
+                harmless(what),
+                harmless(help)
             ));
         }
     }
@@ -157,8 +159,9 @@ impl Output {
         let help = if help.is_empty() {
             String::new()
         } else {
-            format!("  = help: {help}\n")
+            format!("  = help: {}\n", harmless(help))
         };
+        let what = harmless(what);
         self.stderr(&format!("{}: {what}\n{help}", self.painted("error", "31")));
     }
 
@@ -178,7 +181,7 @@ impl Output {
                 .or_else(|| cause.downcast_ref().map(CaptureError::help))
                 .or_else(place)
         });
-        self.error(&format!("{error:#}"), &help.unwrap_or_default());
+        self.error(&spelled(error), &help.unwrap_or_default());
         Exit::Failed
     }
 
@@ -207,4 +210,26 @@ impl Output {
             word.to_owned()
         }
     }
+}
+
+/// Writes an error with what caused it, each once: many say what caused them themselves.
+fn spelled(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if text.ends_with(&said) {
+            continue;
+        }
+        if !text.is_empty() {
+            text += ": ";
+        }
+        text += &said;
+    }
+    text
+}
+
+/// Takes out of a text what a terminal would do, and not show: it may name what others have written.
+pub fn harmless(text: &str) -> String {
+    let moves = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.replace(moves, "\u{fffd}")
 }

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::bundle::{ARTIFACT_TYPE, Bundle, BundleFile, FileSource, is_inside};
+use super::reader::is_name;
 use super::signature::{KeyId, is_signature};
 use crate::machine::{CpuArchitecture, ParseDigestError};
 
@@ -93,16 +94,11 @@ impl Bundle {
         }
         let annotations = &manifest["annotations"];
         let name = text(annotations, NAME)?;
-        let word = |text: &str| {
-            let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            let start = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-            start && text.len() <= 128 && text.chars().all(good)
-        };
         let wrong = |what, seen: &str| ManifestError::Wrong {
             what,
             seen: seen.chars().take(80).collect(),
         };
-        if !word(name) {
+        if !is_name(name) {
             return Err(wrong(NAME, name));
         }
         let arch = text(annotations, ARCH)?;
@@ -121,7 +117,7 @@ impl Bundle {
         let files = layers.iter().map(|layer| {
             let annotations = &layer["annotations"];
             let (key, path) = (text(annotations, FILE)?, text(annotations, TITLE)?);
-            if !word(key) {
+            if !is_name(key) {
                 return Err(wrong(FILE, key));
             }
             if !is_inside(path) {

@@ -67,8 +67,8 @@ pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet}
 
 use claims::{Claims, Facts};
 use options::INTERFACE_MTU;
-pub(crate) use reader::list;
 use reader::{Reader, Spanned};
+pub(crate) use reader::{is_name, list};
 use tree::Node;
 
 use crate::machine::{

@@ -120,6 +120,14 @@ pub fn list<T: Display>(names: &[T]) -> String {
         .join(", ")
 }
 
+/// Reports whether a text can be a name: letters, digits, `.`, `_` and `-`, starting with a letter or
+/// digit, up to 128.
+pub fn is_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    starts_well && text.len() <= 128 && text.chars().all(good)
+}
+
 impl Reader {
     /// Reports a fault.
     pub fn report(&mut self, diagnostic: Diagnostic) {
@@ -323,15 +331,10 @@ impl Reader {
         }
     }
 
-    /// Reads a name: letters, digits, `.`, `_` and `-`, starting with a letter or digit, up to 128.
+    /// Reads a name, see [`is_name`].
     pub fn name(&mut self, node: &Node) -> Option<Spanned<String>> {
         let text = self.text(node)?;
-        let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let start = text
-            .chars()
-            .next()
-            .is_some_and(|c| c.is_ascii_alphanumeric());
-        if start && text.len() <= 128 && text.chars().all(good) {
+        if is_name(&text) {
             return Some(Spanned {
                 value: text,
                 span: node.span,

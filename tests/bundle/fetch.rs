@@ -1,6 +1,9 @@
 //! What an inventory pins and a store lacks is fetched, and nothing else is let in.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::images::iso;
 use crate::nginx::Nginx;
@@ -123,4 +126,44 @@ fn another_store_or_a_directory_will_do_as_well() {
     workshop
         .pxectl("bundle fetch -i inventory")
         .ended(1, &["nothing says where", "--from URL-OR-DIRECTORY"]);
+}
+
+#[test]
+fn no_more_is_taken_than_a_bundle_pins() {
+    let workshop = Workshop::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap();
+    let (say, hear) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 4096];
+            let read = stream.read(&mut asked).unwrap();
+            let is_long = String::from_utf8_lossy(&asked[..read]).contains("/long");
+            let head = match is_long {
+                true => "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 9000000000\r\n\r\n",
+                false => "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n",
+            };
+            let _ = stream.write_all(head.as_bytes());
+            // It ends when nobody listens any more, or when it is past all patience.
+            let taken = (0..4096).take_while(|_| stream.write_all(&[7; 1 << 20]).is_ok());
+            say.send(taken.count()).unwrap();
+        }
+    });
+    workshop.write("inventory/site.yaml", SITE);
+    for path in ["long", "endless"] {
+        let document = format!(
+            "kind: Bundle\nname: a\narch: x86_64\nfiles:\n  image:\n    path: image\n    \
+            sha256: {}\n    size: 100000\n    source: {{from: 'http://{host}/{path}'}}\n",
+            "a".repeat(64)
+        );
+        workshop.write("inventory/a.yaml", document);
+        let ran = workshop.pxectl("bundle fetch -i inventory");
+        ran.ended(1, &["is larger than 100000 octets"]);
+        let taken = hear.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(taken < 100, "{path}: {taken} MiB");
+        let partial = fs::read_dir(workshop.path("store/.partial")).unwrap();
+        let left = partial.map(|it| it.unwrap().metadata().unwrap().len());
+        assert!(left.sum::<u64>() < 1000, "{path}");
+    }
 }

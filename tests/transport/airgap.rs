@@ -145,3 +145,77 @@ fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
     assert!(refused.contains("not to its name"), "{refused}");
     assert!(!rack.read("second/index.json").contains("sha256:"));
 }
+
+#[test]
+fn what_others_have_written_does_nothing_to_the_terminal() {
+    let rack = Rack::a();
+    let publish = ["bundle", "publish", BUNDLE, "mirror"];
+    rack.done(&publish);
+    rack.done(&["bundle", "publish", "debian-12-stand-in", "mirror"]);
+    let index = rack.read("mirror/index.json");
+    rack.write(
+        "mirror/index.json",
+        index.replacen(BUNDLE, "\\u001b[2Jnothing", 1),
+    );
+    let said = rack.refused(3, &["bundle", "pull", "mirror", "--bundles", "store"]);
+    assert!(said.contains("\u{fffd}[2Jnothing, "), "{said:?}");
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+    let listed = rack.done(&["bundle", "list", "--bundles", "mirror"]);
+    assert!(listed.contains("\u{fffd}[2Jnothing"), "{listed:?}");
+    assert!(!listed.contains('\u{1b}'), "{listed:?}");
+}
+
+#[test]
+fn what_the_disk_says_is_said_once() {
+    let rack = Rack::a();
+    let said = rack.refused(3, &["bundle", "publish", BUNDLE, "none/usb.tar"]);
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    assert!(said.contains("`none/usb.tar.partial`"), "{said}");
+}
+
+#[test]
+fn a_file_that_has_gone_bad_where_it_is_published_to_goes_there_again() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "publish", BUNDLE, "alone"]);
+    let (_, blob) = (rack.tree("alone/blobs").into_iter())
+        .max_by_key(|(_, it)| it.len())
+        .expect("the largest blob");
+    let good = |place: &str| {
+        let pull = ["bundle", "pull", place, BUNDLE, "--bundles", "other"];
+        rack.run(&pull)
+    };
+    for place in ["mirror", "usb.tar"] {
+        let publish = ["bundle", "publish", BUNDLE, place];
+        rack.done(&publish);
+        // Another bundle lies there too, and stays.
+        rack.done(&["bundle", "publish", "debian-12-stand-in", place]);
+        let mut damaged = 0;
+        for path in files(&rack, place) {
+            let mut content = std::fs::read(&path).expect("a file");
+            let at = content.windows(blob.len()).position(|it| it == blob);
+            if let Some(at) = at {
+                content[at + 9] ^= 1;
+                std::fs::write(&path, content).expect("it is bad now");
+                damaged += 1;
+            }
+        }
+        assert_eq!(damaged, 1, "{place}");
+        assert_eq!(good(place).status, Some(3), "{place}");
+        let said = rack.done(&publish);
+        assert!(said.contains("64.0 KiB copied"), "{place}: {said}");
+        assert!(rack.done(&publish).contains("0 B copied"), "{place}");
+        assert_eq!(good(place).status, Some(0), "{place}");
+        let pull = ["bundle", "pull", place, "debian-12-stand-in"];
+        rack.done(&[&pull[..], &["--bundles", "third"]].concat());
+        for store in ["other", "third"] {
+            std::fs::remove_dir_all(rack.file(store)).expect("it is gone");
+        }
+    }
+}
+
+fn files(rack: &Rack, place: &str) -> Vec<std::path::PathBuf> {
+    match rack.file(place).is_file() {
+        true => vec![rack.file(place)],
+        false => rack.tree(place).into_iter().map(|(path, _)| path).collect(),
+    }
+}

@@ -1,3 +1,6 @@
+use std::io::{Read, Write};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::rack::{BUNDLE, Rack};
@@ -72,6 +75,31 @@ fn verify_finds_what_is_gone_or_changed() {
     let said = rack.refused(3, &["bundle", "verify", "absent"]);
     assert!(said.contains("has no `absent`"), "{said}");
 }
+
+#[test]
+fn verify_says_what_it_has_not_checked() {
+    let rack = Rack::a();
+    let said = rack.run(&["bundle", "verify"]);
+    assert!(!said.stderr.contains("none was checked"), "{}", said.stderr);
+    // What is not a bundle, and has a name here.
+    let index = rack.read("bundles/index.json");
+    let other = index.replacen("\"manifests\":[", OTHER, 1);
+    assert_ne!(index, other);
+    let digest = pxectl::machine::Sha256Digest::of(b"{}").to_string();
+    rack.write(&format!("bundles/blobs/sha256/{digest}"), "{}");
+    rack.write("bundles/index.json", other.replace("DIGEST", &digest));
+    assert!(rack.done(&["bundle", "verify"]).starts_with("4 of 4"));
+    let said = rack.refused(1, &["bundle", "verify", "other"]);
+    assert!(said.contains("`other` is no bundle"), "{said}");
+    // An inventory at fault hides no bad file, and says whose signatures count no more.
+    rack.write("hosts.yaml", "kind: Host\n");
+    let said = rack.run(&["bundle", "verify"]);
+    assert!(said.stderr.contains("none was checked"), "{}", said.stderr);
+    assert_eq!(said.status, Some(0));
+}
+
+const OTHER: &str = r#""manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",
+    "digest":"sha256:DIGEST","size":2,"annotations":{"org.opencontainers.image.ref.name":"other"}},"#;
 
 #[test]
 fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
@@ -201,6 +229,75 @@ fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
         said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
         "{said}"
     );
+}
+
+#[test]
+fn what_somebody_comes_to_need_while_it_is_asked_about_stays() {
+    if missing(&["script"]) {
+        return;
+    }
+    let rack = Rack::a();
+    rack.done(&["bundle", "retire", DEBIAN]);
+    rack.done(&["host", "provision", "worker-01"]);
+    let (profiles, bundles) = (rack.read("profiles.yaml"), rack.read("bundles.yaml"));
+    let leave = || {
+        let other = (format!("bundle: {DEBIAN}"), format!("bundle: {BUNDLE}"));
+        rack.edit("profiles.yaml", &other.0, &other.1);
+        rack.write("bundles.yaml", bundles.split("---").next().expect("one"));
+    };
+    let before = rack.tree("bundles");
+    leave();
+    let come_back = || {
+        rack.write("profiles.yaml", &profiles);
+        rack.write("bundles.yaml", &bundles);
+    };
+    // Git goes back to it; then it is armed, and git has left it again.
+    let said = agreed(&rack, &come_back);
+    assert!(said.contains("gone: 0 bundles, 0 files"), "{said}");
+    leave();
+    let said = agreed(&rack, &|| {
+        come_back();
+        rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
+        leave();
+    });
+    assert!(said.contains("gone: 0 bundles, 0 files"), "{said}");
+    assert_eq!(rack.tree("bundles"), before);
+    rack.done(&["host", "cancel", "storage-01"]);
+    let said = agreed(&rack, &|| {});
+    assert!(
+        said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
+        "{said}"
+    );
+}
+
+/// Collects garbage on a terminal; does something while it asks, and says yes. Returns what it said
+/// after that.
+fn agreed(rack: &Rack, meanwhile: &dyn Fn()) -> String {
+    let mut command = std::process::Command::new("script");
+    let typed = format!("{} bundle gc", env!("CARGO_BIN_EXE_pxectl"));
+    let command = command
+        .args(["-qefc", &typed, "/dev/null"])
+        .current_dir(rack.path())
+        .env("PXECTL_STATE", "state")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    let mut stdout = child.stdout.take().expect("its output");
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"[y/N] ") {
+        let mut octet = [0];
+        stdout.read_exact(&mut octet).unwrap_or_else(|_| {
+            panic!("it did not ask: {}", String::from_utf8_lossy(&asked));
+        });
+        asked.extend(octet);
+    }
+    meanwhile();
+    let mut stdin = child.stdin.take().expect("its input");
+    stdin.write_all(b"y\n").expect("it hears");
+    let mut said = String::new();
+    stdout.read_to_string(&mut said).expect("its words");
+    child.wait().expect("it ends");
+    said
 }
 
 #[test]

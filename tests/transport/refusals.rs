@@ -172,6 +172,27 @@ fn a_download_that_breaks_goes_on_where_it_broke() {
 }
 
 #[test]
+fn a_download_that_breaks_before_it_is_where_it_broke_is_made_again() {
+    let rack = Rack::empty();
+    let tiny = Tiny::start(move |asked, before| {
+        let whole = kernel();
+        let shares = [1.0, 0.5, 0.25, 1.0];
+        if before == 0 {
+            return found(asked);
+        }
+        let mut octets = response("200 OK", "", &whole);
+        let left_out = whole.len() as f64 * (1.0 - shares[before.min(3)]);
+        octets.truncate(octets.len() - left_out as usize);
+        octets
+    });
+    let pulled = pull(&rack, &tiny, "2");
+    assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
+    let tries = pulled.stderr.matches("going on at octet 150000").count();
+    assert_eq!(tries, 2, "{}", pulled.stderr);
+    rack.done(&["bundle", "verify", "b", "--bundles", "store"]);
+}
+
+#[test]
 fn a_download_that_keeps_breaking_or_is_another_leaves_nothing() {
     let rack = Rack::empty();
     let tiny = Tiny::start(|asked, before| {

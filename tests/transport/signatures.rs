@@ -267,6 +267,28 @@ fn a_secret_key_is_not_written_over_and_not_printed() {
 }
 
 #[test]
+fn a_name_that_no_inventory_takes_is_refused_before_anything_is_made() {
+    let rack = Rack::empty();
+    for command in [
+        &["keygen", "a: b", "--out", "key"][..],
+        &["pull", "there", "a b", "--bundles", "store"],
+        &[
+            "build",
+            "--preset",
+            "talos",
+            "--name",
+            "../a",
+            "--bundles",
+            "store",
+        ],
+    ] {
+        let said = rack.refused(2, &[&["bundle"], command].concat());
+        assert!(said.contains("letters, digits, `.`, `_` and `-`"), "{said}");
+    }
+    assert_eq!(rack.tree(""), []);
+}
+
+#[test]
 fn what_was_signed_to_expire_does_not_live_longer_than_that() {
     let rack = Rack::a();
     let key = keygen(&rack, "release");

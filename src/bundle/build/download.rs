@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::BuildError;
 use super::progress::{Progress, Step};
-use super::web::{Fault, Web, accepted, broken, unsent};
+use super::web::{Fault, Web, accepted, broken, unsent, without_credentials};
 use crate::bundle::error::io_error;
 use crate::bundle::temporary::move_durably;
 use crate::bundle::{BundleStore, BundleStoreError};
@@ -62,21 +62,23 @@ impl Drop for Download {
 
 impl Web {
     /// Downloads a file into the store, where the beginning of it stays if it breaks off, and goes
-    /// on there if the server still has the same file.
+    /// on there if the server still has the same file. No more than `most` octets are taken, where it
+    /// is known how many there are.
     ///
     /// # Errors
-    /// When the server refuses or fails again and again, or the disk refuses.
+    /// When the server refuses or fails again and again, has more than that, or the disk refuses.
     pub fn download(
         &self,
         store: &BundleStore,
         url: &str,
+        most: Option<u64>,
         step: &dyn Step,
         progress: &dyn Progress,
     ) -> Result<Download, BuildError> {
         let mut partial = Partial::open(store, url)?;
         let resumed = partial.size > 0;
         let came = self.again(url, progress, || {
-            self.attempt(store, url, &mut partial, step)
+            self.attempt(store, url, most, &mut partial, step)
         });
         if let Err(error) = came {
             partial.leave();
@@ -96,9 +98,22 @@ impl Web {
         &self,
         store: &BundleStore,
         url: &str,
+        most: Option<u64>,
         partial: &mut Partial,
         step: &dyn Step,
     ) -> Result<(), Fault> {
+        let check = |octets: u64, partial: &mut Partial| match most.filter(|most| octets > *most) {
+            None => Ok(()),
+            Some(limit) => {
+                // Nobody is to go on with it.
+                partial.restart(Known::default())?;
+                let what = without_credentials(url);
+                Err(Fault::Final(BuildError::TooLarge { what, limit }))
+            }
+        };
+        if most.is_some_and(|most| partial.size > most) {
+            partial.restart(Known::default())?;
+        }
         let mut request = self.client.get(url);
         let validator = partial.known.validator.clone().filter(|_| partial.size > 0);
         if let Some(validator) = validator {
@@ -129,6 +144,7 @@ impl Web {
         }
         let total = partial.known.total;
         if let Some(total) = total {
+            check(total, partial)?;
             step.total(total);
             store.reserve(total.saturating_sub(partial.size))?;
         }
@@ -140,7 +156,10 @@ impl Web {
             }
             match response.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(read) => partial.append(&buffer[..read])?,
+                Ok(read) => {
+                    check(partial.size + read as u64, partial)?;
+                    partial.append(&buffer[..read])?;
+                }
                 Err(error) => return Err(broken(&error, partial.size > furthest)),
             }
             step.at(partial.size);

@@ -24,12 +24,12 @@ pub enum BuildError {
         /// The status of HTTP.
         status: u16,
     },
-    /// A checksum file or a signature is larger than any.
+    /// A checksum file or a signature is larger than any, or a file than the one that is pinned.
     #[error("`{what}` is larger than {limit} octets")]
     TooLarge {
         /// Where it lies.
         what: String,
-        /// The most that is read.
+        /// The most that is taken.
         limit: u64,
     },
     /// A file cannot be read.
@@ -140,7 +140,10 @@ impl BuildError {
             | Self::Stopped => false,
             Self::Store(error) => matches!(
                 error,
-                BundleStoreError::NameTaken { .. } | BundleStoreError::Unexpected { .. }
+                BundleStoreError::NameTaken { .. }
+                    | BundleStoreError::NoBundle { .. }
+                    | BundleStoreError::TooManyFiles { .. }
+                    | BundleStoreError::Unexpected { .. }
             ),
             _ => true,
         }

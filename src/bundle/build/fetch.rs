@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::place::{Place, below};
 use super::{Progress, Web};
 use crate::bundle::at_once::at_once;
-use crate::bundle::{BundleStore, BundleStoreError, hash};
+use crate::bundle::{BundleStore, BundleStoreError};
 use crate::inventory::{Bundle, BundleFile, FileSource};
 
 /// Where the blobs of bundles are looked for.
@@ -48,7 +48,7 @@ pub fn fetch(
     let mut missing = BTreeMap::new();
     for bundle in bundles {
         for (key, file) in &bundle.files {
-            if !is_here(store, file) {
+            if !store.has_good(file) {
                 let bundle = bundle.name.as_str();
                 missing.insert(file.sha256, Missing { bundle, key, file });
             }
@@ -82,11 +82,6 @@ pub fn fetch(
     Ok(count)
 }
 
-fn is_here(store: &BundleStore, file: &BundleFile) -> bool {
-    let opened = store.open_blob(file).ok();
-    opened.is_some_and(|opened| hash(opened).is_ok_and(|found| found == file.sha256))
-}
-
 /// Fetches what lies at one URL once, whole or for the files inside it.
 fn from_source(
     store: &BundleStore,
@@ -106,7 +101,6 @@ fn from_source(
         })
         .collect();
     let step = progress.begin(url);
-    let mut download = web.download(store, url, &*step, progress)?;
     let whole: Vec<&Missing> = blobs
         .iter()
         .filter(|blob| {
@@ -116,9 +110,13 @@ fn from_source(
                 .is_some_and(|it| it.member.is_none())
         })
         .collect();
+    // Of an image that files lie in, it is not known how large it is.
+    let most = whole.iter().map(|blob| blob.file.size).max();
+    let get = || web.download(store, url, most, &*step, progress);
+    let mut download = get()?;
     if download.resumed && whole.iter().any(|blob| blob.file.sha256 != download.digest) {
         drop(download);
-        download = web.download(store, url, &*step, progress)?;
+        download = get()?;
     }
     for blob in &whole {
         if blob.file.sha256 != download.digest {
@@ -152,7 +150,7 @@ fn from_base(
     let in_store = below(base, &format!("blobs/sha256/{}", blob.file.sha256));
     let titled = below(base, &blob.file.path);
     let step = progress.begin(&blob.file.path);
-    let mut absent = None;
+    let (mut absent, most) = (None, Some(blob.file.size));
     for place in [in_store, titled] {
         match Place::new(&place, Path::new("")) {
             Place::Path(path) => {
@@ -167,7 +165,7 @@ fn from_base(
                 store.add_blob_as(digest, size, &mut content, &what)?;
                 return Ok(());
             }
-            Place::Url(url) => match web.download(store, &url, &*step, progress) {
+            Place::Url(url) => match web.download(store, &url, most, &*step, progress) {
                 Ok(download) if download.digest == blob.file.sha256 => return download.keep(store),
                 Ok(download) => return Err(wrong(blob, &place, download.digest)),
                 Err(

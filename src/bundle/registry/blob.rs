@@ -8,6 +8,8 @@ use super::failure::chain;
 use crate::bundle::transport::TransferError;
 use crate::bundle::{Descriptor, retry};
 
+const BROKEN: &str = "the connection broke off";
+
 /// A blob of a registry, read from its beginning to its end: where the connection breaks, it is read
 /// on from there.
 pub struct RegistryBlob<'r, 'w> {
@@ -34,30 +36,43 @@ impl<'r, 'w> RegistryBlob<'r, 'w> {
         })
     }
 
-    /// Opens it again at the octet where it broke.
+    /// Opens it again at the octet where it broke, as often as it takes.
     fn resume(&mut self, why: &str) -> io::Result<()> {
-        self.breaks += 1;
-        if self.breaks > self.registry.options.retries {
-            return Err(io::Error::other(format!(
-                "the registry `{}`: {why}",
-                self.registry.address.host
-            )));
-        }
-        (self.registry.waiting)(&format!(
-            "the registry `{}`: {why}; going on at octet {}",
-            self.registry.address.host, self.position
-        ));
-        if self.registry.stop.wait(retry::delay(self.breaks, None)) {
-            return Err(io::Error::other(TransferError::Stopped));
-        }
-        let response = self.registry.blob(&self.blob, self.position);
-        self.response = response.map_err(io::Error::other)?;
-        if self.position > 0 && self.response.status() != StatusCode::PARTIAL_CONTENT {
+        let mut why = why.to_owned();
+        loop {
+            self.breaks += 1;
+            let host = &self.registry.address.host;
+            if self.breaks > self.registry.options.retries {
+                return Err(io::Error::other(format!("the registry `{host}`: {why}")));
+            }
+            (self.registry.waiting)(&format!(
+                "the registry `{host}`: {why}; going on at octet {}",
+                self.position
+            ));
+            if self.registry.stop.wait(retry::delay(self.breaks, None)) {
+                return Err(io::Error::other(TransferError::Stopped));
+            }
+            let response = self.registry.blob(&self.blob, self.position);
+            self.response = response.map_err(io::Error::other)?;
+            if self.response.status() == StatusCode::PARTIAL_CONTENT {
+                return Ok(());
+            }
             // The server knows no ranges: what we have already is read once more.
             let mut again = (&mut self.response).take(self.position);
-            io::copy(&mut again, &mut io::sink())?;
+            match io::copy(&mut again, &mut io::sink()) {
+                Ok(read) if read == self.position => return Ok(()),
+                Ok(_) => why = BROKEN.to_owned(),
+                Err(error) => why = spelled(&error),
+            }
         }
-        Ok(())
+    }
+}
+
+/// Says why an answer could not be read to its end.
+fn spelled(error: &io::Error) -> String {
+    match error.get_ref().and_then(|it| it.downcast_ref()) {
+        Some(error) => chain(error),
+        None => error.to_string(),
     }
 }
 
@@ -69,7 +84,7 @@ impl Read for RegistryBlob<'_, '_> {
             }
             let why = match self.response.read(buffer) {
                 Ok(0) if self.position >= self.blob.size || buffer.is_empty() => return Ok(0),
-                Ok(0) => "the connection broke off".to_owned(),
+                Ok(0) => BROKEN.to_owned(),
                 Ok(read) => {
                     self.position += read as u64;
                     self.breaks = 0;
@@ -81,10 +96,7 @@ impl Read for RegistryBlob<'_, '_> {
                     }
                     return Ok(read);
                 }
-                Err(error) => match error.get_ref().and_then(|it| it.downcast_ref()) {
-                    Some(error) => chain(error),
-                    None => error.to_string(),
-                },
+                Err(error) => spelled(&error),
             };
             self.resume(&why)?;
         }

@@ -51,11 +51,10 @@ struct Going<'p> {
 impl Going<'_> {
     fn to_directory(&self, other: &BundleStore) -> Result<Travelled, TransferError> {
         other.check_name(&self.bundle)?;
-        let there = |file: &BundleFile| Ok(other.blob_size(&file.sha256) == Some(file.size));
-        let (missing, travelled) = self.missing(there)?;
-        other.reserve(travelled.octets)?;
-        // The lock keeps what has arrived from being collected before it has a name.
+        // What is there or arrives is not collected before it has a name.
         let _writing = other.write()?;
+        let (missing, travelled) = self.missing(|file| Ok(other.has_good(file)))?;
+        other.reserve(travelled.octets)?;
         at_once(FILES_AT_ONCE, missing, &Stop::default(), |file| {
             let part = self.watch.file(&file.path, file.size);
             let mut content = Watched::new(self.store.open_blob(file)?, part);
@@ -67,7 +66,10 @@ impl Going<'_> {
     }
 
     fn to_archive(&self, path: &Path) -> Result<Travelled, TransferError> {
-        let mut archive = ArchiveWriter::begin(path)?;
+        let files = self.bundle.files.values();
+        let wanted = files.map(|file| file.sha256);
+        let wanted = wanted.chain([Sha256Digest::of(EMPTY_CONFIG)]).collect();
+        let mut archive = ArchiveWriter::begin(path, &wanted)?;
         let present = archive.index.find(&self.bundle.name);
         let present = present.map(|present| ArchiveReader::open(path)?.manifest(present));
         let manifest = self.joined(present.transpose()?.as_deref())?;

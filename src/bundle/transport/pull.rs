@@ -8,7 +8,7 @@ use super::image::{Unpacked, unpack};
 use super::publish::blob;
 use super::{FILES_AT_ONCE, Place, TransferError, Travelled, Watch, Watched};
 use crate::bundle::at_once::{Stop, at_once};
-use crate::bundle::{BundleStore, Descriptor, Index, Registry, RegistryOptions, hash};
+use crate::bundle::{BundleStore, Descriptor, Index, Registry, RegistryOptions};
 use crate::inventory::{Bundle, BundleFile, ManifestError, SignaturePolicy};
 use crate::machine::{CpuArchitecture, Sha256Digest};
 
@@ -127,7 +127,7 @@ impl Coming<'_> {
         let mut missing: Vec<&BundleFile> = Vec::new();
         for file in bundle.files.values() {
             let twice = missing.iter().any(|other| other.sha256 == file.sha256);
-            if !twice && !self.has_good(file) {
+            if !twice && !self.store.has_good(file) {
                 missing.push(file);
             }
         }
@@ -151,14 +151,6 @@ impl Coming<'_> {
         })?;
         self.store.add_bundle(bundle)?;
         Ok(travelled)
-    }
-}
-
-impl Coming<'_> {
-    /// Reports whether the store has a good copy of a file. One that has gone bad comes again.
-    fn has_good(&self, file: &BundleFile) -> bool {
-        let opened = self.store.open_blob(file).ok();
-        opened.is_some_and(|opened| hash(opened).is_ok_and(|found| found == file.sha256))
     }
 }
 

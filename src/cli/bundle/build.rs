@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use jiff::civil::Date;
 
 use super::progress::Shown;
-use super::store_directory;
+use super::{parse_name, store_directory};
 use crate::bundle::build::{BuildError, Web, build};
 use crate::bundle::{BundleStore, presets};
 use crate::cli::output::Output;
@@ -64,7 +64,7 @@ pub struct Build {
     mirror: Option<String>,
 
     /// The name of the bundle [default: the preset's]
-    #[arg(long, requires = "preset")]
+    #[arg(long, requires = "preset", value_parser = parse_name)]
     name: Option<String>,
 
     /// The processor, as `uname -m` prints it

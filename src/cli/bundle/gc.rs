@@ -7,14 +7,13 @@ use serde_json::json;
 
 use super::travel::size;
 use super::{Stop, fails, said, store};
-use crate::bundle::{Garbage, GarbageRules, Needed};
+use crate::bundle::{BundleStoreError, Garbage, GarbageRules, Needed};
 use crate::cli::inventory::{Good, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::plural;
-use crate::machine::Phase;
-use crate::render::Plan;
-use crate::store::{SqliteStore, Store};
+use crate::provision::{need_installs, need_inventory};
+use crate::store::SqliteStore;
 
 /// Remove what nothing needs: retired bundles, and files that belong to none
 #[derive(Debug, Args)]
@@ -60,6 +59,32 @@ fn parse_age(text: &str) -> Result<Duration, String> {
 impl Gc {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
+        let rules = GarbageRules {
+            unused: self.unused,
+            least_age: self.min_age,
+        };
+        let needed = self.needed(global, output)?;
+        let found = store.garbage(&needed, rules).map_err(fails)?;
+        if self.dry_run || found.is_empty() {
+            report(output, "would go", &found);
+            return Ok(Exit::Done);
+        }
+        if !self.yes && !confirmed(output, &found)? {
+            return Ok(Exit::No);
+        }
+        // Read again: since it was asked, a host may have been armed, and git may have gone back.
+        let again = || self.needed(global, output).map_err(Ended::Stopped);
+        let gone = store.collect(&found, rules, again);
+        let gone = gone.map_err(|ended| match ended {
+            Ended::Stopped(stop) => stop,
+            Ended::Store(error) => fails(error),
+        })?;
+        report(output, "gone", &gone);
+        Ok(Exit::Done)
+    }
+
+    /// Lists what the inventories need, and the installs of their sites.
+    fn needed(&self, global: &Global, output: &Output) -> Result<Needed, Stop> {
         let mut needed = Needed::default();
         self.keep(global, output, &mut needed)?;
         for also in &self.also {
@@ -75,53 +100,26 @@ impl Gc {
             };
             self.keep(&of_it, output, &mut needed)?;
         }
-        let rules = GarbageRules {
-            unused: self.unused,
-            least_age: self.min_age,
-        };
-        let found = store.garbage(&needed, rules).map_err(fails)?;
-        if self.dry_run || found.is_empty() {
-            report(output, "would go", &found);
-            return Ok(Exit::Done);
-        }
-        if !self.yes && !confirmed(output, &found)? {
-            return Ok(Exit::No);
-        }
-        let gone = store.collect(&found, &needed, rules).map_err(fails)?;
-        report(output, "gone", &gone);
-        Ok(Exit::Done)
+        Ok(needed)
     }
 
     /// Keeps what one inventory, and the installs of its site, need.
     fn keep(&self, of_it: &Global, output: &Output, needed: &mut Needed) -> Result<(), Stop> {
         let good = load_settled(of_it, output).map_err(said)?;
-        for bundle in good.inventory.bundles.values() {
-            needed.add(bundle);
-        }
+        need_inventory(needed, &good.inventory);
         let place = state(of_it, &good.inventory).map_err(fails)?;
         let shown = place.display();
         if !place.join("state.db").exists() {
             return self.unknown(&good, &format!("there is no store `{shown}`"), output);
         }
         let installs = SqliteStore::open(&place).map_err(fails)?;
-        let records = installs.hosts().map_err(fails)?;
-        for record in &records {
-            let Some(session) = &record.session else {
-                continue;
-            };
-            let open = session.ended_at.is_none() || record.phase == Phase::Provisioning;
-            let stored = installs.session(session.id).map_err(fails)?;
-            if let Some(stored) = stored.filter(|_| open) {
-                let plan: Plan = serde_json::from_str(&stored.plan).map_err(fails)?;
-                needed.add(&plan.bundle);
+        match need_installs(needed, &good.inventory, &installs).map_err(fails)? {
+            true => Ok(()),
+            false => {
+                let what = format!("the store `{shown}` knows none of its hosts");
+                self.unknown(&good, &what, output)
             }
         }
-        let hosts = &good.inventory.hosts;
-        if !records.iter().any(|it| hosts.contains_key(&it.host)) {
-            let what = format!("the store `{shown}` knows none of its hosts");
-            return self.unknown(&good, &what, output);
-        }
-        Ok(())
     }
 
     /// Stops where it is not known which installs run, unless somebody says that none does.
@@ -139,6 +137,18 @@ impl Gc {
         }
         output.error(&text, help);
         Err(said(Exit::Failed))
+    }
+}
+
+/// Why nothing was collected.
+enum Ended {
+    Stopped(Stop),
+    Store(BundleStoreError),
+}
+
+impl From<BundleStoreError> for Ended {
+    fn from(error: BundleStoreError) -> Self {
+        Self::Store(error)
     }
 }
 

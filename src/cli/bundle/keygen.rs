@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Stop, fails};
+use super::{Stop, fails, parse_name};
 use crate::bundle::SecretKey;
 use crate::cli::Exit;
 use crate::cli::output::Output;
@@ -19,6 +19,7 @@ Examples:
   pxectl bundle keygen release-2026 --out ~/keys/release-2026.key")]
 pub struct Keygen {
     /// What the site calls the key
+    #[arg(value_parser = parse_name)]
     name: String,
     /// The file of the secret key; it must not be there yet
     #[arg(long, value_name = "FILE")]

@@ -12,7 +12,7 @@ use super::travel::size;
 use super::verify::total;
 use super::{Stop, fails, store};
 use crate::bundle::{BundleStore, Named};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, harmless};
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, Inventory, SignaturePolicy};
 
@@ -75,14 +75,14 @@ impl List {
             };
             let bundle = row.bundle.as_ref();
             table.add_row([
-                row.name.clone(),
+                harmless(&row.name),
                 bundle.map(|it| it.arch.clone()).unwrap_or_default(),
                 bundle.map(|it| size(total(it))).unwrap_or_default(),
                 row.created.map(|at| age(now, at)).unwrap_or_default(),
                 expires(row).map(|day| day.to_string()).unwrap_or_default(),
                 row.signed_by.join(", "),
                 used,
-                row.notes.join("; "),
+                harmless(&row.notes.join("; ")),
             ]);
         }
         for column in table.column_iter_mut() {

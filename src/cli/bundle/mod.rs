@@ -19,6 +19,7 @@ use clap::{Args, Subcommand};
 
 use super::output::Output;
 use super::{Exit, Global};
+use crate::inventory::is_name;
 use crate::workspace::Snapshot;
 
 /// Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install
@@ -71,6 +72,14 @@ fn said(exit: Exit) -> Stop {
 
 fn fails(error: impl Into<anyhow::Error>) -> Stop {
     Err(error.into())
+}
+
+/// Reads a name that is to stand in an inventory.
+fn parse_name(text: &str) -> Result<String, String> {
+    match is_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err("use letters, digits, `.`, `_` and `-`, at most 128".to_owned()),
+    }
 }
 
 /// Finds the bundle store, also where the inventory is at fault: it may name the very bundle that is

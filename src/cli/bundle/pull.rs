@@ -6,7 +6,7 @@ use clap::Args;
 use super::publish::RegistryArgs;
 use super::store::{directory, rules};
 use super::travel::{Progress, size};
-use super::{Stop, fails};
+use super::{Stop, fails, parse_name};
 use crate::bundle::BundleStore;
 use crate::bundle::transport::{Place, PullOptions, Watch, pull};
 use crate::cli::output::Output;
@@ -33,6 +33,7 @@ pub struct Pull {
     #[arg(value_name = "SOURCE")]
     place: Place,
     /// The bundle [default: the only one in SOURCE, or the one of its tag]
+    #[arg(value_parser = parse_name)]
     name: Option<String>,
     /// Write the document to a new file, not to standard output
     #[arg(long, value_name = "FILE")]

@@ -29,6 +29,12 @@ impl Verify {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
         let policy = store::rules_if_good(global).map(|good| good.site.signatures);
+        if policy.is_none() {
+            output.warning(
+                "there is no good inventory, so whose signatures count is not known: none was checked",
+                "`pxectl validate` lists what is at fault; `-i DIR` names another directory",
+            );
+        }
         let mut named = store.bundles().map_err(fails)?;
         if !self.names.is_empty() {
             for name in &self.names {
@@ -62,7 +68,8 @@ impl Verify {
         for (name, it) in &named {
             let mut faults = Vec::new();
             match &it.bundle {
-                Err(BundleStoreError::NotABundle { .. }) => continue,
+                // What others keep here is theirs, unless it is asked about.
+                Err(BundleStoreError::NotABundle { .. }) if self.names.is_empty() => continue,
                 Err(error) => faults.push(error.to_string()),
                 Ok(bundle) => {
                     for file in bundle.files.values() {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ArchiveReader, BLOBS};
 use crate::bundle::transport::TransferError;
-use crate::bundle::{BundleStoreError, CopyError, Index, copy_hashed};
+use crate::bundle::{BundleStoreError, CopyError, Index, copy_hashed, hash};
 use crate::machine::Sha256Digest;
 use crate::wire::tar::{END, header, padding};
 
@@ -28,13 +28,13 @@ pub struct ArchiveWriter {
 }
 
 impl ArchiveWriter {
-    /// Begins a tar file, with all that is in the one that has this name. What a writer that was
-    /// killed has left of it is written over.
+    /// Begins a tar file, with all that is in the one that has this name; but of the blobs that are
+    /// `wanted` only those that are good. What a writer that was killed has left of it is written over.
     ///
     /// # Errors
     /// When the one that is there is no layout, when somebody else writes it now, and when the disk
     /// refuses.
-    pub fn begin(path: &Path) -> Result<Self, TransferError> {
+    pub fn begin(path: &Path, wanted: &BTreeSet<Sha256Digest>) -> Result<Self, TransferError> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
@@ -65,6 +65,13 @@ impl ArchiveWriter {
             writer.index = before.index()?;
             let blobs = before.entries.iter();
             for (name, &(start, size)) in blobs.filter(|(name, _)| name.starts_with(BLOBS)) {
+                let digest = wanted.iter().find(|it| blob_name(it) == *name);
+                if let Some(digest) = digest {
+                    let found = hash(before.at(start, size)?);
+                    if found.map_err(|source| writer.failed(source))? != *digest {
+                        continue;
+                    }
+                }
                 writer.put_again(name, size, &mut before.at(start, size)?)?;
             }
         }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::TEXT_LIMIT;
 use crate::bundle::{BundleStore, BundleStoreError};
-use crate::inventory::{BundleFile, is_inside};
+use crate::inventory::{BundleFile, is_inside, is_name};
 use crate::machine::Sha256Digest;
 use crate::wire::tar::{Tar, TarEntry, TarKind};
 
@@ -230,6 +230,9 @@ impl Tree {
             };
             let key = word.filter(|word| !files.contains_key(*word));
             let key = key.map_or_else(|| key_of(path), str::to_owned);
+            if !is_name(&key) {
+                return Err(format!("its file `{path}` has too long a name"));
+            }
             if files.insert(key.clone(), file).is_some() {
                 return Err(format!("two of its files would be called `{key}`"));
             }

@@ -1,0 +1,47 @@
+//! What a site needs of a bundle store.
+
+use anyhow::{Context, bail};
+
+use crate::bundle::Needed;
+use crate::inventory::Inventory;
+use crate::machine::Phase;
+use crate::render::Plan;
+use crate::store::Store;
+
+/// Adds to what is needed the bundles that an inventory names.
+pub fn need_inventory(needed: &mut Needed, inventory: &Inventory) {
+    for bundle in inventory.bundles.values() {
+        needed.add(bundle);
+    }
+}
+
+/// Adds to what is needed the bundles that open installs were armed with, in a store that is the
+/// site's. Reports whether it is: one that knows none of the inventory's hosts is another site's, and
+/// tells nothing of the installs of this one.
+///
+/// # Errors
+/// When the store cannot be read, or does not say what an open install needs.
+pub fn need_installs(
+    needed: &mut Needed,
+    inventory: &Inventory,
+    store: &dyn Store,
+) -> anyhow::Result<bool> {
+    let records = store.hosts()?;
+    for record in &records {
+        let Some(session) = &record.session else {
+            continue;
+        };
+        if session.ended_at.is_some() && record.phase != Phase::Provisioning {
+            continue;
+        }
+        let (host, id) = (&record.host, session.id);
+        let Some(stored) = store.session(id)? else {
+            bail!("the install {id} of `{host}` is open, and what it needs is not known");
+        };
+        let plan: Plan = serde_json::from_str(&stored.plan)
+            .with_context(|| format!("what the install {id} of `{host}` needs"))?;
+        needed.add(&plan.bundle);
+    }
+    let is_known = |host: &String| inventory.hosts.contains_key(host);
+    Ok(records.iter().any(|record| is_known(&record.host)))
+}
