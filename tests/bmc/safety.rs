@@ -75,6 +75,40 @@ fn an_installed_host_is_not_interrupted_without_being_told_to() {
 }
 
 #[test]
+fn a_host_that_is_installing_is_not_interrupted_without_being_told_to() {
+    let (_emulator, bmc, rack) = one();
+    rack.arm(&[HOST]);
+    rack.bmc(&["boot-pxe", HOST]).done();
+    // Its kernel was fetched, so its installer is at work.
+    let store = SqliteStore::open(&rack.file("state")).expect("a store");
+    let mut record = store.hosts().expect("records").remove(0);
+    record.session.as_mut().expect("it is armed").attempts = 1;
+    let mut update = Some(HostUpdate {
+        record,
+        plan: None,
+        events: Vec::new(),
+    });
+    let kept = store.update(&[HOST], &mut |_, _| update.take());
+    kept.expect("it is kept");
+    drop(store);
+    bmc.forget();
+    for command in [
+        &["boot-pxe"][..],
+        &["boot-http"],
+        &["boot-disk"],
+        &["power", "cycle"],
+        &["power", "off"],
+        &["media", "insert", "http://10.20.0.10/a.iso", "--boot"],
+    ] {
+        let said = rack.bmc(&[command, &[HOST]].concat());
+        said.ended(1).says(&[HOST, "installing", "--yes"]);
+    }
+    assert_eq!(bmc.changes(), []);
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    assert_eq!(bmc.machine(|machine| machine.boots.len()), 2);
+}
+
+#[test]
 fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
     for what in ["serial", "uuid"] {
         let (_emulator, bmc, rack) = one();
