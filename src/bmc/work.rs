@@ -1,9 +1,10 @@
 //! What each command does to one machine, from connecting to logging out.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::boot::Wanted;
@@ -17,6 +18,9 @@ use super::{
 };
 use crate::inventory::BmcScheme;
 use crate::machine::{Architecture, ControllerRecord};
+
+/// How long a log-in is waited for that an interrupt finds under way.
+const LOG_IN_TIME: Duration = Duration::from_secs(5);
 
 /// What is to be done to one machine.
 #[derive(Clone, Debug)]
@@ -118,7 +122,7 @@ pub async fn carry_out(
                 report.certificate = seen;
                 Done::default()
             }),
-            _ = stop.wait_for(|stop| *stop) => Err(BmcError::Stopped),
+            () = stopped(&mut stop) => Err(BmcError::Stopped),
         };
         return report;
     }
@@ -129,28 +133,40 @@ pub async fn carry_out(
             return report;
         }
     };
-    let mut was_opened = false;
-    report.result = tokio::select! {
-        done = tokio::time::timeout_at(
-            context.deadline,
-            perform(&mut controller, job, tools, context, &mut was_opened),
-        ) => done.unwrap_or_else(|_| Err(context.late())),
-        _ = stop.wait_for(|stop| *stop) => Err(BmcError::Stopped),
-    };
-    controller.close().await;
-    report.machine = was_opened.then(|| controller.machine().clone());
-    report.certificate = controller.certificate();
-    report.planned = context.take_planned();
     if let Task::Boot(Boot {
         target: BootTarget::Http { uri },
         shown: Some(shown),
         ..
     }) = &job.task
     {
-        for body in report.planned.iter_mut().filter_map(|it| it.body.as_mut()) {
-            hide(body, uri, shown);
-        }
+        context.cover(uri, shown);
     }
+    let mut was_opened = false;
+    report.result = {
+        let mut performing = pin!(tokio::time::timeout_at(
+            context.deadline,
+            perform(&mut controller, job, tools, context, &mut was_opened),
+        ));
+        tokio::select! {
+            done = &mut performing => done.unwrap_or_else(|_| Err(context.late())),
+            () = stopped(&mut stop) => {
+                // A session that begins now would be ended by nobody.
+                let logged_in = async {
+                    tokio::select! {
+                        biased;
+                        _ = &mut performing => {}
+                        _ = context.begin_login() => {}
+                    }
+                };
+                let _ = tokio::time::timeout(LOG_IN_TIME, logged_in).await;
+                Err(BmcError::Stopped)
+            }
+        }
+    };
+    controller.close().await;
+    report.machine = was_opened.then(|| controller.machine().clone());
+    report.certificate = controller.certificate();
+    report.planned = context.take_planned();
     report.notes = context.take_notes();
     if let Err(error) = tools.tell(&job.target, context.take_changes()).await
         && report.result.is_ok()
@@ -160,16 +176,9 @@ pub async fn carry_out(
     report
 }
 
-/// Puts what may be shown in place of a text that holds a token.
-fn hide(value: &mut Value, secret: &str, shown: &str) {
-    match value {
-        Value::String(text) if text == secret => shown.clone_into(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, secret, shown)),
-        Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|value| hide(value, secret, shown)),
-        _ => {}
-    }
+/// Waits until an operator stops the command.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn certificate(

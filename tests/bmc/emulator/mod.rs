@@ -149,6 +149,11 @@ impl Emulator {
         [self.certificate.fingerprint(), self.other.fingerprint()]
     }
 
+    /// How many requests are under way.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::SeqCst)
+    }
+
     /// The most requests that ever were under way at once.
     pub fn busiest(&self) -> usize {
         self.busiest.load(Ordering::SeqCst)
