@@ -125,12 +125,12 @@ impl FromStr for BmcUrl {
     type Err = ParseBmcUrlError;
 
     fn from_str(text: &str) -> Result<Self, ParseBmcUrlError> {
+        if text.contains('@') {
+            return Err(ParseBmcUrlError::Credentials);
+        }
         let (scheme, rest) = text.split_once("://").ok_or(ParseBmcUrlError::Scheme)?;
         let known = SCHEMES.iter().find(|row| row.1 == scheme);
         let scheme = known.ok_or(ParseBmcUrlError::Scheme)?.0;
-        if rest.contains('@') {
-            return Err(ParseBmcUrlError::Credentials);
-        }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
             return Err(ParseBmcUrlError::Path);
@@ -174,12 +174,18 @@ impl FromStr for BmcUrl {
 pub(super) fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
     let mut fields = reader.fields(node, "`bmc`")?;
     let url = fields.required(reader, "url", |reader, node| {
+        let span = node.span;
+        if reader.text(node)?.parse::<BmcUrl>() == Err(ParseBmcUrlError::Credentials) {
+            return reader.refuse(
+                PLAIN_SECRET,
+                span,
+                ParseBmcUrlError::Credentials.to_string(),
+                "name them with `bmc.username` and `bmc.password`",
+            );
+        }
         let value: BmcUrl =
             reader.parsed(node, "it as `https://10.21.0.58` or `ipmi://10.21.0.58`")?;
-        Some(Spanned {
-            value,
-            span: node.span,
-        })
+        Some(Spanned { value, span })
     });
     let username = fields.required(reader, "username", Reader::text);
     let password = fields.required(reader, "password", read_secret);
@@ -290,7 +296,8 @@ fn read_secret(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
         if text.contains('=') {
             let message = "a variable's name has no `=`";
             let help = "write its name only; its value stands in the environment";
-            return reader.refuse("wrong-value", node.span, message, help);
+            // What stands behind it may be the password.
+            return reader.refuse(PLAIN_SECRET, node.span, message, help);
         }
         Some(SecretReference::Env(text))
     });
@@ -389,6 +396,8 @@ mod tests {
             ("10.21.0.58", ParseBmcUrlError::Scheme),
             ("redfish://10.21.0.58", ParseBmcUrlError::Scheme),
             ("https://a:b@10.21.0.58", ParseBmcUrlError::Credentials),
+            ("a:b@10.21.0.58", ParseBmcUrlError::Credentials),
+            ("https://a:b/c@10.21.0.58", ParseBmcUrlError::Credentials),
             ("https://a/redfish/v1/Systems/1", ParseBmcUrlError::Path),
             ("https://a?b", ParseBmcUrlError::Path),
             ("https://", ParseBmcUrlError::Host),

@@ -40,7 +40,7 @@ pub use controller::{
     Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, SecretReference, parse_fingerprint,
 };
 pub use correct::{Correction, corrected};
-pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
+pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, covered, nearest, plural, sort};
 pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Host, LocalBoot, Nic};
