@@ -298,9 +298,12 @@ impl Context {
         std::mem::take(&mut *locked(&self.notes))
     }
 
-    /// Notes what was changed: it is told in the events, also when a later step fails.
+    /// Notes what was changed: it is told in the events, also when a later step fails. Under
+    /// `--dry-run` nothing was.
     pub fn changed(&self, what: String) {
-        locked(&self.changes).push(what);
+        if !self.dry_run {
+            locked(&self.changes).push(what);
+        }
     }
 
     /// Takes what was changed.

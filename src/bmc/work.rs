@@ -221,14 +221,12 @@ async fn perform(
             if changed {
                 context.changed("virtual media ejected".to_owned());
             }
-            Ok(done(
-                changed,
-                if changed {
-                    "ejected"
-                } else {
-                    "its drive was empty already"
-                },
-            ))
+            let what = match (changed, context.dry_run) {
+                (true, true) => "would eject it",
+                (true, false) => "ejected",
+                (false, _) => "its drive was empty already",
+            };
+            Ok(done(changed, what))
         }
         Task::Inventory => Ok(Done {
             hardware: Some(controller.hardware().await?),
@@ -267,11 +265,13 @@ async fn power(
 ) -> Result<Done, BmcError> {
     let before = controller.machine().power;
     let changed = controller.power(verb).await?;
-    let what = match changed {
-        true => done_to_power(verb, before).to_owned(),
-        false => format!("is {before} already"),
+    let done_to_it = done_to_power(verb, before);
+    let what = match (changed, context.dry_run) {
+        (true, true) => format!("would be {done_to_it}"),
+        (true, false) => done_to_it.to_owned(),
+        (false, _) => format!("is {before} already"),
     };
-    if changed && !context.dry_run {
+    if changed {
         context.changed(what.clone());
     }
     Ok(done(changed, &what))
@@ -328,10 +328,9 @@ async fn start(
         };
         controller.power(verb).await?;
         let done = done_to_power(verb, before);
-        if !context.dry_run {
-            context.changed(done.to_owned());
-        }
-        what = format!("{what}; {done}");
+        context.changed(done.to_owned());
+        let would_be = if context.dry_run { "would be " } else { "" };
+        what = format!("{what}; {would_be}{done}");
     } else if is_on_its_way {
         what = format!("{what}; it is booting");
     }
@@ -351,7 +350,7 @@ async fn insert(
         (true, false) => "inserted".to_owned(),
         (false, _) => "was inserted already".to_owned(),
     };
-    if changed && !context.dry_run {
+    if changed {
         context.changed("virtual media inserted".to_owned());
     }
     if !boot {

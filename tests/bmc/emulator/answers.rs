@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::machine::{Controller, Machine};
 use super::profile::{Etag, Listed, Media, PostSign, Rule, Sessions};
+use super::settings;
 
 /// A request, as far as a controller looks at it.
 #[derive(Clone, Debug, Default)]
@@ -174,6 +175,12 @@ fn patch(controller: &mut Controller, ask: &Ask, path: &str, lies: bool) -> Repl
             controller.machines[at].image = image.map(str::to_owned);
         }
         return Reply::empty(204);
+    }
+    if let Some(at) = path
+        .strip_suffix("/Bios/Settings")
+        .and_then(|it| place(controller, it))
+    {
+        return settings::change(&mut controller.machines[at], &ask.body);
     }
     let Some(at) = place(controller, path) else {
         return Reply::error(404, "The resource was not found.");
@@ -371,6 +378,7 @@ fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Option<St
             "@odata.id": path,
             "Parameters": [{"Name": "ResetType", "AllowableValues": profile.resets}],
         }),
+        "Bios" | "Bios/Settings" => settings::shown(machine, path)?,
         "VirtualMedia" if profile.media == Media::System => {
             collection(path, &[format!("{path}/Cd")])
         }
@@ -492,6 +500,9 @@ fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
             system["Oem"] = json!({"Hpe": {"PostState": state}});
         }
         (PostSign::Message, _) => {}
+    }
+    if !profile.settings.is_empty() {
+        system["Bios"] = link(&format!("{path}/Bios"));
     }
     if profile.media == Media::System {
         system["VirtualMedia"] = link(&format!("{path}/VirtualMedia"));

@@ -6,6 +6,7 @@ mod certificate;
 mod machine;
 pub mod profile;
 mod server;
+mod settings;
 mod trouble;
 
 use std::net::TcpListener;
