@@ -264,8 +264,12 @@ impl Redfish {
             }
         })?;
         for step in &steps {
-            self.context.says(match step.until {
-                PowerState::Off => "powering off",
+            let was_off = self.system.machine.power == PowerState::Off;
+            self.context.says(match (step.until, verb) {
+                (PowerState::Off, PowerVerb::Graceful) => "shutting down",
+                (PowerState::Off, _) => "powering off",
+                (_, PowerVerb::Reset) if !was_off => "resetting",
+                (_, PowerVerb::Cycle) if !was_off => "power cycling",
                 _ => "powering on",
             });
             if self.reset(&reset.target, step).await? {

@@ -14,5 +14,6 @@ mod requirements;
 mod safety;
 mod secrets;
 mod sushy;
+mod terminal;
 
 mod vendors;

@@ -239,7 +239,8 @@ impl<'o> Rounds<'o> {
             })
         });
         let jobs = jobs.collect::<Result<Vec<Job>, Stop>>()?;
-        let progress = Arc::new(Progress::new(self.output, jobs.len()));
+        let names = self.targets.iter().map(|target| target.host.name.as_str());
+        let progress = Arc::new(Progress::new(self.output, names));
         let (warning, watching) = (Arc::clone(&progress), Arc::clone(&progress));
         let warn = Box::new(move |what: &str, help: &str| warning.warn(what, help));
         let watch = Arc::new(move |host: &str, what: &str| watching.says(host, what));
