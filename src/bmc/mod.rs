@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `resource` | JSON as controllers send it, read leniently |
+//! | `fields`, `resource`, `refusal` | JSON as controllers send it, read leniently; what it says |
 //! | `quirks` | the one table of what differs between vendors |
 //! | `boot`, `power`, `media`, `hardware`, `identity` | what is sent, and what an answer means |
 //! | — | — |
@@ -23,6 +23,7 @@ pub mod boot;
 mod controller;
 mod discover;
 mod error;
+pub mod fields;
 mod fleet;
 pub mod hardware;
 mod identity;
@@ -32,6 +33,7 @@ pub mod media;
 pub mod power;
 pub mod quirks;
 mod redfish;
+pub mod refusal;
 pub mod resource;
 mod session;
 #[cfg(test)]

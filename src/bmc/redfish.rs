@@ -14,9 +14,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::fields::{Fields, members};
 use super::power::{PowerStep, plan};
 use super::quirks::{Quirks, quirks};
-use super::resource::{Fields, ServiceRoot, System, members, says_not_now};
+use super::refusal::says_not_now;
+use super::resource::{ServiceRoot, System};
 use super::session::Account;
 use super::tools::{Target, Tools, event};
 use super::transport::{Answer, Transport};

@@ -9,7 +9,8 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::resource::{Fields, says_wrong_password};
+use super::fields::Fields;
+use super::refusal::{error_text, says_wrong_password};
 use super::transport::{Answer, Authorization, Request, Transport};
 use super::{BmcError, Context, Planned};
 use crate::workspace::Secret;
@@ -228,7 +229,7 @@ impl Account {
     }
 
     fn not_allowed(&self, method: &Method, path: &str, answer: &Answer) -> BmcError {
-        let said = super::resource::error_text(&answer.body);
+        let said = error_text(&answer.body);
         let said = match said.as_str() {
             "" => String::new(),
             said => format!(": {said}"),

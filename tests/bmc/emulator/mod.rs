@@ -5,6 +5,7 @@ mod answers;
 mod certificate;
 mod machine;
 pub mod profile;
+mod resources;
 mod server;
 mod settings;
 mod trouble;
