@@ -419,7 +419,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Give the firmware the address, gateway and name server of the inventory, where the BMC can; they stay in its settings'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Give the firmware the address, gateway and name server of the inventory, where the BMC can; they stay in its settings (HPE only, untried on hardware: see pxectl-bmc(7))'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s y -l yes -d 'Do not ask'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'

@@ -20,7 +20,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
         ),
         ("src/inventory/profile.rs", "PROFILE"),
         (
-            "src/inventory/host.rs src/inventory/disk.rs src/inventory/controller.rs",
+            "src/inventory/host.rs src/inventory/disk.rs src/inventory/controller.rs src/inventory/secret.rs",
             "HOST",
         ),
         ("src/inventory/bundle.rs", "BUNDLE"),

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::identity::{same_serial, same_uuid};
-use super::resource::Fields;
 use crate::inventory::{Correction, DiskSelector, Host};
 use crate::machine::{MacAddress, SystemUuid, is_placeholder};
 

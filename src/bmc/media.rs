@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::boot::Rung;
+use super::fields::Fields;
 use super::quirks::Quirks;
-use super::resource::Fields;
 
 /// One virtual drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `resource` | JSON as controllers send it, read leniently |
+//! | `fields`, `resource`, `refusal` | JSON as controllers send it, read leniently; what it says |
 //! | `quirks` | the one table of what differs between vendors |
 //! | `boot`, `power`, `media`, `hardware`, `identity` | what is sent, and what an answer means |
 //! | — | — |
@@ -23,6 +23,7 @@ pub mod boot;
 mod controller;
 mod discover;
 mod error;
+pub mod fields;
 mod fleet;
 pub mod hardware;
 mod identity;
@@ -32,6 +33,7 @@ pub mod media;
 pub mod power;
 pub mod quirks;
 mod redfish;
+pub mod refusal;
 pub mod resource;
 mod session;
 #[cfg(test)]
@@ -45,7 +47,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::machine::SystemUuid;
 
@@ -169,7 +174,7 @@ pub struct Planned {
     pub path: String,
     /// The JSON body.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<serde_json::Value>,
+    pub body: Option<Value>,
 }
 
 /// What the task of one machine shares with whoever watches it.
@@ -187,6 +192,10 @@ pub struct Context {
     planned: Mutex<Vec<Planned>>,
     notes: Mutex<Vec<String>>,
     changes: Mutex<Vec<String>>,
+    /// What must not be shown, and what is shown in its place.
+    covers: Mutex<Vec<(Zeroizing<String>, String)>>,
+    /// Held while a log-in is under way.
+    login: AsyncMutex<()>,
 }
 
 /// Is told what a task does now: the host, and a few words such as `waiting for its self-test`.
@@ -205,6 +214,8 @@ impl Context {
             planned: Mutex::default(),
             notes: Mutex::default(),
             changes: Mutex::default(),
+            covers: Mutex::default(),
+            login: AsyncMutex::default(),
         }
     }
 
@@ -235,8 +246,42 @@ impl Context {
         }
     }
 
+    /// Has something covered wherever a controller repeats what it was sent.
+    pub fn cover(&self, secret: &str, shown: &str) {
+        // What is shorter stands in every other word.
+        if secret.len() >= 4 {
+            let cover = (Zeroizing::new(secret.to_owned()), shown.to_owned());
+            locked(&self.covers).push(cover);
+        }
+    }
+
+    /// Puts what may be shown in place of what may not.
+    pub fn cover_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for (secret, shown) in locked(&self.covers).iter() {
+                    if text.contains(secret.as_str()) {
+                        *text = text.replace(secret.as_str(), shown);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.cover_in(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|item| self.cover_in(item)),
+            _ => {}
+        }
+    }
+
+    /// Begins a log-in; who stops the task waits until it has ended, since else nobody would end its
+    /// session.
+    pub async fn begin_login(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.login.lock().await
+    }
+
     /// Notes a request that `--dry-run` keeps back.
-    pub fn plan(&self, request: Planned) {
+    pub fn plan(&self, mut request: Planned) {
+        if let Some(body) = &mut request.body {
+            self.cover_in(body);
+        }
         locked(&self.planned).push(request);
     }
 
@@ -255,9 +300,12 @@ impl Context {
         std::mem::take(&mut *locked(&self.notes))
     }
 
-    /// Notes what was changed: it is told in the events, also when a later step fails.
+    /// Notes what was changed: it is told in the events, also when a later step fails. Under
+    /// `--dry-run` nothing was.
     pub fn changed(&self, what: String) {
-        locked(&self.changes).push(what);
+        if !self.dry_run {
+            locked(&self.changes).push(what);
+        }
     }
 
     /// Takes what was changed.

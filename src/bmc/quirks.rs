@@ -94,7 +94,8 @@ const TABLE: &[Row] = &[
         quirks: Quirks {
             name: "hpe",
             disables_without_target: true,
-            // Source: HPE iLO REST API, attribute registry of the ROM-based settings.
+            // The names of the ROM-based settings; never tried on a machine. One that a firmware
+            // does not show is refused before anything is sent.
             static_address: Some(StaticNames {
                 no_dhcp: ("Dhcpv4", "Disabled"),
                 address: "Ipv4Address",

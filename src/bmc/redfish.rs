@@ -14,9 +14,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::fields::{Fields, members};
 use super::power::{PowerStep, plan};
 use super::quirks::{Quirks, quirks};
-use super::resource::{Fields, ServiceRoot, System, members, says_not_now};
+use super::refusal::says_not_now;
+use super::resource::{ServiceRoot, System};
 use super::session::Account;
 use super::tools::{Target, Tools, event};
 use super::transport::{Answer, Transport};
@@ -264,8 +266,12 @@ impl Redfish {
             }
         })?;
         for step in &steps {
-            self.context.says(match step.until {
-                PowerState::Off => "powering off",
+            let was_off = self.system.machine.power == PowerState::Off;
+            self.context.says(match (step.until, verb) {
+                (PowerState::Off, PowerVerb::Graceful) => "shutting down",
+                (PowerState::Off, _) => "powering off",
+                (_, PowerVerb::Reset) if !was_off => "resetting",
+                (_, PowerVerb::Cycle) if !was_off => "power cycling",
                 _ => "powering on",
             });
             if self.reset(&reset.target, step).await? {

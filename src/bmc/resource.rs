@@ -1,110 +1,10 @@
-//! Redfish resources as controllers really send them: with nulls, with names in another case, with
-//! numbers as text, and with half of what the schema promises.
+//! The resources that every command reads: the root of the service, and the system.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::fields::Fields;
 use super::{BootOverride, Machine, PowerState};
 use crate::machine::{SystemUuid, cleaned, is_placeholder};
-
-/// The longest text of a controller that is kept; more is no name of anything.
-const LONGEST: usize = 256;
-
-/// One JSON object, read leniently.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'a>(&'a Map<String, Value>);
-
-/// What an object without fields looks like.
-static NOTHING: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-
-impl<'a> Fields<'a> {
-    /// Reads a value; anything but an object has no fields.
-    pub fn of(value: &'a Value) -> Self {
-        Self(value.as_object().unwrap_or(&NOTHING))
-    }
-
-    /// Returns a field, its name in any case; null is none.
-    pub fn value(self, name: &str) -> Option<&'a Value> {
-        let any_case = || {
-            let mut all = self.0.iter();
-            all.find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value)
-        };
-        let found = self.0.get(name).or_else(any_case);
-        found.filter(|value| !value.is_null())
-    }
-
-    /// Returns a text or a number, trimmed and made fit to be shown; nothing where it is empty.
-    pub fn text(self, name: &str) -> Option<String> {
-        let text = match self.value(name)? {
-            Value::String(text) => cleaned(text.trim(), LONGEST),
-            Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// Returns a text as it is.
-    pub fn raw(self, name: &str) -> Option<&'a str> {
-        self.value(name)?.as_str()
-    }
-
-    /// Returns `true` or `false`, be it a text.
-    pub fn boolean(self, name: &str) -> Option<bool> {
-        match self.value(name)? {
-            Value::Bool(value) => Some(*value),
-            Value::String(text) => text.to_ascii_lowercase().parse().ok(),
-            _ => None,
-        }
-    }
-
-    /// Returns a number, be it a text.
-    pub fn number(self, name: &str) -> Option<f64> {
-        match self.value(name)? {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        }
-    }
-
-    /// Returns the fields of an object; none where it is missing.
-    pub fn object(self, name: &str) -> Fields<'a> {
-        self.value(name).map_or(Self(&NOTHING), Fields::of)
-    }
-
-    /// Returns the items of a list; a single value counts as one.
-    pub fn items(self, name: &str) -> &'a [Value] {
-        match self.value(name) {
-            Some(Value::Array(items)) => items,
-            Some(value) => std::slice::from_ref(value),
-            None => &[],
-        }
-    }
-
-    /// Returns the texts of a list.
-    pub fn texts(self, name: &str) -> Vec<String> {
-        let texts = self.items(name).iter().filter_map(Value::as_str);
-        texts.map(|text| cleaned(text, LONGEST)).collect()
-    }
-
-    /// Returns where a reference leads: `{"@odata.id": …}`, or the path itself.
-    pub fn link(self, name: &str) -> Option<String> {
-        link(self.value(name)?)
-    }
-
-    /// Returns where every reference of a list leads.
-    pub fn links(self, name: &str) -> Vec<String> {
-        self.items(name).iter().filter_map(link).collect()
-    }
-}
-
-fn link(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.as_str(),
-        other => Fields::of(other).raw("@odata.id")?,
-    };
-    let good = text.len() <= 2048 && !text.contains(|c: char| c.is_control() || c == ' ');
-    (good && text.starts_with('/') && !text.starts_with("//")).then(|| text.to_owned())
-}
 
 /// What the service root says: who made the controller, and where it begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,7 +45,9 @@ impl ServiceRoot {
 /// Old services name their vendor only by the object of extensions.
 fn oem_name(fields: Fields<'_>) -> Option<String> {
     let oem = fields.value("Oem")?.as_object()?;
-    oem.keys().next().map(|name| cleaned(name, LONGEST))
+    oem.keys()
+        .next()
+        .map(|name| cleaned(name, super::fields::LONGEST))
 }
 
 /// What a system resource says.
@@ -241,7 +143,7 @@ impl System {
             asset: identity("AssetTag"),
             bios: fields.text("BiosVersion"),
             targets: boot.texts("BootSourceOverrideTarget@Redfish.AllowableValues"),
-            has_http_uri: has_key(boot, "HttpBootUri"),
+            has_http_uri: boot.has("HttpBootUri"),
             settings,
             reset: action.link("target").map(|target| ResetAction {
                 target,
@@ -261,11 +163,6 @@ impl System {
             },
         }
     }
-}
-
-/// Reports whether a key is there, be it null.
-fn has_key(fields: Fields<'_>, name: &str) -> bool {
-    fields.0.keys().any(|key| key.eq_ignore_ascii_case(name))
 }
 
 fn power_state(text: Option<&str>) -> PowerState {
@@ -306,107 +203,13 @@ impl Progress {
     }
 }
 
-/// Returns the paths of the members of a collection.
-pub fn members(value: &Value) -> Vec<String> {
-    Fields::of(value).links("Members")
-}
-
-/// Returns what an error body says, made fit to be shown: its messages, else its summary.
-///
-/// Source: DSP0266 §8.6, error responses.
-pub fn error_text(value: &Value) -> String {
-    let error = Fields::of(value).object("error");
-    let mut said: Vec<String> = Vec::new();
-    for item in error.items("@Message.ExtendedInfo") {
-        let item = Fields::of(item);
-        let message = item.text("Message").or_else(|| item.text("MessageId"));
-        said.extend(message.filter(|message| !said.contains(message)));
-    }
-    if said.is_empty() {
-        said.extend(error.text("message").or_else(|| error.text("code")));
-    }
-    said.truncate(3);
-    said.join("; ")
-}
-
-/// Reports whether an error body says that an account or its password is wrong.
-pub fn says_wrong_password(value: &Value) -> bool {
-    const SIGNS: [&str; 4] = [
-        "UnauthorizedLoginAttempt",
-        "InvalidUsernameOrPassword",
-        "LoginFailed",
-        "AuthenticationFailed",
-    ];
-    error_says(value, &SIGNS)
-}
-
-/// Reports whether an error body says that the machine cannot be changed just now.
-pub fn says_not_now(value: &Value) -> bool {
-    const SIGNS: [&str; 9] = [
-        "DuringSystemPOST",
-        "during POST",
-        "in POST",
-        "is in POST",
-        "ResourceInStandby",
-        "ServiceTemporarilyUnavailable",
-        "ServiceInUnknownState",
-        "ResourceInUse",
-        "not ready",
-    ];
-    error_says(value, &SIGNS)
-}
-
-/// Looks for one of some words in the messages and identifiers of an error.
-fn error_says(value: &Value, signs: &[&str]) -> bool {
-    let error = Fields::of(value).object("error");
-    let items = error.items("@Message.ExtendedInfo").iter().map(Fields::of);
-    let mut texts = items
-        .chain([error])
-        .flat_map(|item| ["Message", "MessageId", "code"].map(|name| item.raw(name)))
-        .flatten();
-    texts.any(|text| signs.iter().any(|sign| text.contains(sign)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn fields_are_read_whatever_their_shape() {
-        let value = json!({
-            "a": null, "serialnumber": " C7X9K2 ", "Count": "12", "Size": 3, "Flag": "True",
-            "Bad": "\u{1b}[2J$(x)", "Empty": " ",
-        });
-        let fields = Fields::of(&value);
-        assert_eq!(fields.text("a"), None);
-        assert_eq!(fields.text("SerialNumber").as_deref(), Some("C7X9K2"));
-        assert_eq!(fields.number("Count"), Some(12.0));
-        assert_eq!(fields.text("Size").as_deref(), Some("3"));
-        assert_eq!(fields.boolean("Flag"), Some(true));
-        assert_eq!(fields.text("Bad").as_deref(), Some("[2J(x)"));
-        assert_eq!(fields.text("Empty"), None);
-        assert_eq!(Fields::of(&json!([1])).text("0"), None);
-    }
-
-    #[test]
-    fn a_reference_leads_nowhere_but_to_a_path() {
-        for (value, path) in [
-            (
-                json!({"@odata.id": "/redfish/v1/Systems"}),
-                Some("/redfish/v1/Systems"),
-            ),
-            (json!("/a"), Some("/a")),
-            (json!({"@odata.id": "https://elsewhere/a"}), None),
-            (json!({"@odata.id": "//elsewhere/a"}), None),
-            (json!({"@odata.id": "/a b"}), None),
-            (json!({"@odata.id": 3}), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(link(&value).as_deref(), path, "{value}");
-        }
-    }
+    use crate::bmc::fields::members;
+    use crate::bmc::refusal::{error_text, says_not_now, says_wrong_password};
 
     #[test]
     fn the_root_may_say_little() {
@@ -478,19 +281,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_error_says_why_and_whether_to_come_again() {
-        let post = json!({"error": {"code": "iLO.0.10.ExtendedInfo", "@Message.ExtendedInfo":
-            [{"MessageId": "iLO.2.14.UnableToModifyDuringSystemPOST"}]}});
-        assert_eq!(error_text(&post), "iLO.2.14.UnableToModifyDuringSystemPOST");
-        assert!(says_not_now(&post));
-        let plain =
-            json!({"error": {"code": "Base.1.0.GeneralError", "message": "no such property"}});
-        assert_eq!(error_text(&plain), "no such property");
-        assert!(!says_not_now(&plain));
-        assert_eq!(error_text(&json!("x")), "");
-    }
-
     proptest::proptest! {
         #[test]
         fn no_answer_is_too_odd(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
@@ -514,6 +304,7 @@ mod tests {
             members(value),
             error_text(value),
             says_not_now(value),
+            says_wrong_password(value),
         );
     }
 }

@@ -9,7 +9,8 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::resource::{Fields, says_wrong_password};
+use super::fields::Fields;
+use super::refusal::{error_text, says_wrong_password};
 use super::transport::{Answer, Authorization, Request, Transport};
 use super::{BmcError, Context, Planned};
 use crate::workspace::Secret;
@@ -62,6 +63,7 @@ impl Account {
     ) -> Result<(), BmcError> {
         self.context.says("logging in");
         username.clone_into(&mut self.username);
+        self.context.cover(password.expose(), "…");
         self.password = Some(password);
         self.sessions = sessions.filter(|_| !self.context.dry_run);
         self.begin().await
@@ -72,7 +74,9 @@ impl Account {
             return self.use_basic();
         };
         let body = json!({ "UserName": self.username, "Password": password.expose() });
-        let answer = self
+        let context = Arc::clone(&self.context);
+        let _until_it_is_known = context.begin_login().await;
+        let mut answer = self
             .transport
             .send(&Request {
                 method: Method::POST,
@@ -83,6 +87,9 @@ impl Account {
                 is_patient: false,
             })
             .await?;
+        if !answer.is_success() {
+            context.cover_in(&mut answer.body);
+        }
         match answer.status {
             401 => return Err(self.wrong_password()),
             // HPE's iLO refuses a password with 400. To try it again with basic
@@ -195,7 +202,11 @@ impl Account {
                 if_match,
                 is_patient: true,
             };
-            let answer = self.transport.send(&request).await?;
+            let mut answer = self.transport.send(&request).await?;
+            if !answer.is_success() {
+                // Some repeat what they were sent, and what they say is shown.
+                self.context.cover_in(&mut answer.body);
+            }
             match answer.status {
                 // The password was good: the session has ended, as when the controller restarts.
                 401 if !was_renewed && matches!(self.authorization, Authorization::Token(_)) => {
@@ -218,7 +229,7 @@ impl Account {
     }
 
     fn not_allowed(&self, method: &Method, path: &str, answer: &Answer) -> BmcError {
-        let said = super::resource::error_text(&answer.body);
+        let said = error_text(&answer.body);
         let said = match said.as_str() {
             "" => String::new(),
             said => format!(": {said}"),

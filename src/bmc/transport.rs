@@ -84,7 +84,7 @@ impl Answer {
             method: method.to_string(),
             path: path.to_owned(),
             status: self.status,
-            said: super::resource::error_text(&self.body),
+            said: super::refusal::error_text(&self.body),
         }
     }
 }
@@ -358,7 +358,7 @@ fn answer(
         Err(error) if is_wanted => return Err(malformed(format!("it is no JSON: {error}"))),
         Err(_) => Value::Null,
     };
-    let tag = super::resource::Fields::of(&body).raw("@odata.etag");
+    let tag = super::fields::Fields::of(&body).raw("@odata.etag");
     Ok(Answer {
         status,
         etag: text(ETAG.as_str()).or(tag).map(str::to_owned),

@@ -1,9 +1,10 @@
 //! What each command does to one machine, from connecting to logging out.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::boot::Wanted;
@@ -17,6 +18,9 @@ use super::{
 };
 use crate::inventory::BmcScheme;
 use crate::machine::{Architecture, ControllerRecord};
+
+/// How long a log-in is waited for that an interrupt finds under way.
+const LOG_IN_TIME: Duration = Duration::from_secs(5);
 
 /// What is to be done to one machine.
 #[derive(Clone, Debug)]
@@ -118,7 +122,7 @@ pub async fn carry_out(
                 report.certificate = seen;
                 Done::default()
             }),
-            _ = stop.wait_for(|stop| *stop) => Err(BmcError::Stopped),
+            () = stopped(&mut stop) => Err(BmcError::Stopped),
         };
         return report;
     }
@@ -129,28 +133,40 @@ pub async fn carry_out(
             return report;
         }
     };
-    let mut was_opened = false;
-    report.result = tokio::select! {
-        done = tokio::time::timeout_at(
-            context.deadline,
-            perform(&mut controller, job, tools, context, &mut was_opened),
-        ) => done.unwrap_or_else(|_| Err(context.late())),
-        _ = stop.wait_for(|stop| *stop) => Err(BmcError::Stopped),
-    };
-    controller.close().await;
-    report.machine = was_opened.then(|| controller.machine().clone());
-    report.certificate = controller.certificate();
-    report.planned = context.take_planned();
     if let Task::Boot(Boot {
         target: BootTarget::Http { uri },
         shown: Some(shown),
         ..
     }) = &job.task
     {
-        for body in report.planned.iter_mut().filter_map(|it| it.body.as_mut()) {
-            hide(body, uri, shown);
-        }
+        context.cover(uri, shown);
     }
+    let mut was_opened = false;
+    report.result = {
+        let mut performing = pin!(tokio::time::timeout_at(
+            context.deadline,
+            perform(&mut controller, job, tools, context, &mut was_opened),
+        ));
+        tokio::select! {
+            done = &mut performing => done.unwrap_or_else(|_| Err(context.late())),
+            () = stopped(&mut stop) => {
+                // A session that begins now would be ended by nobody.
+                let logged_in = async {
+                    tokio::select! {
+                        biased;
+                        _ = &mut performing => {}
+                        _ = context.begin_login() => {}
+                    }
+                };
+                let _ = tokio::time::timeout(LOG_IN_TIME, logged_in).await;
+                Err(BmcError::Stopped)
+            }
+        }
+    };
+    controller.close().await;
+    report.machine = was_opened.then(|| controller.machine().clone());
+    report.certificate = controller.certificate();
+    report.planned = context.take_planned();
     report.notes = context.take_notes();
     if let Err(error) = tools.tell(&job.target, context.take_changes()).await
         && report.result.is_ok()
@@ -160,16 +176,9 @@ pub async fn carry_out(
     report
 }
 
-/// Puts what may be shown in place of a text that holds a token.
-fn hide(value: &mut Value, secret: &str, shown: &str) {
-    match value {
-        Value::String(text) if text == secret => shown.clone_into(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, secret, shown)),
-        Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|value| hide(value, secret, shown)),
-        _ => {}
-    }
+/// Waits until an operator stops the command.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn certificate(
@@ -212,14 +221,12 @@ async fn perform(
             if changed {
                 context.changed("virtual media ejected".to_owned());
             }
-            Ok(done(
-                changed,
-                if changed {
-                    "ejected"
-                } else {
-                    "its drive was empty already"
-                },
-            ))
+            let what = match (changed, context.dry_run) {
+                (true, true) => "would eject it",
+                (true, false) => "ejected",
+                (false, _) => "its drive was empty already",
+            };
+            Ok(done(changed, what))
         }
         Task::Inventory => Ok(Done {
             hardware: Some(controller.hardware().await?),
@@ -258,11 +265,13 @@ async fn power(
 ) -> Result<Done, BmcError> {
     let before = controller.machine().power;
     let changed = controller.power(verb).await?;
-    let what = match changed {
-        true => done_to_power(verb, before).to_owned(),
-        false => format!("is {before} already"),
+    let done_to_it = done_to_power(verb, before);
+    let what = match (changed, context.dry_run) {
+        (true, true) => format!("would be {done_to_it}"),
+        (true, false) => done_to_it.to_owned(),
+        (false, _) => format!("is {before} already"),
     };
-    if changed && !context.dry_run {
+    if changed {
         context.changed(what.clone());
     }
     Ok(done(changed, &what))
@@ -319,10 +328,9 @@ async fn start(
         };
         controller.power(verb).await?;
         let done = done_to_power(verb, before);
-        if !context.dry_run {
-            context.changed(done.to_owned());
-        }
-        what = format!("{what}; {done}");
+        context.changed(done.to_owned());
+        let would_be = if context.dry_run { "would be " } else { "" };
+        what = format!("{what}; {would_be}{done}");
     } else if is_on_its_way {
         what = format!("{what}; it is booting");
     }
@@ -342,7 +350,7 @@ async fn insert(
         (true, false) => "inserted".to_owned(),
         (false, _) => "was inserted already".to_owned(),
     };
-    if changed && !context.dry_run {
+    if changed {
         context.changed("virtual media inserted".to_owned());
     }
     if !boot {

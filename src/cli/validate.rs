@@ -6,7 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
-use crate::inventory::{Diagnostic, Inventory, Severity, plural, sort};
+use crate::inventory::{Diagnostic, Inventory, Severity, covered, plural, sort};
 use crate::lint;
 use crate::workspace::{bundle_directory, read_loaders};
 
@@ -74,9 +74,10 @@ impl Validate {
             output.json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": listed }));
         } else {
             let color = output.stdout_color();
+            let files = covered(files, &diagnostics);
             let text: String = diagnostics
                 .iter()
-                .map(|diagnostic| diagnostic.to_text(files, color) + "\n")
+                .map(|diagnostic| diagnostic.to_text(&files, color) + "\n")
                 .collect();
             output.result(&text);
             let what = match &checked.good {

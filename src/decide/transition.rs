@@ -62,10 +62,7 @@ pub fn arm(
     if matches!(record.phase, Phase::Quarantine | Phase::Retired) {
         return Err(Refusal::SetAside(record.phase));
     }
-    if let Some(open) = record
-        .open_session()
-        .filter(|open| open.attempts > 0 && now < open.deadline)
-    {
+    if let Some(open) = record.install_under_way(now) {
         return Err(Refusal::Running {
             attempts: open.attempts,
             deadline: open.deadline,

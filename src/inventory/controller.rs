@@ -5,7 +5,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::diagnostic::PLAIN_SECRET;
 use super::reader::{Reader, Spanned};
-use super::tree::{Node, Value};
+use super::secret::{SecretReference, read_secret};
+use super::tree::Node;
 use crate::machine::Sha256Digest;
 
 /// A management controller (BMC), and how it is spoken to.
@@ -34,24 +35,6 @@ pub enum Certificate {
     Pinned(Sha256Digest),
     /// One that an authority in this file of PEM vouches for; relative to the inventory.
     Authority(String),
-}
-
-/// Where a secret is found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SecretReference {
-    /// In an environment variable.
-    Env(String),
-    /// In a file, relative to the inventory.
-    File(String),
-    /// In what a command prints: its program and arguments, no shell.
-    Exec(Vec<String>),
-    /// In HashiCorp's Vault: the path of a secret, and its field.
-    Vault {
-        /// The path, its mount first.
-        path: String,
-        /// The field.
-        field: String,
-    },
 }
 
 /// The address of a controller, such as `https://10.21.0.58`.
@@ -125,12 +108,12 @@ impl FromStr for BmcUrl {
     type Err = ParseBmcUrlError;
 
     fn from_str(text: &str) -> Result<Self, ParseBmcUrlError> {
+        if text.contains('@') {
+            return Err(ParseBmcUrlError::Credentials);
+        }
         let (scheme, rest) = text.split_once("://").ok_or(ParseBmcUrlError::Scheme)?;
         let known = SCHEMES.iter().find(|row| row.1 == scheme);
         let scheme = known.ok_or(ParseBmcUrlError::Scheme)?.0;
-        if rest.contains('@') {
-            return Err(ParseBmcUrlError::Credentials);
-        }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
             return Err(ParseBmcUrlError::Path);
@@ -174,12 +157,18 @@ impl FromStr for BmcUrl {
 pub(super) fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
     let mut fields = reader.fields(node, "`bmc`")?;
     let url = fields.required(reader, "url", |reader, node| {
+        let span = node.span;
+        if reader.text(node)?.parse::<BmcUrl>() == Err(ParseBmcUrlError::Credentials) {
+            return reader.refuse(
+                PLAIN_SECRET,
+                span,
+                ParseBmcUrlError::Credentials.to_string(),
+                "name them with `bmc.username` and `bmc.password`",
+            );
+        }
         let value: BmcUrl =
             reader.parsed(node, "it as `https://10.21.0.58` or `ipmi://10.21.0.58`")?;
-        Some(Spanned {
-            value,
-            span: node.span,
-        })
+        Some(Spanned { value, span })
     });
     let username = fields.required(reader, "username", Reader::text);
     let password = fields.required(reader, "password", read_secret);
@@ -274,90 +263,6 @@ pub fn parse_fingerprint(text: &str) -> Option<Sha256Digest> {
     Some(Sha256Digest::new(octets.try_into().ok()?))
 }
 
-fn read_secret(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
-    if let Value::Scalar { .. } = &node.value {
-        // The text is not shown: it may well be the password.
-        return reader.refuse(
-            PLAIN_SECRET,
-            node.span,
-            "a password never stands in the inventory",
-            "say where it is found: `{env: NAME}`, `{file: PATH}`, `{exec: [PROGRAM, …]}` or `{vault: PATH#FIELD}`",
-        );
-    }
-    let mut fields = reader.fields(node, "this secret")?;
-    let env = fields.optional(reader, "env", |reader, node| {
-        let text = reader.text(node)?;
-        if text.contains('=') {
-            let message = "a variable's name has no `=`";
-            let help = "write its name only; its value stands in the environment";
-            return reader.refuse("wrong-value", node.span, message, help);
-        }
-        Some(SecretReference::Env(text))
-    });
-    let file = fields
-        .optional(reader, "file", Reader::text)
-        .map(SecretReference::File);
-    let exec = fields.optional(reader, "exec", read_command);
-    let vault = fields.optional(reader, "vault", |reader, node| {
-        let text = reader.text(node)?;
-        let (path, field) = text.split_once('#').unwrap_or((&text, "password"));
-        let path = path.trim_matches('/');
-        let good = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
-        let climbs = path.split('/').any(|part| part.is_empty() || part == "..");
-        if !path.contains('/') || climbs || !path.chars().all(good) || field.is_empty() {
-            let message = format!("`{text}` is not the place of a secret in Vault");
-            let help = "write `MOUNT/PATH#FIELD`, such as `secret/bmc/worker-01#password`";
-            return reader.refuse("wrong-value", node.span, message, help);
-        }
-        Some(SecretReference::Vault {
-            path: path.to_owned(),
-            field: field.to_owned(),
-        })
-    });
-    fields.finish(reader);
-    let mut given = [env, file, exec, vault].into_iter().flatten();
-    match (given.next(), given.next()) {
-        (Some(reference), None) => Some(reference),
-        _ => reader.refuse(
-            "wrong-value",
-            node.span,
-            "a secret must say in one way where it is found",
-            "write one of `env`, `file`, `exec` and `vault`",
-        ),
-    }
-}
-
-/// Reads a command: a list of its words, or a text whose words stand between blanks. No shell reads
-/// it, so what only a shell would understand is refused.
-fn read_command(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
-    let words = match &node.value {
-        Value::Sequence(_) => reader.items(node, Reader::text)?,
-        _ => {
-            let text = reader.text(node)?;
-            if text.contains(['\'', '"', '\\', '$', '`', '|', '&', ';', '<', '>', '*', '~']) {
-                let message = format!("`{text}` would need a shell, and none reads it");
-                let help =
-                    "write a list of words: `exec: [PROGRAM, ARGUMENT]`, or `exec: [sh, -c, …]`";
-                return reader.refuse("wrong-value", node.span, message, help);
-            }
-            text.split(' ')
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
-                .collect()
-        }
-    };
-    if words.first().is_none_or(String::is_empty) {
-        let message = "this command names no program";
-        return reader.refuse(
-            "wrong-value",
-            node.span,
-            message,
-            "write `exec: [PROGRAM, …]`",
-        );
-    }
-    Some(SecretReference::Exec(words))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,6 +294,8 @@ mod tests {
             ("10.21.0.58", ParseBmcUrlError::Scheme),
             ("redfish://10.21.0.58", ParseBmcUrlError::Scheme),
             ("https://a:b@10.21.0.58", ParseBmcUrlError::Credentials),
+            ("a:b@10.21.0.58", ParseBmcUrlError::Credentials),
+            ("https://a:b/c@10.21.0.58", ParseBmcUrlError::Credentials),
             ("https://a/redfish/v1/Systems/1", ParseBmcUrlError::Path),
             ("https://a?b", ParseBmcUrlError::Path),
             ("https://", ParseBmcUrlError::Host),
@@ -435,43 +342,6 @@ mod tests {
                     );
                 }
             }
-        }
-    }
-
-    #[test]
-    fn secrets_are_references_and_no_fault_shows_one() {
-        let password = |text: &str| {
-            let (bmc, said) = read(&format!("url: https://a\nusername: a\npassword: {text}\n"));
-            bmc.map(|bmc| bmc.password).ok_or(said)
-        };
-        let exec =
-            |words: &[&str]| SecretReference::Exec(words.iter().map(|it| (*it).into()).collect());
-        let vault = |path: &str, field: &str| SecretReference::Vault {
-            path: path.into(),
-            field: field.into(),
-        };
-        for (text, expected) in [
-            ("{env: A}", SecretReference::Env("A".into())),
-            ("{file: a/b}", SecretReference::File("a/b".into())),
-            ("{exec: pass show bmc/1}", exec(&["pass", "show", "bmc/1"])),
-            ("{exec: [sh, -c, 'a | b']}", exec(&["sh", "-c", "a | b"])),
-            ("{vault: kv/bmc/1}", vault("kv/bmc/1", "password")),
-            ("{vault: 'kv/bmc/1#admin'}", vault("kv/bmc/1", "admin")),
-        ] {
-            assert_eq!(password(text), Ok(expected), "{text}");
-        }
-        for text in [
-            "hunter2",
-            "{env: A=hunter2}",
-            "{exec: 'a | b'}",
-            "{exec: []}",
-            "{vault: kv}",
-            "{vault: kv/../sys}",
-            "{env: A, file: b}",
-            "{}",
-        ] {
-            let said = password(text).expect_err(text);
-            assert!(!said.is_empty() && !said[0].contains("hunter2"), "{said:?}");
         }
     }
 

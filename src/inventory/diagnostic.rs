@@ -134,23 +134,11 @@ impl Diagnostic {
             .then_with(|| self.message.cmp(&other.message))
     }
 
-    /// Returns the text of a file as it may be shown: a secret in it is covered.
-    fn shown<'f>(&self, file: &'f SourceFile) -> Cow<'f, str> {
-        let text = file.text.as_str();
-        let span = self.span().filter(|_| self.code == PLAIN_SECRET);
-        let place = span.map(|span| span.start as usize..span.end as usize);
-        match place.and_then(|place| Some((text.get(place.clone())?, place))) {
-            Some((secret, place)) if !secret.contains('\n') => {
-                let mut text = text.to_owned();
-                text.replace_range(place, &"*".repeat(secret.len()));
-                Cow::Owned(text)
-            }
-            _ => Cow::Borrowed(text),
-        }
-    }
-
     /// Renders the fault as rustc does: message, `file:line:column`, caret, help. Ends in a newline.
+    ///
+    /// A secret that another fault is about must be covered before: see [`covered`].
     pub fn to_text(&self, files: &[SourceFile], color: bool) -> String {
+        let files = covered(files, std::slice::from_ref(self));
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -165,8 +153,7 @@ impl Diagnostic {
             let (Some(file), false) = (files.get(label.span.file as usize), seen) else {
                 continue;
             };
-            let text = self.shown(file);
-            let mut snippet = Snippet::source(text).path(file.name.as_str());
+            let mut snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
             let here = self
                 .labels
                 .iter()
@@ -222,6 +209,29 @@ impl Diagnostic {
 pub fn sort(diagnostics: &mut Vec<Diagnostic>, files: &[SourceFile]) {
     diagnostics.sort_by(|a, b| a.order(b, files));
     diagnostics.dedup();
+}
+
+/// Returns files as they may be shown: secrets that faults are about are covered, since another
+/// fault may be about the same line.
+pub fn covered<'f>(files: &'f [SourceFile], diagnostics: &[Diagnostic]) -> Cow<'f, [SourceFile]> {
+    let mut files = Cow::Borrowed(files);
+    let secrets = diagnostics.iter().filter(|it| it.code == PLAIN_SECRET);
+    for span in secrets.filter_map(Diagnostic::span) {
+        let place = span.start as usize..span.end as usize;
+        let Some(file) = files.to_mut().get_mut(span.file as usize) else {
+            continue;
+        };
+        if let Some(secret) = file.text.get(place.clone()) {
+            // Lines stay where they are, so that the carets do too.
+            let stars = secret.bytes().map(|it| match it {
+                b'\n' => '\n',
+                _ => '*',
+            });
+            let stars: String = stars.collect();
+            file.text.replace_range(place, &stars);
+        }
+    }
+    files
 }
 
 /// A [`Diagnostic`] as JSON.

@@ -22,6 +22,7 @@ mod profile;
 mod reader;
 mod route;
 mod seconds;
+mod secret;
 mod server;
 mod signature;
 mod site;
@@ -36,11 +37,9 @@ use std::net::Ipv4Addr;
 pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
-pub use controller::{
-    Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, SecretReference, parse_fingerprint,
-};
+pub use controller::{Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, parse_fingerprint};
 pub use correct::{Correction, corrected};
-pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
+pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, covered, nearest, plural, sort};
 pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Host, LocalBoot, Nic};
@@ -52,6 +51,7 @@ pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use places::{LoaderPlace, Places};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
+pub use secret::SecretReference;
 pub use server::Server;
 pub use signature::{
     KeyId, ParsePublicKeyError, PublicKey, SIGNED_EXPIRES, SignatureError, SignaturePolicy,

@@ -45,6 +45,13 @@ impl HostRecord {
             .as_ref()
             .filter(|session| self.phase == Phase::Provisioning && session.ended_at.is_none())
     }
+
+    /// Returns the open session of which an attempt was begun: an installer may be at work, up to
+    /// the deadline.
+    pub fn install_under_way(&self, now: Timestamp) -> Option<&Session> {
+        self.open_session()
+            .filter(|open| open.attempts > 0 && now < open.deadline)
+    }
 }
 
 /// One arming of a host: from `host provision` to its end.

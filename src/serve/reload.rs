@@ -8,7 +8,9 @@ use super::live::{Live, Loaded};
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use super::watch::Watch;
-use crate::inventory::{DhcpMode, Diagnostic, Network, Server, Severity, SourceFile, plural};
+use crate::inventory::{
+    DhcpMode, Diagnostic, Network, Server, Severity, SourceFile, covered, plural,
+};
 use crate::workspace::{Checked, Snapshot};
 
 /// How long after the last change of the directory it is read again.
@@ -165,8 +167,9 @@ impl Reloader {
                 .iter()
                 .filter(|d| d.severity == Severity::Error)
                 .count();
+            let files = covered(snapshot.files(), &diagnostics);
             for diagnostic in &diagnostics {
-                log_diagnostic(&self.log, diagnostic, snapshot.files());
+                log_diagnostic(&self.log, diagnostic, &files);
             }
             let errors = plural(errors, "error");
             self.log.say(

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::emulator::Emulator;
 use crate::emulator::profile::CONTOSO;
+use crate::installed::installed;
 use crate::rack::{HostKeys, Rack};
-use crate::requirements::{installed, missing};
+use crate::requirements::missing;
 
 /// Some documents of one machine.
 struct Set {

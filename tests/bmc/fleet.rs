@@ -126,6 +126,39 @@ fn an_interrupt_logs_out_everywhere() {
     }
 }
 
+#[test]
+fn an_interrupt_during_the_log_in_leaves_no_session() {
+    let (emulator, bmcs, rack) = some(4);
+    for bmc in &bmcs {
+        bmc.slow(Duration::from_secs(1));
+    }
+    let mut child = rack
+        .pxectl(&["bmc", "status", "--all"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let until = Instant::now() + PATIENCE;
+    // What is under way after the service root was answered is the log-in.
+    let greeted = |bmc: &Bmc| bmc.asked().len() == 1;
+    while !(bmcs.iter().all(greeted) && emulator.busy() == bmcs.len()) {
+        assert!(Instant::now() < until, "no log-in");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
+    assert!(!child.wait().expect("it ends").success());
+    for bmc in &bmcs {
+        let (opened, left) = bmc.controller(|it| (it.opened, it.sessions.len()));
+        assert_eq!((opened, left), (1, 0));
+        let asked: Vec<String> = bmc.asked().into_iter().map(|it| it.ask.method).collect();
+        assert!(
+            asked.starts_with(&["GET".to_owned(), "POST".to_owned()]),
+            "{asked:?}"
+        );
+        assert!(asked.len() <= 4, "it went on: {asked:?}");
+    }
+}
+
 /// Runs a command over 200 controllers that take a second for each answer, and returns how many
 /// times as long they would take one after another, and the most memory that it held, in KiB.
 fn race(words: &[&str]) -> (f64, u64) {

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::net::UdpSocket;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +10,9 @@ use std::time::{Duration, Instant};
 use pxectl::bmc::{BmcError, BootTarget, Context, Ipmi, PowerState, PowerVerb};
 use pxectl::workspace::Secret;
 
+use crate::installed::installed;
 use crate::rack::{HostKeys, Rack, said};
-use crate::requirements::{installed, missing};
+use crate::requirements::missing;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -67,7 +67,7 @@ impl Simulator {
     /// pyghmi's: its user is `admin`, its password `password`.
     fn pyghmi() -> Self {
         let (directory, port) = (tempfile::tempdir().expect("a directory"), free_port());
-        let mut command = Command::new(installed("python").join("bin/python"));
+        let mut command = Command::new(installed("python/bin/python"));
         command.args([
             "-u",
             "-m",
@@ -155,15 +155,10 @@ fn fru() -> Vec<u8> {
     [summed(vec![1, 0, 0, 0, 1, 0, 0]), summed(product)].concat()
 }
 
-fn programs() -> Vec<PathBuf> {
-    vec!["/usr/bin/ipmitool".into(), "/usr/bin/ipmi_sim".into()]
-}
+const PROGRAMS: [&str; 2] = ["ipmitool", "ipmi_sim"];
 
-fn pyghmi() -> Vec<PathBuf> {
-    vec![
-        "/usr/bin/ipmitool".into(),
-        installed("python").join("bin/fakebmc"),
-    ]
+fn pyghmi() -> [String; 2] {
+    ["ipmitool".to_owned(), installed("python/bin/fakebmc")]
 }
 
 struct Client {
@@ -211,7 +206,7 @@ impl Client {
 
 #[test]
 fn an_old_controller_says_who_its_machine_is() {
-    if missing(&programs()) {
+    if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
@@ -227,7 +222,7 @@ fn an_old_controller_says_who_its_machine_is() {
 
 #[test]
 fn boot_flags_that_are_not_valid_are_noticed_and_nothing_is_rebooted() {
-    if missing(&programs()) {
+    if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
@@ -245,7 +240,7 @@ fn boot_flags_that_are_not_valid_are_noticed_and_nothing_is_rebooted() {
 
 #[test]
 fn each_power_command_reaches_the_controller() {
-    if missing(&programs()) {
+    if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
@@ -299,7 +294,7 @@ fn one_boot_is_set_and_read_back() {
 
 #[test]
 fn a_wrong_password_and_a_controller_that_is_not_there_are_told_apart() {
-    if missing(&programs()) {
+    if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
@@ -336,7 +331,7 @@ fn rack(port: u16, uuid: &str) -> Rack {
 
 #[test]
 fn the_inventory_chooses_ipmi_and_the_password_goes_by_the_environment_alone() {
-    if missing(&programs()) {
+    if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();

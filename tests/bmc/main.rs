@@ -6,10 +6,14 @@ mod documents;
 mod emulator;
 mod faults;
 mod fleet;
+mod installed;
 mod ipmi;
 mod rack;
+#[path = "../shared/requirements.rs"]
 mod requirements;
 mod safety;
 mod secrets;
 mod sushy;
+mod terminal;
+
 mod vendors;

@@ -1,7 +1,7 @@
 //! What is not done without being told to, and what is not done at all.
 
 use pxectl::machine::{HostRecord, Phase};
-use pxectl::store::{HostUpdate, SqliteStore, Store};
+use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store};
 
 use crate::emulator::profile::CONTOSO;
 use crate::emulator::{Bmc, Emulator};
@@ -75,6 +75,40 @@ fn an_installed_host_is_not_interrupted_without_being_told_to() {
 }
 
 #[test]
+fn a_host_that_is_installing_is_not_interrupted_without_being_told_to() {
+    let (_emulator, bmc, rack) = one();
+    rack.arm(&[HOST]);
+    rack.bmc(&["boot-pxe", HOST]).done();
+    // Its kernel was fetched, so its installer is at work.
+    let store = SqliteStore::open(&rack.file("state")).expect("a store");
+    let mut record = store.hosts().expect("records").remove(0);
+    record.session.as_mut().expect("it is armed").attempts = 1;
+    let mut update = Some(HostUpdate {
+        record,
+        plan: None,
+        events: Vec::new(),
+    });
+    let kept = store.update(&[HOST], &mut |_, _| update.take());
+    kept.expect("it is kept");
+    drop(store);
+    bmc.forget();
+    for command in [
+        &["boot-pxe"][..],
+        &["boot-http"],
+        &["boot-disk"],
+        &["power", "cycle"],
+        &["power", "off"],
+        &["media", "insert", "http://10.20.0.10/a.iso", "--boot"],
+    ] {
+        let said = rack.bmc(&[command, &[HOST]].concat());
+        said.ended(1).says(&[HOST, "installing", "--yes"]);
+    }
+    assert_eq!(bmc.changes(), []);
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    assert_eq!(bmc.machine(|machine| machine.boots.len()), 2);
+}
+
+#[test]
 fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
     for what in ["serial", "uuid"] {
         let (_emulator, bmc, rack) = one();
@@ -127,6 +161,33 @@ fn what_is_so_already_is_not_done_again() {
     rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
     assert_eq!(bmc.patches(), [] as [serde_json::Value; 0]);
     assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_tells_no_event_of_it() {
+    let (_emulator, bmc, rack) = one();
+    bmc.machine(|machine| machine.image = Some("http://10.20.0.10/a.iso".to_owned()));
+    for (command, would) in [
+        (&["power", "reset"][..], "would be reset"),
+        (&["power", "off"], "would be powered off"),
+        (
+            &["boot-pxe"],
+            "would boot from the network (PXE) once; would be reset",
+        ),
+        (&["media", "eject"], "would eject it"),
+    ] {
+        let said = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
+        said.done().says(&[would]);
+    }
+    assert_eq!(bmc.changes(), []);
+    let store = SqliteStore::open(&rack.file("state")).expect("a store");
+    let query = EventQuery {
+        after: 0,
+        host: Some(HOST.to_owned()),
+        limit: 10,
+        latest: false,
+    };
+    assert_eq!(store.events(&query).expect("events"), []);
 }
 
 #[test]

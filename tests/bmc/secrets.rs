@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use crate::emulator::profile::{CONTOSO, SUSHY};
-use crate::emulator::{Emulator, PASSWORD};
+use crate::emulator::{Emulator, PASSWORD, Unwell};
 use crate::rack::{HostKeys, Rack, said};
 
 /// HashiCorp's Vault, as far as a client sees it that reads one secret: both versions of its
@@ -152,6 +152,42 @@ fn a_password_in_the_inventory_is_refused_and_not_shown() {
 }
 
 #[test]
+fn a_password_in_the_inventory_is_shown_by_no_fault() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let good = HostKeys::of(&bmc, 0);
+    let port = bmc.port;
+    for keys in [
+        // In the address, also of one that is none.
+        format!(
+            "{{url: \"https://admin:{PASSWORD}@10.0.0.1\", username: a, password: {{env: B}}}}"
+        ),
+        format!("{{url: \"admin:{PASSWORD}@10.0.0.1\", username: a, password: {{env: B}}}}"),
+        // Beside another fault, whose line is shown.
+        format!(
+            "{{url: \"http://127.0.0.1:{port}\", username: a, password: {PASSWORD}, nonsense: 1}}"
+        ),
+        // In place of a reference, and over several lines.
+        format!("{{url: \"https://a\", username: a, password: {{env: \"B={PASSWORD}\"}}}}"),
+        format!("\n  url: https://a\n  username: a\n  password: |\n    {PASSWORD}\n    more"),
+    ] {
+        let rack = Rack::new(&[HostKeys {
+            bmc: keys.clone(),
+            ..good.clone()
+        }]);
+        for words in [
+            &["validate"][..],
+            &["validate", "--format", "json"],
+            &["bmc", "status", "--all"],
+        ] {
+            // `ended` looks for the password in what was printed.
+            rack.run(words).ended(1).says(&["hosts.yaml", "help"]);
+        }
+    }
+    assert_eq!(bmc.asked().len(), 0);
+}
+
+#[test]
 fn no_secret_is_printed_or_kept() {
     // With sessions and without, good and bad, in words and as JSON, with every detail.
     for profile in [CONTOSO, SUSHY] {
@@ -209,6 +245,41 @@ fn the_boot_token_reaches_the_controller_and_nobody_else() {
     let token = token.expect("a part");
     assert!(token.len() > 20, "no token in {uri}");
     assert!(!shown.contains(token), "{token} is in {shown}");
+}
+
+#[test]
+fn what_a_controller_repeats_of_a_secret_is_covered() {
+    for (place, status, words) in [
+        (
+            "/redfish/v1/Systems/",
+            400,
+            &["boot-http", "--all", "--yes"][..],
+        ),
+        (
+            "/redfish/v1/Systems/",
+            403,
+            &["boot-http", "--all", "--yes"],
+        ),
+        ("/redfish/v1/SessionService", 403, &["status", "--all"]),
+    ] {
+        for format in ["text", "json"] {
+            let mut emulator = Emulator::start();
+            let bmc = emulator.add(CONTOSO);
+            let rack = Rack::of(&[&bmc]);
+            bmc.unwell(place, Unwell::Repeats(status));
+            let said = rack.bmc(&[words, &["--format", format]].concat());
+            // `ended` looks for the password.
+            said.ended(3).says(&["acceptable values"]);
+            let sent = bmc.patches();
+            let uris = sent
+                .iter()
+                .filter_map(|it| it["Boot"]["HttpBootUri"].as_str());
+            for token in uris.flat_map(|it| it.split('/')).filter(|it| it.len() > 20) {
+                assert!(!said.all().contains(token), "{}", said.all());
+            }
+            assert_eq!(sent.is_empty(), words[0] == "status");
+        }
+    }
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::emulator::PASSWORD;
+use crate::installed::installed;
 use crate::rack::{HostKeys, Rack};
-use crate::requirements::{installed, missing};
+use crate::requirements::missing;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -43,7 +44,7 @@ impl Sushy {
         assert!(made.status.success(), "{made:?}");
         let hash = "import bcrypt, sys; \
                     print(bcrypt.hashpw(sys.stdin.read().encode(), bcrypt.gensalt(4)).decode())";
-        let python = installed("python").join("bin/python");
+        let python = installed("python/bin/python");
         let mut hashing = Command::new(python)
             .args(["-c", hash])
             .stdin(Stdio::piped())
@@ -63,7 +64,7 @@ impl Sushy {
         );
         fs::write(place("sushy.conf"), config).expect("a file");
         let log = fs::File::create(place("log")).expect("a log");
-        let child = Command::new(installed("python").join("bin/sushy-emulator"))
+        let child = Command::new(installed("python/bin/sushy-emulator"))
             .args(["--fake", "--config", &place("sushy.conf")])
             .args(["--interface", "127.0.0.1", "--port", &port.to_string()])
             .args([
@@ -126,8 +127,8 @@ impl Drop for Sushy {
 
 #[test]
 fn sushy_tools_is_read_told_what_to_boot_and_started() {
-    let needed = ["bin/python", "bin/sushy-emulator"].map(|it| installed("python").join(it));
-    if missing(&needed) || missing(&["/usr/bin/curl".into(), "/usr/bin/openssl".into()]) {
+    let needed = ["python", "sushy-emulator"].map(|it| installed(&format!("python/bin/{it}")));
+    if missing(&needed) || missing(&["curl", "openssl"]) {
         return;
     }
     let sushy = Sushy::start();

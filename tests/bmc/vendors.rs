@@ -207,6 +207,55 @@ fn each_vendor_boots_its_disk_by_http_and_from_virtual_media() {
 }
 
 #[test]
+fn http_boot_gets_a_static_address_where_it_is_known_how_and_else_nothing_is_rebooted() {
+    let with_address = |profile| {
+        let case = Case::new(profile);
+        let nic = "network: prov0, boot: true";
+        let address = "network: prov0, ip: 10.20.0.58, boot: true";
+        case.rack.edit("hosts.yaml", nic, address);
+        case
+    };
+    let case = with_address(HPE);
+    let said = case.run(&["boot-http", "--static", "--dry-run"]);
+    assert!(
+        said.contains("/Bios/Settings") && said.contains("10.20.0.58"),
+        "{said}"
+    );
+    assert_eq!(case.bmc.changes(), []);
+    case.run(&["boot-http", "--static", "--yes"]);
+    let (settings, boots) = case
+        .bmc
+        .machine(|machine| (machine.settings.clone(), machine.boots.clone()));
+    let shown: Vec<_> = settings
+        .iter()
+        .filter(|(name, _)| *name != "UrlBootFile")
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "BootMode=Uefi",
+            "Dhcpv4=Disabled",
+            "Ipv4Address=10.20.0.58",
+            "Ipv4Gateway=10.20.0.1",
+            "Ipv4PrimaryDNS=0.0.0.0",
+            "Ipv4SubnetMask=255.255.0.0",
+        ]
+    );
+    let url = &settings["UrlBootFile"];
+    assert!(url.starts_with("http://10.20.0.10:8080/"), "{url}");
+    assert_eq!(boots, ["UefiHttp"]);
+
+    let case = with_address(CONTOSO);
+    let said = case
+        .rack
+        .bmc(&["boot-http", "--static", "--yes", &case.host()]);
+    said.ended(3).says(&["static address", "help"]);
+    assert_eq!(case.bmc.changes(), []);
+    case.is_logged_out();
+}
+
+#[test]
 fn where_the_disk_cannot_be_named_the_override_is_taken_back_as_the_vendor_wants_it() {
     let alone = json!({"Boot": {"BootSourceOverrideEnabled": "Disabled"}});
     let both = json!({"Boot": {

@@ -12,8 +12,9 @@ const DIRECTORIES: [&str; 4] = ["/usr/bin", "/usr/sbin", "/bin", "/usr/local/bin
 ///
 /// # Panics
 /// When something is missing and `PXECTL_REQUIRE_FIRMWARE=1` forbids that.
-pub fn missing(needs: &[&str]) -> bool {
-    let lacks: BTreeSet<&str> = needs.iter().copied().filter(|it| !is_here(it)).collect();
+pub fn missing<N: AsRef<str>>(needs: &[N]) -> bool {
+    let needs = needs.iter().map(AsRef::as_ref);
+    let lacks: BTreeSet<&str> = needs.filter(|it| !is_here(it)).collect();
     if lacks.is_empty() {
         return false;
     }

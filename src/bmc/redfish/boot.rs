@@ -3,7 +3,8 @@ use serde_json::json;
 
 use super::{Redfish, Sent};
 use crate::bmc::boot::{Rung, Taken, Wanted};
-use crate::bmc::resource::{Fields, System};
+use crate::bmc::fields::Fields;
+use crate::bmc::resource::System;
 use crate::bmc::{BmcError, BootDone};
 
 impl Redfish {

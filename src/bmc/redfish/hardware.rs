@@ -2,8 +2,8 @@ use serde_json::Value;
 
 use super::Redfish;
 use crate::bmc::BmcError;
+use crate::bmc::fields::{Fields, members};
 use crate::bmc::hardware::{Hardware, SeenDisk, SeenNic};
-use crate::bmc::resource::{Fields, members};
 
 /// How many interfaces and how many drives are read.
 const MOST: usize = 64;

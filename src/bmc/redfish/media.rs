@@ -2,8 +2,8 @@ use reqwest::Method;
 
 use super::{Redfish, Sent};
 use crate::bmc::BmcError;
+use crate::bmc::fields::{Fields, members};
 use crate::bmc::media::{Drive, Way, choose};
-use crate::bmc::resource::{Fields, members};
 
 /// How many drives are looked at.
 const MOST: usize = 16;

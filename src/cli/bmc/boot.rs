@@ -27,7 +27,7 @@ pub struct Start {
 pub fn pxe(global: &Global, output: &Output, select: &Select, start: &Start) -> Result<Exit, Stop> {
     let rounds = Rounds::open_to_change(global, output, select, &start.change)?;
     if !start.no_power {
-        rounds.confirm_unarmed()?;
+        rounds.confirm_reboot()?;
     }
     if !rounds.dry_run {
         warn_without_server(&rounds.directory, output);
@@ -61,7 +61,7 @@ pub fn http(
     }
     let rounds = Rounds::open_to_change(global, output, select, &start.change)?;
     if !start.no_power {
-        rounds.confirm_unarmed()?;
+        rounds.confirm_reboot()?;
     }
     if url.is_none() && !rounds.dry_run {
         warn_without_server(&rounds.directory, output);

@@ -83,7 +83,7 @@ Examples:
         #[arg(long, value_name = "URL")]
         url: Option<String>,
         /// Give the firmware the address, gateway and name server of the inventory, where the BMC
-        /// can; they stay in its settings
+        /// can; they stay in its settings (HPE only, untried on hardware: see pxectl-bmc(7))
         #[arg(long = "static")]
         is_static: bool,
         #[command(flatten)]

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,10 @@ use crate::cli::output::Output;
 /// How many hosts are shown at a time; more would not fit on a screen.
 const MOST: usize = 16;
 
+/// The longest name that moves what stands behind it.
+const LONGEST: usize = 32;
+const TICK: Duration = Duration::from_millis(250);
+
 /// Shows what is done to each host: bars on a terminal, a line for each that is done elsewhere.
 pub struct Progress {
     bars: Option<Bars>,
@@ -22,20 +26,28 @@ pub struct Progress {
 struct Bars {
     all: MultiProgress,
     total: ProgressBar,
-    hosts: Mutex<HashMap<String, ProgressBar>>,
+    hosts: Mutex<BTreeMap<String, ProgressBar>>,
+    style: ProgressStyle,
 }
 
 impl Progress {
-    pub fn new(output: &Output, count: usize) -> Self {
+    /// Starts to show what is done to hosts of these names.
+    pub fn new<'h>(output: &Output, hosts: impl Iterator<Item = &'h str> + Clone) -> Self {
+        let count = hosts.clone().count();
         let bars = output.shows_progress().then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(8);
             let all = MultiProgress::with_draw_target(target);
+            // It stands first: what does not fit on the terminal is left out at the end.
             let total = all.add(ProgressBar::new(count as u64));
-            total.set_style(style("{bar:24} {pos}/{len} hosts {elapsed}"));
+            total.set_style(style("{bar:24} {pos}/{len} hosts, {elapsed}"));
+            total.enable_steady_tick(TICK);
+            let width = hosts.map(|name| name.chars().count()).max();
+            let width = width.unwrap_or_default().min(LONGEST);
             Bars {
                 all,
                 total,
                 hosts: Mutex::default(),
+                style: style(&format!("{{spinner}} {{prefix:{width}}}  {{wide_msg}}")),
             }
         });
         Self {
@@ -55,12 +67,15 @@ impl Progress {
         if let Some(bar) = hosts.get(host) {
             bar.set_message(what.to_owned());
         } else if hosts.len() < MOST {
-            let bar = ProgressBar::new_spinner();
-            let bar = bars.all.insert_before(&bars.total, bar);
-            bar.set_style(style("{spinner} {prefix}: {wide_msg}"));
-            bar.set_prefix(host.to_owned());
-            bar.set_message(what.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(250));
+            // In the order of their names, whoever answers first.
+            let before = hosts.range(..host.to_owned()).next_back();
+            let before = before.map_or(&bars.total, |(_, bar)| bar);
+            let bar = ProgressBar::new_spinner()
+                .with_style(bars.style.clone())
+                .with_prefix(host.to_owned())
+                .with_message(what.to_owned());
+            let bar = bars.all.insert_after(before, bar);
+            bar.enable_steady_tick(TICK);
             hosts.insert(host.to_owned(), bar);
         }
     }
@@ -99,7 +114,7 @@ impl Progress {
     /// Takes the bars away.
     pub fn end(&self) {
         if let Some(bars) = &self.bars {
-            for (_, bar) in locked(&bars.hosts).drain() {
+            for bar in std::mem::take(&mut *locked(&bars.hosts)).into_values() {
                 bar.finish_and_clear();
             }
             bars.total.finish_and_clear();

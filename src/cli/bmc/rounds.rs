@@ -28,6 +28,7 @@ pub struct Rounds<'o> {
     yes: bool,
     reach: Reach,
     records: Vec<HostRecord>,
+    now: Timestamp,
 }
 
 impl<'o> Rounds<'o> {
@@ -107,51 +108,65 @@ impl<'o> Rounds<'o> {
             yes: change.yes,
             reach: change.reach.clone(),
             records,
+            now: Timestamp::now(),
         })
     }
 
-    /// Asks before `installed` hosts are interrupted; `done` is what would be done to them.
+    /// Asks before hosts are interrupted that are installed or installing; `done` is what would be
+    /// done to them.
     pub fn confirm_interruption(&self, done: &str) -> Result<(), Stop> {
-        let names = self.names(|host| self.phase(host) == Phase::Installed);
-        let what = match names.as_slice() {
-            [name] => format!("{name} is installed, and would be {done}"),
-            names => format!(
-                "{} installed hosts would be {done}: {}",
-                names.len(),
-                some_of(names)
+        let hosts = self.which(|host| self.is_installing(host) || self.is_installed(host));
+        let what = match hosts.as_slice() {
+            [host] => format!("{} is {}, and would be {done}", host.name, self.state(host)),
+            hosts => format!(
+                "{} hosts would be {done}: {}",
+                hosts.len(),
+                self.listed(hosts)
             ),
         };
-        self.confirm(&names, &what, "give `--yes` to do it all the same")
+        self.confirm(&hosts, &what, "give `--yes` to do it all the same")
     }
 
-    /// Asks before hosts are rebooted that would not install: those that nobody armed.
-    pub fn confirm_unarmed(&self) -> Result<(), Stop> {
-        let now = Timestamp::now();
-        let names = self.names(|host| {
-            let session = record(&self.records, host).and_then(HostRecord::open_session);
-            session.is_none_or(|session| now >= session.deadline)
-        });
-        let hosts = names
-            .iter()
-            .filter_map(|name| self.good.inventory.hosts.get(*name));
-        let named: Vec<String> = hosts
-            .map(|host| format!("{} ({})", host.name, self.phase(host)))
-            .collect();
-        let named: Vec<&str> = named.iter().map(String::as_str).collect();
-        let what = match named.as_slice() {
-            [name] => format!("{name} is not armed: it would be rebooted, and install nothing"),
-            named => format!(
+    /// Asks before hosts are rebooted that would not install, since nobody armed them, and before an
+    /// installer at work is interrupted.
+    pub fn confirm_reboot(&self) -> Result<(), Stop> {
+        let installing = self.which(|host| self.is_installing(host));
+        let unarmed = self.which(|host| !self.is_installing(host) && !self.is_armed(host));
+        let mut what = Vec::new();
+        match installing.as_slice() {
+            [] => {}
+            [host] => what.push(format!(
+                "{} is installing: it would be interrupted",
+                host.name
+            )),
+            hosts => what.push(format!(
+                "{} hosts are installing: they would be interrupted: {}",
+                hosts.len(),
+                self.listed(hosts)
+            )),
+        }
+        match unarmed.as_slice() {
+            [] => {}
+            [host] => what.push(format!(
+                "{} is not armed: it would be rebooted, and install nothing",
+                host.name
+            )),
+            hosts => what.push(format!(
                 "{} hosts are not armed: they would be rebooted, and install nothing: {}",
-                named.len(),
-                some_of(named)
-            ),
+                hosts.len(),
+                self.listed(hosts)
+            )),
+        }
+        let help = match unarmed.is_empty() {
+            true => "wait until they are done, or give `--yes` to do it all the same",
+            false => "arm with `pxectl host provision`, or give `--yes` to do it all the same",
         };
-        let help = "arm with `pxectl host provision`, or give `--yes` to do it all the same";
-        self.confirm(&names, &what, help)
+        let hosts = [installing, unarmed].concat();
+        self.confirm(&hosts, &what.join("; "), help)
     }
 
-    fn confirm(&self, names: &[&str], what: &str, help: &str) -> Result<(), Stop> {
-        if names.is_empty() || self.yes || self.dry_run {
+    fn confirm(&self, hosts: &[&Host], what: &str, help: &str) -> Result<(), Stop> {
+        if hosts.is_empty() || self.yes || self.dry_run {
             return Ok(());
         }
         match confirmed(self.output, what, "Do it?", help).map_err(fails)? {
@@ -169,16 +184,43 @@ impl<'o> Rounds<'o> {
         }
     }
 
-    fn names(&self, wanted: impl Fn(&Host) -> bool) -> Vec<&str> {
+    fn which(&self, wanted: impl Fn(&Host) -> bool) -> Vec<&Host> {
         let hosts = self.targets.iter().map(|target| &target.host);
-        hosts
-            .filter(|host| wanted(host))
-            .map(|host| host.name.as_str())
-            .collect()
+        hosts.filter(|host| wanted(host)).collect()
     }
 
-    fn phase(&self, host: &Host) -> Phase {
-        record(&self.records, host).map_or(Phase::New, |record| record.phase)
+    /// Names some hosts, and what each is.
+    fn listed(&self, hosts: &[&Host]) -> String {
+        let named = hosts
+            .iter()
+            .map(|host| format!("{} ({})", host.name, self.state(host)));
+        let named: Vec<String> = named.collect();
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        some_of(&named)
+    }
+
+    fn state(&self, host: &Host) -> String {
+        match self.is_installing(host) {
+            true => "installing".to_owned(),
+            false => record(&self.records, host)
+                .map_or(Phase::New, |record| record.phase)
+                .to_string(),
+        }
+    }
+
+    fn is_installed(&self, host: &Host) -> bool {
+        record(&self.records, host).is_some_and(|record| record.phase == Phase::Installed)
+    }
+
+    /// An attempt was begun, and its installer has not reported.
+    fn is_installing(&self, host: &Host) -> bool {
+        let record = record(&self.records, host);
+        record.is_some_and(|record| record.install_under_way(self.now).is_some())
+    }
+
+    fn is_armed(&self, host: &Host) -> bool {
+        let session = record(&self.records, host).and_then(HostRecord::open_session);
+        session.is_some_and(|session| self.now < session.deadline)
     }
 
     /// Does a task to each host, prints what came of it, and says how to exit.
@@ -197,7 +239,8 @@ impl<'o> Rounds<'o> {
             })
         });
         let jobs = jobs.collect::<Result<Vec<Job>, Stop>>()?;
-        let progress = Arc::new(Progress::new(self.output, jobs.len()));
+        let names = self.targets.iter().map(|target| target.host.name.as_str());
+        let progress = Arc::new(Progress::new(self.output, names));
         let (warning, watching) = (Arc::clone(&progress), Arc::clone(&progress));
         let warn = Box::new(move |what: &str, help: &str| warning.warn(what, help));
         let watch = Arc::new(move |host: &str, what: &str| watching.says(host, what));

@@ -1,10 +1,12 @@
-//! What a controller answers to a request: resources, log-ins, changes.
+//! What a controller answers to a request: log-ins, changes, and else what it shows.
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::machine::{Controller, Machine};
-use super::profile::{Etag, Listed, Media, PostSign, Rule, Sessions};
+use super::machine::Controller;
+use super::profile::{Media, PostSign, Rule, Sessions};
+use super::resources::{resource, root};
+use super::settings;
 
 /// A request, as far as a controller looks at it.
 #[derive(Clone, Debug, Default)]
@@ -175,6 +177,12 @@ fn patch(controller: &mut Controller, ask: &Ask, path: &str, lies: bool) -> Repl
         }
         return Reply::empty(204);
     }
+    if let Some(at) = path
+        .strip_suffix("/Bios/Settings")
+        .and_then(|it| place(controller, it))
+    {
+        return settings::change(&mut controller.machines[at], &ask.body);
+    }
     let Some(at) = place(controller, path) else {
         return Reply::error(404, "The resource was not found.");
     };
@@ -260,241 +268,4 @@ fn media_place(controller: &Controller, path: &str) -> Option<usize> {
             (owner == manager).then_some(0)
         }
     }
-}
-
-fn link(path: &str) -> Value {
-    json!({"@odata.id": path})
-}
-
-fn collection(path: &str, members: &[String]) -> Value {
-    let members: Vec<Value> = members.iter().map(|it| link(it)).collect();
-    json!({
-        "@odata.id": path,
-        "Name": "Collection",
-        "Members@odata.count": members.len(),
-        "Members": members,
-    })
-}
-
-fn root(controller: &Controller) -> Value {
-    let profile = &controller.profile;
-    let mut root = json!({
-        "@odata.id": "/redfish/v1/",
-        "@odata.type": "#ServiceRoot.v1_5_0.ServiceRoot",
-        "Id": "RootService",
-        "Name": "Root Service",
-        "RedfishVersion": "1.6.0",
-        "Systems": link("/redfish/v1/Systems"),
-        "Managers": link("/redfish/v1/Managers"),
-    });
-    if let Some(vendor) = profile.vendor {
-        root["Vendor"] = json!(vendor);
-    }
-    if !profile.product.is_empty() {
-        root["Product"] = json!(profile.product);
-    }
-    if let Sessions::At(at) | Sessions::NoLocation(at) | Sessions::Full(at) = profile.sessions {
-        root["Links"] = json!({"Sessions": link(at)});
-        root["SessionService"] = link("/redfish/v1/SessionService");
-    }
-    root
-}
-
-/// Finds a resource, and its version where it has one.
-fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Option<String>)> {
-    let profile = controller.profile;
-    let manager = format!("/redfish/v1/Managers/{}", profile.manager);
-    let plain = |value| Some((value, None));
-    match path {
-        "/redfish/v1/Systems" => {
-            let ids = controller.machines.iter();
-            let members: Vec<String> = ids.map(|it| format!("{path}/{}", it.id)).collect();
-            return plain(collection(path, &members));
-        }
-        "/redfish/v1/Managers" => return plain(collection(path, &[manager])),
-        "/redfish/v1/SessionService" if profile.sessions != Sessions::Missing => {
-            return plain(
-                json!({"@odata.id": path, "Id": "SessionService", "ServiceEnabled": true}),
-            );
-        }
-        _ => {}
-    }
-    if let Some(rest) = path.strip_prefix(&manager) {
-        return plain(manager_resource(controller, path, rest)?);
-    }
-    let rest = path.strip_prefix("/redfish/v1/Systems/")?;
-    let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
-    let at = controller.machines.iter().position(|it| it.id == id)?;
-    let own = format!("/redfish/v1/Systems/{id}");
-    match rest {
-        "" => {
-            let etag = profile.etag != Etag::Missing;
-            let etag = etag.then(|| format!("W/\"{}\"", controller.machines[at].etag));
-            let mut system = system(controller, at, &own);
-            if let Some(etag) = &etag {
-                system["@odata.etag"] = json!(etag);
-            }
-            return Some((system, etag));
-        }
-        "BootOptions" => controller.machines[at].options_read = true,
-        _ => {}
-    }
-    let machine = &controller.machines[at];
-    plain(match rest {
-        "BootOptions" => collection(path, &[]),
-        "EthernetInterfaces" => collection(path, &[format!("{path}/NIC.1")]),
-        "EthernetInterfaces/NIC.1" => json!({
-            "@odata.id": path,
-            "Id": "NIC.1",
-            "MACAddress": machine.mac.to_uppercase(),
-            "PermanentMACAddress": machine.mac.to_uppercase(),
-            "SpeedMbps": 25000,
-            "LinkStatus": "LinkUp",
-        }),
-        "Storage" => collection(path, &[format!("{path}/RAID.1")]),
-        "Storage/RAID.1" => json!({
-            "@odata.id": path,
-            "Id": "RAID.1",
-            "Drives": [link(&format!("{own}/Storage/RAID.1/Drives/0"))],
-        }),
-        "Storage/RAID.1/Drives/0" => json!({
-            "@odata.id": path,
-            "Id": "0",
-            "Model": "MZ7LH480",
-            "SerialNumber": format!("D-{}", machine.serial),
-            "CapacityBytes": 480_103_981_056_u64,
-            "MediaType": "SSD",
-            "Protocol": "SATA",
-            "Identifiers": [{"DurableNameFormat": "NAA", "DurableName": "5000C500A1B2C301"}],
-        }),
-        "ResetActionInfo" if profile.listed == Listed::ActionInfo => json!({
-            "@odata.id": path,
-            "Parameters": [{"Name": "ResetType", "AllowableValues": profile.resets}],
-        }),
-        "VirtualMedia" if profile.media == Media::System => {
-            collection(path, &[format!("{path}/Cd")])
-        }
-        "VirtualMedia/Cd" if profile.media == Media::System => medium(machine, path, true),
-        _ => return None,
-    })
-}
-
-fn manager_resource(controller: &Controller, path: &str, rest: &str) -> Option<Value> {
-    let has_media = matches!(
-        controller.profile.media,
-        Media::Manager | Media::ManagerByPatch
-    );
-    let actions = controller.profile.media == Media::Manager;
-    Some(match rest {
-        "" => {
-            let systems = controller.machines.iter();
-            let systems = systems.map(|it| link(&format!("/redfish/v1/Systems/{}", it.id)));
-            let mut manager = json!({
-                "@odata.id": path,
-                "Id": controller.profile.manager,
-                "ManagerType": "BMC",
-                "Model": controller.profile.product,
-                "FirmwareVersion": "2.65",
-                "Links": {"ManagerForServers": systems.collect::<Vec<_>>()},
-            });
-            if has_media {
-                manager["VirtualMedia"] = link(&format!("{path}/VirtualMedia"));
-            }
-            manager
-        }
-        "/VirtualMedia" if has_media => {
-            collection(path, &[format!("{path}/Floppy"), format!("{path}/Cd")])
-        }
-        "/VirtualMedia/Floppy" if has_media => json!({
-            "@odata.id": path,
-            "Id": "Floppy",
-            "MediaTypes": ["Floppy", "USBStick"],
-            "Inserted": false,
-        }),
-        "/VirtualMedia/Cd" if has_media => medium(&controller.machines[0], path, actions),
-        _ => return None,
-    })
-}
-
-fn medium(machine: &Machine, path: &str, actions: bool) -> Value {
-    let mut medium = json!({
-        "@odata.id": path,
-        "Id": "Cd",
-        "MediaTypes": ["CD", "DVD"],
-        "Image": machine.image,
-        "Inserted": machine.image.is_some(),
-        "WriteProtected": true,
-    });
-    if actions {
-        let action = |name: &str| json!({"target": format!("{path}/Actions/VirtualMedia.{name}")});
-        medium["Actions"] = json!({
-            "#VirtualMedia.InsertMedia": action("InsertMedia"),
-            "#VirtualMedia.EjectMedia": action("EjectMedia"),
-        });
-    }
-    medium
-}
-
-fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
-    let (profile, in_post) = (controller.profile, controller.is_in_post());
-    let machine = &mut controller.machines[at];
-    let (power, boot) = (machine.seen_power(), machine.seen_boot());
-    let mut reset = json!({"target": format!("{path}/Actions/ComputerSystem.Reset")});
-    match profile.listed {
-        Listed::Allowable => reset["ResetType@Redfish.AllowableValues"] = json!(profile.resets),
-        Listed::ActionInfo => {
-            reset["@Redfish.ActionInfo"] = json!(format!("{path}/ResetActionInfo"));
-        }
-        Listed::Nowhere => {}
-    }
-    let mut system = json!({
-        "@odata.id": path,
-        "@odata.type": "#ComputerSystem.v1_10_0.ComputerSystem",
-        "Id": machine.id,
-        "Name": "System",
-        "Manufacturer": profile.manufacturer,
-        "Model": profile.model,
-        "UUID": machine.uuid,
-        "SerialNumber": machine.serial,
-        "SKU": "8675309",
-        "PowerState": power,
-        "Status": {"State": "Enabled", "Health": "OK"},
-        "Boot": {
-            "BootSourceOverrideEnabled": boot.enabled,
-            "BootSourceOverrideTarget": boot.target,
-            "BootSourceOverrideMode": boot.mode,
-            "BootOptions": link(&format!("{path}/BootOptions")),
-        },
-        "EthernetInterfaces": link(&format!("{path}/EthernetInterfaces")),
-        "Storage": link(&format!("{path}/Storage")),
-        "Links": {"ManagedBy": [link(&format!("/redfish/v1/Managers/{}", profile.manager))]},
-        "Actions": {"#ComputerSystem.Reset": reset},
-    });
-    if profile.listed == Listed::Allowable {
-        system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(profile.targets);
-    }
-    if profile.targets.contains(&"UefiHttp") {
-        system["Boot"]["HttpBootUri"] = json!(boot.uri);
-    }
-    if profile.serial_in_sku {
-        system["SKU"] = json!(machine.serial);
-        system["SerialNumber"] = json!(format!("CN7475{}0001", machine.serial));
-    }
-    match (profile.post, in_post) {
-        (PostSign::Progress, true) => {
-            system["BootProgress"] = json!({"LastState": "MemoryInitializationStarted"});
-        }
-        (PostSign::Progress, false) => {
-            system["BootProgress"] = json!({"LastState": "OSRunning"});
-        }
-        (PostSign::Hpe, _) => {
-            let state = if in_post { "InPost" } else { "FinishedPost" };
-            system["Oem"] = json!({"Hpe": {"PostState": state}});
-        }
-        (PostSign::Message, _) => {}
-    }
-    if profile.media == Media::System {
-        system["VirtualMedia"] = link(&format!("{path}/VirtualMedia"));
-    }
-    system
 }

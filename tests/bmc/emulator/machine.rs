@@ -1,6 +1,6 @@
 //! What a controller knows and remembers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -30,6 +30,9 @@ pub struct Machine {
     pub lagging: Option<(usize, &'static str)>,
     /// Whether it does nothing that an operating system would have to do.
     pub deaf: bool,
+    /// The settings of its firmware, and those that the next start takes over.
+    pub settings: BTreeMap<String, String>,
+    pub pending: BTreeMap<String, String>,
 }
 
 /// What the next boot was told to do.
@@ -64,6 +67,8 @@ impl Machine {
             lag: 0,
             lagging: None,
             deaf: false,
+            settings: BTreeMap::new(),
+            pending: BTreeMap::new(),
         }
     }
 
@@ -77,6 +82,7 @@ impl Machine {
             "On" | "ForceOn" if self.power == "On" => {}
             "ForceRestart" | "GracefulRestart" | "PowerCycle" | "On" | "ForceOn" => {
                 self.power = "On";
+                self.settings.append(&mut self.pending);
                 self.boots.push(match self.boot.enabled.as_str() {
                     "Disabled" => "Hdd".to_owned(),
                     _ => self.boot.target.clone(),
@@ -218,7 +224,14 @@ impl Controller {
         Self {
             profile,
             machines: ids
-                .map(|(place, id)| Machine::new(id, number, place))
+                .map(|(place, id)| {
+                    let mut machine = Machine::new(id, number, place);
+                    let settings = profile.settings.iter();
+                    machine.settings = settings
+                        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                        .collect();
+                    machine
+                })
                 .collect(),
             password: password.to_owned(),
             sessions: HashMap::new(),

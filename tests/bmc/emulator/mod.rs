@@ -5,7 +5,9 @@ mod answers;
 mod certificate;
 mod machine;
 pub mod profile;
+mod resources;
 mod server;
+mod settings;
 mod trouble;
 
 use std::net::TcpListener;
@@ -147,6 +149,11 @@ impl Emulator {
     /// rotated.
     pub fn fingerprints(&self) -> [String; 2] {
         [self.certificate.fingerprint(), self.other.fingerprint()]
+    }
+
+    /// How many requests are under way.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::SeqCst)
     }
 
     /// The most requests that ever were under way at once.

@@ -25,6 +25,8 @@ pub struct Profile {
     /// How a log-in with a wrong password is answered.
     pub bad_login: u16,
     pub post: PostSign,
+    /// The settings of its firmware that it shows, each with its value.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 /// How one sees that a machine is at its self-test.
@@ -132,6 +134,7 @@ pub const CONTOSO: Profile = Profile {
     serial_in_sku: false,
     bad_login: 401,
     post: PostSign::Progress,
+    settings: &[],
 };
 
 /// HPE iLO 5.
@@ -154,6 +157,15 @@ pub const HPE: Profile = Profile {
     rules: &[Rule::RefusesDisabledWithNone, Rule::RefusesMode],
     bad_login: 400,
     post: PostSign::Hpe,
+    settings: &[
+        ("BootMode", "Uefi"),
+        ("Dhcpv4", "Enabled"),
+        ("Ipv4Address", "0.0.0.0"),
+        ("Ipv4SubnetMask", "0.0.0.0"),
+        ("Ipv4Gateway", "0.0.0.0"),
+        ("Ipv4PrimaryDNS", "0.0.0.0"),
+        ("UrlBootFile", ""),
+    ],
     ..CONTOSO
 };
 

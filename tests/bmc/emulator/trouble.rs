@@ -36,6 +36,8 @@ pub enum Unwell {
     CutTimes(usize),
     /// So many answers with a status, and how long to wait.
     Status(usize, u16, Option<u64>),
+    /// A refusal with a status, which repeats the URI or the password that was sent.
+    Repeats(u16),
 }
 
 /// What the server does instead of answering.
@@ -73,6 +75,12 @@ impl Trouble {
             Unwell::CutTimes(left) => {
                 *left = left.checked_sub(1)?;
                 Instead::Cut
+            }
+            Unwell::Repeats(status) => {
+                let sent = [&ask.body["Boot"]["HttpBootUri"], &ask.body["Password"]];
+                let sent = sent.iter().find_map(|it| it.as_str())?;
+                let message = format!("The value {sent} is not in the list of acceptable values.");
+                Instead::Reply(Reply::error(*status, &message))
             }
             Unwell::Status(left, status, wait) => {
                 *left = left.checked_sub(1)?;
