@@ -115,6 +115,24 @@ pub enum BundleStoreError {
 }
 
 impl BundleStoreError {
+    /// Reports whether what was asked about is at fault, so that trying again helps nobody.
+    pub fn is_no(&self) -> bool {
+        match self {
+            Self::MissingBlob { .. }
+            | Self::WrongSize { .. }
+            | Self::WrongDigest { .. }
+            | Self::Unexpected { .. }
+            | Self::NameTaken { .. }
+            | Self::UnknownName { .. }
+            | Self::NotABundle { .. } => true,
+            Self::Absent(_)
+            | Self::NotALayout { .. }
+            | Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Content(_) => false,
+        }
+    }
+
     /// Says what an operator can do about it, where that is more than the message says.
     pub fn help(&self) -> Option<String> {
         match self {

@@ -1,15 +1,11 @@
-use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 
 use super::{Color, Exit, Format, Global};
 use crate::bundle::transport::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
 use crate::capture::CaptureError;
-use crate::inventory::Bundle;
 use crate::serve::log::{Level, Log};
 use crate::store::StoreError;
 use crate::workspace::NoPlaceForStore;
@@ -94,42 +90,6 @@ impl Output {
         }
     }
 
-    /// Prints a bundle as a document of the inventory, or writes it to a file that is not there yet.
-    ///
-    /// # Errors
-    /// When the file is there, or the disk refuses.
-    pub fn document(&self, bundle: &Bundle, file: Option<&Path>) -> anyhow::Result<()> {
-        self.write_document(bundle, file, fs::OpenOptions::new().create_new(true))
-    }
-
-    /// As [`Output::document`], in place of what is in the file.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn document_over(&self, bundle: &Bundle, file: Option<&Path>) -> anyhow::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        self.write_document(bundle, file, options.create(true).truncate(true))
-    }
-
-    fn write_document(
-        &self,
-        bundle: &Bundle,
-        file: Option<&Path>,
-        options: &mut fs::OpenOptions,
-    ) -> anyhow::Result<()> {
-        let text = bundle.to_yaml();
-        match file {
-            None if self.json => self.json(bundle),
-            None => self.result(&text),
-            Some(path) => {
-                let written = options.write(true).open(path);
-                let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
-                written.with_context(|| format!("`{}`", path.display()))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Writes a line to standard error, from wherever.
     pub fn line_to_stderr(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -162,7 +122,7 @@ impl Output {
         self.stderr(&format!("{}: {what}\n{help}", self.painted("error", "31")));
     }
 
-    /// Prints why a command failed, and says that it could not be done.
+    /// Prints why a command failed. It could not be done, unless what was asked about is at fault.
     pub fn failed(&self, error: &anyhow::Error) -> Exit {
         let help = error.chain().find_map(|cause| {
             let store = cause.downcast_ref().map(StoreError::help);
@@ -178,8 +138,15 @@ impl Output {
                 .or_else(|| cause.downcast_ref().map(CaptureError::help))
                 .or_else(place)
         });
-        self.error(&format!("{error:#}"), &help.unwrap_or_default());
-        Exit::Failed
+        self.error(&told(error), &help.unwrap_or_default());
+        let is_no = |cause: &(dyn std::error::Error + 'static)| {
+            let store = cause.downcast_ref().is_some_and(BundleStoreError::is_no);
+            store || cause.downcast_ref().is_some_and(TransferError::is_no)
+        };
+        match error.chain().any(is_no) {
+            true => Exit::No,
+            false => Exit::Failed,
+        }
     }
 
     /// Makes the log that servers write to.
@@ -206,5 +173,38 @@ impl Output {
         } else {
             word.to_owned()
         }
+    }
+}
+
+/// Writes an error with its causes; one that the error before it has told already is not told again.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut last = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !last.ends_with(&cause) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text += &format!("{colon}{cause}");
+        }
+        last = cause;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        let disk = || BundleStoreError::Io {
+            path: "b".into(),
+            source: io::Error::other("no"),
+        };
+        assert_eq!(told(&disk().into()), "`b`: no");
+        let error = anyhow::Error::from(disk()).context("cannot write");
+        assert_eq!(told(&error), "cannot write: `b`: no");
     }
 }

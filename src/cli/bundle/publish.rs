@@ -4,8 +4,8 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::{Progress, size};
-use super::{Stop, fails, store};
+use super::travel::{Progress, not_there, size};
+use super::{Stop, store};
 use crate::bundle::RegistryOptions;
 use crate::bundle::transport::{Place, Watch, publish};
 use crate::cli::output::Output;
@@ -26,7 +26,8 @@ Examples:
   pxectl bundle publish ubuntu-24.04-a docker://registry.example/boot/ubuntu
   pxectl bundle publish ubuntu-24.04-a /media/usb/bundles.tar
 
-Exit status: 0 when it is there, 3 when it could not be done.")]
+Exit status: 0 when it is there, 1 when there is no such bundle or a file of it is not good, 3
+when it could not be done.")]
 pub struct Publish {
     /// The bundle
     name: String,
@@ -73,7 +74,8 @@ impl Publish {
         let options = self.registry.options();
         let travelled = publish(&store, &self.name, &self.place, &options, &watch);
         progress.clear();
-        let travelled = travelled.map_err(fails)?;
+        let travelled =
+            travelled.map_err(|error| not_there(error, &self.place, "DEST", output))?;
         if output.is_json() {
             output.json(&json!({
                 "bundle": self.name, "place": self.place.to_string(),
