@@ -140,7 +140,7 @@ impl BundleStoreError {
                 "name the store with `--bundles DIR` or `bundles:` of the site; `pxectl bundle build` makes one".into(),
             ),
             Self::MissingBlob { .. } | Self::WrongSize { .. } | Self::WrongDigest { .. } => Some(
-                "bring the blob with `pxectl bundle fetch`, or correct the Bundle document".into(),
+                "bring it with `pxectl bundle fetch`, where the document names its source, or with `bundle pull`; or correct the Bundle document".into(),
             ),
             Self::Unexpected { .. } => {
                 Some("nothing was stored; find out who changed it before you pin another digest".into())

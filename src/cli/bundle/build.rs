@@ -3,8 +3,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{ArgGroup, Args};
 use clap::builder::PossibleValuesParser;
+use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 
 use super::progress::Shown;
@@ -21,11 +21,13 @@ use crate::machine::CpuArchitecture;
 #[command(arg_required_else_help = true)]
 #[command(group = ArgGroup::new("what").args(["spec", "preset"]).required(true))]
 #[command(after_help = "\
-The files come from this machine, from the web and out of ISO images and tar archives, as a spec
-or a preset says; each is verified before it counts. A download that breaks off goes on where it
-stopped. A name never changes its content: build what is new under a new name.
+The files come from this machine, from the web and out of ISO images and tar
+archives, as a spec or a preset says; each is verified before it counts. A
+download that breaks off goes on where it stopped. A name never changes its
+content: build what is new under a new name.
 
-A spec is a document of its own. Its paths go from where it lies. With files of this machine:
+A spec is a document of its own. Its paths go from where it lies. With files of
+this machine:
   kind: BundleSpec
   name: debian-12
   arch: x86_64
@@ -33,7 +35,8 @@ A spec is a document of its own. Its paths go from where it lies. With files of 
     kernel: {from: netboot/linux}
     initrd: {from: netboot/initrd.gz}
 
-Of what comes from the web it says what verifies it, and an image gives the files in it:
+Of what comes from the web it says what verifies it, and an image gives the
+files in it:
   kind: BundleSpec
   name: live-2026-05
   arch: x86_64
@@ -41,13 +44,18 @@ Of what comes from the web it says what verifies it, and an image gives the file
   files:
     kernel: {image: live, member: casper/vmlinuz}
     initrd: {image: live, member: casper/initrd}
-    extra: {from: 'https://a.example/extra.img', checksums: {from: 'https://a.example/SHA256SUMS'}}
-pxectl-inventory(5) has all of its keys, and pxectl-bundles(7) what verifies each preset.
+    extra:
+      from: https://a.example/extra.img
+      checksums: {from: https://a.example/SHA256SUMS}
+pxectl-inventory(5) has all of its keys, and pxectl-bundles(7) what verifies
+each preset.
 
 Examples:
   pxectl bundle build ubuntu.spec.yaml --out ubuntu-24.04-a.yaml
-  pxectl bundle build --preset debian-12 --name debian-12-2026-05 --out debian-12-2026-05.yaml
-  pxectl bundle build --preset ubuntu-24.04 --mirror /srv/mirror/ubuntu-releases
+  pxectl bundle build --preset debian-12 --name debian-12-2026-05 \\
+      --out debian-12-2026-05.yaml
+  pxectl bundle build --preset ubuntu-24.04 \\
+      --mirror /srv/mirror/ubuntu-releases
 
 Exit status:
   0  the bundle is in the store

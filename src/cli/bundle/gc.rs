@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::bundle::{Garbage, GarbageRules, Needed};
 use crate::cli::inventory::{Good, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::plural;
+use crate::inventory::{Bundle, plural};
 use crate::machine::Phase;
 use crate::render::Plan;
 use crate::store::{SqliteStore, Store};
@@ -19,10 +20,11 @@ use crate::store::{SqliteStore, Store};
 /// Remove what nothing needs: retired bundles, and files that belong to none
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Never removes what the inventory names, nor what an install that is open needs: so it reads both, and
-removes nothing where it cannot. Nor does it where the store of the installs is not that of the site's
-servers, because there is none, or one that knows none of the inventory's hosts. Give the other
-inventories too that share the bundle store.
+Never removes what the inventory names, nor what an install that is open needs:
+so it reads both, and removes nothing where it cannot. Nor does it where the
+store of the installs is not that of the site's servers, because there is none,
+or one that knows none of the inventory's hosts. Give the other inventories too
+that share the bundle store.
 
 Examples:
   pxectl bundle gc --dry-run
@@ -60,7 +62,7 @@ fn parse_age(text: &str) -> Result<Duration, String> {
 impl Gc {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
-        let mut needed = Needed::default();
+        let mut needed = Kept::default();
         self.keep(global, output, &mut needed)?;
         for also in &self.also {
             let (directory, state) = match also.split_once('=') {
@@ -79,9 +81,26 @@ impl Gc {
             unused: self.unused,
             least_age: self.min_age,
         };
+        let Kept { needed, reasons } = needed;
         let found = store.garbage(&needed, rules).map_err(fails)?;
-        if self.dry_run || found.is_empty() {
+        let named = store.bundles().map_err(fails)?;
+        for (name, it) in named
+            .iter()
+            .filter(|(name, _)| !found.names.contains(*name))
+        {
+            let why = match reasons.get(name) {
+                Some(why) => why.join(", "),
+                None if it.retired().is_none() && !self.unused => "not retired".to_owned(),
+                None => "younger than `--min-age`".to_owned(),
+            };
+            output.note(&format!("kept {name}: {why}"));
+        }
+        if self.dry_run {
             report(output, "would go", &found);
+            return Ok(Exit::Done);
+        }
+        if found.is_empty() {
+            report(output, "gone", &found);
             return Ok(Exit::Done);
         }
         if !self.yes && !confirmed(output, &found)? {
@@ -93,10 +112,17 @@ impl Gc {
     }
 
     /// Keeps what one inventory, and the installs of its site, need.
-    fn keep(&self, of_it: &Global, output: &Output, needed: &mut Needed) -> Result<(), Stop> {
+    fn keep(&self, of_it: &Global, output: &Output, needed: &mut Kept) -> Result<(), Stop> {
         let good = load_settled(of_it, output).map_err(said)?;
         for bundle in good.inventory.bundles.values() {
-            needed.add(bundle);
+            let users = good.inventory.profiles.values();
+            let users = users.filter(|profile| profile.bundle == bundle.name);
+            let users: Vec<String> = users.map(|it| format!("profile `{}`", it.name)).collect();
+            let why = match users.as_slice() {
+                [] => format!("in the inventory of `{}`", good.inventory.site.name),
+                users => format!("used by {}", users.join(", ")),
+            };
+            needed.keep(bundle, why);
         }
         let place = state(of_it, &good.inventory).map_err(fails)?;
         let shown = place.display();
@@ -113,7 +139,10 @@ impl Gc {
             let stored = installs.session(session.id).map_err(fails)?;
             if let Some(stored) = stored.filter(|_| open) {
                 let plan: Plan = serde_json::from_str(&stored.plan).map_err(fails)?;
-                needed.add(&plan.bundle);
+                needed.keep(
+                    &plan.bundle,
+                    format!("an install of `{}` runs", record.host),
+                );
             }
         }
         let hosts = &good.inventory.hosts;
@@ -139,6 +168,23 @@ impl Gc {
         }
         output.error(&text, help);
         Err(said(Exit::Failed))
+    }
+}
+
+/// What stays, and why.
+#[derive(Default)]
+struct Kept {
+    needed: Needed,
+    reasons: BTreeMap<String, Vec<String>>,
+}
+
+impl Kept {
+    fn keep(&mut self, bundle: &Bundle, why: String) {
+        self.needed.add(bundle);
+        self.reasons
+            .entry(bundle.name.clone())
+            .or_default()
+            .push(why);
     }
 }
 

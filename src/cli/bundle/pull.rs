@@ -17,18 +17,20 @@ use crate::machine::CpuArchitecture;
 /// Copy a bundle from a registry, a tar file or another directory, and print its document
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SOURCE is written as DEST of `bundle publish`. What is printed is the Bundle document: put it into
-the inventory, and review it in git. An image with boot files below `/disk/` (`FROM scratch`) is
-made a bundle called NAME.
+SOURCE is written as DEST of `bundle publish`. What is printed is the Bundle
+document: put it into the inventory, and review it in git. An image with boot
+files below `/disk/` (`FROM scratch`) is made a bundle called NAME.
 
-Where the site requires signatures, a bundle without a good one is refused before it is copied.
+Where the site requires signatures, a bundle without a good one is refused
+before it is copied.
 
 Examples:
-  pxectl bundle pull docker://registry.example/boot/ubuntu ubuntu-24.04-a --out ubuntu-24.04-a.yaml
+  pxectl bundle pull docker://registry.example/boot/ubuntu ubuntu-24.04-a \\
+      --out ubuntu-24.04-a.yaml
   pxectl bundle pull /media/usb/bundles.tar ubuntu-24.04-a
 
-Exit status: 0 when the store has it, 1 when SOURCE has no such bundle or it is refused, 3
-when it could not be done.")]
+Exit status: 0 when the store has it, 1 when SOURCE has no such bundle or it is
+refused, 3 when it could not be done.")]
 pub struct Pull {
     /// Where from
     #[arg(value_name = "SOURCE")]

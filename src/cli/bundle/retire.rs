@@ -8,10 +8,10 @@ use crate::cli::{Exit, Global};
 /// Say that a bundle should not be used any more
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It stays in the store, and is served to machines that are armed with it. `host provision`
-arms no more with it, unless `--allow-retired` is given; `validate` warns of profiles that use
-it, and `bundle gc` removes it once nothing needs it. The reason stays until another one is
-given.
+It stays in the store, and is served to machines that are armed with it. `host
+provision` arms no more with it, unless `--allow-retired` is given; `validate`
+warns of profiles that use it, and `bundle gc` removes it once nothing needs
+it. The reason stays until another one is given.
 
 Examples:
   pxectl bundle retire ubuntu-24.04-a --reason \"kernel hangs on the new NICs\"

@@ -14,9 +14,10 @@ use crate::inventory::{SIGNED_EXPIRES, SignaturePolicy, SiteKey, is_signature};
 /// Sign a bundle of the store, and print its document with the signature
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is signed is the bundle's manifest: its name, processor, and the digest of each file; and the day
-on which it expires, where it has one. Sign what you have checked: `bundle verify` first. The signature stands in the document, and travels with the
-bundle. Other keys' signatures stay.
+What is signed is the bundle's manifest: its name, processor, and the digest of
+each file; and the day on which it expires, where it has one. Sign what you
+have checked: `bundle verify` first. The signature stands in the document, and
+travels with the bundle. Other keys' signatures stay.
 
 With a key that is protected by a password, or kept elsewhere, minisign signs:
   pxectl bundle sign ubuntu-24.04-a --print > manifest
@@ -24,7 +25,8 @@ With a key that is protected by a password, or kept elsewhere, minisign signs:
   pxectl bundle sign ubuntu-24.04-a --signature manifest.minisig
 
 Examples:
-  pxectl bundle sign ubuntu-24.04-a --key ~/keys/release-2026.key --out rack-a/ubuntu-24.04-a.yaml")]
+  pxectl bundle sign ubuntu-24.04-a --key ~/keys/release-2026.key \\
+      --out rack-a/ubuntu-24.04-a.yaml")]
 pub struct Sign {
     /// The bundle
     name: String,

@@ -121,9 +121,10 @@ pub fn not_there(error: TransferError, place: &Place, word: &str, output: &Outpu
         return fails(error);
     };
     let (path, what) = match at_fault {
-        BundleStoreError::Absent(path) => {
-            (path, format!("there are no bundles at `{}`", path.display()))
-        }
+        BundleStoreError::Absent(path) => (
+            path,
+            format!("there are no bundles at `{}`", path.display()),
+        ),
         BundleStoreError::NotALayout { path, .. } => (path, at_fault.to_string()),
         _ => return fails(error),
     };
