@@ -110,7 +110,7 @@ fn the_first_rack_of_the_readme_works_to_the_letter() {
     let (served, _) = line("  files: [").split_once("  #").unwrap();
     let site = site.replace("  files: [/usr/lib/ipxe]  ", served);
     assert!(site.contains("/boot]"), "{site}");
-    let loaders = root.join("fixtures/rack-a/loaders").display().to_string();
+    let loaders = root.join("fixtures/rack-a/boot").display().to_string();
     write("site.yaml", &site.replace("/usr/lib/ipxe, /boot", &loaders));
     let spec = block(&readme, "# debian-12.spec.yaml");
     let spec = spec.replace(

@@ -121,12 +121,13 @@ impl BundleStoreError {
             Self::MissingBlob { .. }
             | Self::WrongSize { .. }
             | Self::WrongDigest { .. }
-            | Self::Unexpected { .. }
             | Self::NameTaken { .. }
-            | Self::UnknownName { .. }
-            | Self::NotABundle { .. } => true,
+            | Self::UnknownName { .. } => true,
             Self::Absent(_)
             | Self::NotALayout { .. }
+            | Self::NotABundle { .. }
+            // What came on a wire may come better.
+            | Self::Unexpected { .. }
             | Self::Full { .. }
             | Self::Io { .. }
             | Self::Content(_) => false,

@@ -155,14 +155,7 @@ impl TransferError {
     pub fn is_no(&self) -> bool {
         match self {
             Self::Store(error) => error.is_no(),
-            Self::NotFound { .. }
-            | Self::NotATag(_)
-            | Self::NotABundle { .. }
-            | Self::Signature { .. }
-            | Self::NameTaken { .. }
-            | Self::OtherName { .. }
-            | Self::Ambiguous { .. }
-            | Self::Image { .. } => true,
+            Self::NotFound { .. } | Self::Signature { .. } | Self::NameTaken { .. } => true,
             _ => false,
         }
     }

@@ -5,9 +5,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::travel::{Progress, not_there, size};
-use super::{Stop, store};
-use crate::bundle::RegistryOptions;
-use crate::bundle::transport::{Place, Watch, publish};
+use super::{Stop, said, store};
+use crate::bundle::transport::{Place, TransferError, Watch, publish};
+use crate::bundle::{BundleStoreError, RegistryOptions};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 
@@ -76,7 +76,14 @@ impl Publish {
         let options = self.registry.options();
         let travelled = publish(&store, &self.name, &self.place, &options, &watch);
         progress.clear();
-        let travelled = travelled.map_err(|error| not_there(error, &self.place, "DEST", output))?;
+        let travelled = travelled.map_err(|error| match &error {
+            // What was read is of our own store, and is not what it was.
+            TransferError::Store(BundleStoreError::Unexpected { .. }) => {
+                output.failed(&error.into());
+                said(Exit::No)
+            }
+            _ => not_there(error, &self.place, "DEST", output),
+        })?;
         if output.is_json() {
             output.json(&json!({
                 "bundle": self.name, "place": self.place.to_string(),
