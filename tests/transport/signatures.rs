@@ -249,7 +249,7 @@ fn an_unsigned_bundle_is_not_pulled_where_signatures_are_required() {
     let mut changed = text.clone();
     changed[at + 1] = b'C';
     rack.write("signed.tar", &changed);
-    let refused = rack.refused(1, &["bundle", "pull", "signed.tar", "--bundles", "new"]);
+    let refused = rack.refused(3, &["bundle", "pull", "signed.tar", "--bundles", "new"]);
     assert!(refused.contains("no good manifest"), "{refused}");
 }
 
