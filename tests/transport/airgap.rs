@@ -22,7 +22,7 @@ fn a_tar_file_carries_bundles_to_a_site_that_no_wire_leads_to() {
     }
     far.done(&["bundle", "verify", "--bundles", "store"]);
     let refused = far.refused(
-        3,
+        1,
         &["bundle", "pull", &file, "absent", "--bundles", "store"],
     );
     assert!(refused.contains("has no `absent`"), "{refused}");
