@@ -532,7 +532,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_see
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "retire" -d 'Say that a bundle should not be used any more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "gc" -d 'Remove what nothing needs: retired bundles, and files that belong to none'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s o -l out -d 'Write the Bundle document here, not to standard output' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s o -l out -d 'Write the Bundle document here, not to standard output: to a new file, or in place of this bundle\'s document' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l preset -d 'Build what a distribution publishes, without a spec' -r -f -a "ubuntu-22.04\t''
 ubuntu-24.04\t''
 ubuntu-26.04\t''
@@ -619,7 +619,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l out -d 'Write the document to a new file, not to standard output' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l out -d 'Write the document here, not to standard output: to a new file, or in place of this bundle\'s document' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l arch -d 'Which processor, of an image for several: x86_64, aarch64, …' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l ca -d 'Trust the certificates in this file too' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
@@ -668,7 +668,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l key -d 'The secret key' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l signature -d 'A signature that minisign made' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l expires -d 'The day from which it is not installed any more, in place of the one that it has' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l out -d 'Write the document to a file, in place of what is there' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l out -d 'Write the document here: to a new file, or in place of this bundle\'s document' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -697,7 +697,7 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l reason -d 'Why, for those who still use it' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l reason -d 'Why, for those who still use it [default: a newer one is there]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F

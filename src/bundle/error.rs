@@ -131,6 +131,27 @@ pub enum BundleStoreError {
 }
 
 impl BundleStoreError {
+    /// Reports whether what was asked about is at fault, so that trying again helps nobody.
+    pub fn is_no(&self) -> bool {
+        match self {
+            Self::MissingBlob { .. }
+            | Self::WrongSize { .. }
+            | Self::WrongDigest { .. }
+            | Self::NameTaken { .. }
+            | Self::NoBundle { .. }
+            | Self::TooManyFiles { .. }
+            | Self::UnknownName { .. } => true,
+            Self::Absent(_)
+            | Self::NotALayout { .. }
+            | Self::NotABundle { .. }
+            // What came on a wire may come better.
+            | Self::Unexpected { .. }
+            | Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Content(_) => false,
+        }
+    }
+
     /// Says what an operator can do about it, where that is more than the message says.
     pub fn help(&self) -> Option<String> {
         match self {
@@ -138,7 +159,7 @@ impl BundleStoreError {
                 "name the store with `--bundles DIR` or `bundles:` of the site; `pxectl bundle build` makes one".into(),
             ),
             Self::MissingBlob { .. } | Self::WrongSize { .. } | Self::WrongDigest { .. } => Some(
-                "bring the blob with `pxectl bundle fetch`, or correct the Bundle document".into(),
+                "bring it with `pxectl bundle fetch`, where the document names its source, or with `bundle pull`; or correct the Bundle document".into(),
             ),
             Self::Unexpected { .. } => {
                 Some("nothing was stored; find out who changed it before you pin another digest".into())

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,8 @@ use crate::machine::Sha256Digest;
 /// What somebody still needs, whatever the index says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needed {
-    names: BTreeSet<String>,
+    /// What needs each.
+    names: BTreeMap<String, Vec<String>>,
     blobs: BTreeSet<Sha256Digest>,
 }
 
@@ -48,12 +49,17 @@ impl GarbageRules {
 }
 
 impl Needed {
-    /// Keeps a bundle: its name, its files, and what signs them.
-    pub fn add(&mut self, bundle: &Bundle) {
-        self.names.insert(bundle.name.clone());
+    /// Keeps a bundle: its name, its files, and what signs them; `why` says what needs it.
+    pub fn add(&mut self, bundle: &Bundle, why: String) {
+        self.names.entry(bundle.name.clone()).or_default().push(why);
         self.blobs.insert(bundle.manifest_digest());
         let files = bundle.files.values();
         self.blobs.extend(files.map(|file| file.sha256));
+    }
+
+    /// Returns what needs a name; nothing where nobody does.
+    pub fn why(&self, name: &str) -> &[String] {
+        self.names.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -134,7 +140,7 @@ impl BundleStore {
             })
         };
         let unused = || rules.unused && age().is_none_or(|since| rules.is_old(since));
-        !needed.names.contains(name) && (retired || unused())
+        !needed.names.contains_key(name) && (retired || unused())
     }
 
     /// Lists the blobs that names which stay lead to, and those that somebody needs.
@@ -307,7 +313,7 @@ mod tests {
             store.retire(name, Some("too old")).unwrap();
         }
         let mut needed = Needed::default();
-        needed.add(&running);
+        needed.add(&running, "an install".to_owned());
 
         let found = store.garbage(&needed, NOW).unwrap();
         assert_eq!(found.names, BTreeSet::from(["old".to_owned()]));

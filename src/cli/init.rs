@@ -18,6 +18,10 @@ const EXAMPLE: [(&str, &str); 4] = [
 /// Write a commented example inventory, ready to be edited
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The example validates as it is. The digests in its bundles.yaml are examples,
+which no store has: so replace that file by what `pxectl bundle build` writes
+before you rehearse or serve.
+
 Examples:
   pxectl init rack-a
   pxectl validate -i rack-a")]
@@ -51,7 +55,9 @@ impl Init {
         let names: Vec<&str> = EXAMPLE.iter().map(|(name, _)| *name).collect();
         output.result(&format!("wrote {} to `{shown}`\n", names.join(", ")));
         output.note(&format!(
-            "next: edit them, and run `pxectl validate -i {shown}`"
+            "next: `pxectl validate -i {shown}` checks it. Then make site.yaml, profiles.yaml and \
+             hosts.yaml yours,\nand remove bundles.yaml, whose digests are examples: \
+             `pxectl bundle build --help` says how to make bundles"
         ));
         Ok(Exit::Done)
     }

@@ -39,10 +39,10 @@ use output::Output;
 Examples:
   pxectl init rack-a                 write a commented example inventory
   pxectl validate -i rack-a          check it, as CI does
-  pxectl rehearse -i rack-a --all    walk every host through its boot chain, without hardware
+  pxectl rehearse -i rack-a --all    play every host's boot chain, no hardware
   pxectl serve all -i rack-a         answer the machines of the rack
-  pxectl host provision worker-01    arm one host: the next time it boots, it installs
-  pxectl bmc boot-pxe worker-01      have it boot from the network now, by its BMC
+  pxectl host provision worker-01    arm one host: its next boot installs
+  pxectl bmc boot-pxe worker-01      boot it from the network, by its BMC
 
 Exit status:
   0  done
@@ -151,7 +151,7 @@ enum Exit {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refused(error));
     let output = Output::new(&cli.global);
     let ended = match &cli.command {
         Command::Init(command) => command.run(&output),
@@ -169,6 +169,24 @@ pub fn run() -> ExitCode {
     let exit = ended.unwrap_or_else(|error| output.failed(&error));
     ExitCode::from(exit as u8)
 }
+
+/// Prints what is wrong with the command line, and exits. What the environment gives was not written,
+/// and so is left out of the usage.
+fn refused(error: clap::Error) -> ! {
+    let written = GIVEN_BY_ENVIRONMENT
+        .iter()
+        .fold(Cli::command(), |it, name| {
+            it.mut_arg(name, |argument| argument.env(None))
+        })
+        .try_get_matches();
+    match written {
+        Err(of_written) if of_written.kind() == error.kind() => of_written.exit(),
+        _ => error.exit(),
+    }
+}
+
+/// The options that the environment can give.
+const GIVEN_BY_ENVIRONMENT: [&str; 3] = ["inventory", "state", "bundles"];
 
 /// Returns the command line's definition, from which completions and man pages are made.
 pub fn command() -> clap::Command {

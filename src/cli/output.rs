@@ -1,15 +1,11 @@
-use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 
 use super::{Color, Exit, Format, Global};
 use crate::bundle::transport::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
 use crate::capture::CaptureError;
-use crate::inventory::Bundle;
 use crate::serve::log::{Level, Log};
 use crate::store::StoreError;
 use crate::workspace::NoPlaceForStore;
@@ -94,42 +90,6 @@ impl Output {
         }
     }
 
-    /// Prints a bundle as a document of the inventory, or writes it to a file that is not there yet.
-    ///
-    /// # Errors
-    /// When the file is there, or the disk refuses.
-    pub fn document(&self, bundle: &Bundle, file: Option<&Path>) -> anyhow::Result<()> {
-        self.write_document(bundle, file, fs::OpenOptions::new().create_new(true))
-    }
-
-    /// As [`Output::document`], in place of what is in the file.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn document_over(&self, bundle: &Bundle, file: Option<&Path>) -> anyhow::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        self.write_document(bundle, file, options.create(true).truncate(true))
-    }
-
-    fn write_document(
-        &self,
-        bundle: &Bundle,
-        file: Option<&Path>,
-        options: &mut fs::OpenOptions,
-    ) -> anyhow::Result<()> {
-        let text = bundle.to_yaml();
-        match file {
-            None if self.json => self.json(bundle),
-            None => self.result(&text),
-            Some(path) => {
-                let written = options.write(true).open(path);
-                let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
-                written.with_context(|| format!("`{}`", path.display()))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Writes a line to standard error, from wherever.
     pub fn line_to_stderr(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
@@ -165,7 +125,7 @@ impl Output {
         self.stderr(&format!("{}: {what}\n{help}", self.painted("error", "31")));
     }
 
-    /// Prints why a command failed, and says that it could not be done.
+    /// Prints why a command failed. It could not be done, unless what was asked about is at fault.
     pub fn failed(&self, error: &anyhow::Error) -> Exit {
         let help = error.chain().find_map(|cause| {
             let store = cause.downcast_ref().map(StoreError::help);
@@ -182,7 +142,14 @@ impl Output {
                 .or_else(place)
         });
         self.error(&spelled(error), &help.unwrap_or_default());
-        Exit::Failed
+        let is_no = |cause: &(dyn std::error::Error + 'static)| {
+            let store = cause.downcast_ref().is_some_and(BundleStoreError::is_no);
+            store || cause.downcast_ref().is_some_and(TransferError::is_no)
+        };
+        match error.chain().any(is_no) {
+            true => Exit::No,
+            false => Exit::Failed,
+        }
     }
 
     /// Makes the log that servers write to.
@@ -232,4 +199,22 @@ fn spelled(error: &anyhow::Error) -> String {
 pub fn harmless(text: &str) -> String {
     let moves = |c: char| c.is_control() && c != '\n' && c != '\t';
     text.replace(moves, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        let disk = || BundleStoreError::Io {
+            path: "b".into(),
+            source: io::Error::other("no"),
+        };
+        assert_eq!(spelled(&disk().into()), "`b`: no");
+        let error = anyhow::Error::from(disk()).context("cannot write");
+        assert_eq!(spelled(&error), "cannot write: `b`: no");
+    }
 }

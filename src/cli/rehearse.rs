@@ -28,19 +28,22 @@ const AT_ONCE: usize = 8;
 /// Play the firmware of hosts through their whole boot chain, without hardware
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --server it starts the servers itself, on loopback and free ports, with a temporary store in
-which every host is armed; nothing of it remains. Against a live server it stops before a session
-starts, unless --commit says otherwise: then the host counts as installed.
+Without --server it starts the servers itself, on loopback and free ports, with
+a temporary store in which every host is armed; nothing of it remains. Against
+a live server it stops before a session starts, unless --commit says otherwise:
+then the host counts as installed.
 
-What follows the firmware is decided by the loader that the inventory names: iPXE, shim and GRUB, PXELINUX,
-or an image that asks for nothing more. --firmware all plays each host with whatever its `arch` allows: PXE
-and UEFI HTTP boot, or under a BIOS PXE and iPXE in the card's ROM (bios-ipxe).
+What follows the firmware is decided by the loader that the inventory names:
+iPXE, shim and GRUB, PXELINUX, or an image that asks for nothing more.
+--firmware all plays each host with whatever its `arch` allows: PXE and UEFI
+HTTP boot, or under a BIOS PXE and iPXE in the card's ROM (bios-ipxe).
 
 Examples:
   pxectl rehearse -i rack-a --all
   pxectl rehearse -i rack-a --all --firmware all
   pxectl rehearse -i rack-a worker-01 --format json
-  pxectl rehearse -i rack-a worker-01 --server 127.0.0.1 --dhcp-port 6767 --tftp-port 6969
+  pxectl rehearse -i rack-a worker-01 --server 127.0.0.1 --dhcp-port 6767 \\
+      --tftp-port 6969
 
 Exit status: 0 when every chain went to its end, 1 when one stopped.")]
 pub struct Rehearse {
@@ -254,6 +257,7 @@ fn alone(
         .filter_map(|(name, outcome)| Some((*name, outcome.as_ref().err()?)))
         .collect();
     for rehearsal in &mut rehearsals {
+        rehearsal.store_is_gone();
         if let Some(why) = unarmed.get(rehearsal.host.as_str())
             && !rehearsal.was_not_armed(&why.to_string(), why.help())
         {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global, inventory};
-use crate::inventory::{Host, Inventory, LoaderKind};
+use crate::inventory::{Host, Installer, Inventory, LoaderKind};
 use crate::machine::Dialect;
 use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, seed};
 
@@ -18,13 +18,14 @@ const BATCH: usize = 512;
 /// Show what a host is served when it is armed: its boot script and its seeds
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Capabilities and secrets are never printed; a placeholder stands in their place.
+Capabilities and secrets are never printed; a placeholder stands in their
+place.
 
 Examples:
   pxectl render worker-01
   pxectl render worker-01 --as user-data | cloud-init schema -c /dev/stdin
   pxectl render --all --out rendered
-  pxectl render worker-01 --context      every variable that its templates may name")]
+  pxectl render worker-01 --context      the variables of its templates")]
 pub struct Render {
     #[command(flatten)]
     select: Select,
@@ -74,7 +75,10 @@ impl Render {
                 &format!("host `{}` has no `{kind}`", host.name),
                 &format!("it has {known}"),
             );
-            return Ok(Exit::No);
+            return Ok(match is_a_kind(kind) {
+                true => Exit::No,
+                false => Exit::Usage,
+            });
         }
         let single = hosts.len() == 1 && self.kind.is_some();
         let mut json = Map::new();
@@ -200,6 +204,12 @@ fn kinds(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
         .map(Dialect::script_name)
         .chain(seeds(inventory, host))
         .collect()
+}
+
+/// Reports whether there is such a file for any host at all.
+fn is_a_kind(name: &str) -> bool {
+    let mut seeds = Installer::all().flat_map(|it| it.seeds());
+    Dialect::all().any(|it| it.script_name() == name) || seeds.any(|it| *it == name)
 }
 
 fn seeds(inventory: &Inventory, host: &Host) -> impl Iterator<Item = &'static str> {

@@ -96,8 +96,7 @@ impl Select {
                     &format!("`{selector}` is no selector"),
                     "write one such as `role=worker`",
                 );
-                good = false;
-                continue;
+                return Err(Exit::Usage);
             };
             let Some(inventory) = inventory else {
                 output.error(
@@ -130,7 +129,7 @@ impl Select {
                 "no hosts are named",
                 "name some, or give `--selector KEY=VALUE` or `--all`",
             );
-            good = false;
+            return Err(Exit::Usage);
         }
         if good { Ok(found) } else { Err(Exit::No) }
     }

@@ -28,15 +28,16 @@ const LOG_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 #[command(after_help = "\
-A change of the inventory is put in force at once, or on SIGHUP; a broken one is refused with its
-diagnostics, and the last good one stays in force. So is one that changes `server.address` or
-`server.http_port`, until a restart. ^C and SIGTERM end cleanly.
+A change of the inventory is put in force at once, or on SIGHUP; a broken one
+is refused with its diagnostics, and the last good one stays in force. So is
+one that changes `server.address` or `server.http_port`, until a restart. ^C
+and SIGTERM end cleanly.
 
 Examples:
   pxectl serve all -i rack-a
-  pxectl serve dhcp -i rack-a            one pane for each server, over the same store
+  pxectl serve dhcp -i rack-a            one pane a server, over the same store
   pxectl serve http -i rack-a --log-format json
-  pxectl serve all -i rack-a --dhcp-port 6767 --tftp-port 6969   without privileges, for trials")]
+  pxectl serve all --dhcp-port 6767 --tftp-port 6969   without privileges")]
 pub struct Serve {
     #[command(subcommand)]
     command: Command,

@@ -6,15 +6,18 @@ use serde_json::json;
 use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
-use crate::inventory::{Diagnostic, Inventory, Severity, covered, plural, sort};
+use crate::inventory::{
+    Bundle, BundleFile, Diagnostic, Inventory, Severity, covered, plural, sort,
+};
 use crate::lint;
 use crate::workspace::{bundle_directory, read_loaders};
 
 /// Check every document of an inventory, and report every fault at once
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The files of bundles are checked by their size only: to hash gigabytes is for `host provision`, which
-arms no host before it has hashed every file of its bundle.
+The files of bundles are checked by their size only: to hash gigabytes is for
+`host provision`, which arms no host before it has hashed every file of its
+bundle.
 
 Examples:
   pxectl validate -i rack-a
@@ -129,20 +132,36 @@ fn bundles(inventory: &Inventory, path: &std::path::Path) -> Vec<Diagnostic> {
         }
     };
     let mut faults = retired(inventory, &store);
-    let files = inventory
-        .bundles
-        .values()
-        .flat_map(|bundle| bundle.files.values().map(move |file| (bundle, file)));
-    faults.extend(files.filter_map(|(bundle, file)| {
-        let error = store.open_blob(file).err()?;
-        let message = format!("bundle `{}`: {error}", bundle.name);
-        let diagnostic = Diagnostic::new(Severity::Error, "bundle-blob", None, message);
-        Some(match error.help() {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        })
-    }));
+    faults.extend(inventory.bundles.values().flat_map(|it| blobs(it, &store)));
     faults
+}
+
+/// Checks that the store has every file of a bundle; one of which it has nothing at all is one fault.
+fn blobs(bundle: &Bundle, store: &BundleStore) -> Vec<Diagnostic> {
+    let name = &bundle.name;
+    let fault = |message, missing: &[&BundleFile]| {
+        let help = match missing.iter().all(|file| file.source.is_some()) {
+            true => format!("`pxectl bundle fetch {name}` brings what is missing"),
+            false => format!(
+                "its document does not say where each file can be had: bring it with `pxectl \
+                 bundle pull` or `bundle fetch {name} --from URL-OR-DIR`, build it anew under \
+                 another name, or remove the document"
+            ),
+        };
+        Diagnostic::new(Severity::Error, "bundle-blob", None, message).help(help)
+    };
+    let files: Vec<&BundleFile> = bundle.files.values().collect();
+    let nothing = |file: &&BundleFile| store.blob_size(&file.sha256).is_none();
+    if files.len() > 1 && files.iter().all(nothing) {
+        let root = store.root().display();
+        let message = format!("bundle `{name}`: the store `{root}` has none of its files");
+        return vec![fault(message, &files)];
+    }
+    let faults = files.iter().filter_map(|file| {
+        let error = store.open_blob(file).err()?;
+        Some(fault(format!("bundle `{name}`: {error}"), &[*file]))
+    });
+    faults.collect()
 }
 
 /// Warns of profiles whose bundle the store calls retired.

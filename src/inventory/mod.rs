@@ -61,7 +61,7 @@ pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
     BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
-    parse_spec,
+    bundle_of, parse_spec,
 };
 pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
 

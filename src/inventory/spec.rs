@@ -136,6 +136,26 @@ pub fn parse_spec(file: &SourceFile) -> (Option<BundleSpec>, Vec<Diagnostic>) {
     (spec.filter(|_| good), diagnostics)
 }
 
+/// Returns the name of the bundle whose document a file holds, where it holds that alone.
+pub fn bundle_of(file: &SourceFile) -> Option<String> {
+    let mut faults = Vec::new();
+    let documents = tree::parse(0, &file.text, &mut faults);
+    let ([document], []) = (documents.as_slice(), faults.as_slice()) else {
+        return None;
+    };
+    let Value::Mapping(entries) = &document.value else {
+        return None;
+    };
+    let text = |name| {
+        let (_, node) = entries.iter().find(|(key, _)| key.text == name)?;
+        match &node.value {
+            Value::Scalar { text, .. } => Some(text.as_str()),
+            _ => None,
+        }
+    };
+    (text("kind")? == "Bundle").then(|| text("name").map(str::to_owned))?
+}
+
 /// Reads one document; also where it lies in an inventory, which may keep its specs.
 pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<BundleSpec> {
     let mut fields = reader.fields(node, "this BundleSpec")?;

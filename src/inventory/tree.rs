@@ -325,14 +325,21 @@ impl<'t> Builder<'t, '_> {
         })
     }
 
-    /// Cuts trailing blank space off a block collection, whose end is the start of what follows.
+    /// Cuts trailing blank space and lines of comments off a block collection, whose end is the start
+    /// of what follows.
     fn trimmed(&self, span: Span) -> Span {
         let text = self
             .text
             .get(span.start as usize..span.end as usize)
             .unwrap_or_default();
+        let mut text = text.trim_end();
+        while let Some((before, last)) = text.rsplit_once('\n')
+            && last.trim_start().starts_with('#')
+        {
+            text = before.trim_end();
+        }
         Span {
-            end: span.start + text.trim_end().len() as u32,
+            end: span.start + text.len() as u32,
             ..span
         }
     }

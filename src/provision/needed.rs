@@ -11,7 +11,14 @@ use crate::store::Store;
 /// Adds to what is needed the bundles that an inventory names.
 pub fn need_inventory(needed: &mut Needed, inventory: &Inventory) {
     for bundle in inventory.bundles.values() {
-        needed.add(bundle);
+        let users = inventory.profiles.values();
+        let users = users.filter(|profile| profile.bundle == bundle.name);
+        let users: Vec<String> = users.map(|it| format!("profile `{}`", it.name)).collect();
+        let why = match users.as_slice() {
+            [] => format!("in the inventory of `{}`", inventory.site.name),
+            users => format!("used by {}", users.join(", ")),
+        };
+        needed.add(bundle, why);
     }
 }
 
@@ -40,7 +47,7 @@ pub fn need_installs(
         };
         let plan: Plan = serde_json::from_str(&stored.plan)
             .with_context(|| format!("what the install {id} of `{host}` needs"))?;
-        needed.add(&plan.bundle);
+        needed.add(&plan.bundle, format!("an install of `{host}` runs"));
     }
     let is_known = |host: &String| inventory.hosts.contains_key(host);
     Ok(records.iter().any(|record| is_known(&record.host)))

@@ -181,6 +181,11 @@ fn ask(
     }
     Err((
         format!("nobody answered the DHCP{what} to {server}"),
-        "is `serve dhcp` running, and does its log name this MAC? A machine that the site ignores gets no answer".to_owned(),
+        match server.port() {
+            67 => "on port 67 a server answers the machine, not us: give it and `rehearse` a port of their own, as in `pxectl serve all --dhcp-port 6767` and `--dhcp-port 6767` here".to_owned(),
+            port => format!(
+                "does the server listen there? `pxectl serve all --dhcp-port {port}` does, and without that it listens on 67; does its log name this MAC? A machine that the site ignores gets no answer"
+            ),
+        },
     ))
 }

@@ -89,6 +89,17 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
+    /// Takes back the help that names a store which the rehearsal takes away with it.
+    pub fn store_is_gone(&mut self) {
+        if let Some(stop) = &mut self.stop
+            && stop.help == chain::where_it_stands(&self.host)
+        {
+            stop.help = "compare what the screen shows with the host's record; `--firmware` plays \
+                a host as other firmware than its `arch` says"
+                .to_owned();
+        }
+    }
+
     /// Gives the reason that this host could not be armed, where its chain stopped for want of that:
     /// when its script sent it to its local disk. Reports whether it did.
     pub fn was_not_armed(&mut self, why: &str, help: &str) -> bool {

@@ -5,7 +5,10 @@ use std::fs;
 use crate::rack::Rack;
 
 const WRITTEN: &str = "wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `.`\n";
-const NEXT: &str = "next: edit them, and run `pxectl validate -i .`\n";
+const NEXT: &str = "\
+next: `pxectl validate -i .` checks it. Then make site.yaml, profiles.yaml and hosts.yaml yours,
+and remove bundles.yaml, whose digests are examples: `pxectl bundle build --help` says how to make bundles
+";
 const FILES: [&str; 4] = ["site.yaml", "profiles.yaml", "bundles.yaml", "hosts.yaml"];
 /// What CI says of it, which has neither the loaders nor the blobs.
 const CLEAN: &str = "\
@@ -46,7 +49,7 @@ fn init_makes_the_directory_it_is_given() {
     let rack = Rack::empty();
     rack.pxectl("init deep/rack-b")
         .stdout("wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `deep/rack-b`\n")
-        .stderr("next: edit them, and run `pxectl validate -i deep/rack-b`\n")
+        .stderr(&NEXT.replace("-i .", "-i deep/rack-b"))
         .run();
     assert!(rack.file("deep/rack-b/site.yaml").exists());
 }
@@ -151,4 +154,42 @@ fn the_example_names_every_key_of_the_inventory() {
         }
     }
     assert_eq!(mappings, 19, "{report:#}");
+}
+
+#[test]
+fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
+    let rack = example();
+    rack.write("kernel", "a kernel");
+    rack.write(
+        "own.spec.yaml",
+        "kind: BundleSpec\nname: own\narch: x86_64\nfiles: {kernel: {from: kernel}}\n",
+    );
+    rack.edit("site.yaml", "bundles: ../bundles", "bundles: bundles");
+    rack.pxectl("bundle build own.spec.yaml --out own.yaml -q")
+        .run();
+    let said = rack.pxectl("validate").stdout_returned().status(1).run();
+    for name in ["ubuntu-24.04-2026-05-a", "debian-12-2026-05-a"] {
+        let fault = format!("error: bundle `{name}`: the store `./bundles` has none of its files");
+        assert!(said.contains(&fault), "{said}");
+    }
+    assert!(
+        said.contains("does not say where each file can be had"),
+        "{said}"
+    );
+    assert!(said.contains(": 2 errors, 0 warnings\n"), "{said}");
+    // Where the document says it, the way is `bundle fetch`.
+    let bundles = fs::read_to_string(rack.file("bundles.yaml")).unwrap();
+    let sourced: String = bundles
+        .lines()
+        .map(|line| match line.trim_start().starts_with("size:") {
+            true => format!("{line}\n    source: {{from: 'https://a.example/x'}}\n"),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    rack.write("bundles.yaml", sourced);
+    let said = rack.pxectl("validate").stdout_returned().status(1).run();
+    assert!(
+        said.contains("help: `pxectl bundle fetch debian-12-2026-05-a` brings"),
+        "{said}"
+    );
 }

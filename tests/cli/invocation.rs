@@ -98,6 +98,10 @@ fn every_command_shows_an_example_in_its_help() {
             help.lines().all(|line| line.chars().count() <= 100),
             "{command}: {help}"
         );
+        // What is broken by hand must not be broken again by a terminal of 80 columns.
+        let (_, after) = help.split_once("\nExamples:\n").unwrap();
+        let long = after.lines().find(|line| line.chars().count() > 79);
+        assert_eq!(long, None, "{command}: {help}");
     }
 }
 
@@ -119,5 +123,18 @@ fn colors_are_for_terminals_unless_they_are_asked_for() {
              = help: name it with `-i DIR`, or make an example with `pxectl init DIR`\n",
         )
         .status(3)
+        .run();
+}
+
+#[test]
+fn a_usage_names_what_is_missing_and_not_what_the_environment_gives() {
+    Rack::empty()
+        .pxectl("bundle build --jobs 2")
+        .stderr(
+            "error: the following required arguments were not provided:\n  \
+             <SPEC|--preset <NAME>>\n\nUsage: pxectl bundle build --jobs <NUMBER> \
+             <SPEC|--preset <NAME>>\n\nFor more information, try '--help'.\n",
+        )
+        .status(2)
         .run();
 }

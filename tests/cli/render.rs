@@ -165,7 +165,7 @@ fn hosts_that_are_not_there_are_named_with_the_nearest() {
             "error: no hosts are named\n  \
              = help: name some, or give `--selector KEY=VALUE` or `--all`\n",
         )
-        .status(1)
+        .status(2)
         .run();
 }
 
@@ -227,5 +227,17 @@ fn nothing_that_is_secret_is_looked_up_or_printed() {
         let said = rack.pxectl("render worker-01").stdout_returned().run();
         assert!(said.contains("/s/SEED-CAPABILITY/"), "{said}");
         assert!(said.contains("/s/CALLBACK-CAPABILITY/"), "{said}");
+    }
+}
+
+#[test]
+fn a_kind_that_no_host_has_is_a_fault_of_the_command_line() {
+    let rack = Rack::a();
+    for (kind, status) in [("foo", 2), ("preseed.cfg", 1)] {
+        let stderr = format!("error: host `worker-01` has no `{kind}`\n  = help: it has [..]\n");
+        rack.pxectl(&format!("render worker-01 --as {kind}"))
+            .stderr(&stderr)
+            .status(status)
+            .run();
     }
 }

@@ -415,7 +415,7 @@ fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
     let error = |message: &str| {
         format!(
             "error: bundle `ubuntu-24.04-stand-in`: {message}: `./{kernel}`\n |\n \
-             = help: bring the blob with `pxectl bundle fetch`, or correct the Bundle document\n\n\
+             = help: its document does not say where each file can be had: bring it with `pxectl bundle pull` or `bundle fetch ubuntu-24.04-stand-in --from URL-OR-DIR`, build it anew under another name, or remove the document\n\n\
              rack-a: 6 hosts, 2 profiles, 2 bundles: 1 error, 0 warnings\n"
         )
     };
@@ -447,4 +447,22 @@ fn a_wrong_command_line_is_no_fault_of_the_inventory() {
         )
         .status(2)
         .run();
+}
+
+#[test]
+fn the_underline_ends_where_the_collection_ends() {
+    let rack = Rack::a();
+    let site = std::fs::read_to_string(rack.file("site.yaml")).unwrap();
+    rack.write(
+        "site.yaml",
+        format!(
+            "{site}\nsignatures:\n  required: true\n\n# a comment\n\n  # another\n\nvars: {{}}\n"
+        ),
+    );
+    let said = rack.pxectl("validate").stdout_returned().status(1).run();
+    assert!(said.contains("required: true"), "{said}");
+    assert!(
+        !said.contains("a comment") && !said.contains("# another"),
+        "{said}"
+    );
 }

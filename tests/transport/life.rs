@@ -72,7 +72,7 @@ fn verify_finds_what_is_gone_or_changed() {
     std::fs::remove_file(&path).expect("it is gone");
     let said = rack.refused(1, &["bundle", "verify"]);
     assert!(said.contains("is missing"), "{said}");
-    let said = rack.refused(3, &["bundle", "verify", "absent"]);
+    let said = rack.refused(1, &["bundle", "verify", "absent"]);
     assert!(said.contains("has no `absent`"), "{said}");
 }
 
@@ -419,4 +419,167 @@ fn one_name_in_git_takes_a_profile_back_to_what_it_was() {
     assert_eq!(old, kernel(&Rack::a()));
     rack.done(&["host", "provision", "worker-01"]);
     assert!(new.is_some());
+}
+
+#[test]
+fn out_replaces_the_document_of_the_same_bundle_and_nothing_else() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
+    rack.done(&["bundle", "keygen", "k", "--out", "k"]);
+    rack.write("linux", "a kernel");
+    rack.write(
+        "own.spec",
+        format!(
+            "kind: BundleSpec\nname: {BUNDLE}-2\narch: x86_64\nfiles: {{kernel: {{from: linux}}}}\n"
+        ),
+    );
+    let two = format!("{BUNDLE}-2");
+    let commands: [(&str, Vec<&str>); 3] = [
+        (two.as_str(), vec!["bundle", "build", "own.spec"]),
+        (BUNDLE, vec!["bundle", "pull", "usb.tar", BUNDLE]),
+        (BUNDLE, vec!["bundle", "sign", BUNDLE, "--key", "k"]),
+    ];
+    let other = "kind: Bundle\nname: other\n";
+    for (name, words) in commands {
+        let out = [&words[..], &["--out", "out.txt", "--bundles", "new"]].concat();
+        let out = match words[1] {
+            "sign" => &out[..out.len() - 2],
+            _ => &out[..],
+        };
+        for mine in ["kind: Site\n", "", other, "not: [yaml", "\u{7f}"] {
+            rack.write("out.txt", mine);
+            let said = rack.refused(1, out);
+            assert!(
+                said.contains("`out.txt` holds") && said.contains("= help: "),
+                "{said}"
+            );
+            assert_eq!(rack.read("out.txt"), mine);
+            assert!(
+                !rack.file("new").exists(),
+                "something was copied for {words:?}"
+            );
+        }
+        rack.write(
+            "out.txt",
+            format!("{other}---\nkind: Bundle\nname: {name}\n"),
+        );
+        rack.refused(1, out);
+        std::fs::remove_file(rack.file("out.txt")).expect("it is gone");
+        for did in ["wrote", "replaced"] {
+            let said = rack.run(out);
+            assert_eq!(said.status, Some(0), "{}", said.stderr);
+            assert!(
+                said.stderr.contains(&format!("{did} `out.txt`")),
+                "{}",
+                said.stderr
+            );
+            assert!(rack.read("out.txt").contains(&format!("name: {name}\n")));
+        }
+        let nowhere = [&words[..], &["--out", "none/out.txt"]].concat();
+        let said = rack.refused(3, &nowhere);
+        assert!(said.contains("`none/out.txt`: No such file"), "{said}");
+        std::fs::remove_file(rack.file("out.txt")).expect("it is gone");
+        let _ = std::fs::remove_dir_all(rack.file("new"));
+    }
+    // A name that is not given is known when the document comes.
+    rack.write("out.txt", other);
+    rack.refused(1, &["bundle", "pull", "usb.tar", "--out", "out.txt"]);
+    assert_eq!(rack.read("out.txt"), other);
+}
+
+#[test]
+fn what_is_at_fault_is_told_once_and_named() {
+    let rack = Rack::a();
+    let said = rack.refused(3, &["bundle", "pull", "nowhere", "x"]);
+    assert_eq!(
+        said,
+        "error: there are no bundles at `nowhere`\n  = help: name as SOURCE a directory that \
+         `bundle publish` wrote, a tar file, or `docker://…`\n"
+    );
+    let said = rack.refused(3, &["bundle", "sign", BUNDLE, "--key", "nokey"]);
+    assert_eq!(
+        said,
+        "error: `nokey`: No such file or directory (os error 2)\n"
+    );
+    let said = rack.refused(3, &["bundle", "publish", BUNDLE, "/proc/x"]);
+    assert_eq!(said.matches("os error").count(), 1, "{said}");
+    for words in [
+        vec!["bundle", "publish", "absent", "there"],
+        vec!["bundle", "retire", "absent"],
+        vec!["bundle", "sign", "absent", "--print"],
+        vec!["bundle", "verify", "absent"],
+        vec!["bundle", "pull", "bundles", "absent", "--bundles", "new"],
+    ] {
+        let said = rack.refused(1, &words);
+        assert!(said.contains("`absent`"), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn a_bundle_that_is_not_signed_is_to_be_signed() {
+    let rack = Rack::a();
+    let key = rack.done(&["bundle", "keygen", "k", "--out", "k"]);
+    let site = rack.read("site.yaml");
+    let keys = key.trim_start_matches("- ").trim_end();
+    rack.write(
+        "site.yaml",
+        format!("{site}\nsignatures: {{keys: [{keys}]}}\n"),
+    );
+    assert!(!rack.done(&["bundle", "list"]).contains("unknown key"));
+    rack.done(&["bundle", "sign", BUNDLE, "--key", "k"]);
+    rack.write("site.yaml", site);
+    let table = rack.done(&["bundle", "list"]);
+    assert!(
+        table.contains("unknown key ") && table.contains("INVENTORY"),
+        "{table}"
+    );
+    assert!(!table.contains("1 hosts"), "{table}");
+    rack.write(
+        "site.yaml",
+        format!(
+            "{}\nsignatures: {{required: true, keys: [{keys}]}}\n",
+            rack.read("site.yaml")
+        ),
+    );
+    // What git pins and nobody signed puts the inventory at fault; this is what the store has besides.
+    for name in ["hosts.yaml", "profiles.yaml", "bundles.yaml"] {
+        std::fs::remove_file(rack.file(name)).expect("it is gone");
+    }
+    let said = rack.refused(1, &["bundle", "verify", DEBIAN]);
+    let help = format!("= help: `pxectl bundle sign {DEBIAN} --key FILE`");
+    assert!(!said.contains("bundle fetch"), "{said}");
+    assert!(said.contains(&help), "{said}");
+}
+
+#[test]
+fn gc_says_what_it_keeps_and_retire_keeps_its_reason() {
+    let rack = Rack::a();
+    rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
+    let said = rack.run(&["bundle", "retire", DEBIAN]);
+    assert!(
+        said.stderr.contains("retired already: it hangs"),
+        "{}",
+        said.stderr
+    );
+    assert!(rack.done(&["bundle", "list"]).contains("retired: it hangs"));
+    rack.done(&["bundle", "retire", DEBIAN, "--reason", "it burns"]);
+    assert!(rack.done(&["bundle", "list"]).contains("retired: it burns"));
+    rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
+    let said = rack.run(&["bundle", "gc", "--yes", "--no-running-installs"]);
+    assert!(
+        said.stderr
+            .contains(&format!("kept {DEBIAN}: used by profile `")),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stderr.contains("an install of `storage-01` runs"),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stdout.starts_with("gone: 0 bundles"),
+        "{}",
+        said.stdout
+    );
 }

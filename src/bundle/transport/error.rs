@@ -151,6 +151,15 @@ pub enum TransferError {
 }
 
 impl TransferError {
+    /// Reports whether what was asked for is at fault, so that trying again helps nobody.
+    pub fn is_no(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_no(),
+            Self::NotFound { .. } | Self::Signature { .. } | Self::NameTaken { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Says what an operator can do about it, where that is more than the message says.
     pub fn help(&self) -> Option<String> {
         Some(match self {

@@ -39,8 +39,8 @@ Examples:
     },
     /// Turn machines on and off
     #[command(after_help = "\
-A machine that is as wanted already is left alone. Hosts that are `installed` are interrupted only
-after a question, or with `--yes`.
+A machine that is as wanted already is left alone. Hosts that are `installed`
+are interrupted only after a question, or with `--yes`.
 
 Examples:
   pxectl bmc power on worker-01
@@ -56,8 +56,8 @@ Examples:
     },
     /// Boot machines from the network by PXE, once, and start or reset them
     #[command(after_help = "\
-What was set is read back before the power is touched. Hosts that are not armed for an install are
-asked about, since they would only be rebooted.
+What was set is read back before the power is touched. Hosts that are not armed
+for an install are asked about, since they would only be rebooted.
 
 Examples:
   pxectl host provision --all --yes && pxectl bmc boot-pxe --all
@@ -70,8 +70,8 @@ Examples:
     },
     /// Boot machines by UEFI HTTP boot, once, and start or reset them
     #[command(after_help = "\
-Without `--url`, a machine is given the URL that our DHCP would give it; where its BMC has no place
-for a URL, it is left to DHCP.
+Without `--url`, a machine is given the URL that our DHCP would give it; where
+its BMC has no place for a URL, it is left to DHCP.
 
 Examples:
   pxectl bmc boot-http worker-01
@@ -119,9 +119,10 @@ Examples:
     },
     /// Accept the certificates of BMCs, after an exchange or a renewal
     #[command(after_help = "\
-Shows the certificate that is trusted and the one that is seen, and asks. Also forgets which machine
-was seen behind a BMC: the next command remembers it anew. Compare a fingerprint with the BMC's own
-page or console; nothing else tells an exchange from an attack.
+Shows the certificate that is trusted and the one that is seen, and asks. Also
+forgets which machine was seen behind a BMC: the next command remembers it
+anew. Compare a fingerprint with the BMC's own page or console; nothing else
+tells an exchange from an attack.
 
 Examples:
   pxectl bmc pin worker-01
@@ -139,7 +140,8 @@ enum Media {
     /// Insert an image
     #[command(after_help = "\
 Examples:
-  pxectl bmc media insert http://10.20.0.10:8080/files/rescue.iso worker-01 --boot")]
+  pxectl bmc media insert http://10.20.0.10:8080/files/rescue.iso worker-01 \\
+      --boot")]
     Insert {
         /// The image, where the BMC fetches it
         #[arg(value_name = "URL")]

@@ -1,15 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 
 use super::progress::Shown;
-use super::{parse_name, store_directory};
+use super::{Stop, document, fails, parse_name, store_directory};
 use crate::bundle::build::{BuildError, Web, build};
 use crate::bundle::{BundleStore, presets};
 use crate::cli::output::Output;
@@ -20,13 +19,24 @@ use crate::machine::CpuArchitecture;
 /// Build a bundle: verify its files, store them, and print the document that pins them
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
+#[command(group = ArgGroup::new("what").args(["spec", "preset"]).required(true))]
 #[command(after_help = "\
-The files come from this machine, from the web and out of ISO images and tar archives, as a spec
-or a preset says; each is verified before it counts. A download that breaks off goes on where it
-stopped. A name never changes its content: build what is new under a new name.
+The files come from this machine, from the web and out of ISO images and tar
+archives, as a spec or a preset says; each is verified before it counts. A
+download that breaks off goes on where it stopped. A name never changes its
+content: build what is new under a new name.
 
-A spec is a document of its own. Its paths go from where it lies; of what comes from the web it
-says what verifies it:
+A spec is a document of its own. Its paths go from where it lies. With files of
+this machine:
+  kind: BundleSpec
+  name: debian-12
+  arch: x86_64
+  files:
+    kernel: {from: netboot/linux}
+    initrd: {from: netboot/initrd.gz}
+
+Of what comes from the web it says what verifies it, and an image gives the
+files in it:
   kind: BundleSpec
   name: live-2026-05
   arch: x86_64
@@ -34,13 +44,18 @@ says what verifies it:
   files:
     kernel: {image: live, member: casper/vmlinuz}
     initrd: {image: live, member: casper/initrd}
-    extra: {from: 'https://a.example/extra.img', checksums: {from: 'https://a.example/SHA256SUMS'}}
-pxectl-inventory(5) has all of its keys, and pxectl-bundles(7) what verifies each preset.
+    extra:
+      from: https://a.example/extra.img
+      checksums: {from: https://a.example/SHA256SUMS}
+pxectl-inventory(5) has all of its keys, and pxectl-bundles(7) what verifies
+each preset.
 
 Examples:
   pxectl bundle build ubuntu.spec.yaml --out ubuntu-24.04-a.yaml
-  pxectl bundle build --preset debian-12 --name debian-12-2026-05 --out debian-12-2026-05.yaml
-  pxectl bundle build --preset ubuntu-24.04 --mirror /srv/mirror/ubuntu-releases
+  pxectl bundle build --preset debian-12 --name debian-12-2026-05 \\
+      --out debian-12-2026-05.yaml
+  pxectl bundle build --preset ubuntu-24.04 \\
+      --mirror /srv/mirror/ubuntu-releases
 
 Exit status:
   0  the bundle is in the store
@@ -48,10 +63,10 @@ Exit status:
   3  a file cannot be had, or the disk refuses")]
 pub struct Build {
     /// The spec: a `BundleSpec` document
-    #[arg(required_unless_present = "preset", conflicts_with = "preset")]
     spec: Option<PathBuf>,
 
-    /// Write the Bundle document here, not to standard output
+    /// Write the Bundle document here, not to standard output: to a new file, or in place of this
+    /// bundle's document
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -99,15 +114,17 @@ fn parse_arch(text: &str) -> Result<String, String> {
 }
 
 impl Build {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let (spec, base) = match &self.spec {
-            Some(path) => match read(path, output)? {
+            Some(path) => match read(path, output).map_err(fails)? {
                 Some(spec) => (spec, path.parent().unwrap_or(Path::new("")).to_owned()),
                 None => return Ok(Exit::No),
             },
-            None => (self.of_preset()?, PathBuf::new()),
+            None => (self.of_preset().map_err(fails)?, PathBuf::new()),
         };
-        let store = BundleStore::open_or_create(&store_directory(global)?)?;
+        document::check(self.out.as_deref(), Some(&spec.name), output)?;
+        let directory = store_directory(global).map_err(fails)?;
+        let store = BundleStore::open_or_create(&directory).map_err(fails)?;
         let progress = Shown::new(output);
         let built = Web::new(self.retries).and_then(|web| {
             build(
@@ -122,17 +139,9 @@ impl Build {
         drop(progress);
         let bundle = match built {
             Ok(bundle) => bundle,
-            Err(error) => return refused(error, output),
+            Err(error) => return refused(error, output).map_err(fails),
         };
-        let document = bundle.to_yaml();
-        match &self.out {
-            Some(path) => {
-                replace(path, &document)?;
-                output.note(&format!("wrote `{}`", path.display()));
-            }
-            None if output.is_json() => output.json(&bundle),
-            None => output.result(&document),
-        }
+        document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }
 
@@ -175,22 +184,5 @@ pub fn refused(error: BuildError, output: &Output) -> anyhow::Result<Exit> {
         Exit::No
     } else {
         Exit::Failed
-    })
-}
-
-/// Replaces a document at once: a server that watches the inventory sees the old one or the new one.
-fn replace(path: &Path, document: &str) -> anyhow::Result<()> {
-    let name = path
-        .file_name()
-        .with_context(|| format!("`{}` is no file", path.display()))?;
-    let new = path.with_file_name(format!(".{}.new", name.display()));
-    let written = fs::File::create(&new).and_then(|mut file| {
-        file.write_all(document.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    });
-    written.with_context(|| {
-        let _ = fs::remove_file(&new);
-        format!("cannot write `{}`", path.display())
     })
 }

@@ -12,8 +12,9 @@ use crate::inventory::{nearest, plural};
 /// Bring the files that the inventory's bundles pin and the store lacks
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each file is verified by the digest that its bundle says. It is had where it was had when the bundle
-was built, or below a URL or directory: another store, or files under their paths in the bundle.
+Each file is verified by the digest that its bundle says. It is had where it
+was had when the bundle was built, or below a URL or directory: another store,
+or files under their paths in the bundle.
 
 Examples:
   pxectl bundle fetch

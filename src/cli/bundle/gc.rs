@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::travel::size;
 use super::{Stop, fails, said, store};
-use crate::bundle::{BundleStoreError, Garbage, GarbageRules, Needed};
+use crate::bundle::{BundleStore, BundleStoreError, Garbage, GarbageRules, Needed};
 use crate::cli::inventory::{Good, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
@@ -18,10 +18,11 @@ use crate::store::SqliteStore;
 /// Remove what nothing needs: retired bundles, and files that belong to none
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Never removes what the inventory names, nor what an install that is open needs: so it reads both, and
-removes nothing where it cannot. Nor does it where the store of the installs is not that of the site's
-servers, because there is none, or one that knows none of the inventory's hosts. Give the other
-inventories too that share the bundle store.
+Never removes what the inventory names, nor what an install that is open needs:
+so it reads both, and removes nothing where it cannot. Nor does it where the
+store of the installs is not that of the site's servers, because there is none,
+or one that knows none of the inventory's hosts. Give the other inventories too
+that share the bundle store.
 
 Examples:
   pxectl bundle gc --dry-run
@@ -65,8 +66,10 @@ impl Gc {
         };
         let needed = self.needed(global, output)?;
         let found = store.garbage(&needed, rules).map_err(fails)?;
+        self.tell_kept(&store, &needed, &found, output)?;
         if self.dry_run || found.is_empty() {
-            report(output, "would go", &found);
+            let what = if self.dry_run { "would go" } else { "gone" };
+            report(output, what, &found);
             return Ok(Exit::Done);
         }
         if !self.yes && !confirmed(output, &found)? {
@@ -81,6 +84,29 @@ impl Gc {
         })?;
         report(output, "gone", &gone);
         Ok(Exit::Done)
+    }
+
+    /// Says of each bundle that stays why it does.
+    fn tell_kept(
+        &self,
+        store: &BundleStore,
+        needed: &Needed,
+        found: &Garbage,
+        output: &Output,
+    ) -> Result<(), Stop> {
+        let named = store.bundles().map_err(fails)?;
+        for (name, it) in named
+            .iter()
+            .filter(|(name, _)| !found.names.contains(*name))
+        {
+            let why = match needed.why(name) {
+                [] if it.retired().is_none() && !self.unused => "not retired".to_owned(),
+                [] => "younger than `--min-age`".to_owned(),
+                why => why.join(", "),
+            };
+            output.note(&format!("kept {name}: {why}"));
+        }
+        Ok(())
     }
 
     /// Lists what the inventories need, and the installs of their sites.

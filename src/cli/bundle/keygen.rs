@@ -11,9 +11,10 @@ use crate::cli::output::Output;
 /// Make a key that signs bundles, in minisign's format
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes the secret key to FILE, which only you may read, and the public key to FILE.pub; prints the
-line for `signatures: {keys: […]}` of the site. minisign reads both files. Keep the secret key where
-bundles are built, never in the inventory; pxectl-bundles(7) says how keys are changed and revoked.
+Writes the secret key to FILE, which only you may read, and the public key to
+FILE.pub; prints the line for `signatures: {keys: […]}` of the site. minisign
+reads both files. Keep the secret key where bundles are built, never in the
+inventory; pxectl-bundles(7) says how keys are changed and revoked.
 
 Examples:
   pxectl bundle keygen release-2026 --out ~/keys/release-2026.key")]

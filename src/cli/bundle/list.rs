@@ -14,7 +14,7 @@ use super::{Stop, fails, store};
 use crate::bundle::{BundleStore, Named};
 use crate::cli::output::{Output, harmless};
 use crate::cli::{Exit, Global};
-use crate::inventory::{Bundle, Inventory, SignaturePolicy};
+use crate::inventory::{Bundle, Inventory, KeyId, SignaturePolicy, plural};
 
 /// List the bundles of the store: who uses each, its age, its size, and when it expires
 #[derive(Debug, Args)]
@@ -31,6 +31,8 @@ struct Row {
     created: Option<Timestamp>,
     retired: Option<String>,
     signed_by: Vec<String>,
+    /// Keys that signed it and that the site does not know.
+    unknown_keys: Vec<KeyId>,
     profiles: Vec<String>,
     hosts: usize,
     in_git: bool,
@@ -66,12 +68,15 @@ impl List {
             "EXPIRES",
             "SIGNED BY",
             "USED BY",
+            "INVENTORY",
             "NOTE",
         ]);
         for row in &rows {
             let used = match (row.profiles.as_slice(), row.hosts) {
                 ([], _) => String::new(),
-                (profiles, hosts) => format!("{} ({hosts} hosts)", profiles.join(", ")),
+                (profiles, hosts) => {
+                    format!("{} ({})", profiles.join(", "), plural(hosts, "host"))
+                }
             };
             let bundle = row.bundle.as_ref();
             table.add_row([
@@ -80,8 +85,13 @@ impl List {
                 bundle.map(|it| size(total(it))).unwrap_or_default(),
                 row.created.map(|at| age(now, at)).unwrap_or_default(),
                 expires(row).map(|day| day.to_string()).unwrap_or_default(),
-                row.signed_by.join(", "),
+                signers(row),
                 used,
+                match (row.in_git, inventory.is_some()) {
+                    (true, _) => "yes".to_owned(),
+                    (false, true) => "no".to_owned(),
+                    (false, false) => "unknown".to_owned(),
+                },
                 harmless(&row.notes.join("; ")),
             ]);
         }
@@ -128,7 +138,7 @@ fn row(
             .filter(|host| profiles.contains(&host.profile))
             .count()
     });
-    let mut signed_by = Vec::new();
+    let (mut signed_by, mut unknown_keys) = (Vec::new(), Vec::new());
     if let Some(bundle) = &bundle {
         let policy = inventory.map(|inventory| inventory.site.signatures.clone());
         let relaxed = SignaturePolicy {
@@ -139,11 +149,22 @@ fn row(
             Ok(names) => signed_by.extend(names.into_iter().map(str::to_owned)),
             Err(error) => notes.push(error.to_string()),
         }
+        let of_site = |id: &KeyId| {
+            let known = relaxed.keys.iter().chain(&relaxed.revoked);
+            known.into_iter().any(|site| site.key.id() == *id)
+        };
+        let keys = bundle.signatures.iter();
+        unknown_keys.extend(keys.filter_map(|text| KeyId::of_signature(text)));
+        unknown_keys.retain(|id| !of_site(id));
         let missing = bundle.files.values();
         let missing = missing.filter(|file| store.blob_size(&file.sha256) != Some(file.size));
         let missing: BTreeSet<_> = missing.map(|file| file.sha256).collect();
         if !missing.is_empty() {
-            notes.push(format!("{} files are missing", missing.len()));
+            let is_missing = match missing.len() {
+                1 => "1 file is missing".to_owned(),
+                count => format!("{count} files are missing"),
+            };
+            notes.push(is_missing);
         }
         if bundle.expires.is_some_and(|day| today >= day) {
             notes.push("expired".to_owned());
@@ -159,10 +180,19 @@ fn row(
         created,
         retired,
         signed_by,
+        unknown_keys,
         profiles,
         hosts,
         notes,
     }
+}
+
+/// Names who signed it, those too whom the site does not know.
+fn signers(row: &Row) -> String {
+    let unknown = row.unknown_keys.iter();
+    let unknown = unknown.map(|id| format!("unknown key {id}"));
+    let all: Vec<String> = row.signed_by.iter().cloned().chain(unknown).collect();
+    all.join(", ")
 }
 
 fn expires(row: &Row) -> Option<Date> {
@@ -180,6 +210,7 @@ fn json(row: &Row) -> serde_json::Value {
         "created_at": row.created,
         "expires": expires(row),
         "signed_by": row.signed_by,
+        "unknown_keys": row.unknown_keys.iter().map(KeyId::to_string).collect::<Vec<_>>(),
         "retired": row.retired,
         "in_inventory": row.in_git,
         "profiles": row.profiles,

@@ -1,4 +1,5 @@
 mod build;
+mod document;
 mod fetch;
 mod gc;
 mod keygen;
@@ -47,7 +48,7 @@ enum Command {
 impl Bundle {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         let ended = match &self.command {
-            Command::Build(command) => return command.run(global, output),
+            Command::Build(command) => command.run(global, output),
             Command::Fetch(command) => return command.run(global, output),
             Command::Publish(command) => command.run(global, output),
             Command::Pull(command) => command.run(global, output),

@@ -4,29 +4,32 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::{Progress, size};
-use super::{Stop, fails, store};
-use crate::bundle::RegistryOptions;
-use crate::bundle::transport::{Place, Watch, publish};
+use super::travel::{Progress, not_there, size};
+use super::{Stop, said, store};
+use crate::bundle::transport::{Place, TransferError, Watch, publish};
+use crate::bundle::{BundleStoreError, RegistryOptions};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 
 /// Copy a bundle to a registry, a tar file or another directory
 #[derive(Debug, Args)]
 #[command(after_help = "\
-DEST is `docker://HOST[:PORT]/REPOSITORY[:TAG]` (the tag is the bundle's name where it is left out),
-`oci-archive:FILE` or a path that ends in `.tar`, or `oci:DIR` or another path. What others can read
-is an OCI image layout: skopeo, oras and umoci know it.
+DEST is `docker://HOST[:PORT]/REPOSITORY[:TAG]` (the tag is the bundle's name
+where it is left out), `oci-archive:FILE` or a path that ends in `.tar`, or
+`oci:DIR` or another path. What others can read is an OCI image layout: skopeo,
+oras and umoci know it.
 
-Only files that are missing there go, each is read once and hashed on its way, and the name goes last.
-Credentials are those of `docker login` and `skopeo login`; certificates are those of the system, of
-`--ca`, and of `/etc/docker/certs.d/HOST[:PORT]/*.crt`: see pxectl-bundles(7).
+Only files that are missing there go, each is read once and hashed on its way,
+and the name goes last. Credentials are those of `docker login` and `skopeo
+login`; certificates are those of the system, of `--ca`, and of
+`/etc/docker/certs.d/HOST[:PORT]/*.crt`: see pxectl-bundles(7).
 
 Examples:
   pxectl bundle publish ubuntu-24.04-a docker://registry.example/boot/ubuntu
   pxectl bundle publish ubuntu-24.04-a /media/usb/bundles.tar
 
-Exit status: 0 when it is there, 3 when it could not be done.")]
+Exit status: 0 when it is there, 1 when there is no such bundle or a file of it
+is not good, 3 when it could not be done.")]
 pub struct Publish {
     /// The bundle
     name: String,
@@ -73,7 +76,14 @@ impl Publish {
         let options = self.registry.options();
         let travelled = publish(&store, &self.name, &self.place, &options, &watch);
         progress.clear();
-        let travelled = travelled.map_err(fails)?;
+        let travelled = travelled.map_err(|error| match &error {
+            // What was read is of our own store, and is not what it was.
+            TransferError::Store(BundleStoreError::Unexpected { .. }) => {
+                output.failed(&error.into());
+                said(Exit::No)
+            }
+            _ => not_there(error, &self.place, "DEST", output),
+        })?;
         if output.is_json() {
             output.json(&json!({
                 "bundle": self.name, "place": self.place.to_string(),

@@ -5,8 +5,8 @@ use clap::Args;
 
 use super::publish::RegistryArgs;
 use super::store::{directory, rules};
-use super::travel::{Progress, size};
-use super::{Stop, fails, parse_name};
+use super::travel::{Progress, not_there, size};
+use super::{Stop, document, fails, parse_name};
 use crate::bundle::BundleStore;
 use crate::bundle::transport::{Place, PullOptions, Watch, pull};
 use crate::cli::output::Output;
@@ -17,17 +17,20 @@ use crate::machine::CpuArchitecture;
 /// Copy a bundle from a registry, a tar file or another directory, and print its document
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SOURCE is written as DEST of `bundle publish`. What is printed is the Bundle document: put it into
-the inventory, and review it in git. An image with boot files below `/disk/` (`FROM scratch`) is
-made a bundle called NAME.
+SOURCE is written as DEST of `bundle publish`. What is printed is the Bundle
+document: put it into the inventory, and review it in git. An image with boot
+files below `/disk/` (`FROM scratch`) is made a bundle called NAME.
 
-Where the site requires signatures, a bundle without a good one is refused before it is copied.
+Where the site requires signatures, a bundle without a good one is refused
+before it is copied.
 
 Examples:
-  pxectl bundle pull docker://registry.example/boot/ubuntu ubuntu-24.04-a --out ubuntu-24.04-a.yaml
+  pxectl bundle pull docker://registry.example/boot/ubuntu ubuntu-24.04-a \\
+      --out ubuntu-24.04-a.yaml
   pxectl bundle pull /media/usb/bundles.tar ubuntu-24.04-a
 
-Exit status: 0 when the store has it, 3 when it could not be done.")]
+Exit status: 0 when the store has it, 1 when SOURCE has no such bundle or it is
+refused, 3 when it could not be done.")]
 pub struct Pull {
     /// Where from
     #[arg(value_name = "SOURCE")]
@@ -35,7 +38,8 @@ pub struct Pull {
     /// The bundle [default: the only one in SOURCE, or the one of its tag]
     #[arg(value_parser = parse_name)]
     name: Option<String>,
-    /// Write the document to a new file, not to standard output
+    /// Write the document here, not to standard output: to a new file, or in place of this bundle's
+    /// document
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Which processor, of an image for several: x86_64, aarch64, …
@@ -55,6 +59,7 @@ fn parse_arch(text: &str) -> Result<CpuArchitecture, String> {
 
 impl Pull {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        document::check(self.out.as_deref(), self.name.as_deref(), output)?;
         let path = directory(global, output)?;
         let policy = match rules(global, output)? {
             Some(good) => good.inventory.site.signatures,
@@ -75,7 +80,7 @@ impl Pull {
         let watch: Arc<dyn Watch> = progress.clone();
         let pulled = pull(&store, &self.place, &options, &watch);
         progress.clear();
-        let pulled = pulled.map_err(fails)?;
+        let pulled = pulled.map_err(|error| not_there(error, &self.place, "SOURCE", output))?;
         let (bundle, copied) = (pulled.bundle, size(pulled.travelled.octets));
         output.note(&format!("{}: {copied} copied", bundle.name));
         let unsigned = policy.required && policy.check(&bundle).is_err();
@@ -85,9 +90,7 @@ impl Pull {
                 &format!("`pxectl bundle sign {} --key FILE`", bundle.name),
             );
         }
-        output
-            .document(&bundle, self.out.as_deref())
-            .map_err(fails)?;
+        document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }
 }

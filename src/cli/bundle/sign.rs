@@ -5,7 +5,7 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{Stop, fails, store};
+use super::{Stop, document, fails, store};
 use crate::bundle::SecretKey;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
@@ -14,9 +14,10 @@ use crate::inventory::{SIGNED_EXPIRES, SignaturePolicy, SiteKey, is_signature};
 /// Sign a bundle of the store, and print its document with the signature
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is signed is the bundle's manifest: its name, processor, and the digest of each file; and the day
-on which it expires, where it has one. Sign what you have checked: `bundle verify` first. The signature stands in the document, and travels with the
-bundle. Other keys' signatures stay.
+What is signed is the bundle's manifest: its name, processor, and the digest of
+each file; and the day on which it expires, where it has one. Sign what you
+have checked: `bundle verify` first. The signature stands in the document, and
+travels with the bundle. Other keys' signatures stay.
 
 With a key that is protected by a password, or kept elsewhere, minisign signs:
   pxectl bundle sign ubuntu-24.04-a --print > manifest
@@ -24,7 +25,8 @@ With a key that is protected by a password, or kept elsewhere, minisign signs:
   pxectl bundle sign ubuntu-24.04-a --signature manifest.minisig
 
 Examples:
-  pxectl bundle sign ubuntu-24.04-a --key ~/keys/release-2026.key --out rack-a/ubuntu-24.04-a.yaml")]
+  pxectl bundle sign ubuntu-24.04-a --key ~/keys/release-2026.key \\
+      --out rack-a/ubuntu-24.04-a.yaml")]
 pub struct Sign {
     /// The bundle
     name: String,
@@ -33,7 +35,7 @@ pub struct Sign {
     /// The day from which it is not installed any more, in place of the one that it has
     #[arg(long, value_name = "DAY", conflicts_with = "print")]
     expires: Option<Date>,
-    /// Write the document to a file, in place of what is there
+    /// Write the document here: to a new file, or in place of this bundle's document
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     out: Option<PathBuf>,
 }
@@ -54,6 +56,7 @@ struct By {
 
 impl Sign {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        document::check(self.out.as_deref(), Some(&self.name), output)?;
         let store = store::open(global, output)?;
         let mut bundle = store.bundle(&self.name).map_err(fails)?;
         bundle.expires = self.expires.or(bundle.expires);
@@ -112,9 +115,7 @@ impl Sign {
         }
         store.add_bundle(&bundle).map_err(fails)?;
         let bundle = store.bundle(&self.name).map_err(fails)?;
-        output
-            .document_over(&bundle, self.out.as_deref())
-            .map_err(fails)?;
+        document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }
 }

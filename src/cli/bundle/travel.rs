@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
 use super::progress::bar;
-use crate::bundle::transport::{Part, Watch};
+use super::{Stop, fails, said};
+use crate::bundle::BundleStoreError;
+use crate::bundle::transport::{Part, Place, TransferError, Watch};
+use crate::cli::Exit;
 use crate::cli::output::Output;
 
 /// Shows how a transfer goes: on a terminal a bar for each file and one for all of them, a line for
@@ -110,6 +113,29 @@ impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Says why a place cannot be used where it is the fault, and not the store of ours.
+pub fn not_there(error: TransferError, place: &Place, word: &str, output: &Output) -> Stop {
+    let TransferError::Store(at_fault) = &error else {
+        return fails(error);
+    };
+    let (path, what) = match at_fault {
+        BundleStoreError::Absent(path) => (
+            path,
+            format!("there are no bundles at `{}`", path.display()),
+        ),
+        BundleStoreError::NotALayout { path, .. } => (path, at_fault.to_string()),
+        _ => return fails(error),
+    };
+    if !matches!(place, Place::Directory(directory) if directory == path) {
+        return fails(error);
+    }
+    let help = format!(
+        "name as {word} a directory that `bundle publish` wrote, a tar file, or `docker://…`"
+    );
+    output.error(&what, &help);
+    said(Exit::Failed)
 }
 
 /// Writes a size as people read it.

@@ -12,6 +12,8 @@ use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, plural};
 
+const GOOD_COPY: &str = "`pxectl bundle fetch` or `bundle pull` brings a good copy";
+
 /// Hash every file of bundles again, each once, and check their signatures
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -70,16 +72,18 @@ impl Verify {
             match &it.bundle {
                 // What others keep here is theirs, unless it is asked about.
                 Err(BundleStoreError::NotABundle { .. }) if self.names.is_empty() => continue,
-                Err(error) => faults.push(error.to_string()),
+                Err(error) => faults.push((error.to_string(), GOOD_COPY.to_owned())),
                 Ok(bundle) => {
                     for file in bundle.files.values() {
                         let opened = verifier.open(&store, file);
-                        faults.extend(opened.err().map(|error| error.to_string()));
+                        let bad = opened.err().map(|error| error.to_string());
+                        faults.extend(bad.map(|fault| (fault, GOOD_COPY.to_owned())));
                     }
                     let signed = policy
                         .as_ref()
                         .map(|policy| policy.check(bundle).map(|_| ()));
-                    faults.extend(signed.and_then(Result::err).map(|error| error.to_string()));
+                    let refused = signed.and_then(Result::err);
+                    faults.extend(refused.map(|error| (error.to_string(), error.help(name))));
                 }
             }
             bad += usize::from(!faults.is_empty());
@@ -87,15 +91,15 @@ impl Verify {
         }
         progress.clear();
         for (name, faults) in &listed {
-            for fault in faults {
-                let help = "`pxectl bundle fetch` or `bundle pull` brings a good copy";
+            for (fault, help) in faults {
                 output.error(&format!("bundle `{name}`: {fault}"), help);
             }
         }
         if output.is_json() {
-            let listed = listed
-                .iter()
-                .map(|(name, faults)| json!({ "bundle": name, "faults": faults }));
+            let listed = listed.iter().map(|(name, faults)| {
+                let faults: Vec<&String> = faults.iter().map(|(fault, _)| fault).collect();
+                json!({ "bundle": name, "faults": faults })
+            });
             output.json(&listed.collect::<Vec<_>>());
         } else {
             let good = listed.len() - bad;

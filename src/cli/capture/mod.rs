@@ -32,12 +32,14 @@ use crate::wire::dhcp::TransactionId;
 /// Watch a wire, or read a capture file: who answered whom, who won, and why
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It follows each machine over DHCP, proxyDHCP, TFTP and HTTP, and explains what it sees by what is
-known of firmware and loaders; pxectl-capture(7) lists what it finds, with the rules. Machines are
-named from the inventory, where there is one.
+It follows each machine over DHCP, proxyDHCP, TFTP and HTTP, and explains what
+it sees by what is known of firmware and loaders; pxectl-capture(7) lists what
+it finds, with the rules. Machines are named from the inventory, where there is
+one.
 
-Live, it takes all of UDP, HTTP, unreachable ports and fragments, under up to two VLAN tags, and
-ends with ^C, --duration or --count. Files are pcap or pcapng, plain or compressed with gzip or zstd.
+Live, it takes all of UDP, HTTP, unreachable ports and fragments, under up to
+two VLAN tags, and ends with ^C, --duration or --count. Files are pcap or
+pcapng, plain or compressed with gzip or zstd.
 
 Examples:
   pxectl capture -I eth1
@@ -46,7 +48,8 @@ Examples:
   pxectl capture -I eth1 --duration 2m --fail-on rogue,no-answer
   ssh switch tcpdump -w - | pxectl capture --read - --format json
 
-Exit status: 0 when nothing of --fail-on was found, 1 when something was, or the file is no capture.")]
+Exit status: 0 when nothing of --fail-on was found, 1 when something was, or
+the file is no capture.")]
 pub struct Capture {
     /// The interface to watch [default: that of the inventory, where it names one only]
     #[arg(short = 'I', long, value_name = "INTERFACE", conflicts_with = "read")]

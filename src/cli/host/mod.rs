@@ -48,9 +48,9 @@ enum Command {
     },
     /// Arm hosts: the next time one boots from the network, before the deadline, it installs
     #[command(after_help = "\
-Verifies every file of the hosts' bundles, and freezes host, profile, templates and bundle into a
-session: what the inventory becomes later does not change this install. A bundle that was retired is
-refused.
+Verifies every file of the hosts' bundles, and freezes host, profile, templates
+and bundle into a session: what the inventory becomes later does not change
+this install. A bundle that was retired is refused.
 
 Examples:
   pxectl host provision worker-01

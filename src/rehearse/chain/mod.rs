@@ -92,7 +92,7 @@ impl Player<'_> {
             Ended::Hold(screen) => Err(Stop {
                 name: "script",
                 reason: format!("the machine is held: {screen}"),
-                help: format!("`pxectl host show {}` says where it stands", self.host.name),
+                help: where_it_stands(&self.host.name),
             }),
         }
     }
@@ -243,6 +243,11 @@ impl Player<'_> {
             detail,
         });
     }
+}
+
+/// Says what tells why a host is held.
+pub(super) fn where_it_stands(host: &str) -> String {
+    format!("`pxectl host show {host}` says where it stands")
 }
 
 fn stop(name: &'static str, (reason, help): Stopped) -> Stop {
