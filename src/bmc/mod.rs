@@ -256,8 +256,11 @@ impl Context {
     }
 
     /// Notes what was changed: it is told in the events, also when a later step fails.
+    /// Nothing is changed under `--dry-run`.
     pub fn changed(&self, what: String) {
-        locked(&self.changes).push(what);
+        if !self.dry_run {
+            locked(&self.changes).push(what);
+        }
     }
 
     /// Takes what was changed.

@@ -212,14 +212,13 @@ async fn perform(
             if changed {
                 context.changed("virtual media ejected".to_owned());
             }
-            Ok(done(
-                changed,
-                if changed {
-                    "ejected"
-                } else {
-                    "its drive was empty already"
-                },
-            ))
+            let what = match (changed, context.dry_run) {
+                (true, true) => "would be ejected",
+                (true, false) => "ejected",
+                (false, true) => "would be left as it is: its drive is empty already",
+                (false, false) => "its drive was empty already",
+            };
+            Ok(done(changed, what))
         }
         Task::Inventory => Ok(Done {
             hardware: Some(controller.hardware().await?),
@@ -258,13 +257,16 @@ async fn power(
 ) -> Result<Done, BmcError> {
     let before = controller.machine().power;
     let changed = controller.power(verb).await?;
-    let what = match changed {
-        true => done_to_power(verb, before).to_owned(),
-        false => format!("is {before} already"),
-    };
-    if changed && !context.dry_run {
-        context.changed(what.clone());
+    let what = done_to_power(verb, before);
+    if changed {
+        context.changed(what.to_owned());
     }
+    let what = match (changed, context.dry_run) {
+        (true, true) => format!("would be {what}"),
+        (true, false) => what.to_owned(),
+        (false, true) => format!("would be left as it is: it is {before} already"),
+        (false, false) => format!("is {before} already"),
+    };
     Ok(done(changed, &what))
 }
 
@@ -297,6 +299,13 @@ async fn start(
         false => "once",
     };
     let (changed, mut what) = match set {
+        BootDone::Already { each_time } if context.dry_run => {
+            let often = often(each_time);
+            (
+                false,
+                format!("would boot {from} {often}, as it was told already"),
+            )
+        }
         BootDone::Already { each_time } => (
             false,
             format!("was told to boot {from} {} already", often(each_time)),
@@ -319,10 +328,9 @@ async fn start(
         };
         controller.power(verb).await?;
         let done = done_to_power(verb, before);
-        if !context.dry_run {
-            context.changed(done.to_owned());
-        }
-        what = format!("{what}; {done}");
+        context.changed(done.to_owned());
+        let would = if context.dry_run { "would be " } else { "" };
+        what = format!("{what}; {would}{done}");
     } else if is_on_its_way {
         what = format!("{what}; it is booting");
     }
@@ -338,11 +346,12 @@ async fn insert(
 ) -> Result<Done, BmcError> {
     let changed = controller.insert(url).await?;
     let mut what = match (changed, context.dry_run) {
-        (true, true) => "would insert it".to_owned(),
+        (true, true) => "would be inserted".to_owned(),
         (true, false) => "inserted".to_owned(),
-        (false, _) => "was inserted already".to_owned(),
+        (false, true) => "would be left as it is: it is inserted already".to_owned(),
+        (false, false) => "was inserted already".to_owned(),
     };
-    if changed && !context.dry_run {
+    if changed {
         context.changed("virtual media inserted".to_owned());
     }
     if !boot {

@@ -39,8 +39,8 @@ Examples:
     },
     /// Turn machines on and off
     #[command(after_help = "\
-A machine that is as wanted already is left alone. Hosts that are `installed` are interrupted only
-after a question, or with `--yes`.
+A machine that is as wanted already is left alone. Hosts that are `installed` or being installed are
+interrupted only after a question, or with `--yes`.
 
 Examples:
   pxectl bmc power on worker-01

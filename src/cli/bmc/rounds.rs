@@ -110,16 +110,25 @@ impl<'o> Rounds<'o> {
         })
     }
 
-    /// Asks before `installed` hosts are interrupted; `done` is what would be done to them.
+    /// Asks before hosts are interrupted that are `installed` or being installed; `done` is what
+    /// would be done to them.
     pub fn confirm_interruption(&self, done: &str) -> Result<(), Stop> {
-        let names = self.names(|host| self.phase(host) == Phase::Installed);
+        let names = self.names(|host| self.state(host).is_some());
+        let mut named = names.iter().filter_map(|name| {
+            let host = self.good.inventory.hosts.get(*name)?;
+            Some((*name, self.state(host)?))
+        });
         let what = match names.as_slice() {
-            [name] => format!("{name} is installed, and would be {done}"),
-            names => format!(
-                "{} installed hosts would be {done}: {}",
-                names.len(),
-                some_of(names)
-            ),
+            [_] => named.next().map_or_else(String::new, |(name, state)| {
+                format!("{name} is {state}, and would be {done}")
+            }),
+            names => {
+                let named: Vec<String> = named
+                    .map(|(name, state)| format!("{name} ({state})"))
+                    .collect();
+                let named: Vec<&str> = named.iter().map(String::as_str).collect();
+                format!("{} hosts would be {done}: {}", names.len(), some_of(&named))
+            }
         };
         self.confirm(&names, &what, "give `--yes` to do it all the same")
     }
@@ -151,7 +160,15 @@ impl<'o> Rounds<'o> {
     }
 
     fn confirm(&self, names: &[&str], what: &str, help: &str) -> Result<(), Stop> {
-        if names.is_empty() || self.yes || self.dry_run {
+        if names.is_empty() || self.yes {
+            return Ok(());
+        }
+        if self.dry_run {
+            let what = format!(
+                "{what}. Without `--dry-run` this asks first, and refuses where nobody can be \
+                 asked; {help}"
+            );
+            self.output.note(&what);
             return Ok(());
         }
         match confirmed(self.output, what, "Do it?", help).map_err(fails)? {
@@ -175,6 +192,17 @@ impl<'o> Rounds<'o> {
             .filter(|host| wanted(host))
             .map(|host| host.name.as_str())
             .collect()
+    }
+
+    /// Says what an interruption would spoil; none where there is nothing.
+    fn state(&self, host: &Host) -> Option<&'static str> {
+        let record = record(&self.records, host)?;
+        let session = record.open_session();
+        match record.phase {
+            Phase::Installed => Some("installed"),
+            _ if session.is_some_and(|session| session.attempts > 0) => Some("being installed"),
+            _ => None,
+        }
     }
 
     fn phase(&self, host: &Host) -> Phase {
