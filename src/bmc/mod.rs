@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::machine::SystemUuid;
 
@@ -53,6 +54,7 @@ pub use controller::Controller;
 pub use error::BmcError;
 pub use fleet::{Fleet, run};
 pub use hardware::{Difference, Hardware, SeenDisk, SeenNic, compare};
+pub use identity::is_another;
 pub use ipmi::{Ipmi, IpmiText};
 pub use redfish::StaticAddress;
 pub use tools::{Target, Tools, event};
@@ -187,6 +189,8 @@ pub struct Context {
     planned: Mutex<Vec<Planned>>,
     notes: Mutex<Vec<String>>,
     changes: Mutex<Vec<String>>,
+    /// What controllers may repeat and nobody may see, and what is shown in its place.
+    secrets: Mutex<Vec<(Zeroizing<String>, String)>>,
 }
 
 /// Is told what a task does now: the host, and a few words such as `waiting for its self-test`.
@@ -205,6 +209,32 @@ impl Context {
             planned: Mutex::default(),
             notes: Mutex::default(),
             changes: Mutex::default(),
+            secrets: Mutex::default(),
+        }
+    }
+
+    /// Has a secret shown as another text wherever a controller repeats it.
+    pub fn conceal(&self, secret: &str, shown: &str) {
+        let mut secrets = locked(&self.secrets);
+        if !secret.is_empty() && !secrets.iter().any(|(known, _)| **known == secret) {
+            secrets.push((secret.to_owned().into(), shown.to_owned()));
+        }
+    }
+
+    /// Takes the secrets out of what a controller said.
+    pub fn concealed(&self, value: &mut serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => {
+                for (secret, shown) in &*locked(&self.secrets) {
+                    if text.contains(secret.as_str()) {
+                        *text = text.replace(secret.as_str(), shown);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.concealed(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|item| self.concealed(item)),
+            _ => {}
         }
     }
 

@@ -61,6 +61,7 @@ impl Account {
         sessions: Option<String>,
     ) -> Result<(), BmcError> {
         self.context.says("logging in");
+        self.context.conceal(password.expose(), "...");
         username.clone_into(&mut self.username);
         self.password = Some(password);
         self.sessions = sessions.filter(|_| !self.context.dry_run);
@@ -94,6 +95,8 @@ impl Account {
         let Some(token) = answer.token.filter(|_| (200..300).contains(&answer.status)) else {
             return self.use_basic();
         };
+        self.context
+            .conceal(token.to_str().unwrap_or_default(), "...");
         let mut token = token;
         token.set_sensitive(true);
         self.authorization = Authorization::Token(token);
@@ -115,6 +118,8 @@ impl Account {
         let password = self.password.as_ref().map_or("", Secret::expose);
         let pair = zeroize::Zeroizing::new(format!("{}:{password}", self.username));
         let encoded = zeroize::Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
+        self.context
+            .conceal(encoded.trim_start_matches("Basic "), "...");
         let mut value = HeaderValue::from_str(&encoded).map_err(|_| self.wrong_password())?;
         value.set_sensitive(true);
         self.authorization = Authorization::Basic(value);

@@ -129,6 +129,20 @@ pub async fn carry_out(
             return report;
         }
     };
+    if let Task::Boot(Boot {
+        target: BootTarget::Http { uri },
+        shown: Some(shown),
+        ..
+    }) = &job.task
+    {
+        context.conceal(uri, shown);
+        context.conceal(differing(uri, shown), "...");
+    }
+    if let Task::Insert { url, .. } = &job.task
+        && let Some((_, query)) = url.split_once('?')
+    {
+        context.conceal(query, "...");
+    }
     let mut was_opened = false;
     report.result = tokio::select! {
         done = tokio::time::timeout_at(
@@ -158,6 +172,17 @@ pub async fn carry_out(
         report.result = Err(error);
     }
     report
+}
+
+/// Returns the middle of a text that differs from another: the token in a URL.
+fn differing<'t>(text: &'t str, shown: &str) -> &'t str {
+    let same = |(one, other): &(char, char)| one == other;
+    let start = text.chars().zip(shown.chars()).take_while(same);
+    let start: usize = start.map(|(one, _)| one.len_utf8()).sum();
+    let rest = &text[start..];
+    let end = rest.chars().rev().zip(shown.chars().rev());
+    let end: usize = end.take_while(same).map(|(one, _)| one.len_utf8()).sum();
+    &rest[..rest.len() - end]
 }
 
 /// Puts what may be shown in place of a text that holds a token.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use crate::emulator::profile::{CONTOSO, SUSHY};
-use crate::emulator::{Emulator, PASSWORD};
+use crate::emulator::{Emulator, PASSWORD, Unwell};
 use crate::rack::{HostKeys, Rack, said};
 
 /// HashiCorp's Vault, as far as a client sees it that reads one secret: both versions of its
@@ -212,6 +212,32 @@ fn the_boot_token_reaches_the_controller_and_nobody_else() {
 }
 
 #[test]
+fn the_reason_of_a_controller_is_told_without_the_secrets_that_it_repeats() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    bmc.unwell("/redfish/v1/Systems/", Unwell::Repeats);
+    let said = rack.bmc(&["boot-http", "--all", "--yes"]);
+    // `ended` looks for the password and for tokens of sessions.
+    said.ended(3)
+        .says(&["Failed to download and attach HttpBootUri."]);
+    let asked = bmc.asked();
+    let sent = asked.iter().filter(|it| it.ask.method == "PATCH");
+    let uri = sent
+        .filter_map(|it| it.ask.body["Boot"]["HttpBootUri"].as_str())
+        .next();
+    let uri = uri.expect("it was told what to fetch").to_owned();
+    let token = uri.split('/').max_by_key(|part| part.len());
+    let token = token.expect("a part");
+    assert!(token.len() > 20, "no token in {uri}");
+    assert!(!said.all().contains(&token[..12]), "{}", said.all());
+    for authorization in asked.iter().filter_map(|it| it.ask.authorization.as_ref()) {
+        let secret = authorization.trim_start_matches("Basic ");
+        assert!(!said.all().contains(secret), "{}", said.all());
+    }
+}
+
+#[test]
 fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
@@ -225,6 +251,20 @@ fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
         said.ended(1).says(&["password"]);
         assert!(!said.all().contains("hunter2"), "{}", said.all());
     }
+    assert_eq!(bmc.asked().len(), 0);
+}
+
+#[test]
+fn the_order_of_url_and_hosts_is_told() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    let url = "http://10.20.0.10/live.iso";
+    let said = rack.bmc(&["media", "insert", "host-001-0", url, "--yes"]);
+    said.ended(1)
+        .says(&["`host-001-0` is no URL of an image", "the URL comes first"]);
+    let said = rack.bmc(&["media", "insert", "live.iso", "host-001-0", "--yes"]);
+    said.ended(1).says(&["`live.iso` is no URL of an image"]);
     assert_eq!(bmc.asked().len(), 0);
 }
 

@@ -342,8 +342,11 @@ fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Option<St
     let machine = &controller.machines[at];
     plain(match rest {
         "BootOptions" => collection(path, &[]),
-        "EthernetInterfaces" => collection(path, &[format!("{path}/NIC.1")]),
-        "EthernetInterfaces/NIC.1" => json!({
+        // As sushy-tools does, an interface is listed twice.
+        "EthernetInterfaces" => {
+            collection(path, &["NIC.1", "NIC.1b"].map(|it| format!("{path}/{it}")))
+        }
+        "EthernetInterfaces/NIC.1" | "EthernetInterfaces/NIC.1b" => json!({
             "@odata.id": path,
             "Id": "NIC.1",
             "MACAddress": machine.mac.to_uppercase(),

@@ -36,6 +36,8 @@ pub enum Unwell {
     CutTimes(usize),
     /// So many answers with a status, and how long to wait.
     Status(usize, u16, Option<u64>),
+    /// Every change is refused as sushy-tools does it, with all that was sent in the message.
+    Repeats,
 }
 
 /// What the server does instead of answering.
@@ -73,6 +75,19 @@ impl Trouble {
             Unwell::CutTimes(left) => {
                 *left = left.checked_sub(1)?;
                 Instead::Cut
+            }
+            Unwell::Repeats if ask.method == "GET" => return None,
+            Unwell::Repeats => {
+                let message = format!(
+                    "Failed to download and attach HttpBootUri. {} {:?} {:?}",
+                    ask.body, ask.token, ask.authorization
+                );
+                let body = serde_json::json!({"error": {
+                    "code": "Base.1.0.GeneralError",
+                    "message": message,
+                    "@Message.ExtendedInfo": [{"MessageId": "Base.1.0.GeneralError"}],
+                }});
+                Instead::Reply(Reply::json(400, &body))
             }
             Unwell::Status(left, status, wait) => {
                 *left = left.checked_sub(1)?;
