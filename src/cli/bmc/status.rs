@@ -10,7 +10,7 @@ use crate::cli::Exit;
 pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
     let reports = rounds.visit(|_| Ok(Task::Status))?;
     explain(&reports, rounds.output);
-    let exit = rounds.exit_unless(&reports, |target, report| is_another(target, report));
+    let exit = rounds.exit_unless(&reports, is_another);
     if rounds.output.is_json() {
         let listed: Vec<Value> = reports.iter().map(json_of).collect();
         rounds.output.json(&listed);
