@@ -743,7 +743,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "gc" -d 'Remove what nothing needs: retired bundles, and files that belong to none'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s I -l interface -d 'The interface to watch [default: that of the inventory, where it names one only]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'A capture file to read, `-` for standard input' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'A capture file to read, one; `-` for standard input' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s w -l write -d 'Write what was seen to a pcapng file, with a comment on each packet; `-` for standard output' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l http-port -d 'A port where HTTP is looked for, besides 80, 443, 8080 and that of the site; 60 in all' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l host -d 'Machines of the inventory, with all their interfaces' -r

@@ -154,6 +154,17 @@ pub enum BmcError {
     Stopped,
 }
 
+impl BmcError {
+    /// Chooses between the refusals of several ways: the first, unless only a later one says why.
+    pub fn or_better(first: Option<Self>, next: Self) -> Self {
+        let is_mute = |error: &Self| matches!(error, Self::Refused { said, .. } if said.is_empty());
+        match first {
+            Some(first) if !is_mute(&first) || is_mute(&next) => first,
+            _ => next,
+        }
+    }
+}
+
 fn said_after(said: &str) -> String {
     match said {
         "" => String::new(),
@@ -162,6 +173,30 @@ fn said_after(said: &str) -> String {
 }
 
 impl BmcError {
+    /// Says in a word or two what it is, for a table; the whole of it stands beside.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Tls { .. } => "no TLS",
+            Self::WrongPassword { .. } => "password refused",
+            Self::NotAllowed { .. } => "not allowed",
+            Self::Secret { .. } => "no password",
+            Self::Certificate { .. } => "certificate not trusted",
+            Self::Redirected { .. } => "redirected",
+            Self::TooLarge { .. } | Self::Malformed { .. } => "bad answer",
+            Self::Refused { .. } => "refused",
+            Self::Deadline { .. } => "not done in time",
+            Self::NotTaken { .. } => "not taken",
+            Self::NoSystem { .. } => "no such system",
+            Self::OtherMachine { .. } => "another machine",
+            Self::Unsupported { .. } => "not supported",
+            Self::Program { .. } => "program failed",
+            Self::Store { .. } => "not kept",
+            Self::NotConfirmed { .. } => "not confirmed",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// Says what an operator can do about it.
     pub fn help(&self, host: &str) -> String {
         match self {
@@ -204,7 +239,7 @@ impl BmcError {
             }
             Self::OtherMachine { .. } => format!(
                 "compare with `pxectl bmc inventory {host}`; where the machine was exchanged on \
-                 purpose, correct the inventory and run `pxectl bmc pin {host}`"
+                 purpose, correct the inventory and run `pxectl bmc pin {host} --yes`"
             ),
             Self::Unsupported { .. } => {
                 "use another way to boot, or update the BMC's firmware".to_owned()

@@ -1,6 +1,6 @@
 //! Whether the machine behind an address is the one that is meant.
 
-use super::{BmcError, Machine};
+use super::{BmcError, Machine, Report, Target};
 use crate::inventory::Host;
 use crate::machine::{ControllerRecord, SystemUuid, is_placeholder};
 
@@ -36,6 +36,12 @@ pub fn check(host: &Host, kept: Option<&ControllerRecord>, seen: &Machine) -> Re
             what: format!("another machine is behind this BMC: {}", faults.join("; ")),
         }),
     }
+}
+
+/// Reports whether what was seen behind a controller is another machine than is meant.
+pub fn is_another(target: &Target, report: &Report) -> bool {
+    let seen = report.machine.as_ref();
+    seen.is_some_and(|seen| check(&target.host, target.kept.as_ref(), seen).is_err())
 }
 
 /// Compares serial numbers as people write them; a placeholder equals everything.

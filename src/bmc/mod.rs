@@ -58,6 +58,7 @@ pub use controller::Controller;
 pub use error::BmcError;
 pub use fleet::{Fleet, run};
 pub use hardware::{Difference, Hardware, SeenDisk, SeenNic, compare};
+pub use identity::is_another;
 pub use ipmi::{Ipmi, IpmiText};
 pub use redfish::StaticAddress;
 pub use tools::{Target, Tools, event};

@@ -296,7 +296,7 @@ impl Redfish {
                         is_not_now = true;
                         break;
                     }
-                    Sent::Refused(error) => last = last.or(Some(error)),
+                    Sent::Refused(error) => last = Some(BmcError::or_better(last, error)),
                 }
             }
             // Where it is so already, the refusal said just that.

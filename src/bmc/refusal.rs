@@ -2,21 +2,45 @@
 
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::fields::{Fields, LONGEST};
+use crate::machine::cleaned;
 
-/// Returns what an error body says, made fit to be shown: its messages, else its summary.
+/// Returns what an error body says, made fit to be shown: its messages, else its summary, else its
+/// identifiers. Some put the list beside the error, and some send words without JSON.
 ///
 /// Source: DSP0266 §8.6, error responses.
 pub fn error_text(value: &Value) -> String {
-    let error = Fields::of(value).object("error");
-    let mut said: Vec<String> = Vec::new();
-    for item in error.items("@Message.ExtendedInfo") {
-        let item = Fields::of(item);
-        let message = item.text("Message").or_else(|| item.text("MessageId"));
-        said.extend(message.filter(|message| !said.contains(message)));
+    const LIST: &str = "@Message.ExtendedInfo";
+    if let Value::String(text) = value {
+        return cleaned(text.trim(), LONGEST);
+    }
+    let top = Fields::of(value);
+    let error = top.object("error");
+    let items = || error.items(LIST).iter().chain(top.items(LIST));
+    let of = |name: &str| {
+        let mut said: Vec<String> = Vec::new();
+        for text in items().filter_map(|item| Fields::of(item).text(name)) {
+            if !said.contains(&text) {
+                said.push(text);
+            }
+        }
+        said
+    };
+    let summary = error
+        .text("message")
+        .or_else(|| top.text("error"))
+        .or_else(|| top.text("message"));
+    // The standard's own summary says only to look at the list.
+    let refers = |text: &String| text.contains("ExtendedInfo") || text.contains("ExtendedError");
+    let mut said = of("Message");
+    if said.is_empty() {
+        said.extend(summary.clone().filter(|text| !refers(text)));
     }
     if said.is_empty() {
-        said.extend(error.text("message").or_else(|| error.text("code")));
+        said = of("MessageId");
+    }
+    if said.is_empty() {
+        said.extend(error.text("code").or(summary));
     }
     said.truncate(3);
     said.join("; ")
@@ -76,6 +100,30 @@ mod tests {
             json!({"error": {"code": "Base.1.0.GeneralError", "message": "no such property"}});
         assert_eq!(error_text(&plain), "no such property");
         assert!(!says_not_now(&plain));
-        assert_eq!(error_text(&json!("x")), "");
+        for (body, says) in [
+            // sushy-tools: a summary that says it, beside a list of identifiers.
+            (
+                json!({"error": {"code": "Base.1.0.GeneralError", "message": "Failed to attach it.",
+                    "@Message.ExtendedInfo": [{"MessageId": "Base.1.0.GeneralError"}]}}),
+                "Failed to attach it.",
+            ),
+            (
+                json!({"error": {"code": "C", "message": "See @Message.ExtendedInfo.",
+                    "@Message.ExtendedInfo": [{"MessageId": "Base.1.0.PropertyUnknown"}]}}),
+                "Base.1.0.PropertyUnknown",
+            ),
+            (
+                json!({"@Message.ExtendedInfo": [{"Message": "Beside it.", "MessageId": "M"}]}),
+                "Beside it.",
+            ),
+            (json!({"error": "A text."}), "A text."),
+            (json!({"message": "Without a list."}), "Without a list."),
+            (json!("In\nplain words."), "Inplain words."),
+            (json!({}), ""),
+            (json!(null), ""),
+        ] {
+            assert_eq!(error_text(&body), says, "{body}");
+        }
+        assert_eq!(error_text(&json!("x".repeat(9999))).len(), LONGEST);
     }
 }

@@ -76,7 +76,7 @@ impl Account {
         let body = json!({ "UserName": self.username, "Password": password.expose() });
         let context = Arc::clone(&self.context);
         let _until_it_is_known = context.begin_login().await;
-        let mut answer = self
+        let answer = self
             .transport
             .send(&Request {
                 method: Method::POST,
@@ -87,9 +87,6 @@ impl Account {
                 is_patient: false,
             })
             .await?;
-        if !answer.is_success() {
-            context.cover_in(&mut answer.body);
-        }
         match answer.status {
             401 => return Err(self.wrong_password()),
             // HPE's iLO refuses a password with 400. To try it again with basic
@@ -101,6 +98,7 @@ impl Account {
         let Some(token) = answer.token.filter(|_| (200..300).contains(&answer.status)) else {
             return self.use_basic();
         };
+        self.context.cover(token.to_str().unwrap_or_default(), "…");
         let mut token = token;
         token.set_sensitive(true);
         self.authorization = Authorization::Token(token);
@@ -122,6 +120,8 @@ impl Account {
         let password = self.password.as_ref().map_or("", Secret::expose);
         let pair = zeroize::Zeroizing::new(format!("{}:{password}", self.username));
         let encoded = zeroize::Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
+        self.context
+            .cover(encoded.trim_start_matches("Basic "), "…");
         let mut value = HeaderValue::from_str(&encoded).map_err(|_| self.wrong_password())?;
         value.set_sensitive(true);
         self.authorization = Authorization::Basic(value);
@@ -202,11 +202,7 @@ impl Account {
                 if_match,
                 is_patient: true,
             };
-            let mut answer = self.transport.send(&request).await?;
-            if !answer.is_success() {
-                // Some repeat what they were sent, and what they say is shown.
-                self.context.cover_in(&mut answer.body);
-            }
+            let answer = self.transport.send(&request).await?;
             match answer.status {
                 // The password was good: the session has ended, as when the controller restarts.
                 401 if !was_renewed && matches!(self.authorization, Authorization::Token(_)) => {

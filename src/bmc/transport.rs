@@ -306,7 +306,12 @@ impl Transport {
                 Err(error) => return Err(self.unsent(&error)),
             }
         }
-        answer(request, status, &headers, &octets).map_err(Fault::Final)
+        let mut answer = answer(request, status, &headers, &octets).map_err(Fault::Final)?;
+        if !answer.is_success() {
+            // Some repeat in an error what they were sent.
+            self.context.cover_in(&mut answer.body);
+        }
+        Ok(answer)
     }
 
     /// Judges a request that got no whole answer.
@@ -356,6 +361,7 @@ fn answer(
         }
         Ok(body) => body,
         Err(error) if is_wanted => return Err(malformed(format!("it is no JSON: {error}"))),
+        Err(_) if status >= 400 => Value::String(plain(headers, octets)),
         Err(_) => Value::Null,
     };
     let tag = super::fields::Fields::of(&body).raw("@odata.etag");
@@ -367,6 +373,15 @@ fn answer(
         retry_after: retry::asked(headers, Timestamp::now()),
         body,
     })
+}
+
+/// Returns what is said in plain words beside a refusal; a page of HTML says nothing.
+fn plain(headers: &HeaderMap, octets: &[u8]) -> String {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match kind.is_some_and(|kind| kind.starts_with(b"text/plain")) {
+        true => String::from_utf8_lossy(&octets[..octets.len().min(4096)]).into_owned(),
+        false => String::new(),
+    }
 }
 
 /// Finds whether TLS itself failed, and not the connection below it.

@@ -140,6 +140,12 @@ pub async fn carry_out(
     }) = &job.task
     {
         context.cover(uri, shown);
+        context.cover(differing(uri, shown), "…");
+    }
+    if let Task::Insert { url, .. } = &job.task
+        && let Some((_, query)) = url.split_once('?')
+    {
+        context.cover(query, "…");
     }
     let mut was_opened = false;
     report.result = {
@@ -174,6 +180,17 @@ pub async fn carry_out(
         report.result = Err(error);
     }
     report
+}
+
+/// Returns the middle of a text that differs from another: the token in a URL.
+fn differing<'t>(text: &'t str, shown: &str) -> &'t str {
+    let same = |(one, other): &(char, char)| one == other;
+    let start = text.chars().zip(shown.chars()).take_while(same);
+    let start: usize = start.map(|(one, _)| one.len_utf8()).sum();
+    let rest = &text[start..];
+    let end = rest.chars().rev().zip(shown.chars().rev());
+    let end: usize = end.take_while(same).map(|(one, _)| one.len_utf8()).sum();
+    &rest[..rest.len() - end]
 }
 
 /// Waits until an operator stops the command.
@@ -222,9 +239,10 @@ async fn perform(
                 context.changed("virtual media ejected".to_owned());
             }
             let what = match (changed, context.dry_run) {
-                (true, true) => "would eject it",
+                (true, true) => "would be ejected",
                 (true, false) => "ejected",
-                (false, _) => "its drive was empty already",
+                (false, true) => "would be left as it is: its drive is empty already",
+                (false, false) => "its drive was empty already",
             };
             Ok(done(changed, what))
         }
@@ -265,15 +283,16 @@ async fn power(
 ) -> Result<Done, BmcError> {
     let before = controller.machine().power;
     let changed = controller.power(verb).await?;
-    let done_to_it = done_to_power(verb, before);
-    let what = match (changed, context.dry_run) {
-        (true, true) => format!("would be {done_to_it}"),
-        (true, false) => done_to_it.to_owned(),
-        (false, _) => format!("is {before} already"),
-    };
+    let what = done_to_power(verb, before);
     if changed {
-        context.changed(what.clone());
+        context.changed(what.to_owned());
     }
+    let what = match (changed, context.dry_run) {
+        (true, true) => format!("would be {what}"),
+        (true, false) => what.to_owned(),
+        (false, true) => format!("would be left as it is: it is {before} already"),
+        (false, false) => format!("is {before} already"),
+    };
     Ok(done(changed, &what))
 }
 
@@ -306,6 +325,13 @@ async fn start(
         false => "once",
     };
     let (changed, mut what) = match set {
+        BootDone::Already { each_time } if context.dry_run => {
+            let often = often(each_time);
+            (
+                false,
+                format!("would boot {from} {often}, as it was told already"),
+            )
+        }
         BootDone::Already { each_time } => (
             false,
             format!("was told to boot {from} {} already", often(each_time)),
@@ -346,9 +372,10 @@ async fn insert(
 ) -> Result<Done, BmcError> {
     let changed = controller.insert(url).await?;
     let mut what = match (changed, context.dry_run) {
-        (true, true) => "would insert it".to_owned(),
+        (true, true) => "would be inserted".to_owned(),
         (true, false) => "inserted".to_owned(),
-        (false, _) => "was inserted already".to_owned(),
+        (false, true) => "would be left as it is: it is inserted already".to_owned(),
+        (false, false) => "was inserted already".to_owned(),
     };
     if changed {
         context.changed("virtual media inserted".to_owned());

@@ -39,6 +39,9 @@ pub enum CaptureError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is nothing in the file.
+    #[error("`{}` is empty", .0.display())]
+    Empty(PathBuf),
     /// The file is no capture.
     #[error("`{}` is no capture file that can be read: {fault}", .path.display())]
     NoCapture {
@@ -87,6 +90,9 @@ impl CaptureError {
             }
             Self::NotPermitted { .. } => {
                 "run as root, or once `setcap cap_net_raw=+ep $(command -v pxectl)`".to_owned()
+            }
+            Self::Empty(_) => {
+                "give a pcap or pcapng file, plain or compressed with gzip or zstd".to_owned()
             }
             Self::NoCapture { fault, .. } => match fault {
                 CaptureFault::ModifiedPcap => {

@@ -55,6 +55,9 @@ impl CaptureReader {
             is_last = count == 0;
             end += count;
         }
+        if end == 0 && !shutdown.is_requested() {
+            return Err(CaptureError::Empty(path.to_owned()).into());
+        }
         let head = &buffer[..end.min(CaptureFile::HEAD)];
         let (file, start) = CaptureFile::start(head).map_err(|fault| CaptureError::NoCapture {
             path: path.to_owned(),

@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::output::Output;
 use super::{Exit, Global};
 use crate::bundle::BundleStore;
-use crate::inventory::{Host, Inventory, Names, covered};
+use crate::inventory::{Host, Inventory, Names, covered, nearest};
 use crate::render::Templates;
 use crate::store::RunningServer;
 use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
@@ -93,7 +93,7 @@ pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Goo
 pub fn known_or_none(global: &Global, output: &Output) -> Result<Option<Good>, Exit> {
     let directory = &global.inventory;
     let snapshot = read(directory, output)?;
-    if snapshot.files().is_empty() {
+    if snapshot.files().is_empty() || is_unasked(global) && !looks_like_one(&snapshot) {
         let place = directory.display();
         output.note(&format!(
             "no inventory in `{place}`: machines go by their addresses"
@@ -115,6 +115,27 @@ pub fn known_or_none(global: &Global, output: &Output) -> Result<Option<Good>, E
         inventory,
         templates,
     }))
+}
+
+/// Reports whether nobody named an inventory: we are just there.
+fn is_unasked(global: &Global) -> bool {
+    global.inventory == Path::new(".") && std::env::var_os("PXECTL_INVENTORY").is_none()
+}
+
+/// Reports whether a directory holds a document of ours, or one that was meant to be: other programs
+/// keep YAML too.
+fn looks_like_one(snapshot: &Snapshot) -> bool {
+    const KINDS: [&str; 4] = ["Site", "Profile", "Host", "Bundle"];
+    let kinds = snapshot.files().iter().flat_map(|file| file.text.lines());
+    let mut kinds = kinds.filter_map(|line| {
+        let line = line.trim_start_matches(['{', ' ', '"', '\'']);
+        let value = line
+            .strip_prefix("kind")?
+            .trim_start_matches(['"', '\'', ' ']);
+        let value = value.strip_prefix(':')?.split([',', '}', '#']).next()?;
+        Some(value.trim().trim_matches(['"', '\'']))
+    });
+    kinds.any(|kind| nearest(kind, KINDS).is_some())
 }
 
 /// Reads what it can of the inventory: a host must be stopped also while it is broken. Warns then;

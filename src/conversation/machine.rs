@@ -85,10 +85,30 @@ pub struct Transfer {
     pub octets: u64,
     /// How long it took, in milliseconds.
     pub milliseconds: i64,
+    /// How it ended, in one word.
+    pub outcome: Outcome,
     /// How it ended.
     pub end: String,
     /// Whether it ended as it should.
     pub is_good: bool,
+}
+
+/// How a request for a file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It came whole, or as much of it as was asked for.
+    Whole,
+    /// It is not there.
+    Missing,
+    /// One side refused to go on.
+    Refused,
+    /// It ended in the middle, or was never answered.
+    Cut,
+    /// The capture ended in the middle.
+    Running,
+    /// It is encrypted.
+    Unknown,
 }
 
 /// What is known of a machine.
@@ -116,6 +136,8 @@ pub(super) struct Machine {
     pub fetched_program: Option<String>,
     /// What it asked for last and did not get, while it has got nothing after it.
     pub missing: Option<Lack>,
+    /// It is pxectl itself, which looks for other DHCP servers, and nothing else was seen of it.
+    pub only_searches: bool,
     /// The ranges of one file that it reads piece by piece.
     pub ranges_of: Option<String>,
 }
@@ -157,6 +179,7 @@ impl Machine {
             expected: None,
             fetched_program: None,
             missing: None,
+            only_searches: false,
             ranges_of: None,
         }
     }

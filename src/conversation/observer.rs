@@ -146,6 +146,8 @@ impl<'i> Observer<'i> {
         let (findings, left_out) = self.scribe.ledger.into_findings();
         totals.findings_left_out = left_out;
         let machines = self.machines.into_machines().into_iter();
+        // Our own search is no machine, unless it has found something.
+        let machines = machines.filter(|it| !it.only_searches || !it.findings.is_empty());
         Report {
             machines: machines.map(MachineReport::of).collect(),
             findings,

@@ -2,7 +2,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Finding, FindingKind};
-use super::machine::{Entry, Machine, Stage};
+use super::loader;
+use super::machine::{Entry, Machine, Outcome, Stage, Transfer};
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 
 /// All that was seen.
@@ -68,17 +69,27 @@ pub struct SummaryRow {
     /// Its name.
     pub machine: String,
     /// Its firmware.
-    pub firmware: String,
+    pub firmware: Option<String>,
     /// Who offered.
-    pub offers: String,
-    /// Whose offer it took.
-    pub winner: String,
+    pub offers: Vec<String>,
+    /// Whose offers it took.
+    pub winner: Option<String>,
     /// What it boots.
-    pub file: String,
-    /// How many transfers were good, of how many.
-    pub transfers: String,
+    pub file: Option<String>,
+    /// What it fetched.
+    pub transfers: Fetched,
     /// What is wrong.
-    pub finding: String,
+    pub finding: Option<String>,
+}
+
+/// How many transfers came whole, of those that were wanted: what a loader looks for and can do
+/// without is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fetched {
+    /// Those that came whole.
+    pub good: usize,
+    /// Those that were wanted.
+    pub wanted: usize,
 }
 
 impl Report {
@@ -105,16 +116,21 @@ impl SummaryRow {
         "FINDING",
     ];
 
-    /// Returns the cells in the order of the heads.
-    pub fn cells(&self) -> [&str; 7] {
+    /// Returns the cells in the order of the heads; `-` where there is nothing.
+    pub fn cells(&self) -> [String; 7] {
+        let dash = || "-".to_owned();
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
         [
-            &self.machine,
-            &self.firmware,
-            &self.offers,
-            &self.winner,
-            &self.file,
-            &self.transfers,
-            &self.finding,
+            self.machine.clone(),
+            text(&self.firmware),
+            text(&joined(self.offers.iter().cloned())),
+            text(&self.winner),
+            text(&self.file),
+            match self.transfers {
+                Fetched { wanted: 0, .. } => dash(),
+                Fetched { good, wanted } => format!("{good} of {wanted}"),
+            },
+            text(&self.finding),
         ]
     }
 }
@@ -136,21 +152,16 @@ impl MachineReport {
     }
 
     fn summary(&self) -> SummaryRow {
-        let dash = |text: Option<String>| {
-            let text = text.filter(|text| !text.is_empty());
-            text.unwrap_or_else(|| "-".to_owned())
+        let all = || self.stages.iter().flat_map(|stage| &stage.transfers);
+        // What GRUB and shim look for is often not there; without a finding, nothing was amiss.
+        let lacks = self.findings.contains(&FindingKind::MissingFile);
+        let is_wanted = |it: &&Transfer| {
+            it.outcome != Outcome::Missing || lacks && !loader::is_optional(&it.file)
         };
-        let joined = |texts: Vec<String>| {
-            let mut seen: Vec<String> = Vec::new();
-            for text in texts {
-                if !seen.contains(&text) {
-                    seen.push(text);
-                }
-            }
-            dash(Some(seen.join(", ")))
+        let transfers = Fetched {
+            good: all().filter(|it| it.is_good).count(),
+            wanted: all().filter(is_wanted).count(),
         };
-        let all = self.stages.iter().flat_map(|stage| &stage.transfers);
-        let (good, count) = (all.clone().filter(|it| it.is_good).count(), all.count());
         let firmware = self.architecture.map(|it| it.to_string());
         let first = || self.stages.first().map(|stage| stage.name.clone());
         let offers = self.stages.iter().flat_map(|stage| &stage.offers);
@@ -158,17 +169,29 @@ impl MachineReport {
         let boots = self.stages.iter().filter_map(|stage| stage.boot.as_ref());
         SummaryRow {
             machine: self.name.clone(),
-            firmware: dash(firmware.or_else(first)),
-            offers: joined(offers.map(|it| it.server.to_string()).collect()),
-            winner: joined(winners.map(|it| it.to_string()).collect()),
-            file: joined(boots.map(|it| base_name(&it.file).to_owned()).collect()),
-            transfers: match count {
-                0 => "-".to_owned(),
-                count => format!("{good} of {count}"),
-            },
-            finding: joined(self.findings.iter().map(|it| it.to_string()).collect()),
+            firmware: firmware.or_else(first).filter(|it| !it.is_empty()),
+            offers: distinct(offers.map(|it| it.server.to_string())),
+            winner: joined(winners.map(|it| it.to_string())),
+            file: joined(boots.map(|it| base_name(&it.file).to_owned())),
+            transfers,
+            finding: joined(self.findings.iter().map(|it| it.to_string())),
         }
     }
+}
+
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for text in texts {
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    seen
+}
+
+/// Joins what is not the same; none where there is nothing.
+fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
+    Some(distinct(texts).join(", ")).filter(|text| !text.is_empty())
 }
 
 fn base_name(path: &str) -> &str {

@@ -1,5 +1,7 @@
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
+
 use super::finding::Finding;
 use super::machine::Entry;
 use super::report::{MachineReport, Report, Totals, milliseconds};
@@ -8,6 +10,8 @@ use super::report::{MachineReport, Report, Totals, milliseconds};
 const WIDTH: usize = 100;
 /// Where the text of an entry begins.
 const INDENT: usize = 25;
+/// Where a live line goes on.
+const LIVE_INDENT: usize = 12;
 
 /// Prints the timelines, then the findings with what to do, then what was counted.
 impl fmt::Display for Report {
@@ -94,6 +98,25 @@ fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry, passed: i64) -> fmt::R
     let mut text = String::new();
     write!(text, "{time:>9} {mark} {:<12} {}", entry.what, entry.text)?;
     write_wrapped(f, &text, INDENT, LISTS.contains(&entry.what))
+}
+
+/// One line of a timeline beside those of other machines, folded as the report folds its own.
+struct Told<'l>(&'l super::Line, i64);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(line, passed) = *self;
+        let time = format!("+{}.{:03}", passed / 1000, passed % 1000);
+        let text = format!("{time:>9} {} {} {}", line.machine, line.what, line.text);
+        write_wrapped(f, &text, LIVE_INDENT, LISTS.contains(&line.what))
+    }
+}
+
+impl super::Line {
+    /// Writes it with the time since a moment, in at most a hundred columns.
+    pub fn folded(&self, since: Timestamp) -> String {
+        Told(self, milliseconds(since, self.at)).to_string()
+    }
 }
 
 /// Prints one fault, with the rule and the fix below it.

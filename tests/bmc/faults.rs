@@ -70,7 +70,9 @@ fn a_wrong_password_is_tried_once() {
         bmc.controller(|controller| controller.password = "another".to_owned());
         let rack = Rack::of(&[&bmc]);
         let said = rack.bmc(&["status", "--all"]);
-        said.ended(3).says(&["admin", "password", "help"]);
+        said.ended(3).says(&["admin", "password refused", "help"]);
+        let row = said.stdout.lines().last().unwrap_or_default();
+        assert!(row.chars().count() <= 100, "{row}");
         let failures = bmc.controller(|controller| controller.failures);
         assert_eq!(failures, 1, "{}: {}", profile.name, said.all());
     }
@@ -186,10 +188,32 @@ fn a_certificate_that_changed_stops_everything_until_it_is_pinned() {
     assert!(pair.bad.handshakes_refused() > 0);
 
     let host = "host-001-0";
-    pair.rack
-        .bmc(&["pin", host, "--yes"])
-        .done()
-        .says(&[&second]);
+    let fits = |said: &Said| {
+        let table = said.stdout.split("\n\n").next().unwrap_or_default();
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|width| width <= 100), "{}", said.all());
+    };
+    // What went wrong stands in full beside the table, once.
+    let status = pair.rack.bmc(&["status", "--all"]);
+    status.ended(4).says(&["certificate not trusted"]);
+    assert_eq!(status.all().matches(&second).count(), 1, "{}", status.all());
+    fits(&status);
+    let refused = pair.rack.bmc(&["pin", host]);
+    refused.ended(1).says(&[&second, "--yes", "not accepted"]);
+    let planned = pair.rack.bmc(&["pin", host, "--dry-run"]);
+    planned.done().says(&["would be accepted"]);
+    let pinned = pair.rack.bmc(&["pin", host, "--yes"]);
+    pinned.done().says(&[&first, &second, "accepted"]);
+    assert!(!pinned.all().contains("to be accepted"), "{}", pinned.all());
+    fits(&pinned);
+    // Nothing is new: nobody is asked.
+    for words in [&["pin", host][..], &["pin", "host-002-0"]] {
+        let same = pair.rack.bmc(words);
+        same.done().says(&["unchanged"]);
+        fits(&same);
+    }
+    let same = pair.rack.bmc(&["pin", host, "--format", "json"]);
+    assert_eq!(same.done().json()[0]["result"], "unchanged");
     pair.rack.bmc(&["boot-pxe", host, "--yes"]).done();
     assert_eq!(pair.bad.machine(|machine| machine.boots.clone()), ["Pxe"]);
 }

@@ -46,7 +46,7 @@ fn hosts_are_chosen_by_name_by_label_and_all() {
     rack.bmc(&["status", "host-00x"])
         .ended(1)
         .says(&["host-00x"]);
-    rack.bmc(&["status"]).ended(1).says(&["--all"]);
+    rack.bmc(&["status"]).ended(2).says(&["--all"]);
     assert_eq!(asked(), [false; 3]);
 }
 

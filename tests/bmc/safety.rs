@@ -18,9 +18,17 @@ fn one() -> (Emulator, Bmc, Rack) {
 
 /// Puts the host into a phase, as its installation would.
 fn set_phase(rack: &Rack, phase: Phase) {
+    change(rack, |record| record.phase = phase);
+}
+
+fn change(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
     let store = SqliteStore::open(&rack.file("state")).expect("a store");
-    let mut record = HostRecord::new(HOST, jiff::Timestamp::now());
-    record.phase = phase;
+    let kept = store.hosts().expect("the records");
+    let mut record = kept
+        .into_iter()
+        .find(|record| record.host == HOST)
+        .unwrap_or_else(|| HostRecord::new(HOST, jiff::Timestamp::now()));
+    change(&mut record);
     let update = HostUpdate {
         record,
         plan: None,
@@ -109,6 +117,59 @@ fn a_host_that_is_installing_is_not_interrupted_without_being_told_to() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be_done_and_that_it_would_ask() {
+    let (_emulator, bmc, rack) = one();
+    let image = "http://10.20.0.10:8080/a.iso";
+    for (command, says) in [
+        (&["power", "off"][..], "would be powered off\n"),
+        (&["power", "on"], "would be left as it is: it is on already"),
+        (
+            &["boot-pxe"],
+            "would boot from the network (PXE) once; would be reset\n",
+        ),
+        (
+            &["boot-disk", "--no-power"],
+            "would boot from its disk once\n",
+        ),
+        (&["media", "insert", image], "would be inserted\n"),
+        (
+            &["media", "eject"],
+            "would be left as it is: its drive is empty already",
+        ),
+    ] {
+        let said = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
+        said.done().says(&[&format!("{HOST}: {says}")]);
+        let asks = command[0] == "boot-pxe";
+        assert_eq!(said.stderr.contains("asks first"), asks, "{}", said.all());
+        let json = rack.bmc(&[command, &[HOST, "--dry-run", "--format", "json"]].concat());
+        let result = json.done().json()[0]["result"].clone();
+        let result = result.as_str().expect("a text").to_owned();
+        assert!(result.starts_with("would "), "{result}");
+    }
+    bmc.machine(|machine| {
+        machine.boot.enabled = "Once".to_owned();
+        machine.boot.target = "Pxe".to_owned();
+        machine.image = Some(image.to_owned());
+    });
+    rack.bmc(&["boot-pxe", HOST, "--dry-run", "--no-power"])
+        .done()
+        .says(&["would boot from the network (PXE) once, as it was told already"]);
+    rack.bmc(&["media", "eject", HOST, "--dry-run"])
+        .done()
+        .says(&["would be ejected"]);
+    set_phase(&rack, Phase::Installed);
+    let said = rack.bmc(&["power", "off", HOST, "--dry-run"]);
+    said.done()
+        .says(&["is installed", "asks first", "refuses", "--yes"]);
+    assert_eq!(bmc.changes(), []);
+    // Nor is it told in the events that it was done.
+    let shown = rack.run(&["host", "show", HOST]);
+    for told in ["ejected", "powered", "told to boot"] {
+        assert!(!shown.done().all().contains(told), "{}", shown.all());
+    }
+}
+
+#[test]
 fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
     for what in ["serial", "uuid"] {
         let (_emulator, bmc, rack) = one();
@@ -126,9 +187,14 @@ fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
             said.ended(3).says(&["another machine", "help"]);
         }
         assert_eq!(bmc.changes(), [], "{what}");
-        // Who looks is told.
-        let said = rack.bmc(&["status", HOST]);
-        assert!(said.all().contains("another machine"), "{}", said.all());
+        // Who looks is told, and nothing of the other machine is offered as a correction.
+        for words in [&["status", HOST][..], &["inventory", HOST]] {
+            let said = rack.bmc(words);
+            said.ended(1).says(&["another machine"]);
+        }
+        let written = rack.bmc(&["inventory", HOST, "--write"]);
+        written.ended(1).says(&["no document is written"]);
+        assert_eq!(written.stdout, "");
     }
 }
 
@@ -174,7 +240,7 @@ fn a_dry_run_says_what_it_would_do_and_tells_no_event_of_it() {
             &["boot-pxe"],
             "would boot from the network (PXE) once; would be reset",
         ),
-        (&["media", "eject"], "would eject it"),
+        (&["media", "eject"], "would be ejected"),
     ] {
         let said = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
         said.done().says(&[would]);

@@ -300,6 +300,20 @@ fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
 }
 
 #[test]
+fn the_order_of_url_and_hosts_is_told() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    let url = "http://10.20.0.10/live.iso";
+    let said = rack.bmc(&["media", "insert", "host-001-0", url, "--yes"]);
+    said.ended(1)
+        .says(&["`host-001-0` is no URL of an image", "the URL comes first"]);
+    let said = rack.bmc(&["media", "insert", "live.iso", "host-001-0", "--yes"]);
+    said.ended(1).says(&["`live.iso` is no URL of an image"]);
+    assert_eq!(bmc.asked().len(), 0);
+}
+
+#[test]
 fn no_secret_stands_on_a_command_line() {
     let mut emulator = Emulator::start();
     let rack = rack(

@@ -1,11 +1,16 @@
 //! What is asked for, and where it is written.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 
+use pxectl::machine::MacAddress;
+use pxectl::respond::dhcp::search;
+use pxectl::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode};
+use pxectl::wire::frame::udp_frame;
 use serde_json::Value;
 
 use crate::command::{Ran, capture, capture_with};
-use crate::sample::{CLIENT, CLIENT_IP, Frame, frames, pcapng};
+use crate::sample::{CLIENT, CLIENT_IP, Frame, OTHER_CLIENT, SERVER, START, XID, frames, pcapng};
 
 const SITE: &str = "\
 kind: Site
@@ -241,8 +246,11 @@ fn a_summary_is_one_table_with_a_row_for_each_machine() {
     let directory = directory();
     let ran = capture(directory.path(), &["--read", "in", "--summary"]);
     let lines: Vec<&str> = ran.text().lines().collect();
-    assert_eq!(lines.len(), 3, "{}", ran.text());
     assert!(lines[0].starts_with("MACHINE "));
+    let starts = |line: &&&str| line.starts_with("52:54:00:12:34:5");
+    assert_eq!(lines.iter().filter(starts).count(), 2, "{}", ran.text());
+    let widest = lines.iter().map(|line| line.chars().count()).max();
+    assert!(widest.is_some_and(|width| width <= 100), "{}", ran.text());
     let rows = capture(
         directory.path(),
         &["--read", "in", "--summary", "--format", "json"],
@@ -250,6 +258,77 @@ fn a_summary_is_one_table_with_a_row_for_each_machine() {
     let rows: Vec<Value> = rows.objects();
     let summaries = rows.iter().filter(|it| it["type"] == "summary").count();
     assert_eq!(summaries, 2);
+    let first = &rows[rows
+        .iter()
+        .position(|it| it["type"] == "summary")
+        .expect("one")];
+    // The sample's file is none for its firmware.
+    let finding = first["finding"].as_str().unwrap_or_default();
+    assert!(finding.contains("wrong-loader"), "{first}");
+    assert_eq!(first["offers"][0], "10.20.0.10", "{first}");
+    assert!(first["transfers"]["good"].is_u64(), "{first}");
+    assert_eq!(first["transfers"]["good"], first["transfers"]["wanted"]);
+    let all = capture(directory.path(), &["--read", "in", "--format", "json"]);
+    let all = all.objects();
+    let machine = all.iter().find(|it| it["type"] == "machine");
+    let machine = machine.expect("a machine").to_string();
+    assert!(machine.contains("\"outcome\":\"whole\""), "{machine}");
+}
+
+#[test]
+fn our_own_search_for_other_servers_is_no_machine_unless_one_answers() {
+    let us = (SERVER, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68));
+    let all = (
+        MacAddress::new([0xff; 6]),
+        SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
+    );
+    let search = search(SERVER, XID);
+    let question = udp_frame(us, all, &search.write(576).expect("it fits")).expect("a frame");
+    let mut like_it = search.clone();
+    like_it.options.set_raw(OptionCode::Hostname, *b"worker");
+    let like_it = udp_frame(us, all, &like_it.write(576).expect("it fits")).expect("a frame");
+    let mut offer = DhcpMessage::new(Operation::Reply, SERVER, XID);
+    offer.your_address = CLIENT_IP;
+    offer.options.set_message_type(MessageType::Offer);
+    let rogue = Ipv4Addr::new(10, 20, 0, 99);
+    offer
+        .options
+        .set_address(OptionCode::ServerIdentifier, rogue);
+    let from = (OTHER_CLIENT, SocketAddrV4::new(rogue, 67));
+    let to = (all.0, SocketAddrV4::new(Ipv4Addr::BROADCAST, 68));
+    let offer = udp_frame(from, to, &offer.write(576).expect("it fits")).expect("a frame");
+
+    let ran = |frames: &[&Vec<u8>]| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |index: usize| {
+            let start = jiff::Timestamp::new(START, 0).expect("a time");
+            start + jiff::SignedDuration::from_secs(index as i64)
+        };
+        let frames: Vec<Frame> = frames
+            .iter()
+            .enumerate()
+            .map(|(index, octets)| Frame {
+                at: at(index),
+                octets: octets.to_vec(),
+            })
+            .collect();
+        std::fs::write(directory.path().join("in"), pcapng(&frames)).expect("a file");
+        let words = ["--read", "in", "--server", "10.20.0.10", "--fail-on"];
+        capture(
+            directory.path(),
+            &[&words[..], &["no-answer,rogue"]].concat(),
+        )
+    };
+    let alone = ran(&[&question]);
+    assert_eq!(alone.status, 0, "{}", alone.stderr);
+    assert!(!alone.text().contains("no-answer"), "{}", alone.text());
+    assert!(alone.stderr.contains("0 machines"), "{}", alone.stderr);
+    let machine = ran(&[&like_it]);
+    assert_eq!(machine.status, 1, "{}", machine.stderr);
+    assert!(machine.text().contains("no-answer"), "{}", machine.text());
+    let answered = ran(&[&question, &offer]);
+    assert_eq!(answered.status, 1, "{}", answered.stderr);
+    assert!(answered.text().contains("[rogue]"), "{}", answered.text());
 }
 
 #[test]
@@ -279,6 +358,23 @@ fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
     let ran = capture(directory.path(), &["--read", "in"]);
     assert_eq!(ran.status, 0);
     assert!(ran.stderr.contains("no inventory in `.`"), "{}", ran.stderr);
+    // Other programs keep YAML too.
+    let compose = directory.path().join("docker-compose.yaml");
+    for text in [
+        "services: {web: {image: nginx}}\n",
+        "apiVersion: v1\nkind: Deployment\n",
+    ] {
+        std::fs::write(&compose, text).expect("a file");
+        let ran = capture(directory.path(), &["--read", "in"]);
+        assert_eq!(ran.status, 0);
+        assert!(ran.stderr.contains("no inventory in `.`"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    }
+    // Who names it means it.
+    let here = directory.path().to_str().expect("a name");
+    let ran = capture(directory.path(), &["--read", "in", "-i", here]);
+    assert!(ran.stderr.contains("is at fault"), "{}", ran.stderr);
+    std::fs::remove_file(&compose).expect("it is there");
     std::fs::write(directory.path().join("site.yaml"), "kind: Sit\n").expect("a file");
     let ran = capture(directory.path(), &["--read", "in"]);
     assert_eq!(ran.status, 0);

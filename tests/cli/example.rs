@@ -49,7 +49,7 @@ fn init_makes_the_directory_it_is_given() {
     let rack = Rack::empty();
     rack.pxectl("init deep/rack-b")
         .stdout("wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `deep/rack-b`\n")
-        .stderr(&NEXT.replace("-i .", "-i deep/rack-b"))
+        .stderr(NEXT.replace("-i .", "-i deep/rack-b"))
         .run();
     assert!(rack.file("deep/rack-b/site.yaml").exists());
 }

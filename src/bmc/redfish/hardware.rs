@@ -57,7 +57,9 @@ impl Redfish {
         hardware
             .nics
             .sort_by(|one, other| (&one.id, one.mac).cmp(&(&other.id, other.mac)));
-        hardware.nics.dedup();
+        // sushy-tools lists an interface twice.
+        let mut known = std::collections::HashSet::new();
+        hardware.nics.retain(|nic| known.insert(nic.mac));
         Ok(hardware)
     }
 

@@ -111,7 +111,9 @@ impl Redfish {
             };
             match sent {
                 Sent::Planned => return Ok(()),
-                Sent::Refused(error) | Sent::NotNow(error) => failure = failure.or(Some(error)),
+                Sent::Refused(error) | Sent::NotNow(error) => {
+                    failure = Some(BmcError::or_better(failure, error));
+                }
                 Sent::Accepted => {
                     let mut seen = self.drive(&drive.path).await?;
                     let mut looks = 1;

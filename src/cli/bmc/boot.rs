@@ -9,6 +9,7 @@ use crate::cli::inventory::warn_without_server;
 use crate::cli::output::Output;
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
+use crate::machine::cleaned;
 use crate::respond::dhcp::http_boot_file;
 use crate::store::Store;
 use crate::token::StoreKey;
@@ -142,15 +143,15 @@ pub fn check_url(url: &str, output: &Output) -> Result<(), Stop> {
     let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let known = ["http", "https", "nfs", "cifs", "smb", "tftp"].contains(&scheme);
     let fault = if place.contains('@') {
-        "the URL holds a user or a password"
+        "the URL holds a user or a password".to_owned()
     } else if !known || place.is_empty() {
-        "that is no URL of an image"
+        format!("`{}` is no URL of an image", cleaned(url, 120))
     } else if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "the URL holds a blank"
+        "the URL holds a blank".to_owned()
     } else {
         return Ok(());
     };
     let help = "write one such as `http://10.20.0.10:8080/files/rescue.iso`";
-    output.error(fault, help);
+    output.error(&fault, help);
     Err(said(Exit::No))
 }

@@ -6,7 +6,7 @@ use super::{Stop, fails, said};
 use crate::bmc::{Report, Target, Task, described, event};
 use crate::cli::Exit;
 use crate::inventory::{Certificate, plural};
-use crate::machine::{ControllerRecord, ControllerTrust};
+use crate::machine::{CertificateNote, ControllerRecord, ControllerTrust};
 use crate::store::Store;
 
 /// What happens to what is trusted of one controller.
@@ -23,22 +23,11 @@ enum Change {
 pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
     let reports = rounds.visit(|_| Ok(Task::Certificate))?;
     explain(&reports, rounds.output);
-    let changes: Vec<(&Target, &Report, Change)> = rounds
-        .targets
-        .iter()
-        .zip(&reports)
+    let pairs = rounds.targets.iter().zip(&reports);
+    let changes: Vec<(&Target, &Report, Change)> = pairs
         .filter(|(_, report)| report.result.is_ok())
-        .map(|(target, report)| (target, report, change(target, report)))
+        .map(|(target, report)| (target, report, change(target, report, rounds.yes)))
         .collect();
-    if rounds.output.is_json() {
-        let listed: Vec<_> = reports.iter().map(json_of).collect();
-        rounds.output.json(&listed);
-    } else {
-        show(rounds, &changes);
-    }
-    if rounds.dry_run {
-        return Ok(exit_for(&reports));
-    }
     let accepted: Vec<_> = changes
         .iter()
         .filter_map(|(target, report, change)| match change {
@@ -46,29 +35,53 @@ pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
             Change::None | Change::Inventory => None,
         })
         .collect();
-    if !accepted.is_empty() {
-        let what = format!(
-            "{} would be accepted from now on",
-            plural(accepted.len(), "BMC")
-        );
-        if !rounds.asks(&what, "Accept?")? {
-            return Err(said(Exit::No));
+    let is_agreed = !rounds.dry_run && (accepted.is_empty() || agreed(rounds, &accepted)?);
+    if is_agreed {
+        for (target, report, record) in &accepted {
+            let message = match &report.certificate {
+                Some(seen) => format!(
+                    "certificate accepted: sha256:{} ({})",
+                    seen.note.fingerprint,
+                    described(&seen.note)
+                ),
+                None => "the machine behind its BMC was accepted".to_owned(),
+            };
+            let events = [event(target, message)];
+            let kept = rounds.store.keep_controller(record, &events);
+            kept.map_err(fails)?;
         }
     }
-    for (target, report, record) in &accepted {
-        let message = match &report.certificate {
-            Some(seen) => format!(
-                "certificate accepted: sha256:{} ({})",
-                seen.note.fingerprint,
-                described(&seen.note)
-            ),
-            None => "the machine behind its BMC was accepted".to_owned(),
-        };
-        let events = [event(target, message)];
-        rounds
-            .store
-            .keep_controller(record, &events)
-            .map_err(fails)?;
+    let word = |target: &Target, report: &Report, change: &Change| match change {
+        Change::None => "unchanged",
+        Change::Accept(_) if rounds.dry_run => "would be accepted",
+        Change::Accept(_) if !is_agreed => "not accepted",
+        Change::Accept(_) if is_same(target, report) => "unchanged; its machine is forgotten",
+        Change::Accept(_) => "accepted",
+        Change::Inventory => "not accepted: correct `bmc.pin`",
+    };
+    if rounds.output.is_json() {
+        let listed = reports.iter().map(|report| {
+            let mut value = json_of(report);
+            let own = changes.iter().find(|(_, own, _)| own.host == report.host);
+            if let Some((target, report, change)) = own {
+                value["result"] = word(target, report, change).into();
+                value["changed"] = (is_agreed && matches!(change, Change::Accept(_))).into();
+            }
+            value
+        });
+        let listed: Vec<_> = listed.collect();
+        rounds.output.json(&listed);
+    } else {
+        let rows = changes
+            .iter()
+            .map(|(target, report, change)| (*target, *report, word(target, report, change)));
+        rounds.output.result(&shown(rows));
+    }
+    if rounds.dry_run {
+        return Ok(exit_for(&reports));
+    }
+    if !is_agreed {
+        return Err(said(Exit::No));
     }
     let is_refused =
         |(.., change): &(&Target, &Report, Change)| matches!(change, Change::Inventory);
@@ -83,7 +96,34 @@ pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
     }
 }
 
-fn change(target: &Target, report: &Report) -> Change {
+type Accepted<'a> = (&'a &'a Target, &'a &'a Report, &'a Box<ControllerRecord>);
+
+/// Shows what would be accepted, and asks.
+fn agreed(rounds: &Rounds<'_>, accepted: &[Accepted<'_>]) -> Result<bool, Stop> {
+    let count = plural(accepted.len(), "BMC");
+    let mut what = format!("{count} would be accepted from now on");
+    for (target, report, _) in accepted {
+        let (old, new) = (trusted(target), seen(report));
+        what.push_str(&format!("\n  {}: {new}; until now {old}", target.host.name));
+    }
+    rounds.asks(&what, "Accept?")
+}
+
+/// Reports whether the certificate is the one that is trusted.
+fn is_same(target: &Target, report: &Report) -> bool {
+    let kept = target.kept.as_ref().map(|kept| &kept.trust);
+    match (&report.certificate, &target.bmc.certificate, kept) {
+        (Some(seen), Certificate::Pinned(pin), _) => *pin == seen.note.fingerprint,
+        (Some(_), Certificate::Authority(_), kept) => kept == Some(&ControllerTrust::Authority),
+        (Some(seen), _, Some(ControllerTrust::Pinned(note))) => {
+            note.fingerprint == seen.note.fingerprint
+        }
+        (None, _, Some(ControllerTrust::Plain)) => true,
+        _ => false,
+    }
+}
+
+fn change(target: &Target, report: &Report, yes: bool) -> Change {
     let url = target.bmc.url.to_string();
     // What was seen behind it is forgotten: the machine may have been exchanged with its BMC.
     let mut record = ControllerRecord::new(&target.host.name, url, Timestamp::now());
@@ -97,42 +137,58 @@ fn change(target: &Target, report: &Report) -> Change {
             _ => ControllerTrust::Pinned(seen.note.clone()),
         };
     }
-    let is_same = target.kept.as_ref().is_some_and(|kept| {
-        kept.trust == record.trust && kept.serial.is_none() && kept.uuid.is_none()
-    });
-    match is_same {
+    // To forget the machine needs to be said, where nothing is new.
+    let knows = |kept: &ControllerRecord| kept.serial.is_some() || kept.uuid.is_some();
+    let forgets = yes && target.kept.as_ref().is_some_and(knows);
+    match is_same(target, report) && !forgets {
         true => Change::None,
         false => Change::Accept(Box::new(record)),
     }
 }
 
-fn show(rounds: &Rounds<'_>, changes: &[(&Target, &Report, Change)]) {
-    let mut rows = table(&["HOST", "TRUSTED UNTIL NOW", "SEEN", "RESULT"]);
-    for (target, report, change) in changes {
-        let kept = target.kept.as_ref().map(|kept| &kept.trust);
-        let old = match (&target.bmc.certificate, kept) {
-            (Certificate::Pinned(pin), _) => format!("sha256:{pin}\nby `bmc.pin`"),
-            (Certificate::Authority(file), _) => format!("what `{file}` vouches for"),
-            (_, Some(ControllerTrust::Pinned(note))) => {
-                format!("sha256:{}\n{}", note.fingerprint, described(note))
-            }
-            (_, Some(ControllerTrust::Authority)) => "what an authority vouches for".to_owned(),
-            (_, Some(ControllerTrust::Plain) | None) => "none".to_owned(),
-        };
-        let new = match &report.certificate {
-            Some(seen) => {
-                let note = &seen.note;
-                format!("sha256:{}\n{}", note.fingerprint, described(note))
-            }
-            None => "none: it has no TLS".to_owned(),
-        };
-        let result = match change {
-            Change::None => "trusted already",
-            Change::Accept(_) if rounds.dry_run => "would be accepted",
-            Change::Accept(_) => "to be accepted",
-            Change::Inventory => "not accepted: correct `bmc.pin`",
-        };
-        rows.add_row([target.host.name.clone(), old, new, result.to_owned()]);
+/// Writes a table that fits a screen, and below it the fingerprints in full.
+fn shown<'r>(changes: impl Iterator<Item = (&'r Target, &'r Report, &'static str)>) -> String {
+    let mut rows = table(&["HOST", "UNTIL NOW", "SEEN", "RESULT"]);
+    let mut whole = String::new();
+    for (target, report, result) in changes {
+        let (old, new) = (trusted(target), seen(report));
+        let name = &target.host.name;
+        rows.add_row([name.as_str(), &short(&old), &short(&new), result]);
+        whole.push_str(&format!("\n{name}\n"));
+        if old != new {
+            whole.push_str(&format!("  until now  {old}\n"));
+        }
+        whole.push_str(&format!("  seen       {new}\n"));
     }
-    rounds.output.result(&finished(rows));
+    format!("{}{whole}", finished(rows))
+}
+
+/// Returns the first digits of a fingerprint: enough to tell two apart at a glance.
+fn short(text: &str) -> String {
+    match text.strip_prefix("sha256:") {
+        Some(rest) => format!("sha256:{}…", &rest[..rest.len().min(12)]),
+        None => text.to_owned(),
+    }
+}
+
+fn trusted(target: &Target) -> String {
+    let kept = target.kept.as_ref().map(|kept| &kept.trust);
+    match (&target.bmc.certificate, kept) {
+        (Certificate::Pinned(pin), _) => format!("sha256:{pin} (`bmc.pin`)"),
+        (Certificate::Authority(_), _) => "what `bmc.ca` vouches for".to_owned(),
+        (_, Some(ControllerTrust::Pinned(note))) => spelled(note),
+        (_, Some(ControllerTrust::Authority)) => "what an authority vouches for".to_owned(),
+        (_, Some(ControllerTrust::Plain) | None) => "none".to_owned(),
+    }
+}
+
+fn seen(report: &Report) -> String {
+    match &report.certificate {
+        Some(seen) => spelled(&seen.note),
+        None => "none: no TLS".to_owned(),
+    }
+}
+
+fn spelled(note: &CertificateNote) -> String {
+    format!("sha256:{} ({})", note.fingerprint, described(note))
 }

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::Stop;
 use super::report::{explain, json_of};
-use super::rounds::{Rounds, exit_for};
-use crate::bmc::{Difference, Hardware, Report, Task, compare};
+use super::rounds::Rounds;
+use crate::bmc::{Difference, Hardware, Report, Task, compare, is_another};
 use crate::cli::Exit;
 use crate::inventory::{Correction, corrected, plural};
 
@@ -13,9 +13,17 @@ pub fn run(rounds: &Rounds<'_>, write: bool) -> Result<Exit, Stop> {
     explain(&reports, rounds.output);
     let mut listed = Vec::new();
     let mut documents = Vec::new();
-    for report in &reports {
+    for (target, report) in rounds.targets.iter().zip(&reports) {
         let compared = compared(rounds, report);
-        if write {
+        if write && is_another(target, report) {
+            // What is in another machine is no correction of this one.
+            let what = format!(
+                "{}: no document is written, for another machine is behind its BMC",
+                report.host
+            );
+            let help = "where it was exchanged on purpose, correct `serial` and `uuid` by hand";
+            rounds.output.warning(&what, help);
+        } else if write {
             documents.extend(document(rounds, report, &compared.corrections));
         } else if rounds.output.is_json() {
             listed.push(json(report, &compared));
@@ -29,7 +37,12 @@ pub fn run(rounds: &Rounds<'_>, write: bool) -> Result<Exit, Stop> {
     } else if rounds.output.is_json() {
         rounds.output.json(&listed);
     }
-    Ok(exit_for(&reports))
+    Ok(rounds.exit_unless(&reports, |target, report| {
+        let compared = compared(rounds, report);
+        // What was corrected on paper is no fault of the command.
+        let corrected = if write { compared.corrections.len() } else { 0 };
+        is_another(target, report) || compared.differences.len() > corrected
+    }))
 }
 
 struct Compared<'r> {

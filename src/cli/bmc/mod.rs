@@ -13,6 +13,7 @@ use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
 use crate::bmc::{PowerVerb, Task};
+use crate::machine::cleaned;
 use options::{Change, Reach};
 use rounds::Rounds;
 
@@ -40,7 +41,7 @@ Examples:
     /// Turn machines on and off
     #[command(after_help = "\
 A machine that is as wanted already is left alone. Hosts that are `installed`
-are interrupted only after a question, or with `--yes`.
+or installing are interrupted only after a question, or with `--yes`.
 
 Examples:
   pxectl bmc power on worker-01
@@ -105,6 +106,8 @@ Examples:
     },
     /// Show what is in machines, and where the inventory disagrees
     #[command(after_help = "\
+Exit status: 1 where the inventory disagrees; with `--write`, where no document corrects it.
+
 Examples:
   pxectl bmc inventory --all
   pxectl bmc inventory worker-01 --write > corrected.yaml")]
@@ -121,8 +124,9 @@ Examples:
     #[command(after_help = "\
 Shows the certificate that is trusted and the one that is seen, and asks. Also
 forgets which machine was seen behind a BMC: the next command remembers it
-anew. Compare a fingerprint with the BMC's own page or console; nothing else
-tells an exchange from an attack.
+anew; where the certificate is unchanged, only with `--yes`. Compare a
+fingerprint with the BMC's own page or console; nothing else tells an exchange
+from an attack.
 
 Examples:
   pxectl bmc pin worker-01
@@ -242,6 +246,12 @@ impl Media {
                 boot,
                 change,
             } => {
+                let is_url = |text: &String| text.contains("://");
+                if !is_url(url) && select.hosts.iter().any(is_url) {
+                    let what = format!("`{}` is no URL of an image", cleaned(url, 120));
+                    output.error(&what, "the URL comes first, and then the hosts");
+                    return Err(said(Exit::No));
+                }
                 boot::check_url(url, output)?;
                 let rounds = Rounds::open_to_change(global, output, select, change)?;
                 if *boot {

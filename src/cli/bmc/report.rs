@@ -46,11 +46,11 @@ pub fn explain(reports: &[Report], output: &Output) {
     }
 }
 
-/// Says in a few words what came of a host.
+/// Says in a few words what came of a host; why it failed stands in full on standard error.
 pub fn result_text(report: &Report) -> String {
     match &report.result {
         Ok(done) => done.what.clone(),
-        Err(error) => format!("failed: {error}"),
+        Err(error) => format!("failed: {}", error.word()),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Rounds<'o> {
     pub directory: PathBuf,
     pub targets: Vec<Target>,
     pub dry_run: bool,
-    yes: bool,
+    pub yes: bool,
     reach: Reach,
     records: Vec<HostRecord>,
     now: Timestamp,
@@ -166,7 +166,15 @@ impl<'o> Rounds<'o> {
     }
 
     fn confirm(&self, hosts: &[&Host], what: &str, help: &str) -> Result<(), Stop> {
-        if hosts.is_empty() || self.yes || self.dry_run {
+        if hosts.is_empty() || self.yes {
+            return Ok(());
+        }
+        if self.dry_run {
+            let what = format!(
+                "{what}. Without `--dry-run` this asks first, and refuses where nobody can be \
+                 asked; {help}"
+            );
+            self.output.note(&what);
             return Ok(());
         }
         match confirmed(self.output, what, "Do it?", help).map_err(fails)? {
@@ -228,6 +236,19 @@ impl<'o> Rounds<'o> {
         let reports = self.visit(task)?;
         report::print(&reports, self.dry_run, self.output);
         Ok(exit_for(&reports))
+    }
+
+    /// Says how a command that looks ends: with 1 where all were looked at and one has a fault.
+    pub fn exit_unless(
+        &self,
+        reports: &[Report],
+        mut has_fault: impl FnMut(&Target, &Report) -> bool,
+    ) -> Exit {
+        let mut pairs = self.targets.iter().zip(reports);
+        match exit_for(reports) {
+            Exit::Done if pairs.any(|(target, report)| has_fault(target, report)) => Exit::No,
+            exit => exit,
+        }
     }
 
     /// Does a task to each host.

@@ -2,18 +2,19 @@ use serde_json::Value;
 
 use super::Stop;
 use super::report::{explain, finished, json_of, table};
-use super::rounds::{Rounds, exit_for};
-use crate::bmc::{Machine, Report, Task};
+use super::rounds::Rounds;
+use crate::bmc::{Machine, Report, Task, is_another};
 use crate::cli::Exit;
 
 /// Shows what machines are, whether they run, and what they boot next.
 pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
     let reports = rounds.visit(|_| Ok(Task::Status))?;
     explain(&reports, rounds.output);
+    let exit = rounds.exit_unless(&reports, is_another);
     if rounds.output.is_json() {
         let listed: Vec<Value> = reports.iter().map(json_of).collect();
         rounds.output.json(&listed);
-        return Ok(exit_for(&reports));
+        return Ok(exit);
     }
     let mut rows = table(&["HOST", "POWER", "BOOT", "HEALTH", "MODEL", "SERIAL", "NOTE"]);
     for report in &reports {
@@ -30,7 +31,7 @@ pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
         ]);
     }
     rounds.output.result(&finished(rows));
-    Ok(exit_for(&reports))
+    Ok(exit)
 }
 
 /// Says what a machine was told to boot next; nothing where it was told nothing.
@@ -47,7 +48,7 @@ fn boot(machine: &Machine) -> String {
 fn note(report: &Report) -> String {
     let in_post = report.machine.as_ref().is_some_and(|it| it.in_post);
     match &report.result {
-        Err(error) => error.to_string(),
+        Err(error) => error.word().to_owned(),
         Ok(_) if in_post => "in its self-test".to_owned(),
         // The rest of it stands above the table.
         Ok(_) => report.notes.last().map_or_else(String::new, |note| {

@@ -2,6 +2,7 @@ mod print;
 mod select;
 mod values;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -38,13 +39,16 @@ it finds, with the rules. Machines are named from the inventory, where there is
 one.
 
 Live, it takes all of UDP, HTTP, unreachable ports and fragments, under up to
-two VLAN tags, and ends with ^C, --duration or --count. Files are pcap or
-pcapng, plain or compressed with gzip or zstd.
+two VLAN tags, and ends with ^C, --duration or --count: it tells what happens as
+it happens, and ends with the report. Files are pcap or pcapng, plain or
+compressed with gzip or zstd; several are read as one through mergecap, or one
+after the other in a loop of the shell.
 
 Examples:
   pxectl capture -I eth1
   pxectl capture -I eth1 --host worker-01 --write worker-01.pcapng
   pxectl capture --read rack.pcapng.gz --summary
+  mergecap -w - a.pcapng b.pcapng | pxectl capture --read -
   pxectl capture -I eth1 --duration 2m --fail-on rogue,no-answer
   ssh switch tcpdump -w - | pxectl capture --read - --format json
 
@@ -55,7 +59,7 @@ pub struct Capture {
     #[arg(short = 'I', long, value_name = "INTERFACE", conflicts_with = "read")]
     interface: Option<String>,
 
-    /// A capture file to read, `-` for standard input
+    /// A capture file to read, one; `-` for standard input
     #[arg(short, long, value_name = "FILE")]
     read: Option<PathBuf>,
 
@@ -134,9 +138,11 @@ impl Capture {
             Err(error) => {
                 let exit = output.failed(&error);
                 Ok(match error.downcast_ref() {
-                    Some(CaptureError::NoCapture { .. } | CaptureError::Compression { .. }) => {
-                        Exit::No
-                    }
+                    Some(
+                        CaptureError::Empty(_)
+                        | CaptureError::NoCapture { .. }
+                        | CaptureError::Compression { .. },
+                    ) => Exit::No,
                     Some(
                         CaptureError::WhichInterface { .. } | CaptureError::TooManyPorts { .. },
                     ) => Exit::Usage,
@@ -203,6 +209,7 @@ impl Capture {
             is_live: self.read.is_none(),
             is_summary: self.summary,
             is_aside: self.destination() == Some(Destination::Stdout),
+            began: Cell::default(),
         }
     }
 

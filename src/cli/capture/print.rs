@@ -1,5 +1,8 @@
-use comfy_table::Table;
+use std::cell::Cell;
+
 use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -7,6 +10,9 @@ use crate::capture::{Counts, Ended};
 use crate::cli::output::Output;
 use crate::conversation::{Line, Report, SummaryRow};
 use crate::inventory::plural;
+
+/// How wide a table is at most.
+const WIDTH: u16 = 100;
 
 /// Prints what a capture tells.
 pub struct Printer<'a> {
@@ -17,6 +23,8 @@ pub struct Printer<'a> {
     pub is_summary: bool,
     /// Standard output carries the capture itself.
     pub is_aside: bool,
+    /// When the first line was told: live lines count from it.
+    pub began: Cell<Option<Timestamp>>,
 }
 
 impl Printer<'_> {
@@ -29,7 +37,9 @@ impl Printer<'_> {
             return self.object("event", line);
         }
         // A file is told machine by machine, at the end.
-        !self.is_live || self.text(&format!("{:.6} {line}\n", line.at))
+        let began = self.began.get().unwrap_or(line.at);
+        self.began.set(Some(began));
+        !self.is_live || self.text(&line.folded(began))
     }
 
     /// Prints what came of it: the report, what was counted, and what is wrong with `source`.
@@ -50,12 +60,10 @@ impl Printer<'_> {
                 }
             }
             (false, true) => self.table(&report.summary()),
-            (false, false) if self.is_live => {
-                for finding in &report.findings {
-                    self.text(&format!("{finding}\n"));
-                }
-            }
             (false, false) => {
+                if self.is_live && !report.machines.is_empty() {
+                    self.text("\n");
+                }
                 self.text(&report.to_string());
             }
         }
@@ -112,7 +120,12 @@ impl Printer<'_> {
 
     fn table(&self, rows: &[SummaryRow]) {
         let mut table = Table::new();
-        table.load_style(NOTHING).set_header(SummaryRow::HEADS);
+        // Cells are folded, so that the table fits a screen.
+        table
+            .load_style(NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(WIDTH)
+            .set_header(SummaryRow::HEADS);
         for row in rows {
             table.add_row(row.cells());
         }

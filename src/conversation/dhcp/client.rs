@@ -3,7 +3,7 @@
 use crate::clients::dhcp::{Client, ClientKind, is_grub};
 use crate::conversation::shown::shown_octets;
 use crate::machine::{Architecture, Firmware, MacAddress};
-use crate::wire::dhcp::{DhcpMessage, IpxeFeature};
+use crate::wire::dhcp::{DhcpMessage, IpxeFeature, MessageType, Operation, OptionCode};
 
 /// The number of iPXE's version in its own options.
 const IPXE_VERSION: u8 = 0xeb;
@@ -43,9 +43,28 @@ pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Opti
     })
 }
 
+/// Reports whether a message is the search of `serve dhcp` for other DHCP servers, which nobody else
+/// sends in this form: a broadcast that wants a mask and a router, and says nothing of its sender.
+pub(super) fn is_search(message: &DhcpMessage) -> bool {
+    let Some(mac) = message.hardware_address.mac() else {
+        return false;
+    };
+    let mut search = DhcpMessage::new(Operation::Request, mac, message.transaction_id);
+    search.broadcast = true;
+    search.options.set_message_type(MessageType::Discover);
+    let wanted = [OptionCode::SubnetMask, OptionCode::Router].map(u8::from);
+    search
+        .options
+        .set_raw(OptionCode::ParameterRequestList, wanted);
+    *message == search
+}
+
 /// Names what runs there.
 pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
     let options = &message.options;
+    if is_search(message) {
+        return "pxectl, looking for other DHCP servers".to_owned();
+    }
     match client.map(|client| &client.kind) {
         Some(ClientKind::EdkPxe(architecture)) => format!("UEFI PXE ({architecture})"),
         Some(ClientKind::EdkHttp(architecture)) => format!("UEFI HTTP boot ({architecture})"),

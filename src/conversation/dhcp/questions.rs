@@ -124,6 +124,8 @@ impl Observer<'_> {
         };
         files::settle(&mut self.scribe, machine);
         let name = client::name(seen.message, client.as_ref());
+        let is_search = client::is_search(seen.message);
+        machine.only_searches = is_search && (machine.stages.is_empty() || machine.only_searches);
         // A system that renews its lease goes on; firmware that asks anew begins anew.
         let boots = client.is_some();
         let is_used = machine.stages.last().is_some_and(|stage| {
@@ -138,9 +140,10 @@ impl Observer<'_> {
         if exchanges.open.len() >= EXCHANGES {
             exchanges.open.remove(0);
         }
-        exchanges
-            .open
-            .push(Exchange::new(seen.message, client, began));
+        let mut exchange = Exchange::new(seen.message, client, began);
+        // A search that nobody answers has found what it should.
+        exchange.is_told = is_search;
+        exchanges.open.push(exchange);
     }
 
     fn request(

@@ -13,7 +13,7 @@ use connection::{Ending, Event, Kind, Response};
 
 use super::files;
 use super::finding::FindingKind;
-use super::machine::Transfer;
+use super::machine::{Outcome, Transfer};
 use super::observer::Observer;
 use super::report::milliseconds;
 use super::scribe::Began;
@@ -131,6 +131,7 @@ impl Observer<'_> {
                         server: *server.ip(),
                         octets: 0,
                         milliseconds: 0,
+                        outcome: Outcome::Unknown,
                         end: "not followed".to_owned(),
                         is_good: true,
                     };
@@ -175,6 +176,12 @@ impl Observer<'_> {
             server: *server.ip(),
             octets: response.octets,
             milliseconds: took,
+            outcome: match status {
+                _ if is_good => Outcome::Whole,
+                404 | 410 => Outcome::Missing,
+                400.. => Outcome::Refused,
+                _ => Outcome::Cut,
+            },
             end: told.clone(),
             is_good,
         };

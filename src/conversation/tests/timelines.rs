@@ -60,7 +60,7 @@ fn a_boot_goes_from_firmware_to_loader_to_ipxe() {
             "10.20.0.10",
             "10.20.0.10",
             "bootx64.efi, boot.ipxe",
-            "2 of 3",
+            "2 of 2",
             "-"
         ]
     );
@@ -77,11 +77,46 @@ fn the_text_is_at_most_a_hundred_columns_wide() {
             .set_text(OptionCode::TFTPServerName, "boot.example");
     });
     play.tftp_missing(&path);
-    let text = play.finish().to_string();
+    let lines = play.lines();
+    let live: String = lines.iter().map(|it| it.folded(lines[0].at)).collect();
+    let text = live.clone() + &play.finish().to_string();
+    // Each begins with the time since the first; what explains an offer is on a line of its own.
+    assert!(
+        live.starts_with("   +0.000 52:54:00:12:34:56 discover "),
+        "{live}"
+    );
+    let explained = live.lines().any(|line| line.starts_with("            = "));
+    assert!(explained, "{live}");
     for line in text.lines() {
         let longest = line.split(' ').map(str::len).max().unwrap_or_default();
         assert!(line.chars().count() <= 100 || longest > 70, "{line}");
     }
+}
+
+#[test]
+fn what_a_loader_looks_for_in_vain_is_not_counted_unless_the_boot_ends_there() {
+    let searched = |is_found: bool| {
+        let mut play = Play::new();
+        play.exchange(&uefi(), "boot/shimx64.efi", |_| {});
+        play.tftp("boot/shimx64.efi", &program(2000));
+        for name in [
+            "boot/revocations.efi",
+            "grub/x86_64-efi/command.lst",
+            "grub/grub.cfg-52",
+        ] {
+            play.tftp_missing(name);
+        }
+        match is_found {
+            true => play.tftp("grub/grub.cfg", b"set timeout=1"),
+            false => play.tftp_missing("grub/grub.cfg"),
+        };
+        let row = play.finish().summary().remove(0);
+        (row.cells()[5].clone(), row.finding)
+    };
+    assert_eq!(searched(true), ("2 of 2".to_owned(), None));
+    let (transfers, finding) = searched(false);
+    assert_eq!(transfers, "1 of 2");
+    assert_eq!(finding.as_deref(), Some("missing-file"));
 }
 
 #[test]

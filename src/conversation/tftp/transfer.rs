@@ -2,7 +2,7 @@ use std::net::SocketAddrV4;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::conversation::machine::Transfer;
+use crate::conversation::machine::{Outcome, Transfer};
 use crate::conversation::machines::MachineId;
 use crate::conversation::report::milliseconds;
 use crate::conversation::scribe::Began;
@@ -212,6 +212,13 @@ impl TftpTransfer {
             server: *self.server.ip(),
             octets: self.octets,
             milliseconds: milliseconds(self.began.at, self.last),
+            outcome: match end {
+                End::Whole | End::SizeOnly => Outcome::Whole,
+                End::Missing(_) => Outcome::Missing,
+                End::Refused(_) => Outcome::Refused,
+                End::Silence => Outcome::Cut,
+                End::Running => Outcome::Running,
+            },
             end: self.ending(end),
             is_good: matches!(end, End::Whole | End::SizeOnly),
         }
