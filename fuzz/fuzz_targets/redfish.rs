@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use pxectl::bmc::boot::Wanted;
+use pxectl::bmc::fields::members;
 use pxectl::bmc::media::Drive;
 use pxectl::bmc::quirks::quirks;
-use pxectl::bmc::fields::members;
 use pxectl::bmc::refusal::{error_text, says_not_now};
 use pxectl::bmc::resource::{ServiceRoot, System};
 use pxectl::bmc::{BootTarget, SeenDisk, SeenNic};
