@@ -66,10 +66,16 @@ pub enum EventKind {
     Late,
     /// The management controller was told something, or its certificate was accepted.
     Controller,
+    /// The deadline of the host's session passed.
+    Expired,
+    /// The host's session was suspended: its store was restored, copied or moved.
+    Suspended,
+    /// The store's identity or clock was changed by an operator.
+    Store,
 }
 
 /// The one table of kinds, in the order of the enum.
-const TABLE: [(EventKind, &str); 14] = [
+const TABLE: [(EventKind, &str); 17] = [
     (EventKind::Armed, "armed"),
     (EventKind::Cancelled, "cancelled"),
     (EventKind::Changed, "changed"),
@@ -84,6 +90,9 @@ const TABLE: [(EventKind, &str); 14] = [
     (EventKind::Log, "log"),
     (EventKind::Late, "late"),
     (EventKind::Controller, "bmc"),
+    (EventKind::Expired, "expired"),
+    (EventKind::Suspended, "suspended"),
+    (EventKind::Store, "store"),
 ];
 
 impl EventKind {

@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod clock;
 mod controller;
 mod cpu;
 mod dialect;
@@ -15,6 +16,7 @@ mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
 pub use architecture::{Architecture, Firmware, ParseArchitectureError};
+pub use clock::{BootId, BootTime, ClockReading};
 pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use cpu::CpuArchitecture;
 pub use dialect::Dialect;
@@ -22,7 +24,9 @@ pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
 pub use lease::{Lease, LeaseChange};
 pub use phase::{ParsePhaseError, Phase};
-pub use record::{HostRecord, ParseSessionIdError, Session, SessionId};
+pub use record::{
+    HostRecord, ParseSessionEndError, ParseSessionIdError, Session, SessionEnd, SessionId,
+};
 pub use text::cleaned;
 pub use uuid::{ParseUuidError, SystemUuid};
 

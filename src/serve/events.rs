@@ -191,7 +191,11 @@ mod tests {
     #[test]
     fn a_machine_that_says_something_new_each_time_is_written_at_its_rate() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(crate::store::SqliteStore::open(directory.path()).unwrap());
+        let store = Arc::new(crate::store::SqliteStore::open_or_create(
+                directory.path(),
+                &directory.path().join("witness"),
+            )
+            .unwrap());
         let log = Log::new(
             crate::serve::log::LogFormat::Json,
             Level::Info,

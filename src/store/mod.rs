@@ -11,21 +11,33 @@
 //! | `turnstile` | lets the writers of all processes take turns |
 //! | `sqlite` | [`SqliteStore`], the store in `state.db` |
 //! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
-//! | `servers` | [`RunningServer`], which servers use a state directory right now |
+//! | `servers` | [`RunningServer`], which servers use a store right now |
+//! | `identity` | [`StoreId`] and the file behind a path: which store this is |
+//! | `witness` | the file outside the state directory that tells a restored store from a current one |
+//! | `clock` | the system's clocks, which a test can replace |
+//! | `backup` | one file that holds both databases, and stores made of it |
 //! | `error` | [`StoreError`], and what to do about it |
 
+mod backup;
+mod clock;
 mod database;
 mod error;
+mod identity;
 mod leases;
 mod rows;
 mod schema;
 mod servers;
 mod sqlite;
 mod turnstile;
+mod witness;
 
+use crate::decide::{Standing, StoreDoubt};
 use crate::machine::{ControllerRecord, Event, HostRecord, Session, SessionId, StoredEvent};
 
+pub use backup::restore;
+pub use clock::{Clock, SystemClock};
 pub use error::{StoreError, StoreFault};
+pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
 pub use sqlite::SqliteStore;
@@ -48,16 +60,36 @@ pub trait Store: Send + Sync {
     /// Reads every record, ordered by the host's name.
     fn hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
 
-    /// Changes hosts in one transaction: either every change that `change` asked for is durable
-    /// when this returns, or none was made.
+    /// Reads the records of the hosts that have an open session, ordered by the host's name.
+    fn open_hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
+
+    /// Works out what holds at this moment for every host: the time, and whether anything
+    /// destructive may be served from this store. Its cost is one row and two files.
+    fn standing(&self) -> Result<Standing, StoreError>;
+
+    /// Changes hosts in one transaction: either every change that `change` returned is durable when
+    /// this returns, or none was made.
     ///
-    /// `change` is called once for each of `names`, in order, with the record as it stands; no
-    /// other process can alter it meanwhile. `None` leaves the host alone.
+    /// `change` is called once for each of `names`, in order, with the record and the standing of
+    /// the store within the transaction; no other process can alter either meanwhile. `None` leaves
+    /// the host alone. A change of an open session gives the store a higher generation, in the
+    /// witness file too; a host is not armed where that file cannot be written.
     fn update(
         &self,
         names: &[&str],
-        change: &mut dyn FnMut(&str, Option<&HostRecord>) -> Option<HostUpdate>,
+        change: &mut Change<'_>,
     ) -> Result<(), StoreError>;
+
+    /// Makes a store its own again after it was restored, copied or moved: suspends its open
+    /// sessions, gives it a new identity and a witness file. A sound store stays as it is.
+    fn settle(&self) -> Result<Settled, StoreError>;
+
+    /// Remembers the time that the clock shows, so that no later decision is made by an earlier one.
+    fn note_time(&self) -> Result<(), StoreError>;
+
+    /// Makes the wall clock's time the latest that the store has seen, and closes every open session
+    /// first. Returns the hosts whose sessions were closed.
+    fn accept_clock(&self) -> Result<Vec<String>, StoreError>;
 
     /// Reads one session, also one that has ended.
     fn session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError>;
@@ -85,6 +117,19 @@ pub trait Store: Send + Sync {
 
     /// Reads how far the store has come: one cheap read that tells a poller whether to look again.
     fn watermark(&self) -> Result<Watermark, StoreError>;
+}
+
+/// A rule for the change of hosts: the name, the record and the standing of the store -> the change.
+pub type Change<'c> =
+    dyn FnMut(&str, Option<&HostRecord>, &Standing) -> Option<HostUpdate> + 'c;
+
+/// What settling a store found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Why the store was not its own; none where it was sound.
+    pub doubt: Option<StoreDoubt>,
+    /// The hosts whose open sessions were suspended.
+    pub suspended: Vec<String>,
 }
 
 /// What one host becomes.
