@@ -3,6 +3,7 @@
 //! [`parse`] reads every document, reports every fault of all of them, and returns the inventory
 //! only when none of the faults is an error.
 
+mod block;
 mod bundle;
 mod claims;
 mod controller;
@@ -31,9 +32,10 @@ mod spec;
 mod subnet;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 
+pub use block::{AddressBlock, ParseAddressBlockError};
 pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
@@ -90,6 +92,7 @@ pub struct Inventory {
     pub templates: BTreeMap<String, String>,
     by_mac: HashMap<MacAddress, String>,
     by_ip: HashMap<Ipv4Addr, String>,
+    controllers: HashSet<IpAddr>,
     manifests: HashMap<String, Sha256Digest>,
     loader_files: HashMap<String, String>,
     dialects: BTreeSet<Dialect>,
@@ -121,6 +124,12 @@ impl Inventory {
         self.by_ip
             .get(&address)
             .and_then(|name| self.hosts.get(name))
+    }
+
+    /// Reports whether the BMC of a host has this address: its `bmc.url` names it literally. The
+    /// addresses behind a host name are unknown here.
+    pub fn is_controller(&self, address: IpAddr) -> bool {
+        self.controllers.contains(&address)
     }
 
     /// Finds the loader that a host is given when it boots as `architecture`: its own, its profile's
@@ -401,6 +410,11 @@ impl Found {
                 nics.filter_map(|nic| Some((nic.ip?, host.name.clone())))
             })
             .collect();
+        let controllers = self
+            .hosts
+            .values()
+            .filter_map(|host| host.bmc.as_ref()?.url.host.parse().ok())
+            .collect();
         let digest = |bundle: &Bundle| (bundle.name.clone(), bundle.manifest_digest());
         let Self {
             profiles,
@@ -433,6 +447,7 @@ impl Found {
             templates,
             by_mac,
             by_ip,
+            controllers,
         })
     }
 }

@@ -2,6 +2,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::block::{AddressBlock, Trust, read_blocks};
 use super::claims::{Claims, SERVER, Unique};
 use super::reader::Reader;
 use super::tree::Node;
@@ -20,6 +21,12 @@ pub struct Server {
     /// Whether `serve tftp` sends from the port that it is asked on, and from no other.
     #[serde(default)]
     pub tftp_single_port: bool,
+    /// Addresses outside the site's networks that are served too.
+    #[serde(default)]
+    pub allow: Vec<AddressBlock>,
+    /// Proxies whose `X-Forwarded-For` states the source address of a request.
+    #[serde(default)]
+    pub trusted_proxies: Vec<AddressBlock>,
 }
 
 impl Server {
@@ -64,6 +71,12 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
         })
     });
     let tftp_single_port = fields.optional(reader, "tftp_single_port", Reader::boolean);
+    let allow = fields.optional(reader, "allow", |reader, node| {
+        read_blocks(reader, node, Trust::Client)
+    });
+    let trusted_proxies = fields.optional(reader, "trusted_proxies", |reader, node| {
+        read_blocks(reader, node, Trust::Proxy)
+    });
     fields.finish(reader);
     let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
     let base_url = base_url.unwrap_or_else(|| default_url(address, http_port));
@@ -73,6 +86,8 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
         base_url,
         files: files.unwrap_or_default(),
         tftp_single_port: tftp_single_port.unwrap_or(false),
+        allow: allow.unwrap_or_default(),
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
     })
 }
 

@@ -355,6 +355,8 @@ mod tests {
                 http_port: 8080,
                 base_url: base_url.to_owned(),
                 tftp_single_port: false,
+                allow: Vec::new(),
+                trusted_proxies: Vec::new(),
                 files: Vec::new(),
             };
             let found = other_port(&server, at(http));

@@ -300,7 +300,7 @@ fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort
     let mut relayed = site
         .networks
         .iter()
-        .filter(|network| network.interface.is_none())
+        .filter(|network| network.takes_relayed())
         .peekable();
     // Something else translates the site's address to one of ours, whichever it is.
     if relayed.peek().is_some() && !is_here {

@@ -1,6 +1,6 @@
 //! What `serve tftp` serves: the files of the site, and what loaders ask for one machine.
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use super::session::{self, SessionAnswer};
 use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport, Way};
 use crate::machine::Dialect;
 use crate::render::GrubOrigin;
+use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;
 use crate::respond::http::{Route, SessionPath, route};
 use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences};
@@ -70,6 +71,15 @@ impl TftpFiles for TftpSite {
             via: Via::Tftp,
             peer: SocketAddr::V4(peer),
         };
+        let source = IpAddr::from(*peer.ip());
+        let loaded = self.context.live.current();
+        // The report of the transfer is the line about it.
+        if let Err(why) = admit(source, Resource::Machine, &loaded.inventory) {
+            return Opening::Now(Err(OpenError {
+                code: ErrorCode::AccessViolation,
+                message: why.to_string(),
+            }));
+        }
         self.silences().asked(*peer.ip());
         match wanted(&self.context, name) {
             Wanted::File => {

@@ -156,7 +156,7 @@ fn a_peer_that_falls_silent_gets_a_bounded_number_of_repetitions() {
 
 #[test]
 fn a_forged_dhcp_request_gets_one_answer_and_no_more() {
-    let pool = ", pool: 10.86.0.200-10.86.0.240";
+    let pool = ", relays: [10.86.0.8], pool: 10.86.0.200-10.86.0.240";
     let Some(scene) = Scene::new(pool) else {
         return;
     };

@@ -1,6 +1,7 @@
 //! `pxectl serve` as real processes: what machines get over real sockets, what the log says, and
 //! what is left on the disk.
 
+mod access;
 mod client;
 mod cloud_init;
 mod durability;

@@ -3,6 +3,7 @@
 mod boot_data;
 mod clients;
 mod exchanges;
+mod forged;
 mod golden;
 mod lifecycle;
 mod loaders;
@@ -181,6 +182,17 @@ impl Bench {
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             network: Some("prov0"),
         }
+    }
+
+    /// Starts with an inventory in which two networks list [`RELAY`].
+    fn with_relay() -> Self {
+        Self::with(|text| {
+            text.replace(
+                "interface: eth1",
+                "interface: eth1\n    relays: [10.22.0.1]",
+            )
+            .replace("{name: far0,", "{name: far0, relays: [10.22.0.1],")
+        })
     }
 
     fn send(&mut self, message: &DhcpMessage) -> Response {
