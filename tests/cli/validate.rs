@@ -77,6 +77,11 @@ const ERRORS: &[Fault] = &[
     ("outside-network", |rack| with_host(rack, "10.20.0.99", "10.21.0.99")),
     ("broadcast-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.255")),
     ("wrong-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.300")),
+    ("wrong-relay", |rack| {
+        rack.edit("site.yaml", "interface: eth1", "interface: eth1\n    relays: [10.20.0.1/24, router, 0.0.0.0]")
+            .edit("site.yaml", "http_port: 8080", "http_port: 8080\n  allow: [192.0.2.0/33]\n  trusted_proxies: boot");
+    }),
+    ("no-relay", |rack| { rack.edit("site.yaml", "interface: eth1", "relays: []"); }),
     ("in-pool", |rack| with_host(rack, "10.20.0.99", "10.20.0.222")),
     ("no-boot-nic", |rack| with_host(rack, ", boot: true", "")),
     ("two-boot-nics", |rack| with_host(rack, "nics:\n", "nics:\n  - {mac: \"52:54:00:85:00:98\", network: prov0, boot: true}\n")),
@@ -317,6 +322,28 @@ fn warnings_pass_unless_they_are_denied() {
         .status(1)
         .run();
     same_facts(&rack, "validate --deny=warnings --format json", &text, 1);
+}
+
+#[test]
+fn a_list_that_trusts_nearly_everyone_is_a_warning() {
+    let rack = Rack::a();
+    rack.edit(
+        "site.yaml",
+        "http_port: 8080",
+        "allow: [192.0.2.7, 0.0.0.0/0]\n  trusted_proxies: [0.0.0.0/0]",
+    )
+    .edit(
+        "site.yaml",
+        "interface: eth1",
+        "interface: eth1\n    relays: [0.0.0.0/0]",
+    );
+    let golden = "diagnostics/open-access.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 0);
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub fn respond_as_boot_server(
     now: Timestamp,
 ) -> Response {
     let exchange = exchange(inventory, message);
-    // The answer goes to the sender, wherever that is.
+    // Deviation: PXE 2.1 knows no limit of senders. The answer goes back to the sender, off the network
+    // too, and its boot file may carry a token.
     if let Err(why) = admit((*from.ip()).into(), Resource::Dhcp, inventory) {
         return Response::ignored(Ignored::Source(why), exchange);
     }
