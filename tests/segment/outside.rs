@@ -9,7 +9,7 @@ use pxectl::machine::Architecture;
 use pxectl::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 use crate::client::Port;
-use crate::machines::{PATIENCE, Server};
+use crate::machines::{PATIENCE, Program, Server};
 use crate::segment::{Segment, run};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 1);
@@ -173,6 +173,39 @@ fn port_4011_answers_nobody_outside() {
     );
     assert_eq!(port.receive_within(Duration::from_millis(500)), None);
     server.stop();
+}
+
+#[test]
+fn dhcp_on_another_port_answers_nobody_outside() {
+    let Some(segment) = segment() else {
+        return;
+    };
+    let files = files();
+    let directory = tempfile::tempdir().unwrap();
+    let inventory = directory.path().join("inventory");
+    std::fs::create_dir(&inventory).unwrap();
+    let site = site(", allow: [10.99.0.8]", "", files.path());
+    std::fs::write(inventory.join("site.yaml"), site).unwrap();
+    let mut command = segment.command("rack", env!("CARGO_BIN_EXE_pxectl"));
+    command.arg("-i").arg(&inventory);
+    command.arg("--state").arg(directory.path().join("state"));
+    command.args(["serve", "dhcp", "--dhcp-port", "6767"]);
+    let mut server = Program::start(command);
+    server.wait_for(&["answers DHCP on"]);
+    // Its words say that it is inside.
+    let mut discover = forged(0x91, Ipv4Addr::UNSPECIFIED, &[]);
+    discover.client_address = Ipv4Addr::new(10, 86, 0, 77);
+    let to = SocketAddrV4::new(SERVER, 6767);
+    let port = segment.on("outsider", || Port::open(OUTSIDE, 68));
+    port.send(to, &discover.write(1500).unwrap());
+    server.wait_for(&["the source address 10.99.0.7 is outside the site's networks"]);
+    assert_eq!(port.receive_within(Duration::from_millis(500)), None);
+    let nat = Ipv4Addr::new(10, 99, 0, 8);
+    let port = segment.on("nat", || Port::open(nat, 68));
+    let (_, offer) = port
+        .ask(to, &forged(0x92, Ipv4Addr::UNSPECIFIED, &[]), 1)
+        .remove(0);
+    assert_eq!(offer.options.message_type(), Some(MessageType::Offer));
 }
 
 #[test]
