@@ -355,6 +355,7 @@ mod tests {
                 http_port: 8080,
                 base_url: base_url.to_owned(),
                 tftp_single_port: false,
+                tftp_ports: None,
                 files: Vec::new(),
             };
             let found = other_port(&server, at(http));

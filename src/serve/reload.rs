@@ -270,6 +270,7 @@ mod tests {
             http_port: 8080,
             base_url: "http://10.20.0.10:8080".to_owned(),
             tftp_single_port: false,
+            tftp_ports: None,
             files: Vec::new(),
         };
         let change = |change: fn(&mut Server)| {

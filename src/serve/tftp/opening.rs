@@ -13,7 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::OpenLater;
 use super::content::Source;
 use super::socket::Route;
-use crate::respond::tftp::{Admitted, Refusal};
+use crate::respond::tftp::{Admitted, Claim, Refusal, Slot};
 use crate::wire::tftp::Request;
 
 /// The queue of what is to be opened, which the workers fill and [`Openers::run`] empties.
@@ -23,10 +23,29 @@ pub(super) struct Openers {
     more: Condvar,
 }
 
+/// What waits, machines that the site knows first: requests in invented names do not hold them up.
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
     closed: bool,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.known.len() + self.strangers.len()
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        self.known
+            .pop_front()
+            .or_else(|| self.strangers.pop_front())
+    }
+
+    fn retain_wanted(&mut self) {
+        self.known.retain(Job::is_wanted);
+        self.strangers.retain(Job::is_wanted);
+    }
 }
 
 struct Job {
@@ -53,7 +72,7 @@ impl Openers {
             job.done.tell(Opened {
                 peer: job.peer,
                 wanted: job.wanted,
-                source,
+                source: Some(source),
             });
         }
     }
@@ -62,7 +81,8 @@ impl Openers {
     pub(super) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
-        queue.jobs.clear();
+        queue.known.clear();
+        queue.strangers.clear();
         drop(queue);
         self.more.notify_all();
     }
@@ -70,7 +90,7 @@ impl Openers {
     fn next(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            let job = queue.jobs.pop_front();
+            let job = queue.pop();
             if job.as_ref().is_some_and(Job::is_wanted) || queue.closed {
                 return job;
             }
@@ -83,18 +103,36 @@ impl Openers {
         }
     }
 
-    /// Queues a job, and reports whether there was room.
-    fn push(&self, job: Job) -> bool {
+    /// Queues a job, and reports whether there was room. A known machine takes that of the stranger
+    /// who would have waited the longest, and who hears of it.
+    fn push(&self, job: Job, known: bool) -> bool {
         let mut queue = self.lock();
-        if queue.jobs.len() >= self.most_waiting {
-            queue.jobs.retain(Job::is_wanted);
+        if queue.len() >= self.most_waiting {
+            queue.retain_wanted();
         }
-        if queue.closed || queue.jobs.len() >= self.most_waiting {
+        if queue.closed {
             return false;
         }
-        queue.jobs.push_back(job);
+        let mut crowded_out = None;
+        if queue.len() >= self.most_waiting {
+            crowded_out = known.then(|| queue.strangers.pop_back()).flatten();
+            if crowded_out.is_none() {
+                return false;
+            }
+        }
+        match known {
+            true => queue.known.push_back(job),
+            false => queue.strangers.push_back(job),
+        }
         drop(queue);
         self.more.notify_one();
+        if let Some(job) = crowded_out {
+            job.done.tell(Opened {
+                peer: job.peer,
+                wanted: job.wanted,
+                source: None,
+            });
+        }
         true
     }
 
@@ -113,7 +151,8 @@ impl Job {
 struct Opened {
     peer: SocketAddrV4,
     wanted: Weak<()>,
-    source: Result<Source, Refusal>,
+    /// `None` where another had to be opened instead.
+    source: Option<Result<Source, Refusal>>,
 }
 
 /// The way back to the worker that asked.
@@ -137,6 +176,10 @@ pub(super) struct Asked {
     pub(super) request: Request,
     pub(super) admitted: Admitted,
     pub(super) route: Route,
+    /// How many bytes the request had.
+    pub(super) bytes: usize,
+    pub(super) slot: Slot,
+    pub(super) claim: Claim,
 }
 
 /// A request whose file is being opened.
@@ -190,7 +233,7 @@ impl Openings {
             wanted: Arc::downgrade(&wanted),
             done: self.done.clone(),
         };
-        if !openers.push(job) {
+        if !openers.push(job, asked.claim.known) {
             return None;
         }
         let deadline = now + self.abandoned_after;
@@ -223,8 +266,11 @@ impl Openings {
         Some(self.pending.remove(&peer)?.asked)
     }
 
-    /// Returns something that has been opened and is still wanted.
-    pub(super) fn next(&mut self) -> Option<(SocketAddrV4, Asked, Result<Source, Refusal>)> {
+    /// Returns something that has been opened and is still wanted; without what was opened where
+    /// another had to be opened instead.
+    pub(super) fn next(
+        &mut self,
+    ) -> Option<(SocketAddrV4, Asked, Option<Result<Source, Refusal>>)> {
         loop {
             let opened = self.receiver.try_recv().ok()?;
             // What was forgotten is not wanted, even if its peer waits for something else now.
@@ -256,7 +302,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::respond::tftp::admit;
+    use crate::respond::tftp::{Slots, admit};
     use crate::serve::tftp::Content;
     use crate::wire::tftp::{Direction, Mode};
 
@@ -266,7 +312,14 @@ mod tests {
         SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
     }
 
+    /// A request; ports from 100 on are those of known machines.
     fn asked(name: &str, port: u16) -> Asked {
+        let claim = Claim {
+            peer: peer(port),
+            known: port >= 100,
+            owner: 0,
+        };
+        let (slot, _) = Slots::new(1, 1).take(claim).expect("a slot");
         let request = Request {
             direction: Direction::Read,
             name: name.into(),
@@ -277,6 +330,9 @@ mod tests {
             admitted: admit(&request).expect("a name"),
             request,
             route: Route::new(peer(port), None),
+            bytes: 20,
+            slot,
+            claim,
         }
     }
 
@@ -303,9 +359,9 @@ mod tests {
 
         /// Opens what waits; returns which peers hear of it.
         fn open(&mut self) -> Vec<u16> {
-            while !self.openers.lock().jobs.is_empty() {
+            while self.openers.lock().len() > 0 {
                 let job = self.openers.next().expect("a job");
-                let source = Source::of(job.open, job.netascii);
+                let source = Some(Source::of(job.open, job.netascii));
                 job.done.tell(Opened {
                     peer: job.peer,
                     wanted: job.wanted,
@@ -349,7 +405,7 @@ mod tests {
         let job = waiting.openers.next().expect("a job");
         waiting.openings.remove(peer(1));
         waiting.begin("b", 1);
-        let source = Source::of(job.open, false);
+        let source = Some(Source::of(job.open, false));
         job.done.tell(Opened {
             peer: job.peer,
             wanted: job.wanted,
@@ -357,6 +413,21 @@ mod tests {
         });
         assert!(waiting.openings.next().is_none());
         assert_eq!(waiting.open(), [1]);
+    }
+
+    #[test]
+    fn known_machines_come_first_and_crowd_strangers_out() {
+        let mut waiting = Waiting::new(3);
+        for port in [1, 2, 100] {
+            assert!(waiting.begin("a", port).is_some());
+        }
+        assert_eq!(waiting.begin("a", 3), None);
+        assert!(waiting.begin("a", 101).is_some());
+        let crowded_out = waiting.openings.next();
+        assert!(matches!(crowded_out, Some((it, _, None)) if it == peer(2)));
+        assert!(waiting.begin("a", 102).is_some());
+        assert_eq!(waiting.begin("a", 103), None);
+        assert_eq!(waiting.open(), [1, 100, 101, 102]);
     }
 
     #[test]
