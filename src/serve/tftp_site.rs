@@ -115,7 +115,7 @@ impl TftpFiles for TftpSite {
     fn look_around(&self) {
         let summary = self.tally().due(self.epoch.elapsed());
         if let Some(summary) = summary {
-            self.context.log.write(&flood_line(&summary));
+            self.context.log.write(&summary_line(&summary));
         }
         for (peer, name) in self.silences().due(self.epoch.elapsed()) {
             let mac = match route("GET", &name) {
@@ -237,8 +237,8 @@ fn open_error(refused: &Refused) -> OpenError {
     }
 }
 
-/// Returns what the log says of requests about which it says nothing each.
-fn flood_line(summary: &Summary) -> Line {
+/// Returns the line that stands for those of many requests.
+fn summary_line(summary: &Summary) -> Line {
     let Summary {
         counts,
         addresses,
@@ -251,12 +251,15 @@ fn flood_line(summary: &Summary) -> Line {
         .map(|(event, count)| format!("{count} {event}"))
         .collect();
     let text = format!(
-        "{total} more requests that led to nothing in {} s, from {addresses} addresses such as \
+        "{total} more requests ended without a transfer in {} s, from {addresses} addresses such as \
          {example}: {}",
         period.as_secs(),
         each.join(", ")
     );
-    let line = Line::new(Level::Warn, "tftp", "tftp-flood", text);
+    // Loaders that look for optional files fill a log, too.
+    let is_usual = counts.keys().all(|event| *event == "tftp-refused");
+    let level = if is_usual { Level::Info } else { Level::Warn };
+    let line = Line::new(level, "tftp", "tftp-summary", text);
     line.fact("requests", total).fact("addresses", *addresses)
 }
 

@@ -280,7 +280,7 @@ fn transfers_that_share_a_port_do_not_meet() {
     for (number, peer) in peers.iter_mut().enumerate() {
         peer.request(&format!("file-{number}"), "blksize=1468 windowsize=64");
         let options = peer.receive();
-        assert_eq!(options, b"\0\x06blksize\01468\0windowsize\x009\0");
+        assert_eq!(options, b"\0\x06blksize\x001468\0windowsize\x009\0");
     }
     for (peer, octets) in peers.iter_mut().zip(&files) {
         peer.ack(0);

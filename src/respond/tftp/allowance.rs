@@ -20,16 +20,16 @@
 /// | 1 (`tftp_single_port`) | one block of at most 896 bytes, so that is what is negotiated |
 /// | 16 (the smallest `tftp_ports`) | 9 blocks |
 /// | 104 or more | 64 blocks, the largest window |
-/// | 28,232 (Linux's own range) | 17,464 blocks: such a window, and every repetition of it |
+/// | 28,232 (Linux's own range) | 17,466 blocks: such a window, and every repetition of it |
 ///
 /// What it means for a blind sender, in bytes of IP packets, with the shortest name:
 ///
 /// | it sends | we send | ratio |
 /// |---|---|---|
 /// | a request, 38 | block 1 once, 544 | 14 |
-/// | a request with options, 73, and an ACK of the options to each of 28,232 ports | a window of 64 blocks three times, 288,000 | 0.3 |
-/// | the same, to each of 16 ports | 9 blocks, and what of them is still paid for | < 29 |
-/// | the same to the only port, 105 | an OACK and block 1 three times, 2,850 | 27 |
+/// | a request for blocks of 1,468 bytes and windows of 64, 65, and an ACK of the options to each of 28,232 ports, 903,424 | a window of 64 blocks three times, 288,000 | 0.3 |
+/// | the same, with an ACK to each of 16 ports, 512 | 9 blocks and 2 again, 16,500 | 29 |
+/// | the same, with an ACK to the only port, 32 | the options, and block 1 twice, 1,911 | 20 |
 /// | the same, then an ACK of every block | a block for each ACK, 928 for 32 | 29 |
 #[derive(Clone, Debug)]
 pub struct Allowance {

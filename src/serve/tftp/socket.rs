@@ -101,6 +101,18 @@ impl Socket {
         })
     }
 
+    /// Binds a socket that only sends, on a port that is drawn for it.
+    pub(super) fn unread(address: Ipv4Addr, ports: &Ports) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        ports.bind(&socket, address)?;
+        socket.set_write_timeout(Some(SEND_PATIENCE))?;
+        Ok(Self {
+            socket,
+            wildcard: address.is_unspecified(),
+            connected: false,
+        })
+    }
+
     fn prepare(socket: socket2::Socket, wildcard: bool) -> io::Result<Self> {
         if wildcard {
             enable(&socket, IPPROTO_IP, IP_PKTINFO)?;

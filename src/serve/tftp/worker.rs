@@ -26,6 +26,9 @@ pub(super) struct Worker<'a> {
     /// Its number among the workers.
     number: usize,
     requests: Socket,
+    /// Where refusals are sent from, unless that is the request port. Clients such as tftp-hpa respond
+    /// to an ERROR, which nobody needs to read.
+    refusals: Option<Socket>,
     poller: Poller,
     events: Vec<epoll::Event>,
     reports: SyncSender<TftpReport>,
@@ -76,10 +79,16 @@ impl<'a> Worker<'a> {
         requests: Socket,
         reports: SyncSender<TftpReport>,
     ) -> anyhow::Result<Self> {
+        let address = *shared.config.address.ip();
+        let refusals = shared.ports.as_ref().map(|ports| {
+            let refusals = Socket::unread(address, ports);
+            refusals.with_context(|| format!("cannot bind a UDP port of {address} for TFTP"))
+        });
         Ok(Self {
             shared,
             number,
             requests,
+            refusals: refusals.transpose()?,
             poller: Poller::new()?,
             events: Vec::new(),
             reports,
@@ -342,8 +351,9 @@ impl<'a> Worker<'a> {
     fn send_error(&self, route: &Route, code: ErrorCode, reason: &str) {
         let message = reason.to_owned();
         let packet = Packet::Error { code, message }.to_bytes();
+        let socket = self.refusals.as_ref().unwrap_or(&self.requests);
         // A packet that cannot be sent is a packet that is lost.
-        let _ = self.requests.send(route, &[IoSlice::new(&packet)], None);
+        let _ = socket.send(route, &[IoSlice::new(&packet)], None);
     }
 
     fn report(&self, peer: SocketAddrV4, name: String, outcome: Outcome) {
