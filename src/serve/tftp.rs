@@ -160,7 +160,8 @@ pub struct TftpConfig {
     pub single_port: bool,
     /// The ports of transfers, where they have their own; the system's where it is left out.
     pub ports: Option<PortRange>,
-    /// How many transfers run at once; a request beyond is left to the peer's own retry.
+    /// How many transfers run at once. A request beyond takes the place of one without a response,
+    /// see [`Slots`], or is left to the peer's own retry.
     pub most_transfers: usize,
     /// How many of them one address may run; loopback is not counted.
     pub most_transfers_of_one: usize,
