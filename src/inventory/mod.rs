@@ -19,6 +19,7 @@ mod menu;
 mod network;
 mod options;
 mod places;
+mod ports;
 mod profile;
 mod reader;
 mod route;
@@ -51,6 +52,7 @@ pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
 pub use network::{DhcpMode, Network};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use places::{LoaderPlace, Places};
+pub use ports::{ParsePortRangeError, PortRange};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use secret::SecretReference;
@@ -130,6 +132,19 @@ impl Inventory {
     /// addresses behind a host name are unknown here.
     pub fn is_controller(&self, address: IpAddr) -> bool {
         self.controllers.contains(&address)
+    }
+
+    /// Reports whether the address is one of the site's machines: reserved for a host, in a pool, or
+    /// in a network whose addresses another server gives.
+    pub fn is_machine(&self, address: Ipv4Addr) -> bool {
+        let is_given = |network: &Network| match network.mode {
+            DhcpMode::Proxy => true,
+            DhcpMode::Authoritative => {
+                let pool = network.pool.as_ref();
+                pool.is_some_and(|pool| pool.contains(address))
+            }
+        };
+        self.by_ip.contains_key(&address) || self.site.network_of(address).is_some_and(is_given)
     }
 
     /// Finds the loader that a host is given when it boots as `architecture`: its own, its profile's

@@ -357,6 +357,7 @@ mod tests {
                 tftp_single_port: false,
                 allow: Vec::new(),
                 trusted_proxies: Vec::new(),
+                tftp_ports: None,
                 files: Vec::new(),
             };
             let found = other_port(&server, at(http));

@@ -9,7 +9,7 @@ use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use super::watch::Watch;
 use crate::inventory::{
-    DhcpMode, Diagnostic, Network, Server, Severity, SourceFile, covered, plural,
+    DhcpMode, Diagnostic, Network, Server, Severity, Site, SourceFile, covered, plural,
 };
 use crate::workspace::{Checked, Snapshot};
 
@@ -192,6 +192,12 @@ impl Reloader {
             let text = "the interface or the mode of a network changed; restart to serve it so";
             self.log.say(Level::Warn, "serve", "restart-needed", text);
         }
+        let transfers =
+            |site: &Site| (site.server.tftp_single_port, site.server.tftp_ports.clone());
+        if transfers(old) != transfers(new) {
+            let text = "the ports of TFTP transfers changed; restart to use them";
+            self.log.say(Level::Warn, "serve", "restart-needed", text);
+        }
         let hosts = plural(inventory.hosts.len(), "host");
         self.live.replace(Loaded::new(
             snapshot,
@@ -272,6 +278,7 @@ mod tests {
             tftp_single_port: false,
             allow: Vec::new(),
             trusted_proxies: Vec::new(),
+            tftp_ports: None,
             files: Vec::new(),
         };
         let change = |change: fn(&mut Server)| {

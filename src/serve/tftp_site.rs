@@ -1,6 +1,6 @@
 //! What `serve tftp` serves: the files of the site, and what loaders ask for one machine.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::render::GrubOrigin;
 use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;
 use crate::respond::http::{Route, SessionPath, route};
-use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences};
+use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences, Summary, Tally};
 use crate::wire::path::shown_path;
 use crate::wire::tftp::ErrorCode;
 
@@ -26,7 +26,9 @@ pub struct TftpSite {
     context: Arc<Context>,
     /// Loaders that were sent and have not asked for anything yet.
     silences: Mutex<Silences>,
-    /// The moment from which the silences' time counts.
+    /// What the log says of requests that may be forged.
+    tally: Mutex<Tally>,
+    /// The moment from which the time of both counts.
     epoch: Instant,
 }
 
@@ -36,6 +38,7 @@ impl TftpSite {
         Self {
             context: Arc::clone(context),
             silences: Mutex::default(),
+            tally: Mutex::default(),
             epoch: Instant::now(),
         }
     }
@@ -43,7 +46,12 @@ impl TftpSite {
     /// Writes what the log says of a request that has ended, and watches what a loader does that was
     /// sent whole.
     pub fn report(&self, report: &TftpReport) {
-        self.context.log.write(&tftp_line(report));
+        let line = tftp_line(report);
+        let may_be_forged = report.outcome.is_unproven();
+        let now = self.epoch.elapsed();
+        if !may_be_forged || self.tally().admit(now, line.event(), *report.peer.ip()) {
+            self.context.log.write(&line);
+        }
         if matches!(report.outcome, Outcome::Sent { .. })
             && let Ok(Route::Machine(path)) = route("GET", &report.name)
             && let MachineQuery::File(name) = &path.query
@@ -58,6 +66,10 @@ impl TftpSite {
             self.silences()
                 .sent(*report.peer.ip(), &report.name, self.epoch.elapsed());
         }
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn silences(&self) -> MutexGuard<'_, Silences> {
@@ -106,7 +118,15 @@ impl TftpFiles for TftpSite {
         }
     }
 
+    fn knows(&self, address: Ipv4Addr) -> bool {
+        address.is_loopback() || self.context.live.current().inventory.is_machine(address)
+    }
+
     fn look_around(&self) {
+        let summary = self.tally().due(self.epoch.elapsed());
+        if let Some(summary) = summary {
+            self.context.log.write(&summary_line(&summary));
+        }
         for (peer, name) in self.silences().due(self.epoch.elapsed()) {
             let mac = match route("GET", &name) {
                 Ok(Route::Machine(path)) => Some(path.mac),
@@ -227,6 +247,32 @@ fn open_error(refused: &Refused) -> OpenError {
     }
 }
 
+/// Returns the line that stands for those of many requests.
+fn summary_line(summary: &Summary) -> Line {
+    let Summary {
+        counts,
+        addresses,
+        example,
+        period,
+    } = summary;
+    let total: u64 = counts.values().sum();
+    let each: Vec<_> = counts
+        .iter()
+        .map(|(event, count)| format!("{count} {event}"))
+        .collect();
+    let text = format!(
+        "{total} more requests ended without a transfer in {} s, from {addresses} addresses such as \
+         {example}: {}",
+        period.as_secs(),
+        each.join(", ")
+    );
+    // Loaders that look for optional files fill a log, too.
+    let is_usual = counts.keys().all(|event| *event == "tftp-refused");
+    let level = if is_usual { Level::Info } else { Level::Warn };
+    let line = Line::new(level, "tftp", "tftp-summary", text);
+    line.fact("requests", total).fact("addresses", *addresses)
+}
+
 /// Returns what the log says of a request that has ended.
 fn tftp_line(report: &TftpReport) -> Line {
     let TftpReport {
@@ -275,6 +321,21 @@ fn tftp_line(report: &TftpReport) -> Line {
             Level::Warn,
             "tftp-busy",
             format!("{name} to {peer}: too many transfers; the client will ask again"),
+        ),
+        Outcome::Displaced => (
+            Level::Warn,
+            "tftp-displaced",
+            format!("{name} to {peer}: no response, and another client needed its place"),
+        ),
+        Outcome::Unreachable => (
+            Level::Debug,
+            "tftp-unreachable",
+            format!("{name} to {peer}: the client's port is closed"),
+        ),
+        Outcome::NoPort { reason } => (
+            Level::Error,
+            "tftp-no-port",
+            format!("{name} to {peer}: cannot open a port for the transfer: {reason}"),
         ),
         Outcome::Malformed { reason } => (
             Level::Warn,

@@ -23,6 +23,11 @@ pub fn with_host(rack: &Rack, from: &str, to: &str) {
     rack.write("extra.yaml", HOST).edit("extra.yaml", from, to);
 }
 
+fn with_tftp(rack: &Rack, line: &str) {
+    let to = format!("  {line}\n  http_port");
+    rack.edit("site.yaml", "  http_port", &to);
+}
+
 const MENU: &str = "\
 menu:
   timeout: 10s
@@ -83,6 +88,12 @@ const ERRORS: &[Fault] = &[
     }),
     ("no-relay", |rack| { rack.edit("site.yaml", "interface: eth1", "relays: []"); }),
     ("in-pool", |rack| with_host(rack, "10.20.0.99", "10.20.0.222")),
+    ("tftp-ports-form", |rack| with_tftp(rack, "tftp_ports: 50000")),
+    ("tftp-ports-reversed", |rack| with_tftp(rack, "tftp_ports: 50999-50000")),
+    ("tftp-ports-few", |rack| with_tftp(rack, "tftp_ports: 50000-50014")),
+    ("tftp-ports-low", |rack| with_tftp(rack, "tftp_ports: 60-2000")),
+    ("tftp-ports-http", |rack| with_tftp(rack, "tftp_ports: 8000-8999")),
+    ("tftp-ports-proxy-dhcp", |rack| with_tftp(rack, "tftp_ports: 4000-4999")),
     ("no-boot-nic", |rack| with_host(rack, ", boot: true", "")),
     ("two-boot-nics", |rack| with_host(rack, "nics:\n", "nics:\n  - {mac: \"52:54:00:85:00:98\", network: prov0, boot: true}\n")),
     ("no-disk", |rack| with_host(rack, "disk: {serial: S999}\n", "")),
@@ -338,6 +349,19 @@ fn a_list_that_trusts_nearly_everyone_is_a_warning() {
         "interface: eth1\n    relays: [0.0.0.0/0]",
     );
     let golden = "diagnostics/open-access.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 0);
+}
+
+#[test]
+fn ports_beside_a_single_port_are_a_warning() {
+    let rack = Rack::a();
+    with_tftp(&rack, "tftp_single_port: true\n  tftp_ports: 50000-50999");
+    let golden = "diagnostics/tftp-ports-unused.txt";
     let text = rack.pxectl("validate").stdout_golden(golden).run();
     rack.pxectl("validate --deny warnings")
         .stdout_golden(golden)

@@ -7,6 +7,7 @@ mod cloud_init;
 mod durability;
 mod exhaustion;
 mod files;
+mod forged;
 mod hostile;
 mod hung;
 mod machine_paths;

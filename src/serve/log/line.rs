@@ -54,6 +54,11 @@ impl Line {
         }
     }
 
+    /// Returns the stable word for machines.
+    pub fn event(&self) -> &'static str {
+        self.event
+    }
+
     /// Says which machine it is about.
     pub fn mac(mut self, mac: Option<MacAddress>) -> Self {
         self.mac = mac;
