@@ -123,6 +123,19 @@ impl Inventory {
             .and_then(|name| self.hosts.get(name))
     }
 
+    /// Reports whether the address is one of the site's machines: reserved for a host, in a pool, or
+    /// in a network whose addresses another server gives.
+    pub fn is_machine(&self, address: Ipv4Addr) -> bool {
+        let is_given = |network: &Network| match network.mode {
+            DhcpMode::Proxy => true,
+            DhcpMode::Authoritative => {
+                let pool = network.pool.as_ref();
+                pool.is_some_and(|pool| pool.contains(address))
+            }
+        };
+        self.by_ip.contains_key(&address) || self.site.network_of(address).is_some_and(is_given)
+    }
+
     /// Finds the loader that a host is given when it boots as `architecture`: its own, its profile's
     /// or the site's.
     ///

@@ -1,6 +1,7 @@
 //! The servers: receive, respond, send, each on threads of its own.
 
 pub mod context;
+mod descriptors;
 pub mod dhcp;
 pub mod events;
 pub mod http;

@@ -3,6 +3,7 @@
 
 mod client;
 mod cloud_init;
+mod connections;
 mod durability;
 mod exhaustion;
 mod files;
