@@ -197,8 +197,8 @@ fn open_files(limit: u64) -> Option<Obstacle> {
             "the limit of {limit} open files allows {allowed} HTTP connections instead of {CONNECTIONS}"
         ),
         help: format!(
-            "run `ulimit -n {ENOUGH_FILES}` as root before, or write `LimitNOFILE={ENOUGH_FILES}` into \
-             the unit of the service"
+            "run `ulimit -n {ENOUGH_FILES}` as root before you start it, or set \
+             `LimitNOFILE={ENOUGH_FILES}` in the unit of the service"
         ),
     })
 }

@@ -29,6 +29,9 @@ const BEGINNINGS: [&str; 3] = [
 ];
 /// How often attackers send one more byte.
 const DRIP: Duration = Duration::from_secs(1);
+/// How many connections attackers open again at once, and how long they pause then.
+const BURST: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 const REQUESTS: usize = 300;
 
 /// Runs a test in a network of its own, where every address that it uses is local.
@@ -141,6 +144,7 @@ impl Attack {
             if drips {
                 dripped = Instant::now();
             }
+            let mut burst = BURST;
             for (number, stream) in held.iter_mut().enumerate() {
                 if stream
                     .as_mut()
@@ -148,10 +152,16 @@ impl Attack {
                 {
                     continue;
                 }
+                if self.opened.load(Ordering::Relaxed) >= sources.len() {
+                    if burst == 0 {
+                        continue;
+                    }
+                    burst -= 1;
+                }
                 *stream = open(sources[number], to, BEGINNINGS[number % 3]);
                 self.opened.fetch_add(1, Ordering::Relaxed);
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -182,6 +192,7 @@ fn serves_everyone_during(sources: Vec<Ipv4Addr>) {
         let loader = std::fs::read(rack.path("boot/snponly.efi")).unwrap();
         assert_eq!(fetch(MACHINE, to, "/files/snponly.efi"), Ok(loader.clone()));
         let memory = server.memory();
+        let began = Instant::now();
         let attack = Attack::new();
         let failures: Vec<String> = std::thread::scope(|scope| {
             attack.begin(scope, sources, to);
@@ -216,6 +227,8 @@ fn serves_everyone_during(sources: Vec<Ipv4Addr>) {
             "{message}"
         );
         assert_eq!(server.count("http-busy"), 0, "{}", server.log());
+        let periods = began.elapsed().as_secs() / 10 + 1;
+        assert!(server.count("http-evicted") as u64 <= periods);
         server.stop();
     });
 }
