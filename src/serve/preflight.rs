@@ -8,7 +8,9 @@ use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
+use super::descriptors::raise_limit;
 use super::dhcp::interfaces;
+use super::http::{CONNECTIONS, ENOUGH_FILES, allowed_by};
 use super::run::Service;
 use crate::bundle::BundleStore;
 use crate::inventory::{DhcpMode, Menu, Server, Site};
@@ -59,6 +61,7 @@ pub fn preflight(
             Service::Http => {
                 tcp(addresses.http, &mut found);
                 found.extend(other_port(&site.server, addresses.http));
+                found.extend(open_files(raise_limit()));
                 bundle_store(bundles, &mut found);
             }
         }
@@ -181,6 +184,21 @@ fn other_port(server: &Server, http: SocketAddrV4) -> Option<Obstacle> {
         help: format!(
             "write `http_port: {ours}` into `server` of the site and leave `--http-port` out, or \
              `base_url:` where something forwards port {told}"
+        ),
+    })
+}
+
+/// Warns of a limit of open files that allows fewer HTTP connections than there may be.
+fn open_files(limit: u64) -> Option<Obstacle> {
+    let allowed = allowed_by(limit);
+    (allowed < CONNECTIONS).then(|| Obstacle {
+        fatal: false,
+        what: format!(
+            "the limit of {limit} open files allows {allowed} HTTP connections instead of {CONNECTIONS}"
+        ),
+        help: format!(
+            "run `ulimit -n {ENOUGH_FILES}` as root before you start it, or set \
+             `LimitNOFILE={ENOUGH_FILES}` in the unit of the service"
         ),
     })
 }

@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use crate::respond::access::{self, AccessRefusal, Resource};
+use super::connections::Place;
 use crate::respond::http::{Conditions, Route, RouteError, Selection, content_type, route, select};
 use crate::serve::context::{Asker, Context, Refused, ServedFile, Status, Via};
 use crate::serve::log::{Level, Line, Log};
@@ -60,6 +61,7 @@ impl Answer {
 pub(super) async fn answer(
     context: Arc<Context>,
     peer: SocketAddr,
+    place: &Place,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
@@ -101,6 +103,11 @@ pub(super) async fn answer(
         }
         _ => Bytes::new(),
     };
+    if !place.begin() {
+        // The connection is closed already: this is never sent.
+        let answer = Answer::plain(StatusCode::SERVICE_UNAVAILABLE, "connection evicted");
+        return respond(&head.method, &head.headers, answer);
+    }
     let reads_only = head.method == Method::HEAD;
     // The store and the disk may make us wait, which the other connections need not.
     let answered =
