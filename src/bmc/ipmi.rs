@@ -11,8 +11,7 @@ pub use text::IpmiText;
 use text::{NoSession, boot_words, power_words};
 
 use super::{BmcError, BootTarget, Context, Machine, Planned, PowerVerb};
-use crate::machine::cleaned;
-use crate::workspace::Secret;
+use crate::machine::{Secret, cleaned};
 
 const PROGRAM: &str = "ipmitool";
 

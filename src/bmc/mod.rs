@@ -52,7 +52,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::machine::SystemUuid;
+use crate::machine::{Secret, SystemUuid};
 
 pub use controller::Controller;
 pub use error::BmcError;
@@ -114,7 +114,7 @@ pub struct BootOverride {
     pub mode: Option<String>,
     /// The URI of HTTP boot. It may hold a boot token: it is not shown.
     #[serde(skip)]
-    pub uri: Option<String>,
+    pub uri: Option<Secret>,
 }
 
 /// What a machine shall boot the next time, once.
@@ -125,7 +125,7 @@ pub enum BootTarget {
     /// The network, by UEFI HTTP boot.
     Http {
         /// What it fetches.
-        uri: String,
+        uri: Secret,
     },
     /// Its disk.
     Disk,

@@ -13,7 +13,7 @@ use super::fields::Fields;
 use super::refusal::{error_text, says_wrong_password};
 use super::transport::{Answer, Authorization, Request, Transport};
 use super::{BmcError, Context, Planned};
-use crate::workspace::Secret;
+use crate::machine::Secret;
 
 /// How long a log-out may take, also when the time of the task is over.
 const LOG_OUT_TIME: Duration = Duration::from_secs(5);

@@ -139,8 +139,8 @@ pub async fn carry_out(
         ..
     }) = &job.task
     {
-        context.cover(uri, shown);
-        context.cover(differing(uri, shown), "…");
+        context.cover(uri.expose(), shown);
+        context.cover(differing(uri.expose(), shown), "…");
     }
     if let Task::Insert { url, .. } = &job.task
         && let Some((_, query)) = url.split_once('?')

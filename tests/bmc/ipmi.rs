@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pxectl::bmc::{BmcError, BootTarget, Context, Ipmi, PowerState, PowerVerb};
-use pxectl::workspace::Secret;
+use pxectl::machine::Secret;
 
 use crate::installed::installed;
 use crate::rack::{HostKeys, Rack, said};

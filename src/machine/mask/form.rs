@@ -1,0 +1,263 @@
+//! The form of boot tokens and capabilities: base64url of a known length, or whatever stands where one
+//! belongs.
+
+use std::ops::Range;
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::invisible::is_invisible;
+use crate::machine::MacAddress;
+
+/// A boot token: four bytes of expiry and sixteen of HMAC.
+const TOKEN_LENGTH: usize = 27;
+/// A capability: thirteen bytes that say what it opens, and sixteen of HMAC.
+const CAPABILITY_LENGTH: usize = 39;
+/// What is shorter is not taken for a secret, wherever it stands.
+const SHORTEST: usize = 16;
+/// Boot tokens expire at full multiples of this many seconds.
+const EXPIRY_STEP: u32 = 300;
+
+/// Finds the words that are boot tokens or capabilities by their form, or that stand where one belongs:
+/// behind `/s/`, `m/<mac>/` and `token=`.
+pub fn secret_runs(octets: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    Runs { octets, next: 0 }.flat_map(|run| judged(octets, run))
+}
+
+/// Runs of at least [`SHORTEST`] characters of base64url. Of binary data, only every sixteenth byte is
+/// looked at.
+struct Runs<'o> {
+    octets: &'o [u8],
+    next: usize,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let is_letter = |at: usize| {
+            self.octets
+                .get(at)
+                .is_some_and(|octet| is_base64url(*octet))
+        };
+        loop {
+            let probe = self.next + SHORTEST - 1;
+            if probe >= self.octets.len() {
+                return None;
+            }
+            // The run that holds the probe begins behind the last other byte before it.
+            let before = (self.next..=probe).rev().find(|at| !is_letter(*at));
+            if let Some(other) = before {
+                self.next = other + 1;
+                continue;
+            }
+            let start = self.next;
+            let mut end = probe + 1;
+            while is_letter(end) {
+                end += 1;
+            }
+            self.next = end + 1;
+            return Some(start..end);
+        }
+    }
+}
+
+/// Returns what is secret of a run.
+fn judged(octets: &[u8], run: Range<usize>) -> Vec<Range<usize>> {
+    if is_place_of_secret(&octets[..run.start]) {
+        return vec![run];
+    }
+    let word = &octets[run.clone()];
+    if word.len() < TOKEN_LENGTH || word.iter().all(u8::is_ascii_hexdigit) {
+        return Vec::new();
+    }
+    if [TOKEN_LENGTH, CAPABILITY_LENGTH].contains(&word.len()) && (is_ours(word) || is_random(word))
+    {
+        return vec![run];
+    }
+    // One that is joined to something else by a hyphen, an underscore or a letter.
+    let mut found = Vec::new();
+    for at in 0..=word.len() - TOKEN_LENGTH {
+        let capability = word.get(at..at + CAPABILITY_LENGTH);
+        if capability.is_some_and(|it| it[11..13] == *b"AA" && is_ours(it)) {
+            found.push(run.start + at..run.start + at + CAPABILITY_LENGTH);
+        }
+        let end = at + TOKEN_LENGTH;
+        let is_joint = |at: usize| b"-_".contains(&word[at]);
+        let stands_alone = (at == 0 || is_joint(at - 1)) && (end == word.len() || is_joint(end));
+        if stands_alone && is_ours(&word[at..end]) {
+            found.push(run.start + at..run.start + end);
+        }
+    }
+    found
+}
+
+/// Reports whether a word is made as ours are, as far as can be seen without the key.
+fn is_ours(word: &[u8]) -> bool {
+    let Some(octets) = decoded(word) else {
+        return false;
+    };
+    match octets.len() {
+        20 => {
+            let expiry = octets.first_chunk().copied().map(u32::from_be_bytes);
+            expiry.is_some_and(|it| it.is_multiple_of(EXPIRY_STEP) || it == u32::MAX)
+        }
+        // Session, attempt, purpose: attempts and purposes are few.
+        29 => octets[8..10] == [0, 0] && (1..16).contains(&octets[12]),
+        _ => false,
+    }
+}
+
+/// Reports whether a word looks as if it was drawn by lot, as one of ours would that was changed on its
+/// way. Names change less often between capitals, small letters and digits.
+fn is_random(word: &[u8]) -> bool {
+    let class = |octet: &u8| match octet {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let changes = word
+        .windows(2)
+        .filter(|pair| class(&pair[0]) != class(&pair[1]));
+    let has_digit = word.iter().any(u8::is_ascii_digit);
+    has_digit && 2 * changes.count() >= word.len() - 1 && decoded(word).is_some()
+}
+
+/// Decodes a word that has capitals and small letters, as all but one in a million of ours have.
+fn decoded(word: &[u8]) -> Option<Vec<u8>> {
+    let is_mixed =
+        word.iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
+    is_mixed.then(|| BASE64URL_NOPAD.decode(word).ok())?
+}
+
+/// Reports whether a secret belongs behind some text.
+pub fn is_place_of_secret(before: &[u8]) -> bool {
+    const TOKEN: &[u8] = b"token=";
+    let end = before.len().saturating_sub(TOKEN.len());
+    if before[end..].eq_ignore_ascii_case(TOKEN) {
+        return true;
+    }
+    let Some((part, before)) = last_part(before) else {
+        return false;
+    };
+    if part == b"s" {
+        return true;
+    }
+    let is_mac = str::from_utf8(part).is_ok_and(|it| it.parse::<MacAddress>().is_ok());
+    is_mac && last_part(before).is_some_and(|(part, _)| part == b"m")
+}
+
+/// Splits the last part off a path that ends in a slash; slashes may be doubled, or backslashes.
+fn last_part(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    const LONGEST: usize = 24;
+    let is_slash = |octet: &u8| b"/\\".contains(octet);
+    let slashes = path.iter().rev().take_while(|it| is_slash(it)).count();
+    let path = &path[..path.len() - slashes];
+    let is_part = |octet: &u8| is_base64url(*octet) || b".:".contains(octet);
+    let length = path
+        .iter()
+        .rev()
+        .take(LONGEST)
+        .take_while(|it| is_part(it))
+        .count();
+    let (before, part) = path.split_at(path.len() - length);
+    (slashes > 0 && length > 0).then_some((part, before))
+}
+
+pub fn is_base64url(octet: u8) -> bool {
+    const LETTERS: [bool; 256] = {
+        let mut letters = [false; 256];
+        let mut at = 0;
+        while at < 256 {
+            let octet = at as u8;
+            letters[at] = octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+            at += 1;
+        }
+        letters
+    };
+    LETTERS[usize::from(octet)]
+}
+
+/// A text without its escapes and without what is invisible: `%41`, `\x41`, `\u{200b}`. A secret that is
+/// written so, or cut up so, is still one.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    octets: Vec<u8>,
+    /// Where each byte begins in the text, and where it ends.
+    places: Vec<Range<usize>>,
+}
+
+impl Decoded {
+    /// Reads a text; `None` when nothing is escaped in it.
+    pub fn of(text: &str) -> Option<Self> {
+        let is_plain =
+            |octet: u8| octet.is_ascii() && !octet.is_ascii_control() && !b"%\\".contains(&octet);
+        if text.bytes().all(is_plain) {
+            return None;
+        }
+        let mut decoded = Self::default();
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let (octet, length) = match c {
+                '%' => hex(&text[at + 1..]).map_or((Some(b'%'), 1), |octet| (Some(octet), 3)),
+                '\\' => unescaped(&text[at + 1..]),
+                c if is_invisible(c) && !"\n\r\t".contains(c) => (None, c.len_utf8()),
+                c => (
+                    Some(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'\n')),
+                    c.len_utf8(),
+                ),
+            };
+            if let Some(octet) = octet {
+                decoded.octets.push(octet);
+                decoded.places.push(at..at + length);
+            }
+            at += length;
+        }
+        Some(decoded)
+    }
+
+    /// Finds secrets; where they stand in the text.
+    pub fn secret_runs(&self) -> impl Iterator<Item = Range<usize>> {
+        secret_runs(&self.octets).map(|run| {
+            let start = self.places[run.start].start;
+            start..self.places[run.end - 1].end
+        })
+    }
+}
+
+/// Reads what follows a backslash: the byte that it stands for, `None` for one that is invisible, and
+/// how long all of it is.
+fn unescaped(rest: &str) -> (Option<u8>, usize) {
+    let octets = rest.as_bytes();
+    match octets.first() {
+        Some(b'n' | b'r' | b't' | b'0') => (Some(b'\n'), 2),
+        Some(octet @ (b'\\' | b'/' | b'"' | b'\'')) => (Some(*octet), 2),
+        Some(b'x') => match hex(&rest[1..]) {
+            Some(octet) => (Some(octet), 4),
+            None => (Some(b'\\'), 1),
+        },
+        Some(b'u') => {
+            let digits = match octets.get(1) {
+                Some(b'{') => rest[2..].find('}').map(|end| (2..2 + end, 4 + end)),
+                _ => rest.get(1..5).map(|_| (1..5, 6)),
+            };
+            let read = digits.and_then(|(place, length)| {
+                let number = u32::from_str_radix(&rest[place], 16).ok()?;
+                Some((char::from_u32(number)?, length))
+            });
+            match read {
+                Some((c, length)) if is_invisible(c) => (None, length),
+                Some((c, length)) => (Some(u8::try_from(c).unwrap_or(b'\n')), length),
+                None => (Some(b'\\'), 1),
+            }
+        }
+        _ => (Some(b'\\'), 1),
+    }
+}
+
+fn hex(text: &str) -> Option<u8> {
+    let digits = text
+        .get(..2)
+        .filter(|it| it.bytes().all(|octet| octet.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}

@@ -1,0 +1,80 @@
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// What stands in the place of a secret wherever text is shown.
+pub const MASK: &str = "•••";
+
+/// A password, a key, a boot token or a capability: text that no format string can print.
+///
+/// Its memory is wiped when it is dropped. It has no `Display` and no `Serialize`, so a secret that is
+/// formatted by mistake does not compile:
+///
+/// ```compile_fail
+/// let password = pxectl::machine::Secret::new("hunter2");
+/// println!("{password}");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// Returns the text, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Reports whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl Default for Secret {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_sent_and_never_printed() {
+        #[derive(Debug)]
+        struct Account {
+            _name: &'static str,
+            _password: Secret,
+        }
+        let secret = Secret::new("hunter2");
+        assert_eq!(secret.expose(), "hunter2");
+        let account = Account {
+            _name: "admin",
+            _password: secret,
+        };
+        assert!(!format!("{account:?} {account:#?}").contains("hunter2"));
+    }
+}
