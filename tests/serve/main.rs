@@ -15,6 +15,7 @@ mod reload;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod rollback;
+mod secrets;
 mod server;
 mod sessions;
 mod signatures;

@@ -199,13 +199,9 @@ impl Decoded {
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
             let (octet, length) = match c {
-                '%' => hex(&text[at + 1..]).map_or((Some(b'%'), 1), |octet| (Some(octet), 3)),
-                '\\' => unescaped(&text[at + 1..]),
+                '%' | '\\' => unescaped(&text[at..]),
                 c if is_invisible(c) && !"\n\r\t".contains(c) => (None, c.len_utf8()),
-                c => (
-                    Some(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'\n')),
-                    c.len_utf8(),
-                ),
+                c => (Some(plain(c)), c.len_utf8()),
             };
             if let Some(octet) = octet {
                 decoded.octets.push(octet);
@@ -225,34 +221,60 @@ impl Decoded {
     }
 }
 
-/// Reads what follows a backslash: the byte that it stands for, `None` for one that is invisible, and
-/// how long all of it is.
-fn unescaped(rest: &str) -> (Option<u8>, usize) {
-    let octets = rest.as_bytes();
-    match octets.first() {
-        Some(b'n' | b'r' | b't' | b'0') => (Some(b'\n'), 2),
-        Some(octet @ (b'\\' | b'/' | b'"' | b'\'')) => (Some(*octet), 2),
-        Some(b'x') => match hex(&rest[1..]) {
-            Some(octet) => (Some(octet), 4),
-            None => (Some(b'\\'), 1),
-        },
-        Some(b'u') => {
-            let digits = match octets.get(1) {
-                Some(b'{') => rest[2..].find('}').map(|end| (2..2 + end, 4 + end)),
-                _ => rest.get(1..5).map(|_| (1..5, 6)),
+/// Returns a character where it may be part of a secret, and else a line end, which never is.
+fn plain(c: char) -> u8 {
+    u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'\n')
+}
+
+/// Reads the escape that a text begins with: the byte that it stands for, `None` for one that is
+/// invisible, and how long all of it is.
+fn unescaped(text: &str) -> (Option<u8>, usize) {
+    let judged = |c: char| match c {
+        c if is_invisible(c) && !c.is_control() => None,
+        c => Some(plain(c)),
+    };
+    if let Some((c, length)) = escaped_octets(text) {
+        return (judged(c), length);
+    }
+    let octets = text.as_bytes();
+    match (octets[0], octets.get(1)) {
+        (b'\\', Some(b'n' | b'r' | b't' | b'0')) => (Some(b'\n'), 2),
+        (b'\\', Some(octet @ (b'\\' | b'/' | b'"' | b'\''))) => (Some(*octet), 2),
+        (b'\\', Some(b'u')) => {
+            let digits = match octets.get(2) {
+                Some(b'{') => text[3..].find('}').map(|end| (3..3 + end, 4 + end)),
+                _ => text.get(2..6).map(|_| (2..6, 6)),
             };
             let read = digits.and_then(|(place, length)| {
-                let number = u32::from_str_radix(&rest[place], 16).ok()?;
+                let number = u32::from_str_radix(&text[place], 16).ok()?;
                 Some((char::from_u32(number)?, length))
             });
-            match read {
-                Some((c, length)) if is_invisible(c) => (None, length),
-                Some((c, length)) => (Some(u8::try_from(c).unwrap_or(b'\n')), length),
-                None => (Some(b'\\'), 1),
-            }
+            read.map_or((Some(b'\\'), 1), |(c, length)| (judged(c), length))
         }
-        _ => (Some(b'\\'), 1),
+        (octet, _) => (Some(octet), 1),
     }
+}
+
+/// Reads the character that `%c3%a9` or `\xc3\xa9` stands for; a byte that is no text counts as a line
+/// end.
+fn escaped_octets(text: &str) -> Option<(char, usize)> {
+    let mut octets = Vec::with_capacity(4);
+    let mut length = 0;
+    while octets.len() < 4 {
+        let rest = &text[length..];
+        let mark = ["%", "\\x"].into_iter().find(|mark| rest.starts_with(mark));
+        let Some((mark, octet)) = mark.and_then(|mark| Some((mark, hex(&rest[mark.len()..])?)))
+        else {
+            break;
+        };
+        length += mark.len() + 2;
+        octets.push(octet);
+        if let Ok(read) = str::from_utf8(&octets) {
+            return read.chars().next().map(|c| (c, length));
+        }
+    }
+    let first = if text.starts_with('%') { 3 } else { 4 };
+    (!octets.is_empty()).then_some(('\n', first))
 }
 
 fn hex(text: &str) -> Option<u8> {

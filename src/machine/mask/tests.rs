@@ -32,6 +32,7 @@ fn our_secrets_are_masked_wherever_they_stand() {
         capability(7, 0x1234_5678_9abc_def0),
     );
     let percent: String = token.bytes().map(|octet| format!("%{octet:02x}")).collect();
+    let escaped = format!("{}\\xe2\\x80\\x8b{}", &token[..9], &token[9..]);
     let cut = format!("{}\u{200b}{}", &token[..9], &token[9..]);
     for (text, expected) in [
         (
@@ -56,6 +57,8 @@ fn our_secrets_are_masked_wherever_they_stand() {
         ("token-TOKEN-x", "token-•••-x"),
         ("PERCENT", "•••"),
         ("a CUT b", "a ••• b"),
+        ("a HIDDEN b", "a ••• b"),
+        ("a\\xc3\\xa9TOKEN\\xe2\\x80", "a\\xc3\\xa9•••\\xe2\\x80"),
         ("/s/CAP/installed", "/s/•••/installed"),
         ("xCAPx", "x•••x"),
         (
@@ -66,6 +69,7 @@ fn our_secrets_are_masked_wherever_they_stand() {
     ] {
         let text = text.replace("TOKEN", &token).replace("CAP", &capability);
         let text = text.replace("PERCENT", &percent).replace("CUT", &cut);
+        let text = text.replace("HIDDEN", &escaped);
         assert_eq!(masked(&text), expected, "{text}");
     }
 }
