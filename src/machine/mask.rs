@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::MASK;
 
-pub use form::secret_runs;
+pub use form::{is_base64url, is_place_of_secret, secret_runs};
 pub use invisible::{escaped_json, is_invisible};
 
 /// Returns a text of several lines as it may be shown: without anything that has the form of a boot

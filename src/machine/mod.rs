@@ -25,7 +25,8 @@ pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
 pub use lease::{Lease, LeaseChange};
 pub use mask::{
-    escaped_json, is_invisible, masked, secret_runs, secrets_in, shown_line, shown_lines, united,
+    escaped_json, is_base64url, is_invisible, is_place_of_secret, masked, secret_runs, secrets_in,
+    shown_line, shown_lines, united,
 };
 pub use phase::{ParsePhaseError, Phase};
 pub use record::{HostRecord, ParseSessionIdError, Session, SessionId};

@@ -164,6 +164,7 @@ fn last_part(path: &[u8]) -> Option<(&[u8], &[u8])> {
     (slashes > 0 && length > 0).then_some((part, before))
 }
 
+/// Reports whether a byte belongs to the alphabet of our secrets. Source: RFC 4648 §5.
 pub fn is_base64url(octet: u8) -> bool {
     const LETTERS: [bool; 256] = {
         let mut letters = [false; 256];
