@@ -158,4 +158,13 @@ proptest! {
     fn hexadecimal_digits_are_no_secret(text in "[0-9a-f]{16,128}") {
         prop_assert_eq!(masked(&text), text.as_str());
     }
+
+    #[test]
+    fn runs_are_found_wherever_they_begin(before in "[ a]{0,70}", run in "[-A-Za-z0-9_]{16,80}", after in "[ a]{0,70}") {
+        // In the place of a secret, a run is one, whatever its form.
+        let text = format!("{before} /s/{run} {after}");
+        let start = before.len() + 4;
+        let found: Vec<_> = secret_runs(text.as_bytes()).filter(|it| it.start == start).collect();
+        prop_assert_eq!(found, [start..start + run.len()]);
+    }
 }
