@@ -118,7 +118,7 @@ fn odd_requests(secret: &str) -> Vec<Vec<u8>> {
         format!("../\x01{secret}"),
         format!("../{percent}"),
         format!("../{start}\u{200b}{end}"),
-        format!("{secret}"),
+        secret.to_string(),
         format!("x-{secret}-x"),
         format!("boot.ipxe?token={secret}"),
         format!("{}{secret}", "../".repeat(40)),

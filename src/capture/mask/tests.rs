@@ -77,11 +77,14 @@ fn check_sum(octets: &[u8]) -> u32 {
     words.fold(0, |sum, word| (sum + word) % 0xffff)
 }
 
+/// Makes a frame of the number of a part, of its place in the stream, and of its octets.
+type Make = fn(usize, usize, &[u8]) -> Vec<u8>;
+
 #[test]
 fn a_secret_is_masked_wherever_a_stream_is_cut() {
     let secret = capability(7);
     let text = format!("kernel http://h/s/{secret}/files/kernel\ninitrd x\n");
-    let make: [fn(usize, usize, &[u8]) -> Vec<u8>; 2] = [
+    let make: [Make; 2] = [
         |index, _, data| tftp(index as u16 + 1, data),
         |_, at, data| tcp(at as u32, data),
     ];
@@ -146,7 +149,7 @@ fn a_secret_in_fragments_leaves_their_datagram_whole() {
             let mut frame = head.to_vec();
             frame[16..18].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
             let more = if index == 0 { 0x2000 } else { 0 };
-            frame[20..22].copy_from_slice(&(index as u16 * 10 | more).to_be_bytes());
+            frame[20..22].copy_from_slice(&((index as u16 * 10) | more).to_be_bytes());
             [frame, part.to_vec()].concat()
         })
         .collect();

@@ -5,6 +5,7 @@
 //! in the tree, which knows what escapes and aliases stand for.
 
 mod extent;
+mod flow;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;

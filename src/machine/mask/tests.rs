@@ -164,7 +164,7 @@ proptest! {
         // In the place of a secret, a run is one, whatever its form.
         let text = format!("{before} /s/{run} {after}");
         let start = before.len() + 4;
-        let found: Vec<_> = secret_runs(text.as_bytes()).filter(|it| it.start == start).collect();
-        prop_assert_eq!(found, [start..start + run.len()]);
+        let found = secret_runs(text.as_bytes()).find(|it| it.start == start);
+        prop_assert_eq!(found, Some(start..start + run.len()));
     }
 }
