@@ -60,7 +60,44 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
     use super::*;
+
+    /// Says of a type what it can be turned into: the method of its own is there only for those.
+    struct Of<T>(PhantomData<T>);
+
+    impl<T: fmt::Display> Of<T> {
+        fn is_displayed(&self) -> bool {
+            true
+        }
+    }
+
+    impl<T: serde::Serialize> Of<T> {
+        fn is_serialized(&self) -> bool {
+            true
+        }
+    }
+
+    trait Otherwise {
+        fn is_displayed(&self) -> bool {
+            false
+        }
+
+        fn is_serialized(&self) -> bool {
+            false
+        }
+    }
+
+    impl<T> Otherwise for Of<T> {}
+
+    #[test]
+    fn a_secret_cannot_be_formatted_or_serialized_by_mistake() {
+        let text = Of::<String>(PhantomData);
+        assert!(text.is_displayed() && text.is_serialized());
+        let secret = Of::<Secret>(PhantomData);
+        assert!(!secret.is_displayed() && !secret.is_serialized());
+    }
 
     #[test]
     fn a_secret_is_sent_and_never_printed() {
