@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::output::Output;
 use super::{Exit, Global};
 use crate::bundle::BundleStore;
-use crate::inventory::{Host, Inventory, Names, covered, nearest};
+use crate::inventory::{Host, Inventory, Names, Sources, nearest};
 use crate::render::Templates;
 use crate::store::RunningServer;
 use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
@@ -59,9 +59,9 @@ pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Goo
         good, diagnostics, ..
     } = snapshot.check();
     if good.is_none() {
-        let files = covered(snapshot.files(), &diagnostics);
+        let sources = Sources::new(snapshot.files(), &diagnostics);
         for diagnostic in &diagnostics {
-            let text = diagnostic.to_text(&files, output.stderr_color());
+            let text = diagnostic.to_text(&sources, output.stderr_color());
             output.stderr(&format!("{text}\n"));
         }
     }

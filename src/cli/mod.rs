@@ -180,9 +180,18 @@ fn refused(error: clap::Error) -> ! {
         })
         .try_get_matches();
     match written {
-        Err(of_written) if of_written.kind() == error.kind() => of_written.exit(),
-        _ => error.exit(),
+        Err(of_written) if of_written.kind() == error.kind() => exit_with(&of_written),
+        _ => exit_with(&error),
     }
+}
+
+/// Prints what clap has to say, and exits. An error repeats what was written, which may hold a password.
+fn exit_with(error: &clap::Error) -> ! {
+    if error.use_stderr() {
+        Output::refusal(&error.render().ansi().to_string());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 /// The options that the environment can give.

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
 use crate::inventory::{
-    Bundle, BundleFile, Diagnostic, Inventory, Severity, covered, plural, sort,
+    Bundle, BundleFile, Diagnostic, Inventory, Severity, Sources, plural, sort,
 };
 use crate::lint;
 use crate::workspace::{bundle_directory, read_loaders};
@@ -69,18 +69,18 @@ impl Validate {
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let files = snapshot.files();
+        let sources = Sources::new(files, &diagnostics);
         if output.is_json() {
             let listed: Vec<_> = diagnostics
                 .iter()
-                .map(|diagnostic| diagnostic.to_json(files))
+                .map(|diagnostic| diagnostic.to_json(&sources))
                 .collect();
             output.json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": listed }));
         } else {
             let color = output.stdout_color();
-            let files = covered(files, &diagnostics);
             let text: String = diagnostics
                 .iter()
-                .map(|diagnostic| diagnostic.to_text(&files, color) + "\n")
+                .map(|diagnostic| diagnostic.to_text(&sources, color) + "\n")
                 .collect();
             output.result(&text);
             let what = match &checked.good {

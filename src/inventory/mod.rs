@@ -26,6 +26,7 @@ mod route;
 mod seconds;
 mod secret;
 mod server;
+mod shown;
 mod signature;
 mod site;
 mod source;
@@ -42,7 +43,7 @@ pub use bundle::{
 };
 pub use controller::{Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, parse_fingerprint};
 pub use correct::{Correction, corrected};
-pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, covered, nearest, plural, sort};
+pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Host, LocalBoot, Nic};
@@ -57,6 +58,7 @@ pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use secret::SecretReference;
 pub use server::Server;
+pub use shown::Sources;
 pub use signature::{
     KeyId, ParsePublicKeyError, PublicKey, SIGNED_EXPIRES, SignatureError, SignaturePolicy,
     SiteKey, is_signature,

@@ -35,7 +35,7 @@ pub fn answer(
         MachineQuery::Image(architecture) => image(context, asker, path, *architecture),
         MachineQuery::Script(query) => {
             let script = context.boot(asker, Some(path.mac), |sources, now| {
-                sources.answer(path.mac, &path.token, query, now)
+                sources.answer(path.mac, path.token.expose(), query, now)
             });
             script.map(MachineAnswer::Script)
         }

@@ -9,7 +9,7 @@ use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use super::watch::Watch;
 use crate::inventory::{
-    DhcpMode, Diagnostic, Network, Server, Severity, Site, SourceFile, covered, plural,
+    DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural,
 };
 use crate::workspace::{Checked, Snapshot};
 
@@ -167,9 +167,9 @@ impl Reloader {
                 .iter()
                 .filter(|d| d.severity == Severity::Error)
                 .count();
-            let files = covered(snapshot.files(), &diagnostics);
+            let sources = Sources::new(snapshot.files(), &diagnostics);
             for diagnostic in &diagnostics {
-                log_diagnostic(&self.log, diagnostic, &files);
+                log_diagnostic(&self.log, diagnostic, &sources);
             }
             let errors = plural(errors, "error");
             self.log.say(
@@ -248,7 +248,7 @@ fn ports(networks: &[Network]) -> Vec<(&str, Option<&str>, DhcpMode)> {
 }
 
 /// Logs a fault: for people as `validate` prints it, for programs as one line with its facts.
-fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, files: &[SourceFile]) {
+fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, sources: &Sources<'_>) {
     let level = match diagnostic.severity {
         Severity::Error => Level::Error,
         Severity::Warning => Level::Warn,
@@ -256,9 +256,9 @@ fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, files: &[SourceFile]) {
     };
     if log.is_json() {
         let line = Line::new(level, "serve", "diagnostic", diagnostic.message.as_str());
-        return log.write(&line.facts(&diagnostic.to_json(files)));
+        return log.write(&line.facts(&diagnostic.to_json(sources)));
     }
-    for line in diagnostic.to_text(files, false).lines() {
+    for line in diagnostic.to_text(sources, false).lines() {
         log.say(level, "serve", "diagnostic", line);
     }
 }

@@ -208,7 +208,7 @@ fn open_route(context: &Context, asker: Asker, route: Route) -> Result<Content, 
             }
         }
         Route::Session { capability, path } => {
-            let answer = session::answer(context, asker, &capability, &path, &[], false);
+            let answer = session::answer(context, asker, capability.expose(), &path, &[], false);
             answer.map(|answer| match answer {
                 SessionAnswer::Text(seed) => text(seed),
                 SessionAnswer::File(served) => content(served),

@@ -9,5 +9,5 @@ mod snapshot;
 
 pub use loaders::read_loaders;
 pub use places::{NoPlaceForStore, bundle_directory, state_directory};
-pub use secret::{Secret, SecretError, Secrets, Warn};
+pub use secret::{SecretError, Secrets, Warn};
 pub use snapshot::{Checked, Snapshot, SnapshotError};

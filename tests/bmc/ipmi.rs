@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pxectl::bmc::{BmcError, BootTarget, Context, Ipmi, PowerState, PowerVerb};
-use pxectl::workspace::Secret;
+use pxectl::machine::Secret;
 
 use crate::installed::installed;
 use crate::rack::{HostKeys, Rack, said};
@@ -276,7 +276,7 @@ fn one_boot_is_set_and_read_back() {
         assert_eq!(boot.enabled.as_deref(), Some("Once"));
     }
     let uri = "http://10.0.0.1/x".to_owned();
-    let refused = client.boot(&BootTarget::Http { uri }, true);
+    let refused = client.boot(&BootTarget::Http { uri: uri.into() }, true);
     assert!(
         matches!(refused, Err(BmcError::Unsupported { .. })),
         "{refused:?}"

@@ -18,6 +18,7 @@ mod reload;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod rollback;
+mod secrets;
 mod server;
 mod sessions;
 mod signatures;

@@ -13,7 +13,7 @@ use crate::bundle::build::{BuildError, Web, build};
 use crate::bundle::{BundleStore, presets};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::{BundleSpec, PresetUse, SourceFile, parse_spec};
+use crate::inventory::{BundleSpec, PresetUse, SourceFile, Sources, parse_spec};
 use crate::machine::CpuArchitecture;
 
 /// Build a bundle: verify its files, store them, and print the document that pins them
@@ -170,8 +170,9 @@ fn read(path: &Path, output: &Output) -> anyhow::Result<Option<BundleSpec>> {
     let file = SourceFile { name, text };
     let (spec, diagnostics) = parse_spec(&file);
     let files = std::slice::from_ref(&file);
-    for diagnostic in diagnostics {
-        let text = diagnostic.to_text(files, output.stderr_color());
+    let sources = Sources::new(files, &diagnostics);
+    for diagnostic in &diagnostics {
+        let text = diagnostic.to_text(&sources, output.stderr_color());
         output.stderr(&format!("{text}\n"));
     }
     Ok(spec)

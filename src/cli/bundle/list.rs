@@ -12,9 +12,10 @@ use super::travel::size;
 use super::verify::total;
 use super::{Stop, fails, store};
 use crate::bundle::{BundleStore, Named};
-use crate::cli::output::{Output, harmless};
+use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, Inventory, KeyId, SignaturePolicy, plural};
+use crate::machine::shown_line;
 
 /// List the bundles of the store: who uses each, its age, its size, and when it expires
 #[derive(Debug, Args)]
@@ -80,7 +81,7 @@ impl List {
             };
             let bundle = row.bundle.as_ref();
             table.add_row([
-                harmless(&row.name),
+                shown_line(&row.name).into_owned(),
                 bundle.map(|it| it.arch.clone()).unwrap_or_default(),
                 bundle.map(|it| size(total(it))).unwrap_or_default(),
                 row.created.map(|at| age(now, at)).unwrap_or_default(),
@@ -92,7 +93,7 @@ impl List {
                     (false, true) => "no".to_owned(),
                     (false, false) => "unknown".to_owned(),
                 },
-                harmless(&row.notes.join("; ")),
+                shown_line(&row.notes.join("; ")).into_owned(),
             ]);
         }
         for column in table.column_iter_mut() {

@@ -97,7 +97,7 @@ impl Sign {
                 text
             }
             (None, None) => {
-                output.result(&String::from_utf8_lossy(&manifest));
+                output.data(&String::from_utf8_lossy(&manifest));
                 return Ok(Exit::Done);
             }
         };

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::{SourceFile, Sources, parse};
 use crate::machine::Session;
 use crate::machine::{Architecture, Dialect};
 
@@ -63,7 +63,7 @@ fn inventory(site_extra: &str) -> Inventory {
     let faults: Vec<_> = parsed
         .diagnostics
         .iter()
-        .map(|d| d.to_text(&files, false))
+        .map(|d| d.to_text(&Sources::new(&files, &[]), false))
         .collect();
     parsed
         .inventory

@@ -85,12 +85,13 @@ fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
     let MachineQuery::Script(query) = path.query else {
         panic!("no script is asked for: {path}");
     };
-    let answer = sources.answer(path.mac, &path.token, &query, now());
+    let answer = sources.answer(path.mac, path.token.expose(), &query, now());
     answer.unwrap()
 }
 
 fn token() -> String {
-    key().boot_token(MAC, UUID.parse().ok(), now())
+    let token = key().boot_token(MAC, UUID.parse().ok(), now());
+    token.expose().to_owned()
 }
 
 fn grub_path(token: &str, uuid: &str, serial: &str) -> String {
@@ -206,7 +207,7 @@ fn kernel_arguments_reach_grub_and_pxelinux_whole() {
         SessionId::new(1),
         1,
     );
-    let files = links.seeds.replace("http://10.20.0.10:8080/", "") + "files/";
+    let files = links.seeds.expose().replace("http://10.20.0.10:8080/", "") + "files/";
     let linux = grub.script.lines().find(|line| line.contains("linux "));
     let linux = linux.unwrap().trim();
     assert!(

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use crate::decide::{BootRequest, IDENTITY_LIMIT, cleaned};
-use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
+use crate::machine::{Architecture, Dialect, MacAddress, Secret, SystemUuid};
 use crate::render::TemplateError;
 use crate::respond::boot::{BootAnswer, Sources};
 use crate::wire::path::decoded;
@@ -9,7 +9,7 @@ use crate::wire::path::decoded;
 /// What stands in the query of a boot URL, not yet believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BootQuery {
-    token: String,
+    token: Secret,
     mac: Option<MacAddress>,
     uuid: Option<SystemUuid>,
     serial: Option<String>,
@@ -57,7 +57,7 @@ impl BootQuery {
     ) -> Result<BootAnswer, TemplateError> {
         match self.mac {
             Some(mac) => sources.boot(&self.request(mac, sources, now), now),
-            None => sources.ask_ipxe(&self.token),
+            None => sources.ask_ipxe(self.token.expose()),
         }
     }
 
@@ -69,15 +69,15 @@ impl BootQuery {
             asset: self.asset.clone(),
             architecture: Architecture::from_ipxe(&self.platform, &self.build_architecture),
             dialect: Dialect::Ipxe,
-            token: sources.token_state(&self.token, mac, self.uuid, now),
+            token: sources.token_state(self.token.expose(), mac, self.uuid, now),
         }
     }
 }
 
 /// A token is repeated into a script, so nothing but its own alphabet may pass.
-fn token_only(text: &str) -> String {
+fn token_only(text: &str) -> Secret {
     let good = |c: &char| c.is_ascii_alphanumeric() || *c == '-' || *c == '_';
-    text.chars().filter(good).take(64).collect()
+    Secret::new(text.chars().filter(good).take(64).collect::<String>())
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
             query in "(token|mac|uuid|serial|asset|platform)=[ -~]{0,40}(&serial=[%a-f0-9 -~]{0,40})?"
         ) {
             let query = BootQuery::parse(&query);
-            prop_assert!(query.token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+            prop_assert!(query.token.expose().chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
             for text in [query.serial, query.asset].into_iter().flatten() {
                 prop_assert_eq!(cleaned(&text, IDENTITY_LIMIT), text);
             }

@@ -162,7 +162,14 @@ fn dispatch(
             }
         }
         Route::Session { capability, path } => {
-            let answer = session::answer(context, asker, &capability, &path, posted, reads_only);
+            let answer = session::answer(
+                context,
+                asker,
+                capability.expose(),
+                &path,
+                posted,
+                reads_only,
+            );
             answer.map(|answer| match answer {
                 SessionAnswer::Text(text) => Answer::script(text),
                 SessionAnswer::File(served) => file(served),

@@ -167,8 +167,18 @@ fn origin(context: &Context, peer: IpAddr, stream: &TcpStream) -> Origin {
     let is_own = || stream.local_addr().is_ok_and(|own| own.ip() == peer);
     match peer {
         peer if peer.is_loopback() || is_own() => Origin::Proxy,
-        IpAddr::V4(peer) if context.live.current().inventory.is_machine(peer) => Origin::Machine,
-        _ => Origin::Stranger,
+        IpAddr::V4(peer) => {
+            let loaded = context.live.current();
+            let proxies = &loaded.inventory.site.server.trusted_proxies;
+            if proxies.iter().any(|block| block.contains(peer)) {
+                Origin::Proxy
+            } else if loaded.inventory.is_machine(peer) {
+                Origin::Machine
+            } else {
+                Origin::Stranger
+            }
+        }
+        IpAddr::V6(_) => Origin::Stranger,
     }
 }
 

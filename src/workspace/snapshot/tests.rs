@@ -134,7 +134,12 @@ fn a_template_fault_is_shown_in_its_file() {
         let text: String = checked
             .diagnostics
             .iter()
-            .map(|d| d.to_text(snapshot.files(), false))
+            .map(|d| {
+                d.to_text(
+                    &crate::inventory::Sources::new(snapshot.files(), &[]),
+                    false,
+                )
+            })
             .collect();
         for (place, path) in [("2:6", "host.nmae"), ("2:20", "typo")] {
             assert!(text.contains(&format!("{name}:{place}\n")), "{text}");
