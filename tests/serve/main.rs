@@ -6,6 +6,7 @@ mod cloud_init;
 mod durability;
 mod exhaustion;
 mod files;
+mod floods;
 mod hostile;
 mod hung;
 mod machine_paths;
