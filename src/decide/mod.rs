@@ -1,5 +1,6 @@
 //! What a machine boots now, and why: the decision table, and the rules by which phases change.
 
+mod address;
 mod admission;
 mod boot;
 mod rate;
@@ -7,6 +8,7 @@ mod request;
 mod transition;
 
 pub use crate::machine::cleaned;
+pub use address::{ATTEMPT_ADDRESSES, AttemptAddress, attempt_address};
 pub use admission::{
     Admission, CallbackClass, CallbackTally, LATE_LIMIT, LOG_LIMIT, PROGRESS_LIMIT, READY_LIMIT,
     admit_callback,

@@ -1,5 +1,6 @@
 //! Sessions: their files, seeds and callbacks, each behind a capability.
 
+mod address;
 mod callback;
 
 use jiff::Timestamp;
@@ -165,6 +166,7 @@ impl Opened<'_> {
             Ok(Attempt::Running) => {}
             Err(refusal) => return Err(self.over(&refusal)),
         }
+        self.compare_address(what);
         Ok(())
     }
 

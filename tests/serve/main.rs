@@ -16,6 +16,7 @@ mod reload;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod rollback;
+mod second_address;
 mod server;
 mod sessions;
 mod signatures;
