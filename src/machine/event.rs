@@ -66,10 +66,12 @@ pub enum EventKind {
     Late,
     /// The management controller was told something, or its certificate was accepted.
     Controller,
+    /// A second address fetched a kernel or a seed within one attempt.
+    SecondAddress,
 }
 
 /// The one table of kinds, in the order of the enum.
-const TABLE: [(EventKind, &str); 14] = [
+const TABLE: [(EventKind, &str); 15] = [
     (EventKind::Armed, "armed"),
     (EventKind::Cancelled, "cancelled"),
     (EventKind::Changed, "changed"),
@@ -84,6 +86,7 @@ const TABLE: [(EventKind, &str); 14] = [
     (EventKind::Log, "log"),
     (EventKind::Late, "late"),
     (EventKind::Controller, "bmc"),
+    (EventKind::SecondAddress, "second-address"),
 ];
 
 impl EventKind {

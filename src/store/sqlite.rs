@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,11 +8,14 @@ use rusqlite::{
     params,
 };
 
+use super::callbacks;
 use super::database;
 use super::error::{StoreError, StoreFault};
 use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
 use super::turnstile::Turnstile;
-use super::{EventQuery, HostUpdate, Store, StoredSession, Watermark, schema};
+use super::{
+    CallbackChange, EventQuery, HostUpdate, Retention, Store, StoredSession, Watermark, schema,
+};
 use crate::machine::{
     ControllerRecord, ControllerTrust, Event, HostRecord, Session, SessionId, StoredEvent,
 };
@@ -175,11 +179,62 @@ impl Store for SqliteStore {
         })
     }
 
-    fn prune(&self, most: u64) -> Result<u64, StoreError> {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
+    fn callback(
+        &self,
+        host: &str,
+        session: SessionId,
+        change: CallbackChange<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let record = read_host(transaction, host)?;
+            let tallies = callbacks::read_tallies(transaction, session)?;
+            let Some(update) = change(record.as_ref(), &tallies) else {
+                return Ok(None);
+            };
+            if let Some(record) = update.record {
+                let update = HostUpdate {
+                    record,
+                    plan: None,
+                    events: Vec::new(),
+                };
+                write_host(transaction, host, &update)?;
+            }
+            callbacks::write_tally(transaction, session, update.class, &update.tally)?;
+            Ok(Some(vec![update.event]))
+        })
+    }
+
+    fn attempt_addresses(
+        &self,
+        session: SessionId,
+        attempt: u32,
+    ) -> Result<Vec<IpAddr>, StoreError> {
+        self.read(|connection| callbacks::read_addresses(connection, session, attempt))
+    }
+
+    fn add_attempt_address(
+        &self,
+        session: SessionId,
+        attempt: u32,
+        address: IpAddr,
+        change: &mut dyn FnMut(&[IpAddr]) -> Option<Vec<Event>>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let known = callbacks::read_addresses(transaction, session, attempt)?;
+            let Some(events) = change(&known) else {
+                return Ok(None);
+            };
+            callbacks::add_address(transaction, session, attempt, known.len(), address)?;
+            Ok(Some(events))
+        })
+    }
+
+    fn prune(&self, kept: Retention) -> Result<u64, StoreError> {
+        let kept = [kept.host_decisions, kept.stranger_decisions];
+        let kept = kept.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
         let mut removed = 0;
         self.write(|transaction| {
-            removed = statement(transaction, schema::PRUNE_EVENTS)?.execute([most])?;
+            removed = statement(transaction, schema::PRUNE_EVENTS)?.execute(kept)?;
             Ok((removed > 0).then(Vec::new))
         })?;
         Ok(removed as u64)
@@ -221,7 +276,10 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn statement<'c>(connection: &'c Connection, text: &str) -> rusqlite::Result<CachedStatement<'c>> {
+pub(super) fn statement<'c>(
+    connection: &'c Connection,
+    text: &str,
+) -> rusqlite::Result<CachedStatement<'c>> {
     connection.prepare_cached(&schema::for_sqlite(text))
 }
 

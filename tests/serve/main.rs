@@ -8,6 +8,7 @@ mod connections;
 mod durability;
 mod exhaustion;
 mod files;
+mod floods;
 mod forged;
 mod hostile;
 mod hung;
@@ -18,6 +19,7 @@ mod reload;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod rollback;
+mod second_address;
 mod secrets;
 mod server;
 mod sessions;
