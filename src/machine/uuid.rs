@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,13 +92,10 @@ impl SystemUuid {
                 || starts(&[0x12, 0x34, 0x56, 0x78, 0x90, 0xab])
                 || starts(&[0x01, 0x23, 0x45, 0x67, 0x89, 0xab])
         });
-        let is_known = |example: &&str| {
-            let example: Result<Self, _> = example.parse();
-            example.is_ok_and(|example| example.same_machine(self))
-        };
-        is_doubled && !self.is_vendor_default()
-            || counts_up
-            || EXAMPLES.iter().any(|it| is_known(&it))
+        static KNOWN: LazyLock<Vec<SystemUuid>> =
+            LazyLock::new(|| EXAMPLES.iter().filter_map(|it| it.parse().ok()).collect());
+        let is_known = || KNOWN.iter().any(|example| example.same_machine(self));
+        is_doubled && !self.is_vendor_default() || counts_up || is_known()
     }
 }
 

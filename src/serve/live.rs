@@ -107,6 +107,12 @@ impl Loaded {
         new
     }
 
+    /// Reports whether keys are revoked of which the loaded inventory does not say so.
+    pub fn revokes_more(&self) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        !revoked.is_empty()
+    }
+
     /// Checks a bundle's signatures by the rules of the site, before a file of it is served.
     ///
     /// # Errors

@@ -157,7 +157,8 @@ impl Reloader {
     fn put_in_force(&self, snapshot: &Snapshot, forced: bool) {
         let before = self.live.current();
         let changed = snapshot.digest() != before.digest;
-        if !changed && !forced {
+        // An inventory that was put back revokes no more than it says.
+        if !changed && !forced && !before.revokes_more() {
             return;
         }
         let Checked {

@@ -113,7 +113,16 @@ fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
         let (length, _) = socket.recv_from(&mut buffer).expect("an answer");
         assert_eq!(buffer[..2], [0, 5], "{:?}", &buffer[..length]);
     }
+    // Putting the inventory back takes the revocation back.
+    let revoked = std::fs::read_to_string(rack.path("site.yaml")).expect("the site");
+    let mark = server.mark();
+    rack.edit("site.yaml", |_| {
+        format!("{plain}signatures: {{keys: [{line}]}}\n")
+    });
+    server.event(mark, "reloaded");
+    assert_eq!(server.web().get(&urls[0]).status(), 200);
     server.stop();
+    rack.edit("site.yaml", |_| revoked);
     for words in [
         &["validate"][..],
         &["host", "provision", "worker-02"],
