@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn uuid() -> Option<SystemUuid> {
-        Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap())
+        Some("4c4c4544-0046-3410-8037-b8c04f4d5931".parse().unwrap())
     }
 
     fn at(second: i64) -> Timestamp {
@@ -211,7 +211,7 @@ mod tests {
     fn a_token_is_good_for_its_machine_and_time_only() {
         let token = key().boot_token(MAC, uuid(), at(1_000_000));
         let swapped = uuid().map(SystemUuid::swapped);
-        let other = Some("ffeeddcc-4455-6677-8899-aabbccddeeff".parse().unwrap());
+        let other = Some("ffeeddcc-0046-3410-8037-b8c04f4d5931".parse().unwrap());
         let rows = [
             (MAC, uuid(), 1_000_000, Ok(())),
             (MAC, swapped, 1_000_899, Ok(())),

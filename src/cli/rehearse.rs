@@ -242,6 +242,7 @@ fn alone(
         inventory,
         templates,
         global.bundles.as_deref(),
+        state.path(),
     );
     let servers = RehearsalServers::start(loaded, store, state.path(), log)?;
     let mut rehearsals = play(

@@ -20,6 +20,7 @@ use crate::serve::run::{Service, Shared};
 use crate::serve::shutdown::Shutdown;
 use crate::store::{RunningServer, SqliteStore, Store};
 use crate::workspace::bundle_directory;
+use crate::workspace::files::{Surroundings, refused_roots};
 
 /// How long the last lines of the log may take to be written.
 const LOG_TIME: Duration = Duration::from_secs(2);
@@ -113,7 +114,11 @@ impl Serve {
         let mut fatal = false;
         let directory = good.snapshot.directory();
         let bundles = bundle_directory(directory, &good.inventory, global.bundles.as_deref());
-        for obstacle in preflight(site, services, addresses, directory, bundles.as_deref()) {
+        let state_directory = state(global, &good.inventory)?;
+        let stores = (bundles.as_deref(), Some(state_directory.as_path()));
+        let surroundings = Surroundings::new(directory, &good.inventory, stores.0, stores.1);
+        let refused = refused_roots(&good.inventory, directory, &surroundings);
+        for obstacle in preflight(site, services, addresses, directory, stores.0, &refused) {
             fatal |= obstacle.fatal;
             if obstacle.fatal {
                 output.error(&obstacle.what, &obstacle.help);
@@ -121,7 +126,7 @@ impl Serve {
                 output.warning(&obstacle.what, &obstacle.help);
             }
         }
-        let directory = state(global, &good.inventory)?;
+        let directory = state_directory;
         let running = RunningServer::list(&directory).unwrap_or_default();
         for service in services {
             // The leases have one writer; two would promise an address twice.
@@ -176,7 +181,9 @@ impl Serve {
             .transpose()
             .context("cannot tell where the bundle store lies")?;
         let bundles = bundles.as_deref();
-        let live = Live::new(Loaded::new(&snapshot, inventory, templates, bundles));
+        let live = Live::new(Loaded::new(
+            &snapshot, inventory, templates, bundles, directory,
+        ));
         let shared = Shared {
             live: live.clone(),
             store,

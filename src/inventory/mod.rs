@@ -63,7 +63,7 @@ pub use signature::{
     KeyId, ParsePublicKeyError, PublicKey, SIGNED_EXPIRES, SignatureError, SignaturePolicy,
     SiteKey, is_signature,
 };
-pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
+pub use site::{IdentityPolicy, Provisioning, Site, USUAL_DEADLINE, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
     BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
@@ -264,6 +264,8 @@ pub struct Names {
     pub site: Option<String>,
     /// Where the one site says that its bundle store lies.
     pub bundles: Option<String>,
+    /// Whose signatures the one site wants, if that can be read.
+    pub signatures: Option<SignaturePolicy>,
     /// The good names of hosts.
     pub hosts: BTreeSet<String>,
 }
@@ -283,17 +285,22 @@ pub fn names(documents: &[SourceFile]) -> Names {
             match kind.as_deref() {
                 Some("Site") => {
                     let bundles = fields.optional(&mut reader, "bundles", Reader::text);
-                    sites.push((name.map(|name| name.value), bundles));
+                    let signatures = match fields.has("signatures") {
+                        true => fields.optional(&mut reader, "signatures", signature::read_policy),
+                        false => Some(SignaturePolicy::default()),
+                    };
+                    sites.push((name.map(|name| name.value), bundles, signatures));
                 }
                 Some("Host") => hosts.extend(name.map(|name| name.value)),
                 _ => {}
             }
         }
     }
-    let (site, bundles) = sites.pop().filter(|_| sites.is_empty()).unwrap_or_default();
+    let (site, bundles, signatures) = sites.pop().filter(|_| sites.is_empty()).unwrap_or_default();
     Names {
         site,
         bundles,
+        signatures,
         hosts,
     }
 }

@@ -15,6 +15,7 @@ use super::run::Service;
 use crate::bundle::BundleStore;
 use crate::inventory::{DhcpMode, Menu, Server, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
+use crate::workspace::files::{FileRoots, RootRefused, Surroundings};
 
 /// How a server gets what the system allows root only.
 const PRIVILEGES: &str = "run as root, or once \
@@ -49,8 +50,14 @@ pub fn preflight(
     addresses: Addresses,
     directory: &Path,
     bundles: Option<&Path>,
+    refused: &[(usize, RootRefused)],
 ) -> Vec<Obstacle> {
     let mut found = Vec::new();
+    found.extend(refused.iter().map(|(_, refused)| Obstacle {
+        fatal: true,
+        what: format!("`server.files`: {refused}"),
+        help: refused.help(),
+    }));
     for service in services {
         match service {
             Service::Dhcp => dhcp(site, addresses.dhcp, &mut found),
@@ -227,14 +234,14 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
         .iter()
         .map(|root| directory.join(root))
         .collect();
-    for root in roots.iter().filter(|root| !root.is_dir()) {
+    for root in roots.iter().filter(|root| !root.exists()) {
         found.push(Obstacle {
             fatal: false,
-            what: format!("`{}` of `server.files` is not a directory", root.display()),
-            help: "make it, or correct `server.files` of the site".to_owned(),
+            what: format!("`{}` of `server.files` does not exist", root.display()),
+            help: "create it, or correct `server.files` of the site".to_owned(),
         });
     }
-    let files = crate::workspace::files::FileRoots::new(roots);
+    let files = FileRoots::new(roots, Surroundings::machine());
     let first = site.loaders.values().map(|loader| loader.first.as_str());
     let of_menu = site.menu.iter().flat_map(Menu::loaders);
     let names: BTreeSet<&str> = first.chain(of_menu).collect();
@@ -243,7 +250,7 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
             found.push(Obstacle {
                 fatal: false,
                 what: format!("the loader `{name}` cannot be served: {error}"),
-                help: "put it into a directory of `server.files`; on Debian, the package `ipxe` has it in /usr/lib/ipxe, whose links lead into /boot: list both".to_owned(),
+                help: "put it into a directory of `server.files`; on Debian, the package `ipxe` installs it in /usr/lib/ipxe, and where a link there leads to /boot, list that file too: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`".to_owned(),
             });
         }
     }

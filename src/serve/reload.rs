@@ -11,7 +11,8 @@ use super::watch::Watch;
 use crate::inventory::{
     DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural,
 };
-use crate::workspace::{Checked, Snapshot};
+use crate::workspace::files::{Surroundings, refused_roots};
+use crate::workspace::{Checked, Snapshot, bundle_directory};
 
 /// How long after the last change of the directory it is read again.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -156,13 +157,31 @@ impl Reloader {
     fn put_in_force(&self, snapshot: &Snapshot, forced: bool) {
         let before = self.live.current();
         let changed = snapshot.digest() != before.digest;
-        if !changed && !forced {
+        // An inventory that was put back revokes no more than it says.
+        if !changed && !forced && !before.revokes_more() {
             return;
         }
         let Checked {
-            good, diagnostics, ..
+            good,
+            mut diagnostics,
+            places,
         } = snapshot.check();
+        let good = good.filter(|(inventory, _)| {
+            let directory = snapshot.directory();
+            let bundles = bundle_directory(directory, inventory, self.bundles.as_deref());
+            let state = Some(before.state());
+            let surroundings = Surroundings::new(directory, inventory, bundles.as_deref(), state);
+            let refused = refused_roots(inventory, directory, &surroundings);
+            let place = |index: usize| places.roots.get(index).copied();
+            diagnostics.extend(
+                refused
+                    .iter()
+                    .map(|(index, why)| why.diagnostic(place(*index))),
+            );
+            refused.is_empty()
+        });
         let Some((inventory, templates)) = good else {
+            self.revoke(snapshot, &before);
             let errors = diagnostics
                 .iter()
                 .filter(|d| d.severity == Severity::Error)
@@ -182,6 +201,7 @@ impl Reloader {
         };
         let (old, new) = (&before.inventory.site, &inventory.site);
         if let Some(why) = moves(&old.server, &new.server) {
+            self.revoke(snapshot, &before);
             let text = format!(
                 "{why}; restart to serve there, until then the last good inventory stays in force"
             );
@@ -204,6 +224,7 @@ impl Reloader {
             inventory,
             templates,
             self.bundles.as_deref(),
+            before.state(),
         ));
         self.log.say(
             Level::Info,
@@ -214,6 +235,20 @@ impl Reloader {
                 false => format!("the inventory is unchanged, and in force anew: {hosts}"),
             },
         );
+    }
+
+    /// Revokes the keys that an inventory revokes although it cannot be loaded: it may be refused
+    /// for the very bundles that such a key has signed.
+    fn revoke(&self, snapshot: &Snapshot, before: &Loaded) {
+        let Some(policy) = snapshot.names().signatures else {
+            return;
+        };
+        for name in before.revoke(&policy.revoked) {
+            let text = format!(
+                "key `{name}` is revoked: no file of a bundle that it alone has signed is served"
+            );
+            self.log.say(Level::Warn, "serve", "key-revoked", text);
+        }
     }
 }
 

@@ -244,7 +244,7 @@ pub fn bundle_file(
     };
     let loaded = context.live.current();
     // What was armed before a key was revoked is not installed after.
-    if let Err(error) = loaded.inventory.site.signatures.check(bundle) {
+    if let Err(error) = loaded.check_signatures(bundle) {
         let text = format!("bundle `{}`: {error}", bundle.name);
         return Err(asker.refuse(Status::Unavailable, text.clone(), &text));
     }

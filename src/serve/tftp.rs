@@ -110,20 +110,21 @@ pub struct OpenError {
 impl From<FileError> for OpenError {
     fn from(error: FileError) -> Self {
         let code = match &error {
-            FileError::NotFound { .. } | FileError::NotAFile { .. } => ErrorCode::FileNotFound,
-            FileError::OutsideRoots { .. } | FileError::NotPublic { .. } => {
-                ErrorCode::AccessViolation
+            FileError::NotFound { .. } | FileError::NotAFile { .. } | FileError::Loop { .. } => {
+                ErrorCode::FileNotFound
             }
+            FileError::OutsideRoots { .. }
+            | FileError::Refused(_)
+            | FileError::NotPublic { .. } => ErrorCode::AccessViolation,
             FileError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => ErrorCode::AccessViolation,
                 _ => ErrorCode::NotDefined,
             },
         };
-        let message = match &error {
-            FileError::Io { source, .. } => format!("{error}: {source}"),
-            _ => error.to_string(),
-        };
-        Self { code, message }
+        Self {
+            code,
+            message: error.to_string(),
+        }
     }
 }
 

@@ -95,11 +95,12 @@ impl TftpFiles for TftpSite {
         self.silences().asked(*peer.ip());
         match wanted(&self.context, name) {
             Wanted::File => {
-                // The report of the transfer is the line about it, also where it is refused.
                 let (context, name) = (Arc::clone(&self.context), name.to_owned());
                 Opening::Later(Box::new(move || {
                     let opened = machine::file(&context, asker, &name);
-                    opened.map(content).map_err(|refused| open_error(&refused))
+                    opened
+                        .map(content)
+                        .map_err(|refused| logged(&context, &refused))
                 }))
             }
             Wanted::GrubStub => {
@@ -237,7 +238,7 @@ fn logged(context: &Context, refused: &Refused) -> OpenError {
 
 fn open_error(refused: &Refused) -> OpenError {
     let code = match refused.status {
-        Status::NotFound => ErrorCode::FileNotFound,
+        Status::NotFound | Status::Withheld => ErrorCode::FileNotFound,
         Status::Forbidden | Status::Over => ErrorCode::AccessViolation,
         Status::Unavailable | Status::Fault => ErrorCode::NotDefined,
     };

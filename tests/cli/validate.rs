@@ -371,6 +371,86 @@ fn ports_beside_a_single_port_are_a_warning() {
 }
 
 #[test]
+fn an_example_uuid_and_a_deadline_of_years_are_warnings() {
+    let rack = Rack::a();
+    rack.edit(
+        "hosts.yaml",
+        "4c4c4544-0035-5a10-8054-b4c04f4e0132",
+        "11111111-2222-3333-4444-555555555555",
+    )
+    .edit(
+        "hosts.yaml",
+        "4c4c4544-0035-5a10-8054-b4c04f4e0232",
+        "12345678-1234-5678-1234-567812345678",
+    )
+    .edit("site.yaml", "deadline: 45m", "deadline: 26298h");
+    let golden = "diagnostics/examples.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    same_facts(&rack, "validate --format json", &text, 0);
+    rack.edit("site.yaml", "deadline: 26298h", "deadline: 168h")
+        .edit(
+            "hosts.yaml",
+            "11111111-2222-3333-4444-555555555555",
+            "4c4c4544-0035-5a10-8054-b4c04f4e0132",
+        )
+        .edit(
+            "hosts.yaml",
+            "12345678-1234-5678-1234-567812345678",
+            "4c4c4544-0035-5a10-8054-b4c04f4e0232",
+        );
+    rack.pxectl("validate --deny warnings")
+        .stdout_returned()
+        .run();
+}
+
+#[test]
+fn private_files_are_an_error_wherever_links_lead() {
+    let rack = Rack::a();
+    let parent = rack.path().parent().expect("a parent").to_owned();
+    std::os::unix::fs::symlink(&parent, rack.file("up")).expect("a link");
+    std::os::unix::fs::symlink("/etc", rack.file("boot2")).expect("a link");
+    rack.write("boot/password", "hunter2");
+    for (entries, why) in [
+        (
+            rack.path().display().to_string(),
+            "it contains the inventory",
+        ),
+        ("up".to_owned(), "it contains the inventory"),
+        (parent.display().to_string(), "it contains the inventory"),
+        (
+            "boot, boot2".to_owned(),
+            "it leads to `/etc`, and `/etc` holds",
+        ),
+        ("/root".to_owned(), "it is a home directory"),
+        ("/run/x".to_owned(), "`/run` holds"),
+        ("state".to_owned(), "it contains the store"),
+        ("bundles".to_owned(), "it contains the bundle store"),
+        ("site.yaml".to_owned(), "it is a document of the inventory"),
+    ] {
+        let site = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
+        rack.edit("site.yaml", "files: [boot]", &format!("files: [{entries}]"));
+        let text = rack.pxectl("validate").stdout_returned().status(1).run();
+        assert!(
+            text.contains(why) && text.contains("--> site.yaml:7:"),
+            "{entries}: {text}"
+        );
+        same_facts(&rack, "validate --format json", &text, 1);
+        rack.write("site.yaml", site);
+    }
+    rack.edit(
+        "hosts.yaml",
+        "disk:",
+        "bmc: {url: \"https://10.21.0.51\", username: a, password: {file: boot/password}}\ndisk:",
+    );
+    let text = rack.pxectl("validate").stdout_returned().status(1).run();
+    assert!(
+        text.contains("the inventory names `") && text.contains("boot/password` as a secret"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
 fn an_installer_in_the_menu_is_a_warning() {
     let rack = Rack::a();
     with_menu(&rack, "10s", "5s");

@@ -19,7 +19,7 @@ const EVERYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
 const SITE: &str = "\
 kind: Site
 name: rack-a
-server: {address: 10.86.0.1, files: [/usr/lib/ipxe, /boot]}
+server: {address: 10.86.0.1, files: [/usr/lib/ipxe]}
 networks:
   - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
   - {name: far0, subnet: 10.87.0.0/24, gateway: 10.87.0.1, pool: 10.87.0.200-10.87.0.202}
@@ -54,7 +54,7 @@ fn boot(segment: &Segment, kind: ClientKind) -> DhcpMessage {
     let client = Client {
         kind,
         mac: MAC.parse().unwrap(),
-        uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
     };
     // Its kernel drops what is sent to an address that it does not have.
     let loudly = |mut message: DhcpMessage| {

@@ -14,6 +14,7 @@ mod hostile;
 mod hung;
 mod machine_paths;
 mod preflight;
+mod private;
 mod rack;
 mod reload;
 #[path = "../shared/requirements.rs"]

@@ -88,7 +88,7 @@ fn what_is_known_of_a_controller_is_kept_in_place_of_what_was() {
         });
         let mut second = ControllerRecord::new("a", "ipmi://10.21.0.1".to_owned(), at(2));
         second.serial = Some("C7X9K2".to_owned());
-        second.uuid = "00112233-4455-6677-8899-aabbccddeeff".parse().ok();
+        second.uuid = "4c4c4544-0046-3410-8037-b8c04f4d5931".parse().ok();
         store
             .keep_controller(&first, &[event("b", 1, "trusted")])
             .unwrap();

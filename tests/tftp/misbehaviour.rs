@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pxectl::respond::tftp::Outcome;
 use pxectl::wire::tftp::{BlockNumber, ErrorCode, Packet};
+use pxectl::workspace::files::{FileRoots, Surroundings};
 
 use crate::fixture::{Fixture, Peer};
 
@@ -347,7 +348,7 @@ fn shutting_down_tells_the_peers() {
 fn a_second_server_on_the_same_port_is_refused() {
     let fixture = Fixture::new();
     let config = pxectl::serve::tftp::TftpConfig::new(fixture.address());
-    let files = std::sync::Arc::new(pxectl::workspace::files::FileRoots::new(Vec::new()));
+    let files = std::sync::Arc::new(FileRoots::new(Vec::new(), Surroundings::machine()));
     let second = pxectl::serve::tftp::TftpServer::bind(config, files, Box::new(|_| {}));
     let error = second.err().map(|error| format!("{error:#}"));
     assert!(error.is_some_and(|error| error.contains("in use")));

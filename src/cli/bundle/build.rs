@@ -8,6 +8,7 @@ use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 
 use super::progress::Shown;
+use super::store::{check_unsigned, policy};
 use super::{Stop, document, fails, parse_name, store_directory};
 use crate::bundle::build::{BuildError, Web, build};
 use crate::bundle::{BundleStore, presets};
@@ -125,6 +126,7 @@ impl Build {
         document::check(self.out.as_deref(), Some(&spec.name), output)?;
         let directory = store_directory(global).map_err(fails)?;
         let store = BundleStore::open_or_create(&directory).map_err(fails)?;
+        let policy = policy(global).unwrap_or_default();
         let progress = Shown::new(output);
         let built = Web::new(self.retries).and_then(|web| {
             build(
@@ -133,6 +135,7 @@ impl Build {
                 &spec,
                 &base,
                 usize::from(self.jobs),
+                &policy,
                 &progress,
             )
         });
@@ -141,6 +144,7 @@ impl Build {
             Ok(bundle) => bundle,
             Err(error) => return refused(error, output).map_err(fails),
         };
+        check_unsigned(&bundle, global, output)?;
         document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }

@@ -50,11 +50,12 @@ impl List {
                 "`pxectl validate` lists what is at fault",
             );
         }
+        let policy = store::policy(global).unwrap_or_default();
         let now = Timestamp::now();
         let today = now.to_zoned(TimeZone::UTC).date();
         let named = store.bundles().map_err(fails)?.into_iter();
         let rows: Vec<Row> = named
-            .map(|(name, it)| row(&store, inventory.as_ref(), name, it, today))
+            .map(|(name, it)| row(&store, inventory.as_ref(), &policy, name, it, today))
             .collect();
         if output.is_json() {
             output.json(&rows.iter().map(json).collect::<Vec<_>>());
@@ -107,6 +108,7 @@ impl List {
 fn row(
     store: &BundleStore,
     inventory: Option<&Inventory>,
+    policy: &SignaturePolicy,
     name: String,
     named: Named,
     today: Date,
@@ -141,11 +143,7 @@ fn row(
     });
     let (mut signed_by, mut unknown_keys) = (Vec::new(), Vec::new());
     if let Some(bundle) = &bundle {
-        let policy = inventory.map(|inventory| inventory.site.signatures.clone());
-        let relaxed = SignaturePolicy {
-            required: false,
-            ..policy.unwrap_or_default()
-        };
+        let relaxed = policy.clone().for_unsigned();
         match relaxed.check(bundle) {
             Ok(names) => signed_by.extend(names.into_iter().map(str::to_owned)),
             Err(error) => notes.push(error.to_string()),

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
-    const UUID: &str = "11111111-2222-3333-4444-555555555555";
+    const UUID: &str = "4c4c4544-0051-3610-8043-c2c04f4b3135";
 
     fn parsed(path: &str) -> Option<MachinePath> {
         MachinePath::parse(&path.split('/').collect::<Vec<_>>())

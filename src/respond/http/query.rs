@@ -88,12 +88,12 @@ mod tests {
 
     #[test]
     fn a_query_is_read_as_ipxe_writes_it() {
-        let query = "token=T&mac=52-54-00-85-00-01&uuid=11111111-2222-3333-4444-555555555555\
+        let query = "token=T&mac=52-54-00-85-00-01&uuid=4c4c4544-0051-3610-8043-c2c04f4b3135\
                      &serial=C7%20X9&asset=&platform=efi&buildarch=x86_64&more=1";
         let expected = BootQuery {
             token: "T".into(),
             mac: "52:54:00:85:00:01".parse().ok(),
-            uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+            uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
             serial: Some("C7 X9".into()),
             asset: None,
             platform: "efi".into(),

@@ -58,7 +58,7 @@ fn client(kind: ClientKind) -> Client {
     Client {
         kind,
         mac: MAC,
-        uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
     }
 }
 
@@ -419,7 +419,7 @@ files:
 kind: Host
 name: worker
 profile: p
-uuid: 11111111-2222-3333-4444-555555555555
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 arch: uefi-x64
 disk: {serial: D1}
 nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
