@@ -2088,7 +2088,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__capture)
-            opts="-I -r -w -i -q -v -h --interface --read --write --force --promiscuous --http-port --host --mac --xid --since --until --duration --count --server --summary --fail-on --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-I -r -w -i -q -v -h --interface --read --write --force --keep-secrets --promiscuous --http-port --host --mac --xid --since --until --duration --count --server --summary --fail-on --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -766,6 +766,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l color -d 'When
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l force -d 'Replace the file of --write if it is there'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l keep-secrets -d 'Keep boot tokens and capabilities in what --write writes: they open what is armed now'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l promiscuous -d 'Also take frames that are for others'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l summary -d 'Print one table, a row for each machine'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s q -l quiet -d 'Print errors only'

@@ -4,14 +4,16 @@
 //! A capability opens one session for one purpose. Both are an HMAC-SHA-256 cut to 128 bits, in
 //! base64url. Source: RFC 2104 §5 (truncation), RFC 4648 §5.
 
+use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
-use crate::machine::{MacAddress, SessionId, SystemUuid};
+use crate::machine::{MASK, MacAddress, Secret, SessionId, SystemUuid};
 
 /// How long a boot token is good: firmware, loader and a hold screen's wait fit into it.
 pub const BOOT_TOKEN_VALIDITY: Duration = Duration::from_secs(15 * 60);
@@ -21,7 +23,13 @@ const TAG_LENGTH: usize = 16;
 
 /// The secret of one store, from which every token and capability is made.
 #[derive(Clone)]
-pub struct StoreKey([u8; 32]);
+pub struct StoreKey(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
 
 /// What a capability opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,19 +65,19 @@ pub enum TokenError {
 impl StoreKey {
     /// Wraps 256 random bits.
     pub fn new(bits: [u8; 32]) -> Self {
-        Self(bits)
+        Self(Zeroizing::new(bits))
     }
 
     /// Makes the boot token of a machine, good for at least [`BOOT_TOKEN_VALIDITY`] from `now`.
     ///
     /// `uuid` is what the DHCP request said in option 97, in either octet order; where it said
     /// nothing, the token vouches for the Ethernet address alone.
-    pub fn boot_token(&self, mac: MacAddress, uuid: Option<SystemUuid>, now: Timestamp) -> String {
+    pub fn boot_token(&self, mac: MacAddress, uuid: Option<SystemUuid>, now: Timestamp) -> Secret {
         let end = now.as_second() + BOOT_TOKEN_VALIDITY.as_secs() as i64;
         let expiry = ((end / EXPIRY_STEP + 1) * EXPIRY_STEP).clamp(0, i64::from(u32::MAX)) as u32;
         let mut bytes = expiry.to_be_bytes().to_vec();
         bytes.extend(self.tag(&boot_token_input(mac, uuid, expiry)));
-        BASE64URL_NOPAD.encode(&bytes)
+        Secret::new(BASE64URL_NOPAD.encode(&bytes))
     }
 
     /// Checks a boot token against what the machine says of itself.
@@ -99,10 +107,10 @@ impl StoreKey {
     }
 
     /// Makes the text that opens a session.
-    pub fn capability(&self, capability: Capability) -> String {
+    pub fn capability(&self, capability: Capability) -> Secret {
         let mut bytes = capability.to_bytes().to_vec();
         bytes.extend(self.tag(&capability_input(&bytes)));
-        BASE64URL_NOPAD.encode(&bytes)
+        Secret::new(BASE64URL_NOPAD.encode(&bytes))
     }
 
     /// Reads a capability; `None` when it was not made with this key.
@@ -118,7 +126,7 @@ impl StoreKey {
     fn mac(&self, input: &[u8]) -> Hmac<Sha256> {
         // HMAC fills a key up to the hash's block with zeros. Source: RFC 2104 §2.
         let mut block = [0; 64];
-        block[..32].copy_from_slice(&self.0);
+        block[..32].copy_from_slice(&self.0[..]);
         let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(input);
         mac
@@ -192,7 +200,7 @@ mod tests {
     }
 
     fn uuid() -> Option<SystemUuid> {
-        Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap())
+        Some("4c4c4544-0046-3410-8037-b8c04f4d5931".parse().unwrap())
     }
 
     fn at(second: i64) -> Timestamp {
@@ -203,7 +211,7 @@ mod tests {
     fn a_token_is_good_for_its_machine_and_time_only() {
         let token = key().boot_token(MAC, uuid(), at(1_000_000));
         let swapped = uuid().map(SystemUuid::swapped);
-        let other = Some("ffeeddcc-4455-6677-8899-aabbccddeeff".parse().unwrap());
+        let other = Some("ffeeddcc-0046-3410-8037-b8c04f4d5931".parse().unwrap());
         let rows = [
             (MAC, uuid(), 1_000_000, Ok(())),
             (MAC, swapped, 1_000_899, Ok(())),
@@ -214,14 +222,14 @@ mod tests {
         ];
         for (mac, uuid, now, expected) in rows {
             assert_eq!(
-                key().check_boot_token(&token, mac, uuid, at(now)),
+                key().check_boot_token(token.expose(), mac, uuid, at(now)),
                 expected,
                 "{mac} {uuid:?} {now}"
             );
         }
         let another_store = StoreKey::new([8; 32]);
         assert_eq!(
-            another_store.check_boot_token(&token, MAC, uuid(), at(1_000_000)),
+            another_store.check_boot_token(token.expose(), MAC, uuid(), at(1_000_000)),
             Err(TokenError::Forged)
         );
     }
@@ -230,7 +238,7 @@ mod tests {
     fn a_token_made_without_uuid_vouches_for_the_mac() {
         let token = key().boot_token(MAC, None, at(1_000_000));
         assert_eq!(
-            key().check_boot_token(&token, MAC, uuid(), at(1_000_000)),
+            key().check_boot_token(token.expose(), MAC, uuid(), at(1_000_000)),
             Ok(())
         );
     }
@@ -250,9 +258,10 @@ mod tests {
             attempt: 2,
             purpose: Purpose::Callback,
         };
-        let text = key().capability(capability);
-        assert_eq!(key().read_capability(&text), Some(capability));
-        assert_eq!(StoreKey::new([8; 32]).read_capability(&text), None);
+        let secret = key().capability(capability);
+        let text = secret.expose();
+        assert_eq!(key().read_capability(text), Some(capability));
+        assert_eq!(StoreKey::new([8; 32]).read_capability(text), None);
         assert!(
             text.len() < 48
                 && text
@@ -271,7 +280,7 @@ mod tests {
         #[test]
         fn a_changed_character_opens_nothing(at in 0usize..38, letter in "[A-Za-z0-9_-]") {
             let capability = Capability { session: SessionId::new(1), attempt: 1, purpose: Purpose::Seed };
-            let good = key().capability(capability);
+            let good = key().capability(capability).expose().to_owned();
             let mut bad = good.clone();
             bad.replace_range(at..=at, &letter);
             prop_assume!(bad != good);

@@ -109,9 +109,12 @@ fn the_first_rack_of_the_readme_works_to_the_letter() {
     let site = fs::read_to_string(rack.join("site.yaml")).unwrap();
     let (served, _) = line("  files: [").split_once("  #").unwrap();
     let site = site.replace("  files: [/usr/lib/ipxe]  ", served);
-    assert!(site.contains("/boot]"), "{site}");
+    assert!(site.contains("/boot/ipxe.efi]"), "{site}");
     let loaders = root.join("fixtures/rack-a/boot").display().to_string();
-    write("site.yaml", &site.replace("/usr/lib/ipxe, /boot", &loaders));
+    write(
+        "site.yaml",
+        &site.replace("/usr/lib/ipxe, /boot/ipxe.efi", &loaders),
+    );
     let spec = block(&readme, "# debian-12.spec.yaml");
     let spec = spec.replace(
         "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/",

@@ -102,7 +102,7 @@ fn site() -> String {
     let (first, last) = POOL;
     format!(
         "kind: Site\nname: bench\nserver:\n  address: {SERVER}\nnetworks:\n  - name: prov0\n    \
-         subnet: {SUBNET}\n    interface: {SERVER_INTERFACE}\n    lease_time: 30m\n    \
+         subnet: {SUBNET}\n    interface: {SERVER_INTERFACE}\n    relays: [{SUBNET}]\n    lease_time: 30m\n    \
          pool: {first}-{last}\nloaders: {{bios: undionly.kpxe}}\n"
     )
 }

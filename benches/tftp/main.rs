@@ -7,6 +7,9 @@
 //! `PXECTL_BENCH_PEERS` names. Client and server share the processors: the client's own work is in
 //! every figure.
 //!
+//! `PXECTL_BENCH_BASELINE` names another `pxectl` to measure beside this one, round by round:
+//! `PXECTL_BENCH_BASELINE=/tmp/pxectl-before cargo bench --bench tftp -- pxectl`. It counts as a peer.
+//!
 //! Losses are made by the client, in both directions and after a seed: the network's own would drop
 //! many blocks at once where a server hands the kernel many at once.
 
@@ -94,6 +97,7 @@ fn main() -> anyhow::Result<()> {
         |name: &str| wanted.is_empty() || wanted.iter().any(|it| name.starts_with(it.as_str()));
     for server in Server::ALL.into_iter().filter(|it| is_wanted(it.name())) {
         match server.program() {
+            None if server == Server::Baseline => {}
             Some(program) => rows.push((server, program, [const { Vec::new() }; TASKS.len()])),
             None => write_out(&format!("left out: {} is not installed\n", server.name()))?,
         }

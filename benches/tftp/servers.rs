@@ -15,15 +15,18 @@ pub enum Server {
     TftpdHpa,
     Atftpd,
     RsTftpd,
+    /// Another build of ours, such as one from before a change.
+    Baseline,
 }
 
 impl Server {
     /// Those to compare, in this order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Dnsmasq,
         Self::TftpdHpa,
         Self::Atftpd,
         Self::RsTftpd,
+        Self::Baseline,
         Self::Pxectl,
     ];
 
@@ -35,6 +38,7 @@ impl Server {
             Self::TftpdHpa => "tftpd-hpa",
             Self::Atftpd => "atftpd",
             Self::RsTftpd => "rs-tftpd",
+            Self::Baseline => "pxectl before",
         }
     }
 
@@ -47,6 +51,7 @@ impl Server {
             Self::TftpdHpa => find("in.tftpd").filter(|path| !path.is_symlink()),
             Self::Atftpd => find("atftpd"),
             Self::RsTftpd => find("tftpd"),
+            Self::Baseline => std::env::var_os("PXECTL_BENCH_BASELINE").map(PathBuf::from),
         }
     }
 
@@ -63,7 +68,7 @@ impl Server {
     ) -> anyhow::Result<Command> {
         let mut command = link.on_server(program);
         match self {
-            Self::Pxectl => {
+            Self::Pxectl | Self::Baseline => {
                 fs::write(directory.join("site.yaml"), site(files))?;
                 command.arg("--inventory").arg(directory);
                 command.arg("--state").arg(directory.join("state"));

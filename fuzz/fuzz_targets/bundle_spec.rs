@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::inventory::{SourceFile, parse_spec};
+use pxectl::inventory::{SourceFile, Sources, parse_spec};
 
 fuzz_target!(|text: &str| {
     let file = SourceFile {
@@ -10,7 +10,8 @@ fuzz_target!(|text: &str| {
         text: text.to_owned(),
     };
     let (_, diagnostics) = parse_spec(&file);
-    for diagnostic in diagnostics {
-        diagnostic.to_text(std::slice::from_ref(&file), false);
+    let sources = Sources::new(std::slice::from_ref(&file), &diagnostics);
+    for diagnostic in &diagnostics {
+        diagnostic.to_text(&sources, false);
     }
 });

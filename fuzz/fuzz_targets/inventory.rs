@@ -5,15 +5,17 @@ use libfuzzer_sys::fuzz_target;
 
 use std::collections::BTreeMap;
 
-use pxectl::inventory::{SourceFile, parse};
+use pxectl::inventory::{SourceFile, Sources, parse};
 
 fuzz_target!(|text: &str| {
     let files = [SourceFile {
         name: "fuzz.yaml".to_owned(),
         text: text.to_owned(),
     }];
-    for diagnostic in parse(&files, BTreeMap::new()).diagnostics {
-        let _ = diagnostic.to_text(&files, false);
-        let _ = diagnostic.to_json(&files);
+    let diagnostics = parse(&files, BTreeMap::new()).diagnostics;
+    let sources = Sources::new(&files, &diagnostics);
+    for diagnostic in &diagnostics {
+        let _ = diagnostic.to_text(&sources, false);
+        let _ = diagnostic.to_json(&sources);
     }
 });

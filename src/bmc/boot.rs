@@ -165,7 +165,7 @@ impl Wanted {
                 boot.insert("BootSourceOverrideMode".to_owned(), json!(self.mode()));
             }
             if let Some(uri) = uri {
-                boot.insert("HttpBootUri".to_owned(), json!(uri));
+                boot.insert("HttpBootUri".to_owned(), json!(uri.expose()));
             }
             json!({ "Boot": boot })
         };
@@ -229,7 +229,7 @@ mod tests {
 
     fn http() -> BootTarget {
         BootTarget::Http {
-            uri: "http://10.0.0.1/x".to_owned(),
+            uri: "http://10.0.0.1/x".into(),
         }
     }
 
@@ -409,7 +409,7 @@ mod tests {
             "{judged:?}"
         );
         assert!(!format!("{judged:?}").contains("10.0.0.1"));
-        seen.uri = Some("http://10.0.0.1/x".to_owned());
+        seen.uri = Some("http://10.0.0.1/x".into());
         assert_eq!(wanted(http()).verify(&seen, &system), Taken::Yes);
         let strict = Wanted {
             uri_may_be_left_out: false,

@@ -127,8 +127,8 @@ mod tests {
             ..System::default()
         };
         let (one, other) = (
-            "00112233-4455-6677-8899-aabbccddeeff",
-            "33221100-5544-7766-8899-aabbccddee00",
+            "4c4c4544-0046-3410-8037-b8c04f4d5931",
+            "44454c4c-4600-1034-8037-b8c04f4d5900",
         );
         let mut host = host();
         host.serial = Some("C7".to_owned());

@@ -173,6 +173,37 @@ fn said_after(said: &str) -> String {
 }
 
 impl BmcError {
+    /// Changes every text that a controller, a program or the system may have had a part in.
+    pub fn with_texts(mut self, change: impl Fn(String) -> String) -> Self {
+        let texts: [Option<&mut String>; 3] = match &mut self {
+            Self::Unreachable { reason, .. }
+            | Self::Tls { reason, .. }
+            | Self::Secret { reason }
+            | Self::Store { reason } => [Some(reason), None, None],
+            Self::NotAllowed { what, .. }
+            | Self::OtherMachine { what }
+            | Self::Unsupported { what }
+            | Self::NotConfirmed { what } => [Some(what), None, None],
+            Self::Certificate { what, help } | Self::NoSystem { what, help } => {
+                [Some(what), Some(help), None]
+            }
+            Self::Redirected { path, to, .. } => [Some(path), Some(to), None],
+            Self::TooLarge { path, .. } => [Some(path), None, None],
+            Self::Malformed { path, reason } => [Some(path), Some(reason), None],
+            Self::Refused { path, said, .. } => [Some(path), Some(said), None],
+            Self::Deadline { doing, .. } => [Some(doing), None, None],
+            Self::NotTaken { what, wanted, seen } => [Some(what), Some(wanted), Some(seen)],
+            Self::Program { said, help, .. } => [Some(said), Some(help), None],
+            Self::WrongPassword { .. } | Self::Stopped => [None, None, None],
+        };
+        for text in texts.into_iter().flatten() {
+            *text = change(std::mem::take(text));
+        }
+        self
+    }
+}
+
+impl BmcError {
     /// Says in a word or two what it is, for a table; the whole of it stands beside.
     pub fn word(&self) -> &'static str {
         match self {

@@ -305,7 +305,7 @@ mod tests {
                 1,
             ),
             (
-                |it| it.uuid = Some("33221100-5544-7766-8899-aabbccddeeff".parse().unwrap()),
+                |it| it.uuid = Some("44454c4c-4600-1034-8037-b8c04f4d5931".parse().unwrap()),
                 &[],
                 0,
             ),
@@ -349,7 +349,7 @@ mod tests {
         for (change, expected, corrections) in table {
             let mut host = host();
             host.serial = Some("C7X9K2".to_owned());
-            host.uuid = Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap());
+            host.uuid = Some("4c4c4544-0046-3410-8037-b8c04f4d5931".parse().unwrap());
             host.disk = Some(DiskSelector::Serial("S1".to_owned()));
             let mut seen = Hardware {
                 serial: host.serial.clone(),

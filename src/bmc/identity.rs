@@ -60,9 +60,9 @@ mod tests {
     use super::*;
     use crate::bmc::tests::host;
 
-    const UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
-    const SWAPPED: &str = "33221100-5544-7766-8899-aabbccddeeff";
-    const OTHER: &str = "00112233-4455-6677-8899-aabbccddeefe";
+    const UUID: &str = "4c4c4544-0046-3410-8037-b8c04f4d5931";
+    const SWAPPED: &str = "44454c4c-4600-1034-8037-b8c04f4d5931";
+    const OTHER: &str = "4c4c4544-0046-3410-8037-b8c04f4d5932";
 
     #[test]
     fn another_machine_is_found_by_serial_or_uuid() {

@@ -11,8 +11,7 @@ pub use text::IpmiText;
 use text::{NoSession, boot_words, power_words};
 
 use super::{BmcError, BootTarget, Context, Machine, Planned, PowerVerb};
-use crate::machine::cleaned;
-use crate::workspace::Secret;
+use crate::machine::{Secret, cleaned};
 
 const PROGRAM: &str = "ipmitool";
 
@@ -55,6 +54,7 @@ impl Ipmi {
         username: String,
         password: Secret,
     ) -> Self {
+        context.cover_password(&password);
         Self {
             context,
             host,
@@ -242,10 +242,7 @@ impl Ipmi {
         let mut lines = ran.stderr.lines().chain(ran.stdout.lines());
         let told = |line: &&str| !line.trim().is_empty() && !line.contains("Unable to establish");
         let said = lines.rfind(told).unwrap_or("no session");
-        match self.password.expose() {
-            "" => cleaned(said, 200),
-            secret => cleaned(&said.replace(secret, "..."), 200),
-        }
+        cleaned(&self.context.repeated(said), 200)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `fields`, `resource`, `refusal` | JSON as controllers send it, read leniently; what it says |
+//! | `echo` | what controllers repeat of secrets, in every encoding |
 //! | `quirks` | the one table of what differs between vendors |
 //! | `boot`, `power`, `media`, `hardware`, `identity` | what is sent, and what an answer means |
 //! | — | — |
@@ -22,6 +23,7 @@
 pub mod boot;
 mod controller;
 mod discover;
+mod echo;
 mod error;
 pub mod fields;
 mod fleet;
@@ -50,11 +52,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
-use crate::machine::SystemUuid;
+use crate::machine::{Secret, SystemUuid};
 
 pub use controller::Controller;
+use echo::Echoes;
 pub use error::BmcError;
 pub use fleet::{Fleet, run};
 pub use hardware::{Difference, Hardware, SeenDisk, SeenNic, compare};
@@ -114,7 +116,7 @@ pub struct BootOverride {
     pub mode: Option<String>,
     /// The URI of HTTP boot. It may hold a boot token: it is not shown.
     #[serde(skip)]
-    pub uri: Option<String>,
+    pub uri: Option<Secret>,
 }
 
 /// What a machine shall boot the next time, once.
@@ -125,7 +127,7 @@ pub enum BootTarget {
     /// The network, by UEFI HTTP boot.
     Http {
         /// What it fetches.
-        uri: String,
+        uri: Secret,
     },
     /// Its disk.
     Disk,
@@ -193,8 +195,8 @@ pub struct Context {
     planned: Mutex<Vec<Planned>>,
     notes: Mutex<Vec<String>>,
     changes: Mutex<Vec<String>>,
-    /// What must not be shown, and what is shown in its place.
-    covers: Mutex<Vec<(Zeroizing<String>, String)>>,
+    /// What must not be shown, however the controller repeats it.
+    echoes: Mutex<Echoes>,
     /// Held while a log-in is under way.
     login: AsyncMutex<()>,
 }
@@ -215,7 +217,7 @@ impl Context {
             planned: Mutex::default(),
             notes: Mutex::default(),
             changes: Mutex::default(),
-            covers: Mutex::default(),
+            echoes: Mutex::default(),
             login: AsyncMutex::default(),
         }
     }
@@ -247,29 +249,33 @@ impl Context {
         }
     }
 
-    /// Has something covered wherever a controller repeats what it was sent.
-    pub fn cover(&self, secret: &str, shown: &str) {
-        // What is shorter stands in every other word.
-        if secret.len() >= 4 {
-            let cover = (Zeroizing::new(secret.to_owned()), shown.to_owned());
-            locked(&self.covers).push(cover);
-        }
+    /// Has a password masked wherever the controller repeats it.
+    pub fn cover_password(&self, password: &Secret) {
+        locked(&self.echoes).password(password);
     }
 
-    /// Puts what may be shown in place of what may not.
-    pub fn cover_in(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                for (secret, shown) in locked(&self.covers).iter() {
-                    if text.contains(secret.as_str()) {
-                        *text = text.replace(secret.as_str(), shown);
-                    }
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.cover_in(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|item| self.cover_in(item)),
-            _ => {}
-        }
+    /// Has another secret masked wherever the controller repeats it.
+    pub fn cover(&self, secret: &str, shown: &str) {
+        locked(&self.echoes).secret(secret, shown);
+    }
+
+    /// Returns what the controller says, as it may be shown.
+    pub fn repeated(&self, text: &str) -> String {
+        locked(&self.echoes).repeated(text)
+    }
+
+    /// Returns what an error body says, as it may be shown.
+    pub fn refusal(&self, body: &Value) -> String {
+        let mut body = body.clone();
+        let echoes = locked(&self.echoes);
+        echoes.mask_in(&mut body);
+        echoes.repeated(&refusal::error_text(&body))
+    }
+
+    /// Masks whatever an error holds of what the controller was sent.
+    pub fn masked(&self, error: BmcError) -> BmcError {
+        let echoes = locked(&self.echoes);
+        error.with_texts(|text| echoes.masked(&text))
     }
 
     /// Begins a log-in; who stops the task waits until it has ended, since else nobody would end its
@@ -281,7 +287,7 @@ impl Context {
     /// Notes a request that `--dry-run` keeps back.
     pub fn plan(&self, mut request: Planned) {
         if let Some(body) = &mut request.body {
-            self.cover_in(body);
+            locked(&self.echoes).mask_in(body);
         }
         locked(&self.planned).push(request);
     }
@@ -292,7 +298,8 @@ impl Context {
     }
 
     /// Adds what the operator should know besides the result.
-    pub fn note(&self, text: String) {
+    pub fn note(&self, text: &str) {
+        let text = locked(&self.echoes).masked(text);
         locked(&self.notes).push(text);
     }
 

@@ -182,7 +182,7 @@ impl Redfish {
                     described(&seen.note)
                 );
                 events.push(event(target, text.clone()));
-                self.context.note(text);
+                self.context.note(&text);
                 ControllerTrust::Pinned(seen.note)
             }
         };

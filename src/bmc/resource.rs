@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::{BootOverride, Machine, PowerState};
-use crate::machine::{SystemUuid, cleaned, is_placeholder};
+use crate::machine::{Secret, SystemUuid, cleaned, is_placeholder};
 
 /// What the service root says: who made the controller, and where it begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl System {
                     enabled: boot.text("BootSourceOverrideEnabled"),
                     target: boot.text("BootSourceOverrideTarget"),
                     mode: boot.text("BootSourceOverrideMode"),
-                    uri: boot.raw("HttpBootUri").map(str::to_owned),
+                    uri: boot.raw("HttpBootUri").map(Secret::from),
                 },
                 health: fields.object("Status").text("Health"),
                 in_post: progress == Progress::SelfTest,

@@ -10,10 +10,10 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::refusal::{error_text, says_wrong_password};
+use super::refusal::says_wrong_password;
 use super::transport::{Answer, Authorization, Request, Transport};
 use super::{BmcError, Context, Planned};
-use crate::workspace::Secret;
+use crate::machine::Secret;
 
 /// How long a log-out may take, also when the time of the task is over.
 const LOG_OUT_TIME: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ impl Account {
     ) -> Result<(), BmcError> {
         self.context.says("logging in");
         username.clone_into(&mut self.username);
-        self.context.cover(password.expose(), "…");
+        self.context.cover_password(&password);
         self.password = Some(password);
         self.sessions = sessions.filter(|_| !self.context.dry_run);
         self.begin().await
@@ -120,8 +120,6 @@ impl Account {
         let password = self.password.as_ref().map_or("", Secret::expose);
         let pair = zeroize::Zeroizing::new(format!("{}:{password}", self.username));
         let encoded = zeroize::Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
-        self.context
-            .cover(encoded.trim_start_matches("Basic "), "…");
         let mut value = HeaderValue::from_str(&encoded).map_err(|_| self.wrong_password())?;
         value.set_sensitive(true);
         self.authorization = Authorization::Basic(value);
@@ -225,8 +223,7 @@ impl Account {
     }
 
     fn not_allowed(&self, method: &Method, path: &str, answer: &Answer) -> BmcError {
-        let said = error_text(&answer.body);
-        let said = match said.as_str() {
+        let said = match answer.said.as_str() {
             "" => String::new(),
             said => format!(": {said}"),
         };

@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use super::trust::{PinPlace, Trust, authorities, system_authorities};
 use super::{BmcError, Context};
 use crate::inventory::{Bmc, Certificate, Host};
-use crate::machine::{ControllerRecord, ControllerTrust, Event, EventKind, SessionId};
+use crate::machine::{ControllerRecord, ControllerTrust, Event, EventKind, Secret, SessionId};
 use crate::store::{Store, StoreError};
 use crate::workspace::Secrets;
 
@@ -49,7 +49,7 @@ impl Tools {
     ///
     /// # Errors
     /// [`BmcError::Secret`].
-    pub async fn password(&self, bmc: &Bmc) -> Result<crate::workspace::Secret, BmcError> {
+    pub async fn password(&self, bmc: &Bmc) -> Result<Secret, BmcError> {
         let fetched = self.secrets.fetch(&bmc.password).await;
         fetched.map_err(|error| BmcError::Secret {
             reason: error.to_string(),

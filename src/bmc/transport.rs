@@ -62,6 +62,8 @@ pub struct Answer {
     pub status: u16,
     /// The body; null where there is none, or none that is JSON.
     pub body: Value,
+    /// What a refusal says, as it may be shown; empty for an answer that is none.
+    pub said: String,
     /// The entity tag, of the header or the body.
     pub etag: Option<String>,
     /// Where something new is; a path on this controller.
@@ -84,7 +86,7 @@ impl Answer {
             method: method.to_string(),
             path: path.to_owned(),
             status: self.status,
-            said: super::refusal::error_text(&self.body),
+            said: self.said.clone(),
         }
     }
 }
@@ -232,7 +234,7 @@ impl Transport {
         }
         Err(Fault::Final(BmcError::Redirected {
             path: request.path.to_owned(),
-            to: cleaned(url.path(), 120),
+            to: self.shown_place(url.path()),
             why: "it sends us on for ever",
         }))
     }
@@ -241,7 +243,7 @@ impl Transport {
     fn next(&self, path: &str, from: &Url, to: &str) -> Result<Url, BmcError> {
         let refused = |why| BmcError::Redirected {
             path: path.to_owned(),
-            to: cleaned(to, 120),
+            to: self.shown_place(to),
             why,
         };
         if to.is_empty() {
@@ -257,9 +259,14 @@ impl Transport {
         Ok(url)
     }
 
+    /// Returns where the controller sends us, as it may be shown.
+    fn shown_place(&self, place: &str) -> String {
+        cleaned(&self.context.repeated(place), 120)
+    }
+
     fn url(&self, path: &str) -> Result<Url, BmcError> {
         let refused = || BmcError::Malformed {
-            path: cleaned(path, 120),
+            path: self.shown_place(path),
             reason: "it leads to no path of this BMC".to_owned(),
         };
         let url = self.base.join(path).map_err(|_| refused())?;
@@ -308,8 +315,7 @@ impl Transport {
         }
         let mut answer = answer(request, status, &headers, &octets).map_err(Fault::Final)?;
         if !answer.is_success() {
-            // Some repeat in an error what they were sent.
-            self.context.cover_in(&mut answer.body);
+            answer.said = self.context.refusal(&answer.body);
         }
         Ok(answer)
     }
@@ -367,6 +373,7 @@ fn answer(
     let tag = super::fields::Fields::of(&body).raw("@odata.etag");
     Ok(Answer {
         status,
+        said: String::new(),
         etag: text(ETAG.as_str()).or(tag).map(str::to_owned),
         location: text(LOCATION.as_str()).map(str::to_owned),
         token: headers.get("X-Auth-Token").cloned(),
@@ -379,7 +386,8 @@ fn answer(
 fn plain(headers: &HeaderMap, octets: &[u8]) -> String {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     match kind.is_some_and(|kind| kind.starts_with(b"text/plain")) {
-        true => String::from_utf8_lossy(&octets[..octets.len().min(4096)]).into_owned(),
+        // All of it: half of a secret would not be known for one.
+        true => String::from_utf8_lossy(octets).into_owned(),
         false => String::new(),
     }
 }

@@ -139,8 +139,8 @@ pub async fn carry_out(
         ..
     }) = &job.task
     {
-        context.cover(uri, shown);
-        context.cover(differing(uri, shown), "…");
+        context.cover(uri.expose(), shown);
+        context.cover(differing(uri.expose(), shown), "…");
     }
     if let Task::Insert { url, .. } = &job.task
         && let Some((_, query)) = url.split_once('?')
@@ -169,6 +169,7 @@ pub async fn carry_out(
             }
         }
     };
+    report.result = report.result.map_err(|error| context.masked(error));
     controller.close().await;
     report.machine = was_opened.then(|| controller.machine().clone());
     report.certificate = controller.certificate();
@@ -224,7 +225,7 @@ async fn perform(
         Ok(()) => keep_identity(controller, &job.target, tools, context).await?,
         // Who only looks is told, and sees the machine.
         Err(error) if matches!(job.task, Task::Status | Task::Inventory) => {
-            context.note(error.to_string());
+            context.note(&error.to_string());
         }
         Err(error) => return Err(error),
     }

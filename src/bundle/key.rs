@@ -333,6 +333,17 @@ mod tests {
         assert_eq!(relaxed.check(&changed), wrong);
         assert_eq!(relaxed.check(&bundle()), Ok(Vec::new()));
         assert_eq!(relaxed.check(&signed(&[&stranger])), Ok(Vec::new()));
+        // A revoked key is refused where no signature is required, too, unless another key of the
+        // site has signed.
+        for others in [&[&old][..], &[&old, &stranger], &[&stranger, &old]] {
+            let revoked = Err(SignatureError::Revoked("old".into()));
+            assert_eq!(relaxed.check(&signed(others)), revoked);
+        }
+        assert_eq!(relaxed.check(&signed(&[&old, &new])), Ok(vec!["new"]));
+        // A key that stands in both lists is revoked.
+        let mut both_lists = relaxed.clone();
+        both_lists.revoked.push(site_key("new", &new));
+        assert!(both_lists.check(&signed(&[&new])).is_err());
         // The comment is signed too.
         let mut commented = signed(&[&new]);
         commented.signatures[0] = commented.signatures[0].replace("comment: a", "comment: b");

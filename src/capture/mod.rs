@@ -7,6 +7,7 @@
 mod drive;
 mod error;
 mod live;
+mod mask;
 mod reader;
 mod select;
 mod stream;

@@ -1,18 +1,24 @@
-use std::fs::{File, OpenOptions};
+use std::borrow::Cow;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use super::CaptureError;
+use super::mask::{Masker, stand_in};
+use crate::machine::{masked, secret_runs};
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::packet::LinkType;
 use crate::wire::pcapng::{InterfaceDescription, PcapngWriter};
 
 /// How much waits at the most until it is written.
 const PORTION: usize = 1 << 20;
+/// Who may read a capture: its owner.
+const PRIVATE: u32 = 0o600;
 
 /// Where a capture is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +42,16 @@ pub struct CaptureWriter {
     interfaces: Vec<(LinkType, Option<String>)>,
     filter: Option<String>,
     system: Option<String>,
+    /// None where secrets are kept.
+    masker: Option<Masker>,
+    /// The secrets of the frame at hand.
+    secrets: Vec<Range<usize>>,
 }
 
 impl CaptureWriter {
     /// Begins a file; `source` is the file that is read, which is never written over, and `filter`
-    /// says which frames are kept.
+    /// says which frames are kept. Boot tokens and capabilities are masked unless `keeps_secrets`; a file
+    /// can be read by its owner only.
     ///
     /// # Errors
     /// When the file is there and may not be replaced, or cannot be written.
@@ -48,6 +59,7 @@ impl CaptureWriter {
         destination: &Destination,
         source: Option<&Path>,
         filter: Option<String>,
+        keeps_secrets: bool,
     ) -> anyhow::Result<Self> {
         let (place, output): (String, Box<dyn Write>) = match destination {
             Destination::Stdout => ("standard output".to_owned(), Box::new(io::stdout())),
@@ -62,7 +74,11 @@ impl CaptureWriter {
             octets: &mut octets,
         };
         let application = concat!("pxectl ", env!("CARGO_PKG_VERSION"));
-        writer.section(application, system.as_deref());
+        let application = match keeps_secrets {
+            true => application.to_owned(),
+            false => format!("{application}, boot tokens and capabilities masked"),
+        };
+        writer.section(&application, system.as_deref());
         let mut writer = Self {
             place,
             output,
@@ -70,6 +86,8 @@ impl CaptureWriter {
             interfaces: Vec::new(),
             filter,
             system,
+            masker: (!keeps_secrets).then(Masker::default),
+            secrets: Vec::new(),
         };
         writer.flush()?;
         Ok(writer)
@@ -87,10 +105,23 @@ impl CaptureWriter {
     ) -> anyhow::Result<()> {
         let number = self.number_of(frame.link, interface);
         let comments = frame.comments.chain(note.map(str::as_bytes));
+        let comments = comments.map(|it| match &self.masker {
+            Some(_) => without_secrets(it),
+            None => Cow::Borrowed(it),
+        });
+        let comments: Vec<_> = comments.collect();
         let mut writer = PcapngWriter {
             octets: &mut self.octets,
         };
-        writer.frame(number, frame.at, frame.octets, frame.sent, comments);
+        let comments = comments.iter().map(|it| it.as_ref());
+        let place = writer.frame(number, frame.at, frame.octets, frame.sent, comments);
+        if let Some(masker) = &mut self.masker {
+            let written = &mut self.octets[place];
+            masker.find(frame.link, written, &mut self.secrets);
+            for range in self.secrets.drain(..) {
+                stand_in(&mut written[range]);
+            }
+        }
         if self.octets.len() >= PORTION {
             self.flush()?;
         }
@@ -157,9 +188,9 @@ fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<Fil
         return Err(CaptureError::SameFile(path.to_owned()).into());
     }
     let mut options = OpenOptions::new();
-    options.write(true);
+    options.write(true).mode(PRIVATE);
     if replace {
-        options.create(true).truncate(true);
+        options.create(true).truncate(false);
     } else {
         options.create_new(true);
     }
@@ -167,8 +198,33 @@ fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<Fil
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             Err(CaptureError::Exists(path.to_owned()).into())
         }
-        other => other.with_context(|| format!("cannot write to `{}`", path.display())),
+        other => {
+            let opened = other.and_then(|file| emptied(&file).map(|()| file));
+            opened.with_context(|| format!("cannot write to `{}`", path.display()))
+        }
     }
+}
+
+/// Makes a file private and then empty: one that was there keeps the mode that it had. A device or a
+/// pipe is nobody's to change.
+fn emptied(file: &File) -> io::Result<()> {
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Ok(());
+    }
+    if found.permissions().mode() & 0o777 != PRIVATE {
+        file.set_permissions(Permissions::from_mode(PRIVATE))?;
+    }
+    file.set_len(0)
+}
+
+/// Masks secrets in a comment.
+fn without_secrets(comment: &[u8]) -> Cow<'_, [u8]> {
+    if secret_runs(comment).next().is_none() {
+        return Cow::Borrowed(comment);
+    }
+    let text = String::from_utf8_lossy(comment);
+    Cow::Owned(masked(&text).into_owned().into_bytes())
 }
 
 /// Names the system, as capture files do.

@@ -18,7 +18,7 @@ pub struct Completions {
 
 impl Completions {
     pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
-        output.result(&completion_script(self.shell));
+        output.data(&completion_script(self.shell));
         Ok(Exit::Done)
     }
 }

@@ -39,7 +39,7 @@ impl Man {
         let name = format!("{}.1", wanted.collect::<Vec<_>>().join("-"));
         match pages.into_iter().find(|(known, _)| *known == name) {
             Some((_, page)) => {
-                output.result(&page);
+                output.data(&page);
                 Ok(Exit::Done)
             }
             None => {

@@ -15,8 +15,10 @@ mod rehearse;
 mod render;
 mod select;
 mod serve;
+mod store;
 mod temporary;
 mod validate;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -126,6 +128,7 @@ enum Command {
     Render(render::Render),
     Serve(serve::Serve),
     Host(host::Host),
+    Store(store::StoreCommand),
     Bmc(bmc::Bmc),
     Bundle(bundle::Bundle),
     Capture(capture::Capture),
@@ -159,6 +162,7 @@ pub fn run() -> ExitCode {
         Command::Render(command) => command.run(&cli.global, &output),
         Command::Serve(command) => command.run(&cli.global, &output),
         Command::Host(command) => command.run(&cli.global, &output),
+        Command::Store(command) => command.run(&cli.global, &output),
         Command::Bmc(command) => command.run(&cli.global, &output),
         Command::Bundle(command) => command.run(&cli.global, &output),
         Command::Capture(command) => command.run(&cli.global, &output),
@@ -180,9 +184,18 @@ fn refused(error: clap::Error) -> ! {
         })
         .try_get_matches();
     match written {
-        Err(of_written) if of_written.kind() == error.kind() => of_written.exit(),
-        _ => error.exit(),
+        Err(of_written) if of_written.kind() == error.kind() => exit_with(&of_written),
+        _ => exit_with(&error),
     }
+}
+
+/// Prints what clap has to say, and exits. An error repeats what was written, which may hold a password.
+fn exit_with(error: &clap::Error) -> ! {
+    if error.use_stderr() {
+        Output::refusal(&error.render().ansi().to_string());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 /// The options that the environment can give.

@@ -1,12 +1,15 @@
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Color, Exit, Format, Global};
 use crate::bundle::transport::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
 use crate::capture::CaptureError;
-use crate::serve::log::{Level, Log};
+use crate::machine::{escaped_json, shown_lines};
+use crate::serve::log::{Level, Log, mask_texts};
 use crate::store::StoreError;
 use crate::workspace::NoPlaceForStore;
 
@@ -68,37 +71,66 @@ impl Output {
         }
     }
 
-    /// Prints a result as it is. A reader that has gone away is no error.
+    /// Prints a result for people: secrets in it are masked, and what is invisible is escaped.
     pub fn result(&self, text: &str) {
-        let mut stdout = io::stdout().lock();
-        let _ = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
+        self.stream(text);
     }
 
     /// Prints a part of a result that goes on; `false` where the reader has gone away.
     pub fn stream(&self, text: &str) -> bool {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes());
-        written.and_then(|()| stdout.flush()).is_ok()
+        write_to_stdout(&shown(text, self.stdout_color()))
     }
 
-    /// Prints a result as JSON, on lines of its own.
+    /// Prints a result that is data, byte for byte: a script, a document, a key, a manual page.
+    pub fn data(&self, text: &str) {
+        write_to_stdout(text);
+    }
+
+    /// Prints a result as JSON, on lines of its own; secrets in its texts are masked.
     pub fn json(&self, value: &impl Serialize) {
-        if let Ok(text) = serde_json::to_string_pretty(value) {
-            self.result(&format!("{text}\n"));
+        if let Ok(mut value) = serde_json::to_value(value) {
+            mask_texts(&mut value);
+            self.json_data(&value);
         }
+    }
+
+    /// Prints data as JSON: its texts are what they are.
+    pub fn json_data(&self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string_pretty(value) {
+            write_to_stdout(&escaped_json(format!("{text}\n")));
+        }
+    }
+
+    /// Writes a value as JSON on one line, as it may be shown.
+    pub fn json_line(mut value: Value) -> String {
+        mask_texts(&mut value);
+        escaped_json(format!("{value}\n"))
     }
 
     /// Writes a line to standard error, from wherever.
     pub fn line_to_stderr(text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
+        let _ = writeln!(io::stderr().lock(), "{}", shown_lines(text));
+    }
+
+    /// Prints what is wrong with a command line, before any of it is known.
+    pub fn refusal(text: &str) {
+        let plain = Self {
+            json: false,
+            log_json: false,
+            quiet: false,
+            verbose: false,
+            color: Color::Auto,
+        };
+        match plain.stderr_color() {
+            true => plain.stderr(text),
+            false => plain.stderr(&without_colors(text)),
+        }
     }
 
     /// Tells something on the side, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            self.stderr(&format!("{}\n", harmless(text)));
+            self.stderr(&format!("{text}\n"));
         }
     }
 
@@ -108,8 +140,8 @@ impl Output {
             self.stderr(&format!(
                 "{}: {}\n  = help: {}\n",
                 self.painted("warning", "33"),
-                harmless(what),
-                harmless(help)
+                shown_lines(what),
+                shown_lines(help)
             ));
         }
     }
@@ -119,9 +151,9 @@ impl Output {
         let help = if help.is_empty() {
             String::new()
         } else {
-            format!("  = help: {}\n", harmless(help))
+            format!("  = help: {}\n", shown_lines(help))
         };
-        let what = harmless(what);
+        let what = shown_lines(what);
         self.stderr(&format!("{}: {what}\n{help}", self.painted("error", "31")));
     }
 
@@ -162,8 +194,9 @@ impl Output {
         Log::stderr(self.log_json, least, Some(self.stderr_color()))
     }
 
-    /// Writes to standard error as it is.
+    /// Writes text for people to standard error, in the colors that it has where colors are wanted.
     pub fn stderr(&self, text: &str) {
+        let text = shown(text, self.stderr_color());
         let mut stderr = io::stderr().lock();
         let _ = stderr
             .write_all(text.as_bytes())
@@ -195,10 +228,45 @@ fn spelled(error: &anyhow::Error) -> String {
     text
 }
 
-/// Takes out of a text what a terminal would do, and not show: it may name what others have written.
-pub fn harmless(text: &str) -> String {
-    let moves = |c: char| c.is_control() && c != '\n' && c != '\t';
-    text.replace(moves, "\u{fffd}")
+/// Writes to standard output; `false` where its reader has gone away, which is not an error.
+fn write_to_stdout(text: &str) -> bool {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes());
+    written.and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Takes the colors out of a text.
+fn without_colors(text: &str) -> String {
+    let mut pieces = text.split("\x1b[");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        plain.push_str(piece.split_once('m').map_or(piece, |(_, rest)| rest));
+    }
+    plain
+}
+
+/// Returns a text as a screen may show it: the last step before a terminal. Of what moves a cursor or
+/// changes a screen, only colors stay, where they are wanted.
+pub fn shown(text: &str, with_colors: bool) -> Cow<'_, str> {
+    if !with_colors || !text.contains('\x1b') {
+        return shown_lines(text);
+    }
+    let mut pieces = text.split("\x1b[");
+    let mut shown = shown_lines(pieces.next().unwrap_or_default()).into_owned();
+    for piece in pieces {
+        let length = piece
+            .bytes()
+            .take_while(|it| it.is_ascii_digit() || *it == b';')
+            .count();
+        match piece[length..].strip_prefix('m') {
+            Some(rest) => {
+                shown.push_str(&format!("\x1b[{}m", &piece[..length]));
+                shown.push_str(&shown_lines(rest));
+            }
+            None => shown.push_str(&shown_lines(&format!("\x1b[{piece}"))),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -206,6 +274,18 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn of_all_escapes_only_wanted_colors_reach_a_screen() {
+        let text =
+            "\x1b[1;31merror\x1b[0m: /s/j4gCMvHuS60AAAABAUY0jA \x1b[2J\x1b]0;t\x07\u{202e}\n";
+        let rest = ": /s/••• \\u{1b}[2J\\u{1b}]0;t\\u{7}\\u{202e}\n";
+        assert_eq!(shown(text, true), format!("\x1b[1;31merror\x1b[0m{rest}"));
+        assert_eq!(
+            shown(text, false),
+            format!("\\u{{1b}}[1;31merror\\u{{1b}}[0m{rest}")
+        );
+    }
 
     #[test]
     fn a_cause_that_is_told_already_is_not_told_again() {

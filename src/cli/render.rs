@@ -61,7 +61,7 @@ impl Render {
             for host in hosts {
                 let plan = Plan::new(&good.inventory, host)?;
                 let links = SessionLinks::placeholder(&plan.server);
-                output.json(Variables::new(&plan, &links).as_json());
+                output.json_data(Variables::new(&plan, &links).as_json());
             }
             return Ok(Exit::Done);
         }
@@ -106,7 +106,7 @@ impl Render {
                     }
                 }
             }
-            output.result(&text);
+            output.data(&text);
         }
         match &self.out {
             Some(out) => output.note(&format!(
@@ -114,7 +114,7 @@ impl Render {
                 hosts.len(),
                 out.display()
             )),
-            None if output.is_json() => output.json(&json),
+            None if output.is_json() => output.json_data(&json),
             None => {}
         }
         Ok(Exit::Done)

@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 
 use super::inventory::{Good, load_settled, state};
 use super::output::Output;
+use super::witness::WitnessOption;
 use super::{Exit, Global};
 use crate::respond::dhcp::SERVER_PORT;
 use crate::serve::live::{Live, Loaded};
@@ -18,8 +19,10 @@ use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::reload::{ReloadTrigger, Reloader};
 use crate::serve::run::{Service, Shared};
 use crate::serve::shutdown::Shutdown;
+use crate::serve::sweep::{log_settled, sweep};
 use crate::store::{RunningServer, SqliteStore, Store};
 use crate::workspace::bundle_directory;
+use crate::workspace::files::{Surroundings, refused_roots};
 
 /// How long the last lines of the log may take to be written.
 const LOG_TIME: Duration = Duration::from_secs(2);
@@ -58,6 +61,9 @@ pub struct Serve {
     /// Address to listen on for TFTP and HTTP [default: all]
     #[arg(long, global = true, value_name = "ADDRESS")]
     listen: Option<Ipv4Addr>,
+
+    #[command(flatten)]
+    witness: WitnessOption,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -113,7 +119,11 @@ impl Serve {
         let mut fatal = false;
         let directory = good.snapshot.directory();
         let bundles = bundle_directory(directory, &good.inventory, global.bundles.as_deref());
-        for obstacle in preflight(site, services, addresses, directory, bundles.as_deref()) {
+        let state_directory = state(global, &good.inventory)?;
+        let stores = (bundles.as_deref(), Some(state_directory.as_path()));
+        let surroundings = Surroundings::new(directory, &good.inventory, stores.0, stores.1);
+        let refused = refused_roots(&good.inventory, directory, &surroundings);
+        for obstacle in preflight(site, services, addresses, directory, stores.0, &refused) {
             fatal |= obstacle.fatal;
             if obstacle.fatal {
                 output.error(&obstacle.what, &obstacle.help);
@@ -121,7 +131,7 @@ impl Serve {
                 output.warning(&obstacle.what, &obstacle.help);
             }
         }
-        let directory = state(global, &good.inventory)?;
+        let directory = state_directory;
         let running = RunningServer::list(&directory).unwrap_or_default();
         for service in services {
             // The leases have one writer; two would promise an address twice.
@@ -141,14 +151,19 @@ impl Serve {
         if fatal {
             return Ok(Exit::Failed);
         }
-        let store = Arc::new(SqliteStore::open(&directory)?);
+        let witness = self.witness.directory()?;
+        let store = Arc::new(SqliteStore::open_or_create(&directory, &witness)?);
+        let settled = store.settle()?;
         let registrations: Result<Vec<_>, _> = services
             .iter()
-            .map(|service| RunningServer::register(&directory, service.name(), std::process::id()))
+            .map(|service| {
+                RunningServer::register(&store, &directory, service.name(), std::process::id())
+            })
             .collect();
         let _registrations =
             registrations.context("cannot note that this server uses the store")?;
         log.say(Level::Info, "serve", "store", store.location());
+        log_settled(log, &settled);
         self.serve(global, good, store, log.clone(), addresses, &directory)?;
         Ok(Exit::Done)
     }
@@ -176,7 +191,9 @@ impl Serve {
             .transpose()
             .context("cannot tell where the bundle store lies")?;
         let bundles = bundles.as_deref();
-        let live = Live::new(Loaded::new(&snapshot, inventory, templates, bundles));
+        let live = Live::new(Loaded::new(
+            &snapshot, inventory, templates, bundles, directory,
+        ));
         let shared = Shared {
             live: live.clone(),
             store,
@@ -191,6 +208,7 @@ impl Serve {
         listen_for_signals(shared.shutdown.clone(), trigger, log.clone())?;
         std::thread::scope(|scope| {
             scope.spawn(|| reloader.run(&shared.shutdown));
+            scope.spawn(|| sweep(shared.store.as_ref(), &log, &shared.shutdown));
             let ended = servers.run(&shared);
             shared.shutdown.request();
             ended

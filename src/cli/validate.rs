@@ -7,9 +7,10 @@ use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
 use crate::inventory::{
-    Bundle, BundleFile, Diagnostic, Inventory, Severity, covered, plural, sort,
+    Bundle, BundleFile, Diagnostic, Inventory, Severity, Sources, plural, sort,
 };
 use crate::lint;
+use crate::workspace::files::{Surroundings, refused_roots};
 use crate::workspace::{bundle_directory, read_loaders};
 
 /// Check every document of an inventory, and report every fault at once
@@ -47,16 +48,28 @@ impl Validate {
         };
         let mut checked = snapshot.check();
         if let Some((inventory, _)) = &checked.good {
-            let files = read_loaders(inventory, snapshot.directory());
+            let directory = snapshot.directory();
+            let store = bundle_directory(directory, inventory, global.bundles.as_deref());
+            // Where no store can be named, none is served either.
+            let state = super::inventory::state(global, inventory).ok();
+            let surroundings =
+                Surroundings::new(directory, inventory, store.as_deref(), state.as_deref());
+            let refused = refused_roots(inventory, directory, &surroundings);
+            let place = |index: usize| checked.places.roots.get(index).copied();
+            let refused = refused
+                .iter()
+                .map(|(index, why)| why.diagnostic(place(*index)));
+            checked.diagnostics.extend(refused);
+            let files = read_loaders(inventory, directory, surroundings);
             let faults = lint::loaders(inventory, &checked.places, &files);
             checked.diagnostics.extend(faults);
             let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
             let expired = lint::expiry(inventory, &checked.places, today);
             checked.diagnostics.extend(expired);
             sort(&mut checked.diagnostics, snapshot.files());
-            let path = bundle_directory(snapshot.directory(), inventory, global.bundles.as_deref());
             checked.diagnostics.extend(
-                path.map(|path| bundles(inventory, &path))
+                store
+                    .map(|path| bundles(inventory, &path))
                     .unwrap_or_default(),
             );
         }
@@ -69,18 +82,18 @@ impl Validate {
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let files = snapshot.files();
+        let sources = Sources::new(files, &diagnostics);
         if output.is_json() {
             let listed: Vec<_> = diagnostics
                 .iter()
-                .map(|diagnostic| diagnostic.to_json(files))
+                .map(|diagnostic| diagnostic.to_json(&sources))
                 .collect();
             output.json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": listed }));
         } else {
             let color = output.stdout_color();
-            let files = covered(files, &diagnostics);
             let text: String = diagnostics
                 .iter()
-                .map(|diagnostic| diagnostic.to_text(&files, color) + "\n")
+                .map(|diagnostic| diagnostic.to_text(&sources, color) + "\n")
                 .collect();
             output.result(&text);
             let what = match &checked.good {

@@ -1,12 +1,21 @@
 //! What a machine boots now, and why: the decision table, and the rules by which phases change.
 
+mod address;
+mod admission;
 mod boot;
+mod rate;
 mod request;
 mod standing;
 mod transition;
 
 pub use crate::machine::cleaned;
+pub use address::{ATTEMPT_ADDRESSES, AttemptAddress, attempt_address};
+pub use admission::{
+    Admission, CallbackClass, CallbackTally, LATE_LIMIT, LOG_LIMIT, PROGRESS_LIMIT, READY_LIMIT,
+    admit_callback,
+};
 pub use boot::{Action, Armed, BootDecision, Reason, decide};
+pub use rate::Rate;
 pub use request::{BootRequest, IDENTITY_LIMIT, TokenState};
 pub use standing::{CLOCK_TOLERANCE, Impediment, Standing, StoreDoubt};
 pub use transition::{

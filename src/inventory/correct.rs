@@ -168,7 +168,7 @@ mod tests {
             text,
             &[
                 key("serial", "C8"),
-                key("uuid", "00112233-4455-6677-8899-aabbccddeeff"),
+                key("uuid", "4c4c4544-0046-3410-8037-b8c04f4d5931"),
                 Correction::Mac {
                     from: mac("52:54:00:12:34:56"),
                     to: mac("52:54:00:12:34:57"),
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(
             corrected.as_deref(),
             Some(
-                "kind: Host\nname: a # the first\nuuid: \"00112233-4455-6677-8899-aabbccddeeff\"\nserial: C8 # sticker\nnics:\n  - {mac: \"52:54:00:12:34:57\", boot: true}\ndisk: {serial: \"007\"}\n"
+                "kind: Host\nname: a # the first\nuuid: \"4c4c4544-0046-3410-8037-b8c04f4d5931\"\nserial: C8 # sticker\nnics:\n  - {mac: \"52:54:00:12:34:57\", boot: true}\ndisk: {serial: \"007\"}\n"
             )
         );
     }

@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -6,6 +5,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+use super::shown::Sources;
 use super::source::{SourceFile, Span};
 
 /// The code of a fault whose own place holds a secret: it is pointed at and not shown.
@@ -136,46 +136,48 @@ impl Diagnostic {
 
     /// Renders the fault as rustc does: message, `file:line:column`, caret, help. Ends in a newline.
     ///
-    /// A secret that another fault is about must be covered before: see [`covered`].
-    pub fn to_text(&self, files: &[SourceFile], color: bool) -> String {
-        let files = covered(files, std::slice::from_ref(self));
+    /// What is quoted of the sources, and of what they hold, is without secrets: see [`Sources`].
+    pub fn to_text(&self, sources: &Sources<'_>, color: bool) -> String {
+        let shown = |text: &str| sources.message(self, text);
+        let (message, help) = (shown(&self.message), self.help.as_deref().map(shown));
+        let labels: Vec<String> = self.labels.iter().map(|label| shown(&label.text)).collect();
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        let mut group = Group::with_title(level.primary_title(message.as_str()));
         for (index, label) in self.labels.iter().enumerate() {
             // Places in one file share a snippet, so that they are shown together.
             let seen = self.labels[..index]
                 .iter()
                 .any(|earlier| earlier.span.file == label.span.file);
-            let (Some(file), false) = (files.get(label.span.file as usize), seen) else {
+            let number = label.span.file;
+            let (Some(file), Some(source), false) =
+                (sources.file(number), sources.text(number), seen)
+            else {
                 continue;
             };
-            let mut snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
-            let here = self
-                .labels
-                .iter()
-                .enumerate()
-                .filter(|(_, l)| l.span.file == label.span.file);
-            for (place, label) in here {
+            let mut snippet = Snippet::source(source).path(file.name.as_str());
+            let here = self.labels.iter().zip(&labels).enumerate();
+            let here = here.filter(|(_, (label, _))| label.span.file == number);
+            for (place, (label, text)) in here {
                 let kind = if place == 0 {
                     AnnotationKind::Primary
                 } else {
                     AnnotationKind::Context
                 };
-                let end = (label.span.end as usize).min(file.text.len());
+                let end = (label.span.end as usize).min(source.len());
                 let start = (label.span.start as usize).min(end);
                 let annotation = kind.span(start..end);
-                snippet = snippet.annotation(match label.text.as_str() {
+                snippet = snippet.annotation(match text.as_str() {
                     "" => annotation,
                     text => annotation.label(text),
                 });
             }
             group = group.element(snippet);
         }
-        if let Some(help) = &self.help {
+        if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         let renderer = if color {
@@ -192,15 +194,19 @@ impl Diagnostic {
     }
 
     /// Returns the facts of the fault in the form that `--format json` prints.
-    pub fn to_json<'a>(&'a self, files: &'a [SourceFile]) -> DiagnosticJson<'a> {
-        let mut places = self.labels.iter().map(|label| PlaceJson::new(label, files));
+    pub fn to_json<'a>(&self, sources: &Sources<'a>) -> DiagnosticJson<'a> {
+        let shown = |text: &str| sources.message(self, text);
+        let mut places = self.labels.iter().filter_map(|label| {
+            let file = sources.file(label.span.file)?;
+            Some(PlaceJson::new(label.span, shown(&label.text), file))
+        });
         DiagnosticJson {
             severity: self.severity,
             code: self.code,
-            message: &self.message,
+            message: shown(&self.message),
             place: places.next(),
             related: places.collect(),
-            help: self.help.as_deref(),
+            help: self.help.as_deref().map(shown),
         }
     }
 }
@@ -211,41 +217,18 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>, files: &[SourceFile]) {
     diagnostics.dedup();
 }
 
-/// Returns files as they may be shown: secrets that faults are about are covered, since another
-/// fault may be about the same line.
-pub fn covered<'f>(files: &'f [SourceFile], diagnostics: &[Diagnostic]) -> Cow<'f, [SourceFile]> {
-    let mut files = Cow::Borrowed(files);
-    let secrets = diagnostics.iter().filter(|it| it.code == PLAIN_SECRET);
-    for span in secrets.filter_map(Diagnostic::span) {
-        let place = span.start as usize..span.end as usize;
-        let Some(file) = files.to_mut().get_mut(span.file as usize) else {
-            continue;
-        };
-        if let Some(secret) = file.text.get(place.clone()) {
-            // Lines stay where they are, so that the carets do too.
-            let stars = secret.bytes().map(|it| match it {
-                b'\n' => '\n',
-                _ => '*',
-            });
-            let stars: String = stars.collect();
-            file.text.replace_range(place, &stars);
-        }
-    }
-    files
-}
-
 /// A [`Diagnostic`] as JSON.
 #[derive(Debug, Serialize)]
 pub struct DiagnosticJson<'a> {
     severity: Severity,
-    code: &'a str,
-    message: &'a str,
+    code: &'static str,
+    message: String,
     #[serde(flatten)]
     place: Option<PlaceJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<PlaceJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<&'a str>,
+    help: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -255,24 +238,20 @@ struct PlaceJson<'a> {
     column: usize,
     end_line: usize,
     end_column: usize,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    label: &'a str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    label: String,
 }
 
 impl<'a> PlaceJson<'a> {
-    fn new(label: &'a Label, files: &'a [SourceFile]) -> Self {
-        let file = &files[label.span.file as usize];
-        let (start, end) = (
-            file.position(label.span.start),
-            file.position(label.span.end),
-        );
+    fn new(span: Span, label: String, file: &'a SourceFile) -> Self {
+        let (start, end) = (file.position(span.start), file.position(span.end));
         Self {
             file: &file.name,
             line: start.line,
             column: start.column,
             end_line: end.line,
             end_column: end.column,
-            label: &label.text,
+            label,
         }
     }
 }
@@ -310,11 +289,12 @@ mod tests {
         };
         let diagnostic = Diagnostic::error("unknown-key", span, "unknown key `nam`")
             .help("did you mean `name`?");
+        let sources = Sources::new(&files, std::slice::from_ref(&diagnostic));
         assert_eq!(
-            diagnostic.to_text(&files, false),
+            diagnostic.to_text(&sources, false),
             "error: unknown key `nam`\n --> host.yaml:3:1\n  |\n3 | nam: b\n  | ^^^\n  |\n  = help: did you mean `name`?\n"
         );
-        let json = serde_json::to_value(diagnostic.to_json(&files)).unwrap();
+        let json = serde_json::to_value(diagnostic.to_json(&sources)).unwrap();
         assert_eq!(json["line"], 3);
         assert_eq!(json["file"], "host.yaml");
     }

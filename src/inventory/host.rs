@@ -108,6 +108,13 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     }
     let uuid = fields.optional(reader, "uuid", |reader, node| {
         let uuid: SystemUuid = reader.parsed(node, "it as `dmidecode -s system-uuid` prints it")?;
+        if uuid.is_example() {
+            let message =
+                format!("`{uuid}` is an example of documentation and counts as absent");
+            let help = "write what `dmidecode -s system-uuid` prints on the machine: a host is not armed before it has a UUID of its own";
+            reader.report(Diagnostic::warning("example-uuid", node.span, message).help(help));
+            return None;
+        }
         if uuid.is_placeholder() {
             let message = format!("`{uuid}` is a vendor's placeholder, shared by many machines");
             let help = "leave `uuid` out; such a machine can be armed only where the site says `identity: mac`";

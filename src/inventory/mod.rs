@@ -3,6 +3,7 @@
 //! [`parse`] reads every document, reports every fault of all of them, and returns the inventory
 //! only when none of the faults is an error.
 
+mod block;
 mod bundle;
 mod claims;
 mod controller;
@@ -18,12 +19,14 @@ mod menu;
 mod network;
 mod options;
 mod places;
+mod ports;
 mod profile;
 mod reader;
 mod route;
 mod seconds;
 mod secret;
 mod server;
+mod shown;
 mod signature;
 mod site;
 mod source;
@@ -31,15 +34,16 @@ mod spec;
 mod subnet;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 
+pub use block::{AddressBlock, ParseAddressBlockError};
 pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
 pub use controller::{Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, parse_fingerprint};
 pub use correct::{Correction, corrected};
-pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, covered, nearest, plural, sort};
+pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
 pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Host, LocalBoot, Nic};
@@ -49,15 +53,17 @@ pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
 pub use network::{DhcpMode, Network};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use places::{LoaderPlace, Places};
+pub use ports::{ParsePortRangeError, PortRange};
 pub use profile::{Installer, Profile};
 pub use route::{Destination, ParseDestinationError, Route};
 pub use secret::SecretReference;
 pub use server::Server;
+pub use shown::Sources;
 pub use signature::{
     KeyId, ParsePublicKeyError, PublicKey, SIGNED_EXPIRES, SignatureError, SignaturePolicy,
     SiteKey, is_signature,
 };
-pub use site::{IdentityPolicy, Provisioning, Site, UnknownPolicy};
+pub use site::{IdentityPolicy, Provisioning, Site, USUAL_DEADLINE, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
     BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
@@ -90,6 +96,7 @@ pub struct Inventory {
     pub templates: BTreeMap<String, String>,
     by_mac: HashMap<MacAddress, String>,
     by_ip: HashMap<Ipv4Addr, String>,
+    controllers: HashSet<IpAddr>,
     manifests: HashMap<String, Sha256Digest>,
     loader_files: HashMap<String, String>,
     dialects: BTreeSet<Dialect>,
@@ -121,6 +128,25 @@ impl Inventory {
         self.by_ip
             .get(&address)
             .and_then(|name| self.hosts.get(name))
+    }
+
+    /// Reports whether the BMC of a host has this address: its `bmc.url` names it literally. The
+    /// addresses behind a host name are unknown here.
+    pub fn is_controller(&self, address: IpAddr) -> bool {
+        self.controllers.contains(&address)
+    }
+
+    /// Reports whether the address is one of the site's machines: reserved for a host, in a pool, or
+    /// in a network whose addresses another server gives.
+    pub fn is_machine(&self, address: Ipv4Addr) -> bool {
+        let is_given = |network: &Network| match network.mode {
+            DhcpMode::Proxy => true,
+            DhcpMode::Authoritative => {
+                let pool = network.pool.as_ref();
+                pool.is_some_and(|pool| pool.contains(address))
+            }
+        };
+        self.by_ip.contains_key(&address) || self.site.network_of(address).is_some_and(is_given)
     }
 
     /// Finds the loader that a host is given when it boots as `architecture`: its own, its profile's
@@ -238,6 +264,8 @@ pub struct Names {
     pub site: Option<String>,
     /// Where the one site says that its bundle store lies.
     pub bundles: Option<String>,
+    /// Whose signatures the one site wants, if that can be read.
+    pub signatures: Option<SignaturePolicy>,
     /// The good names of hosts.
     pub hosts: BTreeSet<String>,
 }
@@ -257,17 +285,22 @@ pub fn names(documents: &[SourceFile]) -> Names {
             match kind.as_deref() {
                 Some("Site") => {
                     let bundles = fields.optional(&mut reader, "bundles", Reader::text);
-                    sites.push((name.map(|name| name.value), bundles));
+                    let signatures = match fields.has("signatures") {
+                        true => fields.optional(&mut reader, "signatures", signature::read_policy),
+                        false => Some(SignaturePolicy::default()),
+                    };
+                    sites.push((name.map(|name| name.value), bundles, signatures));
                 }
                 Some("Host") => hosts.extend(name.map(|name| name.value)),
                 _ => {}
             }
         }
     }
-    let (site, bundles) = sites.pop().filter(|_| sites.is_empty()).unwrap_or_default();
+    let (site, bundles, signatures) = sites.pop().filter(|_| sites.is_empty()).unwrap_or_default();
     Names {
         site,
         bundles,
+        signatures,
         hosts,
     }
 }
@@ -401,6 +434,11 @@ impl Found {
                 nics.filter_map(|nic| Some((nic.ip?, host.name.clone())))
             })
             .collect();
+        let controllers = self
+            .hosts
+            .values()
+            .filter_map(|host| host.bmc.as_ref()?.url.host.parse().ok())
+            .collect();
         let digest = |bundle: &Bundle| (bundle.name.clone(), bundle.manifest_digest());
         let Self {
             profiles,
@@ -433,6 +471,7 @@ impl Found {
             templates,
             by_mac,
             by_ip,
+            controllers,
         })
     }
 }

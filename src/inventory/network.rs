@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::block::{AddressBlock, Trust, read_blocks};
 use super::claims::{Claims, GATEWAY, Unique};
 use super::diagnostic::Diagnostic;
 use super::filter::{Filter, read_filter};
@@ -24,6 +25,9 @@ pub struct Network {
     pub subnet: Subnet,
     /// Our interface on it; none where requests come through a relay only.
     pub interface: Option<String>,
+    /// The relays whose requests are accepted, by `giaddr`; see [`Network::accepts_relay`].
+    #[serde(default)]
+    pub relays: Vec<AddressBlock>,
     /// Who gives its addresses.
     #[serde(default)]
     pub mode: DhcpMode,
@@ -55,6 +59,29 @@ pub struct Network {
     pub lease_time: Duration,
     /// Addresses for interfaces without a reserved one, those of unknown machines among them.
     pub pool: Option<AddressRange>,
+}
+
+impl Network {
+    /// Reports whether its machines may be behind relays.
+    pub fn takes_relayed(&self) -> bool {
+        self.interface.is_none() || !self.relays.is_empty()
+    }
+
+    /// Reports whether its `relays` list the relay with this `giaddr`.
+    pub fn lists_relay(&self, giaddr: Ipv4Addr) -> bool {
+        self.relays.iter().any(|block| block.contains(giaddr))
+    }
+
+    /// Reports whether requests of the relay with this `giaddr` may be for this network: its `relays`
+    /// list it. A network without `relays` accepts relays inside its own subnet if it has no
+    /// interface, and no relay if it has one.
+    pub fn accepts_relay(&self, giaddr: Ipv4Addr) -> bool {
+        match (&self.interface, self.relays.as_slice()) {
+            (Some(_), []) => false,
+            (None, []) => self.subnet.is_host(giaddr),
+            _ => self.lists_relay(giaddr),
+        }
+    }
 }
 
 /// Who gives the addresses of a network.
@@ -95,6 +122,9 @@ pub(super) fn read_network(
             format!("`{text}` cannot be an interface's name"),
             "see `ip link` for the names",
         )
+    });
+    let relays = fields.optional(reader, "relays", |reader, node| {
+        read_blocks(reader, node, Trust::Relay)
     });
     let mode = fields.optional(reader, "mode", |reader, node| {
         reader.choice(
@@ -184,6 +214,7 @@ pub(super) fn read_network(
         name: name.value,
         subnet,
         interface,
+        relays: relays.unwrap_or_default(),
         mode,
         gateway,
         dns: dns.unwrap_or_default(),

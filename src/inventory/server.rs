@@ -2,9 +2,17 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::block::{AddressBlock, Trust, read_blocks};
 use super::claims::{Claims, SERVER, Unique};
+use super::diagnostic::Diagnostic;
+use super::ports::PortRange;
 use super::reader::Reader;
 use super::tree::Node;
+
+/// The port of `serve http` where none is named.
+const DEFAULT_HTTP_PORT: u64 = 8080;
+/// Where clients ask a proxyDHCP server. Source: PXE 2.1 §2.2.
+const PROXY_DHCP_PORT: u64 = 4011;
 
 /// How machines reach us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +28,15 @@ pub struct Server {
     /// Whether `serve tftp` sends from the port that it is asked on, and from no other.
     #[serde(default)]
     pub tftp_single_port: bool,
+    /// Addresses outside the site's networks that are served too.
+    #[serde(default)]
+    pub allow: Vec<AddressBlock>,
+    /// Proxies whose `X-Forwarded-For` states the source address of a request.
+    #[serde(default)]
+    pub trusted_proxies: Vec<AddressBlock>,
+    /// The ports from which `serve tftp` sends files; the system's where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tftp_ports: Option<PortRange>,
 }
 
 impl Server {
@@ -64,8 +81,23 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
         })
     });
     let tftp_single_port = fields.optional(reader, "tftp_single_port", Reader::boolean);
+    let allow = fields.optional(reader, "allow", |reader, node| {
+        read_blocks(reader, node, Trust::Client)
+    });
+    let trusted_proxies = fields.optional(reader, "trusted_proxies", |reader, node| {
+        read_blocks(reader, node, Trust::Proxy)
+    });
+    let tftp_ports = fields.optional(reader, "tftp_ports", |reader, node| {
+        let ports = read_tftp_ports(reader, node, http_port.unwrap_or(DEFAULT_HTTP_PORT))?;
+        if tftp_single_port == Some(true) {
+            let message = "`tftp_ports` has no effect: `tftp_single_port` keeps TFTP to one port";
+            let help = "remove one of the two; `tftp_ports` is the safer choice";
+            reader.report(Diagnostic::warning("unused-key", node.span, message).help(help));
+        }
+        Some(ports)
+    });
     fields.finish(reader);
-    let (address, http_port) = (address?, http_port.unwrap_or(8080) as u16);
+    let (address, http_port) = (address?, http_port.unwrap_or(DEFAULT_HTTP_PORT) as u16);
     let base_url = base_url.unwrap_or_else(|| default_url(address, http_port));
     Some(Server {
         address,
@@ -73,7 +105,36 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
         base_url,
         files: files.unwrap_or_default(),
         tftp_single_port: tftp_single_port.unwrap_or(false),
+        allow: allow.unwrap_or_default(),
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
+        tftp_ports,
     })
+}
+
+/// Reads the ports of TFTP transfers, which leave out those of our other services.
+fn read_tftp_ports(reader: &mut Reader, node: &Node, http_port: u64) -> Option<PortRange> {
+    let expected = format!(
+        "a first and a last port, such as `50000-50999`: {} ports or more, from {} on",
+        PortRange::FEWEST,
+        PortRange::LOWEST
+    );
+    let ports = reader.parsed::<PortRange>(node, &expected)?;
+    let others = [
+        (http_port, "the port of `serve http`"),
+        (PROXY_DHCP_PORT, "the port of proxyDHCP"),
+    ];
+    let taken = others
+        .into_iter()
+        .find(|(port, _)| u16::try_from(*port).is_ok_and(|port| ports.contains(port)));
+    let Some((port, what)) = taken else {
+        return Some(ports);
+    };
+    reader.refuse(
+        "wrong-value",
+        node.span,
+        format!("`{ports}` contains {port}, {what}"),
+        "choose ports that nothing else uses, such as `50000-50999`",
+    )
 }
 
 fn default_url(address: Ipv4Addr, http_port: u16) -> String {

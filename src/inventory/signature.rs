@@ -88,7 +88,7 @@ pub enum SignatureError {
         /// The day that the document says.
         expires: Option<Date>,
     },
-    /// It is signed, and the key that did is revoked.
+    /// Of the site's keys, only one that is revoked has signed it.
     #[error("it is signed by key `{0}`, which the site has revoked")]
     Revoked(String),
 }
@@ -97,9 +97,13 @@ impl SignatureError {
     /// Says what to do about the bundle.
     pub fn help(&self, bundle: &str) -> String {
         match self {
-            Self::Unsigned | Self::UnknownKey(_) | Self::Revoked(_) => {
+            Self::Unsigned | Self::UnknownKey(_) => {
                 format!("`pxectl bundle sign {bundle} --key FILE`, and commit what it prints")
             }
+            Self::Revoked(_) => format!(
+                "check its files, then sign it with another key of the site: `pxectl bundle sign \
+                 {bundle} --key FILE`, and commit what it prints"
+            ),
             Self::Malformed => {
                 "write all four lines that minisign wrote, as a block after `|`".into()
             }
@@ -117,7 +121,8 @@ impl SignatureError {
 impl SignaturePolicy {
     /// Checks a bundle's signatures, and returns the names of the site's keys that signed it.
     ///
-    /// A signature that is wrong is an error also where none is required.
+    /// A signature that is wrong is an error also where none is required, and so is one by a revoked
+    /// key where no key of the site has signed too.
     ///
     /// # Errors
     /// See [`SignatureError`].
@@ -134,7 +139,9 @@ impl SignaturePolicy {
         for text in &bundle.signatures {
             let id = KeyId::of_signature(text).ok_or(SignatureError::Malformed)?;
             let signature = Signature::decode(text).map_err(|_| SignatureError::Malformed)?;
-            if let Some(site) = self.keys.iter().find(|site| site.key.id == id) {
+            if let Some(site) = self.revoked_key(id) {
+                revoked = Some(site.name.clone());
+            } else if let Some(site) = self.keys.iter().find(|site| site.key.id == id) {
                 // Keys of other makers may share an identifier, by mistake or on purpose: such a
                 // signature is not ours, and so it is wrong.
                 let verified = site.key.key.verify(&manifest, &signature, true);
@@ -148,8 +155,6 @@ impl SignaturePolicy {
                     }
                     _ => good.push(site.name.as_str()),
                 }
-            } else if let Some(site) = self.revoked.iter().find(|site| site.key.id == id) {
-                revoked = Some(site.name.clone());
             } else {
                 unknown.push(id);
             }
@@ -157,10 +162,24 @@ impl SignaturePolicy {
         if let Some(error) = outlived.filter(|_| good.is_empty()) {
             return Err(error);
         }
-        match (good.is_empty() && self.required, revoked) {
-            (false, _) => Ok(good),
-            (true, Some(name)) => Err(SignatureError::Revoked(name)),
-            (true, None) => Err(SignatureError::UnknownKey(unknown)),
+        match revoked {
+            _ if !good.is_empty() => Ok(good),
+            Some(name) => Err(SignatureError::Revoked(name)),
+            None if self.required => Err(SignatureError::UnknownKey(unknown)),
+            None => Ok(good),
+        }
+    }
+
+    /// Finds the revoked key that has an identifier: whatever it has signed does not count.
+    pub fn revoked_key(&self, id: KeyId) -> Option<&SiteKey> {
+        self.revoked.iter().find(|site| site.key.id == id)
+    }
+
+    /// Returns the rules for a bundle that need not be signed yet.
+    pub fn for_unsigned(self) -> Self {
+        Self {
+            required: false,
+            ..self
         }
     }
 }

@@ -84,6 +84,10 @@ pub struct Provisioning {
     pub retry: bool,
 }
 
+/// The longest deadline that is not warned about: a host that is armed for longer is overwritten
+/// when nobody remembers that it was to be.
+pub const USUAL_DEADLINE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 impl Default for Provisioning {
     fn default() -> Self {
         Self {
@@ -229,7 +233,17 @@ fn read_entry(
 fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {
     let mut fields = reader.fields(node, "`provisioning`")?;
     let default = Provisioning::default();
-    let deadline = fields.optional(reader, "deadline", Reader::duration);
+    let deadline = fields.optional(reader, "deadline", |reader, node| {
+        let deadline = reader.duration(node)?;
+        if deadline > USUAL_DEADLINE {
+            let message = "a host that is armed for more than 7 days is overwritten when nobody \
+                           expects it";
+            let help = "write the time that an install takes, such as `45m`: `host provision` arms \
+                        a host again";
+            reader.report(Diagnostic::warning("long-deadline", node.span, message).help(help));
+        }
+        Some(deadline)
+    });
     let attempts = fields.optional(reader, "attempts", |reader, node| {
         reader.number(node, 1..=100)
     });

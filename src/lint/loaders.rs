@@ -96,7 +96,7 @@ pub fn loaders(inventory: &Inventory, places: &Places, files: &LoaderFiles) -> V
 
 fn refused(name: &str, span: Span, reason: &str) -> Diagnostic {
     let message = format!("the loader `{name}` cannot be served: {reason}");
-    let help = "put it into a directory of `server.files`, readable by everybody; where a link leads elsewhere, list that directory too";
+    let help = "keep it in a directory of `server.files` where others may read it; where a link leads elsewhere, list that file too";
     Diagnostic::warning("missing-loader", span, message).help(help)
 }
 

@@ -66,16 +66,18 @@ pub enum EventKind {
     Late,
     /// The management controller was told something, or its certificate was accepted.
     Controller,
+    /// A second address fetched a kernel or a seed within one attempt.
+    SecondAddress,
     /// The deadline of the host's session passed.
     Expired,
     /// The host's session was suspended: its store was restored, copied or moved.
     Suspended,
-    /// The store's identity or clock was changed by an operator.
+    /// An operator changed the store's identity or clock.
     Store,
 }
 
 /// The one table of kinds, in the order of the enum.
-const TABLE: [(EventKind, &str); 17] = [
+const TABLE: [(EventKind, &str); 18] = [
     (EventKind::Armed, "armed"),
     (EventKind::Cancelled, "cancelled"),
     (EventKind::Changed, "changed"),
@@ -90,6 +92,7 @@ const TABLE: [(EventKind, &str); 17] = [
     (EventKind::Log, "log"),
     (EventKind::Late, "late"),
     (EventKind::Controller, "bmc"),
+    (EventKind::SecondAddress, "second-address"),
     (EventKind::Expired, "expired"),
     (EventKind::Suspended, "suspended"),
     (EventKind::Store, "store"),

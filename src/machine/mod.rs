@@ -9,8 +9,11 @@ mod dialect;
 mod digest;
 mod event;
 mod lease;
+mod mask;
 mod phase;
 mod record;
+mod secret;
+mod secret_name;
 mod text;
 mod uuid;
 
@@ -23,10 +26,16 @@ pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
 pub use lease::{Lease, LeaseChange};
+pub use mask::{
+    escaped_json, is_base64url, is_invisible, is_place_of_secret, masked, secret_runs, secrets_in,
+    shown_line, shown_lines, united,
+};
 pub use phase::{ParsePhaseError, Phase};
 pub use record::{
     HostRecord, ParseSessionEndError, ParseSessionIdError, Session, SessionEnd, SessionId,
 };
+pub use secret::{MASK, Secret};
+pub use secret_name::{is_secret_name, may_be_secret_name};
 pub use text::cleaned;
 pub use uuid::{ParseUuidError, SystemUuid};
 

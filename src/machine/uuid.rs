@@ -1,7 +1,27 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
+
+/// UUIDs of documentation.
+///
+/// Sources: RFC 9562 §4, §5 and appendices A and B; Wikipedia, "Universally unique identifier";
+/// DMTF DSP2043, the mockup `public-rackmount1`; libvirt, "Domain XML format".
+const EXAMPLES: [&str; 12] = [
+    "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+    "c232ab00-9414-11ec-b3c8-9f6bdeced846",
+    "919108f7-52d1-4320-9bac-f847db4148a8",
+    "017f22e2-79b0-7cc3-98c4-dc0c0c07398f",
+    "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    "123e4567-e89b-12d3-a456-426614174000",
+    "123e4567-e89b-12d3-a456-426655440000",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "38947555-7742-3448-3784-823347823834",
+    "c7a5fdbd-cdaf-9455-926a-d65c16db1809",
+    "4dea22b3-1d52-d8f3-2516-782e98ab3fa0",
+    "deadbeef-dead-beef-dead-beefdeadbeef",
+];
 
 /// The SMBIOS system UUID, sixteen octets in the order in which it is printed.
 ///
@@ -48,17 +68,40 @@ impl SystemUuid {
         self.min(self.swapped())
     }
 
-    /// Reports whether the value is one that vendors leave in place of a real one: all zeros, all
-    /// ones, or the well-known `03000200-0400-0500-0006-000700080009`.
+    /// Reports whether the value stands in place of a real one, and so tells no machine from others:
+    /// what vendors leave there (all zeros, all ones, or the well-known
+    /// `03000200-0400-0500-0006-000700080009`), or an example.
     pub fn is_placeholder(self) -> bool {
         const AMI: SystemUuid = SystemUuid([3, 0, 2, 0, 4, 0, 5, 0, 0, 6, 0, 7, 0, 8, 0, 9]);
-        self.0 == [0; 16] || self.0 == [0xff; 16] || self.same_machine(AMI)
+        self.is_vendor_default() || self.same_machine(AMI) || self.is_example()
+    }
+
+    fn is_vendor_default(self) -> bool {
+        self.0 == [0; 16] || self.0 == [0xff; 16]
+    }
+
+    /// Reports whether the value is an example, in either byte order: one of documentation that is
+    /// copied into inventories and firmware ([`EXAMPLES`]), one that counts up from
+    /// `12345678-1234` or `01234567-89ab`, or one whose every byte is a digit written twice, such as
+    /// `11111111-2222-3333-4444-555555555555` and `00112233-4455-6677-8899-aabbccddeeff`.
+    pub fn is_example(self) -> bool {
+        let is_doubled = self.0.iter().all(|byte| byte >> 4 == byte & 0xf);
+        let counts_up = [self, self.swapped()].iter().any(|it| {
+            let starts = |prefix: &[u8]| it.0.starts_with(prefix);
+            starts(&[0x12, 0x34, 0x56, 0x78, 0x12, 0x34])
+                || starts(&[0x12, 0x34, 0x56, 0x78, 0x90, 0xab])
+                || starts(&[0x01, 0x23, 0x45, 0x67, 0x89, 0xab])
+        });
+        static KNOWN: LazyLock<Vec<SystemUuid>> =
+            LazyLock::new(|| EXAMPLES.iter().filter_map(|it| it.parse().ok()).collect());
+        let is_known = || KNOWN.iter().any(|example| example.same_machine(self));
+        is_doubled && !self.is_vendor_default() || counts_up || is_known()
     }
 }
 
 /// The text is no UUID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` is not a UUID such as `11111111-2222-3333-4444-555555555555`")]
+#[error("`{seen}` is not a UUID such as `4c4c4544-0051-3610-8043-c2c04f4b3135`")]
 pub struct ParseUuidError {
     seen: String,
 }
@@ -161,12 +204,38 @@ mod tests {
             "03000200-0400-0500-0006-000700080009",
             "00020003-0004-0005-0006-000700080009",
         ] {
+            let uuid: SystemUuid = text.parse().unwrap();
+            assert!(uuid.is_placeholder() && !uuid.is_example(), "{text}");
+        }
+    }
+
+    #[test]
+    fn examples_are_placeholders_in_either_order_and_real_values_are_not() {
+        for text in EXAMPLES.into_iter().chain([
+            "11111111-1111-1111-1111-111111111111",
+            "11111111-2222-3333-4444-555555555555",
+            "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+            TEXT,
+            "12345678-1234-1234-1234-123456789abc",
+            "12345678-1234-5678-90ab-cddeefaabbcc",
+            "12345678-90ab-cdef-1234-567890abcdef",
+            "01234567-89AB-CDEF-0123-456789ABCDEF",
+        ]) {
+            let uuid: SystemUuid = text.parse().unwrap();
+            assert!(uuid.is_example() && uuid.is_placeholder(), "{text}");
+            assert!(uuid.swapped().is_placeholder(), "{text}");
+        }
+        for text in [
+            "4c4c4544-0051-3610-8043-c2c04f4b3135",
+            "564d2f8a-91c3-4be7-a6d0-3f1e8c5b7a29",
+            "11111111-2222-3333-4444-555555555556",
+            "00000000-0000-0000-0000-525400123456",
+        ] {
             assert!(
-                text.parse::<SystemUuid>().unwrap().is_placeholder(),
+                !text.parse::<SystemUuid>().unwrap().is_placeholder(),
                 "{text}"
             );
         }
-        assert!(!TEXT.parse::<SystemUuid>().unwrap().is_placeholder());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::disk::{describe, find_disk};
 use super::plan::Plan;
 use super::templates::{TemplateError, Templates, shell_word};
 use crate::inventory::{Nic, Server};
-use crate::machine::SessionId;
+use crate::machine::{Secret, SessionId};
 use crate::token::{Capability, Purpose, StoreKey};
 
 /// The URLs of one attempt of one session.
@@ -18,24 +18,21 @@ pub struct SessionLinks {
     /// The attempt, from 1.
     pub attempt: u32,
     /// Where seeds are read, with a slash at its end.
-    pub seeds: String,
+    pub seeds: Secret,
     /// Where callbacks are posted, with a slash at its end.
-    pub callbacks: String,
+    pub callbacks: Secret,
 }
 
 impl SessionLinks {
     /// Makes the links of an attempt, with its two capabilities.
     pub fn new(server: &Server, key: &StoreKey, session: SessionId, attempt: u32) -> Self {
         let link = |purpose| {
-            format!(
-                "{}/s/{}/",
-                server.base_url,
-                key.capability(Capability {
-                    session,
-                    attempt,
-                    purpose
-                })
-            )
+            let capability = key.capability(Capability {
+                session,
+                attempt,
+                purpose,
+            });
+            Secret::new(format!("{}/s/{}/", server.base_url, capability.expose()))
         };
         Self {
             id: session.to_string(),
@@ -50,8 +47,8 @@ impl SessionLinks {
         Self {
             id: "SESSION".into(),
             attempt: 1,
-            seeds: format!("{}/s/SEED-CAPABILITY/", server.base_url),
-            callbacks: format!("{}/s/CALLBACK-CAPABILITY/", server.base_url),
+            seeds: format!("{}/s/SEED-CAPABILITY/", server.base_url).into(),
+            callbacks: format!("{}/s/CALLBACK-CAPABILITY/", server.base_url).into(),
         }
     }
 }
@@ -93,7 +90,8 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let boot = host.boot_nic().map(|nic| (0, nic));
     // Under the session, so that a change of the inventory does not take a file away from an install
     // that is under way.
-    let file = |key: &str| format!("{}files/{key}", links.seeds);
+    let (seeds, callbacks) = (links.seeds.expose(), links.callbacks.expose());
+    let file = |key: &str| format!("{seeds}files/{key}");
     let files: BTreeMap<&String, String> = plan
         .bundle
         .files
@@ -120,13 +118,13 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
         "session": {
             "id": links.id,
             "attempt": links.attempt,
-            "seeds": links.seeds,
-            "callbacks": links.callbacks,
-            "files": format!("{}files/", links.seeds),
+            "seeds": seeds,
+            "callbacks": callbacks,
+            "files": format!("{seeds}files/"),
             // Below the root of our TFTP: GRUB's own notation, and PXELINUX's.
-            "tftp_files": format!("s/{}/files/", last_part(&links.seeds)),
+            "tftp_files": format!("s/{}/files/", last_part(seeds)),
         },
-        "arguments": super::arguments::kernel_arguments(plan, &links.seeds, file),
+        "arguments": super::arguments::kernel_arguments(plan, seeds, file),
         "commands": commands(plan, links),
         "vars": plan.vars,
     })
@@ -161,14 +159,14 @@ fn commands(plan: &Plan, links: &SessionLinks) -> Value {
         format!(
             "curl -fsS -X POST --retry 10 --retry-delay 3 --retry-all-errors --max-time 20 --data {} {} || true",
             shell_word(message),
-            shell_word(&format!("{}{kind}", links.callbacks)),
+            shell_word(&format!("{}{kind}", links.callbacks.expose())),
         )
     };
     let wget = |kind: &str, message: &str| {
         format!(
             "for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null --post-data={} {} && break; sleep 3; done",
             shell_word(message),
-            shell_word(&format!("{}{kind}", links.callbacks)),
+            shell_word(&format!("{}{kind}", links.callbacks.expose())),
         )
     };
     let wanted = plan.host.disk.as_ref();

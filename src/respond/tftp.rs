@@ -4,19 +4,25 @@
 //! send, given the time and what the peer sent. The caller owns the sockets, the clock and the file.
 
 mod admit;
+mod allowance;
 mod name;
 mod negotiate;
 pub mod netascii;
 mod silence;
+mod slots;
+mod tally;
 mod timing;
 mod transfer;
 
 use std::time::Duration;
 
 pub use admit::{Admitted, Refusal, admit};
+pub use allowance::{Allowance, FACTOR};
 pub use name::{NameError, sanitise};
 pub use negotiate::{Agreement, Limits, negotiate};
 pub use silence::{LOADER_PATIENCE, Silences};
+pub use slots::{Claim, Slot, Slots};
+pub use tally::{Summary, Tally};
 pub use transfer::{Action, Ignored, Transfer};
 
 use crate::wire::tftp::{BlockNumber, ErrorCode};
@@ -57,6 +63,15 @@ pub enum Outcome {
     },
     /// As many transfers run as may; the peer's own retry will find room.
     Busy,
+    /// The peer had not responded yet, and another request needed its slot.
+    Displaced,
+    /// The peer's port is closed: it never made the request, or has left.
+    Unreachable,
+    /// The system gave the transfer no port; the peer's own retry may find one.
+    NoPort {
+        /// Why.
+        reason: String,
+    },
     /// The datagram was no request; nothing was sent.
     Malformed {
         /// Why.
@@ -65,6 +80,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Reports whether the request may have been forged: nothing that came of it shows that its
+    /// sender has the address that it names.
+    pub fn is_unproven(&self) -> bool {
+        match self {
+            Self::Sent { .. } => false,
+            Self::Aborted { probe, .. } => *probe,
+            Self::TimedOut { block } => *block == BlockNumber::new(0),
+            Self::Refused { .. }
+            | Self::Busy
+            | Self::Displaced
+            | Self::Unreachable
+            | Self::NoPort { .. }
+            | Self::Malformed { .. } => true,
+        }
+    }
+
     /// Returns how a request ends whose peer asks for something else instead; `early` where it has
     /// answered nothing yet.
     pub fn superseded(early: bool) -> Self {

@@ -85,6 +85,8 @@ pub enum Status {
     Forbidden,
     /// It is not there.
     NotFound,
+    /// It is there and cannot be served as it is; the log says why, and the peer is not told.
+    Withheld,
     /// Its time is over.
     Over,
     /// It cannot be served now.
@@ -116,7 +118,7 @@ impl Status {
     pub fn http(self) -> u16 {
         match self {
             Self::Forbidden => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::Withheld => 404,
             Self::Over => 410,
             Self::Unavailable => 503,
             Self::Fault => 500,

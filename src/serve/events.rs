@@ -1,113 +1,205 @@
-//! Writing events to the store off the reply path: batched, on one thread.
+//! Writes events to the store outside the path of a response: in batches, on one thread.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+mod admission;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 
 use super::log::{Level, Log};
-use crate::machine::{Event, EventKind, MacAddress, SessionId};
-use crate::store::Store;
+use crate::machine::Event;
+use crate::store::{Retention, Store};
+use admission::{Admission, Verdict};
 
-/// How many events may wait to be written.
-const WAITING: usize = 4096;
-/// How many machines are remembered, to keep a repeated event once.
-const REMEMBERED: usize = 8192;
-
-/// How many events a machine may cause at once, and how long until it may cause one more.
-const OF_A_MACHINE: (i32, SignedDuration) = (20, SignedDuration::from_secs(30));
-/// How many words a session may send at once, and how long until it may send one more.
-const OF_A_SESSION: (i32, SignedDuration) = (120, SignedDuration::from_secs(5));
-/// How many events a store keeps, before the oldest decisions about booting make room.
-const KEPT: u64 = 200_000;
+/// How many events of hosts may wait to be written.
+const HOSTS_WAITING: usize = 4096;
+/// How many events of machines outside the inventory may wait to be written.
+const STRANGERS_WAITING: usize = 256;
 /// How many events are written before the store is pruned again.
 const PRUNE_EVERY: usize = 1024;
+/// How long after a line about events that are not stored the next one may follow.
+const REPORT_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Takes events and writes them soon. What a machine repeats within a minute is written once, what
-/// it causes beyond a rate is not, and what comes faster than the disk is dropped: all of it can be
-/// caused by anybody on the network.
+/// Takes decisions about booting and writes them soon. Anyone on the network can cause them, so not
+/// all are stored: not what a machine repeats within a minute, what exceeds a rate, or what arrives
+/// faster than the disk writes. Machines outside the inventory have a queue and rates of their own,
+/// and never push out an event of a host. [`Retention`] says what the store keeps.
 pub struct EventWriter {
-    sender: Option<SyncSender<Event>>,
+    queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
-    sessions: Mutex<Rates<SessionId>>,
     log: Log,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+struct Waiting {
+    admission: Admission,
+    hosts: VecDeque<Event>,
+    strangers: VecDeque<Event>,
+    dropped: Dropped,
+    closed: bool,
+}
+
+/// Events that were not stored since the last line about them.
+#[derive(Default)]
+struct Dropped {
+    hosts: u64,
+    strangers: u64,
+    reported_at: Option<Timestamp>,
 }
 
 impl EventWriter {
     /// Starts the thread that writes.
     pub fn start(store: Arc<dyn Store>, log: Log) -> Self {
-        let (sender, receiver) = sync_channel(WAITING);
+        let queue = Arc::new(Queue::default());
         let thread = std::thread::spawn({
-            let log = log.clone();
-            move || write(&receiver, store.as_ref(), &log)
+            let (queue, log) = (Arc::clone(&queue), log.clone());
+            move || write(&queue, store.as_ref(), &log)
         });
         Self {
-            sender: Some(sender),
+            queue,
             thread: Some(thread),
-            sessions: Mutex::new(Rates::new(OF_A_SESSION)),
             log,
         }
     }
 
-    /// Reports whether a session may have one more of its words kept.
-    pub fn admits(&self, session: SessionId, at: Timestamp) -> bool {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.admits(session, at)
-    }
-
-    /// Takes an event; never waits.
+    /// Takes an event; never waits for the disk.
     pub fn push(&self, event: Event) {
-        let full = self.sender.as_ref().map(|sender| sender.try_send(event));
-        if let Some(Err(TrySendError::Full(_))) = full {
-            self.log.say(
-                Level::Warn,
-                "store",
-                "event-dropped",
-                "events come faster than they can be written",
-            );
+        let report = self.queue.lock().push(event);
+        self.queue.more.notify_one();
+        if let Some(text) = report {
+            self.log.say(Level::Warn, "store", "event-dropped", text);
         }
     }
 }
 
 impl Drop for EventWriter {
     fn drop(&mut self) {
-        self.sender = None;
+        self.queue.lock().closed = true;
+        self.queue.more.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+        if let Some(text) = self.queue.lock().dropped.take() {
+            self.log.say(Level::Warn, "store", "event-dropped", text);
         }
     }
 }
 
-fn write(receiver: &Receiver<Event>, store: &dyn Store, log: &Log) {
-    let mut latest: HashMap<(Option<MacAddress>, EventKind), (String, Timestamp)> = HashMap::new();
-    let mut machines = Rates::new(OF_A_MACHINE);
-    let mut written = PRUNE_EVERY;
-    let mut failing = false;
-    while let Ok(first) = receiver.recv() {
-        let batch: Vec<Event> = std::iter::once(first)
-            .chain(receiver.try_iter().take(WAITING))
-            .collect();
-        let batch: Vec<Event> = batch
-            .into_iter()
-            .filter(|event| is_new(&mut latest, event) && machines.admits(event.mac, event.at))
-            .collect();
-        if batch.is_empty() {
-            continue;
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for events. Returns all that wait, those of hosts first; `None` when there will be none.
+    fn next(&self) -> Option<Vec<Event>> {
+        let is_idle = |waiting: &mut Waiting| waiting.is_empty() && !waiting.closed;
+        let mut waiting = self
+            .more
+            .wait_while(self.lock(), is_idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let Waiting {
+            hosts, strangers, ..
+        } = &mut *waiting;
+        let events: Vec<Event> = hosts.drain(..).chain(strangers.drain(..)).collect();
+        (!events.is_empty()).then_some(events)
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            admission: Admission::new(),
+            hosts: VecDeque::new(),
+            strangers: VecDeque::new(),
+            dropped: Dropped::default(),
+            closed: false,
         }
-        written += batch.len();
-        let kept = store.append(&batch).and_then(|()| {
-            if written < PRUNE_EVERY {
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.strangers.is_empty()
+    }
+
+    /// Takes an event, or returns what to log about those that are not stored.
+    fn push(&mut self, event: Event) -> Option<String> {
+        match self.admission.admit(&event) {
+            Verdict::Repeated => return None,
+            Verdict::TooMany => return self.dropped.count(&event),
+            Verdict::Store => {}
+        }
+        let (queue, most) = match event.host {
+            Some(_) => (&mut self.hosts, HOSTS_WAITING),
+            None => (&mut self.strangers, STRANGERS_WAITING),
+        };
+        if queue.len() < most {
+            queue.push_back(event);
+            return None;
+        }
+        self.admission.forget(&event);
+        self.dropped.count(&event)
+    }
+}
+
+impl Dropped {
+    /// Counts an event that is not stored; returns what to log, at most once a minute.
+    fn count(&mut self, event: &Event) -> Option<String> {
+        match event.host {
+            Some(_) => self.hosts += 1,
+            None => self.strangers += 1,
+        }
+        let now = event.at;
+        let is_due = |at| now < at || now.duration_since(at) >= REPORT_EVERY;
+        if !self.reported_at.is_none_or(is_due) {
+            return None;
+        }
+        self.reported_at = Some(now);
+        self.take()
+    }
+
+    fn take(&mut self) -> Option<String> {
+        let hosts = std::mem::take(&mut self.hosts);
+        let strangers = std::mem::take(&mut self.strangers);
+        (hosts + strangers > 0).then(|| {
+            format!(
+                "events not stored, because they came too fast: {hosts} of hosts, {strangers} of \
+                 machines outside the inventory"
+            )
+        })
+    }
+}
+
+fn write(queue: &Queue, store: &dyn Store, log: &Log) {
+    let mut unpruned = PRUNE_EVERY;
+    let mut failing = false;
+    while let Some(batch) = queue.next() {
+        let stored = store.append(&batch);
+        if stored.is_err() {
+            let mut waiting = queue.lock();
+            batch
+                .iter()
+                .for_each(|event| waiting.admission.forget(event));
+        } else {
+            unpruned += batch.len();
+        }
+        let pruned = stored.and_then(|()| {
+            if unpruned < PRUNE_EVERY {
                 return Ok(());
             }
-            written = 0;
-            store.prune(KEPT).map(|_| ())
+            unpruned = 0;
+            store.prune(Retention::SERVED).map(|_| ())
         });
-        match kept {
+        match pruned {
             Ok(()) if std::mem::take(&mut failing) => {
-                let text = "events are written again";
+                let text = "events are stored again";
                 log.say(Level::Info, "store", "event-kept", text);
             }
             Ok(()) => {}
@@ -120,99 +212,100 @@ fn write(receiver: &Receiver<Event>, store: &dyn Store, log: &Log) {
     }
 }
 
-fn is_new(
-    latest: &mut HashMap<(Option<MacAddress>, EventKind), (String, Timestamp)>,
-    event: &Event,
-) -> bool {
-    if latest.len() > REMEMBERED {
-        latest.clear();
-    }
-    let known = latest.insert((event.mac, event.kind), (event.message.clone(), event.at));
-    known.is_none_or(|(message, at)| message != event.message || event.at > at + 60.seconds())
-}
-
-/// A rate for each key, and a burst that may exceed it.
-struct Rates<K> {
-    every: SignedDuration,
-    /// How far ahead of its rate a key may be.
-    ahead: SignedDuration,
-    /// When each key has made good for what it had.
-    due: HashMap<K, Timestamp>,
-}
-
-impl<K: Eq + Hash> Rates<K> {
-    fn new((burst, every): (i32, SignedDuration)) -> Self {
-        Self {
-            every,
-            ahead: every * burst,
-            due: HashMap::new(),
-        }
-    }
-
-    fn admits(&mut self, key: K, at: Timestamp) -> bool {
-        if self.due.len() > REMEMBERED {
-            self.due.retain(|_, due| *due > at);
-        }
-        if self.due.len() > REMEMBERED {
-            self.due.clear();
-        }
-        let due = self.due.get(&key).copied().unwrap_or(at).max(at) + self.every;
-        if due > at + self.ahead {
-            return false;
-        }
-        self.due.insert(key, due);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::{EventKind, MacAddress};
+    use crate::serve::log::LogFormat;
+    use crate::store::{EventQuery, SqliteStore};
 
-    #[test]
-    fn a_key_has_its_burst_and_then_its_rate_and_is_no_burden_to_others() {
-        let mut rates = Rates::new((3, SignedDuration::from_secs(10)));
-        let at = |second| Timestamp::from_second(second).unwrap();
-        for (second, key, expected) in [
-            (0, 'a', true),
-            (0, 'a', true),
-            (0, 'a', true),
-            (0, 'a', false),
-            (9, 'a', false),
-            (9, 'b', true),
-            (10, 'a', true),
-            (10, 'a', false),
-            (1000, 'a', true),
-        ] {
-            assert_eq!(rates.admits(key, at(second)), expected, "{key} at {second}");
+    fn hold(host: Option<&str>, mac: u32, message: &str) -> Event {
+        let [_, a, b, c] = mac.to_be_bytes();
+        Event {
+            at: Timestamp::UNIX_EPOCH,
+            kind: EventKind::Hold,
+            host: host.map(str::to_owned),
+            mac: Some(MacAddress::new([2, 0, 0, a, b, c])),
+            session: None,
+            message: message.to_owned(),
         }
     }
 
-    #[test]
-    fn a_machine_that_says_something_new_each_time_is_written_at_its_rate() {
+    /// Pushes events to a store, and returns what is left of them.
+    fn written(events: impl Iterator<Item = Event>) -> Vec<Event> {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(crate::store::SqliteStore::open_or_create(
-                directory.path(),
-                &directory.path().join("witness"),
-            )
-            .unwrap());
-        let log = Log::new(
-            crate::serve::log::LogFormat::Json,
-            Level::Info,
-            Box::new(std::io::sink()),
-        );
+        let store = Arc::new(SqliteStore::open_or_create(directory.path(), &directory.path().join("witness")).unwrap());
+        let log = Log::new(LogFormat::Json, Level::Info, Box::new(std::io::sink()));
         let writer = EventWriter::start(Arc::clone(&store) as Arc<dyn Store>, log);
-        for number in 0..100 {
-            writer.push(Event {
-                at: Timestamp::UNIX_EPOCH,
-                kind: EventKind::Hold,
-                host: None,
-                mac: Some(MacAddress::new([2; 6])),
-                session: None,
-                message: number.to_string(),
-            });
-        }
+        events.for_each(|event| writer.push(event));
         drop(writer);
-        assert_eq!(store.watermark().unwrap().last_event, 20);
+        let query = EventQuery {
+            after: 0,
+            host: None,
+            limit: usize::MAX,
+            latest: false,
+        };
+        let stored = store.events(&query).unwrap();
+        stored.into_iter().map(|stored| stored.event).collect()
+    }
+
+    #[test]
+    fn a_machine_that_always_says_something_new_is_stored_at_its_rate() {
+        let events = (0..100).map(|number| hold(None, 1, &number.to_string()));
+        assert_eq!(written(events).len(), 20);
+    }
+
+    #[test]
+    fn a_flood_of_invented_machines_leaves_the_events_of_hosts() {
+        // A host speaks in the middle of it, and another one all the time.
+        let events = (0..20_000).map(|number| match number {
+            10_000 => hold(Some("a"), 1, "quiet"),
+            number if number % 100 == 0 => hold(Some("b"), 2, &number.to_string()),
+            number => hold(None, number, "unknown"),
+        });
+        let left = written(events);
+        let of = |host: Option<&str>| {
+            let is_of = |event: &&Event| event.host.as_deref() == host;
+            left.iter().filter(is_of).count()
+        };
+        assert_eq!((of(Some("a")), of(Some("b"))), (1, 20));
+        assert!(of(None) <= 600, "{}", of(None));
+    }
+
+    #[test]
+    fn a_full_queue_of_strangers_has_room_for_every_host() {
+        let mut waiting = Waiting::default();
+        let strangers = (0..1000).map(|mac| hold(None, mac, "unknown"));
+        let reported = strangers.filter_map(|event| waiting.push(event)).count();
+        assert_eq!((waiting.strangers.len(), reported), (STRANGERS_WAITING, 1));
+        assert_eq!(waiting.dropped.strangers, 1000 - 256 - 1);
+        for number in 0..HOSTS_WAITING as u32 {
+            let event = hold(Some(&format!("host-{number}")), number, "held");
+            assert_eq!(waiting.push(event), None);
+        }
+        assert_eq!(waiting.hosts.len(), HOSTS_WAITING);
+        assert_eq!(waiting.dropped.hosts, 0);
+    }
+
+    #[test]
+    fn events_that_are_not_stored_are_reported_once_a_minute() {
+        let mut dropped = Dropped::default();
+        let mut count = |second, host| {
+            dropped.count(&Event {
+                at: Timestamp::from_second(second).unwrap(),
+                ..hold(host, 1, "unknown")
+            })
+        };
+        assert!(count(0, None).is_some());
+        assert!(count(1, Some("a")).is_none());
+        assert!(count(59, None).is_none());
+        assert_eq!(
+            count(60, None).as_deref(),
+            Some(
+                "events not stored, because they came too fast: 1 of hosts, 2 of machines outside \
+                 the inventory"
+            )
+        );
+        assert_eq!(dropped.take(), None);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use line::{Level, Line};
+pub use line::{Level, Line, mask_texts};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub fn answer(
         MachineQuery::Image(architecture) => image(context, asker, path, *architecture),
         MachineQuery::Script(query) => {
             let script = context.boot(asker, Some(path.mac), |sources, standing| {
-                sources.answer(path.mac, &path.token, query, standing)
+                sources.answer(path.mac, path.token.expose(), query, standing)
             });
             script.map(MachineAnswer::Script)
         }
@@ -115,8 +115,12 @@ pub fn file(context: &Context, asker: Asker, name: &str) -> Result<ServedFile, R
     let opened = loaded.roots.open(file).map_err(|error| {
         let status = match &error {
             FileError::NotFound { .. } | FileError::NotAFile { .. } => Status::NotFound,
-            FileError::OutsideRoots { .. } | FileError::NotPublic { .. } => Status::Forbidden,
-            FileError::Io { .. } => Status::Fault,
+            FileError::OutsideRoots { .. } | FileError::Refused(_) => Status::Forbidden,
+            FileError::NotPublic { .. } | FileError::Loop { .. } => Status::Withheld,
+            FileError::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Status::Withheld,
+                _ => Status::Fault,
+            },
         };
         // Loaders ask for more beside themselves, and so below a path that holds a token.
         let (shown, why) = (shown_path(name), error.to_string());

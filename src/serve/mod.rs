@@ -1,6 +1,7 @@
 //! The servers: receive, respond, send, each on threads of its own.
 
 pub mod context;
+mod descriptors;
 pub mod dhcp;
 pub mod events;
 pub mod http;
@@ -13,6 +14,7 @@ pub mod run;
 pub mod session;
 pub mod shutdown;
 mod sizes;
+pub mod sweep;
 pub mod tftp;
 pub mod tftp_site;
 pub mod volumes;

@@ -8,11 +8,14 @@ use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
+use super::descriptors::raise_limit;
 use super::dhcp::interfaces;
+use super::http::{CONNECTIONS, ENOUGH_FILES, allowed_by};
 use super::run::Service;
 use crate::bundle::BundleStore;
 use crate::inventory::{DhcpMode, Menu, Server, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
+use crate::workspace::files::{FileRoots, RootRefused, Surroundings};
 
 /// How a server gets what the system allows root only.
 const PRIVILEGES: &str = "run as root, or once \
@@ -47,8 +50,14 @@ pub fn preflight(
     addresses: Addresses,
     directory: &Path,
     bundles: Option<&Path>,
+    refused: &[(usize, RootRefused)],
 ) -> Vec<Obstacle> {
     let mut found = Vec::new();
+    found.extend(refused.iter().map(|(_, refused)| Obstacle {
+        fatal: true,
+        what: format!("`server.files`: {refused}"),
+        help: refused.help(),
+    }));
     for service in services {
         match service {
             Service::Dhcp => dhcp(site, addresses.dhcp, &mut found),
@@ -59,6 +68,7 @@ pub fn preflight(
             Service::Http => {
                 tcp(addresses.http, &mut found);
                 found.extend(other_port(&site.server, addresses.http));
+                found.extend(open_files(raise_limit()));
                 bundle_store(bundles, &mut found);
             }
         }
@@ -185,6 +195,21 @@ fn other_port(server: &Server, http: SocketAddrV4) -> Option<Obstacle> {
     })
 }
 
+/// Warns of a limit of open files that allows fewer HTTP connections than there may be.
+fn open_files(limit: u64) -> Option<Obstacle> {
+    let allowed = allowed_by(limit);
+    (allowed < CONNECTIONS).then(|| Obstacle {
+        fatal: false,
+        what: format!(
+            "the limit of {limit} open files allows {allowed} HTTP connections instead of {CONNECTIONS}"
+        ),
+        help: format!(
+            "run `ulimit -n {ENOUGH_FILES}` as root before you start it, or set \
+             `LimitNOFILE={ENOUGH_FILES}` in the unit of the service"
+        ),
+    })
+}
+
 fn server_address(site: &Site, found: &mut Vec<Obstacle>) {
     let address = site.server.address;
     let here = interfaces()
@@ -209,14 +234,14 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
         .iter()
         .map(|root| directory.join(root))
         .collect();
-    for root in roots.iter().filter(|root| !root.is_dir()) {
+    for root in roots.iter().filter(|root| !root.exists()) {
         found.push(Obstacle {
             fatal: false,
-            what: format!("`{}` of `server.files` is not a directory", root.display()),
-            help: "make it, or correct `server.files` of the site".to_owned(),
+            what: format!("`{}` of `server.files` does not exist", root.display()),
+            help: "create it, or correct `server.files` of the site".to_owned(),
         });
     }
-    let files = crate::workspace::files::FileRoots::new(roots);
+    let files = FileRoots::new(roots, Surroundings::machine());
     let first = site.loaders.values().map(|loader| loader.first.as_str());
     let of_menu = site.menu.iter().flat_map(Menu::loaders);
     let names: BTreeSet<&str> = first.chain(of_menu).collect();
@@ -225,7 +250,7 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
             found.push(Obstacle {
                 fatal: false,
                 what: format!("the loader `{name}` cannot be served: {error}"),
-                help: "put it into a directory of `server.files`; on Debian, the package `ipxe` has it in /usr/lib/ipxe, whose links lead into /boot: list both".to_owned(),
+                help: "put it into a directory of `server.files`; on Debian, the package `ipxe` installs it in /usr/lib/ipxe, and where a link there leads to /boot, list that file too: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`".to_owned(),
             });
         }
     }
@@ -355,6 +380,9 @@ mod tests {
                 http_port: 8080,
                 base_url: base_url.to_owned(),
                 tftp_single_port: false,
+                allow: Vec::new(),
+                trusted_proxies: Vec::new(),
+                tftp_ports: None,
                 files: Vec::new(),
             };
             let found = other_port(&server, at(http));

@@ -9,9 +9,10 @@ use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use super::watch::Watch;
 use crate::inventory::{
-    DhcpMode, Diagnostic, Network, Server, Severity, SourceFile, covered, plural,
+    DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural,
 };
-use crate::workspace::{Checked, Snapshot};
+use crate::workspace::files::{Surroundings, refused_roots};
+use crate::workspace::{Checked, Snapshot, bundle_directory};
 
 /// How long after the last change of the directory it is read again.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -156,20 +157,38 @@ impl Reloader {
     fn put_in_force(&self, snapshot: &Snapshot, forced: bool) {
         let before = self.live.current();
         let changed = snapshot.digest() != before.digest;
-        if !changed && !forced {
+        // An inventory that was put back revokes no more than it says.
+        if !changed && !forced && !before.revokes_more() {
             return;
         }
         let Checked {
-            good, diagnostics, ..
+            good,
+            mut diagnostics,
+            places,
         } = snapshot.check();
+        let good = good.filter(|(inventory, _)| {
+            let directory = snapshot.directory();
+            let bundles = bundle_directory(directory, inventory, self.bundles.as_deref());
+            let state = Some(before.state());
+            let surroundings = Surroundings::new(directory, inventory, bundles.as_deref(), state);
+            let refused = refused_roots(inventory, directory, &surroundings);
+            let place = |index: usize| places.roots.get(index).copied();
+            diagnostics.extend(
+                refused
+                    .iter()
+                    .map(|(index, why)| why.diagnostic(place(*index))),
+            );
+            refused.is_empty()
+        });
         let Some((inventory, templates)) = good else {
+            self.revoke(snapshot, &before);
             let errors = diagnostics
                 .iter()
                 .filter(|d| d.severity == Severity::Error)
                 .count();
-            let files = covered(snapshot.files(), &diagnostics);
+            let sources = Sources::new(snapshot.files(), &diagnostics);
             for diagnostic in &diagnostics {
-                log_diagnostic(&self.log, diagnostic, &files);
+                log_diagnostic(&self.log, diagnostic, &sources);
             }
             let errors = plural(errors, "error");
             self.log.say(
@@ -182,6 +201,7 @@ impl Reloader {
         };
         let (old, new) = (&before.inventory.site, &inventory.site);
         if let Some(why) = moves(&old.server, &new.server) {
+            self.revoke(snapshot, &before);
             let text = format!(
                 "{why}; restart to serve there, until then the last good inventory stays in force"
             );
@@ -192,12 +212,19 @@ impl Reloader {
             let text = "the interface or the mode of a network changed; restart to serve it so";
             self.log.say(Level::Warn, "serve", "restart-needed", text);
         }
+        let transfers =
+            |site: &Site| (site.server.tftp_single_port, site.server.tftp_ports.clone());
+        if transfers(old) != transfers(new) {
+            let text = "the ports of TFTP transfers changed; restart to use them";
+            self.log.say(Level::Warn, "serve", "restart-needed", text);
+        }
         let hosts = plural(inventory.hosts.len(), "host");
         self.live.replace(Loaded::new(
             snapshot,
             inventory,
             templates,
             self.bundles.as_deref(),
+            before.state(),
         ));
         self.log.say(
             Level::Info,
@@ -208,6 +235,20 @@ impl Reloader {
                 false => format!("the inventory is unchanged, and in force anew: {hosts}"),
             },
         );
+    }
+
+    /// Revokes the keys that an inventory revokes although it cannot be loaded: it may be refused
+    /// for the very bundles that such a key has signed.
+    fn revoke(&self, snapshot: &Snapshot, before: &Loaded) {
+        let Some(policy) = snapshot.names().signatures else {
+            return;
+        };
+        for name in before.revoke(&policy.revoked) {
+            let text = format!(
+                "key `{name}` is revoked: no file of a bundle that it alone has signed is served"
+            );
+            self.log.say(Level::Warn, "serve", "key-revoked", text);
+        }
     }
 }
 
@@ -242,7 +283,7 @@ fn ports(networks: &[Network]) -> Vec<(&str, Option<&str>, DhcpMode)> {
 }
 
 /// Logs a fault: for people as `validate` prints it, for programs as one line with its facts.
-fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, files: &[SourceFile]) {
+fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, sources: &Sources<'_>) {
     let level = match diagnostic.severity {
         Severity::Error => Level::Error,
         Severity::Warning => Level::Warn,
@@ -250,9 +291,9 @@ fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, files: &[SourceFile]) {
     };
     if log.is_json() {
         let line = Line::new(level, "serve", "diagnostic", diagnostic.message.as_str());
-        return log.write(&line.facts(&diagnostic.to_json(files)));
+        return log.write(&line.facts(&diagnostic.to_json(sources)));
     }
-    for line in diagnostic.to_text(files, false).lines() {
+    for line in diagnostic.to_text(sources, false).lines() {
         log.say(level, "serve", "diagnostic", line);
     }
 }
@@ -270,6 +311,9 @@ mod tests {
             http_port: 8080,
             base_url: "http://10.20.0.10:8080".to_owned(),
             tftp_single_port: false,
+            allow: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tftp_ports: None,
             files: Vec::new(),
         };
         let change = |change: fn(&mut Server)| {

@@ -9,6 +9,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use anyhow::Context as _;
 
 use super::context::Context;
+use super::descriptors::raise_limit;
 use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher, addresses, interfaces, server_address};
 use super::events::EventWriter;
 use super::http::HttpServer;
@@ -176,7 +177,13 @@ impl Shared {
         let reported = Arc::clone(&site);
         let report = Box::new(move |report: TftpReport| reported.report(&report));
         let mut config = TftpConfig::new(address);
-        config.single_port = self.live.current().inventory.site.server.tftp_single_port;
+        let loaded = self.live.current();
+        let server = &loaded.inventory.site.server;
+        config.single_port = server.tftp_single_port;
+        config.ports.clone_from(&server.tftp_ports);
+        // A transfer has a file and a socket; half of the rest is for others.
+        let room = usize::try_from(raise_limit() / 4).unwrap_or(usize::MAX);
+        config.most_transfers = config.most_transfers.min(room.max(1));
         TftpServer::bind(config, site, report)
     }
 
@@ -300,7 +307,7 @@ fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort
     let mut relayed = site
         .networks
         .iter()
-        .filter(|network| network.interface.is_none())
+        .filter(|network| network.takes_relayed())
         .peekable();
     // Something else translates the site's address to one of ours, whichever it is.
     if relayed.peek().is_some() && !is_here {

@@ -1,19 +1,17 @@
 //! Sessions: their files, seeds and callbacks, each behind a capability.
 
+mod address;
+mod callback;
+
 use super::context::{Asker, Context, Refused, ServedFile, Status};
 use super::log::{Level, Line};
-use crate::decide::{
-    Attempt, CallbackKind, Refusal, Standing, begin_attempt, cleaned, report,
-};
+use crate::decide::{Attempt, Refusal, Standing, begin_attempt, cleaned};
 use crate::inventory::Bundle;
 use crate::machine::{Event, EventKind, HostRecord, SessionId};
 use crate::render::{Plan, SessionLinks, Templates, Variables, seed};
 use crate::respond::http::SessionPath;
 use crate::store::HostUpdate;
 use crate::token::{Capability, Purpose};
-
-/// The most characters of a callback's message that are kept.
-const MESSAGE_LIMIT: usize = 500;
 
 /// What a session's URL is answered with.
 pub enum SessionAnswer {
@@ -163,66 +161,12 @@ impl Opened<'_> {
                 self.context
                     .log
                     .write(&self.line(Level::Info, "attempt", message));
-                Ok(())
             }
-            Ok(Attempt::Running) => Ok(()),
-            Err(refusal) => Err(self.over(&refusal)),
+            Ok(Attempt::Running) => {}
+            Err(refusal) => return Err(self.over(&refusal)),
         }
-    }
-
-    fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<String, Refused> {
-        let message =
-            without_capabilities(&cleaned(&String::from_utf8_lossy(posted), MESSAGE_LIMIT));
-        let Capability {
-            session, attempt, ..
-        } = self.capability;
-        let is_a_word = matches!(kind, CallbackKind::Log | CallbackKind::Progress);
-        if is_a_word && !self.context.events.admits(session, self.standing.now()) {
-            let text = format!("{kind:?} was not kept: its session sends too many");
-            let line = self.line(Level::Debug, "callback-dropped", text);
-            self.context.log.write(&line);
-            return Ok("too many\n".into());
-        }
-        let mut outcome = None;
-        self.update(&mut |record, standing| {
-            let callback = report(record, session, attempt, kind, &message, standing);
-            outcome = callback.event;
-            let record = callback.record?;
-            let events = callback
-                .event
-                .map(|kind| self.event(kind, &message))
-                .into_iter()
-                .collect();
-            Some(HostUpdate {
-                record,
-                plan: None,
-                events,
-            })
-        })?;
-        let changes = matches!(outcome, Some(EventKind::Installed | EventKind::Failed));
-        if let Some(kind) = outcome.filter(|_| !changes) {
-            let stored = self.context.store.append(&[self.event(kind, &message)]);
-            stored.map_err(|error| self.asker.store_failed(&error))?;
-        }
-        let (level, event, text) = match outcome {
-            None => (
-                Level::Debug,
-                "callback-repeated",
-                "said so again".to_owned(),
-            ),
-            Some(EventKind::Late) => (
-                Level::Warn,
-                "late",
-                format!("{kind:?} came too late to count: {message}"),
-            ),
-            Some(EventKind::Failed) => (Level::Error, "failed", message),
-            Some(kind) => (Level::Info, kind.name(), message),
-        };
-        self.context.log.write(&self.line(level, event, text));
-        Ok(match outcome {
-            Some(EventKind::Late) => "late\n".into(),
-            _ => "ok\n".into(),
-        })
+        self.compare_address(what);
+        Ok(())
     }
 
     fn update(
@@ -309,7 +253,7 @@ pub fn bundle_file(
     };
     let loaded = context.live.current();
     // What was armed before a key was revoked is not installed after.
-    if let Err(error) = loaded.inventory.site.signatures.check(bundle) {
+    if let Err(error) = loaded.check_signatures(bundle) {
         let text = format!("bundle `{}`: {error}", bundle.name);
         return Err(asker.refuse(Status::Unavailable, text.clone(), &text));
     }
@@ -335,30 +279,4 @@ pub fn bundle_file(
         digest: Some(file.sha256.to_string()),
         line: asker.line(Level::Info, "http-file", text),
     })
-}
-
-/// Takes session URLs out of what an installer sent: it may quote its own command line.
-fn without_capabilities(text: &str) -> String {
-    let mut parts = text.split("/s/");
-    let mut clean = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest =
-            part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        clean.push_str("/s/…");
-        clean.push_str(rest);
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_capabilities;
-
-    #[test]
-    fn a_posted_text_keeps_no_capability() {
-        let text = "url=http://10.0.0.1/s/AbC-_9/preseed.cfg and http://10.0.0.1/s/XyZ failed";
-        let clean = "url=http://10.0.0.1/s/…/preseed.cfg and http://10.0.0.1/s/… failed";
-        assert_eq!(without_capabilities(text), clean);
-        assert_eq!(without_capabilities("no disk"), "no disk");
-    }
 }

@@ -1,17 +1,21 @@
 //! The TFTP server: sockets, threads and files around [`crate::respond::tftp`].
 //!
 //! Each worker thread owns a socket on the request port. The kernel spreads peers over them by
-//! address and port, so every packet of a peer reaches one worker, and workers share nothing.
+//! address and port, so every request of a peer reaches one worker. That worker gives its transfer a
+//! socket of its own, on a port that nobody who does not see our replies can know. Workers share
+//! the slots and the threads that open files, nothing else.
 
 mod content;
 mod opening;
-mod slots;
+mod poller;
+mod ports;
+mod sharing;
 mod socket;
 mod worker;
 
 use std::fs::File;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -20,12 +24,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bytes::Bytes;
 
-use crate::respond::tftp::Outcome;
+use crate::inventory::PortRange;
+use crate::respond::tftp::{Outcome, Slots};
 use crate::serve::shutdown::Shutdown;
 use crate::wire::tftp::ErrorCode;
 use crate::workspace::files::{FileError, FileRoots, OpenedFile};
 use opening::Openers;
-use slots::Slots;
+use ports::Ports;
+use sharing::SharedSlots;
 use socket::Socket;
 use worker::Worker;
 
@@ -40,6 +46,12 @@ pub trait TftpFiles: Send + Sync {
     /// Says what is known of the way to `peer`; it must not wait.
     fn way(&self, _peer: SocketAddrV4) -> Way {
         Way::default()
+    }
+
+    /// Reports whether the site reserves or leases this address: its machines come before strangers.
+    /// It must not wait.
+    fn knows(&self, _address: Ipv4Addr) -> bool {
+        false
     }
 
     /// Is called about once a second, for what is due by time; it must not wait.
@@ -98,20 +110,21 @@ pub struct OpenError {
 impl From<FileError> for OpenError {
     fn from(error: FileError) -> Self {
         let code = match &error {
-            FileError::NotFound { .. } | FileError::NotAFile { .. } => ErrorCode::FileNotFound,
-            FileError::OutsideRoots { .. } | FileError::NotPublic { .. } => {
-                ErrorCode::AccessViolation
+            FileError::NotFound { .. } | FileError::NotAFile { .. } | FileError::Loop { .. } => {
+                ErrorCode::FileNotFound
             }
+            FileError::OutsideRoots { .. }
+            | FileError::Refused(_)
+            | FileError::NotPublic { .. } => ErrorCode::AccessViolation,
             FileError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => ErrorCode::AccessViolation,
                 _ => ErrorCode::NotDefined,
             },
         };
-        let message = match &error {
-            FileError::Io { source, .. } => format!("{error}: {source}"),
-            _ => error.to_string(),
-        };
-        Self { code, message }
+        Self {
+            code,
+            message: error.to_string(),
+        }
     }
 }
 
@@ -146,7 +159,10 @@ pub struct TftpConfig {
     pub mtu: u32,
     /// Replies come from the request port: for a firewall that lets only that one pass.
     pub single_port: bool,
-    /// How many transfers run at once; a request beyond is left to the peer's own retry.
+    /// The ports of transfers, where they have their own; the system's where it is left out.
+    pub ports: Option<PortRange>,
+    /// How many transfers run at once. A request beyond takes the place of one without a response,
+    /// see [`Slots`], or is left to the peer's own retry.
     pub most_transfers: usize,
     /// How many of them one address may run; loopback is not counted.
     pub most_transfers_of_one: usize,
@@ -169,6 +185,7 @@ impl TftpConfig {
             address,
             mtu: 1500,
             single_port: false,
+            ports: None,
             most_transfers: 1024,
             most_transfers_of_one: 16,
             openers: 4,
@@ -182,7 +199,7 @@ impl TftpConfig {
 /// A TFTP server whose sockets are bound.
 pub struct TftpServer {
     shared: Arc<Shared>,
-    sockets: Vec<Sockets>,
+    sockets: Vec<Socket>,
     local_address: SocketAddrV4,
     report: Box<dyn Fn(TftpReport) + Send>,
 }
@@ -191,17 +208,12 @@ pub struct TftpServer {
 struct Shared {
     config: TftpConfig,
     files: Arc<dyn TftpFiles>,
-    transfers: Slots,
+    /// Where transfers get their ports; left out where that is the request port.
+    // Deviation: RFC 1350 §4 gives each transfer a port of its own. With `single_port` the peer's
+    // port tells transfers apart.
+    ports: Option<Ports>,
+    slots: SharedSlots,
     openers: Openers,
-}
-
-/// What one worker owns.
-struct Sockets {
-    requests: Socket,
-    /// Where transfers run; left out where that is the request port.
-    // Deviation: RFC 1350 §4 gives each transfer a port of its own. The peer's port already tells
-    // transfers apart, and one socket per worker spares six system calls a file.
-    data: Option<Socket>,
 }
 
 /// Reports that wait while the caller is busy with one. Past it they are lost: a flood must
@@ -231,19 +243,14 @@ impl TftpServer {
             let requests = Socket::requests(address, index > 0)
                 .with_context(|| format!("cannot bind UDP {address} for TFTP"))?;
             address = requests.local_address()?;
-            let data = if config.single_port {
-                None
-            } else {
-                let ip = *config.address.ip();
-                let data = Socket::data(ip);
-                Some(data.with_context(|| format!("cannot bind a UDP port of {ip} for TFTP"))?)
-            };
-            sockets.push(Sockets { requests, data });
+            sockets.push(requests);
         }
+        let slots = Slots::new(config.most_transfers, config.most_transfers_of_one);
         Ok(Self {
             shared: Arc::new(Shared {
-                transfers: Slots::new(config.most_transfers, config.most_transfers_of_one),
+                slots: SharedSlots::new(slots, workers)?,
                 openers: Openers::new(config.most_waiting),
+                ports: Ports::of(&config),
                 config,
                 files,
             }),
@@ -277,11 +284,12 @@ impl TftpServer {
             let workers: Vec<_> = self
                 .sockets
                 .into_iter()
-                .map(|sockets| {
+                .enumerate()
+                .map(|(number, requests)| {
                     let sender: SyncSender<TftpReport> = sender.clone();
                     scope.spawn(move || {
                         let _ends_all = EndsAll { shutdown, shared };
-                        Worker::new(shared, sockets, sender)?.run(shutdown)
+                        Worker::new(shared, number, requests, sender)?.run(shutdown)
                     })
                 })
                 .collect();

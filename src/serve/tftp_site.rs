@@ -1,6 +1,6 @@
 //! What `serve tftp` serves: the files of the site, and what loaders ask for one machine.
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -13,9 +13,10 @@ use super::session::{self, SessionAnswer};
 use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport, Way};
 use crate::machine::Dialect;
 use crate::render::GrubOrigin;
+use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;
 use crate::respond::http::{Route, SessionPath, route};
-use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences};
+use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences, Summary, Tally};
 use crate::wire::path::shown_path;
 use crate::wire::tftp::ErrorCode;
 
@@ -25,7 +26,9 @@ pub struct TftpSite {
     context: Arc<Context>,
     /// Loaders that were sent and have not asked for anything yet.
     silences: Mutex<Silences>,
-    /// The moment from which the silences' time counts.
+    /// What the log says of requests that may be forged.
+    tally: Mutex<Tally>,
+    /// The moment from which the time of both counts.
     epoch: Instant,
 }
 
@@ -35,6 +38,7 @@ impl TftpSite {
         Self {
             context: Arc::clone(context),
             silences: Mutex::default(),
+            tally: Mutex::default(),
             epoch: Instant::now(),
         }
     }
@@ -42,7 +46,12 @@ impl TftpSite {
     /// Writes what the log says of a request that has ended, and watches what a loader does that was
     /// sent whole.
     pub fn report(&self, report: &TftpReport) {
-        self.context.log.write(&tftp_line(report));
+        let line = tftp_line(report);
+        let may_be_forged = report.outcome.is_unproven();
+        let now = self.epoch.elapsed();
+        if !may_be_forged || self.tally().admit(now, line.event(), *report.peer.ip()) {
+            self.context.log.write(&line);
+        }
         if matches!(report.outcome, Outcome::Sent { .. })
             && let Ok(Route::Machine(path)) = route("GET", &report.name)
             && let MachineQuery::File(name) = &path.query
@@ -59,6 +68,10 @@ impl TftpSite {
         }
     }
 
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn silences(&self) -> MutexGuard<'_, Silences> {
         self.silences.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,14 +83,24 @@ impl TftpFiles for TftpSite {
             via: Via::Tftp,
             peer: SocketAddr::V4(peer),
         };
+        let source = IpAddr::from(*peer.ip());
+        let loaded = self.context.live.current();
+        // The report of the transfer is the line about it.
+        if let Err(why) = admit(source, Resource::Machine, &loaded.inventory) {
+            return Opening::Now(Err(OpenError {
+                code: ErrorCode::AccessViolation,
+                message: why.to_string(),
+            }));
+        }
         self.silences().asked(*peer.ip());
         match wanted(&self.context, name) {
             Wanted::File => {
-                // The report of the transfer is the line about it, also where it is refused.
                 let (context, name) = (Arc::clone(&self.context), name.to_owned());
                 Opening::Later(Box::new(move || {
                     let opened = machine::file(&context, asker, &name);
-                    opened.map(content).map_err(|refused| open_error(&refused))
+                    opened
+                        .map(content)
+                        .map_err(|refused| logged(&context, &refused))
                 }))
             }
             Wanted::GrubStub => {
@@ -96,7 +119,15 @@ impl TftpFiles for TftpSite {
         }
     }
 
+    fn knows(&self, address: Ipv4Addr) -> bool {
+        address.is_loopback() || self.context.live.current().inventory.is_machine(address)
+    }
+
     fn look_around(&self) {
+        let summary = self.tally().due(self.epoch.elapsed());
+        if let Some(summary) = summary {
+            self.context.log.write(&summary_line(&summary));
+        }
         for (peer, name) in self.silences().due(self.epoch.elapsed()) {
             let mac = match route("GET", &name) {
                 Ok(Route::Machine(path)) => Some(path.mac),
@@ -178,7 +209,7 @@ fn open_route(context: &Context, asker: Asker, route: Route) -> Result<Content, 
             }
         }
         Route::Session { capability, path } => {
-            let answer = session::answer(context, asker, &capability, &path, &[], false);
+            let answer = session::answer(context, asker, capability.expose(), &path, &[], false);
             answer.map(|answer| match answer {
                 SessionAnswer::Text(seed) => text(seed),
                 SessionAnswer::File(served) => content(served),
@@ -207,7 +238,7 @@ fn logged(context: &Context, refused: &Refused) -> OpenError {
 
 fn open_error(refused: &Refused) -> OpenError {
     let code = match refused.status {
-        Status::NotFound => ErrorCode::FileNotFound,
+        Status::NotFound | Status::Withheld => ErrorCode::FileNotFound,
         Status::Forbidden | Status::Over => ErrorCode::AccessViolation,
         Status::Unavailable | Status::Fault => ErrorCode::NotDefined,
     };
@@ -215,6 +246,32 @@ fn open_error(refused: &Refused) -> OpenError {
         code,
         message: refused.text.clone(),
     }
+}
+
+/// Returns the line that stands for those of many requests.
+fn summary_line(summary: &Summary) -> Line {
+    let Summary {
+        counts,
+        addresses,
+        example,
+        period,
+    } = summary;
+    let total: u64 = counts.values().sum();
+    let each: Vec<_> = counts
+        .iter()
+        .map(|(event, count)| format!("{count} {event}"))
+        .collect();
+    let text = format!(
+        "{total} more requests ended without a transfer in {} s, from {addresses} addresses such as \
+         {example}: {}",
+        period.as_secs(),
+        each.join(", ")
+    );
+    // Loaders that look for optional files fill a log, too.
+    let is_usual = counts.keys().all(|event| *event == "tftp-refused");
+    let level = if is_usual { Level::Info } else { Level::Warn };
+    let line = Line::new(level, "tftp", "tftp-summary", text);
+    line.fact("requests", total).fact("addresses", *addresses)
 }
 
 /// Returns what the log says of a request that has ended.
@@ -265,6 +322,21 @@ fn tftp_line(report: &TftpReport) -> Line {
             Level::Warn,
             "tftp-busy",
             format!("{name} to {peer}: too many transfers; the client will ask again"),
+        ),
+        Outcome::Displaced => (
+            Level::Warn,
+            "tftp-displaced",
+            format!("{name} to {peer}: no response, and another client needed its place"),
+        ),
+        Outcome::Unreachable => (
+            Level::Debug,
+            "tftp-unreachable",
+            format!("{name} to {peer}: the client's port is closed"),
+        ),
+        Outcome::NoPort { reason } => (
+            Level::Error,
+            "tftp-no-port",
+            format!("{name} to {peer}: cannot open a port for the transfer: {reason}"),
         ),
         Outcome::Malformed { reason } => (
             Level::Warn,

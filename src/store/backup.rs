@@ -16,7 +16,7 @@ use super::leases::{LeaseStore, SqliteLeases};
 use super::schema::{self, for_sqlite};
 use super::servers::RunningServer;
 use super::sqlite::SqliteStore;
-use super::{Settled, Store};
+use super::Settled;
 use crate::decide::StoreDoubt;
 use crate::machine::{Lease, LeaseChange};
 

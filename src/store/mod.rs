@@ -10,6 +10,7 @@
 //! | `database` | opens a database file: created once however many processes race, then migrated |
 //! | `turnstile` | lets the writers of all processes take turns |
 //! | `sqlite` | [`SqliteStore`], the store in `state.db` |
+//! | `callbacks` | what bounds a session's events: tallies of its callbacks, addresses of its attempts |
 //! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
 //! | `servers` | [`RunningServer`], which servers use a store right now |
 //! | `identity` | [`StoreId`] and the file behind a path: which store this is |
@@ -20,6 +21,7 @@
 
 mod backup;
 mod clock;
+mod callbacks;
 mod database;
 mod error;
 mod identity;
@@ -31,7 +33,9 @@ mod sqlite;
 mod turnstile;
 mod witness;
 
-use crate::decide::{Standing, StoreDoubt};
+use std::net::IpAddr;
+
+use crate::decide::{CallbackClass, CallbackTally, Standing, StoreDoubt};
 use crate::machine::{ControllerRecord, Event, HostRecord, Session, SessionId, StoredEvent};
 
 pub use backup::restore;
@@ -108,9 +112,35 @@ pub trait Store: Send + Sync {
         events: &[Event],
     ) -> Result<(), StoreError>;
 
-    /// Removes the oldest decisions about booting, which anybody can cause, until no more than
-    /// `most` events are left; all others stay, however many. Returns how many were removed.
-    fn prune(&self, most: u64) -> Result<u64, StoreError>;
+    /// Stores a callback of a session, in one transaction. `change` is called once with the record
+    /// of `host` and with the session's tallies, as they stand; no other process can alter them
+    /// meanwhile. `None` stores nothing and counts nothing, and so does a write that fails.
+    fn callback(
+        &self,
+        host: &str,
+        session: SessionId,
+        change: CallbackChange<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Reads the addresses from which an attempt of a session fetched, the first one first.
+    fn attempt_addresses(
+        &self,
+        session: SessionId,
+        attempt: u32,
+    ) -> Result<Vec<IpAddr>, StoreError>;
+
+    /// Adds an address to those of an attempt, in one transaction. `change` is called once with
+    /// those that are stored; `None` adds nothing, and events are stored with the address.
+    fn add_attempt_address(
+        &self,
+        session: SessionId,
+        attempt: u32,
+        address: IpAddr,
+        change: &mut dyn FnMut(&[IpAddr]) -> Option<Vec<Event>>,
+    ) -> Result<(), StoreError>;
+
+    /// Removes the decisions about booting that are not to be kept. Returns how many were removed.
+    fn prune(&self, kept: Retention) -> Result<u64, StoreError>;
 
     /// Reads events, oldest first. Numbers may be missing where events were pruned.
     fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, StoreError>;
@@ -141,6 +171,51 @@ pub struct HostUpdate {
     pub plan: Option<String>,
     /// What to tell about the change, in the same transaction.
     pub events: Vec<Event>,
+}
+
+/// What [`Store::callback`] calls in its transaction.
+pub type CallbackChange<'c> = &'c mut dyn FnMut(
+    Option<&HostRecord>,
+    &[(CallbackClass, CallbackTally)],
+    &Standing,
+) -> Option<CallbackUpdate>;
+
+/// A callback that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackUpdate {
+    /// The record of the host, where the callback changes it.
+    pub record: Option<HostRecord>,
+    /// The quota that the callback counts against.
+    pub class: CallbackClass,
+    /// What the store holds of that class, with this callback.
+    pub tally: CallbackTally,
+    /// The event of the callback.
+    pub event: Event,
+}
+
+/// Which events a store keeps.
+///
+/// Decisions about booting (`install`, `local-disk`, `hold`) can be caused by anyone on the network
+/// and are limited here: each host has a share of its own for each kind, and all machines that are
+/// not in the inventory have one share together. So no machine evicts the events of another host,
+/// and strangers evict only each other. All other events are kept forever. They are caused by
+/// operators, by deadlines, and by sessions, and those of a session are bounded:
+/// [`admit_callback`](crate::decide::admit_callback) limits its callbacks, and
+/// [`attempt_address`](crate::decide::attempt_address) the addresses of each attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How many decisions of each kind are kept for each host: the latest ones.
+    pub host_decisions: u64,
+    /// How many decisions of each kind are kept for all machines outside the inventory together.
+    pub stranger_decisions: u64,
+}
+
+impl Retention {
+    /// What servers keep.
+    pub const SERVED: Self = Self {
+        host_decisions: 100,
+        stranger_decisions: 10_000,
+    };
 }
 
 /// A session with what it was armed for; it is kept for ever.

@@ -68,6 +68,28 @@ ALTER TABLE session ADD COLUMN ended_by TEXT;
 ALTER TABLE session ADD COLUMN suspended TEXT;
 UPDATE session SET ended_by = 'operator' WHERE ended_at IS NOT NULL;
 ",
+        // What bounds events: the callbacks that each session has had stored, the addresses that each
+    // attempt fetched from, and an index for pruning the decisions about booting.
+    "
+CREATE TABLE callback_tally (
+    session TEXT NOT NULL REFERENCES session (id),
+    class TEXT NOT NULL,
+    stored BIGINT NOT NULL,
+    due BIGINT NOT NULL,
+    attempt BIGINT NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (session, class)
+);
+CREATE TABLE attempt_address (
+    session TEXT NOT NULL REFERENCES session (id),
+    attempt BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    PRIMARY KEY (session, attempt, place)
+);
+CREATE INDEX event_decision ON event (host, kind, id DESC)
+    WHERE kind IN ('install', 'local-disk', 'hold');
+",
 ];
 
 /// The migrations of the lease database. An address is its 32 bits as a number.
@@ -193,11 +215,31 @@ SELECT * FROM (
     WHERE id > $1 AND host = $3 ORDER BY id DESC LIMIT $2
 ) AS latest ORDER BY id";
 
-/// Removes the oldest decisions about booting, as far as there are more than `$1` events.
+/// Removes decisions about booting: of each host and kind all but the latest `$1`, and of all
+/// machines that are not in the inventory together all but the latest `$2` of each kind.
 pub(super) const PRUNE_EVENTS: &str = "
 DELETE FROM event WHERE id IN (
-    SELECT id FROM event WHERE kind IN ('install', 'local-disk', 'hold') ORDER BY id
-    LIMIT (SELECT CASE WHEN COUNT(*) > $1 THEN COUNT(*) - $1 ELSE 0 END FROM event))";
+    SELECT id FROM (
+        SELECT id, host, ROW_NUMBER() OVER (PARTITION BY host, kind ORDER BY id DESC) AS place
+        FROM event WHERE kind IN ('install', 'local-disk', 'hold')
+    ) AS ranked
+    WHERE place > CASE WHEN host IS NULL THEN $2 ELSE $1 END)";
+
+pub(super) const READ_TALLIES: &str = "
+SELECT class, stored, due, attempt, message FROM callback_tally WHERE session = $1";
+
+pub(super) const WRITE_TALLY: &str = "
+INSERT INTO callback_tally (session, class, stored, due, attempt, message)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (session, class) DO UPDATE SET
+    stored = excluded.stored, due = excluded.due, attempt = excluded.attempt,
+    message = excluded.message";
+
+pub(super) const READ_ADDRESSES: &str = "
+SELECT address FROM attempt_address WHERE session = $1 AND attempt = $2 ORDER BY place";
+
+pub(super) const ADD_ADDRESS: &str = "
+INSERT INTO attempt_address (session, attempt, place, address) VALUES ($1, $2, $3, $4)";
 
 /// What a backup holds besides the tables of the state database.
 pub(super) const BACKUP_LEASES: &str = "

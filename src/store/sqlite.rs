@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use rusqlite::{
     params,
 };
 
+use super::callbacks;
 use super::clock::{Clock, SystemClock};
 use super::database::{self, Missing, parsed_option, time};
 use super::error::{StoreError, StoreFault};
@@ -18,7 +20,10 @@ use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, st
 use super::servers::RunningServer;
 use super::turnstile::Turnstile;
 use super::witness::{Claim, WitnessDirectory};
-use super::{Change, EventQuery, HostUpdate, Settled, Store, StoredSession, Watermark, schema};
+use super::{
+    CallbackChange, Change, EventQuery, HostUpdate, Retention, Settled, Store, StoredSession,
+    Watermark, schema,
+};
 use crate::decide::{Impediment, Standing, StoreDoubt, close, suspend};
 use crate::machine::{
     ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Session, SessionEnd,
@@ -271,9 +276,9 @@ impl SqliteStore {
 
     /// Runs `change` in a transaction; the events that it returns belong to it. `None`: nothing was
     /// changed, and nothing is written.
-    fn write(
-        &self,
-        change: impl FnOnce(&Transaction, &Identity) -> Result<Option<Written<'_>>, StoreFault>,
+    fn write<'s>(
+        &'s self,
+        change: impl FnOnce(&Transaction, &Identity) -> Result<Option<Written<'s>>, StoreFault>,
     ) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
         let attempt = || {
@@ -480,7 +485,7 @@ impl Store for SqliteStore {
 
     fn note_time(&self) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
-        let note = || {
+        let mut note = || {
             let turn = self.turnstile.enter()?;
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             drop(turn);
@@ -576,11 +581,68 @@ impl Store for SqliteStore {
         })
     }
 
-    fn prune(&self, most: u64) -> Result<u64, StoreError> {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
+    fn callback(
+        &self,
+        host: &str,
+        session: SessionId,
+        change: CallbackChange<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction, identity| {
+            let record = read_host(transaction, host)?;
+            let tallies = callbacks::read_tallies(transaction, session)?;
+            let standing = self.standing_of(identity);
+            let Some(update) = change(record.as_ref(), &tallies, &standing) else {
+                return Ok(None);
+            };
+            let mut announced = None;
+            if let Some(record) = update.record {
+                announced = self.advance(transaction, identity, false)?;
+                let update = HostUpdate {
+                    record,
+                    plan: None,
+                    events: Vec::new(),
+                };
+                write_host(transaction, host, &update)?;
+            }
+            callbacks::write_tally(transaction, session, update.class, &update.tally)?;
+            Ok(Some(Written {
+                events: vec![update.event],
+                announced,
+            }))
+        })
+    }
+
+    fn attempt_addresses(
+        &self,
+        session: SessionId,
+        attempt: u32,
+    ) -> Result<Vec<IpAddr>, StoreError> {
+        self.read(|connection| callbacks::read_addresses(connection, session, attempt))
+    }
+
+    fn add_attempt_address(
+        &self,
+        session: SessionId,
+        attempt: u32,
+        address: IpAddr,
+        change: &mut dyn FnMut(&[IpAddr]) -> Option<Vec<Event>>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction, _| {
+            let known = callbacks::read_addresses(transaction, session, attempt)?;
+            let Some(events) = change(&known) else {
+                return Ok(None);
+            };
+            callbacks::add_address(transaction, session, attempt, known.len(), address)?;
+            Ok(Some(Written::events(events)))
+        })
+    }
+
+    fn prune(&self, kept: Retention) -> Result<u64, StoreError> {
+        let kept = [kept.host_decisions, kept.stranger_decisions];
+        let kept = kept.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
         let mut removed = 0;
         self.write(|transaction, _| {
-            removed = statement(transaction, schema::PRUNE_EVENTS)?.execute([most])?;
+            removed = statement(transaction, schema::PRUNE_EVENTS)?.execute(kept)?;
             Ok((removed > 0).then(Written::default))
         })?;
         Ok(removed as u64)
@@ -622,7 +684,10 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn statement<'c>(connection: &'c Connection, text: &str) -> rusqlite::Result<CachedStatement<'c>> {
+pub(super) fn statement<'c>(
+    connection: &'c Connection,
+    text: &str,
+) -> rusqlite::Result<CachedStatement<'c>> {
     connection.prepare_cached(&schema::for_sqlite(text))
 }
 

@@ -82,8 +82,8 @@ mod tests {
             ("m/MAC//TOKEN/grub.cfg", "m/MAC//…/grub.cfg"),
             ("/m/MAC", "/m/MAC"),
             (
-                "/m/MAC/TOKEN/pxelinux.cfg/11111111-2222-3333-4444-555555555555",
-                "/m/MAC/…/pxelinux.cfg/11111111-2222-3333-4444-555555555555",
+                "/m/MAC/TOKEN/pxelinux.cfg/4c4c4544-0051-3610-8043-c2c04f4b3135",
+                "/m/MAC/…/pxelinux.cfg/4c4c4544-0051-3610-8043-c2c04f4b3135",
             ),
             (
                 "/s/j4gCMvHuS60AAAABAUY0j/../j4gCMvHuS60AAAABAUY0j",

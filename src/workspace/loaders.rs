@@ -1,7 +1,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::files::{FileError, FileRoots, OpenedFile};
+use super::files::{FileError, FileRoots, OpenedFile, Surroundings};
 use crate::inventory::Inventory;
 use crate::lint::boot_file::{BootFile, HEAD};
 use crate::lint::{LoaderFile, LoaderFiles, loader_names};
@@ -10,12 +10,16 @@ use crate::lint::{LoaderFile, LoaderFiles, loader_names};
 const SIZE_LIMIT: u64 = 1 << 30;
 
 /// Reads every file that the inventory in `directory` names as a loader, or needs beside one, each once.
-pub fn read_loaders(inventory: &Inventory, directory: &Path) -> LoaderFiles {
+pub fn read_loaders(
+    inventory: &Inventory,
+    directory: &Path,
+    surroundings: Surroundings,
+) -> LoaderFiles {
     let roots = inventory.site.server.files.iter();
     let roots: Vec<PathBuf> = roots.map(|root| directory.join(root)).collect();
-    let absent_roots = (0..roots.len()).filter(|index| !roots[*index].is_dir());
+    let absent_roots = (0..roots.len()).filter(|index| !roots[*index].exists());
     let absent_roots = absent_roots.collect();
-    let files = FileRoots::new(roots);
+    let files = FileRoots::new(roots, surroundings);
     let files = loader_names(inventory)
         .into_iter()
         .map(|name| {
@@ -82,7 +86,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         let inventory = inventory();
-        let read = || read_loaders(&inventory, directory.path());
+        let read = || read_loaders(&inventory, directory.path(), Surroundings::machine());
         let found = read();
         assert_eq!(found.absent_roots, [0, 1]);
         assert_eq!(found.files["a"], LoaderFile::Absent);
@@ -109,7 +113,7 @@ mod tests {
             let mut content = magic.as_bytes().to_vec();
             content.resize(3 * HEAD, 0);
             fs::write(&path, &content).expect("a file");
-            let files = FileRoots::new(vec![directory.path().to_owned()]);
+            let files = FileRoots::new(vec![directory.path().to_owned()], Surroundings::machine());
             let opened = files.open("file").expect("the file");
             assert_eq!(octets(opened).expect("octets").len(), expected, "{magic}");
         }

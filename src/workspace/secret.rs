@@ -3,7 +3,6 @@
 mod vault;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,33 +14,12 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::inventory::SecretReference;
+use crate::machine::Secret;
 
 /// No password is longer; what is, is no password.
 const LONGEST: usize = 64 * 1024;
 /// How long a command may take to print one: somebody may have to touch a key.
 const COMMAND_TIME: Duration = Duration::from_secs(30);
-
-/// A secret. It does not show itself, and its memory is wiped when it is dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Wraps a text.
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// Gives the text to whoever must send it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
 
 /// Why a secret cannot be had. No variant holds any of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

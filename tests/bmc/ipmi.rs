@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pxectl::bmc::{BmcError, BootTarget, Context, Ipmi, PowerState, PowerVerb};
-use pxectl::workspace::Secret;
+use pxectl::machine::Secret;
 
 use crate::installed::installed;
 use crate::rack::{HostKeys, Rack, said};
@@ -276,7 +276,7 @@ fn one_boot_is_set_and_read_back() {
         assert_eq!(boot.enabled.as_deref(), Some("Once"));
     }
     let uri = "http://10.0.0.1/x".to_owned();
-    let refused = client.boot(&BootTarget::Http { uri }, true);
+    let refused = client.boot(&BootTarget::Http { uri: uri.into() }, true);
     assert!(
         matches!(refused, Err(BmcError::Unsupported { .. })),
         "{refused:?}"
@@ -369,7 +369,7 @@ fn the_inventory_chooses_ipmi_and_the_password_goes_by_the_environment_alone() {
         assert!(with("s3cret") > 0 && with("chassis status") > 0, "{seen}");
         assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{seen}");
     }
-    let another = rack(simulator.port, "00000000-1111-2222-3333-444444444444");
+    let another = rack(simulator.port, "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58");
     let mut command = another.pxectl(&["bmc", "power", "off", "old", "--yes"]);
     said(command.env("BMC_PASSWORD", "s3cret"))
         .ended(3)

@@ -176,7 +176,7 @@ fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
         rack.arm(&[HOST]);
         bmc.machine(|machine| match what {
             "serial" => machine.serial = "ANOTHER1".to_owned(),
-            _ => machine.uuid = "00000000-1111-2222-3333-444444444444".to_owned(),
+            _ => machine.uuid = "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58".to_owned(),
         });
         for command in [
             &["boot-pxe", "--yes"][..],

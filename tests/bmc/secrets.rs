@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::json;
 
 use crate::emulator::profile::{CONTOSO, SUSHY};
-use crate::emulator::{Emulator, PASSWORD, Unwell};
+use crate::emulator::{Emulator, Kind, PASSWORD, Unwell};
 use crate::rack::{HostKeys, Rack, said};
 
 /// HashiCorp's Vault, as far as a client sees it that reads one secret: both versions of its
@@ -280,6 +281,81 @@ fn what_a_controller_repeats_of_a_secret_is_covered() {
             assert_eq!(sent.is_empty(), words[0] == "status");
         }
     }
+}
+
+fn percent(text: &str, format: fn(u8) -> String) -> String {
+    let is_kept = |octet: u8| octet.is_ascii_alphanumeric();
+    let octets = text.bytes().map(|octet| match is_kept(octet) {
+        true => char::from(octet).to_string(),
+        false => format(octet),
+    });
+    octets.collect()
+}
+
+/// How a controller may repeat what it was sent.
+const SPELLINGS: [fn(&str, &str) -> String; 11] = [
+    |_, password| password.to_owned(),
+    |_, password| json!(password).to_string(),
+    |_, password| json!({"Password": password}).to_string(),
+    |_, password| json!(json!({"Password": password}).to_string()).to_string(),
+    |_, password| percent(password, |octet| format!("%{octet:02X}")),
+    |_, password| percent(password, |octet| format!("%{octet:02x}")),
+    |_, password| {
+        let named = password.replace('&', "&amp;").replace('<', "&lt;");
+        named.replace('"', "&quot;")
+    },
+    |user, password| BASE64.encode(format!("{user}:{password}").as_bytes()),
+    |_, password| BASE64.encode(password.as_bytes()),
+    |_, password| BASE64URL_NOPAD.encode(format!("x{password}").as_bytes()),
+    |_, password| BASE64URL_NOPAD.encode(format!("xy{password}z").as_bytes()),
+];
+
+#[test]
+fn no_spelling_of_a_password_is_printed() {
+    const ODD: &str = "hun\"ter\\2/&<?>~";
+    for (number, spell) in SPELLINGS.into_iter().enumerate() {
+        for kind in [Kind::Json, Kind::Text] {
+            let mut emulator = Emulator::start();
+            let bmc = emulator.add(CONTOSO);
+            let rack = Rack::of(&[&bmc]);
+            bmc.unwell(
+                "/redfish/v1/SessionService",
+                Unwell::Spells(403, kind, spell),
+            );
+            for format in ["text", "json"] {
+                let words = ["bmc", "status", "--all", "--format", format];
+                let mut command = rack.pxectl(&words);
+                let said = said(command.env("BMC_PASSWORD", ODD));
+                said.ended(3).says(&["No such account", "***", "is it?"]);
+                // What is shown has no quotes and no backslashes: pieces of it would still be known.
+                let all = said.all();
+                for secret in [
+                    &spell("admin", ODD)[..],
+                    "hunter2",
+                    "hun",
+                    "ter",
+                    "aHVuInRlcl",
+                ] {
+                    assert!(!all.contains(secret), "{number}: `{secret}` is in {all}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_may_repeat_a_very_short_password_is_not_printed() {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(CONTOSO);
+    let rack = Rack::of(&[&bmc]);
+    bmc.unwell(
+        "/redfish/v1/SessionService",
+        Unwell::Spells(403, Kind::Json, SPELLINGS[0]),
+    );
+    let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+    let said = said(command.env("BMC_PASSWORD", "zq"));
+    said.ended(3).says(&["too short to be masked"]);
+    assert!(!said.all().contains("No such account"), "{}", said.all());
 }
 
 #[test]

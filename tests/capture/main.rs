@@ -10,4 +10,5 @@ mod files;
 mod options;
 mod requirements;
 mod sample;
+mod secrets;
 mod wireshark;

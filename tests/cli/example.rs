@@ -12,7 +12,7 @@ and remove bundles.yaml, whose digests are examples: `pxectl bundle build --help
 const FILES: [&str; 4] = ["site.yaml", "profiles.yaml", "bundles.yaml", "hosts.yaml"];
 /// What CI says of it, which has neither the loaders nor the blobs.
 const CLEAN: &str = "\
-note: there is no directory `nowhere` here: the loaders [..] are not checked
+note: `nowhere` of `server.files` is not here: the loaders [..] are not checked
   --> site.yaml:[..]
    |
 [..]files: [nowhere][..]

@@ -588,3 +588,57 @@ fn a_store_that_cannot_be_opened_is_named() {
         .status(3)
         .run();
 }
+
+#[test]
+fn a_deadline_of_years_is_warned_of() {
+    let rack = Rack::a();
+    let long = |deadline: &str| {
+        format!(
+            "warning: the hosts stay armed for {deadline}, and are overwritten whenever they boot \
+             from the network until then\n  = help: use `--deadline` with the time that an install \
+             takes, such as `45m`; `pxectl host cancel` disarms hosts\n"
+        )
+    };
+    for (option, warning) in [
+        ("", ""),
+        (" --deadline 168h", ""),
+        (" --deadline 26298h", "[..]"),
+    ] {
+        let warning = if warning.is_empty() {
+            String::new()
+        } else {
+            long("[..]")
+        };
+        provision(&rack, &format!("worker-01{option}"))
+            .stdout("worker-01: armed until [..]Z (session [..])\n")
+            .stderr(format!("{warning}{VERIFYING_UBUNTU}{NO_SERVER}"))
+            .run();
+        rack.pxectl("host cancel worker-01")
+            .stdout_returned()
+            .stderr(NO_SERVER)
+            .run();
+    }
+    rack.edit("site.yaml", "deadline: 45m", "deadline: 240h");
+    provision(&rack, "worker-01")
+        .stdout("worker-01: armed until [..]Z (session [..])\n")
+        .stderr(format!("{}{VERIFYING_UBUNTU}{NO_SERVER}", long("[..]")))
+        .run();
+}
+
+#[test]
+fn a_host_with_an_example_uuid_is_not_armed() {
+    let rack = Rack::a();
+    rack.edit(
+        "hosts.yaml",
+        "4c4c4544-0035-5a10-8054-b4c04f4e0132",
+        "11111111-2222-3333-4444-555555555555",
+    );
+    provision(&rack, "worker-01")
+        .stderr(format!(
+            "{VERIFYING_UBUNTU}error: `worker-01` was not armed: the inventory holds no `uuid` for it, \
+             without which nothing is overwritten\n  = help: add `uuid: …`: the log of `serve http` \
+             shows it when the machine boots\n"
+        ))
+        .status(1)
+        .run();
+}

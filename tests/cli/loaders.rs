@@ -45,7 +45,7 @@ fn alter(rack: &Rack, name: &str) {
 type Fault = (&'static str, fn(&Rack), i32);
 
 #[rustfmt::skip]
-const FAULTS: [Fault; 18] = [
+const FAULTS: [Fault; 19] = [
     ("loader-for-other-processor", |rack| put(rack, "snponly.efi", "arm64.efi"), 1),
     ("loader-for-bios", |rack| { rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: undionly.kpxe"); }, 1),
     ("loader-for-uefi", |rack| { rack.edit("site.yaml", "bios: undionly.kpxe", "bios: snponly.efi"); }, 1),
@@ -81,6 +81,7 @@ const FAULTS: [Fault; 18] = [
         put(rack, "shell.efi", "x64.efi");
         menu(rack, "shell.efi", "[uefi-x64]");
     }, 0),
+    ("private-files", |rack| { rack.edit("site.yaml", "files: [boot]", "files: [boot, /etc/ssl]"); }, 1),
     ("missing-directory", |rack| { rack.edit("site.yaml", "files: [boot]", "files: [boot, /nonexistent/ipxe, tftp]").edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: ipxe.efi"); }, 0),
 ];
 
@@ -123,8 +124,8 @@ fn a_loader_that_would_not_be_served_is_a_warning_with_the_reason() {
     let path = rack.file("boot/snponly.efi");
     fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("a mode");
     let text = rack.pxectl("validate").stdout_returned().run();
-    let expected = "warning: the loader `snponly.efi` cannot be served: `";
+    let expected = "warning: the loader `snponly.efi` cannot be served: others may not read `";
     assert!(text.starts_with(expected), "{text}");
     assert!(text.contains("--> site.yaml:20:13"), "{text}");
-    assert!(text.contains("may not be read by everybody"), "{text}");
+    assert!(text.contains("chmod o+r "), "{text}");
 }

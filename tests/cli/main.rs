@@ -13,5 +13,6 @@ mod rehearse;
 mod render;
 #[path = "../shared/requirements.rs"]
 mod requirements;
+mod secrets;
 mod seeds;
 mod validate;

@@ -23,6 +23,11 @@ pub fn with_host(rack: &Rack, from: &str, to: &str) {
     rack.write("extra.yaml", HOST).edit("extra.yaml", from, to);
 }
 
+fn with_tftp(rack: &Rack, line: &str) {
+    let to = format!("  {line}\n  http_port");
+    rack.edit("site.yaml", "  http_port", &to);
+}
+
 const MENU: &str = "\
 menu:
   timeout: 10s
@@ -77,7 +82,18 @@ const ERRORS: &[Fault] = &[
     ("outside-network", |rack| with_host(rack, "10.20.0.99", "10.21.0.99")),
     ("broadcast-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.255")),
     ("wrong-address", |rack| with_host(rack, "10.20.0.99", "10.20.0.300")),
+    ("wrong-relay", |rack| {
+        rack.edit("site.yaml", "interface: eth1", "interface: eth1\n    relays: [10.20.0.1/24, router, 0.0.0.0]")
+            .edit("site.yaml", "http_port: 8080", "http_port: 8080\n  allow: [192.0.2.0/33]\n  trusted_proxies: boot");
+    }),
+    ("no-relay", |rack| { rack.edit("site.yaml", "interface: eth1", "relays: []"); }),
     ("in-pool", |rack| with_host(rack, "10.20.0.99", "10.20.0.222")),
+    ("tftp-ports-form", |rack| with_tftp(rack, "tftp_ports: 50000")),
+    ("tftp-ports-reversed", |rack| with_tftp(rack, "tftp_ports: 50999-50000")),
+    ("tftp-ports-few", |rack| with_tftp(rack, "tftp_ports: 50000-50014")),
+    ("tftp-ports-low", |rack| with_tftp(rack, "tftp_ports: 60-2000")),
+    ("tftp-ports-http", |rack| with_tftp(rack, "tftp_ports: 8000-8999")),
+    ("tftp-ports-proxy-dhcp", |rack| with_tftp(rack, "tftp_ports: 4000-4999")),
     ("no-boot-nic", |rack| with_host(rack, ", boot: true", "")),
     ("two-boot-nics", |rack| with_host(rack, "nics:\n", "nics:\n  - {mac: \"52:54:00:85:00:98\", network: prov0, boot: true}\n")),
     ("no-disk", |rack| with_host(rack, "disk: {serial: S999}\n", "")),
@@ -317,6 +333,121 @@ fn warnings_pass_unless_they_are_denied() {
         .status(1)
         .run();
     same_facts(&rack, "validate --deny=warnings --format json", &text, 1);
+}
+
+#[test]
+fn a_list_that_trusts_nearly_everyone_is_a_warning() {
+    let rack = Rack::a();
+    rack.edit(
+        "site.yaml",
+        "http_port: 8080",
+        "allow: [192.0.2.7, 0.0.0.0/0]\n  trusted_proxies: [0.0.0.0/0]",
+    )
+    .edit(
+        "site.yaml",
+        "interface: eth1",
+        "interface: eth1\n    relays: [0.0.0.0/0]",
+    );
+    let golden = "diagnostics/open-access.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 0);
+}
+
+#[test]
+fn ports_beside_a_single_port_are_a_warning() {
+    let rack = Rack::a();
+    with_tftp(&rack, "tftp_single_port: true\n  tftp_ports: 50000-50999");
+    let golden = "diagnostics/tftp-ports-unused.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(&rack, "validate --format json", &text, 0);
+}
+
+#[test]
+fn an_example_uuid_and_a_deadline_of_years_are_warnings() {
+    let rack = Rack::a();
+    rack.edit(
+        "hosts.yaml",
+        "4c4c4544-0035-5a10-8054-b4c04f4e0132",
+        "11111111-2222-3333-4444-555555555555",
+    )
+    .edit(
+        "hosts.yaml",
+        "4c4c4544-0035-5a10-8054-b4c04f4e0232",
+        "12345678-1234-5678-1234-567812345678",
+    )
+    .edit("site.yaml", "deadline: 45m", "deadline: 26298h");
+    let golden = "diagnostics/examples.txt";
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    same_facts(&rack, "validate --format json", &text, 0);
+    rack.edit("site.yaml", "deadline: 26298h", "deadline: 168h")
+        .edit(
+            "hosts.yaml",
+            "11111111-2222-3333-4444-555555555555",
+            "4c4c4544-0035-5a10-8054-b4c04f4e0132",
+        )
+        .edit(
+            "hosts.yaml",
+            "12345678-1234-5678-1234-567812345678",
+            "4c4c4544-0035-5a10-8054-b4c04f4e0232",
+        );
+    rack.pxectl("validate --deny warnings")
+        .stdout_returned()
+        .run();
+}
+
+#[test]
+fn private_files_are_an_error_wherever_links_lead() {
+    let rack = Rack::a();
+    let parent = rack.path().parent().expect("a parent").to_owned();
+    std::os::unix::fs::symlink(&parent, rack.file("up")).expect("a link");
+    std::os::unix::fs::symlink("/etc", rack.file("boot2")).expect("a link");
+    rack.write("boot/password", "hunter2");
+    for (entries, why) in [
+        (
+            rack.path().display().to_string(),
+            "it contains the inventory",
+        ),
+        ("up".to_owned(), "it contains the inventory"),
+        (parent.display().to_string(), "it contains the inventory"),
+        (
+            "boot, boot2".to_owned(),
+            "it leads to `/etc`, and `/etc` holds",
+        ),
+        ("/root".to_owned(), "it is a home directory"),
+        ("/run/x".to_owned(), "`/run` holds"),
+        ("state".to_owned(), "it contains the store"),
+        ("bundles".to_owned(), "it contains the bundle store"),
+        ("site.yaml".to_owned(), "it is a document of the inventory"),
+    ] {
+        let site = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
+        rack.edit("site.yaml", "files: [boot]", &format!("files: [{entries}]"));
+        let text = rack.pxectl("validate").stdout_returned().status(1).run();
+        assert!(
+            text.contains(why) && text.contains("--> site.yaml:7:"),
+            "{entries}: {text}"
+        );
+        same_facts(&rack, "validate --format json", &text, 1);
+        rack.write("site.yaml", site);
+    }
+    rack.edit(
+        "hosts.yaml",
+        "disk:",
+        "bmc: {url: \"https://10.21.0.51\", username: a, password: {file: boot/password}}\ndisk:",
+    );
+    let text = rack.pxectl("validate").stdout_returned().status(1).run();
+    assert!(
+        text.contains("the inventory names `") && text.contains("boot/password` as a secret"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]

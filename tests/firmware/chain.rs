@@ -52,7 +52,7 @@ const fn ipxe(firmware: Firmware, loader: &'static str) -> Chain {
         firmware,
         loader,
         // Debian's `ipxe.efi` is a link to there.
-        files: &["/usr/lib/ipxe", "/boot"],
+        files: &["/usr/lib/ipxe", "/boot/ipxe.efi"],
         needs: Requirement::Ipxe,
     }
 }

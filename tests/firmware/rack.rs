@@ -169,7 +169,7 @@ loaders:
 pub fn host() -> Identity {
     Identity {
         mac: "52:54:00:85:00:01".parse().unwrap(),
-        uuid: "11111111-2222-3333-4444-555555555555".parse().unwrap(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().unwrap(),
         serial: "C7X9K2",
         asset: "A-0008",
     }

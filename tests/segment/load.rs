@@ -14,7 +14,8 @@ kind: Site
 name: rack-a
 server: {address: 10.86.0.1}
 networks:
-  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.100-10.86.0.199}
+  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0,
+     relays: [10.86.0.7], pool: 10.86.0.100-10.86.0.199}
 loaders: {uefi-x64: snponly.efi}
 ";
 

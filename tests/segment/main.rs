@@ -11,6 +11,7 @@ mod clients;
 mod load;
 mod machines;
 mod others;
+mod outside;
 mod probe;
 mod proxy;
 mod relay;

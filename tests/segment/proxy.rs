@@ -27,7 +27,7 @@ fn client(kind: ClientKind) -> Client {
     Client {
         kind,
         mac: MAC.parse().unwrap(),
-        uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
     }
 }
 

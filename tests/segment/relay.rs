@@ -19,7 +19,7 @@ const EVERYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
 const SITE: &str = "\
 kind: Site
 name: rack-a
-server: {address: 10.86.0.1, files: [/usr/lib/ipxe, /boot]}
+server: {address: 10.86.0.1, files: [/usr/lib/ipxe]}
 networks:
   - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
   - {name: far0, subnet: 10.87.0.0/24, gateway: 10.87.0.1, pool: 10.87.0.200-10.87.0.202}
@@ -54,7 +54,7 @@ fn boot(segment: &Segment, kind: ClientKind) -> DhcpMessage {
     let client = Client {
         kind,
         mac: MAC.parse().unwrap(),
-        uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
     };
     // Its kernel drops what is sent to an address that it does not have.
     let loudly = |mut message: DhcpMessage| {
@@ -150,6 +150,55 @@ fn check_lifecycle(segment: &Segment, server: &mut Server) {
     client.release();
     let line = server.wait_for(&["is free again"]);
     assert!(line.contains(&lease.address.to_string()), "{line}");
+}
+
+#[test]
+fn a_proxy_answers_through_a_listed_relay_and_then_past_it_on_port_4011() {
+    let Some(segment) = segment() else {
+        return;
+    };
+    let site = SITE
+        .replace(
+            "interface: prov0, pool: 10.86.0.200-10.86.0.202",
+            "interface: prov0, mode: proxy",
+        )
+        .replace(
+            "gateway: 10.87.0.1, pool: 10.87.0.200-10.87.0.202",
+            "mode: proxy, relays: [10.87.0.1]",
+        );
+    let mut server = Server::start(&segment, &site);
+    let _relay = dhcrelay(&segment);
+    let client = Client {
+        kind: ClientKind::EdkPxe(Architecture::UefiX64),
+        mac: MAC.parse().unwrap(),
+        uuid: None,
+    };
+    segment.clear_address("client");
+    let offer = segment.on("client", || {
+        let mut discover = client.discover(TransactionId(0x2b));
+        discover.broadcast = true;
+        let port = Port::open(Ipv4Addr::UNSPECIFIED, 68);
+        port.ask(EVERYBODY, &discover, 1).remove(0).1
+    });
+    assert_eq!(offer.your_address, Ipv4Addr::UNSPECIFIED);
+    assert_eq!(offer.options.server_identifier(), Some(SERVER));
+    server.wait_for_event("dhcp-proxy-offer");
+    // Another server gave it an address and a router.
+    let own = Ipv4Addr::new(10, 87, 0, 50);
+    segment.set_address("client", "10.87.0.50/24");
+    segment.add_route("client", "10.86.0.0/24", "10.87.0.1");
+    let ack = segment.on("client", || {
+        let request = client.ask_boot_server(TransactionId(0x2b), own, SERVER);
+        let port = Port::open(own, 4011);
+        port.ask(SocketAddrV4::new(SERVER, 4011), &request, 1)
+            .remove(0)
+            .1
+    });
+    assert_eq!(
+        client.boot_file(&ack).unwrap().url(),
+        "tftp://10.86.0.1/snponly.efi"
+    );
+    assert_eq!(server.stop(), 0);
 }
 
 #[test]

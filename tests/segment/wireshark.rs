@@ -179,7 +179,7 @@ fn site(mode: &str, files: &Path) -> String {
 }
 
 /// With everything an operator can put into an answer.
-const AUTHORITATIVE: &str = ", pool: 10.86.0.200-10.86.0.209, gateway: 10.86.0.1, \
+const AUTHORITATIVE: &str = ", relays: [10.86.0.7], pool: 10.86.0.200-10.86.0.209, gateway: 10.86.0.1, \
      dns: [10.86.0.1, 10.86.0.2], ntp: [10.86.0.1], domain: rack.example, mtu: 1500, \
      search: [rack.example, example.org], routes: [{to: 10.87.0.0/16, via: 10.86.0.2}]";
 

@@ -1,20 +1,27 @@
 //! `pxectl serve` as real processes: what machines get over real sockets, what the log says, and
 //! what is left on the disk.
 
+mod access;
 mod client;
 mod cloud_init;
+mod connections;
 mod durability;
 mod exhaustion;
 mod files;
+mod floods;
+mod forged;
 mod hostile;
 mod hung;
 mod machine_paths;
 mod preflight;
+mod private;
 mod rack;
 mod reload;
 #[path = "../shared/requirements.rs"]
 mod requirements;
 mod rollback;
+mod second_address;
+mod secrets;
 mod server;
 mod sessions;
 mod signatures;

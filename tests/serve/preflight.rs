@@ -128,11 +128,11 @@ fn a_missing_interface_loader_directory_and_address_are_named_with_their_mend() 
     });
     let gone = rack.path("gone").display().to_string();
     let rest = format!(
-        "warning: `{gone}` of `server.files` is not a directory\n  \
-         = help: make it, or correct `server.files` of the site\n\
+        "warning: `{gone}` of `server.files` does not exist\n  \
+         = help: create it, or correct `server.files` of the site\n\
          warning: the loader `undionly.kpxe` cannot be served: `undionly.kpxe` is in none of the served directories\n  \
-         = help: put it into a directory of `server.files`; on Debian, the package `ipxe` has it in \
-         /usr/lib/ipxe, whose links lead into /boot: list both\n\
+         = help: put it into a directory of `server.files`; on Debian, the package `ipxe` installs it in \
+         /usr/lib/ipxe, and where a link there leads to /boot, list that file too: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`\n\
          warning: no interface here has the address `10.20.0.10`, which machines are told to fetch from\n  \
          = help: run `ip address add 10.20.0.10/24 dev INTERFACE`, or correct `server.address` of the site\n"
     );

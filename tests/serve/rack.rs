@@ -109,11 +109,12 @@ impl Rack {
 
     /// The text that opens the latest session of a host.
     pub fn capability(&self, host: &str, purpose: Purpose) -> String {
-        self.key().capability(Capability {
+        let capability = self.key().capability(Capability {
             session: self.session(host).id,
             attempt: 1,
             purpose,
-        })
+        });
+        capability.expose().to_owned()
     }
 
     /// The boot URL of `worker-01`, and the token in it.
@@ -124,6 +125,7 @@ impl Rack {
             .key()
             .boot_token(mac, uuid.parse().ok(), Timestamp::now());
         let identity = "serial=C7X9K1&asset=A-0001&platform=efi&buildarch=x86_64";
+        let token = token.expose().to_owned();
         let url = format!("/boot.ipxe?token={token}&mac={mac}&uuid={uuid}&{identity}");
         (url, token)
     }

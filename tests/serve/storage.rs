@@ -187,6 +187,50 @@ fn a_full_disk_promises_nothing_stops_nothing_else_and_is_over_when_there_is_spa
 }
 
 #[test]
+fn a_callback_that_could_not_be_stored_does_not_use_up_the_quota() {
+    if missing(&["root", "mount"]) {
+        return;
+    }
+    let rack = Rack::new();
+    let _disk = Mounted::new(&rack, &["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"]);
+    let server = Server::start(&rack, "http");
+    rack.run(&["host", "provision", "worker-01"]);
+    let callback = rack.capability("worker-01", Purpose::Callback);
+    let filler = rack.state().join("filler");
+    fill(&filler);
+    let mut web = server.web();
+    let mut post = |kind: &str, number: u32| {
+        // Each needs a page of the database.
+        let text = format!("{number} {}", "x".repeat(490));
+        let answer = web.post(&format!("/s/{callback}/{kind}"), &text);
+        (answer.status(), answer.text().to_owned())
+    };
+    let mut refused = 0;
+    for number in 0..300 {
+        let (status, text) = post("log", number);
+        match status {
+            503 => refused += 1,
+            // What still fits into files that are there.
+            _ => assert_eq!((status, text.as_str()), (200, "ok\n")),
+        }
+    }
+    // More than a session may have stored at once.
+    assert!(refused > 200, "{refused}");
+    assert_eq!(post("installed", 0).0, 503);
+    assert_eq!(
+        rack.record("worker-01").map(|it| it.phase),
+        Some(Phase::Provisioning)
+    );
+
+    fs::remove_file(filler).unwrap();
+    for number in 300..300 + 20 {
+        assert_eq!(post("log", number), (200, "ok\n".into()), "{number}");
+    }
+    assert_eq!(post("installed", 0), (200, "ok\n".into()));
+    server.stop();
+}
+
+#[test]
 fn a_file_system_that_turned_read_only_promises_nothing_and_stops_nothing_else() {
     if missing(&["root", "mount", "mkfs.ext4"]) {
         return;

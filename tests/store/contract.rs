@@ -6,7 +6,7 @@ use pxectl::machine::{
     CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, MacAddress,
     Phase, Session, SessionId, Sha256Digest,
 };
-use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store, StoreFault, Watermark};
+use pxectl::store::{EventQuery, HostUpdate, Retention, SqliteStore, Store, StoreFault, Watermark};
 
 use super::{arm, at, event, keep, session};
 
@@ -88,7 +88,7 @@ fn what_is_known_of_a_controller_is_kept_in_place_of_what_was() {
         });
         let mut second = ControllerRecord::new("a", "ipmi://10.21.0.1".to_owned(), at(2));
         second.serial = Some("C7X9K2".to_owned());
-        second.uuid = "00112233-4455-6677-8899-aabbccddeeff".parse().ok();
+        second.uuid = "4c4c4544-0046-3410-8037-b8c04f4d5931".parse().ok();
         store
             .keep_controller(&first, &[event("b", 1, "trusted")])
             .unwrap();
@@ -273,7 +273,7 @@ fn events_are_read_by_number_host_and_count() {
 }
 
 #[test]
-fn the_latest_events_come_in_order_and_pruning_takes_the_oldest_decisions_only() {
+fn the_latest_events_come_in_order_and_pruning_takes_decisions_only() {
     with_store(|store| {
         let kinds = [
             EventKind::Hold,
@@ -306,14 +306,17 @@ fn the_latest_events_come_in_order_and_pruning_takes_the_oldest_decisions_only()
         assert_eq!(latest(None, 2), [4, 5]);
         assert_eq!(latest(Some("a"), 2), [3, 5]);
         let before = store.watermark().unwrap();
-        for (most, removed, left) in [
-            (5, 0, &[1, 2, 3, 4, 5][..]),
-            (4, 1, &[2, 3, 4, 5]),
-            (0, 2, &[2, 4]),
+        for (host_decisions, removed, left) in [
+            (1, 0, &[1, 2, 3, 4, 5][..]),
+            (0, 3, &[2, 4]),
             (0, 0, &[2, 4]),
         ] {
-            assert_eq!(store.prune(most).unwrap(), removed, "{most}");
-            assert_eq!(latest(None, 9), left, "{most}");
+            let kept = Retention {
+                host_decisions,
+                stranger_decisions: 9,
+            };
+            assert_eq!(store.prune(kept).unwrap(), removed, "{kept:?}");
+            assert_eq!(latest(None, 9), left, "{kept:?}");
         }
         assert_eq!(store.watermark().unwrap().last_event, before.last_event);
     });

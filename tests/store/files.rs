@@ -41,8 +41,11 @@ fn a_store_of_the_first_schema_is_migrated_and_keeps_what_it_holds() {
     store.append(&[event("a", 1, "x")]).unwrap();
     drop(store);
     let file = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
-    file.execute_batch("DROP TABLE controller; PRAGMA user_version = 1;")
-        .unwrap();
+    file.execute_batch(
+        "DROP TABLE controller; DROP TABLE callback_tally; DROP TABLE attempt_address;
+         DROP INDEX event_decision; PRAGMA user_version = 1;",
+    )
+    .unwrap();
     drop(file);
     let store = SqliteStore::open(directory.path()).unwrap();
     assert_eq!(
@@ -68,7 +71,7 @@ fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
                 error.fault,
                 StoreFault::NewerSchema {
                     found: 99,
-                    supported: 2
+                    supported: 3
                 }
             ),
             "{error}"

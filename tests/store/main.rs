@@ -4,6 +4,7 @@ mod contract;
 mod files;
 mod leases;
 mod processes;
+mod quotas;
 mod servers;
 
 use jiff::Timestamp;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pxectl::serve::shutdown::Shutdown;
 use pxectl::serve::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
 use pxectl::wire::tftp::{BlockNumber, Packet};
-use pxectl::workspace::files::FileRoots;
+use pxectl::workspace::files::{FileRoots, Surroundings};
 
 /// How long anything that must happen may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,7 +36,9 @@ impl Fixture {
 
     /// Starts a server whose configuration `change` has changed.
     pub fn with(change: impl Fn(&mut TftpConfig)) -> Self {
-        Self::serving(change, |root| Arc::new(FileRoots::new(vec![root])))
+        Self::serving(change, |root| {
+            Arc::new(FileRoots::new(vec![root], Surroundings::machine()))
+        })
     }
 
     /// The same, with what `files` makes of its directory.

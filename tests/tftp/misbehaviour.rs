@@ -1,10 +1,12 @@
 //! Peers that lose packets, forge them, leave, or start over.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use pxectl::respond::tftp::Outcome;
 use pxectl::wire::tftp::{BlockNumber, ErrorCode, Packet};
+use pxectl::workspace::files::{FileRoots, Surroundings};
 
 use crate::fixture::{Fixture, Peer};
 
@@ -187,17 +189,109 @@ fn a_file_that_becomes_shorter_ends_the_transfer_with_an_error() {
 #[test]
 fn one_transfer_more_than_allowed_waits_for_the_peers_retry() {
     let fixture = Fixture::with(|config| config.most_transfers = 1);
-    fixture.add("file", 100);
+    fixture.add("file", 600);
     let mut first = Peer::new(fixture.address());
     let mut second = Peer::new(fixture.address());
     first.request("file", "");
-    first.data();
+    first.block(1);
+    first.ack(1);
+    first.block(2);
     second.request("file", "");
     assert_eq!(fixture.report().outcome, Outcome::Busy);
-    first.ack(1);
+    first.ack(2);
     assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
     second.request("file", "");
     assert_eq!(second.data().0, 1);
+}
+
+#[test]
+fn a_transfer_without_a_response_yields_its_slot() {
+    let fixture = Fixture::with(|config| config.most_transfers = 1);
+    fixture.add("file", 600);
+    let mut silent = Peer::new(fixture.address());
+    let mut second = Peer::new(fixture.address());
+    silent.request("file", "");
+    silent.data();
+    second.request("file", "");
+    assert_eq!(second.data().0, 1);
+    assert_eq!(fixture.report().outcome, Outcome::Displaced);
+    // What it says now comes too late, and its request begins anew.
+    silent.ack(1);
+    second.ack(1);
+    assert_eq!(second.data().0, 2);
+    second.ack(2);
+    assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    silent.server = fixture.address();
+    silent.request("file", "");
+    assert_eq!(silent.data().0, 1);
+}
+
+#[test]
+fn a_request_whose_sender_does_not_listen_frees_its_slot() {
+    let fixture = Fixture::new();
+    fixture.add("file", 600);
+    let gone = Peer::new(fixture.address());
+    gone.request("file", "");
+    drop(gone);
+    // Where the kernel was faster, the answer was not refused, and the time-out ends it.
+    let outcome = fixture.report().outcome;
+    let block = BlockNumber::new(0);
+    let expected = [Outcome::Unreachable, Outcome::TimedOut { block }];
+    assert!(expected.contains(&outcome), "{outcome:?}");
+}
+
+#[test]
+fn every_transfer_has_a_port_of_its_own_that_is_drawn_for_it() {
+    for range in [None, Some("21300-21999")] {
+        let fixture = Fixture::with(|config| {
+            config.ports = range.map(|range| range.parse().expect("a range"));
+        });
+        fixture.add("file", 600);
+        let mut peers: Vec<_> = (0..50).map(|_| Peer::new(fixture.address())).collect();
+        let mut ports = BTreeSet::new();
+        let mut last = None;
+        let mut near = 0;
+        for peer in &mut peers {
+            peer.request("file", "");
+            peer.data();
+            let port = peer.server.port();
+            near += usize::from(last.is_some_and(|last: u16| last.abs_diff(port) < 4));
+            last = Some(port);
+            ports.insert(port);
+        }
+        assert!(near < 10, "{ports:?}");
+        assert!(!ports.contains(&fixture.address().port()));
+        let most_shared = if range.is_some() { 10 } else { 0 };
+        assert!(ports.len() >= peers.len() - most_shared, "{ports:?}");
+        if range.is_some() {
+            assert!(ports.iter().all(|port| (21_300..=21_999).contains(port)));
+        }
+    }
+}
+
+#[test]
+fn transfers_that_share_a_port_do_not_meet() {
+    let fixture = Fixture::with(|config| {
+        config.ports = Some("22100-22115".parse().expect("a range"));
+    });
+    let files: Vec<_> = (0..64)
+        .map(|number| fixture.add(&format!("file-{number}"), 3_000 + number))
+        .collect();
+    let mut peers: Vec<_> = files.iter().map(|_| Peer::new(fixture.address())).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.request(&format!("file-{number}"), "blksize=1468 windowsize=64");
+        let options = peer.receive();
+        assert_eq!(options, b"\0\x06blksize\x001468\0windowsize\x009\0");
+    }
+    for (peer, octets) in peers.iter_mut().zip(&files) {
+        peer.ack(0);
+        let received = (1..=3).flat_map(|block| peer.block(block));
+        assert!(received.collect::<Vec<_>>() == *octets);
+        peer.ack(3);
+    }
+    for _ in &peers {
+        assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    }
 }
 
 #[test]
@@ -209,19 +303,15 @@ fn a_single_port_answers_from_the_port_that_was_asked() {
         });
         fixture.add("file", 3_000);
         let mut peer = Peer::new(fixture.address());
-        peer.request("file", "windowsize=3");
-        peer.receive();
-        assert_eq!(peer.server, fixture.address());
-        peer.ack(0);
-        for block in 1..=3 {
-            peer.block(block);
+        peer.request("file", "blksize=1468 windowsize=3");
+        // Every ACK pays for one block of that size, see `Allowance`.
+        assert_eq!(peer.receive(), b"\0\x06blksize\x00896\0windowsize\x001\0");
+        for block in 0..4 {
+            assert_eq!(peer.server, fixture.address());
+            peer.ack(block);
+            peer.block(block + 1);
         }
-        peer.ack(3);
-        for block in 4..=6 {
-            peer.block(block);
-        }
-        assert_eq!(peer.server, fixture.address());
-        peer.ack(6);
+        peer.ack(4);
         assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
     }
 }
@@ -258,7 +348,7 @@ fn shutting_down_tells_the_peers() {
 fn a_second_server_on_the_same_port_is_refused() {
     let fixture = Fixture::new();
     let config = pxectl::serve::tftp::TftpConfig::new(fixture.address());
-    let files = std::sync::Arc::new(pxectl::workspace::files::FileRoots::new(Vec::new()));
+    let files = std::sync::Arc::new(FileRoots::new(Vec::new(), Surroundings::machine()));
     let second = pxectl::serve::tftp::TftpServer::bind(config, files, Box::new(|_| {}));
     let error = second.err().map(|error| format!("{error:#}"));
     assert!(error.is_some_and(|error| error.contains("in use")));

@@ -208,10 +208,11 @@ fn an_opening_takes_a_slot() {
     slow.begun();
     let mut other = slow.peer();
     other.request("quick", "");
-    assert_eq!(slow.fixture.report().outcome, Outcome::Busy);
+    // It has not responded, so that its slot is lent.
+    assert_eq!(slow.fixture.report().outcome, Outcome::Displaced);
+    slow.take(&mut other, "quick");
     slow.let_one_go();
-    slow.take(&mut waiting, "slow");
-    slow.fetch(&mut other, "quick");
+    slow.fetch(&mut waiting, "quick");
 }
 
 #[test]

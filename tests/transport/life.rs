@@ -80,7 +80,7 @@ fn verify_finds_what_is_gone_or_changed() {
 fn verify_says_what_it_has_not_checked() {
     let rack = Rack::a();
     let said = rack.run(&["bundle", "verify"]);
-    assert!(!said.stderr.contains("none was checked"), "{}", said.stderr);
+    assert!(!said.stderr.contains(UNCHECKED), "{}", said.stderr);
     // What is not a bundle, and has a name here.
     let index = rack.read("bundles/index.json");
     let other = index.replacen("\"manifests\":[", OTHER, 1);
@@ -91,13 +91,21 @@ fn verify_says_what_it_has_not_checked() {
     assert!(rack.done(&["bundle", "verify"]).starts_with("4 of 4"));
     let said = rack.refused(1, &["bundle", "verify", "other"]);
     assert!(said.contains("`other` is no bundle"), "{said}");
-    // An inventory at fault hides no bad file, and says whose signatures count no more.
+    // An inventory at fault hides no bad file, and its site still says whose signatures count.
     rack.write("hosts.yaml", "kind: Host\n");
     let said = rack.run(&["bundle", "verify"]);
-    assert!(said.stderr.contains("none was checked"), "{}", said.stderr);
+    assert!(!said.stderr.contains(UNCHECKED), "{}", said.stderr);
+    rack.edit(
+        "site.yaml",
+        "bundles:",
+        "signatures: {required: true}\nbundles:",
+    );
+    let said = rack.run(&["bundle", "verify"]);
+    assert!(said.stderr.contains(UNCHECKED), "{}", said.stderr);
     assert_eq!(said.status, Some(0));
 }
 
+const UNCHECKED: &str = "no signature was checked";
 const OTHER: &str = r#""manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",
     "digest":"sha256:DIGEST","size":2,"annotations":{"org.opencontainers.image.ref.name":"other"}},"#;
 

@@ -16,6 +16,7 @@ mod refusals;
 mod registry;
 #[path = "../shared/requirements.rs"]
 mod requirements;
+mod revoked;
 mod server;
 mod signatures;
 mod tokens;

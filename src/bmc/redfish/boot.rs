@@ -6,6 +6,7 @@ use crate::bmc::boot::{Rung, Taken, Wanted};
 use crate::bmc::fields::Fields;
 use crate::bmc::resource::System;
 use crate::bmc::{BmcError, BootDone};
+use crate::machine::Secret;
 
 impl Redfish {
     /// Tells the machine what to boot next, once: climbs the ladder until what is read back is what
@@ -141,7 +142,7 @@ impl Redfish {
             (names.mask, Some(address.mask.to_string())),
             (names.gateway, optional(address.gateway)),
             (names.dns, optional(address.dns)),
-            (names.url, Some(address.url.clone())),
+            (names.url, Some(address.url.expose().to_owned())),
         ];
         let mut attributes = serde_json::Map::new();
         for (name, value) in wanted {
@@ -184,7 +185,7 @@ pub struct StaticAddress {
     /// The first name server.
     pub dns: Option<std::net::Ipv4Addr>,
     /// The URL.
-    pub url: String,
+    pub url: Secret,
 }
 
 enum Climbed {

@@ -97,7 +97,7 @@ impl Redfish {
                 | BmcError::Malformed { .. }
                 | BmcError::Redirected { .. }),
             ) => {
-                unread.push(error.to_string());
+                unread.push(self.context.masked(error).to_string());
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -7,7 +7,7 @@ use super::place::{Place, beside, path_of};
 use super::signature::{OpenPgp, check_minisign};
 use crate::bundle::checksums::Checksums;
 use crate::bundle::temporary::Temporary;
-use crate::inventory::{Signature, SignatureKey, SignaturePlace, Source};
+use crate::inventory::{KeyId, Signature, SignatureKey, SignaturePlace, Source};
 use crate::machine::Sha256Digest;
 
 /// The largest list of checksums that is read, in octets. Debian's `InRelease` has a megabyte.
@@ -83,7 +83,18 @@ impl Builder<'_> {
             SignatureKey::OpenPgp(keyring) => {
                 OpenPgp::open(self.store, &self.base.join(keyring))?.check(&what, file, &octets)
             }
-            SignatureKey::Minisign(key) => check_minisign(&what, file, &octets, key, self.base),
+            SignatureKey::Minisign(key) => {
+                let text = String::from_utf8_lossy(&octets);
+                let id = KeyId::of_signature(&text);
+                if let Some(site) = id.and_then(|id| self.policy.revoked_key(id)) {
+                    let reason = format!(
+                        "it is signed by key `{}`, which the site has revoked",
+                        site.name
+                    );
+                    return Err(BuildError::Signature { what, reason });
+                }
+                check_minisign(&what, file, &octets, key, self.base)
+            }
         }
     }
 

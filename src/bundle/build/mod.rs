@@ -26,7 +26,9 @@ pub use web::Web;
 use super::at_once::at_once;
 use super::presets;
 use super::{BundleStore, BundleStoreError};
-use crate::inventory::{Bundle, BundleFile, BundleSpec, Content, FileSource, Source};
+use crate::inventory::{
+    Bundle, BundleFile, BundleSpec, Content, FileSource, SignaturePolicy, Source,
+};
 
 /// What the builders of one bundle share.
 struct Builder<'b> {
@@ -34,6 +36,8 @@ struct Builder<'b> {
     web: &'b Web,
     /// Where relative paths go from.
     base: &'b Path,
+    /// Whose signatures do not count, whatever a spec says.
+    policy: &'b SignaturePolicy,
     progress: &'b dyn Progress,
     lists: Lists,
 }
@@ -50,6 +54,7 @@ pub fn build(
     spec: &BundleSpec,
     base: &Path,
     jobs: usize,
+    policy: &SignaturePolicy,
     progress: &dyn Progress,
 ) -> Result<Bundle, BuildError> {
     let spec = presets::expanded(spec)?;
@@ -59,6 +64,7 @@ pub fn build(
         store,
         web,
         base,
+        policy,
         progress,
         lists: Lists::default(),
     };

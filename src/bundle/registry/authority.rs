@@ -15,6 +15,7 @@ use super::credentials::Credentials;
 use super::{Make, Registry};
 use crate::bundle::retry;
 use crate::bundle::transport::TransferError;
+use crate::machine::Secret;
 
 impl Registry<'_> {
     /// Gets what a challenge asks for.
@@ -30,11 +31,11 @@ impl Registry<'_> {
         let authorization = match challenges.next().ok_or_else(refused)? {
             Challenge::Basic => {
                 let basic = self.credentials.as_ref().and_then(Credentials::basic);
-                format!("Basic {}", basic.ok_or_else(refused)?)
+                Secret::new(format!("Basic {}", basic.ok_or_else(refused)?.expose()))
             }
             Challenge::Bearer { realm, service } => {
                 let token = self.token(&realm, service.as_deref())?;
-                format!("Bearer {token}")
+                Secret::new(format!("Bearer {}", token.expose()))
             }
         };
         let mut known = self
@@ -46,7 +47,7 @@ impl Registry<'_> {
     }
 
     /// Fetches a token that lets us do what we want to.
-    fn token(&self, realm: &str, service: Option<&str>) -> Result<String, TransferError> {
+    fn token(&self, realm: &str, service: Option<&str>) -> Result<Secret, TransferError> {
         let rights = if self.pushes { "pull,push" } else { "pull" };
         let scope = format!("repository:{}:{rights}", self.address.repository);
         let mut query = vec![("scope", scope.as_str())];
@@ -62,7 +63,7 @@ impl Registry<'_> {
                 form.extend([
                     ("grant_type", "refresh_token"),
                     ("client_id", "pxectl"),
-                    ("refresh_token", token.as_str()),
+                    ("refresh_token", token.expose()),
                 ]);
                 let body = parsed(&form)?.query().unwrap_or_default().to_owned();
                 let kind = "application/x-www-form-urlencoded";
@@ -77,7 +78,9 @@ impl Registry<'_> {
                 let request = registry.reading.get(parsed(&query)?);
                 let basic = other.as_ref().and_then(Credentials::basic);
                 Ok(match basic {
-                    Some(basic) => request.header(AUTHORIZATION, format!("Basic {basic}")),
+                    Some(basic) => {
+                        request.header(AUTHORIZATION, format!("Basic {}", basic.expose()))
+                    }
                     None => request,
                 })
             }
@@ -101,7 +104,7 @@ impl Registry<'_> {
         // A token becomes a header: what cannot be one is none.
         token
             .filter(|token| token.chars().all(|c| c.is_ascii_graphic()))
-            .map(str::to_owned)
+            .map(Secret::from)
             .ok_or_else(|| self.unreachable(&"it answered a request for a token without one"))
     }
 }

@@ -6,25 +6,20 @@ use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::helper;
+use crate::machine::Secret;
 
-/// Who somebody is to a registry. It does not show its secret.
-#[derive(Clone, PartialEq, Eq)]
+/// Who somebody is to a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A name and a password.
     Password {
         /// The name.
         user: String,
         /// The password.
-        password: String,
+        password: Secret,
     },
     /// A token that is exchanged for others.
-    Identity(String),
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credentials(…)")
-    }
+    Identity(Secret),
 }
 
 impl Credentials {
@@ -48,10 +43,11 @@ impl Credentials {
     }
 
     /// Returns what stands after `Authorization: Basic`.
-    pub fn basic(&self) -> Option<String> {
+    pub fn basic(&self) -> Option<Secret> {
         match self {
             Self::Password { user, password } => {
-                Some(BASE64.encode(format!("{user}:{password}").as_bytes()))
+                let pair = Secret::new(format!("{user}:{}", password.expose()));
+                Some(Secret::new(BASE64.encode(pair.expose().as_bytes())))
             }
             Self::Identity(_) => None,
         }
@@ -116,7 +112,7 @@ fn in_entries(
         return Ok(None);
     };
     if let Some(token) = entry["identitytoken"].as_str().filter(|it| !it.is_empty()) {
-        return Ok(Some(Credentials::Identity(token.to_owned())));
+        return Ok(Some(Credentials::Identity(token.into())));
     }
     let auth = entry["auth"].as_str().unwrap_or_default();
     let decoded = BASE64.decode(auth.as_bytes()).ok();
@@ -124,7 +120,7 @@ fn in_entries(
     match decoded.as_deref().and_then(|text| text.split_once(':')) {
         Some((user, password)) => Ok(Some(Credentials::Password {
             user: user.to_owned(),
-            password: password.to_owned(),
+            password: password.into(),
         })),
         None => Err(format!(
             "`{}`: `auth` of `{key}` is not `USER:PASSWORD` in base64",

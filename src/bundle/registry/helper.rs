@@ -69,10 +69,10 @@ fn read(octets: &[u8]) -> Result<Option<Credentials>, String> {
     let answer: Value = serde_json::from_slice(octets)
         .map_err(|_| "it answered with something else than JSON".to_owned())?;
     match (answer["Username"].as_str(), answer["Secret"].as_str()) {
-        (Some("<token>"), Some(token)) => Ok(Some(Credentials::Identity(token.to_owned()))),
+        (Some("<token>"), Some(token)) => Ok(Some(Credentials::Identity(token.into()))),
         (Some(user), Some(password)) => Ok(Some(Credentials::Password {
             user: user.to_owned(),
-            password: password.to_owned(),
+            password: password.into(),
         })),
         _ => Err("it answered without `Username` and `Secret`".to_owned()),
     }

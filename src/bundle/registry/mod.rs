@@ -38,7 +38,7 @@ use super::at_once::Stop;
 use super::index::{Descriptor, MANIFEST_LIMIT};
 use super::retry;
 use super::transport::TransferError;
-use crate::machine::Sha256Digest;
+use crate::machine::{Secret, Sha256Digest};
 
 /// The types of manifests that we understand.
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, \
@@ -70,7 +70,7 @@ pub struct Registry<'w> {
     /// Lets an upload take as long as it takes.
     writing: reqwest::Client,
     credentials: Option<Credentials>,
-    authorization: Mutex<Option<String>>,
+    authorization: Mutex<Option<Secret>>,
     pushes: bool,
     waiting: &'w (dyn Fn(&str) + Sync),
     stop: Arc<Stop>,
@@ -249,12 +249,12 @@ impl<'w> Registry<'w> {
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         match self.authorization() {
-            Some(value) => request.header(AUTHORIZATION, value),
+            Some(value) => request.header(AUTHORIZATION, value.expose()),
             None => request,
         }
     }
 
-    fn authorization(&self) -> Option<String> {
+    fn authorization(&self) -> Option<Secret> {
         let known = self.authorization.lock();
         known.unwrap_or_else(PoisonError::into_inner).clone()
     }

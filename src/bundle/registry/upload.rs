@@ -56,7 +56,7 @@ impl Registry<'_> {
             let request = self.writing.put(place).timeout(longest(blob.size));
             let request = request.header(CONTENT_TYPE, "application/octet-stream");
             let request = match self.authorization().filter(|_| is_here) {
-                Some(value) => request.header(AUTHORIZATION, value),
+                Some(value) => request.header(AUTHORIZATION, value.expose()),
                 None => request,
             };
             // An upload that broke is begun anew: how much of it arrived is not known.

@@ -9,7 +9,7 @@ use crate::cli::inventory::warn_without_server;
 use crate::cli::output::Output;
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
-use crate::machine::cleaned;
+use crate::machine::{Secret, cleaned};
 use crate::respond::dhcp::http_boot_file;
 use crate::store::Store;
 use crate::token::StoreKey;
@@ -70,7 +70,7 @@ pub fn http(
     let key = StoreKey::new(*rounds.store.key());
     rounds.carry_out(|target| {
         let (uri, shown) = match url {
-            Some(url) => (url.to_owned(), None),
+            Some(url) => (url.into(), None),
             None => ours(&rounds, &key, target)?,
         };
         let address = match is_static {
@@ -101,10 +101,10 @@ fn ours(
     rounds: &Rounds<'_>,
     key: &StoreKey,
     target: &Target,
-) -> Result<(String, Option<String>), Stop> {
+) -> Result<(Secret, Option<String>), Stop> {
     let file = http_boot_file(&rounds.good.inventory, key, &target.host, Timestamp::now());
     match file {
-        Some(file) => Ok((file.text(), Some(file.to_string()))),
+        Some(file) => Ok((file.text().into(), Some(file.to_string()))),
         None => {
             let what = format!("there is no loader for HTTP boot of `{}`", target.host.name);
             let help =
@@ -115,7 +115,11 @@ fn ours(
     }
 }
 
-fn static_address(rounds: &Rounds<'_>, target: &Target, url: &str) -> Result<StaticAddress, Stop> {
+fn static_address(
+    rounds: &Rounds<'_>,
+    target: &Target,
+    url: &Secret,
+) -> Result<StaticAddress, Stop> {
     let nic = target.host.boot_nic();
     let address = nic.and_then(|nic| nic.ip);
     let network = nic.and_then(|nic| rounds.good.inventory.site.network(&nic.network));
@@ -125,7 +129,7 @@ fn static_address(rounds: &Rounds<'_>, target: &Target, url: &str) -> Result<Sta
             mask: network.subnet.mask(),
             gateway: network.gateway,
             dns: network.dns.first().copied(),
-            url: url.to_owned(),
+            url: url.clone(),
         }),
         _ => {
             let what = format!("the boot NIC of `{}` has no `ip`", target.host.name);

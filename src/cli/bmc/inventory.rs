@@ -33,7 +33,7 @@ pub fn run(rounds: &Rounds<'_>, write: bool) -> Result<Exit, Stop> {
         }
     }
     if write {
-        rounds.output.result(&documents.join("---\n"));
+        rounds.output.data(&documents.join("---\n"));
     } else if rounds.output.is_json() {
         rounds.output.json(&listed);
     }

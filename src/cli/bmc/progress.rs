@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::report::result_text;
 use crate::bmc::Report;
 use crate::cli::output::Output;
+use crate::machine::shown_line;
 
 /// How many hosts are shown at a time; more would not fit on a screen.
 const MOST: usize = 16;
@@ -65,7 +66,7 @@ impl Progress {
         };
         let mut hosts = locked(&bars.hosts);
         if let Some(bar) = hosts.get(host) {
-            bar.set_message(what.to_owned());
+            bar.set_message(shown_line(what).into_owned());
         } else if hosts.len() < MOST {
             // In the order of their names, whoever answers first.
             let before = hosts.range(..host.to_owned()).next_back();
@@ -73,7 +74,7 @@ impl Progress {
             let bar = ProgressBar::new_spinner()
                 .with_style(bars.style.clone())
                 .with_prefix(host.to_owned())
-                .with_message(what.to_owned());
+                .with_message(shown_line(what).into_owned());
             let bar = bars.all.insert_after(before, bar);
             bar.enable_steady_tick(TICK);
             hosts.insert(host.to_owned(), bar);

@@ -8,12 +8,13 @@ use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 
 use super::progress::Shown;
+use super::store::{check_unsigned, policy};
 use super::{Stop, document, fails, parse_name, store_directory};
 use crate::bundle::build::{BuildError, Web, build};
 use crate::bundle::{BundleStore, presets};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::{BundleSpec, PresetUse, SourceFile, parse_spec};
+use crate::inventory::{BundleSpec, PresetUse, SourceFile, Sources, parse_spec};
 use crate::machine::CpuArchitecture;
 
 /// Build a bundle: verify its files, store them, and print the document that pins them
@@ -125,6 +126,7 @@ impl Build {
         document::check(self.out.as_deref(), Some(&spec.name), output)?;
         let directory = store_directory(global).map_err(fails)?;
         let store = BundleStore::open_or_create(&directory).map_err(fails)?;
+        let policy = policy(global).unwrap_or_default();
         let progress = Shown::new(output);
         let built = Web::new(self.retries).and_then(|web| {
             build(
@@ -133,6 +135,7 @@ impl Build {
                 &spec,
                 &base,
                 usize::from(self.jobs),
+                &policy,
                 &progress,
             )
         });
@@ -141,6 +144,7 @@ impl Build {
             Ok(bundle) => bundle,
             Err(error) => return refused(error, output).map_err(fails),
         };
+        check_unsigned(&bundle, global, output)?;
         document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }
@@ -170,8 +174,9 @@ fn read(path: &Path, output: &Output) -> anyhow::Result<Option<BundleSpec>> {
     let file = SourceFile { name, text };
     let (spec, diagnostics) = parse_spec(&file);
     let files = std::slice::from_ref(&file);
-    for diagnostic in diagnostics {
-        let text = diagnostic.to_text(files, output.stderr_color());
+    let sources = Sources::new(files, &diagnostics);
+    for diagnostic in &diagnostics {
+        let text = diagnostic.to_text(&sources, output.stderr_color());
         output.stderr(&format!("{text}\n"));
     }
     Ok(spec)

@@ -52,8 +52,8 @@ pub fn write(bundle: &Bundle, out: Option<&Path>, output: &Output) -> Result<(),
     let text = bundle.to_yaml();
     let Some(path) = out else {
         match output.is_json() {
-            true => output.json(bundle),
-            false => output.result(&text),
+            true => output.json_data(bundle),
+            false => output.data(&text),
         }
         return Ok(());
     };

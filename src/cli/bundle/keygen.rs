@@ -33,7 +33,7 @@ impl Keygen {
         let public_file = key.write(&self.out).map_err(fails)?;
         let public = key.public().map(|key| key.to_string()).unwrap_or_default();
         if output.is_json() {
-            output.json(&json!({
+            output.json_data(&json!({
                 "name": self.name, "key": public, "id": key.id().to_string(),
                 "secret_file": self.out, "public_file": public_file,
             }));
@@ -44,7 +44,7 @@ impl Keygen {
                 self.out.display(),
                 public_file.display()
             ));
-            output.result(&format!("- {{name: {}, key: {public}}}\n", self.name));
+            output.data(&format!("- {{name: {}, key: {public}}}\n", self.name));
         }
         Ok(Exit::Done)
     }

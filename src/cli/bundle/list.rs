@@ -12,9 +12,10 @@ use super::travel::size;
 use super::verify::total;
 use super::{Stop, fails, store};
 use crate::bundle::{BundleStore, Named};
-use crate::cli::output::{Output, harmless};
+use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, Inventory, KeyId, SignaturePolicy, plural};
+use crate::machine::shown_line;
 
 /// List the bundles of the store: who uses each, its age, its size, and when it expires
 #[derive(Debug, Args)]
@@ -49,11 +50,12 @@ impl List {
                 "`pxectl validate` lists what is at fault",
             );
         }
+        let policy = store::policy(global).unwrap_or_default();
         let now = Timestamp::now();
         let today = now.to_zoned(TimeZone::UTC).date();
         let named = store.bundles().map_err(fails)?.into_iter();
         let rows: Vec<Row> = named
-            .map(|(name, it)| row(&store, inventory.as_ref(), name, it, today))
+            .map(|(name, it)| row(&store, inventory.as_ref(), &policy, name, it, today))
             .collect();
         if output.is_json() {
             output.json(&rows.iter().map(json).collect::<Vec<_>>());
@@ -80,7 +82,7 @@ impl List {
             };
             let bundle = row.bundle.as_ref();
             table.add_row([
-                harmless(&row.name),
+                shown_line(&row.name).into_owned(),
                 bundle.map(|it| it.arch.clone()).unwrap_or_default(),
                 bundle.map(|it| size(total(it))).unwrap_or_default(),
                 row.created.map(|at| age(now, at)).unwrap_or_default(),
@@ -92,7 +94,7 @@ impl List {
                     (false, true) => "no".to_owned(),
                     (false, false) => "unknown".to_owned(),
                 },
-                harmless(&row.notes.join("; ")),
+                shown_line(&row.notes.join("; ")).into_owned(),
             ]);
         }
         for column in table.column_iter_mut() {
@@ -106,6 +108,7 @@ impl List {
 fn row(
     store: &BundleStore,
     inventory: Option<&Inventory>,
+    policy: &SignaturePolicy,
     name: String,
     named: Named,
     today: Date,
@@ -140,11 +143,7 @@ fn row(
     });
     let (mut signed_by, mut unknown_keys) = (Vec::new(), Vec::new());
     if let Some(bundle) = &bundle {
-        let policy = inventory.map(|inventory| inventory.site.signatures.clone());
-        let relaxed = SignaturePolicy {
-            required: false,
-            ..policy.unwrap_or_default()
-        };
+        let relaxed = policy.clone().for_unsigned();
         match relaxed.check(bundle) {
             Ok(names) => signed_by.extend(names.into_iter().map(str::to_owned)),
             Err(error) => notes.push(error.to_string()),

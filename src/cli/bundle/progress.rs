@@ -6,6 +6,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 
 use crate::bundle::build::{Progress, Step};
 use crate::cli::output::Output;
+use crate::machine::shown_line;
 
 /// How often a line says how far a long part is, where nobody watches a bar.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ impl Progress for Shown<'_> {
         // It must look as it shall before another thread draws it along with its own.
         let bar = ProgressBar::no_length()
             .with_style(style(UNKNOWN))
-            .with_message(shortened(what, room));
+            .with_message(shortened(&shown_line(what), room));
         let bar = bars.add(bar);
         Box::new(Bar(bar, known))
     }
@@ -96,7 +97,7 @@ pub fn bar(what: &str, octets: u64) -> ProgressBar {
     // It must look as it shall before another thread draws it along with its own.
     ProgressBar::new(octets)
         .with_style(style(known))
-        .with_message(shortened(what, room))
+        .with_message(shortened(&shown_line(what), room))
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -226,8 +227,8 @@ mod tests {
             ),
             ("", 8, ""),
         ] {
-            assert_eq!(shortened(what, room), shown);
-            assert!(shortened(what, room).chars().count() <= room);
+            assert_eq!(shortened(&shown_line(what), room), shown);
+            assert!(shortened(&shown_line(what), room).chars().count() <= room);
         }
     }
 }

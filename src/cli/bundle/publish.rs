@@ -71,6 +71,9 @@ impl RegistryArgs {
 impl Publish {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
+        if let Ok(bundle) = store.bundle(&self.name) {
+            store::check_unsigned(&bundle, global, output)?;
+        }
         let progress = Progress::new(output);
         let watch: Arc<dyn Watch> = progress.clone();
         let options = self.registry.options();

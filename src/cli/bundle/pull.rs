@@ -65,9 +65,9 @@ impl Pull {
             Some(good) => good.inventory.site.signatures,
             None => SignaturePolicy::default(),
         };
-        let policy = SignaturePolicy {
-            required: policy.required && !self.allow_unsigned,
-            ..policy
+        let policy = match self.allow_unsigned {
+            true => policy.for_unsigned(),
+            false => policy,
         };
         let store = BundleStore::open_or_create(&path).map_err(fails)?;
         let options = PullOptions {

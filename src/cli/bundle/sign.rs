@@ -97,22 +97,12 @@ impl Sign {
                 text
             }
             (None, None) => {
-                output.result(&String::from_utf8_lossy(&manifest));
+                output.data(&String::from_utf8_lossy(&manifest));
                 return Ok(Exit::Done);
             }
         };
         bundle.signatures = vec![signature];
-        // The inventory may be at fault for want of just this signature; its keys are told all the same.
-        let good = store::rules_if_good(global);
-        let policy = SignaturePolicy {
-            required: false,
-            ..good.map(|good| good.site.signatures).unwrap_or_default()
-        };
-        if let Err(error) = policy.check(&bundle) {
-            let text = format!("bundle `{}`: {error}", self.name);
-            output.error(&text, &error.help(&self.name));
-            return Ok(Exit::No);
-        }
+        store::check_unsigned(&bundle, global, output)?;
         store.add_bundle(&bundle).map_err(fails)?;
         let bundle = store.bundle(&self.name).map_err(fails)?;
         document::write(&bundle, self.out.as_deref(), output)?;

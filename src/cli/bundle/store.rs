@@ -7,7 +7,7 @@ use crate::bundle::BundleStore;
 use crate::cli::inventory::{Good, check, read};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::Inventory;
+use crate::inventory::{Bundle, Inventory, SignaturePolicy};
 use crate::workspace::Snapshot;
 
 /// Returns where the bundle store lies. A broken inventory says so too: what breaks it may be the
@@ -52,6 +52,26 @@ pub fn rules(global: &Global, output: &Output) -> Result<Option<Good>, Stop> {
     }
     let snapshot = read(&global.inventory, output).map_err(said)?;
     check(snapshot, global, output).map(Some).map_err(said)
+}
+
+/// Reads whose signatures count, also where the inventory is otherwise at fault: what is wrong with
+/// it may be the very signature. None where no site says it, or what it says cannot be read.
+pub fn policy(global: &Global) -> Option<SignaturePolicy> {
+    Snapshot::read(&global.inventory).ok()?.names().signatures
+}
+
+/// Checks a bundle that need not be signed yet: no signature of it may be wrong, and none that
+/// counts may be by a revoked key.
+///
+/// # Errors
+/// When it is refused, which has been printed.
+pub fn check_unsigned(bundle: &Bundle, global: &Global, output: &Output) -> Result<(), Stop> {
+    let policy = policy(global).unwrap_or_default().for_unsigned();
+    policy.check(bundle).map(drop).map_err(|error| {
+        let text = format!("bundle `{}`: {error}", bundle.name);
+        output.error(&text, &error.help(&bundle.name));
+        said(Exit::No)
+    })
 }
 
 /// Reads the inventory if it is good; says nothing where it is not.

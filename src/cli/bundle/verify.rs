@@ -30,11 +30,11 @@ pub struct Verify {
 impl Verify {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         let store = store::open(global, output)?;
-        let policy = store::rules_if_good(global).map(|good| good.site.signatures);
+        let policy = store::policy(global);
         if policy.is_none() {
             output.warning(
-                "there is no good inventory, so whose signatures count is not known: none was checked",
-                "`pxectl validate` lists what is at fault; `-i DIR` names another directory",
+                "no signature was checked: no inventory says whose signatures count",
+                "`-i DIR` names the inventory; `pxectl validate` lists its errors",
             );
         }
         let mut named = store.bundles().map_err(fails)?;

@@ -71,6 +71,10 @@ pub struct Capture {
     #[arg(long, requires = "write")]
     force: bool,
 
+    /// Keep boot tokens and capabilities in what --write writes: they open what is armed now
+    #[arg(long, requires = "write")]
+    keep_secrets: bool,
+
     /// Also take frames that are for others
     #[arg(long, conflicts_with = "read")]
     promiscuous: bool,
@@ -175,7 +179,7 @@ impl Capture {
         };
         let writer = self.destination().map(|destination| {
             let read = self.read.as_deref().filter(|path| *path != Path::new("-"));
-            CaptureWriter::create(&destination, read, filter)
+            CaptureWriter::create(&destination, read, filter, self.keep_secrets)
         });
         let writer = writer.transpose()?;
         let options = Options {

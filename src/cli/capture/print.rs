@@ -144,7 +144,7 @@ impl Printer<'_> {
             }
             _ => return true,
         };
-        self.text(&format!("{object}\n"))
+        self.text(&Output::json_line(object))
     }
 
     fn text(&self, text: &str) -> bool {

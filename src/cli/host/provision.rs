@@ -9,7 +9,7 @@ use crate::cli::confirm::{confirmed, some_of};
 use crate::cli::inventory::{Good, bundles, warn_without_server};
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
-use crate::inventory::Host;
+use crate::inventory::{Host, USUAL_DEADLINE};
 use crate::provision::{Arming, provision};
 
 /// How hosts are to be armed.
@@ -39,6 +39,16 @@ impl Work<'_> {
         let hosts = select.find(inventory, self.output).map_err(said)?;
         let deadline = ask.deadline;
         let deadline = deadline.unwrap_or(inventory.site.provisioning.deadline);
+        if deadline > USUAL_DEADLINE {
+            let what = format!(
+                "the hosts stay armed for {}, and are overwritten whenever they boot from the \
+                 network until then",
+                spelled(deadline)
+            );
+            let help = "use `--deadline` with the time that an install takes, such as `45m`; \
+                        `pxectl host cancel` disarms hosts";
+            self.output.warning(&what, help);
+        }
         let how = Arming {
             deadline,
             allow_retired: ask.allow_retired,
@@ -87,7 +97,7 @@ impl Work<'_> {
             self.output.json(&listed);
         }
         if armed > 0 {
-            warn_without_server(&self.directory, self.output);
+            warn_without_server(&self.store, &self.directory, self.output);
         }
         Ok(exit_for(armed, outcomes.len()))
     }

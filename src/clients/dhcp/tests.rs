@@ -20,7 +20,7 @@ fn client(kind: ClientKind) -> Client {
     Client {
         kind,
         mac: MAC,
-        uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
     }
 }
 
@@ -309,7 +309,7 @@ fn a_url_is_for_those_who_can_load_it() {
     assert_eq!(
         ipxe().boot_file(&answer).unwrap().name,
         "http://10.20.0.10/boot.ipxe?mac=52:54:00:12:34:56\
-         &uuid=11111111-2222-3333-4444-555555555555"
+         &uuid=4c4c4544-0051-3610-8043-c2c04f4b3135"
     );
     let expected = String::from_utf8(answer.boot_file.clone()).unwrap();
     assert_eq!(http().boot_file(&answer).unwrap().url(), expected);

@@ -10,7 +10,7 @@ const BASE: &str = "m/52-54-00-85-00-01/TOKEN";
 
 fn machine() -> Machine {
     Machine {
-        uuid: "00112233-4455-6677-8899-aabbccddeeff".parse().ok(),
+        uuid: "4c4c4544-0046-3410-8037-b8c04f4d5931".parse().ok(),
         serial: Some("C7X9K2".into()),
         asset: Some("two words".into()),
         disk_files: BTreeSet::from(["/EFI/debian/shimx64.efi".to_owned()]),
@@ -318,7 +318,7 @@ fn our_stub_asks_for_the_configuration_of_this_machine() {
     let templates = Templates::compile(&BTreeMap::new()).unwrap();
     let server = Ipv4Addr::new(10, 20, 0, 10);
     let image = GrubOrigin::Image { server, base: BASE };
-    let identity = "x86_64-efi/00112233-4455-6677-8899-aabbccddeeff/C7X9K2/-/grub.cfg";
+    let identity = "x86_64-efi/4c4c4544-0046-3410-8037-b8c04f4d5931/C7X9K2/-/grub.cfg";
     let name = format!("/{BASE}/{identity}");
     for (origin, first) in [(GrubOrigin::Tftp, None), (image, Some("dhcp"))] {
         let stub = grub_stub(&templates, origin).unwrap().text;

@@ -30,7 +30,7 @@ bundle: b
 kind: Host
 name: worker-01
 profile: worker
-uuid: 11111111-2222-3333-4444-555555555555
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 arch: uefi-x64
 nics:
   - {mac: \"52:54:00:12:34:56\", network: prov0, ip: 10.20.0.58, boot: true}

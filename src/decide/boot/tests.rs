@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::{SourceFile, Sources, parse};
 use crate::machine::Session;
 use crate::machine::{Architecture, Dialect};
 
@@ -26,7 +26,7 @@ files:
 kind: Host
 name: a
 profile: p
-uuid: 00112233-4455-6677-8899-aabbccddeeff
+uuid: 4c4c4544-0046-3410-8037-b8c04f4d5931
 serial: C7X9K2
 arch: uefi-x64
 nics:
@@ -37,7 +37,7 @@ disk: {serial: D1}
 kind: Host
 name: b
 profile: p
-uuid: ffffffff-4455-6677-8899-aabbccddeeff
+uuid: ffffffff-0046-3410-8037-b8c04f4d5931
 arch: uefi-x64
 nics: [{mac: '52:54:00:00:00:03', network: n, boot: true}]
 disk: {serial: D2}
@@ -63,7 +63,7 @@ fn inventory(site_extra: &str) -> Inventory {
     let faults: Vec<_> = parsed
         .diagnostics
         .iter()
-        .map(|d| d.to_text(&files, false))
+        .map(|d| d.to_text(&Sources::new(&files, &[]), false))
         .collect();
     parsed
         .inventory
@@ -100,7 +100,7 @@ fn at(second: i64) -> Timestamp {
 fn request(mac: u8) -> BootRequest {
     BootRequest {
         mac: crate::machine::MacAddress::new([0x52, 0x54, 0, 0, 0, mac]),
-        uuid: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
+        uuid: Some("4c4c4544-0046-3410-8037-b8c04f4d5931".parse().unwrap()),
         serial: Some("C7X9K2".into()),
         asset: None,
         architecture: Some(Architecture::UefiX64),
@@ -163,7 +163,7 @@ fn every_phase_of_a_machine_that_matches_has_its_answer() {
 #[test]
 fn any_signal_that_disagrees_holds_in_every_phase() {
     let inventory = inventory("");
-    let other_uuid = Some("99999999-4455-6677-8899-aabbccddeeff".parse().unwrap());
+    let other_uuid = Some("99999999-0046-3410-8037-b8c04f4d5931".parse().unwrap());
     let changes: [fn(&mut BootRequest, Option<SystemUuid>); 2] = [
         |request, uuid| request.uuid = uuid,
         |request, _| request.serial = Some("OTHER".into()),
@@ -187,7 +187,7 @@ fn any_signal_that_disagrees_holds_in_every_phase() {
 fn machine_with_two_identities_is_held_and_both_are_named() {
     let inventory = inventory("");
     let mut request = request(1);
-    request.uuid = Some("ffffffff-4455-6677-8899-aabbccddeeff".parse().unwrap());
+    request.uuid = Some("ffffffff-0046-3410-8037-b8c04f4d5931".parse().unwrap());
     let decision = decided(
         &inventory,
         Some(&record(Phase::Provisioning, 0)),
@@ -323,7 +323,7 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
     let same = armed(&inventory, &inventory.hosts["a"]);
     let changes: [fn(&mut Host); 4] = [
         |host| host.nics[0].mac = crate::machine::MacAddress::new([0x52, 0x54, 0, 0, 0, 9]),
-        |host| host.uuid = Some("99999999-4455-6677-8899-aabbccddeeff".parse().unwrap()),
+        |host| host.uuid = Some("99999999-0046-3410-8037-b8c04f4d5931".parse().unwrap()),
         |host| host.serial = Some("OTHER".into()),
         |host| host.arch = Architecture::Bios,
     ];
@@ -353,8 +353,8 @@ fn what_a_screen_shows_of_a_reason_is_the_whole_sentence() {
         },
         Reason::Disagrees {
             signal: Signal::Uuid,
-            seen: "00112233-4455-6677-8899-aabbccddeeff".to_owned(),
-            recorded: "99999999-4455-6677-8899-aabbccddeeff".to_owned(),
+            seen: "4c4c4544-0046-3410-8037-b8c04f4d5931".to_owned(),
+            recorded: "99999999-0046-3410-8037-b8c04f4d5931".to_owned(),
             owner: owner(),
         },
     ] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::inventory::{Diagnostic, Inventory, Places, Severity, Span, list};
 
-/// A file that no directory which is here has.
+/// A file that nothing in `server.files` has.
 pub struct Absent {
     /// Its name.
     pub file: String,
@@ -76,7 +76,7 @@ fn unchecked(
         .collect();
     let ((first, span), others) = roots.split_first()?;
     let message = format!(
-        "there is no directory `{first}` here: the loader{} {} {} not checked",
+        "`{first}` of `server.files` is not here: the loader{} {} {} not checked",
         if names.len() == 1 { "" } else { "s" },
         list(&names),
         if names.len() == 1 { "is" } else { "are" },

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::decide::{Action, Armed, BootDecision, BootRequest, Standing, TokenState, decide};
 use crate::inventory::Inventory;
 use crate::machine::{
-    Architecture, Dialect, EventKind, HostRecord, MacAddress, SessionId, SystemUuid,
+    Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId, SystemUuid,
 };
 use crate::render::{
     GrubOrigin, HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables,
@@ -212,11 +212,11 @@ impl Sources<'_> {
         let token = match request.token {
             _ if request.dialect != Dialect::Ipxe => return None,
             TokenState::Good => self.key.boot_token(request.mac, request.uuid, now),
-            TokenState::NotAsked => String::new(),
+            TokenState::NotAsked => Secret::default(),
             TokenState::Missing | TokenState::Bad(_) => return None,
         };
         let base = &self.inventory.site.server.base_url;
-        Some(format!("{base}/boot.ipxe?token={token}"))
+        Some(format!("{base}/boot.ipxe?token={}", token.expose()))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::decide::{IDENTITY_LIMIT, cleaned};
-use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::machine::{Architecture, MacAddress, Secret, SystemUuid};
 
 /// A path that carries who asks: `m/<mac>/<token>/…`.
 ///
@@ -12,7 +12,7 @@ pub struct MachinePath {
     /// The machine's Ethernet address.
     pub mac: MacAddress,
     /// The boot token; empty where the site asks for none.
-    pub token: String,
+    pub token: Secret,
     /// What is asked for.
     pub query: MachineQuery,
 }
@@ -74,7 +74,7 @@ const IMAGE_SUFFIX: &str = ".img";
 
 impl MachinePath {
     /// Makes the path of a file for a machine.
-    pub fn file(mac: MacAddress, token: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn file(mac: MacAddress, token: impl Into<Secret>, name: impl Into<String>) -> Self {
         Self {
             mac,
             token: token.into(),
@@ -83,7 +83,7 @@ impl MachinePath {
     }
 
     /// Makes the path of a boot image for a machine.
-    pub fn image(mac: MacAddress, token: impl Into<String>, architecture: Architecture) -> Self {
+    pub fn image(mac: MacAddress, token: impl Into<Secret>, architecture: Architecture) -> Self {
         Self {
             mac,
             token: token.into(),
@@ -93,7 +93,7 @@ impl MachinePath {
 
     /// Returns the directory of everything that is for this machine: `m/<mac>/<token>`.
     pub fn base(&self) -> String {
-        let token = match self.token.as_str() {
+        let token = match self.token.expose() {
             "" => ABSENT,
             token => token,
         };
@@ -132,14 +132,14 @@ impl MachinePath {
             }
             rest => MachineQuery::File(rest.join("/")),
         };
-        let token = token.to_owned();
+        let token = token.into();
         Some(Self { mac, token, query })
     }
 
     /// Prints the path for people: its token is not theirs.
     pub fn without_token(&self) -> String {
         let shown = Self {
-            token: "…".to_owned(),
+            token: "…".into(),
             ..self.clone()
         };
         shown.to_string()
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
-    const UUID: &str = "11111111-2222-3333-4444-555555555555";
+    const UUID: &str = "4c4c4544-0051-3610-8043-c2c04f4b3135";
 
     fn parsed(path: &str) -> Option<MachinePath> {
         MachinePath::parse(&path.split('/').collect::<Vec<_>>())
@@ -247,7 +247,7 @@ mod tests {
             for (token, meant) in [("TOKEN-_9", "TOKEN-_9"), ("-", "")] {
                 let path = parsed(&format!("m/52:54:00:85:00:01/{token}/{rest}"));
                 let path = path.unwrap_or_else(|| panic!("{rest}"));
-                assert_eq!((path.mac, path.token.as_str()), (MAC, meant));
+                assert_eq!((path.mac, path.token.expose()), (MAC, meant));
                 assert_eq!(path.query, expected, "{rest}");
                 let printed = parsed(&path.to_string()).map(|path| (path.token, path.query));
                 assert_eq!(printed, Some((path.token, path.query)));
@@ -276,7 +276,7 @@ mod tests {
         fn arbitrary_paths_never_panic_and_carry_no_commands(rest in "[ -~]{0,60}") {
             let path = parsed(&format!("m/52:54:00:85:00:01/{rest}"));
             if let Some(MachinePath { token, query, .. }) = path {
-                prop_assert!(token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+                prop_assert!(token.expose().chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
                 if let MachineQuery::Script(ScriptQuery::Grub(GrubQuery { serial: Some(serial), .. })) = query {
                     prop_assert_eq!(cleaned(&serial, IDENTITY_LIMIT), serial);
                 }

@@ -25,14 +25,14 @@ files:
 kind: Host
 name: a
 profile: p
-uuid: 11111111-2222-3333-4444-555555555555
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 serial: C7X9K2
 arch: ARCH
 nics: [{mac: "52:54:00:00:00:01", network: n, ip: 10.20.0.51, boot: true}]
 disk: {serial: D1}
 "#;
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0, 0, 1]);
-const UUID: &str = "11111111-2222-3333-4444-555555555555";
+const UUID: &str = "4c4c4544-0051-3610-8043-c2c04f4b3135";
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -80,12 +80,13 @@ fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
     let MachineQuery::Script(query) = path.query else {
         panic!("no script is asked for: {path}");
     };
-    let answer = sources.answer(path.mac, &path.token, &query, &Standing::at(now()));
+    let answer = sources.answer(path.mac, path.token.expose(), &query, &Standing::at(now()));
     answer.unwrap()
 }
 
 fn token() -> String {
-    key().boot_token(MAC, UUID.parse().ok(), now())
+    let token = key().boot_token(MAC, UUID.parse().ok(), now());
+    token.expose().to_owned()
 }
 
 fn grub_path(token: &str, uuid: &str, serial: &str) -> String {
@@ -96,7 +97,7 @@ fn grub_path(token: &str, uuid: &str, serial: &str) -> String {
 fn grub_is_told_what_the_phase_and_the_machine_deserve() {
     let inventory = inventory("uefi-x64", "");
     let good = token();
-    let another = "99999999-2222-3333-4444-555555555555";
+    let another = "99999999-0051-3610-8043-c2c04f4b3135";
     for (phase, path, kind, line) in [
         (
             Phase::Provisioning,
@@ -132,7 +133,7 @@ fn grub_is_told_what_the_phase_and_the_machine_deserve() {
             Phase::Installed,
             grub_path(&good, another, "C7X9K2"),
             EventKind::Hold,
-            "echo '  uuid: 99999999-2222-3333-4444-555555555555'",
+            "echo '  uuid: 99999999-0051-3610-8043-c2c04f4b3135'",
         ),
         (
             Phase::Provisioning,
@@ -154,7 +155,7 @@ fn grub_is_told_what_the_phase_and_the_machine_deserve() {
 #[test]
 fn each_loader_is_answered_in_its_own_language() {
     let inventory = inventory("uefi-x64", "");
-    let grub = "x86_64-efi/11111111-2222-3333-4444-555555555555/C7X9K2/A-1/grub.cfg";
+    let grub = "x86_64-efi/4c4c4544-0051-3610-8043-c2c04f4b3135/C7X9K2/A-1/grub.cfg";
     let pxelinux = format!("pxelinux.cfg/{UUID}");
     let uuid = ("uuid", UUID.to_owned());
     let arch = |name: &str| ("arch", name.to_owned());
@@ -201,7 +202,7 @@ fn kernel_arguments_reach_grub_and_pxelinux_whole() {
         SessionId::new(1),
         1,
     );
-    let files = links.seeds.replace("http://10.20.0.10:8080/", "") + "files/";
+    let files = links.seeds.expose().replace("http://10.20.0.10:8080/", "") + "files/";
     let linux = grub.script.lines().find(|line| line.contains("linux "));
     let linux = linux.unwrap().trim();
     assert!(
@@ -243,7 +244,7 @@ fn a_menu_is_shown_where_the_local_disk_is_decided_and_nowhere_else() {
     let menu =
         "menu: {groups: [{title: T, entries: [{label: Tool, loader: tool}]}]}\n---\n{kind: Profile";
     let text = INVENTORY.replacen("---\n{kind: Profile", menu, 1);
-    let another = "99999999-2222-3333-4444-555555555555";
+    let another = "99999999-0051-3610-8043-c2c04f4b3135";
     let stranger = "m/52:54:00:00:00:99/-/x86_64-efi/-/-/-/grub.cfg".to_owned();
     let pxelinux = |uuid: &str| format!("m/52:54:00:00:00:01/{}/pxelinux.cfg/{uuid}", token());
     let grub = |uuid: &str| grub_path(&token(), uuid, "C7X9K2");

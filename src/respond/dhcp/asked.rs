@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 
 use super::boot::{BootFile, boot_file};
-use super::{Ignored, Ingress, filter};
+use super::{Ignored, Ingress, filter, link};
 use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy};
 use crate::machine::{Architecture, Firmware, MacAddress, SystemUuid};
 use crate::token::StoreKey;
@@ -49,16 +49,17 @@ impl<'a> Asked<'a> {
         let mac =
             mac.ok_or_else(|| Ignored::HardwareAddress(message.hardware_address.to_string()))?;
         let options = &message.options;
-        let (network, link) = network(inventory, ingress, message);
-        let network = network.ok_or(Ignored::NoNetwork(link))?;
+        let link = link(&inventory.site, ingress, message)?;
+        let network = link.network;
         for filter in [&inventory.site.filter, &network.filter] {
             if let Some(why) = filter::refuses(filter, mac, options) {
                 return Err(Ignored::Filtered(why));
             }
         }
-        // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy is
-        // asked on port 4011, where no relay listens.
-        let server = relayed(message, options.server_identifier_override())
+        // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy
+        // gets its requests on port 4011, where no relay listens.
+        let server = link
+            .server_override
             .filter(|_| network.mode == DhcpMode::Authoritative)
             .unwrap_or(ingress.address);
         Ok(Self {
@@ -199,33 +200,4 @@ pub fn known<'a>(inventory: &'a Inventory, message: &DhcpMessage) -> Option<(&'a
         None => host.nics.iter().find(|nic| nic.boot),
     };
     Some((host, nic?))
-}
-
-/// Finds the network that a client is on, and what a relay says of it: its link selection (82.5), the
-/// client's subnet selection (118), the relay's own address. Without a relay, it is the network of
-/// the interface, and what was sent past all interfaces, by way of a router, comes from where the
-/// client says that it is.
-///
-/// Source: RFC 3527 §3; RFC 3011 §2; RFC 2131 §4.3.2, RENEWING.
-fn network<'a>(
-    inventory: &'a Inventory,
-    ingress: Ingress<'_>,
-    message: &DhcpMessage,
-) -> (Option<&'a Network>, Option<Ipv4Addr>) {
-    let (site, options) = (&inventory.site, &message.options);
-    // Deviation: RFC 3011 lets any client select a subnet; only what came through a relay counts.
-    let link = relayed(message, options.link_selection())
-        .or_else(|| relayed(message, options.subnet_selection()))
-        .or_else(|| relayed(message, Some(message.relay_address)));
-    let network = match (link, ingress.network) {
-        (Some(link), _) => site.network_of(link),
-        (None, Some(name)) => site.network(name),
-        (None, None) => site.network_of(message.client_address),
-    };
-    (network, link)
-}
-
-/// Returns what was said, where a relay stands between the client and us.
-fn relayed(message: &DhcpMessage, said: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-    said.filter(|_| !message.relay_address.is_unspecified())
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Asked;
 use crate::inventory::{Host, Inventory, Loader, LoaderKind};
-use crate::machine::{Architecture, Firmware, MacAddress};
+use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
@@ -28,7 +28,7 @@ pub enum BootFile {
         /// The URL without its token.
         url: String,
         /// The token.
-        token: String,
+        token: Secret,
     },
 }
 
@@ -39,7 +39,7 @@ impl BootFile {
             Self::Loader(name) => name.clone(),
             Self::LoaderOf(path) => path.to_string(),
             Self::HttpLoader { base, path } => format!("{base}/{path}"),
-            Self::Script { url, token } => format!("{url}?token={token}"),
+            Self::Script { url, token } => format!("{url}?token={}", token.expose()),
         }
     }
 
@@ -82,7 +82,7 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     let secure = profile.is_some_and(|profile| profile.secure_boot);
     let token = || match site.boot_token {
         true => asked.key.boot_token(asked.mac, asked.uuid(), asked.began),
-        false => String::new(),
+        false => Secret::default(),
     };
     // iPXE cannot be signed: where Secure Boot is asked for, it is given the chain that is.
     if runs_our_scripts(options) && !secure {
@@ -112,7 +112,7 @@ fn http_loader(
     base: &str,
     loader: &Loader,
     mac: MacAddress,
-    token: String,
+    token: Secret,
     architecture: Architecture,
 ) -> BootFile {
     let path = match loader.kind {
@@ -146,7 +146,7 @@ pub fn http_boot_file(
     let mac = host.boot_nic()?.mac;
     let token = match inventory.site.boot_token {
         true => key.boot_token(mac, host.uuid, now),
-        false => String::new(),
+        false => Secret::default(),
     };
     let base = &inventory.site.server.base_url;
     Some(http_loader(base, loader, mac, token, architecture))

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use super::RelayClaim;
+use crate::respond::access::AccessRefusal;
 use crate::wire::dhcp::MessageType;
 
 /// Why a message gets no reply.
@@ -14,6 +16,29 @@ pub enum Ignored {
     HardwareAddress(String),
     /// It came in where no network of the inventory is.
     NoNetwork(Option<Ipv4Addr>),
+    /// A relay that no network lists says what only a listed one may say.
+    UnlistedRelay {
+        /// Its `giaddr`.
+        relay: Ipv4Addr,
+        /// What it says.
+        claim: RelayClaim,
+    },
+    /// The network does not accept requests of the relay.
+    RelayNotAccepted {
+        /// Its `giaddr`.
+        relay: Ipv4Addr,
+        /// The network.
+        network: String,
+    },
+    /// Several networks list the relay, and it does not say which one it means.
+    AmbiguousRelay {
+        /// Its `giaddr`.
+        relay: Ipv4Addr,
+        /// Two of the networks.
+        networks: [String; 2],
+    },
+    /// Its answer would go to an address that is not served.
+    Source(AccessRefusal),
     /// A filter of the site or the network refuses it, because of this.
     Filtered(String),
     /// The site does not answer machines that it does not know.
@@ -50,6 +75,25 @@ impl fmt::Display for Ignored {
                 f,
                 "the relay's `{link}` lies in no network of the inventory"
             ),
+            Self::UnlistedRelay { relay, claim } => write!(
+                f,
+                "relay `{relay}` uses {claim}, and no network lists it; if it is your relay, add it \
+                 to `relays` of its networks"
+            ),
+            Self::RelayNotAccepted { relay, network } => write!(
+                f,
+                "network `{network}` does not accept relay `{relay}`; if it is your relay, add it to \
+                 `relays` of `{network}`"
+            ),
+            Self::AmbiguousRelay {
+                relay,
+                networks: [first, second],
+            } => write!(
+                f,
+                "relay `{relay}` is listed by `{first}` and `{second}`, and selects neither by option \
+                 82.5 or 118"
+            ),
+            Self::Source(why) => why.fmt(f),
             Self::UnknownMachine => f.write_str(
                 "the machine is not in the inventory, and the site says `unknown: ignore`",
             ),

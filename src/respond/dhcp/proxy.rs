@@ -11,6 +11,7 @@ use super::boot::BootFile;
 use super::{Asked, Delivery, Ignored, Ingress, Response, Verdict, exchange, reply};
 use crate::inventory::{DhcpMode, Inventory};
 use crate::machine::Firmware;
+use crate::respond::access::{Resource, admit};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode};
 
@@ -27,6 +28,11 @@ pub fn respond_as_boot_server(
     now: Timestamp,
 ) -> Response {
     let exchange = exchange(inventory, message);
+    // Deviation: PXE 2.1 knows no limit of senders. The answer goes back to the sender, off the network
+    // too, and its boot file may carry a token.
+    if let Err(why) = admit((*from.ip()).into(), Resource::Dhcp, inventory) {
+        return Response::ignored(Ignored::Source(why), exchange);
+    }
     // The client has its address by now; where a relay stood between us, that says where it is.
     let network = inventory.site.network_of(*from.ip());
     let network = ingress.network.or(network.map(|it| it.name.as_str()));

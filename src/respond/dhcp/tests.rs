@@ -3,6 +3,7 @@
 mod boot_data;
 mod clients;
 mod exchanges;
+mod forged;
 mod golden;
 mod lifecycle;
 mod loaders;
@@ -44,7 +45,7 @@ loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
 kind: Host
 name: worker-08
 profile: worker
-uuid: 11111111-2222-3333-4444-555555555555
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 arch: uefi-x64
 nics:
   - {mac: "52:54:00:12:34:56", network: prov0, ip: 10.20.0.58, boot: true}
@@ -54,7 +55,7 @@ disk: {serial: A}
 kind: Host
 name: own-loader
 profile: profile-loader
-uuid: 11111111-2222-3333-4444-666666666666
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3136
 arch: uefi-x64
 loader: ipxe.efi
 nics: [{mac: "52:54:00:12:00:01", network: prov0, ip: 10.20.0.61, boot: true}]
@@ -63,7 +64,7 @@ disk: {serial: B}
 kind: Host
 name: profile-loader
 profile: profile-loader
-uuid: 11111111-2222-3333-4444-777777777777
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3137
 arch: uefi-x64
 nics: [{mac: "52:54:00:12:00:02", network: prov0, ip: 10.20.0.62, boot: true}]
 disk: {serial: C}
@@ -98,7 +99,7 @@ fn pool(last: u8) -> Ipv4Addr {
 }
 
 fn uuid() -> Option<SystemUuid> {
-    "11111111-2222-3333-4444-555555555555".parse().ok()
+    "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok()
 }
 
 fn edk(mac: MacAddress) -> Client {
@@ -181,6 +182,17 @@ impl Bench {
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             network: Some("prov0"),
         }
+    }
+
+    /// Starts with an inventory in which two networks list [`RELAY`].
+    fn with_relay() -> Self {
+        Self::with(|text| {
+            text.replace(
+                "interface: eth1",
+                "interface: eth1\n    relays: [10.22.0.1]",
+            )
+            .replace("{name: far0,", "{name: far0, relays: [10.22.0.1],")
+        })
     }
 
     fn send(&mut self, message: &DhcpMessage) -> Response {

@@ -1,5 +1,6 @@
 //! The HTTP side of a boot: which URL means what, and what a machine is answered.
 
+pub mod admission;
 mod query;
 mod range;
 mod route;

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use crate::decide::{BootRequest, IDENTITY_LIMIT, Standing, cleaned};
-use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
+use crate::machine::{Architecture, Dialect, MacAddress, Secret, SystemUuid};
 use crate::render::TemplateError;
 use crate::respond::boot::{BootAnswer, Sources};
 use crate::wire::path::decoded;
@@ -9,7 +9,7 @@ use crate::wire::path::decoded;
 /// What stands in the query of a boot URL, not yet believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BootQuery {
-    token: String,
+    token: Secret,
     mac: Option<MacAddress>,
     uuid: Option<SystemUuid>,
     serial: Option<String>,
@@ -60,7 +60,7 @@ impl BootQuery {
                 let request = self.request(mac, sources, standing.now());
                 sources.boot(&request, standing)
             }
-            None => sources.ask_ipxe(&self.token),
+            None => sources.ask_ipxe(self.token.expose()),
         }
     }
 
@@ -72,15 +72,15 @@ impl BootQuery {
             asset: self.asset.clone(),
             architecture: Architecture::from_ipxe(&self.platform, &self.build_architecture),
             dialect: Dialect::Ipxe,
-            token: sources.token_state(&self.token, mac, self.uuid, now),
+            token: sources.token_state(self.token.expose(), mac, self.uuid, now),
         }
     }
 }
 
 /// A token is repeated into a script, so nothing but its own alphabet may pass.
-fn token_only(text: &str) -> String {
+fn token_only(text: &str) -> Secret {
     let good = |c: &char| c.is_ascii_alphanumeric() || *c == '-' || *c == '_';
-    text.chars().filter(good).take(64).collect()
+    Secret::new(text.chars().filter(good).take(64).collect::<String>())
 }
 
 #[cfg(test)]
@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn a_query_is_read_as_ipxe_writes_it() {
-        let query = "token=T&mac=52-54-00-85-00-01&uuid=11111111-2222-3333-4444-555555555555\
+        let query = "token=T&mac=52-54-00-85-00-01&uuid=4c4c4544-0051-3610-8043-c2c04f4b3135\
                      &serial=C7%20X9&asset=&platform=efi&buildarch=x86_64&more=1";
         let expected = BootQuery {
             token: "T".into(),
             mac: "52:54:00:85:00:01".parse().ok(),
-            uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+            uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
             serial: Some("C7 X9".into()),
             asset: None,
             platform: "efi".into(),
@@ -111,7 +111,7 @@ mod tests {
             query in "(token|mac|uuid|serial|asset|platform)=[ -~]{0,40}(&serial=[%a-f0-9 -~]{0,40})?"
         ) {
             let query = BootQuery::parse(&query);
-            prop_assert!(query.token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+            prop_assert!(query.token.expose().chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
             for text in [query.serial, query.asset].into_iter().flatten() {
                 prop_assert_eq!(cleaned(&text, IDENTITY_LIMIT), text);
             }

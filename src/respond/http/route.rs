@@ -1,5 +1,5 @@
 use crate::decide::CallbackKind;
-use crate::machine::Sha256Digest;
+use crate::machine::{Secret, Sha256Digest};
 
 use super::query::BootQuery;
 use crate::respond::boot::MachinePath;
@@ -22,7 +22,7 @@ pub enum Route {
     /// A part of a session.
     Session {
         /// The capability that opens it.
-        capability: String,
+        capability: Secret,
         /// Which part.
         path: SessionPath,
     },
@@ -128,7 +128,7 @@ pub fn route(method: &str, target: &str) -> Result<Route, RouteError> {
 
 fn session(capability: &str, path: SessionPath) -> Route {
     Route::Session {
-        capability: capability.to_owned(),
+        capability: capability.into(),
         path,
     }
 }

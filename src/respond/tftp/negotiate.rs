@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::Allowance;
 use crate::wire::tftp::{Mode, OptionName, Request, TransferOption};
 
 /// The block size where none was agreed. Source: RFC 1350 §2.
@@ -12,6 +13,8 @@ pub struct Limits {
     pub block_size: u16,
     /// The largest number of blocks before an acknowledgement.
     pub window_size: u16,
+    /// From how many ports that of the transfer is drawn.
+    pub ports: u32,
 }
 
 impl Limits {
@@ -33,6 +36,18 @@ impl Limits {
         Self {
             block_size: room.max(DEFAULT_BLOCK_SIZE).min(cap.unwrap_or(u16::MAX)),
             window_size: Self::WINDOW_SIZE,
+            ports: u32::from(u16::MAX),
+        }
+    }
+
+    /// Returns these limits for a transfer whose port is drawn from as many as `ports`: what an ACK
+    /// allows may be less than what the path carries, see [`Allowance`].
+    pub fn with_ports(self, ports: u32) -> Self {
+        let block_size = self.block_size.min(Allowance::largest_block(ports));
+        Self {
+            block_size,
+            ports,
+            ..self
         }
     }
 }
@@ -65,6 +80,16 @@ pub fn negotiate(request: &Request, size: u64, limits: Limits) -> Agreement {
         timeout: None,
         acknowledged: Vec::new(),
     };
+    // The window depends on the block size, whichever is named first.
+    let mut asked = request.options.iter().filter_map(|option| {
+        let number: u64 = option.value.parse().ok()?;
+        (option.name == OptionName::BlockSize && number >= 8).then_some(number)
+    });
+    if let Some(asked) = asked.next() {
+        agreement.block_size = shrink(asked, limits.block_size);
+    }
+    let paid = Allowance::largest_window(limits.ports, agreement.block_size);
+    let window_size = limits.window_size.min(paid);
     for option in &request.options {
         let seen = |taken: &TransferOption| taken.name == option.name;
         let Ok(asked) = option.value.parse::<u64>() else {
@@ -74,12 +99,9 @@ pub fn negotiate(request: &Request, size: u64, limits: Limits) -> Agreement {
             continue;
         }
         let value = match option.name {
-            OptionName::BlockSize if asked >= 8 => {
-                agreement.block_size = shrink(asked, limits.block_size);
-                u64::from(agreement.block_size)
-            }
+            OptionName::BlockSize if asked >= 8 => u64::from(agreement.block_size),
             OptionName::WindowSize if asked >= 1 => {
-                agreement.window_size = shrink(asked, limits.window_size);
+                agreement.window_size = shrink(asked, window_size);
                 u64::from(agreement.window_size)
             }
             OptionName::Timeout if (1..=255).contains(&asked) => {
@@ -108,17 +130,26 @@ mod tests {
 
     /// Negotiates for a file of 1,000 octets over Ethernet; options as `name=value` words.
     fn acknowledged(mode: &str, options: &str) -> String {
+        acknowledged_among(28_232, mode, options)
+    }
+
+    /// The same with a port that is drawn from so many.
+    fn acknowledged_among(ports: u32, mode: &str, options: &str) -> String {
         let options = options.replace(['=', ' '], "\0");
         let bytes = format!("\0\x01file\0{mode}\0{options}\0");
         let Ok(Packet::Request(request)) = Packet::parse(bytes.as_bytes()) else {
             panic!("`{options}` makes no request");
         };
-        negotiate(&request, 1000, Limits::for_mtu(1500, None))
-            .acknowledged
-            .iter()
-            .map(|option| format!("{}={}", option.name.text(), option.value))
-            .collect::<Vec<_>>()
-            .join(" ")
+        negotiate(
+            &request,
+            1000,
+            Limits::for_mtu(1500, None).with_ports(ports),
+        )
+        .acknowledged
+        .iter()
+        .map(|option| format!("{}={}", option.name.text(), option.value))
+        .collect::<Vec<_>>()
+        .join(" ")
     }
 
     #[test]
@@ -152,6 +183,32 @@ mod tests {
             acknowledged("netascii", "tsize=0 blksize=600"),
             "blksize=600"
         );
+    }
+
+    #[test]
+    fn windows_are_what_an_ack_pays_for() {
+        for (ports, asked, expected) in [
+            (1, "windowsize=4 blksize=1468", "windowsize=1 blksize=896"),
+            (1, "windowsize=8", "windowsize=1"),
+            (1, "blksize=100 windowsize=8", "blksize=100 windowsize=7"),
+            (
+                16,
+                "windowsize=64 blksize=1468",
+                "windowsize=9 blksize=1468",
+            ),
+            (16, "windowsize=4 blksize=1468", "windowsize=4 blksize=1468"),
+            (
+                104,
+                "blksize=1468 windowsize=64",
+                "blksize=1468 windowsize=64",
+            ),
+        ] {
+            assert_eq!(
+                acknowledged_among(ports, "octet", asked),
+                expected,
+                "{ports} {asked}"
+            );
+        }
     }
 
     #[test]

@@ -2,11 +2,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::timing::Timing;
-use super::{Agreement, Outcome};
+use super::{Agreement, Allowance, Outcome};
 use crate::wire::tftp::{BlockNumber, Packet};
 
 /// How long the answer to a request waits for the peer.
 const UNANSWERED: Duration = Duration::from_secs(5);
+
+/// How often the first window is sent before the peer has acknowledged a block: once, and then by
+/// time-out. After that the peer has to ask, with its last ACK.
+const FIRST_WINDOWS: u32 = 3;
 
 /// A peer that repeats its request after so long without progress has started over.
 const STARTED_OVER: Duration = Duration::from_secs(1);
@@ -31,6 +35,8 @@ pub enum Action {
 pub enum Ignored {
     /// The time-out has not come yet.
     TooEarly,
+    /// The time-out has come, and nothing more is sent before the peer repeats its ACK.
+    Withheld,
     /// The ACK was seen before. Sending again because of it would double every packet from here on
     /// (the "Sorcerer's Apprentice", RFC 1123 §4.2.3.1); GRUB repeats old ACKs.
     RepeatedAcknowledgement,
@@ -47,7 +53,9 @@ pub enum Ignored {
 /// Times are durations since any one moment that the caller chooses.
 ///
 /// Until the peer has answered, each request is worth one datagram, the OACK or the first block,
-/// and no time-out repeats it: with a forged source address nobody gets more than was sent.
+/// and no time-out repeats it. From then on the [`Allowance`] bounds what is sent, so that a forged
+/// source address never pays, and the first window is sent three times at most before a block has
+/// been acknowledged.
 // Deviation: RFC 1123 §4.2.3.2 would repeat the first answer by time-out, too. The peer, which has
 // seen nothing, repeats its request, and that is answered again.
 #[derive(Clone, Debug)]
@@ -67,6 +75,12 @@ pub struct Transfer {
     once: bool,
     retransmissions: u64,
     timing: Timing,
+    allowance: Allowance,
+    /// How often blocks were sent before the peer acknowledged one.
+    first_windows: u32,
+    /// A time-out came when nothing more might be sent: an ACK that the peer repeats then is
+    /// answered, once.
+    owed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +92,14 @@ enum Stage {
 
 impl Transfer {
     /// Begins a transfer of `size` octets, and says what to send first.
-    pub fn start(now: Duration, agreement: Agreement, size: u64) -> (Self, Action) {
+    pub fn start(
+        now: Duration,
+        agreement: Agreement,
+        size: u64,
+        allowance: Allowance,
+    ) -> (Self, Action) {
         let options = !agreement.acknowledged.is_empty();
-        let transfer = Self {
+        let mut transfer = Self {
             timing: Timing::new(agreement.timeout),
             agreement,
             size,
@@ -97,6 +116,9 @@ impl Transfer {
             deadline: now + UNANSWERED,
             once: true,
             retransmissions: 0,
+            allowance,
+            first_windows: 0,
+            owed: false,
         };
         let action = transfer.first_answer();
         (transfer, action)
@@ -105,6 +127,18 @@ impl Transfer {
     /// Returns what was agreed on.
     pub fn agreement(&self) -> &Agreement {
         &self.agreement
+    }
+
+    /// Reports whether the peer has responded to what it was sent, as far as that can be told from
+    /// a forged response: where the port is no secret, by acknowledging a block.
+    pub fn has_responded(&self) -> bool {
+        let is_response = self.allowance.is_port_secret() || self.acknowledged > 0;
+        self.has_begun() && is_response
+    }
+
+    /// Reports whether any response has come.
+    pub fn has_begun(&self) -> bool {
+        self.stage == Stage::Answered
     }
 
     /// Returns when [`Transfer::expire`] is due.
@@ -139,6 +173,7 @@ impl Transfer {
         if self.stage != Stage::Answered {
             self.once = false;
             self.deadline = now + UNANSWERED;
+            self.allowance.add_request();
             return self.first_answer();
         }
         if now >= self.progress_at + STARTED_OVER {
@@ -170,6 +205,9 @@ impl Transfer {
         if !self.timing.timed_out() {
             return silent(self.acknowledged + 1);
         }
+        if self.acknowledged == 0 && self.first_windows >= FIRST_WINDOWS {
+            return self.withhold(now);
+        }
         self.send_window(now)
     }
 
@@ -177,7 +215,9 @@ impl Transfer {
         let advance = block.distance_from(BlockNumber::of_index(self.acknowledged));
         let under_way = self.sent - self.acknowledged;
         let answers_options = self.stage == Stage::OptionsSent && advance == 0;
-        if !answers_options {
+        let asks_again = self.owed && advance == 0;
+        self.allowance.add_acknowledgement();
+        if !answers_options && !asks_again {
             if advance == 0 {
                 return Action::Ignore(Ignored::RepeatedAcknowledgement);
             }
@@ -201,24 +241,48 @@ impl Transfer {
     }
 
     /// Sends the window that follows the last acknowledged block, be it in the middle of the last
-    /// window.
+    /// window, as far as the allowance goes.
     fn send_window(&mut self, now: Duration) -> Action {
         let first = self.acknowledged + 1;
-        let window = u64::from(self.agreement.window_size);
+        let block_size = self.agreement.block_size;
+        let window = u64::from(self.agreement.window_size).min(self.allowance.blocks(block_size));
+        if window == 0 {
+            return self.withhold(now);
+        }
         let last = (self.acknowledged + window).min(self.last_index());
-        let again = (self.sent + 1).saturating_sub(first);
+        let again = (self.sent.min(last) + 1).saturating_sub(first);
         self.retransmissions += again;
         self.once = again == 0;
-        self.sent = last;
+        self.owed = false;
+        if self.acknowledged == 0 {
+            self.first_windows += 1;
+        }
+        self.allowance.spend_blocks(last + 1 - first, block_size);
+        self.sent = self.sent.max(last);
         self.sent_at = now;
         self.deadline = now + self.timing.timeout();
         Action::SendBlocks(first..last + 1)
     }
 
-    fn first_answer(&self) -> Action {
+    /// Sends nothing, and waits for the peer to ask again.
+    fn withhold(&mut self, now: Duration) -> Action {
+        self.owed = true;
+        self.deadline = now + self.timing.timeout();
+        Action::Ignore(Ignored::Withheld)
+    }
+
+    fn first_answer(&mut self) -> Action {
         match self.stage {
-            Stage::OptionsSent => Action::SendOptions,
-            _ => Action::SendBlocks(1..2),
+            Stage::OptionsSent => {
+                let options = self.agreement.acknowledged.iter();
+                let lengths = options.map(|it| it.name.text().len() + it.value.len() + 2);
+                self.allowance.spend_packet(2 + lengths.sum::<usize>());
+                Action::SendOptions
+            }
+            _ => {
+                self.allowance.spend_blocks(1, self.agreement.block_size);
+                Action::SendBlocks(1..2)
+            }
         }
     }
 

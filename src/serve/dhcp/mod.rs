@@ -7,7 +7,7 @@ mod probe;
 mod promises;
 mod watch;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::live::Live;
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use super::sizes::Sizes;
+use crate::respond::access::{Resource, admit};
 use crate::respond::dhcp::{
     DhcpResponder, Ingress, OtherServers, ProbesDue, chosen_server, other_server,
     respond_as_boot_server,
@@ -245,6 +246,15 @@ impl DhcpServer {
                     continue;
                 }
                 let site = &loaded.inventory.site;
+                // Where each answer goes back to its sender, that must be one whom we serve.
+                let source = IpAddr::from(*from.ip());
+                if port.answers_senders()
+                    && let Err(why) = admit(source, Resource::Dhcp, &loaded.inventory)
+                {
+                    let text = format!("ignored {length} bytes from {from}: {why}");
+                    self.log.say(Level::Warn, "dhcp", "dhcp-ignored", text);
+                    continue;
+                }
                 let ingress = Ingress {
                     network: port.network(site, from),
                     address: port.address(site),

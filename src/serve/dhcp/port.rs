@@ -201,6 +201,11 @@ impl DhcpPort {
         matches!(self.way, Way::Routed) && is_for_wire
     }
 
+    /// Reports whether it answers DHCP requests at their source address, wherever that is.
+    pub fn answers_senders(&self) -> bool {
+        matches!(self.way, Way::Sender) && self.role == PortRole::Dhcp
+    }
+
     /// Returns what clients ask for here.
     pub fn role(&self) -> PortRole {
         self.role
@@ -239,7 +244,7 @@ impl DhcpPort {
             return Some(name);
         }
         match &self.way {
-            Way::Sender if self.role == PortRole::Dhcp => {
+            Way::Sender if self.answers_senders() => {
                 let network = site.network_of(*from.ip()).or(site.networks.first());
                 network.map(|network| network.name.as_str())
             }

@@ -9,6 +9,8 @@ use hyper::header::{self, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
+use crate::respond::access::{self, AccessRefusal, Resource};
+use super::connections::Place;
 use crate::respond::http::{Conditions, Route, RouteError, Selection, content_type, route, select};
 use crate::serve::context::{Asker, Context, Refused, ServedFile, Status, Via};
 use crate::serve::log::{Level, Line, Log};
@@ -59,10 +61,13 @@ impl Answer {
 pub(super) async fn answer(
     context: Arc<Context>,
     peer: SocketAddr,
+    place: &Place,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     let target = head.uri.to_string();
+    let client = client(&context, peer, &head.headers);
+    let peer = *client.as_ref().unwrap_or(&peer);
     let route = match route(head.method.as_str(), &target) {
         Ok(route) => route,
         Err(error) => {
@@ -73,6 +78,14 @@ pub(super) async fn answer(
             );
         }
     };
+    if let Err(why) = admit(&context, client, &route) {
+        let asker = Asker {
+            via: Via::Http,
+            peer,
+        };
+        let refused = asker.refuse(Status::Forbidden, why.to_string(), &why.to_string());
+        return respond(&head.method, &head.headers, say_no(&context, refused));
+    }
     let posted = match head.method {
         Method::POST => {
             let body = Limited::new(incoming, CALLBACK_LIMIT).collect();
@@ -90,6 +103,11 @@ pub(super) async fn answer(
         }
         _ => Bytes::new(),
     };
+    if !place.begin() {
+        // The connection is closed already: this is never sent.
+        let answer = Answer::plain(StatusCode::SERVICE_UNAVAILABLE, "connection evicted");
+        return respond(&head.method, &head.headers, answer);
+    }
     let reads_only = head.method == Method::HEAD;
     // The store and the disk may make us wait, which the other connections need not.
     let answered =
@@ -144,7 +162,14 @@ fn dispatch(
             }
         }
         Route::Session { capability, path } => {
-            let answer = session::answer(context, asker, &capability, &path, posted, reads_only);
+            let answer = session::answer(
+                context,
+                asker,
+                capability.expose(),
+                &path,
+                posted,
+                reads_only,
+            );
             answer.map(|answer| match answer {
                 SessionAnswer::Text(text) => Answer::script(text),
                 SessionAnswer::File(served) => file(served),
@@ -153,11 +178,42 @@ fn dispatch(
         Route::Health => Ok(Answer::plain(StatusCode::OK, "ok")),
         Route::Ready => Ok(ready(context)),
     };
-    answered.unwrap_or_else(|Refused { status, text, line }| {
-        context.log.write(&line);
-        let status = StatusCode::from_u16(status.http());
-        Answer::plain(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), text)
-    })
+    answered.unwrap_or_else(|refused| say_no(context, refused))
+}
+
+/// Logs a refusal, and makes its answer.
+fn say_no(context: &Context, refused: Refused) -> Answer {
+    let Refused { status, text, line } = refused;
+    context.log.write(&line);
+    let status = StatusCode::from_u16(status.http());
+    Answer::plain(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), text)
+}
+
+/// Finds the client of a request: the peer, unless that is one of the site's proxies.
+fn client(
+    context: &Context,
+    peer: SocketAddr,
+    headers: &header::HeaderMap,
+) -> Result<SocketAddr, AccessRefusal> {
+    let loaded = context.live.current();
+    let forwarded = headers.get_all("x-forwarded-for").iter();
+    let proxies = &loaded.inventory.site.server.trusted_proxies;
+    access::client(peer, forwarded.map(|it| it.as_bytes()), proxies)
+}
+
+/// Decides whether the client may have what it requests.
+fn admit(
+    context: &Context,
+    client: Result<SocketAddr, AccessRefusal>,
+    route: &Route,
+) -> Result<(), AccessRefusal> {
+    let resource = Resource::of(route);
+    // Where every source is served, an unreadable one is too.
+    if resource.is_open() {
+        return Ok(());
+    }
+    let loaded = context.live.current();
+    access::admit(client?.ip(), resource, &loaded.inventory)
 }
 
 /// Reports whether everything that this server exists for can be served.

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use super::connections::Place;
+
 /// How much of a file is read at once, in octets.
 const CHUNK: u64 = 128 << 10;
 
@@ -71,21 +73,17 @@ impl FileBody {
         if self.part.is_empty() {
             return Poll::Ready(None);
         }
-        let reading = self.reading.get_or_insert_with(|| {
-            let file = Arc::clone(&self.file);
-            let (at, length) = (self.part.start, CHUNK.min(self.part.end - self.part.start));
-            // A cold page may take a while, which the other connections need not.
-            tokio::task::spawn_blocking(move || {
-                let mut chunk = vec![0; length as usize];
-                file.read_exact_at(&mut chunk, at)?;
-                Ok(Bytes::from(chunk))
-            })
-        });
-        let read = ready!(Pin::new(reading).poll(context));
+        let (file, part) = (&self.file, &self.part);
+        let reading = self.reading.get_or_insert_with(|| read(file, part));
+        let done = ready!(Pin::new(reading).poll(context));
         self.reading = None;
-        let chunk = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let chunk = done.unwrap_or_else(|error| Err(io::Error::other(error)));
         if let Ok(chunk) = &chunk {
             self.part.start += chunk.len() as u64;
+            // The next one is read while this one is written.
+            if !self.part.is_empty() {
+                self.reading = Some(read(&self.file, &self.part));
+            }
         }
         Poll::Ready(Some(chunk))
     }
@@ -96,6 +94,58 @@ impl Drop for FileBody {
         if let Some(finished) = self.finished.take() {
             finished(self.part.start - self.start);
         }
+    }
+}
+
+/// Reads the next chunk of a part of a file. A cold page may take a while, which must not stop the
+/// other connections.
+fn read(file: &Arc<File>, part: &Range<u64>) -> JoinHandle<io::Result<Bytes>> {
+    let file = Arc::clone(file);
+    let (at, length) = (part.start, CHUNK.min(part.end - part.start));
+    tokio::task::spawn_blocking(move || {
+        let mut chunk = vec![0; length as usize];
+        file.read_exact_at(&mut chunk, at)?;
+        Ok(Bytes::from(chunk))
+    })
+}
+
+/// A body that reports its end to the connection's place.
+pub struct Tracked {
+    body: Body,
+    place: Place,
+}
+
+impl Tracked {
+    /// Wraps the body of a response that is ready.
+    pub fn new(body: Body, place: Place) -> Self {
+        place.progress();
+        Self { body, place }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.place.ended();
+    }
+}
+
+impl hyper::body::Body for Tracked {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

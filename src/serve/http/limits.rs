@@ -1,19 +1,24 @@
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
+use super::connections::Place;
+
+/// How much of a response is a substantial part, in bytes.
+const PART: usize = 64 << 10;
+
 /// A stream that fails once its peer has taken nothing for a while although something is to be
-/// written.
+/// written. It reports to the connection's place what the peer takes.
 pub struct Moving<S> {
     stream: S,
+    place: Place,
+    /// The bytes taken since that was last reported.
+    taken: usize,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     /// Whether the last write had to wait, so that the timer runs.
@@ -22,12 +27,24 @@ pub struct Moving<S> {
 
 impl<S> Moving<S> {
     /// Wraps a stream.
-    pub fn new(stream: S, limit: Duration) -> Self {
+    pub fn new(stream: S, limit: Duration, place: Place) -> Self {
         Self {
             stream,
+            place,
+            taken: 0,
             limit,
             timer: Box::pin(tokio::time::sleep(limit)),
             stalled: false,
+        }
+    }
+
+    fn taken(&mut self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.taken += bytes;
+            if self.taken >= PART {
+                self.taken = 0;
+                self.place.progress();
+            }
         }
     }
 
@@ -45,7 +62,7 @@ impl<S> Moving<S> {
             self.timer.as_mut().reset(Instant::now() + self.limit);
         }
         self.timer.as_mut().poll(context).map(|()| {
-            let what = format!("it took nothing for {} s", self.limit.as_secs());
+            let what = format!("the client took nothing for {} s", self.limit.as_secs());
             Err(io::Error::new(io::ErrorKind::TimedOut, what))
         })
     }
@@ -68,12 +85,18 @@ impl<S: Write + Unpin> Write for Moving<S> {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, octets);
+        self.taken(&written);
         self.watched(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket has nothing to flush: that says nothing about a write that waits.
-        Pin::new(&mut self.stream).poll_flush(context)
+        // A socket has nothing to flush: that says nothing about a write that waits. Hyper flushes when
+        // it has written everything.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() {
+            self.place.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -91,83 +114,16 @@ impl<S: Write + Unpin> Write for Moving<S> {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        self.taken(&written);
         self.watched(context, written)
-    }
-}
-
-/// How many connections each address has.
-#[derive(Clone)]
-pub struct Peers {
-    most: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-/// A connection that counts; it no longer does once this is dropped.
-pub struct Place {
-    peers: Peers,
-    address: IpAddr,
-}
-
-impl Peers {
-    /// Allows each address so many.
-    pub fn new(most: usize) -> Self {
-        Self {
-            most,
-            open: Arc::default(),
-        }
-    }
-
-    /// Counts a connection; none when its address has too many. This machine's own, a proxy
-    /// perhaps, may have any number.
-    pub fn admit(&self, address: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= self.most && !address.is_loopback() {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            peers: self.clone(),
-            address,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self
-            .peers
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::connections::Connections;
     use super::*;
-
-    #[test]
-    fn an_address_with_too_many_connections_gets_none_until_one_ends() {
-        let peers = Peers::new(2);
-        let [one, other, here] = ["10.0.0.1", "10.0.0.2", "127.0.0.1"].map(|a| a.parse().unwrap());
-        let mut places: Vec<_> = (0..2).map(|_| peers.admit(one).unwrap()).collect();
-        assert!(peers.admit(one).is_none());
-        assert!(peers.admit(other).is_some());
-        places.pop();
-        places.extend(peers.admit(one));
-        assert_eq!(places.len(), 2);
-        let local: Vec<_> = (0..9).filter_map(|_| peers.admit(here)).collect();
-        assert_eq!(local.len(), 9);
-        drop((places, local));
-        assert!(peers.open.lock().unwrap().is_empty());
-    }
+    use crate::respond::http::admission::Origin;
 
     #[test]
     fn a_peer_that_takes_nothing_ends_its_connection() {
@@ -178,7 +134,11 @@ mod tests {
         let error = runtime.block_on(async {
             let (ours, _theirs) = tokio::io::duplex(64);
             let stream = hyper_util::rt::TokioIo::new(ours);
-            let mut moving = Moving::new(stream, Duration::from_millis(10));
+            let connections = Connections::new(16);
+            let (place, _evicted) = connections
+                .open([10, 0, 0, 1].into(), Origin::Stranger)
+                .unwrap();
+            let mut moving = Moving::new(stream, Duration::from_millis(10), place);
             // The first fits, the second waits for room that never comes.
             let mut last = Ok(0);
             for _ in 0..2 {

@@ -2,13 +2,15 @@
 
 mod answer;
 mod body;
+mod connections;
 mod limits;
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hyper::body::Incoming;
@@ -16,21 +18,38 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::context::Context;
-use super::log::Level;
+use super::descriptors::raise_limit;
+use super::log::{Level, Log};
 use super::shutdown::Shutdown;
+use crate::respond::http::admission::Origin;
 
-use body::Body;
-use limits::{Moving, Peers};
+use body::Tracked;
+use connections::{Connections, Evicted, Place};
+use limits::Moving;
 
-/// How many connections are served at once.
-const CONNECTIONS: usize = 2048;
-/// How many of them one address may have; behind a proxy on this machine, all share one.
-const CONNECTIONS_OF_ONE: usize = 64;
+pub use connections::{CONNECTIONS, ENOUGH_FILES, allowed_by};
+
+/// How many connections the system keeps until they are accepted: a burst must not have to retry.
+const BACKLOG: i32 = 1024;
+/// The largest head of a request, in bytes, and what is buffered of a response beyond one chunk. Hyper
+/// may allocate twice that for a connection.
+const HEAD_SIZE: usize = 16 << 10;
+/// How many connections make room where a file descriptor is lacking: one for the connection, and
+/// some for the files that it requests.
+const SHED: usize = 8;
+/// How long evicted connections get to close before more are accepted.
+const SHED_TIME: Duration = Duration::from_millis(5);
+/// Evicted connections that may not have closed yet.
+const CLOSING: usize = 64;
+/// How long a repeated error of the listener is not logged again.
+const QUIET_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take none of an answer.
 const STALL_TIME: Duration = Duration::from_secs(30);
 /// How long a client may take for the head of a request.
@@ -52,9 +71,8 @@ impl HttpServer {
     /// # Errors
     /// When the address is not ours, in use, or below 1024 without the privilege.
     pub fn bind(address: SocketAddrV4, context: Arc<Context>) -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind(address)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .with_context(|| format!("cannot bind TCP {address} for HTTP"))?;
+        let listener =
+            listen(address).with_context(|| format!("cannot bind TCP {address} for HTTP"))?;
         Ok(Self { listener, context })
     }
 
@@ -86,74 +104,154 @@ impl HttpServer {
 
     async fn accept(self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let listener = TcpListener::from_std(self.listener).context("cannot listen for HTTP")?;
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        let peers = Peers::new(CONNECTIONS_OF_ONE);
-        let mut connections = JoinSet::new();
+        let context = self.context;
+        let log = &context.log;
+        let total = allowed_by(raise_limit());
+        let places = Connections::new(total);
+        let mut errors = AcceptErrors::default();
+        let mut tasks = JoinSet::new();
         let (end, ending) = watch::channel(());
         while !shutdown.is_requested() {
-            while connections.try_join_next().is_some() {}
+            while tasks.try_join_next().is_some() {}
+            if tasks.len() >= total + CLOSING {
+                tasks.join_next().await;
+            }
+            places.report(log, false);
             let Ok(accepted) = tokio::time::timeout(HEARTBEAT, listener.accept()).await else {
                 continue;
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    self.context.log.say(
-                        Level::Warn,
-                        "http",
-                        "http-accept",
-                        format!("cannot accept: {error}"),
-                    );
-                    tokio::time::sleep(HEARTBEAT).await;
+                    errors.note(&error, log);
+                    if is_of_the_peer(&error) {
+                        continue;
+                    }
+                    let made_room = is_lack_of_files(&error) && places.shed(SHED);
+                    tokio::time::sleep(if made_room { SHED_TIME } else { HEARTBEAT }).await;
                     continue;
                 }
             };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                let text = format!("refused {peer}: {CONNECTIONS} connections are open");
-                self.context.log.say(Level::Warn, "http", "http-busy", text);
+            let origin = origin(&context, peer.ip(), &stream);
+            let Ok((place, evicted)) = places.open(peer.ip(), origin) else {
                 continue;
             };
-            let Some(place) = peers.admit(peer.ip()) else {
-                let text = format!("refused {peer}: it has {CONNECTIONS_OF_ONE} connections open");
-                self.context.log.say(Level::Warn, "http", "http-busy", text);
-                continue;
-            };
-            let context = Arc::clone(&self.context);
-            let ending = ending.clone();
-            connections.spawn(async move {
-                serve(stream, peer, context, ending).await;
-                drop((slot, place));
-            });
+            let (context, ending) = (Arc::clone(&context), ending.clone());
+            tasks.spawn(serve(stream, peer, context, place, evicted, ending));
         }
+        places.report(log, true);
         // A connection that is only kept open for the next request ends at once.
         drop(end);
-        let finish = async { while connections.join_next().await.is_some() {} };
+        let finish = async { while tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(SHUTDOWN_TIME, finish).await;
         Ok(())
     }
 }
 
-/// Serves a connection until it ends, or until `ending` does and its running answer is sent.
+/// Listens on an address.
+fn listen(address: SocketAddrV4) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Decides what a connection counts as, by its source address.
+///
+/// An address inside a pool counts as leased: the leases may be on another machine, and a copy of them
+/// would be late just when a machine has got its first one.
+fn origin(context: &Context, peer: IpAddr, stream: &TcpStream) -> Origin {
+    let peer = peer.to_canonical();
+    let is_own = || stream.local_addr().is_ok_and(|own| own.ip() == peer);
+    match peer {
+        peer if peer.is_loopback() || is_own() => Origin::Proxy,
+        IpAddr::V4(peer) => {
+            let loaded = context.live.current();
+            let proxies = &loaded.inventory.site.server.trusted_proxies;
+            if proxies.iter().any(|block| block.contains(peer)) {
+                Origin::Proxy
+            } else if loaded.inventory.is_machine(peer) {
+                Origin::Machine
+            } else {
+                Origin::Stranger
+            }
+        }
+        IpAddr::V6(_) => Origin::Stranger,
+    }
+}
+
+/// Errors of the listener, each logged once in a while.
+#[derive(Default)]
+struct AcceptErrors {
+    logged: Option<Instant>,
+    count: u64,
+}
+
+impl AcceptErrors {
+    fn note(&mut self, error: &io::Error, log: &Log) {
+        self.count += 1;
+        if self.logged.is_some_and(|at| at.elapsed() < QUIET_TIME) {
+            return;
+        }
+        let mut text = format!("cannot accept a connection: {error}");
+        if is_lack_of_files(error) {
+            text.push_str("; raise the limit of open files (`ulimit -n`)");
+        }
+        if self.count > 1 {
+            text = format!("{text} ({} times)", self.count);
+        }
+        log.say(Level::Warn, "http", "http-accept", text);
+        (self.logged, self.count) = (Some(Instant::now()), 0);
+    }
+}
+
+/// Reports whether the next connection may be accepted at once: only this one failed.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
+}
+
+fn is_lack_of_files(error: &io::Error) -> bool {
+    let code = Errno::from_io_error(error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Serves a connection until it ends or is evicted, or until `ending` does and its running answer is
+/// sent.
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     context: Arc<Context>,
+    place: Place,
+    evicted: Evicted,
     mut ending: watch::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);
     let log = context.log.clone();
+    let stream = Moving::new(TokioIo::new(stream), STALL_TIME, place.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let context = Arc::clone(&context);
-        async move { Ok::<Response<Body>, Infallible>(answer::answer(context, peer, request).await) }
+        let (context, place) = (Arc::clone(&context), place.clone());
+        async move {
+            let response = answer::answer(context, peer, &place, request).await;
+            Ok::<Response<Tracked>, Infallible>(response.map(|body| Tracked::new(body, place)))
+        }
     });
     let connection = http1::Builder::new()
         // Deviation: GRUB and older shims compare header names case by case.
         .title_case_headers(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .serve_connection(Moving::new(TokioIo::new(stream), STALL_TIME), service);
+        .max_buf_size(HEAD_SIZE)
+        .serve_connection(stream, service);
     let mut connection = pin!(connection);
     let served = tokio::select! {
+        biased;
+        _ = evicted => return,
         served = connection.as_mut() => served,
         _ = ending.changed() => {
             connection.as_mut().graceful_shutdown();

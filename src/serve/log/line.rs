@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::machine::{MacAddress, SessionId};
+use crate::machine::{MacAddress, SessionId, escaped_json, masked, shown_line};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +52,11 @@ impl Line {
             message,
             facts: Vec::new(),
         }
+    }
+
+    /// Returns the stable word for machines.
+    pub fn event(&self) -> &'static str {
+        self.event
     }
 
     /// Says which machine it is about.
@@ -106,30 +111,26 @@ impl Line {
             .strip_prefix(self.service)
             .unwrap_or(self.event)
             .trim_start_matches('-');
-        let mut text = String::with_capacity(80 + self.message.len());
+        let mut body = String::with_capacity(40 + self.message.len());
         let day = at.as_millisecond().rem_euclid(24 * 3600 * 1000);
         let (hour, minute) = (day / 3_600_000, day / 60_000 % 60);
         let (second, thousandth) = (day / 1000 % 60, day % 1000);
-        // Writing to a string cannot fail, here and below.
-        let _ = write!(
-            text,
-            "{hour:02}:{minute:02}:{second:02}.{thousandth:03} {start}{:<5} {event:<10}{end} ",
-            self.service
-        );
+        // Writing to a string cannot fail.
         if let Some(mac) = self.mac {
-            let _ = write!(text, "{mac} ");
+            let _ = write!(body, "{mac} ");
         }
         if let Some(host) = &self.host {
-            let _ = write!(text, "{host}: ");
+            let _ = write!(body, "{host}: ");
         }
-        // What a machine sent must not move the cursor.
-        let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-        text.extend(self.message.chars().map(harmless));
+        body.push_str(&self.message);
         if let Some(id) = self.session {
-            let _ = write!(text, " (session {id})");
+            let _ = write!(body, " (session {id})");
         }
-        text.push('\n');
-        text
+        format!(
+            "{hour:02}:{minute:02}:{second:02}.{thousandth:03} {start}{:<5} {event:<10}{end} {}\n",
+            self.service,
+            shown_line(&body)
+        )
     }
 
     pub(super) fn to_json(&self, at: Timestamp) -> String {
@@ -158,7 +159,22 @@ impl Line {
         for (name, value) in &self.facts {
             put(name, value.clone());
         }
-        format!("{}\n", Value::Object(object))
+        object.values_mut().for_each(mask_texts);
+        escaped_json(format!("{}\n", Value::Object(object)))
+    }
+}
+
+/// Masks what has the form of a secret in every text of a value.
+pub fn mask_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = masked(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask_texts),
+        Value::Object(fields) => fields.values_mut().for_each(mask_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -173,11 +189,38 @@ mod tests {
         let at = Timestamp::from_second(3600).unwrap();
         assert_eq!(
             line.to_text(at, false),
-            "01:00:00.000 dhcp  ack        worker-01: 10.0.0.5\u{fffd}[2J\n"
+            "01:00:00.000 dhcp  ack        worker-01: 10.0.0.5\\u{1b}[2J\n"
         );
         let json: Value = serde_json::from_str(&line.to_json(at)).unwrap();
         assert_eq!(json["event"], "dhcp-ack");
         assert_eq!(json.get("mac"), None);
+    }
+
+    #[test]
+    fn no_form_of_a_line_shows_a_secret_or_what_is_invisible() {
+        let secret = "/s/j4gCMvHuS60AAAABAUY0jAbCdEf/x";
+        let line = Line::new(
+            Level::Info,
+            "tftp",
+            "tftp-refused",
+            format!("{secret}\u{202e}"),
+        );
+        let line = line
+            .host(Some(secret))
+            .fact("file", json!({"names": [secret]}));
+        for text in [
+            line.to_text(Timestamp::UNIX_EPOCH, true),
+            line.to_json(Timestamp::UNIX_EPOCH),
+        ] {
+            assert!(
+                !text.contains("j4gCMvHuS60") && text.contains("/s/•••/x"),
+                "{text}"
+            );
+            assert!(
+                !text.contains('\u{202e}') && text.contains("202e"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

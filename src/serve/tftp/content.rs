@@ -111,7 +111,9 @@ impl Source {
                 if range.start < *start || range.end > end {
                     let rest = usize::try_from(self.size - range.start).unwrap_or(usize::MAX);
                     let wanted = (range.end - range.start) as usize;
-                    window.resize(rest.min(READ_AHEAD.max(wanted)), 0);
+                    // Who asks for more than the beginning has seen that: it may be worth reading on.
+                    let ahead = if range.start == 0 { 0 } else { READ_AHEAD };
+                    window.resize(rest.min(ahead.max(wanted)), 0);
                     *start = range.start;
                     read_fully(file, window, range.start)?;
                 }

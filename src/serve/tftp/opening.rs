@@ -13,7 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::OpenLater;
 use super::content::Source;
 use super::socket::Route;
-use crate::respond::tftp::{Admitted, Refusal};
+use crate::respond::tftp::{Admitted, Claim, Refusal, Slot};
 use crate::wire::tftp::Request;
 
 /// The queue of what is to be opened, which the workers fill and [`Openers::run`] empties.
@@ -23,10 +23,29 @@ pub(super) struct Openers {
     more: Condvar,
 }
 
+/// What waits, machines that the site knows first: requests in invented names do not hold them up.
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
     closed: bool,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.known.len() + self.strangers.len()
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        self.known
+            .pop_front()
+            .or_else(|| self.strangers.pop_front())
+    }
+
+    fn retain_wanted(&mut self) {
+        self.known.retain(Job::is_wanted);
+        self.strangers.retain(Job::is_wanted);
+    }
 }
 
 struct Job {
@@ -53,7 +72,7 @@ impl Openers {
             job.done.tell(Opened {
                 peer: job.peer,
                 wanted: job.wanted,
-                source,
+                source: Some(source),
             });
         }
     }
@@ -62,7 +81,8 @@ impl Openers {
     pub(super) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
-        queue.jobs.clear();
+        queue.known.clear();
+        queue.strangers.clear();
         drop(queue);
         self.more.notify_all();
     }
@@ -70,7 +90,7 @@ impl Openers {
     fn next(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            let job = queue.jobs.pop_front();
+            let job = queue.pop();
             if job.as_ref().is_some_and(Job::is_wanted) || queue.closed {
                 return job;
             }
@@ -83,18 +103,36 @@ impl Openers {
         }
     }
 
-    /// Queues a job, and reports whether there was room.
-    fn push(&self, job: Job) -> bool {
+    /// Queues a job, and reports whether there was room. A known machine takes that of the stranger
+    /// who would have waited the longest, and who hears of it.
+    fn push(&self, job: Job, known: bool) -> bool {
         let mut queue = self.lock();
-        if queue.jobs.len() >= self.most_waiting {
-            queue.jobs.retain(Job::is_wanted);
+        if queue.len() >= self.most_waiting {
+            queue.retain_wanted();
         }
-        if queue.closed || queue.jobs.len() >= self.most_waiting {
+        if queue.closed {
             return false;
         }
-        queue.jobs.push_back(job);
+        let mut crowded_out = None;
+        if queue.len() >= self.most_waiting {
+            crowded_out = known.then(|| queue.strangers.pop_back()).flatten();
+            if crowded_out.is_none() {
+                return false;
+            }
+        }
+        match known {
+            true => queue.known.push_back(job),
+            false => queue.strangers.push_back(job),
+        }
         drop(queue);
         self.more.notify_one();
+        if let Some(job) = crowded_out {
+            job.done.tell(Opened {
+                peer: job.peer,
+                wanted: job.wanted,
+                source: None,
+            });
+        }
         true
     }
 
@@ -113,8 +151,11 @@ impl Job {
 struct Opened {
     peer: SocketAddrV4,
     wanted: Weak<()>,
-    source: Result<Source, Refusal>,
+    source: Found,
 }
+
+/// What an opening led to; `None` where another had to be opened instead.
+pub(super) type Found = Option<Result<Source, Refusal>>;
 
 /// The way back to the worker that asked.
 #[derive(Clone)]
@@ -137,6 +178,10 @@ pub(super) struct Asked {
     pub(super) request: Request,
     pub(super) admitted: Admitted,
     pub(super) route: Route,
+    /// How many bytes the request had.
+    pub(super) bytes: usize,
+    pub(super) slot: Slot,
+    pub(super) claim: Claim,
 }
 
 /// A request whose file is being opened.
@@ -190,7 +235,7 @@ impl Openings {
             wanted: Arc::downgrade(&wanted),
             done: self.done.clone(),
         };
-        if !openers.push(job) {
+        if !openers.push(job, asked.claim.known) {
             return None;
         }
         let deadline = now + self.abandoned_after;
@@ -224,7 +269,7 @@ impl Openings {
     }
 
     /// Returns something that has been opened and is still wanted.
-    pub(super) fn next(&mut self) -> Option<(SocketAddrV4, Asked, Result<Source, Refusal>)> {
+    pub(super) fn next(&mut self) -> Option<(SocketAddrV4, Asked, Found)> {
         loop {
             let opened = self.receiver.try_recv().ok()?;
             // What was forgotten is not wanted, even if its peer waits for something else now.
@@ -252,120 +297,4 @@ impl AsFd for Openings {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-    use crate::respond::tftp::admit;
-    use crate::serve::tftp::Content;
-    use crate::wire::tftp::{Direction, Mode};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn peer(port: u16) -> SocketAddrV4 {
-        SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
-    }
-
-    fn asked(name: &str, port: u16) -> Asked {
-        let request = Request {
-            direction: Direction::Read,
-            name: name.into(),
-            mode: Mode::Octet,
-            options: Vec::new(),
-        };
-        Asked {
-            admitted: admit(&request).expect("a name"),
-            request,
-            route: Route::new(peer(port), None),
-        }
-    }
-
-    /// Openings of a worker, and a queue with room for `most_waiting` that nobody empties.
-    struct Waiting {
-        openings: Openings,
-        openers: Openers,
-    }
-
-    impl Waiting {
-        fn new(most_waiting: usize) -> Self {
-            Self {
-                openings: Openings::new(10 * SECOND).expect("a descriptor"),
-                openers: Openers::new(most_waiting),
-            }
-        }
-
-        fn begin(&mut self, name: &'static str, port: u16) -> Option<Duration> {
-            let open = Box::new(|| Ok(Content::Bytes(name.as_bytes().into())));
-            let asked = asked(name, port);
-            self.openings
-                .begin(&self.openers, peer(port), asked, open, SECOND)
-        }
-
-        /// Opens what waits; returns which peers hear of it.
-        fn open(&mut self) -> Vec<u16> {
-            while !self.openers.lock().jobs.is_empty() {
-                let job = self.openers.next().expect("a job");
-                let source = Source::of(job.open, job.netascii);
-                job.done.tell(Opened {
-                    peer: job.peer,
-                    wanted: job.wanted,
-                    source,
-                });
-            }
-            std::iter::from_fn(|| self.openings.next())
-                .map(|(peer, ..)| peer.port())
-                .collect()
-        }
-    }
-
-    #[test]
-    fn each_request_again_puts_the_deadline_off() {
-        let mut waiting = Waiting::new(8);
-        assert_eq!(waiting.begin("a", 1), Some(11 * SECOND));
-        let openings = &mut waiting.openings;
-        assert!(openings.repeat(peer(1), &asked("a", 1).request, 5 * SECOND));
-        assert!(!openings.repeat(peer(1), &asked("b", 1).request, 9 * SECOND));
-        assert!(!openings.repeat(peer(2), &asked("a", 2).request, 9 * SECOND));
-        let deadline = openings.get(peer(1)).map(|pending| pending.deadline);
-        assert_eq!(deadline, Some(15 * SECOND));
-    }
-
-    #[test]
-    fn what_was_forgotten_makes_room_and_reaches_nobody() {
-        let mut waiting = Waiting::new(2);
-        for port in [1, 2] {
-            assert!(waiting.begin("a", port).is_some());
-        }
-        assert_eq!(waiting.begin("a", 3), None);
-        assert!(waiting.openings.remove(peer(1)).is_some());
-        assert!(waiting.begin("a", 3).is_some());
-        assert_eq!(waiting.open(), [2, 3]);
-    }
-
-    #[test]
-    fn a_peer_that_asks_for_something_else_hears_of_that_only() {
-        let mut waiting = Waiting::new(8);
-        waiting.begin("a", 1);
-        let job = waiting.openers.next().expect("a job");
-        waiting.openings.remove(peer(1));
-        waiting.begin("b", 1);
-        let source = Source::of(job.open, false);
-        job.done.tell(Opened {
-            peer: job.peer,
-            wanted: job.wanted,
-            source,
-        });
-        assert!(waiting.openings.next().is_none());
-        assert_eq!(waiting.open(), [1]);
-    }
-
-    #[test]
-    fn a_closed_queue_takes_nothing_and_ends_its_threads() {
-        let mut waiting = Waiting::new(8);
-        waiting.begin("a", 1);
-        waiting.openers.close();
-        waiting.openers.run();
-        assert_eq!(waiting.begin("a", 2), None);
-        assert_eq!(waiting.open(), [0; 0]);
-    }
-}
+mod tests;

@@ -8,11 +8,15 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use socket2::{Domain, MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr, Type};
 
+use super::ports::Ports;
+
 /// A UDP socket that says at which of our addresses a datagram arrived, and replies from there.
 pub(super) struct Socket {
     socket: socket2::Socket,
     /// Bound to 0.0.0.0, so that datagrams carry the address.
     wildcard: bool,
+    /// Connected to one peer, to which everything goes.
+    connected: bool,
 }
 
 /// Room for one datagram that was received. A request fits: RFC 2347 allows it 512 octets.
@@ -46,6 +50,11 @@ impl Route {
             local,
         }
     }
+
+    /// Returns our address that the peer wrote to, where that is not the one that is served on.
+    pub(super) fn local(&self) -> Option<Ipv4Addr> {
+        self.local
+    }
 }
 
 const IPPROTO_IP: c_int = 0;
@@ -73,11 +82,35 @@ impl Socket {
         Self::prepare(socket, address.ip().is_unspecified())
     }
 
-    /// Binds a socket for transfers, on a port of the kernel's choice.
-    pub(super) fn data(address: Ipv4Addr) -> io::Result<Self> {
+    /// Binds a socket for the transfer of one peer, on a port that is drawn for it.
+    ///
+    /// The kernel passes over what others send to it, but for what came before it was connected.
+    pub(super) fn transfer(
+        address: Ipv4Addr,
+        ports: &Ports,
+        peer: SocketAddrV4,
+    ) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-        socket.bind(&SocketAddrV4::new(address, 0).into())?;
-        Self::prepare(socket, address.is_unspecified())
+        ports.bind(&socket, address)?;
+        socket.connect(&peer.into())?;
+        socket.set_write_timeout(Some(SEND_PATIENCE))?;
+        Ok(Self {
+            socket,
+            wildcard: false,
+            connected: true,
+        })
+    }
+
+    /// Binds a socket that only sends, on a port that is drawn for it.
+    pub(super) fn unread(address: Ipv4Addr, ports: &Ports) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        ports.bind(&socket, address)?;
+        socket.set_write_timeout(Some(SEND_PATIENCE))?;
+        Ok(Self {
+            socket,
+            wildcard: address.is_unspecified(),
+            connected: false,
+        })
     }
 
     fn prepare(socket: socket2::Socket, wildcard: bool) -> io::Result<Self> {
@@ -90,7 +123,11 @@ impl Socket {
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER));
         let _ = sockopt::set_socket_send_buffer_size_force(&socket, SOCKET_BUFFER)
             .or_else(|_| sockopt::set_socket_send_buffer_size(&socket, SOCKET_BUFFER));
-        Ok(Self { socket, wildcard })
+        Ok(Self {
+            socket,
+            wildcard,
+            connected: false,
+        })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddrV4> {
@@ -151,7 +188,7 @@ impl Socket {
         segment: Option<u16>,
     ) -> io::Result<()> {
         let mut control = Control::new();
-        if let Some(local) = route.local {
+        if let Some(local) = route.local.filter(|_| !self.connected) {
             // struct in_pktinfo: interface (any), source address, destination (unused).
             let [a, b, c, d] = local.octets();
             control.push(
@@ -163,7 +200,10 @@ impl Socket {
         if let Some(segment) = segment {
             control.push(SOL_UDP, UDP_SEGMENT, &segment.to_ne_bytes());
         }
-        let mut message = MsgHdr::new().with_addr(&route.peer).with_buffers(buffers);
+        let mut message = MsgHdr::new().with_buffers(buffers);
+        if !self.connected {
+            message = message.with_addr(&route.peer);
+        }
         if control.length > 0 {
             message = message.with_control(control.octets());
         }
@@ -172,8 +212,11 @@ impl Socket {
 }
 
 /// Returns the largest IP packet, in octets, that leaves here for a peer in one piece, as far as the
-/// kernel knows.
-pub(super) fn link_mtu(peer: SocketAddrV4) -> io::Result<u32> {
+/// kernel knows; `transfer` is a socket that is connected to the peer, where there is one.
+pub(super) fn link_mtu(peer: SocketAddrV4, transfer: Option<&Socket>) -> io::Result<u32> {
+    if let Some(transfer) = transfer {
+        return Ok(sockopt::ip_mtu(&transfer.socket)?);
+    }
     let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     socket.connect(&peer.into())?;
     Ok(sockopt::ip_mtu(&socket)?)
@@ -295,8 +338,9 @@ mod tests {
 
     #[test]
     fn one_call_sends_a_window() {
-        let sender = Socket::data(Ipv4Addr::LOCALHOST).expect("a socket");
-        let receiver = Socket::data(Ipv4Addr::LOCALHOST).expect("a socket");
+        let here = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let sender = Socket::requests(here, false).expect("a socket");
+        let receiver = Socket::requests(here, false).expect("a socket");
         let route = Route::new(receiver.local_address().expect("an address"), None);
         let window: Vec<u8> = (0..64 * 1000 + 7).map(|n: u32| (n / 3) as u8).collect();
         let (first, rest) = window.split_at(12_345);

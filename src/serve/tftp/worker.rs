@@ -1,29 +1,36 @@
 mod requests;
+mod sending;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, IoSlice};
 use std::net::SocketAddrV4;
-use std::ops::Range;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::epoll;
 
-use super::content::{Source, SourceError};
+use super::content::Source;
 use super::opening::Openings;
+use super::poller::{self, Poller};
 use super::socket::{Buffer, Datagram, Route, Socket};
-use super::{Shared, Sockets, TftpReport};
-use crate::respond::tftp::{Action, Outcome, Transfer};
+use super::{Shared, TftpReport};
+use crate::respond::tftp::{Action, Claim, Ignored, Outcome, Slot, Transfer};
 use crate::serve::shutdown::Shutdown;
-use crate::wire::tftp::{BlockNumber, ErrorCode, Packet, Request, data_header};
+use crate::wire::tftp::{ErrorCode, Packet, Request};
 
 /// One thread of the server, with the transfers of the peers that the kernel sends its way.
 pub(super) struct Worker<'a> {
     shared: &'a Shared,
-    sockets: Sockets,
+    /// Its number among the workers.
+    number: usize,
+    requests: Socket,
+    /// Where refusals are sent from, unless that is the request port. Clients such as tftp-hpa respond
+    /// to an ERROR, which nobody needs to read.
+    refusals: Option<Socket>,
+    poller: Poller,
+    events: Vec<epoll::Event>,
     reports: SyncSender<TftpReport>,
     epoch: Instant,
     sessions: HashMap<SocketAddrV4, Session>,
@@ -40,37 +47,50 @@ struct Session {
     route: Route,
     transfer: Transfer,
     source: Source,
+    /// Its own port, connected to the peer; left out where it runs on the request port.
+    socket: Option<Socket>,
+    slot: Slot,
+    claim: Claim,
+    /// The slot is not lent any more.
+    keeps_slot: bool,
     /// The kernel takes many blocks in one call, as far as we know.
     batches: bool,
     /// The earliest entry for this peer among the timers.
     timer: Duration,
 }
 
-/// Datagrams that are taken from one socket before timers are looked at again.
+/// Datagrams that are taken from the request port before it is others' turn.
 const BURST: usize = 64;
 
 /// How long a worker with transfers looks for the next packet before it sleeps. Between the blocks
 /// of a lone peer the two processors would otherwise sleep and wake each other all the time.
 const LOOK_OUT: Duration = Duration::from_micros(50);
 
-/// How long one socket may keep a worker from the other and from its timers.
+/// How long packets may keep a worker from its timers.
 const BURST_TIME: Duration = Duration::from_millis(1);
 
-/// The most datagrams that the kernel makes of one call (`UDP_MAX_SEGMENTS`).
-const MOST_SEGMENTS: u64 = 64;
-
-/// The most octets that one call may carry: what a UDP datagram may.
-const MOST_OCTETS: u64 = 65_507;
+/// How often a worker looks at the socket of a lone peer before it looks at all others.
+const LONE_LOOKS: u32 = 8;
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
         shared: &'a Shared,
-        sockets: Sockets,
+        number: usize,
+        requests: Socket,
         reports: SyncSender<TftpReport>,
     ) -> anyhow::Result<Self> {
+        let address = *shared.config.address.ip();
+        let refusals = shared.ports.as_ref().map(|ports| {
+            let refusals = Socket::unread(address, ports);
+            refusals.with_context(|| format!("cannot bind a UDP port of {address} for TFTP"))
+        });
         Ok(Self {
             shared,
-            sockets,
+            number,
+            requests,
+            refusals: refusals.transpose()?,
+            poller: Poller::new()?,
+            events: Vec::new(),
             reports,
             epoch: Instant::now(),
             sessions: HashMap::new(),
@@ -80,18 +100,12 @@ impl<'a> Worker<'a> {
     }
 
     pub(super) fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        self.watch(shutdown).context("cannot wait for packets")?;
         while !shutdown.is_requested() {
-            let [requests, data, opened] =
-                self.wait(shutdown).context("cannot wait for packets")?;
-            if requests {
-                self.drain(true);
-            }
-            if data {
-                self.drain(false);
-                self.look_out();
-            }
-            if opened {
-                self.take_opened();
+            let due = self.timers.peek().map(|Reverse((due, _))| *due);
+            let timeout = due.map(|due| due.saturating_sub(self.epoch.elapsed()));
+            if self.turn(timeout).context("cannot wait for packets")? {
+                self.look_out().context("cannot wait for packets")?;
             }
             self.expire();
         }
@@ -103,74 +117,82 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Waits for a packet, an opened file, a deadline or the shutdown; returns which sockets are
-    /// readable, for requests and for data, and whether a file was opened.
-    fn wait(&self, shutdown: &Shutdown) -> io::Result<[bool; 3]> {
-        let timeout = self.timers.peek().map(|Reverse((due, _))| {
-            let wait = due.saturating_sub(self.epoch.elapsed());
-            Timespec {
-                tv_sec: wait.as_secs() as i64,
-                tv_nsec: i64::from(wait.subsec_nanos()),
+    fn watch(&self, shutdown: &Shutdown) -> io::Result<()> {
+        let mailbox = self.shared.slots.mailbox(self.number);
+        self.poller.add(&self.requests, poller::Source::Requests)?;
+        self.poller.add(&self.openings, poller::Source::Opened)?;
+        self.poller.add(mailbox, poller::Source::Displaced)?;
+        self.poller.add(shutdown, poller::Source::Shutdown)
+    }
+
+    /// Waits until something is there, as long as `timeout` says, and sees to it; returns whether a
+    /// running transfer got a packet.
+    fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let mut events = std::mem::take(&mut self.events);
+        let waited = self.poller.wait(timeout, &mut events);
+        let mut heard = false;
+        for event in &events {
+            match poller::source(event) {
+                poller::Source::Requests => heard |= self.drain_requests(),
+                poller::Source::Opened => self.take_opened(),
+                poller::Source::Displaced => self.forget_displaced(),
+                poller::Source::Shutdown => {}
+                poller::Source::Transfer(peer) => heard |= self.hear_from(peer),
             }
-        });
-        let requests = &self.sockets.requests;
-        let data = self.sockets.data.as_ref().unwrap_or(requests);
-        let mut descriptors = [
-            PollFd::new(requests, PollFlags::IN),
-            PollFd::new(data, PollFlags::IN),
-            PollFd::new(&self.openings, PollFlags::IN),
-            PollFd::new(shutdown, PollFlags::IN),
-        ];
-        match poll(&mut descriptors, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
         }
-        let [requests, data, opened, _] =
-            descriptors.map(|descriptor| !descriptor.revents().is_empty());
-        Ok([requests, data && self.sockets.data.is_some(), opened])
+        self.events = events;
+        waited.map(|()| heard)
     }
 
     /// Takes the packets of running transfers until none has come for a moment.
-    fn look_out(&mut self) {
+    fn look_out(&mut self) -> io::Result<()> {
         let begin = self.epoch.elapsed();
         let mut last = begin;
+        let mut looks = 0u32;
         while !self.sessions.is_empty() && last.saturating_sub(begin) < BURST_TIME {
+            looks += 1;
+            let lone = match self.sessions.len() {
+                1 if !looks.is_multiple_of(LONE_LOOKS) => self.sessions.keys().next().copied(),
+                _ => None,
+            };
+            let heard = match lone {
+                Some(peer) => self.hear_from(peer),
+                None => self.turn(Some(Duration::ZERO))?,
+            };
             let now = self.epoch.elapsed();
-            if self.drain(false) {
+            if heard {
                 last = now;
             } else if now.saturating_sub(last) > LOOK_OUT {
-                return;
+                break;
             } else {
                 std::thread::yield_now();
             }
         }
+        Ok(())
     }
 
-    /// Takes the packets that have arrived at one socket; returns whether there were any.
-    fn drain(&mut self, on_request_port: bool) -> bool {
+    /// Takes what has arrived at the request port, as much as is one turn's share; returns whether
+    /// there was something for a running transfer.
+    fn drain_requests(&mut self) -> bool {
         let mut buffer = Buffer::new();
-        for count in 0..BURST {
-            let socket = match &self.sockets.data {
-                Some(data) if !on_request_port => data,
-                _ => &self.sockets.requests,
-            };
-            match socket.receive(&mut buffer) {
-                Ok(Some(datagram)) => self.take(&datagram, on_request_port),
+        let mut heard = false;
+        for _ in 0..BURST {
+            match self.requests.receive(&mut buffer) {
+                Ok(Some(datagram)) => heard |= self.take(&datagram),
                 Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return count > 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // What the network reports about an earlier packet; the peer's timer sees to it.
                 Err(_) => {}
             }
         }
-        true
+        heard
     }
 
-    fn take(&mut self, datagram: &Datagram<'_>, on_request_port: bool) {
+    /// Takes a datagram of the request port.
+    fn take(&mut self, datagram: &Datagram<'_>) -> bool {
         let peer = datagram.peer;
         match Packet::parse(datagram.octets) {
-            Ok(Packet::Request(request)) if on_request_port => {
-                self.request(datagram, request);
-            }
+            Ok(Packet::Request(request)) => self.request(datagram, request),
             // The peer does not wait for its file any more.
             Ok(Packet::Error { code, message }) if self.openings.get(peer).is_some() => {
                 let probe = false;
@@ -183,19 +205,62 @@ impl<'a> Worker<'a> {
                     },
                 );
             }
-            Ok(packet) if !on_request_port || self.sockets.data.is_none() => {
-                let now = self.epoch.elapsed();
+            Ok(packet) if self.shared.ports.is_none() => {
                 // A peer without a transfer here repeats the end of one: nothing more to say.
                 // Deviation: RFC 1350 §4 answers with error 5. GRUB repeats its last ACKs.
-                if let Some(session) = self.sessions.get_mut(&peer) {
-                    let action = session.transfer.receive(now, &packet);
-                    self.perform(peer, action);
-                }
+                return self.hear(peer, &packet);
             }
-            Ok(_) => self.malformed(peer, "it is no request"),
-            Err(error) if on_request_port => self.malformed(peer, &error.to_string()),
-            Err(_) => {}
+            Ok(_) => self.malformed(peer, "not a request"),
+            Err(error) => self.malformed(peer, &error.to_string()),
         }
+        false
+    }
+
+    /// Takes a packet from the port of a peer's transfer; returns whether there was one.
+    fn hear_from(&mut self, peer: SocketAddrV4) -> bool {
+        let Some(session) = self.sessions.get(&peer) else {
+            return false;
+        };
+        let Some(socket) = &session.socket else {
+            return false;
+        };
+        let mut buffer = Buffer::new();
+        match socket.receive(&mut buffer) {
+            Ok(Some(datagram)) if datagram.peer == peer => {
+                if let Ok(packet) = Packet::parse(datagram.octets) {
+                    self.hear(peer, &packet);
+                }
+                true
+            }
+            // Of another peer, from before the socket was connected.
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            // Nobody listens where the request seems to come from. A peer that has responded once
+            // is asked again by its timer.
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused
+                    && !session.transfer.has_begun() =>
+            {
+                self.finish(peer, Outcome::Unreachable);
+                true
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// Takes a packet of a peer; returns whether it has a transfer.
+    fn hear(&mut self, peer: SocketAddrV4, packet: &Packet<'_>) -> bool {
+        let now = self.epoch.elapsed();
+        let Some(session) = self.sessions.get_mut(&peer) else {
+            return false;
+        };
+        let action = session.transfer.receive(now, packet);
+        if !session.keeps_slot && session.transfer.has_responded() {
+            session.keeps_slot = true;
+            self.shared.slots.answered(session.slot, session.claim);
+        }
+        self.perform(peer, action);
+        true
     }
 
     fn malformed(&self, peer: SocketAddrV4, reason: &str) {
@@ -207,19 +272,14 @@ impl<'a> Worker<'a> {
         let Some(session) = self.sessions.get_mut(&peer) else {
             return;
         };
-        let socket = self.sockets.data.as_ref().unwrap_or(&self.sockets.requests);
         match action {
             Action::SendBlocks(blocks) => {
-                if let Err(error) = session.send_blocks(socket, blocks) {
+                if let Err(error) = session.send_blocks(&self.requests, blocks) {
                     return self.give_up(peer, &error.to_string());
                 }
             }
-            Action::SendOptions => {
-                let options = session.transfer.agreement().acknowledged.clone();
-                let packet = Packet::OptionAcknowledgement(options).to_bytes();
-                // A packet that cannot be sent is a packet that is lost, here and below.
-                let _ = socket.send(&session.route, &[IoSlice::new(&packet)], None);
-            }
+            Action::SendOptions => session.send_options(&self.requests),
+            Action::Ignore(Ignored::Withheld) => {}
             Action::Ignore(_) | Action::StartOver => return,
             Action::Finish(outcome) => return self.finish(peer, outcome),
         }
@@ -252,30 +312,47 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Ends the transfers whose slot another request has got.
+    fn forget_displaced(&mut self) {
+        for (slot, claim) in self.shared.slots.lost(self.number) {
+            let peer = claim.peer;
+            let served = self.sessions.get(&peer).map(|session| session.slot);
+            let waits = || Some(self.openings.get(peer)?.asked.slot);
+            if served.or_else(waits) == Some(slot) {
+                self.finish(peer, Outcome::Displaced);
+            }
+        }
+    }
+
     fn give_up(&mut self, peer: SocketAddrV4, reason: &str) {
         let code = ErrorCode::NotDefined;
         let reason = reason.to_owned();
-        let served = self.sessions.get(&peer).map(|session| &session.route);
-        let waits = || Some(&self.openings.get(peer)?.asked.route);
-        if let Some(route) = served.or_else(waits) {
-            self.send_error(route, code, &reason);
+        match self.sessions.get(&peer) {
+            Some(session) => session.send_error(&self.requests, code, &reason),
+            None => {
+                if let Some(pending) = self.openings.get(peer) {
+                    self.send_error(&pending.asked.route, code, &reason);
+                }
+            }
         }
         self.finish(peer, Outcome::Refused { code, reason });
     }
 
     fn finish(&mut self, peer: SocketAddrV4, outcome: Outcome) {
-        let served = self.sessions.remove(&peer).map(|session| session.name);
-        let waits = || Some(self.openings.remove(peer)?.admitted.name);
-        if let Some(name) = served.or_else(waits) {
-            self.shared.transfers.free(*peer.ip());
+        let served = self.sessions.remove(&peer).map(|it| (it.name, it.slot));
+        let waits = || Some(self.openings.remove(peer)?).map(|it| (it.admitted.name, it.slot));
+        if let Some((name, slot)) = served.or_else(waits) {
+            self.shared.slots.free(slot);
             self.report(peer, name, outcome);
         }
     }
 
+    /// Sends an ERROR where no transfer runs.
     fn send_error(&self, route: &Route, code: ErrorCode, reason: &str) {
         let message = reason.to_owned();
         let packet = Packet::Error { code, message }.to_bytes();
-        let socket = self.sockets.data.as_ref().unwrap_or(&self.sockets.requests);
+        let socket = self.refusals.as_ref().unwrap_or(&self.requests);
+        // A packet that cannot be sent is a packet that is lost.
         let _ = socket.send(route, &[IoSlice::new(&packet)], None);
     }
 
@@ -285,59 +362,5 @@ impl<'a> Worker<'a> {
             name,
             outcome,
         });
-    }
-}
-
-impl Session {
-    fn send_blocks(&mut self, socket: &Socket, blocks: Range<u64>) -> Result<(), SourceError> {
-        let segment = self.transfer.agreement().block_size + 4;
-        let together = MOST_SEGMENTS.min(MOST_OCTETS / u64::from(segment)).max(1);
-        let mut first = blocks.start;
-        while first < blocks.end {
-            let next = blocks.end.min(first + together);
-            self.send_together(socket, first..next, segment)?;
-            first = next;
-        }
-        Ok(())
-    }
-
-    /// Sends blocks in one call where the kernel can, else one by one.
-    fn send_together(
-        &mut self,
-        socket: &Socket,
-        blocks: Range<u64>,
-        segment: u16,
-    ) -> Result<(), SourceError> {
-        let range =
-            self.transfer.octets(blocks.start).start..self.transfer.octets(blocks.end - 1).end;
-        let octets = self.source.read(range)?;
-        let headers: Vec<_> = blocks
-            .map(|index| data_header(BlockNumber::of_index(index)))
-            .collect();
-        // The last block may be empty, where the octets have run out.
-        let payloads = octets.chunks(usize::from(segment) - 4).chain([&[][..]]);
-        let buffers: Vec<_> = headers
-            .iter()
-            .zip(payloads)
-            .flat_map(|(header, payload)| [IoSlice::new(header), IoSlice::new(payload)])
-            .collect();
-        if headers.len() > 1 && self.batches {
-            match socket.send(&self.route, &buffers, Some(segment)) {
-                // EINVAL, EIO: the path's MTU is smaller, or its device cannot. One by one, then.
-                Err(error)
-                    if matches!(
-                        Errno::from_io_error(&error),
-                        Some(Errno::INVAL | Errno::IO | Errno::OPNOTSUPP | Errno::MSGSIZE)
-                    ) =>
-                {
-                    self.batches = false;
-                }
-                _ => return Ok(()),
-            }
-        }
-        for datagram in buffers.chunks(2) {
-            let _ = socket.send(&self.route, datagram, None);
-        }
-        Ok(())
     }
 }

@@ -96,7 +96,7 @@ fn golden_packets_say_what_their_clients_are() {
         assert!(options.is_pxe_client() && !options.is_http_client());
         assert_eq!(
             options.system_uuid(),
-            "11111111-2222-3333-4444-555555555555".parse().ok()
+            "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok()
         );
     }
 }

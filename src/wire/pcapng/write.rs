@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use jiff::Timestamp;
 
 use super::{
@@ -8,6 +10,8 @@ use super::{
 use crate::wire::capture_file::MOST_FRAME;
 use crate::wire::packet::LinkType;
 
+/// What stands before the octets of a frame: type and length of its block, interface, time and lengths.
+const PACKET_HEAD: usize = 28;
 /// Times are written in nanoseconds, since the `if_tsresol` of every interface says so.
 const NANOSECONDS: u8 = 9;
 const VERSION: (u16, u16) = (1, 0);
@@ -71,7 +75,8 @@ impl PcapngWriter<'_> {
         });
     }
 
-    /// Writes a frame that was `sent` octets long, with what is said of it.
+    /// Writes a frame that was `sent` octets long, with what is said of it; returns where its octets
+    /// stand.
     pub fn frame<'c>(
         &mut self,
         interface: u32,
@@ -79,8 +84,9 @@ impl PcapngWriter<'_> {
         octets: &[u8],
         sent: usize,
         comments: impl Iterator<Item = &'c [u8]>,
-    ) {
+    ) -> Range<usize> {
         let octets = &octets[..octets.len().min(MOST_FRAME)];
+        let start = self.octets.len() + PACKET_HEAD;
         self.block(ENHANCED_PACKET, |block| {
             block.extend(interface.to_le_bytes());
             time(block, at);
@@ -97,6 +103,7 @@ impl PcapngWriter<'_> {
                 end(block);
             }
         });
+        start..start + octets.len()
     }
 
     /// Ends the frames of an interface: how many came in, and how many of them the system dropped.

@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::Secret;
-use crate::machine::cleaned;
+use crate::machine::{Secret, cleaned};
 
 const TIME: Duration = Duration::from_secs(15);
 /// The largest answer.

@@ -62,6 +62,7 @@ fn a_broken_inventory_still_names_its_site_and_hosts() {
         let snapshot = Snapshot::read(directory.path()).unwrap();
         assert!(snapshot.check().good.is_none(), "{text}");
         let expected = Names {
+            signatures: (text.matches("kind: Site").count() == 1).then(Default::default),
             site: site.map(str::to_owned),
             bundles: None,
             hosts: hosts.split_whitespace().map(str::to_owned).collect(),
@@ -134,7 +135,12 @@ fn a_template_fault_is_shown_in_its_file() {
         let text: String = checked
             .diagnostics
             .iter()
-            .map(|d| d.to_text(snapshot.files(), false))
+            .map(|d| {
+                d.to_text(
+                    &crate::inventory::Sources::new(snapshot.files(), &[]),
+                    false,
+                )
+            })
             .collect();
         for (place, path) in [("2:6", "host.nmae"), ("2:20", "typo")] {
             assert!(text.contains(&format!("{name}:{place}\n")), "{text}");

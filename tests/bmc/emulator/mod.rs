@@ -24,7 +24,7 @@ pub use certificate::Certificate;
 use certificate::Shown;
 pub use machine::{Controller, Machine};
 use profile::Profile;
-pub use trouble::{Trouble, Unwell};
+pub use trouble::{Kind, Trouble, Unwell};
 
 /// The password of every controller.
 pub const PASSWORD: &str = "s3cret-of-the-bmc";

@@ -38,6 +38,16 @@ pub enum Unwell {
     Status(usize, u16, Option<u64>),
     /// A refusal with a status, which repeats the URI or the password that was sent.
     Repeats(u16),
+    /// A refusal with a status, which repeats the user and the password that were sent, in some spelling
+    /// and as a body of some kind.
+    Spells(u16, Kind, fn(&str, &str) -> String),
+}
+
+/// What the body of a refusal is.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Json,
+    Text,
 }
 
 /// What the server does instead of answering.
@@ -81,6 +91,19 @@ impl Trouble {
                 let sent = sent.iter().find_map(|it| it.as_str())?;
                 let message = format!("The value {sent} is not in the list of acceptable values.");
                 Instead::Reply(Reply::error(*status, &message))
+            }
+            Unwell::Spells(status, kind, spell) => {
+                let sent = |name: &str| ask.body[name].as_str();
+                let (user, password) = (sent("UserName")?, sent("Password")?);
+                let message = format!("No such account: {}, is it?", spell(user, password));
+                Instead::Reply(match kind {
+                    Kind::Json => Reply::error(*status, &message),
+                    Kind::Text => Reply {
+                        status: *status,
+                        headers: vec![("content-type", "text/plain".to_owned())],
+                        body: message.into_bytes(),
+                    },
+                })
             }
             Unwell::Status(left, status, wait) => {
                 *left = left.checked_sub(1)?;

@@ -23,7 +23,7 @@ kind: Site
 name: rack-a
 server: {address: 10.20.0.10}
 networks:
-  - {name: office, subnet: 10.20.0.0/24, interface: eth1, mode: proxy}
+  - {name: office, subnet: 10.20.0.0/24, interface: eth1, relays: [10.20.0.1], mode: proxy}
   - {name: prov0, subnet: 10.30.0.0/24, interface: eth2}
 loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
 ";
@@ -58,7 +58,7 @@ fn client(kind: ClientKind) -> Client {
     Client {
         kind,
         mac: MAC,
-        uuid: "11111111-2222-3333-4444-555555555555".parse().ok(),
+        uuid: "4c4c4544-0051-3610-8043-c2c04f4b3135".parse().ok(),
     }
 }
 
@@ -278,6 +278,43 @@ fn a_relayed_request_is_answered_through_the_relay_and_then_at_its_source() {
 }
 
 #[test]
+fn a_relay_that_is_not_listed_is_ignored_on_both_ports() {
+    let mut request = edk().ask_boot_server(XID, ADDRESS, US);
+    let mut discover = edk().discover(XID);
+    for message in [&mut request, &mut discover] {
+        message.relay_address = Ipv4Addr::new(192, 0, 2, 9);
+        let link: &[u8] = &[5, 4, 10, 20, 0, 0];
+        let code = OptionCode::RelayAgentInformation;
+        message.options.set_raw(code, link);
+    }
+    let from = SocketAddrV4::new(ADDRESS, 4011);
+    for network in [Some("office"), None] {
+        let why = on_4011(network, from, &request).reply.unwrap_err();
+        assert!(matches!(why, Ignored::UnlistedRelay { .. }), "{why:?}");
+    }
+    let why = on_67("office", &discover).reply.unwrap_err();
+    assert!(matches!(why, Ignored::UnlistedRelay { .. }), "{why:?}");
+}
+
+#[test]
+fn port_4011_answers_no_address_outside_the_site() {
+    let request = edk().ask_boot_server(XID, ADDRESS, US);
+    for network in [Some("office"), None] {
+        let outside = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 9), 4011);
+        let why = on_4011(network, outside, &request).reply.unwrap_err();
+        assert_eq!(
+            why.to_string(),
+            "the source address 192.0.2.9 is outside the site's networks; add it to `server.allow` if \
+             it needs access"
+        );
+    }
+    // On the wire, a machine may still be without an address.
+    let unset = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 4011);
+    assert!(on_4011(Some("office"), unset, &request).reply.is_ok());
+    assert!(on_4011(None, unset, &request).reply.is_err());
+}
+
+#[test]
 fn nothing_about_addresses_is_ever_answered() {
     let office = "office".to_owned();
     let offer = address_only();
@@ -353,7 +390,7 @@ fn port_4011_answers_only_what_belongs_there() {
         SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 68),
         &request,
     );
-    assert_eq!(far.reply, Err(Ignored::NoNetwork(None)));
+    assert!(matches!(far.reply, Err(Ignored::Source(_))), "{far:?}");
 }
 
 #[test]
@@ -382,7 +419,7 @@ files:
 kind: Host
 name: worker
 profile: p
-uuid: 11111111-2222-3333-4444-555555555555
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 arch: uefi-x64
 disk: {serial: D1}
 nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]

@@ -41,7 +41,7 @@ files:
 kind: Host
 name: worker
 profile: p
-uuid: 11111111-2222-3333-4444-555555555555
+uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 arch: uefi-x64
 disk: {serial: D1}
 nics: [{mac: '52:54:00:00:00:01', network: prov0, ip: 10.20.0.58, boot: true}]

@@ -42,7 +42,7 @@ fn the_network_is_what_82_5_says_else_what_118_says_else_the_relays() {
             Err(Ignored::NoNetwork(Some(Ipv4Addr::new(10, 99, 0, 0)))),
         ),
     ] {
-        let mut bench = Bench::new();
+        let mut bench = Bench::with_relay();
         bench.network = None;
         let mut discover = relayed(message(stranger(1), MessageType::Discover), information);
         if let Some(subnet) = selection {
@@ -57,7 +57,7 @@ fn the_network_is_what_82_5_says_else_what_118_says_else_the_relays() {
 
 #[test]
 fn a_relay_may_name_the_server_and_the_client_then_selects_us_by_that_name() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::with_relay();
     let information = [11, 4, 10, 22, 0, 1];
     let client = edk(stranger(1));
     let discover = relayed(client.discover(TransactionId(1)), &information);
@@ -127,7 +127,7 @@ fn the_subnet_selection_is_repeated_where_we_go_by_it() {
     let code = OptionCode::SubnetSelection;
     let mut discover = message(stranger(1), MessageType::Discover);
     discover.options.set_raw(code, [10, 20, 0, 0]);
-    let mut bench = Bench::new();
+    let mut bench = Bench::with_relay();
     let behind = bench.reply(&relayed(discover.clone(), &[1, 1, 7]));
     assert_eq!(behind.options.raw(code), Some(&[10, 20, 0, 0][..]));
     assert_eq!(codes(&behind).last(), Some(&82));

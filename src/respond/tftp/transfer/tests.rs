@@ -4,6 +4,11 @@ use super::*;
 use crate::respond::tftp::{Limits, negotiate};
 use crate::wire::tftp::ErrorCode;
 
+mod blind;
+
+/// Linux's own range.
+const USUAL_PORTS: u32 = 28_232;
+
 /// A transfer and the hands of its clock.
 struct Timeline {
     transfer: Transfer,
@@ -13,14 +18,21 @@ struct Timeline {
 impl Timeline {
     /// Asks for a file of `size` octets with options written as `name=value` words.
     fn request(options: &str, size: u64) -> (Self, Action) {
+        Self::request_among(USUAL_PORTS, options, size)
+    }
+
+    /// The same, of a transfer whose port is drawn from so many.
+    fn request_among(ports: u32, options: &str, size: u64) -> (Self, Action) {
         let options = options.replace(['=', ' '], "\0");
         let bytes = format!("\0\x01file\0octet\0{options}\0");
         let Ok(Packet::Request(request)) = Packet::parse(bytes.as_bytes()) else {
             panic!("`{options}` makes no request");
         };
-        let agreement = negotiate(&request, size, Limits::for_mtu(1500, None));
+        let limits = Limits::for_mtu(1500, None).with_ports(ports);
+        let agreement = negotiate(&request, size, limits);
         let now = Duration::from_secs(100);
-        let (transfer, action) = Transfer::start(now, agreement, size);
+        let allowance = Allowance::new(ports, bytes.len());
+        let (transfer, action) = Transfer::start(now, agreement, size, allowance);
         (Self { transfer, now }, action)
     }
 
@@ -64,6 +76,7 @@ fn sent(action: Action) -> (u64, u64) {
 
 const REPEATED: Action = Action::Ignore(Ignored::RepeatedAcknowledgement);
 const STRAY: Action = Action::Ignore(Ignored::StrayAcknowledgement);
+const WITHHELD: Action = Action::Ignore(Ignored::Withheld);
 
 #[test]
 fn without_options_the_first_block_answers_the_request() {
@@ -182,6 +195,65 @@ fn a_lost_window_is_sent_again_after_a_timeout() {
 }
 
 #[test]
+fn the_first_window_is_sent_three_times_and_then_for_each_ack_that_asks() {
+    let (mut peer, _) = Timeline::request("windowsize=4 timeout=1", 50_000);
+    assert!(!peer.transfer.has_responded());
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..5));
+    assert!(peer.transfer.has_responded());
+    assert_eq!(peer.ack(0), REPEATED);
+    assert_eq!(peer.silence().1, Action::SendBlocks(1..5));
+    assert_eq!(peer.silence().1, Action::SendBlocks(1..5));
+    // Before the time-out, a repeated ACK sends nothing, and after it one window.
+    assert_eq!(peer.ack(0), REPEATED);
+    assert_eq!(peer.silence().1, WITHHELD);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..5));
+    assert_eq!(peer.ack(0), REPEATED);
+    assert_eq!(peer.silence().1, WITHHELD);
+    assert_eq!(peer.ack(4), Action::SendBlocks(5..9));
+    for _ in 0..6 {
+        assert_eq!(peer.silence().1, Action::SendBlocks(5..9));
+    }
+}
+
+#[test]
+fn a_peer_that_stays_silent_after_the_first_windows_is_given_up() {
+    let (mut peer, _) = Timeline::request("windowsize=4 timeout=1", 50_000);
+    peer.ack(0);
+    let ends: Vec<_> = (0..7).map(|_| peer.silence().1).collect();
+    assert_eq!(
+        ends[..2],
+        [Action::SendBlocks(1..5), Action::SendBlocks(1..5)]
+    );
+    assert_eq!(ends[2..6], [WITHHELD; 4]);
+    let block = BlockNumber::new(1);
+    assert_eq!(ends[6], Action::Finish(Outcome::TimedOut { block }));
+}
+
+#[test]
+fn on_a_single_port_every_ack_pays_for_a_block_and_lost_ones_are_asked_for() {
+    let (mut peer, _) = Timeline::request_among(1, "blksize=1468 windowsize=4", 896 * 20);
+    assert_eq!(peer.ack(0), Action::SendBlocks(1..2));
+    // The port is no secret, so that a block has to be acknowledged.
+    assert!(!peer.transfer.has_responded());
+    assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
+    assert!(peer.transfer.has_responded());
+    let mut repetitions = 0;
+    while peer.silence().1 == Action::SendBlocks(2..3) {
+        repetitions += 1;
+    }
+    assert_eq!(repetitions, 2);
+    for _ in 0..3 {
+        assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
+        assert_eq!(peer.silence().1, WITHHELD);
+    }
+    for block in 2..=20 {
+        let next = u64::from(block) + 1;
+        assert_eq!(peer.ack(block), Action::SendBlocks(next..next + 1));
+    }
+    assert_eq!(sent(peer.ack(21)).0, 896 * 20);
+}
+
+#[test]
 fn block_numbers_roll_over_in_the_middle_of_a_window() {
     let (mut peer, _) = Timeline::request("windowsize=64 blksize=512", 512 * 140_000);
     let mut expected = peer.ack(0);
@@ -250,13 +322,14 @@ fn a_peer_that_leaves_on_seeing_the_options_is_no_failure() {
 fn a_negotiated_timeout_is_kept_to_the_letter_and_does_not_back_off() {
     let (mut peer, _) = Timeline::request("timeout=2", 1000);
     assert_eq!(peer.ack(0), Action::SendBlocks(1..2));
+    assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
     for _ in 0..6 {
         assert_eq!(
             peer.silence(),
-            (Duration::from_secs(2), Action::SendBlocks(1..2))
+            (Duration::from_secs(2), Action::SendBlocks(2..3))
         );
     }
-    let block = BlockNumber::new(1);
+    let block = BlockNumber::new(2);
     assert_eq!(
         peer.silence().1,
         Action::Finish(Outcome::TimedOut { block })
@@ -300,11 +373,13 @@ proptest! {
     fn every_file_arrives_over_a_wire_that_loses_packets(
         size in 0..60_000u64,
         window in 1..12u16,
+        ports in prop::sample::select(vec![1, 16, USUAL_PORTS]),
         losses in prop::collection::vec(prop::bool::weighted(0.2), 64),
     ) {
         let mut lost = losses.iter().copied().cycle();
         let mut lost = move || lost.next().unwrap_or(false);
-        let (mut peer, _) = Timeline::request(&format!("windowsize={window}"), size);
+        let options = format!("windowsize={window}");
+        let (mut peer, _) = Timeline::request_among(ports, &options, size);
         let mut have = 0u64;
         let mut action = peer.ack(0);
         for step in 0.. {
@@ -323,6 +398,8 @@ proptest! {
                     prop_assert!(!gap || have < size / 512 + 1);
                     if lost() { peer.silence().1 } else { peer.ack(have as u16) }
                 }
+                // Its own time-out: it repeats its ACK.
+                Action::Ignore(Ignored::Withheld) if !lost() => peer.ack(have as u16),
                 Action::Ignore(_) => peer.silence().1,
                 Action::Finish(Outcome::Sent { octets, .. }) => {
                     prop_assert_eq!((octets, have), (size, size / 512 + 1));

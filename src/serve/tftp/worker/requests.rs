@@ -1,15 +1,19 @@
 //! What a worker does with a request, until its transfer runs.
 
 use std::cmp::Reverse;
+use std::io;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use super::{Session, Worker};
-use crate::respond::tftp::{Action, Limits, Outcome, Refusal, Transfer, admit, negotiate};
+use crate::respond::tftp::{
+    Action, Allowance, Claim, Limits, Outcome, Refusal, Slot, Transfer, admit, negotiate,
+};
 use crate::serve::tftp::Opening;
 use crate::serve::tftp::content::Source;
 use crate::serve::tftp::opening::Asked;
-use crate::serve::tftp::socket::{Datagram, Route, link_mtu};
+use crate::serve::tftp::poller;
+use crate::serve::tftp::socket::{Datagram, Route, Socket, link_mtu};
 use crate::wire::tftp::{BlockNumber, OptionName, Request};
 
 impl Worker<'_> {
@@ -36,18 +40,26 @@ impl Worker<'_> {
         }
         let name = String::from_utf8_lossy(&request.name).into_owned();
         let route = Route::new(peer, datagram.local);
-        if !self.shared.transfers.take(*peer.ip()) {
+        let claim = Claim {
+            peer,
+            known: self.shared.files.knows(*peer.ip()),
+            owner: self.number,
+        };
+        let Some(slot) = self.shared.slots.take(claim) else {
             return self.report(peer, name, Outcome::Busy);
-        }
+        };
         let admitted = match admit(&request) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.refuse(peer, &route, name, refusal),
+            Err(refusal) => return self.refuse(peer, slot, &route, name, refusal),
         };
         let opening = self.shared.files.open(&admitted.name, peer);
         let asked = Asked {
             request,
             admitted,
             route,
+            bytes: datagram.octets.len(),
+            slot,
+            claim,
         };
         match opening {
             Opening::Now(content) => {
@@ -58,10 +70,7 @@ impl Worker<'_> {
                 let openers = &self.shared.openers;
                 match self.openings.begin(openers, peer, asked, open, now) {
                     Some(deadline) => self.timers.push(Reverse((deadline, peer))),
-                    None => {
-                        self.shared.transfers.free(*peer.ip());
-                        self.report(peer, name, Outcome::Busy);
-                    }
+                    None => self.end_early(peer, slot, name, Outcome::Busy),
                 }
             }
         }
@@ -71,7 +80,10 @@ impl Worker<'_> {
     pub(super) fn take_opened(&mut self) {
         self.openings.rest();
         while let Some((peer, asked, source)) = self.openings.next() {
-            self.begin(peer, asked, source);
+            match source {
+                Some(source) => self.begin(peer, asked, source),
+                None => self.end_early(peer, asked.slot, asked.admitted.name, Outcome::Busy),
+            }
         }
     }
 
@@ -79,17 +91,29 @@ impl Worker<'_> {
         match source {
             Ok(source) => self.start(peer, asked, source),
             Err(refusal) => {
-                self.refuse(peer, &asked.route, asked.admitted.name, refusal);
+                self.refuse(peer, asked.slot, &asked.route, asked.admitted.name, refusal);
             }
         }
     }
 
     /// Answers a request with an ERROR, and gives its slot back.
-    fn refuse(&self, peer: SocketAddrV4, route: &Route, name: String, refusal: Refusal) {
+    fn refuse(
+        &self,
+        peer: SocketAddrV4,
+        slot: Slot,
+        route: &Route,
+        name: String,
+        refusal: Refusal,
+    ) {
         let Refusal { code, reason } = refusal;
-        self.shared.transfers.free(*peer.ip());
         self.send_error(route, code, &reason);
-        self.report(peer, name, Outcome::Refused { code, reason });
+        self.end_early(peer, slot, name, Outcome::Refused { code, reason });
+    }
+
+    /// Reports a request that came to nothing, and gives its slot back.
+    fn end_early(&self, peer: SocketAddrV4, slot: Slot, name: String, outcome: Outcome) {
+        self.shared.slots.free(slot);
+        self.report(peer, name, outcome);
     }
 
     fn start(&mut self, peer: SocketAddrV4, asked: Asked, source: Source) {
@@ -97,10 +121,22 @@ impl Worker<'_> {
             request,
             admitted,
             route,
+            bytes,
+            slot,
+            claim,
         } = asked;
-        let limits = self.limits(peer, &request);
+        let socket = match self.transfer_socket(peer, &route) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let reason = error.to_string();
+                return self.end_early(peer, slot, admitted.name, Outcome::NoPort { reason });
+            }
+        };
+        let limits = self.limits(peer, &request, socket.as_ref());
         let agreement = negotiate(&request, source.size(), limits);
-        let (transfer, action) = Transfer::start(self.epoch.elapsed(), agreement, source.size());
+        let allowance = Allowance::new(limits.ports, bytes);
+        let now = self.epoch.elapsed();
+        let (transfer, action) = Transfer::start(now, agreement, source.size(), allowance);
         let timer = transfer.deadline();
         self.timers.push(Reverse((timer, peer)));
         self.sessions.insert(
@@ -111,6 +147,10 @@ impl Worker<'_> {
                 route,
                 transfer,
                 source,
+                socket,
+                slot,
+                claim,
+                keeps_slot: false,
                 batches: true,
                 timer,
             },
@@ -118,15 +158,27 @@ impl Worker<'_> {
         self.perform(peer, action);
     }
 
-    fn limits(&self, peer: SocketAddrV4, request: &Request) -> Limits {
+    /// Opens the port of a transfer, where it has its own.
+    fn transfer_socket(&self, peer: SocketAddrV4, route: &Route) -> io::Result<Option<Socket>> {
+        let Some(ports) = &self.shared.ports else {
+            return Ok(None);
+        };
+        let address = route.local().unwrap_or(*self.shared.config.address.ip());
+        let socket = Socket::transfer(address, ports, peer)?;
+        self.poller.add(&socket, poller::Source::Transfer(peer))?;
+        Ok(Some(socket))
+    }
+
+    fn limits(&self, peer: SocketAddrV4, request: &Request, socket: Option<&Socket>) -> Limits {
         let way = self.shared.files.way(peer);
         let mut mtu = way.mtu.map_or(self.shared.config.mtu, u32::from);
         // Without the option, blocks have 512 octets anyway.
         let names = request.options.iter().map(|option| &option.name);
         if names.into_iter().any(|name| *name == OptionName::BlockSize) {
-            mtu = mtu.min(link_mtu(peer).unwrap_or(u32::MAX));
+            mtu = mtu.min(link_mtu(peer, socket).unwrap_or(u32::MAX));
         }
-        Limits::for_mtu(mtu, way.block_size)
+        let ports = self.shared.ports.as_ref().map_or(1, |ports| ports.count());
+        Limits::for_mtu(mtu, way.block_size).with_ports(ports)
     }
 
     /// Forgets a peer that has left before its file was opened.

@@ -1,0 +1,13 @@
+//! Whatever is shown on a screen or in a log, and frames that are looked through for secrets.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pxectl::machine::{is_invisible, secret_runs, shown_line};
+
+fuzz_target!(|octets: &[u8]| {
+    let last = secret_runs(octets).last();
+    assert!(last.is_none_or(|run| run.end <= octets.len()));
+    if let Ok(text) = std::str::from_utf8(octets) {
+        assert!(!shown_line(text).contains(is_invisible));
+    }
+});

@@ -1,0 +1,56 @@
+/// Replaces a secret by letters that say nothing but how long it was.
+///
+/// Octets at even places keep their sum, and so do those at odd places: the check sum of every header
+/// that covers them stays right, or wrong, wherever the secret stands. The same secret is always replaced
+/// by the same letters, so that a request is still known to be for what was offered. Of 128 bits of a
+/// tag, the two sums give less than twenty away.
+///
+/// Source: RFC 1071 §1, the sum of 16-bit words.
+pub fn stand_in(secret: &mut [u8]) {
+    for first in 0..2 {
+        let column = || secret.iter().skip(first).step_by(2);
+        let (count, total) = (column().count(), column().map(|it| u32::from(*it)).sum());
+        let letters = letters(count, total);
+        for (octet, letter) in secret.iter_mut().skip(first).step_by(2).zip(letters) {
+            *octet = letter;
+        }
+    }
+}
+
+/// Returns letters of a sum, all of them as alike as can be.
+fn letters(count: usize, mut total: u32) -> Vec<u8> {
+    let mut letters = Vec::with_capacity(count);
+    for left in (1..=count as u32).rev() {
+        let mean = (total / left) as u8;
+        let letter = match left {
+            1 => mean,
+            2 => half(total),
+            _ => nearest(mean),
+        };
+        letters.push(letter);
+        total -= u32::from(letter);
+    }
+    letters
+}
+
+fn is_letter(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+}
+
+/// Returns the letter nearest to a value.
+fn nearest(value: u8) -> u8 {
+    let around = (0..=u8::MAX).flat_map(|by| [value.saturating_sub(by), value.saturating_add(by)]);
+    let mut letters = around.filter(|octet| is_letter(*octet));
+    letters.next().unwrap_or(value)
+}
+
+/// Returns a letter that another one makes a sum with; where there are none, half of it.
+fn half(total: u32) -> u8 {
+    let half = (total / 2) as u8;
+    let rest = |octet: u8| u8::try_from(total.checked_sub(octet.into())?).ok();
+    let around = (0..=u8::MAX).map(|by| half.saturating_sub(by));
+    let mut letters = around.filter(|octet| is_letter(*octet));
+    letters
+        .find(|octet| rest(*octet).is_some_and(is_letter))
+        .unwrap_or(half)
+}

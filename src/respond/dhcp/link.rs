@@ -1,0 +1,123 @@
+//! Which network a request is for, and whether the relay that sent it may say so.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use super::{Ignored, Ingress};
+use crate::inventory::{Network, Site};
+use crate::wire::dhcp::DhcpMessage;
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// The address by which the relay wants the client to know us (82.11).
+    pub server_override: Option<Ipv4Addr>,
+}
+
+/// What a relay may say besides its own address if the inventory lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayClaim {
+    /// The subnet of the client, RFC 3527.
+    LinkSelection,
+    /// The subnet to choose an address from, RFC 3011.
+    SubnetSelection,
+    /// The address by which the client knows the server, RFC 5107.
+    ServerOverride,
+}
+
+impl fmt::Display for RelayClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LinkSelection => "link selection (82.5)",
+            Self::SubnetSelection => "subnet selection (118)",
+            Self::ServerOverride => "a server identifier override (82.11)",
+        })
+    }
+}
+
+/// Decides which network a request is for.
+///
+/// The address of the relay is `giaddr`, because the reply goes there: a sender that writes another
+/// relay's address gets no reply. The source address of the datagram does not count.
+///
+/// # Errors
+/// When no network is there, or when no network accepts the relay, or not with what it says.
+pub fn link<'a>(
+    site: &'a Site,
+    ingress: Ingress<'_>,
+    message: &DhcpMessage,
+) -> Result<Link<'a>, Ignored> {
+    if !message.relay_address.is_unspecified() {
+        return relayed(site, message);
+    }
+    // What was sent past the interfaces of all networks, by way of a router, is a renewal: the client
+    // is where its address is. Source: RFC 2131 §4.3.2, RENEWING.
+    let network = match ingress.network {
+        Some(name) => site.network(name),
+        None => site.network_of(message.client_address),
+    };
+    Ok(Link {
+        network: network.ok_or(Ignored::NoNetwork(None))?,
+        server_override: None,
+    })
+}
+
+/// Decides about a request that came through a relay: its link selection (82.5) counts, else the
+/// subnet selection (118), else `giaddr`.
+///
+/// Source: RFC 3527 §3; RFC 3011 §2; RFC 5107 §4.
+fn relayed<'a>(site: &'a Site, message: &DhcpMessage) -> Result<Link<'a>, Ignored> {
+    let (relay, options) = (message.relay_address, &message.options);
+    let server_override = options.server_identifier_override();
+    let link = options.link_selection();
+    // Deviation: RFC 3011 lets any client select a subnet; only what came through a relay counts.
+    let subnet = options.subnet_selection();
+    let claims = [
+        (RelayClaim::LinkSelection, link),
+        (RelayClaim::SubnetSelection, subnet),
+        (RelayClaim::ServerOverride, server_override),
+    ];
+    let claim = claims.iter().find(|(_, said)| said.is_some());
+    let is_listed = site.networks.iter().any(|it| it.lists_relay(relay));
+    if let (Some((claim, _)), false) = (claim, is_listed) {
+        return Err(Ignored::UnlistedRelay {
+            relay,
+            claim: *claim,
+        });
+    }
+    let network = match link.or(subnet) {
+        Some(selected) => site
+            .network_of(selected)
+            .ok_or(Ignored::NoNetwork(Some(selected)))?,
+        None => network_of_relay(site, relay)?,
+    };
+    if !network.accepts_relay(relay) {
+        return Err(Ignored::RelayNotAccepted {
+            relay,
+            network: network.name.clone(),
+        });
+    }
+    Ok(Link {
+        network,
+        server_override,
+    })
+}
+
+/// Finds the network of a relay that selects none: the network that its address lies in, else the
+/// only one that lists it.
+fn network_of_relay(site: &Site, relay: Ipv4Addr) -> Result<&Network, Ignored> {
+    if let Some(network) = site.network_of(relay) {
+        return Ok(network);
+    }
+    let mut listing = site.networks.iter().filter(|it| it.lists_relay(relay));
+    match (listing.next(), listing.next()) {
+        (Some(network), None) => Ok(network),
+        (Some(first), Some(second)) => Err(Ignored::AmbiguousRelay {
+            relay,
+            networks: [first.name.clone(), second.name.clone()],
+        }),
+        (None, _) => Err(Ignored::NoNetwork(Some(relay))),
+    }
+}

@@ -1,0 +1,211 @@
+//! Which transfers may run at once, and which one yields to another.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// One place among the transfers that may run at once. Later ones are larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u64);
+
+/// Who takes a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The client.
+    pub peer: SocketAddrV4,
+    /// The site reserves its address for a machine, or leases it.
+    pub known: bool,
+    /// Who serves it, a number of the caller's own.
+    pub owner: usize,
+}
+
+/// The slots of a server.
+///
+/// A request whose sender never responds may be forged, so its slot is lent: it goes to the next
+/// request that needs one. Among those, the network with the most of them yields first, the oldest
+/// slot first. Machines that the site knows come before all others.
+pub struct Slots {
+    most: usize,
+    most_of_one: usize,
+    next: u64,
+    held: HashMap<Slot, Held>,
+    addresses: HashMap<Ipv4Addr, BTreeSet<Slot>>,
+    waiting_strangers: Groups,
+    waiting_known: Groups,
+    answered_strangers: Groups,
+    answered_known: Groups,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    claim: Claim,
+    answered: bool,
+}
+
+/// What a new request finds.
+enum Room {
+    Free,
+    Instead(Slot),
+    None,
+}
+
+impl Slots {
+    /// Makes slots for `most` transfers, `most_of_one` of them for one address; loopback, which
+    /// nobody else can claim to be, has no such limit.
+    pub fn new(most: usize, most_of_one: usize) -> Self {
+        Self {
+            most,
+            most_of_one,
+            next: 0,
+            held: HashMap::new(),
+            addresses: HashMap::new(),
+            waiting_strangers: Groups::default(),
+            waiting_known: Groups::default(),
+            answered_strangers: Groups::default(),
+            answered_known: Groups::default(),
+        }
+    }
+
+    /// Takes a slot, with the claim that lost it for that; `None` when there is no room.
+    pub fn take(&mut self, claim: Claim) -> Option<(Slot, Option<(Slot, Claim)>)> {
+        let displaced = match self.room_for(&claim) {
+            Room::Free => None,
+            Room::Instead(slot) => Some((slot, self.free(slot)?)),
+            Room::None => return None,
+        };
+        let slot = Slot(self.next);
+        self.next += 1;
+        self.insert(slot, claim, false);
+        Some((slot, displaced))
+    }
+
+    /// Takes note that the client has responded. It keeps its slot, even if another has just
+    /// taken it.
+    pub fn answered(&mut self, slot: Slot, claim: Claim) {
+        self.free(slot);
+        self.insert(slot, claim, true);
+    }
+
+    /// Gives a slot back; returns who had it.
+    pub fn free(&mut self, slot: Slot) -> Option<Claim> {
+        let held = self.held.remove(&slot)?;
+        self.groups(held).remove(Group::of(&held.claim), slot);
+        let address = *held.claim.peer.ip();
+        if let Some(of_one) = self.addresses.get_mut(&address) {
+            of_one.remove(&slot);
+            if of_one.is_empty() {
+                self.addresses.remove(&address);
+            }
+        }
+        Some(held.claim)
+    }
+
+    /// Reports whether a slot is taken.
+    pub fn holds(&self, slot: Slot) -> bool {
+        self.held.contains_key(&slot)
+    }
+
+    /// Decides who yields to a new request:
+    ///
+    /// 1. Where the address has its share already, its own oldest slot without a response. Nobody
+    ///    can shut a machine out with requests in its name.
+    /// 2. A stranger that never responded.
+    /// 3. To a known machine only: a known address that never responded, then a stranger that did;
+    ///    and to one that has no slot yet, a machine that has several.
+    fn room_for(&self, claim: &Claim) -> Room {
+        let address = claim.peer.ip();
+        let own = self.addresses.get(address);
+        if own.is_some_and(|own| own.len() >= self.most_of_one) && !address.is_loopback() {
+            let mut own = own.into_iter().flatten();
+            let oldest = own.find(|slot| self.held.get(slot).is_some_and(|held| !held.answered));
+            return oldest.map_or(Room::None, |slot| Room::Instead(*slot));
+        }
+        if self.held.len() < self.most {
+            return Room::Free;
+        }
+        let mut yields = self.waiting_strangers.first_of_largest(1);
+        if claim.known {
+            let hoards = || self.answered_known.first_of_largest(2);
+            yields = yields
+                .or_else(|| self.waiting_known.first_of_largest(1))
+                .or_else(|| self.answered_strangers.first_of_largest(1))
+                .or_else(|| hoards().filter(|_| own.is_none()));
+        }
+        yields.map_or(Room::None, Room::Instead)
+    }
+
+    fn insert(&mut self, slot: Slot, claim: Claim, answered: bool) {
+        let held = Held { claim, answered };
+        self.held.insert(slot, held);
+        self.groups(held).insert(Group::of(&claim), slot);
+        let of_one = self.addresses.entry(*claim.peer.ip()).or_default();
+        of_one.insert(slot);
+    }
+
+    fn groups(&mut self, held: Held) -> &mut Groups {
+        match (held.answered, held.claim.known) {
+            (false, false) => &mut self.waiting_strangers,
+            (false, true) => &mut self.waiting_known,
+            (true, false) => &mut self.answered_strangers,
+            (true, true) => &mut self.answered_known,
+        }
+    }
+}
+
+/// Those that share what there is: a known address for itself, strangers with their neighbors in
+/// 256 addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Group(u32);
+
+impl Group {
+    fn of(claim: &Claim) -> Self {
+        let address = claim.peer.ip().to_bits();
+        Self(if claim.known { address } else { address >> 8 })
+    }
+}
+
+/// Slots by group, the largest group first, and in it the oldest slot.
+#[derive(Default)]
+struct Groups {
+    slots: HashMap<Group, BTreeSet<Slot>>,
+    order: BTreeSet<(usize, Reverse<Slot>, Group)>,
+}
+
+impl Groups {
+    fn insert(&mut self, group: Group, slot: Slot) {
+        self.change(group, |slots| slots.insert(slot));
+    }
+
+    fn remove(&mut self, group: Group, slot: Slot) {
+        self.change(group, |slots| slots.remove(&slot));
+    }
+
+    fn change(&mut self, group: Group, change: impl FnOnce(&mut BTreeSet<Slot>) -> bool) {
+        let place = |slots: &BTreeSet<Slot>| {
+            let oldest = *slots.first()?;
+            Some((slots.len(), Reverse(oldest), group))
+        };
+        let slots = self.slots.entry(group).or_default();
+        if let Some(old) = place(slots) {
+            self.order.remove(&old);
+        }
+        change(slots);
+        match place(slots) {
+            Some(new) => {
+                self.order.insert(new);
+            }
+            None => {
+                self.slots.remove(&group);
+            }
+        }
+    }
+
+    /// Returns the oldest slot of the largest group, if that has at least so many.
+    fn first_of_largest(&self, at_least: usize) -> Option<Slot> {
+        let (count, Reverse(oldest), _) = self.order.last()?;
+        (*count >= at_least).then_some(*oldest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! From which addresses an attempt fetches.
+
+use super::Opened;
+use crate::decide::{AttemptAddress, attempt_address};
+use crate::machine::EventKind;
+use crate::serve::log::Level;
+use crate::token::Capability;
+
+impl Opened<'_> {
+    /// Reports when another address fetches than the one with which the attempt began: a second
+    /// machine may have its boot data. The addresses are in the store, since kernel and seeds may
+    /// come from different processes. Nothing is refused for it, also where the store fails.
+    pub(super) fn compare_address(&self, what: &str) {
+        let Capability {
+            session, attempt, ..
+        } = self.capability;
+        let address = self.asker.peer.ip().to_canonical();
+        let store = &self.context.store;
+        let text = |first| {
+            format!(
+                "attempt {attempt} fetched `{what}` from {address}, and before from {first}: \
+                 check that no other machine uses its boot data"
+            )
+        };
+        let mut found = AttemptAddress::Known;
+        let stored = store.attempt_addresses(session, attempt).and_then(|known| {
+            found = attempt_address(&known, address);
+            if matches!(
+                found,
+                AttemptAddress::Known | AttemptAddress::TooMany { .. }
+            ) {
+                return Ok(());
+            }
+            store.add_attempt_address(session, attempt, address, &mut |known| {
+                found = attempt_address(known, address);
+                match found {
+                    AttemptAddress::First => Some(Vec::new()),
+                    AttemptAddress::Another { first } => {
+                        Some(vec![self.event(EventKind::SecondAddress, &text(first))])
+                    }
+                    AttemptAddress::Known | AttemptAddress::TooMany { .. } => None,
+                }
+            })
+        });
+        let (level, first) = match found {
+            AttemptAddress::Another { first } => (Level::Warn, Some(first)),
+            AttemptAddress::TooMany { first } => (Level::Debug, Some(first)),
+            AttemptAddress::First | AttemptAddress::Known => (Level::Debug, None),
+        };
+        if let Some(first) = first {
+            let line = self
+                .line(level, "second-address", text(first))
+                .fact("first", first.to_string())
+                .fact("second", address.to_string());
+            self.context.log.write(&line);
+        }
+        if let Err(error) = stored {
+            let refused = self.asker.store_failed(&error);
+            self.context.log.write(&self.of_session(*refused.line));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a transfer sends.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use rustix::io::Errno;
+
+use super::Session;
+use crate::serve::tftp::content::SourceError;
+use crate::serve::tftp::socket::Socket;
+use crate::wire::tftp::{BlockNumber, ErrorCode, Packet, data_header};
+
+/// The most datagrams that the kernel makes of one call (`UDP_MAX_SEGMENTS`).
+const MOST_SEGMENTS: u64 = 64;
+
+/// The most octets that one call may carry: what a UDP datagram may.
+const MOST_OCTETS: u64 = 65_507;
+
+impl Session {
+    /// Returns its own socket, else that of the request port.
+    fn socket<'a>(&'a self, requests: &'a Socket) -> &'a Socket {
+        self.socket.as_ref().unwrap_or(requests)
+    }
+
+    /// A packet that cannot be sent is a packet that is lost, here and below.
+    pub(super) fn send_options(&self, requests: &Socket) {
+        let options = self.transfer.agreement().acknowledged.clone();
+        let packet = Packet::OptionAcknowledgement(options).to_bytes();
+        let socket = self.socket(requests);
+        let _ = socket.send(&self.route, &[IoSlice::new(&packet)], None);
+    }
+
+    pub(super) fn send_error(&self, requests: &Socket, code: ErrorCode, reason: &str) {
+        let message = reason.to_owned();
+        let packet = Packet::Error { code, message }.to_bytes();
+        let socket = self.socket(requests);
+        let _ = socket.send(&self.route, &[IoSlice::new(&packet)], None);
+    }
+
+    pub(super) fn send_blocks(
+        &mut self,
+        requests: &Socket,
+        blocks: Range<u64>,
+    ) -> Result<(), SourceError> {
+        let segment = self.transfer.agreement().block_size + 4;
+        let together = MOST_SEGMENTS.min(MOST_OCTETS / u64::from(segment)).max(1);
+        let mut first = blocks.start;
+        while first < blocks.end {
+            let next = blocks.end.min(first + together);
+            self.send_together(requests, first..next, segment)?;
+            first = next;
+        }
+        Ok(())
+    }
+
+    /// Sends blocks in one call where the kernel can, else one by one.
+    fn send_together(
+        &mut self,
+        requests: &Socket,
+        blocks: Range<u64>,
+        segment: u16,
+    ) -> Result<(), SourceError> {
+        let range =
+            self.transfer.octets(blocks.start).start..self.transfer.octets(blocks.end - 1).end;
+        let octets = self.source.read(range)?;
+        let headers: Vec<_> = blocks
+            .map(|index| data_header(BlockNumber::of_index(index)))
+            .collect();
+        // The last block may be empty, where the octets have run out.
+        let payloads = octets.chunks(usize::from(segment) - 4).chain([&[][..]]);
+        let buffers: Vec<_> = headers
+            .iter()
+            .zip(payloads)
+            .flat_map(|(header, payload)| [IoSlice::new(header), IoSlice::new(payload)])
+            .collect();
+        let socket = self.socket.as_ref().unwrap_or(requests);
+        if headers.len() > 1 && self.batches {
+            match socket.send(&self.route, &buffers, Some(segment)) {
+                // EINVAL, EIO: the path's MTU is smaller, or its device cannot. One by one, then.
+                Err(error)
+                    if matches!(
+                        Errno::from_io_error(&error),
+                        Some(Errno::INVAL | Errno::IO | Errno::OPNOTSUPP | Errno::MSGSIZE)
+                    ) =>
+                {
+                    self.batches = false;
+                }
+                _ => return Ok(()),
+            }
+        }
+        for datagram in buffers.chunks(2) {
+            let _ = socket.send(&self.route, datagram, None);
+        }
+        Ok(())
+    }
+}
