@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-/// How many addresses of one attempt are stored. Whoever has the seed capability can fetch from as
+/// How many addresses of one attempt are stored. Anyone with the seed capability can fetch from as
 /// many as they like.
 pub const ATTEMPT_ADDRESSES: usize = 8;
 

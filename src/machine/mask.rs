@@ -2,7 +2,7 @@
 //! see is escaped.
 //!
 //! Texts come from many places: an error repeats the odd name that a machine asked for, a program
-//! quotes its own input. Whoever writes a text should leave secrets out; this step catches the rest.
+//! quotes its own input. The author of a text should leave secrets out; this step catches the rest.
 
 mod form;
 mod invisible;

@@ -19,7 +19,7 @@ pub enum Resource {
     Media,
     /// What a capability alone authorizes: callbacks. An installed machine may have any address.
     Capability,
-    /// Health, for whoever reaches the listener.
+    /// Health, for everyone who reaches the listener.
     Status,
 }
 

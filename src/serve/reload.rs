@@ -8,9 +8,7 @@ use super::live::{Live, Loaded};
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use super::watch::Watch;
-use crate::inventory::{
-    DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural,
-};
+use crate::inventory::{DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural};
 use crate::workspace::files::{Surroundings, refused_roots};
 use crate::workspace::{Checked, Snapshot, bundle_directory};
 

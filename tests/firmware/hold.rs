@@ -77,7 +77,8 @@ pub fn held(network: &Network, rack: &Rack, chain: Chain, name: &str) {
     let mut server = Server::start(network, rack);
     let stranger = Identity {
         mac: "52:54:00:85:00:99".parse().unwrap(),
-        uuid: "7b1f9c62-3d5e-4a08-91c4-e6a2d84f0b37".parse().unwrap(),
+        // The same in either byte order: PXELINUX sends the bytes of option 97 as they are.
+        uuid: "a17c7ca1-3d3d-5e5e-91c4-e6a2d84f0b37".parse().unwrap(),
         serial: "STRANGER7",
         asset: "A-0099",
     };

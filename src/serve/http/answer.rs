@@ -9,8 +9,8 @@ use hyper::header::{self, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
-use crate::respond::access::{self, AccessRefusal, Resource};
 use super::connections::Place;
+use crate::respond::access::{self, AccessRefusal, Resource};
 use crate::respond::http::{Conditions, Route, RouteError, Selection, content_type, route, select};
 use crate::serve::context::{Asker, Context, Refused, ServedFile, Status, Via};
 use crate::serve::log::{Level, Line, Log};

@@ -8,7 +8,7 @@ use super::ConnectionId;
 
 /// The network that an address counts for.
 ///
-/// IPv4 counts by /24: racks are numbered in such subnets, and whoever owns one address of a subnet can
+/// IPv4 counts by /24: racks are numbered in such subnets, and the owner of one address of a subnet can
 /// often take the others. IPv6 counts by /56, which is what one site gets from its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressGroup {
