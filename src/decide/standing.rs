@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_clock_within_the_tolerance_stands_still_and_one_further_behind_stops_everything() {
-        for (wall, now, is_impeded) in [(1000, 1000, false), (970, 1000, false), (969, 1000, true)] {
+        for (wall, now, is_impeded) in [(1000, 1000, false), (970, 1000, false), (969, 1000, true)]
+        {
             let standing = Standing::new(reading(wall, "a", 5), at(1000), Ok(()));
             assert_eq!(standing.now(), at(now), "{wall}");
             assert_eq!(standing.impediment().is_some(), is_impeded, "{wall}");
@@ -253,7 +254,11 @@ mod tests {
             let standing = Standing::new(reading(wall, boot, since_boot), at(0), Ok(()));
             let row = format!("{wall} {boot} {since_boot}");
             assert_eq!(standing.is_past_deadline(&session), is_past, "{row}");
-            assert_eq!(standing.is_within_grace(&session, minute), is_within, "{row}");
+            assert_eq!(
+                standing.is_within_grace(&session, minute),
+                is_within,
+                "{row}"
+            );
         }
     }
 }

@@ -382,9 +382,7 @@ fn end(record: &mut HostRecord, phase: Phase, by: SessionEnd, now: Timestamp) {
     if let Some(session) = &mut record.session {
         session.ended_at.get_or_insert(now);
         // An expired session still takes its installer's report; any later end is final.
-        let is_final = session
-            .ended_by
-            .is_some_and(|by| by != SessionEnd::Expired);
+        let is_final = session.ended_by.is_some_and(|by| by != SessionEnd::Expired);
         if !is_final {
             session.ended_by = Some(by);
         }

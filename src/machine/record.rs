@@ -46,7 +46,6 @@ impl HostRecord {
             .as_ref()
             .filter(|session| self.phase == Phase::Provisioning && session.ended_at.is_none())
     }
-
 }
 
 /// One arming of a host: from `host provision` to its end.

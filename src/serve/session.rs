@@ -176,7 +176,9 @@ impl Opened<'_> {
         let updated = self
             .context
             .store
-            .update(&[&self.host], &mut |_, record, standing| change(record, standing));
+            .update(&[&self.host], &mut |_, record, standing| {
+                change(record, standing)
+            });
         updated.map_err(|error| self.asker.store_failed(&error))
     }
 

@@ -42,11 +42,7 @@ pub fn sweep(store: &dyn Store, log: &Log, shutdown: &Shutdown) {
 }
 
 /// Sweeps once; reports whether the store is sound.
-fn sweep_once(
-    store: &dyn Store,
-    log: &Log,
-    last: &mut Option<String>,
-) -> Result<bool, StoreError> {
+fn sweep_once(store: &dyn Store, log: &Log, last: &mut Option<String>) -> Result<bool, StoreError> {
     let standing = store.standing()?;
     match standing.impediment() {
         None => {
@@ -131,7 +127,11 @@ pub fn log_settled(log: &Log, settled: &Settled) {
 
 /// Logs what is wrong, once for as long as it stays the same in kind.
 fn report(log: &Log, last: &mut Option<String>, text: String) {
-    let kind = text.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+    let kind = text
+        .split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ");
     if last.as_ref() != Some(&kind) {
         log.say(Level::Error, "store", "store-impeded", text);
         *last = Some(kind);

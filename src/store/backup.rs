@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
+use super::Settled;
 use super::database;
 use super::error::{StoreError, StoreFault};
 use super::leases::{LeaseStore, SqliteLeases};
 use super::schema::{self, for_sqlite};
 use super::servers::RunningServer;
 use super::sqlite::SqliteStore;
-use super::Settled;
 use crate::decide::StoreDoubt;
 use crate::machine::{Lease, LeaseChange};
 
@@ -157,6 +157,8 @@ fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
         });
     }
     let mut read = connection.prepare(schema::READ_BACKUP_LEASES)?;
-    let leases = read.query_map([], super::leases::lease)?.collect::<Result<_, _>>()?;
+    let leases = read
+        .query_map([], super::leases::lease)?
+        .collect::<Result<_, _>>()?;
     Ok(leases)
 }

@@ -20,8 +20,8 @@
 //! | `error` | [`StoreError`], and what to do about it |
 
 mod backup;
-mod clock;
 mod callbacks;
+mod clock;
 mod database;
 mod error;
 mod identity;
@@ -78,11 +78,7 @@ pub trait Store: Send + Sync {
     /// the store within the transaction; no other process can alter either meanwhile. `None` leaves
     /// the host alone. A change of an open session gives the store a higher generation, in the
     /// witness file too; a host is not armed where that file cannot be written.
-    fn update(
-        &self,
-        names: &[&str],
-        change: &mut Change<'_>,
-    ) -> Result<(), StoreError>;
+    fn update(&self, names: &[&str], change: &mut Change<'_>) -> Result<(), StoreError>;
 
     /// Makes a store its own again after it was restored, copied or moved: suspends its open
     /// sessions, gives it a new identity and a witness file. A sound store stays as it is.
@@ -150,8 +146,7 @@ pub trait Store: Send + Sync {
 }
 
 /// A rule for the change of hosts: the name, the record and the standing of the store -> the change.
-pub type Change<'c> =
-    dyn FnMut(&str, Option<&HostRecord>, &Standing) -> Option<HostUpdate> + 'c;
+pub type Change<'c> = dyn FnMut(&str, Option<&HostRecord>, &Standing) -> Option<HostUpdate> + 'c;
 
 /// What settling a store found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use rusqlite::types::ValueRef;
 
 use super::database::{parsed, parsed_option, time, time_option, unreadable};
 use crate::machine::{
-    BootId, BootTime, CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Session,
-    StoredEvent,
+    BootId, BootTime, CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind,
+    HostRecord, Session, StoredEvent,
 };
 
 /// Reads the record of a host, with its session where it has one.

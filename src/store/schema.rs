@@ -68,7 +68,7 @@ ALTER TABLE session ADD COLUMN ended_by TEXT;
 ALTER TABLE session ADD COLUMN suspended TEXT;
 UPDATE session SET ended_by = 'operator' WHERE ended_at IS NOT NULL;
 ",
-        // What bounds events: the callbacks that each session has had stored, the addresses that each
+    // What bounds events: the callbacks that each session has had stored, the addresses that each
     // attempt fetched from, and an index for pruning the decisions about booting.
     "
 CREATE TABLE callback_tally (

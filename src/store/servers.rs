@@ -207,8 +207,7 @@ fn writable_runtime_directory() -> Option<PathBuf> {
         let made = DirBuilder::new().mode(0o755).create(path);
         let is_there = made.is_ok() || path.is_dir();
         is_there
-            && fs::metadata(path)
-                .is_ok_and(|it| it.uid() == rustix::process::geteuid().as_raw())
+            && fs::metadata(path).is_ok_and(|it| it.uid() == rustix::process::geteuid().as_raw())
     })
 }
 

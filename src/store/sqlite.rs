@@ -201,7 +201,11 @@ impl SqliteStore {
         let read = clock.wall.as_microsecond();
         let before = self.latest_read.fetch_max(read, Ordering::SeqCst);
         let latest = Timestamp::from_microsecond(before).unwrap_or(Timestamp::MIN);
-        Standing::new(clock, latest.max(identity.latest_time), self.checked(identity))
+        Standing::new(
+            clock,
+            latest.max(identity.latest_time),
+            self.checked(identity),
+        )
     }
 
     /// Checks that the path leads to the file that was opened, and that the witness vouches for it.
@@ -516,7 +520,8 @@ impl Store for SqliteStore {
             events.push(event(now, EventKind::Store, message));
             let announced = self.advance(transaction, identity, false)?;
             statement(transaction, schema::WRITE_LATEST_TIME)?.execute([now.as_microsecond()])?;
-            self.latest_read.store(now.as_microsecond(), Ordering::SeqCst);
+            self.latest_read
+                .store(now.as_microsecond(), Ordering::SeqCst);
             closed = names;
             Ok(Some(Written { events, announced }))
         })?;
@@ -907,7 +912,9 @@ mod tests {
     #[test]
     fn a_commit_is_synced_before_it_is_acknowledged() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open_or_create(directory.path(), &directory.path().join("witness")).unwrap();
+        let store =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
         let writer = lock(&store.writer);
         assert_eq!(number(&writer, "synchronous"), 2, "2 is FULL");
         assert_eq!(number(&writer, "foreign_keys"), 1);
@@ -920,8 +927,12 @@ mod tests {
     #[test]
     fn a_write_lock_that_is_never_given_back_is_busy_and_readers_go_on() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open_or_create(directory.path(), &directory.path().join("witness")).unwrap();
-        let other = SqliteStore::open_or_create(directory.path(), &directory.path().join("witness")).unwrap();
+        let store =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
+        let other =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
         let hung = lock(&other.writer);
         hung.execute_batch("BEGIN IMMEDIATE").unwrap();
         lock(&store.writer)
@@ -939,7 +950,9 @@ mod tests {
     #[test]
     fn a_panic_in_a_change_undoes_it_and_leaves_the_store_usable() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open_or_create(directory.path(), &directory.path().join("witness")).unwrap();
+        let store =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
         let record = |name: &str| HostRecord::new(name, jiff::Timestamp::UNIX_EPOCH);
         let change = |name: &str| {
             Some(HostUpdate {
@@ -956,7 +969,9 @@ mod tests {
         }));
         assert!(panicked.is_err());
         assert_eq!(store.hosts().unwrap(), []);
-        store.update(&["c"], &mut |name, _, _| change(name)).unwrap();
+        store
+            .update(&["c"], &mut |name, _, _| change(name))
+            .unwrap();
         assert_eq!(store.hosts().unwrap(), [record("c")]);
     }
 }

@@ -195,7 +195,13 @@ mod tests {
             ..claim.clone()
         };
         assert!(matches!(doubt(&moved, 4), Some(StoreDoubt::Moved { .. })));
-        for file in [FileIdentity { inode: 8, ..file }, FileIdentity { birth: None, ..file }] {
+        for file in [
+            FileIdentity { inode: 8, ..file },
+            FileIdentity {
+                birth: None,
+                ..file
+            },
+        ] {
             let copied = Claim {
                 file,
                 ..claim.clone()

@@ -18,7 +18,7 @@ use super::{Exit, Global};
 use crate::decide::{cancel, release, set_aside};
 use crate::inventory;
 use crate::machine::{EventKind, HostRecord, Phase};
-use crate::store::SqliteStore;
+use crate::store::{SqliteStore, Store};
 
 /// List hosts, arm them for an install, and set them aside
 #[derive(Debug, Args)]

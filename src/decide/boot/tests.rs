@@ -334,10 +334,22 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
             host: &other,
             ..same
         };
-        let decision = decide(&inventory, Some(&record), Some(armed), &request(1), &Standing::at(at(10)));
+        let decision = decide(
+            &inventory,
+            Some(&record),
+            Some(armed),
+            &request(1),
+            &Standing::at(at(10)),
+        );
         assert_eq!(decision.action, Action::Hold, "{}", decision.reason);
     }
-    let decision = decide(&inventory, Some(&record), None, &request(1), &Standing::at(at(10)));
+    let decision = decide(
+        &inventory,
+        Some(&record),
+        None,
+        &request(1),
+        &Standing::at(at(10)),
+    );
     assert_eq!(
         (decision.action, decision.reason),
         (Action::Hold, Reason::NoSession)
@@ -374,7 +386,13 @@ fn weaker_rules_of_today_do_not_reach_an_open_session() {
     silent.uuid = None;
     let used = record(Phase::Provisioning, 1);
     for (record, request) in [(record(Phase::Provisioning, 0), silent), (used, request(1))] {
-        let decision = decide(&weak, Some(&record), Some(as_strict), &request, &Standing::at(at(10)));
+        let decision = decide(
+            &weak,
+            Some(&record),
+            Some(as_strict),
+            &request,
+            &Standing::at(at(10)),
+        );
         assert_eq!(decision.action, Action::Hold, "{}", decision.reason);
     }
 }

@@ -120,13 +120,27 @@ fn cancelling_remembers_whether_the_disk_may_be_half_written() {
 #[test]
 fn callbacks_are_idempotent_and_late_ones_only_recorded() {
     let id = SessionId::new(1);
-    let done = report(Some(&begun()), id, 1, CallbackKind::Installed, "", &standing(50));
+    let done = report(
+        Some(&begun()),
+        id,
+        1,
+        CallbackKind::Installed,
+        "",
+        &standing(50),
+    );
     let installed = done.record.unwrap();
     assert_eq!(
         (installed.phase, done.event),
         (Phase::Installed, Some(EventKind::Installed))
     );
-    let again = report(Some(&installed), id, 1, CallbackKind::Installed, "", &standing(51));
+    let again = report(
+        Some(&installed),
+        id,
+        1,
+        CallbackKind::Installed,
+        "",
+        &standing(51),
+    );
     assert_eq!(
         again,
         Callback {
@@ -134,7 +148,14 @@ fn callbacks_are_idempotent_and_late_ones_only_recorded() {
             event: None
         }
     );
-    let failed = report(Some(&installed), id, 1, CallbackKind::Failed, "x", &standing(52));
+    let failed = report(
+        Some(&installed),
+        id,
+        1,
+        CallbackKind::Failed,
+        "x",
+        &standing(52),
+    );
     assert_eq!(
         failed,
         Callback {
@@ -142,7 +163,14 @@ fn callbacks_are_idempotent_and_late_ones_only_recorded() {
             event: Some(EventKind::Late)
         }
     );
-    let ready = report(Some(&installed), id, 1, CallbackKind::Ready, "", &standing(5000));
+    let ready = report(
+        Some(&installed),
+        id,
+        1,
+        CallbackKind::Ready,
+        "",
+        &standing(5000),
+    );
     assert_eq!(
         ready,
         Callback {
@@ -203,7 +231,14 @@ fn a_callback_of_a_void_attempt_changes_nothing() {
         CallbackKind::Log,
     ] {
         for (attempt, expected) in [(1, EventKind::Late), (2, kind.event())] {
-            let done = report(Some(&second), SessionId::new(1), attempt, kind, "", &standing(50));
+            let done = report(
+                Some(&second),
+                SessionId::new(1),
+                attempt,
+                kind,
+                "",
+                &standing(50),
+            );
             assert_eq!(done.event, Some(expected), "{kind:?} of attempt {attempt}");
             assert!(attempt == 2 || done.record.is_none());
         }
@@ -219,7 +254,14 @@ fn a_session_tells_how_it_goes_on_for_a_day() {
         CallbackKind::Log,
     ] {
         for (now, expected) in [(99 + day, kind.event()), (100 + day, EventKind::Late)] {
-            let done = report(Some(&begun()), SessionId::new(1), 1, kind, "", &standing(now));
+            let done = report(
+                Some(&begun()),
+                SessionId::new(1),
+                1,
+                kind,
+                "",
+                &standing(now),
+            );
             assert_eq!(done.event, Some(expected), "{kind:?} at {now}");
         }
     }
