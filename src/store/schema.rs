@@ -55,19 +55,6 @@ CREATE TABLE controller (
     seen_at BIGINT NOT NULL
 );
 ",
-    // A store without an ID is one that an older pxectl made: nothing vouches for its sessions.
-    "
-ALTER TABLE store ADD COLUMN store_id TEXT;
-ALTER TABLE store ADD COLUMN witness TEXT;
-ALTER TABLE store ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE store ADD COLUMN latest_time BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE session ADD COLUMN boot_id TEXT;
-ALTER TABLE session ADD COLUMN boot_deadline BIGINT;
-ALTER TABLE session ADD COLUMN previous_phase TEXT NOT NULL DEFAULT 'new';
-ALTER TABLE session ADD COLUMN ended_by TEXT;
-ALTER TABLE session ADD COLUMN suspended TEXT;
-UPDATE session SET ended_by = 'operator' WHERE ended_at IS NOT NULL;
-",
     // What bounds events: the callbacks that each session has had stored, the addresses that each
     // attempt fetched from, and an index for pruning the decisions about booting.
     "
@@ -89,6 +76,19 @@ CREATE TABLE attempt_address (
 );
 CREATE INDEX event_decision ON event (host, kind, id DESC)
     WHERE kind IN ('install', 'local-disk', 'hold');
+",
+    // A store without an ID is one that an older pxectl made: nothing vouches for its sessions.
+    "
+ALTER TABLE store ADD COLUMN store_id TEXT;
+ALTER TABLE store ADD COLUMN witness TEXT;
+ALTER TABLE store ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE store ADD COLUMN latest_time BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN boot_id TEXT;
+ALTER TABLE session ADD COLUMN boot_deadline BIGINT;
+ALTER TABLE session ADD COLUMN previous_phase TEXT NOT NULL DEFAULT 'new';
+ALTER TABLE session ADD COLUMN ended_by TEXT;
+ALTER TABLE session ADD COLUMN suspended TEXT;
+UPDATE session SET ended_by = 'operator' WHERE ended_at IS NOT NULL;
 ",
 ];
 

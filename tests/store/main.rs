@@ -2,14 +2,26 @@
 
 mod contract;
 mod files;
+mod identity;
 mod leases;
 mod processes;
 mod quotas;
 mod servers;
 
 use jiff::Timestamp;
-use pxectl::machine::{Event, EventKind, HostRecord, Phase, Session, SessionId};
-use pxectl::store::HostUpdate;
+use std::path::{Path, PathBuf};
+
+use pxectl::machine::{BootId, BootTime, Event, EventKind, HostRecord, Phase, Session, SessionId};
+use pxectl::store::{HostUpdate, SqliteStore};
+
+/// Returns the witness directory of the stores that a test makes below a directory of its own.
+fn witness(state: &Path) -> PathBuf {
+    state.join("witness")
+}
+
+fn open(state: &Path) -> SqliteStore {
+    SqliteStore::open_or_create(state, &witness(state)).unwrap_or_else(|error| panic!("{error}"))
+}
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -31,8 +43,15 @@ fn session(id: u64, created_at: Timestamp) -> Session {
         id: SessionId::new(id),
         created_at,
         deadline: at(10_000),
+        boot_deadline: Some(BootTime {
+            boot_id: BootId::new("tests"),
+            since_boot: std::time::Duration::from_secs(10_000),
+        }),
         attempts: 0,
+        previous_phase: Phase::New,
         ended_at: None,
+        ended_by: None,
+        suspended: None,
     }
 }
 
