@@ -45,7 +45,7 @@ fn a_new_store_knows_no_host_and_no_event() {
 fn hosts_are_listed_by_name_with_their_sessions() {
     with_store(|store| {
         let mut id = 0;
-        let mut change = |name: &str, _: Option<&HostRecord>| {
+        let mut change = |name: &str, _: Option<&HostRecord>, _: &_| {
             id += 1;
             Some(arm(name, id, 5))
         };
@@ -65,7 +65,7 @@ fn a_change_sees_the_record_as_it_stands() {
         let mut record = HostRecord::new("a", at(1));
         for expected in [None, Some(0), Some(1)] {
             record.install_seen = Some(expected.map_or(0, |seen| seen + 1));
-            let mut change = |name: &str, seen: Option<&HostRecord>| {
+            let mut change = |name: &str, seen: Option<&HostRecord>, _: &_| {
                 assert_eq!(name, "a");
                 assert_eq!(seen.and_then(|seen| seen.install_seen), expected);
                 Some(keep(record.clone()))
@@ -120,7 +120,7 @@ fn a_change_of_nothing_writes_nothing() {
 fn every_change_moves_the_watermark() {
     with_store(|store| {
         let mut quiet =
-            |name: &str, _: Option<&HostRecord>| Some(keep(HostRecord::new(name, at(1))));
+            |name: &str, _: Option<&HostRecord>, _: &_| Some(keep(HostRecord::new(name, at(1))));
         store.update(&["a", "b"], &mut quiet).unwrap();
         store
             .append(&[event("a", 2, "x"), event("a", 3, "y")])
@@ -179,7 +179,7 @@ fn a_session_that_ended_earlier_keeps_its_end() {
         store
             .update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5)))
             .unwrap();
-        let mut end = |_: &str, record: Option<&HostRecord>| {
+        let mut end = |_: &str, record: Option<&HostRecord>, _: &_| {
             let mut record = record.unwrap().clone();
             record.phase = Phase::Installed;
             let session = record.session.as_mut().unwrap();
@@ -227,7 +227,7 @@ fn an_update_that_contradicts_itself_undoes_every_host() {
     ];
     for (expected, wrong) in rows {
         with_store(|store| {
-            let mut change = |name: &str, _: Option<&HostRecord>| match name {
+            let mut change = |name: &str, _: Option<&HostRecord>, _: &_| match name {
                 "good" => Some(arm(name, 1, 5)),
                 name => Some(wrong(name)),
             };
