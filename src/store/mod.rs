@@ -10,6 +10,8 @@
 //! | `database` | opens a database file: created once however many processes race, then migrated |
 //! | `turnstile` | lets the writers of all processes take turns |
 //! | `sqlite` | [`SqliteStore`], the store in `state.db` |
+//! | `hosts` | writes host records, their sessions and events |
+//! | `soundness` | whether the store may arm hosts: its identity, generation and clock |
 //! | `callbacks` | what bounds a session's events: tallies of its callbacks, addresses of its attempts |
 //! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
 //! | `servers` | [`RunningServer`], which servers use a store right now |
@@ -24,11 +26,13 @@ mod callbacks;
 mod clock;
 mod database;
 mod error;
+mod hosts;
 mod identity;
 mod leases;
 mod rows;
 mod schema;
 mod servers;
+mod soundness;
 mod sqlite;
 mod turnstile;
 mod witness;

@@ -1,11 +1,8 @@
-use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use data_encoding::HEXLOWER;
-use jiff::Timestamp;
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
     params,
@@ -13,21 +10,22 @@ use rusqlite::{
 
 use super::callbacks;
 use super::clock::{Clock, SystemClock};
-use super::database::{self, Missing, parsed_option, time};
+use super::database::{self, Missing};
 use super::error::{StoreError, StoreFault};
+use super::hosts::{read_host, read_open_hosts, write_events, write_host};
 use super::identity::{FileIdentity, PinnedFile, StoreId};
 use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
 use super::servers::RunningServer;
+use super::soundness::{Announced, Identity, event, identify, read_identity};
 use super::turnstile::Turnstile;
-use super::witness::{Claim, WitnessDirectory};
+use super::witness::WitnessDirectory;
 use super::{
     CallbackChange, Change, EventQuery, HostUpdate, Retention, Settled, Store, StoredSession,
     Watermark, schema,
 };
-use crate::decide::{Impediment, Standing, StoreDoubt, close, suspend};
+use crate::decide::{Impediment, Standing, close};
 use crate::machine::{
-    ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Session, SessionEnd,
-    SessionId, StoredEvent,
+    ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, SessionId, StoredEvent,
 };
 
 /// The name of the database in a state directory.
@@ -35,38 +33,21 @@ const FILE: &str = "state.db";
 
 /// The store in the SQLite database `state.db`, which any number of processes may share.
 pub struct SqliteStore {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The path without links, by which the witness knows the store.
-    real_path: PathBuf,
-    key: [u8; 32],
-    clock: Arc<dyn Clock>,
+    pub(super) real_path: PathBuf,
+    pub(super) key: [u8; 32],
+    pub(super) clock: Arc<dyn Clock>,
     /// The latest wall time that this process has read, in microseconds since 1970.
-    latest_read: AtomicI64,
-    turnstile: Turnstile,
-    writer: Mutex<Connection>,
+    pub(super) latest_read: AtomicI64,
+    pub(super) turnstile: Turnstile,
+    pub(super) writer: Mutex<Connection>,
     /// Readers have a connection of their own: they never wait for a writer's disk.
-    reader: Mutex<Connection>,
+    pub(super) reader: Mutex<Connection>,
     /// Closed after the connections.
-    file: PinnedFile,
-}
-
-/// What the store's one row holds of its identity and time.
-struct Identity {
-    /// None in a store that an older pxectl made.
-    id: Option<StoreId>,
-    /// Where its witness file lies.
-    witness: Option<WitnessDirectory>,
-    /// How many changes of open sessions were made.
-    generation: u64,
-    latest_time: Timestamp,
-}
-
-/// What a transaction leaves to be done once it is committed.
-struct Announced<'s> {
-    witness: WitnessDirectory,
-    claim: (StoreId, &'s SqliteStore),
-    generation: u64,
-    _lock: File,
+    pub(super) file: PinnedFile,
+    /// Whether each change is on the disk before it is acknowledged.
+    pub(super) is_durable: bool,
 }
 
 impl SqliteStore {
@@ -143,6 +124,7 @@ impl SqliteStore {
                 writer: Mutex::new(writer),
                 reader: Mutex::new(reader),
                 file,
+                is_durable: true,
             })
         };
         connect().map_err(|fault| StoreError::new(&path, fault))
@@ -175,7 +157,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub fn without_sync(self) -> Result<Self, StoreError> {
+    pub fn without_sync(mut self) -> Result<Self, StoreError> {
+        self.is_durable = false;
         let set = lock(&self.writer).pragma_update(None, "synchronous", "OFF");
         set.map_err(|error| StoreError::new(&self.path, error))?;
         Ok(self)
@@ -190,88 +173,7 @@ impl SqliteStore {
             .map_err(|error| StoreError::new(path, error))
     }
 
-    fn identity(&self) -> Result<Identity, StoreError> {
-        self.read(read_identity)
-    }
-
-    /// Reads the clock and the standing. Decision time never moves back, not even where the clock
-    /// was set back between two reads of this process.
-    fn standing_of(&self, identity: &Identity) -> Standing {
-        let clock = self.clock.read();
-        let read = clock.wall.as_microsecond();
-        let before = self.latest_read.fetch_max(read, Ordering::SeqCst);
-        let latest = Timestamp::from_microsecond(before).unwrap_or(Timestamp::MIN);
-        Standing::new(
-            clock,
-            latest.max(identity.latest_time),
-            self.checked(identity),
-        )
-    }
-
-    /// Checks that the path leads to the file that was opened, and that the witness vouches for it.
-    fn checked(&self, identity: &Identity) -> Result<(), Impediment> {
-        if !self.file.is_at(&self.path) {
-            let path = self.path.display().to_string();
-            return Err(Impediment::StoreReplaced { path });
-        }
-        self.vouched(identity).map_err(Impediment::StoreUnconfirmed)
-    }
-
-    fn vouched(&self, identity: &Identity) -> Result<(), StoreDoubt> {
-        match (&identity.id, &identity.witness) {
-            (Some(id), Some(witness)) => witness.check(&self.claim(id), identity.generation),
-            _ => Err(StoreDoubt::NoWitness {
-                path: "(made by an older pxectl)".to_owned(),
-            }),
-        }
-    }
-
-    fn claim<'c>(&'c self, store: &'c StoreId) -> Claim<'c> {
-        Claim {
-            store,
-            path: &self.real_path,
-            file: self.file.identity(),
-        }
-    }
-
-    /// Takes the next generation in a transaction, and announces it to the witness. A store that
-    /// its witness does not vouch for takes it alone, and so stays unconfirmed.
-    ///
-    /// # Errors
-    /// When an arming cannot be announced: it would be suspended at once.
-    fn advance(
-        &self,
-        transaction: &Transaction,
-        identity: &Identity,
-        arms: bool,
-    ) -> Result<Option<Announced<'_>>, StoreFault> {
-        statement(transaction, schema::NEXT_GENERATION)?.execute([])?;
-        let sound = self.vouched(identity).is_ok();
-        let (Some(id), Some(witness), true) = (&identity.id, &identity.witness, sound) else {
-            return Ok(None);
-        };
-        let announce = || {
-            let lock = witness.lock()?;
-            witness.announce(&self.claim(id), identity.generation)?;
-            Ok(lock)
-        };
-        match announce() {
-            Ok(lock) => Ok(Some(Announced {
-                witness: witness.clone(),
-                claim: (id.clone(), self),
-                generation: identity.generation + 1,
-                _lock: lock,
-            })),
-            Err(error) if arms => Err(StoreFault::Witness {
-                directory: witness.path().display().to_string(),
-                error,
-            }),
-            // A report must be kept. The store is then unconfirmed, and installs nothing.
-            Err(_) => Ok(None),
-        }
-    }
-
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
@@ -280,7 +182,7 @@ impl SqliteStore {
 
     /// Runs `change` in a transaction; the events that it returns belong to it. `None`: nothing was
     /// changed, and nothing is written.
-    fn write<'s>(
+    pub(super) fn write<'s>(
         &'s self,
         change: impl FnOnce(&Transaction, &Identity) -> Result<Option<Written<'s>>, StoreFault>,
     ) -> Result<(), StoreError> {
@@ -304,119 +206,23 @@ impl SqliteStore {
         };
         attempt().map_err(|fault| database::unwritten(&self.path, fault))
     }
-
-    /// Settles the store as [`Store::settle`] does, and in any case for a reason that is known.
-    pub(super) fn settle_because(&self, known: Option<StoreDoubt>) -> Result<Settled, StoreError> {
-        let mut settled = Settled::default();
-        let mut vouch = None;
-        self.write(|transaction, identity| {
-            if !self.file.is_at(&self.path) {
-                return Ok(None);
-            }
-            let Some(doubt) = known.or_else(|| self.vouched(identity).err()) else {
-                return Ok(None);
-            };
-            let Some(witness) = &identity.witness else {
-                return Err(StoreFault::Corrupt {
-                    what: "it does not say where its witness file is; \
-                           `pxectl serve` or `--witness DIR` says so"
-                        .into(),
-                });
-            };
-            let now = self.standing_of(identity).now();
-            let why = doubt.to_string();
-            let (names, mut events) = self.change_open_hosts(transaction, |record| {
-                let record = suspend(record, &why, now)?;
-                let mut event = event(now, EventKind::Suspended, why.clone());
-                event.host = Some(record.host.clone());
-                event.session = record.session.as_ref().map(|session| session.id);
-                Some((record, event))
-            })?;
-            let id = StoreId::random()?;
-            statement(transaction, schema::WRITE_IDENTITY)?
-                .execute([id.as_str(), &witness.path().to_string_lossy()])?;
-            let message = format!("{why}; the store is `{id}` from now on");
-            events.push(event(now, EventKind::Store, message));
-            let write = || {
-                let lock = witness.lock()?;
-                witness.confirm(&self.claim(&id), identity.generation + 1)?;
-                Ok(lock)
-            };
-            // A witness of an identity that is never committed vouches for nothing.
-            vouch = Some(write().map_err(|error| StoreFault::Witness {
-                directory: witness.path().display().to_string(),
-                error,
-            })?);
-            settled = Settled {
-                doubt: Some(doubt),
-                suspended: names,
-            };
-            Ok(Some(Written::events(events)))
-        })?;
-        Ok(settled)
-    }
-
-    /// Keeps the time that the clock shows, where it is later than what is kept.
-    fn remember_time(
-        &self,
-        transaction: &Transaction,
-        identity: &Identity,
-    ) -> Result<(), StoreFault> {
-        let now = self.clock.read().wall.as_microsecond();
-        if now > identity.latest_time.as_microsecond() {
-            statement(transaction, schema::WRITE_LATEST_TIME)?.execute([now])?;
-        }
-        Ok(())
-    }
-
-    /// Changes every host that has an open session by one rule.
-    fn change_open_hosts(
-        &self,
-        transaction: &Transaction,
-        change: impl Fn(&HostRecord) -> Option<(HostRecord, Event)>,
-    ) -> Result<(Vec<String>, Vec<Event>), StoreFault> {
-        let open = read_open_hosts(transaction)?;
-        let (mut names, mut events) = (Vec::new(), Vec::new());
-        for (record, event) in open.iter().filter_map(change) {
-            let name = record.host.clone();
-            let update = HostUpdate {
-                record,
-                plan: None,
-                events: Vec::new(),
-            };
-            write_host(transaction, &name, &update)?;
-            names.push(name);
-            events.push(event);
-        }
-        Ok((names, events))
-    }
 }
 
 /// What a transaction wrote.
 #[derive(Default)]
-struct Written<'s> {
-    events: Vec<Event>,
-    announced: Option<Announced<'s>>,
+pub(super) struct Written<'s> {
+    pub(super) events: Vec<Event>,
+    pub(super) announced: Option<Announced<'s>>,
 }
 
 impl Written<'_> {
-    fn events(events: Vec<Event>) -> Self {
+    pub(super) fn events(events: Vec<Event>) -> Self {
         Self {
             events,
             announced: None,
         }
     }
 }
-
-impl Announced<'_> {
-    /// Confirms what was committed. Where that fails, what is announced stays good, and the next
-    /// change confirms it.
-    fn confirm(self) {
-        let (id, store) = &self.claim;
-        let _ = self.witness.confirm(&store.claim(id), self.generation);
-    }
-}
-
 impl Store for SqliteStore {
     fn key(&self) -> &[u8; 32] {
         &self.key
@@ -461,13 +267,14 @@ impl Store for SqliteStore {
         self.write(|transaction, identity| {
             let standing = self.standing_of(identity);
             let mut events = None;
-            let (mut touches, mut arms) = (false, false);
+            let (mut closes, mut opens) = (false, false);
             for name in names {
                 let record = read_host(transaction, name)?;
                 if let Some(update) = change(name, record.as_ref(), &standing) {
                     let was_open = record.as_ref().and_then(HostRecord::open_session).is_some();
-                    touches |= was_open || update.record.open_session().is_some();
-                    arms |= update.plan.is_some();
+                    let is_open = update.record.open_session().is_some();
+                    opens |= is_open;
+                    closes |= was_open && !is_open;
                     write_host(transaction, name, &update)?;
                     events.get_or_insert_with(Vec::new).extend(update.events);
                 }
@@ -475,9 +282,10 @@ impl Store for SqliteStore {
             let Some(events) = events else {
                 return Ok(None);
             };
-            let announced = match touches {
-                true => self.advance(transaction, identity, arms)?,
-                false => None,
+            let announced = if opens || closes {
+                self.advance(transaction, identity, opens)?
+            } else {
+                None
             };
             Ok(Some(Written { events, announced }))
         })
@@ -685,7 +493,7 @@ impl Store for SqliteStore {
 }
 
 /// Takes a connection, also after a panic: its transaction was rolled back on the way out.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+pub(super) fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -695,210 +503,6 @@ pub(super) fn statement<'c>(
 ) -> rusqlite::Result<CachedStatement<'c>> {
     connection.prepare_cached(&schema::for_sqlite(text))
 }
-
-/// Reads the key, or makes a new store's key and identity; whoever makes them first has made them
-/// for all. Of a store that exists, `witness` is where its witness file is looked for from now on.
-fn identify(
-    connection: &mut Connection,
-    witness: Option<WitnessDirectory>,
-    path: &Path,
-    file: FileIdentity,
-) -> Result<[u8; 32], StoreFault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let read = statement(&transaction, schema::READ_KEY)?
-        .query_row([], |row| row.get::<_, String>(0))
-        .optional()?;
-    let digits = match (read, &witness) {
-        (Some(digits), _) => digits,
-        (None, None) => return Err(StoreFault::Absent),
-        (None, Some(witness)) => {
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map_err(|error| StoreFault::Io(error.into()))?;
-            let digits = HEXLOWER.encode(&key);
-            let store = StoreId::random()?;
-            let claim = Claim {
-                store: &store,
-                path,
-                file,
-            };
-            let vouch = || {
-                let lock = witness.lock()?;
-                witness.confirm(&claim, 0)?;
-                Ok(lock)
-            };
-            vouch().map_err(|error| StoreFault::Witness {
-                directory: witness.path().display().to_string(),
-                error,
-            })?;
-            let directory = witness.path().to_string_lossy();
-            statement(&transaction, schema::MAKE_STORE)?.execute([
-                &digits,
-                store.as_str(),
-                &directory,
-            ])?;
-            digits
-        }
-    };
-    if let Some(witness) = &witness {
-        let recorded = read_identity(&transaction)?.witness;
-        if recorded.as_ref() != Some(witness) {
-            statement(&transaction, schema::WRITE_WITNESS)?
-                .execute([witness.path().to_string_lossy()])?;
-        }
-    }
-    transaction.commit()?;
-    HEXLOWER
-        .decode(digits.as_bytes())
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| StoreFault::Corrupt {
-            what: "its key is not 64 hexadecimal digits".into(),
-        })
-}
-
-fn read_identity(connection: &Connection) -> rusqlite::Result<Identity> {
-    statement(connection, schema::READ_STANDING)?.query_row([], |row| {
-        let witness: Option<String> = row.get(1)?;
-        Ok(Identity {
-            id: parsed_option(row, 0)?,
-            witness: witness.map(|path| WitnessDirectory::new(path.into())),
-            generation: row.get::<_, i64>(2)?.cast_unsigned(),
-            latest_time: time(row, 3)?,
-        })
-    })
-}
-
-fn event(at: Timestamp, kind: EventKind, message: String) -> Event {
-    Event {
-        at,
-        kind,
-        host: None,
-        mac: None,
-        session: None,
-        message,
-    }
-}
-
-fn read_open_hosts(connection: &Connection) -> rusqlite::Result<Vec<HostRecord>> {
-    statement(connection, schema::READ_OPEN_HOSTS)?
-        .query_map([], host_record)?
-        .collect()
-}
-
-fn read_host(connection: &Connection, name: &str) -> rusqlite::Result<Option<HostRecord>> {
-    statement(connection, schema::READ_HOST)?
-        .query_row([name], host_record)
-        .optional()
-}
-
-fn write_host(
-    transaction: &Transaction,
-    name: &str,
-    update: &HostUpdate,
-) -> Result<(), StoreFault> {
-    let HostUpdate { record, plan, .. } = update;
-    let unfit = |what| StoreFault::Unfit {
-        host: name.to_owned(),
-        what,
-    };
-    if record.host != name {
-        return Err(unfit("the record is another host's"));
-    }
-    let session = record.session.as_ref();
-    match (session, plan) {
-        (Some(session), Some(plan)) => {
-            if start_session(transaction, name, session, plan)? == 0 {
-                return Err(unfit("its new session is there already"));
-            }
-        }
-        (Some(session), None) => {
-            if write_session(transaction, name, session)? == 0 {
-                return Err(unfit("its session is new and has no plan"));
-            }
-        }
-        (None, Some(_)) => return Err(unfit("its plan has no session")),
-        (None, None) => {}
-    }
-    let ended_at = match (session, plan) {
-        (Some(session), Some(_)) => session.created_at,
-        _ => record.changed_at,
-    };
-    let id = session.map(|session| session.id.to_string());
-    statement(transaction, schema::END_OTHER_SESSIONS)?.execute(params![
-        name,
-        id.as_deref().unwrap_or_default(),
-        ended_at.as_microsecond(),
-    ])?;
-    statement(transaction, schema::WRITE_HOST)?.execute(params![
-        name,
-        record.phase.name(),
-        record.reason,
-        record.changed_at.as_microsecond(),
-        record.install_seen.map(u64::cast_signed),
-        id,
-    ])?;
-    Ok(())
-}
-
-fn start_session(
-    transaction: &Transaction,
-    host: &str,
-    session: &Session,
-    plan: &str,
-) -> rusqlite::Result<usize> {
-    let boot = session.boot_deadline.as_ref();
-    statement(transaction, schema::START_SESSION)?.execute(params![
-        session.id.to_string(),
-        host,
-        plan,
-        session.created_at.as_microsecond(),
-        session.deadline.as_microsecond(),
-        session.attempts,
-        session.ended_at.map(|time| time.as_microsecond()),
-        boot.map(|boot| boot.boot_id.as_str()),
-        boot.and_then(|boot| i64::try_from(boot.since_boot.as_micros()).ok()),
-        session.previous_phase.name(),
-        session.ended_by.map(SessionEnd::name),
-        session.suspended,
-    ])
-}
-
-fn write_session(
-    transaction: &Transaction,
-    host: &str,
-    session: &Session,
-) -> rusqlite::Result<usize> {
-    statement(transaction, schema::WRITE_SESSION)?.execute(params![
-        session.id.to_string(),
-        host,
-        session.deadline.as_microsecond(),
-        session.attempts,
-        session.ended_at.map(|time| time.as_microsecond()),
-        session.ended_by.map(SessionEnd::name),
-        session.suspended,
-    ])
-}
-
-/// Counts a change and writes the events that belong to it, numbered without a gap.
-fn write_events(transaction: &Transaction, events: &[Event]) -> rusqlite::Result<()> {
-    let count = events.len() as i64;
-    let last: i64 =
-        statement(transaction, schema::COUNT_CHANGE)?.query_row([count], |row| row.get(0))?;
-    let mut add = statement(transaction, schema::ADD_EVENT)?;
-    for (id, event) in (last - count + 1..).zip(events) {
-        add.execute(params![
-            id,
-            event.at.as_microsecond(),
-            event.kind.name(),
-            event.host,
-            event.mac.map(String::from),
-            event.session.map(String::from),
-            event.message,
-        ])?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,6 +44,8 @@ pub(super) struct Claim<'a> {
     /// The absolute path of the database file.
     pub(super) path: &'a Path,
     pub(super) file: FileIdentity,
+    /// Whether the witness file is on the disk before a change goes on.
+    pub(super) is_durable: bool,
 }
 
 impl WitnessDirectory {
@@ -83,6 +85,13 @@ impl WitnessDirectory {
         witness.vouches(claim, generation)
     }
 
+    /// Reports whether the witness of a store has announced a generation that was never confirmed.
+    pub(super) fn is_pending(&self, claim: &Claim<'_>) -> bool {
+        let witness = fs::read(self.file(claim.store)).ok();
+        let witness: Option<Witness> = witness.and_then(|text| serde_json::from_slice(&text).ok());
+        witness.is_some_and(|witness| witness.pending.is_some())
+    }
+
     /// Keeps every other writer of witness files out until the lock is dropped: between an
     /// announcement and its confirmation, nobody else may announce.
     pub(super) fn lock(&self) -> io::Result<File> {
@@ -102,17 +111,20 @@ impl WitnessDirectory {
 
     /// Notes that a store is about to move from `generation` to the next.
     pub(super) fn announce(&self, claim: &Claim<'_>, generation: u64) -> io::Result<()> {
-        self.write(&Witness::of(claim, generation, Some(generation + 1)))?;
-        File::open(&self.0)?.sync_all()
+        self.write(&Witness::of(claim, generation, Some(generation + 1)), claim)?;
+        if claim.is_durable {
+            File::open(&self.0)?.sync_all()?;
+        }
+        Ok(())
     }
 
     /// Notes that a store is at `generation`.
     pub(super) fn confirm(&self, claim: &Claim<'_>, generation: u64) -> io::Result<()> {
-        self.write(&Witness::of(claim, generation, None))
+        self.write(&Witness::of(claim, generation, None), claim)
     }
 
     /// Replaces a witness file in one step; its content is durable when this returns.
-    fn write(&self, witness: &Witness) -> io::Result<()> {
+    fn write(&self, witness: &Witness, claim: &Claim<'_>) -> io::Result<()> {
         let path = self.file(&witness.store);
         let partial = path.with_extension("new");
         let mut file = OpenOptions::new()
@@ -122,7 +134,9 @@ impl WitnessDirectory {
             .mode(0o600)
             .open(&partial)?;
         file.write_all(&serde_json::to_vec(witness)?)?;
-        file.sync_all()?;
+        if claim.is_durable {
+            file.sync_all()?;
+        }
         fs::rename(&partial, &path)
     }
 }
@@ -174,6 +188,7 @@ mod tests {
             store: &store,
             path: Path::new("/state/state.db"),
             file,
+            is_durable: true,
         };
         let doubt = |claim: &Claim<'_>, generation| witnesses.check(claim, generation).err();
         assert!(matches!(
