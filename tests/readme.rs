@@ -90,6 +90,7 @@ fn the_first_rack_of_the_readme_works_to_the_letter() {
             .args(words.split_whitespace().skip(1))
             .current_dir(directory)
             .env("PXECTL_STATE", place.path().join("state"))
+            .env("PXECTL_WITNESS", place.path().join("witness"))
             .env_remove("PXECTL_INVENTORY")
             .env_remove("PXECTL_BUNDLES")
             .output()

@@ -106,7 +106,7 @@ pub(super) const READ_KEY: &str = "SELECT key FROM store";
 
 pub(super) const MAKE_STORE: &str = "
 INSERT INTO store (id, key, changes, last_event, store_id, witness, generation, latest_time)
-VALUES (1, $1, 0, 0, $2, $3, 0, $4)";
+VALUES (1, $1, 0, 0, $2, $3, 0, 0)";
 
 pub(super) const READ_STANDING: &str = "
 SELECT store_id, witness, generation, latest_time FROM store";

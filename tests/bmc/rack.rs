@@ -176,6 +176,7 @@ impl Rack {
             .args(words)
             .current_dir(self.directory.path())
             .env("PXECTL_STATE", "state")
+            .env("PXECTL_WITNESS", "witness")
             .env("BMC_PASSWORD", PASSWORD)
             .stdin(Stdio::null());
         command

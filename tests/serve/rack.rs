@@ -80,6 +80,7 @@ impl Rack {
             .env_remove("PXECTL_INVENTORY")
             .env_remove("PXECTL_STATE")
             .env_remove("PXECTL_BUNDLES")
+            .env("PXECTL_WITNESS", self.witness())
             .stdin(Stdio::null());
         command
     }
@@ -91,8 +92,13 @@ impl Rack {
         output
     }
 
+    /// The directory of the store's witness file.
+    pub fn witness(&self) -> PathBuf {
+        self.base.path().join("witness")
+    }
+
     pub fn store(&self) -> SqliteStore {
-        SqliteStore::open(&self.state()).unwrap()
+        SqliteStore::open_or_create(&self.state(), &self.witness()).unwrap()
     }
 
     pub fn record(&self, host: &str) -> Option<HostRecord> {

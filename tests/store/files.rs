@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use pxectl::store::{EventQuery, LeaseStore, SqliteLeases, SqliteStore, Store, StoreFault};
 
-use super::{arm, event, open};
+use super::{arm, downgrade, event, open};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -17,7 +17,8 @@ fn mode(path: &Path) -> u32 {
 fn the_files_are_for_their_owner_alone_and_the_key_stays() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("deep/state");
-    let store = open(&state);
+    let witness = directory.path().join("witness");
+    let store = SqliteStore::open_or_create(&state, &witness).unwrap();
     store.append(&[event("a", 1, "x")]).unwrap();
     let _leases = SqliteLeases::open(&state).unwrap();
     assert_eq!(mode(&state), 0o700);
@@ -26,9 +27,9 @@ fn the_files_are_for_their_owner_alone_and_the_key_stays() {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
     let key = *store.key();
-    assert_eq!(open(&state).key(), &key);
+    assert_eq!(SqliteStore::open(&state).unwrap().key(), &key);
     drop(store);
-    assert_eq!(open(&state).key(), &key);
+    assert_eq!(SqliteStore::open(&state).unwrap().key(), &key);
     let elsewhere = open(&directory.path().join("other"));
     assert_ne!(elsewhere.key(), &key);
 }
@@ -40,18 +41,7 @@ fn a_store_of_the_first_schema_is_migrated_and_keeps_what_it_holds() {
     let key = *store.key();
     store.append(&[event("a", 1, "x")]).unwrap();
     drop(store);
-    let file = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
-    file.execute_batch(
-        "DROP TABLE controller; DROP TABLE callback_tally; DROP TABLE attempt_address;
-         DROP INDEX event_decision; PRAGMA user_version = 1;
-         ALTER TABLE store DROP COLUMN store_id; ALTER TABLE store DROP COLUMN witness;
-         ALTER TABLE store DROP COLUMN generation; ALTER TABLE store DROP COLUMN latest_time;
-         ALTER TABLE session DROP COLUMN boot_id; ALTER TABLE session DROP COLUMN boot_deadline;
-         ALTER TABLE session DROP COLUMN previous_phase; ALTER TABLE session DROP COLUMN ended_by;
-         ALTER TABLE session DROP COLUMN suspended;",
-    )
-    .unwrap();
-    drop(file);
+    downgrade(directory.path(), 1);
     let store = open(directory.path());
     assert_eq!(
         (store.key(), store.watermark().unwrap().last_event),

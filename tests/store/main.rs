@@ -23,6 +23,32 @@ fn open(state: &Path) -> SqliteStore {
     SqliteStore::open_or_create(state, &witness(state)).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Takes a store back to an earlier version of its schema, as an older pxectl left it.
+fn downgrade(state: &Path, version: u32) {
+    const NEWEST_FIRST: [(u32, &str); 3] = [
+        (
+            4,
+            "ALTER TABLE store DROP COLUMN store_id; ALTER TABLE store DROP COLUMN witness;
+             ALTER TABLE store DROP COLUMN generation; ALTER TABLE store DROP COLUMN latest_time;
+             ALTER TABLE session DROP COLUMN boot_id; ALTER TABLE session DROP COLUMN boot_deadline;
+             ALTER TABLE session DROP COLUMN previous_phase;
+             ALTER TABLE session DROP COLUMN ended_by; ALTER TABLE session DROP COLUMN suspended;",
+        ),
+        (
+            3,
+            "DROP TABLE callback_tally; DROP TABLE attempt_address; DROP INDEX event_decision;",
+        ),
+        (2, "DROP TABLE controller;"),
+    ];
+    let database = rusqlite::Connection::open(state.join("state.db")).unwrap();
+    for (_, undo) in NEWEST_FIRST.iter().filter(|(made, _)| *made > version) {
+        database.execute_batch(undo).unwrap();
+    }
+    database
+        .pragma_update(None, "user_version", version)
+        .unwrap();
+}
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }

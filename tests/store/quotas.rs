@@ -9,7 +9,7 @@ use pxectl::store::{
     CallbackUpdate, EventQuery, Retention, SqliteStore, Store, StoredSession, Watermark,
 };
 
-use super::{arm, at, event, open};
+use super::{arm, at, downgrade, event, open};
 
 const SESSION: SessionId = SessionId::new(1);
 const LOG: CallbackClass = CallbackClass {
@@ -216,19 +216,7 @@ fn a_store_without_tallies_is_migrated() {
     // Its tables are those of the version before; the rest of the test proves that it can be used.
     with_armed(|directory, store| {
         drop(store);
-        let database = rusqlite::Connection::open(directory.join("state.db")).unwrap();
-        let version: i64 = database
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap();
-        database
-            .execute_batch(
-                "DROP TABLE callback_tally; DROP TABLE attempt_address; DROP INDEX event_decision;",
-            )
-            .unwrap();
-        database
-            .pragma_update(None, "user_version", version - 1)
-            .unwrap();
-        drop(database);
+        downgrade(directory, 2);
         let store = open(directory);
         assert_eq!(tallies(&store), []);
         let session: Option<StoredSession> = store.session(SESSION).unwrap();

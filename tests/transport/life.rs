@@ -287,6 +287,7 @@ fn agreed(rack: &Rack, meanwhile: &dyn Fn()) -> String {
         .args(["-qefc", &typed, "/dev/null"])
         .current_dir(rack.path())
         .env("PXECTL_STATE", "state")
+        .env("PXECTL_WITNESS", "witness")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = command.spawn().expect("it runs");

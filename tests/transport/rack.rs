@@ -71,6 +71,7 @@ impl Rack {
             .env_remove("REGISTRY_AUTH_FILE")
             .env_remove("XDG_RUNTIME_DIR")
             .env("PXECTL_STATE", "state")
+            .env("PXECTL_WITNESS", "witness")
             .env("DOCKER_CONFIG", self.file("docker"));
         command
     }

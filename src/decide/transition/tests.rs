@@ -44,11 +44,11 @@ fn a_running_install_cannot_be_armed_over_before_its_deadline() {
         arm("a", Some(&begun()), session(2), &standing(99)),
         Err(Refusal::Running { .. })
     ));
+    let after_the_deadline = arm("a", Some(&begun()), session(2), &standing(100)).unwrap();
+    let new_session = after_the_deadline.session.unwrap();
     assert_eq!(
-        arm("a", Some(&begun()), session(2), &standing(100))
-            .unwrap()
-            .session,
-        Some(session(2))
+        (new_session.id, new_session.previous_phase),
+        (SessionId::new(2), Phase::Failed)
     );
     assert!(arm("a", Some(&armed()), session(2), &standing(1)).is_ok());
 }
