@@ -43,6 +43,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check e
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
@@ -99,6 +100,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and not __fish_seen_subcommand_from dhcp tftp http all help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -121,6 +123,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -138,6 +141,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -155,6 +159,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -172,6 +177,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -326,6 +332,102 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -f -a "create" -d 'Create an empty store, in which no host is armed'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -f -a "backup" -d 'Back up the store and the leases to one file, while servers run'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -f -a "restore" -d 'Create the store from a backup, with its open sessions suspended'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -f -a "copy" -d 'Copy the store to another directory, with open sessions suspended in the copy'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -f -a "accept-clock" -d 'Accept a clock that is behind the store\'s latest time, after closing all sessions'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -s i -l inventory -d 'The directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l format -d 'How results are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l log-format -d 'How servers log' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -s v -l verbose -d 'Print more'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "create" -d 'Create an empty store, in which no host is armed'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Back up the store and the leases to one file, while servers run'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Create the store from a backup, with its open sessions suspended'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "copy" -d 'Copy the store to another directory, with open sessions suspended in the copy'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "accept-clock" -d 'Accept a clock that is behind the store\'s latest time, after closing all sessions'
+complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -820,18 +922,19 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "dhcp" -d 'Give out addresses and boot files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "tftp" -d 'Serve loaders, their configurations, and kernels to loaders that know no HTTP'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "http" -d 'Serve scripts, sessions and bundles'
@@ -843,6 +946,11 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "create" -d 'Create an empty store, in which no host is armed'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "backup" -d 'Back up the store and the leases to one file, while servers run'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Create the store from a backup, with its open sessions suspended'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "copy" -d 'Copy the store to another directory, with open sessions suspended in the copy'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "accept-clock" -d 'Accept a clock that is behind the store\'s latest time, after closing all sessions'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on and off'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'

@@ -9,9 +9,18 @@ use super::witness::WitnessOption;
 use super::{Exit, Global};
 use crate::store::{Settled, SqliteStore, Store, restore};
 
-/// Create, back up and restore the store of a site
+/// Create, back up, restore and copy the store of a site
+///
+/// The store is a directory. Its file `state.db` holds which hosts are armed, until when, and what
+/// happened to them; `leases.db` holds the leases of DHCP. A store that was restored, copied or
+/// moved suspends its open sessions: no host installs before `pxectl host provision` arms it again.
+/// See pxectl-store(7).
 #[derive(Debug, Args)]
 #[command(name = "store", arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  pxectl store backup -i rack-a /srv/backup/rack-a.db
+  pxectl store restore -i rack-a /srv/backup/rack-a.db")]
 pub struct StoreCommand {
     #[command(subcommand)]
     command: Command,
@@ -22,32 +31,47 @@ pub struct StoreCommand {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create an empty store, which arms no host
+    /// Create an empty store, in which no host is armed
+    ///
+    /// `pxectl serve` creates a store that is missing, too. Use this command to change hosts before
+    /// the first server runs. An existing store is not replaced.
     #[command(after_help = "Examples:\n  pxectl store create -i rack-a")]
     Create,
-    /// Write a consistent backup of the store and the leases to one file, while servers run
+    /// Back up the store and the leases to one file, while servers run
+    ///
+    /// The backup is consistent. It holds the key of all tokens and capabilities, and only its owner
+    /// can read it: keep it as safe as the store itself.
     #[command(after_help = "\
-The file holds the store's key: keep it as safe as the store.
-
 Examples:
   pxectl store backup -i rack-a /srv/backup/rack-a-2026-11-29.db")]
     Backup {
-        /// File to create
+        /// File to create; an existing file is not replaced
         file: PathBuf,
     },
-    /// Create the store from a backup; its open sessions are suspended, and no host is armed
+    /// Create the store from a backup, with its open sessions suspended
+    ///
+    /// Stop the servers and move the old state directory away first: an existing store is not
+    /// replaced. Hosts that were armed in the backup do not install before `pxectl host provision`
+    /// arms them again. Reports of installs that had begun still count.
     #[command(after_help = "Examples:\n  pxectl store restore -i rack-a /srv/backup/rack-a.db")]
     Restore {
-        /// Backup to read
+        /// Backup that `pxectl store backup` wrote
         file: PathBuf,
     },
-    /// Copy the store to another state directory; no host is armed in the copy
+    /// Copy the store to another directory, with open sessions suspended in the copy
+    ///
+    /// The original stays as it is, and its servers go on. `--state` names the original; `--witness`
+    /// is for the copy.
     #[command(after_help = "Examples:\n  pxectl store copy -i rack-a /srv/pxectl/rack-a")]
     Copy {
-        /// State directory to create the copy in
+        /// State directory of the copy; it must not hold a store
         directory: PathBuf,
     },
-    /// Accept the clock although the store has seen a later time; closes every open session first
+    /// Accept a clock that is behind the store's latest time, after closing all sessions
+    ///
+    /// Use it if the clock is right now and was ahead before. A clock that is behind needs no command
+    /// once it catches up. Hosts whose install had begun become `failed`; the others return to the
+    /// phase before their arming. Then restart the servers that ran while the clock was ahead.
     #[command(after_help = "Examples:\n  pxectl store accept-clock -i rack-a")]
     AcceptClock,
 }
