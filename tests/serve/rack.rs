@@ -19,12 +19,22 @@ impl Rack {
         rack
     }
 
+    /// The same without a store.
+    pub fn without_store() -> Self {
+        let rack = Self::new();
+        fs::remove_dir_all(rack.state()).unwrap();
+        fs::remove_dir_all(rack.witness()).unwrap();
+        rack
+    }
+
     /// Also with one host for each kind of loader.
     pub fn whole() -> Self {
         let base = tempfile::tempdir().unwrap();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         copy(&fixture, &base.path().join("rack-a"));
-        Self { base }
+        let rack = Self { base };
+        drop(rack.store());
+        rack
     }
 
     pub fn base(&self) -> &Path {
