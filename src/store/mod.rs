@@ -17,6 +17,7 @@
 //! | `servers` | [`RunningServer`], which servers use a store right now |
 //! | `identity` | [`StoreId`] and the file behind a path: which store this is |
 //! | `witness` | the file outside the state directory that tells a restored store from a current one |
+//! | `small_file` | reads small files from directories that others may write to |
 //! | `clock` | the system's clocks, which a test can replace |
 //! | `backup` | one file that holds both databases, and stores made of it |
 //! | `error` | [`StoreError`], and what to do about it |
@@ -32,6 +33,7 @@ mod leases;
 mod rows;
 mod schema;
 mod servers;
+mod small_file;
 mod soundness;
 mod sqlite;
 mod turnstile;

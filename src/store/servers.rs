@@ -1,5 +1,5 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,11 @@ use sha2::{Digest, Sha256};
 use super::database::{create_directory, lock_directory, lock_existing_directory};
 use super::error::{StoreError, StoreFault};
 use super::identity::{FileIdentity, StoreId};
+use super::small_file::{open_regular, read_bounded};
 use super::sqlite::SqliteStore;
+
+/// Where servers of the system are registered.
+const SYSTEM_RUNTIME: &str = "/run/pxectl";
 
 /// A server process that uses a store right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,34 +184,45 @@ fn place(directory: &Path) -> String {
     HEXLOWER.encode(&digest[..8])
 }
 
-/// Lists where servers may be registered outside their state directories.
+/// Lists where servers may be registered outside their state directories: those of the system and of
+/// this user, and for root those of every user.
 fn runtime_directories() -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::from("/run/pxectl")];
-    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    found.extend(own.map(|path| path.join("pxectl")));
-    if rustix::process::geteuid().is_root()
-        && let Ok(users) = fs::read_dir("/run/user")
-    {
-        found.extend(users.flatten().map(|user| user.path().join("pxectl")));
+    let mut found = vec![PathBuf::from(SYSTEM_RUNTIME)];
+    if rustix::process::geteuid().is_root() {
+        let users = fs::read_dir("/run/user").into_iter().flatten().flatten();
+        found.extend(users.map(|user| user.path().join("pxectl")));
     }
+    found.extend(own_runtime_directories());
     found.sort();
     found.dedup();
     found
 }
 
-/// Makes the runtime directory of this user, where it can be. Source: XDG Base Directory
+/// The runtime directories that this user may make, the best first. Source: XDG Base Directory
 /// Specification 0.8; file-hierarchy(7).
+fn own_runtime_directories() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        return vec![PathBuf::from(SYSTEM_RUNTIME)];
+    }
+    let xdg = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let xdg = xdg.filter(|path| path.is_absolute());
+    let of_login = PathBuf::from(format!("/run/user/{}", user.as_raw()));
+    let mut found: Vec<PathBuf> = xdg.into_iter().chain([of_login]).collect();
+    found.iter_mut().for_each(|path| path.push("pxectl"));
+    found.push(PathBuf::from(SYSTEM_RUNTIME));
+    // A service without a login session has no other place that every process of its user knows.
+    found.push(PathBuf::from(format!("/tmp/pxectl-{}", user.as_raw())));
+    found
+}
+
+/// Makes a runtime directory of this user, where one can be made.
 fn writable_runtime_directory() -> Option<PathBuf> {
-    let own = || Some(PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?));
-    let candidates = match rustix::process::geteuid().is_root() {
-        true => vec![PathBuf::from("/run/pxectl")],
-        false => vec![own()?.join("pxectl"), PathBuf::from("/run/pxectl")],
-    };
-    candidates.into_iter().find(|path| {
-        let made = DirBuilder::new().mode(0o755).create(path);
-        let is_there = made.is_ok() || path.is_dir();
-        is_there
-            && fs::metadata(path).is_ok_and(|it| it.uid() == rustix::process::geteuid().as_raw())
+    let user = rustix::process::geteuid();
+    own_runtime_directories().into_iter().find(|path| {
+        let _ = DirBuilder::new().mode(0o755).create(path);
+        // A link or a directory of somebody else is not ours to use.
+        fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() && it.uid() == user.as_raw())
     })
 }
 
@@ -232,22 +247,13 @@ fn live(signs: &Path, prefix: &str) -> Result<Vec<RunningServer>, io::Error> {
         if !pid.is_some_and(|pid| pid.parse::<u32>().is_ok()) {
             continue;
         }
-        let mut file = match File::open(&path) {
-            // Its server has just ended, or is another user's.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-                ) =>
-            {
-                continue;
-            }
-            file => file?,
+        // Its server has just ended, it is another user's, or it is not a sign of ours.
+        let Ok(file) = open_regular(&path) else {
+            continue;
         };
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let mut text = Vec::new();
-                file.read_to_end(&mut text)?;
+                let text = read_bounded(&file)?;
                 servers.extend(serde_json::from_slice::<RunningServer>(&text));
             }
             Err(TryLockError::Error(error)) => return Err(error),

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::identity::{FileIdentity, StoreId};
+use super::small_file::{open_regular, read_bounded};
 use crate::decide::StoreDoubt;
 
 /// The directory of witness files, one for each store.
@@ -65,7 +66,7 @@ impl WitnessDirectory {
     pub(super) fn check(&self, claim: &Claim<'_>, generation: u64) -> Result<(), StoreDoubt> {
         let path = self.file(claim.store);
         let shown = || path.display().to_string();
-        let text = match fs::read(&path) {
+        let text = match open_regular(&path).and_then(|file| read_bounded(&file)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreDoubt::NoWitness { path: shown() });
@@ -87,8 +88,10 @@ impl WitnessDirectory {
 
     /// Reports whether the witness of a store has announced a generation that was never confirmed.
     pub(super) fn is_pending(&self, claim: &Claim<'_>) -> bool {
-        let witness = fs::read(self.file(claim.store)).ok();
-        let witness: Option<Witness> = witness.and_then(|text| serde_json::from_slice(&text).ok());
+        let text = open_regular(&self.file(claim.store)).and_then(|file| read_bounded(&file));
+        let witness: Option<Witness> = text
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok());
         witness.is_some_and(|witness| witness.pending.is_some())
     }
 

@@ -111,7 +111,7 @@ const OTHER: &str = r#""manifests":[{"mediaType":"application/vnd.oci.image.mani
 
 #[test]
 fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
     let said = rack.done(&["validate"]);
     assert!(said.contains("is retired: it hangs"), "{said}");
@@ -163,7 +163,7 @@ fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
 
 #[test]
 fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN]);
     rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
     rack.edit(
@@ -182,7 +182,7 @@ fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
         (&wrong, "knows none of its hosts"),
     ] {
         if state == wrong {
-            rack.done(&["host", "list", "--state", &wrong]);
+            rack.done(&["store", "create", "--state", &wrong]);
         }
         let gc = [
             "bundle",
@@ -219,6 +219,7 @@ fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
         said.contains(&format!("there is no store `{state}`")),
         "{said}"
     );
+    also.done(&["store", "create"]);
     also.done(&["host", "provision", "worker-01"]);
     let said = rack.done(&["bundle", "gc", "--yes", "--also", &with]);
     assert!(said.contains("0 bundles"), "{said}");
@@ -244,7 +245,7 @@ fn what_somebody_comes_to_need_while_it_is_asked_about_stays() {
     if missing(&["script"]) {
         return;
     }
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN]);
     rack.done(&["host", "provision", "worker-01"]);
     let (profiles, bundles) = (rack.read("profiles.yaml"), rack.read("bundles.yaml"));
@@ -311,7 +312,7 @@ fn agreed(rack: &Rack, meanwhile: &dyn Fn()) -> String {
 
 #[test]
 fn what_was_just_built_is_not_collected_before_it_can_be_pinned_in_git() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["host", "provision", "worker-01"]);
     let unused = ["bundle", "gc", "--unused", "--dry-run"];
     rack.write("kernel", "a kernel");
@@ -400,7 +401,7 @@ fn nothing_is_collected_while_an_inventory_is_at_fault() {
 
 #[test]
 fn one_name_in_git_takes_a_profile_back_to_what_it_was() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.edit(
         "profiles.yaml",
         "bundle: ubuntu-24.04-stand-in",
@@ -562,7 +563,7 @@ fn a_bundle_that_is_not_signed_is_to_be_signed() {
 
 #[test]
 fn gc_says_what_it_keeps_and_retire_keeps_its_reason() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
     let said = rack.run(&["bundle", "retire", DEBIAN]);
     assert!(

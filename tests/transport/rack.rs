@@ -23,6 +23,13 @@ impl Rack {
         }
     }
 
+    /// The same as [`Rack::a`], with an empty store of hosts.
+    pub fn with_store() -> Self {
+        let rack = Self::a();
+        rack.done(&["store", "create"]);
+        rack
+    }
+
     /// Copies `fixtures/rack-a`; what it pins has names in its store.
     pub fn a() -> Self {
         let rack = Self::empty();
