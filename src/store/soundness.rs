@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::PoisonError;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -38,6 +38,32 @@ pub(super) struct Announced<'s> {
     _lock: File,
 }
 
+/// What a process has seen of the time.
+#[derive(Debug, Default)]
+pub(super) struct SeenTime {
+    /// The latest wall time that was read.
+    read: Timestamp,
+    /// The latest time of the store, and the generation that had it.
+    stored: (u64, Timestamp),
+}
+
+impl SeenTime {
+    /// Returns the latest time that was ever seen, `wall` apart. It moves back in one case only: an
+    /// operator has accepted the clock, in whatever process, which is a generation of its own.
+    fn latest(&mut self, wall: Timestamp, identity: &Identity) -> Timestamp {
+        let (generation, stored) = self.stored;
+        if identity.generation >= generation {
+            if identity.generation > generation && identity.latest_time < stored {
+                self.read = Timestamp::MIN;
+            }
+            self.stored = (identity.generation, identity.latest_time);
+        }
+        let before = self.read.max(identity.latest_time);
+        self.read = self.read.max(wall);
+        before
+    }
+}
+
 impl SqliteStore {
     pub(super) fn identity(&self) -> Result<Identity, StoreError> {
         self.read(read_identity)
@@ -47,14 +73,13 @@ impl SqliteStore {
     /// was set back between two reads of this process.
     pub(super) fn standing_of(&self, identity: &Identity) -> Standing {
         let clock = self.clock.read();
-        let read = clock.wall.as_microsecond();
-        let before = self.latest_read.fetch_max(read, Ordering::SeqCst);
-        let latest = Timestamp::from_microsecond(before).unwrap_or(Timestamp::MIN);
-        Standing::new(
-            clock,
-            latest.max(identity.latest_time),
-            self.checked(identity),
-        )
+        let mut seen = self
+            .seen_time
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let latest = seen.latest(clock.wall, identity);
+        drop(seen);
+        Standing::new(clock, latest, self.checked(identity))
     }
 
     /// Checks that the path leads to the file that was opened, and that the witness vouches for it.

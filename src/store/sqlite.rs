@@ -1,6 +1,5 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{
@@ -16,7 +15,7 @@ use super::hosts::{read_host, read_open_hosts, write_events, write_host};
 use super::identity::{FileIdentity, PinnedFile, StoreId};
 use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
 use super::servers::RunningServer;
-use super::soundness::{Announced, Identity, event, identify, read_identity};
+use super::soundness::{Announced, Identity, SeenTime, event, identify, read_identity};
 use super::turnstile::Turnstile;
 use super::witness::WitnessDirectory;
 use super::{
@@ -38,8 +37,8 @@ pub struct SqliteStore {
     pub(super) real_path: PathBuf,
     pub(super) key: [u8; 32],
     pub(super) clock: Arc<dyn Clock>,
-    /// The latest wall time that this process has read, in microseconds since 1970.
-    pub(super) latest_read: AtomicI64,
+    /// What this process has seen of the time.
+    pub(super) seen_time: Mutex<SeenTime>,
     pub(super) turnstile: Turnstile,
     pub(super) writer: Mutex<Connection>,
     /// Readers have a connection of their own: they never wait for a writer's disk.
@@ -119,7 +118,7 @@ impl SqliteStore {
                 real_path,
                 key,
                 clock,
-                latest_read: AtomicI64::new(i64::MIN),
+                seen_time: Mutex::new(SeenTime::default()),
                 turnstile: Turnstile::open(directory)?,
                 writer: Mutex::new(writer),
                 reader: Mutex::new(reader),
@@ -328,8 +327,6 @@ impl Store for SqliteStore {
             events.push(event(now, EventKind::Store, message));
             let announced = self.advance(transaction, identity, false)?;
             statement(transaction, schema::WRITE_LATEST_TIME)?.execute([now.as_microsecond()])?;
-            self.latest_read
-                .store(now.as_microsecond(), Ordering::SeqCst);
             closed = names;
             Ok(Some(Written { events, announced }))
         })?;

@@ -367,11 +367,16 @@ fn a_clock_that_goes_back_stops_installs_until_it_catches_up_or_is_accepted() {
     assert_eq!(stands(&store), (1000, true), "after a restart too");
     clock.set(1001);
     assert_eq!(stands(&store), (1001, false), "it recovers by itself");
+    let of_a_server = open();
+    assert_eq!(stands(&of_a_server), (1001, false));
     store.note_time().unwrap();
+    assert_eq!(stands(&of_a_server), (1001, false));
     clock.set(500);
+    assert_eq!(stands(&of_a_server), (1001, true));
     let closed = store.accept_clock().unwrap();
     assert_eq!(closed, ["a"]);
     assert_eq!(stands(&store), (500, false));
+    assert_eq!(stands(&of_a_server), (500, false), "without a restart");
     let record = store.host("a").unwrap().unwrap();
     assert_eq!(record.open_session(), None);
     assert_eq!(record.phase, Phase::New);
