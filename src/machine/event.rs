@@ -72,7 +72,7 @@ pub enum EventKind {
     Expired,
     /// The host's session was suspended: its store was restored, copied or moved.
     Suspended,
-    /// An operator changed the store's identity or clock.
+    /// The store got a new identity, or an operator accepted its clock.
     Store,
 }
 
