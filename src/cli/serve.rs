@@ -151,8 +151,8 @@ impl Serve {
         if fatal {
             return Ok(Exit::Failed);
         }
-        let witness = self.witness.directory()?;
-        let store = Arc::new(SqliteStore::open_or_create(&directory, &witness)?);
+        let witness = self.witness.place()?;
+        let store = Arc::new(SqliteStore::open_or_create(&directory, witness)?);
         let settled = store.settle()?;
         let registrations: Result<Vec<_>, _> = services
             .iter()

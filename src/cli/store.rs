@@ -24,9 +24,6 @@ Examples:
 pub struct StoreCommand {
     #[command(subcommand)]
     command: Command,
-
-    #[command(flatten)]
-    witness: WitnessOption,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,7 +33,10 @@ enum Command {
     /// `pxectl serve` creates a store that is missing, too. Use this command to change hosts before
     /// the first server runs. An existing store is not replaced.
     #[command(after_help = "Examples:\n  pxectl store create -i rack-a")]
-    Create,
+    Create {
+        #[command(flatten)]
+        witness: WitnessOption,
+    },
     /// Back up the store and the leases to one file, while servers run
     ///
     /// The backup is consistent. It holds the key of all tokens and capabilities, and only its owner
@@ -57,6 +57,9 @@ Examples:
     Restore {
         /// Backup that `pxectl store backup` wrote
         file: PathBuf,
+
+        #[command(flatten)]
+        witness: WitnessOption,
     },
     /// Copy the store to another directory, with open sessions suspended in the copy
     ///
@@ -66,12 +69,15 @@ Examples:
     Copy {
         /// State directory of the copy; it must not hold a store
         directory: PathBuf,
+
+        #[command(flatten)]
+        witness: WitnessOption,
     },
     /// Accept a clock that is behind the store's latest time, after closing all sessions
     ///
     /// Use it if the clock is right now and was ahead before. A clock that is behind needs no command
     /// once it catches up. Hosts whose install had begun become `failed`; the others return to the
-    /// phase before their arming. Then restart the servers that ran while the clock was ahead.
+    /// phase before their arming.
     #[command(after_help = "Examples:\n  pxectl store accept-clock -i rack-a")]
     AcceptClock,
 }
@@ -83,8 +89,8 @@ impl StoreCommand {
             Err(exit) => return Ok(exit),
         };
         match &self.command {
-            Command::Create => {
-                let store = SqliteStore::create(&state, &self.witness.directory()?)?;
+            Command::Create { witness } => {
+                let store = SqliteStore::create(&state, witness.place()?)?;
                 let text = format!("created `{}`\n", store.location());
                 done(output, &text, json!({ "store": store.location() }));
             }
@@ -93,14 +99,14 @@ impl StoreCommand {
                 let text = format!("backed up `{}` to `{}`\n", state.display(), file.display());
                 done(output, &text, json!({ "file": file }));
             }
-            Command::Restore { file } => {
-                let settled = restore(file, &state, &self.witness.directory()?)?;
+            Command::Restore { file, witness } => {
+                let settled = restore(file, &state, witness.place()?)?;
                 report(output, &format!("restored `{}`", state.display()), &settled);
             }
-            Command::Copy { directory } => {
+            Command::Copy { directory, witness } => {
                 let backup = directory.with_extension("copy");
                 SqliteStore::open(&state)?.back_up(&state, &backup)?;
-                let settled = restore(&backup, directory, &self.witness.directory()?);
+                let settled = restore(&backup, directory, witness.place()?);
                 std::fs::remove_file(&backup)?;
                 let what = format!("copied `{}` to `{}`", state.display(), directory.display());
                 report(output, &what, &settled?);

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::store::WitnessPlace;
 use crate::workspace::witness_directory;
 
 /// Where the witness file of a store lies.
@@ -12,21 +13,21 @@ pub struct WitnessOption {
     ///
     /// The witness file tells the current store from a restored, copied or moved one. A store without
     /// its witness file suspends its open sessions: keep the directory across restarts, in a container
-    /// on a volume of its own, and name the same directory each time. Only `serve` and `store
-    /// create|restore|copy` use this option; every other command finds the file through the store.
-    #[arg(long, global = true, value_name = "DIR", env = "PXECTL_WITNESS")]
+    /// on a volume of its own. The store records the directory, and every command finds the file there;
+    /// this option moves it.
+    #[arg(long, value_name = "DIR", env = "PXECTL_WITNESS")]
     witness: Option<PathBuf>,
 }
 
 impl WitnessOption {
-    /// Returns the directory.
+    /// Returns where the witness file is.
     ///
     /// # Errors
-    /// When it is left out and the environment names no place for it.
-    pub fn directory(&self) -> anyhow::Result<PathBuf> {
+    /// When the option is left out and the environment names no directory for it.
+    pub fn place(&self) -> anyhow::Result<WitnessPlace> {
         match &self.witness {
-            Some(path) => Ok(path.clone()),
-            None => Ok(witness_directory()?),
+            Some(path) => Ok(WitnessPlace::Exactly(path.clone())),
+            None => Ok(WitnessPlace::UnlessRecorded(witness_directory()?)),
         }
     }
 }

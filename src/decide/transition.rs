@@ -232,7 +232,7 @@ pub fn release(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// It begins: this record must be durable before the answer is sent.
-    Begins(HostRecord),
+    Begins(Box<HostRecord>),
     /// It had begun already.
     Running,
 }
@@ -271,7 +271,7 @@ pub fn begin_attempt(
     if let Some(open) = &mut record.session {
         open.attempts = attempt;
     }
-    Ok(Attempt::Begins(record))
+    Ok(Attempt::Begins(Box::new(record)))
 }
 
 /// What an installer reports.

@@ -148,7 +148,7 @@ impl Opened<'_> {
                 Ok(Attempt::Begins(record)) => {
                     let events = vec![self.event(EventKind::Attempt, &message)];
                     Some(HostUpdate {
-                        record: record.clone(),
+                        record: record.as_ref().clone(),
                         plan: None,
                         events,
                     })

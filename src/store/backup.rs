@@ -17,6 +17,7 @@ use super::leases::{LeaseStore, SqliteLeases};
 use super::schema::{self, for_sqlite};
 use super::servers::RunningServer;
 use super::sqlite::SqliteStore;
+use super::witness::WitnessPlace;
 use crate::decide::StoreDoubt;
 use crate::machine::{Lease, LeaseChange};
 
@@ -60,7 +61,11 @@ impl SqliteStore {
 /// # Errors
 /// When the backup cannot be read or is not a backup, when the directory has a store or a running
 /// server uses one that was there, and when the new store cannot be written.
-pub fn restore(file: &Path, directory: &Path, witness: &Path) -> Result<Settled, StoreError> {
+pub fn restore(
+    file: &Path,
+    directory: &Path,
+    witness: impl Into<WitnessPlace>,
+) -> Result<Settled, StoreError> {
     let state = directory.join("state.db");
     let fail = |fault: StoreFault| StoreError::new(&state, fault);
     if state.symlink_metadata().is_ok() || directory.join("leases.db").symlink_metadata().is_ok() {

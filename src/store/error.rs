@@ -39,6 +39,14 @@ pub enum StoreFault {
         /// Why.
         error: io::Error,
     },
+    /// A running server keeps the witness file in another directory.
+    #[error("process {pid} keeps its witness file in `{recorded}`")]
+    WitnessElsewhere {
+        /// The server.
+        pid: u32,
+        /// The directory that the store records.
+        recorded: String,
+    },
     /// Another process kept its write lock for longer than we waited.
     #[error("another process kept it locked for too long")]
     Busy,
@@ -105,10 +113,16 @@ impl StoreError {
                 "stop process {pid}, then restore a backup with `pxectl store restore FILE`, or \
                  start `pxectl serve` with a new store"
             ),
-            StoreFault::Present => "name another directory with `--state`".into(),
+            StoreFault::Present => {
+                "stop its servers and move it away first, or name another directory with `--state`"
+                    .into()
+            }
             StoreFault::Witness { .. } => {
                 "make the directory writable, or name another one with `pxectl serve --witness DIR`"
                     .into()
+            }
+            StoreFault::WitnessElsewhere { recorded, .. } => {
+                format!("leave out `--witness`, or use `--witness {recorded}`")
             }
             StoreFault::Busy => format!(
                 "look for a stopped or hung pxectl with `fuser -v {location}`, then try again"

@@ -51,6 +51,7 @@ pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
 pub use sqlite::SqliteStore;
+pub use witness::WitnessPlace;
 
 /// What happened to the hosts, shared by every process that was given the same place.
 ///

@@ -244,7 +244,7 @@ fn live(signs: &Path, prefix: &str) -> Result<Vec<RunningServer>, io::Error> {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let pid = name.and_then(|name| name.strip_prefix(prefix)?.rsplit('-').next());
-        if !pid.is_some_and(|pid| pid.parse::<u32>().is_ok()) {
+        if pid.is_none_or(|pid| pid.parse::<u32>().is_err()) {
             continue;
         }
         // Its server has just ended, it is another user's, or it is not a sign of ours.

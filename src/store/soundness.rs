@@ -13,8 +13,9 @@ use super::database::{parsed_option, time};
 use super::error::{StoreError, StoreFault};
 use super::hosts::{read_open_hosts, write_host};
 use super::identity::{FileIdentity, StoreId};
+use super::servers::RunningServer;
 use super::sqlite::{SqliteStore, Written, statement};
-use super::witness::{Claim, WitnessDirectory};
+use super::witness::{Claim, WitnessDirectory, WitnessPlace};
 use super::{HostUpdate, Settled, schema};
 use crate::decide::{Impediment, Standing, StoreDoubt, suspend};
 use crate::machine::{Event, EventKind, HostRecord};
@@ -256,57 +257,28 @@ impl Announced<'_> {
         let _ = self.witness.confirm(&store.claim(id), self.generation);
     }
 }
-/// Reads the key, or makes a new store's key and identity; whoever makes them first has made them
-/// for all. Of a store that exists, `witness` is where its witness file is looked for from now on.
+/// Reads the key of a store. Where there is none yet and `witness` is given, makes the store: its
+/// key, its identity and its witness file; the first process makes them for all. Of a store that
+/// exists, `witness` is where its witness file is looked for from now on.
 pub(super) fn identify(
     connection: &mut Connection,
-    witness: Option<WitnessDirectory>,
-    path: &Path,
-    file: FileIdentity,
+    directory: &Path,
+    witness: Option<WitnessPlace>,
+    (path, file): (&Path, FileIdentity),
 ) -> Result<[u8; 32], StoreFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let read = statement(&transaction, schema::READ_KEY)?
         .query_row([], |row| row.get::<_, String>(0))
         .optional()?;
-    let digits = match (read, &witness) {
-        (Some(digits), _) => digits,
-        (None, None) => return Err(StoreFault::Absent),
-        (None, Some(witness)) => {
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map_err(|error| StoreFault::Io(error.into()))?;
-            let digits = HEXLOWER.encode(&key);
-            let store = StoreId::random()?;
-            let claim = Claim {
-                store: &store,
-                path,
-                file,
-                is_durable: true,
-            };
-            let vouch = || {
-                let lock = witness.lock()?;
-                witness.confirm(&claim, 0)?;
-                Ok(lock)
-            };
-            vouch().map_err(|error| StoreFault::Witness {
-                directory: witness.path().display().to_string(),
-                error,
-            })?;
-            let directory = witness.path().to_string_lossy();
-            statement(&transaction, schema::MAKE_STORE)?.execute([
-                &digits,
-                store.as_str(),
-                &directory,
-            ])?;
+    let digits = match (read, witness) {
+        (Some(digits), Some(place)) => {
+            keep_witness_place(&transaction, directory, &place, file)?;
             digits
         }
+        (Some(digits), None) => digits,
+        (None, None) => return Err(StoreFault::Absent),
+        (None, Some(place)) => make_store(&transaction, &place.choose(None)?, (path, file))?,
     };
-    if let Some(witness) = &witness {
-        let recorded = read_identity(&transaction)?.witness;
-        if recorded.as_ref() != Some(witness) {
-            statement(&transaction, schema::WRITE_WITNESS)?
-                .execute([witness.path().to_string_lossy()])?;
-        }
-    }
     transaction.commit()?;
     HEXLOWER
         .decode(digits.as_bytes())
@@ -315,6 +287,62 @@ pub(super) fn identify(
         .ok_or_else(|| StoreFault::Corrupt {
             what: "its key is not 64 hexadecimal digits".into(),
         })
+}
+
+/// Makes the key, the identity and the witness file of a new store; returns the key's digits.
+fn make_store(
+    transaction: &Transaction,
+    witness: &WitnessDirectory,
+    (path, file): (&Path, FileIdentity),
+) -> Result<String, StoreFault> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| StoreFault::Io(error.into()))?;
+    let digits = HEXLOWER.encode(&key);
+    let store = StoreId::random()?;
+    let claim = Claim {
+        store: &store,
+        path,
+        file,
+        is_durable: true,
+    };
+    let vouch = || {
+        let lock = witness.lock()?;
+        witness.confirm(&claim, 0)?;
+        Ok(lock)
+    };
+    let _lock = vouch().map_err(|error| StoreFault::Witness {
+        directory: witness.path().display().to_string(),
+        error,
+    })?;
+    let directory = witness.path().to_string_lossy();
+    statement(transaction, schema::MAKE_STORE)?.execute([&digits, store.as_str(), &directory])?;
+    Ok(digits)
+}
+
+/// Records where the witness file of a store is. A running server keeps it where it is recorded.
+fn keep_witness_place(
+    transaction: &Transaction,
+    directory: &Path,
+    place: &WitnessPlace,
+    file: FileIdentity,
+) -> Result<(), StoreFault> {
+    let recorded = read_identity(transaction)?.witness;
+    let wanted = place.choose(recorded.as_ref())?;
+    if recorded.as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    if let Some(recorded) = recorded {
+        let servers = RunningServer::list(directory).map_err(|error| error.fault)?;
+        if let Some(server) = servers.iter().find(|server| server.file == file) {
+            return Err(StoreFault::WitnessElsewhere {
+                pid: server.pid,
+                recorded: recorded.path().display().to_string(),
+            });
+        }
+    }
+    let path = wanted.path().to_string_lossy();
+    statement(transaction, schema::WRITE_WITNESS)?.execute([path])?;
+    Ok(())
 }
 
 pub(super) fn read_identity(connection: &Connection) -> rusqlite::Result<Identity> {

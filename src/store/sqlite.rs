@@ -17,7 +17,7 @@ use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, st
 use super::servers::RunningServer;
 use super::soundness::{Announced, Identity, SeenTime, event, identify, read_identity};
 use super::turnstile::Turnstile;
-use super::witness::WitnessDirectory;
+use super::witness::WitnessPlace;
 use super::{
     CallbackChange, Change, EventQuery, HostUpdate, Retention, Settled, Store, StoredSession,
     Watermark, schema,
@@ -60,13 +60,17 @@ impl SqliteStore {
     }
 
     /// Opens the store in `directory`; makes both where they are missing, for their owner alone,
-    /// with a witness file in the directory `witness`. Of a store that exists, the witness file is
-    /// looked for there from now on.
+    /// with a witness file at `witness`. Of a store that exists, the witness file is looked for there
+    /// from now on.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`]; also where a running server uses a store that was deleted here, and
-    /// where the witness file of a new store cannot be written.
-    pub fn open_or_create(directory: &Path, witness: &Path) -> Result<Self, StoreError> {
+    /// As [`SqliteStore::open`]; also where a running server uses a store that was deleted here or
+    /// keeps the witness file in another directory, and where the witness file of a new store cannot
+    /// be written.
+    pub fn open_or_create(
+        directory: &Path,
+        witness: impl Into<WitnessPlace>,
+    ) -> Result<Self, StoreError> {
         Self::open_or_create_with(directory, witness, Arc::new(SystemClock))
     }
 
@@ -76,17 +80,17 @@ impl SqliteStore {
     /// As [`SqliteStore::open_or_create`].
     pub fn open_or_create_with(
         directory: &Path,
-        witness: &Path,
+        witness: impl Into<WitnessPlace>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        Self::open_at(directory, Some(witness), Missing::Create, clock)
+        Self::open_at(directory, Some(witness.into()), Missing::Create, clock)
     }
 
     /// Makes a store in `directory`, as [`SqliteStore::open_or_create`] does.
     ///
     /// # Errors
     /// As [`SqliteStore::open_or_create`], and where there is a store already.
-    pub fn create(directory: &Path, witness: &Path) -> Result<Self, StoreError> {
+    pub fn create(directory: &Path, witness: impl Into<WitnessPlace>) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
         if path.symlink_metadata().is_ok() {
             return Err(StoreError::new(&path, StoreFault::Present));
@@ -96,7 +100,7 @@ impl SqliteStore {
 
     fn open_at(
         directory: &Path,
-        witness: Option<&Path>,
+        witness: Option<WitnessPlace>,
         missing: Missing,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
@@ -110,9 +114,12 @@ impl SqliteStore {
             let reader = database::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             let file = PinnedFile::open(&path)?;
             let real_path = directory.canonicalize()?.join(FILE);
-            let witness = witness.map(std::path::absolute).transpose()?;
-            let witness = witness.map(WitnessDirectory::new);
-            let key = identify(&mut writer, witness, &real_path, file.identity())?;
+            let key = identify(
+                &mut writer,
+                directory,
+                witness,
+                (&real_path, file.identity()),
+            )?;
             Ok(Self {
                 path: path.clone(),
                 real_path,

@@ -28,6 +28,35 @@ use crate::decide::StoreDoubt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WitnessDirectory(PathBuf);
 
+/// Where the witness file of a store is.
+#[derive(Clone, Debug)]
+pub enum WitnessPlace {
+    /// In this directory from now on.
+    Exactly(PathBuf),
+    /// In the directory that the store records, and in this one if it records none.
+    UnlessRecorded(PathBuf),
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for WitnessPlace {
+    fn from(directory: &P) -> Self {
+        Self::Exactly(directory.as_ref().to_owned())
+    }
+}
+
+impl WitnessPlace {
+    /// Chooses the directory for a store that has recorded one, or has not.
+    pub(super) fn choose(
+        &self,
+        recorded: Option<&WitnessDirectory>,
+    ) -> io::Result<WitnessDirectory> {
+        let directory = match (self, recorded) {
+            (Self::UnlessRecorded(_), Some(recorded)) => return Ok(recorded.clone()),
+            (Self::Exactly(directory) | Self::UnlessRecorded(directory), _) => directory,
+        };
+        Ok(WitnessDirectory(std::path::absolute(directory)?))
+    }
+}
+
 /// What a witness file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Witness {

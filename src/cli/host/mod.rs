@@ -201,7 +201,9 @@ impl Work<'_> {
                 [] => "no session was open".to_owned(),
                 hosts => format!("suspended the sessions of {}", hosts.join(", ")),
             };
-            self.output.warning(&format!("{doubt}; {hosts}"), "");
+            let what = format!("{doubt}; {hosts}");
+            self.output
+                .warning(&what, "`pxectl host provision` arms hosts again");
         }
         Ok(())
     }

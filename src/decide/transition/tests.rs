@@ -19,7 +19,7 @@ fn armed() -> HostRecord {
 
 fn begun() -> HostRecord {
     match begin_attempt(Some(&armed()), SessionId::new(1), 1, &standing(1)) {
-        Ok(Attempt::Begins(record)) => record,
+        Ok(Attempt::Begins(record)) => *record,
         other => panic!("{other:?}"),
     }
 }
