@@ -211,9 +211,10 @@ fn alone(
     output: &Output,
 ) -> anyhow::Result<Vec<Rehearsal>> {
     let hosts: Vec<&Host> = boots.iter().map(|(host, _)| *host).collect();
-    let state = TemporaryState::new()?;
+    let temporary = TemporaryState::new()?;
+    let state = temporary.path().join("state");
     let store = Arc::new(
-        SqliteStore::open_or_create(state.path(), &state.path().join("witness"))
+        SqliteStore::open_or_create(&state, &temporary.path().join("witness"))
             .and_then(SqliteStore::without_sync)
             .context("cannot make a temporary store")?,
     );
@@ -246,9 +247,9 @@ fn alone(
         inventory,
         templates,
         global.bundles.as_deref(),
-        state.path(),
+        &state,
     );
-    let servers = RehearsalServers::start(loaded, store, state.path(), log)?;
+    let servers = RehearsalServers::start(loaded, store, &state, log)?;
     let mut rehearsals = play(
         &good.inventory,
         boots,

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -104,10 +105,13 @@ impl StoreCommand {
                 report(output, &format!("restored `{}`", state.display()), &settled);
             }
             Command::Copy { directory, witness } => {
-                let backup = directory.with_extension("copy");
-                SqliteStore::open(&state)?.back_up(&state, &backup)?;
+                let store = SqliteStore::open(&state)?;
+                // It holds the key: it stays inside the state directory, whatever happens.
+                let backup = state.join(format!(".copy-{}.db", std::process::id()));
+                store.back_up(&state, &backup)?;
                 let settled = restore(&backup, directory, witness.place()?);
-                std::fs::remove_file(&backup)?;
+                std::fs::remove_file(&backup)
+                    .with_context(|| format!("cannot remove `{}`", backup.display()))?;
                 let what = format!("copied `{}` to `{}`", state.display(), directory.display());
                 report(output, &what, &settled?);
             }

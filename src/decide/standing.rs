@@ -66,6 +66,8 @@ pub enum StoreDoubt {
     },
     /// The store was made from a backup.
     Restored,
+    /// The store has the newest generation and other open sessions: some of its pages are old.
+    Sessions,
     /// The store is not the one that was last written: an older one was restored.
     Generation {
         /// The generation of the store.
@@ -191,6 +193,9 @@ impl fmt::Display for StoreDoubt {
             Self::Copied => f.write_str("the store is a copy: its file is not the one on record"),
             Self::Moved { from } => write!(f, "the store was moved here from `{from}`"),
             Self::Restored => f.write_str("the store was restored from a backup"),
+            Self::Sessions => f.write_str(
+                "the store was restored: its open sessions are not those of its witness file",
+            ),
             Self::Generation { store, witness } => write!(
                 f,
                 "the store was restored: it is at generation {store}, its witness file at {witness}"

@@ -88,7 +88,9 @@ pub fn arm(
     if matches!(record.phase, Phase::Quarantine | Phase::Retired) {
         return Err(Refusal::SetAside(record.phase));
     }
-    if let Some(open) = install_under_way(&record, standing) {
+    // A suspended session serves its installer nothing, so nobody has to wait for it.
+    let waits_for = install_under_way(&record, standing);
+    if let Some(open) = waits_for.filter(|open| open.suspended.is_none()) {
         return Err(Refusal::Running {
             attempts: open.attempts,
             deadline: open.deadline,
@@ -107,12 +109,12 @@ pub fn arm(
     Ok(record)
 }
 
-/// Returns the open session of which an attempt began: an installer may be at work, up to the
-/// deadline. A suspended session has none that an operator must wait for.
+/// Returns the open session of which an attempt began: an installer may be at work up to the
+/// deadline, in a suspended session too.
 pub fn install_under_way<'r>(record: &'r HostRecord, standing: &Standing) -> Option<&'r Session> {
-    record.open_session().filter(|open| {
-        open.attempts > 0 && open.suspended.is_none() && !standing.is_past_deadline(open)
-    })
+    record
+        .open_session()
+        .filter(|open| open.attempts > 0 && !standing.is_past_deadline(open))
 }
 
 /// Ends the open session of a host whose deadline has passed; `None` where there is nothing to end.

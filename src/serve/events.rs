@@ -235,8 +235,11 @@ mod tests {
     fn written(events: impl Iterator<Item = Event>) -> Vec<Event> {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(
-            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
-                .unwrap(),
+            SqliteStore::open_or_create(
+                &directory.path().join("state"),
+                &directory.path().join("witness"),
+            )
+            .unwrap(),
         );
         let log = Log::new(LogFormat::Json, Level::Info, Box::new(std::io::sink()));
         let writer = EventWriter::start(Arc::clone(&store) as Arc<dyn Store>, log);

@@ -1,13 +1,14 @@
 //! The sweep of the store: records each expiry when it happens, remembers the time, and reports what
 //! keeps anything destructive from being served.
 
+use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
 use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use crate::decide::{Impediment, expire};
 use crate::machine::{Event, EventKind};
-use crate::store::{HostUpdate, Settled, Store, StoreError};
+use crate::store::{HostUpdate, Settled, Store, StoreError, StoreFault};
 
 /// How often the store is swept.
 const SWEEP_TIME: Duration = Duration::from_secs(1);
@@ -19,52 +20,64 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// Sweeps a store until shutdown is requested.
 pub fn sweep(store: &dyn Store, log: &Log, shutdown: &Shutdown) {
-    let mut last: Option<String> = None;
+    let mut reported = Vec::new();
     let (mut swept, mut noted) = (None::<Instant>, None::<Instant>);
     while !shutdown.is_requested() {
         if swept.is_none_or(|at| at.elapsed() >= SWEEP_TIME) {
             swept = Some(Instant::now());
-            let result = sweep_once(store, log, &mut last);
-            let is_due = noted.is_none_or(|at| at.elapsed() >= NOTE_TIME);
-            let result = result.and_then(|is_sound| match is_sound && is_due {
-                true => {
-                    noted = Some(Instant::now());
-                    store.note_time()
+            let notes_time = noted.is_none_or(|at| at.elapsed() >= NOTE_TIME);
+            if notes_time {
+                noted = Some(Instant::now());
+            }
+            match sweep_once(store, log, notes_time, &mut reported) {
+                Ok(true) if !reported.is_empty() => {
+                    reported.clear();
+                    let text = "installs are served again";
+                    log.say(Level::Info, "store", "store-sound", text);
                 }
-                false => Ok(()),
-            });
-            if let Err(error) = result {
-                report(log, &mut last, format!("{error}; {}", error.help()));
+                Ok(_) => {}
+                Err(error) => {
+                    let trouble = Trouble::Failed(discriminant(&error.fault));
+                    let text = format!("{error}; {}", error.help());
+                    report(log, &mut reported, trouble, text);
+                }
             }
         }
         std::thread::sleep(HEARTBEAT);
     }
 }
 
-/// Sweeps once; reports whether the store is sound.
-fn sweep_once(store: &dyn Store, log: &Log, last: &mut Option<String>) -> Result<bool, StoreError> {
+/// What keeps installs from being served; each kind is logged once until all is well.
+#[derive(PartialEq)]
+enum Trouble {
+    Impeded(Discriminant<Impediment>),
+    Failed(Discriminant<StoreFault>),
+}
+
+/// Sweeps once; reports whether installs can be served.
+fn sweep_once(
+    store: &dyn Store,
+    log: &Log,
+    notes_time: bool,
+    reported: &mut Vec<Trouble>,
+) -> Result<bool, StoreError> {
     let standing = store.standing()?;
-    match standing.impediment() {
-        None => {
-            if last.take().is_some() {
-                let text = "installs are served again";
-                log.say(Level::Info, "store", "store-sound", text);
-            }
-        }
-        Some(impediment) => {
-            report(log, last, format!("{impediment}; {}", impediment.help()));
-            if matches!(impediment, Impediment::StoreUnconfirmed(_)) {
-                log_settled(log, &store.settle()?);
-            }
+    if let Some(impediment) = standing.impediment() {
+        let trouble = Trouble::Impeded(discriminant(impediment));
+        let text = format!("{impediment}; {}", impediment.help());
+        report(log, reported, trouble, text);
+        match impediment {
+            Impediment::StoreUnconfirmed(_) => log_settled(log, &store.settle()?),
+            Impediment::StoreReplaced { .. } => return Ok(false),
+            Impediment::ClockBehind { .. } => {}
         }
     }
-    if !matches!(
-        standing.impediment(),
-        Some(Impediment::StoreReplaced { .. })
-    ) {
-        expire_hosts(store, log)?;
+    expire_hosts(store, log)?;
+    let is_sound = standing.impediment().is_none();
+    if is_sound && notes_time {
+        store.note_time()?;
     }
-    Ok(standing.impediment().is_none())
+    Ok(is_sound)
 }
 
 /// Ends the sessions whose deadlines have passed.
@@ -125,15 +138,9 @@ pub fn log_settled(log: &Log, settled: &Settled) {
     );
 }
 
-/// Logs what is wrong, once for as long as it stays the same in kind.
-fn report(log: &Log, last: &mut Option<String>, text: String) {
-    let kind = text
-        .split_whitespace()
-        .take(3)
-        .collect::<Vec<_>>()
-        .join(" ");
-    if last.as_ref() != Some(&kind) {
+fn report(log: &Log, reported: &mut Vec<Trouble>, trouble: Trouble, text: String) {
+    if !reported.contains(&trouble) {
         log.say(Level::Error, "store", "store-impeded", text);
-        *last = Some(kind);
+        reported.push(trouble);
     }
 }

@@ -30,33 +30,40 @@ impl SqliteStore {
     pub fn back_up(&self, directory: &Path, file: &Path) -> Result<(), StoreError> {
         let fail = |fault: StoreFault| StoreError::new(file, fault);
         let partial = partial(file);
-        let made = || -> Result<(), StoreError> {
-            create_alone(&partial).map_err(|error| fail(error.into()))?;
-            self.copy_into(&partial)?;
-            let leases = match SqliteLeases::open_read_only(directory)? {
-                Some(leases) => leases.load()?,
-                None => Vec::new(),
-            };
-            keep_leases(&partial, &leases).map_err(fail)?;
-            let publish = || {
-                File::open(&partial)?.sync_all()?;
-                // A backup that is there is never replaced.
-                fs::hard_link(&partial, file)?;
-                fs::remove_file(&partial)?;
-                sync_parent(file)
-            };
-            publish().map_err(|error| fail(error.into()))
-        };
-        let made = made();
-        if made.is_err() {
+        create_alone(&partial).map_err(|error| fail(error.into()))?;
+        let written = self.write_backup(directory, file, &partial);
+        if written.is_err() {
             let _ = fs::remove_file(&partial);
         }
-        made
+        written
+    }
+
+    fn write_backup(
+        &self,
+        directory: &Path,
+        file: &Path,
+        partial: &Path,
+    ) -> Result<(), StoreError> {
+        let fail = |fault: StoreFault| StoreError::new(file, fault);
+        self.copy_into(partial)?;
+        let leases = match SqliteLeases::open_read_only(directory)? {
+            Some(leases) => leases.load()?,
+            None => Vec::new(),
+        };
+        keep_leases(partial, &leases).map_err(fail)?;
+        let publish = || {
+            File::open(partial)?.sync_all()?;
+            // A backup that is there is never replaced.
+            fs::hard_link(partial, file)?;
+            fs::remove_file(partial)?;
+            sync_parent(file)
+        };
+        publish().map_err(|error| fail(error.into()))
     }
 }
 
 /// Makes a store of a backup in a state directory that has none. Its open sessions are suspended:
-/// hosts must be armed again.
+/// hosts must be armed again. A restore that was killed is repeated from its beginning.
 ///
 /// # Errors
 /// When the backup cannot be read or is not a backup, when the directory has a store or a running
@@ -68,40 +75,62 @@ pub fn restore(
 ) -> Result<Settled, StoreError> {
     let state = directory.join("state.db");
     let fail = |fault: StoreFault| StoreError::new(&state, fault);
-    if state.symlink_metadata().is_ok() || directory.join("leases.db").symlink_metadata().is_ok() {
-        return Err(fail(StoreFault::Present));
-    }
-    let deserted = RunningServer::deserted_at(directory).map_err(|error| fail(error.into()))?;
-    if let Some(server) = deserted {
-        return Err(fail(StoreFault::Deserted { pid: server.pid }));
-    }
     let leases = read_leases(file).map_err(|fault| StoreError::new(file, fault))?;
-    database::create_directory(directory).map_err(|error| fail(error.into()))?;
-    let partial = partial(&state);
-    let copy = || -> Result<(), StoreFault> {
-        // What an interrupted restore left is nobody's store.
-        match fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+    let refuse_present = || -> Result<(), StoreFault> {
+        if state.symlink_metadata().is_ok() {
+            return Err(StoreFault::Present);
         }
-        create_alone(&partial)?;
-        read_only(file)?.execute("VACUUM INTO ?1", [partial.to_string_lossy()])?;
-        let copied = Connection::open(&partial)?;
+        match RunningServer::deserted_at(directory)? {
+            Some(server) => Err(StoreFault::Deserted { pid: server.pid }),
+            None => Ok(()),
+        }
+    };
+    refuse_present().map_err(fail)?;
+    database::create_directory(directory).map_err(|error| fail(error.into()))?;
+    // Both databases are made whole in a directory of their own, and then get their names.
+    let unfinished = directory.join(".restore");
+    let made = || -> Result<(), StoreFault> {
+        remove_if_present(fs::remove_dir_all(&unfinished))?;
+        database::create_directory(&unfinished)?;
+        let copy = unfinished.join("state.db");
+        create_alone(&copy)?;
+        read_only(file)?.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+        let copied = Connection::open(&copy)?;
         copied.execute_batch("DROP TABLE backup_lease")?;
         copied.close().map_err(|(_, error)| error)?;
-        File::open(&partial)?.sync_all()?;
+        File::open(&copy)?.sync_all()?;
         Ok(())
     };
-    copy().map_err(fail)?;
-    let mut lease_store = SqliteLeases::open(directory)?;
+    made().map_err(fail)?;
     let changes: Vec<LeaseChange> = leases.into_iter().map(LeaseChange::Hold).collect();
+    let mut lease_store = SqliteLeases::open(&unfinished)?;
     lease_store.commit(&changes)?;
-    let publish = || {
-        fs::rename(&partial, &state)?;
-        sync_parent(&state)
+    drop(lease_store);
+    let publish = || -> Result<(), StoreFault> {
+        let _lock = database::lock_directory(directory)?;
+        refuse_present()?;
+        // Without its database, what SQLite keeps beside it belongs to nothing, and must not be
+        // taken for a part of the restored one.
+        for database in ["state.db", "leases.db"] {
+            for side in ["-wal", "-shm", "-journal"] {
+                remove_if_present(fs::remove_file(directory.join(format!("{database}{side}"))))?;
+            }
+        }
+        fs::rename(unfinished.join("leases.db"), directory.join("leases.db"))?;
+        fs::hard_link(unfinished.join("state.db"), &state)?;
+        sync_parent(&state)?;
+        remove_if_present(fs::remove_dir_all(&unfinished))?;
+        Ok(())
     };
-    publish().map_err(|error: io::Error| fail(error.into()))?;
+    publish().map_err(fail)?;
     SqliteStore::open_or_create(directory, witness)?.settle_because(Some(StoreDoubt::Restored))
+}
+
+fn remove_if_present(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn partial(path: &Path) -> PathBuf {

@@ -41,7 +41,10 @@ fn boot_id() -> &'static BootId {
     static ID: OnceLock<BootId> = OnceLock::new();
     ID.get_or_init(|| match fs::read_to_string(BOOT_ID) {
         Ok(text) if !text.trim().is_empty() => BootId::new(text.trim()),
-        _ => BootId::new(format!("process-{}", std::process::id())),
+        _ => BootId::new(format!(
+            "process-{:x}",
+            getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()))
+        )),
     })
 }
 

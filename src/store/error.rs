@@ -39,6 +39,15 @@ pub enum StoreFault {
         /// Why.
         error: io::Error,
     },
+    /// The witness file would be a part of every copy of the store.
+    #[error("the witness directory `{directory}` lies in the state directory, or contains it")]
+    WitnessInside {
+        /// The directory that was named.
+        directory: String,
+    },
+    /// The path does not lead to the file that was opened.
+    #[error("it was deleted or replaced")]
+    Replaced,
     /// A running server keeps the witness file in another directory.
     #[error("process {pid} keeps its witness file in `{recorded}`")]
     WitnessElsewhere {
@@ -119,6 +128,15 @@ impl StoreError {
             }
             StoreFault::Witness { .. } => {
                 "make the directory writable, or name another one with `pxectl serve --witness DIR`"
+                    .into()
+            }
+            StoreFault::WitnessInside { .. } => {
+                "name a directory elsewhere with `--witness DIR`; a copy of the store must not \
+                 contain its witness file"
+                    .into()
+            }
+            StoreFault::Replaced => {
+                "stop its servers; restore a backup with `pxectl store restore`, or start again"
                     .into()
             }
             StoreFault::WitnessElsewhere { recorded, .. } => {

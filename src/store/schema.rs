@@ -83,6 +83,7 @@ ALTER TABLE store ADD COLUMN store_id TEXT;
 ALTER TABLE store ADD COLUMN witness TEXT;
 ALTER TABLE store ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE store ADD COLUMN latest_time BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE store ADD COLUMN clock_epoch BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN boot_id TEXT;
 ALTER TABLE session ADD COLUMN boot_deadline BIGINT;
 ALTER TABLE session ADD COLUMN previous_phase TEXT NOT NULL DEFAULT 'new';
@@ -109,7 +110,7 @@ INSERT INTO store (id, key, changes, last_event, store_id, witness, generation, 
 VALUES (1, $1, 0, 0, $2, $3, 0, 0)";
 
 pub(super) const READ_STANDING: &str = "
-SELECT store_id, witness, generation, latest_time FROM store";
+SELECT store_id, witness, generation, latest_time, clock_epoch FROM store";
 
 /// Gives a store another identity, whose generation is one higher.
 pub(super) const WRITE_IDENTITY: &str = "
@@ -118,6 +119,15 @@ UPDATE store SET store_id = $1, witness = $2, generation = generation + 1";
 pub(super) const WRITE_WITNESS: &str = "UPDATE store SET witness = $1";
 
 pub(super) const WRITE_LATEST_TIME: &str = "UPDATE store SET latest_time = $1";
+
+/// Accepts a clock that may be behind: every process then forgets the times that it has read.
+pub(super) const ACCEPT_TIME: &str = "
+UPDATE store SET latest_time = $1, clock_epoch = clock_epoch + 1";
+
+/// What tells the open sessions of a store from those of an older copy.
+pub(super) const READ_OPEN_SESSIONS: &str = "
+SELECT id, attempts, deadline, suspended IS NOT NULL FROM session
+WHERE ended_at IS NULL ORDER BY id";
 
 /// Counts a change of an open session.
 pub(super) const NEXT_GENERATION: &str = "UPDATE store SET generation = generation + 1";

@@ -91,7 +91,7 @@ impl RunningServer {
         let signs = directory.join("run");
         let listed = || {
             let mut servers = match lock_existing_directory(directory)? {
-                Some(_lock) => live(&signs, "")?,
+                Some(_lock) => live(&signs, "", |_| true)?,
                 None => Vec::new(),
             };
             servers.extend(elsewhere(directory)?);
@@ -109,7 +109,7 @@ impl RunningServer {
     pub(super) fn deserted_at(directory: &Path) -> Result<Option<Self>, io::Error> {
         let mut servers = elsewhere(directory)?;
         if directory.join("run").is_dir() {
-            servers.extend(live(&directory.join("run"), "")?);
+            servers.extend(live(&directory.join("run"), "", |_| true)?);
         }
         Ok(servers.into_iter().next())
     }
@@ -159,9 +159,14 @@ fn elsewhere(directory: &Path) -> Result<Vec<RunningServer>, io::Error> {
         return Ok(Vec::new());
     };
     let prefix = format!("{}-", place(&directory));
+    let mut trusted = vec![0, rustix::process::geteuid().as_raw()];
+    trusted.extend(fs::metadata(&directory).ok().map(|it| it.uid()));
     let mut servers = Vec::new();
     for runtime in runtime_directories() {
-        let found = live(&runtime, &prefix)?;
+        // Anyone may write to a directory of their own, and must not stop a server of somebody else.
+        let is_of_system = runtime == Path::new(SYSTEM_RUNTIME);
+        let is_trusted = |owner| is_of_system || trusted.contains(&owner);
+        let found = live(&runtime, &prefix, is_trusted)?;
         servers.extend(found.into_iter().filter(|it| it.directory == directory));
     }
     Ok(servers)
@@ -226,8 +231,13 @@ fn writable_runtime_directory() -> Option<PathBuf> {
     })
 }
 
-/// Reads the signs whose names begin with a prefix; those of servers that have ended are removed.
-fn live(signs: &Path, prefix: &str) -> Result<Vec<RunningServer>, io::Error> {
+/// Reads the signs of trusted owners whose names begin with a prefix; those of servers that have ended
+/// are removed.
+fn live(
+    signs: &Path,
+    prefix: &str,
+    is_trusted: impl Fn(u32) -> bool,
+) -> Result<Vec<RunningServer>, io::Error> {
     let entries = match fs::read_dir(signs) {
         Err(error)
             if matches!(
@@ -251,6 +261,9 @@ fn live(signs: &Path, prefix: &str) -> Result<Vec<RunningServer>, io::Error> {
         let Ok(file) = open_regular(&path) else {
             continue;
         };
+        if !file.metadata().is_ok_and(|it| is_trusted(it.uid())) {
+            continue;
+        }
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let text = read_bounded(&file)?;

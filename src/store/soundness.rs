@@ -2,12 +2,14 @@
 //! vouches for it, and its clock has not gone back.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use sha2::{Digest, Sha256};
 
 use super::database::{parsed_option, time};
 use super::error::{StoreError, StoreFault};
@@ -15,7 +17,7 @@ use super::hosts::{read_open_hosts, write_host};
 use super::identity::{FileIdentity, StoreId};
 use super::servers::RunningServer;
 use super::sqlite::{SqliteStore, Written, statement};
-use super::witness::{Claim, WitnessDirectory, WitnessPlace};
+use super::witness::{Claim, StoreState, WitnessDirectory, WitnessPlace};
 use super::{HostUpdate, Settled, schema};
 use crate::decide::{Impediment, Standing, StoreDoubt, suspend};
 use crate::machine::{Event, EventKind, HostRecord};
@@ -26,16 +28,18 @@ pub(super) struct Identity {
     pub(super) id: Option<StoreId>,
     /// Where its witness file lies.
     pub(super) witness: Option<WitnessDirectory>,
-    /// How many changes of open sessions were made.
-    generation: u64,
+    /// How many changes of open sessions were made, and which are open.
+    pub(super) state: StoreState,
     pub(super) latest_time: Timestamp,
+    /// How often an operator has accepted the clock.
+    clock_epoch: i64,
 }
 
 /// What a transaction leaves to be done once it is committed.
 pub(super) struct Announced<'s> {
     witness: WitnessDirectory,
     claim: (StoreId, &'s SqliteStore),
-    generation: u64,
+    state: StoreState,
     _lock: File,
 }
 
@@ -44,20 +48,17 @@ pub(super) struct Announced<'s> {
 pub(super) struct SeenTime {
     /// The latest wall time that was read.
     read: Timestamp,
-    /// The latest time of the store, and the generation that had it.
-    stored: (u64, Timestamp),
+    /// How often the clock was accepted before that.
+    clock_epoch: i64,
 }
 
 impl SeenTime {
     /// Returns the latest time that was ever seen, `wall` apart. It moves back in one case only: an
-    /// operator has accepted the clock, in whatever process, which is a generation of its own.
+    /// operator has accepted the clock, in whatever process.
     fn latest(&mut self, wall: Timestamp, identity: &Identity) -> Timestamp {
-        let (generation, stored) = self.stored;
-        if identity.generation >= generation {
-            if identity.generation > generation && identity.latest_time < stored {
-                self.read = Timestamp::MIN;
-            }
-            self.stored = (identity.generation, identity.latest_time);
+        if identity.clock_epoch > self.clock_epoch {
+            self.read = Timestamp::MIN;
+            self.clock_epoch = identity.clock_epoch;
         }
         let before = self.read.max(identity.latest_time);
         self.read = self.read.max(wall);
@@ -67,7 +68,11 @@ impl SeenTime {
 
 impl SqliteStore {
     pub(super) fn identity(&self) -> Result<Identity, StoreError> {
-        self.read(read_identity)
+        // One snapshot holds both the store's row and its sessions.
+        self.read(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            read_identity(&snapshot)
+        })
     }
 
     /// Reads the clock and the standing. Decision time never moves back, not even where the clock
@@ -94,7 +99,7 @@ impl SqliteStore {
 
     pub(super) fn vouched(&self, identity: &Identity) -> Result<(), StoreDoubt> {
         match (&identity.id, &identity.witness) {
-            (Some(id), Some(witness)) => witness.check(&self.claim(id), identity.generation),
+            (Some(id), Some(witness)) => witness.check(&self.claim(id), &identity.state),
             _ => Err(StoreDoubt::NoWitness {
                 path: "(made by an older pxectl)".to_owned(),
             }),
@@ -110,12 +115,13 @@ impl SqliteStore {
         }
     }
 
-    /// Takes the next generation in a transaction, and announces it to the witness. A store that
-    /// its witness does not vouch for takes it alone, and so stays unconfirmed.
+    /// Takes the next generation in a transaction that has changed sessions, and announces it to the
+    /// witness. A store that its witness does not vouch for takes it alone, and so stays unconfirmed.
     ///
     /// # Errors
     /// When a change that leaves a session open, as an arming or a new attempt does, cannot be
-    /// announced: the session would be suspended at once.
+    /// announced: the session would be suspended at once. Also when another process holds the lock of
+    /// the witness file.
     pub(super) fn advance(
         &self,
         transaction: &Transaction,
@@ -123,34 +129,40 @@ impl SqliteStore {
         leaves_open: bool,
     ) -> Result<Option<Announced<'_>>, StoreFault> {
         statement(transaction, schema::NEXT_GENERATION)?.execute([])?;
-        let sound = self.vouched(identity).is_ok();
-        let (Some(id), Some(witness), true) = (&identity.id, &identity.witness, sound) else {
+        let is_sound = self.vouched(identity).is_ok();
+        let (Some(id), Some(witness), true) = (&identity.id, &identity.witness, is_sound) else {
             return Ok(None);
         };
+        let next = read_state(transaction)?;
+        let claim = self.claim(id);
         let announce = || {
-            let lock = witness.lock()?;
-            witness.announce(&self.claim(id), identity.generation)?;
-            Ok(lock)
+            let lock = witness.lock(id)?;
+            witness.announce(&claim, &identity.state, &next)?;
+            Ok::<_, io::Error>(lock)
         };
         match announce() {
             Ok(lock) => Ok(Some(Announced {
                 witness: witness.clone(),
                 claim: (id.clone(), self),
-                generation: identity.generation + 1,
+                state: next,
                 _lock: lock,
             })),
-            Err(error) if leaves_open => Err(StoreFault::Witness {
-                directory: witness.path().display().to_string(),
-                error,
-            }),
-            // A report must be kept. The store is then unconfirmed, and installs nothing.
-            Err(_) => Ok(None),
+            Err(error) if leaves_open || error.kind() == io::ErrorKind::WouldBlock => {
+                Err(unwritable(witness, error))
+            }
+            // A report must be kept. Nothing vouches for the store then, and it installs nothing; no
+            // older copy of it does either.
+            Err(_) => {
+                let _ = witness.revoke(&claim);
+                Ok(None)
+            }
         }
     }
+
     /// Settles the store as [`Store::settle`] does, and in any case for a reason that is known.
     pub(super) fn settle_because(&self, known: Option<StoreDoubt>) -> Result<Settled, StoreError> {
         let mut settled = Settled::default();
-        let mut vouch = None;
+        let mut witness_lock = None;
         self.write(|transaction, identity| {
             if !self.file.is_at(&self.path) {
                 return Ok(None);
@@ -159,6 +171,10 @@ impl SqliteStore {
                 self.confirm_pending(identity);
                 return Ok(None);
             };
+            // What cannot be read now may vouch for the store when it can be read again.
+            if matches!(doubt, StoreDoubt::UnreadableWitness { .. }) {
+                return Ok(None);
+            }
             let Some(witness) = &identity.witness else {
                 return Err(StoreFault::Corrupt {
                     what: "it does not say where its witness file is; \
@@ -167,36 +183,48 @@ impl SqliteStore {
                 });
             };
             let now = self.standing_of(identity).now();
-            let why = doubt.to_string();
-            let (names, mut events) = self.change_open_hosts(transaction, |record| {
-                let record = suspend(record, &why, now)?;
-                let mut event = event(now, EventKind::Suspended, why.clone());
-                event.host = Some(record.host.clone());
-                event.session = record.session.as_ref().map(|session| session.id);
-                Some((record, event))
-            })?;
+            let (suspended, mut events) =
+                self.suspend_open_sessions(transaction, &doubt.to_string(), now)?;
             let id = StoreId::random()?;
             statement(transaction, schema::WRITE_IDENTITY)?
                 .execute([id.as_str(), &witness.path().to_string_lossy()])?;
-            let message = format!("{why}; the store is `{id}` from now on");
+            let message = format!("{doubt}; the store is `{id}` from now on");
             events.push(event(now, EventKind::Store, message));
-            let write = || {
-                let lock = witness.lock()?;
-                witness.confirm(&self.claim(&id), identity.generation + 1)?;
+            let state = read_state(transaction)?;
+            let exchange = || {
+                // An older copy of this file has the old identity: nothing may vouch for it.
+                if let Some(old) = &identity.id {
+                    witness.revoke(&self.claim(old))?;
+                }
+                // A witness of an identity that is never committed vouches for nothing.
+                let lock = witness.lock(&id)?;
+                witness.confirm(&self.claim(&id), &state)?;
                 Ok(lock)
             };
-            // A witness of an identity that is never committed vouches for nothing.
-            vouch = Some(write().map_err(|error| StoreFault::Witness {
-                directory: witness.path().display().to_string(),
-                error,
-            })?);
+            witness_lock = Some(exchange().map_err(|error| unwritable(witness, error))?);
             settled = Settled {
                 doubt: Some(doubt),
-                suspended: names,
+                suspended,
             };
             Ok(Some(Written::events(events)))
         })?;
+        drop(witness_lock);
         Ok(settled)
+    }
+
+    fn suspend_open_sessions(
+        &self,
+        transaction: &Transaction,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(Vec<String>, Vec<Event>), StoreFault> {
+        self.change_open_hosts(transaction, |record| {
+            let record = suspend(record, why, now)?;
+            let mut event = event(now, EventKind::Suspended, why.to_owned());
+            event.host = Some(record.host.clone());
+            event.session = record.session.as_ref().map(|session| session.id);
+            Some((record, event))
+        })
     }
 
     /// Confirms the generation that a process which was killed has only announced: an older copy
@@ -207,9 +235,9 @@ impl SqliteStore {
         };
         let claim = self.claim(id);
         if witness.is_pending(&claim)
-            && let Ok(_lock) = witness.lock()
+            && let Ok(_lock) = witness.lock(id)
         {
-            let _ = witness.confirm(&claim, identity.generation);
+            let _ = witness.confirm(&claim, &identity.state);
         }
     }
 
@@ -254,9 +282,10 @@ impl Announced<'_> {
     /// change confirms it.
     pub(super) fn confirm(self) {
         let (id, store) = &self.claim;
-        let _ = self.witness.confirm(&store.claim(id), self.generation);
+        let _ = self.witness.confirm(&store.claim(id), &self.state);
     }
 }
+
 /// Reads the key of a store. Where there is none yet and `witness` is given, makes the store: its
 /// key, its identity and its witness file; the first process makes them for all. Of a store that
 /// exists, `witness` is where its witness file is looked for from now on.
@@ -272,12 +301,16 @@ pub(super) fn identify(
         .optional()?;
     let digits = match (read, witness) {
         (Some(digits), Some(place)) => {
-            keep_witness_place(&transaction, directory, &place, file)?;
+            keep_witness_place(&transaction, directory, &place, (path, file))?;
             digits
         }
         (Some(digits), None) => digits,
         (None, None) => return Err(StoreFault::Absent),
-        (None, Some(place)) => make_store(&transaction, &place.choose(None)?, (path, file))?,
+        (None, Some(place)) => {
+            let witness = place.choose(None)?;
+            refuse_inside(&witness, path)?;
+            make_store(&transaction, &witness, (path, file))?
+        }
     };
     transaction.commit()?;
     HEXLOWER
@@ -306,17 +339,30 @@ fn make_store(
         is_durable: true,
     };
     let vouch = || {
-        let lock = witness.lock()?;
-        witness.confirm(&claim, 0)?;
+        let lock = witness.lock(&store)?;
+        let state = StoreState {
+            generation: 0,
+            sessions: digest_of_sessions(transaction).map_err(io::Error::other)?,
+        };
+        witness.confirm(&claim, &state)?;
         Ok(lock)
     };
-    let _lock = vouch().map_err(|error| StoreFault::Witness {
-        directory: witness.path().display().to_string(),
-        error,
-    })?;
+    let _lock = vouch().map_err(|error| unwritable(witness, error))?;
     let directory = witness.path().to_string_lossy();
     statement(transaction, schema::MAKE_STORE)?.execute([&digits, store.as_str(), &directory])?;
     Ok(digits)
+}
+
+/// Refuses a witness directory that is copied and restored together with the database at `path`.
+fn refuse_inside(witness: &WitnessDirectory, path: &Path) -> Result<(), StoreFault> {
+    let resolved = witness.resolved();
+    let state = path.parent().unwrap_or(path);
+    if resolved.starts_with(state) || state.starts_with(&resolved) {
+        return Err(StoreFault::WitnessInside {
+            directory: witness.path().display().to_string(),
+        });
+    }
+    Ok(())
 }
 
 /// Records where the witness file of a store is. A running server keeps it where it is recorded.
@@ -324,13 +370,14 @@ fn keep_witness_place(
     transaction: &Transaction,
     directory: &Path,
     place: &WitnessPlace,
-    file: FileIdentity,
+    (path, file): (&Path, FileIdentity),
 ) -> Result<(), StoreFault> {
     let recorded = read_identity(transaction)?.witness;
     let wanted = place.choose(recorded.as_ref())?;
     if recorded.as_ref() == Some(&wanted) {
         return Ok(());
     }
+    refuse_inside(&wanted, path)?;
     if let Some(recorded) = recorded {
         let servers = RunningServer::list(directory).map_err(|error| error.fault)?;
         if let Some(server) = servers.iter().find(|server| server.file == file) {
@@ -345,17 +392,48 @@ fn keep_witness_place(
     Ok(())
 }
 
+fn unwritable(witness: &WitnessDirectory, error: io::Error) -> StoreFault {
+    StoreFault::Witness {
+        directory: witness.path().display().to_string(),
+        error,
+    }
+}
+
 pub(super) fn read_identity(connection: &Connection) -> rusqlite::Result<Identity> {
+    let sessions = digest_of_sessions(connection)?;
     statement(connection, schema::READ_STANDING)?.query_row([], |row| {
         let witness: Option<String> = row.get(1)?;
         Ok(Identity {
             id: parsed_option(row, 0)?,
             witness: witness.map(|path| WitnessDirectory::new(path.into())),
-            generation: row.get::<_, i64>(2)?.cast_unsigned(),
+            state: StoreState {
+                generation: row.get::<_, i64>(2)?.cast_unsigned(),
+                sessions,
+            },
             latest_time: time(row, 3)?,
+            clock_epoch: row.get(4)?,
         })
     })
 }
+
+fn read_state(transaction: &Transaction) -> rusqlite::Result<StoreState> {
+    Ok(read_identity(transaction)?.state)
+}
+
+/// Returns a digest of the open sessions, in hexadecimal digits.
+fn digest_of_sessions(connection: &Connection) -> rusqlite::Result<String> {
+    let mut digest = Sha256::new();
+    let mut read = statement(connection, schema::READ_OPEN_SESSIONS)?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let (attempts, deadline): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let is_suspended: bool = row.get(3)?;
+        digest.update(format!("{id} {attempts} {deadline} {is_suspended}\n"));
+    }
+    Ok(HEXLOWER.encode(&digest.finalize()))
+}
+
 pub(super) fn event(at: Timestamp, kind: EventKind, message: String) -> Event {
     Event {
         at,

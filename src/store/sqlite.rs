@@ -111,8 +111,11 @@ impl SqliteStore {
                 return Err(StoreFault::Deserted { pid: server.pid });
             }
             let mut writer = database::open(directory, FILE, schema::STATE, missing)?;
-            let reader = database::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             let file = PinnedFile::open(&path)?;
+            let reader = database::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            if !file.is_at(&path) {
+                return Err(StoreFault::Replaced);
+            }
             let real_path = directory.canonicalize()?.join(FILE);
             let key = identify(
                 &mut writer,
@@ -203,6 +206,10 @@ impl SqliteStore {
             if let Some(written) = change(&transaction, &identity)? {
                 write_events(&transaction, &written.events)?;
                 self.remember_time(&transaction, &identity)?;
+                // What goes into a deleted file is lost: it must not be acknowledged.
+                if !self.file.is_at(&self.path) {
+                    return Err(StoreFault::Replaced);
+                }
                 transaction.commit()?;
                 if let Some(announced) = written.announced {
                     announced.confirm();
@@ -333,7 +340,7 @@ impl Store for SqliteStore {
             );
             events.push(event(now, EventKind::Store, message));
             let announced = self.advance(transaction, identity, false)?;
-            statement(transaction, schema::WRITE_LATEST_TIME)?.execute([now.as_microsecond()])?;
+            statement(transaction, schema::ACCEPT_TIME)?.execute([now.as_microsecond()])?;
             closed = names;
             Ok(Some(Written { events, announced }))
         })?;
@@ -413,13 +420,13 @@ impl Store for SqliteStore {
             };
             let mut announced = None;
             if let Some(record) = update.record {
-                announced = self.advance(transaction, identity, false)?;
                 let update = HostUpdate {
                     record,
                     plan: None,
                     events: Vec::new(),
                 };
                 write_host(transaction, host, &update)?;
+                announced = self.advance(transaction, identity, false)?;
             }
             callbacks::write_tally(transaction, session, update.class, &update.tally)?;
             Ok(Some(Written {
@@ -517,12 +524,15 @@ mod tests {
             .unwrap()
     }
 
+    fn open(directory: &tempfile::TempDir) -> SqliteStore {
+        let state = directory.path().join("state");
+        SqliteStore::open_or_create(&state, &directory.path().join("witness")).unwrap()
+    }
+
     #[test]
     fn a_commit_is_synced_before_it_is_acknowledged() {
         let directory = tempfile::tempdir().unwrap();
-        let store =
-            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
-                .unwrap();
+        let store = open(&directory);
         let writer = lock(&store.writer);
         assert_eq!(number(&writer, "synchronous"), 2, "2 is FULL");
         assert_eq!(number(&writer, "foreign_keys"), 1);
@@ -535,12 +545,8 @@ mod tests {
     #[test]
     fn a_write_lock_that_is_never_given_back_is_busy_and_readers_go_on() {
         let directory = tempfile::tempdir().unwrap();
-        let store =
-            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
-                .unwrap();
-        let other =
-            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
-                .unwrap();
+        let store = open(&directory);
+        let other = open(&directory);
         let hung = lock(&other.writer);
         hung.execute_batch("BEGIN IMMEDIATE").unwrap();
         lock(&store.writer)
@@ -558,9 +564,7 @@ mod tests {
     #[test]
     fn a_panic_in_a_change_undoes_it_and_leaves_the_store_usable() {
         let directory = tempfile::tempdir().unwrap();
-        let store =
-            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
-                .unwrap();
+        let store = open(&directory);
         let record = |name: &str| HostRecord::new(name, jiff::Timestamp::UNIX_EPOCH);
         let change = |name: &str| {
             Some(HostUpdate {

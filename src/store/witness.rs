@@ -3,8 +3,8 @@
 //! A backup of a state directory that was taken while a host was armed would install the host again
 //! when it is restored. So each change of an open session gives the store a higher *generation*, and
 //! the witness file of the store holds it too: it is written as *pending* before the store commits
-//! the change, and as *confirmed* after. The file also names the database file, by its path, inode
-//! number and birth time. A store that its witness file does not vouch for arms nobody.
+//! the change, and as *confirmed* after, each with a digest of the open sessions. The file also names
+//! the database file, by its path, inode number and birth time. A store that its witness file does not vouch for arms nobody.
 //!
 //! | crash | the store is at | the witness holds | the store is |
 //! |---|---|---|---|
@@ -13,13 +13,15 @@
 //! | before the confirmation | n + 1 | confirmed n, pending n + 1 | sound |
 //! | none, and an older copy is restored | below n | confirmed n | suspended |
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
+use super::database::{LOCK_POLL, LOCK_POLLS};
 use super::identity::{FileIdentity, StoreId};
 use super::small_file::{open_regular, read_bounded};
 use crate::decide::StoreDoubt;
@@ -63,8 +65,18 @@ pub(super) struct Witness {
     store: StoreId,
     path: PathBuf,
     file: FileIdentity,
-    confirmed: u64,
-    pending: Option<u64>,
+    confirmed: StoreState,
+    pending: Option<StoreState>,
+}
+
+/// How far a store has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoreState {
+    /// How many changes of open sessions were made.
+    pub(super) generation: u64,
+    /// The SHA-256 digest of the open sessions: a database of which only some pages are old has the
+    /// newest generation, and other sessions.
+    pub(super) sessions: String,
 }
 
 /// What a witness vouches for: a store at one place.
@@ -87,12 +99,30 @@ impl WitnessDirectory {
         &self.0
     }
 
+    /// Returns the path without links, as far as it exists.
+    pub(super) fn resolved(&self) -> PathBuf {
+        let mut rest = Vec::new();
+        let mut existing = self.0.as_path();
+        loop {
+            if let Ok(path) = existing.canonicalize() {
+                return rest.iter().rev().fold(path, |path, name| path.join(name));
+            }
+            match (existing.parent(), existing.file_name()) {
+                (Some(parent), Some(name)) => {
+                    rest.push(name.to_owned());
+                    existing = parent;
+                }
+                _ => return self.0.clone(),
+            }
+        }
+    }
+
     fn file(&self, store: &StoreId) -> PathBuf {
         self.0.join(format!("{store}.json"))
     }
 
-    /// Checks that the witness vouches for a store at `generation`.
-    pub(super) fn check(&self, claim: &Claim<'_>, generation: u64) -> Result<(), StoreDoubt> {
+    /// Checks that the witness vouches for a store in this state.
+    pub(super) fn check(&self, claim: &Claim<'_>, state: &StoreState) -> Result<(), StoreDoubt> {
         let path = self.file(claim.store);
         let shown = || path.display().to_string();
         let text = match open_regular(&path).and_then(|file| read_bounded(&file)) {
@@ -112,7 +142,7 @@ impl WitnessDirectory {
             Ok(witness) => witness,
             Err(_) => return Err(StoreDoubt::NoWitness { path: shown() }),
         };
-        witness.vouches(claim, generation)
+        witness.vouches(claim, state)
     }
 
     /// Reports whether the witness of a store has announced a generation that was never confirmed.
@@ -124,9 +154,12 @@ impl WitnessDirectory {
         witness.is_some_and(|witness| witness.pending.is_some())
     }
 
-    /// Keeps every other writer of witness files out until the lock is dropped: between an
+    /// Keeps every other writer of a store's witness file out until the lock is dropped: between an
     /// announcement and its confirmation, nobody else may announce.
-    pub(super) fn lock(&self) -> io::Result<File> {
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has held the lock for about ten seconds.
+    pub(super) fn lock(&self, store: &StoreId) -> io::Result<File> {
         if !self.0.is_dir() {
             let mut builder = DirBuilder::new();
             builder.recursive(true).mode(0o700).create(&self.0)?;
@@ -136,23 +169,59 @@ impl WitnessDirectory {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.0.join(".lock"))?;
-        lock.lock()?;
-        Ok(lock)
+            .open(self.lock_file(store))?;
+        for _ in 0..LOCK_POLLS {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_POLL),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        let what = "another process kept it locked for too long";
+        Err(io::Error::new(io::ErrorKind::WouldBlock, what))
     }
 
-    /// Notes that a store is about to move from `generation` to the next.
-    pub(super) fn announce(&self, claim: &Claim<'_>, generation: u64) -> io::Result<()> {
-        self.write(&Witness::of(claim, generation, Some(generation + 1)), claim)?;
+    fn lock_file(&self, store: &StoreId) -> PathBuf {
+        self.0.join(format!("{store}.lock"))
+    }
+
+    /// Notes that a store is about to move from one state to the next.
+    pub(super) fn announce(
+        &self,
+        claim: &Claim<'_>,
+        confirmed: &StoreState,
+        pending: &StoreState,
+    ) -> io::Result<()> {
+        let witness = Witness::of(claim, confirmed.clone(), Some(pending.clone()));
+        self.write(&witness, claim)?;
         if claim.is_durable {
             File::open(&self.0)?.sync_all()?;
         }
         Ok(())
     }
 
-    /// Notes that a store is at `generation`.
-    pub(super) fn confirm(&self, claim: &Claim<'_>, generation: u64) -> io::Result<()> {
-        self.write(&Witness::of(claim, generation, None), claim)
+    /// Notes that a store is in a state.
+    pub(super) fn confirm(&self, claim: &Claim<'_>, state: &StoreState) -> io::Result<()> {
+        self.write(&Witness::of(claim, state.clone(), None), claim)
+    }
+
+    /// Removes the witness file of a store that is at this place, so that nothing vouches for it any
+    /// more. The witness file of another place, such as that of the original of a copy, stays.
+    pub(super) fn revoke(&self, claim: &Claim<'_>) -> io::Result<()> {
+        let path = self.file(claim.store);
+        let text = match open_regular(&path).and_then(|file| read_bounded(&file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text?,
+        };
+        let witness: Option<Witness> = serde_json::from_slice(&text).ok();
+        if witness.is_none_or(|witness| witness.file == claim.file) {
+            fs::remove_file(&path)?;
+            let _ = fs::remove_file(self.lock_file(claim.store));
+            if claim.is_durable {
+                File::open(&self.0)?.sync_all()?;
+            }
+        }
+        Ok(())
     }
 
     /// Replaces a witness file in one step; its content is durable when this returns.
@@ -174,7 +243,7 @@ impl WitnessDirectory {
 }
 
 impl Witness {
-    fn of(claim: &Claim<'_>, confirmed: u64, pending: Option<u64>) -> Self {
+    fn of(claim: &Claim<'_>, confirmed: StoreState, pending: Option<StoreState>) -> Self {
         Self {
             store: claim.store.clone(),
             path: claim.path.to_owned(),
@@ -184,7 +253,7 @@ impl Witness {
         }
     }
 
-    fn vouches(&self, claim: &Claim<'_>, generation: u64) -> Result<(), StoreDoubt> {
+    fn vouches(&self, claim: &Claim<'_>, state: &StoreState) -> Result<(), StoreDoubt> {
         if self.store != *claim.store || self.file != claim.file {
             return Err(StoreDoubt::Copied);
         }
@@ -193,13 +262,18 @@ impl Witness {
                 from: self.path.display().to_string(),
             });
         }
-        if generation != self.confirmed && Some(generation) != self.pending {
-            return Err(StoreDoubt::Generation {
-                store: generation,
-                witness: self.confirmed,
-            });
+        let mut known = self.pending.iter().chain([&self.confirmed]);
+        if known.any(|known| known == state) {
+            return Ok(());
         }
-        Ok(())
+        let mut known = self.pending.iter().chain([&self.confirmed]);
+        if known.any(|known| known.generation == state.generation) {
+            return Err(StoreDoubt::Sessions);
+        }
+        Err(StoreDoubt::Generation {
+            store: state.generation,
+            witness: self.confirmed.generation,
+        })
     }
 }
 
@@ -222,18 +296,31 @@ mod tests {
             file,
             is_durable: true,
         };
-        let doubt = |claim: &Claim<'_>, generation| witnesses.check(claim, generation).err();
+        let at = |generation| StoreState {
+            generation,
+            sessions: "none".to_owned(),
+        };
+        let doubt = |claim: &Claim<'_>, generation| witnesses.check(claim, &at(generation)).err();
         assert!(matches!(
             doubt(&claim, 0),
             Some(StoreDoubt::NoWitness { .. })
         ));
-        let _lock = witnesses.lock().unwrap();
-        witnesses.confirm(&claim, 4).unwrap();
+        let _lock = witnesses.lock(&store).unwrap();
+        witnesses.confirm(&claim, &at(4)).unwrap();
         assert_eq!(doubt(&claim, 4), None);
         let restored = |store, witness| Some(StoreDoubt::Generation { store, witness });
         assert_eq!(doubt(&claim, 3), restored(3, 4));
         assert_eq!(doubt(&claim, 5), restored(5, 4));
-        witnesses.announce(&claim, 4).unwrap();
+        let mixed = StoreState {
+            sessions: "one".to_owned(),
+            ..at(4)
+        };
+        assert_eq!(
+            witnesses.check(&claim, &mixed),
+            Err(StoreDoubt::Sessions),
+            "old pages under the newest generation"
+        );
+        witnesses.announce(&claim, &at(4), &at(5)).unwrap();
         assert_eq!(doubt(&claim, 4), None);
         assert_eq!(doubt(&claim, 5), None);
         assert_eq!(doubt(&claim, 3), restored(3, 4));
@@ -254,7 +341,11 @@ mod tests {
                 ..claim.clone()
             };
             assert_eq!(doubt(&copied, 4), Some(StoreDoubt::Copied));
+            witnesses.revoke(&copied).unwrap();
+            assert_eq!(doubt(&claim, 4), None, "the original keeps its witness");
         }
+        witnesses.revoke(&claim).unwrap();
+        assert!(doubt(&claim, 4).is_some());
         fs::write(directory.path().join(format!("witness/{store}.json")), "{").unwrap();
         assert!(matches!(
             doubt(&claim, 4),

@@ -47,6 +47,7 @@ fn a_server_whose_store_was_deleted_installs_nothing_and_no_command_makes_anothe
         let mut server = Server::start(&rack, "all");
         let (url, _) = rack.boot_url();
         let seed = rack.capability("worker-01", Purpose::Seed);
+        let callback = rack.capability("worker-01", Purpose::Callback);
         assert!(installs(&rack, &server));
         if whole_directory {
             fs::remove_dir_all(rack.state()).unwrap();
@@ -58,6 +59,9 @@ fn a_server_whose_store_was_deleted_installs_nothing_and_no_command_makes_anothe
         assert!(!script.text().contains("/s/"), "{}", script.text());
         let kernel = server.web().get(&format!("/s/{seed}/files/kernel"));
         assert_eq!(kernel.status(), 503, "{}", kernel.text());
+        // A report that would be lost is not acknowledged: its installer tries again.
+        let report = server.web().post(&format!("/s/{callback}/installed"), "");
+        assert_eq!(report.status(), 503, "{}", report.text());
         let ready = server.web().get("/readyz");
         assert_eq!(ready.status(), 503);
         assert!(ready.text().contains("deleted"), "{}", ready.text());

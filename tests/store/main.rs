@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use pxectl::machine::{BootId, BootTime, Event, EventKind, HostRecord, Phase, Session, SessionId};
 use pxectl::store::{HostUpdate, SqliteStore};
 
-/// Returns the witness directory of the stores that a test makes below a directory of its own.
-fn witness(state: &Path) -> PathBuf {
-    state.join("witness")
+/// Returns a witness directory for the stores of tests: outside every state directory, and kept
+/// apart by the IDs of the stores.
+fn witness() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("witness")
 }
 
 fn open(state: &Path) -> SqliteStore {
-    SqliteStore::open_or_create(state, &witness(state)).unwrap_or_else(|error| panic!("{error}"))
+    SqliteStore::open_or_create(state, &witness()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Takes a store back to an earlier version of its schema, as an older pxectl left it.
@@ -30,6 +31,7 @@ fn downgrade(state: &Path, version: u32) {
             4,
             "ALTER TABLE store DROP COLUMN store_id; ALTER TABLE store DROP COLUMN witness;
              ALTER TABLE store DROP COLUMN generation; ALTER TABLE store DROP COLUMN latest_time;
+             ALTER TABLE store DROP COLUMN clock_epoch;
              ALTER TABLE session DROP COLUMN boot_id; ALTER TABLE session DROP COLUMN boot_deadline;
              ALTER TABLE session DROP COLUMN previous_phase;
              ALTER TABLE session DROP COLUMN ended_by; ALTER TABLE session DROP COLUMN suspended;",

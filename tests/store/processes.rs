@@ -385,7 +385,7 @@ fn a_read_only_directory_is_an_error_that_says_so() {
 fn open_read_only(directory: &Path) {
     let below = directory.join("state");
     for directory in [directory, &below] {
-        let error = SqliteStore::open_or_create(directory, &witness(directory))
+        let error = SqliteStore::open_or_create(directory, &witness())
             .err()
             .unwrap();
         assert!(matches!(error.fault, StoreFault::ReadOnly), "{error}");

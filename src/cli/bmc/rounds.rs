@@ -228,7 +228,11 @@ impl<'o> Rounds<'o> {
 
     fn is_armed(&self, host: &Host) -> bool {
         let session = record(&self.records, host).and_then(HostRecord::open_session);
-        session.is_some_and(|session| !self.standing.is_past_deadline(session))
+        session.is_some_and(|session| {
+            session.suspended.is_none()
+                && self.standing.impediment().is_none()
+                && !self.standing.is_past_deadline(session)
+        })
     }
 
     /// Does a task to each host, prints what came of it, and says how to exit.

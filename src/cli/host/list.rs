@@ -20,7 +20,7 @@ impl Work<'_> {
         let names = select
             .find_known(known, &records, self.output)
             .map_err(said)?;
-        let now = self.store.standing().map_err(fails)?.now();
+        let standing = self.store.standing().map_err(fails)?;
         let found = |name: &str| {
             let at = records
                 .binary_search_by(|record| record.host.as_str().cmp(name))
@@ -54,7 +54,9 @@ impl Work<'_> {
                 host.map(|host| host.profile.clone()).unwrap_or_default(),
                 address.unwrap_or_default(),
                 since.unwrap_or_default(),
-                record.map(|record| note(record, now)).unwrap_or_default(),
+                record
+                    .map(|record| note(record, &standing))
+                    .unwrap_or_default(),
             ]);
         }
         for column in table.column_iter_mut() {

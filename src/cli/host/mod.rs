@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use change::Change;
 use clap::{Args, Subcommand};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::inventory::{known, load_settled, state};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
-use crate::decide::{cancel, release, set_aside};
+use crate::decide::{Standing, cancel, release, set_aside};
 use crate::inventory;
 use crate::machine::{EventKind, HostRecord, Phase};
-use crate::store::{SqliteStore, Store};
+use crate::store::{RunningServer, SqliteStore, Store};
 
 /// List hosts, arm them for an install, and set them aside
 #[derive(Debug, Args)]
@@ -193,8 +193,14 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
-    /// Makes the store its own again before hosts are armed in it; warns where sessions are suspended.
+    /// Gives a store that was restored, copied or moved a new identity before hosts are armed in it,
+    /// and warns of the sessions that this suspends. A running server does that itself: it may find
+    /// the store and its witness file at other paths than this process does.
     fn settle(&self) -> Result<(), Stop> {
+        let servers = RunningServer::list(&self.directory).map_err(fails)?;
+        if servers.iter().any(|server| server.uses(&self.store)) {
+            return Ok(());
+        }
         let settled = self.store.settle().map_err(fails)?;
         if let Some(doubt) = settled.doubt {
             let hosts = match settled.suspended.as_slice() {
@@ -240,9 +246,9 @@ fn host_json(name: &str, host: Option<&inventory::Host>, record: Option<&HostRec
 }
 
 /// Says in a few words where a host's session stands.
-fn note(record: &HostRecord, now: Timestamp) -> String {
+fn note(record: &HostRecord, standing: &Standing) -> String {
     match (record.phase, &record.session) {
-        (Phase::Provisioning, Some(session)) if now >= session.deadline => {
+        (Phase::Provisioning, Some(session)) if standing.is_past_deadline(session) => {
             format!("its deadline passed at {:.0}", session.deadline)
         }
         (Phase::Provisioning, Some(session)) if session.suspended.is_some() => format!(
@@ -250,7 +256,8 @@ fn note(record: &HostRecord, now: Timestamp) -> String {
             session.suspended.as_deref().unwrap_or_default()
         ),
         (Phase::Provisioning, Some(session)) => {
-            let left = session.deadline.duration_since(now).as_secs().max(0) / 60;
+            let left = session.deadline.duration_since(standing.now());
+            let left = left.as_secs().max(0) / 60;
             match session.attempts {
                 0 => format!("armed, {left} min left"),
                 attempts => format!("attempt {attempts} under way, {left} min left"),

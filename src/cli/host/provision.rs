@@ -9,8 +9,11 @@ use crate::cli::confirm::{confirmed, some_of};
 use crate::cli::inventory::{Good, bundles, warn_without_server};
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
+use crate::decide::install_under_way;
 use crate::inventory::{Host, USUAL_DEADLINE};
+use crate::machine::HostRecord;
 use crate::provision::{Arming, provision};
+use crate::store::Store;
 
 /// How hosts are to be armed.
 #[derive(Debug, Args)]
@@ -56,6 +59,7 @@ impl Work<'_> {
         if hosts.len() > 1 && !ask.yes && !self.confirmed(&hosts, deadline)? {
             return Ok(Exit::No);
         }
+        self.warn_of_suspended_installs(&hosts)?;
         let bundles = bundles(global, good).map_err(fails)?;
         let outcomes = provision(
             inventory,
@@ -100,6 +104,32 @@ impl Work<'_> {
             warn_without_server(&self.store, &self.directory, self.output);
         }
         Ok(exit_for(armed, outcomes.len()))
+    }
+
+    /// Warns of installers that may still be at work in a session that arming replaces.
+    fn warn_of_suspended_installs(&self, hosts: &[&Host]) -> Result<(), Stop> {
+        let standing = self.store.standing().map_err(fails)?;
+        let records = self.store.open_hosts().map_err(fails)?;
+        let is_named = |record: &&HostRecord| hosts.iter().any(|host| host.name == record.host);
+        let at_work: Vec<&str> = records
+            .iter()
+            .filter(is_named)
+            .filter(|record| {
+                install_under_way(record, &standing).is_some_and(|it| it.suspended.is_some())
+            })
+            .map(|record| record.host.as_str())
+            .collect();
+        if !at_work.is_empty() {
+            let what = format!(
+                "an installer may still be at work on {}: its session was suspended, and arming \
+                 replaces it",
+                some_of(&at_work)
+            );
+            let help = "its reports no longer count; make sure that it has ended before the \
+                        machine boots again";
+            self.output.warning(&what, help);
+        }
+        Ok(())
     }
 
     fn confirmed(&self, hosts: &[&Host], deadline: Duration) -> Result<bool, Stop> {

@@ -34,7 +34,7 @@ impl Work<'_> {
             self.output.json(&shown);
             return Ok(Exit::Done);
         }
-        let now = self.store.standing().map_err(fails)?.now();
+        let standing = self.store.standing().map_err(fails)?;
         let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
         let mut text = format!("{name}: {phase}\n");
         if let Some(host) = host {
@@ -60,7 +60,7 @@ impl Work<'_> {
                 text.push_str(&format!(
                     "  session   {}, {}\n",
                     session.id,
-                    note(record, now)
+                    note(record, &standing)
                 ));
             }
         }
