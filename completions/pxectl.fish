@@ -123,7 +123,6 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -141,7 +140,6 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -159,7 +157,6 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -177,7 +174,6 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -332,7 +328,6 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -366,7 +361,6 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from backup" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -408,7 +402,6 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from copy" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from accept-clock" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F

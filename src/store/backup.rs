@@ -181,8 +181,11 @@ fn keep_leases(file: &Path, leases: &[Lease]) -> Result<(), StoreFault> {
 }
 
 fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
-    // SQLite would make an empty database of a file that is missing.
-    File::open(file)?;
+    // SQLite would make an empty database of a file that is missing, and wait for a pipe.
+    if !fs::metadata(file)?.is_file() {
+        let what = "it is not a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
+    }
     let connection = read_only(file)?;
     let is_backup: bool = connection.query_row(schema::IS_BACKUP, [], |row| row.get(0))?;
     if !is_backup {
@@ -190,9 +193,36 @@ fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
             what: "it is not a backup that `pxectl store backup` made".into(),
         });
     }
+    refuse_foreign_schema(&connection)?;
     let mut read = connection.prepare(schema::READ_BACKUP_LEASES)?;
     let leases = read
         .query_map([], super::leases::lease)?
         .collect::<Result<_, _>>()?;
     Ok(leases)
+}
+
+/// Refuses a backup whose tables, indexes, views and triggers are not exactly those that its version
+/// of the schema makes: a trigger could undo what a restore does.
+fn refuse_foreign_schema(backup: &Connection) -> Result<(), StoreFault> {
+    let version = database::schema_version(backup, schema::STATE)?;
+    let fresh = Connection::open_in_memory()?;
+    for migration in &schema::STATE[..version as usize] {
+        fresh.execute_batch(&for_sqlite(migration))?;
+    }
+    fresh.execute_batch(&for_sqlite(schema::BACKUP_LEASES))?;
+    if objects(backup)? != objects(&fresh)? {
+        return Err(StoreFault::Corrupt {
+            what: "its tables are not those of a backup that `pxectl store backup` made".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Reads the definitions of everything in a database.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+    let mut read = connection.prepare(schema::READ_OBJECTS)?;
+    let rows = read.query_map([], |row| {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+    })?;
+    rows.collect()
 }

@@ -26,8 +26,10 @@ const LOCK_FILE: &str = ".lock";
 /// Whether a database that is missing is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// It is made.
+    /// It is made; one that exists is used.
     Create,
+    /// It is made; one that exists is an error.
+    Make,
     /// It is an error.
     Refuse,
 }
@@ -43,13 +45,13 @@ pub(super) fn open(
     missing: Missing,
 ) -> Result<Connection, StoreFault> {
     let path = directory.join(file);
-    if missing == Missing::Create {
+    if missing != Missing::Refuse {
         create_directory(directory)?;
     } else if !path.try_exists()? {
         return Err(StoreFault::Absent);
     }
     let _lock = lock_directory(directory)?;
-    let created = missing == Missing::Create && create_file(&path)?;
+    let created = missing != Missing::Refuse && create_file(&path)?;
     let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let found = schema_version(&connection, migrations)?;

@@ -270,6 +270,9 @@ SELECT address, network, holder, expires FROM backup_lease ORDER BY address";
 pub(super) const IS_BACKUP: &str = "
 SELECT COUNT(*) = 1 FROM sqlite_master WHERE type = 'table' AND name = 'backup_lease'";
 
+pub(super) const READ_OBJECTS: &str = "
+SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name";
+
 pub(super) const READ_LEASES: &str = "
 SELECT address, network, holder, expires FROM lease ORDER BY address";
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
-use super::database::{parsed_option, time};
+use super::database::{Missing, parsed_option, time};
 use super::error::{StoreError, StoreFault};
 use super::hosts::{read_open_hosts, write_host};
 use super::identity::{FileIdentity, StoreId};
@@ -90,7 +90,7 @@ impl SqliteStore {
 
     /// Checks that the path leads to the file that was opened, and that the witness vouches for it.
     fn checked(&self, identity: &Identity) -> Result<(), Impediment> {
-        if !self.file.is_at(&self.path) {
+        if !self.is_in_place() {
             let path = self.path.display().to_string();
             return Err(Impediment::StoreReplaced { path });
         }
@@ -164,7 +164,7 @@ impl SqliteStore {
         let mut settled = Settled::default();
         let mut witness_lock = None;
         self.write(|transaction, identity| {
-            if !self.file.is_at(&self.path) {
+            if !self.is_in_place() {
                 return Ok(None);
             }
             let Some(doubt) = known.or_else(|| self.vouched(identity).err()) else {
@@ -177,9 +177,10 @@ impl SqliteStore {
             }
             let Some(witness) = &identity.witness else {
                 return Err(StoreFault::Corrupt {
-                    what: "it does not say where its witness file is; \
-                           `pxectl serve` or `--witness DIR` says so"
-                        .into(),
+                    what:
+                        "an older pxectl made it, and no server of this one has opened it; start \
+                           `pxectl serve` once"
+                            .into(),
                 });
             };
             let now = self.standing_of(identity).now();
@@ -291,15 +292,17 @@ impl Announced<'_> {
 /// exists, `witness` is where its witness file is looked for from now on.
 pub(super) fn identify(
     connection: &mut Connection,
-    directory: &Path,
+    (directory, path): (&Path, &Path),
+    file: FileIdentity,
     witness: Option<WitnessPlace>,
-    (path, file): (&Path, FileIdentity),
+    missing: Missing,
 ) -> Result<[u8; 32], StoreFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let read = statement(&transaction, schema::READ_KEY)?
         .query_row([], |row| row.get::<_, String>(0))
         .optional()?;
     let digits = match (read, witness) {
+        (Some(_), _) if missing == Missing::Make => return Err(StoreFault::Present),
         (Some(digits), Some(place)) => {
             keep_witness_place(&transaction, directory, &place, (path, file))?;
             digits

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::decide::{Impediment, Standing, close};
 use crate::machine::{
-    ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, SessionId, StoredEvent,
+    ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Phase, SessionId, StoredEvent,
 };
 
 /// The name of the database in a state directory.
@@ -40,11 +40,14 @@ pub struct SqliteStore {
     /// What this process has seen of the time.
     pub(super) seen_time: Mutex<SeenTime>,
     pub(super) turnstile: Turnstile,
-    pub(super) writer: Mutex<Connection>,
-    /// Readers have a connection of their own: they never wait for a writer's disk.
+    /// Readers have a connection of their own: they never wait for a writer's disk. It is closed
+    /// first, since the last connection moves what the write-ahead log holds into the database.
     pub(super) reader: Mutex<Connection>,
+    pub(super) writer: Mutex<Connection>,
     /// Closed after the connections.
     pub(super) file: PinnedFile,
+    /// The write-ahead log, without which the newest changes are lost.
+    log: PinnedFile,
     /// Whether each change is on the disk before it is acknowledged.
     pub(super) is_durable: bool,
 }
@@ -91,11 +94,8 @@ impl SqliteStore {
     /// # Errors
     /// As [`SqliteStore::open_or_create`], and where there is a store already.
     pub fn create(directory: &Path, witness: impl Into<WitnessPlace>) -> Result<Self, StoreError> {
-        let path = directory.join(FILE);
-        if path.symlink_metadata().is_ok() {
-            return Err(StoreError::new(&path, StoreFault::Present));
-        }
-        Self::open_or_create(directory, witness)
+        let clock = Arc::new(SystemClock);
+        Self::open_at(directory, Some(witness.into()), Missing::Make, clock)
     }
 
     fn open_at(
@@ -106,7 +106,7 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
         let connect = || -> Result<Self, StoreFault> {
-            let is_new = missing == Missing::Create && !path.try_exists()?;
+            let is_new = missing != Missing::Refuse && !path.try_exists()?;
             if is_new && let Some(server) = RunningServer::deserted_at(directory)? {
                 return Err(StoreFault::Deserted { pid: server.pid });
             }
@@ -117,12 +117,9 @@ impl SqliteStore {
                 return Err(StoreFault::Replaced);
             }
             let real_path = directory.canonicalize()?.join(FILE);
-            let key = identify(
-                &mut writer,
-                directory,
-                witness,
-                (&real_path, file.identity()),
-            )?;
+            let place = (directory, real_path.as_path());
+            let key = identify(&mut writer, place, file.identity(), witness, missing)?;
+            let log = PinnedFile::open(&path.with_extension("db-wal"))?;
             Ok(Self {
                 path: path.clone(),
                 real_path,
@@ -130,9 +127,10 @@ impl SqliteStore {
                 clock,
                 seen_time: Mutex::new(SeenTime::default()),
                 turnstile: Turnstile::open(directory)?,
-                writer: Mutex::new(writer),
                 reader: Mutex::new(reader),
+                writer: Mutex::new(writer),
                 file,
+                log,
                 is_durable: true,
             })
         };
@@ -159,6 +157,11 @@ impl SqliteStore {
     /// Returns what tells the store's file from a copy of it.
     pub fn file(&self) -> FileIdentity {
         self.file.identity()
+    }
+
+    /// Reports whether the path still leads to the files that were opened.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.file.is_at(&self.path) && self.log.is_at(&self.path.with_extension("db-wal"))
     }
 
     /// Leaves it to the kernel when changes reach the disk: for stores that nobody keeps, such as
@@ -207,7 +210,7 @@ impl SqliteStore {
                 write_events(&transaction, &written.events)?;
                 self.remember_time(&transaction, &identity)?;
                 // What goes into a deleted file is lost: it must not be acknowledged.
-                if !self.file.is_at(&self.path) {
+                if !self.is_in_place() {
                     return Err(StoreFault::Replaced);
                 }
                 transaction.commit()?;
@@ -280,14 +283,17 @@ impl Store for SqliteStore {
         self.write(|transaction, identity| {
             let standing = self.standing_of(identity);
             let mut events = None;
-            let (mut closes, mut opens) = (false, false);
+            let (mut is_step, mut leaves_open) = (false, false);
             for name in names {
                 let record = read_host(transaction, name)?;
                 if let Some(update) = change(name, record.as_ref(), &standing) {
-                    let was_open = record.as_ref().and_then(HostRecord::open_session).is_some();
+                    let before = record.as_ref();
+                    let was_open = before.and_then(HostRecord::open_session).is_some();
+                    let was_in = before.map_or(Phase::New, |record| record.phase);
                     let is_open = update.record.open_session().is_some();
-                    opens |= is_open;
-                    closes |= was_open && !is_open;
+                    leaves_open |= is_open;
+                    // An older copy is known as such also by the phases of hosts.
+                    is_step |= was_open || is_open || was_in != update.record.phase;
                     write_host(transaction, name, &update)?;
                     events.get_or_insert_with(Vec::new).extend(update.events);
                 }
@@ -295,8 +301,8 @@ impl Store for SqliteStore {
             let Some(events) = events else {
                 return Ok(None);
             };
-            let announced = if opens || closes {
-                self.advance(transaction, identity, opens)?
+            let announced = if is_step {
+                self.advance(transaction, identity, leaves_open)?
             } else {
                 None
             };

@@ -15,10 +15,11 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::database::{LOCK_POLL, LOCK_POLLS};
@@ -55,7 +56,9 @@ impl WitnessPlace {
             (Self::UnlessRecorded(_), Some(recorded)) => return Ok(recorded.clone()),
             (Self::Exactly(directory) | Self::UnlessRecorded(directory), _) => directory,
         };
-        Ok(WitnessDirectory(std::path::absolute(directory)?))
+        // The recorded path must not depend on directories that `..` passes through.
+        let absolute = WitnessDirectory(std::path::absolute(directory)?);
+        Ok(WitnessDirectory(absolute.resolved()))
     }
 }
 
@@ -164,12 +167,7 @@ impl WitnessDirectory {
             let mut builder = DirBuilder::new();
             builder.recursive(true).mode(0o700).create(&self.0)?;
         }
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.lock_file(store))?;
+        let lock = self.create(&self.lock_file(store), false)?;
         for _ in 0..LOCK_POLLS {
             match lock.try_lock() {
                 Ok(()) => return Ok(lock),
@@ -183,6 +181,25 @@ impl WitnessDirectory {
 
     fn lock_file(&self, store: &StoreId) -> PathBuf {
         self.0.join(format!("{store}.lock"))
+    }
+
+    /// Opens a file for writing, and makes it where it is missing. It belongs to the owner of the
+    /// directory, also when root writes it for a server of another user.
+    fn create(&self, path: &Path, truncates: bool) -> io::Result<File> {
+        // A link or a pipe in its place must neither mislead nor block.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(truncates)
+            .mode(0o600)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)?;
+        let owner = fs::metadata(&self.0)?;
+        if file.metadata()?.uid() != owner.uid() && rustix::process::geteuid().is_root() {
+            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        Ok(file)
     }
 
     /// Notes that a store is about to move from one state to the next.
@@ -228,12 +245,7 @@ impl WitnessDirectory {
     fn write(&self, witness: &Witness, claim: &Claim<'_>) -> io::Result<()> {
         let path = self.file(&witness.store);
         let partial = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)?;
+        let mut file = self.create(&partial, true)?;
         file.write_all(&serde_json::to_vec(witness)?)?;
         if claim.is_durable {
             file.sync_all()?;

@@ -548,3 +548,93 @@ fn a_backup_holds_everything_and_a_store_made_of_it_arms_nobody() {
     assert!(error.unwrap_err().to_string().contains("not a backup"));
     assert!(!site.path("third/state.db").exists());
 }
+
+#[test]
+fn a_write_ahead_log_that_was_removed_stops_installs_and_acknowledges_nothing() {
+    let site = Site::new();
+    let store = site.armed();
+    fs::remove_file(site.state().join("state.db-wal")).unwrap();
+    let standing = store.standing().unwrap();
+    assert!(matches!(
+        standing.impediment(),
+        Some(Impediment::StoreReplaced { .. })
+    ));
+    let error = store.append(&[super::event("a", 1, "lost")]).unwrap_err();
+    assert!(matches!(error.fault, StoreFault::Replaced), "{error}");
+}
+
+#[test]
+fn a_store_that_is_closed_is_one_whole_file() {
+    let site = Site::new();
+    drop(site.armed());
+    let state = site.state();
+    assert!(!state.join("state.db-wal").exists());
+    assert!(fs::metadata(state.join("state.db")).unwrap().len() > 4096);
+}
+
+#[test]
+fn an_older_copy_without_a_quarantine_is_known_as_such() {
+    let site = Site::new();
+    drop(site.open());
+    copy_files(&site.state(), &site.path("copy"));
+    let store = site.open();
+    store
+        .update(&["a"], &mut |name, _, _| {
+            let mut record = HostRecord::new(name, at(1));
+            record.phase = Phase::Quarantine;
+            Some(keep(record))
+        })
+        .unwrap();
+    drop(store);
+    copy_files(&site.path("copy"), &site.state());
+    assert!(matches!(
+        doubt(&site.open()),
+        Some(StoreDoubt::Generation { .. })
+    ));
+}
+
+#[test]
+fn a_backup_that_holds_more_than_our_tables_is_refused() {
+    for more in [
+        "CREATE TRIGGER t AFTER UPDATE OF suspended ON session WHEN new.suspended IS NOT NULL
+         BEGIN UPDATE session SET suspended = NULL WHERE id = new.id; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE other (a)",
+        "DROP TABLE event",
+    ] {
+        let site = Site::new();
+        let file = site.path("backup.db");
+        site.armed().back_up(&site.state(), &file).unwrap();
+        rusqlite::Connection::open(&file)
+            .unwrap()
+            .execute_batch(more)
+            .unwrap();
+        let other = site.path("other");
+        let error = restore(&file, &other, &site.witness()).unwrap_err();
+        assert!(
+            error.to_string().contains("not those of a backup"),
+            "{error}"
+        );
+        assert!(!other.join("state.db").exists());
+    }
+}
+
+#[test]
+fn a_witness_that_cannot_be_read_now_suspends_nothing() {
+    let site = Site::new();
+    let store = site.armed();
+    let id = store.id().unwrap().unwrap();
+    let witness = site.witness().join(format!("{id}.json"));
+    let away = site.path("away.json");
+    fs::rename(&witness, &away).unwrap();
+    fs::create_dir(&witness).unwrap();
+    assert!(matches!(
+        doubt(&store),
+        Some(StoreDoubt::UnreadableWitness { .. })
+    ));
+    assert_eq!(store.settle().unwrap().doubt, None);
+    fs::remove_dir(&witness).unwrap();
+    fs::rename(&away, &witness).unwrap();
+    assert_eq!(doubt(&store), None);
+    assert!(!is_suspended(&store, "a"));
+}

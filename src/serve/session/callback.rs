@@ -2,7 +2,7 @@
 
 use super::Opened;
 use crate::decide::{Admission, CallbackClass, CallbackKind, admit_callback, cleaned, report};
-use crate::machine::EventKind;
+use crate::machine::{EventKind, masked};
 use crate::serve::context::Refused;
 use crate::serve::log::Level;
 use crate::store::CallbackUpdate;
@@ -108,6 +108,7 @@ impl Opened<'_> {
 fn message(posted: &[u8]) -> String {
     let printable = cleaned(&String::from_utf8_lossy(posted), posted.len());
     let clean = without_capabilities(&printable);
+    let clean = masked(&clean);
     clean.chars().take(MESSAGE_LIMIT).collect()
 }
 
