@@ -329,10 +329,11 @@ fn a_hundred_thousand_datagrams_at_full_speed_are_all_accounted_for() {
     let [frames, dropped] = ["frames", "dropped"].map(|it| live[it].as_u64().unwrap());
     let sent = COUNT as u64;
     assert!(frames + dropped >= sent, "{live}");
-    // The system keeps as many as this until we come to them.
-    assert_eq!(dropped, 0, "{live}");
+    // A busy machine may drop some, which the kernel counts and the summary reports.
     assert!(
-        ended.said.contains(", 0 dropped by the kernel"),
+        ended
+            .said
+            .contains(&format!(", {dropped} dropped by the kernel")),
         "{}",
         ended.said
     );
