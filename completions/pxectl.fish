@@ -43,7 +43,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check e
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
@@ -339,18 +339,18 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "power" -d 'Turn machines on and off'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -366,8 +366,8 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -379,14 +379,14 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s y -l yes -d 'Continue without a prompt'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -398,16 +398,16 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s y -l yes -d 'Continue without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l no-power -d 'Do not start or reset the machine; the setting waits for its next boot'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l url -d 'What the firmware fetches: a loader, or the image of a disk' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l url -d 'URL of a loader or a disk image for the firmware' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -419,16 +419,16 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Give the firmware the address, gateway and name server of the inventory, where the BMC can; they stay in its settings (HPE only, untried on hardware: see pxectl-bmc(7))'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Set a static address from the inventory in the firmware; it stays set (HPE only)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s y -l yes -d 'Continue without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l no-power -d 'Do not start or reset the machine; the setting waits for its next boot'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -440,9 +440,9 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s y -l yes -d 'Continue without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l no-power -d 'Do not start or reset the machine; the setting waits for its next boot'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -460,11 +460,11 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "insert" -d 'Insert an image'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "eject" -d 'Eject what is in the drive'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "eject" -d 'Eject the image'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -476,13 +476,13 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l write -d 'Print the corrected documents of hosts that disagree, and nothing else'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l write -d 'Print only the corrected documents of hosts that differ'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -494,19 +494,19 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s y -l yes -d 'Continue without a prompt'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "power" -d 'Turn machines on and off'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -825,7 +825,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
@@ -843,14 +843,14 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Take hosts back that were set aside'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on and off'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'

@@ -51,7 +51,7 @@ pub enum BmcError {
         /// The next command or edit.
         help: String,
     },
-    /// The BMC redirects to a place that is not followed.
+    /// The BMC redirects to a URL that is not followed.
     #[error("`{path}` redirects to `{to}`: {reason}")]
     Redirected {
         /// The requested path.
@@ -203,7 +203,7 @@ impl BmcError {
         self
     }
 
-    /// Returns the kind of error in a word or two, for a table that stands beside the full message.
+    /// Returns the kind of error in a word or two, for a table; the full message is printed beside it.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",

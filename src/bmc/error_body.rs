@@ -83,8 +83,7 @@ pub fn is_temporary(value: &Value) -> bool {
     mentions_any(value, &SIGNS)
 }
 
-/// Searches the messages and identifiers of an error body, which is the only place where services
-/// state these reasons.
+/// Searches the messages and identifiers of an error body. Services state these reasons nowhere else.
 fn mentions_any(value: &Value, signs: &[&str]) -> bool {
     let error = Fields::of(value).object("error");
     let entries = error.items(MESSAGE_LIST).iter().map(Fields::of);

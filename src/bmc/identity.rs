@@ -5,7 +5,7 @@ use super::status::MachineStatus;
 use crate::inventory::Host;
 use crate::machine::{ControllerRecord, SystemUuid, is_placeholder};
 
-/// Compares a machine with the inventory, and with the machine that was seen before behind this BMC.
+/// Compares a machine with the inventory, and with the machine that was recorded behind this BMC.
 /// A value that either side lacks always matches.
 ///
 /// # Errors

@@ -26,9 +26,9 @@ pub enum BmcTask {
     Status,
     /// Changes the power.
     Power(PowerAction),
-    /// Sets a boot override and, if wanted, reboots.
+    /// Sets a boot override and, on request, reboots.
     Boot(BootTask),
-    /// Inserts an image into a virtual drive and, if wanted, boots it once.
+    /// Inserts an image into a virtual drive and, on request, boots it once.
     InsertMedia {
         /// The URL of the image.
         url: String,

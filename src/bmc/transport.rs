@@ -1,8 +1,6 @@
 //! HTTP requests to one BMC, with limits on size, time, retries and redirects.
 
 mod message;
-#[cfg(test)]
-mod tests;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -188,7 +186,7 @@ impl Transport {
         }
         Err(TransportFailure::Permanent(BmcError::Redirected {
             path: request.path.to_owned(),
-            to: self.printable_place(url.path()),
+            to: self.printable_url(url.path()),
             reason: "too many redirects",
         }))
     }
@@ -197,7 +195,7 @@ impl Transport {
     fn redirect_target(&self, path: &str, from: &Url, location: &str) -> Result<Url, BmcError> {
         let refused = |reason| BmcError::Redirected {
             path: path.to_owned(),
-            to: self.printable_place(location),
+            to: self.printable_url(location),
             reason,
         };
         if location.is_empty() {
@@ -216,15 +214,15 @@ impl Transport {
     }
 
     /// Returns a path or URL from the BMC in a form that may be printed.
-    fn printable_place(&self, place: &str) -> String {
-        cleaned(&self.context.printable(place), 120)
+    fn printable_url(&self, url: &str) -> String {
+        cleaned(&self.context.printable(url), 120)
     }
 
     fn absolute_url(&self, path: &str) -> Result<Url, BmcError> {
         let url = self.base.join(path).ok();
         let is_own = |url: &Url| path.starts_with('/') && url.origin() == self.base.origin();
         url.filter(is_own).ok_or_else(|| BmcError::Malformed {
-            path: self.printable_place(path),
+            path: self.printable_url(path),
             reason: "not a path of this BMC".to_owned(),
         })
     }
@@ -338,3 +336,6 @@ fn root_cause(error: &dyn Error) -> String {
     }
     cleaned(&error.to_string(), 160)
 }
+
+#[cfg(test)]
+mod tests;

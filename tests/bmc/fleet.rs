@@ -184,8 +184,8 @@ fn race(words: &[&str]) -> (f64, u64) {
     let mut most = 0;
     let ended = loop {
         // The high-water mark only rises, so the last read counts.
-        let seen = fs::read_to_string(&status).unwrap_or_default();
-        let line = seen.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let content = fs::read_to_string(&status).unwrap_or_default();
+        let line = content.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
         most = most.max(kilobytes.unwrap_or(0));
         if let Some(ended) = child.try_wait().expect("a child") {

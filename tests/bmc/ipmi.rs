@@ -309,16 +309,16 @@ fn wrong_password_and_unreachable_bmc_are_different_errors() {
         return;
     }
     let simulator = Simulator::openipmi();
-    for (username, password) in [("admin", "another"), ("nobody", "s3cret")] {
+    for (username, password) in [("admin", "another"), ("unknown", "s3cret")] {
         let refused = Client::new(simulator.port, username, password).machine();
         let Err(error @ BmcError::LoginFailed { .. }) = &refused else {
             panic!("{refused:?}");
         };
         assert!(!error.to_string().contains(password), "{error}");
     }
-    let nobody = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let port = nobody.local_addr().expect("its address").port();
-    drop(nobody);
+    let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
     let absent = Client::new(port, "admin", "s3cret").machine();
     assert!(
         matches!(absent, Err(BmcError::Unreachable { .. })),
@@ -355,9 +355,9 @@ fn ipmi_password_goes_only_through_the_environment() {
         // Logs the arguments and the environment, and runs ipmitool.
         let place = rack.file("bin");
         fs::create_dir(&place).expect("a directory");
-        let seen = rack.file("seen").display().to_string();
+        let log = rack.file("log").display().to_string();
         let wrapper =
-            format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{seen}\nexec /usr/bin/ipmitool \"$@\"\n");
+            format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{log}\nexec /usr/bin/ipmitool \"$@\"\n");
         fs::write(place.join("ipmitool"), wrapper).expect("a program");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(place.join("ipmitool"), executable).expect("a mode");
@@ -374,11 +374,11 @@ fn ipmi_password_goes_only_through_the_environment() {
             "{}",
             status.all()
         );
-        let seen = fs::read_to_string(seen).expect("what was given");
-        let with = |text: &str| seen.lines().filter(|line| line.contains(text)).count();
-        assert_eq!(with("s3cret"), with("IPMI_PASSWORD=s3cret"), "{seen}");
-        assert!(with("s3cret") > 0 && with("chassis status") > 0, "{seen}");
-        assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{seen}");
+        let log = fs::read_to_string(log).expect("the log");
+        let with = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(with("s3cret"), with("IPMI_PASSWORD=s3cret"), "{log}");
+        assert!(with("s3cret") > 0 && with("chassis status") > 0, "{log}");
+        assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{log}");
     }
     let another = rack(simulator.port, "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58");
     let mut command = another.pxectl(&["bmc", "power", "off", "old", "--yes"]);

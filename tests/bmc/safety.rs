@@ -18,13 +18,13 @@ fn one() -> (Emulator, Bmc, Rack) {
 
 /// Puts the host into a phase, as its installation would.
 fn set_phase(rack: &Rack, phase: Phase) {
-    change(rack, |record| record.phase = phase);
+    update_record(rack, |record| record.phase = phase);
 }
 
-fn change(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
+fn update_record(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
     let store = SqliteStore::open(&rack.file("state")).expect("a store");
-    let kept = store.hosts().expect("the records");
-    let mut record = kept
+    let records = store.hosts().expect("the records");
+    let mut record = records
         .into_iter()
         .find(|record| record.host == HOST)
         .unwrap_or_else(|| HostRecord::new(HOST, jiff::Timestamp::now()));
@@ -35,8 +35,8 @@ fn change(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
         events: Vec::new(),
     };
     let mut update = Some(update);
-    let kept = store.update(&[HOST], &mut |_, _| update.take());
-    kept.expect("it is kept");
+    let updated = store.update(&[HOST], &mut |_, _| update.take());
+    updated.expect("an update");
 }
 
 #[test]
@@ -91,17 +91,9 @@ fn installing_host_is_not_interrupted_without_confirmation() {
     rack.arm(&[HOST]);
     rack.bmc(&["boot-pxe", HOST]).assert_success();
     // The kernel was fetched, so the installer is running.
-    let store = SqliteStore::open(&rack.file("state")).expect("a store");
-    let mut record = store.hosts().expect("records").remove(0);
-    record.session.as_mut().expect("it is armed").attempts = 1;
-    let mut update = Some(HostUpdate {
-        record,
-        plan: None,
-        events: Vec::new(),
+    update_record(&rack, |record| {
+        record.session.as_mut().expect("an open session").attempts = 1;
     });
-    let kept = store.update(&[HOST], &mut |_, _| update.take());
-    kept.expect("it is kept");
-    drop(store);
     bmc.clear_requests();
     for command in [
         &["boot-pxe"][..],
@@ -177,9 +169,9 @@ fn dry_run_reports_the_result_and_the_prompt() {
     assert_eq!(bmc.changes(), []);
     // The event log does not report the planned actions as done.
     let shown = rack.run(&["host", "show", HOST]);
-    for told in ["ejected", "powered", "set to boot"] {
+    for change in ["ejected", "powered", "set to boot"] {
         assert!(
-            !shown.assert_success().all().contains(told),
+            !shown.assert_success().all().contains(change),
             "{}",
             shown.all()
         );

@@ -25,18 +25,18 @@ impl Vault {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let seen = Arc::clone(&requests);
+        let log = Arc::clone(&requests);
         // The thread ends with the process, and each test has its own process.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                answer(stream, &seen);
+                respond(stream, &log);
             }
         });
         Self { address, requests }
     }
 }
 
-fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
+fn respond(mut stream: TcpStream, log: &Mutex<Vec<String>>) {
     let mut lines = BufReader::new(stream.try_clone().expect("the stream")).lines();
     let first = lines.next().and_then(Result::ok).unwrap_or_default();
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -45,7 +45,7 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
         .take_while(|line| !line.is_empty())
         .map(|line| line.to_ascii_lowercase())
         .collect();
-    seen.lock().expect("the list").push(path.clone());
+    log.lock().expect("the list").push(path.clone());
     let known = headers.iter().any(|it| it == "x-vault-token: the-token");
     let fields = json!({"password": PASSWORD, "other": "x"});
     let (status, body) = match path.as_str() {
@@ -232,7 +232,7 @@ fn boot_token_reaches_only_the_bmc() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
     let rack = Rack::of(&[&bmc]);
-    let mut shown = String::new();
+    let mut printed = String::new();
     for words in [
         &["boot-http", "--all", "--dry-run"][..],
         &["boot-http", "--all", "--dry-run", "--format", "json"],
@@ -241,14 +241,14 @@ fn boot_token_reaches_only_the_bmc() {
         &["status", "--all", "--format", "json"],
     ] {
         let output = rack.bmc(words);
-        shown += &output.assert_exit(0).all();
+        printed += &output.assert_exit(0).all();
     }
     let uri = bmc.machine(|machine| machine.boot.uri.clone());
-    let uri = uri.expect("it was told what to fetch");
+    let uri = uri.expect("a URI");
     let token = uri.split('/').max_by_key(|part| part.len());
     let token = token.expect("a part");
     assert!(token.len() > 20, "no token in {uri}");
-    assert!(!shown.contains(token), "{token} is in {shown}");
+    assert!(!printed.contains(token), "{token} is in {printed}");
 }
 
 #[test]
@@ -288,11 +288,13 @@ fn secret_repeated_by_a_bmc_is_masked() {
     }
 }
 
-fn percent(text: &str, format: fn(u8) -> String) -> String {
-    let is_kept = |byte: u8| byte.is_ascii_alphanumeric();
-    let bytes = text.bytes().map(|byte| match is_kept(byte) {
-        true => char::from(byte).to_string(),
-        false => format(byte),
+fn percent_encoded(text: &str, format: fn(u8) -> String) -> String {
+    let bytes = text.bytes().map(|byte| {
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format(byte)
+        }
     });
     bytes.collect()
 }
@@ -303,8 +305,8 @@ const ENCODINGS: [fn(&str, &str) -> String; 11] = [
     |_, password| json!(password).to_string(),
     |_, password| json!({"Password": password}).to_string(),
     |_, password| json!(json!({"Password": password}).to_string()).to_string(),
-    |_, password| percent(password, |byte| format!("%{byte:02X}")),
-    |_, password| percent(password, |byte| format!("%{byte:02x}")),
+    |_, password| percent_encoded(password, |byte| format!("%{byte:02X}")),
+    |_, password| percent_encoded(password, |byte| format!("%{byte:02x}")),
     |_, password| {
         let named = password.replace('&', "&amp;").replace('<', "&lt;");
         named.replace('"', "&quot;")
@@ -411,12 +413,15 @@ fn no_secret_is_on_a_command_line() {
     let mut emulator = Emulator::start();
     let rack = rack(
         &mut emulator,
-        "{exec: [/bin/sh, -c, 'cat /proc/*/cmdline >seen; cat password']}",
+        "{exec: [/bin/sh, -c, 'cat /proc/*/cmdline >arguments; cat password']}",
     );
     rack.write("password", PASSWORD);
     rack.bmc(&["status", "--all"]).assert_success();
-    let seen = fs::read(rack.file("seen")).expect("what runs");
-    let seen = String::from_utf8_lossy(&seen).into_owned();
-    assert!(seen.contains("bmc\0status"), "our own is not seen");
-    assert!(!seen.contains(PASSWORD));
+    let arguments = fs::read(rack.file("arguments")).expect("the arguments");
+    let arguments = String::from_utf8_lossy(&arguments).into_owned();
+    assert!(
+        arguments.contains("bmc\0status"),
+        "our own process is missing"
+    );
+    assert!(!arguments.contains(PASSWORD));
 }

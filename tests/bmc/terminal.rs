@@ -46,8 +46,8 @@ fn on_terminal(rack: &Rack, terminal: &str, columns: usize, words: &str) -> Stri
 }
 
 /// Lists the texts between two cursor movements.
-fn drawn(shown: &str, columns: usize) -> Vec<String> {
-    let parts = shown.split(['\r', '\n', '\u{1b}']).map(|part| {
+fn drawn(written: &str, columns: usize) -> Vec<String> {
+    let parts = written.split(['\r', '\n', '\u{1b}']).map(|part| {
         // Source: ECMA-48 §5.4: a control sequence ends in 40 to 7E.
         match part.strip_prefix('[') {
             Some(sequence) => sequence
@@ -72,8 +72,8 @@ fn each_host_has_a_line_below_the_total_bar() {
     }
     let (_emulator, _bmcs, rack) = slow();
     for columns in [80, 40] {
-        let shown = on_terminal(&rack, "xterm", columns, "status --all");
-        let lines = drawn(&shown, columns);
+        let written = on_terminal(&rack, "xterm", columns, "status --all");
+        let lines = drawn(&written, columns);
         // The bar appears before any host has finished.
         let first = lines.iter().find(|it| it.contains("/20 hosts"));
         assert!(
@@ -104,9 +104,9 @@ fn each_host_has_a_line_below_the_total_bar() {
             assert!(order.is_sorted() && order.len() <= 16, "{order:?}");
         }
         // The bars leave nothing on the terminal and nothing in the table.
-        let end = shown.rfind(char::is_alphanumeric).unwrap_or_default();
-        assert!(shown.contains("\u{1b}[2K"), "{shown:?}");
-        assert!(!shown[..=end].ends_with("hosts"), "{shown:?}");
+        let end = written.rfind(char::is_alphanumeric).unwrap_or_default();
+        assert!(written.contains("\u{1b}[2K"), "{written:?}");
+        assert!(!written[..=end].ends_with("hosts"), "{written:?}");
         let table = rack.read("table");
         assert_eq!(table.lines().count(), HOSTS + 1, "{table}");
         assert!(!table.contains(['\u{1b}', '\r']), "{table:?}");

@@ -151,9 +151,10 @@ fn power_reaches_the_requested_state_with_one_request() {
         case.bmc.machine(|machine| machine.resets.clear());
         case.run(&["power", "cycle", "--yes"]);
         let sent = case.bmc.machine(|machine| machine.resets.clone());
-        match profile.resets.contains(&"PowerCycle") {
-            true => assert_eq!(sent, ["PowerCycle"], "{}", profile.name),
-            false => assert_eq!(sent, ["ForceOff", "On"], "{}", profile.name),
+        if profile.resets.contains(&"PowerCycle") {
+            assert_eq!(sent, ["PowerCycle"], "{}", profile.name);
+        } else {
+            assert_eq!(sent, ["ForceOff", "On"], "{}", profile.name);
         }
     }
 }
@@ -163,11 +164,11 @@ fn command_waits_for_a_late_power_change() {
     let case = Case::new(CONTOSO);
     case.bmc.machine(|machine| machine.lag = 2);
     case.run(&["power", "off", "--yes"]);
-    let looks = case.bmc.requests();
-    let looks = looks
+    let reads = case.bmc.requests();
+    let reads = reads
         .iter()
         .filter(|it| it.request.path.contains("/Systems/437"));
-    assert!(looks.count() >= 4, "{:?}", case.bmc.requests());
+    assert!(reads.count() >= 4, "{:?}", case.bmc.requests());
 }
 
 #[test]
@@ -231,13 +232,13 @@ fn unsupported_static_address_reboots_nothing() {
     let (settings, boots) = case
         .bmc
         .machine(|machine| (machine.settings.clone(), machine.boots.clone()));
-    let shown: Vec<_> = settings
+    let static_settings: Vec<_> = settings
         .iter()
         .filter(|(name, _)| *name != "UrlBootFile")
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     assert_eq!(
-        shown,
+        static_settings,
         [
             "BootMode=Uefi",
             "Dhcpv4=Disabled",

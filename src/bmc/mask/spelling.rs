@@ -11,33 +11,33 @@ pub fn end_of_secret(text: &[u8], at: usize, secret: &str, in_base64: bool) -> O
     if text[at] != first && !b"\\%&+-_".contains(&text[at]) {
         return None;
     }
-    let mut places = vec![at];
+    let mut positions = vec![at];
     let mut next = Vec::new();
     for (index, c) in secret.chars().enumerate() {
         next.clear();
-        for place in places.drain(..) {
-            spellings(text, place, c, &mut next);
+        for position in positions.drain(..) {
+            spellings(text, position, c, &mut next);
             if !in_base64 {
                 continue;
             }
             match c {
-                '+' => spellings(text, place, '-', &mut next),
-                '/' => spellings(text, place, '_', &mut next),
+                '+' => spellings(text, position, '-', &mut next),
+                '/' => spellings(text, position, '_', &mut next),
                 _ => {}
             }
-            let blank = blank(&text[place..]);
+            let blank = blank(&text[position..]);
             if index > 0 && blank > 0 {
-                spellings(text, place + blank, c, &mut next);
+                spellings(text, position + blank, c, &mut next);
             }
         }
         next.sort_unstable();
         next.dedup();
-        std::mem::swap(&mut places, &mut next);
-        if places.is_empty() {
+        std::mem::swap(&mut positions, &mut next);
+        if positions.is_empty() {
             return None;
         }
     }
-    places.pop().filter(|end| *end > at)
+    positions.pop().filter(|end| *end > at)
 }
 
 /// Returns the length of the base64 character, possibly escaped, that a text begins with.
@@ -110,22 +110,22 @@ fn with_backslash(text: &[u8], at: usize, c: char, itself: &[u8], ends: &mut Vec
         _ => None,
     };
     for before in 1..=count {
-        let place = at + before;
-        let rest = &text[place..];
+        let position = at + before;
+        let rest = &text[position..];
         if c == '\\' {
-            ends.push(place);
+            ends.push(position);
         }
         if !c.is_ascii_alphanumeric() && rest.starts_with(itself) {
-            ends.push(place + itself.len());
+            ends.push(position + itself.len());
         }
         if letter.is_some() && rest.first().copied() == letter {
-            ends.push(place + 1);
+            ends.push(position + 1);
         }
         match rest.first() {
             Some(b'x') if c.is_ascii() && digits(rest, 1, 2) == Some(c.into()) => {
-                ends.push(place + 3)
+                ends.push(position + 3)
             }
-            Some(b'u') => ends.extend(as_utf16(text, place, c)),
+            Some(b'u') => ends.extend(as_utf16(text, position, c)),
             _ => {}
         }
     }
@@ -154,28 +154,28 @@ fn as_utf16(text: &[u8], mut at: usize, c: char) -> Option<usize> {
 
 /// Matches `%41`, `%2541` and `%c3%A9`.
 fn with_percent(text: &[u8], at: usize, itself: &[u8], ends: &mut Vec<usize>) {
-    let mut places = vec![at];
+    let mut positions = vec![at];
     for byte in itself {
         let mut next = Vec::new();
-        for place in places {
-            if text.get(place) != Some(&b'%') {
+        for position in positions {
+            if text.get(position) != Some(&b'%') {
                 continue;
             }
-            let mut place = place + 1;
+            let mut position = position + 1;
             for _ in 0..MAX_DEPTH {
-                if digits(text, place, 2) == Some((*byte).into()) {
-                    next.push(place + 2);
+                if digits(text, position, 2) == Some((*byte).into()) {
+                    next.push(position + 2);
                 }
                 // The percent sign may itself be escaped.
-                if !text[place..].starts_with(b"25") {
+                if !text[position..].starts_with(b"25") {
                     break;
                 }
-                place += 2;
+                position += 2;
             }
         }
-        places = next;
+        positions = next;
     }
-    ends.extend(places);
+    ends.extend(positions);
 }
 
 /// Matches `&quot;`, `&#34;`, `&#x22;` and `&amp;quot;`.
@@ -190,20 +190,20 @@ fn as_entity(text: &[u8], at: usize, c: char, ends: &mut Vec<usize>) {
         ('\n', "NewLine;"),
         ('\t', "Tab;"),
     ];
-    let mut place = at + 1;
+    let mut position = at + 1;
     for _ in 0..MAX_DEPTH {
-        let rest = &text[place..];
+        let rest = &text[position..];
         for (_, name) in NAMES.iter().filter(|(named, _)| *named == c) {
             if rest.len() >= name.len() && rest[..name.len()].eq_ignore_ascii_case(name.as_bytes())
             {
-                ends.push(place + name.len());
+                ends.push(position + name.len());
             }
         }
-        ends.extend(as_number(rest, c).map(|length| place + length));
+        ends.extend(as_number(rest, c).map(|length| position + length));
         if !rest.starts_with(b"amp;") {
             return;
         }
-        place += "amp;".len();
+        position += "amp;".len();
     }
 }
 

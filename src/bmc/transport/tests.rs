@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 
 use super::*;

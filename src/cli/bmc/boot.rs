@@ -143,11 +143,11 @@ pub fn check_url(url: &str, output: &Output) -> Result<(), Stop> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let is_supported = ["http", "https", "nfs", "cifs", "smb", "tftp"].contains(&scheme);
     let message = if authority.contains('@') {
-        "the URL holds a user or a password".to_owned()
+        "the URL contains a username or a password".to_owned()
     } else if !is_supported || authority.is_empty() {
         not_an_image_url(url)
     } else if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "the URL holds a blank".to_owned()
+        "the URL contains whitespace".to_owned()
     } else {
         return Ok(());
     };

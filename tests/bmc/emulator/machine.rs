@@ -16,7 +16,7 @@ pub struct EmulatedMachine {
     pub power: &'static str,
     pub boot: BootState,
     /// The outdated value of `boot` that the next read shows.
-    pub shown: Option<BootState>,
+    pub outdated_boot: Option<BootState>,
     /// Whether the boot options were read.
     pub options_read: bool,
     pub etag: u32,
@@ -58,7 +58,7 @@ impl EmulatedMachine {
                 mode: "UEFI".to_owned(),
                 uri: None,
             },
-            shown: None,
+            outdated_boot: None,
             options_read: false,
             etag: 1,
             image: None,
@@ -112,7 +112,9 @@ impl EmulatedMachine {
 
     /// Returns the boot override that a read shows.
     pub fn reported_boot(&mut self) -> BootState {
-        self.shown.take().unwrap_or_else(|| self.boot.clone())
+        self.outdated_boot
+            .take()
+            .unwrap_or_else(|| self.boot.clone())
     }
 
     /// Changes the boot override, or refuses with a message.
@@ -175,7 +177,7 @@ impl EmulatedMachine {
         self.boot.target = target.unwrap_or_else(|| self.boot.target.clone());
         self.boot.uri = text("HttpBootUri").or_else(|| self.boot.uri.clone());
         if has(Rule::ReportedLate) {
-            self.shown = Some(before);
+            self.outdated_boot = Some(before);
         }
         self.etag += 1;
         if has(Rule::AppliesAndRefuses) {

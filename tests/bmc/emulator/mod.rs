@@ -34,7 +34,7 @@ pub struct Emulator {
     runtime: Runtime,
     directory: tempfile::TempDir,
     certificate: Certificate,
-    other: Arc<Certificate>,
+    other_certificate: Arc<Certificate>,
     busy: Arc<AtomicUsize>,
     busiest: Arc<AtomicUsize>,
     number: usize,
@@ -61,8 +61,8 @@ struct Shared {
     controller: Mutex<EmulatedController>,
     faults: Mutex<Faults>,
     requests: Mutex<Vec<LoggedRequest>>,
-    shown: Arc<ActiveCertificate>,
-    other: Arc<Certificate>,
+    certificate: Arc<ActiveCertificate>,
+    other_certificate: Arc<Certificate>,
     refused_handshakes: AtomicUsize,
     busy: Arc<AtomicUsize>,
     busiest: Arc<AtomicUsize>,
@@ -70,7 +70,7 @@ struct Shared {
 
 impl Shared {
     fn rotate(&self) {
-        self.shown.change(&self.other);
+        self.certificate.change(&self.other_certificate);
     }
 }
 
@@ -85,7 +85,7 @@ impl Emulator {
                 .build()
                 .expect("a runtime"),
             certificate: Certificate::own(directory.path(), "bmc"),
-            other: Arc::new(Certificate::own(directory.path(), "other")),
+            other_certificate: Arc::new(Certificate::own(directory.path(), "other")),
             directory,
             busy: Arc::default(),
             busiest: Arc::default(),
@@ -95,8 +95,8 @@ impl Emulator {
 
     /// Adds a BMC with a self-signed certificate.
     pub fn add(&mut self, profile: Profile) -> Bmc {
-        let shown = ActiveCertificate::new(&self.certificate);
-        self.add_with(profile, shown)
+        let certificate = ActiveCertificate::new(&self.certificate);
+        self.add_with(profile, certificate)
     }
 
     /// Adds a BMC with a certificate of the authority in [`Self::authority`].
@@ -114,7 +114,7 @@ impl Emulator {
         )
     }
 
-    fn add_with(&mut self, profile: Profile, shown: Arc<ActiveCertificate>) -> Bmc {
+    fn add_with(&mut self, profile: Profile, certificate: Arc<ActiveCertificate>) -> Bmc {
         self.number += 1;
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -125,8 +125,8 @@ impl Emulator {
             controller: Mutex::new(EmulatedController::new(profile, self.number, PASSWORD)),
             faults: Mutex::default(),
             requests: Mutex::default(),
-            shown,
-            other: Arc::clone(&self.other),
+            certificate,
+            other_certificate: Arc::clone(&self.other_certificate),
             refused_handshakes: AtomicUsize::new(0),
             busy: Arc::clone(&self.busy),
             busiest: Arc::clone(&self.busiest),
@@ -151,7 +151,10 @@ impl Emulator {
     /// Returns the SHA-256 digests of the certificate that a BMC presents at first, and of the one that it
     /// presents after a rotation.
     pub fn fingerprints(&self) -> [String; 2] {
-        [self.certificate.fingerprint(), self.other.fingerprint()]
+        [
+            self.certificate.fingerprint(),
+            self.other_certificate.fingerprint(),
+        ]
     }
 
     /// Returns the number of requests in progress.

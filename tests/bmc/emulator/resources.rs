@@ -118,7 +118,7 @@ pub fn resource(
             "@odata.id": path,
             "Parameters": [{"Name": "ResetType", "AllowableValues": profile.resets}],
         }),
-        "Bios" | "Bios/Settings" => settings::shown(machine, path)?,
+        "Bios" | "Bios/Settings" => settings::resource(machine, path)?,
         "VirtualMedia" if profile.media == Media::System => {
             collection(path, &[format!("{path}/Cd")])
         }

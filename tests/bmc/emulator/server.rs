@@ -27,7 +27,7 @@ const ENDLESS: usize = 256 << 20;
 
 /// Serves one port until the runtime ends.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let acceptor = TlsAcceptor::from(shared.shown.config());
+    let acceptor = TlsAcceptor::from(shared.certificate.config());
     let mut number = 0;
     while let Ok((stream, _)) = listener.accept().await {
         number += 1;

@@ -6,20 +6,21 @@ use super::machine::EmulatedMachine;
 use super::responses::EmulatorResponse;
 
 /// Returns the settings, or those that wait for the next start.
-pub fn shown(machine: &EmulatedMachine, path: &str) -> Option<Value> {
-    let (name, settings) = match path.ends_with("/Settings") {
-        true => ("Settings", &machine.pending),
-        false => ("Bios", &machine.settings),
+pub fn resource(machine: &EmulatedMachine, path: &str) -> Option<Value> {
+    let (name, settings) = if path.ends_with("/Settings") {
+        ("Settings", &machine.pending)
+    } else {
+        ("Bios", &machine.settings)
     };
     if machine.settings.is_empty() {
         return None;
     }
-    let mut shown = json!({"@odata.id": path, "Id": name, "Attributes": settings});
+    let mut resource = json!({"@odata.id": path, "Id": name, "Attributes": settings});
     if name == "Bios" {
         let place = json!({"@odata.id": format!("{path}/Settings")});
-        shown["@Redfish.Settings"] = json!({"SettingsObject": place});
+        resource["@Redfish.Settings"] = json!({"SettingsObject": place});
     }
-    Some(shown)
+    Some(resource)
 }
 
 /// Accepts settings for the next start. An unknown name refuses all of them.
