@@ -13,7 +13,8 @@ mod rack;
 mod requirements;
 mod safety;
 mod secrets;
+mod simulator;
 mod sushy;
 mod terminal;
-
+mod vault;
 mod vendors;
