@@ -164,8 +164,8 @@ impl BootRequest {
         }
     }
 
-    /// Reports whether the request is for a disk that the BMC cannot name, and no override is active:
-    /// then the machine boots the first entry of its boot order, which is the disk.
+    /// Reports whether the request is for a disk that the BMC cannot name, and no override is
+    /// active: then the machine boots the first entry of its boot order, which is the disk.
     fn boots_disk_by_default(&self, reported: &BootOverride, system: &System) -> bool {
         let is_absent_or = |text: &Option<String>, word: &str| {
             text.as_deref()

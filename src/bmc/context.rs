@@ -124,8 +124,8 @@ impl TaskContext {
         error.map_texts(|text| mask.masked(&text))
     }
 
-    /// Starts a login. Code that stops the task waits until the login has ended, because nothing else
-    /// would end its session.
+    /// Starts a login. Code that stops the task waits until the login has ended, because nothing
+    /// else would end its session.
     pub async fn lock_login(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.login.lock().await
     }

@@ -203,7 +203,8 @@ impl BmcError {
         self
     }
 
-    /// Returns the kind of error in a word or two, for a table; the full message is printed beside it.
+    /// Returns the kind of error in a word or two, for a table; the full message is printed beside
+    /// it.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",

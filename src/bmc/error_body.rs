@@ -11,7 +11,8 @@ const MESSAGE_LIST: &str = "@Message.ExtendedInfo";
 const MAX_MESSAGES: usize = 3;
 
 /// Returns the printable text of an error body: its messages, or else its summary, or else its
-/// message identifiers. Some services put the list beside the error object, and some send plain text.
+/// message identifiers. Some services put the list beside the error object, and some send plain
+/// text.
 ///
 /// Source: DSP0266 §8.6, error responses.
 pub fn error_text(value: &Value) -> String {
@@ -83,7 +84,8 @@ pub fn is_temporary(value: &Value) -> bool {
     mentions_any(value, &SIGNS)
 }
 
-/// Searches the messages and identifiers of an error body. Services state these reasons nowhere else.
+/// Searches the messages and identifiers of an error body. Services state these reasons nowhere
+/// else.
 fn mentions_any(value: &Value, signs: &[&str]) -> bool {
     let error = Fields::of(value).object("error");
     let entries = error.items(MESSAGE_LIST).iter().map(Fields::of);

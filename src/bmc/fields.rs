@@ -1,5 +1,5 @@
-//! JSON as BMCs send it in practice: with nulls, with names in another case, with numbers as text, and
-//! with required properties missing.
+//! JSON as BMCs send it in practice: with nulls, with names in another case, with numbers as text,
+//! and with required properties missing.
 
 use serde_json::{Map, Value};
 

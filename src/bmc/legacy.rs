@@ -1,8 +1,8 @@
 //! Handshake signatures with certificates that rustls refuses: X.509 version 1, and 1024-bit RSA
 //! keys.
 //!
-//! Only for BMCs with a pinned certificate, under `tls: legacy`: the pin identifies the BMC, and the
-//! signature proves that it holds the key.
+//! Only for BMCs with a pinned certificate, under `tls: legacy`: the pin identifies the BMC, and
+//! the signature proves that it holds the key.
 
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,

@@ -1,8 +1,8 @@
 //! Masks the secrets that BMCs repeat, in every encoding.
 //!
-//! The error message of a BMC may quote a request: the password itself, inside JSON or a URL, as HTML,
-//! or in base64 as in basic authentication. [`SecretMask::masked`] is the one place that searches for
-//! them. It must get the text unchanged, before anything is removed from it.
+//! The error message of a BMC may quote a request: the password itself, inside JSON or a URL, as
+//! HTML, or in base64 as in basic authentication. [`SecretMask::masked`] is the one place that
+//! searches for them. It must get the text unchanged, before anything is removed from it.
 
 mod spelling;
 

@@ -66,9 +66,9 @@ const SHUT_DOWN: &[&str] = &["GracefulShutdown", "PushPowerButton"];
 const RESET: &[&str] = &["ForceRestart", "PowerCycle", "GracefulRestart"];
 const CYCLE: &[&str] = &["PowerCycle"];
 
-/// Plans the reset requests for a power action, in order. The plan is empty if the machine is already
-/// in the requested state. `supported` lists the reset types that the BMC supports; it is empty if
-/// the BMC does not list them.
+/// Plans the reset requests for a power action, in order. The plan is empty if the machine is
+/// already in the requested state. `supported` lists the reset types that the BMC supports; it is
+/// empty if the BMC does not list them.
 ///
 /// If the BMC cannot cycle the power in one request, the plan has two: off, then on.
 ///

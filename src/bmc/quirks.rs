@@ -93,8 +93,8 @@ const TABLE: &[VendorRow] = &[
         quirks: Quirks {
             name: "hpe",
             disable_without_target: true,
-            // Names from the ROM-based setup, never tried on hardware. A name that the firmware does
-            // not show is refused before anything is sent.
+            // Names from the ROM-based setup, never tried on hardware. A name that the firmware
+            // does not show is refused before anything is sent.
             static_address: Some(StaticAddressSettings {
                 no_dhcp: ("Dhcpv4", "Disabled"),
                 address: "Ipv4Address",
@@ -152,7 +152,8 @@ pub fn quirks(root: &ServiceRoot, system: &System) -> Quirks {
     row.map_or(STANDARD, |row| row.quirks)
 }
 
-/// Reports whether a word of the text begins with `prefix`: `hp` is in `HPE`, but not in `graphpad`.
+/// Reports whether a word of the text begins with `prefix`: `hp` is in `HPE`, but not in
+/// `graphpad`.
 fn has_word(text: &str, prefix: &str) -> bool {
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
     // Other names begin with `ami`, too.
@@ -162,7 +163,8 @@ fn has_word(text: &str, prefix: &str) -> bool {
     })
 }
 
-/// Reports whether the text contains a pattern, in which `#` is a digit and `?` is one or more letters.
+/// Reports whether the text contains a pattern, in which `#` is a digit and `?` is one or more
+/// letters.
 fn matches(text: &str, pattern: &str) -> bool {
     text.lines().any(|line| {
         (0..line.len()).any(|at| matches_here(&line.as_bytes()[at..], pattern.as_bytes()))

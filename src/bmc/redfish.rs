@@ -284,8 +284,8 @@ impl RedfishController {
         })
     }
 
-    /// Reports whether a refused change may succeed later. During the self-test, BMCs refuse changes
-    /// with the same status codes as changes that they do not support.
+    /// Reports whether a refused change may succeed later. During the self-test, BMCs refuse
+    /// changes with the same status codes as changes that they do not support.
     fn is_busy(&self, response: &RedfishResponse) -> bool {
         let may_be_busy = matches!(
             response.status,

@@ -1,5 +1,5 @@
-//! Services that the tasks of all hosts share: secrets, the store, and the certificate authorities of
-//! the operating system.
+//! Services that the tasks of all hosts share: secrets, the store, and the certificate authorities
+//! of the operating system.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

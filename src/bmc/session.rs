@@ -52,8 +52,8 @@ impl RedfishSession {
         &self.transport
     }
 
-    /// Logs in. Tries a wrong password only once. Sends the password with each request instead if the
-    /// BMC has no sessions or no free session, and under `--dry-run`.
+    /// Logs in. Tries a wrong password only once. Sends the password with each request instead if
+    /// the BMC has no sessions or no free session, and under `--dry-run`.
     ///
     /// # Errors
     /// See [`BmcError`].

@@ -149,8 +149,8 @@ impl Transport {
         }
     }
 
-    /// Sends a request once and ignores the response, even after the deadline. The caller limits its
-    /// time.
+    /// Sends a request once and ignores the response, even after the deadline. The caller limits
+    /// its time.
     pub async fn send_once(&self, request: &RedfishRequest<'_>) {
         if let Ok(url) = self.absolute_url(request.path) {
             let _ = self.exchange(request, url, LAST_REQUEST_TIME).await;

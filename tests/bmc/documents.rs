@@ -1,6 +1,6 @@
-//! Documents of real BMCs, which other projects keep for their own tests. `tests/run` fetches them; they are
-//! not kept here, and are served unchanged and read-only. If a set has a system and nothing around it, the
-//! test adds the few links that lead there.
+//! Documents of real BMCs, which other projects keep for their own tests. `tests/run` fetches them;
+//! they are not kept here, and are served unchanged and read-only. If a set has a system and
+//! nothing around it, the test adds the few links that lead there.
 
 use std::collections::HashMap;
 use std::fs;

@@ -161,12 +161,12 @@ fn interrupt_during_login_leaves_no_session() {
             requests.starts_with(&["GET".to_owned(), "POST".to_owned()]),
             "{requests:?}"
         );
-        assert!(requests.len() <= 4, "it went on: {requests:?}");
+        assert!(requests.len() <= 4, "the command continued: {requests:?}");
     }
 }
 
-/// Runs a command on 200 BMCs that take a second for each response. Returns how many times faster the run
-/// is than one BMC after another, and its peak memory in KiB.
+/// Runs a command on 200 BMCs that take a second for each response. Returns how many times faster
+/// the run is than one BMC after another, and its peak memory in KiB.
 fn race(words: &[&str]) -> (f64, u64) {
     let (_emulator, bmcs, rack) = start_bmcs(200);
     let latency = Duration::from_secs(1);

@@ -1,12 +1,10 @@
 use std::path::Path;
 
-/// Returns the path of a file that `tests/run` installs below `target/`: Python packages, and documents of
-/// BMCs.
+/// Returns the path of a file that `tests/run` installs below `target/`: Python packages, and
+/// documents of BMCs.
 pub fn installed(name: &str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let place = target
-        .expect("target/tmp ignores_changes in target")
-        .join(name);
+    let place = target.expect("target/tmp is in target").join(name);
     place
         .into_os_string()
         .into_string()

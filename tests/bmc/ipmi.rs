@@ -1,5 +1,5 @@
-//! IPMI through `ipmitool`, against two simulators: OpenIPMI's, which supports only old cipher suites and
-//! never reports valid boot flags, and pyghmi's, which accepts boot flags.
+//! IPMI through `ipmitool`, against two simulators: OpenIPMI's, which supports only old cipher
+//! suites and never reports valid boot flags, and pyghmi's, which accepts boot flags.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -58,8 +58,8 @@ impl Client {
         self.runtime.block_on(self.ipmi.machine())
     }
 
-    fn power(&mut self, verb: PowerAction) -> Result<(), BmcError> {
-        self.runtime.block_on(self.ipmi.change_power(verb))
+    fn power(&mut self, action: PowerAction) -> Result<(), BmcError> {
+        self.runtime.block_on(self.ipmi.change_power(action))
     }
 
     fn boot(&mut self, target: &BootTarget, uefi: bool) -> Result<(), BmcError> {
@@ -74,7 +74,7 @@ fn old_bmc_reports_the_identity_of_its_machine() {
     }
     let simulator = Simulator::openipmi();
     let machine = Client::new(simulator.port, "admin", "s3cret").machine();
-    let machine = machine.expect("it responses, by the older suite of ciphers");
+    let machine = machine.expect("it responds, by the older suite of ciphers");
     assert_eq!(machine.power, PowerState::On);
     assert_eq!(machine.manufacturer.as_deref(), Some("Contoso"));
     assert_eq!(machine.model.as_deref(), Some("R7"));
@@ -113,15 +113,15 @@ fn each_power_command_reaches_the_bmc() {
     }
     let simulator = Simulator::openipmi();
     let mut client = Client::new(simulator.port, "admin", "s3cret");
-    for (verb, call) in [
+    for (action, call) in [
         (PowerAction::On, "set power 1"),
         (PowerAction::Reset, "set reset 1"),
         (PowerAction::Graceful, "set shutdown 1"),
         (PowerAction::Off, "set power 0"),
     ] {
-        client.power(verb).expect("it is done");
+        client.power(action).expect("it is done");
         let calls = simulator.log("calls");
-        assert!(calls.contains(call), "{verb:?}: {calls}");
+        assert!(calls.contains(call), "{action:?}: {calls}");
     }
 }
 
@@ -139,7 +139,7 @@ fn boot_device_is_set_once_and_read_back() {
         (BootTarget::Pxe, false, "Pxe"),
     ] {
         client.boot(&target, uefi).expect("it is taken");
-        let boot = client.machine().expect("it responses").boot;
+        let boot = client.machine().expect("it responds").boot;
         assert_eq!(boot.target.as_deref(), Some(expected));
         assert_eq!(boot.enabled.as_deref(), Some("Once"));
     }
@@ -150,17 +150,14 @@ fn boot_device_is_set_once_and_read_back() {
         "{refused:?}"
     );
     // This BMC has no FRU and no GUID, so the identity of its machine is unknown.
-    let machine = client.machine().expect("it responses");
+    let machine = client.machine().expect("it responds");
     assert_eq!((machine.uuid, machine.serial), (None, None));
 
     client.power(PowerAction::On).expect("it is done");
-    assert_eq!(
-        client.machine().expect("it responses").power,
-        PowerState::On
-    );
+    assert_eq!(client.machine().expect("it responds").power, PowerState::On);
     client.power(PowerAction::Graceful).expect("it is done");
     assert_eq!(
-        client.machine().expect("it responses").power,
+        client.machine().expect("it responds").power,
         PowerState::Off
     );
     assert!(simulator.log("log").contains("politely shut down"));

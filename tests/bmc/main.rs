@@ -1,6 +1,6 @@
-//! BMCs as an operator meets them: the binary against an emulator that refuses what real BMCs refuse and
-//! has injectable faults, against sushy-tools, against documents of several vendors, and IPMI against two
-//! simulators.
+//! BMCs as an operator meets them: the binary against an emulator that refuses what real BMCs
+//! refuse and has injectable faults, against sushy-tools, against documents of several vendors, and
+//! IPMI against two simulators.
 
 mod documents;
 mod emulator;

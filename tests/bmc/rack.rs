@@ -160,7 +160,8 @@ impl Rack {
         self.write(name, text.replacen(from, to, 1));
     }
 
-    /// Returns `pxectl` in this directory, with the password in the environment and without foreign settings.
+    /// Returns `pxectl` in this directory, with the password in the environment and without foreign
+    /// settings.
     pub fn pxectl(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         for (name, _) in std::env::vars_os() {

@@ -198,7 +198,8 @@ fn changed_serial_or_uuid_is_refused_even_with_yes() {
                 .assert_contains(&["another machine", "help"]);
         }
         assert_eq!(bmc.changes(), [], "{what}");
-        // Commands that only read show a note, and offer no value of the other machine as a correction.
+        // Commands that only read show a note, and offer no value of the other machine as a
+        // correction.
         for words in [&["status", HOST][..], &["inventory", HOST]] {
             let output = rack.bmc(words);
             output.assert_exit(1).assert_contains(&["another machine"]);

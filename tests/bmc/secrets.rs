@@ -133,7 +133,8 @@ fn no_diagnostic_shows_a_password_in_the_inventory() {
 
 #[test]
 fn no_secret_is_printed_or_kept() {
-    // With and without sessions, with a right and a wrong password, as text and as JSON, with all details.
+    // With and without sessions, with a right and a wrong password, as text and as JSON, with all
+    // details.
     for profile in [CONTOSO, SUSHY] {
         for is_good in [true, false] {
             let mut emulator = Emulator::start();
@@ -276,7 +277,8 @@ fn no_encoding_of_a_password_is_printed() {
                 output
                     .assert_exit(3)
                     .assert_contains(&["No such account", "***", "is it?"]);
-                // The output has no quotes and no backslashes, so a part of the password could still be recognized.
+                // The output has no quotes and no backslashes, so a part of the password could
+                // still be recognized.
                 let all = output.all();
                 for secret in [
                     &encode("admin", ODD)[..],

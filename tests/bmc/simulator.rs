@@ -88,8 +88,8 @@ impl Simulator {
         simulator
     }
 
-    /// Requests the authentication capabilities, which needs no session, until there is a response. Source:
-    /// IPMI 2.0 §22.13, Get Channel Authentication Capabilities.
+    /// Requests the authentication capabilities, which needs no session, until there is a response.
+    /// Source: IPMI 2.0 §22.13, Get Channel Authentication Capabilities.
     fn wait_until_it_answers(&self) {
         const ASK: [u8; 23] = [
             6, 0, 0xff, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x20, 0x18, 0xc8, 0x81, 0, 0x38, 0x8e, 4,
@@ -127,7 +127,8 @@ fn free_port() -> u16 {
     socket.local_addr().expect("its address").port()
 }
 
-/// Makes a FRU with a product area. Source: IPMI Platform Management FRU Information Storage 1.0 §12.
+/// Makes a FRU with a product area. Source: IPMI Platform Management FRU Information Storage 1.0
+/// §12.
 fn fru() -> Vec<u8> {
     let summed = |mut area: Vec<u8>| {
         let sum = area.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));

@@ -23,8 +23,8 @@ fn slow() -> (Emulator, Vec<Bmc>, Rack) {
     (emulator, bmcs, rack)
 }
 
-/// Runs `bmc` with some arguments on a terminal of 24 lines and `columns` columns; its table goes into a file.
-/// Returns everything that was written to the terminal.
+/// Runs `bmc` with some arguments on a terminal of 24 lines and `columns` columns; its table goes
+/// into a file. Returns everything that was written to the terminal.
 fn on_terminal(rack: &Rack, terminal: &str, columns: usize, words: &str) -> String {
     let line = format!(
         "stty rows 24 cols {columns}; TERM={terminal} {} bmc {words} >table",

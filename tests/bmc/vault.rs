@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::emulator::PASSWORD;
 
-/// HashiCorp Vault, as a client that reads one secret sees it: both versions of its key-value engine, at
-/// `kv1/` and `secret/`.
+/// HashiCorp Vault, as a client that reads one secret sees it: both versions of its key-value
+/// engine, at `kv1/` and `secret/`.
 pub struct Vault {
     pub address: SocketAddr,
     /// The requested paths.

@@ -129,7 +129,7 @@ fn machine_that_is_off_is_started_and_not_reset() {
 fn power_reaches_the_requested_state_with_one_request() {
     for profile in PROFILES {
         let case = Case::new(*profile);
-        for (verb, before, after, resets) in [
+        for (action, before, after, resets) in [
             ("off", "On", "Off", &["ForceOff"][..]),
             ("off", "Off", "Off", &[]),
             ("on", "Off", "On", &["On"]),
@@ -142,10 +142,10 @@ fn power_reaches_the_requested_state_with_one_request() {
                 machine.power = before;
                 machine.resets.clear();
             });
-            case.run(&["power", verb, "--yes"]);
-            assert_eq!(case.power(), after, "{} {verb}", profile.name);
+            case.run(&["power", action, "--yes"]);
+            assert_eq!(case.power(), after, "{} {action}", profile.name);
             let sent = case.bmc.machine(|machine| machine.resets.clone());
-            assert_eq!(sent, resets, "{} {verb}", profile.name);
+            assert_eq!(sent, resets, "{} {action}", profile.name);
         }
         // If the BMC cannot cycle the power in one request, it takes two.
         case.bmc.machine(|machine| machine.resets.clear());

@@ -31,7 +31,8 @@ const CIPHER_SUITES: [&str; 2] = ["17", "3"];
 
 /// Runs `ipmitool` against one BMC.
 ///
-/// The password goes through the environment (`IPMI_PASSWORD` with `-E`), never through an argument.
+/// The password goes through the environment (`IPMI_PASSWORD` with `-E`), never through an
+/// argument.
 pub struct IpmiClient {
     context: Arc<TaskContext>,
     host: String,
@@ -100,7 +101,8 @@ impl IpmiClient {
         })
     }
 
-    /// Sends one power command without waiting for its effect. Under `--dry-run`, records it instead.
+    /// Sends one power command without waiting for its effect. Under `--dry-run`, records it
+    /// instead.
     ///
     /// # Errors
     /// See [`BmcError`].
@@ -126,8 +128,8 @@ impl IpmiClient {
             .await?;
         let boot = IpmiText::new(&output).boot();
         let boot = boot.ok_or_else(|| malformed("chassis bootparam get 5", "no boot flags"))?;
-        // The mode is not compared: pyghmi and some Supermicro boards drop the EFI flag, and firmware
-        // in UEFI mode follows its own setup.
+        // The mode is not compared: pyghmi and some Supermicro boards drop the EFI flag, and
+        // firmware in UEFI mode follows its own setup.
         let actual = match boot.enabled.as_deref() {
             Some("Disabled") => "not valid".to_owned(),
             _ => boot.target.unwrap_or_default(),

@@ -144,8 +144,8 @@ impl IpmiController {
     }
 }
 
-/// Reverses the bytes of a UUID. IPMI sends UUIDs in this order, some BMCs do not, and `ipmitool` has
-/// to guess. Source: IPMI 2.0 §20.8.
+/// Reverses the bytes of a UUID. IPMI sends UUIDs in this order, some BMCs do not, and `ipmitool`
+/// has to guess. Source: IPMI 2.0 §20.8.
 fn reversed(uuid: SystemUuid) -> SystemUuid {
     let mut bytes = uuid.octets();
     bytes.reverse();

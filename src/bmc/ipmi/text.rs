@@ -85,8 +85,8 @@ impl<'a> IpmiText<'a> {
 pub(super) enum SessionFailure {
     /// There is no response, or no such address.
     Unreachable,
-    /// The account or its password is wrong. The messages of the BMC prove it before the client sends
-    /// any proof.
+    /// The account or its password is wrong. The messages of the BMC prove it before the client
+    /// sends any proof.
     Credentials,
     /// The account lacks the administrator privilege.
     Privilege,
@@ -135,8 +135,8 @@ pub(super) fn power_arguments(action: PowerAction) -> [&'static str; 3] {
     ["chassis", "power", word]
 }
 
-/// Returns the `ipmitool` arguments for the next boot, and the target to read back. Returns `None` for
-/// targets that IPMI does not support.
+/// Returns the `ipmitool` arguments for the next boot, and the target to read back. Returns `None`
+/// for targets that IPMI does not support.
 pub(super) fn boot_arguments(
     target: &BootTarget,
     uefi: bool,

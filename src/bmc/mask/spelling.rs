@@ -3,8 +3,9 @@
 /// How often an escape may itself be escaped, as in `%2525`.
 const MAX_DEPTH: usize = 8;
 
-/// Returns the end of a secret that begins at an index of a text, with each character in any encoding.
-/// Returns `None` if other text begins there. In base64, both alphabets and line breaks are accepted.
+/// Returns the end of a secret that begins at an index of a text, with each character in any
+/// encoding. Returns `None` if other text begins there. In base64, both alphabets and line breaks
+/// are accepted.
 pub fn end_of_secret(text: &[u8], at: usize, secret: &str, in_base64: bool) -> Option<usize> {
     let first = secret.bytes().next()?;
     // Skips most indexes quickly.
@@ -78,7 +79,8 @@ fn blank(text: &[u8]) -> usize {
     blanks.max(escaped.map_or(0, <[u8]>::len))
 }
 
-/// Adds the possible ends of a character that begins at an index, one for each encoding that matches.
+/// Adds the possible ends of a character that begins at an index, one for each encoding that
+/// matches.
 fn spellings(text: &[u8], at: usize, c: char, ends: &mut Vec<usize>) {
     let mut buffer = [0; 4];
     let itself = c.encode_utf8(&mut buffer).as_bytes();
@@ -131,7 +133,8 @@ fn with_backslash(text: &[u8], at: usize, c: char, itself: &[u8], ends: &mut Vec
     }
 }
 
-/// Matches `u0041`, or `ud83d\ude00` for a character of two UTF-16 units. `at` is the index of the `u`.
+/// Matches `u0041`, or `ud83d\ude00` for a character of two UTF-16 units. `at` is the index of the
+/// `u`.
 fn as_utf16(text: &[u8], mut at: usize, c: char) -> Option<usize> {
     let mut units = [0; 2];
     for (index, unit) in c.encode_utf16(&mut units).iter().enumerate() {

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::*;
 
-/// Sends the next of `responses` for each request, and repeats the last one. Returns the address and
-/// the requests that arrive.
+/// Sends the next of `responses` for each request, and repeats the last one. Returns the address
+/// and the requests that arrive.
 async fn server(responses: Vec<String>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

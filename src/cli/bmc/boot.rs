@@ -136,8 +136,8 @@ fn static_address(
     })
 }
 
-/// Refuses a URL that firmware and BMCs cannot fetch, or one with credentials, which would appear in
-/// their logs.
+/// Refuses a URL that firmware and BMCs cannot fetch, or one with credentials, which would appear
+/// in their logs.
 pub fn check_url(url: &str, output: &Output) -> Result<(), Stop> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

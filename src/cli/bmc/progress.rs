@@ -38,9 +38,12 @@ impl Progress {
         let bars = output.shows_progress().then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(8);
             let all = MultiProgress::with_draw_target(target);
-            // The total comes first, because bars that do not fit on the terminal are cut off at the end.
+            // The total comes first, because bars that do not fit on the terminal are cut off at
+            // the end.
             let total = all.add(ProgressBar::new(count as u64));
             total.set_style(style("{bar:24} {pos}/{len} hosts, {elapsed}"));
+            // Draw it before any host: its own thread may start late on a busy system.
+            total.tick();
             total.enable_steady_tick(TICK);
             let width = hosts.map(|name| name.chars().count()).max();
             let width = width.unwrap_or_default().min(MAX_NAME_WIDTH);

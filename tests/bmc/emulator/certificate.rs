@@ -48,8 +48,8 @@ impl Certificate {
         Self::read(directory, name)
     }
 
-    /// Makes a certificate that the authority in `authority.pem` of the directory signs. Makes the authority
-    /// first if it does not exist.
+    /// Makes a certificate that the authority in `authority.pem` of the directory signs. Makes the
+    /// authority first if it does not exist.
     pub fn signed(directory: &Path, name: &str) -> Self {
         if !directory.join("authority.pem").exists() {
             Self::own(directory, "authority");

@@ -13,7 +13,8 @@ pub struct Faults {
     pub ignores_changes: bool,
     /// The path of a fault, and the fault.
     pub fault: Option<(&'static str, Fault)>,
-    /// The number of responses after which the BMC closes the connection and presents its other certificate.
+    /// The number of responses after which the BMC closes the connection and presents its other
+    /// certificate.
     pub rotates_after: Option<usize>,
 }
 
@@ -38,8 +39,8 @@ pub enum Fault {
     Status(usize, u16, Option<u64>),
     /// A refusal with a status, which quotes the URI or the password from the request.
     QuotesSecret(u16),
-    /// A refusal with a status, which quotes the username and the password from the request in some encoding,
-    /// in a body of some kind.
+    /// A refusal with a status, which quotes the username and the password from the request in some
+    /// encoding, in a body of some kind.
     QuotesEncoded(u16, BodyKind, fn(&str, &str) -> String),
 }
 

@@ -1,5 +1,5 @@
-//! Emulated Redfish BMCs with state, which refuse what real BMCs refuse. A test can inject faults. Each one
-//! has its own port on loopback and logs its requests.
+//! Emulated Redfish BMCs with state, which refuse what real BMCs refuse. A test can inject faults.
+//! Each one has its own port on loopback and logs its requests.
 
 mod certificate;
 mod fault;
@@ -105,7 +105,8 @@ impl Emulator {
         self.add_with(profile, ActiveCertificate::new(&signed))
     }
 
-    /// Adds a BMC with an outdated kind of certificate. Returns the SHA-256 digest of the certificate, too.
+    /// Adds a BMC with an outdated kind of certificate. Returns the SHA-256 digest of the
+    /// certificate, too.
     pub fn add_old(&mut self, profile: Profile) -> (Bmc, String) {
         let old = Certificate::old(self.directory.path(), "old");
         (
@@ -148,8 +149,8 @@ impl Emulator {
         self.directory.path().join("authority.pem")
     }
 
-    /// Returns the SHA-256 digests of the certificate that a BMC presents at first, and of the one that it
-    /// presents after a rotation.
+    /// Returns the SHA-256 digests of the certificate that a BMC presents at first, and of the one
+    /// that it presents after a rotation.
     pub fn fingerprints(&self) -> [String; 2] {
         [
             self.certificate.fingerprint(),
@@ -215,7 +216,8 @@ impl Bmc {
         self.shared.refused_handshakes.load(Ordering::SeqCst)
     }
 
-    /// Returns the requests that change something, except logins and logouts: method, path and body.
+    /// Returns the requests that change something, except logins and logouts: method, path and
+    /// body.
     pub fn changes(&self) -> Vec<(String, String, Value)> {
         let requests = self.requests().into_iter().map(|it| it.request);
         requests
