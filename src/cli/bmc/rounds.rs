@@ -118,7 +118,7 @@ impl<'o> Rounds<'o> {
         let hosts = self.hosts(|host| self.is_installing(host) || self.is_installed(host));
         let message = match hosts.as_slice() {
             [host] => format!(
-                "{} is {} and would be {action}",
+                "`{}` is {} and would be {action}",
                 host.name,
                 self.state(host)
             ),
@@ -142,7 +142,7 @@ impl<'o> Rounds<'o> {
         ];
         let parts = parts.map(|(hosts, state, effect)| match hosts.as_slice() {
             [] => None,
-            [host] => Some(format!("{} is {state} and would {effect}", host.name)),
+            [host] => Some(format!("`{}` is {state} and would {effect}", host.name)),
             hosts => Some(format!(
                 "{} hosts are {state} and would {effect}: {}",
                 hosts.len(),
@@ -164,8 +164,8 @@ impl<'o> Rounds<'o> {
         }
         if self.dry_run {
             let note = format!(
-                "{message}. Without `--dry-run`, this command asks first, and refuses without a \
-                 terminal; {help}"
+                "{message}; without `--dry-run`, this command asks first, and refuses to continue \
+                 without a terminal ({help})"
             );
             self.output.note(&note);
             return Ok(());
