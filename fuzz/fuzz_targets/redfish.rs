@@ -1,30 +1,32 @@
-//! What a controller answers by Redfish, in each place where its JSON is read.
+//! A BMC's Redfish responses, in each place that reads their JSON.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::bmc::boot::Wanted;
+use pxectl::bmc::error_body::{error_text, is_temporary};
 use pxectl::bmc::fields::members;
-use pxectl::bmc::media::Drive;
+use pxectl::bmc::media::VirtualDrive;
 use pxectl::bmc::quirks::quirks;
-use pxectl::bmc::refusal::{error_text, says_not_now};
 use pxectl::bmc::resource::{ServiceRoot, System};
-use pxectl::bmc::{BootTarget, SeenDisk, SeenNic};
+use pxectl::bmc::{BootRequest, BootTarget, HardwareDisk, HardwareNic};
 
-fuzz_target!(|octets: &[u8]| {
-    let Ok(value) = serde_json::from_slice(octets) else {
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(value) = serde_json::from_slice(bytes) else {
         return;
     };
     let (root, system) = (ServiceRoot::read(&value), System::read("/", &value));
     let quirks = quirks(&root, &system);
-    let wanted = Wanted {
+    let request = BootRequest {
         target: BootTarget::Pxe,
         uefi: true,
-        uri_may_be_left_out: true,
+        uri_optional: true,
     };
-    let _ = wanted.verify(&system.machine.boot, &system);
-    let _ = wanted.ladder(&system, &quirks);
-    let drive = Drive::read("/", &value);
-    let _ = (drive.inserting("http://a/b.iso", &quirks), drive.ejecting());
-    let _ = (SeenNic::read(&value), SeenDisk::read(&value));
-    let _ = (members(&value), error_text(&value), says_not_now(&value));
+    let _ = request.check(&system.machine.boot, &system);
+    let _ = request.override_requests(&system, &quirks);
+    let drive = VirtualDrive::read("/", &value);
+    let _ = (
+        drive.insert_requests("http://a/b.iso", &quirks),
+        drive.eject_requests(),
+    );
+    let _ = (HardwareNic::read(&value), HardwareDisk::read(&value));
+    let _ = (members(&value), error_text(&value), is_temporary(&value));
 });

@@ -1,87 +1,94 @@
-//! Which of the systems behind an address is this host.
+//! Finds the system of a host among the systems behind one BMC address.
 
-use super::BmcError;
+use super::error::BmcError;
 use super::identity::{same_serial, same_uuid};
 use super::resource::System;
 use crate::inventory::Host;
+use crate::machine::cleaned;
 
-/// How many systems are looked at; a blade chassis has fewer.
-pub const MOST: usize = 64;
+/// The most systems to read. A blade chassis has fewer.
+pub const MAX_SYSTEMS: usize = 64;
+/// The most systems to list in a message.
+const MAX_LISTED: usize = 8;
 
-/// Chooses by path alone, before any of them is read: the one that the inventory names, or the only
-/// one there is. `None`: each must be looked at.
+/// Chooses a system by its path alone, before any system is read: the one that the inventory names,
+/// or the only one. Returns `None` if each must be read.
 ///
 /// # Errors
-/// When there is none, or none of the name.
-pub fn by_path(members: &[String], wanted: Option<&str>) -> Result<Option<String>, BmcError> {
-    let named = |path: &&String| path.trim_end_matches('/').rsplit('/').next() == wanted;
-    match (members, wanted) {
-        ([], _) => Err(BmcError::NoSystem {
-            what: "it manages no system".to_owned(),
-            help: "a BMC that has just started knows none yet: try again in a minute".to_owned(),
+/// When there is no system, or no system with that name.
+pub fn by_path(members: &[String], name: Option<&str>) -> Result<Option<String>, BmcError> {
+    if members.is_empty() {
+        return Err(BmcError::NoSystem {
+            message: "the BMC manages no system".to_owned(),
+            help: "a BMC that has just started lists no systems: try again in a minute".to_owned(),
+        });
+    }
+    let Some(name) = name else {
+        return Ok(match members {
+            [only] => Some(only.clone()),
+            _ => None,
+        });
+    };
+    let is_named = |path: &&String| path.as_str() == name || id(path) == name;
+    match members.iter().find(is_named) {
+        Some(path) => Ok(Some(path.clone())),
+        None => Err(BmcError::NoSystem {
+            message: format!("the BMC manages no system `{name}`"),
+            help: format!("set `bmc.system` to one of {}", listed(members)),
         }),
-        (_, Some(wanted)) => {
-            let same_path = |path: &&String| path.as_str() == wanted;
-            let found = members.iter().find(|path| named(path) || same_path(path));
-            match found {
-                Some(path) => Ok(Some(path.clone())),
-                None => Err(BmcError::NoSystem {
-                    what: format!("it manages no system `{wanted}`"),
-                    help: format!("correct `bmc.system`: it has {}", list(members)),
-                }),
-            }
-        }
-        ([only], None) => Ok(Some(only.clone())),
-        (_, None) => Ok(None),
     }
 }
 
-/// Chooses by what each says of itself: the one whose UUID or serial the inventory has.
+/// Chooses the system whose UUID, or else serial number, the inventory has.
 ///
 /// # Errors
-/// When none or several have it.
+/// When no system matches, or more than one.
 pub fn by_identity(systems: Vec<System>, host: &Host) -> Result<System, BmcError> {
-    let is_it = |system: &System| {
-        let uuid = host.uuid.zip(system.machine.uuid);
-        let serials = [&system.machine.serial, &system.sku];
-        let serial = host.serial.as_ref();
-        let of_serial = |wanted: &String| {
-            serials
-                .iter()
-                .filter_map(|it| it.as_ref())
-                .any(|found| same_serial(wanted, found))
-        };
-        uuid.map_or_else(
-            || serial.is_some_and(of_serial),
-            |(wanted, found)| same_uuid(wanted, found),
-        )
-    };
     let paths: Vec<String> = systems.iter().map(|system| system.path.clone()).collect();
-    let mut found = systems.into_iter().filter(is_it);
-    match (found.next(), found.next()) {
+    let mut matching = systems
+        .into_iter()
+        .filter(|system| is_system_of(system, host));
+    match (matching.next(), matching.next()) {
         (Some(system), None) => Ok(system),
         (first, _) => Err(BmcError::NoSystem {
-            what: format!(
-                "it manages {} systems, and {} of this host's UUID or serial",
+            message: format!(
+                "the BMC manages {} systems, and {} of them has the UUID or serial number of this \
+                 host",
                 paths.len(),
                 if first.is_some() {
-                    "more than one is"
+                    "more than one"
                 } else {
-                    "none is"
+                    "none"
                 }
             ),
-            help: format!("name one with `bmc.system`: it has {}", list(&paths)),
+            help: format!("set `bmc.system` to one of {}", listed(&paths)),
         }),
     }
 }
 
-fn list(paths: &[String]) -> String {
-    let ids = paths
-        .iter()
-        .take(8)
-        .filter_map(|path| path.trim_end_matches('/').rsplit('/').next());
+fn is_system_of(system: &System, host: &Host) -> bool {
+    if let (Some(expected), Some(found)) = (host.uuid, system.machine.uuid) {
+        return same_uuid(expected, found);
+    }
+    let Some(expected) = &host.serial else {
+        return false;
+    };
+    [&system.machine.serial, &system.sku]
+        .into_iter()
+        .flatten()
+        .any(|found| same_serial(expected, found))
+}
+
+/// Returns the last part of a path.
+fn id(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn listed(paths: &[String]) -> String {
+    let ids = paths.iter().take(MAX_LISTED);
     let ids: Vec<String> = ids
-        .map(|id| format!("`{}`", crate::machine::cleaned(id, 64)))
+        .map(|path| format!("`{}`", cleaned(id(path), 64)))
         .collect();
     ids.join(", ")
 }
@@ -89,18 +96,18 @@ fn list(paths: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bmc::Machine;
+    use crate::bmc::status::MachineStatus;
     use crate::bmc::tests::host;
 
     #[test]
-    fn a_system_is_chosen_by_its_name_or_because_it_is_alone() {
+    fn named_or_only_system_is_chosen() {
         let members = |names: &[&str]| -> Vec<String> {
             names
                 .iter()
                 .map(|name| format!("/redfish/v1/Systems/{name}"))
                 .collect()
         };
-        for (names, wanted, chosen) in [
+        for (names, name, chosen) in [
             (&["437XR1138R2"][..], None, Ok(Some("437XR1138R2"))),
             (&["Self"], Some("Self"), Ok(Some("Self"))),
             (&["a", "b"], Some("b"), Ok(Some("b"))),
@@ -110,19 +117,19 @@ mod tests {
             (&[], None, Err(())),
         ] {
             let chosen = chosen.map(|it| it.map(|name| format!("/redfish/v1/Systems/{name}")));
-            let found = by_path(&members(names), wanted);
-            assert_eq!(found.map_err(|_| ()), chosen, "{names:?} {wanted:?}");
+            let found = by_path(&members(names), name);
+            assert_eq!(found.map_err(|_| ()), chosen, "{names:?} {name:?}");
         }
     }
 
     #[test]
-    fn of_several_systems_the_one_of_this_host_is_chosen() {
+    fn system_with_the_identity_of_the_host_is_chosen() {
         let system = |path: &str, serial: &str, uuid: Option<&str>| System {
             path: path.to_owned(),
-            machine: Machine {
+            machine: MachineStatus {
                 serial: Some(serial.to_owned()),
                 uuid: uuid.map(|uuid| uuid.parse().unwrap()),
-                ..Machine::default()
+                ..MachineStatus::default()
             },
             ..System::default()
         };

@@ -1,283 +1,289 @@
 use std::time::Duration;
 
-/// Why a controller could not do what it was asked for.
+/// Why a task on a BMC failed.
 ///
-/// No variant holds a credential, and texts that a controller sent are cleaned before they get here.
+/// No variant holds a credential. Texts of a BMC are cleaned before they are stored here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BmcError {
-    /// Nothing answers, or the connection breaks again and again.
-    #[error("cannot reach {url}: {reason}")]
+    /// The BMC does not respond, or the connection breaks repeatedly.
+    #[error("cannot reach `{url}`: {reason}")]
     Unreachable {
-        /// The controller.
+        /// The BMC's address.
         url: String,
-        /// What the system said.
+        /// The reason from the operating system.
         reason: String,
     },
-    /// There is no TLS that both sides speak, or its certificate cannot be used.
-    #[error("no TLS with {url}: {reason}")]
+    /// The TLS handshake failed: no common version or cipher suite, or an unusable certificate.
+    #[error("TLS handshake with `{url}` failed: {reason}")]
     Tls {
-        /// The controller.
+        /// The BMC's address.
         url: String,
-        /// What rustls said.
+        /// The reason from rustls.
         reason: String,
     },
-    /// The account or the password is wrong. It is tried once: controllers lock accounts.
-    #[error("{url} refuses user `{username}` and its password")]
-    WrongPassword {
-        /// The controller.
+    /// The username or the password is wrong. The login is tried once, because BMCs lock accounts.
+    #[error("login to `{url}` failed: wrong user `{username}` or wrong password")]
+    LoginFailed {
+        /// The BMC's address.
         url: String,
         /// The account.
         username: String,
     },
-    /// The account is good and may not do this.
-    #[error("user `{username}` may not {what}")]
+    /// The account lacks a privilege.
+    #[error("user `{username}` is not allowed to {action}")]
     NotAllowed {
         /// The account.
         username: String,
-        /// What it may not do.
-        what: String,
+        /// The refused action.
+        action: String,
     },
-    /// The password cannot be had.
-    #[error("the password cannot be read: {reason}")]
+    /// The password cannot be read.
+    #[error("cannot read the password: {reason}")]
     Secret {
-        /// Why not; never what was read.
+        /// The reason, without any part of the secret.
         reason: String,
     },
-    /// Its certificate is not the one that is trusted.
-    #[error("{what}")]
+    /// The BMC presents a certificate that is not trusted.
+    #[error("{message}")]
     Certificate {
-        /// What was expected and what was seen.
-        what: String,
-        /// What to do about it.
+        /// The expected and the presented certificate.
+        message: String,
+        /// The next command or edit.
         help: String,
     },
-    /// It sends us elsewhere.
-    #[error("{path} redirects to `{to}`: {why}")]
+    /// The BMC redirects to a URL that is not followed.
+    #[error("`{path}` redirects to `{to}`: {reason}")]
     Redirected {
-        /// What was asked for.
+        /// The requested path.
         path: String,
-        /// Where it sends us.
+        /// The target of the redirect.
         to: String,
-        /// Why we do not go there.
-        why: &'static str,
+        /// Why the redirect is not followed.
+        reason: &'static str,
     },
-    /// An answer does not end.
-    #[error("the answer to {path} is larger than {limit} octets")]
+    /// A response exceeds the size limit.
+    #[error("response from `{path}` exceeds {} MiB", .limit >> 20)]
     TooLarge {
-        /// What was asked for.
+        /// The requested path.
         path: String,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// An answer cannot be understood.
-    #[error("the answer to {path} cannot be understood: {reason}")]
+    /// A response cannot be parsed.
+    #[error("cannot parse the response from `{path}`: {reason}")]
     Malformed {
-        /// What was asked for.
+        /// The requested path, or the command.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the response.
         reason: String,
     },
-    /// It refuses a request.
-    #[error("{method} {path} is answered {status}{}", said_after(.said))]
+    /// The BMC refuses a request.
+    #[error("`{method} {path}` failed with status {status}{}", after_colon(.message))]
     Refused {
         /// The method.
         method: String,
         /// The path.
         path: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What its error message says; may be empty.
-        said: String,
+        /// The error message of the BMC; may be empty.
+        message: String,
     },
-    /// The time was over before it was done.
-    #[error("not done after {} s: {doing}", .after.as_secs())]
+    /// The task exceeded its time limit.
+    #[error("timed out after {} s: {activity}", .time_limit.as_secs())]
     Deadline {
-        /// What was waited for.
-        doing: String,
-        /// The whole time.
-        after: Duration,
+        /// The activity at that time.
+        activity: String,
+        /// The time limit.
+        time_limit: Duration,
     },
-    /// It said that it did something, and did not.
-    #[error("it reports success, and {what} is `{seen}` and not `{wanted}`")]
-    NotTaken {
-        /// What was read back.
-        what: String,
-        /// What it should be.
-        wanted: String,
-        /// What it is.
-        seen: String,
+    /// The BMC reported success, but the setting did not change.
+    #[error("the BMC reports success, but {property} is `{actual}` (expected `{expected}`)")]
+    NotApplied {
+        /// The property that was read back.
+        property: String,
+        /// The expected value.
+        expected: String,
+        /// The actual value.
+        actual: String,
     },
-    /// It manages several machines, or none, and none of them is known to be this host.
-    #[error("{what}")]
+    /// The BMC accepted a power action, but the power state did not change.
+    #[error("the BMC reports success, but the power is `{actual}` (expected `{expected}`)")]
+    PowerUnchanged {
+        /// The expected power state.
+        expected: String,
+        /// The actual power state.
+        actual: String,
+    },
+    /// The BMC manages no system, or no system that is known to be this host.
+    #[error("{message}")]
     NoSystem {
-        /// What was found.
-        what: String,
-        /// What to do about it.
+        /// What the BMC manages.
+        message: String,
+        /// The next command or edit.
         help: String,
     },
-    /// Behind the address is another machine.
-    #[error("{what}")]
+    /// A machine other than the expected one is behind the BMC.
+    #[error("another machine is behind this BMC: {}", .differences.join("; "))]
     OtherMachine {
-        /// What was expected and what was seen.
-        what: String,
+        /// The host.
+        host: String,
+        /// Each value that differs.
+        differences: Vec<String>,
     },
-    /// It cannot do this at all.
-    #[error("it cannot do this: {what}")]
+    /// The BMC does not support the action.
+    #[error("{message}")]
     Unsupported {
-        /// What it cannot do.
-        what: String,
+        /// The missing feature.
+        message: String,
     },
-    /// A program that is needed is missing or fails.
-    #[error("`{program}`: {said}")]
+    /// A required program is missing, or it failed.
+    #[error("{message}")]
     Program {
-        /// The program.
-        program: &'static str,
-        /// What it said, or what the system said of it.
-        said: String,
-        /// What to do about it.
+        /// The program, and what went wrong.
+        message: String,
+        /// The next command.
         help: String,
     },
-    /// The store does not take what must be kept.
-    #[error("{reason}")]
+    /// The store cannot record the result.
+    #[error("{message}")]
     Store {
-        /// What the store said.
-        reason: String,
+        /// The error of the store.
+        message: String,
+        /// The hint of the store.
+        help: String,
     },
-    /// Nobody confirmed what needs to be confirmed.
-    #[error("{what}")]
-    NotConfirmed {
-        /// What was asked.
-        what: String,
-    },
-    /// An operator stopped the command.
-    #[error("stopped before it was done")]
-    Stopped,
+    /// The operator interrupted the command.
+    #[error("interrupted before it finished")]
+    Interrupted,
 }
 
 impl BmcError {
-    /// Chooses between the refusals of several ways: the first, unless only a later one says why.
-    pub fn or_better(first: Option<Self>, next: Self) -> Self {
-        let is_mute = |error: &Self| matches!(error, Self::Refused { said, .. } if said.is_empty());
+    /// Chooses the more useful of two refusals: the first, unless only the second has a message.
+    pub fn or_clearer(first: Option<Self>, second: Self) -> Self {
+        let is_bare =
+            |error: &Self| matches!(error, Self::Refused { message, .. } if message.is_empty());
         match first {
-            Some(first) if !is_mute(&first) || is_mute(&next) => first,
-            _ => next,
+            Some(first) if !is_bare(&first) || is_bare(&second) => first,
+            _ => second,
         }
     }
-}
 
-fn said_after(said: &str) -> String {
-    match said {
-        "" => String::new(),
-        said => format!(": {said}"),
-    }
-}
-
-impl BmcError {
-    /// Changes every text that a controller, a program or the system may have had a part in.
-    pub fn with_texts(mut self, change: impl Fn(String) -> String) -> Self {
-        let texts: [Option<&mut String>; 3] = match &mut self {
+    /// Changes every text that may hold words of the BMC, a program or the operating system.
+    pub fn map_texts(mut self, change: impl Fn(String) -> String) -> Self {
+        let texts: Vec<&mut String> = match &mut self {
             Self::Unreachable { reason, .. }
             | Self::Tls { reason, .. }
-            | Self::Secret { reason }
-            | Self::Store { reason } => [Some(reason), None, None],
-            Self::NotAllowed { what, .. }
-            | Self::OtherMachine { what }
-            | Self::Unsupported { what }
-            | Self::NotConfirmed { what } => [Some(what), None, None],
-            Self::Certificate { what, help } | Self::NoSystem { what, help } => {
-                [Some(what), Some(help), None]
+            | Self::Secret { reason } => {
+                vec![reason]
             }
-            Self::Redirected { path, to, .. } => [Some(path), Some(to), None],
-            Self::TooLarge { path, .. } => [Some(path), None, None],
-            Self::Malformed { path, reason } => [Some(path), Some(reason), None],
-            Self::Refused { path, said, .. } => [Some(path), Some(said), None],
-            Self::Deadline { doing, .. } => [Some(doing), None, None],
-            Self::NotTaken { what, wanted, seen } => [Some(what), Some(wanted), Some(seen)],
-            Self::Program { said, help, .. } => [Some(said), Some(help), None],
-            Self::WrongPassword { .. } | Self::Stopped => [None, None, None],
+            Self::NotAllowed { action, .. } => vec![action],
+            Self::OtherMachine { differences, .. } => differences.iter_mut().collect(),
+            Self::Unsupported { message } => vec![message],
+            Self::Certificate { message, help }
+            | Self::NoSystem { message, help }
+            | Self::Program { message, help }
+            | Self::Store { message, help } => vec![message, help],
+            Self::Redirected { path, to, .. } => vec![path, to],
+            Self::TooLarge { path, .. } => vec![path],
+            Self::Malformed { path, reason } => vec![path, reason],
+            Self::Refused { path, message, .. } => vec![path, message],
+            Self::Deadline { activity, .. } => vec![activity],
+            Self::NotApplied {
+                property,
+                expected,
+                actual,
+            } => vec![property, expected, actual],
+            Self::PowerUnchanged { expected, actual } => vec![expected, actual],
+            Self::LoginFailed { .. } | Self::Interrupted => Vec::new(),
         };
-        for text in texts.into_iter().flatten() {
+        for text in texts {
             *text = change(std::mem::take(text));
         }
         self
     }
-}
 
-impl BmcError {
-    /// Says in a word or two what it is, for a table; the whole of it stands beside.
-    pub fn word(&self) -> &'static str {
+    /// Returns the kind of error in a word or two, for a table; the full message is printed beside
+    /// it.
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
-            Self::Tls { .. } => "no TLS",
-            Self::WrongPassword { .. } => "password refused",
+            Self::Tls { .. } => "TLS failed",
+            Self::LoginFailed { .. } => "login failed",
             Self::NotAllowed { .. } => "not allowed",
             Self::Secret { .. } => "no password",
             Self::Certificate { .. } => "certificate not trusted",
             Self::Redirected { .. } => "redirected",
-            Self::TooLarge { .. } | Self::Malformed { .. } => "bad answer",
+            Self::TooLarge { .. } | Self::Malformed { .. } => "invalid response",
             Self::Refused { .. } => "refused",
-            Self::Deadline { .. } => "not done in time",
-            Self::NotTaken { .. } => "not taken",
+            Self::Deadline { .. } => "timed out",
+            Self::NotApplied { .. } | Self::PowerUnchanged { .. } => "not applied",
             Self::NoSystem { .. } => "no such system",
             Self::OtherMachine { .. } => "another machine",
             Self::Unsupported { .. } => "not supported",
             Self::Program { .. } => "program failed",
-            Self::Store { .. } => "not kept",
-            Self::NotConfirmed { .. } => "not confirmed",
-            Self::Stopped => "stopped",
+            Self::Store { .. } => "store failed",
+            Self::Interrupted => "interrupted",
         }
     }
 
-    /// Says what an operator can do about it.
-    pub fn help(&self, host: &str) -> String {
-        match self {
+    /// Returns the next command or edit for the operator.
+    pub fn help(&self) -> String {
+        let help = match self {
+            Self::Certificate { help, .. }
+            | Self::NoSystem { help, .. }
+            | Self::Program { help, .. }
+            | Self::Store { help, .. } => help,
+            Self::OtherMachine { host, .. } => {
+                return format!(
+                    "compare with `pxectl bmc inventory {host}`; if the machine was replaced on \
+                     purpose, correct the inventory and run `pxectl bmc pin {host} --yes`"
+                );
+            }
             Self::Unreachable { .. } => {
-                "check the address in `bmc.url`, its cable, and the way to its network".to_owned()
+                "check the address in `bmc.url`, the cable, and the route to the BMC network"
             }
             Self::Tls { .. } => {
-                "where the BMC is old: a certificate of X.509 version 1 or an RSA key of 1024 bits \
-                 needs `pin` and `tls: legacy`; CBC-only cipher suites and TLS below 1.2 are not \
-                 spoken at all: update its firmware, or use `ipmi://`"
-                    .to_owned()
+                "for an old BMC: an X.509 version 1 certificate or a 1024-bit RSA key needs `pin` \
+                 and `tls: legacy`; CBC-only cipher suites and TLS below 1.2 are not supported: \
+                 update the BMC firmware, or use `ipmi://`"
             }
-            Self::WrongPassword { .. } => {
-                "correct `bmc.username` or where `bmc.password` is found; it was tried once, so \
-                 that no account is locked"
-                    .to_owned()
+            Self::LoginFailed { .. } => {
+                "correct `bmc.username` or the secret source in `bmc.password`; the login was tried \
+                 only once, to avoid an account lockout"
             }
             Self::NotAllowed { .. } => {
-                "give the account the role Operator or Administrator on the BMC".to_owned()
+                "give the account the Operator or Administrator role on the BMC"
             }
-            Self::Secret { .. } => "mend what `bmc.password` names".to_owned(),
-            Self::Certificate { help, .. } | Self::NoSystem { help, .. } => help.clone(),
-            Self::Program { help, .. } => help.clone(),
+            Self::Secret { .. } => "fix the secret source in `bmc.password`",
             Self::Redirected { .. } => {
-                "name the address that answers by itself in `bmc.url`".to_owned()
+                "set `bmc.url` to an address that responds without a redirect"
             }
             Self::TooLarge { .. } | Self::Malformed { .. } => {
-                "check with `curl` that `bmc.url` is a BMC; if it is, update its firmware or reset it"
-                    .to_owned()
+                "check with `curl` that `bmc.url` is a BMC; if so, update its firmware or reset it"
             }
-            Self::Refused { .. } => {
-                "see the BMC's own log; `--dry-run` prints the requests".to_owned()
-            }
+            Self::Refused { .. } => "see the BMC's log; `--dry-run` prints the requests",
             Self::Deadline { .. } => {
-                "look at the console, then run the same command again, with a longer `--timeout`"
-                    .to_owned()
+                "check the console, then run the same command again with a longer `--timeout`"
             }
-            Self::NotTaken { .. } => {
-                "update the BMC's firmware, or set it by hand once; nothing was rebooted".to_owned()
+            Self::NotApplied { .. } => {
+                "update the BMC firmware, or change the setting by hand once; nothing was rebooted"
             }
-            Self::OtherMachine { .. } => format!(
-                "compare with `pxectl bmc inventory {host}`; where the machine was exchanged on \
-                 purpose, correct the inventory and run `pxectl bmc pin {host} --yes`"
-            ),
-            Self::Unsupported { .. } => {
-                "use another way to boot, or update the BMC's firmware".to_owned()
+            Self::PowerUnchanged { .. } => {
+                "see the BMC's log and the console, then run the same command again"
             }
-            Self::Store { .. } => "see `--state`".to_owned(),
-            Self::NotConfirmed { .. } => "give `--yes` where nobody can be asked".to_owned(),
-            Self::Stopped => "run the same command again: what is done is not done twice".to_owned(),
-        }
+            Self::Unsupported { .. } => "use another boot method, or update the BMC firmware",
+            Self::Interrupted => "run the same command again: finished steps are not repeated",
+        };
+        help.to_owned()
+    }
+}
+
+/// Returns `: ` and a text, or nothing for an empty text.
+pub fn after_colon(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
     }
 }

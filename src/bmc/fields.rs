@@ -1,32 +1,32 @@
-//! JSON as controllers really send it: with nulls, with names in another case, with numbers as text,
-//! and with half of what the schema promises.
+//! JSON as BMCs send it in practice: with nulls, with names in another case, with numbers as text,
+//! and with required properties missing.
 
 use serde_json::{Map, Value};
 
 use crate::machine::cleaned;
 
-/// The longest text of a controller that is kept; more is no name of anything.
-pub const LONGEST: usize = 256;
+/// The longest text to keep, in bytes. Real names and messages are shorter.
+pub const MAX_TEXT: usize = 256;
 
 /// One JSON object, read leniently.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a>(&'a Map<String, Value>);
 
-/// What an object without fields looks like.
-static NOTHING: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+/// An object without fields.
+static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
 
 impl<'a> Fields<'a> {
-    /// Reads a value; anything but an object has no fields.
+    /// Wraps a value. A value that is not an object has no fields.
     pub fn of(value: &'a Value) -> Self {
-        Self(value.as_object().unwrap_or(&NOTHING))
+        Self(value.as_object().unwrap_or(&EMPTY))
     }
 
-    /// Reports whether there is a field of this name, null or not.
+    /// Reports whether a field exists, even if it is null.
     pub fn has(self, name: &str) -> bool {
         self.0.keys().any(|key| key.eq_ignore_ascii_case(name))
     }
 
-    /// Returns a field, its name in any case; null is none.
+    /// Returns a field by its name in any case, unless it is null.
     pub fn value(self, name: &str) -> Option<&'a Value> {
         let any_case = || {
             let mut all = self.0.iter();
@@ -37,22 +37,22 @@ impl<'a> Fields<'a> {
         found.filter(|value| !value.is_null())
     }
 
-    /// Returns a text or a number, trimmed and made fit to be shown; nothing where it is empty.
+    /// Returns a text or a number, trimmed and printable, unless it is empty.
     pub fn text(self, name: &str) -> Option<String> {
         let text = match self.value(name)? {
-            Value::String(text) => cleaned(text.trim(), LONGEST),
+            Value::String(text) => cleaned(text.trim(), MAX_TEXT),
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
         (!text.is_empty()).then_some(text)
     }
 
-    /// Returns a text as it is.
+    /// Returns a text unchanged.
     pub fn raw(self, name: &str) -> Option<&'a str> {
         self.value(name)?.as_str()
     }
 
-    /// Returns `true` or `false`, be it a text.
+    /// Returns a boolean, which may be given as text.
     pub fn boolean(self, name: &str) -> Option<bool> {
         match self.value(name)? {
             Value::Bool(value) => Some(*value),
@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Returns a number, be it a text.
+    /// Returns a number, which may be given as text.
     pub fn number(self, name: &str) -> Option<f64> {
         match self.value(name)? {
             Value::Number(number) => number.as_f64(),
@@ -70,12 +70,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Returns the fields of an object; none where it is missing.
+    /// Returns the fields of an object. A missing object has no fields.
     pub fn object(self, name: &str) -> Fields<'a> {
-        self.value(name).map_or(Self(&NOTHING), Fields::of)
+        self.value(name).map_or(Self(&EMPTY), Fields::of)
     }
 
-    /// Returns the items of a list; a single value counts as one.
+    /// Returns the items of a list. A single value counts as a list of one.
     pub fn items(self, name: &str) -> &'a [Value] {
         match self.value(name) {
             Some(Value::Array(items)) => items,
@@ -87,15 +87,15 @@ impl<'a> Fields<'a> {
     /// Returns the texts of a list.
     pub fn texts(self, name: &str) -> Vec<String> {
         let texts = self.items(name).iter().filter_map(Value::as_str);
-        texts.map(|text| cleaned(text, LONGEST)).collect()
+        texts.map(|text| cleaned(text, MAX_TEXT)).collect()
     }
 
-    /// Returns where a reference leads: `{"@odata.id": …}`, or the path itself.
+    /// Returns the path of a reference: `{"@odata.id": …}`, or the path itself.
     pub fn link(self, name: &str) -> Option<String> {
         link(self.value(name)?)
     }
 
-    /// Returns where every reference of a list leads.
+    /// Returns the paths of all references in a list.
     pub fn links(self, name: &str) -> Vec<String> {
         self.items(name).iter().filter_map(link).collect()
     }
@@ -106,8 +106,8 @@ fn link(value: &Value) -> Option<String> {
         Value::String(text) => text.as_str(),
         other => Fields::of(other).raw("@odata.id")?,
     };
-    let good = text.len() <= 2048 && !text.contains(|c: char| c.is_control() || c == ' ');
-    (good && text.starts_with('/') && !text.starts_with("//")).then(|| text.to_owned())
+    let is_valid = text.len() <= 2048 && !text.contains(|c: char| c.is_control() || c == ' ');
+    (is_valid && text.starts_with('/') && !text.starts_with("//")).then(|| text.to_owned())
 }
 
 /// Returns the paths of the members of a collection.
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_whatever_their_shape() {
+    fn fields_are_read_in_every_shape() {
         let value = json!({
             "a": null, "serialnumber": " C7X9K2 ", "Count": "12", "Size": 3, "Flag": "True",
             "Bad": "\u{1b}[2J$(x)", "Empty": " ",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_leads_nowhere_but_to_a_path() {
+    fn reference_is_a_path_of_the_same_server() {
         for (value, path) in [
             (
                 json!({"@odata.id": "/redfish/v1/Systems"}),

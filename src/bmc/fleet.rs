@@ -1,121 +1,136 @@
-//! Many machines at once: a task for each, some of them at a time.
+//! Many machines at once: one task for each, with a limit on parallel tasks.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::tools::Tools;
-use super::work::{Job, Report, carry_out};
-use super::{BmcError, Context, Watch};
+use super::context::{ProgressCallback, TaskContext};
+use super::services::Services;
+use super::task::{HostJob, HostReport};
+use super::task_runner::run_task;
 
-/// How many machines at once, and how long each may take.
+/// How to run the tasks of many machines.
 #[derive(Clone, Copy, Debug)]
-pub struct Fleet {
-    /// How many at a time.
+pub struct FleetOptions {
+    /// The number of parallel tasks.
     pub jobs: usize,
-    /// How long each has, from its own start.
-    pub time: Duration,
-    /// Whether nothing may be changed.
+    /// The time limit for each machine, from the start of its own task.
+    pub time_limit: Duration,
+    /// Whether to print changes instead of sending them.
     pub dry_run: bool,
 }
 
-/// Does jobs, and returns a report of each in their order; `finished` is told of each as it ends.
+/// The tasks cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action}: {source}")]
+pub struct FleetError {
+    action: &'static str,
+    source: io::Error,
+}
+
+impl FleetError {
+    /// Returns the next command for the operator.
+    pub fn help(&self) -> String {
+        "raise the limits on processes and open files; `ulimit -a` shows them".to_owned()
+    }
+}
+
+/// Runs jobs and returns a report for each, in the order of the jobs. Calls `on_finished` as each
+/// one ends.
 ///
-/// The first interrupt has each task log out; the second ends at once.
+/// On the first interrupt, every task logs out. A second interrupt ends the run at once.
 ///
 /// # Errors
-/// When the system gives no threads or no signals.
+/// [`FleetError`] when the operating system provides no threads or no signal handlers.
 pub fn run(
-    jobs: Vec<Job>,
-    tools: Arc<Tools>,
-    fleet: Fleet,
-    watch: Watch,
-    finished: &mut dyn FnMut(&Report),
-) -> anyhow::Result<Vec<Report>> {
+    jobs: Vec<HostJob>,
+    services: Arc<Services>,
+    options: FleetOptions,
+    progress: ProgressCallback,
+    on_finished: &mut dyn FnMut(&HostReport),
+) -> Result<Vec<HostReport>, FleetError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        // Name look-ups and the store; each thread has a stack.
+        // For name look-ups and the store. Each thread has its own stack.
         .max_blocking_threads(16)
         .enable_all()
         .build()
-        .context("cannot start the tasks")?;
-    let reports = runtime.block_on(all(jobs, tools, fleet, watch, finished));
-    // A name look-up that hangs must not keep us here.
+        .map_err(|source| FleetError {
+            action: "start the BMC tasks",
+            source,
+        })?;
+    let reports = runtime.block_on(run_all(jobs, services, options, progress, on_finished));
+    // Do not wait for a name look-up that hangs.
     runtime.shutdown_background();
     reports
 }
 
-async fn all(
-    jobs: Vec<Job>,
-    tools: Arc<Tools>,
-    fleet: Fleet,
-    watch: Watch,
-    finished: &mut dyn FnMut(&Report),
-) -> anyhow::Result<Vec<Report>> {
-    let mut interrupts = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
-    let mut endings = signal(SignalKind::terminate()).context("cannot watch for signals")?;
-    let (stop, stopping) = watch::channel(false);
-    let (done, mut finishing) = mpsc::unbounded_channel();
-    let permits = Arc::new(Semaphore::new(fleet.jobs.max(1)));
-    let mut reports: Vec<Option<Report>> = Vec::new();
+async fn run_all(
+    jobs: Vec<HostJob>,
+    services: Arc<Services>,
+    options: FleetOptions,
+    progress: ProgressCallback,
+    on_finished: &mut dyn FnMut(&HostReport),
+) -> Result<Vec<HostReport>, FleetError> {
+    let watch_signal = |kind| {
+        signal(kind).map_err(|source| FleetError {
+            action: "watch for signals",
+            source,
+        })
+    };
+    let mut interrupts = watch_signal(SignalKind::interrupt())?;
+    let mut terminations = watch_signal(SignalKind::terminate())?;
+    let (stop_sender, stop) = watch::channel(false);
+    let (report_sender, mut finished_reports) = mpsc::unbounded_channel();
+    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let mut reports: Vec<Option<HostReport>> = Vec::new();
     let mut tasks = JoinSet::new();
     for (index, job) in jobs.iter().cloned().enumerate() {
         reports.push(None);
-        let (tools, watch, permits) = (Arc::clone(&tools), watch.clone(), Arc::clone(&permits));
-        let (stopping, done) = (stopping.clone(), done.clone());
+        let (services, progress) = (Arc::clone(&services), Arc::clone(&progress));
+        let (permits, stop) = (Arc::clone(&permits), stop.clone());
+        let report_sender = report_sender.clone();
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            let report = if *stopping.borrow() {
-                stopped(&job)
+            let report = if *stop.borrow() {
+                HostReport::interrupted(&job.target)
             } else {
                 let name = &job.target.host.name;
-                let context = Arc::new(Context::new(name, fleet.time, fleet.dry_run, watch));
-                carry_out(&job, &tools, &context, stopping).await
+                let context = TaskContext::new(name, options.time_limit, options.dry_run, progress);
+                run_task(&job, &services, &Arc::new(context), stop).await
             };
-            // Whoever listened has been interrupted twice.
-            let _ = done.send((index, report));
+            // The receiver is gone after a second interrupt.
+            let _ = report_sender.send((index, report));
         });
     }
-    drop(done);
+    drop(report_sender);
     let mut is_stopping = false;
     loop {
         tokio::select! {
-            report = finishing.recv() => match report {
+            report = finished_reports.recv() => match report {
                 Some((index, report)) => {
-                    finished(&report);
+                    on_finished(&report);
                     reports[index] = Some(report);
                 }
                 None => break,
             },
             _ = interrupts.recv() => if is_stopping { break } else {
                 is_stopping = true;
-                stop.send_replace(true);
+                stop_sender.send_replace(true);
             },
-            _ = endings.recv() => {
+            _ = terminations.recv() => {
                 is_stopping = true;
-                stop.send_replace(true);
+                stop_sender.send_replace(true);
             }
         }
     }
     tasks.abort_all();
     let reports = reports.into_iter().zip(&jobs);
     Ok(reports
-        .map(|(report, job)| report.unwrap_or_else(|| stopped(job)))
+        .map(|(report, job)| report.unwrap_or_else(|| HostReport::interrupted(&job.target)))
         .collect())
-}
-
-fn stopped(job: &Job) -> Report {
-    Report {
-        host: job.target.host.name.clone(),
-        url: job.target.bmc.url.to_string(),
-        result: Err(BmcError::Stopped),
-        machine: None,
-        certificate: None,
-        notes: Vec::new(),
-        planned: Vec::new(),
-    }
 }

@@ -1,7 +1,8 @@
-//! Signatures of certificates that rustls refuses: X.509 version 1, and RSA keys of 1024 bits.
+//! Handshake signatures with certificates that rustls refuses: X.509 version 1, and 1024-bit RSA
+//! keys.
 //!
-//! Only for controllers whose certificate is pinned, under `tls: legacy`: the pin says who it is,
-//! and the signature that it holds the key.
+//! Only for BMCs with a pinned certificate, under `tls: legacy`: the pin identifies the BMC, and
+//! the signature proves that it holds the key.
 
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
@@ -14,10 +15,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_cert::der::Decode;
 
-/// Checks the signature of a TLS 1.2 handshake with the key of a certificate of any version.
+/// Verifies the signature of a TLS 1.2 handshake with the key of a certificate of any version.
 ///
 /// # Errors
-/// When the certificate cannot be read, or the signature is not good.
+/// When the certificate cannot be parsed, or the signature is invalid.
 pub fn verify(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -26,8 +27,8 @@ pub fn verify(
     let unreadable = |_| Error::from(CertificateError::BadEncoding);
     let certificate = x509_cert::Certificate::from_der(certificate).map_err(unreadable)?;
     let key = certificate.tbs_certificate.subject_public_key_info;
-    let octets = key.subject_public_key.raw_bytes();
-    let is_p384 = octets.len() == 97;
+    let key_bytes = key.subject_public_key.raw_bytes();
+    let is_p384 = key_bytes.len() == 97;
     let algorithm: &dyn VerificationAlgorithm = match (signature.scheme, is_p384) {
         (SignatureScheme::RSA_PKCS1_SHA256, _) => &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
         (SignatureScheme::RSA_PKCS1_SHA384, _) => &RSA_PKCS1_2048_8192_SHA384,
@@ -40,11 +41,11 @@ pub fn verify(
         (SignatureScheme::ECDSA_NISTP384_SHA384, false) => &ECDSA_P256_SHA384_ASN1,
         (SignatureScheme::ECDSA_NISTP384_SHA384, true) => &ECDSA_P384_SHA384_ASN1,
         _ => {
-            let what = "the BMC signs in a way that nobody has checked for `tls: legacy`";
-            return Err(Error::General(what.to_owned()));
+            let message = "`tls: legacy` does not support the signature scheme of the BMC";
+            return Err(Error::General(message.to_owned()));
         }
     };
-    UnparsedPublicKey::new(algorithm, octets)
+    UnparsedPublicKey::new(algorithm, key_bytes)
         .verify(message, signature.signature())
         .map(|()| HandshakeSignatureValid::assertion())
         .map_err(|_| CertificateError::BadSignature.into())

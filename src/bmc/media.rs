@@ -1,157 +1,133 @@
-//! Virtual media: which drive, what it is sent, and whether it took it.
+//! Virtual media: choosing a drive, the requests for it, and whether it holds an image.
 
 use serde_json::{Value, json};
 
-use super::boot::Rung;
 use super::fields::Fields;
 use super::quirks::Quirks;
+use super::request::ChangeRequest;
 
 /// One virtual drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drive {
-    /// Where it is.
+pub struct VirtualDrive {
+    /// The path.
     pub path: String,
-    /// What it can hold: `CD`, `DVD`, `USBStick`, `Floppy`.
-    pub kinds: Vec<String>,
-    /// Whether something is in it.
+    /// The supported media: `CD`, `DVD`, `USBStick`, `Floppy`.
+    pub media_types: Vec<String>,
+    /// Whether an image is inserted.
     pub inserted: bool,
-    /// What is in it.
+    /// The image.
     pub image: Option<String>,
     /// The entity tag.
     pub etag: Option<String>,
-    insert: Option<String>,
-    eject: Option<String>,
+    /// The path of the insert action.
+    insert_action: Option<String>,
+    /// The path of the eject action.
+    eject_action: Option<String>,
 }
 
-/// One way to ask for something: an action (`POST`), or a change of the resource (`PATCH`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// Whether it is an action.
-    pub is_action: bool,
-    /// What is sent where.
-    pub rung: Rung,
-}
-
-impl Drive {
+impl VirtualDrive {
     /// Reads a drive that was found at `path`.
     pub fn read(path: &str, value: &Value) -> Self {
         let fields = Fields::of(value);
         let actions = fields.object("Actions");
         let target = |name: &str| actions.object(name).link("target");
         let image = fields.raw("Image").filter(|it| !it.is_empty());
-        let connected = fields
+        let is_connected = fields
             .raw("ConnectedVia")
             .is_some_and(|it| it != "NotConnected");
         Self {
             path: path.to_owned(),
-            kinds: fields.texts("MediaTypes"),
-            // Some say nothing of it: then an image that is connected is inserted.
+            media_types: fields.texts("MediaTypes"),
+            // Without this property, a connected image counts as inserted.
             inserted: fields
                 .boolean("Inserted")
-                .unwrap_or(image.is_some() && connected),
+                .unwrap_or(image.is_some() && is_connected),
             image: image.map(str::to_owned),
             etag: fields.raw("@odata.etag").map(str::to_owned),
-            insert: target("#VirtualMedia.InsertMedia"),
-            eject: target("#VirtualMedia.EjectMedia"),
+            insert_action: target("#VirtualMedia.InsertMedia"),
+            eject_action: target("#VirtualMedia.EjectMedia"),
         }
     }
 
-    /// Reports whether a CD fits.
+    /// Reports whether the drive takes CD images.
     pub fn takes_cd(&self) -> bool {
-        let cd = |kind: &String| ["CD", "DVD"].iter().any(|it| kind.eq_ignore_ascii_case(it));
-        self.kinds.iter().any(cd)
-    }
-
-    /// Reports whether an image is in it. Some controllers keep only the end of the URL.
-    pub fn holds(&self, url: &str) -> bool {
-        let end = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
-        let same =
-            |image: &String| image == url || (!image.contains("://") && end(image) == end(url));
-        self.inserted && self.image.as_ref().is_some_and(same)
-    }
-
-    /// Lists the ways to insert an image, the smallest first.
-    pub fn inserting(&self, url: &str, quirks: &Quirks) -> Vec<Way> {
-        let method = url
-            .split("://")
-            .next()
-            .unwrap_or_default()
-            .to_ascii_uppercase();
-        let small = json!({ "Image": url });
-        let more = json!({ "Image": url, "Inserted": true, "WriteProtected": true });
-        let all = json!({
-            "Image": url, "Inserted": true, "WriteProtected": true,
-            "TransferMethod": "Stream", "TransferProtocolType": method, "MediaType": "CD",
-        });
-        let bodies = match quirks.media_wants_all {
-            true => vec![all, more, small],
-            false => vec![small, more.clone(), all],
+        let is_cd = |media_type: &String| {
+            media_type.eq_ignore_ascii_case("CD") || media_type.eq_ignore_ascii_case("DVD")
         };
-        let actions = self
-            .insert
-            .iter()
-            .flat_map(|target| bodies.iter().map(|body| Way::action(target, body.clone())));
-        let mut ways: Vec<Way> = actions.collect();
-        if ways.is_empty() {
-            ways.push(self.change(json!({ "Image": url, "Inserted": true })));
-            ways.push(self.change(json!({ "Image": url })));
-        }
-        ways
+        self.media_types.iter().any(is_cd)
     }
 
-    /// Lists the ways to eject what is in it.
-    pub fn ejecting(&self) -> Vec<Way> {
-        let mut ways: Vec<Way> = Vec::new();
-        ways.extend(
-            self.eject
-                .as_ref()
-                .map(|target| Way::action(target, json!({}))),
-        );
-        if ways.is_empty() {
-            ways.push(self.change(json!({ "Image": null, "Inserted": false })));
-            ways.push(self.change(json!({ "Image": null })));
-        }
-        ways
+    /// Reports whether the drive holds an image. Some BMCs keep only the last part of its URL.
+    pub fn holds(&self, url: &str) -> bool {
+        let last_part = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_same = |image: &String| {
+            image == url || (!image.contains("://") && last_part(image) == last_part(url))
+        };
+        self.inserted && self.image.as_ref().is_some_and(is_same)
     }
 
-    fn change(&self, body: Value) -> Way {
-        let path = self.path.clone();
-        Way {
-            is_action: false,
-            rung: Rung { path, body },
+    /// Lists the requests that may insert an image, the smallest first.
+    pub fn insert_requests(&self, url: &str, quirks: &Quirks) -> Vec<ChangeRequest> {
+        let Some(action) = &self.insert_action else {
+            return vec![
+                self.patch(json!({ "Image": url, "Inserted": true })),
+                self.patch(json!({ "Image": url })),
+            ];
+        };
+        let protocol = url.split("://").next().unwrap_or_default();
+        let small = json!({ "Image": url });
+        let medium = json!({ "Image": url, "Inserted": true, "WriteProtected": true });
+        let full = json!({
+            "Image": url, "Inserted": true, "WriteProtected": true,
+            "TransferMethod": "Stream", "TransferProtocolType": protocol.to_ascii_uppercase(),
+            "MediaType": "CD",
+        });
+        let bodies = if quirks.media_needs_all_properties {
+            [full, medium, small]
+        } else {
+            [small, medium, full]
+        };
+        let requests = bodies.map(|body| ChangeRequest::post(action, body));
+        requests.into()
+    }
+
+    /// Lists the requests that may eject the image, the smallest first.
+    pub fn eject_requests(&self) -> Vec<ChangeRequest> {
+        match &self.eject_action {
+            Some(action) => vec![ChangeRequest::post(action, json!({}))],
+            None => vec![
+                self.patch(json!({ "Image": null, "Inserted": false })),
+                self.patch(json!({ "Image": null })),
+            ],
         }
+    }
+
+    fn patch(&self, body: Value) -> ChangeRequest {
+        ChangeRequest::patch(&self.path, body)
     }
 }
 
-impl Way {
-    fn action(target: &str, body: Value) -> Self {
-        let path = target.to_owned();
-        Self {
-            is_action: true,
-            rung: Rung { path, body },
-        }
-    }
-}
-
-/// Chooses the drive for a CD: one that holds the image already, else an empty one, else the first.
-pub fn choose<'d>(drives: &'d [Drive], url: &str) -> Option<&'d Drive> {
-    let cds = || drives.iter().filter(|drive| drive.takes_cd());
-    cds()
+/// Chooses the drive for a CD image: one that holds it already, or else an empty one, or else the
+/// first.
+pub fn choose<'d>(drives: &'d [VirtualDrive], url: &str) -> Option<&'d VirtualDrive> {
+    let cd_drives = || drives.iter().filter(|drive| drive.takes_cd());
+    cd_drives()
         .find(|drive| drive.holds(url))
-        .or_else(|| cds().find(|drive| !drive.inserted))
-        .or_else(|| cds().next())
+        .or_else(|| cd_drives().find(|drive| !drive.inserted))
+        .or_else(|| cd_drives().next())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bmc::quirks::quirks;
+    use crate::bmc::request::ChangeMethod;
     use crate::bmc::resource::{ServiceRoot, System};
 
     const URL: &str = "http://10.0.0.1/a.iso";
 
-    fn drive(value: Value) -> Drive {
-        Drive::read("/d", &value)
+    fn drive(value: Value) -> VirtualDrive {
+        VirtualDrive::read("/d", &value)
     }
 
     fn action(name: &str, target: &str) -> Value {
@@ -159,10 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn a_drive_for_a_cd_is_chosen() {
-        let read = |id: &str, kinds: &[&str], image: Option<&str>| {
-            let value = json!({ "MediaTypes": kinds, "Inserted": image.is_some(), "Image": image });
-            Drive::read(id, &value)
+    fn cd_drive_is_chosen() {
+        let read = |id: &str, media_types: &[&str], image: Option<&str>| {
+            let value =
+                json!({ "MediaTypes": media_types, "Inserted": image.is_some(), "Image": image });
+            VirtualDrive::read(id, &value)
         };
         for (drives, chosen) in [
             (vec![], None),
@@ -193,30 +170,36 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_action_comes_first_and_a_change_where_there_is_none() {
+    fn smallest_action_comes_first_and_a_patch_replaces_a_missing_action() {
         let standard = quirks(&ServiceRoot::default(), &System::default());
         let with = drive(json!({ "Actions": action("#VirtualMedia.InsertMedia", "/i") }));
-        let ways = with.inserting(URL, &standard);
-        assert_eq!(ways[0], Way::action("/i", json!({ "Image": URL })));
-        assert_eq!(ways.len(), 3);
+        let requests = with.insert_requests(URL, &standard);
+        assert_eq!(
+            requests[0],
+            ChangeRequest::post("/i", json!({ "Image": URL }))
+        );
+        assert_eq!(requests.len(), 3);
         let ami = Quirks {
-            media_wants_all: true,
+            media_needs_all_properties: true,
             ..standard
         };
         assert_eq!(
-            with.inserting(URL, &ami)[0].rung.body["TransferProtocolType"],
+            with.insert_requests(URL, &ami)[0].body["TransferProtocolType"],
             "HTTP"
         );
         let without = drive(json!({}));
-        assert!(!without.inserting(URL, &standard)[0].is_action);
         assert_eq!(
-            without.ejecting()[0].rung.body,
+            without.insert_requests(URL, &standard)[0].method,
+            ChangeMethod::Patch
+        );
+        assert_eq!(
+            without.eject_requests()[0].body,
             json!({ "Image": null, "Inserted": false })
         );
     }
 
     #[test]
-    fn what_is_in_a_drive_is_told_in_several_ways() {
+    fn inserted_image_is_recognized_in_each_form() {
         for (value, holds) in [
             (json!({ "Image": URL, "Inserted": true }), true),
             (json!({ "Image": URL, "ConnectedVia": "URI" }), true),

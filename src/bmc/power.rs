@@ -1,74 +1,33 @@
-//! From a wanted state of power to what a system is asked for.
+//! Power actions, and the requests that carry them out.
 
-use super::{PowerState, PowerVerb};
+use std::time::Duration;
 
-/// One request, and the state that it leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PowerStep {
-    /// The reset types that do it, the best first: the next is tried when one is refused.
-    pub types: Vec<&'static str>,
-    /// The state afterwards.
-    pub until: PowerState,
+use serde::Serialize;
+
+use super::status::PowerState;
+
+/// How long a forced power change may take.
+pub const POWER_CHANGE_TIME: Duration = Duration::from_secs(40);
+
+/// A power action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PowerAction {
+    /// Powers the machine on.
+    On,
+    /// Cuts the power.
+    Off,
+    /// Asks the operating system to shut down.
+    Graceful,
+    /// Cuts the power and restores it.
+    Cycle,
+    /// Resets the machine without cutting the power.
+    Reset,
 }
 
-/// Nothing that the system offers does it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("none of its reset types does it; it has {}", .allowed.join(", "))]
-pub struct NoWay {
-    /// What it offers.
-    pub allowed: Vec<String>,
-}
-
-const ON: &[&str] = &["On", "ForceOn", "PushPowerButton"];
-const OFF: &[&str] = &["ForceOff"];
-const SHUT_DOWN: &[&str] = &["GracefulShutdown", "PushPowerButton"];
-const RESET: &[&str] = &["ForceRestart", "PowerCycle", "GracefulRestart"];
-const CYCLE: &[&str] = &["PowerCycle"];
-
-/// Plans what to ask for, in order; nothing where the machine is already as wanted. `allowed` is
-/// what the system offers, empty where it does not say.
-///
-/// Where cutting and giving back power is not offered as one, it is done as two.
-///
-/// # Errors
-/// When the system offers nothing that does it.
-pub fn plan(verb: PowerVerb, now: PowerState, allowed: &[String]) -> Result<Vec<PowerStep>, NoWay> {
-    use PowerState::{Off, On};
-    let running = matches!(now, On | PowerState::PoweringOn);
-    let stopped = now == Off;
-    let step = |types: &[&'static str], until| {
-        let offered = |name: &&&'static str| {
-            allowed.is_empty() || allowed.iter().any(|it| it.eq_ignore_ascii_case(name))
-        };
-        let types: Vec<_> = types.iter().filter(offered).copied().collect();
-        match types.is_empty() {
-            true => Err(NoWay {
-                allowed: allowed.to_vec(),
-            }),
-            false => Ok(PowerStep { types, until }),
-        }
-    };
-    let off_and_on = || Ok(vec![step(OFF, Off)?, step(ON, On)?]);
-    match verb {
-        PowerVerb::On if running => Ok(Vec::new()),
-        PowerVerb::On => Ok(vec![step(ON, On)?]),
-        PowerVerb::Off | PowerVerb::Graceful if stopped => Ok(Vec::new()),
-        PowerVerb::Off => Ok(vec![step(OFF, Off)?]),
-        PowerVerb::Graceful => Ok(vec![step(SHUT_DOWN, Off)?]),
-        // A machine that is off cannot be reset: it is started.
-        PowerVerb::Cycle | PowerVerb::Reset if stopped => Ok(vec![step(ON, On)?]),
-        PowerVerb::Cycle => step(CYCLE, On)
-            .map(|step| vec![step])
-            .or_else(|_| off_and_on()),
-        PowerVerb::Reset => step(RESET, On)
-            .map(|step| vec![step])
-            .or_else(|_| off_and_on()),
-    }
-}
-
-impl PowerVerb {
-    /// Returns what was done, as a line says it.
-    pub fn done(self) -> &'static str {
+impl PowerAction {
+    /// Returns the action as a past participle for messages: `powered on`.
+    pub fn past_tense(self) -> &'static str {
         match self {
             Self::On => "powered on",
             Self::Off => "powered off",
@@ -78,21 +37,75 @@ impl PowerVerb {
         }
     }
 
-    /// Reports whether a system that runs is interrupted by it.
+    /// Reports whether the action interrupts a running operating system.
     pub fn interrupts(self) -> bool {
         self != Self::On
     }
 }
 
-impl std::fmt::Display for PowerState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::On => "on",
-            Self::Off => "off",
-            Self::PoweringOn => "powering on",
-            Self::PoweringOff => "powering off",
-            Self::Unknown => "unknown",
-        })
+/// One reset request, and the power state that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PowerStep {
+    /// The reset types that have the effect, the best first. If one is refused, the next is tried.
+    pub reset_types: Vec<&'static str>,
+    /// The power state afterwards.
+    pub until: PowerState,
+}
+
+/// The BMC supports no reset type that has the effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no suitable reset type (the BMC supports {})", .supported.join(", "))]
+pub struct NoResetType {
+    /// The reset types that the BMC supports.
+    pub supported: Vec<String>,
+}
+
+const ON: &[&str] = &["On", "ForceOn", "PushPowerButton"];
+const OFF: &[&str] = &["ForceOff"];
+const SHUT_DOWN: &[&str] = &["GracefulShutdown", "PushPowerButton"];
+const RESET: &[&str] = &["ForceRestart", "PowerCycle", "GracefulRestart"];
+const CYCLE: &[&str] = &["PowerCycle"];
+
+/// Plans the reset requests for a power action, in order. The plan is empty if the machine is
+/// already in the requested state. `supported` lists the reset types that the BMC supports; it is
+/// empty if the BMC does not list them.
+///
+/// If the BMC cannot cycle the power in one request, the plan has two: off, then on.
+///
+/// # Errors
+/// [`NoResetType`] when no supported reset type has the effect.
+pub fn plan(
+    action: PowerAction,
+    now: PowerState,
+    supported: &[String],
+) -> Result<Vec<PowerStep>, NoResetType> {
+    use PowerState::{Off, On};
+    let is_running = matches!(now, On | PowerState::PoweringOn);
+    let is_off = now == Off;
+    let step = |reset_types: &[&'static str], until| {
+        let is_supported = |name: &&&'static str| {
+            supported.is_empty() || supported.iter().any(|it| it.eq_ignore_ascii_case(name))
+        };
+        let reset_types: Vec<_> = reset_types.iter().filter(is_supported).copied().collect();
+        if reset_types.is_empty() {
+            return Err(NoResetType {
+                supported: supported.to_vec(),
+            });
+        }
+        Ok(PowerStep { reset_types, until })
+    };
+    let one_step = |reset_types, until| step(reset_types, until).map(|step| vec![step]);
+    let off_then_on = || Ok(vec![step(OFF, Off)?, step(ON, On)?]);
+    match action {
+        PowerAction::On if is_running => Ok(Vec::new()),
+        PowerAction::On => one_step(ON, On),
+        PowerAction::Off | PowerAction::Graceful if is_off => Ok(Vec::new()),
+        PowerAction::Off => one_step(OFF, Off),
+        PowerAction::Graceful => one_step(SHUT_DOWN, Off),
+        // A machine that is off cannot be reset, so it is powered on.
+        PowerAction::Cycle | PowerAction::Reset if is_off => one_step(ON, On),
+        PowerAction::Cycle => one_step(CYCLE, On).or_else(|_| off_then_on()),
+        PowerAction::Reset => one_step(RESET, On).or_else(|_| off_then_on()),
     }
 }
 
@@ -101,22 +114,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_verb_is_planned_from_each_state() {
+    fn each_action_is_planned_from_each_state() {
+        use PowerAction::{Cycle, Graceful, Reset};
         use PowerState::{Off, On, PoweringOff, PoweringOn, Unknown};
-        use PowerVerb::{Cycle, Graceful, Reset};
         let all = "On ForceOff GracefulShutdown ForceRestart PowerCycle";
-        for (verb, now, allowed, expected) in [
-            (PowerVerb::On, Off, all, "On"),
-            (PowerVerb::On, On, all, ""),
-            (PowerVerb::On, PoweringOn, all, ""),
-            (PowerVerb::On, PoweringOff, all, "On"),
-            (PowerVerb::On, Unknown, "ForceOn", "ForceOn"),
-            (PowerVerb::On, Off, "PushPowerButton", "PushPowerButton"),
-            (PowerVerb::On, Off, "", "On|ForceOn|PushPowerButton"),
-            (PowerVerb::On, Off, "Nmi", "no"),
-            (PowerVerb::Off, On, all, "ForceOff"),
-            (PowerVerb::Off, Off, all, ""),
-            (PowerVerb::Off, PoweringOff, all, "ForceOff"),
+        for (action, now, supported, expected) in [
+            (PowerAction::On, Off, all, "On"),
+            (PowerAction::On, On, all, ""),
+            (PowerAction::On, PoweringOn, all, ""),
+            (PowerAction::On, PoweringOff, all, "On"),
+            (PowerAction::On, Unknown, "ForceOn", "ForceOn"),
+            (PowerAction::On, Off, "PushPowerButton", "PushPowerButton"),
+            (PowerAction::On, Off, "", "On|ForceOn|PushPowerButton"),
+            (PowerAction::On, Off, "Nmi", "no"),
+            (PowerAction::Off, On, all, "ForceOff"),
+            (PowerAction::Off, Off, all, ""),
+            (PowerAction::Off, PoweringOff, all, "ForceOff"),
             (Graceful, On, all, "GracefulShutdown"),
             (Graceful, On, "On PushPowerButton", "PushPowerButton"),
             (Graceful, Off, all, ""),
@@ -130,15 +143,15 @@ mod tests {
             (Reset, On, "On", "no"),
             (Reset, Off, all, "On"),
         ] {
-            let allowed: Vec<String> = allowed.split_whitespace().map(str::to_owned).collect();
-            let planned = match plan(verb, now, &allowed) {
+            let supported: Vec<String> = supported.split_whitespace().map(str::to_owned).collect();
+            let planned = match plan(action, now, &supported) {
                 Ok(steps) => {
-                    let steps = steps.iter().map(|step| step.types.join("|"));
+                    let steps = steps.iter().map(|step| step.reset_types.join("|"));
                     steps.collect::<Vec<_>>().join(" ")
                 }
                 Err(_) => "no".to_owned(),
             };
-            assert_eq!(planned, expected, "{verb:?} {now:?} {allowed:?}");
+            assert_eq!(planned, expected, "{action:?} {now:?} {supported:?}");
         }
     }
 }

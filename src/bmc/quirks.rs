@@ -1,85 +1,84 @@
-//! What differs between vendors: one table, chosen by what a controller and its system say of
-//! themselves. A new vendor is a new row.
+//! Vendor differences: one table, matched against the vendor and model that a BMC and its system
+//! report. A new vendor is a new row.
 
 use super::resource::{ServiceRoot, System};
 
-/// How one kind of controller differs from the standard.
+/// How one kind of BMC differs from the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirks {
-    /// The name of the row, for `status -v` and messages.
+    /// The name of the row.
     pub name: &'static str,
-    /// It forgets the mode of the boot unless it is sent along.
-    pub sends_mode: bool,
-    /// It may not take `Once`; `Continuous` is the last resort.
+    /// The BMC forgets the boot mode unless each change includes it.
+    pub needs_mode: bool,
+    /// The BMC may not support `Once`; `Continuous` is the last resort.
     pub may_need_continuous: bool,
-    /// It takes boot settings at the settings resource only.
+    /// The BMC accepts boot settings only at the settings resource.
     pub settings_first: bool,
-    /// What must be read before boot settings exist for it.
-    pub reads_boot_options: bool,
-    /// The serial number that firmware shows is the SKU.
+    /// The boot options must be read before the boot settings exist.
+    pub must_read_boot_options: bool,
+    /// The SKU is the serial number that the firmware shows.
     pub serial_is_sku: bool,
-    /// It rejects the target `None` together with `Disabled`.
-    pub disables_without_target: bool,
-    /// What virtual media must be given besides the image.
-    pub media_wants_all: bool,
-    /// The firmware's settings that give HTTP boot a static address, in the order of
-    /// [`StaticNames`]; none where they are not known.
-    pub static_address: Option<StaticNames>,
+    /// The BMC rejects the target `None` together with `Disabled`.
+    pub disable_without_target: bool,
+    /// Virtual media need every property, not only the image.
+    pub media_needs_all_properties: bool,
+    /// The firmware settings for a static address of HTTP boot, if they are known.
+    pub static_address: Option<StaticAddressSettings>,
 }
 
-/// The names of firmware settings for a static address before an operating system runs.
+/// The names of the firmware settings for a static address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StaticNames {
-    /// The setting that turns DHCP off, and the value that does.
+pub struct StaticAddressSettings {
+    /// The setting for DHCP, and the value that disables it.
     pub no_dhcp: (&'static str, &'static str),
-    /// The address.
+    /// The IP address.
     pub address: &'static str,
-    /// The mask of its subnet.
+    /// The subnet mask.
     pub mask: &'static str,
     /// The gateway.
     pub gateway: &'static str,
     /// The first name server.
     pub dns: &'static str,
-    /// The URL.
+    /// The boot URL.
     pub url: &'static str,
 }
 
-/// What the standard says.
+/// The behavior that the standard requires.
 const STANDARD: Quirks = Quirks {
     name: "standard",
-    sends_mode: false,
+    needs_mode: false,
     may_need_continuous: false,
     settings_first: false,
-    reads_boot_options: false,
+    must_read_boot_options: false,
     serial_is_sku: false,
-    disables_without_target: false,
-    media_wants_all: false,
+    disable_without_target: false,
+    media_needs_all_properties: false,
     static_address: None,
 };
 
-/// What a row looks at: all texts that it names must be found, in any case.
-struct Row {
-    /// In the vendor of the service root or the manufacturer of the system.
+/// One row of the table. Both texts must match, in any case.
+struct VendorRow {
+    /// A word of the vendor in the service root, or of the manufacturer in the system.
     vendor: &'static str,
-    /// In the product of the service root or the model of the system; empty for any.
+    /// A pattern for the product in the service root or the model in the system; empty for any.
     model: &'static str,
     quirks: Quirks,
 }
 
-/// The one table; the first row that fits is taken.
-const TABLE: &[Row] = &[
+/// The table. The first matching row applies.
+const TABLE: &[VendorRow] = &[
     // Thirteenth generation: PowerEdge R730, T630, C6320, M630, FC430…
-    Row {
+    VendorRow {
         vendor: "dell",
         model: "poweredge ?#30",
         quirks: Quirks {
             name: "dell-13g",
             serial_is_sku: true,
-            sends_mode: true,
+            needs_mode: true,
             ..STANDARD
         },
     },
-    Row {
+    VendorRow {
         vendor: "dell",
         model: "",
         quirks: Quirks {
@@ -88,15 +87,15 @@ const TABLE: &[Row] = &[
             ..STANDARD
         },
     },
-    Row {
+    VendorRow {
         vendor: "hp",
         model: "",
         quirks: Quirks {
             name: "hpe",
-            disables_without_target: true,
-            // The names of the ROM-based settings; never tried on a machine. One that a firmware
+            disable_without_target: true,
+            // Names from the ROM-based setup, never tried on hardware. A name that the firmware
             // does not show is refused before anything is sent.
-            static_address: Some(StaticNames {
+            static_address: Some(StaticAddressSettings {
                 no_dhcp: ("Dhcpv4", "Disabled"),
                 address: "Ipv4Address",
                 mask: "Ipv4SubnetMask",
@@ -107,39 +106,39 @@ const TABLE: &[Row] = &[
             ..STANDARD
         },
     },
-    Row {
+    VendorRow {
         vendor: "supermicro",
         model: "",
         quirks: Quirks {
             name: "supermicro",
-            sends_mode: true,
+            needs_mode: true,
             may_need_continuous: true,
             ..STANDARD
         },
     },
-    Row {
+    VendorRow {
         vendor: "lenovo",
         model: "",
         quirks: Quirks {
             name: "lenovo",
-            reads_boot_options: true,
+            must_read_boot_options: true,
             ..STANDARD
         },
     },
     // MegaRAC: GIGABYTE, ASRock Rack and many others.
-    Row {
+    VendorRow {
         vendor: "ami",
         model: "",
         quirks: Quirks {
             name: "ami",
             settings_first: true,
-            media_wants_all: true,
+            media_needs_all_properties: true,
             ..STANDARD
         },
     },
 ];
 
-/// Finds the quirks of a controller by what it says.
+/// Finds the quirks of a BMC by the vendor and model that it reports.
 pub fn quirks(root: &ServiceRoot, system: &System) -> Quirks {
     let words = |texts: [&Option<String>; 2]| {
         let texts = texts.map(|text| text.clone().unwrap_or_default());
@@ -153,17 +152,19 @@ pub fn quirks(root: &ServiceRoot, system: &System) -> Quirks {
     row.map_or(STANDARD, |row| row.quirks)
 }
 
-/// Reports whether a word begins with `wanted`: `hp` is in `HPE` and not in `graphpad`.
-fn has_word(text: &str, wanted: &str) -> bool {
+/// Reports whether a word of the text begins with `prefix`: `hp` is in `HPE`, but not in
+/// `graphpad`.
+fn has_word(text: &str, prefix: &str) -> bool {
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    // `ami` is short enough to begin other names.
-    words.any(|word| match wanted {
-        "ami" => word == wanted,
-        _ => word.starts_with(wanted),
+    // Other names begin with `ami`, too.
+    words.any(|word| match prefix {
+        "ami" => word == prefix,
+        _ => word.starts_with(prefix),
     })
 }
 
-/// Reports whether the model holds a pattern, in which `#` is a digit and `?` some letters.
+/// Reports whether the text contains a pattern, in which `#` is a digit and `?` is one or more
+/// letters.
 fn matches(text: &str, pattern: &str) -> bool {
     text.lines().any(|line| {
         (0..line.len()).any(|at| matches_here(&line.as_bytes()[at..], pattern.as_bytes()))
@@ -180,7 +181,9 @@ fn matches_here(text: &[u8], pattern: &[u8]) -> bool {
         (Some((b'#', rest)), Some((first, text))) => {
             first.is_ascii_digit() && matches_here(text, rest)
         }
-        (Some((wanted, rest)), Some((first, text))) => wanted == first && matches_here(text, rest),
+        (Some((expected, rest)), Some((first, text))) => {
+            expected == first && matches_here(text, rest)
+        }
         (Some(_), None) => false,
     }
 }
@@ -188,10 +191,10 @@ fn matches_here(text: &[u8], pattern: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bmc::Machine;
+    use crate::bmc::status::MachineStatus;
 
     #[test]
-    fn a_controller_is_known_by_what_it_says() {
+    fn vendor_row_is_found_by_vendor_and_model() {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         for (vendor, product, manufacturer, model, name) in [
             (
@@ -219,10 +222,10 @@ mod tests {
                 ..ServiceRoot::default()
             };
             let system = System {
-                machine: Machine {
+                machine: MachineStatus {
                     manufacturer: some(manufacturer),
                     model: some(model),
-                    ..Machine::default()
+                    ..MachineStatus::default()
                 },
                 ..System::default()
             };

@@ -1,113 +1,109 @@
-//! The resources that every command reads: the root of the service, and the system.
+//! The Redfish resources that every command reads: the service root and the system.
 
 use serde_json::Value;
 
-use super::fields::Fields;
-use super::{BootOverride, Machine, PowerState};
+use super::fields::{Fields, MAX_TEXT};
+use super::status::{BootOverride, MachineStatus, PowerState};
 use crate::machine::{Secret, SystemUuid, cleaned, is_placeholder};
 
-/// What the service root says: who made the controller, and where it begins.
+/// The service root: the vendor of the BMC, and the paths of its collections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceRoot {
     /// `HPE`, `Dell`, `Supermicro`, …
     pub vendor: Option<String>,
     /// `iLO 6`, `Integrated Dell Remote Access Controller`, …
     pub product: Option<String>,
-    /// The collection of systems.
+    /// The path of the collection of systems.
     pub systems: String,
-    /// The collection of managers.
+    /// The path of the collection of managers.
     pub managers: String,
-    /// Where a session begins; none where there are no sessions.
+    /// The path of the collection of sessions; `None` if the BMC has no sessions.
     pub sessions: Option<String>,
 }
 
 impl ServiceRoot {
-    /// Reads the root; places that it does not name are where everybody has them.
+    /// Reads the service root. Missing paths get their usual values.
     pub fn read(value: &Value) -> Self {
         let fields = Fields::of(value);
-        let sessions = fields.object("Links").link("Sessions");
-        let service = fields.link("SessionService");
+        let path = |name: &str| {
+            let link = fields.link(name);
+            link.unwrap_or_else(|| format!("/redfish/v1/{name}"))
+        };
+        let below_service = || {
+            let service = fields.link("SessionService")?;
+            Some(format!("{}/Sessions", service.trim_end_matches('/')))
+        };
         Self {
             vendor: fields.text("Vendor").or_else(|| oem_name(fields)),
             product: fields.text("Product"),
-            systems: fields
-                .link("Systems")
-                .unwrap_or_else(|| "/redfish/v1/Systems".to_owned()),
-            managers: fields
-                .link("Managers")
-                .unwrap_or_else(|| "/redfish/v1/Managers".to_owned()),
-            sessions: sessions
-                .or_else(|| Some(format!("{}/Sessions", service?.trim_end_matches('/')))),
+            systems: path("Systems"),
+            managers: path("Managers"),
+            sessions: fields
+                .object("Links")
+                .link("Sessions")
+                .or_else(below_service),
         }
     }
 }
 
-/// Old services name their vendor only by the object of extensions.
+/// Returns the name of the vendor extension, which is the only vendor name of old services.
 fn oem_name(fields: Fields<'_>) -> Option<String> {
     let oem = fields.value("Oem")?.as_object()?;
-    oem.keys()
-        .next()
-        .map(|name| cleaned(name, super::fields::LONGEST))
+    oem.keys().next().map(|name| cleaned(name, MAX_TEXT))
 }
 
-/// What a system resource says.
+/// A system resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
-    /// Where it is.
+    /// The path.
     pub path: String,
-    /// Its id.
-    pub id: Option<String>,
-    /// What is known of the machine.
-    pub machine: Machine,
-    /// Its stock-keeping unit: the service tag on Dell's machines.
+    /// The status of the machine.
+    pub machine: MachineStatus,
+    /// The stock-keeping unit: the service tag on Dell machines.
     pub sku: Option<String>,
-    /// The asset tag.
-    pub asset: Option<String>,
-    /// The firmware's version.
+    /// The firmware version.
     pub bios: Option<String>,
-    /// The targets that it says it can boot; empty where it does not say.
-    pub targets: Vec<String>,
-    /// Whether it has a place for the URI of HTTP boot.
+    /// The supported boot targets; empty if the BMC does not list them.
+    pub boot_targets: Vec<String>,
+    /// Whether the system has a property for the URI of HTTP boot.
     pub has_http_uri: bool,
-    /// Where settings go that the system itself does not take.
+    /// The path for settings that the system resource itself does not accept.
     pub settings: Option<String>,
-    /// How it is reset.
+    /// The reset action.
     pub reset: Option<ResetAction>,
     /// The entity tag.
     pub etag: Option<String>,
-    /// Whether it tells how far its boot is.
-    pub tells_progress: bool,
-    /// Other resources.
+    /// The paths of related resources.
     pub links: SystemLinks,
 }
 
-/// How a system is reset.
+/// The reset action of a system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResetAction {
-    /// Where it is asked for.
+    /// The path to send the action to.
     pub target: String,
-    /// What may be asked for; empty where it does not say.
-    pub allowed: Vec<String>,
-    /// Where that is said, where it is not said here.
-    pub info: Option<String>,
+    /// The supported reset types; empty if they are not listed here.
+    pub reset_types: Vec<String>,
+    /// The path of the resource that lists the reset types instead.
+    pub action_info: Option<String>,
 }
 
-/// Where more is told of a system.
+/// The paths of resources related to a system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemLinks {
-    /// Its interfaces.
+    /// The network interfaces.
     pub interfaces: Option<String>,
-    /// Its storage controllers.
+    /// The storage controllers.
     pub storage: Option<String>,
-    /// Its disks, as older services tell them.
+    /// The disks, in older services.
     pub simple_storage: Option<String>,
-    /// Its virtual media, as newer services tell them.
+    /// The virtual media, in newer services.
     pub media: Option<String>,
-    /// What it can boot.
+    /// The boot options.
     pub boot_options: Option<String>,
-    /// Its firmware's settings.
+    /// The firmware settings.
     pub bios: Option<String>,
-    /// Who manages it.
+    /// The managers.
     pub managers: Vec<String>,
 }
 
@@ -118,13 +114,10 @@ impl System {
         let boot = fields.object("Boot");
         let identity = |name: &str| fields.text(name).filter(|text| !is_placeholder(text));
         let uuid = fields.raw("UUID").and_then(|text| text.trim().parse().ok());
-        let action = fields.object("Actions").object("#ComputerSystem.Reset");
-        let settings = fields.object("@Redfish.Settings").link("SettingsObject");
-        let progress = Progress::read(fields);
+        let reset = fields.object("Actions").object("#ComputerSystem.Reset");
         Self {
             path: path.to_owned(),
-            id: fields.text("Id"),
-            machine: Machine {
+            machine: MachineStatus {
                 power: power_state(fields.raw("PowerState")),
                 manufacturer: identity("Manufacturer"),
                 model: identity("Model"),
@@ -137,21 +130,19 @@ impl System {
                     uri: boot.raw("HttpBootUri").map(Secret::from),
                 },
                 health: fields.object("Status").text("Health"),
-                in_post: progress == Progress::SelfTest,
+                in_post: is_in_post(fields),
             },
             sku: identity("SKU"),
-            asset: identity("AssetTag"),
             bios: fields.text("BiosVersion"),
-            targets: boot.texts("BootSourceOverrideTarget@Redfish.AllowableValues"),
+            boot_targets: boot.texts("BootSourceOverrideTarget@Redfish.AllowableValues"),
             has_http_uri: boot.has("HttpBootUri"),
-            settings,
-            reset: action.link("target").map(|target| ResetAction {
+            settings: fields.object("@Redfish.Settings").link("SettingsObject"),
+            reset: reset.link("target").map(|target| ResetAction {
                 target,
-                allowed: action.texts("ResetType@Redfish.AllowableValues"),
-                info: action.link("@Redfish.ActionInfo"),
+                reset_types: reset.texts("ResetType@Redfish.AllowableValues"),
+                action_info: reset.link("@Redfish.ActionInfo"),
             }),
             etag: fields.raw("@odata.etag").map(str::to_owned),
-            tells_progress: progress != Progress::Untold,
             links: SystemLinks {
                 interfaces: fields.link("EthernetInterfaces"),
                 storage: fields.link("Storage"),
@@ -175,31 +166,17 @@ fn power_state(text: Option<&str>) -> PowerState {
     }
 }
 
-/// How far the boot of a system is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Untold,
-    SelfTest,
-    Beyond,
-}
-
-impl Progress {
-    /// Source: DSP0268, ComputerSystem, `BootProgress.LastState`; HPE's `Oem.Hpe.PostState`.
-    fn read(fields: Fields<'_>) -> Self {
-        let hpe = fields.object("Oem").object("Hpe").text("PostState");
-        let hp = || fields.object("Oem").object("Hp").text("PostState");
-        if let Some(state) = hpe.or_else(hp) {
-            return match state.as_str() {
-                "InPost" | "InPostDiscoveryComplete" => Self::SelfTest,
-                "Null" | "Unknown" => Self::Untold,
-                _ => Self::Beyond,
-            };
-        }
-        match fields.object("BootProgress").text("LastState").as_deref() {
-            Some("OSBootStarted" | "OSRunning" | "SetupEntered" | "None" | "OEM") => Self::Beyond,
-            Some(_) => Self::SelfTest,
-            None => Self::Untold,
-        }
+/// Reports whether the system is in its power-on self-test, as far as it reports its boot progress.
+/// Source: DSP0268, ComputerSystem, `BootProgress.LastState`; HPE's `Oem.Hpe.PostState`.
+fn is_in_post(fields: Fields<'_>) -> bool {
+    let oem = fields.object("Oem");
+    let post_state = |vendor: &str| oem.object(vendor).text("PostState");
+    if let Some(state) = post_state("Hpe").or_else(|| post_state("Hp")) {
+        return matches!(state.as_str(), "InPost" | "InPostDiscoveryComplete");
+    }
+    match fields.object("BootProgress").text("LastState").as_deref() {
+        Some("OSBootStarted" | "OSRunning" | "SetupEntered" | "None" | "OEM") | None => false,
+        Some(_) => true,
     }
 }
 
@@ -208,11 +185,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::bmc::error_body::{error_text, is_temporary, is_wrong_password};
     use crate::bmc::fields::members;
-    use crate::bmc::refusal::{error_text, says_not_now, says_wrong_password};
 
     #[test]
-    fn the_root_may_say_little() {
+    fn service_root_may_lack_properties() {
         let root = ServiceRoot::read(&json!({
             "Oem": {"Hpe": {}}, "Links": {"Sessions": {"@odata.id": "/s"}},
         }));
@@ -225,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_is_read_and_placeholders_are_not() {
+    fn system_is_read_without_placeholders() {
         let system = System::read(
             "/s/1",
             &json!({
@@ -240,57 +217,43 @@ mod tests {
         assert_eq!(system.machine.uuid, None);
         assert_eq!(system.machine.power, PowerState::On);
         assert_eq!(system.sku.as_deref(), Some("C7X9K2"));
-        assert!(system.has_http_uri && !system.tells_progress);
-        assert_eq!(system.reset.unwrap().allowed, ["On"]);
+        assert!(system.has_http_uri);
+        assert_eq!(system.reset.unwrap().reset_types, ["On"]);
         assert_eq!(system.links.managers, ["/m/1"]);
     }
 
     #[test]
-    fn the_self_test_is_known_in_each_dialect() {
-        for (value, in_post, told) in [
-            (json!({}), false, false),
-            (json!({"BootProgress": {"LastState": null}}), false, false),
+    fn self_test_is_recognized_in_each_form() {
+        for (value, in_post) in [
+            (json!({}), false),
+            (json!({"BootProgress": {"LastState": null}}), false),
             (
                 json!({"BootProgress": {"LastState": "MemoryInitializationStarted"}}),
                 true,
-                true,
             ),
-            (
-                json!({"BootProgress": {"LastState": "OSRunning"}}),
-                false,
-                true,
-            ),
-            (json!({"Oem": {"Hpe": {"PostState": "InPost"}}}), true, true),
+            (json!({"BootProgress": {"LastState": "OSRunning"}}), false),
+            (json!({"Oem": {"Hpe": {"PostState": "InPost"}}}), true),
             (
                 json!({"Oem": {"Hpe": {"PostState": "FinishedPost"}}}),
                 false,
-                true,
             ),
-            (
-                json!({"Oem": {"Hp": {"PostState": "Unknown"}}}),
-                false,
-                false,
-            ),
+            (json!({"Oem": {"Hp": {"PostState": "Unknown"}}}), false),
         ] {
             let system = System::read("/", &value);
-            assert_eq!(
-                (system.machine.in_post, system.tells_progress),
-                (in_post, told),
-                "{value}"
-            );
+            assert_eq!(system.machine.in_post, in_post, "{value}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn no_answer_is_too_odd(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
             if let Ok(value) = serde_json::from_slice::<Value>(&bytes) {
                 read_all(&value);
             }
         }
 
         #[test]
-        fn no_json_is_too_odd(text in "(\\{\"(Boot|UUID|Actions|Members|error|Links)\":[\\[\\]{}\":a0-9,null]{0,40}\\})") {
+        fn arbitrary_json_never_panics(text in "(\\{\"(Boot|UUID|Actions|Members|error|Links)\":[\\[\\]{}\":a0-9,null]{0,40}\\})") {
             if let Ok(value) = serde_json::from_str::<Value>(&text) {
                 read_all(&value);
             }
@@ -303,8 +266,8 @@ mod tests {
             ServiceRoot::read(value),
             members(value),
             error_text(value),
-            says_not_now(value),
-            says_wrong_password(value),
+            is_temporary(value),
+            is_wrong_password(value),
         );
     }
 }

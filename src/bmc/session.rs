@@ -1,5 +1,5 @@
-//! Who we are to one controller: a session that always ends in a log-out, or the password with each
-//! request where there are no sessions.
+//! Authentication at one BMC: a session that always ends with a logout, or the password in each
+//! request if the BMC has no sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,49 +9,51 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
+use super::context::TaskContext;
+use super::error::{BmcError, after_colon};
+use super::error_body::is_wrong_password;
 use super::fields::Fields;
-use super::refusal::says_wrong_password;
-use super::transport::{Answer, Authorization, Request, Transport};
-use super::{BmcError, Context, Planned};
+use super::request::{ChangeRequest, PlannedRequest};
+use super::transport::{Authorization, RedfishRequest, RedfishResponse, Transport};
 use crate::machine::Secret;
 
-/// How long a log-out may take, also when the time of the task is over.
-const LOG_OUT_TIME: Duration = Duration::from_secs(5);
+/// The time limit of a logout, which also runs after the deadline of the task.
+const LOGOUT_TIME: Duration = Duration::from_secs(5);
 
-/// An account on a controller.
-pub struct Account {
+/// An authenticated connection to a BMC.
+pub struct RedfishSession {
     transport: Transport,
-    context: Arc<Context>,
+    context: Arc<TaskContext>,
     username: String,
     password: Option<Secret>,
     authorization: Authorization,
-    /// Where sessions begin.
+    /// The collection of sessions; `None` to use basic authentication.
     sessions: Option<String>,
-    /// Where our session is, to end it.
+    /// The path of the open session, which the logout deletes.
     session: Option<String>,
 }
 
-impl Account {
-    /// Wraps the way to a controller; nobody is logged in yet.
-    pub fn new(transport: Transport, context: Arc<Context>) -> Self {
+impl RedfishSession {
+    /// Wraps a connection without logging in.
+    pub fn new(transport: Transport, context: Arc<TaskContext>) -> Self {
         Self {
             transport,
             context,
             username: String::new(),
             password: None,
-            authorization: Authorization::Nobody,
+            authorization: Authorization::Anonymous,
             sessions: None,
             session: None,
         }
     }
 
-    /// Returns the way to the controller.
+    /// Returns the connection.
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
 
-    /// Logs in. A wrong password is tried once. Where there are no sessions, or no more of them,
-    /// and under `--dry-run`, the password goes along with each request instead.
+    /// Logs in. Tries a wrong password only once. Sends the password with each request instead if
+    /// the BMC has no sessions or no free session, and under `--dry-run`.
     ///
     /// # Errors
     /// See [`BmcError`].
@@ -61,50 +63,53 @@ impl Account {
         password: Secret,
         sessions: Option<String>,
     ) -> Result<(), BmcError> {
-        self.context.says("logging in");
+        self.context.report_progress("logging in");
         username.clone_into(&mut self.username);
-        self.context.cover_password(&password);
+        self.context.mask_password(&password);
         self.password = Some(password);
         self.sessions = sessions.filter(|_| !self.context.dry_run);
-        self.begin().await
+        self.open_session().await
     }
 
-    async fn begin(&mut self) -> Result<(), BmcError> {
+    async fn open_session(&mut self) -> Result<(), BmcError> {
         let (Some(path), Some(password)) = (&self.sessions, &self.password) else {
             return self.use_basic();
         };
         let body = json!({ "UserName": self.username, "Password": password.expose() });
         let context = Arc::clone(&self.context);
-        let _until_it_is_known = context.begin_login().await;
-        let answer = self
+        let _login = context.lock_login().await;
+        let response = self
             .transport
-            .send(&Request {
+            .send(&RedfishRequest {
                 method: Method::POST,
                 path,
                 body: Some(&body),
-                authorization: &Authorization::Nobody,
+                authorization: &Authorization::Anonymous,
                 if_match: None,
-                is_patient: false,
+                retry_if_busy: false,
             })
             .await?;
-        match answer.status {
-            401 => return Err(self.wrong_password()),
-            // HPE's iLO refuses a password with 400. To try it again with basic
-            // authentication would count as a second failure.
-            400 if says_wrong_password(&answer.body) => return Err(self.wrong_password()),
-            403 => return Err(self.not_allowed(&Method::POST, path, &answer)),
+        match response.status {
+            401 => return Err(self.login_failed()),
+            // HPE iLO rejects a wrong password with 400. A second attempt with basic authentication
+            // would count as a second failure.
+            400 if is_wrong_password(&response.body) => return Err(self.login_failed()),
+            403 => return Err(self.not_allowed(&Method::POST, path, &response)),
             _ => {}
         }
-        let Some(token) = answer.token.filter(|_| (200..300).contains(&answer.status)) else {
+        let is_success = response.is_success();
+        let Some(mut token) = response.token.filter(|_| is_success) else {
             return self.use_basic();
         };
-        self.context.cover(token.to_str().unwrap_or_default(), "…");
-        let mut token = token;
+        self.context
+            .mask_secret(token.to_str().unwrap_or_default(), "…");
         token.set_sensitive(true);
         self.authorization = Authorization::Token(token);
-        let own = Fields::of(&answer.body).raw("@odata.id").map(str::to_owned);
-        // The header may hold a whole URL; we only ever speak to this controller.
-        let place = answer
+        let id_in_body = Fields::of(&response.body)
+            .raw("@odata.id")
+            .map(str::to_owned);
+        // The header may hold a whole URL. Only its path counts: requests go to this BMC alone.
+        let location = response
             .location
             .map(|location| match location.split_once("://") {
                 Some((_, rest)) => rest
@@ -112,7 +117,7 @@ impl Account {
                     .map_or_else(String::new, |at| rest[at..].to_owned()),
                 None => location,
             });
-        self.session = place.or(own).filter(|path| path.starts_with('/'));
+        self.session = location.or(id_in_body).filter(|path| path.starts_with('/'));
         Ok(())
     }
 
@@ -120,67 +125,68 @@ impl Account {
         let password = self.password.as_ref().map_or("", Secret::expose);
         let pair = zeroize::Zeroizing::new(format!("{}:{password}", self.username));
         let encoded = zeroize::Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
-        let mut value = HeaderValue::from_str(&encoded).map_err(|_| self.wrong_password())?;
+        let mut value = HeaderValue::from_str(&encoded).map_err(|_| self.login_failed())?;
         value.set_sensitive(true);
         self.authorization = Authorization::Basic(value);
         self.sessions = None;
         Ok(())
     }
 
-    /// Asks for a resource; its answer is returned whatever it is, but for a refused login.
+    /// Requests a resource. Returns every response except a refused login.
     ///
     /// # Errors
     /// See [`BmcError`].
-    pub async fn get(&mut self, path: &str) -> Result<Answer, BmcError> {
+    pub async fn get(&mut self, path: &str) -> Result<RedfishResponse, BmcError> {
         self.send(Method::GET, path, None, None).await
     }
 
-    /// Asks for a resource that must be there.
+    /// Requests a resource that must exist.
     ///
     /// # Errors
     /// See [`BmcError`].
-    pub async fn need(&mut self, path: &str) -> Result<Answer, BmcError> {
-        let answer = self.get(path).await?;
-        match answer.is_success() {
-            true => Ok(answer),
-            false => Err(answer.refused(&Method::GET, path)),
+    pub async fn require(&mut self, path: &str) -> Result<RedfishResponse, BmcError> {
+        let response = self.get(path).await?;
+        if response.is_success() {
+            Ok(response)
+        } else {
+            Err(response.refusal(&Method::GET, path))
         }
     }
 
-    /// Sends what changes something, with the entity tag of what it changes, where that has one.
-    /// `None`: under `--dry-run` it was noted and not sent.
+    /// Sends a change with the entity tag of the changed resource, if it has one. Returns `None` if
+    /// the change was only recorded, under `--dry-run`.
     ///
     /// # Errors
     /// See [`BmcError`].
     pub async fn change(
         &mut self,
-        method: Method,
-        path: &str,
-        body: &Value,
+        request: &ChangeRequest,
         etag: Option<&str>,
-    ) -> Result<Option<Answer>, BmcError> {
+    ) -> Result<Option<RedfishResponse>, BmcError> {
+        let method = Method::from(request.method);
+        let (path, body) = (&request.path, &request.body);
         if self.context.dry_run {
-            self.context.plan(Planned {
+            self.context.plan(PlannedRequest {
                 method: method.to_string(),
-                path: path.to_owned(),
+                path: path.clone(),
                 body: Some(body.clone()),
             });
             return Ok(None);
         }
-        let mut answer = self.send(method.clone(), path, Some(body), etag).await?;
+        let mut response = self.send(method.clone(), path, Some(body), etag).await?;
         // Source: RFC 9110 §13.1.1 (412), RFC 6585 §3 (428).
-        if [412, 428].contains(&answer.status) {
+        if [412, 428].contains(&response.status) {
             let fresh = self.get(path).await?.etag;
-            answer = self
+            response = self
                 .send(method.clone(), path, Some(body), fresh.as_deref())
                 .await?;
-            // Some compare strongly what they hand out as weak.
+            // Some BMCs send weak tags and compare them as strong ones.
             let strong = fresh.as_deref().and_then(|tag| tag.strip_prefix("W/"));
-            if let (412, Some(strong)) = (answer.status, strong) {
-                answer = self.send(method, path, Some(body), Some(strong)).await?;
+            if let (412, Some(strong)) = (response.status, strong) {
+                response = self.send(method, path, Some(body), Some(strong)).await?;
             }
         }
-        Ok(Some(answer))
+        Ok(Some(response))
     }
 
     async fn send(
@@ -189,65 +195,62 @@ impl Account {
         path: &str,
         body: Option<&Value>,
         if_match: Option<&str>,
-    ) -> Result<Answer, BmcError> {
+    ) -> Result<RedfishResponse, BmcError> {
         let mut was_renewed = false;
         loop {
-            let request = Request {
+            let request = RedfishRequest {
                 method: method.clone(),
                 path,
                 body,
                 authorization: &self.authorization,
                 if_match,
-                is_patient: true,
+                retry_if_busy: true,
             };
-            let answer = self.transport.send(&request).await?;
-            match answer.status {
-                // The password was good: the session has ended, as when the controller restarts.
+            let response = self.transport.send(&request).await?;
+            match response.status {
+                // The password was accepted before: the session has ended, for example because the
+                // BMC restarted.
                 401 if !was_renewed && matches!(self.authorization, Authorization::Token(_)) => {
                     was_renewed = true;
                     self.session = None;
-                    self.begin().await?;
+                    self.open_session().await?;
                 }
-                401 => return Err(self.wrong_password()),
-                403 => return Err(self.not_allowed(&method, path, &answer)),
-                _ => return Ok(answer),
+                401 => return Err(self.login_failed()),
+                403 => return Err(self.not_allowed(&method, path, &response)),
+                _ => return Ok(response),
             }
         }
     }
 
-    fn wrong_password(&self) -> BmcError {
-        BmcError::WrongPassword {
-            url: self.transport.shown().to_owned(),
+    fn login_failed(&self) -> BmcError {
+        BmcError::LoginFailed {
+            url: self.transport.url().to_owned(),
             username: self.username.clone(),
         }
     }
 
-    fn not_allowed(&self, method: &Method, path: &str, answer: &Answer) -> BmcError {
-        let said = match answer.said.as_str() {
-            "" => String::new(),
-            said => format!(": {said}"),
-        };
+    fn not_allowed(&self, method: &Method, path: &str, response: &RedfishResponse) -> BmcError {
         BmcError::NotAllowed {
             username: self.username.clone(),
-            what: format!("{method} {path}{said}"),
+            action: format!("send `{method} {path}`{}", after_colon(&response.message)),
         }
     }
 
-    /// Ends the session, if there is one. A controller that does not answer ends it by itself.
+    /// Ends the session, if there is one. A BMC that does not respond ends it by itself.
     pub async fn log_out(&mut self) {
         let Some(path) = self.session.take() else {
             return;
         };
-        let request = Request {
+        let request = RedfishRequest {
             method: Method::DELETE,
             path: &path,
             body: None,
             authorization: &self.authorization,
             if_match: None,
-            is_patient: false,
+            retry_if_busy: false,
         };
-        let sent = self.transport.send_last(&request);
-        let _ = tokio::time::timeout(LOG_OUT_TIME, sent).await;
-        self.authorization = Authorization::Nobody;
+        let sent = self.transport.send_once(&request);
+        let _ = tokio::time::timeout(LOGOUT_TIME, sent).await;
+        self.authorization = Authorization::Anonymous;
     }
 }

@@ -1,7 +1,7 @@
-//! Whether a controller's certificate is the one that is trusted.
+//! Verification of BMC certificates.
 //!
-//! Every connection is checked, and none is resumed: a certificate that changes between two
-//! connections of one command stops the second.
+//! Every connection is verified, and TLS sessions are never resumed: if the certificate changes
+//! between two connections of one command, the second one fails.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,56 +19,66 @@ use x509_cert::der::Decode;
 use super::legacy;
 use crate::machine::{CertificateNote, Sha256Digest, cleaned};
 
-/// Whose word is taken for a certificate.
+/// Which certificates to trust.
 #[derive(Clone)]
 pub enum Trust {
-    /// The certificate with this digest; where the digest stands is said in the message.
-    Pinned(Sha256Digest, PinPlace),
-    /// These authorities.
+    /// The certificate with this digest. Messages name the origin of the digest.
+    Pinned(Sha256Digest, PinOrigin),
+    /// Certificates that these authorities signed.
     Authorities(Arc<RootCertStore>),
-    /// These authorities; else whatever is seen first, which is then kept.
+    /// Certificates that these authorities signed; otherwise the first one presented, which is then
+    /// recorded.
     FirstUse(Arc<RootCertStore>),
-    /// Any: only to look at the certificate, never to send a password.
+    /// Every certificate: only to read the certificate, never to send a password.
     Anything,
 }
 
-/// Where a pin stands.
+/// The origin of a pinned digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PinPlace {
-    /// As `bmc.pin` in the inventory.
+pub enum PinOrigin {
+    /// `bmc.pin` in the inventory.
     Inventory,
-    /// In the store, since it was first seen or accepted.
+    /// The store, which recorded it on first use or when the operator accepted it.
     Store,
 }
 
-/// What was seen of the certificate.
+/// The certificate that a BMC presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenCertificate {
+pub struct PresentedCertificate {
     /// The certificate.
     pub note: CertificateNote,
-    /// Whether an authority vouches for it.
+    /// Whether a trusted authority signed it.
     pub by_authority: bool,
-    /// Why it is not good, where it is not.
-    pub refused: Option<(String, String)>,
+    /// Why it is not trusted, if so.
+    pub refusal: Option<CertificateRefusal>,
 }
 
-/// Checks certificates by a [`Trust`], and remembers what it saw.
-pub struct Verifier {
+/// Why a certificate is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRefusal {
+    /// The expected and the presented certificate.
+    pub message: String,
+    /// The next command or edit.
+    pub help: String,
+}
+
+/// Verifies certificates by a [`Trust`] and remembers the one that was presented.
+pub struct CertificateVerifier {
     trust: Trust,
     host: String,
     is_legacy: bool,
     authorities: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
-    seen: Mutex<Option<SeenCertificate>>,
+    presented: Mutex<Option<PresentedCertificate>>,
 }
 
-impl Verifier {
-    /// Makes the verifier for the controller of a host.
+impl CertificateVerifier {
+    /// Makes the verifier for the BMC of a host.
     pub fn new(host: &str, trust: Trust, is_legacy: bool) -> Arc<Self> {
         let provider = Arc::new(ring::default_provider());
         let authorities = match &trust {
             Trust::Authorities(roots) | Trust::FirstUse(roots) => {
-                // Without any authority, nobody vouches for anything.
+                // Building fails without any authority; then no certificate counts as signed.
                 let roots = Arc::clone(roots);
                 WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                     .build()
@@ -82,20 +92,21 @@ impl Verifier {
             is_legacy,
             authorities,
             provider,
-            seen: Mutex::default(),
+            presented: Mutex::default(),
         })
     }
 
-    /// Makes the configuration of a client that checks by this verifier.
+    /// Makes the TLS client configuration that uses this verifier.
     ///
     /// # Errors
-    /// Never in practice: the provider knows both versions of TLS.
-    pub fn client(self: &Arc<Self>) -> Result<ClientConfig, Error> {
-        // Signatures of RSA keys below 2048 bits can be checked in TLS 1.2 only.
-        const OLD: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
-        let versions = match self.is_legacy {
-            true => &OLD[..],
-            false => rustls::DEFAULT_VERSIONS,
+    /// Never in practice: the provider supports both TLS versions.
+    pub fn client_config(self: &Arc<Self>) -> Result<ClientConfig, Error> {
+        // Signatures of RSA keys below 2048 bits can be verified in TLS 1.2 only.
+        const TLS12_ONLY: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
+        let versions = if self.is_legacy {
+            &TLS12_ONLY[..]
+        } else {
+            rustls::DEFAULT_VERSIONS
         };
         let verifier = Arc::clone(self) as Arc<dyn ServerCertVerifier>;
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
@@ -103,111 +114,118 @@ impl Verifier {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        // A resumed connection would not show its certificate again.
+        // The server of a resumed connection does not present its certificate again.
         config.resumption = Resumption::disabled();
         Ok(config)
     }
 
-    /// Returns what was seen; none before the first connection.
-    pub fn seen(&self) -> Option<SeenCertificate> {
+    /// Returns the certificate that was presented; `None` before the first connection.
+    pub fn presented(&self) -> Option<PresentedCertificate> {
         self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<SeenCertificate>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<PresentedCertificate>> {
+        self.presented
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
-        vouch: impl FnOnce(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
-    ) -> Result<SeenCertificate, Error> {
-        // What was refused once stays refused: else the next connection of this command, to log out,
-        // would find the certificate that it saw last.
-        if let Some(refused) = self.seen().filter(|seen| seen.refused.is_some()) {
+        verify: impl FnOnce(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
+    ) -> Result<PresentedCertificate, Error> {
+        let previous = self.presented();
+        // A refusal is final. Otherwise the next connection of this command, for the logout, would
+        // compare the refused certificate with itself.
+        if let Some(refused) = previous.clone().filter(|it| it.refusal.is_some()) {
             return Ok(refused);
         }
         let note = note(end_entity);
-        let before = self.lock().as_ref().map(|seen| seen.note.fingerprint);
-        let mut seen = SeenCertificate {
+        let fingerprint = note.fingerprint;
+        let mut presented = PresentedCertificate {
             note,
             by_authority: false,
-            refused: None,
+            refusal: None,
         };
-        let fingerprint = seen.note.fingerprint;
-        // One command never speaks to two certificates.
-        if let Some(before) = before.filter(|before| *before != fingerprint) {
-            seen.refused = Some(self.changed(before, &seen.note, "at the start of this command"));
-            return Ok(seen);
+        // One command never talks to two certificates.
+        let previous = previous.map(|previous| previous.note.fingerprint);
+        if let Some(previous) = previous.filter(|previous| *previous != fingerprint) {
+            let origin = "at the start of this command";
+            presented.refusal = Some(self.changed(previous, &presented.note, origin));
+            return Ok(presented);
         }
-        let vouched = match &self.authorities {
-            Some(authorities) => vouch(authorities).map(|_| true),
+        let is_signed = match &self.authorities {
+            Some(authorities) => verify(authorities).map(|_| true),
             None => Ok(false),
         };
         match &self.trust {
-            Trust::Anything => {}
-            Trust::Pinned(pin, place) if *pin != fingerprint => {
-                let place = match place {
-                    PinPlace::Inventory => "in `bmc.pin`",
-                    PinPlace::Store => "until now",
+            Trust::Pinned(pin, origin) if *pin != fingerprint => {
+                let origin = match origin {
+                    PinOrigin::Inventory => "from `bmc.pin`",
+                    PinOrigin::Store => "from the store",
                 };
-                seen.refused = Some(self.changed(*pin, &seen.note, place));
+                presented.refusal = Some(self.changed(*pin, &presented.note, origin));
             }
-            Trust::Pinned(..) => {}
-            Trust::Authorities(_) => match vouched {
-                Ok(vouched) => {
-                    seen.by_authority = vouched;
-                    if !vouched {
-                        let what = "there is no authority to vouch for its certificate".to_owned();
-                        seen.refused = Some((what, "name one with `bmc.ca`".to_owned()));
-                    }
+            Trust::Pinned(..) | Trust::Anything => {}
+            Trust::Authorities(_) => match is_signed {
+                Ok(true) => presented.by_authority = true,
+                Ok(false) => {
+                    presented.refusal = Some(CertificateRefusal {
+                        message: "no certificate authority is configured to verify the certificate"
+                            .to_owned(),
+                        help: "set `bmc.ca`".to_owned(),
+                    });
                 }
-                Err(error) => {
-                    let what = format!(
-                        "no authority vouches for its certificate sha256:{fingerprint} ({}): {}",
-                        described(&seen.note),
-                        why(&error)
-                    );
-                    let help = format!(
-                        "give the BMC a certificate for this address, or correct `bmc.ca`; without \
-                         `bmc.ca`, `pxectl bmc pin {}` accepts this one",
-                        self.host
-                    );
-                    seen.refused = Some((what, help));
-                }
+                Err(error) => presented.refusal = Some(self.unsigned(&presented.note, &error)),
             },
-            Trust::FirstUse(_) => seen.by_authority = vouched.unwrap_or(false),
+            Trust::FirstUse(_) => presented.by_authority = is_signed.unwrap_or(false),
         }
-        Ok(seen)
+        Ok(presented)
     }
 
     fn changed(
         &self,
-        wanted: Sha256Digest,
-        seen: &CertificateNote,
-        place: &str,
-    ) -> (String, String) {
-        let what = format!(
-            "its certificate has changed: it was sha256:{wanted} {place}, and is sha256:{} ({})",
-            seen.fingerprint,
-            described(seen)
-        );
-        let help = format!(
-            "find out why; where it was renewed on purpose, accept it with `pxectl bmc pin {}`, \
-             and correct `bmc.pin` where the inventory has one",
-            self.host
-        );
-        (what, help)
+        expected: Sha256Digest,
+        found: &CertificateNote,
+        origin: &str,
+    ) -> CertificateRefusal {
+        CertificateRefusal {
+            message: format!(
+                "the certificate has changed: expected sha256:{expected} ({origin}), found {}",
+                describe_certificate(found)
+            ),
+            help: format!(
+                "find out why; if it was renewed on purpose, accept it with `pxectl bmc pin {}`, \
+                 and correct `bmc.pin` if the inventory has one",
+                self.host
+            ),
+        }
+    }
+
+    fn unsigned(&self, found: &CertificateNote, error: &Error) -> CertificateRefusal {
+        CertificateRefusal {
+            message: format!(
+                "the certificate is not trusted: {}; found {}",
+                reason(error),
+                describe_certificate(found)
+            ),
+            help: format!(
+                "give the BMC a certificate for this address, or correct `bmc.ca`; without \
+                 `bmc.ca`, `pxectl bmc pin {}` accepts this certificate",
+                self.host
+            ),
+        }
     }
 }
 
-impl fmt::Debug for Verifier {
+impl fmt::Debug for CertificateVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifier({})", self.host)
+        write!(f, "CertificateVerifier({})", self.host)
     }
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -216,7 +234,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let seen = self.judge(end_entity, |authorities| {
+        let presented = self.judge(end_entity, |authorities| {
             authorities.verify_server_cert(
                 end_entity,
                 intermediates,
@@ -225,11 +243,12 @@ impl ServerCertVerifier for Verifier {
                 now,
             )
         })?;
-        let refused = seen.refused.is_some();
-        *self.lock() = Some(seen);
-        match refused {
-            true => Err(CertificateError::ApplicationVerificationFailure.into()),
-            false => Ok(ServerCertVerified::assertion()),
+        let is_refused = presented.refusal.is_some();
+        *self.lock() = Some(presented);
+        if is_refused {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        } else {
+            Ok(ServerCertVerified::assertion())
         }
     }
 
@@ -242,8 +261,8 @@ impl ServerCertVerifier for Verifier {
         if self.is_legacy {
             return legacy::verify(message, certificate, signature);
         }
-        let known = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, known)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -252,8 +271,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, known)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -263,11 +282,12 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Reads what is worth knowing of a certificate; one that cannot be read has its digest alone.
+/// Reads the name and validity of a certificate. A certificate that cannot be parsed has only its
+/// digest.
 fn note(certificate: &CertificateDer<'_>) -> CertificateNote {
-    let read = x509_cert::Certificate::from_der(certificate).ok();
-    let body = read.map(|read| read.tbs_certificate);
-    let time = |time: x509_cert::time::Time| {
+    let parsed = x509_cert::Certificate::from_der(certificate).ok();
+    let body = parsed.map(|parsed| parsed.tbs_certificate);
+    let timestamp = |time: x509_cert::time::Time| {
         let seconds = i64::try_from(time.to_unix_duration().as_secs()).ok()?;
         Timestamp::from_second(seconds).ok()
     };
@@ -275,15 +295,15 @@ fn note(certificate: &CertificateDer<'_>) -> CertificateNote {
     CertificateNote {
         fingerprint: Sha256Digest::of(certificate),
         subject: body.map_or_else(String::new, |body| cleaned(&body.subject.to_string(), 120)),
-        valid_from: validity.and_then(|validity| time(validity.not_before)),
-        valid_until: validity.and_then(|validity| time(validity.not_after)),
+        valid_from: validity.and_then(|validity| timestamp(validity.not_before)),
+        valid_until: validity.and_then(|validity| timestamp(validity.not_after)),
     }
 }
 
-/// Writes a certificate in a few words.
-pub fn described(note: &CertificateNote) -> String {
+/// Describes a certificate for messages: fingerprint, subject and validity.
+pub fn describe_certificate(note: &CertificateNote) -> String {
     let subject = match note.subject.as_str() {
-        "" => "no name",
+        "" => "no subject",
         subject => subject,
     };
     let day = |at: Option<Timestamp>| match at {
@@ -291,43 +311,42 @@ pub fn described(note: &CertificateNote) -> String {
         None => "?".to_owned(),
     };
     let (from, until) = (day(note.valid_from), day(note.valid_until));
-    format!("{subject}, valid {from} to {until}")
+    let fingerprint = note.fingerprint;
+    format!("sha256:{fingerprint} ({subject}, valid {from} to {until})")
 }
 
-fn why(error: &Error) -> String {
+fn reason(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "its issuer is not known".to_owned()
-        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => "unknown issuer".to_owned(),
         Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "it has expired".to_owned(),
+        ) => "expired".to_owned(),
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "it names another address".to_owned(),
+        ) => "issued for another address".to_owned(),
         other => cleaned(&other.to_string(), 120),
     }
 }
 
-/// Reads the authorities of the system; none where it has none.
+/// Loads the certificate authorities of the operating system; empty if it has none.
 pub fn system_authorities() -> Arc<RootCertStore> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     Arc::new(roots)
 }
 
-/// Reads authorities from PEM.
+/// Parses certificate authorities in PEM.
 ///
 /// # Errors
-/// When it holds none, or one that cannot be read.
-pub fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
+/// When the text holds no certificate, or one that cannot be parsed.
+pub fn parse_authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
     }
-    match roots.is_empty() {
-        true => Err("it holds no certificate".to_owned()),
-        false => Ok(Arc::new(roots)),
+    if roots.is_empty() {
+        return Err("no certificate in the file".to_owned());
     }
+    Ok(Arc::new(roots))
 }

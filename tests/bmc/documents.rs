@@ -1,6 +1,6 @@
-//! What real controllers answered, as other projects keep it to test themselves: fetched by
-//! `tests/run`, never kept here, served as it is and read-only. Where a set has a system and nothing
-//! around it, the few links that lead there are ours.
+//! Documents of real BMCs, which other projects keep for their own tests. `tests/run` fetches them;
+//! they are not kept here, and are served unchanged and read-only. If a set has a system and
+//! nothing around it, the test adds the few links that lead there.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 use crate::emulator::Emulator;
 use crate::emulator::profile::CONTOSO;
 use crate::installed::installed;
-use crate::rack::{HostKeys, Rack};
+use crate::rack::{HostDocument, Rack};
 use crate::requirements::missing;
 
-/// Some documents of one machine.
-struct Set {
+/// The documents of one machine.
+struct DocumentSet {
     name: &'static str,
-    /// Below `target/`.
+    /// The directory below `target/`.
     directory: &'static str,
-    /// Files that go before others of the same address.
+    /// Files that take precedence over others with the same address.
     first: &'static [&'static str],
-    /// Files that tell of something else, though they have an address.
+    /// Files of other resources that have one of the addresses.
     without: &'static [&'static str],
-    /// What `status` and `inventory` must say of it.
+    /// The texts that `status` and `inventory` must show.
     says: &'static [&'static str],
-    /// Where its system is, to which a dry run of `boot` would send a change.
+    /// The path of the system, to which a dry run of `boot` would send a change.
     system: &'static str,
-    /// What it is to boot: something that it was not told to boot when it was asked.
+    /// A boot command and its target that differ from the override in the documents.
     boot: (&'static str, &'static str),
 }
 
@@ -38,9 +38,9 @@ const SUSHY: &str = "python/lib/python3.11/site-packages/sushy/tests/unit/json_s
 const DELL: &str = "python/lib/python3.11/site-packages/sushy_oem_idrac/tests/unit/json_samples";
 const CRATE: &str = "documents/libredfish";
 
-const SETS: &[Set] = &[
+const SETS: &[DocumentSet] = &[
     // The DMTF's `public-rackmount`, from DSP2043.
-    Set {
+    DocumentSet {
         name: "dmtf",
         directory: SUSHY,
         first: &[
@@ -54,7 +54,7 @@ const SETS: &[Set] = &[
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
-    Set {
+    DocumentSet {
         name: "dmtf-2022",
         directory: SUSHY,
         first: &["root.json", "systemv1_20.json", "managerv1_18.json"],
@@ -63,7 +63,7 @@ const SETS: &[Set] = &[
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
-    Set {
+    DocumentSet {
         name: "dell-r640",
         directory: DELL,
         first: &["system.json"],
@@ -72,7 +72,7 @@ const SETS: &[Set] = &[
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
-    Set {
+    DocumentSet {
         name: "dell",
         directory: CRATE,
         first: &["system_dell.json", "manager_dell.json"],
@@ -81,7 +81,7 @@ const SETS: &[Set] = &[
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
-    Set {
+    DocumentSet {
         name: "lenovo",
         directory: CRATE,
         first: &[
@@ -100,7 +100,7 @@ const SETS: &[Set] = &[
         system: "/redfish/v1/Systems/1",
         boot: PXE,
     },
-    Set {
+    DocumentSet {
         name: "bluefield",
         directory: CRATE,
         first: &["system_bluefield_boot_valid.json"],
@@ -111,8 +111,8 @@ const SETS: &[Set] = &[
     },
 ];
 
-impl Set {
-    /// Reads the files, by their addresses; and says where the system is.
+impl DocumentSet {
+    /// Reads the documents by their addresses, and returns the path of the system.
     fn read(&self) -> (HashMap<String, Value>, String) {
         let entries = fs::read_dir(installed(self.directory)).expect("documents");
         let mut paths: Vec<PathBuf> = entries.map(|it| it.expect("an entry").path()).collect();
@@ -169,7 +169,7 @@ impl Set {
 }
 
 #[test]
-fn what_real_controllers_answered_is_understood() {
+fn documents_of_real_bmcs_are_understood() {
     if missing(
         &SETS
             .iter()
@@ -183,7 +183,7 @@ fn what_real_controllers_answered_is_understood() {
         let own = documents[&system].clone();
         let mut emulator = Emulator::start();
         let bmc = emulator.add(CONTOSO);
-        let mut host = HostKeys::of(&bmc, 0);
+        let mut host = HostDocument::of(&bmc, 0);
         host.uuid = own["UUID"].as_str().unwrap_or(&host.uuid).to_owned();
         let serial = match own["Manufacturer"].as_str() {
             Some("Dell Inc.") => &own["SKU"],
@@ -196,18 +196,18 @@ fn what_real_controllers_answered_is_understood() {
         let rack = Rack::new(&[host]);
 
         let run = |words: &[&str]| {
-            let said = rack.bmc(&[words, &[&name]].concat());
-            // Cards and disks that are not those of the Host document are a finding.
-            let wanted = i32::from(said.all().contains("\n- "));
+            let output = rack.bmc(&[words, &[&name]].concat());
+            // NICs and disks that differ from the Host document are a finding.
+            let expected = i32::from(output.all().contains("\n- "));
             assert_eq!(
-                said.status,
-                Some(wanted),
+                output.status,
+                Some(expected),
                 "{} {words:?}: {}",
                 set.name,
-                said.all()
+                output.all()
             );
-            said.ended(wanted);
-            said
+            output.assert_exit(expected);
+            output
         };
         let status = run(&["status"]);
         assert!(
@@ -240,14 +240,14 @@ fn what_real_controllers_answered_is_understood() {
                 planned.all()
             );
         }
-        let asked = bmc.asked();
-        // A session is asked for where the set has them, and nothing else is sent.
+        let requests = bmc.requests();
+        // A session may be requested, but nothing else is sent.
         let changes = bmc.changes();
         assert!(
             changes.is_empty(),
             "{}: {changes:?} {}",
             set.name,
-            asked.len()
+            requests.len()
         );
     }
 }

@@ -1,16 +1,16 @@
-//! The bad input of controllers: each host's own line says what happened and what to do, and the
-//! others go on.
+//! Faulty BMCs: each host's own line says what happened and what to do, and the other hosts are not
+//! affected.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::emulator::profile::{CONTOSO, HPE, SUSHY};
-use crate::emulator::{Bmc, Emulator, Unwell};
-use crate::rack::{HostKeys, Rack, Said};
+use crate::emulator::{Bmc, Emulator, Fault};
+use crate::rack::{HostDocument, Rack, RunOutput};
 
 const SYSTEM: &str = "/redfish/v1/Systems/";
 
-/// Two controllers: the first is disturbed, the second is well.
+/// Two BMCs: the first one has a fault.
 struct Pair {
     emulator: Emulator,
     bad: Bmc,
@@ -31,263 +31,289 @@ impl Pair {
         }
     }
 
-    /// Boots both: the first must fail, and say so on a line of its own; the second must boot.
+    /// Boots both machines. The first must fail with a line of its own, and the second must boot.
     #[track_caller]
-    fn fails(&self, says: &[&str]) -> Said {
-        let said = self
+    fn assert_first_fails(&self, texts: &[&str]) -> RunOutput {
+        let output = self
             .rack
             .bmc(&["boot-pxe", "--all", "--yes", "--timeout", "20s"]);
-        said.ended(4).says(says);
-        let own = said.all();
+        output.assert_exit(4).assert_contains(texts);
+        let own = output.all();
         let own = own.lines().find(|line| line.contains("host-001-0"));
-        assert!(own.is_some(), "no line of its own: {}", said.all());
-        assert!(said.all().contains("help"), "{}", said.all());
+        assert!(own.is_some(), "no line of its own: {}", output.all());
+        assert!(output.all().contains("help"), "{}", output.all());
         let good = self.good.machine(|machine| machine.boots.clone());
-        assert_eq!(good, ["Pxe"], "{}", said.all());
+        assert_eq!(good, ["Pxe"], "{}", output.all());
         let bad = self.bad.machine(|machine| machine.resets.clone());
-        assert_eq!(bad, [""; 0], "{}", said.all());
-        said
+        assert_eq!(bad, [""; 0], "{}", output.all());
+        output
     }
 }
 
 #[test]
-fn nobody_answers() {
+fn unreachable_bmc_fails_alone() {
     let pair = Pair::new();
-    // A port that nobody listens on.
+    // A port without a listener.
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = free.local_addr().expect("its address").port();
     drop(free);
     let url = format!("https://127.0.0.1:{port}");
     pair.rack.edit("hosts.yaml", &pair.bad.url(), &url);
-    pair.fails(&["cannot reach", &url]);
+    pair.assert_first_fails(&["cannot reach", &url]);
 }
 
 #[test]
-fn a_wrong_password_is_tried_once() {
+fn wrong_password_is_tried_once() {
     for profile in [CONTOSO, SUSHY, HPE] {
         let mut emulator = Emulator::start();
         let bmc = emulator.add(profile);
         bmc.controller(|controller| controller.password = "another".to_owned());
         let rack = Rack::of(&[&bmc]);
-        let said = rack.bmc(&["status", "--all"]);
-        said.ended(3).says(&["admin", "password refused", "help"]);
-        let row = said.stdout.lines().last().unwrap_or_default();
+        let output = rack.bmc(&["status", "--all"]);
+        output
+            .assert_exit(3)
+            .assert_contains(&["admin", "login failed", "help"]);
+        let row = output.stdout.lines().last().unwrap_or_default();
         assert!(row.chars().count() <= 100, "{row}");
         let failures = bmc.controller(|controller| controller.failures);
-        assert_eq!(failures, 1, "{}: {}", profile.name, said.all());
+        assert_eq!(failures, 1, "{}: {}", profile.name, output.all());
     }
 }
 
 #[test]
-fn json_that_ends_too_soon_and_json_of_something_else() {
+fn truncated_and_unexpected_json_are_errors() {
     let pair = Pair::new();
-    pair.bad.unwell(SYSTEM, Unwell::Malformed);
-    pair.fails(&["cannot be understood"]);
+    pair.bad.set_fault(SYSTEM, Fault::Malformed);
+    pair.assert_first_fails(&["cannot parse the response"]);
     let pair = Pair::new();
-    pair.bad.unwell(SYSTEM, Unwell::Strange);
-    pair.fails(&["cannot be understood"]);
+    pair.bad.set_fault(SYSTEM, Fault::Unexpected);
+    pair.assert_first_fails(&["cannot parse the response"]);
 }
 
 #[test]
-fn a_redirect_without_end_and_one_to_another_server() {
+fn endless_redirect_and_redirect_to_another_server_are_errors() {
     let pair = Pair::new();
-    pair.bad.unwell(SYSTEM, Unwell::Circle);
-    pair.fails(&["redirect"]);
-    let asked = pair.bad.asked();
-    let circled = asked.iter().filter(|it| it.status == 307).count();
-    assert!(circled <= 10, "{circled} redirects were followed");
+    pair.bad.set_fault(SYSTEM, Fault::RedirectLoop);
+    pair.assert_first_fails(&["redirect"]);
+    let requests = pair.bad.requests();
+    let redirects = requests.iter().filter(|it| it.status == 307).count();
+    assert!(redirects <= 10, "{redirects} redirects were followed");
 
     let pair = Pair::new();
     let mut others = Emulator::start();
     let elsewhere = others.add(CONTOSO);
-    pair.bad.unwell(SYSTEM, Unwell::Elsewhere(elsewhere.url()));
-    pair.fails(&["another server"]);
+    pair.bad
+        .set_fault(SYSTEM, Fault::RedirectElsewhere(elsewhere.url()));
+    pair.assert_first_fails(&["another server"]);
     assert_eq!(
-        elsewhere.asked().len(),
+        elsewhere.requests().len(),
         0,
-        "credentials were taken elsewhere"
+        "credentials were sent to another server"
     );
 }
 
 #[test]
-fn a_huge_body() {
+fn huge_response_is_an_error() {
     let pair = Pair::new();
-    pair.bad.unwell(SYSTEM, Unwell::Huge);
-    pair.fails(&["larger than"]);
+    pair.bad.set_fault(SYSTEM, Fault::Huge);
+    pair.assert_first_fails(&["exceeds 4 MiB"]);
 }
 
 #[test]
-fn connections_that_break_are_made_again_and_not_for_ever() {
+fn broken_connections_are_retried_a_few_times() {
     let pair = Pair::new();
-    pair.bad.unwell(SYSTEM, Unwell::Cut);
-    pair.fails(&["cannot reach"]);
-    assert!(pair.bad.asked().len() < 20, "{}", pair.bad.asked().len());
+    pair.bad.set_fault(SYSTEM, Fault::Cut);
+    pair.assert_first_fails(&["cannot reach"]);
+    assert!(
+        pair.bad.requests().len() < 20,
+        "{}",
+        pair.bad.requests().len()
+    );
 
-    for unwell in [
-        Unwell::CutTimes(2),
-        Unwell::Status(2, 500, None),
-        Unwell::Status(1, 503, None),
-        Unwell::Status(2, 429, Some(1)),
+    for fault in [
+        Fault::CutTimes(2),
+        Fault::Status(2, 500, None),
+        Fault::Status(1, 503, None),
+        Fault::Status(2, 429, Some(1)),
     ] {
         let pair = Pair::new();
-        pair.bad.unwell(SYSTEM, unwell.clone());
-        let said = pair.rack.bmc(&["boot-pxe", "--all", "--yes"]);
-        assert_eq!(said.status, Some(0), "{unwell:?}: {}", said.all());
+        pair.bad.set_fault(SYSTEM, fault.clone());
+        let output = pair.rack.bmc(&["boot-pxe", "--all", "--yes"]);
+        assert_eq!(output.status, Some(0), "{fault:?}: {}", output.all());
         let boots = pair.bad.machine(|machine| machine.boots.clone());
-        assert_eq!(boots, ["Pxe"], "{unwell:?}");
+        assert_eq!(boots, ["Pxe"], "{fault:?}");
     }
 }
 
 #[test]
-fn a_reset_is_never_sent_twice_for_one() {
+fn reset_with_a_lost_response_is_not_repeated() {
     let pair = Pair::new();
-    // The answer to the reset is lost: it may have been done.
-    pair.bad.unwell(
+    // The response to the reset is lost, so the reset may have happened.
+    pair.bad.set_fault(
         "/redfish/v1/Systems/437XR1138R2/Actions/",
-        Unwell::CutTimes(1),
+        Fault::CutTimes(1),
     );
-    pair.fails(&["cannot reach"]);
+    pair.assert_first_fails(&["cannot reach"]);
     let sent = pair.bad.changes();
     let resets = sent.iter().filter(|(method, ..)| method == "POST").count();
     assert_eq!(resets, 1, "{sent:?}");
 }
 
 #[test]
-fn a_controller_that_lies_about_success() {
+fn false_success_is_detected() {
     let pair = Pair::new();
-    pair.bad.trouble(|trouble| trouble.lies = true);
-    pair.fails(&["reports success"]);
+    pair.bad
+        .change_faults(|faults| faults.ignores_changes = true);
+    pair.assert_first_fails(&["reports success"]);
 }
 
 #[test]
-fn a_controller_that_never_ends_its_self_test() {
+fn endless_self_test_times_out() {
     let pair = Pair::new();
     pair.bad
         .controller(|controller| controller.post = Some((1000, 501)));
-    pair.fails(&["not done after"]);
+    pair.assert_first_fails(&["timed out after"]);
 }
 
 #[test]
-fn a_controller_that_is_too_slow() {
+fn slow_bmc_times_out() {
     let pair = Pair::new();
-    pair.bad.slow(Duration::from_secs(600));
-    pair.fails(&["not done after"]);
+    pair.bad.set_latency(Duration::from_secs(600));
+    pair.assert_first_fails(&["timed out after"]);
 }
 
 #[test]
-fn a_certificate_that_changed_stops_everything_until_it_is_pinned() {
+fn changed_certificate_is_refused_until_it_is_pinned() {
     let pair = Pair::new();
     let [first, second] = pair.emulator.fingerprints();
-    let said = pair.rack.bmc(&["status", "--all"]);
-    said.done().says(&[&first]);
+    let output = pair.rack.bmc(&["status", "--all"]);
+    output.assert_success().assert_contains(&[&first]);
     pair.bad.rotate();
-    pair.bad.forget();
-    pair.fails(&["certificate", &second, "pxectl bmc pin"]);
-    // Nothing at all was said to who answered there.
-    assert_eq!(pair.bad.asked().len(), 0);
-    assert!(pair.bad.handshakes_refused() > 0);
+    pair.bad.clear_requests();
+    pair.assert_first_fails(&["certificate", &second, "pxectl bmc pin"]);
+    // No request was sent to the BMC with the other certificate.
+    assert_eq!(pair.bad.requests().len(), 0);
+    assert!(pair.bad.refused_handshakes() > 0);
 
     let host = "host-001-0";
-    let fits = |said: &Said| {
-        let table = said.stdout.split("\n\n").next().unwrap_or_default();
+    let fits = |output: &RunOutput| {
+        let table = output.stdout.split("\n\n").next().unwrap_or_default();
         let widest = table.lines().map(|line| line.chars().count()).max();
-        assert!(widest.is_some_and(|width| width <= 100), "{}", said.all());
+        assert!(widest.is_some_and(|width| width <= 100), "{}", output.all());
     };
-    // What went wrong stands in full beside the table, once.
+    // The full error is printed once, beside the table.
     let status = pair.rack.bmc(&["status", "--all"]);
-    status.ended(4).says(&["certificate not trusted"]);
+    status
+        .assert_exit(4)
+        .assert_contains(&["certificate not trusted"]);
     assert_eq!(status.all().matches(&second).count(), 1, "{}", status.all());
     fits(&status);
     let refused = pair.rack.bmc(&["pin", host]);
-    refused.ended(1).says(&[&second, "--yes", "not accepted"]);
+    refused
+        .assert_exit(1)
+        .assert_contains(&[&second, "--yes", "not accepted"]);
     let planned = pair.rack.bmc(&["pin", host, "--dry-run"]);
-    planned.done().says(&["would be accepted"]);
+    planned
+        .assert_success()
+        .assert_contains(&["would be accepted"]);
     let pinned = pair.rack.bmc(&["pin", host, "--yes"]);
-    pinned.done().says(&[&first, &second, "accepted"]);
-    assert!(!pinned.all().contains("to be accepted"), "{}", pinned.all());
+    pinned
+        .assert_success()
+        .assert_contains(&[&first, &second, "accepted"]);
+    assert!(
+        !pinned.all().contains("would be accepted"),
+        "{}",
+        pinned.all()
+    );
     fits(&pinned);
-    // Nothing is new: nobody is asked.
+    // Nothing is new, so there is no prompt.
     for words in [&["pin", host][..], &["pin", "host-002-0"]] {
         let same = pair.rack.bmc(words);
-        same.done().says(&["unchanged"]);
+        same.assert_success().assert_contains(&["unchanged"]);
         fits(&same);
     }
     let same = pair.rack.bmc(&["pin", host, "--format", "json"]);
-    assert_eq!(same.done().json()[0]["result"], "unchanged");
-    pair.rack.bmc(&["boot-pxe", host, "--yes"]).done();
+    assert_eq!(same.assert_success().json()[0]["result"], "unchanged");
+    pair.rack.bmc(&["boot-pxe", host, "--yes"]).assert_success();
     assert_eq!(pair.bad.machine(|machine| machine.boots.clone()), ["Pxe"]);
 }
 
 #[test]
-fn a_certificate_that_changes_under_way_stops_what_was_begun() {
+fn certificate_change_during_a_command_stops_it() {
     for known in [true, false] {
-        // After the log-in and before anything was changed.
+        // After the login and before the first change.
         for after in [1, 2, 3, 4, 5] {
             let pair = Pair::new();
             if known {
-                pair.rack.bmc(&["status", "--all"]).done();
+                pair.rack.bmc(&["status", "--all"]).assert_success();
             }
-            pair.bad.forget();
+            pair.bad.clear_requests();
             pair.bad
-                .trouble(|trouble| trouble.rotates_after = Some(after));
+                .change_faults(|faults| faults.rotates_after = Some(after));
             let host = "host-001-0";
-            let said = pair
+            let output = pair
                 .rack
                 .bmc(&["boot-pxe", host, "--yes", "--timeout", "20s"]);
-            let asked = pair.bad.asked().len();
-            said.ended(3).says(&["certificate"]);
-            assert_eq!(asked, after, "it went on: {}", said.all());
+            let requests = pair.bad.requests().len();
+            output.assert_exit(3).assert_contains(&["certificate"]);
+            assert_eq!(requests, after, "the command continued: {}", output.all());
         }
     }
 }
 
-/// The rack of one controller, with another key in its `bmc`.
-fn with_key(bmc: &Bmc, key: &str) -> Rack {
-    let mut host = HostKeys::of(bmc, 0);
+/// Makes a rack of one BMC with one more key in its `bmc`.
+fn rack_with_bmc_key(bmc: &Bmc, key: &str) -> Rack {
+    let mut host = HostDocument::of(bmc, 0);
     let keys = host.bmc.strip_suffix('}').expect("a mapping");
     host.bmc = format!("{keys}, {key}}}");
     Rack::new(&[host])
 }
 
 #[test]
-fn an_old_certificate_is_taken_where_the_inventory_pins_it_and_says_that_it_is_old() {
+fn old_certificate_needs_a_pin_and_legacy_tls() {
     let mut emulator = Emulator::start();
     let (bmc, pin) = emulator.add_old(CONTOSO);
-    let said = Rack::of(&[&bmc]).bmc(&["status", "--all"]);
-    said.ended(3).says(&["tls: legacy", "help"]);
-    assert_eq!(bmc.asked().len(), 0);
-    let rack = with_key(&bmc, "tls: legacy");
-    rack.run(&["validate"]).ended(1).says(&["needs a `pin`"]);
-    let rack = with_key(&bmc, &format!("tls: legacy, pin: \"sha256:{pin}\""));
-    rack.bmc(&["boot-pxe", "--all", "--yes"]).done();
+    let output = Rack::of(&[&bmc]).bmc(&["status", "--all"]);
+    output
+        .assert_exit(3)
+        .assert_contains(&["tls: legacy", "help"]);
+    assert_eq!(bmc.requests().len(), 0);
+    let rack = rack_with_bmc_key(&bmc, "tls: legacy");
+    rack.run(&["validate"])
+        .assert_exit(1)
+        .assert_contains(&["needs a `pin`"]);
+    let rack = rack_with_bmc_key(&bmc, &format!("tls: legacy, pin: \"sha256:{pin}\""));
+    rack.bmc(&["boot-pxe", "--all", "--yes"]).assert_success();
     assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
 }
 
 #[test]
-fn pins_and_authorities_of_the_inventory_are_held_to() {
+fn pins_and_authorities_of_the_inventory_are_enforced() {
     let mut emulator = Emulator::start();
     let (own, signed) = (emulator.add(CONTOSO), emulator.add_signed(CONTOSO));
     let [pin, other] = emulator.fingerprints();
     let with = |bmc: &Bmc, key: &str| {
-        let rack = with_key(bmc, key);
+        let rack = rack_with_bmc_key(bmc, key);
         std::fs::copy(emulator.authority(), rack.file("authority.pem")).expect("a copy");
         rack
     };
     with(&own, &format!("pin: \"sha256:{pin}\""))
         .bmc(&["status", "--all"])
-        .done();
+        .assert_success();
     with(&signed, "ca: authority.pem")
         .bmc(&["status", "--all"])
-        .done();
-    own.forget();
-    signed.forget();
+        .assert_success();
+    own.clear_requests();
+    signed.clear_requests();
     for (bmc, key) in [
         (&own, format!("pin: \"sha256:{other}\"")),
         (&own, "ca: authority.pem".to_owned()),
         (&signed, format!("pin: \"sha256:{pin}\"")),
     ] {
-        let said = with(bmc, &key).bmc(&["status", "--all"]);
-        said.ended(3).says(&["certificate", "help"]);
-        assert_eq!(bmc.asked().len(), 0, "{key}");
+        let output = with(bmc, &key).bmc(&["status", "--all"]);
+        output
+            .assert_exit(3)
+            .assert_contains(&["certificate", "help"]);
+        assert_eq!(bmc.requests().len(), 0, "{key}");
     }
 }

@@ -1,4 +1,4 @@
-//! Many controllers at once: how many at a time, how long, how much memory, and how it ends.
+//! Many BMCs in parallel: concurrency, time, memory and interrupts.
 
 use std::fs;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use crate::rack::Rack;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn some(count: usize) -> (Emulator, Vec<Bmc>, Rack) {
+fn start_bmcs(count: usize) -> (Emulator, Vec<Bmc>, Rack) {
     let mut emulator = Emulator::start();
     let bmcs: Vec<Bmc> = (0..count).map(|_| emulator.add(CONTOSO)).collect();
     let rack = Rack::of(&bmcs.iter().collect::<Vec<_>>());
@@ -20,56 +20,58 @@ fn some(count: usize) -> (Emulator, Vec<Bmc>, Rack) {
 }
 
 #[test]
-fn hosts_are_chosen_by_name_by_label_and_all() {
-    let (_emulator, bmcs, rack) = some(3);
+fn hosts_are_selected_by_name_by_label_or_all() {
+    let (_emulator, bmcs, rack) = start_bmcs(3);
     rack.edit(
         "hosts.yaml",
         "labels: {role: worker}",
         "labels: {role: storage}",
     );
-    let asked = || {
+    let contacted = || {
         bmcs.iter()
-            .map(|it| !it.asked().is_empty())
+            .map(|it| !it.requests().is_empty())
             .collect::<Vec<_>>()
     };
-    let forget = || bmcs.iter().for_each(Bmc::forget);
-    for (words, wanted) in [
+    let forget = || bmcs.iter().for_each(Bmc::clear_requests);
+    for (words, expected) in [
         (&["host-002-0"][..], [false, true, false]),
         (&["--selector", "role=worker"], [false, true, true]),
         (&["--all"], [true, true, true]),
     ] {
         forget();
-        rack.bmc(&[&["status"], words].concat()).done();
-        assert_eq!(asked(), wanted, "{words:?}");
+        rack.bmc(&[&["status"], words].concat()).assert_success();
+        assert_eq!(contacted(), expected, "{words:?}");
     }
     forget();
     rack.bmc(&["status", "host-00x"])
-        .ended(1)
-        .says(&["host-00x"]);
-    rack.bmc(&["status"]).ended(2).says(&["--all"]);
-    assert_eq!(asked(), [false; 3]);
+        .assert_exit(1)
+        .assert_contains(&["host-00x"]);
+    rack.bmc(&["status"])
+        .assert_exit(2)
+        .assert_contains(&["--all"]);
+    assert_eq!(contacted(), [false; 3]);
 }
 
 #[test]
-fn the_exit_status_tells_all_from_some_from_none() {
-    let (_emulator, bmcs, rack) = some(2);
-    rack.bmc(&["status", "--all"]).ended(0);
+fn exit_status_distinguishes_all_some_and_none() {
+    let (_emulator, bmcs, rack) = start_bmcs(2);
+    rack.bmc(&["status", "--all"]).assert_exit(0);
     bmcs[0].controller(|controller| controller.password = "another".to_owned());
-    rack.bmc(&["status", "--all"]).ended(4);
+    rack.bmc(&["status", "--all"]).assert_exit(4);
     bmcs[1].controller(|controller| controller.password = "another".to_owned());
-    rack.bmc(&["status", "--all"]).ended(3);
+    rack.bmc(&["status", "--all"]).assert_exit(3);
 }
 
 #[test]
-fn json_tells_each_host_in_its_order() {
-    let (_emulator, bmcs, rack) = some(3);
+fn json_lists_hosts_in_order() {
+    let (_emulator, bmcs, rack) = start_bmcs(3);
     bmcs[1].controller(|controller| controller.password = "another".to_owned());
-    let said = rack.bmc(&["status", "--all", "--format", "json"]);
-    let hosts = said.ended(4).json();
+    let output = rack.bmc(&["status", "--all", "--format", "json"]);
+    let hosts = output.assert_exit(4).json();
     let hosts = hosts.as_array().expect("an array");
     let names: Vec<_> = hosts.iter().map(|it| it["host"].as_str()).collect();
-    let wanted = ["host-001-0", "host-002-0", "host-003-0"].map(Some);
-    assert_eq!(names, wanted);
+    let expected = ["host-001-0", "host-002-0", "host-003-0"].map(Some);
+    assert_eq!(names, expected);
     assert!(hosts[0]["error"].is_null(), "{}", hosts[0]);
     assert!(
         hosts[1]["error"].is_object() || hosts[1]["error"].is_string(),
@@ -80,25 +82,25 @@ fn json_tells_each_host_in_its_order() {
 }
 
 #[test]
-fn no_more_than_jobs_are_under_way() {
+fn jobs_limits_parallel_tasks() {
     for jobs in [1, 3] {
-        let (emulator, bmcs, rack) = some(8);
+        let (emulator, bmcs, rack) = start_bmcs(8);
         for bmc in &bmcs {
-            bmc.slow(Duration::from_millis(50));
+            bmc.set_latency(Duration::from_millis(50));
         }
         rack.bmc(&["status", "--all", "--jobs", &jobs.to_string()])
-            .done();
+            .assert_success();
         assert_eq!(emulator.busiest(), jobs);
     }
 }
 
 #[test]
-fn an_interrupt_logs_out_everywhere() {
+fn interrupt_logs_out_everywhere() {
     for signal in [Signal::INT, Signal::TERM] {
-        let (_emulator, bmcs, rack) = some(4);
+        let (_emulator, bmcs, rack) = start_bmcs(4);
         for bmc in &bmcs {
-            bmc.slow(Duration::from_millis(300));
-            // It would wait for the self-test for as long as it may.
+            bmc.set_latency(Duration::from_millis(300));
+            // Without the interrupt, the command would wait for the self-test until its deadline.
             bmc.controller(|controller| controller.post = Some((10_000, 501)));
         }
         let mut child = rack
@@ -127,10 +129,10 @@ fn an_interrupt_logs_out_everywhere() {
 }
 
 #[test]
-fn an_interrupt_during_the_log_in_leaves_no_session() {
-    let (emulator, bmcs, rack) = some(4);
+fn interrupt_during_login_leaves_no_session() {
+    let (emulator, bmcs, rack) = start_bmcs(4);
     for bmc in &bmcs {
-        bmc.slow(Duration::from_secs(1));
+        bmc.set_latency(Duration::from_secs(1));
     }
     let mut child = rack
         .pxectl(&["bmc", "status", "--all"])
@@ -139,8 +141,8 @@ fn an_interrupt_during_the_log_in_leaves_no_session() {
         .spawn()
         .expect("it runs");
     let until = Instant::now() + PATIENCE;
-    // What is under way after the service root was answered is the log-in.
-    let greeted = |bmc: &Bmc| bmc.asked().len() == 1;
+    // The request after the service root is the login.
+    let greeted = |bmc: &Bmc| bmc.requests().len() == 1;
     while !(bmcs.iter().all(greeted) && emulator.busy() == bmcs.len()) {
         assert!(Instant::now() < until, "no log-in");
         std::thread::sleep(Duration::from_millis(5));
@@ -150,22 +152,26 @@ fn an_interrupt_during_the_log_in_leaves_no_session() {
     for bmc in &bmcs {
         let (opened, left) = bmc.controller(|it| (it.opened, it.sessions.len()));
         assert_eq!((opened, left), (1, 0));
-        let asked: Vec<String> = bmc.asked().into_iter().map(|it| it.ask.method).collect();
+        let requests: Vec<String> = bmc
+            .requests()
+            .into_iter()
+            .map(|it| it.request.method)
+            .collect();
         assert!(
-            asked.starts_with(&["GET".to_owned(), "POST".to_owned()]),
-            "{asked:?}"
+            requests.starts_with(&["GET".to_owned(), "POST".to_owned()]),
+            "{requests:?}"
         );
-        assert!(asked.len() <= 4, "it went on: {asked:?}");
+        assert!(requests.len() <= 4, "the command continued: {requests:?}");
     }
 }
 
-/// Runs a command over 200 controllers that take a second for each answer, and returns how many
-/// times as long they would take one after another, and the most memory that it held, in KiB.
+/// Runs a command on 200 BMCs that take a second for each response. Returns how many times faster
+/// the run is than one BMC after another, and its peak memory in KiB.
 fn race(words: &[&str]) -> (f64, u64) {
-    let (_emulator, bmcs, rack) = some(200);
+    let (_emulator, bmcs, rack) = start_bmcs(200);
     let latency = Duration::from_secs(1);
     for bmc in &bmcs {
-        bmc.slow(latency);
+        bmc.set_latency(latency);
     }
     let mut command = rack.pxectl(words);
     let output = fs::File::create(rack.file("output")).expect("a file");
@@ -177,9 +183,9 @@ fn race(words: &[&str]) -> (f64, u64) {
     let status = format!("/proc/{}/status", child.id());
     let mut most = 0;
     let ended = loop {
-        // The high-water mark only rises, so the last look counts.
-        let seen = fs::read_to_string(&status).unwrap_or_default();
-        let line = seen.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        // The high-water mark only rises, so the last read counts.
+        let content = fs::read_to_string(&status).unwrap_or_default();
+        let line = content.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
         most = most.max(kilobytes.unwrap_or(0));
         if let Some(ended) = child.try_wait().expect("a child") {
@@ -188,23 +194,23 @@ fn race(words: &[&str]) -> (f64, u64) {
         std::thread::sleep(Duration::from_millis(5));
     };
     let took = start.elapsed();
-    let said = rack.read("output");
-    assert!(ended.success(), "{ended}: {said}");
-    let asked: usize = bmcs.iter().map(|bmc| bmc.asked().len()).sum();
-    let ratio = latency.as_secs_f64() * asked as f64 / took.as_secs_f64();
-    // Straight to stderr: a figure to look at, beside the bound.
+    let output = rack.read("output");
+    assert!(ended.success(), "{ended}: {output}");
+    let requests: usize = bmcs.iter().map(|bmc| bmc.requests().len()).sum();
+    let ratio = latency.as_secs_f64() * requests as f64 / took.as_secs_f64();
+    // Print the figure directly on stderr, beside the bound.
     use std::io::Write as _;
     let _ = writeln!(
         std::io::stderr(),
-        "{words:?}: {took:.1?}, {asked} round trips of {latency:?}, {ratio:.0} at a time, {most} KiB"
+        "{words:?}: {took:.1?}, {requests} round trips of {latency:?}, {ratio:.0} at a time, {most} KiB"
     );
     (ratio, most)
 }
 
 #[test]
-fn two_hundred_slow_controllers_are_asked_together() {
+fn two_hundred_slow_bmcs_are_contacted_in_parallel() {
     let (ratio, most) = race(&["bmc", "status", "--all"]);
-    // Ten seconds for five round trips of one second each are a hundred at a time.
+    // Ten seconds for five round trips of one second each mean a hundred in parallel.
     assert!(ratio > 50.0, "{ratio:.0} at a time");
     assert!(most < 64 << 10, "{most} KiB");
     let (ratio, most) = race(&["bmc", "boot-pxe", "--all", "--yes"]);

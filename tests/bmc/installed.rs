@@ -1,10 +1,10 @@
 use std::path::Path;
 
-/// Where something lies that `tests/run` puts below `target/`: Python's packages, and documents of
-/// controllers.
+/// Returns the path of a file that `tests/run` installs below `target/`: Python packages, and
+/// documents of BMCs.
 pub fn installed(name: &str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let place = target.expect("target/tmp lies in target").join(name);
+    let place = target.expect("target/tmp is in target").join(name);
     place
         .into_os_string()
         .into_string()

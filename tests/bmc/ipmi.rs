@@ -1,159 +1,22 @@
-//! IPMI by `ipmitool`, against two controllers that others wrote: OpenIPMI's simulator, which knows
-//! only old ciphers and never says that boot flags are valid, and pyghmi's, which takes them.
+//! IPMI through `ipmitool`, against two simulators: OpenIPMI's, which supports only old cipher
+//! suites and never reports valid boot flags, and pyghmi's, which accepts boot flags.
 
 use std::fs;
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pxectl::bmc::{BmcError, BootTarget, Context, Ipmi, PowerState, PowerVerb};
+use pxectl::bmc::{
+    BmcError, BootTarget, IpmiClient, MachineStatus, PowerAction, PowerState, TaskContext,
+};
 use pxectl::machine::Secret;
 
 use crate::installed::installed;
-use crate::rack::{HostKeys, Rack, said};
+use crate::rack::{HostDocument, Rack, run_command};
 use crate::requirements::missing;
+use crate::simulator::Simulator;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A simulator on a free port of loopback; it ends with the test.
-struct Simulator {
-    child: Child,
-    port: u16,
-    directory: tempfile::TempDir,
-}
-
-impl Simulator {
-    /// OpenIPMI's: its user is `admin`, its password `s3cret`.
-    fn openipmi() -> Self {
-        let (directory, port) = (tempfile::tempdir().expect("a directory"), free_port());
-        let place = |name: &str| directory.path().join(name).display().to_string();
-        fs::create_dir(place("state")).expect("a directory");
-        // It asks this program for what hardware would do, and tells it what to do.
-        let chassis = format!(
-            "#!/bin/sh\necho \"$@\" >>{0}\n[ \"$2\" = get ] || exit 0\nshift 2\nfor what; do\n\
-             case $what in\npower) echo power:1 ;;\nboot) cat {1} ;;\nesac\ndone\n\
-             exit 0\n",
-            place("calls"),
-            place("boot")
-        );
-        fs::write(place("boot"), "boot:none\n").expect("a file");
-        fs::write(place("chassis"), chassis).expect("a program");
-        let auths = ["callback", "user", "operator", "admin"]
-            .map(|level| format!("allowed_auths_{level} none md2 md5 straight\n"));
-        let lan = format!(
-            "name \"sim\"\nset_working_mc 0x20\nstartlan 1\naddr 127.0.0.1 {port}\npriv_limit admin\n{}\
-             guid a123456789abcdefa123456789abcdef\nendlan\nchassis_control \"/bin/sh {} 0x20\"\n\
-             user 1 true \"\" \"test\" user 10 none md2 md5 straight\n\
-             user 2 true \"admin\" \"s3cret\" admin 10 none md2 md5 straight\n",
-            auths.concat(),
-            place("chassis")
-        );
-        fs::write(place("lan.conf"), lan).expect("a file");
-        let fru: Vec<String> = fru().iter().map(|octet| format!("{octet:#04x}")).collect();
-        let commands = format!(
-            "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\n\
-             mc_add_fru_data 0x20 0 {} data {}\nmc_enable 0x20\n",
-            fru.len(),
-            fru.join(" ")
-        );
-        fs::write(place("sim.emu"), commands).expect("a file");
-        let mut command = Command::new("ipmi_sim");
-        command.args(["-n", "-c", &place("lan.conf"), "-f", &place("sim.emu")]);
-        command.args(["-s", &place("state")]);
-        Self::start(command, directory, port)
-    }
-
-    /// pyghmi's: its user is `admin`, its password `password`.
-    fn pyghmi() -> Self {
-        let (directory, port) = (tempfile::tempdir().expect("a directory"), free_port());
-        let mut command = Command::new(installed("python/bin/python"));
-        command.args([
-            "-u",
-            "-m",
-            "pyghmi.cmd.fakebmc",
-            "--port",
-            &port.to_string(),
-        ]);
-        Self::start(command, directory, port)
-    }
-
-    fn start(mut command: Command, directory: tempfile::TempDir, port: u16) -> Self {
-        let log = fs::File::create(directory.path().join("log")).expect("a log");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the log"))
-            .stderr(log)
-            .spawn()
-            .expect("it runs");
-        let simulator = Self {
-            child,
-            port,
-            directory,
-        };
-        simulator.wait_until_it_answers();
-        simulator
-    }
-
-    /// Asks for its ciphers, which needs no session, until there is an answer. Source: IPMI 2.0
-    /// §22.13, Get Channel Authentication Capabilities.
-    fn wait_until_it_answers(&self) {
-        const ASK: [u8; 23] = [
-            6, 0, 0xff, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0x20, 0x18, 0xc8, 0x81, 0, 0x38, 0x8e, 4,
-            0xb5,
-        ];
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let step = Duration::from_millis(200);
-        socket.set_read_timeout(Some(step)).expect("a time");
-        let until = Instant::now() + PATIENCE;
-        let mut answer = [0; 64];
-        loop {
-            let _ = socket.send_to(&ASK, ("127.0.0.1", self.port));
-            if socket.recv(&mut answer).is_ok() {
-                return;
-            }
-            assert!(Instant::now() < until, "no answer: {}", self.log("log"));
-        }
-    }
-
-    fn log(&self, name: &str) -> String {
-        fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("its address").port()
-}
-
-/// A FRU with a product area. Source: IPMI Platform Management FRU Information Storage 1.0 §12.
-fn fru() -> Vec<u8> {
-    let summed = |mut area: Vec<u8>| {
-        let sum = area
-            .iter()
-            .fold(0_u8, |sum, octet| sum.wrapping_add(*octet));
-        area.push(sum.wrapping_neg());
-        area
-    };
-    let mut product = vec![1, 0, 25];
-    for text in ["Contoso", "R7", "part", "1", "C7X9K2", "A-0008"] {
-        product.push(0xc0 | text.len() as u8);
-        product.extend(text.as_bytes());
-    }
-    product.push(0xc1);
-    while product.len() % 8 != 7 {
-        product.push(0);
-    }
-    product[1] = ((product.len() + 1) / 8) as u8;
-    [summed(vec![1, 0, 0, 0, 1, 0, 0]), summed(product)].concat()
-}
 
 const PROGRAMS: [&str; 2] = ["ipmitool", "ipmi_sim"];
 
@@ -163,8 +26,8 @@ fn pyghmi() -> [String; 2] {
 
 struct Client {
     runtime: tokio::runtime::Runtime,
-    context: Arc<Context>,
-    ipmi: Ipmi,
+    context: Arc<TaskContext>,
+    ipmi: IpmiClient,
 }
 
 impl Client {
@@ -178,12 +41,12 @@ impl Client {
             .build()
             .expect("a runtime");
         let inside = runtime.enter();
-        let context = Context::new("host", PATIENCE, dry_run, Arc::new(|_, _| {}));
+        let context = TaskContext::new("host", PATIENCE, dry_run, Arc::new(|_, _| {}));
         let context = Arc::new(context);
         drop(inside);
         let secret = Secret::new(password.to_owned());
         let (host, username) = ("127.0.0.1".to_owned(), username.to_owned());
-        let ipmi = Ipmi::new(Arc::clone(&context), host, port, username, secret);
+        let ipmi = IpmiClient::new(Arc::clone(&context), host, port, username, secret);
         Self {
             runtime,
             context,
@@ -191,27 +54,27 @@ impl Client {
         }
     }
 
-    fn machine(&mut self) -> Result<pxectl::bmc::Machine, BmcError> {
+    fn machine(&mut self) -> Result<MachineStatus, BmcError> {
         self.runtime.block_on(self.ipmi.machine())
     }
 
-    fn power(&mut self, verb: PowerVerb) -> Result<(), BmcError> {
-        self.runtime.block_on(self.ipmi.power(verb))
+    fn power(&mut self, action: PowerAction) -> Result<(), BmcError> {
+        self.runtime.block_on(self.ipmi.change_power(action))
     }
 
     fn boot(&mut self, target: &BootTarget, uefi: bool) -> Result<(), BmcError> {
-        self.runtime.block_on(self.ipmi.boot(target, uefi))
+        self.runtime.block_on(self.ipmi.set_boot(target, uefi))
     }
 }
 
 #[test]
-fn an_old_controller_says_who_its_machine_is() {
+fn old_bmc_reports_the_identity_of_its_machine() {
     if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
     let machine = Client::new(simulator.port, "admin", "s3cret").machine();
-    let machine = machine.expect("it answers, by the older suite of ciphers");
+    let machine = machine.expect("it responds, by the older suite of ciphers");
     assert_eq!(machine.power, PowerState::On);
     assert_eq!(machine.manufacturer.as_deref(), Some("Contoso"));
     assert_eq!(machine.model.as_deref(), Some("R7"));
@@ -221,58 +84,63 @@ fn an_old_controller_says_who_its_machine_is() {
 }
 
 #[test]
-fn boot_flags_that_are_not_valid_are_noticed_and_nothing_is_rebooted() {
+fn invalid_boot_flags_are_detected_and_nothing_is_rebooted() {
     if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
     let mut client = Client::new(simulator.port, "admin", "s3cret");
     let taken = client.boot(&BootTarget::Pxe, true);
-    let Err(BmcError::NotTaken { what, wanted, seen }) = taken else {
+    let Err(BmcError::NotApplied {
+        property,
+        expected,
+        actual,
+    }) = taken
+    else {
         panic!("{taken:?}");
     };
-    let said = (what.as_str(), wanted.as_str(), seen.as_str());
-    assert_eq!(said, ("the boot device", "Pxe", "not valid"));
+    let found = (property.as_str(), expected.as_str(), actual.as_str());
+    assert_eq!(found, ("the boot device", "Pxe", "not valid"));
     let calls = simulator.log("calls");
     assert!(calls.contains("set boot pxe"), "{calls}");
     assert!(!calls.contains("set power"), "{calls}");
 }
 
 #[test]
-fn each_power_command_reaches_the_controller() {
+fn each_power_command_reaches_the_bmc() {
     if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
     let mut client = Client::new(simulator.port, "admin", "s3cret");
-    for (verb, call) in [
-        (PowerVerb::On, "set power 1"),
-        (PowerVerb::Reset, "set reset 1"),
-        (PowerVerb::Graceful, "set shutdown 1"),
-        (PowerVerb::Off, "set power 0"),
+    for (action, call) in [
+        (PowerAction::On, "set power 1"),
+        (PowerAction::Reset, "set reset 1"),
+        (PowerAction::Graceful, "set shutdown 1"),
+        (PowerAction::Off, "set power 0"),
     ] {
-        client.power(verb).expect("it is done");
+        client.power(action).expect("it is done");
         let calls = simulator.log("calls");
-        assert!(calls.contains(call), "{verb:?}: {calls}");
+        assert!(calls.contains(call), "{action:?}: {calls}");
     }
 }
 
 #[test]
-fn one_boot_is_set_and_read_back() {
+fn boot_device_is_set_once_and_read_back() {
     if missing(&pyghmi()) {
         return;
     }
     let simulator = Simulator::pyghmi();
     let mut client = Client::new(simulator.port, "admin", "password");
-    for (target, uefi, wanted) in [
+    for (target, uefi, expected) in [
         (BootTarget::Pxe, true, "Pxe"),
         (BootTarget::Disk, false, "Hdd"),
         (BootTarget::Cd, true, "Cd"),
         (BootTarget::Pxe, false, "Pxe"),
     ] {
         client.boot(&target, uefi).expect("it is taken");
-        let boot = client.machine().expect("it answers").boot;
-        assert_eq!(boot.target.as_deref(), Some(wanted));
+        let boot = client.machine().expect("it responds").boot;
+        assert_eq!(boot.target.as_deref(), Some(expected));
         assert_eq!(boot.enabled.as_deref(), Some("Once"));
     }
     let uri = "http://10.0.0.1/x".to_owned();
@@ -281,33 +149,36 @@ fn one_boot_is_set_and_read_back() {
         matches!(refused, Err(BmcError::Unsupported { .. })),
         "{refused:?}"
     );
-    // This controller has neither FRU nor GUID: who its machine is stays open.
-    let machine = client.machine().expect("it answers");
+    // This BMC has no FRU and no GUID, so the identity of its machine is unknown.
+    let machine = client.machine().expect("it responds");
     assert_eq!((machine.uuid, machine.serial), (None, None));
 
-    client.power(PowerVerb::On).expect("it is done");
-    assert_eq!(client.machine().expect("it answers").power, PowerState::On);
-    client.power(PowerVerb::Graceful).expect("it is done");
-    assert_eq!(client.machine().expect("it answers").power, PowerState::Off);
+    client.power(PowerAction::On).expect("it is done");
+    assert_eq!(client.machine().expect("it responds").power, PowerState::On);
+    client.power(PowerAction::Graceful).expect("it is done");
+    assert_eq!(
+        client.machine().expect("it responds").power,
+        PowerState::Off
+    );
     assert!(simulator.log("log").contains("politely shut down"));
 }
 
 #[test]
-fn a_wrong_password_and_a_controller_that_is_not_there_are_told_apart() {
+fn wrong_password_and_unreachable_bmc_are_different_errors() {
     if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
-    for (username, password) in [("admin", "another"), ("nobody", "s3cret")] {
+    for (username, password) in [("admin", "another"), ("unknown", "s3cret")] {
         let refused = Client::new(simulator.port, username, password).machine();
-        let Err(error @ BmcError::WrongPassword { .. }) = &refused else {
+        let Err(error @ BmcError::LoginFailed { .. }) = &refused else {
             panic!("{refused:?}");
         };
         assert!(!error.to_string().contains(password), "{error}");
     }
-    let nobody = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let port = nobody.local_addr().expect("its address").port();
-    drop(nobody);
+    let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
     let absent = Client::new(port, "admin", "s3cret").machine();
     assert!(
         matches!(absent, Err(BmcError::Unreachable { .. })),
@@ -315,9 +186,9 @@ fn a_wrong_password_and_a_controller_that_is_not_there_are_told_apart() {
     );
 }
 
-/// A rack of one host, whose controller is chosen in the inventory.
+/// Makes a rack of one host with IPMI.
 fn rack(port: u16, uuid: &str) -> Rack {
-    Rack::new(&[HostKeys {
+    Rack::new(&[HostDocument {
         name: "old".to_owned(),
         uuid: uuid.to_owned(),
         serial: "C7X9K2".to_owned(),
@@ -330,23 +201,23 @@ fn rack(port: u16, uuid: &str) -> Rack {
 }
 
 #[test]
-fn the_inventory_chooses_ipmi_and_the_password_goes_by_the_environment_alone() {
+fn ipmi_password_goes_only_through_the_environment() {
     if missing(&PROGRAMS) {
         return;
     }
     let simulator = Simulator::openipmi();
-    // The same octets from either end.
+    // The same bytes in both orders.
     for uuid in [
         "efcdab89-6745-23a1-efcd-ab89674523a1",
         "a1234567-89ab-cdef-a123-456789abcdef",
     ] {
         let rack = rack(simulator.port, uuid);
-        // What ipmitool is given, and then ipmitool.
+        // Logs the arguments and the environment, and runs ipmitool.
         let place = rack.file("bin");
         fs::create_dir(&place).expect("a directory");
-        let seen = rack.file("seen").display().to_string();
+        let log = rack.file("log").display().to_string();
         let wrapper =
-            format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{seen}\nexec /usr/bin/ipmitool \"$@\"\n");
+            format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{log}\nexec /usr/bin/ipmitool \"$@\"\n");
         fs::write(place.join("ipmitool"), wrapper).expect("a program");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(place.join("ipmitool"), executable).expect("a mode");
@@ -355,30 +226,30 @@ fn the_inventory_chooses_ipmi_and_the_password_goes_by_the_environment_alone() {
             .env("BMC_PASSWORD", "s3cret")
             .env("IPMITOOL_PASSWORD", "of-somebody-else");
         command.env("PATH", format!("{}:/usr/bin:/bin", place.display()));
-        let status = said(&mut command);
-        status.ended(0).says(&["on", "R7"]);
+        let status = run_command(&mut command);
+        status.assert_exit(0).assert_contains(&["on", "R7"]);
         assert!(!status.all().contains("s3cret"), "{}", status.all());
         assert!(
             !status.all().contains("another machine"),
             "{}",
             status.all()
         );
-        let seen = fs::read_to_string(seen).expect("what was given");
-        let with = |text: &str| seen.lines().filter(|line| line.contains(text)).count();
-        assert_eq!(with("s3cret"), with("IPMI_PASSWORD=s3cret"), "{seen}");
-        assert!(with("s3cret") > 0 && with("chassis status") > 0, "{seen}");
-        assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{seen}");
+        let log = fs::read_to_string(log).expect("the log");
+        let with = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(with("s3cret"), with("IPMI_PASSWORD=s3cret"), "{log}");
+        assert!(with("s3cret") > 0 && with("chassis status") > 0, "{log}");
+        assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{log}");
     }
     let another = rack(simulator.port, "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58");
     let mut command = another.pxectl(&["bmc", "power", "off", "old", "--yes"]);
-    said(command.env("BMC_PASSWORD", "s3cret"))
-        .ended(3)
-        .says(&["another machine"]);
+    run_command(command.env("BMC_PASSWORD", "s3cret"))
+        .assert_exit(3)
+        .assert_contains(&["another machine"]);
     assert!(!simulator.log("calls").contains("set power"));
 }
 
 #[test]
-fn one_command_boots_an_old_machine_into_the_network() {
+fn one_command_boots_an_old_machine_from_the_network() {
     if missing(&pyghmi()) {
         return;
     }
@@ -386,39 +257,47 @@ fn one_command_boots_an_old_machine_into_the_network() {
     let rack = rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
     let run = |words: &[&str]| {
         let mut command = rack.pxectl(&[&["bmc"], words, &["old"]].concat());
-        said(command.env("BMC_PASSWORD", "password"))
+        run_command(command.env("BMC_PASSWORD", "password"))
     };
     let planned = run(&["boot-pxe", "--dry-run"]);
-    planned.ended(0).says(&[
+    planned.assert_exit(0).assert_contains(&[
         "ipmitool chassis bootdev pxe options=efiboot",
         "ipmitool chassis power on",
     ]);
-    run(&["status"]).ended(0).says(&["off"]);
-    run(&["boot-pxe", "--yes"]).ended(0).says(&["on"]);
-    run(&["status"]).ended(0).says(&["on", "Pxe"]);
-    run(&["power", "off", "--yes"]).ended(0).says(&["off"]);
+    run(&["status"]).assert_exit(0).assert_contains(&["off"]);
+    run(&["boot-pxe", "--yes"])
+        .assert_exit(0)
+        .assert_contains(&["on"]);
+    run(&["status"])
+        .assert_exit(0)
+        .assert_contains(&["on", "Pxe"]);
+    run(&["power", "off", "--yes"])
+        .assert_exit(0)
+        .assert_contains(&["off"]);
     assert!(simulator.log("log").contains("abruptly remove power"));
-    run(&["inventory"]).ended(0);
+    run(&["inventory"]).assert_exit(0);
     run(&["boot-http", "--yes", "--url", "http://10.20.0.10/x.efi"])
-        .ended(3)
-        .says(&["HTTP boot", "help"]);
-    // Without the program, it says what to install.
+        .assert_exit(3)
+        .assert_contains(&["HTTP boot", "help"]);
+    // Without the program, the error names the package to install.
     let mut command = rack.pxectl(&["bmc", "status", "old"]);
     command
         .env("BMC_PASSWORD", "password")
         .env("PATH", "/nowhere");
-    said(&mut command)
-        .ended(3)
-        .says(&["ipmitool", "not installed", "install the package"]);
+    run_command(&mut command).assert_exit(3).assert_contains(&[
+        "ipmitool",
+        "not installed",
+        "install the package",
+    ]);
 }
 
 #[test]
-fn a_dry_run_notes_its_commands_without_address_and_password() {
+fn dry_run_records_commands_without_address_and_password() {
     let mut client = Client::with(1, "admin", "s3cret", true);
     client
         .boot(&BootTarget::Pxe, true)
         .expect("nothing is sent");
-    client.power(PowerVerb::Reset).expect("nothing is sent");
+    client.power(PowerAction::Reset).expect("nothing is sent");
     let planned = client.context.take_planned();
     let lines: Vec<String> = planned
         .iter()

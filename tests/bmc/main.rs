@@ -1,6 +1,6 @@
-//! Controllers (BMCs) as an operator meets them: the binary against an emulator of our own that
-//! refuses what real vendors refuse and can be disturbed, against sushy-tools, against documents of
-//! several vendors, and IPMI against two simulators.
+//! BMCs as an operator meets them: the binary against an emulator that refuses what real BMCs
+//! refuse and has injectable faults, against sushy-tools, against documents of several vendors, and
+//! IPMI against two simulators.
 
 mod documents;
 mod emulator;
@@ -13,7 +13,8 @@ mod rack;
 mod requirements;
 mod safety;
 mod secrets;
+mod simulator;
 mod sushy;
 mod terminal;
-
+mod vault;
 mod vendors;

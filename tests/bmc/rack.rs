@@ -7,43 +7,43 @@ use pxectl::store::SqliteStore;
 
 use crate::emulator::{Bmc, PASSWORD};
 
-/// An inventory of hosts with controllers, and its store.
+/// An inventory of hosts with BMCs, and its store.
 pub struct Rack {
     directory: tempfile::TempDir,
 }
 
-/// What a run printed.
+/// The output of one run.
 #[derive(Debug)]
-pub struct Said {
+pub struct RunOutput {
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Said {
-    /// Both streams.
+impl RunOutput {
+    /// Returns both streams.
     pub fn all(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
     #[track_caller]
-    pub fn done(&self) -> &Self {
-        self.ended(0)
+    pub fn assert_success(&self) -> &Self {
+        self.assert_exit(0)
     }
 
     #[track_caller]
-    pub fn ended(&self, status: i32) -> &Self {
+    pub fn assert_exit(&self, status: i32) -> &Self {
         assert_eq!(self.status, Some(status), "{}{}", self.stdout, self.stderr);
-        // Whatever happens, no password and no token is printed.
+        // No run prints a password or a token.
         for secret in [PASSWORD, "token-"] {
             assert!(!self.all().contains(secret), "{}", self.all());
         }
         self
     }
 
-    /// Has each of some texts in what it printed.
+    /// Checks that the output contains each of the texts.
     #[track_caller]
-    pub fn says(&self, texts: &[&str]) -> &Self {
+    pub fn assert_contains(&self, texts: &[&str]) -> &Self {
         for text in texts {
             let all = self.all();
             assert!(all.contains(text), "`{text}` is not in\n{all}");
@@ -51,7 +51,7 @@ impl Said {
         self
     }
 
-    /// Reads what it printed as JSON.
+    /// Parses the output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         let read = serde_json::from_str(&self.stdout);
@@ -61,18 +61,18 @@ impl Said {
 
 /// The keys of a host that a test may set.
 #[derive(Clone, Debug)]
-pub struct HostKeys {
+pub struct HostDocument {
     pub name: String,
     pub uuid: String,
     pub serial: String,
     pub mac: String,
     pub arch: &'static str,
-    /// What stands in `bmc`.
+    /// The value of `bmc`.
     pub bmc: String,
 }
 
-impl HostKeys {
-    /// The host of a controller's machine, as the inventory should have it.
+impl HostDocument {
+    /// Makes the host of an emulated machine, as the inventory should have it.
     pub fn of(bmc: &Bmc, place: usize) -> Self {
         let machine = bmc.controller(|controller| controller.machines[place].clone());
         let mut keys = format!(
@@ -119,7 +119,7 @@ bundle: ubuntu-24.04-stand-in
 ";
 
 impl Rack {
-    pub fn new(hosts: &[HostKeys]) -> Self {
+    pub fn new(hosts: &[HostDocument]) -> Self {
         let rack = Self {
             directory: tempfile::tempdir().expect("a directory"),
         };
@@ -129,17 +129,17 @@ impl Rack {
         }
         fs::copy(fixture.join("bundles.yaml"), rack.file("bundles.yaml")).expect("a copy");
         rack.write("site.yaml", SITE);
-        let documents: String = hosts.iter().map(HostKeys::document).collect();
+        let documents: String = hosts.iter().map(HostDocument::document).collect();
         rack.write("hosts.yaml", documents);
         SqliteStore::create(&rack.file("state"), &rack.file("witness")).expect("a store");
         rack
     }
 
-    /// One host for each machine of some controllers.
+    /// Makes one host for each machine of some BMCs.
     pub fn of(bmcs: &[&Bmc]) -> Self {
         let mut hosts = Vec::new();
         for bmc in bmcs {
-            hosts.extend((0..bmc.profile.systems.len()).map(|place| HostKeys::of(bmc, place)));
+            hosts.extend((0..bmc.profile.systems.len()).map(|place| HostDocument::of(bmc, place)));
         }
         Self::new(&hosts)
     }
@@ -163,7 +163,8 @@ impl Rack {
         self.write(name, text.replacen(from, to, 1));
     }
 
-    /// `pxectl` here, with the password in the environment and nobody else's settings.
+    /// Returns `pxectl` in this directory, with the password in the environment and without foreign
+    /// settings.
     pub fn pxectl(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         for (name, _) in std::env::vars_os() {
@@ -185,25 +186,25 @@ impl Rack {
         command
     }
 
-    pub fn run(&self, words: &[&str]) -> Said {
-        said(&mut self.pxectl(words))
+    pub fn run(&self, words: &[&str]) -> RunOutput {
+        run_command(&mut self.pxectl(words))
     }
 
-    /// Runs `bmc` with some words.
-    pub fn bmc(&self, words: &[&str]) -> Said {
+    /// Runs `pxectl bmc` with some arguments.
+    pub fn bmc(&self, words: &[&str]) -> RunOutput {
         self.run(&[&["bmc"], words].concat())
     }
 
-    /// Arms hosts, as an operator does.
+    /// Arms hosts as an operator does.
     pub fn arm(&self, hosts: &[&str]) {
         let words = [&["host", "provision", "--yes"], hosts].concat();
-        self.run(&words).done();
+        self.run(&words).assert_success();
     }
 }
 
-pub fn said(command: &mut Command) -> Said {
+pub fn run_command(command: &mut Command) -> RunOutput {
     let output = command.output().expect("it runs");
-    Said {
+    RunOutput {
         status: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -215,9 +216,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
         let to = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).expect("a copy")),
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("a copy");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is not done without being told to, and what is not done at all.
+//! Actions that need confirmation, and actions that are always refused.
 
 use pxectl::machine::{HostRecord, Phase};
 use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store};
@@ -18,13 +18,13 @@ fn one() -> (Emulator, Bmc, Rack) {
 
 /// Puts the host into a phase, as its installation would.
 fn set_phase(rack: &Rack, phase: Phase) {
-    change(rack, |record| record.phase = phase);
+    update_record(rack, |record| record.phase = phase);
 }
 
-fn change(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
+fn update_record(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
     let store = SqliteStore::open(&rack.file("state")).expect("a store");
-    let kept = store.hosts().expect("the records");
-    let mut record = kept
+    let records = store.hosts().expect("the records");
+    let mut record = records
         .into_iter()
         .find(|record| record.host == HOST)
         .unwrap_or_else(|| HostRecord::new(HOST, jiff::Timestamp::now()));
@@ -35,32 +35,34 @@ fn change(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
         events: Vec::new(),
     };
     let mut update = Some(update);
-    let kept = store.update(&[HOST], &mut |_, _, _| update.take());
-    kept.expect("it is kept");
+    let updated = store.update(&[HOST], &mut |_, _, _| update.take());
+    updated.expect("an update");
 }
 
 #[test]
-fn a_host_that_is_not_armed_is_asked_about_and_nobody_answers() {
+fn unarmed_host_is_not_rebooted_without_confirmation() {
     let (_emulator, bmc, rack) = one();
     for command in [&["boot-pxe"][..], &["boot-http"]] {
-        let said = rack.bmc(&[command, &[HOST]].concat());
-        said.ended(1).says(&[HOST, "--yes", "not armed"]);
+        let output = rack.bmc(&[command, &[HOST]].concat());
+        output
+            .assert_exit(1)
+            .assert_contains(&[HOST, "--yes", "not armed"]);
     }
     assert_eq!(bmc.changes(), []);
-    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).assert_success();
     assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
 }
 
 #[test]
-fn a_host_that_is_armed_is_booted_without_a_question() {
+fn armed_host_is_booted_without_a_prompt() {
     let (_emulator, bmc, rack) = one();
     rack.arm(&[HOST]);
-    rack.bmc(&["boot-pxe", HOST]).done();
+    rack.bmc(&["boot-pxe", HOST]).assert_success();
     assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
 }
 
 #[test]
-fn an_installed_host_is_not_interrupted_without_being_told_to() {
+fn installed_host_is_not_interrupted_without_confirmation() {
     let (_emulator, bmc, rack) = one();
     set_phase(&rack, Phase::Installed);
     for command in [
@@ -71,35 +73,28 @@ fn an_installed_host_is_not_interrupted_without_being_told_to() {
         &["boot-pxe"],
         &["boot-disk"],
     ] {
-        let said = rack.bmc(&[command, &[HOST]].concat());
-        said.ended(1).says(&[HOST, "--yes"]);
+        let output = rack.bmc(&[command, &[HOST]].concat());
+        output.assert_exit(1).assert_contains(&[HOST, "--yes"]);
     }
     assert_eq!(bmc.changes(), []);
-    // To look at it, and to switch it on, interrupts nobody.
-    rack.bmc(&["status", HOST]).done();
-    rack.bmc(&["power", "on", HOST]).done();
-    rack.bmc(&["power", "reset", HOST, "--yes"]).done();
+    // Reading the status and powering on interrupt nothing.
+    rack.bmc(&["status", HOST]).assert_success();
+    rack.bmc(&["power", "on", HOST]).assert_success();
+    rack.bmc(&["power", "reset", HOST, "--yes"])
+        .assert_success();
     assert_eq!(bmc.machine(|it| it.resets.clone()), ["ForceRestart"]);
 }
 
 #[test]
-fn a_host_that_is_installing_is_not_interrupted_without_being_told_to() {
+fn installing_host_is_not_interrupted_without_confirmation() {
     let (_emulator, bmc, rack) = one();
     rack.arm(&[HOST]);
-    rack.bmc(&["boot-pxe", HOST]).done();
-    // Its kernel was fetched, so its installer is at work.
-    let store = SqliteStore::open(&rack.file("state")).expect("a store");
-    let mut record = store.hosts().expect("records").remove(0);
-    record.session.as_mut().expect("it is armed").attempts = 1;
-    let mut update = Some(HostUpdate {
-        record,
-        plan: None,
-        events: Vec::new(),
+    rack.bmc(&["boot-pxe", HOST]).assert_success();
+    // The kernel was fetched, so the installer is running.
+    update_record(&rack, |record| {
+        record.session.as_mut().expect("an open session").attempts = 1;
     });
-    let kept = store.update(&[HOST], &mut |_, _, _| update.take());
-    kept.expect("it is kept");
-    drop(store);
-    bmc.forget();
+    bmc.clear_requests();
     for command in [
         &["boot-pxe"][..],
         &["boot-http"],
@@ -108,21 +103,23 @@ fn a_host_that_is_installing_is_not_interrupted_without_being_told_to() {
         &["power", "off"],
         &["media", "insert", "http://10.20.0.10/a.iso", "--boot"],
     ] {
-        let said = rack.bmc(&[command, &[HOST]].concat());
-        said.ended(1).says(&[HOST, "installing", "--yes"]);
+        let output = rack.bmc(&[command, &[HOST]].concat());
+        output
+            .assert_exit(1)
+            .assert_contains(&[HOST, "installing", "--yes"]);
     }
     assert_eq!(bmc.changes(), []);
-    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).assert_success();
     assert_eq!(bmc.machine(|machine| machine.boots.len()), 2);
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_that_it_would_ask() {
+fn dry_run_reports_the_result_and_the_prompt() {
     let (_emulator, bmc, rack) = one();
     let image = "http://10.20.0.10:8080/a.iso";
     for (command, says) in [
         (&["power", "off"][..], "would be powered off\n"),
-        (&["power", "on"], "would be left as it is: it is on already"),
+        (&["power", "on"], "would not change: already on"),
         (
             &["boot-pxe"],
             "would boot from the network (PXE) once; would be reset\n",
@@ -134,15 +131,22 @@ fn a_dry_run_says_what_would_be_done_and_that_it_would_ask() {
         (&["media", "insert", image], "would be inserted\n"),
         (
             &["media", "eject"],
-            "would be left as it is: its drive is empty already",
+            "would not change: the drive is already empty",
         ),
     ] {
-        let said = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
-        said.done().says(&[&format!("{HOST}: {says}")]);
+        let output = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
+        output
+            .assert_success()
+            .assert_contains(&[&format!("{HOST}: {says}")]);
         let asks = command[0] == "boot-pxe";
-        assert_eq!(said.stderr.contains("asks first"), asks, "{}", said.all());
+        assert_eq!(
+            output.stderr.contains("asks first"),
+            asks,
+            "{}",
+            output.all()
+        );
         let json = rack.bmc(&[command, &[HOST, "--dry-run", "--format", "json"]].concat());
-        let result = json.done().json()[0]["result"].clone();
+        let result = json.assert_success().json()[0]["result"].clone();
         let result = result.as_str().expect("a text").to_owned();
         assert!(result.starts_with("would "), "{result}");
     }
@@ -152,25 +156,30 @@ fn a_dry_run_says_what_would_be_done_and_that_it_would_ask() {
         machine.image = Some(image.to_owned());
     });
     rack.bmc(&["boot-pxe", HOST, "--dry-run", "--no-power"])
-        .done()
-        .says(&["would boot from the network (PXE) once, as it was told already"]);
+        .assert_success()
+        .assert_contains(&["would boot from the network (PXE) once, as already set"]);
     rack.bmc(&["media", "eject", HOST, "--dry-run"])
-        .done()
-        .says(&["would be ejected"]);
+        .assert_success()
+        .assert_contains(&["would be ejected"]);
     set_phase(&rack, Phase::Installed);
-    let said = rack.bmc(&["power", "off", HOST, "--dry-run"]);
-    said.done()
-        .says(&["is installed", "asks first", "refuses", "--yes"]);
+    let output = rack.bmc(&["power", "off", HOST, "--dry-run"]);
+    output
+        .assert_success()
+        .assert_contains(&["is installed", "asks first", "refuses", "--yes"]);
     assert_eq!(bmc.changes(), []);
-    // Nor is it told in the events that it was done.
+    // The event log does not report the planned actions as done.
     let shown = rack.run(&["host", "show", HOST]);
-    for told in ["ejected", "powered", "told to boot"] {
-        assert!(!shown.done().all().contains(told), "{}", shown.all());
+    for change in ["ejected", "powered", "set to boot"] {
+        assert!(
+            !shown.assert_success().all().contains(change),
+            "{}",
+            shown.all()
+        );
     }
 }
 
 #[test]
-fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
+fn changed_serial_or_uuid_is_refused_even_with_yes() {
     for what in ["serial", "uuid"] {
         let (_emulator, bmc, rack) = one();
         rack.arm(&[HOST]);
@@ -183,54 +192,61 @@ fn a_changed_serial_or_uuid_stops_also_who_says_yes() {
             &["power", "off", "--yes"],
             &["boot-disk", "--yes"],
         ] {
-            let said = rack.bmc(&[command, &[HOST]].concat());
-            said.ended(3).says(&["another machine", "help"]);
+            let output = rack.bmc(&[command, &[HOST]].concat());
+            output
+                .assert_exit(3)
+                .assert_contains(&["another machine", "help"]);
         }
         assert_eq!(bmc.changes(), [], "{what}");
-        // Who looks is told, and nothing of the other machine is offered as a correction.
+        // Commands that only read show a note, and offer no value of the other machine as a
+        // correction.
         for words in [&["status", HOST][..], &["inventory", HOST]] {
-            let said = rack.bmc(words);
-            said.ended(1).says(&["another machine"]);
+            let output = rack.bmc(words);
+            output.assert_exit(1).assert_contains(&["another machine"]);
         }
         let written = rack.bmc(&["inventory", HOST, "--write"]);
-        written.ended(1).says(&["no document is written"]);
+        written
+            .assert_exit(1)
+            .assert_contains(&["no document is written"]);
         assert_eq!(written.stdout, "");
     }
 }
 
 #[test]
-fn a_machine_that_the_inventory_does_not_name_is_remembered() {
+fn machine_without_an_identity_in_the_inventory_is_remembered() {
     let (_emulator, bmc, rack) = one();
     let (serial, uuid) = bmc.machine(|machine| (machine.serial.clone(), machine.uuid.clone()));
     rack.edit("hosts.yaml", &format!("serial: {serial}\n"), "");
     rack.edit("hosts.yaml", &format!("uuid: {uuid}\n"), "");
-    rack.bmc(&["status", HOST]).done();
+    rack.bmc(&["status", HOST]).assert_success();
     bmc.machine(|machine| machine.serial = "ANOTHER1".to_owned());
-    let said = rack.bmc(&["boot-pxe", HOST, "--yes"]);
-    said.ended(3).says(&["another machine", "ANOTHER1"]);
+    let output = rack.bmc(&["boot-pxe", HOST, "--yes"]);
+    output
+        .assert_exit(3)
+        .assert_contains(&["another machine", "ANOTHER1"]);
     assert_eq!(bmc.changes(), []);
 }
 
 #[test]
-fn what_is_so_already_is_not_done_again() {
+fn change_that_is_already_in_effect_is_not_repeated() {
     let (_emulator, bmc, rack) = one();
     bmc.machine(|machine| machine.power = "Off");
     rack.bmc(&["power", "off", HOST, "--yes"])
-        .done()
-        .says(&["already"]);
+        .assert_success()
+        .assert_contains(&["already"]);
     assert_eq!(bmc.changes(), []);
-    // The override is there already: it is not sent again.
+    // The override is already set, so it is not sent again.
     bmc.machine(|machine| {
         machine.boot.enabled = "Once".to_owned();
         machine.boot.target = "Pxe".to_owned();
     });
-    rack.bmc(&["boot-pxe", HOST, "--yes"]).done();
+    rack.bmc(&["boot-pxe", HOST, "--yes"]).assert_success();
     assert_eq!(bmc.patches(), [] as [serde_json::Value; 0]);
     assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);
 }
 
 #[test]
-fn a_dry_run_says_what_it_would_do_and_tells_no_event_of_it() {
+fn dry_run_appends_no_event() {
     let (_emulator, bmc, rack) = one();
     bmc.machine(|machine| machine.image = Some("http://10.20.0.10/a.iso".to_owned()));
     for (command, would) in [
@@ -242,8 +258,8 @@ fn a_dry_run_says_what_it_would_do_and_tells_no_event_of_it() {
         ),
         (&["media", "eject"], "would be ejected"),
     ] {
-        let said = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
-        said.done().says(&[would]);
+        let output = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
+        output.assert_success().assert_contains(&[would]);
     }
     assert_eq!(bmc.changes(), []);
     let store = SqliteStore::open(&rack.file("state")).expect("a store");
@@ -257,14 +273,16 @@ fn a_dry_run_says_what_it_would_do_and_tells_no_event_of_it() {
 }
 
 #[test]
-fn plain_http_is_refused_unless_the_inventory_says_so() {
+fn plain_http_is_refused_unless_the_inventory_allows_it() {
     let (_emulator, bmc, rack) = one();
     rack.edit(
         "hosts.yaml",
         &bmc.url(),
         &bmc.url().replace("https", "http"),
     );
-    let said = rack.bmc(&["status", HOST]);
-    said.ended(1).says(&["in clear", "plain_http"]);
-    assert_eq!(bmc.asked().len(), 0);
+    let output = rack.bmc(&["status", HOST]);
+    output
+        .assert_exit(1)
+        .assert_contains(&["in clear", "plain_http"]);
+    assert_eq!(bmc.requests().len(), 0);
 }

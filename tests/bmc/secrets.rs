@@ -1,86 +1,26 @@
-//! Where passwords come from, and that they go nowhere else.
+//! The sources of passwords, and that passwords appear nowhere else.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Mutex};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::json;
 
 use crate::emulator::profile::{CONTOSO, SUSHY};
-use crate::emulator::{Emulator, Kind, PASSWORD, Unwell};
-use crate::rack::{HostKeys, Rack, said};
+use crate::emulator::{BodyKind, Emulator, Fault, PASSWORD};
+use crate::rack::{HostDocument, Rack, run_command};
+use crate::vault::Vault;
 
-/// HashiCorp's Vault, as far as a client sees it that reads one secret: both versions of its
-/// key-value engine, at `kv1/` and `secret/`.
-struct Vault {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Vault {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let seen = Arc::clone(&asked);
-        // It ends with the process: each test has one of its own.
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                answer(stream, &seen);
-            }
-        });
-        Self { address, asked }
-    }
-}
-
-fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(stream.try_clone().expect("the stream")).lines();
-    let first = lines.next().and_then(Result::ok).unwrap_or_default();
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let headers: Vec<String> = lines
-        .map_while(Result::ok)
-        .take_while(|line| !line.is_empty())
-        .map(|line| line.to_ascii_lowercase())
-        .collect();
-    seen.lock().expect("the list").push(path.clone());
-    let known = headers.iter().any(|it| it == "x-vault-token: the-token");
-    let fields = json!({"password": PASSWORD, "other": "x"});
-    let (status, body) = match path.as_str() {
-        _ if !known => ("403 Forbidden", json!({"errors": ["permission denied"]})),
-        "/v1/kv1/bmc" => ("200 OK", json!({"data": fields})),
-        "/v1/secret/data/bmc" => ("200 OK", json!({"data": {"data": fields, "metadata": {}}})),
-        path if path.starts_with("/v1/sys/internal/ui/mounts/secret") => {
-            let mount = json!({"options": {"version": "2"}, "path": "secret/", "type": "kv"});
-            ("200 OK", json!({"data": mount}))
-        }
-        path if path.starts_with("/v1/sys/internal/ui/mounts/kv1") => {
-            let mount = json!({"options": null, "path": "kv1/", "type": "kv"});
-            ("200 OK", json!({"data": mount}))
-        }
-        _ => ("404 Not Found", json!({"errors": []})),
-    };
-    let body = body.to_string();
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{body}",
-        body.len()
-    );
-}
-
-/// A rack of one host whose password is found in some way.
+/// Makes a rack of one host with a secret source.
 fn rack(emulator: &mut Emulator, password: &str) -> Rack {
     let bmc = emulator.add(CONTOSO);
-    let mut host = HostKeys::of(&bmc, 0);
+    let mut host = HostDocument::of(&bmc, 0);
     host.bmc = host.bmc.replace("{env: BMC_PASSWORD}", password);
     Rack::new(&[host])
 }
 
 #[test]
-fn a_password_is_read_from_environment_file_command_and_vault() {
+fn password_is_read_from_environment_file_command_and_vault() {
     let mut emulator = Emulator::start();
     let vault = Vault::start();
     for way in [
@@ -100,16 +40,16 @@ fn a_password_is_read_from_environment_file_command_and_vault() {
         if way != "{env: BMC_PASSWORD}" {
             command.env_remove("BMC_PASSWORD");
         }
-        let said = said(&mut command);
-        assert_eq!(said.status, Some(0), "{way}: {}", said.all());
-        said.done();
-        assert!(!said.all().contains("the-token"), "{}", said.all());
+        let output = run_command(&mut command);
+        assert_eq!(output.status, Some(0), "{way}: {}", output.all());
+        output.assert_success();
+        assert!(!output.all().contains("the-token"), "{}", output.all());
     }
-    assert!(!vault.asked.lock().expect("the list").is_empty());
+    assert!(!vault.requests.lock().expect("the list").is_empty());
 }
 
 #[test]
-fn a_password_that_cannot_be_had_is_the_host_s_own_fault() {
+fn unreadable_password_is_an_error_of_its_host() {
     let mut emulator = Emulator::start();
     let vault = Vault::start();
     for (way, says) in [
@@ -122,49 +62,50 @@ fn a_password_that_cannot_be_had_is_the_host_s_own_fault() {
         let mut command = rack.pxectl(&["bmc", "status", "--all"]);
         command.env("VAULT_ADDR", format!("http://{}", vault.address));
         command.env("VAULT_TOKEN", "the-token");
-        let said = said(&mut command);
-        said.ended(3).says(&[says, "help"]);
+        let output = run_command(&mut command);
+        output.assert_exit(3).assert_contains(&[says, "help"]);
     }
     let rack = rack(&mut emulator, "{vault: secret/bmc}");
     let mut command = rack.pxectl(&["bmc", "status", "--all"]);
     command.env("VAULT_ADDR", format!("http://{}", vault.address));
     command.env("VAULT_TOKEN", "a-wrong-token");
-    let said = said(&mut command);
-    said.ended(3).says(&["secret/bmc"]);
-    assert!(!said.all().contains("a-wrong-token"), "{}", said.all());
+    let output = run_command(&mut command);
+    output.assert_exit(3).assert_contains(&["secret/bmc"]);
+    assert!(!output.all().contains("a-wrong-token"), "{}", output.all());
 }
 
 #[test]
-fn validate_and_a_dry_run_of_a_pull_request_run_no_command() {
+fn validate_and_render_run_no_secret_command() {
     let mut emulator = Emulator::start();
     let rack = rack(&mut emulator, "{exec: [/usr/bin/touch, was-run]}");
-    rack.run(&["validate"]).done();
+    rack.run(&["validate"]).assert_success();
     rack.run(&["render", "--all"]);
     assert!(!rack.file("was-run").exists());
 }
 
 #[test]
-fn a_password_in_the_inventory_is_refused_and_not_shown() {
+fn password_in_the_inventory_is_refused_and_not_shown() {
     let mut emulator = Emulator::start();
     let rack = rack(&mut emulator, PASSWORD);
-    let said = rack.run(&["validate"]);
-    said.ended(1)
-        .says(&["a password never stands in the inventory"]);
+    let output = rack.run(&["validate"]);
+    output
+        .assert_exit(1)
+        .assert_contains(&["a password never stands in the inventory"]);
 }
 
 #[test]
-fn a_password_in_the_inventory_is_shown_by_no_fault() {
+fn no_diagnostic_shows_a_password_in_the_inventory() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
-    let good = HostKeys::of(&bmc, 0);
+    let good = HostDocument::of(&bmc, 0);
     let port = bmc.port;
     for keys in [
-        // In the address, also of one that is none.
+        // In the address, even if it is not a valid one.
         format!(
             "{{url: \"https://admin:{PASSWORD}@10.0.0.1\", username: a, password: {{env: B}}}}"
         ),
         format!("{{url: \"admin:{PASSWORD}@10.0.0.1\", username: a, password: {{env: B}}}}"),
-        // Beside another fault, whose line is shown.
+        // Beside another error whose line is shown.
         format!(
             "{{url: \"http://127.0.0.1:{port}\", username: a, password: {PASSWORD}, nonsense: 1}}"
         ),
@@ -172,7 +113,7 @@ fn a_password_in_the_inventory_is_shown_by_no_fault() {
         format!("{{url: \"https://a\", username: a, password: {{env: \"B={PASSWORD}\"}}}}"),
         format!("\n  url: https://a\n  username: a\n  password: |\n    {PASSWORD}\n    more"),
     ] {
-        let rack = Rack::new(&[HostKeys {
+        let rack = Rack::new(&[HostDocument {
             bmc: keys.clone(),
             ..good.clone()
         }]);
@@ -181,22 +122,25 @@ fn a_password_in_the_inventory_is_shown_by_no_fault() {
             &["validate", "--format", "json"],
             &["bmc", "status", "--all"],
         ] {
-            // `ended` looks for the password in what was printed.
-            rack.run(words).ended(1).says(&["hosts.yaml", "help"]);
+            // `assert_exit` searches the output for the password.
+            rack.run(words)
+                .assert_exit(1)
+                .assert_contains(&["hosts.yaml", "help"]);
         }
     }
-    assert_eq!(bmc.asked().len(), 0);
+    assert_eq!(bmc.requests().len(), 0);
 }
 
 #[test]
 fn no_secret_is_printed_or_kept() {
-    // With sessions and without, good and bad, in words and as JSON, with every detail.
+    // With and without sessions, with a right and a wrong password, as text and as JSON, with all
+    // details.
     for profile in [CONTOSO, SUSHY] {
         for is_good in [true, false] {
             let mut emulator = Emulator::start();
             let bmc = emulator.add(profile);
             if !is_good {
-                // Its error repeats the password that it was sent.
+                // The error message repeats the password.
                 bmc.controller(|controller| controller.password = "another".to_owned());
             }
             let rack = Rack::of(&[&bmc]);
@@ -206,8 +150,8 @@ fn no_secret_is_printed_or_kept() {
                 &["boot-pxe", "--all", "--yes", "--dry-run", "-v"],
                 &["inventory", "--all", "-v"],
             ] {
-                // `ended` looks for secrets in what was printed.
-                rack.bmc(words).ended(if is_good { 0 } else { 3 });
+                // `assert_exit` searches the output for secrets.
+                rack.bmc(words).assert_exit(if is_good { 0 } else { 3 });
                 bmc.controller(|controller| controller.failures = 0);
             }
             for entry in fs::read_dir(rack.file("state")).expect("the store") {
@@ -225,11 +169,11 @@ fn no_secret_is_printed_or_kept() {
 }
 
 #[test]
-fn the_boot_token_reaches_the_controller_and_nobody_else() {
+fn boot_token_reaches_only_the_bmc() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
     let rack = Rack::of(&[&bmc]);
-    let mut shown = String::new();
+    let mut printed = String::new();
     for words in [
         &["boot-http", "--all", "--dry-run"][..],
         &["boot-http", "--all", "--dry-run", "--format", "json"],
@@ -237,19 +181,19 @@ fn the_boot_token_reaches_the_controller_and_nobody_else() {
         &["status", "--all", "-v"],
         &["status", "--all", "--format", "json"],
     ] {
-        let said = rack.bmc(words);
-        shown += &said.ended(0).all();
+        let output = rack.bmc(words);
+        printed += &output.assert_exit(0).all();
     }
     let uri = bmc.machine(|machine| machine.boot.uri.clone());
-    let uri = uri.expect("it was told what to fetch");
+    let uri = uri.expect("a URI");
     let token = uri.split('/').max_by_key(|part| part.len());
     let token = token.expect("a part");
     assert!(token.len() > 20, "no token in {uri}");
-    assert!(!shown.contains(token), "{token} is in {shown}");
+    assert!(!printed.contains(token), "{token} is in {printed}");
 }
 
 #[test]
-fn what_a_controller_repeats_of_a_secret_is_covered() {
+fn secret_repeated_by_a_bmc_is_masked() {
     for (place, status, words) in [
         (
             "/redfish/v1/Systems/",
@@ -267,39 +211,43 @@ fn what_a_controller_repeats_of_a_secret_is_covered() {
             let mut emulator = Emulator::start();
             let bmc = emulator.add(CONTOSO);
             let rack = Rack::of(&[&bmc]);
-            bmc.unwell(place, Unwell::Repeats(status));
-            let said = rack.bmc(&[words, &["--format", format]].concat());
-            // `ended` looks for the password.
-            said.ended(3).says(&["acceptable values"]);
+            bmc.set_fault(place, Fault::QuotesSecret(status));
+            let output = rack.bmc(&[words, &["--format", format]].concat());
+            // `assert_exit` searches the output for the password.
+            output
+                .assert_exit(3)
+                .assert_contains(&["acceptable values"]);
             let sent = bmc.patches();
             let uris = sent
                 .iter()
                 .filter_map(|it| it["Boot"]["HttpBootUri"].as_str());
             for token in uris.flat_map(|it| it.split('/')).filter(|it| it.len() > 20) {
-                assert!(!said.all().contains(token), "{}", said.all());
+                assert!(!output.all().contains(token), "{}", output.all());
             }
             assert_eq!(sent.is_empty(), words[0] == "status");
         }
     }
 }
 
-fn percent(text: &str, format: fn(u8) -> String) -> String {
-    let is_kept = |octet: u8| octet.is_ascii_alphanumeric();
-    let octets = text.bytes().map(|octet| match is_kept(octet) {
-        true => char::from(octet).to_string(),
-        false => format(octet),
+fn percent_encoded(text: &str, format: fn(u8) -> String) -> String {
+    let bytes = text.bytes().map(|byte| {
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format(byte)
+        }
     });
-    octets.collect()
+    bytes.collect()
 }
 
-/// How a controller may repeat what it was sent.
-const SPELLINGS: [fn(&str, &str) -> String; 11] = [
+/// The forms in which a BMC may repeat what it was sent.
+const ENCODINGS: [fn(&str, &str) -> String; 11] = [
     |_, password| password.to_owned(),
     |_, password| json!(password).to_string(),
     |_, password| json!({"Password": password}).to_string(),
     |_, password| json!(json!({"Password": password}).to_string()).to_string(),
-    |_, password| percent(password, |octet| format!("%{octet:02X}")),
-    |_, password| percent(password, |octet| format!("%{octet:02x}")),
+    |_, password| percent_encoded(password, |byte| format!("%{byte:02X}")),
+    |_, password| percent_encoded(password, |byte| format!("%{byte:02x}")),
     |_, password| {
         let named = password.replace('&', "&amp;").replace('<', "&lt;");
         named.replace('"', "&quot;")
@@ -311,26 +259,29 @@ const SPELLINGS: [fn(&str, &str) -> String; 11] = [
 ];
 
 #[test]
-fn no_spelling_of_a_password_is_printed() {
+fn no_encoding_of_a_password_is_printed() {
     const ODD: &str = "hun\"ter\\2/&<?>~";
-    for (number, spell) in SPELLINGS.into_iter().enumerate() {
-        for kind in [Kind::Json, Kind::Text] {
+    for (number, encode) in ENCODINGS.into_iter().enumerate() {
+        for kind in [BodyKind::Json, BodyKind::Text] {
             let mut emulator = Emulator::start();
             let bmc = emulator.add(CONTOSO);
             let rack = Rack::of(&[&bmc]);
-            bmc.unwell(
+            bmc.set_fault(
                 "/redfish/v1/SessionService",
-                Unwell::Spells(403, kind, spell),
+                Fault::QuotesEncoded(403, kind, encode),
             );
             for format in ["text", "json"] {
                 let words = ["bmc", "status", "--all", "--format", format];
                 let mut command = rack.pxectl(&words);
-                let said = said(command.env("BMC_PASSWORD", ODD));
-                said.ended(3).says(&["No such account", "***", "is it?"]);
-                // What is shown has no quotes and no backslashes: pieces of it would still be known.
-                let all = said.all();
+                let output = run_command(command.env("BMC_PASSWORD", ODD));
+                output
+                    .assert_exit(3)
+                    .assert_contains(&["No such account", "***", "is it?"]);
+                // The output has no quotes and no backslashes, so a part of the password could
+                // still be recognized.
+                let all = output.all();
                 for secret in [
-                    &spell("admin", ODD)[..],
+                    &encode("admin", ODD)[..],
                     "hunter2",
                     "hun",
                     "ter",
@@ -344,22 +295,28 @@ fn no_spelling_of_a_password_is_printed() {
 }
 
 #[test]
-fn what_may_repeat_a_very_short_password_is_not_printed() {
+fn text_that_may_repeat_a_very_short_password_is_not_printed() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
     let rack = Rack::of(&[&bmc]);
-    bmc.unwell(
+    bmc.set_fault(
         "/redfish/v1/SessionService",
-        Unwell::Spells(403, Kind::Json, SPELLINGS[0]),
+        Fault::QuotesEncoded(403, BodyKind::Json, ENCODINGS[0]),
     );
     let mut command = rack.pxectl(&["bmc", "status", "--all"]);
-    let said = said(command.env("BMC_PASSWORD", "zq"));
-    said.ended(3).says(&["too short to be masked"]);
-    assert!(!said.all().contains("No such account"), "{}", said.all());
+    let output = run_command(command.env("BMC_PASSWORD", "zq"));
+    output
+        .assert_exit(3)
+        .assert_contains(&["too short to be masked"]);
+    assert!(
+        !output.all().contains("No such account"),
+        "{}",
+        output.all()
+    );
 }
 
 #[test]
-fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
+fn password_in_an_image_url_is_refused_and_not_shown() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
     let rack = Rack::of(&[&bmc]);
@@ -368,38 +325,45 @@ fn a_password_in_the_url_of_an_image_is_refused_and_not_shown() {
         &["media", "insert", url, "--all", "--yes"][..],
         &["boot-http", "--url", url, "--all", "--yes"],
     ] {
-        let said = rack.bmc(words);
-        said.ended(1).says(&["password"]);
-        assert!(!said.all().contains("hunter2"), "{}", said.all());
+        let output = rack.bmc(words);
+        output.assert_exit(1).assert_contains(&["password"]);
+        assert!(!output.all().contains("hunter2"), "{}", output.all());
     }
-    assert_eq!(bmc.asked().len(), 0);
+    assert_eq!(bmc.requests().len(), 0);
 }
 
 #[test]
-fn the_order_of_url_and_hosts_is_told() {
+fn error_explains_the_order_of_url_and_hosts() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
     let rack = Rack::of(&[&bmc]);
     let url = "http://10.20.0.10/live.iso";
-    let said = rack.bmc(&["media", "insert", "host-001-0", url, "--yes"]);
-    said.ended(1)
-        .says(&["`host-001-0` is no URL of an image", "the URL comes first"]);
-    let said = rack.bmc(&["media", "insert", "live.iso", "host-001-0", "--yes"]);
-    said.ended(1).says(&["`live.iso` is no URL of an image"]);
-    assert_eq!(bmc.asked().len(), 0);
+    let output = rack.bmc(&["media", "insert", "host-001-0", url, "--yes"]);
+    output.assert_exit(1).assert_contains(&[
+        "`host-001-0` is not the URL of an image",
+        "put the URL before the hosts",
+    ]);
+    let output = rack.bmc(&["media", "insert", "live.iso", "host-001-0", "--yes"]);
+    output
+        .assert_exit(1)
+        .assert_contains(&["`live.iso` is not the URL of an image"]);
+    assert_eq!(bmc.requests().len(), 0);
 }
 
 #[test]
-fn no_secret_stands_on_a_command_line() {
+fn no_secret_is_on_a_command_line() {
     let mut emulator = Emulator::start();
     let rack = rack(
         &mut emulator,
-        "{exec: [/bin/sh, -c, 'cat /proc/*/cmdline >seen; cat password']}",
+        "{exec: [/bin/sh, -c, 'cat /proc/*/cmdline >arguments; cat password']}",
     );
     rack.write("password", PASSWORD);
-    rack.bmc(&["status", "--all"]).done();
-    let seen = fs::read(rack.file("seen")).expect("what runs");
-    let seen = String::from_utf8_lossy(&seen).into_owned();
-    assert!(seen.contains("bmc\0status"), "our own is not seen");
-    assert!(!seen.contains(PASSWORD));
+    rack.bmc(&["status", "--all"]).assert_success();
+    let arguments = fs::read(rack.file("arguments")).expect("the arguments");
+    let arguments = String::from_utf8_lossy(&arguments).into_owned();
+    assert!(
+        arguments.contains("bmc\0status"),
+        "our own process is missing"
+    );
+    assert!(!arguments.contains(PASSWORD));
 }

@@ -1,5 +1,4 @@
-//! sushy-tools' emulator with machines that it only pretends to have; the one with a real machine
-//! is in tests/firmware/.
+//! sushy-tools with simulated machines. The test with a real machine is in tests/firmware/.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -10,12 +9,12 @@ use serde_json::Value;
 
 use crate::emulator::PASSWORD;
 use crate::installed::installed;
-use crate::rack::{HostKeys, Rack};
+use crate::rack::{HostDocument, Rack};
 use crate::requirements::missing;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The emulator on a free port of loopback, over TLS and with a password; it ends with the test.
+/// The emulator on a free loopback port, with TLS and a password; it ends with the test.
 struct Sushy {
     child: Child,
     port: u16,
@@ -95,15 +94,15 @@ impl Sushy {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// Counts the requests that its log tells of.
-    fn asked(&self, method: &str) -> usize {
+    /// Counts the requests in its log.
+    fn count_requests(&self, method: &str) -> usize {
         let log = self.log();
         log.lines()
             .filter(|line| line.contains(&format!("{method} /redfish")))
             .count()
     }
 
-    /// Asks it, as somebody else would.
+    /// Reads the system with another client.
     fn system(&self) -> Value {
         let url = format!(
             "https://127.0.0.1:{}/redfish/v1/Systems/27946b59-9e44-4fa7-8e91-f3527a1ef094",
@@ -126,13 +125,13 @@ impl Drop for Sushy {
 }
 
 #[test]
-fn sushy_tools_is_read_told_what_to_boot_and_started() {
+fn sushy_tools_is_read_and_booted() {
     let needed = ["python", "sushy-emulator"].map(|it| installed(&format!("python/bin/{it}")));
     if missing(&needed) || missing(&["curl", "openssl"]) {
         return;
     }
     let sushy = Sushy::start();
-    let rack = Rack::new(&[HostKeys {
+    let rack = Rack::new(&[HostDocument {
         name: "fake".to_owned(),
         uuid: "27946b59-9e44-4fa7-8e91-f3527a1ef094".to_owned(),
         serial: "C7X9K2".to_owned(),
@@ -143,19 +142,21 @@ fn sushy_tools_is_read_told_what_to_boot_and_started() {
             sushy.port
         ),
     }]);
-    rack.bmc(&["status", "fake"]).done().says(&["off"]);
+    rack.bmc(&["status", "fake"])
+        .assert_success()
+        .assert_contains(&["off"]);
     rack.bmc(&["boot-pxe", "fake", "--dry-run"])
-        .done()
-        .says(&["PATCH", "Pxe"]);
+        .assert_success()
+        .assert_contains(&["PATCH", "Pxe"]);
     assert_eq!(
-        sushy.asked("PATCH") + sushy.asked("POST"),
+        sushy.count_requests("PATCH") + sushy.count_requests("POST"),
         0,
         "{}",
         sushy.log()
     );
 
-    // Its power changes up to eleven seconds late, and is waited for.
-    rack.bmc(&["boot-pxe", "fake", "--yes"]).done();
+    // The power changes up to eleven seconds late, and the command waits for it.
+    rack.bmc(&["boot-pxe", "fake", "--yes"]).assert_success();
     let system = sushy.system();
     assert_eq!(system["PowerState"], "On", "{system}");
     assert_eq!(
@@ -163,12 +164,15 @@ fn sushy_tools_is_read_told_what_to_boot_and_started() {
         "{system}"
     );
     rack.bmc(&["inventory", "fake"])
-        .done()
-        .says(&["00:5c:52:31:3a:9c"]);
-    rack.bmc(&["power", "off", "fake", "--yes"]).done();
+        .assert_success()
+        .assert_contains(&["00:5c:52:31:3a:9c"]);
+    rack.bmc(&["power", "off", "fake", "--yes"])
+        .assert_success();
     assert_eq!(sushy.system()["PowerState"], "Off");
 
     let mut wrong = rack.pxectl(&["bmc", "status", "fake"]);
     wrong.env("BMC_PASSWORD", "another");
-    crate::rack::said(&mut wrong).ended(3).says(&["password"]);
+    crate::rack::run_command(&mut wrong)
+        .assert_exit(3)
+        .assert_contains(&["password"]);
 }

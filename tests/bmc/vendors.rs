@@ -1,5 +1,4 @@
-//! Each command against each kind of controller: what the machine then does, and what went over
-//! the wire.
+//! Each command against each kind of BMC: what the machine does, and which requests were sent.
 
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::emulator::profile::{
 use crate::emulator::{Bmc, Emulator};
 use crate::rack::Rack;
 
-/// One controller, and a host for each of its machines.
+/// One BMC, and a host for each of its machines.
 struct Case {
     _emulator: Emulator,
     bmc: Bmc,
@@ -28,24 +27,24 @@ impl Case {
         }
     }
 
-    /// The host of its first machine.
+    /// Returns the host of the first machine.
     fn host(&self) -> String {
         format!("host-{:03}-0", self.bmc.number)
     }
 
-    /// Runs a command on that host, which must end well, and leave no session behind.
+    /// Runs a command on that host, which must succeed and leave no session open.
     #[track_caller]
     fn run(&self, words: &[&str]) -> String {
         let host = self.host();
-        let said = self.rack.bmc(&[words, &[&host]].concat());
+        let output = self.rack.bmc(&[words, &[&host]].concat());
         let name = self.bmc.profile.name;
-        assert_eq!(said.status, Some(0), "{name} {words:?}: {}", said.all());
-        self.is_logged_out();
-        said.done().stdout.clone()
+        assert_eq!(output.status, Some(0), "{name} {words:?}: {}", output.all());
+        self.assert_logged_out();
+        output.assert_success().stdout.clone()
     }
 
     #[track_caller]
-    fn is_logged_out(&self) {
+    fn assert_logged_out(&self) {
         let name = self.bmc.profile.name;
         let open = self.bmc.controller(|controller| controller.sessions.len());
         assert_eq!(open, 0, "{name}: a session was left open");
@@ -71,32 +70,38 @@ fn pxe(with: Value) -> Value {
 fn status_reads_each_vendor_and_changes_nothing() {
     for profile in PROFILES {
         let case = Case::new(*profile);
-        let said = case.run(&["status"]);
+        let output = case.run(&["status"]);
         for text in [profile.model, "on"] {
-            assert!(said.contains(text), "{}: `{text}` in {said}", profile.name);
+            assert!(
+                output.contains(text),
+                "{}: `{text}` in {output}",
+                profile.name
+            );
         }
         assert_eq!(case.bmc.changes(), [], "{}", profile.name);
-        // Where there are sessions, the password is sent once and each request has the token.
-        let asked = case.bmc.asked();
-        let basic = asked.iter().filter(|it| it.ask.authorization.is_some());
+        // If there are sessions, the password is sent once, and each other request has the token.
+        let requests = case.bmc.requests();
+        let basic = requests
+            .iter()
+            .filter(|it| it.request.authorization.is_some());
         let has_sessions = matches!(profile.sessions, Sessions::At(_) | Sessions::NoLocation(_));
         assert_eq!(basic.count() == 0, has_sessions, "{}", profile.name);
-        // All of it goes over one connection: old controllers take seconds for a handshake.
-        let connections = asked.iter().map(|it| it.connection).max();
+        // All requests use one connection: a handshake takes seconds on old BMCs.
+        let connections = requests.iter().map(|it| it.connection).max();
         assert_eq!(connections, Some(1), "{}", profile.name);
     }
 }
 
 #[test]
-fn each_vendor_boots_once_from_the_network_by_the_smallest_request() {
+fn each_vendor_boots_from_the_network_once_with_the_smallest_request() {
     let uefi = json!({"BootSourceOverrideMode": "UEFI"});
     for profile in PROFILES {
         let case = Case::new(*profile);
-        let said = case.run(&["boot-pxe", "--yes"]);
+        let output = case.run(&["boot-pxe", "--yes"]);
         let boots = case.bmc.machine(|machine| machine.boots.clone());
-        assert_eq!(boots, ["Pxe"], "{}: {said}", profile.name);
+        assert_eq!(boots, ["Pxe"], "{}: {output}", profile.name);
         let sent = match profile.name {
-            // It forgets the mode that is not sent along; the other is of the same house.
+            // These BMCs forget the mode unless it is sent, or are of the same kind.
             "supermicro" | "supermicro-x10" | "dell-13g" => pxe(uefi.clone()),
             _ => pxe(json!({})),
         };
@@ -107,7 +112,7 @@ fn each_vendor_boots_once_from_the_network_by_the_smallest_request() {
 }
 
 #[test]
-fn a_machine_that_is_off_is_started_and_not_reset() {
+fn machine_that_is_off_is_started_and_not_reset() {
     for profile in PROFILES {
         let case = Case::new(*profile);
         case.bmc.machine(|machine| machine.power = "Off");
@@ -121,10 +126,10 @@ fn a_machine_that_is_off_is_started_and_not_reset() {
 }
 
 #[test]
-fn power_is_as_it_was_told_to_be_and_told_once() {
+fn power_reaches_the_requested_state_with_one_request() {
     for profile in PROFILES {
         let case = Case::new(*profile);
-        for (verb, before, after, resets) in [
+        for (action, before, after, resets) in [
             ("off", "On", "Off", &["ForceOff"][..]),
             ("off", "Off", "Off", &[]),
             ("on", "Off", "On", &["On"]),
@@ -137,36 +142,37 @@ fn power_is_as_it_was_told_to_be_and_told_once() {
                 machine.power = before;
                 machine.resets.clear();
             });
-            case.run(&["power", verb, "--yes"]);
-            assert_eq!(case.power(), after, "{} {verb}", profile.name);
+            case.run(&["power", action, "--yes"]);
+            assert_eq!(case.power(), after, "{} {action}", profile.name);
             let sent = case.bmc.machine(|machine| machine.resets.clone());
-            assert_eq!(sent, resets, "{} {verb}", profile.name);
+            assert_eq!(sent, resets, "{} {action}", profile.name);
         }
-        // Where the power cannot be cut and given back at once, it is done in two.
+        // If the BMC cannot cycle the power in one request, it takes two.
         case.bmc.machine(|machine| machine.resets.clear());
         case.run(&["power", "cycle", "--yes"]);
         let sent = case.bmc.machine(|machine| machine.resets.clone());
-        match profile.resets.contains(&"PowerCycle") {
-            true => assert_eq!(sent, ["PowerCycle"], "{}", profile.name),
-            false => assert_eq!(sent, ["ForceOff", "On"], "{}", profile.name),
+        if profile.resets.contains(&"PowerCycle") {
+            assert_eq!(sent, ["PowerCycle"], "{}", profile.name);
+        } else {
+            assert_eq!(sent, ["ForceOff", "On"], "{}", profile.name);
         }
     }
 }
 
 #[test]
-fn power_that_changes_late_is_waited_for() {
+fn command_waits_for_a_late_power_change() {
     let case = Case::new(CONTOSO);
     case.bmc.machine(|machine| machine.lag = 2);
     case.run(&["power", "off", "--yes"]);
-    let looks = case.bmc.asked();
-    let looks = looks
+    let reads = case.bmc.requests();
+    let reads = reads
         .iter()
-        .filter(|it| it.ask.path.contains("/Systems/437"));
-    assert!(looks.count() >= 4, "{:?}", case.bmc.asked());
+        .filter(|it| it.request.path.contains("/Systems/437"));
+    assert!(reads.count() >= 4, "{:?}", case.bmc.requests());
 }
 
 #[test]
-fn each_vendor_boots_its_disk_by_http_and_from_virtual_media() {
+fn each_vendor_boots_from_disk_http_and_virtual_media() {
     const IMAGE: &str = "http://10.20.0.10:8080/files/live.iso";
     for profile in PROFILES {
         let case = Case::new(*profile);
@@ -188,13 +194,13 @@ fn each_vendor_boots_its_disk_by_http_and_from_virtual_media() {
         }
         let host = case.host();
         let insert = ["media", "insert", "--yes", IMAGE, &host];
-        let said = case.rack.bmc(&insert);
-        assert_eq!(said.status, Some(0), "{}: {}", profile.name, said.all());
+        let output = case.rack.bmc(&insert);
+        assert_eq!(output.status, Some(0), "{}: {}", profile.name, output.all());
         let image = case.bmc.machine(|machine| machine.image.clone());
         assert_eq!(image.as_deref(), Some(IMAGE), "{}", profile.name);
-        // Another run changes nothing, since it is there.
-        case.bmc.forget();
-        case.rack.bmc(&insert).done();
+        // Another run changes nothing, because the image is already inserted.
+        case.bmc.clear_requests();
+        case.rack.bmc(&insert).assert_success();
         let inserted = case.bmc.changes();
         let again = inserted
             .iter()
@@ -207,7 +213,7 @@ fn each_vendor_boots_its_disk_by_http_and_from_virtual_media() {
 }
 
 #[test]
-fn http_boot_gets_a_static_address_where_it_is_known_how_and_else_nothing_is_rebooted() {
+fn unsupported_static_address_reboots_nothing() {
     let with_address = |profile| {
         let case = Case::new(profile);
         let nic = "network: prov0, boot: true";
@@ -216,23 +222,23 @@ fn http_boot_gets_a_static_address_where_it_is_known_how_and_else_nothing_is_reb
         case
     };
     let case = with_address(HPE);
-    let said = case.run(&["boot-http", "--static", "--dry-run"]);
+    let output = case.run(&["boot-http", "--static", "--dry-run"]);
     assert!(
-        said.contains("/Bios/Settings") && said.contains("10.20.0.58"),
-        "{said}"
+        output.contains("/Bios/Settings") && output.contains("10.20.0.58"),
+        "{output}"
     );
     assert_eq!(case.bmc.changes(), []);
     case.run(&["boot-http", "--static", "--yes"]);
     let (settings, boots) = case
         .bmc
         .machine(|machine| (machine.settings.clone(), machine.boots.clone()));
-    let shown: Vec<_> = settings
+    let static_settings: Vec<_> = settings
         .iter()
         .filter(|(name, _)| *name != "UrlBootFile")
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     assert_eq!(
-        shown,
+        static_settings,
         [
             "BootMode=Uefi",
             "Dhcpv4=Disabled",
@@ -247,16 +253,18 @@ fn http_boot_gets_a_static_address_where_it_is_known_how_and_else_nothing_is_reb
     assert_eq!(boots, ["UefiHttp"]);
 
     let case = with_address(CONTOSO);
-    let said = case
+    let output = case
         .rack
         .bmc(&["boot-http", "--static", "--yes", &case.host()]);
-    said.ended(3).says(&["static address", "help"]);
+    output
+        .assert_exit(3)
+        .assert_contains(&["static address", "help"]);
     assert_eq!(case.bmc.changes(), []);
-    case.is_logged_out();
+    case.assert_logged_out();
 }
 
 #[test]
-fn where_the_disk_cannot_be_named_the_override_is_taken_back_as_the_vendor_wants_it() {
+fn override_is_removed_if_the_disk_has_no_name() {
     let alone = json!({"Boot": {"BootSourceOverrideEnabled": "Disabled"}});
     let both = json!({"Boot": {
         "BootSourceOverrideEnabled": "Disabled",
@@ -280,7 +288,7 @@ fn where_the_disk_cannot_be_named_the_override_is_taken_back_as_the_vendor_wants
 }
 
 #[test]
-fn a_dry_run_prints_what_would_be_sent_and_sends_nothing() {
+fn dry_run_prints_requests_and_sends_nothing() {
     for profile in PROFILES {
         let case = Case::new(*profile);
         for command in [
@@ -288,18 +296,22 @@ fn a_dry_run_prints_what_would_be_sent_and_sends_nothing() {
             &["power", "reset", "--dry-run"],
             &["boot-disk", "--dry-run"],
         ] {
-            let said = case.run(command);
-            assert!(said.contains("POST"), "{}: {said}", profile.name);
-            assert!(said.contains("ResetType"), "{}: {said}", profile.name);
+            let output = case.run(command);
+            assert!(output.contains("POST"), "{}: {output}", profile.name);
+            assert!(output.contains("ResetType"), "{}: {output}", profile.name);
         }
-        let said = case.run(&["boot-pxe", "--dry-run"]);
+        let output = case.run(&["boot-pxe", "--dry-run"]);
         for text in ["PATCH", "BootSourceOverrideTarget", "Pxe"] {
-            assert!(said.contains(text), "{}: `{text}` in {said}", profile.name);
+            assert!(
+                output.contains(text),
+                "{}: `{text}` in {output}",
+                profile.name
+            );
         }
-        // Not even a session is opened: nothing but GET was sent.
-        let asked = case.bmc.asked();
-        let others = asked.iter().filter(|it| it.ask.method != "GET");
-        assert_eq!(others.count(), 0, "{}: {asked:?}", profile.name);
+        // No session is opened either: only GET requests are sent.
+        let requests = case.bmc.requests();
+        let others = requests.iter().filter(|it| it.request.method != "GET");
+        assert_eq!(others.count(), 0, "{}: {requests:?}", profile.name);
         let untouched = case
             .bmc
             .machine(|it| (it.resets.len(), it.boot.enabled.clone()));
@@ -308,8 +320,8 @@ fn a_dry_run_prints_what_would_be_sent_and_sends_nothing() {
 }
 
 #[test]
-fn a_machine_at_its_self_test_is_waited_for() {
-    // Each waits some seconds: at once, they take as long as one.
+fn command_waits_for_a_self_test() {
+    // Each case waits for seconds. In parallel, all of them take as long as one.
     let waits = |profile: Profile, status: u16| {
         let case = Case::new(profile);
         case.bmc
@@ -328,38 +340,41 @@ fn a_machine_at_its_self_test_is_waited_for() {
 }
 
 #[test]
-fn of_two_machines_behind_one_address_the_named_one_is_booted() {
+fn named_machine_behind_a_shared_address_is_booted() {
     let case = Case::new(TWINS);
     let second = format!("host-{:03}-1", case.bmc.number);
-    case.rack.bmc(&["boot-pxe", "--yes", &second]).done();
+    case.rack
+        .bmc(&["boot-pxe", "--yes", &second])
+        .assert_success();
     let boots = case.bmc.controller(|controller| {
         let boots = controller.machines.iter().map(|it| it.boots.clone());
         boots.collect::<Vec<_>>()
     });
     assert_eq!(boots, [vec![], vec!["Pxe".to_owned()]]);
-    // Without a name it is found by what it says of itself.
+    // Without a name, the system is found by its identity.
     let rack = Rack::of(&[&case.bmc]);
     rack.edit("hosts.yaml", ", system: \"node-b\"", "");
-    rack.bmc(&["boot-pxe", "--yes", &case.host()]).done();
+    rack.bmc(&["boot-pxe", "--yes", &case.host()])
+        .assert_success();
     let first = case.bmc.machine(|machine| machine.boots.clone());
     assert_eq!(first, ["Pxe"]);
-    // Both at once do not disturb each other.
-    case.rack.bmc(&["status", "--all"]).done();
+    // Both hosts in parallel do not interfere.
+    case.rack.bmc(&["status", "--all"]).assert_success();
 }
 
 #[test]
-fn a_changed_version_is_read_again_before_it_is_overwritten() {
+fn changed_etag_is_read_again_before_a_patch() {
     let case = Case::new(LENOVO);
     case.run(&["boot-pxe", "--yes"]);
-    let asked = case.bmc.asked();
-    let patch = asked.iter().find(|it| it.ask.method == "PATCH");
+    let requests = case.bmc.requests();
+    let patch = requests.iter().find(|it| it.request.method == "PATCH");
     let patch = patch.expect("a PATCH");
-    assert!(patch.ask.if_match.is_some(), "{patch:?}");
+    assert!(patch.request.if_match.is_some(), "{patch:?}");
     assert_eq!(patch.status, 204);
 }
 
 #[test]
-fn inventory_shows_what_differs_and_writes_it() {
+fn inventory_shows_differences_and_writes_them() {
     for profile in PROFILES {
         let case = Case::new(*profile);
         let same = case.run(&["inventory"]);
@@ -372,15 +387,17 @@ fn inventory_shows_what_differs_and_writes_it() {
     let mac = case.bmc.machine(|machine| machine.mac.clone());
     case.rack.edit("hosts.yaml", &mac, "52:54:00:99:99:99");
     let differs = case.rack.bmc(&["inventory", &case.host()]);
-    differs.ended(1).says(&["52:54:00:99:99:99", &mac]);
+    differs
+        .assert_exit(1)
+        .assert_contains(&["52:54:00:99:99:99", &mac]);
     let listed = differs.stdout.matches("  nic ").count();
     assert_eq!(listed, 1, "an interface that is listed twice is one");
     let before = case.rack.read("hosts.yaml");
     let written = case.rack.bmc(&["inventory", "--write", &case.host()]);
-    written.done();
+    written.assert_success();
     assert!(written.stdout.contains("kind: Host"), "{}", written.all());
     assert!(written.stdout.contains(&mac), "{}", written.all());
-    // It is printed, for a commit; no file is changed behind git's back.
+    // The documents are only printed. No file changes.
     assert_eq!(case.rack.read("hosts.yaml"), before);
     assert_eq!(case.bmc.changes(), []);
 }

@@ -1,20 +1,22 @@
-use crate::bmc::{BootOverride, BootTarget, PowerState, PowerVerb};
+use crate::bmc::boot::BootTarget;
+use crate::bmc::power::PowerAction;
+use crate::bmc::status::{BootOverride, PowerState};
 use crate::machine::{SystemUuid, cleaned, is_placeholder};
 
-/// The longest value that is kept of an answer.
+/// The longest value to keep, in bytes.
 const VALUE_LIMIT: usize = 64;
 
-/// What `ipmitool` printed. Its lines are `Name : value`, indented where they belong together.
+/// The output of `ipmitool`: lines of the form `Name : value`, indented in groups.
 #[derive(Clone, Copy, Debug)]
 pub struct IpmiText<'a>(&'a str);
 
 impl<'a> IpmiText<'a> {
-    /// Wraps what was printed.
+    /// Wraps the output of a command.
     pub fn new(text: &'a str) -> Self {
         Self(text)
     }
 
-    /// Reads `chassis status`: whether the machine runs.
+    /// Reads the power state from `chassis status`.
     pub fn power(&self) -> Option<PowerState> {
         match self.value("System Power")? {
             "on" => Some(PowerState::On),
@@ -23,13 +25,13 @@ impl<'a> IpmiText<'a> {
         }
     }
 
-    /// Reads `mc guid`. What vendors leave in place of a real one counts as absent.
+    /// Reads the GUID from `mc guid`. A placeholder counts as absent.
     pub fn guid(&self) -> Option<SystemUuid> {
         let guid: SystemUuid = self.value("System GUID")?.parse().ok()?;
         (!guid.is_placeholder()).then_some(guid)
     }
 
-    /// Reads the first of some fields of `fru print` or `mc info` that holds a real value.
+    /// Reads the first of several fields of `fru print` or `mc info` that holds a real value.
     pub fn field(&self, names: &[&str]) -> Option<String> {
         let mut values = names.iter().filter_map(|name| self.value(name));
         let known = values.find(|value| !is_placeholder(value))?;
@@ -37,15 +39,15 @@ impl<'a> IpmiText<'a> {
         (!known.is_empty() && !known.starts_with("Unknown")).then_some(known)
     }
 
-    /// Reads `chassis bootparam get 5`: the boot flags, of whose five octets two are used.
+    /// Reads the boot flags from `chassis bootparam get 5`. Two of their five bytes matter.
     /// Source: IPMI 2.0 §28.13, table 28-14, parameter 5.
     pub fn boot(&self) -> Option<BootOverride> {
         const VALID: u8 = 0x80;
         const PERSISTENT: u8 = 0x40;
         const EFI: u8 = 0x20;
         let data = self.value("Boot parameter data")?;
-        let octet = |at: usize| u8::from_str_radix(data.get(at..at + 2)?, 16).ok();
-        let (flags, device) = (octet(0)?, octet(2)? >> 2 & 0x0f);
+        let byte = |at: usize| u8::from_str_radix(data.get(at..at + 2)?, 16).ok();
+        let (flags, device) = (byte(0)?, byte(2)? >> 2 & 0x0f);
         let enabled = match flags {
             _ if flags & VALID == 0 => "Disabled",
             _ if flags & PERSISTENT == 0 => "Once",
@@ -78,65 +80,64 @@ impl<'a> IpmiText<'a> {
     }
 }
 
-/// Why no session came about, as `ipmitool --verbose` tells it on its standard error.
+/// Why `ipmitool` cannot open a session, according to its verbose output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoSession {
-    /// Nothing answers, or there is no such address.
+pub(super) enum SessionFailure {
+    /// There is no response, or no such address.
     Unreachable,
-    /// The account or its password is wrong; what the controller sent proves it before the client
-    /// has sent any proof of its own.
+    /// The account or its password is wrong. The messages of the BMC prove it before the client
+    /// sends any proof.
     Credentials,
-    /// The account may not have the privilege of an administrator.
+    /// The account lacks the administrator privilege.
     Privilege,
-    /// Another suite of ciphers may do: the controller knows none of the one that was tried, or
-    /// does not say what it does not like.
-    Suite,
+    /// Another cipher suite may work: the BMC does not support this one, or does not give a reason.
+    CipherSuite,
 }
 
-impl NoSession {
-    /// Reads the standard error of a command that failed; nothing where a session came about.
-    pub(super) fn read(error: &str) -> Option<Self> {
-        let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
-        if !says(&["Unable to establish", "Could not open socket"]) {
+impl SessionFailure {
+    /// Parses the standard error of a failed command. Returns `None` if a session was opened.
+    pub(super) fn parse(stderr: &str) -> Option<Self> {
+        let mentions = |signs: &[&str]| signs.iter().any(|sign| stderr.contains(sign));
+        if !mentions(&["Unable to establish", "Could not open socket"]) {
             return None;
         }
         Some(
-            if says(&[
+            if mentions(&[
                 "HMAC is invalid",
                 "unauthorized name",
                 "invalid integrity check value",
             ]) {
                 Self::Credentials
-            } else if says(&["unauthorized role", "role or privilege", "privilege level"]) {
+            } else if mentions(&["unauthorized role", "role or privilege", "privilege level"]) {
                 Self::Privilege
-            } else if says(&[
+            } else if mentions(&[
                 "Address lookup",
                 "Could not open socket",
                 "Get Auth Capabilities error",
             ]) {
                 Self::Unreachable
             } else {
-                Self::Suite
+                Self::CipherSuite
             },
         )
     }
 }
 
-/// The words that `ipmitool` has for a power command.
-pub(super) fn power_words(verb: PowerVerb) -> [&'static str; 3] {
-    let word = match verb {
-        PowerVerb::On => "on",
-        PowerVerb::Off => "off",
-        PowerVerb::Graceful => "soft",
-        PowerVerb::Cycle => "cycle",
-        PowerVerb::Reset => "reset",
+/// Returns the `ipmitool` arguments for a power action.
+pub(super) fn power_arguments(action: PowerAction) -> [&'static str; 3] {
+    let word = match action {
+        PowerAction::On => "on",
+        PowerAction::Off => "off",
+        PowerAction::Graceful => "soft",
+        PowerAction::Cycle => "cycle",
+        PowerAction::Reset => "reset",
     };
     ["chassis", "power", word]
 }
 
-/// The words for the next boot, and the target that is then read back; nothing for what IPMI has no
-/// words for.
-pub(super) fn boot_words(
+/// Returns the `ipmitool` arguments for the next boot, and the target to read back. Returns `None`
+/// for targets that IPMI does not support.
+pub(super) fn boot_arguments(
     target: &BootTarget,
     uefi: bool,
 ) -> Option<(Vec<&'static str>, &'static str)> {
@@ -146,22 +147,22 @@ pub(super) fn boot_words(
         BootTarget::Cd => ("cdrom", "Cd"),
         BootTarget::Http { .. } => return None,
     };
-    let mut words = vec!["chassis", "bootdev", device];
+    let mut arguments = vec!["chassis", "bootdev", device];
     if uefi {
-        words.push("options=efiboot");
+        arguments.push("options=efiboot");
     }
-    Some((words, read_back))
+    Some((arguments, read_back))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{IpmiText, NoSession};
-    use crate::bmc::PowerState;
+    use super::{IpmiText, SessionFailure};
+    use crate::bmc::status::PowerState;
 
     #[test]
-    fn boot_flags_are_read_by_their_octets() {
+    fn boot_flags_are_read_from_their_bytes() {
         for (data, enabled, target, mode) in [
             ("e004000000", "Continuous", "Pxe", "UEFI"),
             ("a004000000", "Once", "Pxe", "UEFI"),
@@ -172,11 +173,11 @@ mod tests {
         ] {
             let text = format!("Boot parameter version: 1\nBoot parameter data: {data}\n");
             let boot = IpmiText::new(&text).boot().expect("boot flags");
-            let seen = (boot.enabled, boot.target, boot.mode);
-            let wanted = (enabled.into(), target.into(), mode.into());
+            let found = (boot.enabled, boot.target, boot.mode);
+            let expected = (enabled.into(), target.into(), mode.into());
             assert_eq!(
-                seen,
-                (Some(wanted.0), Some(wanted.1), Some(wanted.2)),
+                found,
+                (Some(expected.0), Some(expected.1), Some(expected.2)),
                 "{data}"
             );
         }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_and_unknown_makers_are_no_values() {
+    fn placeholders_and_unknown_manufacturers_are_not_values() {
         let fru = " Product Manufacturer  : Contoso\n Product Name : To be filled by O.E.M.\n \
                    Board Product : R7 `x`\n Product Serial : 00000000\n Chassis Serial : S-1\n";
         let fru = IpmiText::new(fru);
@@ -204,44 +205,44 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_does_not_come_about_says_why() {
+    fn session_failure_is_classified_by_its_message() {
         const END: &str = "\nError: Unable to establish IPMI v2 / RMCP+ session\n";
-        for (said, wanted) in [
-            ("> RAKP 2 HMAC is invalid", NoSession::Credentials),
+        for (message, expected) in [
+            ("> RAKP 2 HMAC is invalid", SessionFailure::Credentials),
             (
                 "RAKP 2 message indicates an error : unauthorized name",
-                NoSession::Credentials,
+                SessionFailure::Credentials,
             ),
             (
                 "RAKP 2 message indicates an error : unauthorized role or privilege level requested",
-                NoSession::Privilege,
+                SessionFailure::Privilege,
             ),
-            ("Get Auth Capabilities error", NoSession::Unreachable),
+            ("Get Auth Capabilities error", SessionFailure::Unreachable),
             (
                 "Address lookup for bmc failed\nCould not open socket!",
-                NoSession::Unreachable,
+                SessionFailure::Unreachable,
             ),
             (
                 "Error in open session response message : invalid authentication algorithm",
-                NoSession::Suite,
+                SessionFailure::CipherSuite,
             ),
         ] {
-            let read = NoSession::read(&format!("{said}{END}"));
-            assert_eq!(read, Some(wanted), "{said}");
+            let failure = SessionFailure::parse(&format!("{message}{END}"));
+            assert_eq!(failure, Some(expected), "{message}");
         }
         let invalid = " Device not present (Invalid data field in request)";
-        assert_eq!(NoSession::read(invalid), None);
+        assert_eq!(SessionFailure::parse(invalid), None);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(text in any::<String>(), data in "\\PC{0,12}") {
+        fn arbitrary_text_never_panics(text in any::<String>(), data in "\\PC{0,12}") {
             let line = format!("System GUID: {data}\nBoot parameter data: {data}\n{text}");
             for text in [text.as_str(), &line] {
                 let text = IpmiText::new(text);
                 let _ = (text.power(), text.guid(), text.boot(), text.field(&["a", ""]));
             }
-            let _ = NoSession::read(&text);
+            let _ = SessionFailure::parse(&text);
         }
     }
 }

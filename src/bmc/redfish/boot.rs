@@ -1,142 +1,163 @@
-use reqwest::Method;
-use serde_json::json;
+use std::net::Ipv4Addr;
 
-use super::{Redfish, Sent};
-use crate::bmc::boot::{Rung, Taken, Wanted};
+use serde_json::{Map, json};
+
+use super::{ChangeResult, POLL_INTERVAL, RedfishController};
+use crate::bmc::boot::{BootRequest, OverrideResult, StaticAddress};
+use crate::bmc::boot_override::OverrideCheck;
+use crate::bmc::error::BmcError;
 use crate::bmc::fields::Fields;
+use crate::bmc::request::ChangeRequest;
 use crate::bmc::resource::System;
-use crate::bmc::{BmcError, BootDone};
-use crate::machine::Secret;
 
-impl Redfish {
-    /// Tells the machine what to boot next, once: climbs the ladder until what is read back is what
-    /// was wanted.
+/// How often to read an override back before it counts as not applied.
+const MAX_READS: u32 = 3;
+
+/// The result of sending one form of an override.
+enum Attempt {
+    Done(OverrideResult),
+    Busy,
+    Failed(BmcError),
+}
+
+impl RedfishController {
+    /// Sets a one-time boot override: sends one form after another until the BMC reports the
+    /// override.
     ///
     /// # Errors
     /// See [`BmcError`].
-    pub async fn boot(&mut self, wanted: &Wanted) -> Result<BootDone, BmcError> {
-        self.context.says("setting what it boots next");
-        let seen = &self.system.machine.boot;
-        match wanted.verify(seen, &self.system) {
-            Taken::Yes => return Ok(BootDone::Already { each_time: false }),
-            Taken::EachTime => return Ok(BootDone::Already { each_time: true }),
-            Taken::No { .. } => {}
+    pub async fn set_boot(&mut self, request: &BootRequest) -> Result<OverrideResult, BmcError> {
+        self.context.report_progress("setting the next boot");
+        match request.check(&self.system.machine.boot, &self.system) {
+            OverrideCheck::Active => return Ok(OverrideResult::AlreadySet { every_boot: false }),
+            OverrideCheck::ActiveEveryBoot => {
+                return Ok(OverrideResult::AlreadySet { every_boot: true });
+            }
+            OverrideCheck::Mismatch { .. } => {}
         }
-        if let (true, Some(options)) = (
-            self.quirks.reads_boot_options,
-            &self.system.links.boot_options,
-        ) {
-            // Lenovo's settings do not exist before somebody has read them.
-            let options = options.clone();
-            self.account.get(&options).await?;
+        if self.quirks.must_read_boot_options
+            && let Some(options) = self.system.links.boot_options.clone()
+        {
+            // On Lenovo BMCs, the boot settings do not exist before this resource is read.
+            self.session.get(&options).await?;
         }
         loop {
-            let ladder = wanted.ladder(&self.system, &self.quirks);
             let mut failure = None;
-            let mut is_not_now = false;
-            for rung in &ladder {
-                match self.climb(wanted, rung).await? {
-                    Climbed::Done(done) => return Ok(done),
-                    Climbed::NotNow => {
-                        is_not_now = true;
+            let mut is_busy = false;
+            for change in request.override_requests(&self.system, &self.quirks) {
+                match self.try_override(request, &change).await? {
+                    Attempt::Done(result) => return Ok(result),
+                    Attempt::Busy => {
+                        is_busy = true;
                         break;
                     }
-                    // A lie says more than the refusals that follow it.
-                    Climbed::Failed(error @ BmcError::NotTaken { .. }) => {
-                        failure = Some(error);
-                    }
-                    Climbed::Failed(error) => failure = failure.or(Some(error)),
+                    // A false success is more informative than the refusals that follow it.
+                    Attempt::Failed(error @ BmcError::NotApplied { .. }) => failure = Some(error),
+                    Attempt::Failed(error) => failure = failure.or(Some(error)),
                 }
             }
             match failure {
-                Some(error) if !is_not_now => return Err(error),
-                _ => self.wait_out_self_test().await?,
+                Some(error) if !is_busy => return Err(error),
+                _ => self.wait_for_self_test().await?,
             }
         }
     }
 
-    async fn climb(&mut self, wanted: &Wanted, rung: &Rung) -> Result<Climbed, BmcError> {
-        let is_settings = rung.path != self.system.path;
-        let etag = match is_settings {
-            true => self.account.get(&rung.path).await?.etag,
-            false => self.system.etag.clone(),
+    /// Sends one form of an override and reads it back.
+    async fn try_override(
+        &mut self,
+        request: &BootRequest,
+        change: &ChangeRequest,
+    ) -> Result<Attempt, BmcError> {
+        let is_settings = change.path != self.system.path;
+        let etag = if is_settings {
+            self.session.get(&change.path).await?.etag
+        } else {
+            self.system.etag.clone()
         };
-        let sent = self
-            .send(Method::PATCH, &rung.path, &rung.body, etag.as_deref())
-            .await?;
-        let refused = match sent {
-            Sent::Planned => return Ok(Climbed::Done(BootDone::Planned)),
-            Sent::NotNow(_) => return Ok(Climbed::NotNow),
-            Sent::Accepted => None,
-            // Dell's 13th generation refuses and yet obeys: what is read back decides.
-            Sent::Refused(error) => Some(error),
+        let refusal = match self.send(change, etag.as_deref()).await? {
+            ChangeResult::Planned => return Ok(Attempt::Done(OverrideResult::Planned)),
+            ChangeResult::Busy(_) => return Ok(Attempt::Busy),
+            ChangeResult::Accepted => None,
+            // 13th-generation Dell BMCs refuse the change but apply it, so the value decides.
+            ChangeResult::Refused(error) => Some(error),
         };
-        let mut looks = 0;
+        let mut reads = 0;
         loop {
-            let taken = self.read_back(wanted, rung, is_settings).await?;
-            let (what, wanted, seen) = match taken {
-                Taken::Yes => return Ok(Climbed::Done(BootDone::Set { each_time: false })),
-                Taken::EachTime => return Ok(Climbed::Done(BootDone::Set { each_time: true })),
-                Taken::No { what, wanted, seen } => (what, wanted, seen),
-            };
-            if let Some(error) = refused {
-                return Ok(Climbed::Failed(error));
+            let (property, expected, actual) =
+                match self.read_back(request, change, is_settings).await? {
+                    OverrideCheck::Active => {
+                        return Ok(Attempt::Done(OverrideResult::Set { every_boot: false }));
+                    }
+                    OverrideCheck::ActiveEveryBoot => {
+                        return Ok(Attempt::Done(OverrideResult::Set { every_boot: true }));
+                    }
+                    OverrideCheck::Mismatch {
+                        property,
+                        expected,
+                        actual,
+                    } => (property, expected, actual),
+                };
+            if let Some(error) = refusal {
+                return Ok(Attempt::Failed(error));
             }
-            // Some need a moment until they show what they have accepted.
-            looks += 1;
-            if looks == 3 {
-                return Ok(Climbed::Failed(BmcError::NotTaken {
-                    what: what.to_owned(),
-                    wanted,
-                    seen,
+            // Some BMCs report an accepted value with a delay.
+            reads += 1;
+            if reads == MAX_READS {
+                return Ok(Attempt::Failed(BmcError::NotApplied {
+                    property: format!("`{property}`"),
+                    expected,
+                    actual,
                 }));
             }
-            self.context.pause(super::LOOK).await?;
+            self.context.pause(POLL_INTERVAL).await?;
         }
     }
 
     async fn read_back(
         &mut self,
-        wanted: &Wanted,
-        rung: &Rung,
+        request: &BootRequest,
+        change: &ChangeRequest,
         is_settings: bool,
-    ) -> Result<Taken, BmcError> {
-        self.look().await?;
-        let taken = wanted.verify(&self.system.machine.boot, &self.system);
-        if !is_settings || !matches!(taken, Taken::No { .. }) {
-            return Ok(taken);
+    ) -> Result<OverrideCheck, BmcError> {
+        self.refresh().await?;
+        let check = request.check(&self.system.machine.boot, &self.system);
+        if !is_settings || !matches!(check, OverrideCheck::Mismatch { .. }) {
+            return Ok(check);
         }
-        // Settings are shown where they were sent until they take effect.
-        let answer = self.account.get(&rung.path).await?;
-        let pending = System::read(&rung.path, &answer.body);
-        Ok(wanted.verify(&pending.machine.boot, &self.system))
+        // The settings resource reports pending values until they take effect.
+        let response = self.session.get(&change.path).await?;
+        let pending = System::read(&change.path, &response.body);
+        Ok(request.check(&pending.machine.boot, &self.system))
     }
 
-    /// Gives HTTP boot a static address by the settings of the firmware, where it is known how.
-    /// They last until they are changed.
+    /// Sets a static address for HTTP boot in the firmware settings, if their names are known. The
+    /// settings stay until they are changed again.
     ///
     /// # Errors
-    /// [`BmcError::Unsupported`] where it is not known how; else see [`BmcError`].
+    /// [`BmcError::Unsupported`] when the names are not known; otherwise see [`BmcError`].
     pub async fn set_static_address(&mut self, address: &StaticAddress) -> Result<(), BmcError> {
-        let unknown = |what: &str| BmcError::Unsupported {
-            what: format!("a static address for HTTP boot: {what}"),
+        let unsupported = |reason: &str| BmcError::Unsupported {
+            message: format!("cannot set a static address for HTTP boot: {reason}"),
         };
         let Some(names) = self.quirks.static_address else {
-            return Err(unknown(
-                "nobody has taught pxectl the settings of this firmware",
+            return Err(unsupported(
+                "pxectl does not know the settings of this firmware",
             ));
         };
         let Some(path) = self.system.links.bios.clone() else {
-            return Err(unknown("it does not show the settings of its firmware"));
+            return Err(unsupported("the BMC does not show the firmware settings"));
         };
-        self.context.says("setting its address for HTTP boot");
-        let bios = self.account.need(&path).await?;
+        self.context
+            .report_progress("setting the address for HTTP boot");
+        let bios = self.session.require(&path).await?;
         let fields = Fields::of(&bios.body);
-        let known = fields.object("Attributes");
+        let current = fields.object("Attributes");
         let settings = fields.object("@Redfish.Settings").link("SettingsObject");
-        let settings = settings.ok_or_else(|| unknown("its firmware takes no settings"))?;
-        let optional = |value: Option<std::net::Ipv4Addr>| value.map(|it| it.to_string());
-        let wanted = [
+        let settings =
+            settings.ok_or_else(|| unsupported("the firmware settings cannot be changed"))?;
+        let optional = |value: Option<Ipv4Addr>| value.map(|address| address.to_string());
+        let values = [
             (names.no_dhcp.0, Some(names.no_dhcp.1.to_owned())),
             (names.address, Some(address.address.to_string())),
             (names.mask, Some(address.mask.to_string())),
@@ -144,52 +165,32 @@ impl Redfish {
             (names.dns, optional(address.dns)),
             (names.url, Some(address.url.expose().to_owned())),
         ];
-        let mut attributes = serde_json::Map::new();
-        for (name, value) in wanted {
+        let mut attributes = Map::new();
+        for (name, value) in values {
             let Some(value) = value else { continue };
-            if known.value(name).is_none() {
-                return Err(unknown(&format!("its firmware has no setting `{name}`")));
+            if current.value(name).is_none() {
+                return Err(unsupported(&format!(
+                    "the firmware has no setting `{name}`"
+                )));
             }
-            if known.raw(name) != Some(&value) {
+            if current.raw(name) != Some(&value) {
                 attributes.insert(name.to_owned(), json!(value));
             }
         }
         if attributes.is_empty() {
             return Ok(());
         }
-        let etag = self.account.get(&settings).await?.etag;
-        let body = json!({ "Attributes": attributes });
-        match self
-            .send(Method::PATCH, &settings, &body, etag.as_deref())
-            .await?
-        {
-            Sent::Planned => {}
-            Sent::Accepted => self
-                .context
-                .changed(format!("address for HTTP boot set to {}", address.address)),
-            Sent::NotNow(error) | Sent::Refused(error) => return Err(error),
+        let etag = self.session.get(&settings).await?.etag;
+        let request = ChangeRequest::patch(&settings, json!({ "Attributes": attributes }));
+        match self.send(&request, etag.as_deref()).await? {
+            ChangeResult::Planned => Ok(()),
+            ChangeResult::Accepted => {
+                let address = address.address;
+                self.context
+                    .record_change(format!("address for HTTP boot set to {address}"));
+                Ok(())
+            }
+            ChangeResult::Busy(error) | ChangeResult::Refused(error) => Err(error),
         }
-        Ok(())
     }
-}
-
-/// The static address of HTTP boot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StaticAddress {
-    /// The address.
-    pub address: std::net::Ipv4Addr,
-    /// The mask of its subnet.
-    pub mask: std::net::Ipv4Addr,
-    /// The gateway.
-    pub gateway: Option<std::net::Ipv4Addr>,
-    /// The first name server.
-    pub dns: Option<std::net::Ipv4Addr>,
-    /// The URL.
-    pub url: Secret,
-}
-
-enum Climbed {
-    Done(BootDone),
-    NotNow,
-    Failed(BmcError),
 }

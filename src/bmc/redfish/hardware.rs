@@ -1,18 +1,20 @@
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use super::Redfish;
-use crate::bmc::BmcError;
+use super::RedfishController;
+use crate::bmc::error::BmcError;
 use crate::bmc::fields::{Fields, members};
-use crate::bmc::hardware::{Hardware, SeenDisk, SeenNic};
+use crate::bmc::hardware::{Hardware, HardwareDisk, HardwareNic};
 
-/// How many interfaces and how many drives are read.
-const MOST: usize = 64;
+/// The most members of one collection to read.
+const MAX_MEMBERS: usize = 64;
 
-impl Redfish {
-    /// Reads what is in the machine. A part that cannot be read is named, and the rest is read.
+impl RedfishController {
+    /// Reads the hardware of the machine. Lists the parts that cannot be read and continues.
     ///
     /// # Errors
-    /// When the controller can no longer be spoken to.
+    /// When the BMC can no longer be reached.
     pub async fn hardware(&mut self) -> Result<Hardware, BmcError> {
         let machine = self.system.machine.clone();
         let mut hardware = Hardware {
@@ -23,47 +25,41 @@ impl Redfish {
             bios: self.system.bios.clone(),
             ..Hardware::default()
         };
-        self.context.says("reading its interfaces");
         let links = self.system.links.clone();
-        for nic in self
-            .members(links.interfaces.as_deref(), &mut hardware.unread)
-            .await?
-        {
-            hardware.nics.extend(SeenNic::read(&nic));
-        }
-        self.context.says("reading its disks");
+        let unread = &mut hardware.unread;
+        self.context.report_progress("reading the interfaces");
+        let interfaces = self.members(links.interfaces.as_deref(), unread).await?;
+        hardware.nics = interfaces.iter().filter_map(HardwareNic::read).collect();
+        self.context.report_progress("reading the disks");
         let mut drives = Vec::new();
-        for storage in self
-            .members(links.storage.as_deref(), &mut hardware.unread)
-            .await?
-        {
+        for storage in self.members(links.storage.as_deref(), unread).await? {
             drives.extend(Fields::of(&storage).links("Drives"));
         }
-        for path in drives.iter().take(MOST) {
-            let drive = self.part(path, &mut hardware.unread).await?;
+        for path in drives.iter().take(MAX_MEMBERS) {
+            let drive = self.read_part(path, unread).await?;
             hardware
                 .disks
-                .extend(drive.and_then(|drive| SeenDisk::read(&drive)));
+                .extend(drive.as_ref().and_then(HardwareDisk::read));
         }
         if hardware.disks.is_empty() {
             let simple = links.simple_storage.as_deref();
-            for storage in self.members(simple, &mut hardware.unread).await? {
-                let devices = Fields::of(&storage).items("Devices");
+            for storage in self.members(simple, unread).await? {
+                let devices = Fields::of(&storage).items("Devices").iter();
                 hardware
                     .disks
-                    .extend(devices.iter().filter_map(SeenDisk::read));
+                    .extend(devices.filter_map(HardwareDisk::read));
             }
         }
         hardware
             .nics
-            .sort_by(|one, other| (&one.id, one.mac).cmp(&(&other.id, other.mac)));
+            .sort_by(|left, right| (&left.id, left.mac).cmp(&(&right.id, right.mac)));
         // sushy-tools lists an interface twice.
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         hardware.nics.retain(|nic| known.insert(nic.mac));
         Ok(hardware)
     }
 
-    /// Reads the members of a collection, those that can be read.
+    /// Reads the members of a collection that can be read.
     async fn members(
         &mut self,
         collection: Option<&str>,
@@ -72,32 +68,32 @@ impl Redfish {
         let Some(collection) = collection else {
             return Ok(Vec::new());
         };
-        let listed = match self.part(collection, unread).await? {
+        let paths = match self.read_part(collection, unread).await? {
             Some(body) => members(&body),
             None => Vec::new(),
         };
         let mut found = Vec::new();
-        for path in listed.iter().take(MOST) {
-            found.extend(self.part(path, unread).await?);
+        for path in paths.iter().take(MAX_MEMBERS) {
+            found.extend(self.read_part(path, unread).await?);
         }
         Ok(found)
     }
 
-    /// Reads a resource that may well be missing.
-    async fn part(
+    /// Reads a resource that may be missing. Adds the reason to `unread` if it cannot be read.
+    async fn read_part(
         &mut self,
         path: &str,
         unread: &mut Vec<String>,
     ) -> Result<Option<Value>, BmcError> {
-        match self.account.need(path).await {
-            Ok(answer) => Ok(Some(answer.body)),
+        match self.session.require(path).await {
+            Ok(response) => Ok(Some(response.body)),
             Err(
                 error @ (BmcError::Refused { .. }
                 | BmcError::NotAllowed { .. }
                 | BmcError::Malformed { .. }
                 | BmcError::Redirected { .. }),
             ) => {
-                unread.push(self.context.masked(error).to_string());
+                unread.push(self.context.mask_error(error).to_string());
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -1,10 +1,10 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::options::Change;
+use super::options::ChangeOptions;
 use super::rounds::Rounds;
 use super::{Stop, said};
-use crate::bmc::{Boot, BootTarget, StaticAddress, Target, Task};
+use crate::bmc::{BmcTarget, BmcTask, BootTarget, BootTask, StaticAddress};
 use crate::cli::inventory::warn_without_server;
 use crate::cli::output::Output;
 use crate::cli::select::Select;
@@ -14,148 +14,149 @@ use crate::respond::dhcp::http_boot_file;
 use crate::store::Store;
 use crate::token::StoreKey;
 
-/// How machines are started.
+/// Options of the commands that set the next boot.
 #[derive(Clone, Debug, Args)]
-pub struct Start {
+pub struct BootOptions {
     #[command(flatten)]
-    change: Change,
+    change: ChangeOptions,
 
-    /// Leave the power alone: the machine boots so when it boots the next time
+    /// Do not start or reset the machine; the setting waits for its next boot
     #[arg(long)]
     no_power: bool,
 }
 
-pub fn pxe(global: &Global, output: &Output, select: &Select, start: &Start) -> Result<Exit, Stop> {
-    let rounds = Rounds::open_to_change(global, output, select, &start.change)?;
-    if !start.no_power {
+pub fn pxe(
+    global: &Global,
+    output: &Output,
+    select: &Select,
+    options: &BootOptions,
+) -> Result<Exit, Stop> {
+    let rounds = Rounds::open_to_change(global, output, select, &options.change)?;
+    if !options.no_power {
         rounds.confirm_reboot()?;
     }
     if !rounds.dry_run {
         warn_without_server(&rounds.store, &rounds.directory, output);
     }
-    rounds.carry_out(|_| Ok(Task::Boot(boot(BootTarget::Pxe, start))))
+    rounds.run(|_| Ok(BmcTask::Boot(boot(BootTarget::Pxe, options))))
 }
 
 pub fn disk(
     global: &Global,
     output: &Output,
     select: &Select,
-    start: &Start,
+    options: &BootOptions,
 ) -> Result<Exit, Stop> {
-    let rounds = Rounds::open_to_change(global, output, select, &start.change)?;
-    if !start.no_power {
+    let rounds = Rounds::open_to_change(global, output, select, &options.change)?;
+    if !options.no_power {
         rounds.confirm_interruption("rebooted")?;
     }
-    rounds.carry_out(|_| Ok(Task::Boot(boot(BootTarget::Disk, start))))
+    rounds.run(|_| Ok(BmcTask::Boot(boot(BootTarget::Disk, options))))
 }
 
 pub fn http(
     global: &Global,
     output: &Output,
     select: &Select,
-    start: &Start,
+    options: &BootOptions,
     url: Option<&str>,
     is_static: bool,
 ) -> Result<Exit, Stop> {
     if let Some(url) = url {
         check_url(url, output)?;
     }
-    let rounds = Rounds::open_to_change(global, output, select, &start.change)?;
-    if !start.no_power {
+    let rounds = Rounds::open_to_change(global, output, select, &options.change)?;
+    if !options.no_power {
         rounds.confirm_reboot()?;
     }
     if url.is_none() && !rounds.dry_run {
         warn_without_server(&rounds.store, &rounds.directory, output);
     }
     let key = StoreKey::new(*rounds.store.key());
-    rounds.carry_out(|target| {
-        let (uri, shown) = match url {
+    rounds.run(|target| {
+        let (uri, printable_uri) = match url {
             Some(url) => (url.into(), None),
-            None => ours(&rounds, &key, target)?,
+            None => dhcp_url(&rounds, &key, target)?,
         };
-        let address = match is_static {
-            true => Some(static_address(&rounds, target, &uri)?),
-            false => None,
+        let address = if is_static {
+            Some(static_address(&rounds, target, &uri)?)
+        } else {
+            None
         };
-        Ok(Task::Boot(Boot {
-            uri_may_be_left_out: url.is_none(),
+        Ok(BmcTask::Boot(BootTask {
+            uri_optional: url.is_none(),
             address,
-            shown,
-            ..boot(BootTarget::Http { uri }, start)
+            printable_uri,
+            ..boot(BootTarget::Http { uri }, options)
         }))
     })
 }
 
-fn boot(target: BootTarget, start: &Start) -> Boot {
-    Boot {
-        target,
-        uri_may_be_left_out: false,
-        address: None,
-        power: !start.no_power,
-        shown: None,
-    }
+fn boot(target: BootTarget, options: &BootOptions) -> BootTask {
+    BootTask::new(target, !options.no_power)
 }
 
-/// Returns the URL that our DHCP would give a host, and how it is shown.
-fn ours(
+/// Returns the URL that our DHCP server would send to a host, and its printable form.
+fn dhcp_url(
     rounds: &Rounds<'_>,
     key: &StoreKey,
-    target: &Target,
+    target: &BmcTarget,
 ) -> Result<(Secret, Option<String>), Stop> {
     let file = http_boot_file(&rounds.good.inventory, key, &target.host, Timestamp::now());
-    match file {
-        Some(file) => Ok((file.text().into(), Some(file.to_string()))),
-        None => {
-            let what = format!("there is no loader for HTTP boot of `{}`", target.host.name);
-            let help =
-                "add one to `loaders:` of the site, or give `--url URL`; a BIOS has no HTTP boot";
-            rounds.output.error(&what, help);
-            Err(said(Exit::No))
-        }
-    }
+    let Some(file) = file else {
+        let message = format!("no loader for HTTP boot of `{}`", target.host.name);
+        let help = "add a loader to `loaders` of the site, or use `--url URL`; BIOS firmware does \
+                    not support HTTP boot";
+        rounds.output.error(&message, help);
+        return Err(said(Exit::No));
+    };
+    Ok((file.text().into(), Some(file.to_string())))
 }
 
 fn static_address(
     rounds: &Rounds<'_>,
-    target: &Target,
+    target: &BmcTarget,
     url: &Secret,
 ) -> Result<StaticAddress, Stop> {
     let nic = target.host.boot_nic();
     let address = nic.and_then(|nic| nic.ip);
     let network = nic.and_then(|nic| rounds.good.inventory.site.network(&nic.network));
-    match (address, network) {
-        (Some(address), Some(network)) => Ok(StaticAddress {
-            address,
-            mask: network.subnet.mask(),
-            gateway: network.gateway,
-            dns: network.dns.first().copied(),
-            url: url.clone(),
-        }),
-        _ => {
-            let what = format!("the boot NIC of `{}` has no `ip`", target.host.name);
-            rounds
-                .output
-                .error(&what, "add `ip: …` to it, or leave `--static` out");
-            Err(said(Exit::No))
-        }
-    }
+    let (Some(address), Some(network)) = (address, network) else {
+        let message = format!("the boot NIC of `{}` has no `ip`", target.host.name);
+        let help = "add `ip: …` to the NIC, or omit `--static`";
+        rounds.output.error(&message, help);
+        return Err(said(Exit::No));
+    };
+    Ok(StaticAddress {
+        address,
+        mask: network.subnet.mask(),
+        gateway: network.gateway,
+        dns: network.dns.first().copied(),
+        url: url.clone(),
+    })
 }
 
-/// Refuses what no firmware and no BMC fetches, and credentials, which would stand in their logs.
+/// Refuses a URL that firmware and BMCs cannot fetch, or one with credentials, which would appear
+/// in their logs.
 pub fn check_url(url: &str, output: &Output) -> Result<(), Stop> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let known = ["http", "https", "nfs", "cifs", "smb", "tftp"].contains(&scheme);
-    let fault = if place.contains('@') {
-        "the URL holds a user or a password".to_owned()
-    } else if !known || place.is_empty() {
-        format!("`{}` is no URL of an image", cleaned(url, 120))
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_supported = ["http", "https", "nfs", "cifs", "smb", "tftp"].contains(&scheme);
+    let message = if authority.contains('@') {
+        "the URL contains a username or a password".to_owned()
+    } else if !is_supported || authority.is_empty() {
+        not_an_image_url(url)
     } else if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "the URL holds a blank".to_owned()
+        "the URL contains whitespace".to_owned()
     } else {
         return Ok(());
     };
-    let help = "write one such as `http://10.20.0.10:8080/files/rescue.iso`";
-    output.error(&fault, help);
+    let help = "use a URL such as `http://10.20.0.10:8080/files/rescue.iso`";
+    output.error(&message, help);
     Err(said(Exit::No))
+}
+
+/// Returns the message for a text that is not the URL of an image.
+pub fn not_an_image_url(text: &str) -> String {
+    format!("`{}` is not the URL of an image", cleaned(text, 120))
 }

@@ -1,194 +1,234 @@
 use jiff::Timestamp;
 
-use super::report::{explain, finished, json_of, table};
+use super::report::{format_table, json_of, print_messages, table};
 use super::rounds::{Rounds, exit_for};
 use super::{Stop, fails, said};
-use crate::bmc::{Report, Target, Task, described, event};
+use crate::bmc::{BmcTarget, BmcTask, HostReport, controller_event, describe_certificate};
 use crate::cli::Exit;
 use crate::inventory::{Certificate, plural};
-use crate::machine::{CertificateNote, ControllerRecord, ControllerTrust};
+use crate::machine::{ControllerRecord, ControllerTrust};
 use crate::store::Store;
 
-/// What happens to what is trusted of one controller.
-enum Change {
-    /// It is so already.
-    None,
-    /// It is accepted.
+/// The longest prefix of a fingerprint in a table, in characters.
+const SHORT_FINGERPRINT: usize = 12;
+
+/// How the trust in one BMC would change.
+enum PinChange {
+    /// Not at all.
+    Unchanged,
+    /// The presented certificate becomes trusted.
     Accept(Box<ControllerRecord>),
-    /// The inventory pins another certificate, and goes first.
-    Inventory,
+    /// Not at all, because the inventory pins another certificate and takes precedence.
+    PinnedInInventory,
 }
 
-/// Accepts the certificates of BMCs, after they were shown.
+/// The certificate of one BMC, and how the trust in it would change.
+struct PinReview<'r> {
+    target: &'r BmcTarget,
+    report: &'r HostReport,
+    change: PinChange,
+}
+
+/// Shows the certificates of BMCs, asks, and accepts them.
 pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
-    let reports = rounds.visit(|_| Ok(Task::Certificate))?;
-    explain(&reports, rounds.output);
+    let reports = rounds.visit(|_| Ok(BmcTask::Certificate))?;
+    print_messages(&reports, rounds.output);
     let pairs = rounds.targets.iter().zip(&reports);
-    let changes: Vec<(&Target, &Report, Change)> = pairs
+    let reviews: Vec<PinReview<'_>> = pairs
         .filter(|(_, report)| report.result.is_ok())
-        .map(|(target, report)| (target, report, change(target, report, rounds.yes)))
+        .map(|(target, report)| PinReview::new(target, report, rounds.yes))
         .collect();
-    let accepted: Vec<_> = changes
-        .iter()
-        .filter_map(|(target, report, change)| match change {
-            Change::Accept(record) => Some((target, report, record)),
-            Change::None | Change::Inventory => None,
-        })
-        .collect();
-    let is_agreed = !rounds.dry_run && (accepted.is_empty() || agreed(rounds, &accepted)?);
-    if is_agreed {
-        for (target, report, record) in &accepted {
-            let message = match &report.certificate {
-                Some(seen) => format!(
-                    "certificate accepted: sha256:{} ({})",
-                    seen.note.fingerprint,
-                    described(&seen.note)
-                ),
-                None => "the machine behind its BMC was accepted".to_owned(),
-            };
-            let events = [event(target, message)];
-            let kept = rounds.store.keep_controller(record, &events);
-            kept.map_err(fails)?;
+    let is_accepted = !rounds.dry_run && confirm(rounds, &reviews)?;
+    if is_accepted {
+        for review in &reviews {
+            review.save(rounds)?;
         }
     }
-    let word = |target: &Target, report: &Report, change: &Change| match change {
-        Change::None => "unchanged",
-        Change::Accept(_) if rounds.dry_run => "would be accepted",
-        Change::Accept(_) if !is_agreed => "not accepted",
-        Change::Accept(_) if is_same(target, report) => "unchanged; its machine is forgotten",
-        Change::Accept(_) => "accepted",
-        Change::Inventory => "not accepted: correct `bmc.pin`",
-    };
-    if rounds.output.is_json() {
-        let listed = reports.iter().map(|report| {
-            let mut value = json_of(report);
-            let own = changes.iter().find(|(_, own, _)| own.host == report.host);
-            if let Some((target, report, change)) = own {
-                value["result"] = word(target, report, change).into();
-                value["changed"] = (is_agreed && matches!(change, Change::Accept(_))).into();
-            }
-            value
-        });
-        let listed: Vec<_> = listed.collect();
-        rounds.output.json(&listed);
-    } else {
-        let rows = changes
-            .iter()
-            .map(|(target, report, change)| (*target, *report, word(target, report, change)));
-        rounds.output.result(&shown(rows));
-    }
+    print_reviews(rounds, &reports, &reviews, is_accepted);
     if rounds.dry_run {
         return Ok(exit_for(&reports));
     }
-    if !is_agreed {
+    if !is_accepted {
         return Err(said(Exit::No));
     }
-    let is_refused =
-        |(.., change): &(&Target, &Report, Change)| matches!(change, Change::Inventory);
-    match (
-        exit_for(&reports),
-        changes.iter().filter(|it| is_refused(it)).count(),
-    ) {
-        (Exit::Done, 0) => Ok(Exit::Done),
-        (Exit::Done, refused) if refused == changes.len() => Ok(Exit::No),
-        (Exit::Done, _) => Ok(Exit::Partly),
-        (exit, _) => Ok(exit),
+    let refused = reviews
+        .iter()
+        .filter(|review| matches!(review.change, PinChange::PinnedInInventory))
+        .count();
+    Ok(match exit_for(&reports) {
+        Exit::Done if refused == 0 => Exit::Done,
+        Exit::Done if refused == reviews.len() => Exit::No,
+        Exit::Done => Exit::Partly,
+        exit => exit,
+    })
+}
+
+impl<'r> PinReview<'r> {
+    fn new(target: &'r BmcTarget, report: &'r HostReport, yes: bool) -> Self {
+        Self {
+            target,
+            report,
+            change: pin_change(target, report, yes),
+        }
+    }
+
+    /// Saves an accepted certificate in the store.
+    fn save(&self, rounds: &Rounds<'_>) -> Result<(), Stop> {
+        let PinChange::Accept(record) = &self.change else {
+            return Ok(());
+        };
+        let message = match &self.report.certificate {
+            Some(certificate) => format!(
+                "certificate accepted: {}",
+                describe_certificate(&certificate.note)
+            ),
+            None => "the machine behind the BMC was accepted".to_owned(),
+        };
+        let events = [controller_event(self.target, message)];
+        let saved = rounds.store.keep_controller(record, &events);
+        saved.map_err(fails)
+    }
+
+    /// Returns the result in a few words.
+    fn result(&self, is_accepted: bool, dry_run: bool) -> &'static str {
+        match &self.change {
+            PinChange::Unchanged => "unchanged",
+            PinChange::Accept(_) if dry_run => "would be accepted",
+            PinChange::Accept(_) if !is_accepted => "not accepted",
+            PinChange::Accept(_) if is_trusted(self.target, self.report) => {
+                "unchanged; machine forgotten"
+            }
+            PinChange::Accept(_) => "accepted",
+            PinChange::PinnedInInventory => "not accepted: correct `bmc.pin`",
+        }
+    }
+
+    fn trusted(&self) -> String {
+        let record = self.target.record.as_ref().map(|record| &record.trust);
+        match (&self.target.bmc.certificate, record) {
+            (Certificate::Pinned(pin), _) => format!("sha256:{pin} (`bmc.pin`)"),
+            (Certificate::Authority(_), _) => "signed by `bmc.ca`".to_owned(),
+            (_, Some(ControllerTrust::Pinned(note))) => describe_certificate(note),
+            (_, Some(ControllerTrust::Authority)) => "signed by an authority".to_owned(),
+            (_, Some(ControllerTrust::Plain) | None) => "none".to_owned(),
+        }
+    }
+
+    fn presented(&self) -> String {
+        match &self.report.certificate {
+            Some(certificate) => describe_certificate(&certificate.note),
+            None => "none (no TLS)".to_owned(),
+        }
     }
 }
 
-type Accepted<'a> = (&'a &'a Target, &'a &'a Report, &'a Box<ControllerRecord>);
-
-/// Shows what would be accepted, and asks.
-fn agreed(rounds: &Rounds<'_>, accepted: &[Accepted<'_>]) -> Result<bool, Stop> {
-    let count = plural(accepted.len(), "BMC");
-    let mut what = format!("{count} would be accepted from now on");
-    for (target, report, _) in accepted {
-        let (old, new) = (trusted(target), seen(report));
-        what.push_str(&format!("\n  {}: {new}; until now {old}", target.host.name));
+/// Shows the certificates to accept, and asks. Does not ask if there are none.
+fn confirm(rounds: &Rounds<'_>, reviews: &[PinReview<'_>]) -> Result<bool, Stop> {
+    let to_accept: Vec<_> = reviews
+        .iter()
+        .filter(|review| matches!(review.change, PinChange::Accept(_)))
+        .collect();
+    if to_accept.is_empty() {
+        return Ok(true);
     }
-    rounds.asks(&what, "Accept?")
+    let count = plural(to_accept.len(), "BMC");
+    let mut message = format!("the certificates of {count} would be accepted");
+    for review in to_accept {
+        let (host, new, old) = (
+            &review.target.host.name,
+            review.presented(),
+            review.trusted(),
+        );
+        message.push_str(&format!("\n  {host}: {new}; trusted until now: {old}"));
+    }
+    rounds.ask(&message, "Accept?")
 }
 
-/// Reports whether the certificate is the one that is trusted.
-fn is_same(target: &Target, report: &Report) -> bool {
-    let kept = target.kept.as_ref().map(|kept| &kept.trust);
-    match (&report.certificate, &target.bmc.certificate, kept) {
-        (Some(seen), Certificate::Pinned(pin), _) => *pin == seen.note.fingerprint,
-        (Some(_), Certificate::Authority(_), kept) => kept == Some(&ControllerTrust::Authority),
-        (Some(seen), _, Some(ControllerTrust::Pinned(note))) => {
-            note.fingerprint == seen.note.fingerprint
+fn print_reviews(
+    rounds: &Rounds<'_>,
+    reports: &[HostReport],
+    reviews: &[PinReview<'_>],
+    is_accepted: bool,
+) {
+    if !rounds.output.is_json() {
+        let text = text(reviews, is_accepted, rounds.dry_run);
+        rounds.output.result(&text);
+        return;
+    }
+    let listed = reports.iter().map(|report| {
+        let mut value = json_of(report);
+        let review = reviews.iter().find(|it| it.report.host == report.host);
+        if let Some(review) = review {
+            value["result"] = review.result(is_accepted, rounds.dry_run).into();
+            let changed = is_accepted && matches!(review.change, PinChange::Accept(_));
+            value["changed"] = changed.into();
+        }
+        value
+    });
+    let listed: Vec<_> = listed.collect();
+    rounds.output.json(&listed);
+}
+
+/// Reports whether the presented certificate is already trusted.
+fn is_trusted(target: &BmcTarget, report: &HostReport) -> bool {
+    let record = target.record.as_ref().map(|record| &record.trust);
+    match (&report.certificate, &target.bmc.certificate, record) {
+        (Some(presented), Certificate::Pinned(pin), _) => *pin == presented.note.fingerprint,
+        (Some(_), Certificate::Authority(_), record) => record == Some(&ControllerTrust::Authority),
+        (Some(presented), _, Some(ControllerTrust::Pinned(note))) => {
+            note.fingerprint == presented.note.fingerprint
         }
         (None, _, Some(ControllerTrust::Plain)) => true,
         _ => false,
     }
 }
 
-fn change(target: &Target, report: &Report, yes: bool) -> Change {
+fn pin_change(target: &BmcTarget, report: &HostReport, yes: bool) -> PinChange {
     let url = target.bmc.url.to_string();
-    // What was seen behind it is forgotten: the machine may have been exchanged with its BMC.
+    // The new record forgets the machine, which may have been replaced together with its BMC.
     let mut record = ControllerRecord::new(&target.host.name, url, Timestamp::now());
-    if let Some(seen) = &report.certificate {
-        let pinned = seen.note.fingerprint;
-        if matches!(&target.bmc.certificate, Certificate::Pinned(pin) if *pin != pinned) {
-            return Change::Inventory;
+    if let Some(certificate) = &report.certificate {
+        let fingerprint = certificate.note.fingerprint;
+        if matches!(&target.bmc.certificate, Certificate::Pinned(pin) if *pin != fingerprint) {
+            return PinChange::PinnedInInventory;
         }
         record.trust = match target.bmc.certificate {
             Certificate::Authority(_) => ControllerTrust::Authority,
-            _ => ControllerTrust::Pinned(seen.note.clone()),
+            _ => ControllerTrust::Pinned(certificate.note.clone()),
         };
     }
-    // To forget the machine needs to be said, where nothing is new.
-    let knows = |kept: &ControllerRecord| kept.serial.is_some() || kept.uuid.is_some();
-    let forgets = yes && target.kept.as_ref().is_some_and(knows);
-    match is_same(target, report) && !forgets {
-        true => Change::None,
-        false => Change::Accept(Box::new(record)),
+    // With an unchanged certificate, only `--yes` forgets the machine.
+    let has_machine = |record: &ControllerRecord| record.serial.is_some() || record.uuid.is_some();
+    let forgets_machine = yes && target.record.as_ref().is_some_and(has_machine);
+    if is_trusted(target, report) && !forgets_machine {
+        PinChange::Unchanged
+    } else {
+        PinChange::Accept(Box::new(record))
     }
 }
 
-/// Writes a table that fits a screen, and below it the fingerprints in full.
-fn shown<'r>(changes: impl Iterator<Item = (&'r Target, &'r Report, &'static str)>) -> String {
-    let mut rows = table(&["HOST", "UNTIL NOW", "SEEN", "RESULT"]);
-    let mut whole = String::new();
-    for (target, report, result) in changes {
-        let (old, new) = (trusted(target), seen(report));
-        let name = &target.host.name;
-        rows.add_row([name.as_str(), &short(&old), &short(&new), result]);
-        whole.push_str(&format!("\n{name}\n"));
+/// Formats a table that fits on a screen, followed by the full fingerprints.
+fn text(reviews: &[PinReview<'_>], is_accepted: bool, dry_run: bool) -> String {
+    let mut rows = table(&["HOST", "TRUSTED", "PRESENTED", "RESULT"]);
+    let mut details = String::new();
+    for review in reviews {
+        let host = &review.target.host.name;
+        let (old, new) = (review.trusted(), review.presented());
+        let result = review.result(is_accepted, dry_run);
+        rows.add_row([host.as_str(), &shortened(&old), &shortened(&new), result]);
+        details.push_str(&format!("\n{host}\n"));
         if old != new {
-            whole.push_str(&format!("  until now  {old}\n"));
+            details.push_str(&format!("  trusted    {old}\n"));
         }
-        whole.push_str(&format!("  seen       {new}\n"));
+        details.push_str(&format!("  presented  {new}\n"));
     }
-    format!("{}{whole}", finished(rows))
+    format!("{}{details}", format_table(rows))
 }
 
-/// Returns the first digits of a fingerprint: enough to tell two apart at a glance.
-fn short(text: &str) -> String {
+/// Returns the first digits of a fingerprint, enough to compare two at a glance.
+fn shortened(text: &str) -> String {
     match text.strip_prefix("sha256:") {
-        Some(rest) => format!("sha256:{}…", &rest[..rest.len().min(12)]),
+        Some(rest) => format!("sha256:{}…", &rest[..rest.len().min(SHORT_FINGERPRINT)]),
         None => text.to_owned(),
     }
-}
-
-fn trusted(target: &Target) -> String {
-    let kept = target.kept.as_ref().map(|kept| &kept.trust);
-    match (&target.bmc.certificate, kept) {
-        (Certificate::Pinned(pin), _) => format!("sha256:{pin} (`bmc.pin`)"),
-        (Certificate::Authority(_), _) => "what `bmc.ca` vouches for".to_owned(),
-        (_, Some(ControllerTrust::Pinned(note))) => spelled(note),
-        (_, Some(ControllerTrust::Authority)) => "what an authority vouches for".to_owned(),
-        (_, Some(ControllerTrust::Plain) | None) => "none".to_owned(),
-    }
-}
-
-fn seen(report: &Report) -> String {
-    match &report.certificate {
-        Some(seen) => spelled(&seen.note),
-        None => "none: no TLS".to_owned(),
-    }
-}
-
-fn spelled(note: &CertificateNote) -> String {
-    format!("sha256:{} ({})", note.fingerprint, described(note))
 }

@@ -1,6 +1,6 @@
 mod boot;
 mod certificate;
-mod inventory;
+mod hardware;
 mod options;
 mod progress;
 mod report;
@@ -12,12 +12,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
-use crate::bmc::{PowerVerb, Task};
-use crate::machine::cleaned;
-use options::{Change, Reach};
+use crate::bmc::{BmcTask, PowerAction};
+use options::{ChangeOptions, ReachOptions};
 use rounds::Rounds;
 
-/// Control machines through their BMCs: power, the next boot, virtual media
+/// Control machines through their BMCs: power, next boot, virtual media
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Bmc {
@@ -27,7 +26,7 @@ pub struct Bmc {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what machines are, whether they run, and what they boot next
+    /// Show the power, next boot, health and identity of machines
     #[command(after_help = "\
 Examples:
   pxectl bmc status --all
@@ -36,29 +35,30 @@ Examples:
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        reach: Reach,
+        reach: ReachOptions,
     },
-    /// Turn machines on and off
+    /// Turn machines on or off, or reset them
     #[command(after_help = "\
-A machine that is as wanted already is left alone. Hosts that are `installed`
-or installing are interrupted only after a question, or with `--yes`.
+A machine that is already in the requested state is not changed. The command
+asks before it interrupts hosts that are `installed` or installing; `--yes`
+skips the prompt.
 
 Examples:
   pxectl bmc power on worker-01
   pxectl bmc power graceful -l rack=a --yes --timeout 10m")]
     Power {
-        /// What to do
-        #[arg(value_name = "VERB")]
-        verb: Verb,
+        /// The power action
+        #[arg(value_name = "ACTION")]
+        action: PowerArgument,
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        change: Change,
+        change: ChangeOptions,
     },
-    /// Boot machines from the network by PXE, once, and start or reset them
+    /// Boot machines from the network (PXE) once, and start or reset them
     #[command(after_help = "\
-What was set is read back before the power is touched. Hosts that are not armed
-for an install are asked about, since they would only be rebooted.
+The command reads the setting back before it changes the power. It asks about
+hosts that are not armed for an install, because they would only be rebooted.
 
 Examples:
   pxectl host provision --all --yes && pxectl bmc boot-pxe --all
@@ -67,12 +67,12 @@ Examples:
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        start: boot::Start,
+        options: boot::BootOptions,
     },
-    /// Boot machines by UEFI HTTP boot, once, and start or reset them
+    /// Boot machines from the network (UEFI HTTP boot) once, and start or reset them
     #[command(after_help = "\
-Without `--url`, a machine is given the URL that our DHCP would give it; where
-its BMC has no place for a URL, it is left to DHCP.
+Without `--url`, the command sets the URL that our DHCP server would send. If the
+BMC has no property for a URL, the firmware gets the URL from DHCP.
 
 Examples:
   pxectl bmc boot-http worker-01
@@ -80,23 +80,25 @@ Examples:
     BootHttp {
         #[command(flatten)]
         select: Select,
-        /// What the firmware fetches: a loader, or the image of a disk
+        /// URL of a loader or a disk image for the firmware
         #[arg(long, value_name = "URL")]
         url: Option<String>,
-        /// Give the firmware the address, gateway and name server of the inventory, where the BMC
-        /// can; they stay in its settings (HPE only, untried on hardware: see pxectl-bmc(7))
+        /// Set a static address from the inventory in the firmware; it stays set (HPE only)
+        ///
+        /// Sets the address, gateway and name server of the boot NIC, and disables DHCP for network
+        /// boot. Not tested on hardware: see pxectl-bmc(7).
         #[arg(long = "static")]
         is_static: bool,
         #[command(flatten)]
-        start: boot::Start,
+        options: boot::BootOptions,
     },
-    /// Boot machines from their disk, once, and start or reset them
+    /// Boot machines from their disk once, and start or reset them
     #[command(after_help = "Examples:\n  pxectl bmc boot-disk worker-01")]
     BootDisk {
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        start: boot::Start,
+        options: boot::BootOptions,
     },
     /// Insert an image into the virtual CD drive of machines, or eject it
     #[command(arg_required_else_help = true)]
@@ -104,28 +106,32 @@ Examples:
         #[command(subcommand)]
         command: Media,
     },
-    /// Show what is in machines, and where the inventory disagrees
-    #[command(after_help = "\
-Exit status: 1 where the inventory disagrees; with `--write`, where no document corrects it.
+    /// Show the hardware of machines, and the differences from the inventory
+    #[command(
+        name = "inventory",
+        after_help = "\
+Exit status: 1 if the inventory differs; with `--write`, if a difference remains
+that no printed document corrects.
 
 Examples:
   pxectl bmc inventory --all
-  pxectl bmc inventory worker-01 --write > corrected.yaml")]
-    Inventory {
+  pxectl bmc inventory worker-01 --write > corrected.yaml"
+    )]
+    Hardware {
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        reach: Reach,
-        /// Print the corrected documents of hosts that disagree, and nothing else
+        reach: ReachOptions,
+        /// Print only the corrected documents of hosts that differ
         #[arg(long)]
         write: bool,
     },
-    /// Accept the certificates of BMCs, after an exchange or a renewal
+    /// Accept the certificates of BMCs after a replacement or a renewal
     #[command(after_help = "\
-Shows the certificate that is trusted and the one that is seen, and asks. Also
-forgets which machine was seen behind a BMC: the next command remembers it
-anew; where the certificate is unchanged, only with `--yes`. Compare a
-fingerprint with the BMC's own page or console; nothing else tells an exchange
+Shows the trusted and the presented certificate, and asks. Also forgets the
+identity of the machine behind the BMC, and the next command records it again; if
+the certificate is unchanged, only `--yes` does this. Compare the fingerprint
+with the web page or the console of the BMC: only that can tell a replacement
 from an attack.
 
 Examples:
@@ -135,7 +141,7 @@ Examples:
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        change: Change,
+        change: ChangeOptions,
     },
 }
 
@@ -147,93 +153,96 @@ Examples:
   pxectl bmc media insert http://10.20.0.10:8080/files/rescue.iso worker-01 \\
       --boot")]
     Insert {
-        /// The image, where the BMC fetches it
+        /// URL of the image, which the BMC fetches
         #[arg(value_name = "URL")]
         url: String,
         #[command(flatten)]
         select: Select,
-        /// Boot it, once: start or reset the machine
+        /// Boot the image once: start or reset the machine
         #[arg(long)]
         boot: bool,
         #[command(flatten)]
-        change: Change,
+        change: ChangeOptions,
     },
-    /// Eject what is in the drive
+    /// Eject the image
     #[command(after_help = "Examples:\n  pxectl bmc media eject worker-01")]
     Eject {
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
-        change: Change,
+        change: ChangeOptions,
     },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Verb {
-    /// Start
+enum PowerArgument {
+    /// Power on
     On,
     /// Cut the power
     Off,
-    /// Ask the system to shut down, and wait
+    /// Ask the operating system to shut down, and wait
     Graceful,
-    /// Cut the power and give it back
+    /// Cut the power and restore it
     Cycle,
     /// Reset without cutting the power
     Reset,
 }
 
-impl From<Verb> for PowerVerb {
-    fn from(verb: Verb) -> Self {
-        match verb {
-            Verb::On => Self::On,
-            Verb::Off => Self::Off,
-            Verb::Graceful => Self::Graceful,
-            Verb::Cycle => Self::Cycle,
-            Verb::Reset => Self::Reset,
+impl From<PowerArgument> for PowerAction {
+    fn from(argument: PowerArgument) -> Self {
+        match argument {
+            PowerArgument::On => Self::On,
+            PowerArgument::Off => Self::Off,
+            PowerArgument::Graceful => Self::Graceful,
+            PowerArgument::Cycle => Self::Cycle,
+            PowerArgument::Reset => Self::Reset,
         }
     }
 }
 
 impl Bmc {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let look = |select, reach| Rounds::open(global, output, select, reach);
-        let change = |select, change| Rounds::open_to_change(global, output, select, change);
-        let ended = match &self.command {
-            Command::Status { select, reach } => {
-                look(select, reach).and_then(|it| status::run(&it))
+        // The command that stopped early has already printed an error, or returns it here.
+        self.command.run(global, output).or_else(|stop| stop)
+    }
+}
+
+impl Command {
+    fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+        match self {
+            Self::Status { select, reach } => {
+                status::run(&Rounds::open(global, output, select, reach)?)
             }
-            Command::Power {
-                verb,
+            Self::Power {
+                action,
                 select,
-                change: how,
-            } => change(select, how).and_then(|it| {
-                let verb = PowerVerb::from(*verb);
-                if verb.interrupts() {
-                    it.confirm_interruption(verb.done())?;
+                change,
+            } => {
+                let rounds = Rounds::open_to_change(global, output, select, change)?;
+                let action = PowerAction::from(*action);
+                if action.interrupts() {
+                    rounds.confirm_interruption(action.past_tense())?;
                 }
-                it.carry_out(|_| Ok(Task::Power(verb)))
-            }),
-            Command::BootPxe { select, start } => boot::pxe(global, output, select, start),
-            Command::BootHttp {
+                rounds.run(|_| Ok(BmcTask::Power(action)))
+            }
+            Self::BootPxe { select, options } => boot::pxe(global, output, select, options),
+            Self::BootHttp {
                 select,
                 url,
                 is_static,
-                start,
-            } => boot::http(global, output, select, start, url.as_deref(), *is_static),
-            Command::BootDisk { select, start } => boot::disk(global, output, select, start),
-            Command::Media { command } => command.run(global, output),
-            Command::Inventory {
+                options,
+            } => boot::http(global, output, select, options, url.as_deref(), *is_static),
+            Self::BootDisk { select, options } => boot::disk(global, output, select, options),
+            Self::Media { command } => command.run(global, output),
+            Self::Hardware {
                 select,
                 reach,
                 write,
-            } => look(select, reach).and_then(|it| inventory::run(&it, *write)),
-            Command::Pin {
-                select,
-                change: how,
-            } => change(select, how).and_then(|it| certificate::run(&it)),
-        };
-        // What stops a command has said so.
-        ended.or_else(|stop| stop)
+            } => hardware::run(&Rounds::open(global, output, select, reach)?, *write),
+            Self::Pin { select, change } => {
+                certificate::run(&Rounds::open_to_change(global, output, select, change)?)
+            }
+        }
     }
 }
 
@@ -248,8 +257,8 @@ impl Media {
             } => {
                 let is_url = |text: &String| text.contains("://");
                 if !is_url(url) && select.hosts.iter().any(is_url) {
-                    let what = format!("`{}` is no URL of an image", cleaned(url, 120));
-                    output.error(&what, "the URL comes first, and then the hosts");
+                    let message = boot::not_an_image_url(url);
+                    output.error(&message, "put the URL before the hosts");
                     return Err(said(Exit::No));
                 }
                 boot::check_url(url, output)?;
@@ -257,22 +266,22 @@ impl Media {
                 if *boot {
                     rounds.confirm_interruption("booted from this image")?;
                 }
-                rounds.carry_out(|_| {
-                    Ok(Task::Insert {
+                rounds.run(|_| {
+                    Ok(BmcTask::InsertMedia {
                         url: url.clone(),
                         boot: *boot,
                     })
                 })
             }
             Self::Eject { select, change } => {
-                Rounds::open_to_change(global, output, select, change)?
-                    .carry_out(|_| Ok(Task::Eject))
+                let rounds = Rounds::open_to_change(global, output, select, change)?;
+                rounds.run(|_| Ok(BmcTask::EjectMedia))
             }
         }
     }
 }
 
-/// Why a command stops: what it has said already (`Ok`), or an error to print (`Err`).
+/// Early exit: `Ok` if the error is already printed, `Err` if the caller must print it.
 type Stop = Result<Exit, anyhow::Error>;
 
 fn said(exit: Exit) -> Stop {

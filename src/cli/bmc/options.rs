@@ -4,30 +4,30 @@ use clap::Args;
 
 use crate::cli::host::parse_duration;
 
-/// How BMCs are reached.
+/// Options of every command.
 #[derive(Clone, Debug, Args)]
-pub struct Reach {
-    /// How many BMCs are spoken to at a time
+pub struct ReachOptions {
+    /// Number of BMCs to contact in parallel
     #[arg(short, long, value_name = "COUNT", default_value = "256",
         value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub jobs: u16,
 
-    /// How long each host may take, its self-test included
+    /// Time limit for each host, including its self-test
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_duration)]
     pub timeout: Duration,
 }
 
-/// How machines are changed.
+/// Options of every command that changes something.
 #[derive(Clone, Debug, Args)]
-pub struct Change {
+pub struct ChangeOptions {
     #[command(flatten)]
-    pub reach: Reach,
+    pub reach: ReachOptions,
 
-    /// Send what only reads, and print the other requests instead of sending them
+    /// Only read from the BMCs, and print the requests that would change something
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Do not ask
+    /// Continue without a prompt
     #[arg(short, long)]
     pub yes: bool,
 }

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::report::result_text;
-use crate::bmc::Report;
+use super::report::summary;
+use crate::bmc::HostReport;
 use crate::cli::output::Output;
 use crate::machine::shown_line;
 
-/// How many hosts are shown at a time; more would not fit on a screen.
-const MOST: usize = 16;
+/// The most hosts to show at a time. More would not fit on a screen.
+const MAX_BARS: usize = 16;
 
-/// The longest name that moves what stands behind it.
-const LONGEST: usize = 32;
+/// The widest column of host names, in characters.
+const MAX_NAME_WIDTH: usize = 32;
 const TICK: Duration = Duration::from_millis(250);
 
-/// Shows what is done to each host: bars on a terminal, a line for each that is done elsewhere.
+/// The progress of all hosts: bars on a terminal, otherwise a line for each finished host.
 pub struct Progress {
     bars: Option<Bars>,
     is_quiet: bool,
     count: usize,
-    done: Mutex<usize>,
+    finished: Mutex<usize>,
 }
 
 struct Bars {
@@ -32,18 +32,21 @@ struct Bars {
 }
 
 impl Progress {
-    /// Starts to show what is done to hosts of these names.
+    /// Starts to show the progress of hosts.
     pub fn new<'h>(output: &Output, hosts: impl Iterator<Item = &'h str> + Clone) -> Self {
         let count = hosts.clone().count();
         let bars = output.shows_progress().then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(8);
             let all = MultiProgress::with_draw_target(target);
-            // It stands first: what does not fit on the terminal is left out at the end.
+            // The total comes first, because bars that do not fit on the terminal are cut off at
+            // the end.
             let total = all.add(ProgressBar::new(count as u64));
             total.set_style(style("{bar:24} {pos}/{len} hosts, {elapsed}"));
+            // Draw it before any host: its own thread may start late on a busy system.
+            total.tick();
             total.enable_steady_tick(TICK);
             let width = hosts.map(|name| name.chars().count()).max();
-            let width = width.unwrap_or_default().min(LONGEST);
+            let width = width.unwrap_or_default().min(MAX_NAME_WIDTH);
             Bars {
                 all,
                 total,
@@ -55,34 +58,34 @@ impl Progress {
             bars,
             is_quiet: output.is_quiet(),
             count,
-            done: Mutex::default(),
+            finished: Mutex::default(),
         }
     }
 
-    /// Shows what the task of a host does now.
-    pub fn says(&self, host: &str, what: &str) {
+    /// Shows the current activity of a host.
+    pub fn report(&self, host: &str, activity: &str) {
         let Some(bars) = &self.bars else {
             return;
         };
         let mut hosts = locked(&bars.hosts);
         if let Some(bar) = hosts.get(host) {
-            bar.set_message(shown_line(what).into_owned());
-        } else if hosts.len() < MOST {
-            // In the order of their names, whoever answers first.
+            bar.set_message(shown_line(activity).into_owned());
+        } else if hosts.len() < MAX_BARS {
+            // Sort by name, not by the order of the responses.
             let before = hosts.range(..host.to_owned()).next_back();
             let before = before.map_or(&bars.total, |(_, bar)| bar);
             let bar = ProgressBar::new_spinner()
                 .with_style(bars.style.clone())
                 .with_prefix(host.to_owned())
-                .with_message(shown_line(what).into_owned());
+                .with_message(shown_line(activity).into_owned());
             let bar = bars.all.insert_after(before, bar);
             bar.enable_steady_tick(TICK);
             hosts.insert(host.to_owned(), bar);
         }
     }
 
-    /// Shows that a host is done.
-    pub fn finished(&self, report: &Report) {
+    /// Shows that a host has finished.
+    pub fn finish(&self, report: &HostReport) {
         if let Some(bars) = &self.bars {
             if let Some(bar) = locked(&bars.hosts).remove(&report.host) {
                 bar.finish_and_clear();
@@ -90,20 +93,20 @@ impl Progress {
             bars.total.inc(1);
             return;
         }
-        let mut done = locked(&self.done);
-        *done += 1;
-        let text = result_text(report);
-        if !self.is_quiet && self.count > 1 && !text.is_empty() {
-            let line = format!("{}/{} {}: {text}", *done, self.count, report.host);
+        let mut finished = locked(&self.finished);
+        *finished += 1;
+        let summary = summary(report);
+        if !self.is_quiet && self.count > 1 && !summary.is_empty() {
+            let line = format!("{finished}/{} {}: {summary}", self.count, report.host);
             Output::line_to_stderr(&line);
         }
     }
 
-    /// Warns between the bars.
-    pub fn warn(&self, what: &str, help: &str) {
+    /// Prints a warning above the bars.
+    pub fn warn(&self, message: &str, help: &str) {
         let print = || {
             if !self.is_quiet {
-                Output::line_to_stderr(&format!("warning: {what}\n  = help: {help}"));
+                Output::line_to_stderr(&format!("warning: {message}\n  = help: {help}"));
             }
         };
         match &self.bars {
@@ -112,7 +115,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub fn end(&self) {
         if let Some(bars) = &self.bars {
             for bar in std::mem::take(&mut *locked(&bars.hosts)).into_values() {

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::options::{Change, Reach};
+use super::options::{ChangeOptions, ReachOptions};
 use super::progress::Progress;
 use super::{Stop, fails, report, said};
-use crate::bmc::{Fleet, Job, Report, Target, Task, Tools};
+use crate::bmc::{BmcTarget, BmcTask, FleetOptions, HostJob, HostReport, Services};
 use crate::cli::confirm::{confirmed, some_of};
 use crate::cli::inventory::{Good, load, load_settled, state};
 use crate::cli::output::Output;
@@ -16,30 +16,30 @@ use crate::machine::{HostRecord, Phase};
 use crate::store::{SqliteStore, Store};
 use crate::workspace::Secrets;
 
-/// One command's way through the BMCs of some hosts.
+/// One pass of a command over the BMCs of the selected hosts.
 pub struct Rounds<'o> {
     pub output: &'o Output,
     pub good: Good,
     pub store: Arc<SqliteStore>,
     pub directory: PathBuf,
-    pub targets: Vec<Target>,
+    pub targets: Vec<BmcTarget>,
     pub dry_run: bool,
     pub yes: bool,
-    reach: Reach,
+    reach: ReachOptions,
     records: Vec<HostRecord>,
     standing: Standing,
 }
 
 impl<'o> Rounds<'o> {
-    /// Finds the hosts and what is known of them, for a command that only reads.
+    /// Opens the inventory and the store for a command that only reads.
     pub fn open(
         global: &Global,
         output: &'o Output,
         select: &Select,
-        reach: &Reach,
+        reach: &ReachOptions,
     ) -> Result<Self, Stop> {
         let good = load(global, output).map_err(said)?;
-        let change = Change {
+        let change = ChangeOptions {
             reach: reach.clone(),
             dry_run: false,
             yes: false,
@@ -47,13 +47,13 @@ impl<'o> Rounds<'o> {
         Self::with(good, global, output, select, &change)
     }
 
-    /// Like [`Rounds::open`], for a command that changes something: nothing may come of half a
+    /// Like [`Rounds::open`], for a command that changes something: it never uses an incomplete git
     /// checkout.
     pub fn open_to_change(
         global: &Global,
         output: &'o Output,
         select: &Select,
-        change: &Change,
+        change: &ChangeOptions,
     ) -> Result<Self, Stop> {
         let good = load_settled(global, output).map_err(said)?;
         Self::with(good, global, output, select, change)
@@ -64,7 +64,7 @@ impl<'o> Rounds<'o> {
         global: &Global,
         output: &'o Output,
         select: &Select,
-        change: &Change,
+        change: &ChangeOptions,
     ) -> Result<Self, Stop> {
         let directory = state(global, &good.inventory).map_err(fails)?;
         let hosts = select.find(&good.inventory, output).map_err(said)?;
@@ -75,22 +75,22 @@ impl<'o> Rounds<'o> {
             .collect();
         let help = "add `bmc: {url: …, username: …, password: …}` to the host";
         if !without.is_empty() && (without.len() == hosts.len() || !select.hosts.is_empty()) {
-            let what = format!("no BMC is known of {}", some_of(&without));
-            output.error(&what, help);
+            let message = format!("no BMC in the inventory for {}", some_of(&without));
+            output.error(&message, help);
             return Err(said(Exit::No));
         }
         if !without.is_empty() {
-            let what = format!("left out, without a BMC: {}", some_of(&without));
-            output.warning(&what, help);
+            let message = format!("skipping hosts without a BMC: {}", some_of(&without));
+            output.warning(&message, help);
         }
         let store = Arc::new(SqliteStore::open(&directory).map_err(fails)?);
-        let kept = store.controllers().map_err(fails)?;
+        let controllers = store.controllers().map_err(fails)?;
         let records = store.hosts().map_err(fails)?;
         let standing = store.standing().map_err(fails)?;
         let targets = hosts.into_iter().filter_map(|host| {
-            Some(Target {
+            Some(BmcTarget {
                 bmc: host.bmc.clone()?,
-                kept: kept.iter().find(|it| it.host == host.name).cloned(),
+                record: controllers.iter().find(|it| it.host == host.name).cloned(),
                 session: record(&records, host)
                     .and_then(HostRecord::open_session)
                     .map(|session| session.id),
@@ -112,115 +112,109 @@ impl<'o> Rounds<'o> {
         })
     }
 
-    /// Asks before hosts are interrupted that are installed or installing; `done` is what would be
-    /// done to them.
-    pub fn confirm_interruption(&self, done: &str) -> Result<(), Stop> {
-        let hosts = self.which(|host| self.is_installing(host) || self.is_installed(host));
-        let what = match hosts.as_slice() {
-            [host] => format!("{} is {}, and would be {done}", host.name, self.state(host)),
+    /// Asks before the command interrupts hosts that are installed or installing. `action` is the
+    /// past participle of what would happen to them.
+    pub fn confirm_interruption(&self, action: &str) -> Result<(), Stop> {
+        let hosts = self.hosts(|host| self.is_installing(host) || self.is_installed(host));
+        let message = match hosts.as_slice() {
+            [host] => format!(
+                "`{}` is {} and would be {action}",
+                host.name,
+                self.state(host)
+            ),
             hosts => format!(
-                "{} hosts would be {done}: {}",
+                "{} hosts would be {action}: {}",
                 hosts.len(),
                 self.listed(hosts)
             ),
         };
-        self.confirm(&hosts, &what, "give `--yes` to do it all the same")
+        self.confirm(&hosts, &message, "use `--yes` to continue anyway")
     }
 
-    /// Asks before hosts are rebooted that would not install, since nobody armed them, and before an
-    /// installer at work is interrupted.
+    /// Asks before the command reboots hosts that would not install because they are not armed, and
+    /// before it interrupts a running installer.
     pub fn confirm_reboot(&self) -> Result<(), Stop> {
-        let installing = self.which(|host| self.is_installing(host));
-        let unarmed = self.which(|host| !self.is_installing(host) && !self.is_armed(host));
-        let mut what = Vec::new();
-        match installing.as_slice() {
-            [] => {}
-            [host] => what.push(format!(
-                "{} is installing: it would be interrupted",
-                host.name
-            )),
-            hosts => what.push(format!(
-                "{} hosts are installing: they would be interrupted: {}",
+        let installing = self.hosts(|host| self.is_installing(host));
+        let unarmed = self.hosts(|host| !self.is_installing(host) && !self.is_armed(host));
+        let parts = [
+            (&installing, "installing", "be interrupted"),
+            (&unarmed, "not armed", "be rebooted without an install"),
+        ];
+        let parts = parts.map(|(hosts, state, effect)| match hosts.as_slice() {
+            [] => None,
+            [host] => Some(format!("`{}` is {state} and would {effect}", host.name)),
+            hosts => Some(format!(
+                "{} hosts are {state} and would {effect}: {}",
                 hosts.len(),
                 self.listed(hosts)
             )),
-        }
-        match unarmed.as_slice() {
-            [] => {}
-            [host] => what.push(format!(
-                "{} is not armed: it would be rebooted, and install nothing",
-                host.name
-            )),
-            hosts => what.push(format!(
-                "{} hosts are not armed: they would be rebooted, and install nothing: {}",
-                hosts.len(),
-                self.listed(hosts)
-            )),
-        }
-        let help = match unarmed.is_empty() {
-            true => "wait until they are done, or give `--yes` to do it all the same",
-            false => "arm with `pxectl host provision`, or give `--yes` to do it all the same",
+        });
+        let message = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let help = if unarmed.is_empty() {
+            "wait until they have finished, or use `--yes` to continue anyway"
+        } else {
+            "arm the hosts with `pxectl host provision`, or use `--yes` to continue anyway"
         };
-        let hosts = [installing, unarmed].concat();
-        self.confirm(&hosts, &what.join("; "), help)
+        self.confirm(&[installing, unarmed].concat(), &message, help)
     }
 
-    fn confirm(&self, hosts: &[&Host], what: &str, help: &str) -> Result<(), Stop> {
+    fn confirm(&self, hosts: &[&Host], message: &str, help: &str) -> Result<(), Stop> {
         if hosts.is_empty() || self.yes {
             return Ok(());
         }
         if self.dry_run {
-            let what = format!(
-                "{what}. Without `--dry-run` this asks first, and refuses where nobody can be \
-                 asked; {help}"
+            let note = format!(
+                "{message}; without `--dry-run`, this command asks first, and refuses to continue \
+                 without a terminal ({help})"
             );
-            self.output.note(&what);
+            self.output.note(&note);
             return Ok(());
         }
-        match confirmed(self.output, what, "Do it?", help).map_err(fails)? {
-            true => Ok(()),
-            false => Err(said(Exit::No)),
+        if confirmed(self.output, message, "Continue?", help).map_err(fails)? {
+            Ok(())
+        } else {
+            Err(said(Exit::No))
         }
     }
 
-    /// Asks, unless `--yes` was given.
-    pub fn asks(&self, what: &str, question: &str) -> Result<bool, Stop> {
-        let help = "give `--yes` where nobody can be asked";
-        match self.yes {
-            true => Ok(true),
-            false => confirmed(self.output, what, question, help).map_err(fails),
+    /// Asks a question, unless the operator used `--yes`.
+    pub fn ask(&self, message: &str, question: &str) -> Result<bool, Stop> {
+        if self.yes {
+            return Ok(true);
         }
+        let help = "use `--yes` to run without a prompt";
+        confirmed(self.output, message, question, help).map_err(fails)
     }
 
-    fn which(&self, wanted: impl Fn(&Host) -> bool) -> Vec<&Host> {
+    fn hosts(&self, is_selected: impl Fn(&Host) -> bool) -> Vec<&Host> {
         let hosts = self.targets.iter().map(|target| &target.host);
-        hosts.filter(|host| wanted(host)).collect()
+        hosts.filter(|host| is_selected(host)).collect()
     }
 
-    /// Names some hosts, and what each is.
+    /// Lists some hosts with their states.
     fn listed(&self, hosts: &[&Host]) -> String {
-        let named = hosts
+        let names = hosts
             .iter()
             .map(|host| format!("{} ({})", host.name, self.state(host)));
-        let named: Vec<String> = named.collect();
-        let named: Vec<&str> = named.iter().map(String::as_str).collect();
-        some_of(&named)
+        let names: Vec<String> = names.collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        some_of(&names)
     }
 
     fn state(&self, host: &Host) -> String {
-        match self.is_installing(host) {
-            true => "installing".to_owned(),
-            false => record(&self.records, host)
-                .map_or(Phase::New, |record| record.phase)
-                .to_string(),
+        if self.is_installing(host) {
+            return "installing".to_owned();
         }
+        record(&self.records, host)
+            .map_or(Phase::New, |record| record.phase)
+            .to_string()
     }
 
     fn is_installed(&self, host: &Host) -> bool {
         record(&self.records, host).is_some_and(|record| record.phase == Phase::Installed)
     }
 
-    /// An attempt was begun, and its installer has not reported.
+    /// Reports whether an attempt has begun and its installer has not reported a result.
     fn is_installing(&self, host: &Host) -> bool {
         let record = record(&self.records, host);
         record.is_some_and(|record| install_under_way(record, &self.standing).is_some())
@@ -235,52 +229,51 @@ impl<'o> Rounds<'o> {
         })
     }
 
-    /// Does a task to each host, prints what came of it, and says how to exit.
-    pub fn carry_out(&self, task: impl Fn(&Target) -> Result<Task, Stop>) -> Result<Exit, Stop> {
+    /// Runs a task on each host, prints the results, and returns the exit code.
+    pub fn run(&self, task: impl Fn(&BmcTarget) -> Result<BmcTask, Stop>) -> Result<Exit, Stop> {
         let reports = self.visit(task)?;
         report::print(&reports, self.dry_run, self.output);
         Ok(exit_for(&reports))
     }
 
-    /// Says how a command that looks ends: with 1 where all were looked at and one has a fault.
-    pub fn exit_unless(
+    /// Runs a task on each host and returns the reports, in the order of the targets.
+    pub fn visit(
         &self,
-        reports: &[Report],
-        mut has_fault: impl FnMut(&Target, &Report) -> bool,
-    ) -> Exit {
-        let mut pairs = self.targets.iter().zip(reports);
-        match exit_for(reports) {
-            Exit::Done if pairs.any(|(target, report)| has_fault(target, report)) => Exit::No,
-            exit => exit,
-        }
-    }
-
-    /// Does a task to each host.
-    pub fn visit(&self, task: impl Fn(&Target) -> Result<Task, Stop>) -> Result<Vec<Report>, Stop> {
+        task: impl Fn(&BmcTarget) -> Result<BmcTask, Stop>,
+    ) -> Result<Vec<HostReport>, Stop> {
         let jobs = self.targets.iter().map(|target| {
-            Ok(Job {
+            Ok(HostJob {
                 target: target.clone(),
                 task: task(target)?,
             })
         });
-        let jobs = jobs.collect::<Result<Vec<Job>, Stop>>()?;
+        let jobs = jobs.collect::<Result<Vec<HostJob>, Stop>>()?;
         let names = self.targets.iter().map(|target| target.host.name.as_str());
         let progress = Arc::new(Progress::new(self.output, names));
-        let (warning, watching) = (Arc::clone(&progress), Arc::clone(&progress));
-        let warn = Box::new(move |what: &str, help: &str| warning.warn(what, help));
-        let watch = Arc::new(move |host: &str, what: &str| watching.says(host, what));
         let directory = self.good.snapshot.directory().to_owned();
+        let warn = {
+            let progress = Arc::clone(&progress);
+            Box::new(move |message: &str, help: &str| progress.warn(message, help))
+        };
         let secrets = Secrets::new(&directory, warn);
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
-        let tools = Arc::new(Tools::new(directory, secrets, store));
-        let fleet = Fleet {
+        let services = Arc::new(Services::new(directory, secrets, store));
+        let options = FleetOptions {
             jobs: usize::from(self.reach.jobs),
-            time: self.reach.timeout,
+            time_limit: self.reach.timeout,
             dry_run: self.dry_run,
         };
-        let reports = crate::bmc::run(jobs, tools, fleet, watch, &mut |it| progress.finished(it));
+        let on_progress = {
+            let progress = Arc::clone(&progress);
+            Arc::new(move |host: &str, activity: &str| progress.report(host, activity))
+        };
+        let mut on_finished = |report: &HostReport| progress.finish(report);
+        let reports = crate::bmc::run(jobs, services, options, on_progress, &mut on_finished);
         progress.end();
-        reports.map_err(fails)
+        reports.map_err(|error| {
+            self.output.error(&error.to_string(), &error.help());
+            said(Exit::Failed)
+        })
     }
 }
 
@@ -288,15 +281,24 @@ fn record<'r>(records: &'r [HostRecord], host: &Host) -> Option<&'r HostRecord> 
     records.iter().find(|record| record.host == host.name)
 }
 
-/// Says how a command ends by how its hosts ended.
-pub fn exit_for(reports: &[Report]) -> Exit {
-    let good = reports
+/// Returns the exit code for the results of all hosts.
+pub fn exit_for(reports: &[HostReport]) -> Exit {
+    let succeeded = reports
         .iter()
         .filter(|report| report.result.is_ok())
         .count();
-    match good {
+    match succeeded {
         0 => Exit::Failed,
-        good if good < reports.len() => Exit::Partly,
+        succeeded if succeeded < reports.len() => Exit::Partly,
         _ => Exit::Done,
+    }
+}
+
+/// Returns the exit code of a command that only reads: 1 if all hosts were read and there is a
+/// finding.
+pub fn exit_with_findings(reports: &[HostReport], has_finding: bool) -> Exit {
+    match exit_for(reports) {
+        Exit::Done if has_finding => Exit::No,
+        exit => exit,
     }
 }

@@ -10,16 +10,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// A certificate of a controller with its key.
+/// A certificate of a BMC with its key.
 #[derive(Debug)]
 pub struct Certificate {
     key: Arc<CertifiedKey>,
-    /// Its DER form.
+    /// The DER form.
     pub der: Vec<u8>,
 }
 
 impl Certificate {
-    /// One that signs itself, for 127.0.0.1.
+    /// Makes a self-signed certificate for 127.0.0.1.
     pub fn own(directory: &Path, name: &str) -> Self {
         let key = openssl(
             directory,
@@ -48,8 +48,8 @@ impl Certificate {
         Self::read(directory, name)
     }
 
-    /// One that the authority of the directory signs, in `authority.pem`; it is made when it is not
-    /// there.
+    /// Makes a certificate that the authority in `authority.pem` of the directory signs. Makes the
+    /// authority first if it does not exist.
     pub fn signed(directory: &Path, name: &str) -> Self {
         if !directory.join("authority.pem").exists() {
             Self::own(directory, "authority");
@@ -57,8 +57,8 @@ impl Certificate {
         Self::own(directory, name);
         let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
         let subject = format!("/CN={name}");
-        let asked = openssl(directory, &["req", "-new", "-key", &key, "-subj", &subject]);
-        std::fs::write(directory.join(&request), asked).expect("a request");
+        let requests = openssl(directory, &["req", "-new", "-key", &key, "-subj", &subject]);
+        std::fs::write(directory.join(&request), requests).expect("a request");
         let extensions = format!("{name}.ext");
         std::fs::write(directory.join(&extensions), "subjectAltName=IP:127.0.0.1\n")
             .expect("a file");
@@ -85,13 +85,13 @@ impl Certificate {
         Self::read(directory, name)
     }
 
-    /// One of X.509's first version, which signs itself, as old controllers have it.
+    /// Makes a self-signed certificate of X.509 version 1, like those of old BMCs.
     pub fn old(directory: &Path, name: &str) -> Self {
         Self::own(directory, name);
         let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
         let subject = format!("/CN={name}");
-        let asked = openssl(directory, &["req", "-new", "-key", &key, "-subj", &subject]);
-        std::fs::write(directory.join(&request), asked).expect("a request");
+        let requests = openssl(directory, &["req", "-new", "-key", &key, "-subj", &subject]);
+        std::fs::write(directory.join(&request), requests).expect("a request");
         let signed = openssl(
             directory,
             &[
@@ -117,7 +117,7 @@ impl Certificate {
         }
     }
 
-    /// Its SHA-256 as openssl prints it, in lower case and without colons.
+    /// Returns the SHA-256 digest as openssl prints it, in lower case and without colons.
     pub fn fingerprint(&self) -> String {
         pxectl::machine::Sha256Digest::of(&self.der).to_string()
     }
@@ -131,11 +131,11 @@ fn openssl(directory: &Path, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Which certificate is shown to the next connection.
+/// The certificate that the next connection presents.
 #[derive(Debug)]
-pub struct Shown(Mutex<Arc<CertifiedKey>>);
+pub struct ActiveCertificate(Mutex<Arc<CertifiedKey>>);
 
-impl Shown {
+impl ActiveCertificate {
     pub fn new(certificate: &Certificate) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Arc::clone(&certificate.key))))
     }
@@ -144,7 +144,7 @@ impl Shown {
         *self.0.lock().expect("the certificate") = Arc::clone(&certificate.key);
     }
 
-    /// The settings of a server that shows it.
+    /// Returns the configuration of a server that presents it.
     pub fn config(self: &Arc<Self>) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Self>::clone(self);
@@ -153,14 +153,14 @@ impl Shown {
             .expect("versions")
             .with_no_client_auth()
             .with_cert_resolver(resolver);
-        // A resumed session would show no certificate at all.
+        // A resumed session would present no certificate.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Arc::new(config)
     }
 }
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for ActiveCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.lock().expect("the certificate")))
     }

@@ -1,4 +1,4 @@
-//! What a controller knows and remembers.
+//! The state of an emulated BMC.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,45 +6,45 @@ use serde_json::Value;
 
 use super::profile::{Etag, Profile, Rule};
 
-/// A machine behind a controller.
+/// A machine behind a BMC.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct EmulatedMachine {
     pub id: String,
     pub uuid: String,
     pub serial: String,
     pub mac: String,
     pub power: &'static str,
-    pub boot: Boot,
-    /// What it shows of `boot` to the next read, where that is older.
-    pub shown: Option<Boot>,
-    /// Whether its boot options were read.
+    pub boot: BootState,
+    /// The outdated value of `boot` that the next read shows.
+    pub outdated_boot: Option<BootState>,
+    /// Whether the boot options were read.
     pub options_read: bool,
     pub etag: u32,
     pub image: Option<String>,
-    /// The resets that it took, in its words.
+    /// The reset types that were accepted.
     pub resets: Vec<String>,
-    /// What it booted, each time that it started: `Pxe`, or `Hdd` where nothing was asked for.
+    /// The devices that were booted: `Pxe`, or `Hdd` without an override.
     pub boots: Vec<String>,
-    /// How many reads show the power as it was, after it was switched.
+    /// How many reads show the old power state after a change.
     pub lag: usize,
     pub lagging: Option<(usize, &'static str)>,
-    /// Whether it does nothing that an operating system would have to do.
-    pub deaf: bool,
-    /// The settings of its firmware, and those that the next start takes over.
+    /// Whether the operating system ignores requests.
+    pub ignores_shutdown: bool,
+    /// The firmware settings, and the changes that the next start applies.
     pub settings: BTreeMap<String, String>,
     pub pending: BTreeMap<String, String>,
 }
 
-/// What the next boot was told to do.
+/// The boot override.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Boot {
+pub struct BootState {
     pub enabled: String,
     pub target: String,
     pub mode: String,
     pub uri: Option<String>,
 }
 
-impl Machine {
+impl EmulatedMachine {
     pub fn new(id: &str, number: usize, place: usize) -> Self {
         Self {
             id: id.to_owned(),
@@ -52,13 +52,13 @@ impl Machine {
             serial: format!("SN{number:04}{place}"),
             mac: mac(number, place),
             power: "On",
-            boot: Boot {
+            boot: BootState {
                 enabled: "Disabled".to_owned(),
                 target: "None".to_owned(),
                 mode: "UEFI".to_owned(),
                 uri: None,
             },
-            shown: None,
+            outdated_boot: None,
             options_read: false,
             etag: 1,
             image: None,
@@ -66,18 +66,18 @@ impl Machine {
             boots: Vec::new(),
             lag: 0,
             lagging: None,
-            deaf: false,
+            ignores_shutdown: false,
             settings: BTreeMap::new(),
             pending: BTreeMap::new(),
         }
     }
 
-    /// Takes a reset type, and starts or stops accordingly.
+    /// Accepts a reset type, and starts or stops the machine.
     pub fn reset(&mut self, kind: &str) {
         self.resets.push(kind.to_owned());
         let before = self.power;
         match kind {
-            "GracefulShutdown" if self.deaf => {}
+            "GracefulShutdown" if self.ignores_shutdown => {}
             "ForceOff" | "GracefulShutdown" => self.power = "Off",
             "On" | "ForceOn" if self.power == "On" => {}
             "ForceRestart" | "GracefulRestart" | "PowerCycle" | "On" | "ForceOn" => {
@@ -99,8 +99,8 @@ impl Machine {
         }
     }
 
-    /// The power as a read shows it.
-    pub fn seen_power(&mut self) -> &'static str {
+    /// Returns the power state that a read shows.
+    pub fn reported_power(&mut self) -> &'static str {
         match &mut self.lagging {
             Some((left, before)) if *left > 0 => {
                 *left -= 1;
@@ -110,12 +110,14 @@ impl Machine {
         }
     }
 
-    /// The next boot as a read shows it.
-    pub fn seen_boot(&mut self) -> Boot {
-        self.shown.take().unwrap_or_else(|| self.boot.clone())
+    /// Returns the boot override that a read shows.
+    pub fn reported_boot(&mut self) -> BootState {
+        self.outdated_boot
+            .take()
+            .unwrap_or_else(|| self.boot.clone())
     }
 
-    /// Changes the next boot, or refuses to with a message.
+    /// Changes the boot override, or refuses with a message.
     pub fn patch(&mut self, profile: &Profile, change: &Value) -> Result<(), String> {
         let has = |rule| profile.rules.contains(&rule);
         let text = |name: &str| change[name].as_str().map(str::to_owned);
@@ -174,8 +176,8 @@ impl Machine {
         }
         self.boot.target = target.unwrap_or_else(|| self.boot.target.clone());
         self.boot.uri = text("HttpBootUri").or_else(|| self.boot.uri.clone());
-        if has(Rule::SeenLate) {
-            self.shown = Some(before);
+        if has(Rule::ReportedLate) {
+            self.outdated_boot = Some(before);
         }
         self.etag += 1;
         if has(Rule::AppliesAndRefuses) {
@@ -184,7 +186,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Compares the version that a PATCH was made for; nothing where it may go on, else a status.
+    /// Compares the version that a PATCH is for. Returns the status of a refusal.
     pub fn wrong_version(&self, profile: &Profile, if_match: Option<&str>) -> Option<u16> {
         let own = format!("W/\"{}\"", self.etag);
         match (profile.etag, if_match) {
@@ -202,30 +204,30 @@ pub fn mac(number: usize, place: usize) -> String {
     format!("52:54:00:{high:02x}:{low:02x}:{place:02x}")
 }
 
-/// A controller: its machines, its account and who is logged in.
+/// A BMC: its machines, its account and its sessions.
 #[derive(Debug)]
-pub struct Controller {
+pub struct EmulatedController {
     pub profile: Profile,
-    pub machines: Vec<Machine>,
+    pub machines: Vec<EmulatedMachine>,
     pub password: String,
     pub sessions: HashMap<String, String>,
     pub opened: usize,
-    /// How often a password was wrong; after three the account is locked.
+    /// The number of wrong passwords. Three lock the account.
     pub failures: usize,
-    /// What it shows in place of its machines, by path: documents that can only be read.
+    /// The read-only documents that replace the machines, by path.
     pub documents: Option<HashMap<String, Value>>,
-    /// How many changes are still refused since its machines are at their self-test, and how.
+    /// How many more changes are refused because of the self-test, and with which status.
     pub post: Option<(usize, u16)>,
 }
 
-impl Controller {
+impl EmulatedController {
     pub fn new(profile: Profile, number: usize, password: &str) -> Self {
         let ids = profile.systems.iter().enumerate();
         Self {
             profile,
             machines: ids
                 .map(|(place, id)| {
-                    let mut machine = Machine::new(id, number, place);
+                    let mut machine = EmulatedMachine::new(id, number, place);
                     let settings = profile.settings.iter();
                     machine.settings = settings
                         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -242,7 +244,7 @@ impl Controller {
         }
     }
 
-    /// Counts a change that a machine at its self-test refuses; nothing where it is past that.
+    /// Counts a change that the self-test refuses. Returns `None` after the self-test.
     pub fn refuses_in_post(&mut self) -> Option<u16> {
         let (left, status) = self.post.as_mut()?;
         *left = left.checked_sub(1)?;
@@ -257,8 +259,8 @@ impl Controller {
         self.failures >= 3
     }
 
-    /// Checks a name and a password, and counts the wrong ones.
-    pub fn knows(&mut self, username: &str, password: &str) -> bool {
+    /// Checks a username and a password, and counts wrong ones.
+    pub fn check_login(&mut self, username: &str, password: &str) -> bool {
         if username == "admin" && password == self.password && !self.locked() {
             return true;
         }

@@ -1,14 +1,14 @@
-//! Redfish controllers with a state, which refuse what real ones refuse, and which a test can
-//! disturb. Each has a port of its own on loopback; what it was asked is kept.
+//! Emulated Redfish BMCs with state, which refuse what real BMCs refuse. A test can inject faults.
+//! Each one has its own port on loopback and logs its requests.
 
-mod answers;
 mod certificate;
+mod fault;
 mod machine;
 pub mod profile;
 mod resources;
+mod responses;
 mod server;
 mod settings;
-mod trouble;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -19,28 +19,28 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-pub use answers::Ask;
+use certificate::ActiveCertificate;
 pub use certificate::Certificate;
-use certificate::Shown;
-pub use machine::{Controller, Machine};
+pub use fault::{BodyKind, Fault, Faults};
+pub use machine::{EmulatedController, EmulatedMachine};
 use profile::Profile;
-pub use trouble::{Kind, Trouble, Unwell};
+pub use responses::EmulatorRequest;
 
-/// The password of every controller.
+/// The password of every BMC.
 pub const PASSWORD: &str = "s3cret-of-the-bmc";
 
-/// Some controllers, which end with the test.
+/// Several BMCs, which end with the test.
 pub struct Emulator {
     runtime: Runtime,
     directory: tempfile::TempDir,
     certificate: Certificate,
-    other: Arc<Certificate>,
+    other_certificate: Arc<Certificate>,
     busy: Arc<AtomicUsize>,
     busiest: Arc<AtomicUsize>,
     number: usize,
 }
 
-/// One controller.
+/// One BMC.
 #[derive(Clone)]
 pub struct Bmc {
     shared: Arc<Shared>,
@@ -49,33 +49,33 @@ pub struct Bmc {
     pub profile: Profile,
 }
 
-/// A request that came in, and the status of its answer.
+/// A request and the status of its response.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct LoggedRequest {
     pub connection: usize,
     pub status: u16,
-    pub ask: Ask,
+    pub request: EmulatorRequest,
 }
 
 struct Shared {
-    controller: Mutex<Controller>,
-    trouble: Mutex<Trouble>,
-    asked: Mutex<Vec<Asked>>,
-    shown: Arc<Shown>,
-    other: Arc<Certificate>,
-    handshakes_refused: AtomicUsize,
+    controller: Mutex<EmulatedController>,
+    faults: Mutex<Faults>,
+    requests: Mutex<Vec<LoggedRequest>>,
+    certificate: Arc<ActiveCertificate>,
+    other_certificate: Arc<Certificate>,
+    refused_handshakes: AtomicUsize,
     busy: Arc<AtomicUsize>,
     busiest: Arc<AtomicUsize>,
 }
 
 impl Shared {
     fn rotate(&self) {
-        self.shown.change(&self.other);
+        self.certificate.change(&self.other_certificate);
     }
 }
 
 impl Emulator {
-    /// Starts none yet.
+    /// Starts an emulator without BMCs.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         Self {
@@ -85,7 +85,7 @@ impl Emulator {
                 .build()
                 .expect("a runtime"),
             certificate: Certificate::own(directory.path(), "bmc"),
-            other: Arc::new(Certificate::own(directory.path(), "other")),
+            other_certificate: Arc::new(Certificate::own(directory.path(), "other")),
             directory,
             busy: Arc::default(),
             busiest: Arc::default(),
@@ -93,25 +93,29 @@ impl Emulator {
         }
     }
 
-    /// Adds a controller that shows a certificate of its own signing.
+    /// Adds a BMC with a self-signed certificate.
     pub fn add(&mut self, profile: Profile) -> Bmc {
-        let shown = Shown::new(&self.certificate);
-        self.add_with(profile, shown)
+        let certificate = ActiveCertificate::new(&self.certificate);
+        self.add_with(profile, certificate)
     }
 
-    /// Adds one with a certificate of the authority in [`Self::authority`].
+    /// Adds a BMC with a certificate of the authority in [`Self::authority`].
     pub fn add_signed(&mut self, profile: Profile) -> Bmc {
         let signed = Certificate::signed(self.directory.path(), "signed");
-        self.add_with(profile, Shown::new(&signed))
+        self.add_with(profile, ActiveCertificate::new(&signed))
     }
 
-    /// Adds one with a certificate that is as old as some controllers; its SHA-256 comes with it.
+    /// Adds a BMC with an outdated kind of certificate. Returns the SHA-256 digest of the
+    /// certificate, too.
     pub fn add_old(&mut self, profile: Profile) -> (Bmc, String) {
         let old = Certificate::old(self.directory.path(), "old");
-        (self.add_with(profile, Shown::new(&old)), old.fingerprint())
+        (
+            self.add_with(profile, ActiveCertificate::new(&old)),
+            old.fingerprint(),
+        )
     }
 
-    fn add_with(&mut self, profile: Profile, shown: Arc<Shown>) -> Bmc {
+    fn add_with(&mut self, profile: Profile, certificate: Arc<ActiveCertificate>) -> Bmc {
         self.number += 1;
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -119,12 +123,12 @@ impl Emulator {
             .set_nonblocking(true)
             .expect("a socket that does not block");
         let shared = Arc::new(Shared {
-            controller: Mutex::new(Controller::new(profile, self.number, PASSWORD)),
-            trouble: Mutex::default(),
-            asked: Mutex::default(),
-            shown,
-            other: Arc::clone(&self.other),
-            handshakes_refused: AtomicUsize::new(0),
+            controller: Mutex::new(EmulatedController::new(profile, self.number, PASSWORD)),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            certificate,
+            other_certificate: Arc::clone(&self.other_certificate),
+            refused_handshakes: AtomicUsize::new(0),
             busy: Arc::clone(&self.busy),
             busiest: Arc::clone(&self.busiest),
         });
@@ -140,23 +144,26 @@ impl Emulator {
         }
     }
 
-    /// The file of the authority's certificate.
+    /// Returns the file of the authority's certificate.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("authority.pem")
     }
 
-    /// The SHA-256 of the certificate that a controller shows, and of that which it shows after it
-    /// rotated.
+    /// Returns the SHA-256 digests of the certificate that a BMC presents at first, and of the one
+    /// that it presents after a rotation.
     pub fn fingerprints(&self) -> [String; 2] {
-        [self.certificate.fingerprint(), self.other.fingerprint()]
+        [
+            self.certificate.fingerprint(),
+            self.other_certificate.fingerprint(),
+        ]
     }
 
-    /// How many requests are under way.
+    /// Returns the number of requests in progress.
     pub fn busy(&self) -> usize {
         self.busy.load(Ordering::SeqCst)
     }
 
-    /// The most requests that ever were under way at once.
+    /// Returns the highest number of requests that were in progress at once.
     pub fn busiest(&self) -> usize {
         self.busiest.load(Ordering::SeqCst)
     }
@@ -167,58 +174,59 @@ impl Bmc {
         format!("https://127.0.0.1:{}", self.port)
     }
 
-    /// Looks at the controller or changes it.
-    pub fn controller<T>(&self, with: impl FnOnce(&mut Controller) -> T) -> T {
+    /// Reads or changes the BMC.
+    pub fn controller<T>(&self, with: impl FnOnce(&mut EmulatedController) -> T) -> T {
         with(&mut self.shared.controller.lock().expect("the controller"))
     }
 
-    /// Looks at its first machine or changes it.
-    pub fn machine<T>(&self, with: impl FnOnce(&mut Machine) -> T) -> T {
+    /// Reads or changes its first machine.
+    pub fn machine<T>(&self, with: impl FnOnce(&mut EmulatedMachine) -> T) -> T {
         self.controller(|controller| with(&mut controller.machines[0]))
     }
 
-    /// Disturbs it.
-    pub fn trouble(&self, with: impl FnOnce(&mut Trouble)) {
-        with(&mut self.shared.trouble.lock().expect("troubles"));
+    /// Changes its faults.
+    pub fn change_faults(&self, with: impl FnOnce(&mut Faults)) {
+        with(&mut self.shared.faults.lock().expect("faults"));
     }
 
-    pub fn slow(&self, latency: Duration) {
-        self.trouble(|trouble| trouble.latency = latency);
+    pub fn set_latency(&self, latency: Duration) {
+        self.change_faults(|faults| faults.latency = latency);
     }
 
-    pub fn unwell(&self, at: &'static str, unwell: Unwell) {
-        self.trouble(|trouble| trouble.unwell = Some((at, unwell)));
+    pub fn set_fault(&self, at: &'static str, fault: Fault) {
+        self.change_faults(|faults| faults.fault = Some((at, fault)));
     }
 
-    /// Shows its other certificate from the next connection on.
+    /// Presents the other certificate from the next connection on.
     pub fn rotate(&self) {
         self.shared.rotate();
     }
 
-    /// What it was asked so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().expect("the log").clone()
+    /// Returns the requests so far.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.shared.requests.lock().expect("the log").clone()
     }
 
-    pub fn forget(&self) {
-        self.shared.asked.lock().expect("the log").clear();
+    pub fn clear_requests(&self) {
+        self.shared.requests.lock().expect("the log").clear();
     }
 
-    /// How many connections ended before the client was content with the certificate.
-    pub fn handshakes_refused(&self) -> usize {
-        self.shared.handshakes_refused.load(Ordering::SeqCst)
+    /// Returns the number of connections that the client refused because of the certificate.
+    pub fn refused_handshakes(&self) -> usize {
+        self.shared.refused_handshakes.load(Ordering::SeqCst)
     }
 
-    /// What changed anything, but for log-ins and log-outs: method, path and body.
+    /// Returns the requests that change something, except logins and logouts: method, path and
+    /// body.
     pub fn changes(&self) -> Vec<(String, String, Value)> {
-        let asked = self.asked().into_iter().map(|it| it.ask);
-        asked
-            .filter(|ask| ask.method != "GET" && !ask.path.contains("/Sessions"))
-            .map(|ask| (ask.method, ask.path, ask.body))
+        let requests = self.requests().into_iter().map(|it| it.request);
+        requests
+            .filter(|request| request.method != "GET" && !request.path.contains("/Sessions"))
+            .map(|request| (request.method, request.path, request.body))
             .collect()
     }
 
-    /// The bodies of the PATCH requests, in order.
+    /// Returns the bodies of the PATCH requests, in order.
     pub fn patches(&self) -> Vec<Value> {
         let changes = self.changes().into_iter();
         changes

@@ -1,6 +1,6 @@
-//! The one table of vendors: what differs between their controllers, each as a fact of its own.
+//! The one table of vendors: each difference between their BMCs is a separate fact.
 
-/// A kind of controller.
+/// A kind of BMC.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     pub name: &'static str,
@@ -9,47 +9,47 @@ pub struct Profile {
     pub product: &'static str,
     pub manufacturer: &'static str,
     pub model: &'static str,
-    /// The ids of the systems behind one address, as they stand in paths.
+    /// The identifiers of the systems behind one address, as they appear in paths.
     pub systems: &'static [&'static str],
     pub manager: &'static str,
     pub sessions: Sessions,
     pub media: Media,
     pub resets: &'static [&'static str],
-    /// Whether the reset types are listed, and where.
-    pub listed: Listed,
+    /// Where the reset types are listed.
+    pub listed: ValueList,
     pub targets: &'static [&'static str],
     pub etag: Etag,
     pub rules: &'static [Rule],
-    /// Whether `SerialNumber` is that of the board, and the machine's stands in `SKU`.
+    /// Whether `SerialNumber` is the number of the board, and `SKU` that of the machine.
     pub serial_in_sku: bool,
-    /// How a log-in with a wrong password is answered.
+    /// The status of a login with a wrong password.
     pub bad_login: u16,
     pub post: PostSign,
-    /// The settings of its firmware that it shows, each with its value.
+    /// The firmware settings and their values.
     pub settings: &'static [(&'static str, &'static str)],
 }
 
-/// How one sees that a machine is at its self-test.
+/// How a BMC shows that a machine is in its self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostSign {
     /// `BootProgress` of the system.
     Progress,
-    /// A word of HPE's own in the system.
+    /// HPE's own property of the system.
     Hpe,
-    /// The message of the refusal alone.
+    /// Only the message of a refusal.
     Message,
 }
 
-/// How one logs in.
+/// How clients log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sessions {
     /// At the path that the service root links to.
     At(&'static str),
-    /// As `At`, without a `Location` in the answer: the session's address stands in its body only.
+    /// Like `At`, but the response has no `Location`: only the body has the path of the session.
     NoLocation(&'static str),
-    /// There are none.
+    /// There are no sessions.
     Missing,
-    /// All are taken.
+    /// All sessions are in use.
     Full(&'static str),
 }
 
@@ -58,51 +58,51 @@ pub enum Sessions {
 pub enum Media {
     Manager,
     System,
-    /// Under the manager, and without actions: they are set by PATCH.
+    /// Below the manager, without actions: PATCH changes them.
     ManagerByPatch,
     None,
 }
 
-/// Where allowed values are listed.
+/// Where supported values are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum ValueList {
     Allowable,
     ActionInfo,
     Nowhere,
 }
 
-/// What a PATCH has to say of the version that it changes.
+/// What a PATCH must contain about the version that it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Etag {
-    /// There are none.
+    /// There are no entity tags.
     Missing,
-    /// They are compared where they are sent.
+    /// A tag is compared if it is sent.
     Optional,
-    /// They must be sent: 428 without, 412 when it is another.
+    /// A tag is required: 428 without a tag, 412 with another one.
     Required,
-    /// As `Required`, with 412 for both, as some do.
+    /// Like `Required`, with 412 in both cases, as some BMCs do.
     Failed,
 }
 
-/// One way in which a controller differs about the next boot.
+/// One way in which a BMC differs about the next boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// A body with `Disabled` and Target `None` is refused.
+    /// A body with `Disabled` and target `None` is refused.
     RefusesDisabledWithNone,
-    /// A body without a Target is refused.
+    /// A body without a target is refused.
     NeedsTarget,
-    /// The mode falls back to `Legacy` where it is not sent.
+    /// The mode falls back to `Legacy` unless it is sent.
     ForgetsMode,
-    /// `Once` reads as `Continuous`, and stays.
+    /// `Once` reads as `Continuous` and stays.
     OnceBecomesContinuous,
-    /// A mode is refused: it can be read only.
+    /// A body with a mode is refused: the property is read-only.
     RefusesMode,
-    /// It applies the body and answers 400.
+    /// The BMC applies the body and responds with 400.
     AppliesAndRefuses,
-    /// PATCH is answered 404 until the page of boot options was read.
+    /// PATCH fails with 404 until the boot options were read.
     NotFoundUntilRead,
-    /// What a PATCH sets is seen by the second read only.
-    SeenLate,
+    /// Only the second read shows what a PATCH has set.
+    ReportedLate,
 }
 
 const RESETS: &[&str] = &[
@@ -115,7 +115,7 @@ const RESETS: &[&str] = &[
 const TARGETS: &[&str] = &["None", "Pxe", "Cd", "Hdd", "UefiHttp"];
 const STANDARD: &str = "/redfish/v1/SessionService/Sessions";
 
-/// By the standard, with everything that it allows.
+/// The standard, with every feature.
 pub const CONTOSO: Profile = Profile {
     name: "contoso",
     vendor: Some("Contoso"),
@@ -127,7 +127,7 @@ pub const CONTOSO: Profile = Profile {
     sessions: Sessions::At(STANDARD),
     media: Media::Manager,
     resets: RESETS,
-    listed: Listed::Allowable,
+    listed: ValueList::Allowable,
     targets: TARGETS,
     etag: Etag::Optional,
     rules: &[],
@@ -169,7 +169,7 @@ pub const HPE: Profile = Profile {
     ..CONTOSO
 };
 
-/// sushy-tools, as Metal3's labs have it.
+/// sushy-tools, as in the labs of Metal3.
 pub const SUSHY: Profile = Profile {
     name: "sushy",
     vendor: None,
@@ -201,7 +201,7 @@ pub const SUPERMICRO: Profile = Profile {
     ..CONTOSO
 };
 
-/// Supermicro X10, where `Once` is not honoured either.
+/// Supermicro X10, which does not support `Once` either.
 pub const SUPERMICRO_X10: Profile = Profile {
     name: "supermicro-x10",
     vendor: None,
@@ -214,11 +214,11 @@ pub const SUPERMICRO_X10: Profile = Profile {
     ..SUPERMICRO
 };
 
-/// Dell iDRAC 8 of the 13th generation.
+/// Dell iDRAC 8, 13th generation.
 pub const DELL_13G: Profile = Profile {
     name: "dell-13g",
     vendor: None,
-    product: "Integrated Dell Remote Access Controller",
+    product: "Integrated Dell Remote Access EmulatedController",
     manufacturer: "Dell Inc.",
     model: "PowerEdge R630",
     systems: &["System.Embedded.1"],
@@ -241,7 +241,7 @@ pub const DELL_14G: Profile = Profile {
     etag: Etag::Optional,
     media: Media::Manager,
     targets: TARGETS,
-    rules: &[Rule::SeenLate],
+    rules: &[Rule::ReportedLate],
     ..DELL_13G
 };
 
@@ -249,14 +249,14 @@ pub const DELL_14G: Profile = Profile {
 pub const LENOVO: Profile = Profile {
     name: "lenovo",
     vendor: Some("Lenovo"),
-    product: "XClarity Controller",
+    product: "XClarity EmulatedController",
     manufacturer: "Lenovo",
     model: "ThinkSystem SR650",
     systems: &["1"],
     manager: "1",
     etag: Etag::Required,
     media: Media::ManagerByPatch,
-    listed: Listed::ActionInfo,
+    listed: ValueList::ActionInfo,
     rules: &[Rule::NotFoundUntilRead],
     ..CONTOSO
 };
@@ -272,11 +272,11 @@ pub const OPENBMC: Profile = Profile {
     manager: "bmc",
     sessions: Sessions::NoLocation(STANDARD),
     etag: Etag::Missing,
-    listed: Listed::ActionInfo,
+    listed: ValueList::ActionInfo,
     ..CONTOSO
 };
 
-/// Two machines in one enclosure behind one address, with ids that are no numbers.
+/// Two machines in one enclosure behind one address, with identifiers that are not numbers.
 pub const TWINS: Profile = Profile {
     name: "twins",
     vendor: Some("Twin"),
@@ -287,7 +287,7 @@ pub const TWINS: Profile = Profile {
     manager: "enclosure",
     sessions: Sessions::Full(STANDARD),
     media: Media::System,
-    listed: Listed::Nowhere,
+    listed: ValueList::Nowhere,
     ..CONTOSO
 };
 

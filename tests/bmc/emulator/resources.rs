@@ -1,9 +1,9 @@
-//! What a controller shows of itself and its machines.
+//! The resources of an emulated BMC and its machines.
 
 use serde_json::{Value, json};
 
-use super::machine::{Controller, Machine};
-use super::profile::{Etag, Listed, Media, PostSign, Sessions};
+use super::machine::{EmulatedController, EmulatedMachine};
+use super::profile::{Etag, Media, PostSign, Sessions, ValueList};
 use super::settings;
 
 fn link(path: &str) -> Value {
@@ -20,7 +20,7 @@ fn collection(path: &str, members: &[String]) -> Value {
     })
 }
 
-pub fn root(controller: &Controller) -> Value {
+pub fn root(controller: &EmulatedController) -> Value {
     let profile = &controller.profile;
     let mut root = json!({
         "@odata.id": "/redfish/v1/",
@@ -44,8 +44,11 @@ pub fn root(controller: &Controller) -> Value {
     root
 }
 
-/// Finds a resource, and its version where it has one.
-pub fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Option<String>)> {
+/// Returns a resource, and its version if it has one.
+pub fn resource(
+    controller: &mut EmulatedController,
+    path: &str,
+) -> Option<(Value, Option<String>)> {
     let profile = controller.profile;
     let manager = format!("/redfish/v1/Managers/{}", profile.manager);
     let plain = |value| Some((value, None));
@@ -111,11 +114,11 @@ pub fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Optio
             "Protocol": "SATA",
             "Identifiers": [{"DurableNameFormat": "NAA", "DurableName": "5000C500A1B2C301"}],
         }),
-        "ResetActionInfo" if profile.listed == Listed::ActionInfo => json!({
+        "ResetActionInfo" if profile.listed == ValueList::ActionInfo => json!({
             "@odata.id": path,
             "Parameters": [{"Name": "ResetType", "AllowableValues": profile.resets}],
         }),
-        "Bios" | "Bios/Settings" => settings::shown(machine, path)?,
+        "Bios" | "Bios/Settings" => settings::resource(machine, path)?,
         "VirtualMedia" if profile.media == Media::System => {
             collection(path, &[format!("{path}/Cd")])
         }
@@ -124,7 +127,7 @@ pub fn resource(controller: &mut Controller, path: &str) -> Option<(Value, Optio
     })
 }
 
-fn manager_resource(controller: &Controller, path: &str, rest: &str) -> Option<Value> {
+fn manager_resource(controller: &EmulatedController, path: &str, rest: &str) -> Option<Value> {
     let has_media = matches!(
         controller.profile.media,
         Media::Manager | Media::ManagerByPatch
@@ -161,7 +164,7 @@ fn manager_resource(controller: &Controller, path: &str, rest: &str) -> Option<V
     })
 }
 
-fn medium(machine: &Machine, path: &str, actions: bool) -> Value {
+fn medium(machine: &EmulatedMachine, path: &str, actions: bool) -> Value {
     let mut medium = json!({
         "@odata.id": path,
         "Id": "Cd",
@@ -180,17 +183,17 @@ fn medium(machine: &Machine, path: &str, actions: bool) -> Value {
     medium
 }
 
-fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
+fn system(controller: &mut EmulatedController, at: usize, path: &str) -> Value {
     let (profile, in_post) = (controller.profile, controller.is_in_post());
     let machine = &mut controller.machines[at];
-    let (power, boot) = (machine.seen_power(), machine.seen_boot());
+    let (power, boot) = (machine.reported_power(), machine.reported_boot());
     let mut reset = json!({"target": format!("{path}/Actions/ComputerSystem.Reset")});
     match profile.listed {
-        Listed::Allowable => reset["ResetType@Redfish.AllowableValues"] = json!(profile.resets),
-        Listed::ActionInfo => {
+        ValueList::Allowable => reset["ResetType@Redfish.AllowableValues"] = json!(profile.resets),
+        ValueList::ActionInfo => {
             reset["@Redfish.ActionInfo"] = json!(format!("{path}/ResetActionInfo"));
         }
-        Listed::Nowhere => {}
+        ValueList::Nowhere => {}
     }
     let mut system = json!({
         "@odata.id": path,
@@ -215,7 +218,7 @@ fn system(controller: &mut Controller, at: usize, path: &str) -> Value {
         "Links": {"ManagedBy": [link(&format!("/redfish/v1/Managers/{}", profile.manager))]},
         "Actions": {"#ComputerSystem.Reset": reset},
     });
-    if profile.listed == Listed::Allowable {
+    if profile.listed == ValueList::Allowable {
         system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(profile.targets);
     }
     if profile.targets.contains(&"UefiHttp") {

@@ -1,4 +1,4 @@
-//! Connections: each controller has a port of its own; one thread runs them all.
+//! Connections: each emulated BMC has its own port, and one thread serves them all.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,16 +18,16 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::answers::{Ask, Reply, answer};
-use super::trouble::Instead;
-use super::{Asked, Shared};
+use super::fault::FaultResponse;
+use super::responses::{EmulatorRequest, EmulatorResponse, answer};
+use super::{LoggedRequest, Shared};
 
-/// What is sent of a body that has no end, at most.
+/// The most bytes to send of an endless body.
 const ENDLESS: usize = 256 << 20;
 
-/// Answers on one port until the runtime ends.
+/// Serves one port until the runtime ends.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let acceptor = TlsAcceptor::from(shared.shown.config());
+    let acceptor = TlsAcceptor::from(shared.certificate.config());
     let mut number = 0;
     while let Ok((stream, _)) = listener.accept().await {
         number += 1;
@@ -39,7 +39,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn connection(acceptor: TlsAcceptor, stream: TcpStream, number: usize, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else {
-        shared.handshakes_refused.fetch_add(1, Ordering::SeqCst);
+        shared.refused_handshakes.fetch_add(1, Ordering::SeqCst);
         return;
     };
     let service = service_fn(move |request| {
@@ -51,33 +51,37 @@ async fn connection(acceptor: TlsAcceptor, stream: TcpStream, number: usize, sha
         .await;
 }
 
-async fn respond(request: Request<Incoming>, number: usize, shared: &Shared) -> Response<Octets> {
+async fn respond(
+    incoming: Request<Incoming>,
+    number: usize,
+    shared: &Shared,
+) -> Response<ResponseBody> {
     let header = |name: HeaderName| {
-        let value = request.headers().get(name)?;
+        let value = incoming.headers().get(name)?;
         Some(value.to_str().unwrap_or_default().to_owned())
     };
-    let mut ask = Ask {
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
+    let mut request = EmulatorRequest {
+        method: incoming.method().to_string(),
+        path: incoming.uri().path().to_owned(),
         authorization: header(AUTHORIZATION),
         token: header(HeaderName::from_static("x-auth-token")),
         if_match: header(IF_MATCH),
         body: Value::Null,
     };
-    let octets = request.into_body().collect().await;
-    let octets = octets.map(|it| it.to_bytes()).unwrap_or_default();
-    ask.body = serde_json::from_slice(&octets).unwrap_or_default();
+    let bytes = incoming.into_body().collect().await;
+    let bytes = bytes.map(|it| it.to_bytes()).unwrap_or_default();
+    request.body = serde_json::from_slice(&bytes).unwrap_or_default();
 
     let busy = Busy::begin(&shared.busy, &shared.busiest);
-    let latency = shared.trouble.lock().expect("troubles").latency;
+    let latency = shared.faults.lock().expect("faults").latency;
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
     drop(busy);
 
-    let (instead, lies, rotates) = {
-        let mut trouble = shared.trouble.lock().expect("troubles");
-        let rotates = match &mut trouble.rotates_after {
+    let (fault_response, ignores_changes, rotates) = {
+        let mut faults = shared.faults.lock().expect("faults");
+        let rotates = match &mut faults.rotates_after {
             Some(left) => {
                 *left = left.saturating_sub(1);
                 *left == 0
@@ -85,22 +89,26 @@ async fn respond(request: Request<Incoming>, number: usize, shared: &Shared) -> 
             None => false,
         };
         if rotates {
-            trouble.rotates_after = None;
+            faults.rotates_after = None;
         }
-        (trouble.instead(&ask), trouble.lies, rotates)
+        (
+            faults.fault_response(&request),
+            faults.ignores_changes,
+            rotates,
+        )
     };
-    let mut noted = Asked {
+    let mut noted = LoggedRequest {
         connection: number,
         status: 0,
-        ask: ask.clone(),
+        request: request.clone(),
     };
-    let mut response = match instead {
-        Some(Instead::Reply(reply)) => reply_with(reply),
-        Some(Instead::Endless) => Response::new(Octets::endless()),
-        Some(Instead::Cut) => Response::new(Octets::cut()),
+    let mut response = match fault_response {
+        Some(FaultResponse::Response(reply)) => reply_with(reply),
+        Some(FaultResponse::Endless) => Response::new(ResponseBody::endless()),
+        Some(FaultResponse::Cut) => Response::new(ResponseBody::cut()),
         None => {
             let mut controller = shared.controller.lock().expect("the controller");
-            reply_with(answer(&mut controller, &ask, lies))
+            reply_with(answer(&mut controller, &request, ignores_changes))
         }
     };
     if rotates {
@@ -109,20 +117,20 @@ async fn respond(request: Request<Incoming>, number: usize, shared: &Shared) -> 
         response.headers_mut().insert(CONNECTION, close);
     }
     noted.status = response.status().as_u16();
-    shared.asked.lock().expect("the log").push(noted);
+    shared.requests.lock().expect("the log").push(noted);
     response
 }
 
-fn reply_with(reply: Reply) -> Response<Octets> {
+fn reply_with(reply: EmulatorResponse) -> Response<ResponseBody> {
     let mut builder = Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         builder = builder.header(name, value);
     }
-    let body = Octets::whole(reply.body);
+    let body = ResponseBody::whole(reply.body);
     builder.body(body).expect("a response")
 }
 
-/// Counts what is under way, and the most that ever was.
+/// Counts the requests in progress, and their maximum.
 struct Busy<'a>(&'a AtomicUsize);
 
 impl<'a> Busy<'a> {
@@ -139,18 +147,18 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// The body of an answer: what is still to come, how often, and whether it then breaks.
-struct Octets {
+/// A response body: a part, how often it is repeated, and whether the connection then breaks.
+struct ResponseBody {
     part: Bytes,
     left: usize,
     breaks: bool,
 }
 
-impl Octets {
-    fn whole(octets: Vec<u8>) -> Self {
-        let left = usize::from(!octets.is_empty());
+impl ResponseBody {
+    fn whole(bytes: Vec<u8>) -> Self {
+        let left = usize::from(!bytes.is_empty());
         Self {
-            part: octets.into(),
+            part: bytes.into(),
             left,
             breaks: false,
         }
@@ -174,7 +182,7 @@ impl Octets {
     }
 }
 
-impl Body for Octets {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 

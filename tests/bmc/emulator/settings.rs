@@ -1,38 +1,42 @@
-//! The settings of a machine's firmware: shown as they are, changed where they are pending.
+//! The firmware settings of a machine. Changes stay pending until the next start.
 
 use serde_json::{Value, json};
 
-use super::answers::Reply;
-use super::machine::Machine;
+use super::machine::EmulatedMachine;
+use super::responses::EmulatorResponse;
 
-/// Shows the settings, or those that wait for the next start.
-pub fn shown(machine: &Machine, path: &str) -> Option<Value> {
-    let (name, settings) = match path.ends_with("/Settings") {
-        true => ("Settings", &machine.pending),
-        false => ("Bios", &machine.settings),
+/// Returns the settings, or those that wait for the next start.
+pub fn resource(machine: &EmulatedMachine, path: &str) -> Option<Value> {
+    let (name, settings) = if path.ends_with("/Settings") {
+        ("Settings", &machine.pending)
+    } else {
+        ("Bios", &machine.settings)
     };
     if machine.settings.is_empty() {
         return None;
     }
-    let mut shown = json!({"@odata.id": path, "Id": name, "Attributes": settings});
+    let mut resource = json!({"@odata.id": path, "Id": name, "Attributes": settings});
     if name == "Bios" {
         let place = json!({"@odata.id": format!("{path}/Settings")});
-        shown["@Redfish.Settings"] = json!({"SettingsObject": place});
+        resource["@Redfish.Settings"] = json!({"SettingsObject": place});
     }
-    Some(shown)
+    Some(resource)
 }
 
-/// Takes settings for the next start; one that it does not have is refused, with all others.
-pub fn change(machine: &mut Machine, body: &Value) -> Reply {
-    let Some(wanted) = body["Attributes"].as_object() else {
-        return Reply::error(400, "Attributes is required.");
+/// Accepts settings for the next start. An unknown name refuses all of them.
+pub fn change(machine: &mut EmulatedMachine, body: &Value) -> EmulatorResponse {
+    let Some(expected) = body["Attributes"].as_object() else {
+        return EmulatorResponse::error(400, "Attributes is required.");
     };
-    if let Some(name) = wanted.keys().find(|it| !machine.settings.contains_key(*it)) {
-        return Reply::error(400, &format!("There is no attribute {name}."));
+    if let Some(name) = expected
+        .keys()
+        .find(|it| !machine.settings.contains_key(*it))
+    {
+        return EmulatorResponse::error(400, &format!("There is no attribute {name}."));
     }
-    for (name, value) in wanted {
+    for (name, value) in expected {
         let value = value.as_str().unwrap_or_default().to_owned();
         machine.pending.insert(name.clone(), value);
     }
-    Reply::empty(200)
+    EmulatorResponse::empty(200)
 }

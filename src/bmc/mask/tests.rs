@@ -4,19 +4,19 @@ use serde_json::json;
 
 use super::*;
 
-fn echoes(password: &str) -> Echoes {
-    let mut echoes = Echoes::default();
-    echoes.password(&password.into());
-    echoes
+fn mask(password: &str) -> SecretMask {
+    let mut mask = SecretMask::default();
+    mask.add_password(&password.into());
+    mask
 }
 
-fn percent(text: &str, keeps: impl Fn(u8) -> bool, upper: bool) -> String {
-    let spelled = text.bytes().map(|octet| match (keeps(octet), upper) {
-        (true, _) => char::from(octet).to_string(),
-        (false, true) => format!("%{octet:02X}"),
-        (false, false) => format!("%{octet:02x}"),
+fn percent(text: &str, is_kept: impl Fn(u8) -> bool, upper: bool) -> String {
+    let encoded = text.bytes().map(|byte| match (is_kept(byte), upper) {
+        (true, _) => char::from(byte).to_string(),
+        (false, true) => format!("%{byte:02X}"),
+        (false, false) => format!("%{byte:02x}"),
     });
-    spelled.collect()
+    encoded.collect()
 }
 
 fn entities(text: &str) -> String {
@@ -27,14 +27,14 @@ fn entities(text: &str) -> String {
     named.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// Every spelling of a password that we send, or that a controller may make of it.
+/// Every encoding of a password in our requests, or that a BMC may produce.
 fn spellings(password: &str) -> Vec<String> {
     let json = json!(password).to_string();
     let json = json[1..json.len() - 1].to_owned();
     let again = json!(json).to_string();
     let units =
         |format: fn(u16) -> String| -> String { password.encode_utf16().map(format).collect() };
-    let unreserved = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~".contains(&octet);
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let mut all = vec![
         password.to_owned(),
         json.clone(),
@@ -66,21 +66,21 @@ fn spellings(password: &str) -> Vec<String> {
         format!("{{\"Password\": \"{password}\"}}"),
         format!("x{password}yz"),
     ] {
-        let octets = text.as_bytes();
+        let bytes = text.as_bytes();
         all.extend([
-            BASE64.encode(octets),
-            BASE64_NOPAD.encode(octets),
-            BASE64URL.encode(octets),
-            BASE64URL_NOPAD.encode(octets),
-            BASE64.encode(octets).replace('/', "\\/"),
-            percent(&BASE64.encode(octets), unreserved, true),
+            BASE64.encode(bytes),
+            BASE64_NOPAD.encode(bytes),
+            BASE64URL.encode(bytes),
+            BASE64URL_NOPAD.encode(bytes),
+            BASE64.encode(bytes).replace('/', "\\/"),
+            percent(&BASE64.encode(bytes), unreserved, true),
         ]);
     }
     all
 }
 
 #[test]
-fn a_password_is_masked_in_every_spelling() {
+fn password_is_masked_in_every_encoding() {
     for password in [
         "hunter2",
         "calvin",
@@ -96,7 +96,7 @@ fn a_password_is_masked_in_every_spelling() {
         "&amp;&lt;",
         "~~~???>>>",
     ] {
-        let echoes = echoes(password);
+        let mask = mask(password);
         for spelled in spellings(password) {
             for (before, after) in [
                 ("", ""),
@@ -105,43 +105,43 @@ fn a_password_is_masked_in_every_spelling() {
                 ("/x?", "#"),
             ] {
                 let text = format!("{before}{spelled}{after}");
-                let masked = echoes.masked(&text);
+                let masked = mask.masked(&text);
                 let expected = format!("{before}{MASK}{after}");
                 assert_eq!(masked, expected, "{password}: {text}");
-                // What is unescaped later shows nothing either.
-                let shown = crate::machine::cleaned(&masked, 400);
-                assert!(!shown.contains(password), "{password}: {shown}");
+                // Text that is cleaned later does not reveal it either.
+                let printed = crate::machine::cleaned(&masked, 400);
+                assert!(!printed.contains(password), "{password}: {printed}");
             }
         }
     }
 }
 
 #[test]
-fn base64_is_known_across_line_breaks() {
-    let echoes = echoes("correct horse battery");
+fn base64_is_masked_across_line_breaks() {
+    let mask = mask("correct horse battery");
     let text = BASE64.encode(b"administrator:correct horse battery staple");
     let (first, second) = text.split_at(30);
     for end in ["\r\n", "\n", "\\n", " "] {
-        let masked = echoes.masked(&format!("x: {first}{end}{second} y"));
+        let masked = mask.masked(&format!("x: {first}{end}{second} y"));
         assert_eq!(masked, format!("x: {MASK} y"));
     }
 }
 
 #[test]
-fn a_short_password_withholds_the_text() {
+fn short_password_withholds_the_text() {
     for password in ["a", "ab", "abc"] {
-        assert_eq!(echoes(password).repeated("Any text at all."), WITHHELD);
-        assert_eq!(echoes(password).repeated(" "), " ");
+        assert_eq!(mask(password).printable("Any text at all."), WITHHELD);
+        assert_eq!(mask(password).printable(" "), " ");
     }
-    assert_eq!(echoes("").repeated("Any text."), "Any text.");
-    assert_eq!(echoes("abcd").repeated("An abcd."), "An ***.");
+    assert_eq!(mask("").printable("Any text."), "Any text.");
+    assert_eq!(mask("abcd").printable("An abcd."), "An ***.");
 }
 
 #[test]
-fn other_words_stay_and_a_token_is_shown_as_its_url_is() {
-    let mut echoes = echoes("hunter2");
-    echoes.secret("http://h/m/MAC/TOKEN/x", "http://h/m/MAC/…/x");
-    echoes.secret("TOKEN", "…");
+fn other_words_stay_and_a_token_is_replaced_like_its_url() {
+    let mut mask = mask("hunter2");
+    mask.add_secret("http://h/m/MAC/TOKEN/x", "http://h/m/MAC/…/x");
+    mask.add_secret("TOKEN", "…");
     for (text, expected) in [
         (
             "The value hunter3 is a hunter's.",
@@ -151,27 +151,27 @@ fn other_words_stay_and_a_token_is_shown_as_its_url_is() {
         ("/m/MAC/TOKEN", "/m/MAC/***"),
         ("", ""),
     ] {
-        assert_eq!(echoes.masked(text), expected);
+        assert_eq!(mask.masked(text), expected);
     }
     let mut value = json!({"a": ["hunter2"], "hunter2": {"b": "xhunter2x"}, "c": 1, "d": null});
-    echoes.mask_in(&mut value);
+    mask.mask_json(&mut value);
     assert_eq!(
         value,
         json!({"a": ["***"], "***": {"b": "x***x"}, "c": 1, "d": null})
     );
-    let mut numbers = Echoes::default();
-    numbers.password(&"123456".into());
+    let mut numbers = SecretMask::default();
+    numbers.add_password(&"123456".into());
     let mut value = json!({"a": 123456, "b": 12});
-    numbers.mask_in(&mut value);
+    numbers.mask_json(&mut value);
     assert_eq!(value, json!({"a": "***", "b": 12}));
 }
 
 proptest! {
     #[test]
-    fn no_password_passes(password in "\\PC{4,12}", before in "\\PC{0,8}", after in "\\PC{0,8}") {
-        let echoes = echoes(&password);
+    fn arbitrary_password_is_masked(password in "\\PC{4,12}", before in "\\PC{0,8}", after in "\\PC{0,8}") {
+        let mask = mask(&password);
         for spelled in spellings(&password) {
-            let masked = echoes.masked(&format!("{before} {spelled} {after}"));
+            let masked = mask.masked(&format!("{before} {spelled} {after}"));
             prop_assert!(masked.contains(MASK), "{} in {}", spelled, masked);
             prop_assert!(!masked.contains(&format!(" {spelled} ")), "{} in {}", spelled, masked);
         }
@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn arbitrary_text_never_panics(text in "([%&\\\\#;xu0-9a-f]|25|\\PC){0,40}", password in "([%&\\\\#;xu0-9a-f]|\\PC){4,8}") {
-        let echoes = echoes(&password);
-        let _ = echoes.masked(&text);
+        let mask = mask(&password);
+        let _ = mask.masked(&text);
     }
 }

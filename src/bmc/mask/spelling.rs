@@ -1,59 +1,59 @@
-//! The ways in which one character can be spelled.
+//! The encodings of one character in JSON, URLs and HTML.
 
 /// How often an escape may itself be escaped, as in `%2525`.
-const DEEPEST: usize = 8;
+const MAX_DEPTH: usize = 8;
 
-/// Returns where a secret ends that begins at a place of a text, each of its characters in any
-/// spelling; `None` where another text begins there. In base64, both alphabets count, and lines may be
-/// broken.
-pub fn ends(text: &[u8], at: usize, secret: &str, in_base64: bool) -> Option<usize> {
+/// Returns the end of a secret that begins at an index of a text, with each character in any
+/// encoding. Returns `None` if other text begins there. In base64, both alphabets and line breaks
+/// are accepted.
+pub fn end_of_secret(text: &[u8], at: usize, secret: &str, in_base64: bool) -> Option<usize> {
     let first = secret.bytes().next()?;
-    // Almost every place is another text's.
+    // Skips most indexes quickly.
     if text[at] != first && !b"\\%&+-_".contains(&text[at]) {
         return None;
     }
-    let mut places = vec![at];
+    let mut positions = vec![at];
     let mut next = Vec::new();
     for (index, c) in secret.chars().enumerate() {
         next.clear();
-        for place in places.drain(..) {
-            spellings(text, place, c, &mut next);
+        for position in positions.drain(..) {
+            spellings(text, position, c, &mut next);
             if !in_base64 {
                 continue;
             }
             match c {
-                '+' => spellings(text, place, '-', &mut next),
-                '/' => spellings(text, place, '_', &mut next),
+                '+' => spellings(text, position, '-', &mut next),
+                '/' => spellings(text, position, '_', &mut next),
                 _ => {}
             }
-            let blank = blank(&text[place..]);
+            let blank = blank(&text[position..]);
             if index > 0 && blank > 0 {
-                spellings(text, place + blank, c, &mut next);
+                spellings(text, position + blank, c, &mut next);
             }
         }
         next.sort_unstable();
         next.dedup();
-        std::mem::swap(&mut places, &mut next);
-        if places.is_empty() {
+        std::mem::swap(&mut positions, &mut next);
+        if positions.is_empty() {
             return None;
         }
     }
-    places.pop().filter(|end| *end > at)
+    positions.pop().filter(|end| *end > at)
 }
 
-/// Returns how long the character of base64 is that a text begins with, be it escaped.
+/// Returns the length of the base64 character, possibly escaped, that a text begins with.
 pub fn base64_after(text: &[u8]) -> Option<usize> {
     match text {
         [b'%', ..] => digits(text, 1, 2)
             .filter(|it| is_base64(*it as u8))
             .map(|_| 3),
         [b'\\', b'/', ..] => Some(2),
-        [octet, ..] => is_base64(*octet).then_some(1),
+        [byte, ..] => is_base64(*byte).then_some(1),
         [] => None,
     }
 }
 
-/// Returns how long the character of base64 is that a text ends with, be it escaped.
+/// Returns the length of the base64 character, possibly escaped, that a text ends with.
 pub fn base64_before(text: &[u8]) -> Option<usize> {
     let end = text.len();
     let is_escaped = |length: usize| {
@@ -63,11 +63,11 @@ pub fn base64_before(text: &[u8]) -> Option<usize> {
     [3, 2, 1].into_iter().find_map(is_escaped)
 }
 
-fn is_base64(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"+/-_=".contains(&octet)
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte)
 }
 
-/// Returns how long a line break inside of base64 is.
+/// Returns the length of a line break inside base64.
 fn blank(text: &[u8]) -> usize {
     let blanks = text
         .iter()
@@ -79,7 +79,8 @@ fn blank(text: &[u8]) -> usize {
     blanks.max(escaped.map_or(0, <[u8]>::len))
 }
 
-/// Adds the places where a character ends that begins at a place, in each of its spellings.
+/// Adds the possible ends of a character that begins at an index, one for each encoding that
+/// matches.
 fn spellings(text: &[u8], at: usize, c: char, ends: &mut Vec<usize>) {
     let mut buffer = [0; 4];
     let itself = c.encode_utf8(&mut buffer).as_bytes();
@@ -95,11 +96,11 @@ fn spellings(text: &[u8], at: usize, c: char, ends: &mut Vec<usize>) {
     }
 }
 
-/// `\"`, `\\`, `\n`, `\u0041`, `\x41`, behind one backslash or several.
+/// Matches `\"`, `\\`, `\n`, `\u0041` and `\x41` behind one or more backslashes.
 fn with_backslash(text: &[u8], at: usize, c: char, itself: &[u8], ends: &mut Vec<usize>) {
     let count = text[at..]
         .iter()
-        .take(DEEPEST)
+        .take(MAX_DEPTH)
         .take_while(|it| **it == b'\\')
         .count();
     let letter = match c {
@@ -111,35 +112,36 @@ fn with_backslash(text: &[u8], at: usize, c: char, itself: &[u8], ends: &mut Vec
         _ => None,
     };
     for before in 1..=count {
-        let place = at + before;
-        let rest = &text[place..];
+        let position = at + before;
+        let rest = &text[position..];
         if c == '\\' {
-            ends.push(place);
+            ends.push(position);
         }
         if !c.is_ascii_alphanumeric() && rest.starts_with(itself) {
-            ends.push(place + itself.len());
+            ends.push(position + itself.len());
         }
         if letter.is_some() && rest.first().copied() == letter {
-            ends.push(place + 1);
+            ends.push(position + 1);
         }
         match rest.first() {
             Some(b'x') if c.is_ascii() && digits(rest, 1, 2) == Some(c.into()) => {
-                ends.push(place + 3)
+                ends.push(position + 3)
             }
-            Some(b'u') => ends.extend(as_utf16(text, place, c)),
+            Some(b'u') => ends.extend(as_utf16(text, position, c)),
             _ => {}
         }
     }
 }
 
-/// `u0041`, and `ud83d\ude00` for what takes two units; `at` is the place of the `u`.
+/// Matches `u0041`, or `ud83d\ude00` for a character of two UTF-16 units. `at` is the index of the
+/// `u`.
 fn as_utf16(text: &[u8], mut at: usize, c: char) -> Option<usize> {
     let mut units = [0; 2];
     for (index, unit) in c.encode_utf16(&mut units).iter().enumerate() {
         if index > 0 {
             let count = text[at..]
                 .iter()
-                .take(DEEPEST)
+                .take(MAX_DEPTH)
                 .take_while(|it| **it == b'\\')
                 .count();
             at += count;
@@ -153,33 +155,33 @@ fn as_utf16(text: &[u8], mut at: usize, c: char) -> Option<usize> {
     Some(at)
 }
 
-/// `%41`, `%2541`, `%c3%A9`.
+/// Matches `%41`, `%2541` and `%c3%A9`.
 fn with_percent(text: &[u8], at: usize, itself: &[u8], ends: &mut Vec<usize>) {
-    let mut places = vec![at];
-    for octet in itself {
+    let mut positions = vec![at];
+    for byte in itself {
         let mut next = Vec::new();
-        for place in places {
-            if text.get(place) != Some(&b'%') {
+        for position in positions {
+            if text.get(position) != Some(&b'%') {
                 continue;
             }
-            let mut place = place + 1;
-            for _ in 0..DEEPEST {
-                if digits(text, place, 2) == Some((*octet).into()) {
-                    next.push(place + 2);
+            let mut position = position + 1;
+            for _ in 0..MAX_DEPTH {
+                if digits(text, position, 2) == Some((*byte).into()) {
+                    next.push(position + 2);
                 }
-                // The percent sign may be escaped itself.
-                if !text[place..].starts_with(b"25") {
+                // The percent sign may itself be escaped.
+                if !text[position..].starts_with(b"25") {
                     break;
                 }
-                place += 2;
+                position += 2;
             }
         }
-        places = next;
+        positions = next;
     }
-    ends.extend(places);
+    ends.extend(positions);
 }
 
-/// `&quot;`, `&#34;`, `&#x22;`, `&amp;quot;`.
+/// Matches `&quot;`, `&#34;`, `&#x22;` and `&amp;quot;`.
 fn as_entity(text: &[u8], at: usize, c: char, ends: &mut Vec<usize>) {
     const NAMES: [(char, &str); 8] = [
         ('"', "quot;"),
@@ -191,45 +193,45 @@ fn as_entity(text: &[u8], at: usize, c: char, ends: &mut Vec<usize>) {
         ('\n', "NewLine;"),
         ('\t', "Tab;"),
     ];
-    let mut place = at + 1;
-    for _ in 0..DEEPEST {
-        let rest = &text[place..];
+    let mut position = at + 1;
+    for _ in 0..MAX_DEPTH {
+        let rest = &text[position..];
         for (_, name) in NAMES.iter().filter(|(named, _)| *named == c) {
             if rest.len() >= name.len() && rest[..name.len()].eq_ignore_ascii_case(name.as_bytes())
             {
-                ends.push(place + name.len());
+                ends.push(position + name.len());
             }
         }
-        ends.extend(as_number(rest, c).map(|length| place + length));
+        ends.extend(as_number(rest, c).map(|length| position + length));
         if !rest.starts_with(b"amp;") {
             return;
         }
-        place += "amp;".len();
+        position += "amp;".len();
     }
 }
 
-/// `#34;`, `#x22;`; returns how long it is.
+/// Matches `#34;` and `#x22;`, and returns the length.
 fn as_number(text: &[u8], c: char) -> Option<usize> {
     let rest = text.strip_prefix(b"#")?;
     let is_hexadecimal = rest
         .first()
         .is_some_and(|it| it.eq_ignore_ascii_case(&b'x'));
     let (start, radix) = if is_hexadecimal { (1, 16) } else { (0, 10) };
-    let is_digit = |octet: &&u8| char::from(**octet).is_digit(radix);
+    let is_digit = |byte: &&u8| char::from(**byte).is_digit(radix);
     let count = rest[start..]
         .iter()
-        .take(DEEPEST)
+        .take(MAX_DEPTH)
         .take_while(is_digit)
         .count();
     let number = str::from_utf8(&rest[start..start + count]).ok()?;
-    let fits = u32::from_str_radix(number, radix) == Ok(c.into());
+    let is_match = u32::from_str_radix(number, radix) == Ok(c.into());
     let end = 1 + start + count;
-    fits.then(|| end + usize::from(text.get(end) == Some(&b';')))
+    is_match.then(|| end + usize::from(text.get(end) == Some(&b';')))
 }
 
-/// Reads hexadecimal digits of a text.
+/// Parses hexadecimal digits.
 fn digits(text: &[u8], start: usize, count: usize) -> Option<u32> {
     let digits = str::from_utf8(text.get(start..start + count)?).ok()?;
-    let are_digits = digits.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     are_digits.then(|| u32::from_str_radix(digits, 16).ok())?
 }

@@ -1,64 +1,75 @@
-//! What controllers say when they refuse.
+//! Error bodies of Redfish services.
 
 use serde_json::Value;
 
-use super::fields::{Fields, LONGEST};
+use super::fields::{Fields, MAX_TEXT};
 use crate::machine::cleaned;
 
-/// Returns what an error body says, made fit to be shown: its messages, else its summary, else its
-/// identifiers. Some put the list beside the error, and some send words without JSON.
+/// The name of the list of messages. Source: DSP0266 §8.6.
+const MESSAGE_LIST: &str = "@Message.ExtendedInfo";
+/// The most messages to show.
+const MAX_MESSAGES: usize = 3;
+
+/// Returns the printable text of an error body: its messages, or else its summary, or else its
+/// message identifiers. Some services put the list beside the error object, and some send plain
+/// text.
 ///
 /// Source: DSP0266 §8.6, error responses.
 pub fn error_text(value: &Value) -> String {
-    const LIST: &str = "@Message.ExtendedInfo";
     if let Value::String(text) = value {
-        return cleaned(text.trim(), LONGEST);
+        return cleaned(text.trim(), MAX_TEXT);
     }
     let top = Fields::of(value);
     let error = top.object("error");
-    let items = || error.items(LIST).iter().chain(top.items(LIST));
-    let of = |name: &str| {
-        let mut said: Vec<String> = Vec::new();
-        for text in items().filter_map(|item| Fields::of(item).text(name)) {
-            if !said.contains(&text) {
-                said.push(text);
+    let entries = || {
+        error
+            .items(MESSAGE_LIST)
+            .iter()
+            .chain(top.items(MESSAGE_LIST))
+    };
+    let distinct = |name: &str| {
+        let mut texts: Vec<String> = Vec::new();
+        for text in entries().filter_map(|entry| Fields::of(entry).text(name)) {
+            if !texts.contains(&text) {
+                texts.push(text);
             }
         }
-        said
+        texts
     };
     let summary = error
         .text("message")
         .or_else(|| top.text("error"))
         .or_else(|| top.text("message"));
-    // The standard's own summary says only to look at the list.
-    let refers = |text: &String| text.contains("ExtendedInfo") || text.contains("ExtendedError");
-    let mut said = of("Message");
-    if said.is_empty() {
-        said.extend(summary.clone().filter(|text| !refers(text)));
+    // The standard summary only refers to the list.
+    let is_reference =
+        |text: &String| text.contains("ExtendedInfo") || text.contains("ExtendedError");
+    let mut texts = distinct("Message");
+    if texts.is_empty() {
+        texts.extend(summary.clone().filter(|text| !is_reference(text)));
     }
-    if said.is_empty() {
-        said = of("MessageId");
+    if texts.is_empty() {
+        texts = distinct("MessageId");
     }
-    if said.is_empty() {
-        said.extend(error.text("code").or(summary));
+    if texts.is_empty() {
+        texts.extend(error.text("code").or(summary));
     }
-    said.truncate(3);
-    said.join("; ")
+    texts.truncate(MAX_MESSAGES);
+    texts.join("; ")
 }
 
-/// Reports whether an error body says that an account or its password is wrong.
-pub fn says_wrong_password(value: &Value) -> bool {
+/// Reports whether an error body means that the account or its password is wrong.
+pub fn is_wrong_password(value: &Value) -> bool {
     const SIGNS: [&str; 4] = [
         "UnauthorizedLoginAttempt",
         "InvalidUsernameOrPassword",
         "LoginFailed",
         "AuthenticationFailed",
     ];
-    error_says(value, &SIGNS)
+    mentions_any(value, &SIGNS)
 }
 
-/// Reports whether an error body says that the machine cannot be changed just now.
-pub fn says_not_now(value: &Value) -> bool {
+/// Reports whether an error body means that the machine cannot be changed at the moment.
+pub fn is_temporary(value: &Value) -> bool {
     const SIGNS: [&str; 9] = [
         "DuringSystemPOST",
         "during POST",
@@ -70,16 +81,17 @@ pub fn says_not_now(value: &Value) -> bool {
         "ResourceInUse",
         "not ready",
     ];
-    error_says(value, &SIGNS)
+    mentions_any(value, &SIGNS)
 }
 
-/// Looks for one of some words in the messages and identifiers of an error.
-fn error_says(value: &Value, signs: &[&str]) -> bool {
+/// Searches the messages and identifiers of an error body. Services state these reasons nowhere
+/// else.
+fn mentions_any(value: &Value, signs: &[&str]) -> bool {
     let error = Fields::of(value).object("error");
-    let items = error.items("@Message.ExtendedInfo").iter().map(Fields::of);
-    let mut texts = items
+    let entries = error.items(MESSAGE_LIST).iter().map(Fields::of);
+    let mut texts = entries
         .chain([error])
-        .flat_map(|item| ["Message", "MessageId", "code"].map(|name| item.raw(name)))
+        .flat_map(|entry| ["Message", "MessageId", "code"].map(|name| entry.raw(name)))
         .flatten();
     texts.any(|text| signs.iter().any(|sign| text.contains(sign)))
 }
@@ -91,17 +103,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_why_and_whether_to_come_again() {
+    fn error_body_has_a_reason_and_may_be_temporary() {
         let post = json!({"error": {"code": "iLO.0.10.ExtendedInfo", "@Message.ExtendedInfo":
             [{"MessageId": "iLO.2.14.UnableToModifyDuringSystemPOST"}]}});
         assert_eq!(error_text(&post), "iLO.2.14.UnableToModifyDuringSystemPOST");
-        assert!(says_not_now(&post));
+        assert!(is_temporary(&post));
         let plain =
             json!({"error": {"code": "Base.1.0.GeneralError", "message": "no such property"}});
         assert_eq!(error_text(&plain), "no such property");
-        assert!(!says_not_now(&plain));
-        for (body, says) in [
-            // sushy-tools: a summary that says it, beside a list of identifiers.
+        assert!(!is_temporary(&plain));
+        for (body, expected) in [
+            // sushy-tools: the summary has the message, and the list has only identifiers.
             (
                 json!({"error": {"code": "Base.1.0.GeneralError", "message": "Failed to attach it.",
                     "@Message.ExtendedInfo": [{"MessageId": "Base.1.0.GeneralError"}]}}),
@@ -122,8 +134,8 @@ mod tests {
             (json!({}), ""),
             (json!(null), ""),
         ] {
-            assert_eq!(error_text(&body), says, "{body}");
+            assert_eq!(error_text(&body), expected, "{body}");
         }
-        assert_eq!(error_text(&json!("x".repeat(9999))).len(), LONGEST);
+        assert_eq!(error_text(&json!("x".repeat(9999))).len(), MAX_TEXT);
     }
 }
