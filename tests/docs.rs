@@ -46,20 +46,20 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
 fn every_word_that_the_inventory_knows_is_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     let architectures = pxectl::machine::Architecture::all().map(|it| it.name());
-    let installers = pxectl::inventory::Installer::all().flat_map(|it| {
+    let installers = pxectl::installer::Installer::all().flat_map(|it| {
         let words = [it.name()].into_iter();
+        let templates = it.templates().iter().map(|(name, _)| *name);
         words
             .chain(it.seeds().iter().copied())
             .chain(it.bundle_files().iter().copied())
+            .chain(templates)
     });
-    let mut wanted: BTreeSet<String> = architectures.chain(installers).map(str::to_owned).collect();
+    let vars = pxectl::installer::default_vars().map(|(name, _)| name);
+    let words = architectures.chain(installers).chain(vars);
+    let mut wanted: BTreeSet<String> = words.map(str::to_owned).collect();
     let builtin = read("src/render/builtin.rs");
     wanted.extend(
         quoted(&builtin).filter(|text| text.ends_with(".hbs") && !text.contains(['/', '{'])),
-    );
-    wanted.extend(
-        after(code(code_from(&builtin, "pub fn vars")), "(\"")
-            .map(|rest| until_quote(rest).to_owned()),
     );
     for source in rust_sources() {
         let text = fs::read_to_string(&source).unwrap();

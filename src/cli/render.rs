@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global, inventory};
-use crate::inventory::{Host, Installer, Inventory, LoaderKind};
+use crate::installer::Installer;
+use crate::inventory::{Host, Inventory, LoaderKind};
 use crate::machine::Dialect;
 use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, seed};
 

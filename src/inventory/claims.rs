@@ -14,11 +14,12 @@ use super::diagnostic::{Diagnostic, nearest};
 use super::loader::Loader;
 use super::network::DhcpMode;
 use super::places::Places;
-use super::profile::{Installer, Profile};
+use super::profile::Profile;
 use super::reader::list;
 use super::source::Span;
 use super::subnet::{AddressRange, Subnet};
 use super::tree::{Node, Value};
+use crate::installer::Installer;
 use crate::machine::Architecture;
 
 pub use hosts::HostUse;

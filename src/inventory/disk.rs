@@ -1,31 +1,11 @@
-use serde::{Deserialize, Serialize};
-
 use super::reader::Reader;
 use super::tree::{Node, Value};
-
-/// Which disk an installer may overwrite: never a name such as `/dev/sda`, which moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DiskSelector {
-    /// World Wide Name, such as `0x5000c500a1b2c3d4`.
-    Wwn(String),
-    /// The disk's serial number.
-    Serial(String),
-    /// A name below `/dev/disk/by-path/`.
-    ByPath(String),
-    /// The only disk of a model and of at least a size.
-    Model {
-        /// The model as the kernel prints it.
-        model: String,
-        /// The least size in octets.
-        min_size: u64,
-    },
-}
+use crate::installer::DiskSelector;
 
 const DISK_HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; \
                          `lsblk -o +WWN,SERIAL` shows them";
 
-/// Reads `disk:`.
+/// Reads `disk`.
 pub(super) fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
     if let Value::Scalar { text, .. } = &node.value
         && !["", "~", "null"].contains(&text.as_str())

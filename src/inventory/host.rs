@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::claims::{Claims, HostUse, Kind, Unique};
 use super::controller::{Bmc, read_bmc};
 use super::diagnostic::Diagnostic;
-use super::disk::{DiskSelector, read_disk};
+use super::disk::read_disk;
 use super::loader::{Loader, read_loader};
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, Spanned};
 use super::site::read_vars;
 use super::source::Span;
 use super::tree::{Node, Value};
+use crate::installer::DiskSelector;
 use crate::machine::{Architecture, MacAddress, SystemUuid, is_placeholder};
 
 /// The `Host` document: one machine.

@@ -44,7 +44,6 @@ pub use bundle::{
 pub use controller::{Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, parse_fingerprint};
 pub use correct::{Correction, corrected};
 pub use diagnostic::{Diagnostic, DiagnosticJson, Label, Severity, nearest, plural, sort};
-pub use disk::DiskSelector;
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Host, LocalBoot, Nic};
 pub use loader::{Loader, LoaderKind};
@@ -54,7 +53,7 @@ pub use network::{DhcpMode, Network};
 pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
 pub use places::{LoaderPlace, Places};
 pub use ports::{ParsePortRangeError, PortRange};
-pub use profile::{Installer, Profile};
+pub use profile::Profile;
 pub use route::{Destination, ParseDestinationError, Route};
 pub use secret::SecretReference;
 pub use server::Server;
@@ -70,6 +69,9 @@ pub use spec::{
     bundle_of, parse_spec,
 };
 pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
+
+/// The types of fields that belong to the installer layer.
+pub use crate::installer::{DiskSelector, Installer};
 
 use claims::{Claims, Facts};
 use options::INTERFACE_MTU;

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +8,7 @@ use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
 use super::site::read_vars;
 use super::tree::Node;
+use crate::installer::Installer;
 
 /// The `Profile` document: what a group of hosts is installed with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,61 +35,6 @@ pub struct Profile {
     /// DHCP options that its hosts get besides; a host's go before them.
     #[serde(default)]
     pub options: ExtraOptions,
-}
-
-/// The installers that pxectl can feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Installer {
-    /// Ubuntu's autoinstall, fed by cloud-init's NoCloud.
-    Autoinstall,
-    /// The Debian installer, fed by a preseed file.
-    Preseed,
-}
-
-/// The one table of installers, in the order of the enum: name, the seeds it reads, the files that
-/// its bundle must hold.
-const TABLE: [(Installer, &str, &[&str], &[&str]); 2] = [
-    (
-        Installer::Autoinstall,
-        "autoinstall",
-        &["user-data", "meta-data", "vendor-data", "network-config"],
-        &["kernel", "initrd", "iso"],
-    ),
-    (
-        Installer::Preseed,
-        "preseed",
-        &["preseed.cfg"],
-        &["kernel", "initrd"],
-    ),
-];
-
-impl Installer {
-    /// Lists every installer.
-    pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|row| row.0)
-    }
-
-    /// Returns the name that the inventory uses.
-    pub fn name(self) -> &'static str {
-        TABLE[self as usize].1
-    }
-
-    /// Lists the seeds that the installer reads, by the names under which it asks for them.
-    pub fn seeds(self) -> &'static [&'static str] {
-        TABLE[self as usize].2
-    }
-
-    /// Lists the files that its bundle must hold.
-    pub fn bundle_files(self) -> &'static [&'static str] {
-        TABLE[self as usize].3
-    }
-}
-
-impl fmt::Display for Installer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
 }
 
 pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Profile> {

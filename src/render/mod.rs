@@ -1,8 +1,6 @@
 //! (Inventory, decision) -> text: boot scripts and seeds. The same input renders to the same bytes.
 
-mod arguments;
 mod builtin;
-mod disk;
 mod fault;
 mod image;
 mod menu;

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::builtin;
 use super::scan::partials;
+use crate::installer::default_vars;
 use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };
-
 use crate::machine::{Dialect, Sha256Digest};
 
 /// Everything that one install is rendered from, frozen when the host is armed.
@@ -62,7 +62,7 @@ fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, Strin
     let seeds = profile.installer.seeds().iter();
     let names: Vec<String> = Dialect::all()
         .map(|dialect| builtin::install(dialect).to_owned())
-        .chain(seeds.map(|seed| builtin::seed_template(profile.installer, seed)))
+        .chain(seeds.map(|seed| profile.installer.seed_template(seed)))
         .chain(profile.seeds.values().cloned())
         .collect();
     let text = |name: &str| -> Option<&str> {
@@ -111,7 +111,9 @@ impl Plan {
                 .ok_or_else(|| dangling("network", &nic.network))?;
             networks.insert(network.name.clone(), network.clone());
         }
-        let mut vars = builtin::vars();
+        let mut vars: BTreeMap<String, serde_json::Value> = default_vars()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         for more in [&inventory.site.vars, &profile.vars, &host.vars] {
             vars.extend(
                 more.iter()
@@ -134,10 +136,16 @@ impl Plan {
         })
     }
 
-    /// Returns the name of the template of one seed: the profile's own, or the built-in one's.
+    /// Returns the network that the host installs over.
+    pub fn boot_network(&self) -> Option<&Network> {
+        let nic = self.host.boot_nic()?;
+        self.networks.get(&nic.network)
+    }
+
+    /// Returns the name of the template of one seed: the profile's, or the built-in one's.
     pub fn seed_template(&self, seed: &str) -> String {
         let own = self.profile.seeds.get(seed).cloned();
-        own.unwrap_or_else(|| builtin::seed_template(self.profile.installer, seed))
+        own.unwrap_or_else(|| self.profile.installer.seed_template(seed))
     }
 }
 

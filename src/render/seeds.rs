@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use handlebars::Context;
 use serde_json::{Value, json};
 
-use super::disk::{describe, find_disk};
 use super::plan::Plan;
-use super::templates::{TemplateError, Templates, shell_word};
+use super::templates::{TemplateError, Templates};
+use crate::installer::{self, Install};
 use crate::inventory::{Nic, Server};
 use crate::machine::{Secret, SessionId};
 use crate::token::{Capability, Purpose, StoreKey};
@@ -88,15 +88,15 @@ pub fn seed(
 fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let host = &plan.host;
     let boot = host.boot_nic().map(|nic| (0, nic));
-    // Under the session, so that a change of the inventory does not take a file away from an install
-    // that is under way.
-    let (seeds, callbacks) = (links.seeds.expose(), links.callbacks.expose());
-    let file = |key: &str| format!("{seeds}files/{key}");
+    let install = install(plan, links);
+    let (seeds, callbacks) = (install.seeds_url, install.callbacks_url);
+    let mut arguments = plan.profile.installer.kernel_arguments(&install);
+    arguments.extend(plan.profile.args.iter().cloned());
     let files: BTreeMap<&String, String> = plan
         .bundle
         .files
         .keys()
-        .map(|key| (key, file(key)))
+        .map(|key| (key, install.file_url(key)))
         .collect();
     let nics: Vec<Value> = host
         .nics
@@ -111,7 +111,7 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
         "bootif": boot.map(|(_, nic)| format!("01-{}", nic.mac.hyphenated())),
         "nic": boot.map(|(index, nic)| nic_values(plan, index, nic)),
         "nics": nics,
-        "network": host.boot_nic().and_then(|nic| plan.networks.get(&nic.network)),
+        "network": plan.boot_network(),
         "profile": plan.profile,
         "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": plan.manifest },
         "files": files,
@@ -124,8 +124,8 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
             // Below the root of our TFTP: GRUB's own notation, and PXELINUX's.
             "tftp_files": format!("s/{}/files/", last_part(seeds)),
         },
-        "arguments": super::arguments::kernel_arguments(plan, seeds, file),
-        "commands": commands(plan, links),
+        "arguments": arguments,
+        "commands": installer::commands(&install),
         "vars": plan.vars,
     })
 }
@@ -152,69 +152,21 @@ fn nic_values(plan: &Plan, index: usize, nic: &Nic) -> Value {
     })
 }
 
-/// Builds the shell commands that the installers run, ready to be quoted.
-fn commands(plan: &Plan, links: &SessionLinks) -> Value {
-    // A callback is retried, and its failure never stops an install.
-    let curl = |kind: &str, message: &str| {
-        format!(
-            "curl -fsS -X POST --retry 10 --retry-delay 3 --retry-all-errors --max-time 20 --data {} {} || true",
-            shell_word(message),
-            shell_word(&format!("{}{kind}", links.callbacks.expose())),
-        )
-    };
-    let wget = |kind: &str, message: &str| {
-        format!(
-            "for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null --post-data={} {} && break; sleep 3; done",
-            shell_word(message),
-            shell_word(&format!("{}{kind}", links.callbacks.expose())),
-        )
-    };
-    let wanted = plan.host.disk.as_ref();
-    let missing = format!(
-        "there is not exactly one disk with {}",
-        wanted.map(describe).unwrap_or_default()
-    );
-    let find = |otherwise: String, then: &str| {
-        wanted.map(|selector| format!("{}; {then}", find_disk(selector, &otherwise)))
-    };
-    // The Debian installer goes on after a command that failed, and would take the only disk there
-    // is: so it is stopped for good. The next boot goes to the local disk, untouched.
-    let stop = "reboot; while :; do sleep 60; done";
-    json!({
-        "autoinstall": {
-            "progress": curl("progress", "installer started"),
-            "failed": curl("failed", "the installer stopped; see /var/log/installer on the machine"),
-            "installed": curl("installed", ""),
-            "find_disk": find(format!("{}; exit 1", curl("failed", &missing)), "sed -i \"s#@INSTALL_DISK@#$disk#\" /autoinstall.yaml"),
-        },
-        "preseed": {
-            "progress": wget("progress", "installer started"),
-            "installed": wget("installed", ""),
-            "find_disk": find(format!("{}; {stop}", wget("failed", &missing)), "debconf-set partman-auto/disk \"$disk\"; debconf-set grub-installer/bootdev \"$disk\""),
-            "late": preseed_late(plan),
-        },
-    })
-}
-
-/// Puts the keys of those who may log in into the installed system.
-fn preseed_late(plan: &Plan) -> String {
-    let keys = &plan.profile.ssh_authorized_keys;
-    let user = plan
-        .vars
-        .get("username")
-        .and_then(Value::as_str)
-        .unwrap_or("ops");
-    if keys.is_empty() {
-        return ":".to_owned();
+/// Returns what an installer needs to know of one attempt.
+fn install<'a>(plan: &'a Plan, links: &'a SessionLinks) -> Install<'a> {
+    let network = plan.boot_network();
+    let username = plan.vars.get("username").and_then(Value::as_str);
+    Install {
+        hostname: &plan.host.name,
+        disk: plan.host.disk.as_ref(),
+        domain: network.and_then(|network| network.domain.as_deref()),
+        has_router: network.is_some_and(|network| network.gateway.is_some()),
+        has_dns: network.is_some_and(|network| !network.dns.is_empty()),
+        username: username.unwrap_or("ops"),
+        ssh_authorized_keys: &plan.profile.ssh_authorized_keys,
+        seeds_url: links.seeds.expose(),
+        callbacks_url: links.callbacks.expose(),
     }
-    let home = shell_word(&format!("/target/home/{user}/.ssh"));
-    let owner = shell_word(&format!("{user}:"));
-    let installed = shell_word(&format!("/home/{user}/.ssh"));
-    let words: Vec<String> = keys.iter().map(|key| shell_word(key)).collect();
-    format!(
-        "mkdir -p {home} && printf '%s\\n' {} > {home}/authorized_keys && chmod 700 {home} && in-target chown -R {owner} {installed}",
-        words.join(" ")
-    )
 }
 
 #[cfg(test)]

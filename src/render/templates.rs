@@ -11,6 +11,7 @@ pub use super::fault::TemplateError;
 use super::fault::TemplatePlace;
 use super::scan::{Included, partial_excess, partial_faults, scan};
 use super::{builtin, strict};
+use crate::installer::shell_word;
 
 /// The largest text that a template may make, in octets.
 const OUTPUT_LIMIT: usize = 8 << 20;
@@ -26,7 +27,7 @@ impl Templates {
     /// # Errors
     /// All faults: syntax, nesting beyond a bound, partials that are missing or include each other.
     pub fn compile(overrides: &BTreeMap<String, String>) -> Result<Self, Vec<TemplateError>> {
-        let mut texts: BTreeMap<&str, &str> = builtin::TEMPLATES.into_iter().collect();
+        let mut texts: BTreeMap<&str, &str> = builtin::templates().collect();
         texts.extend(
             overrides
                 .iter()
@@ -185,11 +186,6 @@ fn line(
         .unwrap_or_default();
     out.write(&text.replace(|c: char| c.is_control(), " "))?;
     Ok(())
-}
-
-/// Quotes text as one word of a POSIX shell.
-pub(super) fn shell_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Says what the engine does not understand: its own words list every rule of its grammar.

@@ -31,10 +31,8 @@ pub fn check(claims: &Claims, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnosti
             continue;
         };
         let installer = profile.installer;
-        // The first seed of an installer is the one that partitions the disk.
-        let first = installer.seeds().first();
-        let own_seeds = first.is_some_and(|seed| profile.seeds.contains_key(*seed));
-        if !host.has_disk && !own_seeds {
+        let has_own_seed = profile.seeds.contains_key(installer.disk_seed());
+        if !host.has_disk && !has_own_seed {
             let message =
                 format!("host `{name}` has no `disk`, which the built-in {installer} seed needs");
             let help = "add `disk: {wwn: …}` (or `serial`, `by_path`, or `min_size` and `model`): nothing else may be overwritten";
