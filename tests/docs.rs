@@ -15,7 +15,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     for (source, heading) in [
         (
-            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader.rs src/inventory/menu.rs src/inventory/signature.rs",
+            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader_syntax.rs src/inventory/menu.rs src/inventory/signature_policy.rs",
             "SITE",
         ),
         ("src/inventory/profile.rs", "PROFILE"),
@@ -258,10 +258,6 @@ fn codes(source: &str) -> BTreeSet<String> {
         .map(|rest| until_quote(rest).to_owned())
         .chain(words)
         .collect()
-}
-
-fn code_from<'t>(source: &'t str, start: &str) -> &'t str {
-    source.split_once(start).map_or("", |(_, rest)| rest)
 }
 
 fn after<'t>(text: &'t str, pattern: &'t str) -> impl Iterator<Item = &'t str> {

@@ -55,16 +55,16 @@ impl Validate {
             let surroundings =
                 Surroundings::new(directory, inventory, store.as_deref(), state.as_deref());
             let refused = refused_roots(inventory, directory, &surroundings);
-            let place = |index: usize| checked.places.roots.get(index).copied();
+            let place = |index: usize| checked.spans.roots.get(index).copied();
             let refused = refused
                 .iter()
                 .map(|(index, why)| why.diagnostic(place(*index)));
             checked.diagnostics.extend(refused);
             let files = read_loaders(inventory, directory, surroundings);
-            let faults = lint::loaders(inventory, &checked.places, &files);
+            let faults = lint::loaders(inventory, &checked.spans, &files);
             checked.diagnostics.extend(faults);
             let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-            let expired = lint::expiry(inventory, &checked.places, today);
+            let expired = lint::expiry(inventory, &checked.spans, today);
             checked.diagnostics.extend(expired);
             sort(&mut checked.diagnostics, snapshot.files());
             checked.diagnostics.extend(

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, Unique};
+use super::claims::{Claims, UniqueValue};
 use super::reader::Reader;
 use super::signature::is_signature;
 use super::tree::{Node, Value};
@@ -120,13 +120,13 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     fields.node("kind");
     let name = fields.required(reader, "name", Reader::name);
     if let Some(name) = &name {
-        claims.unique(Unique::Bundle, name.value.clone(), name.span, "");
+        claims.unique(UniqueValue::Bundle, name.value.clone(), name.span, "");
     }
     let arch = fields.required(reader, "arch", read_arch);
     let expires = fields.optional(reader, "expires", |reader, node| {
         if let Some(name) = &name {
-            let places = &mut claims.places.expires;
-            places.insert(name.value.clone(), node.span);
+            let spans = &mut claims.spans.expires;
+            spans.insert(name.value.clone(), node.span);
         }
         reader.parsed::<Date>(node, "a day such as `2027-05-01`")
     });

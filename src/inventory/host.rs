@@ -3,16 +3,18 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, HostUse, Kind, Unique};
+use super::claims::{Claims, HostUse, ReferenceKind, UniqueValue};
 use super::controller::{Bmc, read_bmc};
 use super::diagnostic::Diagnostic;
 use super::disk::read_disk;
-use super::loader::{Loader, read_loader};
+use super::hostname::read_hostname;
+use super::loader::Loader;
+use super::loader_syntax::read_loader;
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, Spanned};
-use super::site::read_vars;
 use super::source::Span;
 use super::tree::{Node, Value};
+use super::vars::read_vars;
 use crate::installer::DiskSelector;
 use crate::machine::{Architecture, MacAddress, SystemUuid, is_placeholder};
 
@@ -101,11 +103,17 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         .to_owned();
     if let Some(name) = &name {
         let key = name.value.to_ascii_lowercase();
-        claims.unique_as(Unique::Hostname, key, name.value.clone(), name.span, "");
+        claims.unique_as(
+            UniqueValue::Hostname,
+            key,
+            name.value.clone(),
+            name.span,
+            "",
+        );
     }
     let profile = fields.required(reader, "profile", Reader::name);
     if let Some(profile) = &profile {
-        claims.reference(Kind::Profile, profile.value.clone(), profile.span);
+        claims.reference(ReferenceKind::Profile, profile.clone());
     }
     let uuid = fields.optional(reader, "uuid", |reader, node| {
         let uuid: SystemUuid = reader.parsed(node, "it as `dmidecode -s system-uuid` prints it")?;
@@ -122,7 +130,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             return reader.refuse("placeholder", node.span, message, help);
         }
         let key = uuid.order_free().to_string();
-        claims.unique_as(Unique::Uuid, key, uuid.to_string(), node.span, &owner);
+        claims.unique_as(UniqueValue::Uuid, key, uuid.to_string(), node.span, &owner);
         Some(uuid)
     });
     let has_uuid = fields.has("uuid");
@@ -150,8 +158,8 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         )
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
-        let (value, place) = read_loader(reader, claims, node)?;
-        claims.places.hosts.insert(owner.clone(), place);
+        let (value, spans) = read_loader(reader, claims, node)?;
+        claims.spans.hosts.insert(owner.clone(), spans);
         let span = node.span;
         Some(Spanned { value, span })
     });
@@ -199,33 +207,6 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-/// Reads a host's name, which must be usable as a hostname. Source: RFC 1123 §2.1.
-pub(super) fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
-    let text = reader.text(node)?;
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= 253 && text.split('.').all(label) {
-        return Some(Spanned {
-            value: text,
-            span: node.span,
-        });
-    }
-    let message = format!("`{text}` cannot be a hostname");
-    reader.refuse(
-        "wrong-value",
-        node.span,
-        message,
-        "use letters, digits and `-`, at most 63 between two dots",
-    )
-}
-
 fn read_identity(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     if is_placeholder(&text) {
@@ -256,16 +237,16 @@ fn read_nic(
                 "check the first octet: it must be even",
             );
         }
-        claims.unique(Unique::Mac, mac.to_string(), node.span, owner);
+        claims.unique(UniqueValue::Mac, mac.to_string(), node.span, owner);
         Some(mac)
     });
     let network = fields.required(reader, "network", Reader::name);
     if let Some(network) = &network {
-        claims.reference(Kind::Network, network.value.clone(), network.span);
+        claims.reference(ReferenceKind::Network, network.clone());
     }
     let ip = fields.optional(reader, "ip", |reader, node| {
         let ip: Ipv4Addr = reader.parsed(node, "an address such as `10.20.0.58`")?;
-        claims.unique(Unique::Ip, ip.to_string(), node.span, owner);
+        claims.unique(UniqueValue::Ip, ip.to_string(), node.span, owner);
         if let Some(network) = &network {
             claims.address(network.value.clone(), ip, node.span);
         }

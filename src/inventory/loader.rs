@@ -1,9 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-use super::claims::Claims;
-use super::places::LoaderPlace;
-use super::reader::{Reader, Spanned};
-use super::tree::{Node, Value};
 use crate::machine::{Architecture, Dialect};
 
 /// What firmware is given first, and what that fetches in its turn.
@@ -65,7 +61,7 @@ impl LoaderKind {
     }
 
     /// Guesses the kind from a file's name; iPXE has no name of its own.
-    fn of_file(name: &str) -> Self {
+    pub(super) fn of_file(name: &str) -> Self {
         let name = base_name(name).to_ascii_lowercase();
         let shows = |words: &[&str]| words.iter().any(|word| name.contains(word));
         TABLE
@@ -136,103 +132,6 @@ fn beside(path: &str, name: &str) -> String {
         Some((directory, _)) => format!("{directory}/{name}"),
         None => name.to_owned(),
     }
-}
-
-/// Reads a loader: the name of a file, or a mapping with its stages. Says where they are named, too.
-pub(super) fn read_loader(
-    reader: &mut Reader,
-    claims: &mut Claims,
-    node: &Node,
-) -> Option<(Loader, LoaderPlace)> {
-    let Value::Mapping(_) = &node.value else {
-        let first = read_spanned_file_name(reader, node)?;
-        let loader = Loader::file(first.value.clone());
-        claims.loader_name(first.value.clone(), first.value, first.span);
-        let place = LoaderPlace {
-            first: first.span,
-            second: None,
-        };
-        return Some((loader, place));
-    };
-    let mut fields = reader.fields(node, "this loader")?;
-    let first = fields.required(reader, "first", read_spanned_file_name);
-    let second = fields.optional(reader, "second", read_spanned_file_name);
-    let names = fields.optional(reader, "as", |reader, node| {
-        let names = reader.items(node, read_spanned_file_name)?;
-        if names.is_empty() || names.len() > 2 {
-            let help =
-                "write one name for `first`, and one for `second`: `[bootx64.efi, grubx64.efi]`";
-            let message = "`as` names one or two files";
-            return reader.refuse("wrong-value", node.span, message, help);
-        }
-        Some(names)
-    });
-    let kind = fields.optional(reader, "kind", |reader, node| {
-        let choices: Vec<_> = LoaderKind::all().map(|kind| (kind.name(), kind)).collect();
-        reader.choice(node, &choices)
-    });
-    fields.finish(reader);
-    let first = first?;
-    let names = names.unwrap_or_default();
-    if let (Some(name), None) = (names.get(1), &second) {
-        let message = format!(
-            "`{}` names no file: this loader has no `second`",
-            name.value
-        );
-        let help = "add `second: …`, or take the second name out of `as`";
-        return reader.refuse("wrong-value", name.span, message, help);
-    }
-    for (index, file) in [Some(&first), second.as_ref()].into_iter().enumerate() {
-        let name = names.get(index).or(file.filter(|_| index == 0));
-        if let (Some(file), Some(name)) = (file, name) {
-            claims.loader_name(name.value.clone(), file.value.clone(), name.span);
-        }
-    }
-    let guessed = match &second {
-        Some(_) => LoaderKind::Grub,
-        None => LoaderKind::of_file(&first.value),
-    };
-    let place = LoaderPlace {
-        first: first.span,
-        second: second.as_ref().map(|second| second.span),
-    };
-    let loader = Loader {
-        first: first.value,
-        second: second.map(|second| second.value),
-        names: names.into_iter().map(|name| name.value).collect(),
-        kind: kind.unwrap_or(guessed),
-    };
-    Some((loader, place))
-}
-
-/// Reads the name of a file below `server.files`, with its place.
-pub(super) fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
-    let value = read_file_name(reader, node)?;
-    let span = node.span;
-    Some(Spanned { value, span })
-}
-
-/// The longest name of a file that firmware fetches, in octets: DHCP's `file` field holds 127, of which
-/// a machine's path takes 48 (`m/MAC/TOKEN/`).
-const LONGEST_NAME: usize = 127 - 48;
-
-/// Reads the name of a file below `server.files`. It stands in scripts, too.
-fn read_file_name(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node)?;
-    let safe = text
-        .split('/')
-        .all(|part| !part.is_empty() && part != "." && part != "..");
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+@~=,/".contains(c);
-    if safe && text.len() <= LONGEST_NAME && text.chars().all(plain) {
-        return Some(text);
-    }
-    let message = format!("`{text}` cannot be the name of a file that firmware fetches");
-    reader.refuse(
-        "wrong-value",
-        node.span,
-        message,
-        "name a file below `server.files`, such as `snponly.efi`",
-    )
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::argument::read_argument;
 use super::bundle::Bundle;
-use super::claims::{Claims, Kind, MenuUse};
-use super::loader::read_spanned_file_name;
-use super::profile::read_argument;
+use super::claims::{Claims, MenuUse, ReferenceKind};
+use super::loader_syntax::read_file_name;
 use super::reader::{Reader, Spanned};
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, CpuArchitecture, cleaned};
@@ -150,7 +150,7 @@ fn read_entry(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
     let both = [fields.has("bundle"), fields.has("loader")];
     let bundle = fields.optional(reader, "bundle", |reader, node| {
         let bundle = reader.name(node)?;
-        claims.reference(Kind::Bundle, bundle.value.clone(), bundle.span);
+        claims.reference(ReferenceKind::Bundle, bundle.clone());
         claims.menu_use(MenuUse {
             bundle: bundle.clone(),
             arch: arch.clone(),
@@ -160,8 +160,8 @@ fn read_entry(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
     let loader = fields.optional(reader, "loader", |reader, node| {
         let loader = read_loader_name(reader, node)?;
         // A name that stands for another file would start that one.
-        claims.loader_name(loader.value.clone(), loader.value.clone(), loader.span);
-        claims.places.menu.push(loader.span);
+        claims.loader_name(loader.clone(), loader.value.clone());
+        claims.spans.menu.push(loader.span);
         Some(loader.value)
     });
     let args = fields.optional(reader, "args", |reader, node| {
@@ -200,7 +200,7 @@ fn read_label(reader: &mut Reader, node: &Node) -> Option<String> {
 
 /// Reads the name of a file that stands inside scripts and URLs.
 fn read_loader_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
-    let name = read_spanned_file_name(reader, node)?;
+    let name = read_file_name(reader, node)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/".contains(c);
     if name.value.chars().all(plain) && !name.value.starts_with('-') {
         return Some(name);

@@ -4,9 +4,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::block::{AddressBlock, Trust, read_blocks};
-use super::claims::{Claims, GATEWAY, Unique};
+use super::claims::{Claims, GATEWAY, UniqueValue};
+use super::dhcp_mode::DhcpMode;
 use super::diagnostic::Diagnostic;
 use super::filter::{Filter, read_filter};
+use super::hostname::read_hostname;
 use super::options::{ExtraOptions, read_options};
 use super::reader::Reader;
 use super::route::Route;
@@ -84,17 +86,6 @@ impl Network {
     }
 }
 
-/// Who gives the addresses of a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DhcpMode {
-    /// We do, and nobody else.
-    #[default]
-    Authoritative,
-    /// Another server; we only say what to boot (proxyDHCP).
-    Proxy,
-}
-
 /// Reads a network; the place is that of its name.
 pub(super) fn read_network(
     reader: &mut Reader,
@@ -104,7 +95,7 @@ pub(super) fn read_network(
     let mut fields = reader.fields(node, "this network")?;
     let name = fields.required(reader, "name", |reader, node| {
         let name = reader.name(node)?;
-        claims.unique(Unique::Network, name.value.clone(), name.span, "");
+        claims.unique(UniqueValue::Network, name.value.clone(), name.span, "");
         Some(name)
     });
     let subnet = fields.required(reader, "subnet", |r, n| {
@@ -113,7 +104,7 @@ pub(super) fn read_network(
     let interface = fields.optional(reader, "interface", |reader, node| {
         let text = reader.text(node)?;
         if text.len() <= 15 && !text.contains(['/', ' ']) {
-            claims.unique(Unique::Interface, text.clone(), node.span, "");
+            claims.unique(UniqueValue::Interface, text.clone(), node.span, "");
             return Some(text);
         }
         reader.refuse(
@@ -150,7 +141,7 @@ pub(super) fn read_network(
     };
     let gateway = fields.optional(reader, "gateway", |reader, node| {
         let address = inside(reader, node)?;
-        claims.unique(Unique::Ip, address.to_string(), node.span, GATEWAY);
+        claims.unique(UniqueValue::Ip, address.to_string(), node.span, GATEWAY);
         Some(address)
     });
     let dns = fields.optional(reader, "dns", |reader, node| {
@@ -162,7 +153,7 @@ pub(super) fn read_network(
     let domain = fields.optional(reader, "domain", Reader::name);
     let search = fields.optional(reader, "search", |reader, node| {
         expect_authoritative(reader, node, "search", mode);
-        let names = reader.items(node, super::host::read_hostname)?;
+        let names = reader.items(node, read_hostname)?;
         Some(names.into_iter().map(|name| name.value).collect())
     });
     let routes = fields.optional(reader, "routes", |reader, node| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::nearest;
 use super::reader::Reader;
-use super::tree::{Key, Node};
+use super::tree::{MapKey, Node};
 
 /// DHCP options that the inventory adds to replies, by code.
 pub type ExtraOptions = BTreeMap<u8, OptionValue>;
@@ -257,7 +257,7 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
     Some(found)
 }
 
-fn read_code(reader: &mut Reader, key: &Key) -> Option<(u8, Shape)> {
+fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, Shape)> {
     let text = key.text.as_str();
     let known = match text.parse::<u8>() {
         Ok(code) => {

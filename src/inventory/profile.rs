@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, Kind, Unique};
-use super::loader::{Loader, read_loader};
+use super::argument::read_argument;
+use super::claims::{Claims, ReferenceKind, UniqueValue};
+use super::loader::Loader;
+use super::loader_syntax::read_loader;
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
-use super::site::read_vars;
 use super::tree::Node;
+use super::vars::read_vars;
 use crate::installer::Installer;
 
 /// The `Profile` document: what a group of hosts is installed with.
@@ -42,7 +44,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     fields.node("kind");
     let name = fields.required(reader, "name", Reader::name);
     if let Some(name) = &name {
-        claims.unique(Unique::Profile, name.value.clone(), name.span, "");
+        claims.unique(UniqueValue::Profile, name.value.clone(), name.span, "");
     }
     let installer = fields.required(reader, "installer", |reader, node| {
         let choices: Vec<_> = Installer::all()
@@ -52,7 +54,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     });
     let bundle = fields.required(reader, "bundle", Reader::name);
     if let Some(bundle) = &bundle {
-        claims.reference(Kind::Bundle, bundle.value.clone(), bundle.span);
+        claims.reference(ReferenceKind::Bundle, bundle.clone());
         if let Some(installer) = installer {
             claims.bundle_use(bundle.value.clone(), bundle.span, installer);
         }
@@ -63,7 +65,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     let seeds = fields.optional(reader, "seeds", |reader, node| {
         reader.entries(node, |reader, key, value| {
             let template = reader.spanned_text(value)?;
-            claims.reference(Kind::Template, template.value.clone(), template.span);
+            claims.reference(ReferenceKind::Template, template.clone());
             if let Some(installer) = installer.filter(|i| !i.seeds().contains(&key.text.as_str())) {
                 let message = format!("{installer} reads no seed `{}`", key.text);
                 let help = format!("its seeds are {}", list(installer.seeds()));
@@ -73,17 +75,16 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         })
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
-        let (loader, place) = read_loader(reader, claims, node)?;
+        let (loader, spans) = read_loader(reader, claims, node)?;
         if let Some(name) = &name {
-            let places = &mut claims.places.profiles;
-            places.insert(name.value.clone(), place);
+            claims.spans.profiles.insert(name.value.clone(), spans);
         }
         Some(loader)
     });
     let secure_boot = fields.optional(reader, "secure_boot", |reader, node| {
         if let Some(name) = &name {
-            let places = &mut claims.places.secure_boot;
-            places.insert(name.value.clone(), node.span);
+            let spans = &mut claims.spans.secure_boot;
+            spans.insert(name.value.clone(), node.span);
         }
         reader.boolean(node)
     });
@@ -105,21 +106,4 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         vars: vars.unwrap_or_default(),
         options: options.unwrap_or_default(),
     })
-}
-
-/// Reads one kernel argument: no blank, none of the words that join or end iPXE's commands, no comment
-/// and no setting.
-pub(super) fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node)?;
-    let words = ["||", "&&", ";"].contains(&text.as_str()) || text.starts_with('#');
-    if text.contains(char::is_whitespace) || words || text.contains("${") {
-        let message = format!("`{text}` is not one kernel argument");
-        return reader.refuse(
-            "wrong-value",
-            node.span,
-            message,
-            "write one argument in each item of the list",
-        );
-    }
-    Some(text)
 }

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use super::diagnostic::{Diagnostic, nearest};
 use super::source::Span;
-use super::tree::{Key, Node, Value};
+use super::tree::{MapKey, Node, Value};
 
 /// The longest time that may be given: moments that far ahead can still be reckoned with.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -41,7 +41,7 @@ pub struct Reader {
 
 /// One mapping, read key by key; [`Fields::finish`] reports the keys that nobody asked for.
 pub struct Fields<'n> {
-    entries: &'n [(Key, Node)],
+    entries: &'n [(MapKey, Node)],
     /// Where a missing key is reported.
     place: Span,
     what: &'static str,
@@ -180,7 +180,7 @@ impl Reader {
     pub fn entries<'n, T>(
         &mut self,
         node: &'n Node,
-        mut read: impl FnMut(&mut Self, &'n Key, &'n Node) -> Option<T>,
+        mut read: impl FnMut(&mut Self, &'n MapKey, &'n Node) -> Option<T>,
     ) -> Option<Vec<T>> {
         match &node.value {
             Value::Mapping(entries) => Some(

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::block::{AddressBlock, Trust, read_blocks};
-use super::claims::{Claims, SERVER, Unique};
+use super::claims::{Claims, SERVER, UniqueValue};
 use super::diagnostic::Diagnostic;
 use super::ports::PortRange;
 use super::reader::Reader;
@@ -50,7 +50,7 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
     let mut fields = reader.fields(node, "`server`")?;
     let address = fields.required(reader, "address", |reader, node| {
         let address = reader.address(node)?;
-        claims.unique(Unique::Ip, address.to_string(), node.span, SERVER);
+        claims.unique(UniqueValue::Ip, address.to_string(), node.span, SERVER);
         Some(address)
     });
     let http_port = fields.optional(reader, "http_port", |reader, node| {
@@ -76,7 +76,7 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
     let files = fields.optional(reader, "files", |reader, node| {
         reader.items(node, |reader, node| {
             let root = read_root(reader, node)?;
-            claims.places.roots.push(node.span);
+            claims.spans.roots.push(node.span);
             Some(root)
         })
     });

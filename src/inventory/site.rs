@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
-use super::loader::{Loader, LoaderKind, read_loader};
+use super::loader::{Loader, LoaderKind};
+use super::loader_syntax::read_loader;
 use super::menu::{Menu, read_menu};
 use super::network::{Network, check_reach, read_network};
 use super::reader::{Reader, list};
 use super::seconds;
 use super::server::{Server, read_server};
-use super::signature::{SignaturePolicy, read_policy};
-use super::tree::{Key, Node};
+use super::signature_policy::{SignaturePolicy, read_policy};
+use super::tree::{MapKey, Node};
+use super::vars::read_vars;
 use crate::machine::Architecture;
 
 /// The `Site` document: where we serve, which networks, and by which rules.
@@ -188,21 +190,10 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-/// Reads free values for templates.
-pub(super) fn read_vars(
-    reader: &mut Reader,
-    node: &Node,
-) -> Option<BTreeMap<String, serde_json::Value>> {
-    let entries = reader.entries(node, |_, key, value| {
-        Some((key.text.clone(), super::json::to_json(value)))
-    })?;
-    Some(entries.into_iter().collect())
-}
-
 fn read_entry(
     reader: &mut Reader,
     claims: &mut Claims,
-    key: &Key,
+    key: &MapKey,
     node: &Node,
 ) -> Option<(Architecture, Loader)> {
     let loader = read_loader(reader, claims, node);
@@ -220,13 +211,13 @@ fn read_entry(
         );
     };
     claims.loader_for(architecture);
-    let (loader, place) = loader?;
+    let (loader, spans) = loader?;
     if architecture.is_http() && loader.kind == LoaderKind::Grub && loader.second.is_none() {
         let message = format!("`{}` finds no configuration over HTTP", loader.first);
         let help = "name shim as `first` and GRUB as `second`: the two then come as an image, in which GRUB finds it";
         return reader.refuse("wrong-value", node.span, message, help);
     }
-    claims.places.site.insert(architecture, place);
+    claims.spans.site.insert(architecture, spans);
     Some((architecture, loader))
 }
 

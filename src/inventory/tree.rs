@@ -29,12 +29,12 @@ pub enum Value {
     /// A sequence.
     Sequence(Vec<Node>),
     /// A mapping, in the order of the file, each key once.
-    Mapping(Vec<(Key, Node)>),
+    Mapping(Vec<(MapKey, Node)>),
 }
 
 /// A mapping's key and its place.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct MapKey {
     /// The key's text.
     pub text: String,
     /// Where it stands.
@@ -71,8 +71,8 @@ pub fn parse(file: u32, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<No
         match builder.document() {
             Ok(Some(node)) => documents.push(node),
             Ok(None) => return documents,
-            Err(Stop::File) => return documents,
-            Err(Stop::Document) => match builder.parser.proceed_next_document() {
+            Err(SkipTo::NextFile) => return documents,
+            Err(SkipTo::NextDocument) => match builder.parser.proceed_next_document() {
                 Ok(true) => {}
                 Ok(false) | Err(_) => return documents,
             },
@@ -81,9 +81,9 @@ pub fn parse(file: u32, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<No
 }
 
 /// Why a document, or the rest of a file, cannot be read; the reason has been reported.
-enum Stop {
-    Document,
-    File,
+enum SkipTo {
+    NextDocument,
+    NextFile,
 }
 
 struct Builder<'t, 'd> {
@@ -97,7 +97,7 @@ struct Builder<'t, 'd> {
 }
 
 impl<'t> Builder<'t, '_> {
-    fn document(&mut self) -> Result<Option<Node>, Stop> {
+    fn document(&mut self) -> Result<Option<Node>, SkipTo> {
         loop {
             let Some((event, _)) = self.event()? else {
                 return Ok(None);
@@ -125,7 +125,7 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    fn event(&mut self) -> Result<Option<(Event<'t>, Span)>, Stop> {
+    fn event(&mut self) -> Result<Option<(Event<'t>, Span)>, SkipTo> {
         match self.parser.next() {
             None => Ok(None),
             Some(Ok((event, span))) => {
@@ -156,7 +156,7 @@ impl<'t> Builder<'t, '_> {
                     ),
                 };
                 self.refuse(self.span(at, at), format!("this is not YAML: {info}"), help);
-                Err(Stop::Document)
+                Err(SkipTo::NextDocument)
             }
         }
     }
@@ -170,7 +170,7 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Stop> {
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, SkipTo> {
         self.nodes += 1;
         if depth > DEPTH_LIMIT {
             self.refuse(
@@ -178,7 +178,7 @@ impl<'t> Builder<'t, '_> {
                 format!("this is nested more than {DEPTH_LIMIT} levels deep"),
                 NESTING_HELP,
             );
-            return Err(Stop::Document);
+            return Err(SkipTo::NextDocument);
         }
         if self.nodes > NODE_BUDGET {
             self.refuse(
@@ -186,7 +186,7 @@ impl<'t> Builder<'t, '_> {
                 format!("this file has more than {NODE_BUDGET} values"),
                 "split it into several files",
             );
-            return Err(Stop::File);
+            return Err(SkipTo::NextFile);
         }
         let (value, anchor, span) = match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -215,7 +215,7 @@ impl<'t> Builder<'t, '_> {
                     format!("expected a value, found {other:?}"),
                     "write a value, a list or a mapping here",
                 );
-                return Err(Stop::Document);
+                return Err(SkipTo::NextDocument);
             }
         };
         let node = Node { value, span };
@@ -225,7 +225,7 @@ impl<'t> Builder<'t, '_> {
         Ok(node)
     }
 
-    fn sequence(&mut self, mut span: Span, depth: usize) -> Result<(Vec<Node>, Span), Stop> {
+    fn sequence(&mut self, mut span: Span, depth: usize) -> Result<(Vec<Node>, Span), SkipTo> {
         let mut items = Vec::new();
         while let Some((event, item_span)) = self.event()? {
             if matches!(event, Event::SequenceEnd) {
@@ -237,8 +237,12 @@ impl<'t> Builder<'t, '_> {
         Ok((items, self.trimmed(span)))
     }
 
-    fn mapping(&mut self, mut span: Span, depth: usize) -> Result<(Vec<(Key, Node)>, Span), Stop> {
-        let mut entries: Vec<(Key, Node)> = Vec::new();
+    fn mapping(
+        &mut self,
+        mut span: Span,
+        depth: usize,
+    ) -> Result<(Vec<(MapKey, Node)>, Span), SkipTo> {
+        let mut entries: Vec<(MapKey, Node)> = Vec::new();
         while let Some((event, key_span)) = self.event()? {
             if matches!(event, Event::MappingEnd) {
                 span.end = span.end.max(key_span.end);
@@ -248,7 +252,7 @@ impl<'t> Builder<'t, '_> {
                 Node {
                     value: Value::Scalar { text, .. },
                     span,
-                } => Some(Key { text, span }),
+                } => Some(MapKey { text, span }),
                 Node { span, .. } => {
                     self.refuse(
                         span,
@@ -278,7 +282,7 @@ impl<'t> Builder<'t, '_> {
     }
 
     /// Keeps the first of the entries that share a key, and reports the others.
-    fn drop_repeats(&mut self, entries: &mut Vec<(Key, Node)>) {
+    fn drop_repeats(&mut self, entries: &mut Vec<(MapKey, Node)>) {
         let mut first: HashMap<String, Span> = HashMap::with_capacity(entries.len());
         entries.retain(|(key, _)| match first.entry(key.text.clone()) {
             Entry::Vacant(vacant) => {
@@ -301,14 +305,14 @@ impl<'t> Builder<'t, '_> {
         });
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Stop> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, SkipTo> {
         let Some(node) = self.anchors.get(&anchor) else {
             self.refuse(
                 span,
                 "this alias stands inside its own anchor".to_owned(),
                 "write the value out",
             );
-            return Err(Stop::Document);
+            return Err(SkipTo::NextDocument);
         };
         self.alias_nodes += node.count(ALIAS_BUDGET);
         if self.alias_nodes > ALIAS_BUDGET {
@@ -317,7 +321,7 @@ impl<'t> Builder<'t, '_> {
                 format!("the aliases of this file repeat more than {ALIAS_BUDGET} values"),
                 "write the values out, or split the file",
             );
-            return Err(Stop::File);
+            return Err(SkipTo::NextFile);
         }
         Ok(Node {
             span,

@@ -1,10 +1,10 @@
 use jiff::civil::Date;
 
-use crate::inventory::{Diagnostic, Inventory, Places, Severity};
+use crate::inventory::{Diagnostic, FieldSpans, Inventory, Severity};
 
 /// Warns of bundles that profiles name and that must not be installed any more. `today` is the day in
 /// UTC.
-pub fn expiry(inventory: &Inventory, places: &Places, today: Date) -> Vec<Diagnostic> {
+pub fn expiry(inventory: &Inventory, places: &FieldSpans, today: Date) -> Vec<Diagnostic> {
     let is_named = |name: &String| inventory.profiles.values().any(|it| it.bundle == *name);
     let expired = inventory.bundles.values().filter(|it| it.is_expired(today));
     expired
@@ -49,7 +49,7 @@ mod tests {
         };
         let parsed = parse(&[file], BTreeMap::new());
         let inventory = parsed.inventory.expect("a good inventory");
-        let on = |day: &str| expiry(&inventory, &parsed.places, day.parse().unwrap());
+        let on = |day: &str| expiry(&inventory, &parsed.spans, day.parse().unwrap());
         assert_eq!(on("2026-04-30"), []);
         let found = on("2026-05-01");
         assert_eq!(found.len(), 1, "{found:?}");

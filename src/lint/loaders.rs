@@ -12,7 +12,7 @@ use absent::{Absent, What, absent};
 
 use super::boot_file::{BootFile, Machine, NotSigned, Subsystem};
 use crate::inventory::{
-    Diagnostic, Host, Inventory, Loader, LoaderKind, LoaderPlace, LocalBoot, Menu, Places,
+    Diagnostic, FieldSpans, Host, Inventory, Loader, LoaderKind, LoaderSpans, LocalBoot, Menu,
     Severity, Span, list,
 };
 use crate::machine::{Architecture, Firmware};
@@ -69,7 +69,7 @@ pub fn loader_names(inventory: &Inventory) -> BTreeSet<String> {
 
 /// Checks every loader against the firmware that is given it, and those of hosts with Secure Boot
 /// for signatures. `places` says where the inventory names them.
-pub fn loaders(inventory: &Inventory, places: &Places, files: &LoaderFiles) -> Vec<Diagnostic> {
+pub fn loaders(inventory: &Inventory, places: &FieldSpans, files: &LoaderFiles) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut absentees = Vec::new();
     for given in all_given(inventory, places) {
@@ -103,7 +103,7 @@ fn refused(name: &str, span: Span, reason: &str) -> Diagnostic {
 /// A loader as the inventory names it in one place, and who is given it.
 struct Given<'a> {
     loader: &'a Loader,
-    place: LoaderPlace,
+    place: LoaderSpans,
     /// The firmware that is given it, with one of the hosts where it is theirs alone.
     firmware: BTreeMap<Architecture, Option<&'a str>>,
     /// Profiles with Secure Boot whose hosts are given it, with the place that says so.
@@ -121,7 +121,7 @@ struct Stage<'a> {
 }
 
 impl<'a> Given<'a> {
-    fn new(loader: &'a Loader, place: LoaderPlace) -> Self {
+    fn new(loader: &'a Loader, place: LoaderSpans) -> Self {
         Self {
             loader,
             place,
@@ -145,7 +145,13 @@ impl<'a> Given<'a> {
         [Some(first), second].into_iter().flatten()
     }
 
-    fn note(&mut self, inventory: &'a Inventory, places: &Places, host: &'a Host, is_own: bool) {
+    fn note(
+        &mut self,
+        inventory: &'a Inventory,
+        places: &FieldSpans,
+        host: &'a Host,
+        is_own: bool,
+    ) {
         if is_own {
             self.firmware.entry(host.arch).or_insert(Some(&host.name));
         }
@@ -159,7 +165,7 @@ impl<'a> Given<'a> {
 
 /// Lists every loader with those who are given it, in the order of the site's, the profiles' and the
 /// hosts' own.
-fn all_given<'a>(inventory: &'a Inventory, places: &Places) -> Vec<Given<'a>> {
+fn all_given<'a>(inventory: &'a Inventory, places: &FieldSpans) -> Vec<Given<'a>> {
     let mut site = BTreeMap::new();
     for (architecture, loader) in &inventory.site.loaders {
         if let Some(place) = places.site.get(architecture) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::reading::{self, Unusable};
 use crate::inventory::{
-    Diagnostic, Inventory, Names, Places, Severity, SourceFile, Span, names, parse, sort,
+    Diagnostic, FieldSpans, Inventory, Names, Severity, SourceFile, Span, names, parse, sort,
 };
 use crate::lint;
 use crate::machine::Sha256Digest;
@@ -39,7 +39,7 @@ pub struct Checked {
     /// Every fault, sorted by file and place.
     pub diagnostics: Vec<Diagnostic>,
     /// Where the inventory names files that lie elsewhere.
-    pub places: Places,
+    pub spans: FieldSpans,
 }
 
 /// Why an inventory cannot be read.
@@ -251,7 +251,7 @@ impl Snapshot {
         Checked {
             good,
             diagnostics,
-            places: parsed.places,
+            spans: parsed.spans,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::inventory::{Diagnostic, Inventory, Places, Severity, Span, list};
+use crate::inventory::{Diagnostic, FieldSpans, Inventory, Severity, Span, list};
 
 /// A file that nothing in `server.files` has.
 pub struct Absent {
@@ -26,7 +26,7 @@ pub enum What {
 /// Warns of files that are absent, or notes that some directories could not be looked into.
 pub fn absent(
     inventory: &Inventory,
-    places: &Places,
+    places: &FieldSpans,
     roots: &[usize],
     absent: &[Absent],
 ) -> Vec<Diagnostic> {
@@ -63,7 +63,7 @@ fn missing(inventory: &Inventory, absent: &Absent) -> Diagnostic {
 /// Notes what cannot be checked here: CI has git and not the directories of the server.
 fn unchecked(
     inventory: &Inventory,
-    places: &Places,
+    places: &FieldSpans,
     roots: &[usize],
     absent: &[Absent],
 ) -> Option<Diagnostic> {

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use super::absent::{Absent, What};
 use super::{LoaderFile, LoaderFiles, refused, runs};
-use crate::inventory::{Diagnostic, Host, Inventory, MenuEntry, MenuTarget, Places, Span};
+use crate::inventory::{Diagnostic, FieldSpans, Host, Inventory, MenuEntry, MenuTarget, Span};
 use crate::lint::boot_file::{BootFile, Subsystem};
 use crate::machine::{Architecture, Dialect, Firmware};
 
 /// Checks every file that the menu starts.
 pub fn check(
     inventory: &Inventory,
-    places: &Places,
+    places: &FieldSpans,
     files: &LoaderFiles,
     diagnostics: &mut Vec<Diagnostic>,
     absentees: &mut Vec<Absent>,
@@ -42,7 +42,7 @@ pub fn check(
 
 fn check_file(
     inventory: &Inventory,
-    places: &Places,
+    places: &FieldSpans,
     entry: &MenuEntry,
     (name, span): (&str, Span),
     file: &BootFile,

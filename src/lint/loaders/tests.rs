@@ -55,7 +55,7 @@ fn found(loaders: &str, own: &str, files: &[(&str, BootFile)]) -> Vec<String> {
             .collect(),
         absent_roots: Vec::new(),
     };
-    super::loaders(&inventory, &parsed.places, &files)
+    super::loaders(&inventory, &parsed.spans, &files)
         .into_iter()
         .map(|it| {
             assert!(it.help.is_some() && it.span().is_some(), "{it:?}");
