@@ -1,5 +1,7 @@
 //! The manual pages name what the sources hold: keys, templates, faults, deviations.
 
+#[path = "shared/fixture_updates.rs"]
+mod fixture_updates;
 #[path = "shared/requirements.rs"]
 mod requirements;
 
@@ -100,7 +102,7 @@ fn every_deviation_has_a_row_in_the_manual() {
     );
 }
 
-/// `UPDATE_FIXTURES=1` writes the table anew.
+/// `UPDATE_FIXTURES=1` rewrites the table.
 #[test]
 fn the_manual_lists_every_finding_as_the_code_knows_it() {
     const PAGE: &str = "man/pxectl-capture.7";
@@ -118,12 +120,12 @@ fn the_manual_lists_every_finding_as_the_code_knows_it() {
             )
         })
         .collect();
-    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+    if fixture_updates::updates_fixtures() {
         let page = format!("{before}{START}{expected}.El\n{after}");
         fs::write(root().join(PAGE), page).unwrap();
         return;
     }
-    assert_eq!(table, expected, "UPDATE_FIXTURES=1 writes it anew");
+    assert_eq!(table, expected, "UPDATE_FIXTURES=1 rewrites it");
 }
 
 /// Writes a sentence as lines of a manual page; what stands in backticks is literal.

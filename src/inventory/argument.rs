@@ -1,8 +1,8 @@
 use super::reader::Reader;
 use super::tree::Node;
 
-/// Reads one kernel argument: no blank, none of the words that join or end iPXE's commands, no comment
-/// and no setting.
+/// Reads one kernel argument. It must not contain a blank, a comment, a setting, or a word that joins or
+/// ends commands of iPXE.
 pub(super) fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     let words = ["||", "&&", ";"].contains(&text.as_str()) || text.starts_with('#');
@@ -12,7 +12,7 @@ pub(super) fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> 
             "wrong-value",
             node.span,
             message,
-            "write one argument in each item of the list",
+            "write one argument in each list item, without blanks, `||`, `&&`, `;`, `#` at the start and `${`",
         );
     }
     Some(text)

@@ -5,42 +5,42 @@ use serde::Serialize;
 
 use super::source::{SourceFile, Span};
 
-/// The code of a fault whose own place holds a secret: it is pointed at and not shown.
+/// The code of a diagnostic whose span contains a secret. The span is marked, and its text is not shown.
 pub const PLAIN_SECRET: &str = "plain-secret";
 
-/// One fault of the input: what is wrong, where, and what to do.
+/// A problem in the input: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// A stable name of the rule, such as `duplicate-mac`.
+    /// The stable name of the rule, such as `duplicate-mac`.
     pub code: &'static str,
-    /// What is wrong, with the value that was seen.
+    /// What is wrong, with the value that was found.
     pub message: String,
-    /// Where: the first place is the fault's own, the others explain it.
+    /// The spans: the first is the problem itself, the others explain it.
     pub labels: Vec<Label>,
     /// The edit to make, or the next command.
     pub help: Option<String>,
 }
 
-/// A place in a source, with a few words about it.
+/// A span in a source, with a short text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
+    /// The span.
     pub span: Span,
-    /// What is there; may be empty.
+    /// The text; may be empty.
     pub text: String,
 }
 
-/// How bad a fault is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing; nothing to mend.
+    /// Information; nothing to fix.
     Note,
-    /// Works, and may not be what was meant.
+    /// The input works, but may not be intended.
     Warning,
-    /// The input cannot be used.
+    /// The input is invalid.
     Error,
 }
 
@@ -65,7 +65,7 @@ impl Diagnostic {
         Self::new(Severity::Warning, code, Some(span), message)
     }
 
-    /// Makes a diagnostic that may have no place in a file, such as a missing `Site`.
+    /// Makes a diagnostic that may have no span, such as a missing `Site`.
     pub fn new(
         severity: Severity,
         code: &'static str,
@@ -88,7 +88,7 @@ impl Diagnostic {
         }
     }
 
-    /// Says what stands at the fault's own place.
+    /// Sets the text of the first span.
     pub fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
             first.text = text.into();
@@ -96,7 +96,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds another place that explains the fault.
+    /// Adds a span that explains the problem.
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label {
             span,
@@ -105,13 +105,13 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to do.
+    /// Sets what to do.
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
         self
     }
 
-    /// Returns the place of the fault itself.
+    /// Returns the span of the problem itself.
     pub fn span(&self) -> Option<Span> {
         self.labels.first().map(|label| label.span)
     }
@@ -132,23 +132,23 @@ impl Diagnostic {
     }
 }
 
-/// Sorts faults by file, then by place in the file, and drops repeats.
+/// Sorts diagnostics by file and position, and removes duplicates.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>, files: &[SourceFile]) {
     diagnostics.sort_by(|a, b| a.order(b, files));
     diagnostics.dedup();
 }
 
-/// Counts in words: `1 error`, `2 errors`.
+/// Writes a count with its noun: `1 error`, `2 errors`.
 pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Finds the name nearest to `wanted`, if one is near enough to be a slip of the fingers.
-pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (wanted.chars().count() / 3).max(1);
+/// Finds the name nearest to `unknown`, if it is near enough to be a typing error.
+pub fn nearest<'a>(unknown: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (unknown.chars().count() / 3).max(1);
     names
         .into_iter()
-        .map(|name| (strsim::osa_distance(wanted, name), name))
+        .map(|name| (strsim::osa_distance(unknown, name), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, name)| name)
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_not_many() {
+    fn counts_have_a_plural() {
         let said = [0, 1, 2].map(|count| plural(count, "error"));
         assert_eq!(said, ["0 errors", "1 error", "2 errors"]);
     }

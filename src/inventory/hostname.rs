@@ -1,7 +1,7 @@
 use super::reader::{Reader, Spanned};
 use super::tree::Node;
 
-/// Reads a host's name, which must be usable as a hostname. Source: RFC 1123 §2.1.
+/// Reads a hostname. Source: RFC 1123 §2.1.
 pub(super) fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
     let text = reader.text(node)?;
     let label = |label: &str| {
@@ -19,11 +19,11 @@ pub(super) fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<
             span: node.span,
         });
     }
-    let message = format!("`{text}` cannot be a hostname");
+    let message = format!("`{text}` is not a valid hostname");
     reader.refuse(
         "wrong-value",
         node.span,
         message,
-        "use letters, digits and `-`, at most 63 between two dots",
+        "use letters, digits and `-`, with at most 63 characters between dots",
     )
 }

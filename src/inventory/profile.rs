@@ -12,29 +12,29 @@ use super::tree::Node;
 use super::vars::read_vars;
 use crate::installer::Installer;
 
-/// The `Profile` document: what a group of hosts is installed with.
+/// The `Profile` document: what is installed on a group of hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The profile's name.
     pub name: String,
-    /// The installer that its bundle holds.
+    /// The installer in its bundle.
     pub installer: Installer,
     /// The name of its bundle.
     pub bundle: String,
     /// Kernel arguments, one in each item.
     pub args: Vec<String>,
-    /// Templates of the inventory in place of the built-in ones, by seed.
+    /// Templates of the inventory that replace the built-in ones, by seed.
     pub seeds: BTreeMap<String, String>,
-    /// The loader of its hosts, in place of the site's for their architecture.
+    /// The loader of its hosts; it replaces the site's.
     pub loader: Option<Loader>,
-    /// Whether its hosts boot with Secure Boot on, so that every loader of theirs must be signed.
+    /// Whether its hosts boot with Secure Boot on, which requires signed loaders.
     #[serde(default)]
     pub secure_boot: bool,
     /// Public keys that may log in to the installed system.
     pub ssh_authorized_keys: Vec<String>,
-    /// Values for templates; a host's go before them.
+    /// Values for templates; a host's values take precedence.
     pub vars: BTreeMap<String, serde_json::Value>,
-    /// DHCP options that its hosts get besides; a host's go before them.
+    /// Additional DHCP options for its hosts; a host's options take precedence.
     #[serde(default)]
     pub options: ExtraOptions,
 }
@@ -67,8 +67,8 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
             let template = reader.spanned_text(value)?;
             claims.reference(ReferenceKind::Template, template.clone());
             if let Some(installer) = installer.filter(|i| !i.seeds().contains(&key.text.as_str())) {
-                let message = format!("{installer} reads no seed `{}`", key.text);
-                let help = format!("its seeds are {}", list(installer.seeds()));
+                let message = format!("unknown {installer} seed `{}`", key.text);
+                let help = format!("the seeds of {installer} are {}", list(installer.seeds()));
                 return reader.refuse("wrong-value", key.span, message, &help);
             }
             Some((key.text.clone(), template.value))

@@ -9,9 +9,9 @@ use super::redaction::Sources;
 use super::source::{SourceFile, Span};
 
 impl Diagnostic {
-    /// Renders the fault as rustc does: message, `file:line:column`, caret, help. Ends in a newline.
+    /// Renders the diagnostic like rustc: message, `file:line:column`, caret, help. Ends with a newline.
     ///
-    /// What is quoted of the sources, and of what they hold, is without secrets: see [`Sources`].
+    /// Secrets in quoted text are redacted: see [`Sources`].
     pub fn to_text(&self, sources: &Sources<'_>, color: bool) -> String {
         let shown = |text: &str| sources.message(self, text);
         let (message, help) = (shown(&self.message), self.help.as_deref().map(shown));
@@ -23,7 +23,7 @@ impl Diagnostic {
         };
         let mut group = Group::with_title(level.primary_title(message.as_str()));
         for (index, label) in self.labels.iter().enumerate() {
-            // Places in one file share a snippet, so that they are shown together.
+            // Spans in one file share a snippet.
             let seen = self.labels[..index]
                 .iter()
                 .any(|earlier| earlier.span.file == label.span.file);
@@ -68,12 +68,12 @@ impl Diagnostic {
         text
     }
 
-    /// Returns the facts of the fault in the form that `--format json` prints.
+    /// Returns the diagnostic as `--format json` prints it.
     pub fn to_json<'a>(&self, sources: &Sources<'a>) -> DiagnosticJson<'a> {
         let shown = |text: &str| sources.message(self, text);
         let mut places = self.labels.iter().filter_map(|label| {
             let file = sources.file(label.span.file)?;
-            Some(PlaceJson::new(label.span, shown(&label.text), file))
+            Some(SpanJson::new(label.span, shown(&label.text), file))
         });
         DiagnosticJson {
             severity: self.severity,
@@ -93,15 +93,15 @@ pub struct DiagnosticJson<'a> {
     code: &'static str,
     message: String,
     #[serde(flatten)]
-    place: Option<PlaceJson<'a>>,
+    place: Option<SpanJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    related: Vec<PlaceJson<'a>>,
+    related: Vec<SpanJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct PlaceJson<'a> {
+struct SpanJson<'a> {
     file: &'a str,
     line: usize,
     column: usize,
@@ -111,7 +111,7 @@ struct PlaceJson<'a> {
     label: String,
 }
 
-impl<'a> PlaceJson<'a> {
+impl<'a> SpanJson<'a> {
     fn new(span: Span, label: String, file: &'a SourceFile) -> Self {
         let (start, end) = (file.position(span.start), file.position(span.end));
         Self {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_shown_with_file_line_column_caret_and_help() {
+    fn a_diagnostic_is_shown_with_file_line_column_caret_and_help() {
         let files = [SourceFile {
             name: "host.yaml".into(),
             text: "kind: Host\nname: a\nnam: b\n".into(),

@@ -9,10 +9,10 @@ use data_encoding::BASE64;
 use minisign_verify::Signature;
 use serde::{Deserialize, Serialize};
 
-/// The longest signature with its comments, in octets.
+/// The longest signature with its comments, in bytes.
 const SIGNATURE_LIMIT: usize = 4096;
 
-/// A minisign public key: the second line of its file, which begins with `RW`.
+/// A minisign public key: the second line of its file, which starts with `RW`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct PublicKey {
@@ -21,11 +21,11 @@ pub struct PublicKey {
     key: minisign_verify::PublicKey,
 }
 
-/// What tells keys apart: eight octets, printed as minisign prints them.
+/// The identifier of a key: eight bytes, printed as minisign prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 8]);
 
-/// The text is no minisign public key.
+/// The error of a text that is not a minisign public key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a minisign public key")]
 pub struct ParsePublicKeyError {
@@ -82,18 +82,18 @@ impl TryFrom<String> for PublicKey {
 }
 
 impl KeyId {
-    /// Wraps the eight octets, in the order in which they stand in keys and signatures.
+    /// Makes an identifier from its bytes, in the order of keys and signatures.
     pub const fn new(octets: [u8; 8]) -> Self {
         Self(octets)
     }
 
-    /// Reads which key made a signature, as `minisign` writes it; `None` where it is no signature.
+    /// Returns the identifier of the key that made a signature in minisign's format.
     pub fn of_signature(text: &str) -> Option<Self> {
         let line = text.lines().nth(1)?;
         Self::at(&BASE64.decode(line.trim_end().as_bytes()).ok()?)
     }
 
-    /// Reads what follows the two octets that name the algorithm.
+    /// Reads the identifier after the two bytes of the algorithm.
     fn at(octets: &[u8]) -> Option<Self> {
         Some(Self(octets.get(2..10)?.try_into().ok()?))
     }
@@ -111,7 +111,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Reports whether a text is a signature, as `minisign` writes it, and can be shown.
+/// Reports whether a text is a printable signature in minisign's format.
 pub fn is_signature(text: &str) -> bool {
     let plain = |c: char| !c.is_control() || c == '\n' || c == '\t';
     text.len() <= SIGNATURE_LIMIT && text.chars().all(plain) && Signature::decode(text).is_ok()

@@ -9,16 +9,16 @@ use super::reader::Reader;
 use super::signature::{KeyId, PublicKey};
 use super::tree::Node;
 
-/// What stands in a signature's comment before the day until which it is good.
+/// The prefix of the expiry date in the trusted comment of a signature.
 pub const SIGNED_EXPIRES: &str = "expires:";
-/// The `signatures` of a site: who signs its bundles.
+/// The `signatures` of a site: the keys that sign its bundles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignaturePolicy {
-    /// Whether a bundle without a good signature is refused.
+    /// Whether every bundle must have a valid signature.
     pub required: bool,
-    /// The keys whose signatures count.
+    /// The trusted keys.
     pub keys: Vec<SiteKey>,
-    /// The keys whose signatures count no more.
+    /// The revoked keys, whose signatures are not valid.
     pub revoked: Vec<SiteKey>,
 }
 
@@ -31,60 +31,59 @@ pub struct SiteKey {
     pub key: PublicKey,
 }
 
-/// Why a bundle's signatures are not what the site wants.
+/// Why the signatures of a bundle do not meet the site's policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// It has none, and the site requires one.
-    #[error("it is not signed, and the site requires a signature")]
+    /// It has no signature, and the site requires one.
+    #[error("no signature, but the site requires one")]
     Unsigned,
-    /// A signature is not one.
-    #[error("a signature of it is not in minisign's format")]
+    /// A signature cannot be parsed.
+    #[error("a signature is not in minisign's format")]
     Malformed,
-    /// A signature of a key of the site is not of this content.
-    #[error("its signature by key `{key}` is wrong: it was changed after it was signed")]
+    /// A signature by a trusted key is for other content.
+    #[error("the signature by key `{key}` is invalid: the bundle was changed after it was signed")]
     Wrong {
         /// The site's name for the key.
         key: String,
     },
-    /// Nobody whom the site trusts signed it; these keys did.
-    #[error("it is signed by no key of the site, but by {}", spelled(.0))]
+    /// Only keys that the site does not trust signed it.
+    #[error("no signature by a key of the site, only by {}", list_keys(.0))]
     UnknownKey(Vec<KeyId>),
-    /// It was signed to expire, and its document lets it live longer.
-    #[error("its signature by key `{key}` is good until {day}, and it expires {}",
-        .expires.map_or("never".to_owned(), |day| format!("on {day}")))]
+    /// The document has a later expiry date than the signature.
+    #[error("the signature by key `{key}` is valid until {day}, but the bundle {}",
+        .expires.map_or("never expires".to_owned(), |day| format!("expires on {day}")))]
     OutlivesSignature {
         /// The site's name for the key.
         key: String,
-        /// The last day that was signed.
+        /// The expiry date of the signature.
         day: Date,
-        /// The day that the document says.
+        /// The expiry date of the document.
         expires: Option<Date>,
     },
-    /// Of the site's keys, only one that is revoked has signed it.
-    #[error("it is signed by key `{0}`, which the site has revoked")]
+    /// The only signature is by a revoked key.
+    #[error("signed only by key `{0}`, which the site has revoked")]
     Revoked(String),
 }
 
 impl SignatureError {
-    /// Says what to do about the bundle.
+    /// Returns what to do about the bundle.
     pub fn help(&self, bundle: &str) -> String {
         match self {
             Self::Unsigned | Self::UnknownKey(_) => {
-                format!("`pxectl bundle sign {bundle} --key FILE`, and commit what it prints")
+                format!("run `pxectl bundle sign {bundle} --key FILE`, and commit its output")
             }
             Self::Revoked(_) => format!(
-                "check its files, then sign it with another key of the site: `pxectl bundle sign \
-                 {bundle} --key FILE`, and commit what it prints"
+                "check its files, sign it with another key of the site (`pxectl bundle sign \
+                 {bundle} --key FILE`), and commit the output"
             ),
             Self::Malformed => {
-                "write all four lines that minisign wrote, as a block after `|`".into()
+                "copy all four lines of the `.minisig` file, as a block after `|`".into()
             }
             Self::OutlivesSignature { day, .. } => format!(
-                "write `expires: {day}`, or sign it for longer: `pxectl bundle sign {bundle} --expires DAY --key FILE`"
+                "write `expires: {day}`, or sign it until a later date: `pxectl bundle sign {bundle} --expires DATE --key FILE`"
             ),
             Self::Wrong { .. } => {
-                "take the document from where it was signed; do not sign what you have not checked"
-                    .into()
+                "restore the signed document; do not sign a bundle that you have not checked".into()
             }
         }
     }
@@ -93,17 +92,17 @@ impl SignatureError {
 impl SignaturePolicy {
     /// Checks a bundle's signatures, and returns the names of the site's keys that signed it.
     ///
-    /// A signature that is wrong is an error also where none is required, and so is one by a revoked
-    /// key where no key of the site has signed too.
+    /// An invalid signature is an error even if signatures are optional. So is a signature by a revoked
+    /// key, unless a trusted key also signed the bundle.
     ///
     /// # Errors
     /// See [`SignatureError`].
     pub fn check(&self, bundle: &Bundle) -> Result<Vec<&str>, SignatureError> {
         if bundle.signatures.is_empty() {
-            return match self.required {
-                true => Err(SignatureError::Unsigned),
-                false => Ok(Vec::new()),
-            };
+            if self.required {
+                return Err(SignatureError::Unsigned);
+            }
+            return Ok(Vec::new());
         }
         let manifest = bundle.manifest();
         let (mut good, mut revoked, mut unknown) = (Vec::new(), None, Vec::new());
@@ -114,8 +113,8 @@ impl SignaturePolicy {
             if let Some(site) = self.revoked_key(id) {
                 revoked = Some(site.name.clone());
             } else if let Some(site) = self.keys.iter().find(|site| site.key.id() == id) {
-                // Keys of other makers may share an identifier, by mistake or on purpose: such a
-                // signature is not ours, and so it is wrong.
+                // Another key may have the same identifier, by accident or on purpose. Its signature is
+                // invalid.
                 if !site.key.has_signed(&manifest, &signature) {
                     let key = site.name.clone();
                     return Err(SignatureError::Wrong { key });
@@ -142,12 +141,12 @@ impl SignaturePolicy {
         }
     }
 
-    /// Finds the revoked key that has an identifier: whatever it has signed does not count.
+    /// Finds the revoked key with an identifier.
     pub fn revoked_key(&self, id: KeyId) -> Option<&SiteKey> {
         self.revoked.iter().find(|site| site.key.id() == id)
     }
 
-    /// Returns the rules for a bundle that need not be signed yet.
+    /// Returns the policy for a bundle that is not signed yet.
     pub fn for_unsigned(self) -> Self {
         Self {
             required: false,
@@ -156,17 +155,16 @@ impl SignaturePolicy {
     }
 }
 
-/// Reads the day until which a signature is good, which its signer may have put into the comment that
-/// is signed with it: `expires:2027-05-01`.
+/// Reads the expiry date in the trusted comment of a signature, if it has one: `expires:2027-05-01`.
 fn last_day(signature: &Signature) -> Result<Option<Date>, SignatureError> {
     let mut words = signature.trusted_comment().split_whitespace();
     let day = words.find_map(|word| word.strip_prefix(SIGNED_EXPIRES));
-    // What cannot be read was meant to bound it all the same.
+    // An unreadable date must not extend the signature.
     day.map(|day| day.parse().map_err(|_| SignatureError::Malformed))
         .transpose()
 }
 
-fn spelled(keys: &[KeyId]) -> String {
+fn list_keys(keys: &[KeyId]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     keys.join(", ")
 }
@@ -184,8 +182,8 @@ pub(super) fn read_policy(reader: &mut Reader, node: &Node) -> Option<SignatureP
         revoked: revoked.unwrap_or_default(),
     };
     if policy.required && policy.keys.is_empty() {
-        let help = "add `keys: [{name: …, key: …}]`: `pxectl bundle keygen` prints such a line";
-        let message = "signatures are required, and there is no key to check them with";
+        let help = "add `keys: [{name: …, key: …}]`; `pxectl bundle keygen` prints such a line";
+        let message = "signatures are required, but `keys` is empty";
         return reader.refuse("no-signing-key", node.span, message, help);
     }
     let all: Vec<&SiteKey> = policy.keys.iter().chain(&policy.revoked).collect();
@@ -194,10 +192,10 @@ pub(super) fn read_policy(reader: &mut Reader, node: &Node) -> Option<SignatureP
         let same = |other: &&&SiteKey| other.key.id() == site.key.id() || other.name == site.name;
         if let Some(other) = earlier.into_iter().find(same) {
             let message = format!(
-                "`{}` and `{}` are the same key or have the same name",
+                "`{}` and `{}` have the same key or the same name",
                 other.name, site.name
             );
-            let help = "a key stands once, with its own name: below `keys`, or below `revoked`";
+            let help = "list each key once, with a unique name, in `keys` or in `revoked`";
             return reader.refuse("duplicate-key", node.span, message, help);
         }
     }
@@ -208,10 +206,7 @@ fn read_key(reader: &mut Reader, node: &Node) -> Option<SiteKey> {
     let mut fields = reader.fields(node, "this key")?;
     let name = fields.required(reader, "name", Reader::name);
     let key = fields.required(reader, "key", |r, n| {
-        r.parsed::<PublicKey>(
-            n,
-            "the second line of the public key's file, such as `RWQ…`",
-        )
+        r.parsed::<PublicKey>(n, "the second line of the public key file, such as `RWQ…`")
     });
     fields.finish(reader);
     Some(SiteKey {

@@ -171,7 +171,7 @@ pub fn fixture(name: &str) -> PathBuf {
 /// Compares with a checked-in file, or writes it under `UPDATE_FIXTURES=1`.
 pub fn golden(path: &Path, actual: &str) -> Result<(), String> {
     let shown = path.display();
-    if std::env::var_os("UPDATE_FIXTURES").is_some_and(|value| value == "1") {
+    if crate::fixture_updates::updates_fixtures() {
         return std::fs::write(path, actual).map_err(|error| format!("`{shown}`: {error}"));
     }
     let expected = std::fs::read_to_string(path).map_err(|error| format!("`{shown}`: {error}"))?;
