@@ -13,13 +13,13 @@ use crate::token::{Capability, Purpose, StoreKey};
 /// The URLs of one attempt of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionLinks {
-    /// The session's name; a placeholder where nothing is armed.
+    /// The session's id, or a placeholder.
     pub id: String,
     /// The attempt, from 1.
     pub attempt: u32,
-    /// Where seeds are read, with a slash at its end.
+    /// The URL of the seeds, with a slash at its end.
     pub seeds: Secret,
-    /// Where callbacks are posted, with a slash at its end.
+    /// The URL of the callbacks, with a slash at its end.
     pub callbacks: Secret,
 }
 
@@ -42,7 +42,7 @@ impl SessionLinks {
         }
     }
 
-    /// Makes links that open nothing, for people who want to see what would be served.
+    /// Makes links without capabilities, for previews.
     pub fn placeholder(server: &Server) -> Self {
         Self {
             id: "SESSION".into(),
@@ -53,11 +53,11 @@ impl SessionLinks {
     }
 }
 
-/// What the templates of a session may name: built once, for its script and all its seeds.
+/// The variables of a session's templates, shared by its script and its seeds.
 pub struct Variables(Context);
 
 impl Variables {
-    /// Gathers the variables of one attempt.
+    /// Builds the variables of an attempt.
     pub fn new(plan: &Plan, links: &SessionLinks) -> Self {
         Self(Context::from(variables(plan, links)))
     }
@@ -72,10 +72,10 @@ impl Variables {
     }
 }
 
-/// Renders one seed of an install.
+/// Renders a seed of an install.
 ///
 /// # Errors
-/// The template, line and reason; an unknown variable is an error.
+/// The template, line and reason. An unknown variable is an error.
 pub fn seed(
     templates: &Templates,
     plan: &Plan,
@@ -121,7 +121,7 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
             "seeds": seeds,
             "callbacks": callbacks,
             "files": format!("{seeds}files/"),
-            // Below the root of our TFTP: GRUB's own notation, and PXELINUX's.
+            // The TFTP path, for GRUB and PXELINUX.
             "tftp_files": format!("s/{}/files/", last_part(seeds)),
         },
         "arguments": arguments,
@@ -145,7 +145,7 @@ fn nic_values(plan: &Plan, index: usize, nic: &Nic) -> Value {
         "boot": nic.boot,
         "ip": nic.ip,
         "address": nic.ip.zip(network).map(|(ip, network)| format!("{ip}/{}", network.subnet.prefix())),
-        // One default route: through the interface that the machine installs over.
+        // There is one default route: through the boot NIC.
         "gateway": network.and_then(|network| network.gateway).filter(|_| nic.boot),
         "dns": network.map(|network| network.dns.clone()).unwrap_or_default(),
         "search": network.and_then(|network| network.domain.clone()).into_iter().collect::<Vec<_>>(),
@@ -179,8 +179,8 @@ mod tests {
     use super::*;
     use crate::workspace::Snapshot;
 
-    /// Runs the rendered late command of a host, and returns the URL that was called, if one was.
-    fn reported(plan: &Plan) -> String {
+    /// Runs the rendered late command of a host, and returns the URL that it posted to, if any.
+    fn posted_url(plan: &Plan) -> String {
         let templates = Templates::compile(&plan.templates).unwrap();
         let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));
         let preseed = seed(&templates, plan, &variables, "preseed.cfg").unwrap();
@@ -207,19 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn an_install_is_reported_to_the_very_url_and_only_when_every_step_was_done() {
+    fn an_install_is_reported_to_the_exact_url_if_every_step_succeeded() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         let (mut inventory, _) = Snapshot::read(&fixture).unwrap().check().good.unwrap();
         inventory.site.server.base_url = "http://10.20.0.10/a;b&$(id)".into();
         let mut plan = Plan::new(&inventory, &inventory.hosts["storage-01"]).unwrap();
         plan.profile.ssh_authorized_keys.clear();
         assert_eq!(
-            reported(&plan),
+            posted_url(&plan),
             "http://10.20.0.10/a;b&$(id)/s/CALLBACK-CAPABILITY/installed\n"
         );
         plan.profile
             .ssh_authorized_keys
             .push("ssh-ed25519 A".into());
-        assert_eq!(reported(&plan), "");
+        assert_eq!(posted_url(&plan), "");
     }
 }

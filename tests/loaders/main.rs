@@ -14,7 +14,7 @@ use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use pxectl::lint::boot_file::{BootFile, Machine, NotSigned, PeImage};
+use pxectl::lint::boot_file::{BootFile, NotSigned, PeImage, PeMachine};
 use pxectl::machine::CpuArchitecture;
 
 use requirements::missing;
@@ -83,7 +83,7 @@ fn real_loaders_are_what_their_packages_say() {
     }
     for (path, cpu) in IMAGES {
         let image = image(&octets(path));
-        assert_eq!(image.machine, Machine::Cpu(cpu), "{path}");
+        assert_eq!(image.machine, PeMachine::Cpu(cpu), "{path}");
         assert_eq!(image.missing, 0, "{path}");
         assert_eq!(
             image.to_string(),

@@ -101,7 +101,7 @@ fn an_image_says_which_processor_it_is_for_and_that_nobody_signed_it() {
         (ARM64, CpuArchitecture::Arm64),
     ] {
         let image = image(octets);
-        assert_eq!(image.machine, Machine::Cpu(cpu));
+        assert_eq!(image.machine, PeMachine::Cpu(cpu));
         assert_eq!(image.subsystem, Subsystem::Application);
         assert_eq!(image.missing, 0);
         assert_eq!(image.signed_under(), Err(NotSigned::Unsigned));

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::inventory::{SourceFile, parse};
-use crate::lint::boot_file::{PeImage, Signature};
+use crate::lint::boot_file::{PeImage, PeMachine, Signature};
 use crate::machine::CpuArchitecture;
 
 fn image(cpu: CpuArchitecture) -> PeImage {
     PeImage {
-        machine: Machine::Cpu(cpu),
+        machine: PeMachine::Cpu(cpu),
         subsystem: Subsystem::Application,
         missing: 0,
         is_linux: false,
@@ -79,7 +79,7 @@ fn firmware_boots_what_is_built_for_it_and_nothing_else() {
     let arm = BootFile::Image(image(CpuArchitecture::Arm64));
     let i386 = BootFile::Image(image(CpuArchitecture::I386));
     let byte_code = BootFile::Image(PeImage {
-        machine: Machine::ByteCode,
+        machine: PeMachine::ByteCode,
         ..image(CpuArchitecture::X86_64)
     });
     let broken = BootFile::BrokenImage("no end".into());

@@ -50,7 +50,7 @@ fn every_unknown_variable_is_found_with_the_place_of_its_tag() {
     let found: Vec<_> = found
         .iter()
         .map(|fault| {
-            let place = fault.place.unwrap();
+            let place = fault.position.unwrap();
             let (_, path) = fault.reason.split_once('`').unwrap();
             let path = path.trim_end_matches('`');
             (
@@ -78,7 +78,7 @@ fn every_unknown_variable_is_found_with_the_place_of_its_tag() {
     // What ends a rendering is the first of them.
     let first = templates.render("t.hbs", &context).unwrap_err();
     assert_eq!(
-        (first.place.unwrap().line, first.place.unwrap().column),
+        (first.position.unwrap().line, first.position.unwrap().column),
         (1, Some(3))
     );
     assert!(unknown_variables(|| drop(templates.render("t.hbs", &context))).contains(&first));
@@ -116,7 +116,11 @@ fn an_unknown_variable_is_named_wherever_it_stands() {
             error.reason.starts_with("there is no variable `"),
             "{text}: {error}"
         );
-        assert_eq!(error.place.map(|place| place.line), Some(2), "{text}");
+        assert_eq!(
+            error.position.map(|position| position.line),
+            Some(2),
+            "{text}"
+        );
     }
 }
 

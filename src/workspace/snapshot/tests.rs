@@ -72,7 +72,7 @@ fn a_broken_inventory_still_names_its_site_and_hosts() {
 }
 
 #[test]
-fn a_file_with_the_wrong_ending_is_not_passed_over_in_silence() {
+fn a_file_with_the_wrong_ending_is_not_ignored_in_silence() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("hosts.yml"), "kind: Host\n").unwrap();
     let diagnostics = Snapshot::read(directory.path())
