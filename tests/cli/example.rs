@@ -6,23 +6,23 @@ use crate::rack::Rack;
 
 const WRITTEN: &str = "wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `.`\n";
 const NEXT: &str = "\
-next: `pxectl validate -i .` checks it. Then make site.yaml, profiles.yaml and hosts.yaml yours,
-and remove bundles.yaml, whose digests are examples: `pxectl bundle build --help` says how to make bundles
+next: run `pxectl validate -i .`. Then edit site.yaml, profiles.yaml and hosts.yaml for your site,
+and replace bundles.yaml, whose digests are examples: see `pxectl bundle build --help`
 ";
 const FILES: [&str; 4] = ["site.yaml", "profiles.yaml", "bundles.yaml", "hosts.yaml"];
-/// What CI says of it, which has neither the loaders nor the blobs.
+/// The result in CI, which has neither the loaders nor the blobs.
 const CLEAN: &str = "\
-note: `nowhere` of `server.files` is not here: the loaders [..] are not checked
+note: `nowhere` of `server.files` does not exist here, so loaders [..] are not checked
   --> site.yaml:[..]
    |
 [..]files: [nowhere][..]
    |           ^^^^^^^
    |
-   = help: run `pxectl validate` where the servers run, too
+   = help: also run `pxectl validate` on the server
 
 note: there is no bundle store at `./../bundles`
  |
- = help: blobs are not checked here; `--bundles DIR` names another store
+ = help: blobs are not checked; use `--bundles DIR` for another store
 
 rack-a: 2 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings
 ";
@@ -45,7 +45,7 @@ fn the_example_validates() {
 }
 
 #[test]
-fn init_makes_the_directory_it_is_given() {
+fn init_creates_the_directory() {
     let rack = Rack::empty();
     rack.pxectl("init deep/rack-b")
         .stdout("wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `deep/rack-b`\n")
@@ -55,13 +55,13 @@ fn init_makes_the_directory_it_is_given() {
 }
 
 #[test]
-fn init_overwrites_nothing_and_writes_nothing_beside_what_is_there() {
+fn init_overwrites_nothing_and_writes_nothing_beside_existing_files() {
     let rack = Rack::empty();
     rack.write("hosts.yaml", "mine");
     rack.pxectl("init")
         .stderr(
-            "error: `.` has hosts.yaml already; nothing was written\n  \
-             = help: name another directory: `pxectl init DIR`\n",
+            "error: `.` already contains hosts.yaml; nothing was written\n  \
+             = help: use another directory: `pxectl init DIR`\n",
         )
         .status(1)
         .run();
@@ -70,11 +70,11 @@ fn init_overwrites_nothing_and_writes_nothing_beside_what_is_there() {
 }
 
 #[test]
-fn init_says_what_is_in_its_way() {
+fn init_reports_why_it_cannot_create_the_directory() {
     let rack = Rack::empty();
     rack.write("file", "");
     rack.pxectl("init file/rack")
-        .stderr("error: cannot make `file/rack`: Not a directory (os error 20)\n")
+        .stderr("error: cannot create `file/rack`: Not a directory (os error 20)\n")
         .status(3)
         .run();
 }

@@ -61,16 +61,10 @@ fn octets(path: impl AsRef<Path>) -> Vec<u8> {
 #[test]
 fn real_loaders_are_what_their_packages_say() {
     const OTHERS: [(&str, &str); 7] = [
-        ("/usr/lib/ipxe/undionly.kpxe", "a program for PXE on a BIOS"),
-        ("/usr/lib/ipxe/ipxe.pxe", "a program for PXE on a BIOS"),
-        (
-            "/usr/lib/PXELINUX/pxelinux.0",
-            "a program for PXE on a BIOS",
-        ),
-        (
-            "/usr/lib/PXELINUX/lpxelinux.0",
-            "a program for PXE on a BIOS",
-        ),
+        ("/usr/lib/ipxe/undionly.kpxe", "a PXE program for a BIOS"),
+        ("/usr/lib/ipxe/ipxe.pxe", "a PXE program for a BIOS"),
+        ("/usr/lib/PXELINUX/pxelinux.0", "a PXE program for a BIOS"),
+        ("/usr/lib/PXELINUX/lpxelinux.0", "a PXE program for a BIOS"),
         (
             "/usr/lib/ipxe/ipxe.lkrn",
             "a Linux kernel that only another loader can start",
