@@ -1,4 +1,4 @@
-//! `pxectl init`, and what its example teaches.
+//! `pxectl init` and its example inventory.
 
 use std::fs;
 
@@ -157,7 +157,7 @@ fn the_example_names_every_key_of_the_inventory() {
 }
 
 #[test]
-fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
+fn a_bundle_without_any_file_in_the_store_is_one_error() {
     let rack = example();
     rack.write("kernel", "a kernel");
     rack.write(
@@ -169,15 +169,13 @@ fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
         .run();
     let said = rack.pxectl("validate").stdout_returned().status(1).run();
     for name in ["ubuntu-24.04-2026-05-a", "debian-12-2026-05-a"] {
-        let fault = format!("error: bundle `{name}`: the store `./bundles` has none of its files");
+        let fault =
+            format!("error: bundle `{name}`: all files are missing from the store `./bundles`");
         assert!(said.contains(&fault), "{said}");
     }
-    assert!(
-        said.contains("does not say where each file can be had"),
-        "{said}"
-    );
+    assert!(said.contains("not every file has a `source`"), "{said}");
     assert!(said.contains(": 2 errors, 0 warnings\n"), "{said}");
-    // Where the document says it, the way is `bundle fetch`.
+    // With sources in the document, the help names `bundle fetch`.
     let bundles = fs::read_to_string(rack.file("bundles.yaml")).unwrap();
     let sourced: String = bundles
         .lines()
@@ -189,7 +187,7 @@ fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
     rack.write("bundles.yaml", sourced);
     let said = rack.pxectl("validate").stdout_returned().status(1).run();
     assert!(
-        said.contains("help: `pxectl bundle fetch debian-12-2026-05-a` brings"),
+        said.contains("help: run `pxectl bundle fetch debian-12-2026-05-a` to download"),
         "{said}"
     );
 }

@@ -538,7 +538,7 @@ fn nothing_is_armed_while_git_is_at_work() {
     rack.write(".git/index.lock", "");
     rack.pxectl("host provision worker-01")
         .stderr(
-            "error: git is at work: it holds `[..]/.git/index.lock`\n  = help: try again when git is \
+            "error: git is running: `[..]/.git/index.lock` exists\n  = help: try again when git is \
              done; a lock that a crash has left behind can be removed\n",
         )
         .status(3)

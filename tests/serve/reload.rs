@@ -244,7 +244,7 @@ fn a_change_waits_until_git_has_let_go_of_its_lock() {
     rack.edit("hosts.yaml", change_card);
     let message = server.event(mark, "reload-refused");
     let expected = format!(
-        "git is at work: it holds `{}`; until it can be read, the last good inventory stays in force",
+        "git is running: `{}` exists; until it can be read, the last good inventory stays in force",
         fs::canonicalize(&lock).unwrap().display()
     );
     assert_eq!(message, expected);

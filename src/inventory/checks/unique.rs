@@ -28,8 +28,23 @@ pub fn check(claims: &Claims, diagnostics: &mut Vec<Diagnostic>) {
                 Diagnostic::error(code, other.span, message)
                     .label("used again here")
                     .also(first.span, format!("first used {owner}{order}"))
-                    .help(format!("each {noun} must be unique: change one of the two")),
+                    .help(help(*kind, noun)),
             );
+        }
+    }
+}
+
+fn help(kind: UniqueValue, noun: &str) -> String {
+    match kind {
+        UniqueValue::Hostname
+        | UniqueValue::Profile
+        | UniqueValue::Bundle
+        | UniqueValue::Network
+        | UniqueValue::Interface => {
+            format!("rename one of the two: each {noun} name must be unique")
+        }
+        UniqueValue::Mac | UniqueValue::Ip | UniqueValue::Uuid => {
+            format!("change one of the two: each {noun} must be unique")
         }
     }
 }
