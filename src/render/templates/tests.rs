@@ -154,7 +154,10 @@ fn a_null_variable_exists_and_an_untaken_branch_may_have_unknown_variables() {
 fn templates_that_would_overflow_the_stack_are_refused() {
     let deep = "{{#if keys}}".repeat(20_000) + &"{{/if}}".repeat(20_000);
     assert!(
-        rendered(&deep).unwrap_err().reason.contains("nests"),
+        rendered(&deep)
+            .unwrap_err()
+            .reason
+            .contains("levels of nesting"),
         "blocks"
     );
     let parentheses = format!(
@@ -163,7 +166,10 @@ fn templates_that_would_overflow_the_stack_are_refused() {
         ")".repeat(20_000)
     );
     assert!(
-        rendered(&parentheses).unwrap_err().reason.contains("nests"),
+        rendered(&parentheses)
+            .unwrap_err()
+            .reason
+            .contains("levels of nesting"),
         "parentheses"
     );
     assert!(

@@ -149,9 +149,10 @@ fn a_template_error_is_shown_in_its_file() {
                 "{text}"
             );
         }
-        let help = match name.starts_with("install") {
-            true => "render HOST --context",
-            false => "pxectl-inventory(5) lists the variables",
+        let help = if name.starts_with("install") {
+            "render HOST --context"
+        } else {
+            "see TEMPLATES in pxectl-inventory(5)"
         };
         assert_eq!(text.matches(help).count(), 2, "{text}");
         assert_eq!(checked.diagnostics.len(), 2, "{text}");
