@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
+//! | [`installer`] | one file for each installer kind: requirements, arguments, seeds, disks, callbacks |
 //! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
 //! | [`wire`] | bytes <-> values: DHCP messages, TFTP packets, frames |
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
@@ -36,6 +37,7 @@ pub mod cli;
 pub mod clients;
 pub mod conversation;
 pub mod decide;
+pub mod installer;
 pub mod inventory;
 pub mod lint;
 pub mod machine;

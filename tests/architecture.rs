@@ -276,6 +276,7 @@ fn the_table_names_every_module_of_the_crate() {
     assert_eq!(names, modules);
     let pure = [
         "machine",
+        "installer",
         "inventory",
         "wire",
         "token",

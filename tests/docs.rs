@@ -1,5 +1,7 @@
 //! The manual pages name what the sources hold: keys, templates, faults, deviations.
 
+#[path = "shared/fixture_updates.rs"]
+mod fixture_updates;
 #[path = "shared/requirements.rs"]
 mod requirements;
 
@@ -15,7 +17,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     for (source, heading) in [
         (
-            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader.rs src/inventory/menu.rs src/inventory/signature.rs",
+            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader_syntax.rs src/inventory/menu.rs src/inventory/signature_policy.rs",
             "SITE",
         ),
         ("src/inventory/profile.rs", "PROFILE"),
@@ -46,20 +48,20 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
 fn every_word_that_the_inventory_knows_is_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     let architectures = pxectl::machine::Architecture::all().map(|it| it.name());
-    let installers = pxectl::inventory::Installer::all().flat_map(|it| {
+    let installers = pxectl::installer::Installer::all().flat_map(|it| {
         let words = [it.name()].into_iter();
+        let templates = it.templates().iter().map(|(name, _)| *name);
         words
             .chain(it.seeds().iter().copied())
             .chain(it.bundle_files().iter().copied())
+            .chain(templates)
     });
-    let mut wanted: BTreeSet<String> = architectures.chain(installers).map(str::to_owned).collect();
+    let vars = pxectl::installer::default_vars().map(|(name, _)| name);
+    let words = architectures.chain(installers).chain(vars);
+    let mut wanted: BTreeSet<String> = words.map(str::to_owned).collect();
     let builtin = read("src/render/builtin.rs");
     wanted.extend(
         quoted(&builtin).filter(|text| text.ends_with(".hbs") && !text.contains(['/', '{'])),
-    );
-    wanted.extend(
-        after(code(code_from(&builtin, "pub fn vars")), "(\"")
-            .map(|rest| until_quote(rest).to_owned()),
     );
     for source in rust_sources() {
         let text = fs::read_to_string(&source).unwrap();
@@ -150,7 +152,7 @@ fn every_promise_of_the_security_page_names_code_and_tests_that_exist() {
     }
 }
 
-/// `UPDATE_FIXTURES=1` writes the table anew.
+/// `UPDATE_FIXTURES=1` rewrites the table.
 #[test]
 fn the_manual_lists_every_finding_as_the_code_knows_it() {
     const PAGE: &str = "man/pxectl-capture.7";
@@ -168,12 +170,12 @@ fn the_manual_lists_every_finding_as_the_code_knows_it() {
             )
         })
         .collect();
-    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+    if fixture_updates::updates_fixtures() {
         let page = format!("{before}{START}{expected}.El\n{after}");
         fs::write(root().join(PAGE), page).unwrap();
         return;
     }
-    assert_eq!(table, expected, "UPDATE_FIXTURES=1 writes it anew");
+    assert_eq!(table, expected, "UPDATE_FIXTURES=1 rewrites it");
 }
 
 /// Writes a sentence as lines of a manual page; what stands in backticks is literal.
@@ -313,10 +315,6 @@ fn codes(source: &str) -> BTreeSet<String> {
         .map(|rest| until_quote(rest).to_owned())
         .chain(words)
         .collect()
-}
-
-fn code_from<'t>(source: &'t str, start: &str) -> &'t str {
-    source.split_once(start).map_or("", |(_, rest)| rest)
 }
 
 fn after<'t>(text: &'t str, pattern: &'t str) -> impl Iterator<Item = &'t str> {

@@ -1,5 +1,8 @@
 //! The bundle store of the example rack is what our own code makes of its Bundle documents.
 
+#[path = "shared/fixture_updates.rs"]
+mod fixture_updates;
+
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +15,7 @@ fn the_bundle_store_of_rack_a_is_an_oci_layout_that_lists_every_bundle() {
     let snapshot = Snapshot::read(&rack).expect("the fixture");
     let (inventory, _) = snapshot.check().good.expect("a fixture without faults");
     let root = rack.join("bundles");
-    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+    if fixture_updates::updates_fixtures() {
         let store = BundleStore::open_or_create(&root).expect("a store");
         for bundle in inventory.bundles.values() {
             store.add_bundle(bundle).expect("its blobs");

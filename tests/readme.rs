@@ -1,5 +1,8 @@
 //! The transcript in README.md is what the program prints.
 
+#[path = "shared/fixture_updates.rs"]
+mod fixture_updates;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -37,7 +40,7 @@ fn the_transcript_of_the_readme_is_what_rehearse_prints() {
     if without_times(shown) == without_times(&printed) {
         return;
     }
-    if std::env::var_os("UPDATE_FIXTURES").is_some_and(|value| value == "1") {
+    if fixture_updates::updates_fixtures() {
         return fs::write(&path, format!("{before}{BEGIN}{printed}{END}{after}")).unwrap();
     }
     assert_eq!(

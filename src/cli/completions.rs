@@ -4,7 +4,7 @@ use clap_complete::Shell;
 use super::output::Output;
 use super::{Exit, command};
 
-/// Print the completion script of a shell
+/// Print the completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -12,7 +12,7 @@ Examples:
   pxectl completions zsh > \"${fpath[1]}/_pxectl\"
   pxectl completions fish > ~/.config/fish/completions/pxectl.fish")]
 pub struct Completions {
-    /// The shell
+    /// Shell to generate the script for
     shell: Shell,
 }
 
@@ -23,7 +23,7 @@ impl Completions {
     }
 }
 
-/// Generates the completion script of a shell.
+/// Generates the completion script for a shell.
 pub fn completion_script(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "pxectl", &mut script);

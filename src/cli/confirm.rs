@@ -2,10 +2,11 @@ use std::io::{self, BufRead, IsTerminal};
 
 use super::output::Output;
 
-/// Asks whether to go on; where nobody can be asked, says how to do without, and that is a no.
+/// Asks the operator whether to continue. Without a terminal, prints the error and its help, and returns
+/// `false`.
 ///
 /// # Errors
-/// When the answer cannot be read.
+/// If the answer cannot be read.
 pub fn confirmed(output: &Output, what: &str, question: &str, help: &str) -> io::Result<bool> {
     if !io::stdin().is_terminal() {
         output.error(what, help);
@@ -17,7 +18,7 @@ pub fn confirmed(output: &Output, what: &str, question: &str, help: &str) -> io:
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Lists the first few names, and how many more there are.
+/// Lists the first names, and the number of the others.
 pub fn some_of(names: &[&str]) -> String {
     let shown = names[..names.len().min(8)].join(", ");
     match names.len().saturating_sub(8) {

@@ -15,18 +15,18 @@ const EXAMPLE: [(&str, &str); 4] = [
     ("hosts.yaml", include_str!("example/hosts.yaml")),
 ];
 
-/// Write a commented example inventory, ready to be edited
+/// Write a commented example inventory to start from
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The example validates as it is. The digests in its bundles.yaml are examples,
-which no store has: so replace that file by what `pxectl bundle build` writes
-before you rehearse or serve.
+The example validates without changes. The digests in its bundles.yaml are
+examples that no store has: replace that file with the output of
+`pxectl bundle build` before you rehearse or serve.
 
 Examples:
   pxectl init rack-a
   pxectl validate -i rack-a")]
 pub struct Init {
-    /// Where to write it
+    /// Directory to write the files to
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
 }
@@ -41,13 +41,13 @@ impl Init {
             .collect();
         if !taken.is_empty() {
             let what = format!(
-                "`{shown}` has {} already; nothing was written",
+                "`{shown}` already contains {}; nothing was written",
                 taken.join(", ")
             );
-            output.error(&what, "name another directory: `pxectl init DIR`");
+            output.error(&what, "use another directory: `pxectl init DIR`");
             return Ok(Exit::No);
         }
-        fs::create_dir_all(&self.directory).with_context(|| format!("cannot make `{shown}`"))?;
+        fs::create_dir_all(&self.directory).with_context(|| format!("cannot create `{shown}`"))?;
         for (name, text) in EXAMPLE {
             let path = self.directory.join(name);
             fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -55,9 +55,9 @@ impl Init {
         let names: Vec<&str> = EXAMPLE.iter().map(|(name, _)| *name).collect();
         output.result(&format!("wrote {} to `{shown}`\n", names.join(", ")));
         output.note(&format!(
-            "next: `pxectl validate -i {shown}` checks it. Then make site.yaml, profiles.yaml and \
-             hosts.yaml yours,\nand remove bundles.yaml, whose digests are examples: \
-             `pxectl bundle build --help` says how to make bundles"
+            "next: run `pxectl validate -i {shown}`. Then edit site.yaml, profiles.yaml and \
+             hosts.yaml for your site,\nand replace bundles.yaml, whose digests are examples: \
+             see `pxectl bundle build --help`"
         ));
         Ok(Exit::Done)
     }

@@ -6,28 +6,28 @@ use clap::Args;
 use super::output::Output;
 use super::{Exit, command};
 
-/// Print the manual page of a command, or write all of them
+/// Print the manual page of a command, or write all pages
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   pxectl man serve | man -l -
   pxectl man --out /usr/local/share/man/man1")]
 pub struct Man {
-    /// The command, such as `serve` or `host provision`; without one, pxectl itself
+    /// Command such as `serve` or `host provision` [default: pxectl itself]
     #[arg(value_name = "COMMAND")]
     command: Vec<String>,
 
-    /// Write every page into a directory
+    /// Write all pages to a directory
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     out: Option<PathBuf>,
 }
 
 impl Man {
     pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
-        let pages = man_pages().context("cannot make the manual pages")?;
+        let pages = man_pages().context("cannot generate the manual pages")?;
         if let Some(directory) = &self.out {
             std::fs::create_dir_all(directory)
-                .with_context(|| format!("cannot make `{}`", directory.display()))?;
+                .with_context(|| format!("cannot create `{}`", directory.display()))?;
             for (name, page) in pages {
                 let path = directory.join(name);
                 std::fs::write(&path, page)
@@ -35,16 +35,16 @@ impl Man {
             }
             return Ok(Exit::Done);
         }
-        let wanted = std::iter::once("pxectl").chain(self.command.iter().map(String::as_str));
-        let name = format!("{}.1", wanted.collect::<Vec<_>>().join("-"));
+        let words = std::iter::once("pxectl").chain(self.command.iter().map(String::as_str));
+        let name = format!("{}.1", words.collect::<Vec<_>>().join("-"));
         match pages.into_iter().find(|(known, _)| *known == name) {
             Some((_, page)) => {
                 output.data(&page);
                 Ok(Exit::Done)
             }
             None => {
-                let text = format!("no command `{}`", self.command.join(" "));
-                output.error(&text, "`pxectl help` lists the commands");
+                let text = format!("unknown command `{}`", self.command.join(" "));
+                output.error(&text, "run `pxectl help` to list the commands");
                 Ok(Exit::No)
             }
         }
@@ -54,7 +54,7 @@ impl Man {
 /// Generates the manual page of every command: file name and roff.
 ///
 /// # Errors
-/// Never in practice: they are written to memory.
+/// Never in practice, because the pages are written to memory.
 pub fn man_pages() -> std::io::Result<Vec<(String, String)>> {
     let mut pages = Vec::new();
     let mut root = command();
@@ -84,7 +84,7 @@ fn add(
         add(sub, format!("{name}-{}", sub.get_name()), pages)?;
     }
     let mut page = Vec::new();
-    // The date would change the page without a reason.
+    // A date would change the page in every build.
     clap_mangen::Man::new(
         command
             .clone()
@@ -100,8 +100,8 @@ fn add(
     Ok(())
 }
 
-/// Mends what the generator writes: its title loses an empty date, its lists of values confuse
-/// blank lines and breaks, `help` has no page, and the examples run together under a heading that says nothing.
+/// Fixes the output of the generator: the title has an empty date, lists of values mix blank lines and
+/// breaks, `help` has no page, and the examples run together under the heading EXTRA.
 fn tidied(name: &str, page: &str) -> String {
     let help = format!(
         ".TP\n{}\\-help(1)\nPrint this message or the help of the given subcommand(s)\n",

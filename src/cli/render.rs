@@ -8,44 +8,44 @@ use serde_json::{Map, Value};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global, inventory};
-use crate::inventory::{Host, Installer, Inventory, LoaderKind};
+use crate::installer::Installer;
+use crate::inventory::{Host, Inventory, LoaderKind};
 use crate::machine::Dialect;
 use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, seed};
 
-/// How many hosts are rendered before they are printed.
+/// The number of hosts that are rendered before they are printed.
 const BATCH: usize = 512;
 
-/// Show what a host is served when it is armed: its boot script and its seeds
+/// Show the boot script and the seeds that an armed host is served
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Capabilities and secrets are never printed; a placeholder stands in their
-place.
+Capabilities and secrets are never printed: placeholders replace them.
 
 Examples:
   pxectl render worker-01
   pxectl render worker-01 --as user-data | cloud-init schema -c /dev/stdin
   pxectl render --all --out rendered
-  pxectl render worker-01 --context      the variables of its templates")]
+  pxectl render worker-01 --context      print its template variables")]
 pub struct Render {
     #[command(flatten)]
     select: Select,
 
-    /// One file only: boot.ipxe, grub.cfg, pxelinux.cfg, or a seed such as user-data or preseed.cfg
+    /// Render one file: boot.ipxe, grub.cfg, pxelinux.cfg, or a seed such as user-data or preseed.cfg
     /// [default: the script of the host's loader, and its seeds]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<String>,
 
-    /// Write each file to DIR/HOST/
+    /// Write the files to DIR/HOST/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Print the variables that templates may name, as JSON
+    /// Print the variables that templates can use, as JSON
     #[arg(long, conflicts_with_all = ["kind", "out"])]
     context: bool,
 }
 
-/// What one host is served: file name and text.
-type Files = Vec<(String, String)>;
+/// The rendered files of a host: name and text.
+type RenderedFiles = Vec<(String, String)>;
 
 impl Render {
     pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
@@ -68,16 +68,17 @@ impl Render {
         if let Some(kind) = &self.kind
             && let Some(host) = hosts
                 .iter()
-                .find(|host| !kinds(&good.inventory, host).contains(&kind.as_str()))
+                .find(|host| !file_names(&good.inventory, host).contains(&kind.as_str()))
         {
-            let known = kinds(&good.inventory, host).join(", ");
+            let known = file_names(&good.inventory, host).join(", ");
             output.error(
                 &format!("host `{}` has no `{kind}`", host.name),
-                &format!("it has {known}"),
+                &format!("its files are {known}"),
             );
-            return Ok(match is_a_kind(kind) {
-                true => Exit::No,
-                false => Exit::Usage,
+            return Ok(if is_file_name(kind) {
+                Exit::No
+            } else {
+                Exit::Usage
             });
         }
         let single = hosts.len() == 1 && self.kind.is_some();
@@ -120,14 +121,13 @@ impl Render {
         Ok(Exit::Done)
     }
 
-    /// Renders hosts on every processor, writes them where `--out` says, and returns them in their
-    /// order.
+    /// Renders hosts in parallel, writes them to the directory of `--out`, and returns them in order.
     fn render(
         &self,
         inventory: &Inventory,
         templates: &Templates,
         hosts: &[&Host],
-    ) -> anyhow::Result<Vec<Files>> {
+    ) -> anyhow::Result<Vec<RenderedFiles>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
             let workers: Vec<_> = hosts
@@ -149,9 +149,9 @@ impl Render {
             let mut rendered = Vec::with_capacity(hosts.len());
             for worker in workers {
                 rendered.extend(
-                    worker
-                        .join()
-                        .map_err(|_| anyhow::anyhow!("a template met a fault of ours"))??,
+                    worker.join().map_err(|_| {
+                        anyhow::anyhow!("internal error while rendering a template")
+                    })??,
                 );
             }
             Ok(rendered)
@@ -163,17 +163,17 @@ impl Render {
         inventory: &Inventory,
         templates: &Templates,
         host: &Host,
-    ) -> anyhow::Result<Files> {
+    ) -> anyhow::Result<RenderedFiles> {
         let plan = Plan::new(inventory, host)?;
         let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
-        let wanted = match self.kind.as_deref() {
+        let names = match self.kind.as_deref() {
             None => served(inventory, host),
-            Some(kind) => kinds(inventory, host)
+            Some(kind) => file_names(inventory, host)
                 .into_iter()
                 .filter(|name| *name == kind)
                 .collect(),
         };
-        wanted
+        names
             .into_iter()
             .map(|name| {
                 let text = match Dialect::all().find(|dialect| dialect.script_name() == name) {
@@ -188,9 +188,9 @@ impl Render {
     }
 }
 
-/// Lists what a host is served: the script of its loader, and its seeds.
+/// Lists the files that a host is served: the script of its loader, and its seeds.
 fn served(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
-    // A site without any loader leaves those to others; iPXE is what they most likely are.
+    // A site without loaders leaves them to another server, which most likely serves iPXE.
     let kind = inventory
         .loader_of(Some(host), host.arch)
         .map_or(LoaderKind::Ipxe, |loader| loader.kind);
@@ -198,16 +198,16 @@ fn served(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
     script.into_iter().chain(seeds(inventory, host)).collect()
 }
 
-/// Lists what a host can be rendered to: a script for each kind of loader, and its seeds.
-fn kinds(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
+/// Lists the files that can be rendered for a host: a script for each kind of loader, and its seeds.
+fn file_names(inventory: &Inventory, host: &Host) -> Vec<&'static str> {
     Dialect::all()
         .map(Dialect::script_name)
         .chain(seeds(inventory, host))
         .collect()
 }
 
-/// Reports whether there is such a file for any host at all.
-fn is_a_kind(name: &str) -> bool {
+/// Reports whether any host can have this file.
+fn is_file_name(name: &str) -> bool {
     let mut seeds = Installer::all().flat_map(|it| it.seeds());
     Dialect::all().any(|it| it.script_name() == name) || seeds.any(|it| *it == name)
 }
@@ -218,9 +218,9 @@ fn seeds(inventory: &Inventory, host: &Host) -> impl Iterator<Item = &'static st
     seeds.iter().copied()
 }
 
-fn write(directory: &std::path::Path, files: &Files) -> anyhow::Result<()> {
+fn write(directory: &std::path::Path, files: &RenderedFiles) -> anyhow::Result<()> {
     fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make `{}`", directory.display()))?;
+        .with_context(|| format!("cannot create `{}`", directory.display()))?;
     for (name, text) in files {
         let path = directory.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;

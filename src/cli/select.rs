@@ -8,18 +8,18 @@ use super::output::Output;
 use crate::inventory::{Host, Inventory, nearest};
 use crate::machine::HostRecord;
 
-/// Which hosts a command works on.
+/// The hosts that a command works on.
 #[derive(Debug, Default, Args)]
 pub struct Select {
-    /// The hosts, by name
+    /// Host names
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// All hosts with a label
+    /// Select the hosts that have a label
     #[arg(short = 'l', long, value_name = "KEY=VALUE", conflicts_with = "all")]
     pub selector: Vec<String>,
 
-    /// All hosts
+    /// Select all hosts
     #[arg(long, conflicts_with = "hosts")]
     pub all: bool,
 }
@@ -33,7 +33,7 @@ impl Select {
         }
     }
 
-    /// Finds hosts of the inventory, in the order of their names; prints why it cannot.
+    /// Finds hosts of the inventory, sorted by name. Prints an error if it cannot.
     pub fn find<'i>(
         &self,
         inventory: &'i Inventory,
@@ -47,7 +47,7 @@ impl Select {
             .collect())
     }
 
-    /// Finds the names of hosts, of those too that the inventory does not hold any more.
+    /// Finds the names of hosts, including those that are no longer in the inventory.
     pub fn find_known<'k>(
         &self,
         known: &'k Known,
@@ -83,7 +83,7 @@ impl Select {
                 None => {
                     let help = match nearest(name, names.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => "`pxectl host list` lists the hosts".to_owned(),
+                        None => "run `pxectl host list` to list the hosts".to_owned(),
                     };
                     output.error(&format!("no host `{name}` {place}"), &help);
                     good = false;
@@ -93,15 +93,15 @@ impl Select {
         for selector in &self.selector {
             let Some((key, value)) = selector.split_once('=') else {
                 output.error(
-                    &format!("`{selector}` is no selector"),
-                    "write one such as `role=worker`",
+                    &format!("`{selector}` is not a selector"),
+                    "write a selector such as `role=worker`",
                 );
                 return Err(Exit::Usage);
             };
             let Some(inventory) = inventory else {
                 output.error(
-                    &format!("`{selector}` selects nothing while the inventory is at fault"),
-                    "name the hosts, or give `--all`",
+                    &format!("cannot select `{selector}`: the inventory has errors"),
+                    "use host names or `--all`",
                 );
                 good = false;
                 continue;
@@ -118,7 +118,7 @@ impl Select {
             if labelled.is_empty() {
                 output.error(
                     &format!("no host has the label `{selector}`"),
-                    "`labels:` of a host sets its labels",
+                    "set `labels` in the host's document",
                 );
                 good = false;
             }
@@ -126,8 +126,8 @@ impl Select {
         }
         if good && found.is_empty() {
             output.error(
-                "no hosts are named",
-                "name some, or give `--selector KEY=VALUE` or `--all`",
+                "no hosts selected",
+                "use host names, `--selector KEY=VALUE` or `--all`",
             );
             return Err(Exit::Usage);
         }

@@ -13,12 +13,11 @@ use crate::lint;
 use crate::workspace::files::{Surroundings, refused_roots};
 use crate::workspace::{bundle_directory, read_loaders};
 
-/// Check every document of an inventory, and report every fault at once
+/// Check an inventory, and report all errors at once
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The files of bundles are checked by their size only: to hash gigabytes is for
-`host provision`, which arms no host before it has hashed every file of its
-bundle.
+For the files of bundles, validate checks only the size. `host provision`
+hashes every file of a bundle before it arms a host.
 
 Examples:
   pxectl validate -i rack-a
@@ -26,17 +25,17 @@ Examples:
 
 Exit status:
   0  no errors
-  1  errors; with --deny warnings, also warnings
+  1  errors, or warnings with --deny warnings
   3  the inventory cannot be read")]
 pub struct Validate {
-    /// Count warnings as errors
+    /// Treat warnings as errors
     #[arg(long, value_name = "WHAT")]
     deny: Option<Deny>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Deny {
-    /// Warnings count as errors
+    /// Exit with status 1 if there are warnings
     Warnings,
 }
 
@@ -50,21 +49,21 @@ impl Validate {
         if let Some((inventory, _)) = &checked.good {
             let directory = snapshot.directory();
             let store = bundle_directory(directory, inventory, global.bundles.as_deref());
-            // Where no store can be named, none is served either.
+            // Without a store directory, there is no store that could be served.
             let state = super::inventory::state(global, inventory).ok();
             let surroundings =
                 Surroundings::new(directory, inventory, store.as_deref(), state.as_deref());
             let refused = refused_roots(inventory, directory, &surroundings);
-            let place = |index: usize| checked.places.roots.get(index).copied();
+            let place = |index: usize| checked.spans.roots.get(index).copied();
             let refused = refused
                 .iter()
                 .map(|(index, why)| why.diagnostic(place(*index)));
             checked.diagnostics.extend(refused);
             let files = read_loaders(inventory, directory, surroundings);
-            let faults = lint::loaders(inventory, &checked.places, &files);
-            checked.diagnostics.extend(faults);
+            let findings = lint::loaders(inventory, &checked.spans, &files);
+            checked.diagnostics.extend(findings);
             let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-            let expired = lint::expiry(inventory, &checked.places, today);
+            let expired = lint::expiry(inventory, &checked.spans, today);
             checked.diagnostics.extend(expired);
             sort(&mut checked.diagnostics, snapshot.files());
             checked.diagnostics.extend(
@@ -125,15 +124,13 @@ fn summary(inventory: &Inventory) -> String {
     )
 }
 
-/// Checks that the bundle store has every blob. CI has git and no blobs: an absent store is a note.
+/// Checks that the bundle store has every blob. CI has no blobs, so a missing store is only a note.
 fn bundles(inventory: &Inventory, path: &std::path::Path) -> Vec<Diagnostic> {
     let store = match BundleStore::open(path) {
         Ok(store) => store,
         Err(error @ BundleStoreError::Absent(_)) => {
             let note = Diagnostic::new(Severity::Note, "no-bundle-store", None, error.to_string());
-            return vec![
-                note.help("blobs are not checked here; `--bundles DIR` names another store"),
-            ];
+            return vec![note.help("blobs are not checked; use `--bundles DIR` for another store")];
         }
         Err(error) => {
             return vec![Diagnostic::new(
@@ -144,22 +141,22 @@ fn bundles(inventory: &Inventory, path: &std::path::Path) -> Vec<Diagnostic> {
             )];
         }
     };
-    let mut faults = retired(inventory, &store);
-    faults.extend(inventory.bundles.values().flat_map(|it| blobs(it, &store)));
-    faults
+    let mut diagnostics = retired(inventory, &store);
+    diagnostics.extend(inventory.bundles.values().flat_map(|it| blobs(it, &store)));
+    diagnostics
 }
 
-/// Checks that the store has every file of a bundle; one of which it has nothing at all is one fault.
+/// Checks that the store has every file of a bundle. If all files are missing, reports one error.
 fn blobs(bundle: &Bundle, store: &BundleStore) -> Vec<Diagnostic> {
     let name = &bundle.name;
-    let fault = |message, missing: &[&BundleFile]| {
-        let help = match missing.iter().all(|file| file.source.is_some()) {
-            true => format!("`pxectl bundle fetch {name}` brings what is missing"),
-            false => format!(
-                "its document does not say where each file can be had: bring it with `pxectl \
-                 bundle pull` or `bundle fetch {name} --from URL-OR-DIR`, build it anew under \
-                 another name, or remove the document"
-            ),
+    let error = |message, missing: &[&BundleFile]| {
+        let help = if missing.iter().all(|file| file.source.is_some()) {
+            format!("run `pxectl bundle fetch {name}` to download the missing files")
+        } else {
+            format!(
+                "not every file has a `source`: run `pxectl bundle pull`, or `pxectl bundle fetch \
+                 {name} --from URL-OR-DIR`, or build a bundle with another name"
+            )
         };
         Diagnostic::new(Severity::Error, "bundle-blob", None, message).help(help)
     };
@@ -167,19 +164,19 @@ fn blobs(bundle: &Bundle, store: &BundleStore) -> Vec<Diagnostic> {
     let nothing = |file: &&BundleFile| store.blob_size(&file.sha256).is_none();
     if files.len() > 1 && files.iter().all(nothing) {
         let root = store.root().display();
-        let message = format!("bundle `{name}`: the store `{root}` has none of its files");
-        return vec![fault(message, &files)];
+        let message = format!("bundle `{name}`: all files are missing from the store `{root}`");
+        return vec![error(message, &files)];
     }
-    let faults = files.iter().filter_map(|file| {
-        let error = store.open_blob(file).err()?;
-        Some(fault(format!("bundle `{name}`: {error}"), &[*file]))
+    let errors = files.iter().filter_map(|file| {
+        let cause = store.open_blob(file).err()?;
+        Some(error(format!("bundle `{name}`: {cause}"), &[*file]))
     });
-    faults.collect()
+    errors.collect()
 }
 
-/// Warns of profiles whose bundle the store calls retired.
+/// Warns about profiles whose bundle is retired.
 fn retired(inventory: &Inventory, store: &BundleStore) -> Vec<Diagnostic> {
-    // What is wrong with the index is said where the blobs are looked at.
+    // The check of the blobs reports a broken index.
     let named = store.bundles().unwrap_or_default();
     let used = inventory.profiles.values().filter_map(|profile| {
         let why = named.get(&profile.bundle)?.retired()?;
@@ -188,7 +185,7 @@ fn retired(inventory: &Inventory, store: &BundleStore) -> Vec<Diagnostic> {
             profile.name, profile.bundle
         );
         let warning = Diagnostic::new(Severity::Warning, "bundle-retired", None, message);
-        Some(warning.help("give the profile a newer bundle; `pxectl bundle list` lists them"))
+        Some(warning.help("use a newer bundle; run `pxectl bundle list` to list them"))
     });
     used.collect()
 }

@@ -21,7 +21,7 @@ pub struct AddressBlock {
 }
 
 impl AddressBlock {
-    /// Reports whether the address lies in the block.
+    /// Reports whether the block contains the address.
     pub fn contains(self, address: Ipv4Addr) -> bool {
         address.to_bits() & mask(self.prefix) == self.address.to_bits()
     }
@@ -37,7 +37,7 @@ fn mask(prefix: u8) -> u32 {
     u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
 }
 
-/// The text is not an address or a subnet.
+/// The error of a text that is not an address or a subnet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseAddressBlockError {
     /// Not of the form `address` or `address/prefix`, with a prefix of 0 to 32.
@@ -46,9 +46,9 @@ pub enum ParseAddressBlockError {
     /// Bits beyond the prefix are set.
     #[error("`{seen}` has bits beyond its prefix; the subnet is `{meant}`")]
     HostBits {
-        /// What was written.
+        /// The text.
         seen: String,
-        /// What was probably meant.
+        /// The subnet that contains the address.
         meant: AddressBlock,
     },
     /// The address is a broadcast or multicast address, or `0.0.0.0`.
@@ -118,7 +118,7 @@ impl TryFrom<String> for AddressBlock {
     }
 }
 
-/// What the addresses of a list may do.
+/// The permission that a list of addresses grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
     /// Relay DHCP requests of a network's machines.
@@ -137,7 +137,7 @@ pub(super) fn read_blocks(
 ) -> Option<Vec<AddressBlock>> {
     if trust == Trust::Relay && matches!(&node.value, Value::Sequence(items) if items.is_empty()) {
         let help = "list the addresses of the relays, or remove this line";
-        return reader.refuse("wrong-value", node.span, "`relays` lists no relay", help);
+        return reader.refuse("wrong-value", node.span, "`relays` is empty", help);
     }
     reader.items(node, |reader, node| {
         let expected = "an address such as `10.22.0.1` or a subnet such as `10.22.0.0/24`";
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_contains_its_subnet_and_no_more() {
+    fn a_block_contains_exactly_its_subnet() {
         let contains = |block: &str, address: &str| {
             let block: AddressBlock = block.parse().unwrap();
             block.contains(address.parse().unwrap())
@@ -212,33 +212,33 @@ mod tests {
         }
     }
 
-    /// What is said of a list, as `code: message`.
-    fn said(text: &str, trust: Trust) -> (Option<Vec<AddressBlock>>, Vec<String>) {
+    /// Reads a list, and returns its blocks and diagnostics, as `severity code: message`.
+    fn read(text: &str, trust: Trust) -> (Option<Vec<AddressBlock>>, Vec<String>) {
         let mut diagnostics = Vec::new();
         let node = tree::parse(0, text, &mut diagnostics).remove(0);
         let mut reader = Reader { diagnostics };
         let blocks = read_blocks(&mut reader, &node, trust);
-        let said = reader.diagnostics.iter();
-        let said = said.map(|it| format!("{} {}: {}", it.severity, it.code, it.message));
-        (blocks, said.collect())
+        let messages = reader.diagnostics.iter();
+        let messages = messages.map(|it| format!("{} {}: {}", it.severity, it.code, it.message));
+        (blocks, messages.collect())
     }
 
     #[test]
-    fn every_fault_of_a_list_is_reported() {
-        let (blocks, seen) = said("[10.22.0.1, boot, 10.22.0.1/24]", Trust::Relay);
+    fn every_error_of_a_list_is_reported() {
+        let (blocks, seen) = read("[10.22.0.1, boot, 10.22.0.1/24]", Trust::Relay);
         assert_eq!(blocks, Some(vec!["10.22.0.1".parse().unwrap()]));
         let expected = [
             "error wrong-value: `boot` is not an address or a subnet",
             "error wrong-value: `10.22.0.1/24` has bits beyond its prefix; the subnet is `10.22.0.0/24`",
         ];
         assert_eq!(seen, expected);
-        let (_, seen) = said("[]", Trust::Relay);
-        assert_eq!(seen, ["error wrong-value: `relays` lists no relay"]);
-        assert_eq!(said("[]", Trust::Client), (Some(vec![]), vec![]));
+        let (_, seen) = read("[]", Trust::Relay);
+        assert_eq!(seen, ["error wrong-value: `relays` is empty"]);
+        assert_eq!(read("[]", Trust::Client), (Some(vec![]), vec![]));
     }
 
     #[test]
-    fn a_block_that_holds_nearly_everything_is_a_warning() {
+    fn a_block_of_nearly_all_addresses_is_a_warning() {
         for (trust, expected) in [
             (
                 Trust::Relay,
@@ -255,9 +255,9 @@ mod tests {
                  source address",
             ),
         ] {
-            assert_eq!(said("[0.0.0.0/0]", trust).1, [expected]);
-            assert_eq!(said("[128.0.0.0/1]", trust).1.len(), 1);
-            assert!(said("[10.0.0.0/8, 10.1.0.0/16]", trust).1.is_empty());
+            assert_eq!(read("[0.0.0.0/0]", trust).1, [expected]);
+            assert_eq!(read("[128.0.0.0/1]", trust).1.len(), 1);
+            assert!(read("[10.0.0.0/8, 10.1.0.0/16]", trust).1.is_empty());
         }
     }
 }

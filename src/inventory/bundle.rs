@@ -3,23 +3,23 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, Unique};
+use super::claims::{Claims, UniqueValue};
 use super::reader::Reader;
 use super::signature::is_signature;
 use super::tree::{Node, Value};
 use crate::machine::{CpuArchitecture, Sha256Digest};
 
-/// The `Bundle` document: a pinned set of files, whose blobs lie in the bundle store.
+/// The `Bundle` document: a pinned set of files, whose blobs are in the bundle store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bundle {
-    /// The bundle's name; its content never changes under it.
+    /// The bundle's name. The content of a name never changes.
     pub name: String,
     /// The processor that its kernel is built for, as `uname -m` prints it.
     pub arch: String,
-    /// The day from which it should not be installed any more.
+    /// The first day on which it must not be installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
-    /// Its signatures, each as `minisign` writes it: they sign [`Bundle::manifest`].
+    /// Its signatures of [`Bundle::manifest`], each in minisign's format.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<String>,
     /// Its files, by the keys that profiles and templates name.
@@ -33,19 +33,19 @@ pub struct BundleFile {
     pub path: String,
     /// The digest of its content.
     pub sha256: Sha256Digest,
-    /// Its size in octets.
+    /// Its size in bytes.
     pub size: u64,
-    /// Where it came from when the bundle was built, if others can reach that.
+    /// The source that it was built from, if the source is public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<FileSource>,
 }
 
-/// Where a bundle's file can be had again.
+/// A public source of a bundle's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSource {
     /// A URL.
     pub from: String,
-    /// The path of the file inside what lies there, if that is an image or an archive.
+    /// The path of the file inside the URL's image or archive, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
 }
@@ -58,7 +58,7 @@ pub const MANIFEST_MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+jso
 pub const EMPTY_CONFIG: &[u8] = b"{}";
 
 impl Bundle {
-    /// Builds the OCI manifest of the bundle: the same document, the same bytes.
+    /// Builds the OCI manifest of the bundle. The same document gives the same bytes.
     ///
     /// Source: OCI image specification 1.1, "Guidelines for Artifact Usage".
     pub fn manifest(&self) -> Vec<u8> {
@@ -88,12 +88,12 @@ impl Bundle {
         manifest.to_string().into_bytes()
     }
 
-    /// Reports whether the bundle should not be installed any more: its day has begun.
+    /// Reports whether the bundle must not be installed, because its `expires` has begun.
     pub fn is_expired(&self, today: Date) -> bool {
         self.expires.is_some_and(|day| today >= day)
     }
 
-    /// Writes the bundle as a document of an inventory: the same bundle, the same bytes.
+    /// Writes the bundle as an inventory document. The same bundle gives the same bytes.
     pub fn to_yaml(&self) -> String {
         #[derive(Serialize)]
         struct Document<'b> {
@@ -120,15 +120,15 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     fields.node("kind");
     let name = fields.required(reader, "name", Reader::name);
     if let Some(name) = &name {
-        claims.unique(Unique::Bundle, name.value.clone(), name.span, "");
+        claims.unique(UniqueValue::Bundle, name.value.clone(), name.span, "");
     }
     let arch = fields.required(reader, "arch", read_arch);
     let expires = fields.optional(reader, "expires", |reader, node| {
         if let Some(name) = &name {
-            let places = &mut claims.places.expires;
-            places.insert(name.value.clone(), node.span);
+            let spans = &mut claims.spans.expires;
+            spans.insert(name.value.clone(), node.span);
         }
-        reader.parsed::<Date>(node, "a day such as `2027-05-01`")
+        reader.parsed::<Date>(node, "a date such as `2027-05-01`")
     });
     let signatures = fields.optional(reader, "signatures", |reader, node| {
         reader.items(node, read_signature)
@@ -157,19 +157,19 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-/// Reads a signature, as `minisign` writes it: text of several lines.
+/// Reads a signature in minisign's format, which has several lines.
 fn read_signature(reader: &mut Reader, node: &Node) -> Option<String> {
     match &node.value {
         Value::Scalar { text, .. } if is_signature(text) => Some(text.clone()),
         _ => {
-            let help = "write all four lines that minisign wrote, as a block after `|`";
-            let message = "this is no signature in minisign's format";
+            let help = "copy all four lines of the `.minisig` file, as a block after `|`";
+            let message = "not a signature in minisign's format";
             reader.refuse("wrong-value", node.span, message, help)
         }
     }
 }
 
-/// Reads the name of a processor, in any spelling, as `uname -m` prints it.
+/// Reads the name of a processor in any spelling, and returns it as `uname -m` prints it.
 pub(super) fn read_arch(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     match CpuArchitecture::from_name(&text) {
@@ -177,8 +177,8 @@ pub(super) fn read_arch(reader: &mut Reader, node: &Node) -> Option<String> {
         None => reader.refuse(
             "wrong-value",
             node.span,
-            format!("`{text}` is not a processor"),
-            "write it as `uname -m` prints it: `x86_64`, `aarch64`, …",
+            format!("unknown processor `{text}`"),
+            "write the name that `uname -m` prints, such as `x86_64` or `aarch64`",
         ),
     }
 }
@@ -187,7 +187,7 @@ fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
     let mut fields = reader.fields(node, "this file")?;
     let path = fields.required(reader, "path", read_path);
     let sha256 = fields.required(reader, "sha256", |r, n| {
-        r.parsed(n, "it as `sha256sum` prints it")
+        r.parsed(n, "the digest as `sha256sum` prints it")
     });
     let size = fields.required(reader, "size", |reader, node| {
         reader.number(node, 0..=u64::MAX >> 1)
@@ -202,7 +202,7 @@ fn read_file(reader: &mut Reader, node: &Node) -> Option<BundleFile> {
     })
 }
 
-/// Reads a path that stays inside whatever it is put into.
+/// Reads a relative path that never leaves its directory.
 pub(super) fn read_path(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     if is_inside(&text) {
@@ -213,11 +213,11 @@ pub(super) fn read_path(reader: &mut Reader, node: &Node) -> Option<String> {
         "wrong-value",
         node.span,
         message,
-        "write a relative path without `.` and `..`",
+        "write a relative path without `.` or `..`",
     )
 }
 
-/// Reports whether a path is relative and never climbs.
+/// Reports whether a path is relative and never leaves its directory.
 pub fn is_inside(path: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     path.split('/').all(plain) && !path.contains(char::is_control)
@@ -235,7 +235,7 @@ fn read_source(reader: &mut Reader, node: &Node) -> Option<FileSource> {
             "wrong-value",
             node.span,
             message,
-            "write one that begins with `https://` or `http://`",
+            "start the URL with `https://` or `http://`",
         )
     });
     let member = fields.optional(reader, "member", read_path);

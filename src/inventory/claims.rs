@@ -1,38 +1,29 @@
-//! What documents claim for themselves and expect of each other, checked once all have been read.
+//! The values that documents claim for themselves and the names that they refer to.
 //!
-//! Claims are noted while a document is read, also when another part of it is at fault: a fault in
-//! one place hides none in another.
+//! Each document records its claims while it is read, even if another part of it is invalid. The
+//! [`super::checks`] compare them after all documents are read, so one error never hides another.
 
-mod hosts;
-mod menu;
-mod networks;
-
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use super::diagnostic::{Diagnostic, nearest};
+use super::dhcp_mode::DhcpMode;
+use super::field_spans::FieldSpans;
 use super::loader::Loader;
-use super::network::DhcpMode;
-use super::places::Places;
-use super::profile::{Installer, Profile};
-use super::reader::list;
+use super::reader::Spanned;
 use super::source::Span;
 use super::subnet::{AddressRange, Subnet};
 use super::tree::{Node, Value};
+use crate::installer::Installer;
 use crate::machine::Architecture;
 
-pub use hosts::HostUse;
-pub use menu::MenuUse;
-
-/// Owners of addresses that are no hosts.
+/// The owner of the server's address.
 pub const SERVER: &str = "the server";
-/// See [`SERVER`].
+/// The owner of a gateway's address.
 pub const GATEWAY: &str = "a gateway";
-const INFRASTRUCTURE: [&str; 2] = [SERVER, GATEWAY];
 
-/// What may be claimed once only.
+/// A kind of value that must be unique in an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unique {
+pub enum UniqueValue {
     Hostname,
     Profile,
     Bundle,
@@ -43,59 +34,89 @@ pub enum Unique {
     Uuid,
 }
 
-/// What documents refer to by name.
+/// A kind of object that documents refer to by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ReferenceKind {
     Profile,
     Bundle,
     Network,
     Template,
 }
 
-/// Everything that was claimed.
+/// All claims of an inventory.
 #[derive(Default)]
 pub struct Claims {
-    unique: HashMap<(Unique, String), Vec<Claim>>,
-    references: Vec<(Kind, String, Span)>,
-    networks: HashMap<String, (Subnet, DhcpMode, Span)>,
-    pools: Vec<(AddressRange, Span)>,
-    addresses: Vec<(String, Ipv4Addr, Span)>,
-    bundle_uses: Vec<(String, Span, Installer)>,
-    /// The processor and the keys of each bundle's files.
-    bundles: HashMap<String, (Option<String>, BTreeSet<String>)>,
-    /// Where the name of each bundle stands.
+    pub(super) unique: HashMap<(UniqueValue, String), Vec<Claim>>,
+    pub(super) references: Vec<(ReferenceKind, Spanned<String>)>,
+    pub(super) networks: HashMap<String, NetworkClaim>,
+    pub(super) pools: Vec<Spanned<AddressRange>>,
+    /// Reserved addresses, each with the name of its network.
+    pub(super) addresses: Vec<(String, Spanned<Ipv4Addr>)>,
+    pub(super) bundle_uses: Vec<BundleUse>,
+    pub(super) bundles: HashMap<String, BundleClaim>,
+    /// The span of each bundle's name.
     pub bundle_names: HashMap<String, Span>,
-    hosts: Vec<HostUse>,
-    menu: Vec<MenuUse>,
-    loader_names: Vec<(String, String, Span)>,
-    loaders_for: BTreeSet<Architecture>,
-    templates: BTreeSet<String>,
-    /// What a look at files outside the inventory needs besides it.
-    pub places: Places,
+    pub(super) hosts: Vec<HostUse>,
+    pub(super) menu_uses: Vec<MenuUse>,
+    /// The names that firmware and loaders request, each with the file that it stands for.
+    pub(super) loader_names: Vec<(Spanned<String>, String)>,
+    /// The architectures for which the site has a loader, valid or not.
+    pub(super) loaders_for: BTreeSet<Architecture>,
+    pub(super) templates: BTreeSet<String>,
+    /// The spans that checks of other files need.
+    pub spans: FieldSpans,
 }
 
-/// One value that nobody else may have.
-struct Claim {
+/// A value that must be unique.
+pub(super) struct Claim {
     /// The value as it was written.
-    written: String,
-    span: Span,
-    owner: String,
+    pub written: String,
+    pub span: Span,
+    pub owner: String,
 }
 
-/// What the checks across documents need to know of what was read.
-pub struct Facts<'a> {
-    /// The profiles, by name.
-    pub profiles: &'a BTreeMap<String, Profile>,
-    /// Whether there is a site, be it at fault.
-    pub has_site: bool,
-    /// Whether hosts without a UUID can be armed.
-    pub weak_identity: bool,
-    /// The site's loaders, where the site is not at fault.
-    pub loaders: Option<&'a BTreeMap<Architecture, Loader>>,
+/// The addresses of a network.
+pub(super) struct NetworkClaim {
+    pub subnet: Subnet,
+    pub mode: DhcpMode,
+    pub span: Span,
+}
+
+/// What a bundle contains.
+pub(super) struct BundleClaim {
+    /// The processor, if it is valid.
+    pub arch: Option<String>,
+    /// The keys of the files, valid or not.
+    pub keys: BTreeSet<String>,
+}
+
+/// A profile that installs from a bundle.
+pub(super) struct BundleUse {
+    pub bundle: String,
+    pub span: Span,
+    pub installer: Installer,
+}
+
+/// A host, as far as it must match the site, its profile and its bundle.
+pub struct HostUse {
+    pub name: Spanned<String>,
+    pub profile: String,
+    pub arch: Architecture,
+    /// The host's own loader.
+    pub loader: Option<Spanned<Loader>>,
+    pub has_uuid: bool,
+    pub has_disk: bool,
+}
+
+/// A menu entry that starts a bundle.
+pub struct MenuUse {
+    pub bundle: Spanned<String>,
+    /// The architectures that the entry is limited to.
+    pub arch: Vec<Architecture>,
 }
 
 impl Claims {
-    /// Starts with nothing but the names of the templates that lie beside the documents.
+    /// Starts with the names of the templates beside the documents.
     pub fn new(templates: BTreeSet<String>) -> Self {
         Self {
             templates,
@@ -103,236 +124,87 @@ impl Claims {
         }
     }
 
-    /// Notes a value that nobody else may have; `owner` says whose it is.
-    pub fn unique(&mut self, what: Unique, value: String, span: Span, owner: &str) {
-        self.unique_as(what, value.clone(), value, span, owner);
+    /// Records a value that must be unique. The owner appears in messages; it may be empty.
+    pub fn unique(&mut self, kind: UniqueValue, value: String, span: Span, owner: &str) {
+        self.unique_as(kind, value.clone(), value, span, owner);
     }
 
-    /// Notes a value that can be written in several ways; `key` is the same for all of them.
+    /// Records a value that has several spellings; `key` is the same for all of them.
     pub fn unique_as(
         &mut self,
-        what: Unique,
+        kind: UniqueValue,
         key: String,
         written: String,
         span: Span,
         owner: &str,
     ) {
-        self.unique.entry((what, key)).or_default().push(Claim {
+        self.unique.entry((kind, key)).or_default().push(Claim {
             written,
             span,
             owner: owner.to_owned(),
         });
     }
 
-    /// Notes a name that must exist.
-    pub fn reference(&mut self, kind: Kind, name: String, span: Span) {
-        self.references.push((kind, name, span));
+    /// Records a name that must exist.
+    pub fn reference(&mut self, kind: ReferenceKind, name: Spanned<String>) {
+        self.references.push((kind, name));
     }
 
-    /// Notes a network's addresses, and who gives them.
+    /// Records the addresses of a network.
     pub fn network(&mut self, name: String, subnet: Subnet, mode: DhcpMode, span: Span) {
-        self.networks.insert(name, (subnet, mode, span));
+        let claim = NetworkClaim { subnet, mode, span };
+        self.networks.insert(name, claim);
     }
 
-    /// Notes a pool, which may hold no reserved address.
-    pub fn pool(&mut self, pool: AddressRange, span: Span) {
-        self.pools.push((pool, span));
+    /// Records a pool, which must not contain a reserved address.
+    pub fn pool(&mut self, value: AddressRange, span: Span) {
+        self.pools.push(Spanned { value, span });
     }
 
-    /// Notes an address that must lie in a network.
-    pub fn address(&mut self, network: String, address: Ipv4Addr, span: Span) {
-        self.addresses.push((network, address, span));
+    /// Records an address that must be in a network.
+    pub fn address(&mut self, network: String, value: Ipv4Addr, span: Span) {
+        self.addresses.push((network, Spanned { value, span }));
     }
 
-    /// Notes that a profile installs from a bundle.
+    /// Records that a profile installs from a bundle.
     pub fn bundle_use(&mut self, bundle: String, span: Span, installer: Installer) {
-        self.bundle_uses.push((bundle, span, installer));
+        self.bundle_uses.push(BundleUse {
+            bundle,
+            span,
+            installer,
+        });
     }
 
-    /// Notes the keys of a bundle's files, those at fault included.
+    /// Records the keys of a bundle's files, valid or not.
     pub fn bundle_files(&mut self, name: String, arch: Option<String>, files: &Node) {
         if let Value::Mapping(entries) = &files.value {
             let keys = entries.iter().map(|(key, _)| key.text.clone()).collect();
-            self.bundles.insert(name, (arch, keys));
+            self.bundles.insert(name, BundleClaim { arch, keys });
         }
     }
 
-    /// Notes what a host brings to its profile.
+    /// Records a host.
     pub fn host_use(&mut self, host: HostUse) {
         self.hosts.push(host);
     }
 
-    /// Notes that an entry of the menu starts a bundle.
+    /// Records a menu entry that starts a bundle.
     pub fn menu_use(&mut self, entry: MenuUse) {
-        self.menu.push(entry);
+        self.menu_uses.push(entry);
     }
 
-    /// Notes that the site names a loader for an architecture, be it at fault.
+    /// Records that the site has a loader for an architecture, valid or not.
     pub fn loader_for(&mut self, architecture: Architecture) {
         self.loaders_for.insert(architecture);
     }
 
-    /// Notes the name under which a loader asks for a file.
-    pub fn loader_name(&mut self, name: String, file: String, span: Span) {
-        self.loader_names.push((name, file, span));
-    }
-
-    /// Checks every claim against the others.
-    pub fn check(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
-        self.check_unique(diagnostics);
-        self.check_references(facts, diagnostics);
-        networks::check(self, diagnostics);
-        self.check_bundle_files(diagnostics);
-        self.check_loader_names(diagnostics);
-        hosts::check(self, facts, diagnostics);
-        menu::check(self, diagnostics);
-    }
-
-    fn check_unique(&self, diagnostics: &mut Vec<Diagnostic>) {
-        for ((what, _), claims) in &self.unique {
-            let [first, others @ ..] = claims.as_slice() else {
-                continue;
-            };
-            let (code, noun) = what.words();
-            for other in others {
-                // The server may well be the router too.
-                if [first, other]
-                    .iter()
-                    .all(|claim| INFRASTRUCTURE.contains(&claim.owner.as_str()))
-                {
-                    continue;
-                }
-                let by = match first.owner.as_str() {
-                    "" => String::new(),
-                    owner if INFRASTRUCTURE.contains(&owner) => format!(", by {owner}"),
-                    owner => format!(", by `{owner}`"),
-                };
-                let order = if *what == Unique::Uuid && first.written != other.written {
-                    ", in the other octet order"
-                } else {
-                    ""
-                };
-                let message = format!("duplicate {noun} `{}`", other.written);
-                diagnostics.push(
-                    Diagnostic::error(code, other.span, message)
-                        .label("given again here")
-                        .also(first.span, format!("first given here{by}{order}"))
-                        .help(format!(
-                            "each {noun} may be given once: correct one of the two"
-                        )),
-                );
-            }
-        }
-    }
-
-    fn check_references(&self, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
-        for (kind, name, span) in &self.references {
-            let (noun, unique) = match kind {
-                Kind::Profile => ("profile", Unique::Profile),
-                Kind::Bundle => ("bundle", Unique::Bundle),
-                // Where there is no site, that is the fault.
-                Kind::Network if !facts.has_site => continue,
-                Kind::Network => ("network", Unique::Network),
-                Kind::Template => {
-                    let names = self.templates.iter().map(String::as_str);
-                    missing(
-                        diagnostics,
-                        "template",
-                        name,
-                        *span,
-                        names,
-                        self.templates.contains(name),
-                    );
-                    continue;
-                }
-            };
-            let known = self.unique.contains_key(&(unique, name.clone()));
-            let names = self
-                .unique
-                .keys()
-                .filter(|(what, _)| *what == unique)
-                .map(|(_, name)| name.as_str());
-            missing(diagnostics, noun, name, *span, names, known);
-        }
-    }
-
-    /// Refuses one name for two files: whoever asks for it could be given either.
-    fn check_loader_names(&self, diagnostics: &mut Vec<Diagnostic>) {
-        let mut seen: HashMap<&str, (&str, Span)> = HashMap::new();
-        for (name, file, span) in &self.loader_names {
-            let (other, first) = *seen.entry(name).or_insert((file, *span));
-            if other != file {
-                let message = format!("`{name}` would be both `{other}` and `{file}`");
-                let help = "give one of them another name, or a directory: `as: [other/bootx64.efi, other/grubx64.efi]`";
-                diagnostics.push(
-                    Diagnostic::error("duplicate-loader", *span, message)
-                        .also(first, format!("`{other}` here"))
-                        .help(help),
-                );
-            }
-        }
-    }
-
-    fn check_bundle_files(&self, diagnostics: &mut Vec<Diagnostic>) {
-        for (bundle, span, installer) in &self.bundle_uses {
-            let Some((_, keys)) = self.bundles.get(bundle) else {
-                continue;
-            };
-            let absent: Vec<_> = installer
-                .bundle_files()
-                .iter()
-                .filter(|&&key| !keys.contains(key))
-                .collect();
-            if !absent.is_empty() {
-                let message = format!(
-                    "bundle `{bundle}` has no file {}, which {installer} needs",
-                    list(&absent)
-                );
-                let help = format!("add {} below `files:` of bundle `{bundle}`", list(&absent));
-                diagnostics.push(Diagnostic::error("bundle-file", *span, message).help(help));
-            }
-        }
+    /// Records the name under which a file is requested.
+    pub fn loader_name(&mut self, name: Spanned<String>, file: String) {
+        self.loader_names.push((name, file));
     }
 }
 
-impl Unique {
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Hostname => ("duplicate-name", "host"),
-            Self::Profile => ("duplicate-name", "profile"),
-            Self::Bundle => ("duplicate-name", "bundle"),
-            Self::Network => ("duplicate-name", "network"),
-            Self::Interface => ("duplicate-name", "interface"),
-            Self::Mac => ("duplicate-mac", "MAC address"),
-            Self::Ip => ("duplicate-ip", "IP address"),
-            Self::Uuid => ("duplicate-uuid", "UUID"),
-        }
-    }
-}
-
-fn missing<'a>(
-    diagnostics: &mut Vec<Diagnostic>,
-    noun: &str,
-    name: &str,
-    span: Span,
-    names: impl Iterator<Item = &'a str>,
-    known: bool,
-) {
-    if known {
-        return;
-    }
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    let help = match nearest(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.is_empty() => format!("the inventory has no {noun} yet"),
-        None if names.len() <= 8 => format!("known {noun}s are {}", list(&names)),
-        None => format!(
-            "add the {noun} `{name}`, or name one of the {} that are there",
-            names.len()
-        ),
-    };
-    diagnostics.push(
-        Diagnostic::error("dangling-reference", span, format!("no {noun} `{name}`")).help(help),
-    );
+/// Reports whether an owner is the server or a gateway.
+pub(super) fn is_infrastructure(owner: &str) -> bool {
+    [SERVER, GATEWAY].contains(&owner)
 }

@@ -9,57 +9,57 @@ use super::secret::{SecretReference, read_secret};
 use super::tree::Node;
 use crate::machine::Sha256Digest;
 
-/// A management controller (BMC), and how it is spoken to.
+/// A BMC and its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bmc {
-    /// Where it answers.
+    /// Its URL.
     pub url: BmcUrl,
     /// The account.
     pub username: String,
-    /// Where the password is found; it never stands in the inventory.
+    /// The source of the password, which is never in the inventory itself.
     pub password: SecretReference,
-    /// Which certificate of it is good.
+    /// The certificate that is accepted.
     pub certificate: Certificate,
-    /// Whether its TLS is older than what is safe without a pin: X.509 version 1, RSA of 1024 bits.
+    /// Whether it needs TLS that is only safe with a pin: X.509 version 1, 1024-bit RSA.
     pub legacy_tls: bool,
-    /// The id of this host's system, where it manages several.
+    /// The Redfish id of the host's system, if the BMC manages several.
     pub system: Option<String>,
 }
 
-/// Which certificate of a controller is good.
+/// The certificate of a BMC that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// One that the system's authorities vouch for, else the one that was seen first.
+    /// A certificate of a system authority, else the first certificate that the BMC presented.
     FirstUse,
-    /// The one with this SHA-256 digest of its DER form.
+    /// The certificate whose DER form has this SHA-256 digest.
     Pinned(Sha256Digest),
-    /// One that an authority in this file of PEM vouches for; relative to the inventory.
+    /// A certificate of an authority in this PEM file; relative to the inventory.
     Authority(String),
 }
 
-/// The address of a controller, such as `https://10.21.0.58`.
+/// The URL of a BMC, such as `https://10.21.0.58`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BmcUrl {
-    /// What it speaks.
+    /// The protocol.
     pub scheme: BmcScheme,
     /// Its name or address; an IPv6 address without brackets.
     pub host: String,
-    /// The port, where it is not the usual one.
+    /// The port, if it is not the default.
     pub port: Option<u16>,
 }
 
-/// What a controller speaks.
+/// The protocol of a BMC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BmcScheme {
     /// Redfish over TLS.
     Https,
-    /// Redfish, with the password in clear.
+    /// Redfish without TLS: the password is sent in cleartext.
     Http,
     /// IPMI over the LAN (RMCP+).
     Ipmi,
 }
 
-/// The one table of schemes, in the order of the enum: name, usual port.
+/// The table of schemes, in the order of the enum: name, default port.
 const SCHEMES: [(BmcScheme, &str, u16); 3] = [
     (BmcScheme::Https, "https", 443),
     (BmcScheme::Http, "http", 80),
@@ -67,7 +67,7 @@ const SCHEMES: [(BmcScheme, &str, u16); 3] = [
 ];
 
 impl BmcUrl {
-    /// Returns the port, the usual one where none is given.
+    /// Returns the port, or the default port of the scheme.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(SCHEMES[self.scheme as usize].2)
     }
@@ -76,9 +76,10 @@ impl BmcUrl {
 impl fmt::Display for BmcUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = SCHEMES[self.scheme as usize].1;
-        match self.host.contains(':') {
-            true => write!(f, "{scheme}://[{}]", self.host)?,
-            false => write!(f, "{scheme}://{}", self.host)?,
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]", self.host)?;
+        } else {
+            write!(f, "{scheme}://{}", self.host)?;
         }
         match self.port {
             Some(port) => write!(f, ":{port}"),
@@ -87,20 +88,21 @@ impl fmt::Display for BmcUrl {
     }
 }
 
-/// The text is no address of a controller. It is not shown: it may hold a password.
+/// The error of a text that is not the URL of a BMC. It does not show the text, which may contain a
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseBmcUrlError {
-    /// Another scheme, or none.
-    #[error("the address of a BMC starts with `https://`, `http://` or `ipmi://`")]
+    /// The scheme is missing or unknown.
+    #[error("the URL of a BMC must start with `https://`, `http://` or `ipmi://`")]
     Scheme,
-    /// It names a user.
-    #[error("the address of a BMC holds no user and no password")]
+    /// It contains a user.
+    #[error("the URL of a BMC must not contain a user or a password")]
     Credentials,
-    /// There is more after the host.
-    #[error("the address of a BMC has no path: it is discovered")]
+    /// It has a path.
+    #[error("the URL of a BMC must not have a path: pxectl discovers the path")]
     Path,
-    /// The host or the port is none.
-    #[error("the address of a BMC ends in a name or an address, and perhaps a port")]
+    /// The host or the port is invalid.
+    #[error("the URL of a BMC must end with a host and an optional port")]
     Host,
 }
 
@@ -163,11 +165,13 @@ pub(super) fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
                 PLAIN_SECRET,
                 span,
                 ParseBmcUrlError::Credentials.to_string(),
-                "name them with `bmc.username` and `bmc.password`",
+                "use `bmc.username` and `bmc.password`",
             );
         }
-        let value: BmcUrl =
-            reader.parsed(node, "it as `https://10.21.0.58` or `ipmi://10.21.0.58`")?;
+        let value: BmcUrl = reader.parsed(
+            node,
+            "a URL such as `https://10.21.0.58` or `ipmi://10.21.0.58`",
+        )?;
         Some(Spanned { value, span })
     });
     let username = fields.required(reader, "username", Reader::text);
@@ -184,7 +188,7 @@ pub(super) fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
                 "wrong-value",
                 node.span,
                 format!("`{text}` is not the SHA-256 fingerprint of a certificate"),
-                "write it as `pxectl bmc pin` prints it: `sha256:` and 64 hexadecimal digits",
+                "write `sha256:` and 64 hexadecimal digits, as `pxectl bmc pin HOST` prints them",
             ),
         }
     });
@@ -210,32 +214,32 @@ pub(super) fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
     .flatten()
     .filter(|_| secure == Some(false))
     {
-        let message = "there is no certificate where `bmc.url` is not `https://`";
+        let message = "only an `https://` BMC has a certificate";
         reader.refuse::<()>(
             "wrong-value",
             span,
             message,
-            "leave this line out, or correct `url`",
+            "remove this line, or change `url`",
         );
     }
     if let Some(Spanned { value, span }) = &url
         && value.scheme == BmcScheme::Http
         && plain != Some(true)
     {
-        let message = format!("`{value}` sends the password in clear");
-        let help = "write `https://…`, or add `plain_http: true` where the network is trusted";
+        let message = format!("`{value}` sends the password in cleartext");
+        let help = "write `https://…`, or add `plain_http: true` if the network is trusted";
         reader.refuse::<()>("wrong-value", *span, message, help);
     }
     if let (Some(_), Some(Spanned { span, .. })) = (&pin, &authority) {
-        let message = "a certificate is either pinned or vouched for by `ca`";
-        reader.refuse::<()>("wrong-value", *span, message, "keep one of `pin` and `ca`");
+        let message = "`pin` and `ca` exclude each other";
+        reader.refuse::<()>("wrong-value", *span, message, "keep either `pin` or `ca`");
     }
     if let Some(Spanned { value: true, span }) = tls
         && !has_pin
     {
-        let message = "`tls: legacy` needs a `pin`: such a certificate proves nothing by itself";
-        let help =
-            "`pxectl bmc pin HOST` prints the fingerprint; compare it with the BMC's own page";
+        let message =
+            "`tls: legacy` requires a `pin`, because such a certificate proves nothing by itself";
+        let help = "add the fingerprint that `pxectl bmc pin HOST` prints, after comparing it with the BMC's web page";
         reader.refuse::<()>("wrong-value", span, message, help);
     }
     Some(Bmc {
@@ -252,15 +256,15 @@ pub(super) fn read_bmc(reader: &mut Reader, node: &Node) -> Option<Bmc> {
     })
 }
 
-/// Reads a fingerprint as we print it, or as `openssl x509 -fingerprint -sha256` does.
+/// Parses a fingerprint as `pxectl bmc pin` or `openssl x509 -fingerprint -sha256` prints it.
 pub fn parse_fingerprint(text: &str) -> Option<Sha256Digest> {
     let digits: String = text
         .strip_prefix("sha256:")
         .unwrap_or(text)
         .split(':')
         .collect();
-    let octets = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
-    Some(Sha256Digest::new(octets.try_into().ok()?))
+    let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
+    Some(Sha256Digest::new(bytes.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -273,12 +277,12 @@ mod tests {
         let node = tree::parse(0, text, &mut diagnostics).remove(0);
         let mut reader = Reader { diagnostics };
         let bmc = read_bmc(&mut reader, &node);
-        let said = reader.diagnostics.into_iter().map(|it| it.message);
-        (bmc, said.collect())
+        let messages = reader.diagnostics.into_iter().map(|it| it.message);
+        (bmc, messages.collect())
     }
 
     #[test]
-    fn addresses_are_read_and_written() {
+    fn urls_are_parsed_and_written() {
         for (text, written) in [
             ("https://10.21.0.58", "https://10.21.0.58"),
             ("https://BMC-8.example:8443/", "https://bmc-8.example:8443"),
@@ -319,26 +323,26 @@ mod tests {
             ("url: https://a\nca: ca.pem", None),
             ("url: https://a\npin: sha256:PIN\ntls: legacy", None),
             ("url: http://a\nplain_http: true", None),
-            ("url: http://a", Some("sends the password in clear")),
-            ("url: ipmi://a\npin: sha256:PIN", Some("no certificate")),
+            ("url: http://a", Some("sends the password in cleartext")),
+            ("url: ipmi://a\npin: sha256:PIN", Some("has a certificate")),
             (
                 "url: https://a\npin: sha1:1",
                 Some("not the SHA-256 fingerprint"),
             ),
-            ("url: https://a\ntls: legacy", Some("needs a `pin`")),
+            ("url: https://a\ntls: legacy", Some("requires a `pin`")),
             (
                 "url: https://a\nca: c\npin: sha256:PIN",
-                Some("either pinned"),
+                Some("exclude each other"),
             ),
-            ("url: https://u:p@a", Some("no user and no password")),
+            ("url: https://u:p@a", Some("must not contain a user")),
         ] {
-            let (_, said) = read(&format!("{start}{}\n", text.replace("PIN", &pin)));
+            let (_, messages) = read(&format!("{start}{}\n", text.replace("PIN", &pin)));
             match fault {
-                None => assert_eq!(said, [""; 0], "{text}"),
+                None => assert_eq!(messages, [""; 0], "{text}"),
                 Some(fault) => {
                     assert!(
-                        said.len() == 1 && said[0].contains(fault),
-                        "{text}: {said:?}"
+                        messages.len() == 1 && messages[0].contains(fault),
+                        "{text}: {messages:?}"
                     );
                 }
             }
@@ -346,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_are_read_as_openssl_prints_them() {
+    fn fingerprints_are_parsed_as_openssl_prints_them() {
         let digits = "AB".repeat(32);
         let pairs = ["AB"; 32].join(":");
         let pin = parse_fingerprint(&pairs);

@@ -2,10 +2,10 @@ use super::source::SourceFile;
 use super::tree::{self, Node, Value};
 use crate::machine::MacAddress;
 
-/// One value of a `Host` document that is to be another.
+/// A change of one value in a `Host` document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Correction {
-    /// The value of `uuid` or `serial`, which is added where it is missing.
+    /// The value of `uuid` or `serial`, which is added if it is missing.
     Key {
         /// The key.
         key: &'static str,
@@ -14,12 +14,12 @@ pub enum Correction {
     },
     /// The address of an interface.
     Mac {
-        /// The one that stands there.
+        /// The current address.
         from: MacAddress,
-        /// The one that shall.
+        /// The new address.
         to: MacAddress,
     },
-    /// What names the disk: a key of `disk`, such as `serial`.
+    /// The value of a key of `disk`, such as `serial`.
     Disk {
         /// The key.
         key: &'static str,
@@ -28,8 +28,8 @@ pub enum Correction {
     },
 }
 
-/// Corrects the document of a host and returns its text, comments and all; none where no file holds
-/// the document as plain text that can be edited.
+/// Corrects the document of a host and returns its text, with its comments. Returns `None` if no file
+/// contains the document in a form that can be edited.
 pub fn corrected(files: &[SourceFile], host: &str, corrections: &[Correction]) -> Option<String> {
     files.iter().enumerate().find_map(|(index, file)| {
         let documents = tree::parse(index as u32, &file.text, &mut Vec::new());
@@ -57,11 +57,11 @@ fn correct(text: &str, document: &Node, corrections: &[Correction]) -> Option<St
                 let Value::Sequence(nics) = &child(document, "nics")?.value else {
                     return None;
                 };
-                let is_it = |node: &&Node| {
+                let is_mac = |node: &&Node| {
                     scalar_of(node).and_then(|text| text.parse().ok()) == Some(*from)
                 };
                 let macs = nics.iter().filter_map(|nic| child(nic, "mac"));
-                let node = macs.into_iter().find(is_it)?;
+                let node = macs.into_iter().find(is_mac)?;
                 let value = format!("\"{to}\"");
                 (node.span.start as usize, node.span.end as usize, value)
             }
@@ -75,7 +75,7 @@ fn correct(text: &str, document: &Node, corrections: &[Correction]) -> Option<St
             }
         });
     }
-    // From the end, so that earlier places stay where they are.
+    // From the end, so that earlier offsets stay valid.
     edits.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
     let mut whole = text.to_owned();
     let (start, mut end) = (document.span.start as usize, document.span.end as usize);
@@ -85,7 +85,7 @@ fn correct(text: &str, document: &Node, corrections: &[Correction]) -> Option<St
         end = end + value.len() - (to - from);
     }
     let document = whole.get(start..end)?.trim_end();
-    // The tree ends at the last value: what follows it on its line is a comment.
+    // The tree ends at the last value; a comment may follow on the same line.
     let rest = whole.get(start + document.len()..)?;
     let rest = rest.lines().next().unwrap_or_default();
     let comment = if rest.trim_start().starts_with('#') {
@@ -96,7 +96,7 @@ fn correct(text: &str, document: &Node, corrections: &[Correction]) -> Option<St
     Some(format!("{document}{comment}\n"))
 }
 
-/// Finds where a key is added: after the name.
+/// Returns the edit that adds a key after the name.
 fn added(text: &str, document: &Node, key: &str, value: &str) -> Option<(usize, usize, String)> {
     let name = child(document, "name")?.span.end as usize;
     let value = quoted(value);
@@ -109,17 +109,17 @@ fn added(text: &str, document: &Node, key: &str, value: &str) -> Option<(usize, 
     Some((end, end, format!("\n{}{key}: {value}", " ".repeat(indent))))
 }
 
-/// Writes a value so that YAML reads it as this text; only what could be read otherwise is quoted.
+/// Writes a value so that YAML reads it as this text. Quotes it only if needed.
 fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let starts = value.starts_with(|c: char| c.is_ascii_alphabetic());
     let word = ["true", "false", "null", "yes", "no", "on", "off"]
         .iter()
         .any(|word| value.eq_ignore_ascii_case(word));
-    match starts && !word && value.chars().all(plain) {
-        true => value.to_owned(),
-        false => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+    if starts && !word && value.chars().all(plain) {
+        return value.to_owned();
     }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited_is_said() {
+    fn a_document_that_cannot_be_edited_is_refused() {
         assert_eq!(edit("kind: Host\nname: b\n", &[key("serial", "C8")]), None);
         let disk = Correction::Disk {
             key: "wwn",
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_would_read_as_something_else_is_quoted() {
+    fn ambiguous_values_are_quoted() {
         for (value, written) in [
             ("C7X9", "C7X9"),
             ("true", "\"true\""),

@@ -1,46 +1,26 @@
-use serde::{Deserialize, Serialize};
-
 use super::reader::Reader;
 use super::tree::{Node, Value};
+use crate::installer::DiskSelector;
 
-/// Which disk an installer may overwrite: never a name such as `/dev/sda`, which moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DiskSelector {
-    /// World Wide Name, such as `0x5000c500a1b2c3d4`.
-    Wwn(String),
-    /// The disk's serial number.
-    Serial(String),
-    /// A name below `/dev/disk/by-path/`.
-    ByPath(String),
-    /// The only disk of a model and of at least a size.
-    Model {
-        /// The model as the kernel prints it.
-        model: String,
-        /// The least size in octets.
-        min_size: u64,
-    },
-}
+const DISK_HELP: &str = "use `wwn`, `serial`, `by_path`, or `min_size` with `model`; \
+                         `lsblk -o +WWN,SERIAL` shows the values";
 
-const DISK_HELP: &str = "write `wwn`, `serial`, `by_path`, or `min_size` with `model`; \
-                         `lsblk -o +WWN,SERIAL` shows them";
-
-/// Reads `disk:`.
+/// Reads `disk`.
 pub(super) fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector> {
     if let Value::Scalar { text, .. } = &node.value
         && !["", "~", "null"].contains(&text.as_str())
     {
-        return cannot_name_disk(reader, node, text);
+        return cannot_select_disk(reader, node, text);
     }
     let mut fields = reader.fields(node, "`disk`")?;
-    let faults = reader.diagnostics.len();
+    let errors_before = reader.diagnostics.len();
     let word = |reader: &mut Reader, node: &Node| {
         let text = reader.text(node)?;
         let good = |c: char| c.is_ascii_alphanumeric() || "._:-+".contains(c);
         if !text.is_empty() && text.chars().all(good) {
             return Some(text);
         }
-        cannot_name_disk(reader, node, &text)
+        cannot_select_disk(reader, node, &text)
     };
     let wwn = fields.optional(reader, "wwn", word);
     let serial = fields.optional(reader, "serial", word);
@@ -52,16 +32,16 @@ pub(super) fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector
         if !text.trim().is_empty() && text.chars().all(good) {
             return Some(text);
         }
-        let message = format!("`{text}` cannot be a disk's model");
+        let message = format!("`{text}` is not a disk model");
         reader.refuse(
             "wrong-value",
             node.span,
             message,
-            "write it as `lsblk -o MODEL` prints it",
+            "write the model that `lsblk -o MODEL` prints",
         )
     });
     fields.finish(reader);
-    if reader.diagnostics.len() > faults {
+    if reader.diagnostics.len() > errors_before {
         return None;
     }
     match (wwn, serial, by_path, model, min_size) {
@@ -74,18 +54,18 @@ pub(super) fn read_disk(reader: &mut Reader, node: &Node) -> Option<DiskSelector
         _ => reader.refuse(
             "wrong-value",
             node.span,
-            "`disk` must name one disk in one way",
+            "`disk` must select the disk in exactly one way",
             DISK_HELP,
         ),
     }
 }
 
-fn cannot_name_disk<T>(reader: &mut Reader, node: &Node, text: &str) -> Option<T> {
-    let message = format!("`{text}` cannot name a disk");
+fn cannot_select_disk<T>(reader: &mut Reader, node: &Node, text: &str) -> Option<T> {
+    let message = format!("`{text}` cannot select a disk");
     reader.refuse("wrong-value", node.span, message, DISK_HELP)
 }
 
-/// Reads a size such as `400G` or `1.5T`: powers of 1000, as disks are sold.
+/// Reads a size such as `400G` or `1.5T`. The units are powers of 1000, as on disk labels.
 fn read_size(reader: &mut Reader, node: &Node) -> Option<u64> {
     let text = reader.text(node)?;
     let (digits, unit) = match text.char_indices().last() {
@@ -99,7 +79,7 @@ fn read_size(reader: &mut Reader, node: &Node) -> Option<u64> {
             "wrong-value",
             node.span,
             format!("`{text}` is not a size"),
-            "write one such as `400G` or `1.5T`",
+            "write a size such as `400G` or `1.5T`",
         ),
     }
 }

@@ -7,39 +7,39 @@ use super::reader::Reader;
 use super::tree::Node;
 use crate::machine::MacAddress;
 
-/// Which clients DHCP does not answer, whatever the inventory says of them.
+/// The clients that DHCP does not answer, even if they are in the inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Who is ignored: whoever matches one of these.
+    /// Clients that match one of these patterns are ignored.
     pub ignore: ClientPatterns,
-    /// Who alone is answered: whoever matches one of each list that is not empty.
+    /// Only clients that match a pattern of each non-empty list are answered.
     pub only: ClientPatterns,
 }
 
-/// Ways to tell clients apart by what they send.
+/// Patterns for the values that clients send.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientPatterns {
-    /// How the vendor class (option 60) begins.
+    /// Prefixes of the vendor class (option 60).
     pub vendor_classes: Vec<String>,
-    /// How the Ethernet address begins.
+    /// Prefixes of the Ethernet address.
     pub ouis: Vec<Oui>,
 }
 
-/// The first three octets of an Ethernet address: who made the card.
+/// The first three bytes of an Ethernet address, which identify the manufacturer.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Oui([u8; 3]);
 
 impl Oui {
-    /// Reports whether an Ethernet address begins with it.
+    /// Reports whether an Ethernet address starts with this OUI.
     pub fn made(self, mac: MacAddress) -> bool {
         mac.octets().starts_with(&self.0)
     }
 }
 
-/// The text is no OUI.
+/// The error of a text that is not an OUI.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` is not the first three octets of an Ethernet address")]
+#[error("`{seen}` is not the first three bytes of an Ethernet address")]
 pub struct ParseOuiError {
     seen: String,
 }
@@ -89,7 +89,7 @@ impl TryFrom<String> for Oui {
     }
 }
 
-/// Reads `filter:`.
+/// Reads `filter`.
 pub(super) fn read_filter(reader: &mut Reader, node: &Node) -> Option<Filter> {
     let mut fields = reader.fields(node, "`filter`")?;
     let ignore = fields.optional(reader, "ignore", read_patterns);
@@ -109,13 +109,15 @@ fn read_patterns(reader: &mut Reader, node: &Node) -> Option<ClientPatterns> {
             if !text.is_empty() {
                 return Some(text);
             }
-            let message = "an empty vendor class begins every other one";
-            let help = "write how the class begins, such as `PXEClient`";
+            let message = "an empty vendor class matches every client";
+            let help = "write the start of the class, such as `PXEClient`";
             reader.refuse("wrong-value", node.span, message, help)
         })
     });
     let ouis = fields.optional(reader, "ouis", |reader, node| {
-        reader.items(node, |r, n| r.parsed(n, "one in quotes: `\"52:54:00\"`"))
+        reader.items(node, |r, n| {
+            r.parsed(n, "three bytes in quotes: `\"52:54:00\"`")
+        })
     });
     fields.finish(reader);
     Some(ClientPatterns {
@@ -130,7 +132,7 @@ mod tests {
     use crate::inventory::tree;
 
     #[test]
-    fn an_oui_is_three_octets() {
+    fn an_oui_has_three_bytes() {
         let oui: Oui = "52:54:0A".parse().unwrap();
         assert_eq!(oui.to_string(), "52:54:0a");
         assert!(oui.made(MacAddress::new([0x52, 0x54, 0x0a, 1, 2, 3])));
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_filter_is_reported() {
+    fn every_error_of_a_filter_is_reported() {
         let text = "{ignore: {vendor_classes: [MSFT, ''], ouis: ['52:54:00', 5]}, onyl: {}}";
         let mut diagnostics = Vec::new();
         let node = tree::parse(0, text, &mut diagnostics).remove(0);
@@ -171,12 +173,12 @@ mod tests {
             seen,
             [
                 (
-                    "an empty vendor class begins every other one",
-                    "write how the class begins, such as `PXEClient`"
+                    "an empty vendor class matches every client",
+                    "write the start of the class, such as `PXEClient`"
                 ),
                 (
-                    "`5` is not the first three octets of an Ethernet address",
-                    "write one in quotes: `\"52:54:00\"`"
+                    "`5` is not the first three bytes of an Ethernet address",
+                    "write three bytes in quotes: `\"52:54:00\"`"
                 ),
                 ("unknown key `onyl` in `filter`", "did you mean `only`?"),
             ]

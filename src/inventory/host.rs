@@ -3,16 +3,19 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, HostUse, Kind, Unique};
+use super::claims::{Claims, HostUse, ReferenceKind, UniqueValue};
 use super::controller::{Bmc, read_bmc};
 use super::diagnostic::Diagnostic;
-use super::disk::{DiskSelector, read_disk};
-use super::loader::{Loader, read_loader};
+use super::disk::read_disk;
+use super::hostname::read_hostname;
+use super::loader::Loader;
+use super::loader_syntax::read_loader;
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, Spanned};
-use super::site::read_vars;
 use super::source::Span;
 use super::tree::{Node, Value};
+use super::vars::read_vars;
+use crate::installer::DiskSelector;
 use crate::machine::{Architecture, MacAddress, SystemUuid, is_placeholder};
 
 /// The `Host` document: one machine.
@@ -22,35 +25,35 @@ pub struct Host {
     pub name: String,
     /// The name of its profile.
     pub profile: String,
-    /// Its SMBIOS UUID; without one it cannot be armed, unless the site says `identity: mac`.
+    /// Its SMBIOS UUID. A host without a UUID cannot be armed, unless the site has `identity: mac`.
     pub uuid: Option<SystemUuid>,
     /// Its SMBIOS serial number.
     pub serial: Option<String>,
     /// Its SMBIOS asset tag.
     pub asset: Option<String>,
-    /// The firmware and processor that it boots with.
+    /// Its firmware and processor.
     pub arch: Architecture,
-    /// Its network interfaces; one of them boots.
+    /// Its network interfaces. Exactly one of them boots.
     pub nics: Vec<Nic>,
     /// The disk that an installer may overwrite.
     pub disk: Option<DiskSelector>,
-    /// Its management controller. An install has no use for it: it is not frozen with the host.
+    /// Its BMC. Installs do not use it, so it is not frozen with the host.
     #[serde(skip)]
     pub bmc: Option<Bmc>,
-    /// How it boots its local disk; by default, as suits its firmware.
+    /// How it boots its local disk.
     pub local_boot: LocalBoot,
-    /// Its loader, in place of its profile's and the site's.
+    /// Its loader; it replaces the profile's and the site's.
     pub loader: Option<Loader>,
-    /// The largest block that TFTP sends it, in octets, whatever it asks for.
+    /// The largest TFTP block that it is sent, in bytes, even if it requests more.
     #[serde(default)]
     pub tftp_blksize: Option<u16>,
-    /// Free words to select hosts by.
+    /// Labels that select hosts.
     pub labels: BTreeMap<String, String>,
-    /// The number of its install. Nothing acts on it yet: raising it is to arm the host.
+    /// The number of its install. Nothing uses it yet; raising it will arm the host.
     pub install: Option<u64>,
     /// Values for templates.
     pub vars: BTreeMap<String, serde_json::Value>,
-    /// DHCP options that it gets besides; they go before its profile's and its network's.
+    /// Additional DHCP options; they take precedence over its profile's and its network's.
     #[serde(default)]
     pub options: ExtraOptions,
 }
@@ -60,9 +63,9 @@ pub struct Host {
 pub struct Nic {
     /// Its Ethernet address.
     pub mac: MacAddress,
-    /// The network that it is plugged into.
+    /// The network that it is connected to.
     pub network: String,
-    /// The address that our DHCP gives it; none means an address of the pool.
+    /// The address reserved for it. Without one, it gets an address from the pool.
     pub ip: Option<Ipv4Addr>,
     /// Whether the machine installs through it.
     pub boot: bool,
@@ -72,7 +75,7 @@ pub struct Nic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LocalBoot {
-    /// The loader exits, and the firmware goes on with the next entry of its boot order.
+    /// The loader exits, and the firmware tries the next entry of its boot order.
     Exit,
     /// iPXE boots the first disk itself.
     Sanboot,
@@ -100,28 +103,34 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         .to_owned();
     if let Some(name) = &name {
         let key = name.value.to_ascii_lowercase();
-        claims.unique_as(Unique::Hostname, key, name.value.clone(), name.span, "");
+        claims.unique_as(
+            UniqueValue::Hostname,
+            key,
+            name.value.clone(),
+            name.span,
+            "",
+        );
     }
     let profile = fields.required(reader, "profile", Reader::name);
     if let Some(profile) = &profile {
-        claims.reference(Kind::Profile, profile.value.clone(), profile.span);
+        claims.reference(ReferenceKind::Profile, profile.clone());
     }
     let uuid = fields.optional(reader, "uuid", |reader, node| {
-        let uuid: SystemUuid = reader.parsed(node, "it as `dmidecode -s system-uuid` prints it")?;
+        let uuid: SystemUuid = reader.parsed(node, "the UUID that `dmidecode -s system-uuid` prints")?;
         if uuid.is_example() {
             let message =
-                format!("`{uuid}` is an example of documentation and counts as absent");
-            let help = "write what `dmidecode -s system-uuid` prints on the machine: a host is not armed before it has a UUID of its own";
+                format!("`{uuid}` is an example UUID and counts as missing");
+            let help = "write the UUID that `dmidecode -s system-uuid` prints on the machine; until then the host cannot be armed";
             reader.report(Diagnostic::warning("example-uuid", node.span, message).help(help));
             return None;
         }
         if uuid.is_placeholder() {
-            let message = format!("`{uuid}` is a vendor's placeholder, shared by many machines");
-            let help = "leave `uuid` out; such a machine can be armed only where the site says `identity: mac`";
+            let message = format!("`{uuid}` is a vendor placeholder that many machines share");
+            let help = "remove `uuid`; such a machine can only be armed if the site has `identity: mac`";
             return reader.refuse("placeholder", node.span, message, help);
         }
         let key = uuid.order_free().to_string();
-        claims.unique_as(Unique::Uuid, key, uuid.to_string(), node.span, &owner);
+        claims.unique_as(UniqueValue::Uuid, key, uuid.to_string(), node.span, &owner);
         Some(uuid)
     });
     let has_uuid = fields.has("uuid");
@@ -149,8 +158,8 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         )
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
-        let (value, place) = read_loader(reader, claims, node)?;
-        claims.places.hosts.insert(owner.clone(), place);
+        let (value, spans) = read_loader(reader, claims, node)?;
+        claims.spans.hosts.insert(owner.clone(), spans);
         let span = node.span;
         Some(Spanned { value, span })
     });
@@ -184,7 +193,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         nics: nics?,
         disk,
         bmc,
-        // A BIOS has no way back from a network loader: iPXE boots the disk. UEFI goes on by itself.
+        // A BIOS cannot continue after a network loader, so iPXE boots the disk. UEFI continues by itself.
         local_boot: local_boot.unwrap_or(match arch {
             Architecture::Bios => LocalBoot::Sanboot,
             _ => LocalBoot::Exit,
@@ -198,38 +207,11 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-/// Reads a host's name, which must be usable as a hostname. Source: RFC 1123 §2.1.
-pub(super) fn read_hostname(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
-    let text = reader.text(node)?;
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= 253 && text.split('.').all(label) {
-        return Some(Spanned {
-            value: text,
-            span: node.span,
-        });
-    }
-    let message = format!("`{text}` cannot be a hostname");
-    reader.refuse(
-        "wrong-value",
-        node.span,
-        message,
-        "use letters, digits and `-`, at most 63 between two dots",
-    )
-}
-
 fn read_identity(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     if is_placeholder(&text) {
-        let message = format!("`{text}` is a vendor's placeholder, shared by many machines");
-        return reader.refuse("placeholder", node.span, message, "leave this line out");
+        let message = format!("`{text}` is a vendor placeholder that many machines share");
+        return reader.refuse("placeholder", node.span, message, "remove this line");
     }
     Some(text)
 }
@@ -240,37 +222,37 @@ fn read_nic(
     node: &Node,
     owner: &str,
 ) -> Option<(Nic, Span)> {
-    let mut fields = reader.fields(node, "this nic")?;
+    let mut fields = reader.fields(node, "this NIC")?;
     let mac = fields.required(reader, "mac", |reader, node| {
         let mac: MacAddress = reader.parsed(
             node,
-            "it as `ip link` prints it, in quotes: `\"52:54:00:12:34:56\"`",
+            "the address that `ip link` prints, in quotes: `\"52:54:00:12:34:56\"`",
         )?;
         if !mac.is_unicast() {
-            let message = format!("`{mac}` is not the address of one interface");
+            let message = format!("`{mac}` is a group address, not the address of an interface");
             return reader.refuse(
                 "wrong-value",
                 node.span,
                 message,
-                "check the first octet: it must be even",
+                "check the first byte: it must be even",
             );
         }
-        claims.unique(Unique::Mac, mac.to_string(), node.span, owner);
+        claims.unique(UniqueValue::Mac, mac.to_string(), node.span, owner);
         Some(mac)
     });
     let network = fields.required(reader, "network", Reader::name);
     if let Some(network) = &network {
-        claims.reference(Kind::Network, network.value.clone(), network.span);
+        claims.reference(ReferenceKind::Network, network.clone());
     }
     let ip = fields.optional(reader, "ip", |reader, node| {
         let ip: Ipv4Addr = reader.parsed(node, "an address such as `10.20.0.58`")?;
-        claims.unique(Unique::Ip, ip.to_string(), node.span, owner);
+        claims.unique(UniqueValue::Ip, ip.to_string(), node.span, owner);
         if let Some(network) = &network {
             claims.address(network.value.clone(), ip, node.span);
         }
         Some(ip)
     });
-    // `None` inside: given, and at fault.
+    // The inner `None` means an invalid value.
     let boot = fields.optional(reader, "boot", |r, n| Some(r.boolean(n)));
     fields.finish(reader);
     Some((
@@ -285,20 +267,20 @@ fn read_nic(
 }
 
 fn check_boot_nic(reader: &mut Reader, node: &Node, nics: &[(Nic, Span)]) {
-    // A nic at fault has been reported; it may be the one that boots.
+    // An invalid NIC is already reported, and may be the one that boots.
     let complete = matches!(&node.value, Value::Sequence(items) if items.len() == nics.len());
     let mut boot = nics.iter().filter(|(nic, _)| nic.boot);
     match (boot.next(), boot.next()) {
         (None, _) if complete => {
             let message = "this host has no boot NIC";
-            let help = "add `boot: true` to the nic that the machine network-boots from";
+            let help = "add `boot: true` to the NIC that the machine boots from";
             reader.report(Diagnostic::error("boot-nic", node.span, message).help(help));
         }
         (Some((_, first)), Some((_, second))) => {
             let diagnostic = Diagnostic::error("boot-nic", *second, "this host has two boot NICs");
             reader.report(
                 diagnostic
-                    .also(*first, "the first")
+                    .also(*first, "the first boot NIC")
                     .help("keep `boot: true` on one of them"),
             );
         }

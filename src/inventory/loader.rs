@@ -1,41 +1,37 @@
 use serde::{Deserialize, Serialize};
 
-use super::claims::Claims;
-use super::places::LoaderPlace;
-use super::reader::{Reader, Spanned};
-use super::tree::{Node, Value};
 use crate::machine::{Architecture, Dialect};
 
-/// What firmware is given first, and what that fetches in its turn.
+/// The loader that firmware requests, and the second stage that it requests in turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loader {
-    /// The file that firmware fetches.
+    /// The file that the firmware requests.
     pub first: String,
-    /// The file that the first one fetches: GRUB, behind shim.
+    /// The file that the first one requests: GRUB behind shim.
     pub second: Option<String>,
-    /// The names under which the two are asked for, where they are not the files' own.
+    /// The names under which the two are requested, if they differ from the file names.
     #[serde(rename = "as")]
     pub names: Vec<String>,
-    /// What it asks us for next.
+    /// The kind of loader, which decides what it requests next.
     pub kind: LoaderKind,
 }
 
-/// What a loader asks us for once it runs.
+/// The kinds of loaders, by what they request once they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoaderKind {
-    /// DHCP once more, and then a script: iPXE.
+    /// iPXE: an address by DHCP, then a script.
     Ipxe,
-    /// `grub.cfg`: GRUB, alone or behind shim.
+    /// GRUB, alone or behind shim: `grub.cfg`.
     Grub,
-    /// `pxelinux.cfg/…`: PXELINUX.
+    /// PXELINUX: `pxelinux.cfg/…`.
     Pxelinux,
-    /// Nothing: it holds all that it needs, as an ISO image or a unified kernel image does.
+    /// An image that requests nothing, such as an ISO image or a unified kernel image.
     Image,
 }
 
-/// The one table of kinds, in the order of the enum: the name in the inventory, and the words by which
-/// a file's name shows its kind.
+/// The table of kinds, in the order of the enum: the name in the inventory, and words in file names that
+/// indicate the kind.
 const TABLE: [(LoaderKind, &str, &[&str]); 4] = [
     (LoaderKind::Ipxe, "ipxe", &[]),
     (LoaderKind::Grub, "grub", &["shim", "grub", "bootnet"]),
@@ -54,7 +50,7 @@ impl LoaderKind {
         TABLE[self as usize].1
     }
 
-    /// Returns the language in which it is told what to boot, if it asks.
+    /// Returns the language of its boot scripts, if it requests one.
     pub fn dialect(self) -> Option<Dialect> {
         match self {
             Self::Ipxe => Some(Dialect::Ipxe),
@@ -64,19 +60,19 @@ impl LoaderKind {
         }
     }
 
-    /// Guesses the kind from a file's name; iPXE has no name of its own.
-    fn of_file(name: &str) -> Self {
+    /// Guesses the kind from a file name. iPXE has no specific name.
+    pub(super) fn of_file(name: &str) -> Self {
         let name = base_name(name).to_ascii_lowercase();
-        let shows = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
         TABLE
             .iter()
-            .find(|row| shows(row.2))
+            .find(|row| contains(row.2))
             .map_or(Self::Ipxe, |row| row.0)
     }
 }
 
 impl Loader {
-    /// Makes a loader of one stage, under its file's own name.
+    /// Makes a loader with one stage, requested by its file name.
     pub fn file(first: impl Into<String>) -> Self {
         let first = first.into();
         Self {
@@ -87,13 +83,13 @@ impl Loader {
         }
     }
 
-    /// Returns the name that firmware is told to ask for.
+    /// Returns the name that the firmware requests.
     pub fn first_name(&self) -> &str {
         self.names.first().unwrap_or(&self.first)
     }
 
-    /// Returns the name under which the first stage asks for the second: beside itself, `grub` and
-    /// the processor's letters.
+    /// Returns the name under which the first stage requests the second. By default, that is `grub`
+    /// with the processor's letters, in the directory of the first stage.
     ///
     /// Source: shim, `netboot.c` and `include/fallback.h` (`DEFAULT_LOADER`).
     pub fn second_name(&self, architecture: Architecture) -> Option<String> {
@@ -105,7 +101,7 @@ impl Loader {
         })
     }
 
-    /// Lists the names under which the stages are asked for, each with the file that it means.
+    /// Lists the names of the stages, each with its file.
     pub fn served(&self, architecture: Architecture) -> impl Iterator<Item = (String, &str)> {
         let second = self.second_name(architecture).zip(self.second.as_deref());
         [(self.first_name().to_owned(), self.first.as_str())]
@@ -113,13 +109,12 @@ impl Loader {
             .chain(second)
     }
 
-    /// Returns the name of a file in the directory of the first stage, as that asks for it.
+    /// Returns the name of a file in the directory of the first stage.
     pub fn beside(&self, name: &str) -> String {
         beside(self.first_name(), name)
     }
 
-    /// Reports whether a chain of signed stages can begin with it: iPXE and PXELINUX carry no
-    /// signature that firmware knows.
+    /// Reports whether the loader can be signed for Secure Boot. iPXE and PXELINUX cannot.
     pub fn can_be_signed(&self) -> bool {
         self.kind.dialect().is_none_or(Dialect::can_be_signed)
     }
@@ -138,103 +133,6 @@ fn beside(path: &str, name: &str) -> String {
     }
 }
 
-/// Reads a loader: the name of a file, or a mapping with its stages. Says where they are named, too.
-pub(super) fn read_loader(
-    reader: &mut Reader,
-    claims: &mut Claims,
-    node: &Node,
-) -> Option<(Loader, LoaderPlace)> {
-    let Value::Mapping(_) = &node.value else {
-        let first = read_spanned_file_name(reader, node)?;
-        let loader = Loader::file(first.value.clone());
-        claims.loader_name(first.value.clone(), first.value, first.span);
-        let place = LoaderPlace {
-            first: first.span,
-            second: None,
-        };
-        return Some((loader, place));
-    };
-    let mut fields = reader.fields(node, "this loader")?;
-    let first = fields.required(reader, "first", read_spanned_file_name);
-    let second = fields.optional(reader, "second", read_spanned_file_name);
-    let names = fields.optional(reader, "as", |reader, node| {
-        let names = reader.items(node, read_spanned_file_name)?;
-        if names.is_empty() || names.len() > 2 {
-            let help =
-                "write one name for `first`, and one for `second`: `[bootx64.efi, grubx64.efi]`";
-            let message = "`as` names one or two files";
-            return reader.refuse("wrong-value", node.span, message, help);
-        }
-        Some(names)
-    });
-    let kind = fields.optional(reader, "kind", |reader, node| {
-        let choices: Vec<_> = LoaderKind::all().map(|kind| (kind.name(), kind)).collect();
-        reader.choice(node, &choices)
-    });
-    fields.finish(reader);
-    let first = first?;
-    let names = names.unwrap_or_default();
-    if let (Some(name), None) = (names.get(1), &second) {
-        let message = format!(
-            "`{}` names no file: this loader has no `second`",
-            name.value
-        );
-        let help = "add `second: …`, or take the second name out of `as`";
-        return reader.refuse("wrong-value", name.span, message, help);
-    }
-    for (index, file) in [Some(&first), second.as_ref()].into_iter().enumerate() {
-        let name = names.get(index).or(file.filter(|_| index == 0));
-        if let (Some(file), Some(name)) = (file, name) {
-            claims.loader_name(name.value.clone(), file.value.clone(), name.span);
-        }
-    }
-    let guessed = match &second {
-        Some(_) => LoaderKind::Grub,
-        None => LoaderKind::of_file(&first.value),
-    };
-    let place = LoaderPlace {
-        first: first.span,
-        second: second.as_ref().map(|second| second.span),
-    };
-    let loader = Loader {
-        first: first.value,
-        second: second.map(|second| second.value),
-        names: names.into_iter().map(|name| name.value).collect(),
-        kind: kind.unwrap_or(guessed),
-    };
-    Some((loader, place))
-}
-
-/// Reads the name of a file below `server.files`, with its place.
-pub(super) fn read_spanned_file_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
-    let value = read_file_name(reader, node)?;
-    let span = node.span;
-    Some(Spanned { value, span })
-}
-
-/// The longest name of a file that firmware fetches, in octets: DHCP's `file` field holds 127, of which
-/// a machine's path takes 48 (`m/MAC/TOKEN/`).
-const LONGEST_NAME: usize = 127 - 48;
-
-/// Reads the name of a file below `server.files`. It stands in scripts, too.
-fn read_file_name(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node)?;
-    let safe = text
-        .split('/')
-        .all(|part| !part.is_empty() && part != "." && part != "..");
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+@~=,/".contains(c);
-    if safe && text.len() <= LONGEST_NAME && text.chars().all(plain) {
-        return Some(text);
-    }
-    let message = format!("`{text}` cannot be the name of a file that firmware fetches");
-    reader.refuse(
-        "wrong-value",
-        node.span,
-        message,
-        "name a file below `server.files`, such as `snponly.efi`",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_shows_its_kind_by_its_name() {
+    fn the_kind_is_guessed_from_the_file_name() {
         for (name, kind) in [
             ("snponly.efi", LoaderKind::Ipxe),
             ("undionly.kpxe", LoaderKind::Ipxe),
@@ -262,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn shim_asks_for_grub_beside_itself_unless_the_inventory_says_otherwise() {
+    fn shim_requests_grub_beside_itself_unless_the_inventory_names_another_file() {
         let mut loader = Loader {
             second: Some("grubnetx64.efi.signed".into()),
             names: vec!["debian/bootx64.efi".into()],

@@ -1,8 +1,8 @@
-//! A bundle as it travels: its manifest with what is said about it, and back.
+//! Bundles in registries: the manifest with additional annotations, and back.
 //!
-//! What is signed is [`Bundle::manifest`]. Signatures, the day on which it expires, and where its
-//! files came from, stand in annotations beside those of the manifest: so they are in whatever copies
-//! the manifest, and the content that they speak of keeps its digest when they change.
+//! Signatures cover [`Bundle::manifest`]. The signatures, the expiry date and the sources of the files
+//! are additional annotations. So every copy of the manifest has them, and the digest of the signed
+//! content stays the same when they change.
 
 use serde_json::Value;
 
@@ -20,37 +20,36 @@ const SIGNATURE: &str = "dev.pxectl.signature.";
 const NAME: &str = "org.opencontainers.image.ref.name";
 const TITLE: &str = "org.opencontainers.image.title";
 
-/// Why a manifest is no bundle's.
+/// Why a manifest is not the manifest of a valid bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// It is not JSON.
-    #[error("it is not JSON: {0}")]
+    #[error("the manifest is not JSON: {0}")]
     NotJson(String),
-    /// It is of another kind.
-    #[error("it is the manifest of another kind of artifact: `{0}`")]
+    /// It describes another kind of artifact.
+    #[error("the manifest describes another kind of artifact: `{0}`")]
     OtherKind(String),
-    /// A part is missing.
-    #[error("it has no `{0}`")]
+    /// A field is missing.
+    #[error("the manifest has no `{0}`")]
     Missing(&'static str),
-    /// A part is not what it should be.
-    #[error("its `{what}` is `{seen}`")]
+    /// A field has an invalid value.
+    #[error("the manifest has an invalid `{what}`: `{seen}`")]
     Wrong {
-        /// The part.
+        /// The field.
         what: &'static str,
-        /// What is there.
+        /// Its value.
         seen: String,
     },
-    /// A file of it would lie outside of it.
-    #[error("its file `{0}` lies outside of it")]
+    /// The path of a file leaves the bundle.
+    #[error("the path `{0}` in the manifest leaves the bundle")]
     Outside(String),
-    /// A digest is none.
+    /// A digest is invalid.
     #[error(transparent)]
     Digest(#[from] ParseDigestError),
 }
 
 impl Bundle {
-    /// Builds the manifest that travels: [`Bundle::manifest`], with what is said of it beside. Where
-    /// nothing is, it is the manifest itself.
+    /// Builds the manifest for registries: [`Bundle::manifest`] with the additional annotations, if any.
     pub fn envelope(&self) -> Vec<u8> {
         let manifest = self.manifest();
         let has_source = self.files.values().any(|file| file.source.is_some());
@@ -81,10 +80,10 @@ impl Bundle {
         envelope.to_string().into_bytes()
     }
 
-    /// Reads a bundle from its manifest, whoever wrote that.
+    /// Reads a bundle from a manifest, which is not trusted.
     ///
     /// # Errors
-    /// When it is not a bundle's, and when a part of it cannot be trusted.
+    /// If the manifest is not the manifest of a valid bundle.
     pub fn from_manifest(bytes: &[u8]) -> Result<Self, ManifestError> {
         let manifest: Value = serde_json::from_slice(bytes)
             .map_err(|error| ManifestError::NotJson(error.to_string()))?;
@@ -143,7 +142,7 @@ impl Bundle {
     }
 }
 
-/// Reads where a file came from.
+/// Reads the source of a file.
 fn source(annotations: &Value) -> Result<Option<FileSource>, ManifestError> {
     let wrong = |what, seen: &str| ManifestError::Wrong {
         what,
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_beside_the_manifest_comes_back_and_is_not_part_of_it() {
+    fn additional_annotations_are_read_back_and_are_not_part_of_the_signed_manifest() {
         let source = r#", "source": {"from": "https://a/b.iso", "member": "casper/vmlinuz"}"#;
         let with = bundle(&file("vmlinuz", source));
         let without = bundle(&file("vmlinuz", ""));
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn manifests_that_cannot_be_trusted_are_refused() {
+    fn invalid_manifests_are_refused() {
         let good = bundle(&file("vmlinuz", "")).envelope();
         let good = String::from_utf8(good).unwrap();
         assert!(Bundle::from_manifest(good.as_bytes()).is_ok());

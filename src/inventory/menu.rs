@@ -2,64 +2,64 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::argument::read_argument;
 use super::bundle::Bundle;
-use super::claims::{Claims, Kind, MenuUse};
-use super::loader::read_spanned_file_name;
-use super::profile::read_argument;
+use super::claims::{Claims, MenuUse, ReferenceKind};
+use super::loader_syntax::read_file_name;
 use super::reader::{Reader, Spanned};
 use super::tree::{Node, Value};
 use crate::machine::{Architecture, CpuArchitecture, cleaned};
 
-/// The key of the file of a bundle that is its kernel.
+/// The key of a bundle's kernel.
 pub const KERNEL: &str = "kernel";
-/// The key of the file of a bundle that is its initrd.
+/// The key of a bundle's initrd.
 pub const INITRD: &str = "initrd";
 
-/// How long a choice is waited for, where the inventory does not say.
+/// The default timeout.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest that a choice may be waited for, in seconds: a rack boots unattended.
+/// The longest timeout in seconds: a rack boots unattended.
 const LONGEST_TIMEOUT: u64 = 300;
-/// The most characters of a title or a label, so that they fit on one line of a screen.
+/// The maximum length of a title or a label, so that it fits on one line of a screen.
 const LABEL_LIMIT: usize = 60;
 
-/// What a known machine may start in place of its local disk, when somebody stands before it.
+/// The boot menu: what an operator at a known machine can start instead of the local disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Menu {
-    /// How long a choice is waited for, in whole seconds; then the local disk is booted.
+    /// The timeout in whole seconds, after which the local disk boots.
     #[serde(with = "super::seconds")]
     pub timeout: Duration,
-    /// Its entries, by what they are for; none is empty.
+    /// The groups of entries. No group is empty.
     pub groups: Vec<MenuGroup>,
 }
 
-/// Entries of a menu that belong together.
+/// A group of menu entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MenuGroup {
-    /// What they are for: printable ASCII that means nothing to a script, at most 60 characters.
+    /// The title: at most 60 printable ASCII characters that have no meaning in scripts.
     pub title: String,
     /// The entries, in order.
     pub entries: Vec<MenuEntry>,
 }
 
-/// One thing that can be chosen.
+/// A menu entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MenuEntry {
-    /// What it is called: printable ASCII that means nothing to a script, at most 60 characters.
+    /// The label: at most 60 printable ASCII characters that have no meaning in scripts.
     pub label: String,
     /// What it starts.
     #[serde(flatten)]
     pub target: MenuTarget,
     /// The arguments of the kernel or the loader, one in each item.
     pub args: Vec<String>,
-    /// The architectures that it is limited to; empty: it is for all that can run it.
+    /// The architectures that it is limited to. If empty, it is offered to every machine that can run it.
     pub arch: Vec<Architecture>,
 }
 
-/// What an entry of a menu starts.
+/// What a menu entry starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MenuTarget {
-    /// The kernel and, where there is one, the initrd of the bundle with this name.
+    /// The kernel of the bundle with this name, and its initrd if it has one.
     Bundle(String),
     /// The file of `server.files` with this name.
     Loader(String),
@@ -77,8 +77,7 @@ impl Menu {
 }
 
 impl MenuEntry {
-    /// Reports whether a machine can be offered the entry; `bundle` is the one that it starts, if
-    /// it starts one.
+    /// Reports whether the entry is offered to a machine. `bundle` is the bundle that it starts, if any.
     pub fn fits(&self, architecture: Architecture, bundle: Option<&Bundle>) -> bool {
         let cpu = bundle.map(|bundle| CpuArchitecture::from_name(&bundle.arch));
         let runs = cpu.is_none_or(|cpu| cpu == Some(architecture.cpu()));
@@ -86,13 +85,13 @@ impl MenuEntry {
     }
 }
 
-/// Reads `menu:`.
+/// Reads `menu`.
 pub(super) fn read_menu(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Menu> {
     let mut fields = reader.fields(node, "`menu`")?;
     let timeout = fields.optional(reader, "timeout", read_timeout);
     let groups = fields.required(reader, "groups", |reader, node| {
         let groups = reader.items(node, |reader, item| read_group(reader, claims, item))?;
-        filled(reader, node, groups, "this menu has no groups")
+        non_empty(reader, node, groups, "the menu has no groups")
     });
     fields.finish(reader);
     Some(Menu {
@@ -107,8 +106,8 @@ fn read_timeout(reader: &mut Reader, node: &Node) -> Option<Duration> {
     if whole && (1..=LONGEST_TIMEOUT).contains(&timeout.as_secs()) {
         return Some(timeout);
     }
-    let message = "a menu waits from 1 second to 5 minutes, in whole seconds";
-    let help = "write one such as `10s`: until then, nothing boots";
+    let message = "the menu timeout must be 1 second to 5 minutes, in whole seconds";
+    let help = "write a timeout such as `10s`; nothing boots before it ends";
     reader.refuse("wrong-value", node.span, message, help)
 }
 
@@ -117,7 +116,7 @@ fn read_group(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
     let title = fields.required(reader, "title", read_label);
     let entries = fields.required(reader, "entries", |reader, node| {
         let entries = reader.items(node, |reader, item| read_entry(reader, claims, item))?;
-        filled(reader, node, entries, "this group has no entries")
+        non_empty(reader, node, entries, "the group has no entries")
     });
     fields.finish(reader);
     Some(MenuGroup {
@@ -126,12 +125,12 @@ fn read_group(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
     })
 }
 
-/// Refuses a list that was written empty; one whose items are all at fault has been reported.
-fn filled<T>(reader: &mut Reader, node: &Node, items: Vec<T>, message: &str) -> Option<Vec<T>> {
+/// Reports an empty list. If all items are invalid, they are already reported.
+fn non_empty<T>(reader: &mut Reader, node: &Node, items: Vec<T>, message: &str) -> Option<Vec<T>> {
     if !matches!(&node.value, Value::Sequence(items) if items.is_empty()) {
         return Some(items);
     }
-    let help = "add an item, or remove what is empty";
+    let help = "add an item, or remove the empty list";
     reader.refuse("wrong-value", node.span, message, help)
 }
 
@@ -144,13 +143,13 @@ fn read_entry(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
             .map(|arch| (arch.name(), arch))
             .collect();
         let arch = reader.items(node, |reader, item| reader.choice(item, &architectures))?;
-        filled(reader, node, arch, "this entry would fit no machine")
+        non_empty(reader, node, arch, "the entry fits no machine")
     });
     let arch = arch.unwrap_or_default();
-    let both = [fields.has("bundle"), fields.has("loader")];
+    let has_targets = [fields.has("bundle"), fields.has("loader")];
     let bundle = fields.optional(reader, "bundle", |reader, node| {
         let bundle = reader.name(node)?;
-        claims.reference(Kind::Bundle, bundle.value.clone(), bundle.span);
+        claims.reference(ReferenceKind::Bundle, bundle.clone());
         claims.menu_use(MenuUse {
             bundle: bundle.clone(),
             arch: arch.clone(),
@@ -159,22 +158,22 @@ fn read_entry(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
         let loader = read_loader_name(reader, node)?;
-        // A name that stands for another file would start that one.
-        claims.loader_name(loader.value.clone(), loader.value.clone(), loader.span);
-        claims.places.menu.push(loader.span);
+        // A loader may use this name for another file.
+        claims.loader_name(loader.clone(), loader.value.clone());
+        claims.spans.menu.push(loader.span);
         Some(loader.value)
     });
     let args = fields.optional(reader, "args", |reader, node| {
         reader.items(node, read_argument)
     });
     fields.finish(reader);
-    let fault = match both {
-        [true, true] => Some("this entry starts two things, a bundle and a loader"),
-        [false, false] => Some("this entry starts nothing: it has neither `bundle` nor `loader`"),
+    let problem = match has_targets {
+        [true, true] => Some("the entry has both `bundle` and `loader`"),
+        [false, false] => Some("the entry has neither `bundle` nor `loader`"),
         _ => None,
     };
-    if let Some(message) = fault {
-        let help = "write either `bundle: …`, whose kernel is started, or `loader: …`, a file of `server.files`";
+    if let Some(message) = problem {
+        let help = "write either `bundle: …` to start its kernel, or `loader: …` to start a file of `server.files`";
         return reader.refuse("menu-entry", node.span, message, help);
     }
     Some(MenuEntry {
@@ -187,26 +186,28 @@ fn read_entry(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<M
     })
 }
 
-/// Reads what stands on a screen, and inside the scripts of three loaders.
+/// Reads a text that appears on screens and inside scripts.
 fn read_label(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     if !text.is_empty() && cleaned(&text, LABEL_LIMIT) == text {
         return Some(text);
     }
-    let message = format!("`{text}` cannot stand in a boot menu");
-    let help = "write up to 60 characters of ASCII, without blanks at the ends and none of ${}|&;#\\`\"'<>";
+    let message = format!("`{text}` is not a valid menu text");
+    let help =
+        "use up to 60 ASCII characters, without blanks at the ends and without ${}|&;#\\`\"'<>";
     reader.refuse("wrong-value", node.span, message, help)
 }
 
-/// Reads the name of a file that stands inside scripts and URLs.
+/// Reads the name of a file that appears in scripts and URLs.
 fn read_loader_name(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
-    let name = read_spanned_file_name(reader, node)?;
+    let name = read_file_name(reader, node)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/".contains(c);
     if name.value.chars().all(plain) && !name.value.starts_with('-') {
         return Some(name);
     }
-    let message = format!("`{}` cannot be named in a boot menu", name.value);
-    let help = "give the file a name of letters, digits, `.`, `_`, `+` and `-`";
+    let message = format!("`{}` is not a valid file name in a boot menu", name.value);
+    let help =
+        "rename the file: use letters, digits, `.`, `_`, `+` and `-`, and do not start with `-`";
     reader.refuse("wrong-value", name.span, message, help)
 }
 
@@ -221,7 +222,7 @@ mod tests {
         let node = tree::parse(0, text, &mut diagnostics).remove(0);
         let mut reader = Reader { diagnostics };
         let menu = read_menu(&mut reader, &mut Claims::default(), &node);
-        let messages = reader.diagnostics.into_iter().map(|fault| fault.message);
+        let messages = reader.diagnostics.into_iter().map(|found| found.message);
         (menu, messages.collect())
     }
 
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_menu_waits_ten_seconds_and_its_entries_start_a_bundle_or_a_file() {
+    fn a_menu_times_out_after_ten_seconds_and_starts_bundles_or_files() {
         let (menu, messages) = read(
             "groups:\n- title: Diagnostics\n  entries:\n  - {label: Memtest86+, loader: a/memtest86+x64.efi, arch: [uefi-x64]}\n  - {label: Rescue (shell), bundle: b, args: [console=ttyS0, single]}\n",
         );
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_for_the_machines_that_can_run_it() {
+    fn an_entry_is_offered_to_machines_that_can_run_it() {
         let bundle = |arch: &str| Bundle {
             name: "b".into(),
             arch: arch.into(),
@@ -281,41 +282,38 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_a_script_or_a_screen_is_refused() {
+    fn text_that_would_break_a_script_or_a_screen_is_refused() {
         for (entry, message) in [
             (
                 "{label: 'a || shell', loader: f}",
-                "`a || shell` cannot stand in a boot menu",
+                "`a || shell` is not a valid menu text",
             ),
             (
                 "{label: '${x}', loader: f}",
-                "`${x}` cannot stand in a boot menu",
+                "`${x}` is not a valid menu text",
             ),
             (
                 "{label: \"it's\", loader: f}",
-                "`it's` cannot stand in a boot menu",
+                "`it's` is not a valid menu text",
             ),
-            (
-                "{label: ' a', loader: f}",
-                "` a` cannot stand in a boot menu",
-            ),
-            ("{label: '', loader: f}", "`` cannot stand in a boot menu"),
-            ("{label: é, loader: f}", "`é` cannot stand in a boot menu"),
+            ("{label: ' a', loader: f}", "` a` is not a valid menu text"),
+            ("{label: '', loader: f}", "`` is not a valid menu text"),
+            ("{label: é, loader: f}", "`é` is not a valid menu text"),
             (
                 "{label: L, loader: a b}",
-                "`a b` cannot be the name of a file that firmware fetches",
+                "`a b` is not a file name that firmware can request",
             ),
             (
                 "{label: L, loader: '${x}'}",
-                "`${x}` cannot be the name of a file that firmware fetches",
+                "`${x}` is not a file name that firmware can request",
             ),
             (
                 "{label: L, loader: -x}",
-                "`-x` cannot be named in a boot menu",
+                "`-x` is not a valid file name in a boot menu",
             ),
             (
                 "{label: L, loader: ../x}",
-                "`../x` cannot be the name of a file that firmware fetches",
+                "`../x` is not a file name that firmware can request",
             ),
             (
                 "{label: L, loader: f, args: [a b]}",
@@ -323,19 +321,16 @@ mod tests {
             ),
             (
                 "{label: L, loader: f, arch: []}",
-                "this entry would fit no machine",
+                "the entry fits no machine",
             ),
             (
                 "{label: L, loader: f, arch: [http-x64]}",
-                "`http-x64` is not known here",
+                "unknown value `http-x64`",
             ),
-            (
-                "{label: L}",
-                "this entry starts nothing: it has neither `bundle` nor `loader`",
-            ),
+            ("{label: L}", "the entry has neither `bundle` nor `loader`"),
             (
                 "{label: L, bundle: b, loader: f}",
-                "this entry starts two things, a bundle and a loader",
+                "the entry has both `bundle` and `loader`",
             ),
             ("{loader: f}", "this entry has no `label`"),
         ] {
@@ -346,12 +341,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_group_an_empty_menu_and_an_endless_wait_are_refused() {
+    fn an_empty_group_an_empty_menu_and_a_long_timeout_are_refused() {
         for (menu, message) in [
-            ("groups: []", "this menu has no groups"),
+            ("groups: []", "the menu has no groups"),
             (
                 "groups: [{title: T, entries: []}]",
-                "this group has no entries",
+                "the group has no entries",
             ),
             ("timeout: 3s", "`menu` has no `groups`"),
         ] {
@@ -361,7 +356,7 @@ mod tests {
             let menu = format!(
                 "{{timeout: {timeout}, groups: [{{title: T, entries: [{{label: L, loader: f}}]}}]}}"
             );
-            let message = "a menu waits from 1 second to 5 minutes, in whole seconds";
+            let message = "the menu timeout must be 1 second to 5 minutes, in whole seconds";
             assert_eq!(read(&menu).1, [message], "{timeout}");
         }
     }

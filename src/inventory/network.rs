@@ -4,9 +4,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::block::{AddressBlock, Trust, read_blocks};
-use super::claims::{Claims, GATEWAY, Unique};
+use super::claims::{Claims, GATEWAY, UniqueValue};
+use super::dhcp_mode::DhcpMode;
 use super::diagnostic::Diagnostic;
 use super::filter::{Filter, read_filter};
+use super::hostname::read_hostname;
 use super::options::{ExtraOptions, read_options};
 use super::reader::Reader;
 use super::route::Route;
@@ -16,19 +18,19 @@ use super::source::Span;
 use super::subnet::{AddressRange, Subnet};
 use super::tree::Node;
 
-/// One network that machines boot on.
+/// A network that machines boot from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Its name, which hosts refer to.
     pub name: String,
     /// Its addresses.
     pub subnet: Subnet,
-    /// Our interface on it; none where requests come through a relay only.
+    /// The server's interface on it. Without one, requests come through a relay.
     pub interface: Option<String>,
     /// The relays whose requests are accepted, by `giaddr`; see [`Network::accepts_relay`].
     #[serde(default)]
     pub relays: Vec<AddressBlock>,
-    /// Who gives its addresses.
+    /// Who owns its addresses.
     #[serde(default)]
     pub mode: DhcpMode,
     /// The default router.
@@ -37,32 +39,32 @@ pub struct Network {
     pub dns: Vec<Ipv4Addr>,
     /// The time servers.
     pub ntp: Vec<Ipv4Addr>,
-    /// The domain of the machines' names.
+    /// The DNS domain of its machines.
     pub domain: Option<String>,
-    /// Where machines look for names that are not whole.
+    /// The DNS search list of its machines.
     #[serde(default)]
     pub search: Vec<String>,
-    /// Routes besides the default one.
+    /// Routes in addition to the default route.
     #[serde(default)]
     pub routes: Vec<Route>,
-    /// The largest datagram that its links carry, which DHCP hands out and TFTP keeps to.
+    /// The MTU of its links, in bytes. DHCP hands it out, and TFTP sends no larger datagram.
     #[serde(default)]
     pub mtu: Option<u16>,
-    /// DHCP options that every machine on it gets besides; its profile's and its own go before them.
+    /// Additional DHCP options for its machines; those of a profile and a host take precedence.
     #[serde(default)]
     pub options: ExtraOptions,
-    /// Which clients DHCP does not answer here, besides those that the site's filter refuses.
+    /// The clients that DHCP ignores on this network, in addition to the site's filter.
     #[serde(default)]
     pub filter: Filter,
-    /// How long an address is promised.
+    /// The lease time of its addresses.
     #[serde(with = "seconds")]
     pub lease_time: Duration,
-    /// Addresses for interfaces without a reserved one, those of unknown machines among them.
+    /// Addresses for interfaces without a reserved address, including those of unknown machines.
     pub pool: Option<AddressRange>,
 }
 
 impl Network {
-    /// Reports whether its machines may be behind relays.
+    /// Reports whether its machines may be behind a relay.
     pub fn takes_relayed(&self) -> bool {
         self.interface.is_none() || !self.relays.is_empty()
     }
@@ -84,18 +86,7 @@ impl Network {
     }
 }
 
-/// Who gives the addresses of a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DhcpMode {
-    /// We do, and nobody else.
-    #[default]
-    Authoritative,
-    /// Another server; we only say what to boot (proxyDHCP).
-    Proxy,
-}
-
-/// Reads a network; the place is that of its name.
+/// Reads a network, and returns the span of its name.
 pub(super) fn read_network(
     reader: &mut Reader,
     claims: &mut Claims,
@@ -104,23 +95,23 @@ pub(super) fn read_network(
     let mut fields = reader.fields(node, "this network")?;
     let name = fields.required(reader, "name", |reader, node| {
         let name = reader.name(node)?;
-        claims.unique(Unique::Network, name.value.clone(), name.span, "");
+        claims.unique(UniqueValue::Network, name.value.clone(), name.span, "");
         Some(name)
     });
     let subnet = fields.required(reader, "subnet", |r, n| {
-        r.parsed::<Subnet>(n, "one such as `10.20.0.0/24`")
+        r.parsed::<Subnet>(n, "a subnet such as `10.20.0.0/24`")
     });
     let interface = fields.optional(reader, "interface", |reader, node| {
         let text = reader.text(node)?;
         if text.len() <= 15 && !text.contains(['/', ' ']) {
-            claims.unique(Unique::Interface, text.clone(), node.span, "");
+            claims.unique(UniqueValue::Interface, text.clone(), node.span, "");
             return Some(text);
         }
         reader.refuse(
             "wrong-value",
             node.span,
-            format!("`{text}` cannot be an interface's name"),
-            "see `ip link` for the names",
+            format!("`{text}` is not an interface name"),
+            "write a name that `ip link` prints",
         )
     });
     let relays = fields.optional(reader, "relays", |reader, node| {
@@ -142,15 +133,15 @@ pub(super) fn read_network(
             Some(subnet) if !subnet.is_host(address) => reader.refuse(
                 "outside-network",
                 node.span,
-                format!("`{address}` is not a machine's address in `{subnet}`"),
-                "correct the address or the `subnet`",
+                format!("`{address}` is not a host address in `{subnet}`"),
+                "change the address or `subnet`",
             ),
             _ => Some(address),
         }
     };
     let gateway = fields.optional(reader, "gateway", |reader, node| {
         let address = inside(reader, node)?;
-        claims.unique(Unique::Ip, address.to_string(), node.span, GATEWAY);
+        claims.unique(UniqueValue::Ip, address.to_string(), node.span, GATEWAY);
         Some(address)
     });
     let dns = fields.optional(reader, "dns", |reader, node| {
@@ -162,14 +153,15 @@ pub(super) fn read_network(
     let domain = fields.optional(reader, "domain", Reader::name);
     let search = fields.optional(reader, "search", |reader, node| {
         expect_authoritative(reader, node, "search", mode);
-        let names = reader.items(node, super::host::read_hostname)?;
+        let names = reader.items(node, read_hostname)?;
         Some(names.into_iter().map(|name| name.value).collect())
     });
     let routes = fields.optional(reader, "routes", |reader, node| {
         expect_authoritative(reader, node, "routes", mode);
         reader.items(node, |reader, node| {
             let mut fields = reader.fields(node, "this route")?;
-            let expected = "a block of addresses such as `10.40.0.0/16`, or `gateway:` instead";
+            let expected =
+                "a destination such as `10.40.0.0/16`, or use `gateway` for the default route";
             let to = fields.required(reader, "to", |r, n| r.parsed(n, expected));
             let via = fields.required(reader, "via", inside);
             fields.finish(reader);
@@ -177,7 +169,7 @@ pub(super) fn read_network(
         })
     });
     let mtu = fields.optional(reader, "mtu", |reader, node| {
-        // Every IPv4 host takes 576 octets. Source: RFC 791 §3.1.
+        // Every IPv4 host accepts 576 bytes. Source: RFC 791 §3.1.
         reader.number(node, 576..=65535)
     });
     let options = fields.optional(reader, "options", |reader, node| {
@@ -191,15 +183,16 @@ pub(super) fn read_network(
     });
     let pool = fields.optional(reader, "pool", |reader, node| {
         expect_authoritative(reader, node, "pool", mode);
-        let pool = reader.parsed::<AddressRange>(node, "one such as `10.20.0.200-10.20.0.250`")?;
+        let pool =
+            reader.parsed::<AddressRange>(node, "a range such as `10.20.0.200-10.20.0.250`")?;
         if let Some(subnet) = subnet.filter(|s| !s.is_host(pool.first()) || !s.is_host(pool.last()))
         {
-            let message = format!("the pool reaches beyond `{subnet}`");
+            let message = format!("the pool is not inside `{subnet}`");
             return reader.refuse(
                 "outside-network",
                 node.span,
                 message,
-                "correct the pool or the `subnet`",
+                "change the pool or `subnet`",
             );
         }
         if mode == DhcpMode::Authoritative {
@@ -231,7 +224,7 @@ pub(super) fn read_network(
     Some((network, name.span))
 }
 
-/// Warns of a network whose machines are told to boot from where they cannot get.
+/// Warns about a network whose machines cannot reach the server.
 pub(super) fn check_reach(reader: &mut Reader, server: &Server, network: &Network, span: Span) {
     let (name, address) = (&network.name, server.address);
     if network.mode == DhcpMode::Proxy {
@@ -239,10 +232,10 @@ pub(super) fn check_reach(reader: &mut Reader, server: &Server, network: &Networ
     }
     if network.gateway.is_none() && !network.subnet.is_host(address) {
         let message = format!(
-            "the machines of `{name}` have no way to the server: {address} is not in {}",
+            "machines on network `{name}` have no route to the server: `{address}` is not in `{}`",
             network.subnet
         );
-        let help = "write `gateway: …`: the router by which they reach it";
+        let help = "add `gateway: …`, the router that forwards to the server";
         reader.report(Diagnostic::warning("no-gateway", span, message).help(help));
     }
     let host = server.base_url.split("://").nth(1).unwrap_or_default();
@@ -250,20 +243,20 @@ pub(super) fn check_reach(reader: &mut Reader, server: &Server, network: &Networ
     let is_name = host.parse::<Ipv4Addr>().is_err() && !host.starts_with('[');
     if is_name && network.dns.is_empty() {
         let message = format!(
-            "the machines of `{name}` have no name server, and `base_url` needs one for `{host}`"
+            "machines on network `{name}` have no DNS server, but `base_url` contains the name `{host}`"
         );
-        let help = "write `dns: […]`, or an address in `base_url`";
+        let help = "add `dns: […]`, or use an address in `base_url`";
         reader.report(Diagnostic::warning("no-dns", span, message).help(help));
     }
 }
 
-/// Says that a key about addresses means nothing where another server gives them.
+/// Warns that a key has no effect if another server owns the addresses.
 fn expect_authoritative(reader: &mut Reader, node: &Node, key: &str, mode: DhcpMode) {
     if mode == DhcpMode::Proxy {
         let message = format!(
-            "`{key}` has no effect: `mode: proxy` leaves addresses and the like to another server"
+            "`{key}` has no effect with `mode: proxy`: another DHCP server owns the addresses"
         );
-        let help = "set it in that server and remove this line, or write `mode: authoritative`";
+        let help = "set it in that server and remove this line, or use `mode: authoritative`";
         reader.report(Diagnostic::warning("not-handed-out", node.span, message).help(help));
     }
 }

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::nearest;
 use super::reader::Reader;
-use super::tree::{Key, Node};
+use super::tree::{MapKey, Node};
 
-/// DHCP options that the inventory adds to replies, by code.
+/// Additional DHCP options, by code.
 pub type ExtraOptions = BTreeMap<u8, OptionValue>;
 
-/// The value of a DHCP option, as the inventory writes it: `ip:10.20.0.5`, `u16:9000`, `hex:0a0b`,
+/// The value of a DHCP option, as it is written in the inventory: `ip:10.20.0.5`, `u16:9000`, `hex:0a0b`,
 /// `text:…`, or text without a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -21,18 +21,18 @@ pub enum OptionValue {
     Text(String),
     /// Addresses.
     Addresses(Vec<Ipv4Addr>),
-    /// Octets as they are.
+    /// Bytes.
     Octets(Vec<u8>),
-    /// A number in one octet.
+    /// A number in one byte.
     U8(u8),
-    /// A number in two octets.
+    /// A number in two bytes.
     U16(u16),
-    /// A number in four octets.
+    /// A number in four bytes.
     U32(u32),
 }
 
 impl OptionValue {
-    /// Returns the octets that stand in the message: numbers in network order.
+    /// Returns the bytes of the option: numbers are in network order.
     pub fn octets(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.clone().into_bytes(),
@@ -58,21 +58,21 @@ impl OptionValue {
     }
 }
 
-/// The text is no value of an option.
+/// The error of a text that is not the value of an option.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseOptionValueError {
-    /// What follows the prefix is not what it says.
+    /// The value does not match its prefix.
     #[error("`{seen}` is not {expected}")]
     Form {
-        /// What was written.
+        /// The text.
         seen: String,
-        /// What the prefix says it is.
+        /// The form that the prefix requires.
         expected: &'static str,
     },
-    /// The value is empty, or longer than one option.
-    #[error("this value has {have} octets, and an option has 1 to 255")]
+    /// The value is empty or too long.
+    #[error("the value has {have} bytes; an option has 1 to 255")]
     Length {
-        /// Its octets.
+        /// The number of bytes.
         have: usize,
     },
 }
@@ -94,13 +94,18 @@ impl FromStr for OptionValue {
             Some(("hex", rest)) => {
                 let digits: String = rest.chars().filter(|c| !":- ".contains(*c)).collect();
                 let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
-                Self::Octets(octets.map_err(|_| form("octets in hexadecimal digits"))?)
+                Self::Octets(octets.map_err(|_| form("an even number of hexadecimal digits"))?)
             }
-            Some(("u8", rest)) => Self::U8(rest.parse().map_err(|_| form("a number to 255"))?),
-            Some(("u16", rest)) => Self::U16(rest.parse().map_err(|_| form("a number to 65535"))?),
-            Some(("u32", rest)) => {
-                Self::U32(rest.parse().map_err(|_| form("a number to 4294967295"))?)
+            Some(("u8", rest)) => {
+                Self::U8(rest.parse().map_err(|_| form("a number from 0 to 255"))?)
             }
+            Some(("u16", rest)) => {
+                Self::U16(rest.parse().map_err(|_| form("a number from 0 to 65535"))?)
+            }
+            Some(("u32", rest)) => Self::U32(
+                rest.parse()
+                    .map_err(|_| form("a number from 0 to 4294967295"))?,
+            ),
             _ => Self::Text(text.to_owned()),
         };
         match value.octets().len() {
@@ -142,7 +147,7 @@ impl TryFrom<String> for OptionValue {
     }
 }
 
-/// What the value of a known option is.
+/// The form of a known option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Text,
@@ -166,10 +171,10 @@ impl Shape {
     }
 }
 
-/// The code of the largest datagram that a machine may send. Source: RFC 2132 §5.1.
+/// The code of the interface MTU. Source: RFC 2132 §5.1.
 pub(super) const INTERFACE_MTU: u8 = 26;
 
-/// The one table of options that have a name here; any other is written by its code.
+/// The table of options that have a name. Other options are written by their code.
 ///
 /// Source: IANA "BOOTP Vendor Extensions and DHCP Options".
 const KNOWN: [(u8, &str, Shape); 25] = [
@@ -200,56 +205,56 @@ const KNOWN: [(u8, &str, Shape); 25] = [
     (252, "proxy-autodiscovery", Shape::Text),
 ];
 
-/// Says what decides an option that is not free, and what to write instead.
+/// Returns why an option is reserved, and what to write instead.
 fn reserved(code: u8) -> Option<(&'static str, &'static str)> {
     const REMOVE: &str = "remove this line";
     Some(match code {
-        0 | 52 | 255 => ("belongs to the layout of the message", REMOVE),
+        0 | 52 | 255 => ("is part of the message format", REMOVE),
         1 | 28 => (
-            "follows from the network's `subnet`",
-            "correct `subnet` of the network",
+            "is set by the network's `subnet`",
+            "change `subnet` of the network",
         ),
         3 => (
-            "is the network's `gateway`",
+            "is set by the network's `gateway`",
             "write `gateway: …` in the network",
         ),
         43 | 60 | 66 | 67 | 175 => (
-            "decides how firmware boots",
+            "selects the boot file",
             "write `loader: …` in the host or its profile, or `loaders:` in the site",
         ),
         50..=51 | 58..=59 => (
-            "follows from the address that is given",
+            "is set by the lease",
             "write `lease_time: …` in the network",
         ),
-        53..=57 | 61 => ("is what DHCP itself speaks with", REMOVE),
-        77 | 82 | 93 | 94 | 97 | 118 => ("is said by clients and relays only", REMOVE),
+        53..=57 | 61 => ("is part of the DHCP protocol", REMOVE),
+        77 | 82 | 93 | 94 | 97 | 118 => ("is only sent by clients and relays", REMOVE),
         119 => (
-            "is the network's `search`",
+            "is set by the network's `search`",
             "write `search: […]` in the network",
         ),
         121 => (
-            "holds the network's `routes`",
+            "is set by the network's `routes`",
             "write `routes: […]` in the network",
         ),
         _ => return None,
     })
 }
 
-/// Reads `options:`, from codes or names to values.
+/// Reads `options`: a mapping from codes or names to values.
 pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
     let mut found = ExtraOptions::new();
     reader.entries(node, |reader, key, value| {
         let (code, shape) = read_code(reader, key)?;
-        let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…` of 1 to 255 octets";
-        let given: OptionValue = reader.parsed(value, expected)?;
-        if !given.has(shape) {
-            let (text, wanted) = (&key.text, shape.example());
-            let message = format!("option `{text}` holds {wanted}, and this is `{given}`");
-            let help = format!("write {wanted}, or the octets themselves as `hex:…`");
+        let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes";
+        let option: OptionValue = reader.parsed(value, expected)?;
+        if !option.has(shape) {
+            let (text, expected) = (&key.text, shape.example());
+            let message = format!("option `{text}` expects {expected}, found `{option}`");
+            let help = format!("write {expected}, or the bytes as `hex:…`");
             return reader.refuse("wrong-value", value.span, message, &help);
         }
-        if found.insert(code, given).is_some() {
-            let message = format!("option {code} is given twice, by its name and by its code");
+        if found.insert(code, option).is_some() {
+            let message = format!("option {code} is set twice, by its name and by its code");
             return reader.refuse("duplicate-key", key.span, message, "keep one of the two");
         }
         Some(())
@@ -257,7 +262,7 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
     Some(found)
 }
 
-fn read_code(reader: &mut Reader, key: &Key) -> Option<(u8, Shape)> {
+fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, Shape)> {
     let text = key.text.as_str();
     let known = match text.parse::<u8>() {
         Ok(code) => {
@@ -272,9 +277,9 @@ fn read_code(reader: &mut Reader, key: &Key) -> Option<(u8, Shape)> {
     let Some((code, _, shape)) = known else {
         let help = match nearest(text, KNOWN.iter().map(|row| row.1)) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => "write its code, 1 to 254, or a name such as `ntp-servers`".to_owned(),
+            None => "write a code from 1 to 254, or a name such as `ntp-servers`".to_owned(),
         };
-        let message = format!("no DHCP option is known as `{text}`");
+        let message = format!("unknown DHCP option `{text}`");
         return reader.refuse("wrong-value", key.span, message, &help);
     };
     if let Some((why, help)) = reserved(code) {
@@ -290,7 +295,7 @@ mod tests {
     use crate::inventory::tree;
 
     #[test]
-    fn values_are_typed_by_their_prefix() {
+    fn the_prefix_sets_the_type_of_a_value() {
         for (text, octets) in [
             ("pxelinux.cfg", &b"pxelinux.cfg"[..]),
             ("http://10.20.0.10/wpad", b"http://10.20.0.10/wpad"),
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_the_options_is_reported() {
+    fn every_error_of_the_options_is_reported() {
         let text = "\
 {ntp-servers: 'ip:10.20.0.5', 224: 'hex:00', 26: 9000, ntp-server: x, 67: x, 1: x, 82: x, 53: x,
  61: x, 255: x, 256: x, 42: 'ip:10.20.0.6', 121: x, 119: x, 3: x, 97: x, 46: 'u8:300', 50: x}
@@ -342,22 +347,22 @@ mod tests {
         assert_eq!(
             seen,
             [
-                "option `26` holds `u16:…`, and this is `text:9000`; write `u16:…`, or the octets themselves as `hex:…`",
-                "no DHCP option is known as `ntp-server`; did you mean `ntp-servers`?",
-                "option 67 decides how firmware boots; write `loader: …` in the host or its profile, or `loaders:` in the site",
-                "option 1 follows from the network's `subnet`; correct `subnet` of the network",
-                "option 82 is said by clients and relays only; remove this line",
-                "option 53 is what DHCP itself speaks with; remove this line",
-                "option 61 is what DHCP itself speaks with; remove this line",
-                "option 255 belongs to the layout of the message; remove this line",
-                "no DHCP option is known as `256`; write its code, 1 to 254, or a name such as `ntp-servers`",
-                "option 42 is given twice, by its name and by its code; keep one of the two",
-                "option 121 holds the network's `routes`; write `routes: […]` in the network",
-                "option 119 is the network's `search`; write `search: […]` in the network",
-                "option 3 is the network's `gateway`; write `gateway: …` in the network",
-                "option 97 is said by clients and relays only; remove this line",
-                "`u8:300` is not a number to 255; write text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…` of 1 to 255 octets",
-                "option 50 follows from the address that is given; write `lease_time: …` in the network",
+                "option `26` expects `u16:…`, found `text:9000`; write `u16:…`, or the bytes as `hex:…`",
+                "unknown DHCP option `ntp-server`; did you mean `ntp-servers`?",
+                "option 67 selects the boot file; write `loader: …` in the host or its profile, or `loaders:` in the site",
+                "option 1 is set by the network's `subnet`; change `subnet` of the network",
+                "option 82 is only sent by clients and relays; remove this line",
+                "option 53 is part of the DHCP protocol; remove this line",
+                "option 61 is part of the DHCP protocol; remove this line",
+                "option 255 is part of the message format; remove this line",
+                "unknown DHCP option `256`; write a code from 1 to 254, or a name such as `ntp-servers`",
+                "option 42 is set twice, by its name and by its code; keep one of the two",
+                "option 121 is set by the network's `routes`; write `routes: […]` in the network",
+                "option 119 is set by the network's `search`; write `search: […]` in the network",
+                "option 3 is set by the network's `gateway`; write `gateway: …` in the network",
+                "option 97 is only sent by clients and relays; remove this line",
+                "`u8:300` is not a number from 0 to 255; write text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes",
+                "option 50 is set by the lease; write `lease_time: …` in the network",
             ]
         );
     }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct PortRange(RangeInclusive<u16>);
 
 impl PortRange {
-    /// The fewest ports: among fewer, a guess is as good as knowledge.
+    /// The minimum number of ports: fewer are too easy to guess.
     pub const FEWEST: u32 = 16;
-    /// The lowest port; those below belong to well-known services and need a privilege.
+    /// The lowest port. Lower ports belong to well-known services and require a privilege.
     pub const LOWEST: u16 = 1024;
 
     /// Returns the first port.
@@ -20,38 +20,38 @@ impl PortRange {
         *self.0.start()
     }
 
-    /// Returns how many ports there are.
+    /// Returns the number of ports.
     pub fn count(&self) -> u32 {
         u32::from(*self.0.end()) - u32::from(*self.0.start()) + 1
     }
 
-    /// Reports whether the port lies in the range.
+    /// Reports whether the range contains the port.
     pub fn contains(&self, port: u16) -> bool {
         self.0.contains(&port)
     }
 }
 
-/// The text is not a usable range of ports.
+/// The error of a text that is not a usable range of ports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParsePortRangeError {
     /// Not of the form `first-last`.
-    #[error("`{0}` is not a range of ports")]
+    #[error("`{0}` is not a port range")]
     Form(String),
-    /// The last port comes before the first.
-    #[error("`{0}` ends before it begins")]
+    /// The last port is lower than the first.
+    #[error("the last port of `{0}` is lower than the first")]
     Reversed(String),
-    /// It reaches below the lowest port.
-    #[error("`{seen}` reaches below port {lowest}", lowest = PortRange::LOWEST)]
+    /// It contains ports that are too low.
+    #[error("`{seen}` contains ports below {lowest}", lowest = PortRange::LOWEST)]
     Low {
-        /// What was written.
+        /// The text.
         seen: String,
     },
-    /// It holds too few ports.
-    #[error("`{seen}` holds {count} ports, fewer than {fewest}", fewest = PortRange::FEWEST)]
+    /// It has too few ports.
+    #[error("`{seen}` has {count} ports; the minimum is {fewest}", fewest = PortRange::FEWEST)]
     Few {
-        /// What was written.
+        /// The text.
         seen: String,
-        /// How many ports that is.
+        /// The number of ports.
         count: u32,
     },
 }
@@ -108,21 +108,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_has_two_ends_in_order_above_1023_and_enough_between() {
+    fn a_range_has_at_least_16_ports_above_1023() {
         for (text, expected) in [
             ("50000-50999", Ok(1000)),
             ("1024-65535", Ok(64_512)),
             (" 2000 - 2015 ", Ok(16)),
             (
                 "2000-2014",
-                Err("`2000-2014` holds 15 ports, fewer than 16"),
+                Err("`2000-2014` has 15 ports; the minimum is 16"),
             ),
-            ("2015-2000", Err("`2015-2000` ends before it begins")),
-            ("60-100", Err("`60-100` reaches below port 1024")),
-            ("2000", Err("`2000` is not a range of ports")),
-            ("2000-", Err("`2000-` is not a range of ports")),
-            ("2000-70000", Err("`2000-70000` is not a range of ports")),
-            ("-2000-3000", Err("`-2000-3000` is not a range of ports")),
+            (
+                "2015-2000",
+                Err("the last port of `2015-2000` is lower than the first"),
+            ),
+            ("60-100", Err("`60-100` contains ports below 1024")),
+            ("2000", Err("`2000` is not a port range")),
+            ("2000-", Err("`2000-` is not a port range")),
+            ("2000-70000", Err("`2000-70000` is not a port range")),
+            ("-2000-3000", Err("`-2000-3000` is not a port range")),
         ] {
             let parsed = text.parse::<PortRange>();
             let seen = parsed.map(|it| it.count()).map_err(|it| it.to_string());

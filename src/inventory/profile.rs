@@ -1,95 +1,42 @@
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claims, Kind, Unique};
-use super::loader::{Loader, read_loader};
+use super::argument::read_argument;
+use super::claims::{Claims, ReferenceKind, UniqueValue};
+use super::loader::Loader;
+use super::loader_syntax::read_loader;
 use super::options::{ExtraOptions, read_options};
 use super::reader::{Reader, list};
-use super::site::read_vars;
 use super::tree::Node;
+use super::vars::read_vars;
+use crate::installer::Installer;
 
-/// The `Profile` document: what a group of hosts is installed with.
+/// The `Profile` document: what is installed on a group of hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The profile's name.
     pub name: String,
-    /// The installer that its bundle holds.
+    /// The installer in its bundle.
     pub installer: Installer,
     /// The name of its bundle.
     pub bundle: String,
     /// Kernel arguments, one in each item.
     pub args: Vec<String>,
-    /// Templates of the inventory in place of the built-in ones, by seed.
+    /// Templates of the inventory that replace the built-in ones, by seed.
     pub seeds: BTreeMap<String, String>,
-    /// The loader of its hosts, in place of the site's for their architecture.
+    /// The loader of its hosts; it replaces the site's.
     pub loader: Option<Loader>,
-    /// Whether its hosts boot with Secure Boot on, so that every loader of theirs must be signed.
+    /// Whether its hosts boot with Secure Boot on, which requires signed loaders.
     #[serde(default)]
     pub secure_boot: bool,
     /// Public keys that may log in to the installed system.
     pub ssh_authorized_keys: Vec<String>,
-    /// Values for templates; a host's go before them.
+    /// Values for templates; a host's values take precedence.
     pub vars: BTreeMap<String, serde_json::Value>,
-    /// DHCP options that its hosts get besides; a host's go before them.
+    /// Additional DHCP options for its hosts; a host's options take precedence.
     #[serde(default)]
     pub options: ExtraOptions,
-}
-
-/// The installers that pxectl can feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Installer {
-    /// Ubuntu's autoinstall, fed by cloud-init's NoCloud.
-    Autoinstall,
-    /// The Debian installer, fed by a preseed file.
-    Preseed,
-}
-
-/// The one table of installers, in the order of the enum: name, the seeds it reads, the files that
-/// its bundle must hold.
-const TABLE: [(Installer, &str, &[&str], &[&str]); 2] = [
-    (
-        Installer::Autoinstall,
-        "autoinstall",
-        &["user-data", "meta-data", "vendor-data", "network-config"],
-        &["kernel", "initrd", "iso"],
-    ),
-    (
-        Installer::Preseed,
-        "preseed",
-        &["preseed.cfg"],
-        &["kernel", "initrd"],
-    ),
-];
-
-impl Installer {
-    /// Lists every installer.
-    pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|row| row.0)
-    }
-
-    /// Returns the name that the inventory uses.
-    pub fn name(self) -> &'static str {
-        TABLE[self as usize].1
-    }
-
-    /// Lists the seeds that the installer reads, by the names under which it asks for them.
-    pub fn seeds(self) -> &'static [&'static str] {
-        TABLE[self as usize].2
-    }
-
-    /// Lists the files that its bundle must hold.
-    pub fn bundle_files(self) -> &'static [&'static str] {
-        TABLE[self as usize].3
-    }
-}
-
-impl fmt::Display for Installer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
 }
 
 pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Option<Profile> {
@@ -97,7 +44,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     fields.node("kind");
     let name = fields.required(reader, "name", Reader::name);
     if let Some(name) = &name {
-        claims.unique(Unique::Profile, name.value.clone(), name.span, "");
+        claims.unique(UniqueValue::Profile, name.value.clone(), name.span, "");
     }
     let installer = fields.required(reader, "installer", |reader, node| {
         let choices: Vec<_> = Installer::all()
@@ -107,7 +54,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     });
     let bundle = fields.required(reader, "bundle", Reader::name);
     if let Some(bundle) = &bundle {
-        claims.reference(Kind::Bundle, bundle.value.clone(), bundle.span);
+        claims.reference(ReferenceKind::Bundle, bundle.clone());
         if let Some(installer) = installer {
             claims.bundle_use(bundle.value.clone(), bundle.span, installer);
         }
@@ -118,27 +65,26 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     let seeds = fields.optional(reader, "seeds", |reader, node| {
         reader.entries(node, |reader, key, value| {
             let template = reader.spanned_text(value)?;
-            claims.reference(Kind::Template, template.value.clone(), template.span);
+            claims.reference(ReferenceKind::Template, template.clone());
             if let Some(installer) = installer.filter(|i| !i.seeds().contains(&key.text.as_str())) {
-                let message = format!("{installer} reads no seed `{}`", key.text);
-                let help = format!("its seeds are {}", list(installer.seeds()));
+                let message = format!("unknown {installer} seed `{}`", key.text);
+                let help = format!("the seeds of {installer} are {}", list(installer.seeds()));
                 return reader.refuse("wrong-value", key.span, message, &help);
             }
             Some((key.text.clone(), template.value))
         })
     });
     let loader = fields.optional(reader, "loader", |reader, node| {
-        let (loader, place) = read_loader(reader, claims, node)?;
+        let (loader, spans) = read_loader(reader, claims, node)?;
         if let Some(name) = &name {
-            let places = &mut claims.places.profiles;
-            places.insert(name.value.clone(), place);
+            claims.spans.profiles.insert(name.value.clone(), spans);
         }
         Some(loader)
     });
     let secure_boot = fields.optional(reader, "secure_boot", |reader, node| {
         if let Some(name) = &name {
-            let places = &mut claims.places.secure_boot;
-            places.insert(name.value.clone(), node.span);
+            let spans = &mut claims.spans.secure_boot;
+            spans.insert(name.value.clone(), node.span);
         }
         reader.boolean(node)
     });
@@ -160,21 +106,4 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         vars: vars.unwrap_or_default(),
         options: options.unwrap_or_default(),
     })
-}
-
-/// Reads one kernel argument: no blank, none of the words that join or end iPXE's commands, no comment
-/// and no setting.
-pub(super) fn read_argument(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node)?;
-    let words = ["||", "&&", ";"].contains(&text.as_str()) || text.starts_with('#');
-    if text.contains(char::is_whitespace) || words || text.contains("${") {
-        let message = format!("`{text}` is not one kernel argument");
-        return reader.refuse(
-            "wrong-value",
-            node.span,
-            message,
-            "write one argument in each item of the list",
-        );
-    }
-    Some(text)
 }

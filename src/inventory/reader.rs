@@ -1,4 +1,4 @@
-//! Reading typed values out of a YAML tree, so that every fault of a document is reported at once.
+//! Reads typed values from a YAML tree, and reports all errors of a document at once.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,19 +10,19 @@ use jiff::SignedDuration;
 
 use super::diagnostic::{Diagnostic, nearest};
 use super::source::Span;
-use super::tree::{Key, Node, Value};
+use super::tree::{MapKey, Node, Value};
 
-/// The longest time that may be given: moments that far ahead can still be reckoned with.
+/// The longest duration, so that computed times stay in range.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// A value and the place where it was given.
+/// A value and its span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
     pub value: T,
     pub span: Span,
 }
 
-/// What can be expected of a node, and how that is written.
+/// The expected types of a node, each with its help.
 const MAPPING: (&str, &str) = ("a mapping", "write `key: value`, one on each line");
 const LIST: (&str, &str) = (
     "a list",
@@ -30,26 +30,28 @@ const LIST: (&str, &str) = (
 );
 const TEXT: (&str, &str) = (
     "text",
-    "write a value after the colon, in quotes where it has odd characters",
+    "write a value after the colon, in quotes if it has special characters",
 );
 
-/// Collects faults while values are read. A reading function returns `None` after it has reported.
+/// Collects diagnostics while values are read. A reading function returns `None` after it reported an
+/// error.
 #[derive(Default)]
 pub struct Reader {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// One mapping, read key by key; [`Fields::finish`] reports the keys that nobody asked for.
+/// A mapping that is read key by key. [`Fields::finish`] reports the keys that were not read.
 pub struct Fields<'n> {
-    entries: &'n [(Key, Node)],
-    /// Where a missing key is reported.
-    place: Span,
+    entries: &'n [(MapKey, Node)],
+    /// The span of errors about missing keys.
+    span: Span,
+    /// The name of the mapping in messages.
     what: &'static str,
     known: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
-    /// Returns the node of a key, if it is given.
+    /// Returns the node of a key, if the key exists.
     pub fn node(&mut self, name: &'static str) -> Option<&'n Node> {
         self.known.push(name);
         self.entries
@@ -58,12 +60,12 @@ impl<'n> Fields<'n> {
             .map(|(_, node)| node)
     }
 
-    /// Reports whether a key is given, be its value at fault.
+    /// Reports whether a key exists, even if its value is invalid.
     pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|(key, _)| key.text == name)
     }
 
-    /// Reads a key that may be left out.
+    /// Reads an optional key.
     pub fn optional<T>(
         &mut self,
         reader: &mut Reader,
@@ -73,7 +75,7 @@ impl<'n> Fields<'n> {
         self.node(name).and_then(|node| read(reader, node))
     }
 
-    /// Reads a key that must be there.
+    /// Reads a required key.
     pub fn required<T>(
         &mut self,
         reader: &mut Reader,
@@ -85,8 +87,8 @@ impl<'n> Fields<'n> {
             None => {
                 let message = format!("{} has no `{name}`", self.what);
                 reader.report(
-                    Diagnostic::error("missing-key", self.place, message)
-                        .label(format!("`{name}` is missing here"))
+                    Diagnostic::error("missing-key", self.span, message)
+                        .label(format!("`{name}` is missing"))
                         .help(format!("add `{name}: …`")),
                 );
                 None
@@ -94,7 +96,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Reports every key that was not asked for, with the nearest one that was.
+    /// Reports every key that was not read, and suggests the nearest known key.
     pub fn finish(self, reader: &mut Reader) {
         for (key, _) in self
             .entries
@@ -120,8 +122,8 @@ pub fn list<T: Display>(names: &[T]) -> String {
         .join(", ")
 }
 
-/// Reports whether a text can be a name: letters, digits, `.`, `_` and `-`, starting with a letter or
-/// digit, up to 128.
+/// Reports whether a text is a valid name: up to 128 letters, digits, `.`, `_` and `-`, starting with a
+/// letter or digit.
 pub fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -129,12 +131,12 @@ pub fn is_name(text: &str) -> bool {
 }
 
 impl Reader {
-    /// Reports a fault.
+    /// Reports a diagnostic.
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Reports a fault at a node and returns `None`.
+    /// Reports an error and returns `None`.
     pub fn refuse<T>(
         &mut self,
         code: &'static str,
@@ -146,14 +148,14 @@ impl Reader {
         None
     }
 
-    /// Opens a mapping, to be read key by key. `what` names it in messages: `this nic`.
+    /// Opens a mapping. `what` names it in messages: `this nic`.
     pub fn fields<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         match &node.value {
             Value::Mapping(entries) => {
-                let place = entries.first().map_or(node.span, |(key, _)| key.span);
+                let span = entries.first().map_or(node.span, |(key, _)| key.span);
                 Some(Fields {
                     entries,
-                    place,
+                    span,
                     what,
                     known: Vec::new(),
                 })
@@ -162,7 +164,7 @@ impl Reader {
         }
     }
 
-    /// Reads the items of a sequence; an item at fault is reported and left out.
+    /// Reads the items of a sequence. Invalid items are reported and left out.
     pub fn items<'n, T>(
         &mut self,
         node: &'n Node,
@@ -176,11 +178,11 @@ impl Reader {
         }
     }
 
-    /// Reads the entries of a mapping with free keys; an entry at fault is reported and left out.
+    /// Reads the entries of a mapping with free keys. Invalid entries are reported and left out.
     pub fn entries<'n, T>(
         &mut self,
         node: &'n Node,
-        mut read: impl FnMut(&mut Self, &'n Key, &'n Node) -> Option<T>,
+        mut read: impl FnMut(&mut Self, &'n MapKey, &'n Node) -> Option<T>,
     ) -> Option<Vec<T>> {
         match &node.value {
             Value::Mapping(entries) => Some(
@@ -193,7 +195,7 @@ impl Reader {
         }
     }
 
-    /// Reads text; numbers and the like keep their spelling.
+    /// Reads text. Numbers and booleans keep their spelling.
     pub fn text(&mut self, node: &Node) -> Option<String> {
         match &node.value {
             Value::Scalar { text, plain: true }
@@ -206,15 +208,15 @@ impl Reader {
                 Some(control) => self.refuse(
                     "wrong-value",
                     node.span,
-                    format!("this text holds the control character {control:?}"),
-                    "write it on one line, without tabs",
+                    format!("the text contains the control character {control:?}"),
+                    "write the text on one line, without tabs",
                 ),
             },
             other => self.wrong_type(node.span, TEXT, other),
         }
     }
 
-    /// Reads text with its place.
+    /// Reads text with its span.
     pub fn spanned_text(&mut self, node: &Node) -> Option<Spanned<String>> {
         self.text(node).map(|value| Spanned {
             value,
@@ -232,7 +234,7 @@ impl Reader {
             .map_err(|error: T::Err| {
                 let help = format!("write {expected}");
                 let mut message = error.to_string();
-                // The errors of the standard library do not show what they are about.
+                // The errors of the standard library do not name the value.
                 if !message.contains(&text) {
                     message = format!("`{text}`: {message}");
                 }
@@ -241,7 +243,7 @@ impl Reader {
             .ok()
     }
 
-    /// Reads a number between bounds.
+    /// Reads a number within bounds.
     pub fn number(&mut self, node: &Node, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let text = self.text(node)?;
         match text.parse() {
@@ -250,11 +252,11 @@ impl Reader {
                 "wrong-value",
                 node.span,
                 format!(
-                    "`{text}` is not a number from {} to {}",
+                    "`{text}` is not a whole number from {} to {}",
                     bounds.start(),
                     bounds.end()
                 ),
-                "write a whole number",
+                "write digits only",
             ),
         }
     }
@@ -271,7 +273,7 @@ impl Reader {
         }
     }
 
-    /// Reads a length of time such as `45m` or `1h 30m`.
+    /// Reads a duration such as `45m` or `1h 30m`.
     pub fn duration(&mut self, node: &Node) -> Option<Duration> {
         let text = self.text(node)?;
         let duration = text
@@ -281,18 +283,18 @@ impl Reader {
         match duration.filter(|duration| !duration.is_zero() && *duration <= LONGEST) {
             Some(duration) => Some(duration),
             None => {
-                let message = format!("`{text}` is not a length of time up to ten years");
+                let message = format!("`{text}` is not a duration");
                 self.refuse(
                     "wrong-value",
                     node.span,
                     message,
-                    "write one such as `90s`, `45m` or `1h 30m`",
+                    "write a duration such as `90s`, `45m` or `1h 30m`, up to ten years",
                 )
             }
         }
     }
 
-    /// Reads one of a few words.
+    /// Reads one of several words.
     pub fn choice<T: Copy>(&mut self, node: &Node, choices: &[(&'static str, T)]) -> Option<T> {
         let text = self.text(node)?;
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
@@ -301,17 +303,17 @@ impl Reader {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let help = match nearest(&text, names.iter().copied()) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("known words are {}", list(&names)),
+            None => format!("write one of {}", list(&names)),
         };
         self.refuse(
             "wrong-value",
             node.span,
-            format!("`{text}` is not known here"),
+            format!("unknown value `{text}`"),
             &help,
         )
     }
 
-    /// Reads the address of one machine.
+    /// Reads the address of a machine.
     pub fn address(&mut self, node: &Node) -> Option<Ipv4Addr> {
         let text = self.text(node)?;
         match text.parse::<Ipv4Addr>() {
@@ -326,12 +328,12 @@ impl Reader {
                 "wrong-value",
                 node.span,
                 format!("`{text}` is not a machine's IPv4 address"),
-                "write one such as `10.20.0.10`",
+                "write an address such as `10.20.0.10`",
             ),
         }
     }
 
-    /// Reads a name, see [`is_name`].
+    /// Reads a name: see [`is_name`].
     pub fn name(&mut self, node: &Node) -> Option<Spanned<String>> {
         let text = self.text(node)?;
         if is_name(&text) {
@@ -340,12 +342,12 @@ impl Reader {
                 span: node.span,
             });
         }
-        let message = format!("`{text}` cannot be a name");
+        let message = format!("`{text}` is not a valid name");
         self.refuse(
             "wrong-value",
             node.span,
             message,
-            "use letters, digits, `.`, `_` and `-`, at most 128",
+            "use up to 128 letters, digits, `.`, `_` and `-`, and start with a letter or digit",
         )
     }
 
@@ -382,7 +384,7 @@ mod tests {
     use crate::inventory::tree;
 
     #[test]
-    fn every_fault_of_one_mapping_is_reported() {
+    fn every_error_of_a_mapping_is_reported() {
         let mut diagnostics = Vec::new();
         let node = tree::parse(
             0,

@@ -4,17 +4,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A route that machines of a network are told, besides the default one.
+/// A route that DHCP hands out in addition to the default route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// Where it leads.
+    /// The destination.
     pub to: Destination,
     /// The router on the network.
     pub via: Ipv4Addr,
 }
 
-/// A block of addresses, from one machine (/32) to half of all (/1); the default route is a
-/// network's `gateway`.
+/// The destination of a route, with a prefix of 1 to 32 bits. The default route is a network's
+/// `gateway`.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Destination {
@@ -34,21 +34,21 @@ impl Destination {
     }
 }
 
-/// The text is no block of addresses to route to.
+/// The error of a text that is not the destination of a route.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDestinationError {
     /// Not of the form `address/prefix`, with a prefix of 1 to 32.
-    #[error("`{0}` is not a block of addresses")]
+    #[error("`{0}` is not a route destination")]
     Form(String),
     /// The prefix is 0.
-    #[error("`{0}` is the default route, which is the network's `gateway`")]
-    Default(String),
+    #[error("`{0}` is the default route; use the network's `gateway`")]
+    Deerror(String),
     /// Bits beyond the prefix are set.
-    #[error("`{seen}` has bits beyond its prefix; `{meant}` has none")]
+    #[error("`{seen}` has bits beyond its prefix; the destination is `{meant}`")]
     HostBits {
-        /// What was written.
+        /// The text.
         seen: String,
-        /// What was probably meant.
+        /// The destination that contains the address.
         meant: Destination,
     },
 }
@@ -63,7 +63,7 @@ impl FromStr for Destination {
         let address: Ipv4Addr = address.parse().map_err(|_| form())?;
         let prefix: u8 = prefix.parse().map_err(|_| form())?;
         let mask = match prefix {
-            0 => return Err(ParseDestinationError::Default(seen())),
+            0 => return Err(ParseDestinationError::Deerror(seen())),
             1..=32 => u32::MAX << (32 - prefix),
             _ => return Err(form()),
         };
@@ -112,22 +112,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn destinations_are_whole_blocks_and_never_everything() {
+    fn destinations_are_whole_subnets_and_never_the_default_route() {
         for text in ["10.40.0.0/16", "192.0.2.7/32", "128.0.0.0/1"] {
             let destination: Destination = text.parse().unwrap();
             assert_eq!(destination.to_string(), text);
         }
-        let fault = |text: &str| text.parse::<Destination>().unwrap_err().to_string();
+        let error = |text: &str| text.parse::<Destination>().unwrap_err().to_string();
         assert_eq!(
-            fault("0.0.0.0/0"),
-            "`0.0.0.0/0` is the default route, which is the network's `gateway`"
+            error("0.0.0.0/0"),
+            "`0.0.0.0/0` is the default route; use the network's `gateway`"
         );
         assert_eq!(
-            fault("10.40.1.0/16"),
-            "`10.40.1.0/16` has bits beyond its prefix; `10.40.0.0/16` has none"
+            error("10.40.1.0/16"),
+            "`10.40.1.0/16` has bits beyond its prefix; the destination is `10.40.0.0/16`"
         );
         for text in ["10.40.0.0", "10.40.0.0/33", "x/8", "10.40.0.0/-1"] {
-            assert_eq!(fault(text), format!("`{text}` is not a block of addresses"));
+            assert_eq!(error(text), format!("`{text}` is not a route destination"));
         }
     }
 }

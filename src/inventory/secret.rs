@@ -2,18 +2,18 @@ use super::diagnostic::PLAIN_SECRET;
 use super::reader::Reader;
 use super::tree::{Node, Value};
 
-/// Where a secret is found.
+/// The source of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretReference {
-    /// In an environment variable.
+    /// An environment variable.
     Env(String),
-    /// In a file, relative to the inventory.
+    /// A file, relative to the inventory.
     File(String),
-    /// In what a command prints: its program and arguments, no shell.
+    /// The output of a command: program and arguments, without a shell.
     Exec(Vec<String>),
-    /// In HashiCorp's Vault: the path of a secret, and its field.
+    /// A secret in HashiCorp Vault.
     Vault {
-        /// The path, its mount first.
+        /// The path, starting with its mount.
         path: String,
         /// The field.
         field: String,
@@ -22,21 +22,21 @@ pub enum SecretReference {
 
 pub(super) fn read_secret(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
     if let Value::Scalar { .. } = &node.value {
-        // The text is not shown: it may well be the password.
+        // The text is not shown, because it may be the password.
         return reader.refuse(
             PLAIN_SECRET,
             node.span,
-            "a password never stands in the inventory",
-            "say where it is found: `{env: NAME}`, `{file: PATH}`, `{exec: [PROGRAM, …]}` or `{vault: PATH#FIELD}`",
+            "the inventory must not contain a password",
+            "name its source: `{env: NAME}`, `{file: PATH}`, `{exec: [PROGRAM, …]}` or `{vault: PATH#FIELD}`",
         );
     }
     let mut fields = reader.fields(node, "this secret")?;
     let env = fields.optional(reader, "env", |reader, node| {
         let text = reader.text(node)?;
         if text.contains('=') {
-            let message = "a variable's name has no `=`";
-            let help = "write its name only; its value stands in the environment";
-            // What stands behind it may be the password.
+            let message = "the name of a variable must not contain `=`";
+            let help = "write only the name, and set the value in the environment";
+            // The rest of the text may be the password.
             return reader.refuse(PLAIN_SECRET, node.span, message, help);
         }
         Some(SecretReference::Env(text))
@@ -52,7 +52,7 @@ pub(super) fn read_secret(reader: &mut Reader, node: &Node) -> Option<SecretRefe
         let good = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
         let climbs = path.split('/').any(|part| part.is_empty() || part == "..");
         if !path.contains('/') || climbs || !path.chars().all(good) || field.is_empty() {
-            let message = format!("`{text}` is not the place of a secret in Vault");
+            let message = format!("`{text}` is not a Vault path");
             let help = "write `MOUNT/PATH#FIELD`, such as `secret/bmc/worker-01#password`";
             return reader.refuse("wrong-value", node.span, message, help);
         }
@@ -62,29 +62,29 @@ pub(super) fn read_secret(reader: &mut Reader, node: &Node) -> Option<SecretRefe
         })
     });
     fields.finish(reader);
-    let mut given = [env, file, exec, vault].into_iter().flatten();
-    match (given.next(), given.next()) {
+    let mut references = [env, file, exec, vault].into_iter().flatten();
+    match (references.next(), references.next()) {
         (Some(reference), None) => Some(reference),
         _ => reader.refuse(
             "wrong-value",
             node.span,
-            "a secret must say in one way where it is found",
-            "write one of `env`, `file`, `exec` and `vault`",
+            "a secret must have exactly one source",
+            "use one of `env`, `file`, `exec` and `vault`",
         ),
     }
 }
 
-/// Reads a command: a list of its words, or a text whose words stand between blanks. No shell reads
-/// it, so what only a shell would understand is refused.
+/// Reads a command: a list of words, or a text that is split at blanks. The command runs without a
+/// shell, so shell syntax is refused.
 fn read_command(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
     let words = match &node.value {
         Value::Sequence(_) => reader.items(node, Reader::text)?,
         _ => {
             let text = reader.text(node)?;
             if text.contains(['\'', '"', '\\', '$', '`', '|', '&', ';', '<', '>', '*', '~']) {
-                let message = format!("`{text}` would need a shell, and none reads it");
-                let help =
-                    "write a list of words: `exec: [PROGRAM, ARGUMENT]`, or `exec: [sh, -c, …]`";
+                let message =
+                    format!("`{text}` contains shell syntax, but commands run without a shell");
+                let help = "write a list of words, `exec: [PROGRAM, ARGUMENT]`, or run a shell: `exec: [sh, -c, …]`";
                 return reader.refuse("wrong-value", node.span, message, help);
             }
             text.split(' ')
@@ -94,7 +94,7 @@ fn read_command(reader: &mut Reader, node: &Node) -> Option<SecretReference> {
         }
     };
     if words.first().is_none_or(String::is_empty) {
-        let message = "this command names no program";
+        let message = "the command has no program";
         return reader.refuse(
             "wrong-value",
             node.span,
@@ -111,14 +111,14 @@ mod tests {
     use crate::inventory::tree;
 
     #[test]
-    fn secrets_are_references_and_no_fault_shows_one() {
+    fn secrets_are_references_and_no_message_shows_one() {
         let password = |text: &str| {
             let mut diagnostics = Vec::new();
             let node = tree::parse(0, text, &mut diagnostics).remove(0);
             let mut reader = Reader { diagnostics };
             let reference = read_secret(&mut reader, &node);
-            let said = reader.diagnostics.into_iter().map(|it| it.message);
-            reference.ok_or(said.collect::<Vec<String>>())
+            let messages = reader.diagnostics.into_iter().map(|it| it.message);
+            reference.ok_or(messages.collect::<Vec<String>>())
         };
         let exec =
             |words: &[&str]| SecretReference::Exec(words.iter().map(|it| (*it).into()).collect());
@@ -146,8 +146,11 @@ mod tests {
             "{env: A, file: b}",
             "{}",
         ] {
-            let said = password(text).expect_err(text);
-            assert!(!said.is_empty() && !said[0].contains("hunter2"), "{said:?}");
+            let messages = password(text).expect_err(text);
+            assert!(
+                !messages.is_empty() && !messages[0].contains("hunter2"),
+                "{messages:?}"
+            );
         }
     }
 }

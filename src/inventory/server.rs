@@ -3,44 +3,44 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::block::{AddressBlock, Trust, read_blocks};
-use super::claims::{Claims, SERVER, Unique};
+use super::claims::{Claims, SERVER, UniqueValue};
 use super::diagnostic::Diagnostic;
 use super::ports::PortRange;
 use super::reader::Reader;
 use super::tree::Node;
 
-/// The port of `serve http` where none is named.
+/// The default port of `serve http`.
 const DEFAULT_HTTP_PORT: u64 = 8080;
-/// Where clients ask a proxyDHCP server. Source: PXE 2.1 §2.2.
+/// The port of a proxyDHCP server. Source: PXE 2.1 §2.2.
 const PROXY_DHCP_PORT: u64 = 4011;
 
-/// How machines reach us.
+/// How machines reach the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// The address that DHCP hands out as the next server.
     pub address: Ipv4Addr,
     /// The port of `serve http`.
     pub http_port: u16,
-    /// The root of every URL that machines are given; no slash at its end.
+    /// The root of every URL for machines, without a slash at the end.
     pub base_url: String,
-    /// Directories that are served read-only.
+    /// Directories and files that are served read-only.
     pub files: Vec<String>,
-    /// Whether `serve tftp` sends from the port that it is asked on, and from no other.
+    /// Whether `serve tftp` sends only from its request port.
     #[serde(default)]
     pub tftp_single_port: bool,
-    /// Addresses outside the site's networks that are served too.
+    /// Addresses outside the site's networks that are also served.
     #[serde(default)]
     pub allow: Vec<AddressBlock>,
     /// Proxies whose `X-Forwarded-For` states the source address of a request.
     #[serde(default)]
     pub trusted_proxies: Vec<AddressBlock>,
-    /// The ports from which `serve tftp` sends files; the system's where it is left out.
+    /// The ports from which `serve tftp` sends files. By default, the system chooses them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tftp_ports: Option<PortRange>,
 }
 
 impl Server {
-    /// Reports whether machines are given the URL of the address and the port themselves.
+    /// Reports whether `base_url` consists of the address and the port.
     pub fn is_at_default_url(&self) -> bool {
         self.base_url == default_url(self.address, self.http_port)
     }
@@ -50,7 +50,7 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
     let mut fields = reader.fields(node, "`server`")?;
     let address = fields.required(reader, "address", |reader, node| {
         let address = reader.address(node)?;
-        claims.unique(Unique::Ip, address.to_string(), node.span, SERVER);
+        claims.unique(UniqueValue::Ip, address.to_string(), node.span, SERVER);
         Some(address)
     });
     let http_port = fields.optional(reader, "http_port", |reader, node| {
@@ -70,13 +70,13 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
             "wrong-value",
             node.span,
             format!("`{text}` is not a base URL"),
-            "write one such as `http://10.20.0.10:8080`",
+            "write a URL such as `http://10.20.0.10:8080`",
         )
     });
     let files = fields.optional(reader, "files", |reader, node| {
         reader.items(node, |reader, node| {
             let root = read_root(reader, node)?;
-            claims.places.roots.push(node.span);
+            claims.spans.roots.push(node.span);
             Some(root)
         })
     });
@@ -91,7 +91,7 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
         let ports = read_tftp_ports(reader, node, http_port.unwrap_or(DEFAULT_HTTP_PORT))?;
         if tftp_single_port == Some(true) {
             let message = "`tftp_ports` has no effect: `tftp_single_port` keeps TFTP to one port";
-            let help = "remove one of the two; `tftp_ports` is the safer choice";
+            let help = "remove one of the two; `tftp_ports` is safer";
             reader.report(Diagnostic::warning("unused-key", node.span, message).help(help));
         }
         Some(ports)
@@ -111,10 +111,10 @@ pub(super) fn read_server(reader: &mut Reader, claims: &mut Claims, node: &Node)
     })
 }
 
-/// Reads the ports of TFTP transfers, which leave out those of our other services.
+/// Reads the ports of TFTP transfers. They must not contain the port of another service.
 fn read_tftp_ports(reader: &mut Reader, node: &Node, http_port: u64) -> Option<PortRange> {
     let expected = format!(
-        "a first and a last port, such as `50000-50999`: {} ports or more, from {} on",
+        "a range such as `50000-50999`, with at least {} ports, from {} up",
         PortRange::FEWEST,
         PortRange::LOWEST
     );
@@ -133,7 +133,7 @@ fn read_tftp_ports(reader: &mut Reader, node: &Node, http_port: u64) -> Option<P
         "wrong-value",
         node.span,
         format!("`{ports}` contains {port}, {what}"),
-        "choose ports that nothing else uses, such as `50000-50999`",
+        "use ports of no other service, such as `50000-50999`",
     )
 }
 
@@ -144,7 +144,7 @@ fn default_url(address: Ipv4Addr, http_port: u16) -> String {
     }
 }
 
-/// Reads a directory that is served to everybody on the network.
+/// Reads a directory or a file that is served to the network.
 fn read_root(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     let parts = text
@@ -153,7 +153,7 @@ fn read_root(reader: &mut Reader, node: &Node) -> Option<String> {
     if parts.clone().next().is_some() && !parts.clone().any(|part| part == "..") {
         return Some(text);
     }
-    let message = format!("`{text}` would serve more than loaders to everybody on the network");
-    let help = "name the directory that holds them, such as `/usr/lib/ipxe` or `boot`";
+    let message = format!("`{text}` would serve more than boot files to the network");
+    let help = "write the directory of the boot files, such as `/usr/lib/ipxe` or `boot`";
     reader.refuse("wrong-value", node.span, message, help)
 }

@@ -7,61 +7,63 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
-use super::loader::{Loader, LoaderKind, read_loader};
+use super::loader::{Loader, LoaderKind};
+use super::loader_syntax::read_loader;
 use super::menu::{Menu, read_menu};
 use super::network::{Network, check_reach, read_network};
 use super::reader::{Reader, list};
 use super::seconds;
 use super::server::{Server, read_server};
-use super::signature::{SignaturePolicy, read_policy};
-use super::tree::{Key, Node};
+use super::signature_policy::{SignaturePolicy, read_policy};
+use super::tree::{MapKey, Node};
+use super::vars::read_vars;
 use crate::machine::Architecture;
 
-/// The `Site` document: where we serve, which networks, and by which rules.
+/// The `Site` document: the server, its networks and its rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Site {
-    /// The site's name; the default store is named after it.
+    /// The site's name, which is also the name of its default store.
     pub name: String,
-    /// How machines reach us.
+    /// How machines reach the server.
     pub server: Server,
     /// The networks that machines boot on.
     pub networks: Vec<Network>,
     /// The bundle store, relative to the inventory.
     pub bundles: Option<String>,
-    /// Whose signatures bundles must have.
+    /// The signatures that bundles must have.
     #[serde(default)]
     pub signatures: SignaturePolicy,
     /// The loader of each client architecture.
     pub loaders: BTreeMap<Architecture, Loader>,
-    /// What a machine that would boot its local disk may start instead.
+    /// The boot menu of machines that boot their local disk.
     #[serde(default)]
     pub menu: Option<Menu>,
-    /// What a machine that is not in the inventory gets.
+    /// The response to a machine that is not in the inventory.
     pub unknown: UnknownPolicy,
-    /// Which clients DHCP does not answer on any network.
+    /// The clients that DHCP ignores on every network.
     #[serde(default)]
     pub filter: Filter,
-    /// What a machine must show before it is given a destructive script.
+    /// The identity that a machine must prove before it gets a destructive script.
     pub identity: IdentityPolicy,
-    /// Whether a boot request needs the token that our DHCP handed out.
+    /// Whether a boot request requires the token that DHCP handed out.
     pub boot_token: bool,
     /// The rules of arming.
     pub provisioning: Provisioning,
-    /// Values for templates; a profile's and a host's go before them.
+    /// Values for templates; those of a profile and a host take precedence.
     pub vars: BTreeMap<String, serde_json::Value>,
 }
 
-/// What a machine that is not in the inventory gets.
+/// The response to a machine that is not in the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownPolicy {
     /// An address from the pool, and the quarantine screen.
     Quarantine,
-    /// No answer to DHCP; over HTTP, the quarantine screen.
+    /// No DHCP reply. Over HTTP, the quarantine screen.
     Ignore,
 }
 
-/// What a machine must show before it is given a destructive script.
+/// The identity that a machine must prove before it gets a destructive script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdentityPolicy {
@@ -74,18 +76,18 @@ pub enum IdentityPolicy {
 /// The rules of arming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provisioning {
-    /// How long after its arming a host is served its script, kernel and seeds; callbacks count a
-    /// little longer.
+    /// How long an armed host is served its script, kernel and seeds. Callbacks are accepted a little
+    /// longer.
     #[serde(with = "seconds")]
     pub deadline: Duration,
-    /// How many attempts one arming allows, where `retry` is on.
+    /// The number of attempts of one arming, if `retry` is on.
     pub attempts: u32,
-    /// Whether a second attempt needs no new arming.
+    /// Whether a second attempt is allowed without arming the host again.
     pub retry: bool,
 }
 
-/// The longest deadline that is not warned about: a host that is armed for longer is overwritten
-/// when nobody remembers that it was to be.
+/// The longest deadline without a warning. A host that stays armed longer may be overwritten when
+/// nobody expects it.
 pub const USUAL_DEADLINE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Default for Provisioning {
@@ -104,7 +106,7 @@ impl Site {
         self.networks.iter().find(|network| network.name == name)
     }
 
-    /// Finds the network that an address lies in.
+    /// Finds the network that contains an address.
     pub fn network_of(&self, address: Ipv4Addr) -> Option<&Network> {
         self.networks
             .iter()
@@ -149,7 +151,7 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
         )?;
         if policy == IdentityPolicy::Mac {
             let message =
-                "`identity: mac` lets any machine that copies a boot MAC be installed over";
+                "with `identity: mac`, any machine that copies a boot MAC can be overwritten";
             let help = "record each host's `uuid` and remove this line";
             reader.report(Diagnostic::warning("weak-identity", node.span, message).help(help));
         }
@@ -158,8 +160,8 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     let boot_token = fields.optional(reader, "boot_token", |reader, node| {
         let on = reader.choice(node, &[("on", true), ("off", false), ("true", true), ("false", false)])?;
         if !on {
-            let message = "`boot_token: off` lets any machine that reaches the server ask for another's script";
-            let help = "leave it on wherever pxectl answers DHCP";
+            let message = "with `boot_token: off`, any machine that reaches the server can request the script of another";
+            let help = "remove this line if pxectl answers DHCP";
             reader.report(Diagnostic::warning("weak-identity", node.span, message).help(help));
         }
         Some(on)
@@ -188,21 +190,10 @@ pub(super) fn read(reader: &mut Reader, claims: &mut Claims, node: &Node) -> Opt
     })
 }
 
-/// Reads free values for templates.
-pub(super) fn read_vars(
-    reader: &mut Reader,
-    node: &Node,
-) -> Option<BTreeMap<String, serde_json::Value>> {
-    let entries = reader.entries(node, |_, key, value| {
-        Some((key.text.clone(), super::json::to_json(value)))
-    })?;
-    Some(entries.into_iter().collect())
-}
-
 fn read_entry(
     reader: &mut Reader,
     claims: &mut Claims,
-    key: &Key,
+    key: &MapKey,
     node: &Node,
 ) -> Option<(Architecture, Loader)> {
     let loader = read_loader(reader, claims, node);
@@ -215,18 +206,18 @@ fn read_entry(
         return reader.refuse(
             "wrong-value",
             key.span,
-            format!("`{}` is not a client architecture", key.text),
+            format!("unknown client architecture `{}`", key.text),
             &help,
         );
     };
     claims.loader_for(architecture);
-    let (loader, place) = loader?;
+    let (loader, spans) = loader?;
     if architecture.is_http() && loader.kind == LoaderKind::Grub && loader.second.is_none() {
         let message = format!("`{}` finds no configuration over HTTP", loader.first);
-        let help = "name shim as `first` and GRUB as `second`: the two then come as an image, in which GRUB finds it";
+        let help = "use shim as `first` and GRUB as `second`: pxectl then serves both with their configuration in one boot volume";
         return reader.refuse("wrong-value", node.span, message, help);
     }
-    claims.places.site.insert(architecture, place);
+    claims.spans.site.insert(architecture, spans);
     Some((architecture, loader))
 }
 
@@ -236,10 +227,10 @@ fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {
     let deadline = fields.optional(reader, "deadline", |reader, node| {
         let deadline = reader.duration(node)?;
         if deadline > USUAL_DEADLINE {
-            let message = "a host that is armed for more than 7 days is overwritten when nobody \
+            let message = "a host that stays armed for more than 7 days may be overwritten when nobody \
                            expects it";
-            let help = "write the time that an install takes, such as `45m`: `host provision` arms \
-                        a host again";
+            let help = "write the time that an install takes, such as `45m`; `pxectl host provision` \
+                        arms a host again";
             reader.report(Diagnostic::warning("long-deadline", node.span, message).help(help));
         }
         Some(deadline)

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-/// One file of the inventory: its name as people should see it, and its text.
+/// A file of the inventory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
     /// The path that messages show.
@@ -9,19 +9,19 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// A stretch of one source file: byte offsets, end exclusive.
+/// A range of a source file, as byte offsets; the end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The index of the file in the list that was parsed.
     pub file: u32,
-    /// The first octet.
+    /// The first byte.
     pub start: u32,
-    /// The octet after the last.
+    /// The byte after the last.
     pub end: u32,
 }
 
 impl Span {
-    /// Returns the position just before the span, of no length.
+    /// Returns an empty span at the start of this span.
     pub fn start_only(self) -> Self {
         Self {
             end: self.start,
@@ -30,7 +30,7 @@ impl Span {
     }
 }
 
-/// A place for people: line and column count from 1, columns in characters.
+/// A position in messages: line and column start at 1, and columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// The line, from 1.
@@ -40,7 +40,7 @@ pub struct Position {
 }
 
 impl SourceFile {
-    /// Turns a byte offset into a line and a column; an offset past the end means the end.
+    /// Converts a byte offset into a position. An offset past the end means the end.
     pub fn position(&self, offset: u32) -> Position {
         let mut offset = (offset as usize).min(self.text.len());
         while !self.text.is_char_boundary(offset) {

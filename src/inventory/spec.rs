@@ -9,72 +9,72 @@ use super::source::SourceFile;
 use super::tree::{self, Node, Value};
 use crate::machine::Sha256Digest;
 
-/// The `BundleSpec` document: where the files of a bundle come from, and how each is verified.
+/// The `BundleSpec` document: the sources of a bundle's files, and how each is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleSpec {
     /// The name of the bundle.
     pub name: String,
     /// The processor that its kernel is built for, as `uname -m` prints it.
     pub arch: String,
-    /// The day from which the bundle should not be installed any more.
+    /// The first day on which the bundle must not be installed.
     pub expires: Option<Date>,
-    /// The files that a distribution publishes.
+    /// A distribution whose files are used.
     pub preset: Option<PresetUse>,
-    /// ISO images and archives that several files are read out of.
+    /// ISO images and archives that contain several files.
     pub images: BTreeMap<String, Source>,
     /// The files, by the keys that profiles and templates name.
     pub files: BTreeMap<String, SpecFile>,
 }
 
-/// Which files of which distribution.
+/// The use of a preset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresetUse {
     /// The preset's name.
     pub name: String,
-    /// A URL or directory that is laid out as the publisher's; left out, the publisher's own.
+    /// A mirror of the publisher's site: a URL or a directory. Default: the publisher's site.
     pub mirror: Option<String>,
-    /// The publisher's keys, in place of those that the preset names.
+    /// The publisher's keys, if not the preset's.
     pub keyring: Option<String>,
-    /// The release that the publisher's paths name, where the preset leaves it open.
+    /// The release in the publisher's paths, if the preset does not set it.
     pub release: Option<String>,
 }
 
-/// Something to fetch, and how it is verified.
+/// A file to download, and how it is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// A URL, or a path from where the spec lies. Of what verifies something else, a suffix such as
-    /// `.asc` stands for the same place with that at its end. A `*` in it stands for anything in a
-    /// name of the list that verifies it.
+    /// A URL, or a path relative to the spec. For a file that verifies another one, a suffix such as
+    /// `.asc` means the other file's URL with that suffix. A `*` matches any text in the names of the
+    /// list that verifies it.
     pub from: String,
     /// The digest that it must have.
     pub sha256: Option<Sha256Digest>,
-    /// A list of digests that its publisher keeps, which may be verified itself.
+    /// The publisher's list of digests, which may be verified itself.
     pub checksums: Option<Box<Source>>,
-    /// Its publisher's signature.
+    /// The publisher's signature.
     pub signature: Option<Signature>,
-    /// Whether it is taken without any of these.
+    /// Whether it may be used without verification.
     pub unverified: bool,
 }
 
-/// A publisher's signature, and the key that it must be made with.
+/// A publisher's signature, and the required key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// Where it lies, as `from` of what it signs.
+    /// Its location, as in `from`.
     pub place: SignaturePlace,
     /// The key.
     pub key: SignatureKey,
 }
 
-/// Where a signature lies.
+/// The location of a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignaturePlace {
-    /// Round the text that it signs.
+    /// In the same file, around the signed text.
     Inline,
-    /// In a file of its own.
+    /// In a separate file.
     Detached(String),
 }
 
-/// Who may have signed.
+/// The key of a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureKey {
     /// The OpenPGP keys in a file.
@@ -86,29 +86,29 @@ pub enum SignatureKey {
 /// One file of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecFile {
-    /// Its title in the OCI layout; left out, the last part of where it comes from.
+    /// Its title in the OCI layout. Default: the last part of its source.
     pub path: Option<String>,
-    /// Where it comes from.
+    /// Its source.
     pub content: Content,
 }
 
-/// Where a file comes from.
+/// The source of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// It is published as it is.
+    /// The publisher's file.
     Whole(Source),
-    /// It is one of the spec's images.
+    /// One of the spec's images.
     Image(String),
-    /// It lies inside one of the spec's images.
+    /// A file inside one of the spec's images.
     Member {
         /// The image's name.
         image: String,
-        /// Its path there.
+        /// The path inside the image.
         member: String,
     },
 }
 
-/// Reads the one `BundleSpec` of a file, and reports every fault of it.
+/// Reads the `BundleSpec` of a file, and reports every error.
 pub fn parse_spec(file: &SourceFile) -> (Option<BundleSpec>, Vec<Diagnostic>) {
     let mut reader = Reader::default();
     let documents = tree::parse(0, &file.text, &mut reader.diagnostics);
@@ -116,7 +116,7 @@ pub fn parse_spec(file: &SourceFile) -> (Option<BundleSpec>, Vec<Diagnostic>) {
         [document] => read(&mut reader, document),
         [] if !reader.diagnostics.is_empty() => None,
         [] => {
-            let message = format!("`{}` holds no document", file.name);
+            let message = format!("`{}` contains no document", file.name);
             let empty = Diagnostic::new(Severity::Error, "no-spec", None, message);
             reader.report(empty.help("write `kind: BundleSpec`, `name`, `arch` and `files`"));
             None
@@ -124,8 +124,8 @@ pub fn parse_spec(file: &SourceFile) -> (Option<BundleSpec>, Vec<Diagnostic>) {
         [_, second, ..] => reader.refuse(
             "two-specs",
             second.span.start_only(),
-            "a second document in one spec",
-            "write each spec into a file of its own",
+            "this is the second document of the spec",
+            "write each spec into its own file",
         ),
     };
     let mut diagnostics = reader.diagnostics;
@@ -136,11 +136,11 @@ pub fn parse_spec(file: &SourceFile) -> (Option<BundleSpec>, Vec<Diagnostic>) {
     (spec.filter(|_| good), diagnostics)
 }
 
-/// Returns the name of the bundle whose document a file holds, where it holds that alone.
+/// Returns the name of the bundle in a file that contains only its document.
 pub fn bundle_of(file: &SourceFile) -> Option<String> {
-    let mut faults = Vec::new();
-    let documents = tree::parse(0, &file.text, &mut faults);
-    let ([document], []) = (documents.as_slice(), faults.as_slice()) else {
+    let mut errors = Vec::new();
+    let documents = tree::parse(0, &file.text, &mut errors);
+    let ([document], []) = (documents.as_slice(), errors.as_slice()) else {
         return None;
     };
     let Value::Mapping(entries) = &document.value else {
@@ -156,7 +156,7 @@ pub fn bundle_of(file: &SourceFile) -> Option<String> {
     (text("kind")? == "Bundle").then(|| text("name").map(str::to_owned))?
 }
 
-/// Reads one document; also where it lies in an inventory, which may keep its specs.
+/// Reads one document. An inventory may also contain specs.
 pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<BundleSpec> {
     let mut fields = reader.fields(node, "this BundleSpec")?;
     let kind = fields.required(reader, "kind", Reader::spanned_text);
@@ -172,7 +172,7 @@ pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<BundleSpec> {
     let name = fields.required(reader, "name", Reader::name);
     let arch = fields.required(reader, "arch", read_arch);
     let expires = fields.optional(reader, "expires", |r, n| {
-        r.parsed::<Date>(n, "a day such as `2027-05-01`")
+        r.parsed::<Date>(n, "a date such as `2027-05-01`")
     });
     let preset = fields.optional(reader, "preset", read_preset);
     let images = fields.optional(reader, "images", |reader, node| {
@@ -185,8 +185,8 @@ pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<BundleSpec> {
     let read_files = |reader: &mut Reader, node: &Node| {
         let files = reader.entries(node, |reader, key, value| {
             if !is_inside(&key.text) || key.text.contains('/') {
-                let message = format!("`{}` cannot be a file's key", key.text);
-                let help = "use a word such as `kernel`";
+                let message = format!("`{}` is not a valid file key", key.text);
+                let help = "use a key such as `kernel`";
                 return reader.refuse("wrong-value", key.span, message, help);
             }
             Some((key.text.clone(), read_file(reader, value, &known)?))
@@ -259,9 +259,9 @@ fn read_file(
         }
         let help = match nearest(&name, images.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "name it under `images`, or write `from` here".to_owned(),
+            None => "add it to `images`, or use `from` here".to_owned(),
         };
-        let message = format!("no image `{name}`");
+        let message = format!("unknown image `{name}`");
         reader.refuse("unknown-image", node.span, message, &help)
     });
     let member = fields.optional(reader, "member", read_path);
@@ -276,7 +276,7 @@ fn read_file(
     })
 }
 
-/// What a source is for.
+/// The purpose of a source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     File,
@@ -304,7 +304,7 @@ fn source_fields(
 ) -> Option<Source> {
     let from = fields.required(reader, "from", Reader::text);
     let sha256 = fields.optional(reader, "sha256", |r, n| {
-        r.parsed(n, "it as `sha256sum` prints it")
+        r.parsed(n, "the digest as `sha256sum` prints it")
     });
     let checksums = fields.optional(reader, "checksums", |reader, node| {
         read_source(reader, node, Role::List)
@@ -314,12 +314,12 @@ fn source_fields(
     let minisign = fields.optional(reader, "minisign", Reader::text);
     let unverified = fields.optional(reader, "unverified", Reader::boolean);
     let keys = [("keyring", &keyring), ("minisign", &minisign)];
-    let given: Vec<&str> = keys
+    let key_names: Vec<&str> = keys
         .iter()
         .filter(|(_, key)| key.is_some())
         .map(|(name, _)| *name)
         .collect();
-    let signature = match (place, given.as_slice()) {
+    let signature = match (place, key_names.as_slice()) {
         (None, []) => None,
         (Some(place), [_]) => Some(Signature {
             place: match place.as_str() {
@@ -331,8 +331,8 @@ fn source_fields(
                 None => SignatureKey::Minisign(minisign.unwrap_or_default()),
             },
         }),
-        (None, given) => {
-            let message = format!("{} without a `signature`", list(given));
+        (None, key_names) => {
+            let message = format!("{} without a `signature`", list(key_names));
             return reader.refuse(
                 "no-signature",
                 node.span.start_only(),
@@ -344,7 +344,7 @@ fn source_fields(
             return reader.refuse(
                 "no-key",
                 node.span.start_only(),
-                "a signature needs one key that it must be made with",
+                "a signature requires exactly one key",
                 "add `keyring: FILE` for OpenPGP, or `minisign: KEY`",
             );
         }
@@ -354,15 +354,15 @@ fn source_fields(
     let verified = ["sha256", "checksums", "signature"]
         .iter()
         .any(|check| fields.has(check));
-    // Of a list that nobody signs, the build warns.
+    // The build warns about a list that is not verified.
     if role != Role::List && is_url && !verified && unverified != Some(true) {
         reader.report(
             Diagnostic::error(
                 "unverified",
                 node.span.start_only(),
-                format!("nothing verifies `{from}`"),
+                format!("`{from}` is not verified"),
             )
-            .help("add `sha256`, `checksums` or `signature`; or `unverified: true` to pin whatever comes"),
+            .help("add `sha256`, `checksums` or `signature`, or `unverified: true` to pin the download as it is"),
         );
         return None;
     }
@@ -385,22 +385,22 @@ mod tests {
             text: text.into(),
         };
         let (spec, diagnostics) = parse_spec(&file);
-        let said = diagnostics.iter().map(|it| {
+        let messages = diagnostics.iter().map(|it| {
             let help = it.help.clone().unwrap_or_default();
             format!("{}: {} ({help})", it.code, it.message)
         });
-        (spec, said.collect())
+        (spec, messages.collect())
     }
 
     #[test]
-    fn a_whole_spec_is_read() {
-        let (spec, said) = parsed(
+    fn a_complete_spec_is_read() {
+        let (spec, messages) = parsed(
             "kind: BundleSpec\nname: a\narch: amd64\nexpires: 2027-05-01\nimages:\n  live:\n    \
              from: https://a.example/x*.iso\n    checksums: {from: https://a.example/SUMS, signature: .gpg, keyring: k.gpg}\n\
              files:\n  kernel: {image: live, member: casper/vmlinuz}\n  iso: {image: live, path: live.iso}\n  \
              extra: {from: ../extra.img}\n  signed: {from: 'http://a.example/s', signature: .minisig, minisign: RWQ}\n",
         );
-        let spec = spec.unwrap_or_else(|| panic!("{said:#?}"));
+        let spec = spec.unwrap_or_else(|| panic!("{messages:#?}"));
         assert_eq!((spec.name.as_str(), spec.arch.as_str()), ("a", "x86_64"));
         let sums = spec.images["live"].checksums.as_ref().unwrap();
         assert_eq!(
@@ -421,18 +421,18 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_spec_is_reported() {
+    fn every_error_of_a_spec_is_reported() {
         let head = "kind: BundleSpec\nname: a\narch: x86_64\n";
         for (text, expected) in [
             ("", "no-spec"),
             ("kind: Bundle\n", "unknown-kind: expected a `BundleSpec`"),
             (
                 "files: {kernel: {from: 'http://a.example/k'}}\n",
-                "unverified: nothing verifies",
+                "unverified: `http://a.example/k` is not verified",
             ),
             (
                 "files: {kernel: {image: live}}\n",
-                "unknown-image: no image `live`",
+                "unknown-image: unknown image `live`",
             ),
             (
                 "images: {live: {from: a.iso}}\nfiles: {k: {image: liv}}\n",
@@ -446,7 +446,7 @@ mod tests {
                 "files: {k: {from: a, path: /etc/passwd}}\n",
                 "is not a path inside",
             ),
-            ("files: {../k: {from: a}}\n", "cannot be a file's key"),
+            ("files: {../k: {from: a}}\n", "is not a valid file key"),
             ("files: {k: {from: a, signature: .sig}}\n", "no-key"),
             (
                 "files: {k: {from: a, signature: .sig, keyring: k, minisign: m}}\n",
@@ -471,14 +471,14 @@ mod tests {
                 "" | "kind: Bundle\n" => text.to_owned(),
                 _ => format!("{head}{text}"),
             };
-            let (spec, said) = parsed(&whole);
+            let (spec, messages) = parsed(&whole);
             assert_eq!(spec, None, "{text}");
             assert!(
-                said.iter().any(|said| said.contains(expected)),
-                "{text}: {said:#?}"
+                messages.iter().any(|message| message.contains(expected)),
+                "{text}: {messages:#?}"
             );
         }
-        let (spec, said) = parsed(head);
-        assert!(spec.is_none() && said.iter().any(|it| it.contains("no `files`")));
+        let (spec, messages) = parsed(head);
+        assert!(spec.is_none() && messages.iter().any(|it| it.contains("no `files`")));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// An IPv4 subnet in CIDR notation, such as `10.20.0.0/24`.
 ///
-/// The prefix is 8 to 30: edk2 rejects the masks of /31, and nothing boots in a /32.
+/// The prefix has 8 to 30 bits: edk2 rejects the mask of a /31, and no machine boots in a /32.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Subnet {
@@ -36,33 +36,34 @@ impl Subnet {
         Ipv4Addr::from_bits(self.address.to_bits() | !self.mask().to_bits())
     }
 
-    /// Reports whether the address lies in the subnet.
+    /// Reports whether the subnet contains the address.
     pub fn contains(self, address: Ipv4Addr) -> bool {
         address.to_bits() & self.mask().to_bits() == self.address.to_bits()
     }
 
-    /// Reports whether a machine can have the address: in the subnet, not its first, not its last.
+    /// Reports whether a machine can have the address: it is in the subnet, and neither the first nor the
+    /// last address.
     pub fn is_host(self, address: Ipv4Addr) -> bool {
         self.contains(address) && address != self.address && address != self.broadcast()
     }
 }
 
-/// The text is no usable subnet.
+/// The error of a text that is not a usable subnet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSubnetError {
     /// Not of the form `address/prefix`.
     #[error("`{0}` is not a subnet")]
     Form(String),
     /// Bits beyond the prefix are set.
-    #[error("`{seen}` has bits beyond its prefix; the network's address is `{network}`")]
+    #[error("`{seen}` has bits beyond its prefix; the subnet is `{network}`")]
     HostBits {
-        /// What was written.
+        /// The text.
         seen: String,
-        /// What was probably meant.
+        /// The subnet that contains the address.
         network: Subnet,
     },
     /// The prefix is out of range.
-    #[error("a prefix of /{0} is not usable; it must be /8 to /30")]
+    #[error("the prefix /{0} is not usable: it must be /8 to /30")]
     Prefix(u8),
 }
 
@@ -134,7 +135,7 @@ impl AddressRange {
         Ipv4Addr::from_bits(*self.0.end())
     }
 
-    /// Reports whether the address lies in the range.
+    /// Reports whether the range contains the address.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         self.0.contains(&address.to_bits())
     }
@@ -145,9 +146,9 @@ impl AddressRange {
     }
 }
 
-/// The text is no range of addresses.
+/// The error of a text that is not an address range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` is not a range of addresses")]
+#[error("`{seen}` is not an address range")]
 pub struct ParseAddressRangeError {
     seen: String,
 }
@@ -225,7 +226,7 @@ mod tests {
         assert!("10.0.0.3".parse::<AddressRange>().is_err());
     }
 
-    /// The warnings about a site with these keys of its server and its one network.
+    /// Returns the warnings about a site with these keys in `server` and its network.
     fn warnings(server: &str, network: &str) -> Vec<String> {
         let text = format!(
             "{{kind: Site, name: s, server: {{address: 10.20.0.10{server}}}, loaders: {{}}, \
@@ -240,16 +241,16 @@ mod tests {
     }
 
     #[test]
-    fn a_network_without_a_way_to_the_server_is_a_warning() {
-        let no_way = "warning: no-gateway: the machines of `prov0` have no way to the server: \
-                      10.20.0.10 is not in 10.30.0.0/24";
-        let no_name = "warning: no-dns: the machines of `prov0` have no name server, and `base_url` \
-                       needs one for `boot.example`";
+    fn a_network_without_a_route_to_the_server_is_a_warning() {
+        let no_route = "warning: no-gateway: machines on network `prov0` have no route to the server: \
+                      `10.20.0.10` is not in `10.30.0.0/24`";
+        let no_name = "warning: no-dns: machines on network `prov0` have no DNS server, but `base_url` \
+                       contains the name `boot.example`";
         let own = "subnet: 10.20.0.0/24";
         let named = ", base_url: 'http://boot.example:8080/x'";
         for (server, network, expected) in [
             ("", own, &[][..]),
-            ("", "subnet: 10.30.0.0/24", &[no_way]),
+            ("", "subnet: 10.30.0.0/24", &[no_route]),
             ("", "subnet: 10.30.0.0/24, gateway: 10.30.0.1", &[]),
             ("", "subnet: 10.30.0.0/24, mode: proxy", &[]),
             (named, own, &[no_name]),

@@ -1,8 +1,8 @@
-//! YAML text -> trees that know where each node stands.
+//! YAML text -> trees whose nodes have spans.
 //!
 //! We build the tree ourselves, from the parser's events, so that scalars keep their spelling
-//! (`007` is a serial number), every duplicate key is reported with both its places, and a fault in
-//! one document hides none in another.
+//! (`007` is a serial number), both uses of a duplicate key are reported, and an error in one document
+//! hides no error in another.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,49 +12,49 @@ use granit_parser::{Event, Options, Parser, ScalarStyle};
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 
-/// A YAML node and its place.
+/// A YAML node and its span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What stands there.
+    /// The value.
     pub value: Value,
-    /// Where it stands; for an alias, where the alias stands.
+    /// The span; for an alias, the span of the alias.
     pub span: Span,
 }
 
 /// A YAML value; scalars keep their spelling.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A scalar after unescaping; `plain` when it was not quoted.
+    /// A scalar after unescaping; `plain` if it was not quoted.
     Scalar { text: String, plain: bool },
     /// A sequence.
     Sequence(Vec<Node>),
-    /// A mapping, in the order of the file, each key once.
-    Mapping(Vec<(Key, Node)>),
+    /// A mapping in the order of the file; each key is unique.
+    Mapping(Vec<(MapKey, Node)>),
 }
 
-/// A mapping's key and its place.
+/// The key of a mapping and its span.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct MapKey {
     /// The key's text.
     pub text: String,
-    /// Where it stands.
+    /// The span.
     pub span: Span,
 }
 
-/// How many nodes one file may have, those that aliases repeat included.
+/// The maximum number of nodes in a file, including those that aliases repeat.
 const NODE_BUDGET: usize = 2_000_000;
-/// How many nodes the aliases of one file may repeat.
+/// The maximum number of nodes that the aliases of a file repeat.
 const ALIAS_BUDGET: usize = 20_000;
-/// How deeply collections may be nested.
+/// The maximum nesting of collections.
 const DEPTH_LIMIT: usize = 32;
-const NESTING_HELP: &str = "no document of an inventory needs that: look for a bracket too many";
+const NESTING_HELP: &str = "no inventory needs this nesting: look for an extra bracket";
 
-/// Parses every document of one file, and reports every fault of its syntax.
+/// Parses every document of a file, and reports every syntax error.
 ///
-/// After a syntax error, parsing goes on with the next document (`---`).
+/// After a syntax error, parsing continues with the next document (`---`).
 pub fn parse(file: u32, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Node> {
     let mut options = Options::default();
-    // Twice our own limit: ours is reported with a better message, theirs protects the parser.
+    // Twice our own limit: ours has a better message, and this one protects the parser.
     options.block_nesting_limit = 2 * DEPTH_LIMIT;
     options.flow_nesting_limit = 2 * DEPTH_LIMIT;
     let mut builder = Builder {
@@ -71,8 +71,8 @@ pub fn parse(file: u32, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<No
         match builder.document() {
             Ok(Some(node)) => documents.push(node),
             Ok(None) => return documents,
-            Err(Stop::File) => return documents,
-            Err(Stop::Document) => match builder.parser.proceed_next_document() {
+            Err(SkipTo::NextFile) => return documents,
+            Err(SkipTo::NextDocument) => match builder.parser.proceed_next_document() {
                 Ok(true) => {}
                 Ok(false) | Err(_) => return documents,
             },
@@ -80,10 +80,10 @@ pub fn parse(file: u32, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<No
     }
 }
 
-/// Why a document, or the rest of a file, cannot be read; the reason has been reported.
-enum Stop {
-    Document,
-    File,
+/// Where parsing continues after an error, which is already reported.
+enum SkipTo {
+    NextDocument,
+    NextFile,
 }
 
 struct Builder<'t, 'd> {
@@ -97,7 +97,7 @@ struct Builder<'t, 'd> {
 }
 
 impl<'t> Builder<'t, '_> {
-    fn document(&mut self) -> Result<Option<Node>, Stop> {
+    fn document(&mut self) -> Result<Option<Node>, SkipTo> {
         loop {
             let Some((event, _)) = self.event()? else {
                 return Ok(None);
@@ -113,7 +113,7 @@ impl<'t> Builder<'t, '_> {
                         continue;
                     }
                     let node = self.node(event, span, 0)?;
-                    // What is not written comes as an empty scalar, or as `~`.
+                    // The parser returns an empty scalar or `~` for an empty document.
                     let written = node.span.start < node.span.end
                         || !matches!(node.value, Value::Scalar { plain: true, .. });
                     if written {
@@ -125,7 +125,7 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    fn event(&mut self) -> Result<Option<(Event<'t>, Span)>, Stop> {
+    fn event(&mut self) -> Result<Option<(Event<'t>, Span)>, SkipTo> {
         match self.parser.next() {
             None => Ok(None),
             Some(Ok((event, span))) => {
@@ -136,7 +136,7 @@ impl<'t> Builder<'t, '_> {
             }
             Some(Err(error)) => {
                 let at = error.marker().byte_offset().unwrap_or(self.text.len());
-                // A mark past the last line would be shown on an empty line: show the line before.
+                // An error at the end of the file is shown on the last line with text.
                 let at = if at >= self.text.len() {
                     self.text.trim_end().len()
                 } else {
@@ -148,15 +148,15 @@ impl<'t> Builder<'t, '_> {
                     .is_some_and(|line| line.contains('\t'));
                 let info = error.info();
                 let (info, help) = match info.as_str() {
-                    "recursion limit exceeded" => ("it is nested too deeply", NESTING_HELP),
-                    info if tab => (info, "YAML is indented with spaces, never with tabs"),
+                    "recursion limit exceeded" => ("the nesting is too deep", NESTING_HELP),
+                    info if tab => (info, "indent with spaces: YAML allows no tabs"),
                     info => (
                         info,
-                        "check the indentation, the quotes and the brackets around this place",
+                        "check the indentation, quotes and brackets around this line",
                     ),
                 };
-                self.refuse(self.span(at, at), format!("this is not YAML: {info}"), help);
-                Err(Stop::Document)
+                self.refuse(self.span(at, at), format!("invalid YAML: {info}"), help);
+                Err(SkipTo::NextDocument)
             }
         }
     }
@@ -170,23 +170,23 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Stop> {
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, SkipTo> {
         self.nodes += 1;
         if depth > DEPTH_LIMIT {
             self.refuse(
                 span,
-                format!("this is nested more than {DEPTH_LIMIT} levels deep"),
+                format!("more than {DEPTH_LIMIT} levels of nesting"),
                 NESTING_HELP,
             );
-            return Err(Stop::Document);
+            return Err(SkipTo::NextDocument);
         }
         if self.nodes > NODE_BUDGET {
             self.refuse(
                 span,
-                format!("this file has more than {NODE_BUDGET} values"),
-                "split it into several files",
+                format!("the file has more than {NODE_BUDGET} values"),
+                "split the file",
             );
-            return Err(Stop::File);
+            return Err(SkipTo::NextFile);
         }
         let (value, anchor, span) = match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -215,7 +215,7 @@ impl<'t> Builder<'t, '_> {
                     format!("expected a value, found {other:?}"),
                     "write a value, a list or a mapping here",
                 );
-                return Err(Stop::Document);
+                return Err(SkipTo::NextDocument);
             }
         };
         let node = Node { value, span };
@@ -225,7 +225,7 @@ impl<'t> Builder<'t, '_> {
         Ok(node)
     }
 
-    fn sequence(&mut self, mut span: Span, depth: usize) -> Result<(Vec<Node>, Span), Stop> {
+    fn sequence(&mut self, mut span: Span, depth: usize) -> Result<(Vec<Node>, Span), SkipTo> {
         let mut items = Vec::new();
         while let Some((event, item_span)) = self.event()? {
             if matches!(event, Event::SequenceEnd) {
@@ -237,8 +237,12 @@ impl<'t> Builder<'t, '_> {
         Ok((items, self.trimmed(span)))
     }
 
-    fn mapping(&mut self, mut span: Span, depth: usize) -> Result<(Vec<(Key, Node)>, Span), Stop> {
-        let mut entries: Vec<(Key, Node)> = Vec::new();
+    fn mapping(
+        &mut self,
+        mut span: Span,
+        depth: usize,
+    ) -> Result<(Vec<(MapKey, Node)>, Span), SkipTo> {
+        let mut entries: Vec<(MapKey, Node)> = Vec::new();
         while let Some((event, key_span)) = self.event()? {
             if matches!(event, Event::MappingEnd) {
                 span.end = span.end.max(key_span.end);
@@ -248,12 +252,12 @@ impl<'t> Builder<'t, '_> {
                 Node {
                     value: Value::Scalar { text, .. },
                     span,
-                } => Some(Key { text, span }),
+                } => Some(MapKey { text, span }),
                 Node { span, .. } => {
                     self.refuse(
                         span,
-                        "a key must be plain text".to_owned(),
-                        "write `key: value`; `{` and `[` begin a value only",
+                        "a key must be text".to_owned(),
+                        "write `key: value`; only a value can begin with `{` or `[`",
                     );
                     None
                 }
@@ -266,8 +270,8 @@ impl<'t> Builder<'t, '_> {
             if key.text == "<<" {
                 self.refuse(
                     key.span,
-                    "merge keys (`<<`) are not part of the inventory's YAML".to_owned(),
-                    "write the keys out, or move what hosts share to their profile",
+                    "merge keys (`<<`) are not supported".to_owned(),
+                    "repeat the keys, or move the values that hosts share into their profile",
                 );
                 continue;
             }
@@ -277,8 +281,8 @@ impl<'t> Builder<'t, '_> {
         Ok((entries, self.trimmed(span)))
     }
 
-    /// Keeps the first of the entries that share a key, and reports the others.
-    fn drop_repeats(&mut self, entries: &mut Vec<(Key, Node)>) {
+    /// Keeps the first entry of each key, and reports the others.
+    fn drop_repeats(&mut self, entries: &mut Vec<(MapKey, Node)>) {
         let mut first: HashMap<String, Span> = HashMap::with_capacity(entries.len());
         entries.retain(|(key, _)| match first.entry(key.text.clone()) {
             Entry::Vacant(vacant) => {
@@ -292,8 +296,8 @@ impl<'t> Builder<'t, '_> {
                         key.span,
                         format!("duplicate key `{}`", key.text),
                     )
-                    .label("given again here")
-                    .also(*earlier.get(), "first given here")
+                    .label("used again here")
+                    .also(*earlier.get(), "first used here")
                     .help("keep one of the two"),
                 );
                 false
@@ -301,23 +305,23 @@ impl<'t> Builder<'t, '_> {
         });
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Stop> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, SkipTo> {
         let Some(node) = self.anchors.get(&anchor) else {
             self.refuse(
                 span,
-                "this alias stands inside its own anchor".to_owned(),
-                "write the value out",
+                "the alias is inside its own anchor".to_owned(),
+                "repeat the value instead of the alias",
             );
-            return Err(Stop::Document);
+            return Err(SkipTo::NextDocument);
         };
         self.alias_nodes += node.count(ALIAS_BUDGET);
         if self.alias_nodes > ALIAS_BUDGET {
             self.refuse(
                 span,
-                format!("the aliases of this file repeat more than {ALIAS_BUDGET} values"),
-                "write the values out, or split the file",
+                format!("the aliases of the file repeat more than {ALIAS_BUDGET} values"),
+                "repeat the values instead of the aliases, or split the file",
             );
-            return Err(Stop::File);
+            return Err(SkipTo::NextFile);
         }
         Ok(Node {
             span,
@@ -325,8 +329,8 @@ impl<'t> Builder<'t, '_> {
         })
     }
 
-    /// Cuts trailing blank space and lines of comments off a block collection, whose end is the start
-    /// of what follows.
+    /// Removes trailing blanks and comment lines from the span of a block collection, which the parser
+    /// ends at the next node.
     fn trimmed(&self, span: Span) -> Span {
         let text = self
             .text
@@ -351,7 +355,7 @@ impl<'t> Builder<'t, '_> {
 }
 
 impl Node {
-    /// Counts the node and those inside it, up to a little over `limit`.
+    /// Counts the node and the nodes inside it, and stops soon after `limit`.
     fn count(&self, limit: usize) -> usize {
         let mut total = 1;
         let children: Box<dyn Iterator<Item = &Node>> = match &self.value {
@@ -382,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_document_hides_none_of_the_others() {
+    fn a_broken_document_hides_no_other_document() {
         let (documents, diagnostics) = parsed("a: 1\n---\nb: [1, 2\n---\nc: \"x\n---\nd: 4\n");
         assert_eq!(documents.len(), 2, "{diagnostics:?}");
         assert_eq!(diagnostics.len(), 2, "{diagnostics:?}");
@@ -405,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_key_shows_both_places() {
+    fn a_duplicate_key_shows_both_uses() {
         let (_, diagnostics) = parsed("a: 1\nb: 2\na: 3\n");
         assert_eq!(diagnostics.len(), 1);
         assert_eq!(

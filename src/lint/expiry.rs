@@ -1,20 +1,19 @@
 use jiff::civil::Date;
 
-use crate::inventory::{Diagnostic, Inventory, Places, Severity};
+use crate::inventory::{Diagnostic, FieldSpans, Inventory, Severity};
 
-/// Warns of bundles that profiles name and that must not be installed any more. `today` is the day in
-/// UTC.
-pub fn expiry(inventory: &Inventory, places: &Places, today: Date) -> Vec<Diagnostic> {
-    let is_named = |name: &String| inventory.profiles.values().any(|it| it.bundle == *name);
+/// Warns about expired bundles that profiles use. `today` is the date in UTC.
+pub fn expiry(inventory: &Inventory, spans: &FieldSpans, today: Date) -> Vec<Diagnostic> {
+    let is_used = |name: &String| inventory.profiles.values().any(|it| it.bundle == *name);
     let expired = inventory.bundles.values().filter(|it| it.is_expired(today));
     expired
-        .filter(|bundle| is_named(&bundle.name))
+        .filter(|bundle| is_used(&bundle.name))
         .map(|bundle| {
             let name = &bundle.name;
-            let message = format!("bundle `{name}` has expired: no host can be armed with it");
-            let place = places.expires.get(name).copied();
-            let help = "give its profiles a newer bundle, or the bundle a later `expires`";
-            Diagnostic::new(Severity::Warning, "expired-bundle", place, message).help(help)
+            let message = format!("bundle `{name}` has expired, so its hosts cannot be armed");
+            let span = spans.expires.get(name).copied();
+            let help = "use a newer bundle in its profiles, or set a later `expires`";
+            Diagnostic::new(Severity::Warning, "expired-bundle", span, message).help(help)
         })
         .collect()
 }
@@ -27,7 +26,7 @@ mod tests {
     use crate::inventory::{SourceFile, parse};
 
     #[test]
-    fn a_bundle_is_warned_of_from_the_beginning_of_its_day_where_a_profile_names_it() {
+    fn a_used_bundle_expires_at_the_start_of_its_day() {
         let zeros = "0".repeat(64);
         let file = format!("{{path: a, sha256: \"{zeros}\", size: 1}}");
         let bundle = |name: &str, expires: &str| {
@@ -48,8 +47,8 @@ mod tests {
             text,
         };
         let parsed = parse(&[file], BTreeMap::new());
-        let inventory = parsed.inventory.expect("a good inventory");
-        let on = |day: &str| expiry(&inventory, &parsed.places, day.parse().unwrap());
+        let inventory = parsed.inventory.expect("a valid inventory");
+        let on = |day: &str| expiry(&inventory, &parsed.spans, day.parse().unwrap());
         assert_eq!(on("2026-04-30"), []);
         let found = on("2026-05-01");
         assert_eq!(found.len(), 1, "{found:?}");

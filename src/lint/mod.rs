@@ -1,4 +1,4 @@
-//! The deeper checks of an inventory: what is rendered from it, and the files that it boots.
+//! The deeper checks of an inventory: rendered templates, and the files that machines boot.
 
 pub mod boot_file;
 mod expiry;
@@ -12,42 +12,41 @@ pub use loaders::{LoaderFile, LoaderFiles, loader_names, loaders};
 use crate::inventory::{Diagnostic, Host, Inventory, Severity, Span};
 use crate::machine::Dialect;
 use crate::render::{
-    Plan, SessionLinks, TemplateError, TemplatePlace, Templates, Variables, install_script,
-    sample_faults, seed, unknown_variables,
+    Plan, SessionLinks, TemplateError, TemplatePosition, Templates, Variables, install_script,
+    sample_errors, seed, unknown_variables,
 };
 
-/// Finds a place of a template among the sources.
-pub type Locate<'l> = dyn Fn(&str, Option<TemplatePlace>) -> Option<Span> + Sync + 'l;
+/// Finds the span of a position in a template.
+pub type Locate<'l> = dyn Fn(&str, Option<TemplatePosition>) -> Option<Span> + Sync + 'l;
 
-/// Compiles the inventory's templates, and renders with them what the hosts that use them would be
-/// served.
+/// Compiles the inventory's templates, and renders the scripts and seeds of every host.
 ///
 /// Returns the compiled templates.
 ///
 /// # Errors
-/// Every fault, each once, as a diagnostic in the template.
+/// All errors, each once, as diagnostics in the template.
 pub fn templates(inventory: &Inventory, locate: &Locate<'_>) -> Result<Templates, Vec<Diagnostic>> {
-    let templates = Templates::compile(&inventory.templates).map_err(|faults| {
-        faults
+    let templates = Templates::compile(&inventory.templates).map_err(|errors| {
+        errors
             .iter()
-            .map(|fault| diagnostic(fault, None, locate))
+            .map(|error| diagnostic(error, None, locate))
             .collect::<Vec<_>>()
     })?;
     if inventory.templates.is_empty() {
         return Ok(templates);
     }
-    let faults = rendering_faults(inventory, &templates);
-    if faults.is_empty() {
+    let errors = rendering_errors(inventory, &templates);
+    if errors.is_empty() {
         return Ok(templates);
     }
-    Err(faults
+    Err(errors
         .iter()
-        .map(|(fault, host)| diagnostic(fault, host.as_deref(), locate))
+        .map(|(error, host)| diagnostic(error, host.as_deref(), locate))
         .collect())
 }
 
-/// Renders everything for every host, and returns each fault with the first host that meets it.
-fn rendering_faults(
+/// Renders the scripts and seeds of every host, and returns each error with the first host that has it.
+fn rendering_errors(
     inventory: &Inventory,
     templates: &Templates,
 ) -> Vec<(TemplateError, Option<String>)> {
@@ -55,14 +54,14 @@ fn rendering_faults(
     let lenient = LazyLock::new(|| templates.lenient());
     let lenient = || &*lenient;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut faults: Vec<(TemplateError, Option<String>)> = std::thread::scope(|scope| {
+    let mut errors: Vec<(TemplateError, Option<String>)> = std::thread::scope(|scope| {
         let parts = hosts.chunks(hosts.len().div_ceil(threads).max(1));
         let workers: Vec<_> = parts
             .map(|part| {
                 let (templates, lenient) = (templates, &lenient);
                 scope.spawn(move || {
                     part.iter()
-                        .flat_map(|host| host_faults(inventory, templates, lenient, host))
+                        .flat_map(|host| host_errors(inventory, templates, lenient, host))
                         .collect()
                 })
             })
@@ -72,31 +71,31 @@ fn rendering_faults(
             .flat_map(|worker| joined(worker.join()))
             .collect()
     });
-    let samples = all_faults(templates, &lenient, &|templates| sample_faults(templates));
-    faults.extend(samples.into_iter().map(|fault| (fault, None)));
-    // One fault of a template shows at many hosts: the first stands for them.
-    faults.sort();
-    faults.dedup_by(|later, first| later.0 == first.0);
-    faults
+    let samples = all_errors(templates, &lenient, &|templates| sample_errors(templates));
+    errors.extend(samples.into_iter().map(|error| (error, None)));
+    // Many hosts may have the same error of a template: keep the first.
+    errors.sort();
+    errors.dedup_by(|later, first| later.0 == first.0);
+    errors
 }
 
-/// What a worker found; one that panicked has not vouched for its hosts.
+/// Returns the errors that a worker found. A panic is an error, because its hosts are not checked.
 fn joined(
     found: std::thread::Result<Vec<(TemplateError, Option<String>)>>,
 ) -> Vec<(TemplateError, Option<String>)> {
     found.unwrap_or_else(|panic| {
-        let what = panic
+        let reason = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no reason is known");
-        let reason = format!("pxectl met a fault of its own while rendering: {what}");
-        let fault = TemplateError::new("(unknown)", None, reason);
-        vec![(fault, None)]
+            .unwrap_or("unknown reason");
+        let reason = format!("internal error while rendering: {reason}");
+        let error = TemplateError::new("(unknown)", None, reason);
+        vec![(error, None)]
     })
 }
 
-fn host_faults<'t>(
+fn host_errors<'t>(
     inventory: &Inventory,
     templates: &'t Templates,
     lenient: &dyn Fn() -> &'t Templates,
@@ -106,7 +105,7 @@ fn host_faults<'t>(
         return Vec::new();
     };
     let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
-    let faults = all_faults(templates, lenient, &|templates| {
+    let errors = all_errors(templates, lenient, &|templates| {
         let script = |dialect| install_script(templates, dialect, &variables).err();
         let seeds = plan
             .profile
@@ -116,40 +115,40 @@ fn host_faults<'t>(
             .filter_map(|name| seed(templates, &plan, &variables, name).err());
         Dialect::all().filter_map(script).chain(seeds).collect()
     });
-    let named = |fault| (fault, Some(host.name.clone()));
-    faults.into_iter().map(named).collect()
+    let named = |error| (error, Some(host.name.clone()));
+    errors.into_iter().map(named).collect()
 }
 
-/// Renders, and where that ends at an unknown variable, renders on to find the others.
-fn all_faults<'t>(
+/// Renders, and if it stops at an unknown variable, renders again to find the other unknown variables.
+fn all_errors<'t>(
     templates: &'t Templates,
     lenient: &dyn Fn() -> &'t Templates,
     render: &dyn Fn(&Templates) -> Vec<TemplateError>,
 ) -> Vec<TemplateError> {
-    let mut faults = render(templates);
-    if faults.iter().any(|fault| fault.is_unknown_variable) {
-        faults.extend(unknown_variables(|| drop(render(lenient()))));
+    let mut errors = render(templates);
+    if errors.iter().any(|error| error.is_unknown_variable) {
+        errors.extend(unknown_variables(|| drop(render(lenient()))));
     }
-    faults
+    errors
 }
 
-fn diagnostic(fault: &TemplateError, host: Option<&str>, locate: &Locate<'_>) -> Diagnostic {
-    let place = locate(&fault.template, fault.place);
-    let (template, reason) = (&fault.template, &fault.reason);
+fn diagnostic(error: &TemplateError, host: Option<&str>, locate: &Locate<'_>) -> Diagnostic {
+    let span = locate(&error.template, error.position);
+    let (template, reason) = (&error.template, &error.reason);
     let message = match host {
         Some(host) => format!("template `{template}` fails for host `{host}`: {reason}"),
-        None => format!("template `{template}` cannot be used: {reason}"),
+        None => format!("template `{template}` is invalid: {reason}"),
     };
-    let help = match (host, fault.is_unknown_variable) {
+    let help = match (host, error.is_unknown_variable) {
         (Some(_), _) => {
-            "`pxectl render HOST --context` prints every variable that a template may name"
+            "run `pxectl render HOST --context` to print the variables that templates can use"
         }
-        (None, true) => "pxectl-inventory(5) lists the variables of this template under TEMPLATES",
+        (None, true) => "see TEMPLATES in pxectl-inventory(5) for the variables of this template",
         (None, false) => {
-            "mend the template; braces that are not for pxectl go between `{{{{raw}}}}` and `{{{{/raw}}}}`"
+            "fix the template; put braces that are not for pxectl between `{{{{raw}}}}` and `{{{{/raw}}}}`"
         }
     };
-    Diagnostic::new(Severity::Error, "template", place, message).help(help)
+    Diagnostic::new(Severity::Error, "template", span, message).help(help)
 }
 
 #[cfg(test)]
@@ -157,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_panics_is_a_fault_and_not_silence() {
+    fn a_worker_that_panics_is_an_error() {
         let found = joined(Err(Box::new("out of luck")));
         assert_eq!(found.len(), 1);
         assert!(found[0].0.reason.ends_with("while rendering: out of luck"));

@@ -2,32 +2,32 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::fetched::{Fetched, Fetching, NotFetched};
+use super::download::{Download, DownloadError, DownloadedFile};
 
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// The longest text that is kept, in octets.
+/// The time limit of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// The largest text that is read, in bytes.
 const TEXT_LIMIT: u64 = 4 << 20;
 
-/// An HTTP client whose requests for the site's URLs go to where the site's server really answers.
-pub struct Web {
+/// An HTTP client that sends requests for the site's URLs to the address of the rehearsal's server.
+pub struct WebClient {
     client: reqwest::blocking::Client,
     base: String,
     at: SocketAddr,
 }
 
-impl Web {
+impl WebClient {
     /// Maps `base`, the root of the site's URLs, to `at`.
     ///
     /// # Errors
-    /// When the client cannot be made.
+    /// If the client cannot be created.
     pub fn new(base: &str, at: SocketAddr) -> Result<Self, String> {
         let redirects = reqwest::redirect::Policy::none();
-        // A client wants to know who would do TLS, also where there is none.
+        // reqwest needs a TLS provider even for plain HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::blocking::Client::builder()
             .redirect(redirects)
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .tls_certs_only([])
             .build();
         Ok(Self {
@@ -40,7 +40,7 @@ impl Web {
     /// Fetches a text.
     ///
     /// # Errors
-    /// What went wrong, with the status.
+    /// Why the request failed, with the HTTP status.
     pub fn text(&self, url: &str) -> Result<String, String> {
         let response = self.send(reqwest::Method::GET, url, String::new())?;
         let mut bytes = Vec::new();
@@ -51,19 +51,19 @@ impl Web {
         String::from_utf8(bytes).map_err(|error| error.to_string())
     }
 
-    /// Fetches a file, and keeps its first `keep` octets.
+    /// Fetches a file and keeps its first `keep` bytes.
     ///
     /// # Errors
-    /// What went wrong, with the status.
-    pub fn file(&self, url: &str, keep: usize) -> Result<Fetched, NotFetched> {
+    /// Why the request failed, with the HTTP status.
+    pub fn file(&self, url: &str, keep: usize) -> Result<DownloadedFile, DownloadError> {
         let mut response = self.request(reqwest::Method::GET, url, String::new())?;
-        let mut fetching = Fetching::new(keep);
+        let mut download = Download::new(keep);
         let mut buffer = vec![0; 256 << 10];
         loop {
             let read = response.read(&mut buffer);
-            match read.map_err(|error| NotFetched::Broken(error.to_string()))? {
-                0 => return Ok(fetching.end()),
-                read => fetching.take(&buffer[..read]),
+            match read.map_err(|error| DownloadError::Failed(error.to_string()))? {
+                0 => return Ok(download.finish()),
+                length => download.push(&buffer[..length]),
             }
         }
     }
@@ -71,7 +71,7 @@ impl Web {
     /// Posts a message.
     ///
     /// # Errors
-    /// What went wrong, with the status.
+    /// Why the request failed, with the HTTP status.
     pub fn post(&self, url: &str, message: &str) -> Result<String, String> {
         let response = self.send(reqwest::Method::POST, url, message.to_owned())?;
         response.text().map_err(|error| error.to_string())
@@ -92,10 +92,10 @@ impl Web {
         method: reqwest::Method,
         url: &str,
         body: String,
-    ) -> Result<reqwest::blocking::Response, NotFetched> {
+    ) -> Result<reqwest::blocking::Response, DownloadError> {
         let Some(path) = url.strip_prefix(&self.base) else {
-            return Err(NotFetched::Broken(format!(
-                "`{url}` does not lie below the site's `{}`",
+            return Err(DownloadError::Failed(format!(
+                "`{url}` is not below the site's base URL `{}`",
                 self.base
             )));
         };
@@ -112,17 +112,17 @@ impl Web {
             .request(method, format!("http://{}{path}", self.at))
             .header("Host", host)
             .body(body);
-        let response = request
-            .send()
-            .map_err(|error| NotFetched::Broken(format!("{}: {}", self.at, error.without_url())))?;
+        let response = request.send().map_err(|error| {
+            DownloadError::Failed(format!("{}: {}", self.at, error.without_url()))
+        })?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let text = response.text().unwrap_or_default();
-        Err(NotFetched::Refused {
+        Err(DownloadError::Refused {
             is_missing: status == reqwest::StatusCode::NOT_FOUND,
-            said: format!("{}: {}", status.as_u16(), text.trim()),
+            message: format!("{}: {}", status.as_u16(), text.trim()),
         })
     }
 }

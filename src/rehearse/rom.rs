@@ -4,20 +4,20 @@ use std::str::FromStr;
 use crate::inventory::{Host, Inventory};
 use crate::machine::{Architecture, Firmware};
 
-/// What a machine boots with: its firmware, or what its network card brings along.
+/// The first program of a network boot: the machine's firmware, or the ROM of its network card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rom {
     /// The firmware's own PXE or HTTP boot.
     Firmware(Architecture),
-    /// iPXE in the ROM of the card, under a BIOS: it asks as iPXE at once, and needs no loader.
+    /// iPXE in the ROM of the network card, under a BIOS. It needs no loader.
     Ipxe,
 }
 
-/// What [`Rom::Ipxe`] is called on the command line.
+/// The name of [`Rom::Ipxe`] on the command line.
 const IPXE: &str = "bios-ipxe";
 
 impl Rom {
-    /// Lists every name, for people.
+    /// Lists every name, for messages.
     pub fn names() -> impl Iterator<Item = &'static str> {
         Architecture::all().map(Architecture::name).chain([IPXE])
     }
@@ -30,8 +30,8 @@ impl Rom {
         }
     }
 
-    /// Lists what a host may boot with: what its record allows, as far as a loader is named for it.
-    /// Any other firmware is held, since it disagrees with the record.
+    /// Lists what a host may boot with: what its document allows and the inventory has a loader for.
+    /// A machine with other firmware is held, because it does not match the document.
     pub fn of_host(inventory: &Inventory, host: &Host) -> Vec<Self> {
         let over_http = host.arch.over_http();
         let more = match host.arch.firmware() {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rom_is_read_by_its_name() {
+    fn every_name_is_parsed() {
         for name in Rom::names() {
             let rom: Rom = name.parse().unwrap();
             assert_eq!(rom.to_string(), name);

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 
-use super::{DhcpEndpoint, Endpoints};
+use super::endpoints::{DhcpEndpoint, Endpoints};
 use crate::inventory::DhcpMode;
 use crate::serve::dhcp::{DhcpPort, PortRole};
 use crate::serve::live::{Live, Loaded};
@@ -15,8 +15,8 @@ use crate::serve::run::Shared;
 use crate::serve::shutdown::Shutdown;
 use crate::store::Store;
 
-/// The servers of a rehearsal: on loopback, on free ports, over a store of their own. They end when
-/// this is dropped.
+/// The servers of a rehearsal: on loopback, on free ports, with their own store. Dropping this stops
+/// them.
 pub struct RehearsalServers {
     endpoints: Endpoints,
     shutdown: Shutdown,
@@ -24,10 +24,10 @@ pub struct RehearsalServers {
 }
 
 impl RehearsalServers {
-    /// Starts them.
+    /// Starts the servers.
     ///
     /// # Errors
-    /// When a port or the store cannot be had.
+    /// If a port cannot be opened or the store cannot be used.
     pub fn start(
         loaded: Loaded,
         store: Arc<dyn Store>,
@@ -86,7 +86,7 @@ impl RehearsalServers {
         })
     }
 
-    /// Returns where they answer.
+    /// Returns the addresses where they listen.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }

@@ -1,15 +1,11 @@
-//! The templates that pxectl brings, and the values that they expect.
+//! The built-in templates.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
-use crate::inventory::Installer;
+use crate::installer::Installer;
 use crate::machine::Dialect;
 
-/// The script that asks iPXE which machine it runs on.
+/// The script that makes iPXE identify its machine.
 pub const IDENTIFY: &str = "identify.ipxe.hbs";
-/// The script that asks GRUB which machine it runs on.
+/// The configuration that makes GRUB identify its machine.
 pub const STUB: &str = "stub.grub.hbs";
 
 /// Returns the template that starts an installer.
@@ -39,8 +35,8 @@ pub fn hold(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The one table of built-in templates. A file of the same name in the inventory overrides one.
-pub const TEMPLATES: [(&str, &str); 16] = [
+/// The templates of boot scripts: name and text.
+const SCRIPTS: [(&str, &str); 11] = [
     (IDENTIFY, include_str!("templates/identify.ipxe.hbs")),
     (STUB, include_str!("templates/stub.grub.hbs")),
     (
@@ -67,54 +63,19 @@ pub const TEMPLATES: [(&str, &str); 16] = [
         "hold.pxelinux.hbs",
         include_str!("templates/hold.pxelinux.hbs"),
     ),
-    (
-        "autoinstall.user-data.hbs",
-        include_str!("templates/autoinstall.user-data.hbs"),
-    ),
-    (
-        "autoinstall.meta-data.hbs",
-        include_str!("templates/autoinstall.meta-data.hbs"),
-    ),
-    (
-        "autoinstall.vendor-data.hbs",
-        include_str!("templates/autoinstall.vendor-data.hbs"),
-    ),
-    (
-        "autoinstall.network-config.hbs",
-        include_str!("templates/autoinstall.network-config.hbs"),
-    ),
-    (
-        "preseed.preseed.cfg.hbs",
-        include_str!("templates/preseed.preseed.cfg.hbs"),
-    ),
 ];
 
-/// Returns the name of the built-in template of an installer's seed.
-pub fn seed_template(installer: Installer, seed: &str) -> String {
-    format!("{}.{seed}.hbs", installer.name())
+/// Lists all built-in templates, name and text. A file of the same name in the inventory overrides one.
+pub fn templates() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let seeds = Installer::all().flat_map(|installer| installer.templates());
+    SCRIPTS.iter().chain(seeds).copied()
 }
 
 /// Returns the text of a built-in template.
 pub fn text(name: &str) -> Option<&'static str> {
-    TEMPLATES
-        .iter()
+    templates()
         .find(|(known, _)| *known == name)
-        .map(|(_, text)| *text)
-}
-
-/// Returns the values that the built-in templates use and that `vars` overrides.
-pub fn vars() -> BTreeMap<String, Value> {
-    [
-        ("locale", json!("en_US.UTF-8")),
-        ("keyboard", json!("us")),
-        ("timezone", json!("Etc/UTC")),
-        ("username", json!("ops")),
-        ("mirror_host", Value::Null),
-        ("mirror_directory", json!("/debian")),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
+        .map(|(_, text)| text)
 }
 
 #[cfg(test)]
@@ -127,18 +88,6 @@ mod tests {
             for name in [install(dialect), local(dialect), hold(dialect)] {
                 assert!(text(name).is_some(), "{name}");
                 assert!(name.ends_with(&format!(".{dialect}.hbs")));
-            }
-        }
-    }
-
-    #[test]
-    fn every_seed_of_every_installer_has_a_template() {
-        for installer in Installer::all() {
-            for seed in installer.seeds() {
-                assert!(
-                    text(&seed_template(installer, seed)).is_some(),
-                    "{installer} {seed}"
-                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Boot images: a FAT volume in memory, for firmware that boots one over HTTP.
+//! Boot volumes: FAT volumes in memory, for firmware that boots over HTTP.
 
 use std::io::{self, Cursor, Write};
 use std::ops::Range;
@@ -6,37 +6,37 @@ use std::ops::Range;
 use bytes::Bytes;
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 
-/// The smallest volume, in octets: below it there are too few clusters for FAT16.
+/// The smallest volume, in bytes: a smaller one has too few clusters for FAT16.
 const SMALLEST: u64 = 8 << 20;
-/// Octets of a volume that hold no file: both tables, the root directory, and clusters half filled.
+/// The bytes of a volume that contain no file: both tables, the root directory, and partly used clusters.
 const OVERHEAD: u64 = 1 << 20;
-/// Octets of a sector; every cluster begins with one.
+/// The bytes of a sector. Every cluster starts at a sector.
 const SECTOR: usize = 512;
-/// Octets in a megabyte, to which volumes are rounded up.
+/// The bytes of a mebibyte, to which volumes are rounded up.
 const MEGABYTE: u64 = 1 << 20;
 
-/// Octets of a volume that are kept for a configuration: GRUB passes over empty lines behind it.
+/// The bytes reserved for a configuration. GRUB ignores the empty lines at its end.
 const CONFIGURATION: usize = 4096;
 
-/// A FAT volume without a partition table, which UEFI's HTTP boot makes a RAM disk of. The same files
-/// make the same octets, but for a configuration that each machine has of its own.
+/// A FAT volume without a partition table, which UEFI HTTP boot mounts as a RAM disk. The same files
+/// give the same bytes, except for the configuration of each machine.
 ///
 /// Source: UEFI 2.10 §24.7.2, §13.3.
 #[derive(Debug)]
 pub struct BootVolume {
-    octets: Bytes,
-    /// Where the configuration lies, in one piece.
+    bytes: Bytes,
+    /// The range of the configuration.
     configuration: Range<usize>,
 }
 
 impl BootVolume {
-    /// Builds a volume that holds `files`, each a path such as `EFI/BOOT/BOOTX64.EFI` with its content,
-    /// and room for a configuration at a path.
+    /// Builds a volume that contains `files`, each a path such as `EFI/BOOT/BOOTX64.EFI` with its content,
+    /// and space for a configuration at the path `configuration`.
     ///
     /// # Errors
-    /// When a path cannot stand in a FAT volume.
+    /// If a path is not valid in a FAT volume.
     pub fn new(files: &[(String, Vec<u8>)], configuration: &str) -> io::Result<Self> {
-        let content: u64 = files.iter().map(|(_, octets)| octets.len() as u64).sum();
+        let content: u64 = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let size = (content + OVERHEAD)
             .next_multiple_of(MEGABYTE)
             .max(SMALLEST);
@@ -45,20 +45,20 @@ impl BootVolume {
             .volume_id(0)
             .volume_label(*b"PXECTL     ");
         format_volume(Cursor::new(&mut volume[..]), options)?;
-        // Written first, it lies in one piece; what stands there shows where.
+        // The configuration is written first, so it is contiguous. The marker shows where it is.
         let marker: Vec<u8> = (0..CONFIGURATION)
             .map(|at| (at / 16) as u8 ^ at as u8)
             .collect();
         {
             let system = FileSystem::new(Cursor::new(&mut volume[..]), FsOptions::new())?;
             let room = [(configuration.to_owned(), marker.clone())];
-            for (path, octets) in room.iter().chain(files) {
+            for (path, bytes) in room.iter().chain(files) {
                 let root = system.root_dir();
                 for (end, _) in path.match_indices('/') {
                     root.create_dir(&path[..end])?;
                 }
                 let mut file = root.create_file(path)?;
-                file.write_all(octets)?;
+                file.write_all(bytes)?;
                 file.flush()?;
             }
         }
@@ -66,15 +66,15 @@ impl BootVolume {
         let start = places
             .find(|(at, _)| volume[at * SECTOR..].starts_with(&marker))
             .map(|(at, _)| at * SECTOR)
-            .ok_or_else(|| io::Error::other("the configuration lies in pieces"))?;
+            .ok_or_else(|| io::Error::other("the configuration is not contiguous"))?;
         Ok(Self {
-            octets: volume.into(),
+            bytes: volume.into(),
             configuration: start..start + CONFIGURATION,
         })
     }
 
-    /// Returns the volume with a configuration in it, in pieces that share all but that; `None` where it
-    /// is too long.
+    /// Returns the volume with a configuration, in three pieces of which two are shared. Returns `None` if
+    /// the configuration is too long.
     pub fn with_configuration(&self, text: &[u8]) -> Option<[Bytes; 3]> {
         let mut own = text.to_vec();
         if own.len() > CONFIGURATION {
@@ -82,7 +82,7 @@ impl BootVolume {
         }
         own.resize(CONFIGURATION, b'\n');
         let Range { start, end } = self.configuration;
-        let (before, after) = (self.octets.slice(..start), self.octets.slice(end..));
+        let (before, after) = (self.bytes.slice(..start), self.bytes.slice(end..));
         Some([before, own.into(), after])
     }
 }
@@ -101,15 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_holds_its_files_and_the_configuration_of_each_machine() {
+    fn a_volume_contains_its_files_and_the_configuration_of_each_machine() {
         let volume = BootVolume::new(&files(), "grub/grub.cfg").unwrap();
         let again = BootVolume::new(&files(), "grub/grub.cfg").unwrap();
-        assert_eq!(volume.octets, again.octets);
-        assert_eq!(volume.octets.len() as u64 % MEGABYTE, 0);
+        assert_eq!(volume.bytes, again.bytes);
+        assert_eq!(volume.bytes.len() as u64 % MEGABYTE, 0);
         for text in ["echo one\n", "echo another\n"] {
             let pieces = volume.with_configuration(text.as_bytes()).unwrap();
             let whole = pieces.concat();
-            assert_eq!(whole.len(), volume.octets.len());
+            assert_eq!(whole.len(), volume.bytes.len());
             let system = FileSystem::new(Cursor::new(whole), FsOptions::new()).unwrap();
             let content = |path: &str| {
                 let mut found = Vec::new();
@@ -119,15 +119,15 @@ mod tests {
             };
             let configuration = String::from_utf8(content("grub/grub.cfg")).unwrap();
             assert_eq!(configuration.trim_end_matches('\n').to_owned() + "\n", text);
-            for (path, octets) in files() {
-                assert!(content(&path) == octets, "{path}");
+            for (path, bytes) in files() {
+                assert!(content(&path) == bytes, "{path}");
             }
         }
         assert_eq!(volume.with_configuration(&[b'x'; CONFIGURATION + 1]), None);
     }
 
     #[test]
-    fn a_path_that_cannot_be_is_an_error() {
+    fn an_invalid_path_is_an_error() {
         assert!(BootVolume::new(&[("a/b:c".to_owned(), Vec::new())], "x").is_err());
     }
 }

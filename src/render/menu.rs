@@ -1,4 +1,4 @@
-//! The menu that a local script may show, as values for its template.
+//! The boot menu, as values for the templates of local scripts.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::inventory::{INITRD, Inventory, KERNEL, MenuEntry, MenuTarget};
 use crate::machine::{Architecture, Dialect, Sha256Digest};
 
-/// How long a choice is waited for in the sample.
+/// The timeout of the sample.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns the site's menu for a machine, or null where it has none that the machine can be offered.
+/// Returns the site's menu for a machine, or null if no entry fits the machine.
 ///
-/// It waits for `least` at least. Every key is in every entry; what an entry has not is null.
+/// The timeout is at least `least`. Every entry has every key; missing values are null.
 pub fn values(
     inventory: &Inventory,
     dialect: Dialect,
@@ -24,7 +24,7 @@ pub fn values(
         return Value::Null;
     };
     let server = &inventory.site.server;
-    let notation = Notation {
+    let notation = FileNotation {
         dialect,
         base_url: &server.base_url,
         server: server.address,
@@ -37,14 +37,14 @@ pub fn values(
             let bundle = match &entry.target {
                 MenuTarget::Bundle(name) => match inventory.bundles.get(name) {
                     Some(bundle) => Some(bundle),
-                    // `parse` lets no such name through.
+                    // `parse` returns no inventory with an unknown name.
                     None => continue,
                 },
                 MenuTarget::Loader(_) => None,
             };
             if entry.fits(architecture, bundle) {
                 id += 1;
-                let files = bundle.map(|bundle| Files {
+                let files = bundle.map(|bundle| EntryFiles {
                     manifest: inventory.manifest_digest(bundle),
                     has_initrd: bundle.files.contains_key(INITRD),
                 });
@@ -58,9 +58,9 @@ pub fn values(
     menu_values(menu.timeout.max(least), groups)
 }
 
-/// Returns a menu with an entry of each kind, by which the templates are tried.
+/// Returns a menu with an entry of each kind, which tests the templates.
 pub fn sample(dialect: Dialect) -> Value {
-    let notation = Notation {
+    let notation = FileNotation {
         dialect,
         base_url: "http://192.0.2.1:8080",
         server: Ipv4Addr::new(192, 0, 2, 1),
@@ -72,7 +72,7 @@ pub fn sample(dialect: Dialect) -> Value {
         arch: Vec::new(),
     };
     let files = |has_initrd| {
-        Some(Files {
+        Some(EntryFiles {
             manifest: Sha256Digest::of(b""),
             has_initrd,
         })
@@ -96,8 +96,8 @@ pub fn sample(dialect: Dialect) -> Value {
     )
 }
 
-/// What an entry starts of a bundle.
-struct Files {
+/// The files of a bundle that an entry starts.
+struct EntryFiles {
     manifest: Sha256Digest,
     has_initrd: bool,
 }
@@ -116,16 +116,16 @@ fn menu_values(timeout: Duration, groups: Vec<Value>) -> Value {
 }
 
 fn entry_values(
-    notation: &Notation<'_>,
+    notation: &FileNotation<'_>,
     id: u32,
     entry: &MenuEntry,
-    files: Option<Files>,
+    files: Option<EntryFiles>,
 ) -> Value {
     let loader = match &entry.target {
         MenuTarget::Loader(name) => Some(name.as_str()),
         MenuTarget::Bundle(_) => None,
     };
-    let file = |files: &Files, key| notation.bundle_file(&files.manifest, key);
+    let file = |files: &EntryFiles, key| notation.bundle_file(&files.manifest, key);
     json!({
         "id": id,
         "label": entry.label,
@@ -137,14 +137,14 @@ fn entry_values(
     })
 }
 
-/// How a loader writes where our files are.
-struct Notation<'a> {
+/// The notation of a loader for file locations.
+struct FileNotation<'a> {
     dialect: Dialect,
     base_url: &'a str,
     server: Ipv4Addr,
 }
 
-impl Notation<'_> {
+impl FileNotation<'_> {
     fn bundle_file(&self, manifest: &Sha256Digest, key: &str) -> String {
         let path = format!("b/{manifest}/{key}");
         match self.dialect {
@@ -153,7 +153,7 @@ impl Notation<'_> {
         }
     }
 
-    /// Returns where a file of `server.files` is. GRUB as Debian signs it knows no HTTP.
+    /// Returns the location of a file in `server.files`. Debian's signed GRUB has no HTTP.
     fn file(&self, name: &str) -> String {
         match self.dialect {
             Dialect::Ipxe => format!("{}/files/{name}", self.base_url),
@@ -163,8 +163,8 @@ impl Notation<'_> {
     }
 }
 
-/// Returns how PXELINUX is told what kind of program a file is: it would take a name in `.bin` for
-/// a boot sector, and one in `.kpxe` for a kernel.
+/// Returns the keyword that tells PXELINUX the type of a file. By name, it would take a `.bin` file for
+/// a boot sector and a `.kpxe` file for a kernel.
 fn pxelinux_kind(name: &str) -> &'static str {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension.to_ascii_lowercase().as_str() {

@@ -1,9 +1,7 @@
 //! (Inventory, decision) -> text: boot scripts and seeds. The same input renders to the same bytes.
 
-mod arguments;
 mod builtin;
-mod disk;
-mod fault;
+mod error;
 mod image;
 mod menu;
 mod plan;
@@ -13,12 +11,12 @@ mod seeds;
 mod strict;
 mod templates;
 
-pub use fault::{TemplateError, TemplatePlace};
+pub use error::{TemplateError, TemplatePosition};
 pub use image::BootVolume;
 pub use plan::{Plan, PlanError};
 pub use scripts::{
     GrubOrigin, HoldScreen, Script, grub_stub, hold_script, identify_script, install_script,
-    local_script, sample_faults,
+    local_script, sample_errors,
 };
 pub use seeds::{SessionLinks, Variables, seed};
 pub use templates::{Templates, unknown_variables};

@@ -4,21 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use super::builtin;
 use super::scan::partials;
+use crate::installer::default_vars;
 use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };
-
 use crate::machine::{Dialect, Sha256Digest};
 
-/// Everything that one install is rendered from, frozen when the host is armed.
+/// Everything that an install is rendered from, frozen when the host is armed.
 ///
-/// A change of the inventory does not reach a session that is open: what was reviewed is what is
-/// installed.
+/// A later change of the inventory does not affect an open session: the reviewed state is installed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The site's name.
     pub site: String,
-    /// How the machine reaches us.
+    /// How the machine reaches the server.
     pub server: Server,
     /// The networks of the host's interfaces, by name.
     pub networks: BTreeMap<String, Network>,
@@ -30,39 +29,40 @@ pub struct Plan {
     pub bundle: Bundle,
     /// The digest of the bundle's manifest.
     pub manifest: Sha256Digest,
-    /// Values for templates: built-in, site's, profile's and host's, the later before the earlier.
+    /// Values for templates: the built-in ones, overridden by the site, the profile and the host, in this
+    /// order.
     pub vars: BTreeMap<String, serde_json::Value>,
-    /// What the machine must show.
+    /// The identity that the machine must prove.
     pub identity: IdentityPolicy,
-    /// Whether its boot requests need a token.
+    /// Whether its boot requests require a token.
     pub boot_token: bool,
-    /// How often it may try.
+    /// Its deadline and attempts.
     pub provisioning: Provisioning,
-    /// The template of the script and of each seed, by template name.
+    /// The templates of its scripts and seeds, by template name.
     pub templates: BTreeMap<String, String>,
 }
 
-/// Why a host cannot be planned for.
+/// Why there is no plan for a host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A name leads nowhere; [`crate::inventory::parse`] lets none of these through.
-    #[error("host `{host}` refers to {what} `{name}`, which is not in the inventory")]
+    /// A name does not exist. [`crate::inventory::parse`] returns no such inventory.
+    #[error("host `{host}` refers to unknown {what} `{name}`")]
     Dangling {
         /// The host.
         host: String,
-        /// What is missing.
+        /// The kind of object.
         what: &'static str,
         /// Its name.
         name: String,
     },
 }
 
-/// Gathers the templates of a profile, and those that they may include.
+/// Collects the templates of a profile, and those that they include.
 fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, String> {
     let seeds = profile.installer.seeds().iter();
     let names: Vec<String> = Dialect::all()
         .map(|dialect| builtin::install(dialect).to_owned())
-        .chain(seeds.map(|seed| builtin::seed_template(profile.installer, seed)))
+        .chain(seeds.map(|seed| profile.installer.seed_template(seed)))
         .chain(profile.seeds.values().cloned())
         .collect();
     let text = |name: &str| -> Option<&str> {
@@ -73,13 +73,13 @@ fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, Strin
             .or_else(|| builtin::text(name))
     };
     let mut found = BTreeMap::new();
-    let mut wanted = names;
-    while let Some(name) = wanted.pop() {
+    let mut pending = names;
+    while let Some(name) = pending.pop() {
         if found.contains_key(&name) {
             continue;
         }
         if let Some(text) = text(&name) {
-            wanted.extend(partials(text).into_iter().map(str::to_owned));
+            pending.extend(partials(text).into_iter().map(str::to_owned));
             found.insert(name, text.to_owned());
         }
     }
@@ -87,10 +87,10 @@ fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, Strin
 }
 
 impl Plan {
-    /// Gathers what an install of `host` needs.
+    /// Collects everything that an install of `host` needs.
     ///
     /// # Errors
-    /// [`PlanError::Dangling`] when a name leads nowhere.
+    /// [`PlanError::Dangling`] if a name does not exist.
     pub fn new(inventory: &Inventory, host: &Host) -> Result<Self, PlanError> {
         let dangling = |what, name: &str| PlanError::Dangling {
             host: host.name.clone(),
@@ -111,7 +111,9 @@ impl Plan {
                 .ok_or_else(|| dangling("network", &nic.network))?;
             networks.insert(network.name.clone(), network.clone());
         }
-        let mut vars = builtin::vars();
+        let mut vars: BTreeMap<String, serde_json::Value> = default_vars()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         for more in [&inventory.site.vars, &profile.vars, &host.vars] {
             vars.extend(
                 more.iter()
@@ -134,10 +136,16 @@ impl Plan {
         })
     }
 
-    /// Returns the name of the template of one seed: the profile's own, or the built-in one's.
+    /// Returns the network that the host installs over.
+    pub fn boot_network(&self) -> Option<&Network> {
+        let nic = self.host.boot_nic()?;
+        self.networks.get(&nic.network)
+    }
+
+    /// Returns the name of the template of one seed: the profile's, or the built-in one's.
     pub fn seed_template(&self, seed: &str) -> String {
         let own = self.profile.seeds.get(seed).cloned();
-        own.unwrap_or_else(|| builtin::seed_template(self.profile.installer, seed))
+        own.unwrap_or_else(|| self.profile.installer.seed_template(seed))
     }
 }
 
@@ -149,7 +157,7 @@ mod tests {
     use crate::inventory::{SourceFile, parse};
 
     #[test]
-    fn a_plan_freezes_what_its_templates_include_however_that_is_written() {
+    fn a_plan_freezes_included_templates_in_every_syntax() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         let documents: Vec<SourceFile> = ["site", "profiles", "hosts", "bundles"]
             .iter()

@@ -1,45 +1,43 @@
-//! What is seen of a template before the engine compiles it: bounds on its size and its nesting, and
-//! on what it includes.
+//! Scans a template before the engine compiles it: limits on its size, its nesting and its partials.
 
 use std::collections::BTreeMap;
 
-use super::fault::{TemplateError, TemplatePlace};
+use super::error::{TemplateError, TemplatePosition};
 
-/// How deeply blocks may be nested; the engine itself would overflow its stack.
+/// The maximum nesting of blocks. Without it, the engine would overflow its stack.
 pub const DEPTH_LIMIT: usize = 40;
-/// The largest template, in octets.
+/// The maximum size of a template, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
-/// How many partials may be included within each other.
+/// The maximum nesting of partials.
 const PARTIAL_DEPTH_LIMIT: usize = 16;
-/// How many partials a template may include in all, through others too.
+/// The maximum number of partials that a template includes, directly or indirectly.
 const PARTIAL_LIMIT: usize = 4096;
 
-/// What a template holds, as far as can be seen before the engine compiles it.
-pub struct Scanned<'t> {
+/// The structure of a template.
+pub struct TemplateStructure<'t> {
     /// The partials it includes.
-    pub partials: Vec<Included<'t>>,
-    /// The innermost block that is open at its end, and where it begins.
-    pub open_block: Option<(&'t str, TemplatePlace)>,
+    pub partials: Vec<PartialTag<'t>>,
+    /// The innermost block that is not closed, with its position.
+    pub open_block: Option<(&'t str, TemplatePosition)>,
 }
 
 /// A tag that includes another template.
 #[derive(Clone, Copy)]
-pub struct Included<'t> {
-    /// The other's name.
+pub struct PartialTag<'t> {
+    /// The name of the other template.
     pub name: &'t str,
-    /// Where the tag stands.
-    pub place: TemplatePlace,
+    /// The position of the tag.
+    pub position: TemplatePosition,
 }
 
-/// Looks over a template before the engine sees it: bounds its size and nesting. Fails with the
-/// place and the reason.
-pub fn scan(text: &str) -> Result<Scanned<'_>, (TemplatePlace, String)> {
+/// Scans a template, and checks its size and nesting. An error has its position and reason.
+pub fn scan(text: &str) -> Result<TemplateStructure<'_>, (TemplatePosition, String)> {
     if text.len() > SIZE_LIMIT {
-        let place = TemplatePlace {
+        let position = TemplatePosition {
             line: 1,
             column: None,
         };
-        return Err((place, format!("it is larger than {SIZE_LIMIT} octets")));
+        return Err((position, "the template exceeds 1 MiB".to_owned()));
     }
     let mut partials = Vec::new();
     let mut open_blocks = Vec::new();
@@ -49,10 +47,10 @@ pub fn scan(text: &str) -> Result<Scanned<'_>, (TemplatePlace, String)> {
         let tag =
             text[open..].trim_start_matches(|c: char| c == '{' || c == '~' || c.is_whitespace());
         let block = tag.strip_prefix('#').map(|block| block.trim_start());
-        let place = || TemplatePlace::at(text, open);
+        let position = || TemplatePosition::at(text, open);
         if block.unwrap_or(tag).starts_with('*') {
             return Err((
-                place(),
+                position(),
                 "decorators and inline partials are not allowed".to_owned(),
             ));
         }
@@ -66,7 +64,7 @@ pub fn scan(text: &str) -> Result<Scanned<'_>, (TemplatePlace, String)> {
         } else if tag.starts_with("else")
             && let Some(links) = chained.last_mut()
         {
-            // The engine puts each `else if` into the one before it.
+            // The engine nests each `else if` in the previous one.
             *links += 1;
         }
         let parentheses = tag
@@ -76,7 +74,10 @@ pub fn scan(text: &str) -> Result<Scanned<'_>, (TemplatePlace, String)> {
             .matches('(')
             .count();
         if open_blocks.len() + chained.iter().sum::<usize>() + parentheses > DEPTH_LIMIT {
-            return Err((place(), format!("it nests more than {DEPTH_LIMIT} levels")));
+            return Err((
+                position(),
+                format!("more than {DEPTH_LIMIT} levels of nesting"),
+            ));
         }
         if let Some(partial) = block.unwrap_or(tag).strip_prefix('>') {
             let name = partial
@@ -85,46 +86,49 @@ pub fn scan(text: &str) -> Result<Scanned<'_>, (TemplatePlace, String)> {
                 .next()
                 .unwrap_or_default();
             if name.starts_with('(') {
-                return Err((place(), "a partial's name must be written out".to_owned()));
+                return Err((
+                    position(),
+                    "the name of a partial must be literal".to_owned(),
+                ));
             }
-            partials.push(Included {
+            partials.push(PartialTag {
                 name: name.trim_matches(['"', '\'']),
-                place: place(),
+                position: position(),
             });
         }
         at = open + 2;
     }
-    Ok(Scanned {
+    Ok(TemplateStructure {
         partials,
         open_block: open_blocks
             .pop()
-            .map(|(block, at)| (block, TemplatePlace::at(text, at))),
+            .map(|(block, at)| (block, TemplatePosition::at(text, at))),
     })
 }
 
-/// Returns the templates that a template includes; none where it cannot be scanned.
+/// Lists the templates that a template includes. An invalid template includes nothing.
 pub fn partials(text: &str) -> Vec<&str> {
     let found = scan(text).map_or_else(|_| Vec::new(), |found| found.partials);
     found.into_iter().map(|included| included.name).collect()
 }
 
-/// Finds partials that do not exist or that include each other in a circle.
-pub fn partial_faults(partials: &BTreeMap<&str, Vec<Included<'_>>>) -> Vec<TemplateError> {
-    let mut faults = Vec::new();
+/// Finds partials that do not exist, or that include themselves.
+pub fn partial_errors(partials: &BTreeMap<&str, Vec<PartialTag<'_>>>) -> Vec<TemplateError> {
+    let mut errors = Vec::new();
     for (template, includes) in partials {
         let mut seen = Vec::new();
         for include in includes {
-            let fault = |reason| TemplateError::new(*template, Some(include.place), reason);
+            let error = |reason| TemplateError::new(*template, Some(include.position), reason);
             if !partials.contains_key(include.name) {
                 let name = include.name;
-                faults.push(fault(format!("there is no template `{name}` to include")));
+                errors.push(error(format!("unknown template `{name}`")));
                 continue;
             }
             let mut open = vec![include.name];
             while let Some(next) = open.pop() {
                 if next == *template {
-                    faults.push(fault(
-                        "it includes itself, directly or through others".to_owned(),
+                    errors.push(error(
+                        "the template includes itself, directly or indirectly".to_owned(),
                     ));
                     break;
                 }
@@ -136,12 +140,12 @@ pub fn partial_faults(partials: &BTreeMap<&str, Vec<Included<'_>>>) -> Vec<Templ
             }
         }
     }
-    faults
+    errors
 }
 
-/// Finds partials, without circles, that include others too deeply or too often.
-pub fn partial_excess(partials: &BTreeMap<&str, Vec<Included<'_>>>) -> Vec<TemplateError> {
-    // For each template how deeply and how often it includes: what it includes comes first.
+/// Finds partials that nest too deeply or include too many others. There must be no cycles.
+pub fn partial_excess(partials: &BTreeMap<&str, Vec<PartialTag<'_>>>) -> Vec<TemplateError> {
+    // The nesting and the number of partials of each template; its partials come first.
     let mut known: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     while known.len() < partials.len() {
         for (template, includes) in partials {
@@ -161,9 +165,9 @@ pub fn partial_excess(partials: &BTreeMap<&str, Vec<Included<'_>>>) -> Vec<Templ
     }
     let excess = |(template, (depth, count)): (&str, (usize, usize))| {
         let reason = if depth > PARTIAL_DEPTH_LIMIT {
-            format!("it includes partials more than {PARTIAL_DEPTH_LIMIT} levels deep")
+            format!("more than {PARTIAL_DEPTH_LIMIT} levels of nested partials")
         } else if count > PARTIAL_LIMIT {
-            format!("it includes more than {PARTIAL_LIMIT} partials, through others too")
+            format!("more than {PARTIAL_LIMIT} partials, including nested ones")
         } else {
             return None;
         };

@@ -12,11 +12,11 @@ use crate::decide::{BootRequest, Reason, TokenState, cleaned};
 use crate::inventory::{Host, Inventory, LocalBoot};
 use crate::machine::{Architecture, Dialect, Firmware, MacAddress};
 
-/// How long the quarantine screen waits before it asks again, in seconds.
+/// How long the quarantine screen waits before it requests a new script, in seconds.
 const HOLD_SECONDS: u32 = 30;
-/// How long a reason that matters stands on the screen before a local disk is booted.
+/// How long an important reason is shown before the local disk boots.
 const ATTENTION: Duration = Duration::from_secs(10);
-/// The most characters of a reason that a screen shows.
+/// The maximum length of a reason on a screen.
 const REASON_LIMIT: usize = 240;
 
 /// A rendered script.
@@ -24,13 +24,13 @@ const REASON_LIMIT: usize = 240;
 pub struct Script {
     /// Its text.
     pub text: String,
-    /// Why the inventory's own template failed, where the built-in one stood in for it.
+    /// Why the inventory's template failed, if the built-in template replaced it.
     pub fault: Option<TemplateError>,
 }
 
-/// Renders the script that makes iPXE say which machine it runs on.
+/// Renders the script that makes iPXE identify its machine.
 ///
-/// `url` is the boot URL with its token; the machine's values are added to it.
+/// `url` is the boot URL with its token; iPXE adds the machine's values.
 ///
 /// # Errors
 /// The template, line and reason.
@@ -38,21 +38,21 @@ pub fn identify_script(templates: &Templates, url: &str) -> Result<Script, Templ
     render(templates, builtin::IDENTIFY, json!({ "url": url }))
 }
 
-/// Where GRUB came from, which decides how it finds us.
+/// How GRUB was loaded, which decides how it finds the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrubOrigin<'a> {
-    /// It was loaded by TFTP: it has its address, and knows its directory.
+    /// By TFTP: GRUB has an address, and knows its directory.
     Tftp,
-    /// It lies in an image that firmware booted over HTTP: it has no address yet.
+    /// From a boot volume over HTTP: GRUB has no address yet.
     Image {
-        /// The address of our TFTP server.
+        /// The address of the TFTP server.
         server: Ipv4Addr,
         /// The machine's path: `m/<mac>/<token>`.
         base: &'a str,
     },
 }
 
-/// Renders the configuration that makes GRUB say which machine it runs on.
+/// Renders the configuration that makes GRUB identify its machine.
 ///
 /// # Errors
 /// The template, line and reason.
@@ -78,8 +78,8 @@ pub fn install_script(
     templates.render(builtin::install(dialect), variables.context())
 }
 
-/// Renders the script that boots the local disk of a host, after the screen has said why where that
-/// matters, and after the menu where the site has one.
+/// Renders the script that boots the local disk of a host. The script first shows an important reason,
+/// and the menu if the site has one.
 ///
 /// # Errors
 /// The template, line and reason.
@@ -90,18 +90,19 @@ pub fn local_script(
     request: &BootRequest,
     reason: &Reason,
 ) -> Result<Script, TemplateError> {
-    // What runs now is what must be able to start an entry, whatever is on record.
+    // The running firmware must be able to start an entry, even if it is not the recorded firmware.
     let runs = request.architecture.unwrap_or(host.arch);
     let menu = menu::values(inventory, request.dialect, runs, least_wait(reason));
     let (name, firmware) = (host.name.as_str(), (host.arch, host.local_boot));
     local_named(templates, request.dialect, name, firmware, reason, menu)
 }
 
-/// Returns how long the screen shows a reason at least.
+/// Returns the minimum time that a reason is shown.
 fn least_wait(reason: &Reason) -> Duration {
-    match reason.wants_attention() {
-        true => ATTENTION,
-        false => Duration::ZERO,
+    if reason.wants_attention() {
+        ATTENTION
+    } else {
+        Duration::ZERO
     }
 }
 
@@ -125,16 +126,16 @@ fn local_named(
     render(templates, builtin::local(dialect), values)
 }
 
-/// What the quarantine screen shows.
+/// The content of the quarantine screen.
 #[derive(Clone, Debug)]
 pub struct HoldScreen<'a> {
-    /// The host that owns the Ethernet address, if one does.
+    /// The host that owns the Ethernet address, if any.
     pub host: Option<&'a str>,
-    /// What was seen.
+    /// The boot request of the machine.
     pub request: &'a BootRequest,
     /// Why the machine is held.
     pub reason: String,
-    /// Where iPXE asks again; without one, and under other loaders, the machine reboots.
+    /// The URL that iPXE requests again. Without it, and with other loaders, the machine reboots.
     pub again: Option<String>,
 }
 
@@ -167,9 +168,9 @@ pub fn hold_script(
     render(templates, builtin::hold(request.dialect), values)
 }
 
-/// Renders every script that has not an install's variables as each kind of machine would get it,
-/// and returns the faults of the templates that were to be used.
-pub fn sample_faults(templates: &Templates) -> Vec<TemplateError> {
+/// Renders every script except install scripts for each kind of machine, and returns the errors of their
+/// templates.
+pub fn sample_errors(templates: &Templates) -> Vec<TemplateError> {
     let url = "http://192.0.2.1:8080/boot.ipxe?token=TOKEN";
     let mut scripts = vec![
         identify_script(templates, url),
@@ -240,7 +241,8 @@ fn samples(
     scripts
 }
 
-/// Renders a template; a machine is never left without its script because an override fails.
+/// Renders a template. If an override fails, the built-in template is used, so that the machine always
+/// gets a script.
 fn render(templates: &Templates, name: &str, values: Value) -> Result<Script, TemplateError> {
     let context = Context::from(values);
     match templates.render(name, &context) {
@@ -260,20 +262,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_override_that_fails_is_named_and_the_built_in_template_stands_in() {
+    fn the_built_in_template_replaces_a_failing_override_and_reports_it() {
         let compiled = |overrides: &[(&str, &str)]| {
             let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
             Templates::compile(&overrides.iter().map(owned).collect()).unwrap()
         };
         let own = compiled(&[]);
-        assert_eq!(sample_faults(&own), []);
+        assert_eq!(sample_errors(&own), []);
         let of_dialects =
             Dialect::all().flat_map(|dialect| [builtin::local(dialect), builtin::hold(dialect)]);
         for name in [builtin::IDENTIFY, builtin::STUB]
             .into_iter()
             .chain(of_dialects)
         {
-            // Fails always, and only for one of the kinds of machine.
+            // These fail always, or for one kind of machine.
             for (of, text) in [
                 ("", "{{nothing}}"),
                 ("hold", "{{#if again}}{{nothing}}{{/if}}"),
@@ -293,7 +295,7 @@ mod tests {
                 if !name.starts_with(of) {
                     continue;
                 }
-                let faults = sample_faults(&compiled(&[(name, text)]));
+                let faults = sample_errors(&compiled(&[(name, text)]));
                 assert!(!faults.is_empty(), "{name}: {text}");
                 assert!(faults.iter().all(|fault| fault.template == name));
             }

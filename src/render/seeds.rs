@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use handlebars::Context;
 use serde_json::{Value, json};
 
-use super::disk::{describe, find_disk};
 use super::plan::Plan;
-use super::templates::{TemplateError, Templates, shell_word};
+use super::templates::{TemplateError, Templates};
+use crate::installer::{self, Install};
 use crate::inventory::{Nic, Server};
 use crate::machine::{Secret, SessionId};
 use crate::token::{Capability, Purpose, StoreKey};
@@ -13,13 +13,13 @@ use crate::token::{Capability, Purpose, StoreKey};
 /// The URLs of one attempt of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionLinks {
-    /// The session's name; a placeholder where nothing is armed.
+    /// The session's id, or a placeholder.
     pub id: String,
     /// The attempt, from 1.
     pub attempt: u32,
-    /// Where seeds are read, with a slash at its end.
+    /// The URL of the seeds, with a slash at its end.
     pub seeds: Secret,
-    /// Where callbacks are posted, with a slash at its end.
+    /// The URL of the callbacks, with a slash at its end.
     pub callbacks: Secret,
 }
 
@@ -42,7 +42,7 @@ impl SessionLinks {
         }
     }
 
-    /// Makes links that open nothing, for people who want to see what would be served.
+    /// Makes links without capabilities, for previews.
     pub fn placeholder(server: &Server) -> Self {
         Self {
             id: "SESSION".into(),
@@ -53,11 +53,11 @@ impl SessionLinks {
     }
 }
 
-/// What the templates of a session may name: built once, for its script and all its seeds.
+/// The variables of a session's templates, shared by its script and its seeds.
 pub struct Variables(Context);
 
 impl Variables {
-    /// Gathers the variables of one attempt.
+    /// Builds the variables of an attempt.
     pub fn new(plan: &Plan, links: &SessionLinks) -> Self {
         Self(Context::from(variables(plan, links)))
     }
@@ -72,10 +72,10 @@ impl Variables {
     }
 }
 
-/// Renders one seed of an install.
+/// Renders a seed of an install.
 ///
 /// # Errors
-/// The template, line and reason; an unknown variable is an error.
+/// The template, line and reason. An unknown variable is an error.
 pub fn seed(
     templates: &Templates,
     plan: &Plan,
@@ -88,15 +88,15 @@ pub fn seed(
 fn variables(plan: &Plan, links: &SessionLinks) -> Value {
     let host = &plan.host;
     let boot = host.boot_nic().map(|nic| (0, nic));
-    // Under the session, so that a change of the inventory does not take a file away from an install
-    // that is under way.
-    let (seeds, callbacks) = (links.seeds.expose(), links.callbacks.expose());
-    let file = |key: &str| format!("{seeds}files/{key}");
+    let install = install(plan, links);
+    let (seeds, callbacks) = (install.seeds_url, install.callbacks_url);
+    let mut arguments = plan.profile.installer.kernel_arguments(&install);
+    arguments.extend(plan.profile.args.iter().cloned());
     let files: BTreeMap<&String, String> = plan
         .bundle
         .files
         .keys()
-        .map(|key| (key, file(key)))
+        .map(|key| (key, install.file_url(key)))
         .collect();
     let nics: Vec<Value> = host
         .nics
@@ -111,7 +111,7 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
         "bootif": boot.map(|(_, nic)| format!("01-{}", nic.mac.hyphenated())),
         "nic": boot.map(|(index, nic)| nic_values(plan, index, nic)),
         "nics": nics,
-        "network": host.boot_nic().and_then(|nic| plan.networks.get(&nic.network)),
+        "network": plan.boot_network(),
         "profile": plan.profile,
         "bundle": { "name": plan.bundle.name, "arch": plan.bundle.arch, "digest": plan.manifest },
         "files": files,
@@ -121,11 +121,11 @@ fn variables(plan: &Plan, links: &SessionLinks) -> Value {
             "seeds": seeds,
             "callbacks": callbacks,
             "files": format!("{seeds}files/"),
-            // Below the root of our TFTP: GRUB's own notation, and PXELINUX's.
+            // The TFTP path, for GRUB and PXELINUX.
             "tftp_files": format!("s/{}/files/", last_part(seeds)),
         },
-        "arguments": super::arguments::kernel_arguments(plan, seeds, file),
-        "commands": commands(plan, links),
+        "arguments": arguments,
+        "commands": installer::commands(&install),
         "vars": plan.vars,
     })
 }
@@ -145,76 +145,28 @@ fn nic_values(plan: &Plan, index: usize, nic: &Nic) -> Value {
         "boot": nic.boot,
         "ip": nic.ip,
         "address": nic.ip.zip(network).map(|(ip, network)| format!("{ip}/{}", network.subnet.prefix())),
-        // One default route: through the interface that the machine installs over.
+        // There is one default route: through the boot NIC.
         "gateway": network.and_then(|network| network.gateway).filter(|_| nic.boot),
         "dns": network.map(|network| network.dns.clone()).unwrap_or_default(),
         "search": network.and_then(|network| network.domain.clone()).into_iter().collect::<Vec<_>>(),
     })
 }
 
-/// Builds the shell commands that the installers run, ready to be quoted.
-fn commands(plan: &Plan, links: &SessionLinks) -> Value {
-    // A callback is retried, and its failure never stops an install.
-    let curl = |kind: &str, message: &str| {
-        format!(
-            "curl -fsS -X POST --retry 10 --retry-delay 3 --retry-all-errors --max-time 20 --data {} {} || true",
-            shell_word(message),
-            shell_word(&format!("{}{kind}", links.callbacks.expose())),
-        )
-    };
-    let wget = |kind: &str, message: &str| {
-        format!(
-            "for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O /dev/null --post-data={} {} && break; sleep 3; done",
-            shell_word(message),
-            shell_word(&format!("{}{kind}", links.callbacks.expose())),
-        )
-    };
-    let wanted = plan.host.disk.as_ref();
-    let missing = format!(
-        "there is not exactly one disk with {}",
-        wanted.map(describe).unwrap_or_default()
-    );
-    let find = |otherwise: String, then: &str| {
-        wanted.map(|selector| format!("{}; {then}", find_disk(selector, &otherwise)))
-    };
-    // The Debian installer goes on after a command that failed, and would take the only disk there
-    // is: so it is stopped for good. The next boot goes to the local disk, untouched.
-    let stop = "reboot; while :; do sleep 60; done";
-    json!({
-        "autoinstall": {
-            "progress": curl("progress", "installer started"),
-            "failed": curl("failed", "the installer stopped; see /var/log/installer on the machine"),
-            "installed": curl("installed", ""),
-            "find_disk": find(format!("{}; exit 1", curl("failed", &missing)), "sed -i \"s#@INSTALL_DISK@#$disk#\" /autoinstall.yaml"),
-        },
-        "preseed": {
-            "progress": wget("progress", "installer started"),
-            "installed": wget("installed", ""),
-            "find_disk": find(format!("{}; {stop}", wget("failed", &missing)), "debconf-set partman-auto/disk \"$disk\"; debconf-set grub-installer/bootdev \"$disk\""),
-            "late": preseed_late(plan),
-        },
-    })
-}
-
-/// Puts the keys of those who may log in into the installed system.
-fn preseed_late(plan: &Plan) -> String {
-    let keys = &plan.profile.ssh_authorized_keys;
-    let user = plan
-        .vars
-        .get("username")
-        .and_then(Value::as_str)
-        .unwrap_or("ops");
-    if keys.is_empty() {
-        return ":".to_owned();
+/// Returns what an installer needs to know of one attempt.
+fn install<'a>(plan: &'a Plan, links: &'a SessionLinks) -> Install<'a> {
+    let network = plan.boot_network();
+    let username = plan.vars.get("username").and_then(Value::as_str);
+    Install {
+        hostname: &plan.host.name,
+        disk: plan.host.disk.as_ref(),
+        domain: network.and_then(|network| network.domain.as_deref()),
+        has_router: network.is_some_and(|network| network.gateway.is_some()),
+        has_dns: network.is_some_and(|network| !network.dns.is_empty()),
+        username: username.unwrap_or("ops"),
+        ssh_authorized_keys: &plan.profile.ssh_authorized_keys,
+        seeds_url: links.seeds.expose(),
+        callbacks_url: links.callbacks.expose(),
     }
-    let home = shell_word(&format!("/target/home/{user}/.ssh"));
-    let owner = shell_word(&format!("{user}:"));
-    let installed = shell_word(&format!("/home/{user}/.ssh"));
-    let words: Vec<String> = keys.iter().map(|key| shell_word(key)).collect();
-    format!(
-        "mkdir -p {home} && printf '%s\\n' {} > {home}/authorized_keys && chmod 700 {home} && in-target chown -R {owner} {installed}",
-        words.join(" ")
-    )
 }
 
 #[cfg(test)]
@@ -227,8 +179,8 @@ mod tests {
     use super::*;
     use crate::workspace::Snapshot;
 
-    /// Runs the rendered late command of a host, and returns the URL that was called, if one was.
-    fn reported(plan: &Plan) -> String {
+    /// Runs the rendered late command of a host, and returns the URL that it posted to, if any.
+    fn posted_url(plan: &Plan) -> String {
         let templates = Templates::compile(&plan.templates).unwrap();
         let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));
         let preseed = seed(&templates, plan, &variables, "preseed.cfg").unwrap();
@@ -255,19 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn an_install_is_reported_to_the_very_url_and_only_when_every_step_was_done() {
+    fn an_install_is_reported_to_the_exact_url_if_every_step_succeeded() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         let (mut inventory, _) = Snapshot::read(&fixture).unwrap().check().good.unwrap();
         inventory.site.server.base_url = "http://10.20.0.10/a;b&$(id)".into();
         let mut plan = Plan::new(&inventory, &inventory.hosts["storage-01"]).unwrap();
         plan.profile.ssh_authorized_keys.clear();
         assert_eq!(
-            reported(&plan),
+            posted_url(&plan),
             "http://10.20.0.10/a;b&$(id)/s/CALLBACK-CAPABILITY/installed\n"
         );
         plan.profile
             .ssh_authorized_keys
             .push("ssh-ed25519 A".into());
-        assert_eq!(reported(&plan), "");
+        assert_eq!(posted_url(&plan), "");
     }
 }

@@ -1,9 +1,9 @@
-//! Makes an unknown variable an error wherever a template names one.
+//! Makes every unknown variable of a template an error.
 //!
-//! The engine's strict mode sees `{{typo}}` only: `{{#if typo}}` is false, `{{#each typo}}` goes to
-//! its `{{else}}`, a helper is given null, and in a partial with parameters nothing is checked. So
-//! each tag gets a guard before it, which looks its variables up while the template is rendered: a
-//! branch that is not taken may name what its host does not have.
+//! The engine's strict mode only checks `{{typo}}`: `{{#if typo}}` is false, `{{#each typo}}` renders
+//! its `{{else}}`, a helper gets null, and a partial with parameters is not checked. So a guard is put
+//! before each tag. It looks up the tag's variables during rendering; variables in a branch that is not
+//! taken may be unknown.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,47 +16,47 @@ use handlebars::{
 };
 use serde_json::{Value, json};
 
-use super::fault::{TemplateError, TemplatePlace};
+use super::error::{TemplateError, TemplatePosition};
 
-/// The name of the guard; no template can call it, since a tag cannot begin with a blank.
+/// The name of the guard. Templates cannot call it, because a tag cannot start with a blank.
 const GUARD: &str = " known";
-/// How many guards one rendering may pass: loops within loops end here.
+/// The maximum number of guards in one rendering, which limits nested loops.
 const STEP_LIMIT: u32 = 100_000;
 
 thread_local! {
-    /// How many guards this thread's rendering has passed.
+    /// The number of guards that the rendering on this thread has passed.
     static STEPS: Cell<u32> = const { Cell::new(0) };
-    /// What the guards of this thread have found, while they are to go on.
+    /// The errors that the guards of this thread found, while [`collect`] runs.
     static FOUND: RefCell<Option<BTreeSet<TemplateError>>> = const { RefCell::new(None) };
 }
 
-/// Begins a rendering on this thread.
+/// Starts a rendering on this thread.
 pub fn start() {
     STEPS.set(0);
 }
 
-/// Lets the guards of this thread go on after an unknown variable, and returns all that they find
-/// while `render` renders.
+/// Makes the guards of this thread continue after an unknown variable, and returns all errors that they
+/// find in `render`.
 pub fn collect(render: impl FnOnce()) -> BTreeSet<TemplateError> {
     FOUND.set(Some(BTreeSet::new()));
     render();
     FOUND.take().unwrap_or_default()
 }
 
-/// Puts a guard before every tag of a template that names variables.
+/// Puts a guard before every tag that uses variables.
 pub fn guard(name: &str, template: &mut Template) {
     guard_part(name, template, None);
 }
 
-/// `outer` is where the tag stands that the part belongs to.
+/// `outer` is the position of the tag that contains the part.
 fn guard_part(name: &str, template: &mut Template, outer: Option<&TemplateMapping>) {
     let elements = std::mem::take(&mut template.elements);
     let mapping = std::mem::take(&mut template.mapping);
-    // The inverse of an `{{else if}}` is built without a mapping.
-    let mut places = mapping.into_iter();
+    // The inverse of an `{{else if}}` has no mapping.
+    let mut positions = mapping.into_iter();
     for mut element in elements {
-        let place = places.next();
-        let shown = place.as_ref().or(outer);
+        let position = positions.next();
+        let shown = position.as_ref().or(outer);
         let mut paths = Vec::new();
         match &mut element {
             Element::Expression(tag) | Element::HtmlExpression(tag) => {
@@ -77,19 +77,19 @@ fn guard_part(name: &str, template: &mut Template, outer: Option<&TemplateMappin
             _ => {}
         }
         if !paths.is_empty() {
-            let at = shown.map(|place| [place.0, place.1]);
+            let at = shown.map(|position| [position.0, position.1]);
             paths.push(Parameter::Literal(json!([name, at])));
             let called = Parameter::Name(GUARD.to_owned());
             let guard = Subexpression::new(called, paths, HashMap::new());
             template.elements.push(*guard.element);
-            template.mapping.extend(place.clone());
+            template.mapping.extend(position.clone());
         }
         template.elements.push(element);
-        template.mapping.extend(place);
+        template.mapping.extend(position);
     }
 }
 
-/// Registers what the guards call.
+/// Registers the helper of the guards.
 pub fn register(engine: &mut Handlebars<'_>) {
     engine.register_helper(GUARD, Box::new(known));
 }
@@ -106,7 +106,7 @@ fn collect_paths(
     hash: &HashMap<String, Parameter>,
     paths: &mut Vec<Parameter>,
 ) {
-    // In the order of their names: the same template fails with the same words.
+    // Sorted by name, so that the same template always has the same error.
     let named: BTreeMap<&String, &Parameter> = hash.iter().collect();
     for parameter in params.iter().chain(named.into_values()) {
         add(parameter, paths);
@@ -125,8 +125,8 @@ fn add(parameter: &Parameter, paths: &mut Vec<Parameter>) {
     }
 }
 
-/// Fails when one of its parameters is a variable that does not exist; writes nothing. The last one
-/// tells it where it stands.
+/// Fails if one of its parameters is an unknown variable. Writes nothing. The last parameter is the
+/// template and the position of the tag.
 fn known(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -136,15 +136,15 @@ fn known(
 ) -> HelperResult {
     STEPS.set(STEPS.get() + 1);
     if STEPS.get() > STEP_LIMIT {
-        let what = format!("it looks up variables more than {STEP_LIMIT} times");
+        let what = format!("more than {STEP_LIMIT} variable lookups");
         return Err(RenderErrorReason::Other(what).into());
     }
-    let [parameters @ .., told] = helper.params().as_slice() else {
+    let [parameters @ .., tag] = helper.params().as_slice() else {
         return Ok(());
     };
     for parameter in parameters {
         let mut missing = parameter.is_value_missing();
-        // In a partial with parameters, what is missing comes as null.
+        // In a partial with parameters, a missing variable is null.
         if let (Some(context), Some(path)) = (render.context(), parameter.relative_path())
             && parameter.value().is_null()
         {
@@ -152,7 +152,7 @@ fn known(
         }
         if missing {
             let path = parameter.relative_path().cloned();
-            if !note(told.value(), path.as_deref()) {
+            if !note(tag.value(), path.as_deref()) {
                 return Err(RenderErrorReason::MissingVariable(path).into());
             }
         }
@@ -160,19 +160,19 @@ fn known(
     Ok(())
 }
 
-/// Keeps an unknown variable for [`collect`]; reports whether it wants it. `told` names the template
-/// and the place of the tag.
-fn note(told: &Value, path: Option<&str>) -> bool {
+/// Records an unknown variable if [`collect`] runs, and reports whether it does. `tag` is the template
+/// and the position of the tag.
+fn note(tag: &Value, path: Option<&str>) -> bool {
     FOUND.with_borrow_mut(|found| {
         let Some(found) = found else { return false };
-        let number = |index| told.get(1)?.get(index)?.as_u64();
-        let place = number(0).map(|line| TemplatePlace {
+        let number = |index| tag.get(1)?.get(index)?.as_u64();
+        let position = number(0).map(|line| TemplatePosition {
             line: line as usize,
             column: number(1).map(|column| column as usize),
         });
-        let template = told.get(0).and_then(Value::as_str);
+        let template = tag.get(0).and_then(Value::as_str);
         let template = template.unwrap_or_default();
-        found.insert(TemplateError::unknown_variable(template, place, path));
+        found.insert(TemplateError::unknown_variable(template, position, path));
         true
     })
 }

@@ -7,26 +7,27 @@ use handlebars::{
 };
 use serde_json::Value;
 
-pub use super::fault::TemplateError;
-use super::fault::TemplatePlace;
-use super::scan::{Included, partial_excess, partial_faults, scan};
+pub use super::error::TemplateError;
+use super::error::TemplatePosition;
+use super::scan::{PartialTag, partial_errors, partial_excess, scan};
 use super::{builtin, strict};
+use crate::installer::shell_word;
 
-/// The largest text that a template may make, in octets.
+/// The maximum size of a rendered text, in bytes.
 const OUTPUT_LIMIT: usize = 8 << 20;
 
-/// A set of compiled templates: the built-in ones, and the inventory's in their place.
+/// The compiled templates: the built-in ones, and those of the inventory that replace them.
 pub struct Templates {
     engine: Handlebars<'static>,
 }
 
 impl Templates {
-    /// Compiles the built-in templates and `overrides`; reports every one that cannot be.
+    /// Compiles the built-in templates and `overrides`.
     ///
     /// # Errors
-    /// All faults: syntax, nesting beyond a bound, partials that are missing or include each other.
+    /// All errors: syntax, excessive nesting, and partials that are missing or include each other.
     pub fn compile(overrides: &BTreeMap<String, String>) -> Result<Self, Vec<TemplateError>> {
-        let mut texts: BTreeMap<&str, &str> = builtin::TEMPLATES.into_iter().collect();
+        let mut texts: BTreeMap<&str, &str> = builtin::templates().collect();
         texts.extend(
             overrides
                 .iter()
@@ -39,16 +40,16 @@ impl Templates {
         engine.register_helper("yaml", Box::new(yaml));
         engine.register_helper("shell", Box::new(shell));
         engine.register_helper("line", Box::new(line));
-        let mut faults = Vec::new();
-        let mut partials: BTreeMap<&str, Vec<Included<'_>>> = BTreeMap::new();
+        let mut errors = Vec::new();
+        let mut partials: BTreeMap<&str, Vec<PartialTag<'_>>> = BTreeMap::new();
         for (name, text) in &texts {
             let open_block = match scan(text) {
                 Ok(found) => {
                     partials.insert(name, found.partials);
                     found.open_block
                 }
-                Err((place, reason)) => {
-                    faults.push(TemplateError::new(*name, Some(place), reason));
+                Err((position, reason)) => {
+                    errors.push(TemplateError::new(*name, Some(position), reason));
                     continue;
                 }
             };
@@ -58,29 +59,29 @@ impl Templates {
                     engine.register_template(name, template);
                 }
                 Err(error) => {
-                    let (place, reason) = syntax_fault(&error, open_block);
-                    faults.push(TemplateError::new(*name, place, reason));
+                    let (position, reason) = syntax_error(&error, open_block);
+                    errors.push(TemplateError::new(*name, position, reason));
                 }
             }
         }
-        match partial_faults(&partials) {
-            found if found.is_empty() => faults.extend(partial_excess(&partials)),
-            found => faults.extend(found),
+        match partial_errors(&partials) {
+            found if found.is_empty() => errors.extend(partial_excess(&partials)),
+            found => errors.extend(found),
         }
-        if faults.is_empty() {
+        if errors.is_empty() {
             Ok(Self { engine })
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 
-    /// Renders one template; an unknown variable is an error.
+    /// Renders a template. An unknown variable is an error.
     ///
     /// # Errors
     /// The template, line and reason.
     pub fn render(&self, template: &str, context: &Context) -> Result<String, TemplateError> {
         strict::start();
-        let mut text = Limited(Vec::new());
+        let mut text = LimitedText(Vec::new());
         let rendered = self
             .engine
             .render_with_context_to_write(template, context, &mut text);
@@ -90,24 +91,24 @@ impl Templates {
             }),
             Err(error) => {
                 let name = error.template_name.as_deref().unwrap_or(template);
-                let place = error.line_no.map(|line| TemplatePlace {
+                let position = error.line_no.map(|line| TemplatePosition {
                     line,
                     column: error.column_no,
                 });
                 Err(match error.reason() {
                     RenderErrorReason::MissingVariable(path) => {
-                        TemplateError::unknown_variable(name, place, path.as_deref())
+                        TemplateError::unknown_variable(name, position, path.as_deref())
                     }
                     RenderErrorReason::IOError(error) => {
-                        TemplateError::new(name, place, error.to_string())
+                        TemplateError::new(name, position, error.to_string())
                     }
-                    other => TemplateError::new(name, place, other.to_string()),
+                    other => TemplateError::new(name, position, other.to_string()),
                 })
             }
         }
     }
 
-    /// Returns templates that render on after an unknown variable, for [`unknown_variables`].
+    /// Returns templates that continue after an unknown variable, for [`unknown_variables`].
     pub fn lenient(&self) -> Self {
         let mut engine = self.engine.clone();
         engine.set_strict_mode(false);
@@ -115,24 +116,22 @@ impl Templates {
     }
 }
 
-/// Finds every unknown variable that `render` meets in templates that are lenient.
-///
-/// A branch that is not taken is not looked at.
+/// Finds all unknown variables while `render` renders lenient templates, except in branches that are not
+/// taken.
 pub fn unknown_variables(render: impl FnOnce()) -> BTreeSet<TemplateError> {
     strict::collect(render)
 }
 
-/// A text that is being made, up to [`OUTPUT_LIMIT`].
-struct Limited(Vec<u8>);
+/// A rendered text of at most [`OUTPUT_LIMIT`] bytes.
+struct LimitedText(Vec<u8>);
 
-impl io::Write for Limited {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        if self.0.len() + octets.len() > OUTPUT_LIMIT {
-            let what = format!("it makes more than {OUTPUT_LIMIT} octets");
-            return Err(io::Error::other(what));
+impl io::Write for LimitedText {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > OUTPUT_LIMIT {
+            return Err(io::Error::other("the rendered text exceeds 8 MiB"));
         }
-        self.0.extend_from_slice(octets);
-        Ok(octets.len())
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -140,7 +139,7 @@ impl io::Write for Limited {
     }
 }
 
-/// Writes a value as JSON, which is also YAML: text in double quotes, lists in brackets.
+/// Writes a value as JSON, which is also YAML.
 fn yaml(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -171,7 +170,7 @@ fn shell(
     Ok(())
 }
 
-/// Writes text on one line: whatever would begin another becomes a blank.
+/// Writes text on one line: control characters become blanks.
 fn line(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -187,28 +186,24 @@ fn line(
     Ok(())
 }
 
-/// Quotes text as one word of a POSIX shell.
-pub(super) fn shell_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// Says what the engine does not understand: its own words list every rule of its grammar.
-fn syntax_fault(
+/// Describes a syntax error. The message of the engine lists its whole grammar.
+fn syntax_error(
     error: &handlebars::TemplateError,
-    open_block: Option<(&str, TemplatePlace)>,
-) -> (Option<TemplatePlace>, String) {
-    // Where the engine gave up is seldom where the fault begins: the line is all that it tells.
-    let place = error
+    open_block: Option<(&str, TemplatePosition)>,
+) -> (Option<TemplatePosition>, String) {
+    // The engine stops after the actual error, so only its line is useful.
+    let position = error
         .pos()
-        .map(|(line, _)| TemplatePlace { line, column: None });
+        .map(|(line, _)| TemplatePosition { line, column: None });
     match (error.reason(), open_block) {
-        (TemplateErrorReason::InvalidSyntax(_), Some((block, place))) => {
-            (Some(place), format!("`{{{{#{block}}}}}` is never closed"))
-        }
+        (TemplateErrorReason::InvalidSyntax(_), Some((block, position))) => (
+            Some(position),
+            format!("`{{{{#{block}}}}}` is never closed"),
+        ),
         (TemplateErrorReason::InvalidSyntax(_), None) => {
-            (place, "these braces are no tag of a template".to_owned())
+            (position, "these braces are not a valid tag".to_owned())
         }
-        (other, _) => (place, other.to_string()),
+        (other, _) => (position, other.to_string()),
     }
 }
 

@@ -162,7 +162,7 @@ impl Reloader {
         let Checked {
             good,
             mut diagnostics,
-            places,
+            spans,
         } = snapshot.check();
         let good = good.filter(|(inventory, _)| {
             let directory = snapshot.directory();
@@ -170,7 +170,7 @@ impl Reloader {
             let state = Some(before.state());
             let surroundings = Surroundings::new(directory, inventory, bundles.as_deref(), state);
             let refused = refused_roots(inventory, directory, &surroundings);
-            let place = |index: usize| places.roots.get(index).copied();
+            let place = |index: usize| spans.roots.get(index).copied();
             diagnostics.extend(
                 refused
                     .iter()

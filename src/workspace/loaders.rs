@@ -6,10 +6,10 @@ use crate::inventory::Inventory;
 use crate::lint::boot_file::{BootFile, HEAD};
 use crate::lint::{LoaderFile, LoaderFiles, loader_names};
 
-/// The largest loader that is read whole, in octets.
+/// The largest loader that is read completely, in bytes.
 const SIZE_LIMIT: u64 = 1 << 30;
 
-/// Reads every file that the inventory in `directory` names as a loader, or needs beside one, each once.
+/// Reads every file that the inventory in `directory` names as a loader, or that a loader requests.
 pub fn read_loaders(
     inventory: &Inventory,
     directory: &Path,
@@ -40,25 +40,25 @@ fn read(files: &FileRoots, name: &str) -> LoaderFile {
         Err(error) => return LoaderFile::Refused(error.to_string()),
     };
     let path = opened.path.clone();
-    match octets(opened) {
-        Ok(octets) => LoaderFile::Read(BootFile::read(&octets)),
+    match read_content(opened) {
+        Ok(content) => LoaderFile::Read(BootFile::read(&content)),
         Err(error) => LoaderFile::Refused(format!("cannot read `{}`: {error}", path.display())),
     }
 }
 
-/// Reads as much of a file as tells what it is.
-fn octets(opened: OpenedFile) -> io::Result<Vec<u8>> {
+/// Reads as much of a file as its format requires.
+fn read_content(opened: OpenedFile) -> io::Result<Vec<u8>> {
     let OpenedFile { mut file, size, .. } = opened;
-    let mut octets = Vec::new();
-    (&mut file).take(HEAD as u64).read_to_end(&mut octets)?;
-    if BootFile::is_needed_whole(&octets) {
+    let mut content = Vec::new();
+    (&mut file).take(HEAD as u64).read_to_end(&mut content)?;
+    if BootFile::is_needed_whole(&content) {
         if size > SIZE_LIMIT {
-            let text = format!("it has more than {SIZE_LIMIT} octets");
+            let text = "it exceeds 1 GiB";
             return Err(io::Error::other(text));
         }
-        file.take(SIZE_LIMIT).read_to_end(&mut octets)?;
+        file.take(SIZE_LIMIT).read_to_end(&mut content)?;
     }
-    Ok(octets)
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -78,11 +78,11 @@ mod tests {
             text: text.into(),
         };
         let parsed = parse(&[file], BTreeMap::new());
-        parsed.inventory.expect("an inventory without faults")
+        parsed.inventory.expect("a valid inventory")
     }
 
     #[test]
-    fn loaders_are_read_from_the_directories_that_are_served() {
+    fn loaders_are_read_from_the_served_directories() {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         let inventory = inventory();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_read_to_its_end_and_of_others_only_the_head() {
+    fn only_pe_images_are_read_completely() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("file");
         for (magic, expected) in [("MZ", 3 * HEAD), ("##", HEAD)] {
@@ -115,7 +115,11 @@ mod tests {
             fs::write(&path, &content).expect("a file");
             let files = FileRoots::new(vec![directory.path().to_owned()], Surroundings::machine());
             let opened = files.open("file").expect("the file");
-            assert_eq!(octets(opened).expect("octets").len(), expected, "{magic}");
+            assert_eq!(
+                read_content(opened).expect("content").len(),
+                expected,
+                "{magic}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The inventory directory on disk: one stable snapshot of it, and where its parts lie.
+//! The inventory directory on disk: a stable snapshot, and the directories of its stores.
 
 pub mod files;
 mod loaders;

@@ -1,28 +1,30 @@
-//! Where the parts of a site lie: its store, and its bundle store.
+//! The directories of a site: its store, and its bundle store.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::inventory::Inventory;
 
-/// The environment names no place for a store.
+/// The environment names no directory for the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no place for the store: neither `HOME` nor `XDG_STATE_HOME` is an absolute path")]
+#[error(
+    "cannot choose a directory for the store: neither `HOME` nor `XDG_STATE_HOME` is an absolute path"
+)]
 pub struct NoPlaceForStore;
 
 impl NoPlaceForStore {
-    /// Says what to do about it.
+    /// Returns what to do about it.
     pub fn help(&self) -> String {
-        "name the store of the site with `--state DIR`".to_owned()
+        "use `--state DIR` to set the directory".to_owned()
     }
 }
 
-/// Returns where a site's store lies when no option says so: `/var/lib/pxectl/<site>` where it is
-/// there or we are root, else below the XDG state directory.
+/// Returns the default directory of a site's store: `/var/lib/pxectl/<site>` if it exists or the user is
+/// root, else a directory below the XDG state directory.
 ///
 /// # Errors
-/// When the environment names no such directory: a store in the directory that a command happens to
-/// run in would be another store the next time.
+/// If the environment names no such directory. The current directory is not used, because the next
+/// command may run elsewhere and would use another store.
 pub fn state_directory(site: &str) -> Result<PathBuf, NoPlaceForStore> {
     let system = Path::new("/var/lib/pxectl").join(site);
     if system.is_dir() || rustix::process::geteuid().is_root() {
@@ -31,7 +33,7 @@ pub fn state_directory(site: &str) -> Result<PathBuf, NoPlaceForStore> {
     of_user(site, |name| std::env::var_os(name))
 }
 
-/// Source: XDG Base Directory Specification 0.8: a path that is not absolute is to be ignored.
+/// Source: XDG Base Directory Specification 0.8: relative paths are ignored.
 fn of_user(
     site: &str,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -73,15 +75,15 @@ pub fn witness_directory() -> Result<PathBuf, NoPlaceForWitness> {
         .ok_or(NoPlaceForWitness)
 }
 
-/// Returns where the bundle store of an inventory lies: what the command line says, else what the
-/// site says, relative to the inventory.
+/// Returns the directory of the bundle store: the option of the command line, else the `bundles` of the
+/// site, relative to the inventory.
 pub fn bundle_directory(
     directory: &Path,
     inventory: &Inventory,
-    given: Option<&Path>,
+    option: Option<&Path>,
 ) -> Option<PathBuf> {
     let of_site = inventory.site.bundles.as_ref();
-    given
+    option
         .map(Path::to_owned)
         .or_else(|| of_site.map(|path| directory.join(path)))
 }
@@ -94,7 +96,7 @@ mod tests {
     use crate::inventory::{SourceFile, parse};
 
     #[test]
-    fn a_user_without_a_home_must_say_where_the_store_lies() {
+    fn a_user_without_a_home_must_set_the_directory() {
         for (xdg, home, expected) in [
             (Some("/x"), Some("/home/a"), Some("/x/pxectl/rack")),
             (
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bundle_store_is_the_given_one_else_the_one_of_the_site() {
+    fn the_option_overrides_the_bundle_store_of_the_site() {
         for (line, given, expected) in [
             ("bundles: ../store\n", None, Some("/rack/../store")),
             ("bundles: /srv/store\n", None, Some("/srv/store")),
@@ -136,7 +138,7 @@ mod tests {
                 text: format!("{site}{line}"),
             };
             let parsed = parse(&[file], BTreeMap::new());
-            let inventory = parsed.inventory.expect("a good inventory");
+            let inventory = parsed.inventory.expect("a valid inventory");
             let found = bundle_directory(Path::new("/rack"), &inventory, given.map(Path::new));
             assert_eq!(found.as_deref(), expected.map(Path::new), "{line}");
         }

@@ -1,4 +1,4 @@
-//! Reading one file of an inventory.
+//! Reads a file of an inventory.
 
 use std::fs;
 use std::io;
@@ -6,74 +6,71 @@ use std::path::Path;
 
 use crate::inventory::{Diagnostic, Span};
 
-/// The largest file that is read, in octets.
+/// The largest file that is read, in bytes.
 const SIZE_LIMIT: u64 = 64 << 20;
-/// What editors for other systems put before UTF-8; it is no part of the text.
+/// The mark that some editors put before UTF-8; it is not part of the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Why a file of an inventory is not read, where it is the inventory that is at fault.
+/// Why a file of an inventory is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusable {
-    /// A link to something outside the inventory.
+pub enum UnusableFile {
+    /// It is a link out of the inventory.
     LeadsOut,
-    /// A link to nothing.
+    /// It is a broken link.
     LeadsNowhere,
-    /// A directory, a pipe or a device.
+    /// It is a directory, a pipe or a device.
     NotRegular,
-    /// More than we read.
+    /// It is too large.
     TooLarge,
 }
 
-impl Unusable {
-    /// Says so at the place of the file.
-    pub fn diagnostic(self, place: Span) -> Diagnostic {
+impl UnusableFile {
+    /// Returns the diagnostic of the file.
+    pub fn diagnostic(self, span: Span) -> Diagnostic {
         let (message, help) = match self {
             Self::LeadsOut => (
-                "this file is a link that leads out of the inventory",
-                "put what it leads to into the inventory",
+                "the file is a link out of the inventory",
+                "copy the target into the inventory",
             ),
-            Self::LeadsNowhere => (
-                "this file is a link that leads nowhere",
-                "correct the link, or remove it",
-            ),
+            Self::LeadsNowhere => ("the file is a broken link", "fix the link, or remove it"),
             Self::NotRegular => (
-                "this is not a regular file",
-                "give it a name that ends neither in `.yaml` nor in `.hbs`, or remove it",
+                "not a regular file",
+                "rename it so that its name does not end with `.yaml` or `.hbs`, or remove it",
             ),
-            Self::TooLarge => ("this file is over 64 MiB", "split it into several files"),
+            Self::TooLarge => ("the file exceeds 64 MiB", "split the file"),
         };
-        Diagnostic::error("unusable-file", place, message).help(help)
+        Diagnostic::error("unusable-file", span, message).help(help)
     }
 }
 
-/// Reads a file of the directory `root`, without a byte order mark. A link may not lead out of the
-/// directory: an inventory comes from a pull request, and what it holds is rendered and quoted.
+/// Reads a file in the directory `root`, without a byte order mark. A link out of the directory is
+/// refused: an inventory may come from a pull request, and its files are rendered and quoted.
 ///
 /// # Errors
-/// When the machine cannot read it.
-pub fn read(root: &Path, path: &Path) -> io::Result<Result<Vec<u8>, Unusable>> {
+/// If the file cannot be read.
+pub fn read(root: &Path, path: &Path) -> io::Result<Result<Vec<u8>, UnusableFile>> {
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied && path.is_symlink() => {
-            return Ok(Err(Unusable::LeadsNowhere));
+            return Ok(Err(UnusableFile::LeadsNowhere));
         }
         Err(error) => return Err(error),
     };
     if !real.starts_with(root) {
-        return Ok(Err(Unusable::LeadsOut));
+        return Ok(Err(UnusableFile::LeadsOut));
     }
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Ok(Err(Unusable::NotRegular));
+        return Ok(Err(UnusableFile::NotRegular));
     }
     if metadata.len() > SIZE_LIMIT {
-        return Ok(Err(Unusable::TooLarge));
+        return Ok(Err(UnusableFile::TooLarge));
     }
-    let mut octets = fs::read(path)?;
-    if octets.starts_with(BYTE_ORDER_MARK) {
-        octets.drain(..BYTE_ORDER_MARK.len());
+    let mut content = fs::read(path)?;
+    if content.starts_with(BYTE_ORDER_MARK) {
+        content.drain(..BYTE_ORDER_MARK.len());
     }
-    Ok(Ok(octets))
+    Ok(Ok(content))
 }
 
 #[cfg(test)]
@@ -83,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_read_is_told_from_what_cannot_be() {
+    fn invalid_files_are_distinguished_from_unreadable_ones() {
         let outside = tempfile::NamedTempFile::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(directory.path()).unwrap();
@@ -103,12 +100,12 @@ mod tests {
             ("good", Ok(b"a: 1".to_vec())),
             ("marked", Ok(b"a: 1".to_vec())),
             ("link", Ok(b"a: 1".to_vec())),
-            ("folder", Err(Unusable::NotRegular)),
-            ("pipe", Err(Unusable::NotRegular)),
-            ("large", Err(Unusable::TooLarge)),
-            ("out", Err(Unusable::LeadsOut)),
-            ("broken", Err(Unusable::LeadsNowhere)),
-            ("circle", Err(Unusable::LeadsNowhere)),
+            ("folder", Err(UnusableFile::NotRegular)),
+            ("pipe", Err(UnusableFile::NotRegular)),
+            ("large", Err(UnusableFile::TooLarge)),
+            ("out", Err(UnusableFile::LeadsOut)),
+            ("broken", Err(UnusableFile::LeadsNowhere)),
+            ("circle", Err(UnusableFile::LeadsNowhere)),
         ] {
             assert_eq!(read(&root, &path(name)).unwrap(), expected, "{name}");
         }

@@ -1,4 +1,4 @@
-//! Secrets: named in the inventory, kept elsewhere, and fetched only by commands that need them.
+//! Secrets: the inventory names their sources, and only the commands that need them fetch them.
 
 mod vault;
 
@@ -16,24 +16,24 @@ use zeroize::Zeroizing;
 use crate::inventory::SecretReference;
 use crate::machine::Secret;
 
-/// No password is longer; what is, is no password.
+/// The longest secret, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// How long a command may take to print one: somebody may have to touch a key.
+/// The time limit of a command: a person may have to touch a security key.
 const COMMAND_TIME: Duration = Duration::from_secs(30);
 
-/// Why a secret cannot be had. No variant holds any of it.
+/// Why a secret cannot be fetched. No variant contains the secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
-    #[error("the environment has no `{0}`")]
+    #[error("the environment variable `{0}` is not set")]
     NoVariable(String),
-    /// There is nothing where it should be.
+    /// It is empty.
     #[error("{0} is empty")]
     Empty(String),
-    /// It is larger than any password.
-    #[error("{0} holds more than {LONGEST} octets")]
+    /// It is too long.
+    #[error("{0} exceeds 64 KiB")]
     TooLarge(String),
-    /// It is no text.
+    /// It is not UTF-8 text.
     #[error("{0} is not text in UTF-8")]
     NoText(String),
     /// It has more than one line.
@@ -44,33 +44,33 @@ pub enum SecretError {
     File {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
-    /// A command does not do it.
+    /// The command failed.
     #[error("`{command}` {reason}")]
     Command {
         /// The command.
         command: String,
-        /// What it did instead.
+        /// How it failed.
         reason: String,
     },
-    /// Vault does not give it.
+    /// Vault returned an error.
     #[error("vault `{path}`: {reason}")]
     Vault {
-        /// Where it should be.
+        /// The path and the field.
         path: String,
-        /// What was answered.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Told when a secret could be read by others: what, and what to do.
+/// Receives a warning about a secret that other users can read, and its help.
 pub type Warn = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 type Slot = Arc<OnceCell<Result<Secret, SecretError>>>;
 
-/// Fetches secrets, each of them once.
+/// Fetches each secret once.
 pub struct Secrets {
     directory: PathBuf,
     warn: Warn,
@@ -79,7 +79,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Starts with none. Paths are relative to `directory`, where commands run too.
+    /// Paths are relative to `directory`, and commands run in it.
     pub fn new(directory: &Path, warn: Warn) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -89,7 +89,7 @@ impl Secrets {
         }
     }
 
-    /// Fetches a secret, or returns what came of fetching it before.
+    /// Fetches a secret, or returns the result of the first fetch.
     ///
     /// # Errors
     /// See [`SecretError`].
@@ -98,17 +98,17 @@ impl Secrets {
             let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(found.entry(reference.clone()).or_default())
         };
-        let fetched = slot.get_or_init(|| self.fetch_anew(reference)).await;
+        let fetched = slot.get_or_init(|| self.fetch_now(reference)).await;
         fetched.clone()
     }
 
-    async fn fetch_anew(&self, reference: &SecretReference) -> Result<Secret, SecretError> {
+    async fn fetch_now(&self, reference: &SecretReference) -> Result<Secret, SecretError> {
         match reference {
             SecretReference::Env(name) => {
                 let value = std::env::var_os(name);
                 let value = value.ok_or_else(|| SecretError::NoVariable(name.clone()))?;
-                let octets = Zeroizing::new(value.into_encoded_bytes());
-                text(octets, &format!("the variable `{name}`"))
+                let bytes = Zeroizing::new(value.into_encoded_bytes());
+                text(bytes, &format!("the variable `{name}`"))
             }
             SecretReference::File(name) => self.file(&self.directory.join(name)).await,
             SecretReference::Exec(words) => self.command(words).await,
@@ -125,7 +125,7 @@ impl Secrets {
                     .as_ref()
                     .map_err(|reason| refused(reason.clone()))?;
                 let value = vault.read(path, field).await.map_err(refused)?;
-                text(value, "this field")
+                text(value, "the field")
             }
         }
     }
@@ -139,15 +139,15 @@ impl Secrets {
         let file = tokio::fs::File::open(path).await.map_err(refused)?;
         let mode = file.metadata().await.map_err(refused)?.permissions().mode();
         if mode & 0o004 != 0 {
-            let what = format!("everybody on this machine can read the password in `{shown}`");
+            let what = format!("all users of this machine can read the password in `{shown}`");
             (self.warn)(&what, &format!("chmod o-r '{shown}'"));
         }
-        let octets = limited(file).await.map_err(refused)?;
-        text(octets, &format!("`{shown}`"))
+        let bytes = limited(file).await.map_err(refused)?;
+        text(bytes, &format!("`{shown}`"))
     }
 
-    /// Runs a command without a shell and without input; what it says on the side is not shown,
-    /// since it may be the secret.
+    /// Runs a command without a shell and without input. Its standard error is not shown, because it may
+    /// contain the secret.
     async fn command(&self, words: &[String]) -> Result<Secret, SecretError> {
         let shown = words.join(" ");
         let refused = |reason: String| SecretError::Command {
@@ -156,7 +156,7 @@ impl Secrets {
         };
         let (program, arguments) = words
             .split_first()
-            .ok_or_else(|| refused("names no program".to_owned()))?;
+            .ok_or_else(|| refused("has no program".to_owned()))?;
         let mut child = tokio::process::Command::new(program)
             .args(arguments)
             .current_dir(&self.directory)
@@ -165,49 +165,49 @@ impl Secrets {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| refused(format!("cannot be run: {error}")))?;
+            .map_err(|error| refused(format!("cannot be started: {error}")))?;
         let printed = child.stdout.take();
         let finished = async {
-            let octets = match printed {
+            let bytes = match printed {
                 Some(printed) => limited(printed).await,
                 None => Ok(Zeroizing::default()),
             };
-            let octets = octets.map_err(|error| refused(error.to_string()))?;
-            if octets.len() > LONGEST {
-                return Err(SecretError::TooLarge(format!("what `{shown}` prints")));
+            let bytes = bytes.map_err(|error| refused(error.to_string()))?;
+            if bytes.len() > LONGEST {
+                return Err(SecretError::TooLarge(format!("the output of `{shown}`")));
             }
             let status = child
                 .wait()
                 .await
                 .map_err(|error| refused(error.to_string()))?;
-            match status.success() {
-                true => Ok(octets),
-                false => Err(refused(format!(
-                    "fails ({status}): run it by hand to see why"
-                ))),
+            if status.success() {
+                return Ok(bytes);
             }
+            Err(refused(format!(
+                "failed ({status}): run the command to see why"
+            )))
         };
-        let octets = tokio::time::timeout(COMMAND_TIME, finished).await;
-        let late = |_| refused(format!("is not done after {} s", COMMAND_TIME.as_secs()));
-        text(octets.map_err(late)??, &format!("what `{shown}` prints"))
+        let bytes = tokio::time::timeout(COMMAND_TIME, finished).await;
+        let late = |_| refused(format!("timed out after {} s", COMMAND_TIME.as_secs()));
+        text(bytes.map_err(late)??, &format!("the output of `{shown}`"))
     }
 }
 
-/// Reads to the end, or to one octet more than is allowed.
+/// Reads to the end, or to one byte more than the limit.
 async fn limited(from: impl tokio::io::AsyncRead + Unpin) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let mut octets = Zeroizing::new(Vec::with_capacity(4096));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     from.take(LONGEST as u64 + 1)
-        .read_to_end(&mut octets)
+        .read_to_end(&mut bytes)
         .await?;
-    Ok(octets)
+    Ok(bytes)
 }
 
-/// Makes a secret of what was read; one line end belongs to the file and not to the secret.
-fn text(octets: Zeroizing<Vec<u8>>, what: &str) -> Result<Secret, SecretError> {
-    if octets.len() > LONGEST {
+/// Makes a secret from bytes, without the final line end.
+fn text(bytes: Zeroizing<Vec<u8>>, what: &str) -> Result<Secret, SecretError> {
+    if bytes.len() > LONGEST {
         return Err(SecretError::TooLarge(what.to_owned()));
     }
-    let text = std::str::from_utf8(&octets).map_err(|_| SecretError::NoText(what.to_owned()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NoText(what.to_owned()))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     match text {

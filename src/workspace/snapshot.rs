@@ -4,63 +4,63 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::reading::{self, Unusable};
+use super::reading::{self, UnusableFile};
 use crate::inventory::{
-    Diagnostic, Inventory, Names, Places, Severity, SourceFile, Span, names, parse, sort,
+    Diagnostic, FieldSpans, Inventory, Names, Severity, SourceFile, Span, names, parse, sort,
 };
 use crate::lint;
 use crate::machine::Sha256Digest;
-use crate::render::{TemplatePlace, Templates};
+use crate::render::{TemplatePosition, Templates};
 
-/// How long a directory must stay the same to count as stable.
+/// How long a directory must not change to be stable.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
-/// How often a directory that keeps changing is looked at before we give up.
+/// How many times a changing directory is read before giving up.
 const SETTLE_ATTEMPTS: u32 = 50;
 
-/// The text of every file of an inventory, read at one moment.
+/// The text of every file of an inventory at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     directory: PathBuf,
-    /// The documents, then the templates, each in the order of their names.
+    /// The documents, then the templates, each sorted by name.
     files: Vec<SourceFile>,
     documents: usize,
-    /// Files that look like documents and are none, since they end in `.yml`.
-    passed_over: Vec<String>,
-    /// The first octet of each file that is not UTF-8.
+    /// Files that end with `.yml`, which are not read.
+    ignored: Vec<String>,
+    /// The first invalid byte of each file that is not UTF-8.
     undecodable: Vec<Span>,
-    /// The files that are not read, with an empty text each.
-    unusable: Vec<(Span, Unusable)>,
+    /// The files that are not read; their text is empty.
+    unusable: Vec<(Span, UnusableFile)>,
 }
 
-/// What came of checking a snapshot.
+/// The result of [`Snapshot::check`].
 pub struct Checked {
-    /// The inventory and its templates, if no fault is an error.
+    /// The inventory and its templates, if there is no error.
     pub good: Option<(Inventory, Templates)>,
-    /// Every fault, sorted by file and place.
+    /// All diagnostics, sorted by file and position.
     pub diagnostics: Vec<Diagnostic>,
-    /// Where the inventory names files that lie elsewhere.
-    pub places: Places,
+    /// The spans that checks of other files need.
+    pub spans: FieldSpans,
 }
 
 /// Why an inventory cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// There is no such directory.
-    #[error("there is no inventory at `{}`", .0.display())]
+    /// The directory does not exist.
+    #[error("no inventory at `{}`", .0.display())]
     Absent(PathBuf),
     /// A file or the directory cannot be read.
-    #[error("`{}`: {source}", .path.display())]
+    #[error("cannot read `{}`: {source}", .path.display())]
     Io {
         /// The path.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The directory never stayed the same for long enough.
+    /// The directory kept changing.
     #[error("`{}` keeps changing", .0.display())]
     Unsettled(PathBuf),
-    /// Git is at work in the directory; the path is its lock.
-    #[error("git is at work: it holds `{}`", .0.display())]
+    /// Git is changing the directory; the path is its lock.
+    #[error("git is running: `{}` exists", .0.display())]
     GitAtWork(PathBuf),
 }
 
@@ -68,7 +68,7 @@ impl Snapshot {
     /// Reads the directory as it is now.
     ///
     /// # Errors
-    /// When the directory or a file in it cannot be read.
+    /// If the directory or a file in it cannot be read.
     pub fn read(directory: &Path) -> Result<Self, SnapshotError> {
         if !directory.is_dir() {
             return Err(SnapshotError::Absent(directory.to_owned()));
@@ -81,7 +81,7 @@ impl Snapshot {
         let mut names = Vec::new();
         for entry in fs::read_dir(directory).map_err(at(directory))? {
             let name = entry.map_err(at(directory))?.file_name();
-            // A name that is not text cannot end in `.yaml` either.
+            // A name that is not UTF-8 is ignored.
             if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
                 names.push(name.to_owned());
             }
@@ -99,13 +99,13 @@ impl Snapshot {
                     start: start as u32,
                     end: end as u32,
                 };
-                let octets = reading::read(&root, &path).map_err(at(&path))?;
-                let octets = octets.unwrap_or_else(|why| {
+                let content = reading::read(&root, &path).map_err(at(&path))?;
+                let content = content.unwrap_or_else(|why| {
                     unusable.push((place(0, 0), why));
                     Vec::new()
                 });
-                // What can be read of the file is checked too: one fault hides none of the others.
-                let text = String::from_utf8(octets).unwrap_or_else(|error| {
+                // The readable part is also checked, so that one error hides no other.
+                let text = String::from_utf8(content).unwrap_or_else(|error| {
                     let start = error.utf8_error().valid_up_to();
                     let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
                     undecodable.push(place(start, end));
@@ -132,12 +132,12 @@ impl Snapshot {
             documents,
             undecodable,
             unusable,
-            passed_over: names,
+            ignored: names,
         })
     }
 
-    /// Reads the directory once it has settled: twice the same, and not while git is at work in it.
-    /// Gives up early once `is_wanted` says so.
+    /// Reads the directory once it is stable: two reads are equal, and git is not running in it. Stops
+    /// early if `is_wanted` returns false.
     ///
     /// # Errors
     /// As [`Snapshot::read`], [`SnapshotError::Unsettled`] and [`SnapshotError::GitAtWork`].
@@ -173,21 +173,21 @@ impl Snapshot {
         &self.directory
     }
 
-    /// Returns the files, for messages.
+    /// Returns the files, which diagnostics refer to.
     pub fn files(&self) -> &[SourceFile] {
         &self.files
     }
 
-    /// Names the directory by its absolute path, links and all; messages name the files as before.
+    /// Makes the path of the directory absolute, without resolving links. The names of files stay the same.
     ///
     /// # Errors
-    /// When the directory that the path is relative to cannot be found.
+    /// If the current directory is unknown.
     pub fn at_absolute_path(self) -> io::Result<Self> {
         let directory = std::path::absolute(&self.directory)?;
         Ok(Self { directory, ..self })
     }
 
-    /// Returns a digest of everything that was read, wherever it lies.
+    /// Returns a digest of all files, independent of the directory.
     pub fn digest(&self) -> Sha256Digest {
         let mut all = Vec::new();
         for file in &self.files {
@@ -199,12 +199,12 @@ impl Snapshot {
         Sha256Digest::of(&all)
     }
 
-    /// Reads the names in the documents, whatever faults these have.
+    /// Reads the names in the documents, even if they are invalid.
     pub fn names(&self) -> Names {
         names(self.files.get(..self.documents).unwrap_or_default())
     }
 
-    /// Checks everything that can be checked without looking outside the snapshot.
+    /// Checks everything that needs only the snapshot.
     pub fn check(&self) -> Checked {
         let (documents, templates) = self.files.split_at(self.documents);
         let texts: BTreeMap<String, String> = templates
@@ -214,35 +214,35 @@ impl Snapshot {
         let parsed = parse(documents, texts);
         let mut diagnostics = parsed.diagnostics;
         diagnostics.extend(self.undecodable.iter().map(|place| {
-            Diagnostic::error("encoding", *place, "this file is not text in UTF-8")
-                .label("the first octet that is not")
-                .help("save it as UTF-8: `iconv -f LATIN1 -t UTF-8` turns Latin-1 into it")
+            Diagnostic::error("encoding", *place, "the file is not UTF-8 text")
+                .label("the first invalid byte")
+                .help("save the file as UTF-8; `iconv -f LATIN1 -t UTF-8` converts Latin-1")
         }));
         let unusable = self.unusable.iter();
         diagnostics.extend(unusable.map(|(place, why)| why.diagnostic(*place)));
-        diagnostics.extend(self.passed_over.iter().map(|name| {
-            let message = format!("`{name}` is not read: documents end in `.yaml`");
+        diagnostics.extend(self.ignored.iter().map(|name| {
+            let message = format!("`{name}` is not read: the names of documents end with `.yaml`");
             let stem = name.trim_end_matches(".yml");
             Diagnostic::new(Severity::Warning, "passed-over", None, message)
-                .help(format!("rename it: `git mv {name} {stem}.yaml`"))
+                .help(format!("rename the file: `git mv {name} {stem}.yaml`"))
         }));
         let readable = self.undecodable.is_empty() && self.unusable.is_empty();
-        let locate = |template: &str, place: Option<TemplatePlace>| {
+        let locate = |template: &str, position: Option<TemplatePosition>| {
             let index = templates
                 .iter()
                 .position(|file| file_name(file) == template)?;
             Some(template_span(
                 &templates[index],
                 self.documents + index,
-                place,
+                position,
             ))
         };
         let good = parsed.inventory.and_then(|inventory| {
             let checked = lint::templates(&inventory, &locate);
             match checked {
                 Ok(templates) => readable.then_some((inventory, templates)),
-                Err(faults) => {
-                    diagnostics.extend(faults);
+                Err(errors) => {
+                    diagnostics.extend(errors);
                     None
                 }
             }
@@ -251,7 +251,7 @@ impl Snapshot {
         Checked {
             good,
             diagnostics,
-            places: parsed.places,
+            spans: parsed.spans,
         }
     }
 }
@@ -261,16 +261,16 @@ fn file_name(file: &SourceFile) -> &str {
     name.and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-/// Finds the tag of a template that stands at a place, or the line where none does.
-fn template_span(file: &SourceFile, index: usize, place: Option<TemplatePlace>) -> Span {
-    // What is missing at the end of the file is shown on its last line.
+/// Returns the span of the tag at a position of a template, or of the line if there is no tag.
+fn template_span(file: &SourceFile, index: usize, position: Option<TemplatePosition>) -> Span {
+    // An error at the end of the file is shown on the last line.
     let last = file.text.lines().count().max(1);
-    let wanted = place.map_or(1, |place| place.line).clamp(1, last) - 1;
+    let line_index = position.map_or(1, |position| position.line).clamp(1, last) - 1;
     let lines = file.text.split_inclusive('\n');
-    let line_start: usize = lines.take(wanted).map(str::len).sum();
+    let line_start: usize = lines.take(line_index).map(str::len).sum();
     let rest = file.text.get(line_start..).unwrap_or_default();
     let line = rest.lines().next().unwrap_or_default();
-    let column = place.and_then(|place| place.column).unwrap_or(1);
+    let column = position.and_then(|position| position.column).unwrap_or(1);
     let before = line
         .char_indices()
         .nth(column.saturating_sub(1))
@@ -293,7 +293,7 @@ fn template_span(file: &SourceFile, index: usize, place: Option<TemplatePlace>) 
     }
 }
 
-/// Returns the lock of git's index, where git is at work in the directory.
+/// Returns the lock of git's index, if git is running in the directory.
 fn git_lock(directory: &Path) -> Option<PathBuf> {
     let absolute = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     absolute

@@ -1,4 +1,4 @@
-//! `rehearse`: every kind of firmware and loader, to its end or to where it stops.
+//! `rehearse`: every kind of firmware and loader, to the end of its chain or to its failure.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ fn every_firmware_and_loader_goes_to_the_end_of_its_chain() {
 }
 
 #[test]
-fn where_another_server_owns_the_addresses_that_one_is_played_too() {
+fn a_foreign_dhcp_server_is_played_on_proxy_networks() {
     let rack = Rack::whole();
     let site = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
     let ours = |line: &&str| !line.contains("lease_time:") && !line.contains("pool:");
@@ -117,8 +117,8 @@ fn where_another_server_owns_the_addresses_that_one_is_played_too() {
     assert!(printed.contains("another one the PXE boot data"));
     assert!(printed.contains("another one the URL"));
     // GRUB sees the ACK alone, which is not ours.
-    let why = "  grub        stopped  GRUB reads the answer of the server that gives the address alone, \
-               and that names no boot server\n";
+    let why = "  grub        stopped  GRUB reads only the ACK of the server that owns the addresses, \
+               and that ACK names no boot server\n";
     assert!(printed.contains(why), "{printed}");
     assert!(
         printed.contains("\n7 of 8 boots went to the end of their chain, in "),
@@ -138,7 +138,7 @@ fn remove(rack: &Rack, file: &str) {
 }
 
 #[test]
-fn a_chain_stops_where_the_machine_would_and_says_why() {
+fn a_chain_stops_where_the_machine_would_and_reports_why() {
     let secure = |rack: &Rack| {
         rack.edit(
             "loaders.yaml",
@@ -155,14 +155,14 @@ fn a_chain_stops_where_the_machine_would_and_says_why() {
             change: |rack| remove(rack, "boot/grubnetx64.efi.signed"),
             arguments: "grub-01",
             stops: &[
-                "  shim        stopped  `m/52-54-00-85-00-07/…/grubx64.efi`: the server answered [..] (the last of 4 names)",
+                "  shim        stopped  `m/52-54-00-85-00-07/…/grubx64.efi`: the server answered [..] (after 4 requests)",
             ],
         },
         Fault {
             change: |rack| remove(rack, "boot/ldlinux.c32"),
             arguments: "legacy-01",
             stops: &[
-                "  pxelinux    stopped  `m/52-54-00-85-00-08/…/ldlinux.c32`: the server answered [..] (the last of 1 names)",
+                "  pxelinux    stopped  `m/52-54-00-85-00-08/…/ldlinux.c32`: the server answered [..] (after 1 requests)",
             ],
         },
         Fault {
@@ -200,7 +200,7 @@ fn a_chain_stops_where_the_machine_would_and_says_why() {
             },
             arguments: "legacy-01",
             stops: &[
-                "  script      stopped  PXELINUX ended with NeedsOperator(\"its prompt: there is no `TIMEOUT`\"); its screen: ",
+                "  script      stopped  PXELINUX ended with NeedsOperator(\"its prompt: there is no `TIMEOUT`\"); screen: ",
             ],
         },
         Fault {
@@ -212,15 +212,15 @@ fn a_chain_stops_where_the_machine_would_and_says_why() {
             },
             arguments: "grub-01",
             stops: &[
-                "  seed        stopped  the kernel's command line names no seed: BOOT_IMAGE=(tftp,10.20.0.10)/s/[..]/files/kernel quiet",
+                "  seed        stopped  the kernel command line has no seed URL: BOOT_IMAGE=(tftp,10.20.0.10)/s/[..]/files/kernel quiet",
             ],
         },
         Fault {
             change: secure,
             arguments: "grub-01 --firmware all",
             stops: &[
-                "  tftp        stopped  `m/52-54-00-85-00-07/…/bootx64.efi` is refused, since Secure Boot is on: it has no signature",
-                "  volume      stopped  `EFI/BOOT/BOOTX64.EFI` is refused, since Secure Boot is on: it has no signature",
+                "  tftp        stopped  Secure Boot rejects `m/52-54-00-85-00-07/…/bootx64.efi`: it has no signature",
+                "  volume      stopped  Secure Boot rejects `EFI/BOOT/BOOTX64.EFI`: it has no signature",
             ],
         },
         Fault {
@@ -252,7 +252,7 @@ fn a_chain_stops_where_the_machine_would_and_says_why() {
         Fault {
             change: |_| {},
             arguments: "worker-01 --firmware uefi-arm32",
-            stops: &["  dhcp        stopped  the firmware takes no offer: [..]"],
+            stops: &["  dhcp        stopped  the firmware accepts no offer: [..]"],
         },
     ] {
         let rack = Rack::whole();
@@ -276,7 +276,7 @@ fn a_chain_stops_where_the_machine_would_and_says_why() {
 }
 
 #[test]
-fn a_file_without_the_form_of_a_program_is_told_to_be_a_stand_in() {
+fn a_file_that_is_not_a_program_is_reported_as_a_stand_in() {
     let rack = Rack::whole();
     rack.edit(
         "loaders.yaml",
@@ -308,15 +308,15 @@ fn an_image_is_fetched_whole_and_ends_the_chain() {
         .stdout(
             "worker-01 as http-x64\n  \
              dhcp    [..] ms  10.20.0.51, boots http://10.20.0.10:8080/m/52-54-00-85-00-01/…/rescue.iso ([..])\n  \
-             http    [..] ms  http://10.20.0.10:8080/m/52-54-00-85-00-01/…/rescue.iso: 5000000 octets, sha256 [..]\n  \
-             image   [..] ms  it holds all that it boots, and asks for nothing more\n\n\
+             http    [..] ms  http://10.20.0.10:8080/m/52-54-00-85-00-01/…/rescue.iso: 5000000 bytes, sha256 [..]\n  \
+             image   [..] ms  the image contains everything that it boots\n\n\
              1 of 1 hosts went to the end of their chain, in [..] s\n",
         )
         .run();
 }
 
 #[test]
-fn a_firmware_that_nobody_knows_is_a_fault_of_the_command_line() {
+fn an_unknown_firmware_is_a_usage_error() {
     Rack::a()
         .pxectl("rehearse --all --firmware amiga")
         .status(2)
@@ -328,7 +328,7 @@ fn a_firmware_that_nobody_knows_is_a_fault_of_the_command_line() {
 }
 
 #[test]
-fn a_menu_at_which_nobody_chooses_leads_to_the_local_disk() {
+fn a_menu_that_times_out_leads_to_the_local_disk() {
     let rack = Rack::whole();
     let site = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
     let menu = "menu:\n  timeout: 15s\n  groups:\n    - title: Diagnostics\n      entries:\n        \
@@ -347,6 +347,6 @@ fn a_menu_at_which_nobody_chooses_leads_to_the_local_disk() {
         let second = place.is_some_and(|place| steps[..place].contains(&"callback".to_owned()));
         assert!(second && last == Some("disk"), "{boot}: {steps:?}");
     }
-    let waited = printed.matches("  a menu waits 15 s; nobody chooses, so it takes `");
+    let waited = printed.matches("  the menu times out after 15 s and starts `");
     assert_eq!(waited.count(), 6, "{printed}");
 }

@@ -1,4 +1,4 @@
-//! `pxectl init`, and what its example teaches.
+//! `pxectl init` and its example inventory.
 
 use std::fs;
 
@@ -6,23 +6,23 @@ use crate::rack::Rack;
 
 const WRITTEN: &str = "wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `.`\n";
 const NEXT: &str = "\
-next: `pxectl validate -i .` checks it. Then make site.yaml, profiles.yaml and hosts.yaml yours,
-and remove bundles.yaml, whose digests are examples: `pxectl bundle build --help` says how to make bundles
+next: run `pxectl validate -i .`. Then edit site.yaml, profiles.yaml and hosts.yaml for your site,
+and replace bundles.yaml, whose digests are examples: see `pxectl bundle build --help`
 ";
 const FILES: [&str; 4] = ["site.yaml", "profiles.yaml", "bundles.yaml", "hosts.yaml"];
-/// What CI says of it, which has neither the loaders nor the blobs.
+/// The result in CI, which has neither the loaders nor the blobs.
 const CLEAN: &str = "\
-note: `nowhere` of `server.files` is not here: the loaders [..] are not checked
+note: `nowhere` of `server.files` does not exist here, so loaders [..] are not checked
   --> site.yaml:[..]
    |
 [..]files: [nowhere][..]
    |           ^^^^^^^
    |
-   = help: run `pxectl validate` where the servers run, too
+   = help: also run `pxectl validate` on the server
 
 note: there is no bundle store at `./../bundles`
  |
- = help: blobs are not checked here; `--bundles DIR` names another store
+ = help: blobs are not checked; use `--bundles DIR` for another store
 
 rack-a: 2 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings
 ";
@@ -45,7 +45,7 @@ fn the_example_validates() {
 }
 
 #[test]
-fn init_makes_the_directory_it_is_given() {
+fn init_creates_the_directory() {
     let rack = Rack::empty();
     rack.pxectl("init deep/rack-b")
         .stdout("wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `deep/rack-b`\n")
@@ -55,13 +55,13 @@ fn init_makes_the_directory_it_is_given() {
 }
 
 #[test]
-fn init_overwrites_nothing_and_writes_nothing_beside_what_is_there() {
+fn init_overwrites_nothing_and_writes_nothing_beside_existing_files() {
     let rack = Rack::empty();
     rack.write("hosts.yaml", "mine");
     rack.pxectl("init")
         .stderr(
-            "error: `.` has hosts.yaml already; nothing was written\n  \
-             = help: name another directory: `pxectl init DIR`\n",
+            "error: `.` already contains hosts.yaml; nothing was written\n  \
+             = help: use another directory: `pxectl init DIR`\n",
         )
         .status(1)
         .run();
@@ -70,11 +70,11 @@ fn init_overwrites_nothing_and_writes_nothing_beside_what_is_there() {
 }
 
 #[test]
-fn init_says_what_is_in_its_way() {
+fn init_reports_why_it_cannot_create_the_directory() {
     let rack = Rack::empty();
     rack.write("file", "");
     rack.pxectl("init file/rack")
-        .stderr("error: cannot make `file/rack`: Not a directory (os error 20)\n")
+        .stderr("error: cannot create `file/rack`: Not a directory (os error 20)\n")
         .status(3)
         .run();
 }
@@ -157,7 +157,7 @@ fn the_example_names_every_key_of_the_inventory() {
 }
 
 #[test]
-fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
+fn a_bundle_without_any_file_in_the_store_is_one_error() {
     let rack = example();
     rack.write("kernel", "a kernel");
     rack.write(
@@ -169,15 +169,13 @@ fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
         .run();
     let said = rack.pxectl("validate").stdout_returned().status(1).run();
     for name in ["ubuntu-24.04-2026-05-a", "debian-12-2026-05-a"] {
-        let fault = format!("error: bundle `{name}`: the store `./bundles` has none of its files");
+        let fault =
+            format!("error: bundle `{name}`: all files are missing from the store `./bundles`");
         assert!(said.contains(&fault), "{said}");
     }
-    assert!(
-        said.contains("does not say where each file can be had"),
-        "{said}"
-    );
+    assert!(said.contains("not every file has a `source`"), "{said}");
     assert!(said.contains(": 2 errors, 0 warnings\n"), "{said}");
-    // Where the document says it, the way is `bundle fetch`.
+    // With sources in the document, the help names `bundle fetch`.
     let bundles = fs::read_to_string(rack.file("bundles.yaml")).unwrap();
     let sourced: String = bundles
         .lines()
@@ -189,7 +187,7 @@ fn a_store_without_the_examples_files_is_one_fault_a_bundle_with_a_way_on() {
     rack.write("bundles.yaml", sourced);
     let said = rack.pxectl("validate").stdout_returned().status(1).run();
     assert!(
-        said.contains("help: `pxectl bundle fetch debian-12-2026-05-a` brings"),
+        said.contains("help: run `pxectl bundle fetch debian-12-2026-05-a` to download"),
         "{said}"
     );
 }

@@ -147,7 +147,7 @@ fn man_prints_the_page_of_a_command() {
         rack.pxectl(line).stdout(page).run();
     }
     rack.pxectl("man hots")
-        .stderr("error: no command `hots`\n  = help: `pxectl help` lists the commands\n")
+        .stderr("error: unknown command `hots`\n  = help: run `pxectl help` to list the commands\n")
         .status(1)
         .run();
 }

@@ -360,7 +360,7 @@ fn hosts_that_are_not_there_are_named_and_nothing_is_done_for_the_others() {
         ),
         (
             "cancel nobody",
-            "error: no host `nobody` in the inventory or the store\n  = help: `pxectl host list` lists the hosts\n",
+            "error: no host `nobody` in the inventory or the store\n  = help: run `pxectl host list` to list the hosts\n",
         ),
         (
             "show worker-99",
@@ -368,15 +368,15 @@ fn hosts_that_are_not_there_are_named_and_nothing_is_done_for_the_others() {
         ),
         (
             "cancel -l role=none",
-            "error: no host has the label `role=none`\n  = help: `labels:` of a host sets its labels\n",
+            "error: no host has the label `role=none`\n  = help: set `labels` in the host's document\n",
         ),
         (
             "cancel -l role",
-            "error: `role` is no selector\n  = help: write one such as `role=worker`\n",
+            "error: `role` is not a selector\n  = help: write a selector such as `role=worker`\n",
         ),
         (
             "cancel",
-            "error: no hosts are named\n  = help: name some, or give `--selector KEY=VALUE` or `--all`\n",
+            "error: no hosts selected\n  = help: use host names, `--selector KEY=VALUE` or `--all`\n",
         ),
     ] {
         rack.pxectl(&format!("host {line}"))
@@ -397,7 +397,7 @@ warning: the inventory `.` is at fault; hosts are taken by name, from it and fro
   = help: `pxectl validate` lists what is at fault
 ";
     let absent = "\
-warning: there is no inventory at `gone`; hosts are taken by name, from it and from the store
+warning: no inventory at `gone`; hosts are taken by name, from it and from the store
   = help: `pxectl validate` lists what is at fault
 ";
     let rows = [
@@ -513,8 +513,8 @@ fn a_broken_inventory_needs_its_site_or_the_store_and_knows_no_labels() {
             "\
 warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
   = help: `pxectl validate` lists what is at fault
-error: `role=worker` selects nothing while the inventory is at fault
-  = help: name the hosts, or give `--all`
+error: cannot select `role=worker`: the inventory has errors
+  = help: use host names or `--all`
 ",
         )
         .status(1)
@@ -538,7 +538,7 @@ fn nothing_is_armed_while_git_is_at_work() {
     rack.write(".git/index.lock", "");
     rack.pxectl("host provision worker-01")
         .stderr(
-            "error: git is at work: it holds `[..]/.git/index.lock`\n  = help: try again when git is \
+            "error: git is running: `[..]/.git/index.lock` exists\n  = help: try again when git is \
              done; a lock that a crash has left behind can be removed\n",
         )
         .status(3)

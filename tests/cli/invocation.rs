@@ -1,4 +1,4 @@
-//! The command line itself: help, versions, and arguments that are none.
+//! The command line itself: help, version, and invalid arguments.
 
 use crate::rack::Rack;
 
@@ -120,7 +120,7 @@ fn colors_are_for_terminals_unless_they_are_asked_for() {
     assert!(colored.contains('\x1b'), "{colored}");
     rack.pxectl("validate -i nowhere --color always")
         .stderr(
-            "\x1b[1;31merror\x1b[0m: there is no inventory at `nowhere`\n  \
+            "\x1b[1;31merror\x1b[0m: no inventory at `nowhere`\n  \
              = help: name it with `-i DIR`, or make an example with `pxectl init DIR`\n",
         )
         .status(3)

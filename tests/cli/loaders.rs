@@ -1,4 +1,4 @@
-//! `pxectl validate` looks into the loaders themselves: one golden for each fault.
+//! `pxectl validate` checks the loaders themselves: one golden for each problem.
 
 use std::fs;
 
@@ -33,15 +33,15 @@ fn menu(rack: &Rack, file: &str, arch: &str) {
     rack.edit("site.yaml", "loaders:", &menu);
 }
 
-/// Changes one octet of the code of a loader.
+/// Changes one byte of the code of a loader.
 fn alter(rack: &Rack, name: &str) {
     let path = rack.file("boot").join(name);
-    let mut octets = fs::read(&path).expect("a loader");
-    octets[0x210] ^= 1;
-    fs::write(path, octets).expect("a loader");
+    let mut bytes = fs::read(&path).expect("a loader");
+    bytes[0x210] ^= 1;
+    fs::write(path, bytes).expect("a loader");
 }
 
-/// The name of a golden, how an inventory without a fault is spoilt, and the exit status.
+/// The name of a golden, a change that causes the problem, and the exit status.
 type Fault = (&'static str, fn(&Rack), i32);
 
 #[rustfmt::skip]
@@ -50,8 +50,8 @@ const FAULTS: [Fault; 19] = [
     ("loader-for-bios", |rack| { rack.edit("site.yaml", "uefi-x64: snponly.efi", "uefi-x64: undionly.kpxe"); }, 1),
     ("loader-for-uefi", |rack| { rack.edit("site.yaml", "bios: undionly.kpxe", "bios: snponly.efi"); }, 1),
     ("loader-cut-off", |rack| {
-        let octets = fs::read(fixture("loaders/x64.efi")).expect("a loader");
-        fs::write(rack.file("boot/snponly.efi"), &octets[..1000]).expect("a file");
+        let bytes = fs::read(fixture("loaders/x64.efi")).expect("a loader");
+        fs::write(rack.file("boot/snponly.efi"), &bytes[..1000]).expect("a file");
     }, 1),
     ("loader-page", |rack| fs::write(rack.file("boot/snponly.efi"), "<html>404 Not Found\n").expect("a file"), 1),
     ("loader-of-host", |rack| with_host(rack, "disk:", "loader: undionly.kpxe\ndisk:"), 1),
@@ -86,7 +86,7 @@ const FAULTS: [Fault; 19] = [
 ];
 
 #[test]
-fn every_fault_of_a_loader_is_shown_where_it_is_named() {
+fn every_problem_of_a_loader_is_shown_where_it_is_named() {
     for (name, spoil, status) in FAULTS {
         let rack = Rack::a();
         spoil(&rack);
@@ -95,14 +95,14 @@ fn every_fault_of_a_loader_is_shown_where_it_is_named() {
             .stdout_golden(&format!("diagnostics/{name}.txt"))
             .status(status)
             .run();
-        assert!(text.contains(" = help: "), "{name} helps nobody:\n{text}");
-        assert!(text.contains("--> "), "{name} has no place:\n{text}");
+        assert!(text.contains(" = help: "), "{name} has no help:\n{text}");
+        assert!(text.contains("--> "), "{name} has no position:\n{text}");
         same_facts(&rack, "validate --format json", &text, status);
     }
 }
 
 #[test]
-fn a_directory_that_is_not_here_hides_no_loader_that_is() {
+fn a_missing_directory_hides_no_existing_loader() {
     let rack = Rack::a();
     rack.edit("site.yaml", "files: [boot]", "files: [boot, /nonexistent]");
     rack.pxectl("validate --deny warnings")
@@ -117,14 +117,14 @@ fn a_directory_that_is_not_here_hides_no_loader_that_is() {
 }
 
 #[test]
-fn a_loader_that_would_not_be_served_is_a_warning_with_the_reason() {
+fn a_loader_that_cannot_be_served_is_a_warning_with_the_reason() {
     use std::os::unix::fs::PermissionsExt;
 
     let rack = Rack::a();
     let path = rack.file("boot/snponly.efi");
     fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("a mode");
     let text = rack.pxectl("validate").stdout_returned().run();
-    let expected = "warning: the loader `snponly.efi` cannot be served: others may not read `";
+    let expected = "warning: loader `snponly.efi` cannot be served: others may not read `";
     assert!(text.starts_with(expected), "{text}");
     assert!(text.contains("--> site.yaml:20:13"), "{text}");
     assert!(text.contains("chmod o+r "), "{text}");

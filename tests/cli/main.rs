@@ -2,6 +2,8 @@
 
 mod chains;
 mod example;
+#[path = "../shared/fixture_updates.rs"]
+mod fixture_updates;
 mod generated;
 mod host;
 mod invocation;

@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// One run of the binary, and what is expected of it: what is not said must be empty, and the status
-/// 0.
+/// One run of the binary, and its expected output. Unless set, output must be empty and the status 0.
 ///
-/// In expected text, `[..]` stands for anything within a line.
-#[must_use = "nothing is proved before `run`"]
+/// In expected text, `[..]` matches any text within a line.
+#[must_use = "nothing is checked before `run`"]
 pub struct Pxectl {
     command: Command,
     stdin: Vec<u8>,
@@ -48,19 +47,19 @@ impl Pxectl {
         }
     }
 
-    /// Adds arguments, given as one line without quoting.
+    /// Adds arguments, separated by blanks.
     pub fn args(mut self, line: &str) -> Self {
         self.command.args(line.split_whitespace());
         self
     }
 
-    /// Adds one argument, blanks and all.
+    /// Adds one argument, which may contain blanks.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.command.arg(argument.into());
         self
     }
 
-    /// Names no store.
+    /// Removes the store from the environment.
     pub fn without_state(mut self) -> Self {
         self.command.env_remove("PXECTL_STATE");
         self
@@ -81,13 +80,13 @@ impl Pxectl {
         self
     }
 
-    /// Expects the text of a file below `fixtures/`; `UPDATE_FIXTURES=1` writes it.
+    /// Expects the text of a file below `fixtures/`; `UPDATE_FIXTURES=1` rewrites it.
     pub fn stdout_golden(mut self, name: &str) -> Self {
         self.stdout = Expected::Golden(fixture(name));
         self
     }
 
-    /// Leaves standard output to the caller, who gets it from [`Pxectl::run`].
+    /// Accepts any standard output, which [`Pxectl::run`] returns.
     pub fn stdout_returned(mut self) -> Self {
         self.stdout = Expected::Anything;
         self
@@ -98,7 +97,7 @@ impl Pxectl {
         self
     }
 
-    /// Lets standard error say anything.
+    /// Accepts any standard error.
     pub fn stderr_anything(mut self) -> Self {
         self.stderr = Expected::Anything;
         self
@@ -109,10 +108,10 @@ impl Pxectl {
         self
     }
 
-    /// Runs it, and returns what it printed on standard output.
+    /// Runs the binary, and returns its standard output.
     ///
     /// # Panics
-    /// When anything is not as expected.
+    /// If the output or the status is not as expected.
     #[track_caller]
     pub fn run(mut self) -> String {
         let mut child = self
@@ -122,7 +121,7 @@ impl Pxectl {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        // A program that reads nothing may have gone already.
+        // The program may have ended without reading its input.
         let _ = child.stdin.take().expect("piped").write_all(&self.stdin);
         let output = child.wait_with_output().expect("its output");
         let stdout = String::from_utf8(output.stdout).expect("text on standard output");
@@ -171,10 +170,10 @@ pub fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Compares with a checked-in file, or writes it under `UPDATE_FIXTURES=1`.
+/// Compares with a checked-in file, or rewrites it with `UPDATE_FIXTURES=1`.
 pub fn golden(path: &Path, actual: &str) -> Result<(), String> {
     let shown = path.display();
-    if std::env::var_os("UPDATE_FIXTURES").is_some_and(|value| value == "1") {
+    if crate::fixture_updates::updates_fixtures() {
         return std::fs::write(path, actual).map_err(|error| format!("`{shown}`: {error}"));
     }
     let expected = std::fs::read_to_string(path).map_err(|error| format!("`{shown}`: {error}"))?;
@@ -187,12 +186,12 @@ pub fn golden(path: &Path, actual: &str) -> Result<(), String> {
         .take_while(|(expected, actual)| expected == actual)
         .count();
     Err(format!(
-        "differs from `{shown}` at line {}; if that is right, write it with UPDATE_FIXTURES=1",
+        "differs from `{shown}` at line {}; if the change is intended, rewrite it with UPDATE_FIXTURES=1",
         line + 1
     ))
 }
 
-/// Compares line by line; `[..]` in `expected` stands for anything.
+/// Compares line by line; `[..]` in `expected` matches any text.
 fn matches(expected: &str, actual: &str) -> bool {
     let (expected, actual): (Vec<_>, Vec<_>) =
         (expected.split('\n').collect(), actual.split('\n').collect());

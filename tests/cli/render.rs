@@ -53,7 +53,7 @@ fn one_kind_alone_is_printed_as_it_is_served() {
         .run();
     rack.pxectl("render worker-01 --as preseed.cfg")
         .stderr(
-            "error: host `worker-01` has no `preseed.cfg`\n  = help: it has boot.ipxe, grub.cfg, \
+            "error: host `worker-01` has no `preseed.cfg`\n  = help: its files are boot.ipxe, grub.cfg, \
              pxelinux.cfg, user-data, meta-data, vendor-data, network-config\n",
         )
         .status(1)
@@ -162,8 +162,8 @@ fn hosts_that_are_not_there_are_named_with_the_nearest() {
     assert!(!rack.file("rendered").exists());
     rack.pxectl("render")
         .stderr(
-            "error: no hosts are named\n  \
-             = help: name some, or give `--selector KEY=VALUE` or `--all`\n",
+            "error: no hosts selected\n  \
+             = help: use host names, `--selector KEY=VALUE` or `--all`\n",
         )
         .status(2)
         .run();
@@ -174,7 +174,7 @@ fn where_it_cannot_write_it_says_so() {
     let rack = Rack::a();
     rack.write("taken", "");
     rack.pxectl("render worker-01 --out taken")
-        .stderr("error: cannot make `taken/worker-01`: Not a directory (os error 20)\n")
+        .stderr("error: cannot create `taken/worker-01`: Not a directory (os error 20)\n")
         .status(3)
         .run();
 }
@@ -234,7 +234,8 @@ fn nothing_that_is_secret_is_looked_up_or_printed() {
 fn a_kind_that_no_host_has_is_a_fault_of_the_command_line() {
     let rack = Rack::a();
     for (kind, status) in [("foo", 2), ("preseed.cfg", 1)] {
-        let stderr = format!("error: host `worker-01` has no `{kind}`\n  = help: it has [..]\n");
+        let stderr =
+            format!("error: host `worker-01` has no `{kind}`\n  = help: its files are [..]\n");
         rack.pxectl(&format!("render worker-01 --as {kind}"))
             .stderr(&stderr)
             .status(status)

@@ -1,11 +1,11 @@
-//! `pxectl validate`: one golden under `fixtures/diagnostics/` for each fault.
+//! `pxectl validate`: one golden below `fixtures/diagnostics/` for each error.
 
 use serde_json::Value;
 
 use crate::pxectl::Pxectl;
 use crate::rack::Rack;
 
-/// A host that is at fault nowhere, as a document of its own.
+/// A valid host.
 const HOST: &str = "\
 kind: Host
 name: extra-01
@@ -43,7 +43,7 @@ fn with_menu(rack: &Rack, from: &str, to: &str) {
     rack.edit("site.yaml", "unknown:", &format!("{menu}unknown:"));
 }
 
-/// The name of a golden, and how an inventory without a fault is spoilt.
+/// The name of a golden, and a change that makes a valid inventory invalid.
 type Fault = (&'static str, fn(&Rack));
 
 #[rustfmt::skip]
@@ -74,7 +74,7 @@ const ERRORS: &[Fault] = &[
     ("duplicate-ip", |rack| with_host(rack, "10.20.0.99", "10.20.0.52")),
     ("duplicate-ip-of-server", |rack| with_host(rack, "10.20.0.99", "10.20.0.10")),
     ("duplicate-uuid", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "4C4C4544-0035-5A10-8054-B4C04F4E0232")),
-    ("duplicate-uuid-in-other-octet-order", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "44454c4c-3500-105a-8054-b4c04f4e0232")),
+    ("duplicate-uuid-in-other-byte-order", |rack| with_host(rack, "99999999-aaaa-bbbb-cccc-123456789012", "44454c4c-3500-105a-8054-b4c04f4e0232")),
     ("dangling-profile", |rack| with_host(rack, "ubuntu-worker", "ubuntu-wroker")),
     ("dangling-network", |rack| with_host(rack, "prov0", "prov1")),
     ("dangling-bundle", |rack| { rack.edit("profiles.yaml", "debian-12-stand-in", "alpine-3"); }),
@@ -154,7 +154,7 @@ fn bomb() -> String {
 }
 
 #[test]
-fn every_fault_is_shown_with_its_place_and_what_to_do() {
+fn every_error_is_shown_with_its_position_and_help() {
     for (name, spoil) in ERRORS {
         let rack = Rack::a();
         spoil(&rack);
@@ -163,7 +163,7 @@ fn every_fault_is_shown_with_its_place_and_what_to_do() {
             .stdout_golden(&format!("diagnostics/{name}.txt"))
             .status(1)
             .run();
-        assert!(text.contains(" = help: "), "{name} helps nobody:\n{text}");
+        assert!(text.contains(" = help: "), "{name} has no help:\n{text}");
         same_facts(&rack, "validate --format json", &text, 1);
     }
 }
@@ -227,7 +227,7 @@ pub fn same_facts(rack: &Rack, line: &str, text: &str, status: i32) {
 }
 
 #[test]
-fn many_faults_at_once_are_all_reported_in_the_order_of_their_places() {
+fn all_errors_are_reported_in_the_order_of_their_positions() {
     let rack = Rack::a();
     rack.write(
         "b-broken.yaml",
@@ -336,7 +336,7 @@ fn warnings_pass_unless_they_are_denied() {
 }
 
 #[test]
-fn a_list_that_trusts_nearly_everyone_is_a_warning() {
+fn a_list_of_nearly_all_addresses_is_a_warning() {
     let rack = Rack::a();
     rack.edit(
         "site.yaml",
@@ -358,7 +358,7 @@ fn a_list_that_trusts_nearly_everyone_is_a_warning() {
 }
 
 #[test]
-fn ports_beside_a_single_port_are_a_warning() {
+fn a_port_range_without_effect_is_a_warning() {
     let rack = Rack::a();
     with_tftp(&rack, "tftp_single_port: true\n  tftp_ports: 50000-50999");
     let golden = "diagnostics/tftp-ports-unused.txt";
@@ -419,10 +419,10 @@ fn private_files_are_an_error_wherever_links_lead() {
         (parent.display().to_string(), "it contains the inventory"),
         (
             "boot, boot2".to_owned(),
-            "it leads to `/etc`, and `/etc` holds",
+            "it leads to `/etc`, and `/etc` contains",
         ),
         ("/root".to_owned(), "it is a home directory"),
-        ("/run/x".to_owned(), "`/run` holds"),
+        ("/run/x".to_owned(), "`/run` contains"),
         ("state".to_owned(), "it contains the store"),
         ("bundles".to_owned(), "it contains the bundle store"),
         ("site.yaml".to_owned(), "it is a document of the inventory"),
@@ -473,23 +473,23 @@ fn an_expired_bundle_is_a_warning() {
 }
 
 #[test]
-fn what_validate_does_not_hash_it_says() {
+fn validate_checks_only_the_size_of_bundle_files() {
     let rack = Rack::a();
     let kernel =
         "bundles/blobs/sha256/ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
-    let mut octets = std::fs::read(rack.file(kernel)).expect("a kernel");
-    octets[0] ^= 1;
+    let mut bytes = std::fs::read(rack.file(kernel)).expect("a kernel");
+    bytes[0] ^= 1;
     std::fs::remove_file(rack.file(kernel)).expect("a kernel");
-    rack.write(kernel, octets);
+    rack.write(kernel, bytes);
     rack.pxectl("validate")
         .stdout("rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n")
         .run();
     let help = rack.pxectl("validate --help").stdout_returned().run();
-    assert!(help.contains("checked by their size only"), "{help}");
+    assert!(help.contains("validate checks only the size"), "{help}");
 }
 
 #[test]
-fn empty_files_and_documents_are_no_fault() {
+fn empty_files_and_documents_are_valid() {
     let rack = Rack::a();
     rack.write("empty.yaml", "")
         .write("comment.yaml", "# nothing yet\n")
@@ -507,7 +507,7 @@ fn empty_files_and_documents_are_no_fault() {
 }
 
 #[test]
-fn a_clean_inventory_says_what_it_holds() {
+fn a_valid_inventory_is_summarized() {
     let clean = "rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n";
     let rack = Rack::a();
     rack.pxectl("validate").stdout(clean).run();
@@ -527,11 +527,11 @@ fn a_clean_inventory_says_what_it_holds() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn a_missing_inventory_is_named() {
     let rack = Rack::a();
     rack.pxectl("validate -i nowhere")
         .stderr(
-            "error: there is no inventory at `nowhere`\n  \
+            "error: no inventory at `nowhere`\n  \
              = help: name it with `-i DIR`, or make an example with `pxectl init DIR`\n",
         )
         .status(3)
@@ -539,14 +539,14 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
+fn an_existing_bundle_store_is_checked_and_a_missing_one_is_a_note() {
     let rack = Rack::a();
     let kernel =
         "bundles/blobs/sha256/ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
     let error = |message: &str| {
         format!(
             "error: bundle `ubuntu-24.04-stand-in`: {message}: `./{kernel}`\n |\n \
-             = help: its document does not say where each file can be had: bring it with `pxectl bundle pull` or `bundle fetch ubuntu-24.04-stand-in --from URL-OR-DIR`, build it anew under another name, or remove the document\n\n\
+             = help: not every file has a `source`: run `pxectl bundle pull`, or `pxectl bundle fetch ubuntu-24.04-stand-in --from URL-OR-DIR`, or build a bundle with another name\n\n\
              rack-a: 6 hosts, 2 profiles, 2 bundles: 1 error, 0 warnings\n"
         )
     };
@@ -562,14 +562,14 @@ fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
     rack.pxectl("validate --deny warnings --bundles elsewhere")
         .stdout(
             "note: there is no bundle store at `elsewhere`\n |\n \
-             = help: blobs are not checked here; `--bundles DIR` names another store\n\n\
+             = help: blobs are not checked; use `--bundles DIR` for another store\n\n\
              rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n",
         )
         .run();
 }
 
 #[test]
-fn a_wrong_command_line_is_no_fault_of_the_inventory() {
+fn a_wrong_command_line_is_a_usage_error() {
     Rack::a()
         .pxectl("validate --deny everything")
         .stderr(

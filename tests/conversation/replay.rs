@@ -15,7 +15,7 @@ fn each_capture_of_real_firmware_is_told_as_its_timeline_says() {
             writeln!(told, "{}", row.cells().join(" | ")).unwrap();
         }
         let path = directory.join("timeline.txt");
-        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        if crate::fixture_updates::updates_fixtures() {
             fs::write(&path, &told).unwrap();
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use pxectl::lint::boot_file::{BootFile, Machine, NotSigned, PeImage};
+use pxectl::lint::boot_file::{BootFile, NotSigned, PeImage, PeMachine};
 use pxectl::machine::CpuArchitecture;
 
 use requirements::missing;
@@ -61,16 +61,10 @@ fn octets(path: impl AsRef<Path>) -> Vec<u8> {
 #[test]
 fn real_loaders_are_what_their_packages_say() {
     const OTHERS: [(&str, &str); 7] = [
-        ("/usr/lib/ipxe/undionly.kpxe", "a program for PXE on a BIOS"),
-        ("/usr/lib/ipxe/ipxe.pxe", "a program for PXE on a BIOS"),
-        (
-            "/usr/lib/PXELINUX/pxelinux.0",
-            "a program for PXE on a BIOS",
-        ),
-        (
-            "/usr/lib/PXELINUX/lpxelinux.0",
-            "a program for PXE on a BIOS",
-        ),
+        ("/usr/lib/ipxe/undionly.kpxe", "a PXE program for a BIOS"),
+        ("/usr/lib/ipxe/ipxe.pxe", "a PXE program for a BIOS"),
+        ("/usr/lib/PXELINUX/pxelinux.0", "a PXE program for a BIOS"),
+        ("/usr/lib/PXELINUX/lpxelinux.0", "a PXE program for a BIOS"),
         (
             "/usr/lib/ipxe/ipxe.lkrn",
             "a Linux kernel that only another loader can start",
@@ -83,7 +77,7 @@ fn real_loaders_are_what_their_packages_say() {
     }
     for (path, cpu) in IMAGES {
         let image = image(&octets(path));
-        assert_eq!(image.machine, Machine::Cpu(cpu), "{path}");
+        assert_eq!(image.machine, PeMachine::Cpu(cpu), "{path}");
         assert_eq!(image.missing, 0, "{path}");
         assert_eq!(
             image.to_string(),

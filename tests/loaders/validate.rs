@@ -66,7 +66,7 @@ fn a_chain_that_firmware_would_refuse_is_refused() {
     for (loaders, expected) in [
         (
             "{uefi-x64: {first: shimx64.efi.signed, second: snponly.efi}}",
-            "error: Secure Boot would refuse `snponly.efi`: it has no signature",
+            "error: Secure Boot rejects `snponly.efi`: it has no signature",
         ),
         (
             "{uefi-x64: {first: bootnetaa64.efi, second: grubnetx64.efi.signed}}",
@@ -87,7 +87,7 @@ fn a_chain_that_firmware_would_refuse_is_refused() {
     octets[500_000] ^= 1;
     fs::write(grub, octets).expect("GRUB");
     let (text, is_clean) = validate(rack.path());
-    let expected = "error: Secure Boot would refuse `grubnetx64.efi.signed`: it was altered since it was signed under `Debian Secure Boot CA`";
+    let expected = "error: Secure Boot rejects `grubnetx64.efi.signed`: it was changed after it was signed under `Debian Secure Boot CA`";
     assert_eq!((first(text), is_clean), (expected.to_owned(), false));
 }
 

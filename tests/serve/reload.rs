@@ -136,7 +136,7 @@ fn a_directory_that_was_removed_and_made_anew_is_followed() {
         let mark = server.mark();
         fs::remove_dir_all(rack.base().join("rack-a")).unwrap();
         let message = server.event(mark, "reload-refused");
-        assert!(message.contains("there is no inventory at"), "{message}");
+        assert!(message.contains("no inventory at"), "{message}");
         fs::rename(kept, rack.base().join("rack-a")).unwrap();
         let message = server.event(mark, "readable");
         assert_eq!(message, "the inventory can be read again");
@@ -244,7 +244,7 @@ fn a_change_waits_until_git_has_let_go_of_its_lock() {
     rack.edit("hosts.yaml", change_card);
     let message = server.event(mark, "reload-refused");
     let expected = format!(
-        "git is at work: it holds `{}`; until it can be read, the last good inventory stays in force",
+        "git is running: `{}` exists; until it can be read, the last good inventory stays in force",
         fs::canonicalize(&lock).unwrap().display()
     );
     assert_eq!(message, expected);

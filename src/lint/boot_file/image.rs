@@ -18,43 +18,43 @@ use crate::machine::CpuArchitecture;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeImage {
     /// The processor that it is built for.
-    pub machine: Machine,
-    /// What it runs under.
+    pub machine: PeMachine,
+    /// The environment that it runs in.
     pub subsystem: Subsystem,
-    /// How many octets its headers speak of and the file has not: it was cut off.
+    /// The number of bytes that are missing at the end, according to the headers.
     pub missing: u64,
-    /// Whether it is a Linux kernel as well, which loaders start on a BIOS too.
+    /// Whether it is also a Linux kernel, which loaders can start on a BIOS.
     pub is_linux: bool,
-    /// Its signatures, in their order in the file.
+    /// Its signatures, in the order of the file.
     pub signatures: Vec<Result<Signature, SignatureError>>,
 }
 
 /// The processor that a PE image is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
-    /// One that pxectl knows.
+pub enum PeMachine {
+    /// A known processor.
     Cpu(CpuArchitecture),
-    /// EFI byte code, which firmware interprets.
+    /// EFI byte code, which the firmware interprets.
     ByteCode,
-    /// Another one, by its number in the COFF header.
+    /// An unknown processor, by its number in the COFF header.
     Unknown(u16),
 }
 
-/// What a PE image runs under.
+/// The environment that a PE image runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subsystem {
-    /// UEFI, as an application: the only kind that boots.
+    /// A UEFI application: the only kind that boots.
     Application,
-    /// UEFI, as a driver.
+    /// A UEFI driver.
     Driver,
-    /// Something else, Windows as a rule, by its number in the optional header.
+    /// Another environment, usually Windows, by its number in the optional header.
     Other(u16),
 }
 
-/// The one table of machine numbers.
+/// The table of machine numbers.
 ///
-/// Source: UEFI 2.10 §2.1.1 and Microsoft's "PE Format", "Machine Types"; ARM images for UEFI are
-/// marked as Thumb (0x1c2), ARMNT (0x1c4) is what Windows calls the same.
+/// Source: UEFI 2.10 §2.1.1 and Microsoft's "PE Format", "PeMachine Types"; ARM images for UEFI are
+/// marked as Thumb (0x1c2), ARMNT (0x1c4) is the Windows name of the same processor.
 const MACHINES: [(u16, CpuArchitecture); 10] = [
     (0x014c, CpuArchitecture::I386),
     (0x8664, CpuArchitecture::X86_64),
@@ -68,7 +68,7 @@ const MACHINES: [(u16, CpuArchitecture); 10] = [
     (0x6264, CpuArchitecture::Loongarch64),
 ];
 
-/// Where a kernel for x86 has its mark.
+/// The offset of the mark of an x86 kernel.
 ///
 /// Source: Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
 pub(super) const LINUX_MARK: usize = 0x202;
@@ -77,30 +77,30 @@ impl PeImage {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// What makes no sense in its headers.
-    pub fn read(octets: &[u8]) -> Result<Self, String> {
-        match optional_header_magic(octets) {
-            Ok(IMAGE_NT_OPTIONAL_HDR32_MAGIC) => read::<ImageNtHeaders32>(octets),
-            Ok(IMAGE_NT_OPTIONAL_HDR64_MAGIC) => read::<ImageNtHeaders64>(octets),
-            Ok(other) => Err(format!("its optional header is of kind {other:#06x}")),
-            Err(error) => Err(said(&error)),
+    /// What is invalid in its headers.
+    pub fn read(content: &[u8]) -> Result<Self, String> {
+        match optional_header_magic(content) {
+            Ok(IMAGE_NT_OPTIONAL_HDR32_MAGIC) => read::<ImageNtHeaders32>(content),
+            Ok(IMAGE_NT_OPTIONAL_HDR64_MAGIC) => read::<ImageNtHeaders64>(content),
+            Ok(other) => Err(format!("unknown optional header {other:#06x}")),
+            Err(error) => Err(lowercase(&error)),
         }
     }
 
-    /// Lists the authorities whose signature on the image holds, as [`Signature::authority`].
+    /// Lists the authorities of the valid signatures, as [`Signature::authority`].
     ///
     /// # Errors
-    /// When it has none: see [`NotSigned`].
+    /// If there is no valid signature: see [`NotSigned`].
     pub fn signed_under(&self) -> Result<Vec<&str>, NotSigned> {
         signature::authorities(&self.signatures)
     }
 }
 
-fn read<Headers: ImageNtHeaders>(octets: &[u8]) -> Result<PeImage, String> {
-    let file = PeFile::<Headers>::parse(octets).map_err(|error| said(&error))?;
+fn read<Headers: ImageNtHeaders>(content: &[u8]) -> Result<PeImage, String> {
+    let file = PeFile::<Headers>::parse(content).map_err(|error| lowercase(&error))?;
     let headers = file.nt_headers();
     let sections = file.section_table();
-    let size = octets.len() as u64;
+    let size = content.len() as u64;
     Ok(PeImage {
         machine: machine(headers.file_header().machine.get(LittleEndian)),
         subsystem: match headers.optional_header().subsystem() {
@@ -108,7 +108,7 @@ fn read<Headers: ImageNtHeaders>(octets: &[u8]) -> Result<PeImage, String> {
             11 | 12 => Subsystem::Driver,
             other => Subsystem::Other(other),
         },
-        is_linux: octets
+        is_linux: content
             .get(LINUX_MARK..)
             .is_some_and(|rest| rest.starts_with(b"HdrS")),
         missing: end(&sections).saturating_sub(size),
@@ -116,31 +116,31 @@ fn read<Headers: ImageNtHeaders>(octets: &[u8]) -> Result<PeImage, String> {
     })
 }
 
-fn machine(number: u16) -> Machine {
+fn machine(number: u16) -> PeMachine {
     if number == 0x0ebc {
-        return Machine::ByteCode;
+        return PeMachine::ByteCode;
     }
     MACHINES
         .iter()
         .find(|(code, _)| *code == number)
-        .map_or(Machine::Unknown(number), |(_, cpu)| Machine::Cpu(*cpu))
+        .map_or(PeMachine::Unknown(number), |(_, cpu)| PeMachine::Cpu(*cpu))
 }
 
-/// Where the last section ends in the file.
+/// Returns the offset where the last section ends.
 fn end(sections: &SectionTable<'_>) -> u64 {
     sections
         .iter()
         .map(|section| {
             let size = u64::from(section.size_of_raw_data.get(LittleEndian));
             let start = u64::from(section.pointer_to_raw_data.get(LittleEndian));
-            // A section of zeros takes no place.
+            // A section of zeros occupies no bytes.
             if size == 0 { 0 } else { start + size }
         })
         .max()
         .unwrap_or(0)
 }
 
-/// How many octets all sections have together.
+/// Returns the total size of all sections in bytes.
 fn sizes(sections: &SectionTable<'_>) -> u64 {
     sections
         .iter()
@@ -148,7 +148,7 @@ fn sizes(sections: &SectionTable<'_>) -> u64 {
         .sum()
 }
 
-fn said(error: &object::read::Error) -> String {
+fn lowercase(error: &object::read::Error) -> String {
     let mut text = error.to_string();
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_lowercase();
@@ -165,9 +165,9 @@ impl fmt::Display for PeImage {
             Subsystem::Other(other) => write!(f, "a program for subsystem {other} on ")?,
         }
         match self.machine {
-            Machine::Cpu(cpu) => f.write_str(cpu.name()),
-            Machine::ByteCode => f.write_str("EFI byte code"),
-            Machine::Unknown(number) => write!(f, "machine {number:#06x}"),
+            PeMachine::Cpu(cpu) => f.write_str(cpu.name()),
+            PeMachine::ByteCode => f.write_str("EFI byte code"),
+            PeMachine::Unknown(number) => write!(f, "machine {number:#06x}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a boot file really is, read from its octets: firmware never looks at a name's ending.
+//! The format of a boot file, detected from its content, because firmware ignores file names.
 
 mod image;
 mod signature;
@@ -8,67 +8,67 @@ mod tests;
 
 use std::fmt;
 
-pub use image::{Machine, PeImage, Subsystem};
+pub use image::{PeImage, PeMachine, Subsystem};
 pub use signature::{NotSigned, Signature, SignatureError};
 
-/// How many octets from the beginning of a file tell every format but [`BootFile::Image`], for which
-/// all of them are needed: an ISO 9660 image shows itself behind its system area.
+/// The number of bytes at the start of a file that identify every format except [`BootFile::Image`],
+/// which needs the whole file. An ISO 9660 image has its mark after the system area.
 ///
 /// Source: ECMA-119 §7.2.1.
 pub const HEAD: usize = 64 << 10;
 
-/// A file that a client is told to boot, by what is in it.
+/// The format of a file that a client boots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// A PE image, which UEFI runs. A Linux kernel with an EFI stub is one too.
+    /// A PE image, which UEFI runs. A Linux kernel with an EFI stub is also a PE image.
     Image(PeImage),
-    /// The beginning of a PE image, or of a DOS program, whose headers make no sense.
+    /// A PE image or a DOS program with invalid headers.
     BrokenImage(String),
-    /// Real-mode code that a PXE BIOS jumps into, such as `undionly.kpxe` or `pxelinux.0`.
+    /// Real-mode code that a PXE BIOS starts, such as `undionly.kpxe` or `pxelinux.0`.
     NetworkBootProgram,
-    /// A script for iPXE.
+    /// An iPXE script.
     Script,
-    /// A Linux kernel without an EFI stub, `ipxe.lkrn` among them.
+    /// A Linux kernel without an EFI stub, such as `ipxe.lkrn`.
     Kernel,
     /// An ISO 9660 image.
     Iso,
-    /// Something with the mark of a boot sector: the image of a disk as a rule.
+    /// A file with the mark of a boot sector: usually a disk image.
     BootSector,
     /// An ELF program.
     Elf,
     /// An option ROM, to be flashed.
     OptionRom,
-    /// Something packed with gzip, xz or zstd.
+    /// A file compressed with gzip, xz or zstd.
     Compressed,
-    /// Text, such as the page of a web server that did not have the file.
+    /// Text, such as the error page of a web server.
     Text,
-    /// No octets at all.
+    /// An empty file.
     Empty,
-    /// Nothing that is known here.
+    /// An unknown format.
     Unknown,
 }
 
 impl BootFile {
-    /// Reports whether a file that begins with `octets` must be given to [`BootFile::read`] whole.
-    pub fn is_needed_whole(octets: &[u8]) -> bool {
-        octets.starts_with(b"MZ")
+    /// Reports whether [`BootFile::read`] needs the whole file, given its start.
+    pub fn is_needed_whole(content: &[u8]) -> bool {
+        content.starts_with(b"MZ")
     }
 
-    /// Reads a boot file, or the first [`HEAD`] octets of one that is not needed whole.
-    pub fn read(octets: &[u8]) -> Self {
-        if Self::is_needed_whole(octets) {
-            return match PeImage::read(octets) {
+    /// Detects the format of a whole file, or of the first [`HEAD`] bytes if the rest is not needed.
+    pub fn read(content: &[u8]) -> Self {
+        if Self::is_needed_whole(content) {
+            return match PeImage::read(content) {
                 Ok(image) => Self::Image(image),
                 Err(reason) => Self::BrokenImage(reason),
             };
         }
         let at = |offset: usize, magic: &[u8]| {
-            octets
+            content
                 .get(offset..)
                 .is_some_and(|rest| rest.starts_with(magic))
         };
-        // A program for the BIOS has no magic number; all that are known start with a far jump, GRUB's
-        // after it has set the drive (`mov $0x7f, %dl`).
+        // A BIOS program has no magic number. All known ones start with a far jump; GRUB sets the drive
+        // first (`mov $0x7f, %dl`).
         if at(0, b"\xea") || at(0, b"\xb2\x7f\xea") {
             return Self::NetworkBootProgram;
         }
@@ -89,40 +89,40 @@ impl BootFile {
             .find(|(offset, magic, _)| at(*offset, magic));
         match known {
             Some((_, _, format)) => format,
-            None if octets.is_empty() => Self::Empty,
-            None if is_text(octets) => Self::Text,
+            None if content.is_empty() => Self::Empty,
+            None if is_text(content) => Self::Text,
             None => Self::Unknown,
         }
     }
 }
 
 impl fmt::Display for BootFile {
-    /// Writes what it is as the end of a sentence: `it is …`.
+    /// Writes the format with its article: `an ISO image`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Image(image) => return image.fmt(f),
             Self::BrokenImage(reason) => return write!(f, "a damaged PE image ({reason})"),
-            Self::NetworkBootProgram => "a program for PXE on a BIOS",
-            Self::Script => "a script for iPXE",
+            Self::NetworkBootProgram => "a PXE program for a BIOS",
+            Self::Script => "an iPXE script",
             Self::Kernel => "a Linux kernel that only another loader can start",
             Self::Iso => "an ISO image",
-            Self::BootSector => "the image of a disk",
+            Self::BootSector => "a disk image",
             Self::Elf => "an ELF program",
-            Self::OptionRom => "an option ROM, to be flashed",
-            Self::Compressed => "compressed",
-            Self::Text => "text",
-            Self::Empty => "empty",
-            Self::Unknown => "of a format that is not known",
+            Self::OptionRom => "an option ROM, which must be flashed",
+            Self::Compressed => "a compressed file",
+            Self::Text => "a text file",
+            Self::Empty => "an empty file",
+            Self::Unknown => "a file of unknown format",
         })
     }
 }
 
-fn is_text(octets: &[u8]) -> bool {
-    let text = match std::str::from_utf8(octets) {
+fn is_text(content: &[u8]) -> bool {
+    let text = match std::str::from_utf8(content) {
         Ok(text) => text,
         // The head of a file may end inside a character.
         Err(error) if error.error_len().is_none() => {
-            let whole = octets.get(..error.valid_up_to()).unwrap_or_default();
+            let whole = content.get(..error.valid_up_to()).unwrap_or_default();
             std::str::from_utf8(whole).unwrap_or_default()
         }
         Err(_) => return false,

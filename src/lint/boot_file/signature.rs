@@ -1,7 +1,7 @@
-//! Authenticode: who signed an image, and whether it is still what was signed.
+//! Authenticode signatures: who signed an image, and whether it changed since.
 //!
-//! Whether the signer's key made the signature is left to firmware, which has the authority's
-//! certificate: what is found here is what happens to files, not what a forger would do.
+//! This detects accidents, not forgeries: only firmware, which has the certificate of the authority,
+//! verifies that the signer's key made the signature.
 
 use authenticode::{
     AttributeCertificate, AttributeCertificateIterator, AuthenticodeSignature, PeTrait,
@@ -10,56 +10,56 @@ use authenticode::{
 use cms::signed_data::SignerIdentifier;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// More signatures than any firmware would look through.
+/// The maximum number of signatures that are read.
 const LIMIT: usize = 16;
 
 /// One signature of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// The common name of the authority that vouches for the signer, which firmware must trust:
-    /// `Microsoft Corporation UEFI CA 2011`. A self-signed certificate vouches for itself.
+    /// The common name of the authority that issued the signer's certificate, which firmware must trust,
+    /// such as `Microsoft Corporation UEFI CA 2011`. A self-signed certificate is its own authority.
     pub authority: String,
-    /// Whether the image is what was signed.
+    /// Whether the image is unchanged since it was signed.
     pub holds: bool,
 }
 
-/// A signature that says nothing.
+/// Why a signature cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The table of signatures makes no sense.
-    #[error("the table of its signatures is damaged: {0}")]
+    /// The signature table is invalid.
+    #[error("its signature table is damaged: {0}")]
     Table(String),
-    /// One entry of it makes no sense.
+    /// An entry of the table is invalid.
     #[error("its signature cannot be read: {0}")]
     Entry(String),
-    /// The digest that it signs is of a kind that firmware takes from nobody any more.
-    #[error("its signature under `{authority}` is over a digest of kind {algorithm}, not SHA-2")]
+    /// The digest algorithm is one that firmware no longer accepts.
+    #[error("its signature under `{authority}` uses digest algorithm {algorithm}, not SHA-2")]
     Digest {
         /// As [`Signature::authority`].
         authority: String,
-        /// The object identifier of the digest.
+        /// The object identifier of the digest algorithm.
         algorithm: String,
     },
 }
 
-/// Why nobody vouches for an image.
+/// Why an image has no valid signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSigned {
-    /// There is no signature.
+    /// It has no signature.
     #[error("it has no signature")]
     Unsigned,
-    /// There is one of something else.
-    #[error("it was altered since it was signed under `{authority}`")]
+    /// It changed since it was signed.
+    #[error("it was changed after it was signed under `{authority}`")]
     Altered {
         /// As [`Signature::authority`].
         authority: String,
     },
-    /// There is one that says nothing.
+    /// Its signature cannot be used.
     #[error(transparent)]
     Unreadable(#[from] SignatureError),
 }
 
-/// Lists whose signatures hold: firmware takes an image when it trusts any one of them.
+/// Lists the authorities of valid signatures: firmware accepts an image if it trusts one of them.
 pub(super) fn authorities(
     signatures: &[Result<Signature, SignatureError>],
 ) -> Result<Vec<&str>, NotSigned> {
@@ -79,8 +79,8 @@ pub(super) fn authorities(
     }
 }
 
-/// Reads the signatures of an image. `is_hashable` says that its sections are no more than the file:
-/// others would be hashed for ever.
+/// Reads the signatures of an image. `is_hashable` means that its sections are not larger than the
+/// file: hashing other images would take too long.
 pub(super) fn read(
     image: &dyn PeTrait,
     is_hashable: bool,
@@ -123,8 +123,8 @@ fn read_entry(
     Ok(Signature { authority, holds })
 }
 
-/// Reports whether what the signer's key signed is the digest that the signature shows: the digest
-/// stands in the content, and the key signs attributes that hold the content's own digest.
+/// Reports whether the signer's key signed the digest in the signature: the content contains the
+/// digest, and the key signs attributes that contain the digest of the content.
 ///
 /// Source: RFC 2315 §9.3.
 fn is_sealed(signature: &AuthenticodeSignature) -> bool {
@@ -132,7 +132,7 @@ fn is_sealed(signature: &AuthenticodeSignature) -> bool {
     const MESSAGE_DIGEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
     let signer = signature.signer_info();
     let Some(attributes) = &signer.signed_attrs else {
-        // The key signs the content itself.
+        // The key signs the content directly.
         return true;
     };
     let content = signature.encapsulated_content().unwrap_or_default();
@@ -147,7 +147,7 @@ fn is_sealed(signature: &AuthenticodeSignature) -> bool {
         .any(|value| value.value() == digest)
 }
 
-/// Returns the common name of the signer's issuer, or the whole of a name that has none.
+/// Returns the common name of the signer's issuer, or its whole name if it has no common name.
 fn authority(signature: &AuthenticodeSignature) -> String {
     /// `commonName`, 2.5.4.3.
     const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
@@ -159,7 +159,7 @@ fn authority(signature: &AuthenticodeSignature) -> String {
         Some(part) => String::from_utf8_lossy(part.value.value()).into_owned(),
         None => signer.issuer.to_string(),
     };
-    // The name comes out of a file and is shown on terminals.
+    // The name is not trusted, and is shown on terminals.
     name.chars()
         .take(128)
         .map(|c| match c {
@@ -170,7 +170,7 @@ fn authority(signature: &AuthenticodeSignature) -> String {
         .collect()
 }
 
-/// The digests that firmware knows. Source: UEFI 2.10 §32.5.3.3, without SHA-1 and SHA-224.
+/// The digest algorithms of firmware. Source: UEFI 2.10 §32.5.3.3, without SHA-1 and SHA-224.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
     Sha256,
@@ -188,16 +188,16 @@ impl Algorithm {
         }
     }
 
-    fn of(self, octets: &[u8]) -> Vec<u8> {
+    fn of(self, bytes: &[u8]) -> Vec<u8> {
         match self {
-            Self::Sha256 => Sha256::digest(octets).to_vec(),
-            Self::Sha384 => Sha384::digest(octets).to_vec(),
-            Self::Sha512 => Sha512::digest(octets).to_vec(),
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha384 => Sha384::digest(bytes).to_vec(),
+            Self::Sha512 => Sha512::digest(bytes).to_vec(),
         }
     }
 }
 
-/// The digests of one image, each worked out once.
+/// The digests of an image, each computed once.
 struct Digests<'a> {
     image: &'a dyn PeTrait,
     is_hashable: bool,
@@ -205,7 +205,7 @@ struct Digests<'a> {
 }
 
 impl Digests<'_> {
-    /// Returns the digest of the image without its signatures, if it can be worked out.
+    /// Returns the digest of the image without its signatures, if it can be computed.
     fn of_image(&mut self, algorithm: Algorithm) -> Option<&[u8]> {
         let at = match self.known.iter().position(|(known, _)| *known == algorithm) {
             Some(at) => at,
@@ -223,7 +223,7 @@ impl Digests<'_> {
     }
 }
 
-/// Returns the digest that a signature over an image is about, with SHA-256.
+/// Returns the SHA-256 digest of an image that a signature covers.
 #[cfg(test)]
 pub(super) fn image_digest(image: &dyn PeTrait) -> Option<Vec<u8>> {
     hash::<Sha256>(image)
@@ -235,11 +235,11 @@ fn hash<Hash: Digest>(image: &dyn PeTrait) -> Option<Vec<u8>> {
     Some(bridge.0.finalize().to_vec())
 }
 
-/// Feeds a hash of sha2's generation of traits where the older one is asked for.
+/// Adapts a hash of the current `digest` traits to the older ones that `authenticode` uses.
 struct Bridge<Hash>(Hash);
 
 impl<Hash: Digest> digest::Update for Bridge<Hash> {
-    fn update(&mut self, octets: &[u8]) {
-        self.0.update(octets);
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
 }

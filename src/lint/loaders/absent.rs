@@ -1,90 +1,98 @@
-//! What is named and not there.
+//! Files that the inventory names and that do not exist.
 
 use std::collections::BTreeSet;
 
-use crate::inventory::{Diagnostic, Inventory, Places, Severity, Span, list};
+use crate::inventory::{Diagnostic, FieldSpans, Inventory, Severity, Span, list};
 
-/// A file that nothing in `server.files` has.
-pub struct Absent {
+/// A file that no entry of `server.files` has.
+pub struct MissingFile {
     /// Its name.
     pub file: String,
-    /// What names it.
+    /// The span that names it.
     pub span: Span,
     /// What it is for.
-    pub what: What,
+    pub purpose: FilePurpose,
 }
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Somebody starts it.
+pub enum FilePurpose {
+    /// A loader, or a file that the menu starts.
     Loader,
-    /// PXELINUX asks for it.
+    /// A module that PXELINUX requests.
     Module,
 }
 
-/// Warns of files that are absent, or notes that some directories could not be looked into.
-pub fn absent(
+/// Warns about missing files. If some directories do not exist here, notes that the files are not
+/// checked.
+pub fn report_missing(
     inventory: &Inventory,
-    places: &Places,
-    roots: &[usize],
-    absent: &[Absent],
+    spans: &FieldSpans,
+    absent_roots: &[usize],
+    missing: &[MissingFile],
 ) -> Vec<Diagnostic> {
-    match roots {
-        [] => absent.iter().map(|file| missing(inventory, file)).collect(),
-        _ if absent.is_empty() => Vec::new(),
-        roots => Vec::from_iter(unchecked(inventory, places, roots, absent)),
+    match absent_roots {
+        [] => missing
+            .iter()
+            .map(|file| warning(inventory, file))
+            .collect(),
+        _ if missing.is_empty() => Vec::new(),
+        roots => Vec::from_iter(unchecked(inventory, spans, roots, missing)),
     }
 }
 
-fn missing(inventory: &Inventory, absent: &Absent) -> Diagnostic {
-    let file = &absent.file;
-    let message = match absent.what {
-        What::Loader => format!("no directory of `server.files` has the loader `{file}`"),
-        What::Module => format!(
-            "no directory of `server.files` has `{file}`, for which PXELINUX asks beside itself"
-        ),
+fn warning(inventory: &Inventory, missing: &MissingFile) -> Diagnostic {
+    let file = &missing.file;
+    let message = match missing.purpose {
+        FilePurpose::Loader => format!("no directory of `server.files` has the loader `{file}`"),
+        FilePurpose::Module => {
+            format!("no directory of `server.files` has `{file}`, which PXELINUX requests")
+        }
     };
     let help = match inventory.site.server.files.as_slice() {
-        [] => {
-            "add the directory that holds it below `server:`: `files: [/usr/lib/ipxe]`".to_owned()
-        }
-        roots if absent.what == What::Loader => {
-            format!("put it into {}, or correct its name", list(roots))
+        [] => "add its directory to `server`: `files: [/usr/lib/ipxe]`".to_owned(),
+        roots if missing.purpose == FilePurpose::Loader => {
+            format!("put the file into {}, or correct its name", list(roots))
         }
         roots => format!(
-            "put it into {}: on Debian, /usr/lib/syslinux/modules/bios has it",
+            "copy the file into {}; on Debian, it is in /usr/lib/syslinux/modules/bios",
             list(roots)
         ),
     };
-    Diagnostic::warning("missing-loader", absent.span, message).help(help)
+    Diagnostic::warning("missing-loader", missing.span, message).help(help)
 }
 
-/// Notes what cannot be checked here: CI has git and not the directories of the server.
+/// Notes which files cannot be checked here: CI has the git repository, but not the server's directories.
 fn unchecked(
     inventory: &Inventory,
-    places: &Places,
-    roots: &[usize],
-    absent: &[Absent],
+    spans: &FieldSpans,
+    absent_roots: &[usize],
+    missing: &[MissingFile],
 ) -> Option<Diagnostic> {
-    let names: BTreeSet<&str> = absent.iter().map(|absent| absent.file.as_str()).collect();
+    let names: BTreeSet<&str> = missing
+        .iter()
+        .map(|missing| missing.file.as_str())
+        .collect();
     let names: Vec<&str> = names.into_iter().collect();
     let known = &inventory.site.server.files;
-    let roots: Vec<(&String, Option<Span>)> = roots
+    let roots: Vec<(&String, Option<Span>)> = absent_roots
         .iter()
-        .filter_map(|index| Some((known.get(*index)?, places.roots.get(*index).copied())))
+        .filter_map(|index| Some((known.get(*index)?, spans.roots.get(*index).copied())))
         .collect();
     let ((first, span), others) = roots.split_first()?;
+    let (noun, verb) = if names.len() == 1 {
+        ("loader", "is")
+    } else {
+        ("loaders", "are")
+    };
+    let names = list(&names);
     let message = format!(
-        "`{first}` of `server.files` is not here: the loader{} {} {} not checked",
-        if names.len() == 1 { "" } else { "s" },
-        list(&names),
-        if names.len() == 1 { "is" } else { "are" },
+        "`{first}` of `server.files` does not exist here, so {noun} {names} {verb} not checked"
     );
     let note = Diagnostic::new(Severity::Note, "missing-loader", *span, message);
     let note = others
         .iter()
         .filter_map(|(_, span)| *span)
-        .fold(note, |note, span| note.also(span, "nor this one"));
-    Some(note.help("run `pxectl validate` where the servers run, too"))
+        .fold(note, |note, span| note.also(span, "also missing here"));
+    Some(note.help("also run `pxectl validate` on the server"))
 }

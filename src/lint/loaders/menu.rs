@@ -1,22 +1,23 @@
-//! What the menu starts of `server.files`, held against the machines that are offered it.
+//! Checks the files that the menu starts against the machines that are offered them.
 //!
-//! Nothing of it starts by itself, so whatever is wrong with it is a warning.
+//! No menu entry starts by itself, so every problem is a warning.
 
 use std::collections::BTreeMap;
 
-use super::absent::{Absent, What};
-use super::{LoaderFile, LoaderFiles, refused, runs};
-use crate::inventory::{Diagnostic, Host, Inventory, MenuEntry, MenuTarget, Places, Span};
+use super::absent::{FilePurpose, MissingFile};
+use super::files::{LoaderFile, LoaderFiles};
+use super::findings::{refused, runs};
+use crate::inventory::{Diagnostic, FieldSpans, Host, Inventory, MenuEntry, MenuTarget, Span};
 use crate::lint::boot_file::{BootFile, Subsystem};
 use crate::machine::{Architecture, Dialect, Firmware};
 
 /// Checks every file that the menu starts.
 pub fn check(
     inventory: &Inventory,
-    places: &Places,
+    spans: &FieldSpans,
     files: &LoaderFiles,
     diagnostics: &mut Vec<Diagnostic>,
-    absentees: &mut Vec<Absent>,
+    missing_files: &mut Vec<MissingFile>,
 ) {
     let groups = inventory.site.menu.iter().flat_map(|menu| &menu.groups);
     let started = groups.flat_map(|group| &group.entries).filter_map(|entry| {
@@ -25,16 +26,16 @@ pub fn check(
         };
         Some((entry, name.as_str()))
     });
-    for ((entry, name), span) in started.zip(places.menu.iter().copied()) {
+    for ((entry, name), span) in started.zip(spans.menu.iter().copied()) {
         match files.files.get(name) {
             Some(LoaderFile::Read(file)) => {
-                diagnostics.extend(check_file(inventory, places, entry, (name, span), file));
+                diagnostics.extend(check_file(inventory, spans, entry, (name, span), file));
             }
             Some(LoaderFile::Refused(reason)) => diagnostics.push(refused(name, span, reason)),
-            Some(LoaderFile::Absent) | None => absentees.push(Absent {
+            Some(LoaderFile::Absent) | None => missing_files.push(MissingFile {
                 file: name.to_owned(),
                 span,
-                what: What::Loader,
+                purpose: FilePurpose::Loader,
             }),
         }
     }
@@ -42,7 +43,7 @@ pub fn check(
 
 fn check_file(
     inventory: &Inventory,
-    places: &Places,
+    spans: &FieldSpans,
     entry: &MenuEntry,
     (name, span): (&str, Span),
     file: &BootFile,
@@ -61,14 +62,15 @@ fn check_file(
         .find(|(host, dialect)| !starts(host.arch, *dialect, file));
     if let Some((host, _)) = unfit {
         let (arch, owner) = (host.arch, &host.name);
-        let wanted = match arch.firmware() {
+        let expected = match arch.firmware() {
             Firmware::Bios => "a program or a kernel for a BIOS".to_owned(),
             _ => format!("a UEFI program for {}", arch.cpu().name()),
         };
         let message = format!(
-            "the menu offers `{name}` to host `{owner}` (`{arch}`), which starts {wanted}, and it is {file}"
+            "the menu offers `{name}` to host `{owner}` (`{arch}`), which starts {expected}, but the file is {file}"
         );
-        let help = "list the architectures that can start it below the entry's `arch`, or name another file";
+        let help =
+            "list the architectures that can start it in `arch` of the entry, or use another file";
         return vec![Diagnostic::warning("wrong-loader", span, message).help(help)];
     }
     let BootFile::Image(image) = file else {
@@ -82,19 +84,18 @@ fn check_file(
         .filter_map(|(host, _)| inventory.profile_of(host))
         .filter(|profile| profile.secure_boot)
         .map(|profile| {
-            let place = places.secure_boot.get(&profile.name).copied();
-            (profile.name.as_str(), place)
+            let secure_boot = spans.secure_boot.get(&profile.name).copied();
+            (profile.name.as_str(), secure_boot)
         })
         .collect();
-    let warning = |(profile, place): (&str, Option<Span>)| {
-        let message = format!("Secure Boot would refuse `{name}` of the menu: {reason}");
-        let help =
-            "have it signed with a key that these machines trust, or take it out of the menu";
+    let warning = |(profile, secure_boot): (&str, Option<Span>)| {
+        let message = format!("Secure Boot rejects `{name}` of the menu: {reason}");
+        let help = "sign it with a key that these machines trust, or remove it from the menu";
         let warning = Diagnostic::warning("unsigned-loader", span, message).help(help);
-        match place {
-            Some(place) => {
-                let text = format!("the hosts of `{profile}` boot with Secure Boot on");
-                warning.also(place, text)
+        match secure_boot {
+            Some(secure_boot) => {
+                let text = format!("the hosts of profile `{profile}` boot with Secure Boot on");
+                warning.also(secure_boot, text)
             }
             None => warning,
         }
@@ -102,7 +103,7 @@ fn check_file(
     secured.into_iter().map(warning).collect()
 }
 
-/// Reports whether a loader on a machine may start a file.
+/// Reports whether a loader on a machine can start a file.
 fn starts(architecture: Architecture, dialect: Dialect, file: &BootFile) -> bool {
     match (architecture.firmware(), file) {
         (Firmware::Uboot | Firmware::RaspberryPi, _) => true,
@@ -112,7 +113,7 @@ fn starts(architecture: Architecture, dialect: Dialect, file: &BootFile) -> bool
         }
         (_, BootFile::Script) => dialect == Dialect::Ipxe,
         (Firmware::Uefi, _) => false,
-        // A kernel with an EFI stub is a kernel all the same.
+        // A kernel with an EFI stub is also a BIOS kernel.
         (Firmware::Bios, BootFile::Image(image)) => image.is_linux,
         (
             Firmware::Bios,
@@ -129,7 +130,7 @@ fn starts(architecture: Architecture, dialect: Dialect, file: &BootFile) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::boot_file::{Machine, PeImage};
+    use crate::lint::boot_file::{PeImage, PeMachine};
     use crate::machine::CpuArchitecture;
 
     #[test]
@@ -137,7 +138,7 @@ mod tests {
         use Architecture::*;
         let image = |cpu, is_linux| {
             BootFile::Image(PeImage {
-                machine: Machine::Cpu(cpu),
+                machine: PeMachine::Cpu(cpu),
                 subsystem: Subsystem::Application,
                 missing: 0,
                 is_linux,
@@ -148,7 +149,7 @@ mod tests {
         let kernel = image(CpuArchitecture::X86_64, true);
         let arm = image(CpuArchitecture::Arm64, false);
         let cut = BootFile::Image(PeImage {
-            machine: Machine::Cpu(CpuArchitecture::X86_64),
+            machine: PeMachine::Cpu(CpuArchitecture::X86_64),
             subsystem: Subsystem::Application,
             missing: 9,
             is_linux: true,

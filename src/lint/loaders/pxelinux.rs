@@ -1,44 +1,44 @@
-//! What PXELINUX asks for beside itself.
+//! The modules that PXELINUX requests.
 
-use super::absent::{Absent, What};
-use super::{Given, LoaderFile, LoaderFiles};
+use super::absent::{FilePurpose, MissingFile};
+use super::{LoaderFile, LoaderFiles, LoaderUse};
 use crate::clients::pxelinux::needs;
 use crate::inventory::{Loader, LoaderKind};
 use crate::machine::Firmware;
 
-/// Without it, PXELINUX does not start.
+/// The core module, which PXELINUX needs to start.
 const CORE: &str = "ldlinux.c32";
-/// What restarts a machine that is held, or whose installer is not to be had.
+/// The module that reboots a machine which is held, or whose installer cannot be loaded.
 const REBOOT: &str = "reboot.c32";
-/// What boots the first disk.
+/// The module that boots the first disk.
 const CHAIN: &str = "chain.c32";
 
-/// Lists the names of all modules that a loader may be asked for; none where it is not PXELINUX.
+/// Lists the modules that a loader may request. Only PXELINUX requests modules.
 pub fn modules(loader: &Loader) -> Vec<String> {
     of(loader, true)
 }
 
-/// Finds the modules that are not there for the hosts that are given PXELINUX on a BIOS.
-pub fn absent(given: &Given<'_>, files: &LoaderFiles) -> Vec<Absent> {
-    let is_there = matches!(
-        files.files.get(&given.loader.first),
+/// Lists the missing modules of a PXELINUX that BIOS hosts boot.
+pub fn missing_modules(usage: &LoaderUse<'_>, files: &LoaderFiles) -> Vec<MissingFile> {
+    let exists = matches!(
+        files.files.get(&usage.loader.first),
         Some(LoaderFile::Read(_))
     );
-    let mut firmware = given.firmware.keys();
-    if !is_there || !firmware.any(|it| it.firmware() == Firmware::Bios) {
+    let mut firmware = usage.firmware.keys();
+    if !exists || !firmware.any(|it| it.firmware() == Firmware::Bios) {
         return Vec::new();
     }
-    let names = of(given.loader, given.is_sanboot).into_iter();
-    let absent = names.filter(|name| {
+    let names = of(usage.loader, usage.is_sanboot).into_iter();
+    let missing = names.filter(|name| {
         let file = files.files.get(name);
         file.is_none_or(|file| *file == LoaderFile::Absent)
     });
-    let span = given.place.first;
-    absent
-        .map(|file| Absent {
+    let span = usage.span.first;
+    missing
+        .map(|file| MissingFile {
             file,
             span,
-            what: What::Module,
+            purpose: FilePurpose::Module,
         })
         .collect()
 }

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::inventory::{SourceFile, parse};
-use crate::lint::boot_file::{PeImage, Signature};
+use crate::lint::boot_file::{PeImage, PeMachine, Signature};
 use crate::machine::CpuArchitecture;
 
 fn image(cpu: CpuArchitecture) -> PeImage {
     PeImage {
-        machine: Machine::Cpu(cpu),
+        machine: PeMachine::Cpu(cpu),
         subsystem: Subsystem::Application,
         missing: 0,
         is_linux: false,
@@ -55,7 +55,7 @@ fn found(loaders: &str, own: &str, files: &[(&str, BootFile)]) -> Vec<String> {
             .collect(),
         absent_roots: Vec::new(),
     };
-    super::loaders(&inventory, &parsed.places, &files)
+    super::loaders(&inventory, &parsed.spans, &files)
         .into_iter()
         .map(|it| {
             assert!(it.help.is_some() && it.span().is_some(), "{it:?}");
@@ -79,7 +79,7 @@ fn firmware_boots_what_is_built_for_it_and_nothing_else() {
     let arm = BootFile::Image(image(CpuArchitecture::Arm64));
     let i386 = BootFile::Image(image(CpuArchitecture::I386));
     let byte_code = BootFile::Image(PeImage {
-        machine: Machine::ByteCode,
+        machine: PeMachine::ByteCode,
         ..image(CpuArchitecture::X86_64)
     });
     let broken = BootFile::BrokenImage("no end".into());
@@ -141,16 +141,16 @@ fn both_stages_of_a_chain_are_signed_where_secure_boot_is_on() {
     );
     assert_eq!(
         check(signed(MICROSOFT, true), x64()),
-        ["error unsigned-loader: Secure Boot would refuse `grub`: it has no signature"]
+        ["error unsigned-loader: Secure Boot rejects `grub`: it has no signature"]
     );
     assert_eq!(
         check(x64(), signed(DEBIAN, true)),
-        ["error unsigned-loader: Secure Boot would refuse `shim`: it has no signature"]
+        ["error unsigned-loader: Secure Boot rejects `shim`: it has no signature"]
     );
     assert_eq!(
         check(signed(MICROSOFT, true), signed(DEBIAN, false)),
         [
-            "error unsigned-loader: Secure Boot would refuse `grub`: it was altered since it was \
+            "error unsigned-loader: Secure Boot rejects `grub`: it was changed after it was \
              signed under `Debian Secure Boot CA`"
         ]
     );
@@ -158,13 +158,13 @@ fn both_stages_of_a_chain_are_signed_where_secure_boot_is_on() {
         check(signed(DEBIAN, true), signed(DEBIAN, true)),
         [
             "warning foreign-signer: `shim` is signed under `Debian Secure Boot CA`, which firmware \
-             does not trust as it comes from the factory"
+             does not trust by default"
         ]
     );
 }
 
 #[test]
-fn a_host_without_secure_boot_may_boot_what_nobody_signed() {
+fn a_host_without_secure_boot_may_boot_unsigned_files() {
     let found = found(
         "{uefi-x64: {first: shim, second: grub}, bios: pxe}",
         "loader: own.efi\n",
@@ -179,7 +179,7 @@ fn a_host_without_secure_boot_may_boot_what_nobody_signed() {
 }
 
 #[test]
-fn a_loader_of_one_host_is_held_against_that_hosts_firmware() {
+fn the_loader_of_a_host_is_checked_against_its_firmware() {
     let found = found(
         "{uefi-x64: {first: shim, second: grub}, bios: pxe}",
         "loader: pxe\n",
@@ -192,14 +192,14 @@ fn a_loader_of_one_host_is_held_against_that_hosts_firmware() {
     assert_eq!(
         found,
         [
-            "error wrong-loader: `pxe` is a program for PXE on a BIOS, and host `two` (`uefi-x64`) \
+            "error wrong-loader: `pxe` is a PXE program for a BIOS, but host `two` (`uefi-x64`) \
              boots a UEFI program for x86_64"
         ]
     );
 }
 
 #[test]
-fn what_is_inside_an_image_of_a_disk_is_not_vouched_for() {
+fn the_content_of_an_image_is_not_checked() {
     let found = found(
         "{uefi-x64: rescue.iso, bios: pxe}",
         "",
@@ -211,16 +211,16 @@ fn what_is_inside_an_image_of_a_disk_is_not_vouched_for() {
     assert_eq!(
         found,
         [
-            "warning image-over-pxe: `rescue.iso` is an ISO image, which UEFI starts over HTTP alone: by \
-             PXE, `uefi-x64` cannot boot it",
-            "note unsigned-loader: `rescue.iso` is an ISO image: whether what it boots is signed is \
+            "warning image-over-pxe: `rescue.iso` is an ISO image, which UEFI boots only over HTTP: \
+             `uefi-x64` cannot boot it by PXE",
+            "note unsigned-loader: `rescue.iso` is an ISO image, whose signatures are \
              not checked"
         ]
     );
 }
 
 #[test]
-fn an_image_that_comes_over_http_is_what_firmware_starts() {
+fn firmware_boots_images_over_http() {
     let programs = [
         ("a.efi", x64()),
         ("pxe", BootFile::NetworkBootProgram),
@@ -234,10 +234,10 @@ fn an_image_that_comes_over_http_is_what_firmware_starts() {
     assert_eq!(
         found(loaders, own, &files),
         [
-            "warning image-over-pxe: `disk.img` is the image of a disk, which UEFI starts over HTTP alone: \
-             by PXE, `uefi-arm64` cannot boot it",
-            "warning image-over-pxe: `rescue.iso` is an ISO image, which UEFI starts over HTTP alone: by \
-             PXE, host `two` (`uefi-x64`) cannot boot it",
+            "warning image-over-pxe: `disk.img` is a disk image, which UEFI boots only over HTTP: \
+             `uefi-arm64` cannot boot it by PXE",
+            "warning image-over-pxe: `rescue.iso` is an ISO image, which UEFI boots only over HTTP: \
+             host `two` (`uefi-x64`) cannot boot it by PXE",
         ]
     );
 }
@@ -257,12 +257,12 @@ fn pxelinux_needs_its_modules_beside_itself() {
     for missing in &names {
         let but_one: Vec<_> = whole.iter().filter(|it| it.0 != missing).cloned().collect();
         let expected = format!(
-            "warning missing-loader: no directory of `server.files` has `{missing}`, for which PXELINUX \
-             asks beside itself"
+            "warning missing-loader: no directory of `server.files` has `{missing}`, which PXELINUX \
+             requests"
         );
         assert_eq!(found(loaders, "", &but_one), [expected]);
     }
-    // It asks beside the name by which it was fetched.
+    // PXELINUX requests its modules in the directory of its own name.
     let named = loaders.replace(
         "a/pxelinux.0}",
         "{first: a/pxelinux.0, as: [b/pxelinux.0]}}",
@@ -277,7 +277,7 @@ fn pxelinux_needs_its_modules_beside_itself() {
 }
 
 #[test]
-fn what_the_menu_starts_is_held_against_those_who_are_offered_it() {
+fn menu_files_are_checked_against_the_machines_that_are_offered_them() {
     let menu = |entry: &str, file: BootFile| {
         let loaders = format!(
             "{{uefi-x64: {{first: shim, second: shim}}, bios: pxe}}\n\
@@ -301,13 +301,13 @@ fn what_the_menu_starts_is_held_against_those_who_are_offered_it() {
     assert_eq!(
         menu("", signed()),
         wrong(
-            "host `three` (`bios`), which starts a program or a kernel for a BIOS, and it is a UEFI program for x86_64"
+            "host `three` (`bios`), which starts a program or a kernel for a BIOS, but the file is a UEFI program for x86_64"
         )
     );
     assert_eq!(
         menu("", BootFile::NetworkBootProgram),
         wrong(
-            "host `one` (`uefi-x64`), which starts a UEFI program for x86_64, and it is a program for PXE on a BIOS"
+            "host `one` (`uefi-x64`), which starts a UEFI program for x86_64, but the file is a PXE program for a BIOS"
         )
     );
     assert_eq!(
@@ -316,8 +316,6 @@ fn what_the_menu_starts_is_held_against_those_who_are_offered_it() {
     );
     assert_eq!(
         menu(", arch: [uefi-x64]", x64()),
-        [
-            "warning unsigned-loader: Secure Boot would refuse `tool` of the menu: it has no signature"
-        ]
+        ["warning unsigned-loader: Secure Boot rejects `tool` of the menu: it has no signature"]
     );
 }

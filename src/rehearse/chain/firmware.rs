@@ -1,51 +1,51 @@
-//! The firmware: it gets an address, and its loader.
+//! The firmware: it gets an address by DHCP, and downloads its loader.
 
-use super::{Player, Stopped, short};
-use crate::clients::Missing;
-use crate::clients::Wanted;
+use super::player::{Player, short_digest};
 use crate::clients::dhcp::{BootFile, ClientKind};
+use crate::clients::{Missing, Wanted};
 use crate::inventory::{Loader, LoaderKind};
 use crate::lint::boot_file::BootFile as Format;
 use crate::machine::Firmware;
-use crate::rehearse::dhcp::Answers;
-use crate::rehearse::fetched::Fetched;
+use crate::rehearse::dhcp::ClientReplies;
+use crate::rehearse::download::DownloadedFile;
+use crate::rehearse::report::{ChainFailure, StepError};
+use crate::rehearse::rom::Rom;
 use crate::rehearse::tftp::TftpClient;
-use crate::rehearse::{Rom, Stop};
 use crate::wire::path::shown_path;
 
-/// The largest file that is kept whole, in octets: a loader, or the image of one.
+/// The largest file that is kept whole, in bytes: a loader, or an image of one.
 pub(super) const LARGEST_KEPT: usize = 64 << 20;
-/// The name under which a boot image of ours ends, which holds GRUB and its configuration.
-const IMAGE_SUFFIX: &str = ".img";
+/// The ending of our boot volumes, which hold GRUB and its configuration.
+const VOLUME_SUFFIX: &str = ".img";
 
-/// A loader that firmware has started.
-pub(super) struct Started {
+/// A loader that the firmware has started.
+pub(super) struct StartedLoader {
     /// The loader, as the inventory names it.
     pub loader: Loader,
-    /// The answers that firmware keeps for it.
-    pub answers: Answers,
-    /// What was loaded.
+    /// The DHCP replies that the firmware keeps for it.
+    pub replies: ClientReplies,
+    /// The file that was loaded.
     pub file: BootFile,
-    /// Its octets.
-    pub octets: Vec<u8>,
+    /// The content of the file.
+    pub content: Vec<u8>,
 }
 
-impl Started {
-    /// Returns what the loader asks us for next.
+impl StartedLoader {
+    /// Returns which kind of loader it is.
     pub fn kind(&self) -> LoaderKind {
         self.loader.kind
     }
 
-    /// Returns the octets of a volume with GRUB and its configuration, where firmware was given one.
+    /// Returns the boot volume with GRUB and its configuration, if the firmware loaded one.
     pub fn volume(&self) -> Option<&[u8]> {
-        let is_volume = self.loader.second.is_some() && self.file.name.ends_with(IMAGE_SUFFIX);
-        is_volume.then_some(&self.octets)
+        let is_volume = self.loader.second.is_some() && self.file.name.ends_with(VOLUME_SUFFIX);
+        is_volume.then_some(&self.content)
     }
 }
 
 impl Player<'_> {
-    /// The firmware gets an address, and its loader.
-    pub(super) fn load_loader(&mut self) -> Result<Started, Stop> {
+    /// The firmware gets an address, and downloads its loader.
+    pub(super) fn load_loader(&mut self) -> Result<StartedLoader, ChainFailure> {
         let architecture = self.rom.architecture();
         let kind = match self.rom {
             Rom::Firmware(it) if it.is_http() => ClientKind::EdkHttp(it),
@@ -57,108 +57,105 @@ impl Player<'_> {
             _ => TftpClient::ROM,
         };
         let client = self.client(kind);
-        let (boot, answers, loader) = self.step("dhcp", |player| {
-            let answers = player.exchange(&client, 1)?;
-            let help = format!("has `loaders:` of the site one for `{}`?", player.rom);
-            let boot = client
-                .boot_file(answers.naming())
-                .map_err(|error| (format!("no boot file: {error}"), help.clone()))?;
+        let (boot, replies, loader) = self.step("dhcp", |player| {
+            let replies = player.exchange(&client, 1)?;
+            let help = format!("check that the site has a loader for `{}`", player.rom);
+            let boot = client.boot_file(replies.boot_reply()).map_err(|error| {
+                StepError::new(format!("no boot file: {error}")).help(help.clone())
+            })?;
             let loader = player.inventory.loader_of(Some(player.host), architecture);
             let loader = loader.cloned().ok_or_else(|| {
                 let name = &boot.name;
-                let reason = format!("`{name}` is offered, and the inventory names no loader");
-                (reason, help)
+                let reason = format!("the offer names `{name}`, but the inventory has no loader");
+                StepError::new(reason).help(help)
             })?;
-            let (address, shown) = (
-                answers.acknowledgement.your_address,
-                shown_path(&boot.url()),
-            );
-            let detail = format!("{address}, boots {shown} ({})", answers.reason);
-            Ok(((boot, answers, loader), detail))
+            let address = replies.acknowledgement.your_address;
+            let shown = shown_path(&boot.url());
+            let detail = format!("{address}, boots {shown} ({})", replies.reason);
+            Ok(((boot, replies, loader), detail))
         })?;
         let name = if architecture.is_http() {
             "http"
         } else {
             "tftp"
         };
-        let fetched = self.step(name, |player| {
+        let downloaded = self.step(name, |player| {
             let shown = shown_path(&boot.name);
             let client = player.tftp_client;
-            let fetched = player.fetch(&boot, client, LARGEST_KEPT);
-            let fetched = fetched.map_err(|error| {
-                let help = "put the loader into a directory of `server.files`; on Debian, the package `ipxe` has it";
-                (format!("`{shown}`: {error}"), help.to_owned())
+            let downloaded = player.fetch(&boot, client, LARGEST_KEPT).map_err(|error| {
+                StepError::new(format!("`{shown}`: {error}")).help(
+                    "put the loader into a directory of `server.files`; on Debian, install `ipxe`",
+                )
             })?;
-            let signed = player.checked(&shown, &fetched.octets)?;
-            let detail = described(&shown, &fetched);
-            Ok((fetched, format!("{detail}{signed}")))
+            let signature = player.check_signature(&shown, &downloaded.content)?;
+            let detail = describe_download(&shown, &downloaded);
+            Ok((downloaded, format!("{detail}{signature}")))
         })?;
-        Ok(Started {
+        Ok(StartedLoader {
             loader,
-            answers,
+            replies,
             file: boot,
-            octets: fetched.octets,
+            content: downloaded.content,
         })
     }
 
-    /// Asks for what a loader wants, in its order, and returns the last file that was there, with
-    /// how many were asked for.
-    pub(super) fn asks_for(
+    /// Requests the files of a loader in its order. Returns the last file that exists, and how many
+    /// were requested.
+    pub(super) fn request_files(
         &mut self,
-        wanted: &[Wanted],
+        requests: &[Wanted],
         client: TftpClient,
-    ) -> Result<(BootFile, Fetched, usize), Stopped> {
+    ) -> Result<(BootFile, DownloadedFile, usize), StepError> {
         let mut last = None;
-        for (index, Wanted { file, missing }) in wanted.iter().enumerate() {
+        for (count, Wanted { file, missing }) in (1..).zip(requests) {
             let shown = shown_path(&file.name);
             match self.fetch(file, client, LARGEST_KEPT) {
-                Ok(fetched) => {
-                    last = Some((file.clone(), fetched, index + 1));
+                Ok(downloaded) => {
+                    last = Some((file.clone(), downloaded, count));
                     if *missing == Missing::AsksForNext {
                         break;
                     }
                 }
-                // Any other error than "not found" ends shim, and hides what is wrong.
+                // Any error except "not found" ends shim, and hides the real problem.
                 Err(error) if !error.is_missing() || *missing == Missing::Stops => {
-                    let asked = index + 1;
-                    let reason = format!("`{shown}`: {error} (the last of {asked} names)");
-                    let help =
-                        "the log of the server says why; is it in a directory of `server.files`?";
-                    return Err((reason, help.into()));
+                    let reason = format!("`{shown}`: {error} (after {count} requests)");
+                    return Err(StepError::new(reason).help(
+                        "check that the file is in a directory of `server.files`; the server's log has the reason",
+                    ));
                 }
                 Err(_) => {}
             }
         }
-        last.ok_or_else(|| ("the loader asks for nothing".to_owned(), String::new()))
+        last.ok_or_else(|| StepError::new("the loader requests no file"))
     }
 
-    /// Returns what Secure Boot says of a file, where the host has it on: empty, or after a comma.
-    pub(super) fn checked(&self, name: &str, octets: &[u8]) -> Result<String, Stopped> {
-        // A volume is not signed; what lies in it is.
-        if !self.is_secure() || name.ends_with(IMAGE_SUFFIX) {
+    /// Returns the Secure Boot result of a file, after a comma; empty if the host has Secure Boot off.
+    pub(super) fn check_signature(&self, name: &str, content: &[u8]) -> Result<String, StepError> {
+        // A volume is not signed; the files in it are.
+        if !self.is_secure() || name.ends_with(VOLUME_SUFFIX) {
             return Ok(String::new());
         }
-        signature(name, octets).map(|signed| format!(", {signed}"))
+        describe_signature(name, content).map(|signature| format!(", {signature}"))
     }
 }
 
-/// Says who signed a file, as firmware, shim or GRUB look at it with Secure Boot on.
-pub(super) fn signature(name: &str, octets: &[u8]) -> Result<String, Stopped> {
-    match Format::read(octets) {
+/// Describes the signature of a file, as firmware, shim or GRUB checks it with Secure Boot on.
+pub(super) fn describe_signature(name: &str, content: &[u8]) -> Result<String, StepError> {
+    match Format::read(content) {
         Format::Image(image) => match image.signed_under() {
             Ok(authorities) => Ok(format!("signed under {}", authorities.join(" and "))),
-            Err(why) => {
-                let reason = format!("`{name}` is refused, since Secure Boot is on: {why}");
-                let help = "name signed files, such as Debian's `shimx64.efi.signed`, or write `secure_boot: false`";
-                Err((reason, help.into()))
-            }
+            Err(why) => Err(
+                StepError::new(format!("Secure Boot rejects `{name}`: {why}")).help(
+                    "name signed files, such as Debian's `shimx64.efi.signed`, or set `secure_boot: false`",
+                ),
+            ),
         },
         _ => Ok("a stand-in, not a PE file: nothing to verify".to_owned()),
     }
 }
 
-/// Describes a file that was fetched.
-pub(super) fn described(name: &str, fetched: &Fetched) -> String {
-    let Fetched { size, digest, .. } = fetched;
-    format!("{name}: {size} octets, sha256 {}", short(digest))
+/// Describes a downloaded file.
+pub(super) fn describe_download(name: &str, downloaded: &DownloadedFile) -> String {
+    let DownloadedFile { size, digest, .. } = downloaded;
+    format!("{name}: {size} bytes, sha256 {}", short_digest(digest))
 }

@@ -1,4 +1,4 @@
-//! GRUB, alone or behind shim: what it asks for, and what it makes of its configurations.
+//! GRUB, alone or behind shim: which files it requests, and how it runs its configuration.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
@@ -6,29 +6,35 @@ use std::time::Instant;
 
 use fatfs::{FileSystem, FsOptions};
 
-use super::firmware::{LARGEST_KEPT, Started, described};
-use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop, waits};
+use super::firmware::{LARGEST_KEPT, StartedLoader, describe_download};
+use super::outcome::BootOutcome;
+use super::player::{
+    Player, hold_reason, is_hold_screen, menu_timeout, script_error, shown_message,
+};
 use crate::clients::Origin;
 use crate::clients::dhcp::{BootFile, ClientKind};
 use crate::clients::grub::{Grub, GrubNetwork, GrubPrefix};
 use crate::clients::grub_script::{Interpreter, Lease, Machine, Purpose, Step as ScriptStep};
 use crate::clients::shim::{Shim, ShimRelease};
-use crate::inventory::{Installer, Loader};
+use crate::inventory::Loader;
+use crate::rehearse::report::{ChainFailure, Reach, StepError};
 use crate::rehearse::tftp::TftpClient;
-use crate::rehearse::{Step, Stop};
 use crate::wire::path::shown_path;
 
-/// A configuration, and the variables that GRUB has set before it.
-struct Configuration {
+/// A configuration of GRUB, and the variables that are set before it runs.
+struct GrubConfiguration {
     name: String,
     text: String,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Player<'_> {
-    /// shim, where there is one, loads GRUB; GRUB finds its configuration and runs it.
-    pub(super) fn run_grub(&mut self, started: &Started, reach: Reach) -> Result<Ended, Stop> {
+    /// shim, if used, loads GRUB. GRUB finds its configuration and runs it.
+    pub(super) fn run_grub(
+        &mut self,
+        started: &StartedLoader,
+        reach: Reach,
+    ) -> Result<BootOutcome, ChainFailure> {
         let over_http = self.rom.architecture().is_http();
         let configuration = match started.volume() {
             Some(volume) => self.step("volume", |player| player.in_volume(volume))?,
@@ -49,78 +55,76 @@ impl Player<'_> {
             disk_files: self.disk_files(),
             has_http: prefix(&started.loader) == GrubPrefix::Own,
         };
-        let Configuration {
+        let GrubConfiguration {
             name,
             text,
             variables,
         } = configuration;
         let interpreter = Interpreter::new(&name, &text, machine, variables);
-        let interpreter = interpreter.map_err(|error| {
-            let reason = format!("`{}`, {error}", shown_path(&name));
-            stop("script", (reason, LOOK_AT_THE_SCRIPT.into()))
-        })?;
+        let interpreter = interpreter
+            .map_err(|error| script_error(format!("`{}`, {error}", shown_path(&name))))?;
         self.interpret_grub(interpreter, reach)
     }
 
-    /// shim asks for what may lie beside it, and for GRUB.
-    fn run_shim(&mut self, started: &Started, over_http: bool) -> Result<(), Stop> {
+    /// shim requests the optional files beside it, and GRUB.
+    fn run_shim(&mut self, started: &StartedLoader, over_http: bool) -> Result<(), ChainFailure> {
         let shim = Shim {
             architecture: self.rom.architecture(),
             release: ShimRelease::V16,
         };
         self.step("shim", |player| {
-            let origin = match over_http {
-                true => shim.after_http(&started.file.name),
-                false => Some(shim.after_pxe(started.answers.for_shim())),
+            let origin = if over_http {
+                shim.after_http(&started.file.name)
+            } else {
+                Some(shim.after_pxe(started.replies.for_shim()))
             };
-            let origin = origin.ok_or_else(|| {
-                let reason = format!("`{}` is no URL", started.file.name);
-                (reason, String::new())
-            })?;
-            let wanted = shim.wants(&origin);
-            let (file, fetched, asked) = player.asks_for(&wanted, TftpClient::SHIM)?;
+            let origin = origin
+                .ok_or_else(|| StepError::new(format!("`{}` is not a URL", started.file.name)))?;
+            let requests = shim.wants(&origin);
+            let (file, downloaded, count) = player.request_files(&requests, TftpClient::SHIM)?;
             let shown = shown_path(&file.name);
-            let signed = player.checked(&shown, &fetched.octets)?;
-            let detail = described(&shown, &fetched);
-            Ok(((), format!("asks for {asked} names; {detail}{signed}")))
+            let signature = player.check_signature(&shown, &downloaded.content)?;
+            let detail = describe_download(&shown, &downloaded);
+            Ok(((), format!("requests {count} files; {detail}{signature}")))
         })
     }
 
-    /// GRUB asks for its modules' lists and its configuration.
+    /// GRUB requests its lists of modules and its configuration.
     fn find_configuration(
         &mut self,
-        started: &Started,
+        started: &StartedLoader,
         over_http: bool,
-    ) -> Result<(Configuration, String), Stopped> {
-        let nothing = |reason: &str| (reason.to_owned(), String::new());
+    ) -> Result<(GrubConfiguration, String), StepError> {
         let architecture = self.rom.architecture();
         let (cpu, platform) = architecture
             .grub()
-            .ok_or_else(|| nothing("there is no GRUB for this firmware"))?;
-        let address = started.answers.acknowledgement.your_address;
-        let network = match over_http {
-            true => GrubNetwork::after_http(&started.file.name, address, self.mac()),
-            false => GrubNetwork::after_pxe(&started.answers.octets),
+            .ok_or_else(|| StepError::new("there is no GRUB for this firmware"))?;
+        let address = started.replies.acknowledgement.your_address;
+        let network = if over_http {
+            GrubNetwork::after_http(&started.file.name, address, self.mac())
+        } else {
+            GrubNetwork::after_pxe(&started.replies.acknowledgement_bytes)
         };
-        let network = network.ok_or_else(|| nothing("GRUB finds no network of its own"))?;
+        let network = network.ok_or_else(|| StepError::new("GRUB finds no network card"))?;
         if let Origin::Tftp { server, .. } = &network.origin
             && server.is_unspecified()
         {
-            let reason = "GRUB reads the answer of the server that gives the address alone, and that names no boot server";
-            let help = "GRUB behind a proxy needs the other server to name ours (`next-server`) and the boot file; iPXE does not";
-            return Err((reason.into(), help.into()));
+            let reason = "GRUB reads only the ACK of the server that owns the addresses, and that ACK names no boot server";
+            let help = "set `next-server` and the boot file in the other DHCP server, or use iPXE, which does not need them";
+            return Err(StepError::new(reason).help(help));
         }
         let grub = Grub {
             platform: format!("{cpu}-{platform}"),
             prefix: prefix(&started.loader),
         };
-        let wanted = grub.wants(&network);
-        let (file, fetched, asked) = self.asks_for(&wanted, TftpClient::GRUB)?;
-        let text = String::from_utf8_lossy(&fetched.octets).into_owned();
+        let requests = grub.wants(&network);
+        let (file, downloaded, count) = self.request_files(&requests, TftpClient::GRUB)?;
+        let text = String::from_utf8_lossy(&downloaded.content).into_owned();
         let name = shown_path(&file.name);
         let lines = text.lines().count();
-        let detail =
-            format!("asks for {asked} names; {name}: {lines} lines: asks which machine it runs on");
+        let detail = format!(
+            "requests {count} files; {name}: {lines} lines: makes GRUB identify its machine"
+        );
         let (device, server, directory) = match &network.origin {
             Origin::Tftp { server, prefix } => {
                 (format!("tftp,{server}"), server.to_string(), prefix.clone())
@@ -145,7 +149,7 @@ impl Player<'_> {
             ("grub_cpu", cpu.to_owned()),
             ("grub_platform", platform.to_owned()),
         ];
-        let configuration = Configuration {
+        let configuration = GrubConfiguration {
             name: file.url(),
             text,
             variables,
@@ -153,28 +157,25 @@ impl Player<'_> {
         Ok((configuration, detail))
     }
 
-    /// Firmware makes a disk of the volume, on which shim, GRUB and its configuration must lie.
-    fn in_volume(&mut self, octets: &[u8]) -> Result<(Configuration, String), Stopped> {
+    /// The firmware mounts the volume, which must contain shim, GRUB and its configuration.
+    fn in_volume(&mut self, volume: &[u8]) -> Result<(GrubConfiguration, String), StepError> {
         let broken = |reason: String| {
-            let reason = format!("the volume cannot be booted: {reason}");
-            (
-                reason,
-                "the log of `serve http` says how it was made".to_owned(),
-            )
+            StepError::new(format!("cannot boot the volume: {reason}"))
+                .help("the log of `serve http` has the reason")
         };
         let architecture = self.rom.architecture();
         let letters = architecture.cpu().efi_letters();
-        let system = FileSystem::new(Cursor::new(octets.to_vec()), FsOptions::new())
+        let system = FileSystem::new(Cursor::new(volume.to_vec()), FsOptions::new())
             .map_err(|error| broken(error.to_string()))?;
         let read = |path: &str| {
             let mut content = Vec::new();
             let opened = system.root_dir().open_file(path);
             let read = opened.and_then(|mut file| file.read_to_end(&mut content));
             read.map_err(|error| broken(format!("`{path}`: {error}")))?;
-            match content.is_empty() {
-                true => Err(broken(format!("`{path}` is empty"))),
-                false => Ok(content),
+            if content.is_empty() {
+                return Err(broken(format!("`{path}` is empty")));
             }
+            Ok(content)
         };
         let mut parts = Vec::new();
         for path in [
@@ -182,8 +183,8 @@ impl Player<'_> {
             format!("EFI/BOOT/grub{letters}.efi"),
         ] {
             let content = read(&path)?;
-            let signed = self.checked(&path, &content)?;
-            parts.push(format!("{path} ({} octets{signed})", content.len()));
+            let signature = self.check_signature(&path, &content)?;
+            parts.push(format!("{path} ({} bytes{signature})", content.len()));
         }
         let path = "grub/grub.cfg";
         let text = String::from_utf8_lossy(&read(path)?).into_owned();
@@ -195,26 +196,30 @@ impl Player<'_> {
             ("grub_cpu", cpu.to_owned()),
             ("grub_platform", platform.to_owned()),
         ];
-        let configuration = Configuration {
+        let configuration = GrubConfiguration {
             name: format!("(hd0)/{path}"),
             text,
             variables,
         };
-        Ok((configuration, format!("holds {}", parts.join(", "))))
+        Ok((configuration, format!("contains {}", parts.join(", "))))
     }
 
-    fn interpret_grub(&mut self, mut grub: Interpreter, reach: Reach) -> Result<Ended, Stop> {
+    fn interpret_grub(
+        &mut self,
+        mut grub: Interpreter,
+        reach: Reach,
+    ) -> Result<BootOutcome, ChainFailure> {
         let mut screen: Vec<String> = Vec::new();
         let start = Instant::now();
         loop {
             let shown = match grub.next() {
                 ScriptStep::Print(line) => Some(line),
-                ScriptStep::Wait(_) | ScriptStep::Reboot if is_held(&screen) => {
-                    return Ok(Ended::Hold(held(&screen)));
+                ScriptStep::Wait(_) | ScriptStep::Reboot if is_hold_screen(&screen) => {
+                    return Ok(BootOutcome::Hold(hold_reason(&screen)));
                 }
                 ScriptStep::Wait(_) => None,
                 ScriptStep::Choose { timeout, chosen } => {
-                    self.note("menu", waits(timeout, &chosen));
+                    self.note("menu", menu_timeout(timeout, &chosen));
                     None
                 }
                 ScriptStep::Dhcp => {
@@ -223,13 +228,13 @@ impl Player<'_> {
                 }
                 ScriptStep::Fetch { file, purpose } => match purpose {
                     Purpose::Kernel if reach == Reach::Script => {
-                        return Ok(Ended::Boot {
+                        return Ok(BootOutcome::Kernel {
                             kernel: file,
                             arguments: String::new(),
                             initrds: Vec::new(),
                         });
                     }
-                    // What it is made of is checked once the script has named everything.
+                    // The files are checked once the script has named all of them.
                     Purpose::Kernel | Purpose::Initrd => grub.supply(Ok(b"MZ")),
                     _ => self.answer_grub(&mut grub, &file, purpose),
                 },
@@ -238,19 +243,15 @@ impl Player<'_> {
                     arguments,
                     initrds,
                 } => {
-                    return Ok(Ended::Boot {
+                    return Ok(BootOutcome::Kernel {
                         kernel,
                         arguments,
                         initrds,
                     });
                 }
                 ScriptStep::LocalDisk { how } => {
-                    self.steps.push(Step {
-                        name: "disk",
-                        took: start.elapsed(),
-                        detail: how,
-                    });
-                    return Ok(Ended::LocalDisk);
+                    self.record("disk", start, how);
+                    return Ok(BootOutcome::LocalDisk);
                 }
                 ScriptStep::Failed {
                     script,
@@ -260,12 +261,12 @@ impl Player<'_> {
                 } => {
                     let shown = shown_path(&script);
                     let reason = format!("`{shown}`, line {line}, `{command}`: {reason}");
-                    return Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())));
+                    return Err(script_error(reason));
                 }
                 other => {
                     let screen = screen.join(" / ");
-                    let reason = format!("GRUB ended with {other:?}; its screen: {screen}");
-                    return Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())));
+                    let reason = format!("GRUB ended with {other:?}; screen: {screen}");
+                    return Err(script_error(reason));
                 }
             };
             let shown = shown.map(|line| line.trim().to_owned());
@@ -273,9 +274,9 @@ impl Player<'_> {
         }
     }
 
-    /// Fetches what a script asks for, and hands it over; what is missing is the script's affair.
+    /// Downloads a file that a script requests, and hands it over. The script handles a missing file.
     ///
-    /// Returns what the screen shows of it.
+    /// Returns the line that the screen shows.
     fn answer_grub(
         &mut self,
         grub: &mut Interpreter,
@@ -284,37 +285,28 @@ impl Player<'_> {
     ) -> Option<String> {
         let start = Instant::now();
         match self.fetch(file, TftpClient::GRUB, LARGEST_KEPT) {
-            Ok(fetched) => {
+            Ok(downloaded) => {
                 if matches!(purpose, Purpose::Configuration | Purpose::Source) {
-                    let text = String::from_utf8_lossy(&fetched.octets);
-                    let said = said(&text, "echo 'pxectl: ");
-                    let said = said.map_or("another configuration", |it| it.trim_end_matches('\''));
-                    self.steps.push(Step {
-                        name: "script",
-                        took: start.elapsed(),
-                        detail: said.to_owned(),
-                    });
+                    let text = String::from_utf8_lossy(&downloaded.content);
+                    let message = shown_message(&text, "echo 'pxectl: ");
+                    let detail =
+                        message.map_or("another configuration", |it| it.trim_end_matches('\''));
+                    self.record("script", start, detail.to_owned());
                 }
-                grub.supply(Ok(&fetched.octets))
+                grub.supply(Ok(&downloaded.content))
             }
             Err(error) => {
-                let shown = shown_path(&file.name);
-                let text = format!("`{shown}`: {error}");
-                self.steps.push(Step {
-                    name: "missing",
-                    took: start.elapsed(),
-                    detail: text.clone(),
-                });
+                let text = format!("`{}`: {error}", shown_path(&file.name));
+                self.record("missing", start, text.clone());
                 grub.supply(Err(text))
             }
         }
     }
 
-    /// GRUB in a volume asks for an address of its own.
-    fn net_bootp(&mut self) -> Result<(Lease, String), Stopped> {
+    /// GRUB in a volume gets its own address by DHCP.
+    fn net_bootp(&mut self) -> Result<(Lease, String), StepError> {
         let kind = ClientKind::Grub(self.rom.architecture());
-        let answers = self.exchange(&self.client(kind), 3)?;
-        let ack = answers.acknowledgement;
+        let ack = self.exchange(&self.client(kind), 3)?.acknowledgement;
         let lease = Lease {
             address: ack.your_address,
             mac: self.mac(),
@@ -322,37 +314,35 @@ impl Player<'_> {
             boot_file: String::from_utf8_lossy(&ack.boot_file).into_owned(),
         };
         let address = lease.address;
-        let detail = format!("GRUB: {address}, as a client that says nothing of its firmware");
+        let detail = format!("GRUB: {address}, as a client without a client architecture");
         Ok((lease, detail))
     }
 
-    /// Lists the loaders that an installed system leaves on its disk.
+    /// Lists the loaders on the disk of an installed system.
     fn disk_files(&self) -> BTreeSet<String> {
         let letters = self.rom.architecture().cpu().efi_letters();
         let profile = self.inventory.profile_of(self.host);
-        let vendor = profile.map(|profile| match profile.installer {
-            Installer::Autoinstall => "ubuntu",
-            Installer::Preseed => "debian",
-        });
+        let vendor = profile.map(|profile| profile.installer.efi_vendor());
         let own = vendor.map(|vendor| format!("/EFI/{vendor}/shim{letters}.efi"));
         let fallback = format!("/EFI/BOOT/BOOT{}.EFI", letters.to_uppercase());
         own.into_iter().chain([fallback]).collect()
     }
 }
 
-/// Reports whether what firmware starts is shim: it has a second stage, or its name says so.
+/// Reports whether the first stage is shim: it has a second stage, or the file name of shim.
 fn has_shim(loader: &Loader) -> bool {
     let name = loader.first.rsplit('/').next().unwrap_or_default();
     let by_name = ["shim", "bootnet"].iter().any(|it| name.starts_with(it));
     loader.second.is_some() || by_name
 }
 
-/// Returns where a GRUB looks for its files: those that come behind shim, and those that are signed,
-/// have Debian's prefix built in.
+/// Returns where a GRUB looks for its files. A GRUB behind shim and a signed GRUB have Debian's prefix
+/// built in.
 fn prefix(loader: &Loader) -> GrubPrefix {
     let name = loader.first.rsplit('/').next().unwrap_or_default();
-    match has_shim(loader) || name.starts_with("grubnet") || name.ends_with(".signed") {
-        true => GrubPrefix::DebianSigned,
-        false => GrubPrefix::Own,
+    if has_shim(loader) || name.starts_with("grubnet") || name.ends_with(".signed") {
+        GrubPrefix::DebianSigned
+    } else {
+        GrubPrefix::Own
     }
 }

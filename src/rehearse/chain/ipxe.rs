@@ -1,43 +1,40 @@
 use std::time::Instant;
 
-use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, held, stop, waits};
+use super::outcome::BootOutcome;
+use super::player::{
+    Player, hold_reason, is_hold_screen, menu_timeout, script_error, shown_message,
+};
 use crate::clients::dhcp::{BootFile, Client, ClientKind};
 use crate::clients::ipxe::{Interpreter, Purpose, Settings, Step as ScriptStep, Value};
-use crate::rehearse::{Step, Stop};
+use crate::rehearse::report::{ChainFailure, Reach, StepError};
 use crate::wire::dhcp::DhcpMessage;
 
 impl Player<'_> {
-    /// iPXE asks for its address, gets its script and runs it.
-    pub(super) fn run_ipxe(&mut self, reach: Reach) -> Result<Ended, Stop> {
+    /// iPXE gets its address by DHCP, fetches its script and runs it.
+    pub(super) fn run_ipxe(&mut self, reach: Reach) -> Result<BootOutcome, ChainFailure> {
         let kind = ClientKind::ipxe(self.rom.architecture().without_http());
         let client = self.client(kind);
         let (settings, url) = self.step("dhcp", |player| {
-            let answers = player.exchange(&client, 2)?;
+            let replies = player.exchange(&client, 2)?;
             let boot = client
-                .boot_file(answers.naming())
-                .map_err(|error| (format!("no script: {error}"), String::new()))?;
+                .boot_file(replies.boot_reply())
+                .map_err(|error| StepError::new(format!("no script: {error}")))?;
             let url = boot.url();
-            let shown = url.split('?').next().unwrap_or_default().to_owned();
-            let ack = &answers.acknowledgement;
-            let settings = player.settings(&client, ack);
-            Ok((
-                (settings, url),
-                format!("iPXE: {}, script {shown}", ack.your_address),
-            ))
+            let shown_url = url.split('?').next().unwrap_or_default();
+            let ack = &replies.acknowledgement;
+            let detail = format!("iPXE: {}, script {shown_url}", ack.your_address);
+            Ok(((player.settings(&client, ack), url), detail))
         })?;
         let script = self.step("script", |player| {
             let text = player.text(&url)?;
+            let lines = text.lines().count();
             Ok((
-                text.clone(),
-                format!(
-                    "{} lines: asks iPXE which machine it runs on",
-                    text.lines().count()
-                ),
+                text,
+                format!("{lines} lines: makes iPXE identify its machine"),
             ))
         })?;
         let mut interpreter = Interpreter::new(&url, script.as_bytes(), settings)
-            .map_err(|error| stop("script", (error.to_string(), LOOK_AT_THE_SCRIPT.into())))?;
+            .map_err(|error| script_error(error.to_string()))?;
         self.interpret_ipxe(&mut interpreter, reach)
     }
 
@@ -45,7 +42,7 @@ impl Player<'_> {
         &mut self,
         interpreter: &mut Interpreter,
         reach: Reach,
-    ) -> Result<Ended, Stop> {
+    ) -> Result<BootOutcome, ChainFailure> {
         let mut screen: Vec<String> = Vec::new();
         let mut kernel = None;
         let start = Instant::now();
@@ -56,16 +53,12 @@ impl Player<'_> {
                         screen.push(line.trim().to_owned());
                     }
                 }
-                ScriptStep::Wait(_)
-                    if screen
-                        .iter()
-                        .any(|line| line.starts_with("pxectl: on hold")) =>
-                {
-                    return Ok(Ended::Hold(held(&screen)));
+                ScriptStep::Wait(_) if is_hold_screen(&screen) => {
+                    return Ok(BootOutcome::Hold(hold_reason(&screen)));
                 }
                 ScriptStep::Wait(_) | ScriptStep::Prompt { .. } => {}
                 ScriptStep::Choose { timeout, chosen } => {
-                    self.note("menu", waits(timeout, &chosen));
+                    self.note("menu", menu_timeout(timeout, &chosen));
                 }
                 ScriptStep::Fetch {
                     url,
@@ -73,10 +66,9 @@ impl Player<'_> {
                 } => {
                     let text = self.step("script", |player| {
                         let text = player.text(&url)?;
-                        let said = text
-                            .lines()
-                            .find_map(|line| line.strip_prefix("echo pxectl: "));
-                        Ok((text.clone(), said.unwrap_or("another script").to_owned()))
+                        let message = shown_message(&text, "echo pxectl: ");
+                        let detail = message.unwrap_or("another script").to_owned();
+                        Ok((text, detail))
                     })?;
                     interpreter.supply(Ok(text.as_bytes()));
                 }
@@ -85,14 +77,13 @@ impl Player<'_> {
                         kernel = Some(url.clone());
                     }
                     if reach == Reach::Script {
-                        let (arguments, initrds) = (String::new(), Vec::new());
-                        return Ok(Ended::Boot {
-                            kernel: by_url(url),
-                            arguments,
-                            initrds,
+                        return Ok(BootOutcome::Kernel {
+                            kernel: file_at(url),
+                            arguments: String::new(),
+                            initrds: Vec::new(),
                         });
                     }
-                    // What it is made of is checked once the script has named everything.
+                    // The files are checked once the script has named all of them.
                     interpreter.supply(Ok(b"\x7fELF"));
                 }
                 ScriptStep::Boot {
@@ -100,48 +91,34 @@ impl Player<'_> {
                     arguments,
                     initrds,
                 } => {
-                    let initrds = initrds.into_iter().map(|initrd| by_url(initrd.url));
-                    let initrds = initrds.collect();
-                    return Ok(Ended::Boot {
-                        kernel: by_url(kernel.unwrap_or(kernel_url)),
+                    let initrds = initrds.into_iter().map(|initrd| file_at(initrd.url));
+                    return Ok(BootOutcome::Kernel {
+                        kernel: file_at(kernel.unwrap_or(kernel_url)),
                         arguments,
-                        initrds,
+                        initrds: initrds.collect(),
                     });
                 }
                 ScriptStep::LocalDisk { how } => {
-                    self.steps.push(Step {
-                        name: "disk",
-                        took: start.elapsed(),
-                        detail: how,
-                    });
-                    return Ok(Ended::LocalDisk);
+                    self.record("disk", start, how);
+                    return Ok(BootOutcome::LocalDisk);
                 }
                 ScriptStep::Exit(status) => {
                     let detail = format!(
-                        "iPXE exits with {status}; the firmware goes on with its next boot entry"
+                        "iPXE exits with status {status}; the firmware tries its next boot entry"
                     );
-                    self.steps.push(Step {
-                        name: "disk",
-                        took: start.elapsed(),
-                        detail,
-                    });
-                    return Ok(Ended::LocalDisk);
+                    self.record("disk", start, detail);
+                    return Ok(BootOutcome::LocalDisk);
                 }
                 ScriptStep::Failed {
                     line,
                     command,
                     reason,
                     ..
-                } => {
-                    let reason = format!("line {line}, `{command}`: {reason}");
-                    return Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())));
-                }
+                } => return Err(script_error(format!("line {line}, `{command}`: {reason}"))),
                 other => {
-                    let reason = format!(
-                        "the script ended with {other:?}; its screen: {}",
-                        screen.join(" / ")
-                    );
-                    return Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())));
+                    let screen = screen.join(" / ");
+                    let reason = format!("the script ended with {other:?}; screen: {screen}");
+                    return Err(script_error(reason));
                 }
             }
         }
@@ -158,7 +135,7 @@ impl Player<'_> {
     }
 }
 
-fn by_url(url: String) -> BootFile {
+fn file_at(url: String) -> BootFile {
     BootFile {
         server: std::net::Ipv4Addr::UNSPECIFIED,
         name: url,

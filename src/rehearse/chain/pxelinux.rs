@@ -1,31 +1,38 @@
 //! PXELINUX: its core module, its configuration, and what that starts.
 
-use super::firmware::{LARGEST_KEPT, Started, described};
-use super::install::Ended;
-use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop, waits};
+use super::firmware::{LARGEST_KEPT, StartedLoader, describe_download};
+use super::outcome::BootOutcome;
+use super::player::{
+    Player, hold_reason, is_hold_screen, menu_timeout, script_error, shown_message,
+};
 use crate::clients::dhcp::BootFile;
 use crate::clients::pxelinux::{Pxelinux, needs};
 use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
-use crate::rehearse::Stop;
+use crate::rehearse::report::{ChainFailure, Reach, StepError};
 use crate::rehearse::tftp::TftpClient;
 use crate::wire::path::shown_path;
 
 impl Player<'_> {
-    /// PXELINUX looks for its configuration, and does what that says.
-    pub(super) fn run_pxelinux(&mut self, started: &Started, reach: Reach) -> Result<Ended, Stop> {
+    /// PXELINUX finds its configuration and follows it.
+    pub(super) fn run_pxelinux(
+        &mut self,
+        started: &StartedLoader,
+        reach: Reach,
+    ) -> Result<BootOutcome, ChainFailure> {
         self.tftp_client = TftpClient::PXELINUX;
-        let pxelinux = Pxelinux::after_pxe(&started.answers.for_pxelinux(), self.mac());
-        let wanted = pxelinux.wants(self.rom.architecture().firmware());
+        let pxelinux = Pxelinux::after_pxe(&started.replies.for_pxelinux(), self.mac());
+        let requests = pxelinux.wants(self.rom.architecture().firmware());
         let text = self.step("pxelinux", |player| {
-            let (file, fetched, asked) = player.asks_for(&wanted, TftpClient::PXELINUX)?;
-            let text = String::from_utf8_lossy(&fetched.octets).into_owned();
+            let (file, downloaded, count) =
+                player.request_files(&requests, TftpClient::PXELINUX)?;
+            let text = String::from_utf8_lossy(&downloaded.content).into_owned();
             let name = shown_path(&file.name);
-            let said = said(&text, "SAY pxectl: ").unwrap_or("its configuration");
-            let detail = format!("asks for {asked} names; {name}: {said}");
+            let message = shown_message(&text, "SAY pxectl: ").unwrap_or("its configuration");
+            let detail = format!("requests {count} files; {name}: {message}");
             Ok((text, detail))
         })?;
-        let config = PxelinuxConfig::parse(&text)
-            .map_err(|error| stop("script", (error.to_string(), LOOK_AT_THE_SCRIPT.into())))?;
+        let config =
+            PxelinuxConfig::parse(&text).map_err(|error| script_error(error.to_string()))?;
         let Outcome {
             screen,
             wait,
@@ -33,7 +40,7 @@ impl Player<'_> {
             start,
         } = config.outcome();
         if labels > 1 && !wait.is_zero() {
-            self.note("menu", waits(wait, config.default_label()));
+            self.note("menu", menu_timeout(wait, config.default_label()));
         }
         let screen: Vec<String> = screen.iter().map(|it| it.trim().to_owned()).collect();
         let file = |name: &str| BootFile {
@@ -45,7 +52,7 @@ impl Player<'_> {
                 kernel,
                 arguments,
                 initrds,
-            } => Ok(Ended::Boot {
+            } => Ok(BootOutcome::Kernel {
                 kernel: file(&kernel),
                 arguments,
                 initrds: match reach {
@@ -54,9 +61,9 @@ impl Player<'_> {
                 },
             }),
             Start::LocalDisk(how) => {
-                let detail = format!("LOCALBOOT {how}: the BIOS goes on with its next boot entry");
+                let detail = format!("LOCALBOOT {how}: the BIOS tries its next boot entry");
                 self.note("disk", detail);
-                Ok(Ended::LocalDisk)
+                Ok(BootOutcome::LocalDisk)
             }
             Start::Module {
                 file: module,
@@ -66,33 +73,35 @@ impl Player<'_> {
                     self.step("module", |player| player.load_module(&file(name)))?;
                 }
                 match module.as_str() {
-                    _ if is_held(&screen) => Ok(Ended::Hold(held(&screen))),
+                    _ if is_hold_screen(&screen) => Ok(BootOutcome::Hold(hold_reason(&screen))),
                     "chain.c32" if arguments.starts_with("hd") => {
                         self.note("disk", format!("{module} {arguments}"));
-                        Ok(Ended::LocalDisk)
+                        Ok(BootOutcome::LocalDisk)
                     }
                     module => {
                         let reason = format!("PXELINUX ended with `{module} {arguments}`");
-                        Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())))
+                        Err(script_error(reason))
                     }
                 }
             }
             other => {
                 let screen = screen.join(" / ");
-                let reason = format!("PXELINUX ended with {other:?}; its screen: {screen}");
-                Err(stop("script", (reason, LOOK_AT_THE_SCRIPT.into())))
+                let reason = format!("PXELINUX ended with {other:?}; screen: {screen}");
+                Err(script_error(reason))
             }
         }
     }
 
-    /// Fetches a module; without one of them, PXELINUX asks again and again.
-    fn load_module(&mut self, file: &BootFile) -> Result<((), String), Stopped> {
-        let shown = shown_path(&file.name);
-        let fetched = self.fetch(file, TftpClient::PXELINUX, LARGEST_KEPT);
-        let fetched = fetched.map_err(|error| {
-            let help = "put PXELINUX's modules into a directory of `server.files`; on Debian, the package `syslinux-common` has them";
-            (format!("`{shown}`: {error}"), help.to_owned())
-        })?;
-        Ok(((), described(&shown, &fetched)))
+    /// Downloads a module; PXELINUX requests a missing module again and again.
+    fn load_module(&mut self, file: &BootFile) -> Result<((), String), StepError> {
+        let name = shown_path(&file.name);
+        let downloaded = self
+            .fetch(file, TftpClient::PXELINUX, LARGEST_KEPT)
+            .map_err(|error| {
+                StepError::new(format!("`{name}`: {error}")).help(
+                    "put PXELINUX's modules into a directory of `server.files`; on Debian, install `syslinux-common`",
+                )
+            })?;
+        Ok(((), describe_download(&name, &downloaded)))
     }
 }

@@ -31,12 +31,12 @@ fn an_unknown_variable_is_named_with_its_line() {
     let error = rendered("a\nb {{host.nmae}}\n").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "template `t.hbs`, line 2: there is no variable `host.nmae`"
+        "template `t.hbs`, line 2: unknown variable `host.nmae`"
     );
 }
 
 #[test]
-fn every_unknown_variable_is_found_with_the_place_of_its_tag() {
+fn every_unknown_variable_is_found_with_the_position_of_its_tag() {
     let text = "a {{one}}\n{{#if host.name}}{{two.three}}{{#each keys}}{{four}}{{/each}}\n\
                 {{else if five}}{{six}}{{/if}}\n  ä {{#if seven}}{{eight}}{{else}}{{yaml one}}{{/if}}\n\
                 {{> part.hbs}}{{#if host.ip}}{{else if nine}}{{/if}}\n";
@@ -50,7 +50,7 @@ fn every_unknown_variable_is_found_with_the_place_of_its_tag() {
     let found: Vec<_> = found
         .iter()
         .map(|fault| {
-            let place = fault.place.unwrap();
+            let place = fault.position.unwrap();
             let (_, path) = fault.reason.split_once('`').unwrap();
             let path = path.trim_end_matches('`');
             (
@@ -78,14 +78,14 @@ fn every_unknown_variable_is_found_with_the_place_of_its_tag() {
     // What ends a rendering is the first of them.
     let first = templates.render("t.hbs", &context).unwrap_err();
     assert_eq!(
-        (first.place.unwrap().line, first.place.unwrap().column),
+        (first.position.unwrap().line, first.position.unwrap().column),
         (1, Some(3))
     );
     assert!(unknown_variables(|| drop(templates.render("t.hbs", &context))).contains(&first));
 }
 
 #[test]
-fn an_unknown_variable_is_named_wherever_it_stands() {
+fn an_unknown_variable_is_named_in_every_kind_of_tag() {
     for text in [
         "{{host.typo}}",
         "{{yaml host.typo}}",
@@ -113,15 +113,19 @@ fn an_unknown_variable_is_named_wherever_it_stands() {
         let context = Context::wraps(json!({"host": {"ip": null}, "keys": ["x"]})).unwrap();
         let error = templates.render("t.hbs", &context).expect_err(text);
         assert!(
-            error.reason.starts_with("there is no variable `"),
+            error.reason.starts_with("unknown variable `"),
             "{text}: {error}"
         );
-        assert_eq!(error.place.map(|place| place.line), Some(2), "{text}");
+        assert_eq!(
+            error.position.map(|position| position.line),
+            Some(2),
+            "{text}"
+        );
     }
 }
 
 #[test]
-fn a_null_variable_exists_and_an_untaken_branch_may_name_what_is_missing() {
+fn a_null_variable_exists_and_an_untaken_branch_may_have_unknown_variables() {
     for (text, expected) in [
         ("{{#if host.ip}}{{host.typo}}{{else}}none{{/if}}", "none"),
         ("{{yaml host.ip}}{{host.ip}}", "null"),
@@ -150,7 +154,10 @@ fn a_null_variable_exists_and_an_untaken_branch_may_name_what_is_missing() {
 fn templates_that_would_overflow_the_stack_are_refused() {
     let deep = "{{#if keys}}".repeat(20_000) + &"{{/if}}".repeat(20_000);
     assert!(
-        rendered(&deep).unwrap_err().reason.contains("nests"),
+        rendered(&deep)
+            .unwrap_err()
+            .reason
+            .contains("levels of nesting"),
         "blocks"
     );
     let parentheses = format!(
@@ -159,7 +166,10 @@ fn templates_that_would_overflow_the_stack_are_refused() {
         ")".repeat(20_000)
     );
     assert!(
-        rendered(&parentheses).unwrap_err().reason.contains("nests"),
+        rendered(&parentheses)
+            .unwrap_err()
+            .reason
+            .contains("levels of nesting"),
         "parentheses"
     );
     assert!(
@@ -194,7 +204,7 @@ fn chain(count: usize, text: impl Fn(&str) -> String) -> Result<String, Template
 }
 
 #[test]
-fn what_a_template_costs_is_bounded_whatever_it_includes_and_repeats() {
+fn the_cost_of_a_template_is_bounded() {
     let levels = DEPTH_LIMIT - 1;
     let deep = |inner: &str| {
         let (open, close) = ("{{#if keys}}".repeat(levels), "{{/if}}".repeat(levels));
@@ -210,22 +220,22 @@ fn what_a_template_costs_is_bounded_whatever_it_includes_and_repeats() {
         (
             "1,200 levels",
             chain(1200, one),
-            "it includes partials more than 16 levels deep",
+            "more than 16 levels of nested partials",
         ),
         (
             "doubling partials",
             chain(16, |name| one(name).repeat(2)),
-            "it includes more than 4096 partials, through others too",
+            "more than 4096 partials, including nested ones",
         ),
         (
             "nested loops that write",
             chain(1, |_| each(&"x".repeat(100_000), 2)),
-            "it makes more than 8388608 octets",
+            "the rendered text exceeds 8 MiB",
         ),
         (
             "nested loops that write nothing",
             chain(1, |_| each("", 8)),
-            "it looks up variables more than 100000 times",
+            "more than 100000 variable lookups",
         ),
         (
             "a chain of `else if`",
@@ -233,7 +243,7 @@ fn what_a_template_costs_is_bounded_whatever_it_includes_and_repeats() {
                 "{{{{#if host.ip}}}}{}{{{{/if}}}}",
                 "{{else if host.ip}}".repeat(5000)
             )),
-            "it nests more than 40 levels",
+            "more than 40 levels of nesting",
         ),
     ] {
         assert_eq!(result.expect_err(case).reason, expected, "{case}");

@@ -29,18 +29,18 @@ pub struct FileRoots {
 #[derive(Debug)]
 struct Root {
     path: PathBuf,
-    /// Where it led when it was checked and allowed; elsewhere it is checked again.
+    /// Its target when it was checked and allowed. Another target is checked again.
     allowed: Option<PathBuf>,
 }
 
-/// A regular file, open for reading. It stays the same file when its name is given to another.
+/// A regular file, open for reading. It stays the same file if its name is reused.
 #[derive(Debug)]
 pub struct OpenedFile {
     /// The file, at its beginning.
     pub file: File,
     /// Its size in bytes when it was opened.
     pub size: u64,
-    /// Where it really lies, links resolved.
+    /// Its path with links resolved.
     pub path: PathBuf,
 }
 
@@ -48,23 +48,23 @@ pub struct OpenedFile {
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// No entry has it.
-    #[error("`{name}` is in none of the served directories")]
+    #[error("no served directory has `{name}`")]
     NotFound {
         /// The requested name.
         name: String,
     },
-    /// The name climbs, or a link leads out of every entry.
+    /// The name contains `..`, or a link leads out of every entry.
     #[error("`{name}` leads to `{}`, outside the served directories", target.display())]
     OutsideRoots {
         /// The requested name.
         name: String,
-        /// Where it leads.
+        /// The target.
         target: PathBuf,
     },
     /// The entry that has it must not be served.
     #[error(transparent)]
     Refused(#[from] RootRefused),
-    /// Links lead in a circle.
+    /// Links form a loop.
     #[error("`{}` is a loop of symbolic links", path.display())]
     Loop {
         /// The path.
@@ -76,8 +76,8 @@ pub enum FileError {
         /// The path.
         path: PathBuf,
     },
-    /// Others may not read the file, or not enter a directory that leads to it: that is how keys and
-    /// stores are kept, and files that are served to a network are not.
+    /// Others may not read the file, or enter a directory on its path. Keys and stores have such modes;
+    /// files for a network do not need them.
     #[error("others may not {} `{}` (mode {mode:03o}): to serve it, run `chmod {} {}`",
         .permission.verb(), path.display(), .permission.fix(), path.display())]
     NotPublic {
@@ -85,10 +85,10 @@ pub enum FileError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
-        /// What others lack.
+        /// The missing permission.
         permission: Permission,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("cannot open `{}`: {source}", path.display())]
     Io {
         /// The file.
@@ -143,8 +143,8 @@ impl Permission {
 }
 
 impl FileRoots {
-    /// Takes the entries, in the order in which they are searched; they may appear later. Nothing is
-    /// served of an entry that [`check_root`] refuses.
+    /// Makes roots that are searched in this order. An entry may be created later. Nothing is served from
+    /// an entry that [`check_root`] refuses.
     pub fn new(roots: Vec<PathBuf>, surroundings: Surroundings) -> Self {
         let roots = roots.into_iter().map(|path| {
             let real = std::fs::canonicalize(&path).ok();
@@ -159,11 +159,11 @@ impl FileRoots {
 
     /// Opens the file `name` for reading.
     ///
-    /// The file is pinned before it is judged and read after, so that a link or a directory that
-    /// changes meanwhile changes nothing, and no pipe or device is ever opened.
+    /// The file is pinned before it is checked, and opened after. So a link or a directory that changes
+    /// in between has no effect, and no pipe or device is opened.
     ///
     /// # Errors
-    /// See [`FileError`]; a name that is absolute or climbs with `..` is [`FileError::OutsideRoots`].
+    /// See [`FileError`]; an absolute name or a name with `..` is [`FileError::OutsideRoots`].
     pub fn open(&self, name: &str) -> Result<OpenedFile, FileError> {
         let plain = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if !Path::new(name).components().all(|part| plain(&part)) {
@@ -216,7 +216,8 @@ impl FileRoots {
         }))
     }
 
-    /// Reports whether an entry allows a file to be served; none where the file lies elsewhere.
+    /// Reports whether an entry allows a file to be served. Returns `None` if the entry does not contain
+    /// the file.
     fn grants(
         &self,
         index: usize,
@@ -241,8 +242,8 @@ impl FileRoots {
 }
 
 impl Root {
-    /// Finds a name in this entry and holds its file without opening it; none where the entry does
-    /// not have it.
+    /// Finds a name in this entry, and pins its file without opening it. Returns `None` if the entry does
+    /// not have the name.
     ///
     /// # Errors
     /// The path that cannot be followed, and why.
@@ -321,7 +322,7 @@ fn read(target: PathBuf, pinned: &OwnedFd) -> Result<OpenedFile, FileError> {
     })
 }
 
-/// Holds a name's file without opening it.
+/// Pins a file without opening it.
 const PIN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 fn descriptor_path(descriptor: BorrowedFd<'_>) -> String {

@@ -1,4 +1,4 @@
-//! What `server.files` must never name, wherever its links lead.
+//! Paths that `server.files` must not contain, directly or through links.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,14 +9,14 @@ use crate::inventory::{Diagnostic, Inventory, SecretReference, Span};
 
 /// Directories that hold this machine's configuration, keys and devices, and everything below them.
 const SYSTEM: [&str; 6] = ["/etc", "/proc", "/sys", "/dev", "/run", "/var/run"];
-/// Where stores of sites lie by default.
+/// The default directory of the stores.
 const STORES: &str = "/var/lib/pxectl";
-/// The file that makes a directory a store.
+/// The file that identifies a store.
 const DATABASE: &str = "state.db";
-/// Shells of accounts that nobody logs in to; their homes are no person's.
+/// The shells of accounts without login; their homes are not private.
 const NO_SHELLS: [&str; 5] = ["nologin", "false", "sync", "halt", "shutdown"];
 
-/// What lies around a site and must not be served: each path with its links resolved.
+/// The private paths around a site, which must not be served. Their links are resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     system: BTreeSet<PathBuf>,
@@ -37,20 +37,20 @@ pub struct Surroundings {
 pub struct RootRefused {
     /// The entry.
     path: PathBuf,
-    /// Where it leads.
+    /// Its target.
     real: PathBuf,
-    reason: Reason,
+    reason: RefusalReason,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum Reason {
+enum RefusalReason {
     #[error("it is the root of the file system")]
     FileSystem,
-    #[error("`{}` holds configuration, keys and devices of this machine", .0.display())]
+    #[error("`{}` contains configuration, keys and devices of this machine", .0.display())]
     System(PathBuf),
     #[error("it is a home directory")]
     Home,
-    #[error("it holds the home directories of this machine")]
+    #[error("it contains the home directories of this machine")]
     Homes,
     #[error("it contains the home directory `{}`", .0.display())]
     ContainsHome(PathBuf),
@@ -62,11 +62,11 @@ enum Reason {
     Git,
     #[error("it contains the store `{}`", .0.display())]
     ContainsStore(PathBuf),
-    #[error("it lies inside the store `{}`", .0.display())]
+    #[error("it is inside the store `{}`", .0.display())]
     InsideStore(PathBuf),
     #[error("it contains the bundle store `{}`", .0.display())]
     ContainsBundles(PathBuf),
-    #[error("it lies inside the bundle store `{}`", .0.display())]
+    #[error("it is inside the bundle store `{}`", .0.display())]
     InsideBundles(PathBuf),
     #[error("the inventory names `{}` as a secret", .0.display())]
     Secret(PathBuf),
@@ -75,14 +75,14 @@ enum Reason {
 }
 
 fn leads(path: &Path, real: &Path) -> String {
-    match path == real || path.is_relative() && real.ends_with(path) {
-        true => String::new(),
-        false => format!("it leads to `{}`, and ", real.display()),
+    if path == real || path.is_relative() && real.ends_with(path) {
+        return String::new();
     }
+    format!("it leads to `{}`, and ", real.display())
 }
 
-/// Checks that an entry of `server.files` may be served: that nothing private lies in it, wherever
-/// its links lead. A path that does not exist yet is checked as far as it does.
+/// Checks that an entry of `server.files` contains nothing private, directly or through links. A path
+/// that does not exist yet is checked as far as it exists.
 ///
 /// # Errors
 /// Why it must not be served.
@@ -90,7 +90,7 @@ pub fn check_root(path: &Path, surroundings: &Surroundings) -> Result<(), RootRe
     surroundings.check_real(path, &resolved(path))
 }
 
-/// Lists the entries of `server.files` that must not be served, by their place in the list.
+/// Lists the entries of `server.files` that must not be served, by their index.
 pub fn refused_roots(
     inventory: &Inventory,
     directory: &Path,
@@ -106,24 +106,25 @@ pub fn refused_roots(
 }
 
 impl RootRefused {
-    /// Says what to do about it.
+    /// Returns what to do about it.
     pub fn help(&self) -> String {
         match &self.reason {
-            Reason::Secret(_) => {
-                "move the secret out of it, or name another directory in `server.files`".to_owned()
-            }
-            Reason::InsideBundles(_) | Reason::ContainsBundles(_) => {
-                "files of bundles are served below `/b/` after they are verified; keep other files \
-                 in a directory of their own, such as `/srv/boot`"
+            RefusalReason::Secret(_) => {
+                "move the secret to another directory, or use another directory in `server.files`"
                     .to_owned()
             }
-            _ => "keep the files to serve in a directory of their own, such as `/srv/boot`, or \
-                  name each of them in `server.files`"
+            RefusalReason::InsideBundles(_) | RefusalReason::ContainsBundles(_) => {
+                "bundle files are verified and served below `/b/`; keep other files \
+                 in their own directory, such as `/srv/boot`"
+                    .to_owned()
+            }
+            _ => "keep the files to serve in their own directory, such as `/srv/boot`, or \
+                  list each file in `server.files`"
                 .to_owned(),
         }
     }
 
-    /// Reports it at the place of the entry.
+    /// Returns the diagnostic of the entry.
     pub fn diagnostic(&self, place: Option<Span>) -> Diagnostic {
         let severity = crate::inventory::Severity::Error;
         Diagnostic::new(severity, "private-files", place, self.to_string()).help(self.help())
@@ -131,8 +132,7 @@ impl RootRefused {
 }
 
 impl Surroundings {
-    /// Finds out what lies around the inventory in `directory`, with the bundle store and the store
-    /// at these places.
+    /// Finds the private paths around the inventory in `directory`, with its bundle store and its store.
     pub fn new(
         directory: &Path,
         inventory: &Inventory,
@@ -148,7 +148,7 @@ impl Surroundings {
         }
     }
 
-    /// Knows the machine alone, and no site.
+    /// Finds the private paths of this machine, without a site.
     pub fn machine() -> Self {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let own = std::env::var_os("HOME").map(PathBuf::from);
@@ -164,7 +164,7 @@ impl Surroundings {
         }
     }
 
-    /// Checks an entry of `server.files` that leads to the path `real`, which holds no link.
+    /// Checks an entry of `server.files` whose target is the path `real`, which contains no link.
     ///
     /// # Errors
     /// Why it must not be served.
@@ -178,59 +178,58 @@ impl Surroundings {
         })
     }
 
-    fn reason(&self, real: &Path) -> Option<Reason> {
+    fn reason(&self, real: &Path) -> Option<RefusalReason> {
         let kind = fs::metadata(real).ok().map(|data| data.file_type());
         let (is_file, is_directory) = kind.map_or((false, true), |it| (it.is_file(), it.is_dir()));
         let inside = |other: &Option<PathBuf>| other.clone().filter(|it| real.starts_with(it));
         let contains = |other: &Option<PathBuf>| other.clone().filter(|it| it.starts_with(real));
         if real.parent().is_none() {
-            return Some(Reason::FileSystem);
+            return Some(RefusalReason::FileSystem);
         }
         if let Some(system) = self.system.iter().find(|it| real.starts_with(it)) {
-            return Some(Reason::System(system.clone()));
+            return Some(RefusalReason::System(system.clone()));
         }
         if self.homes.contains(real) || is_directory && real.parent() == Some(&self.home) {
-            return Some(Reason::Home);
+            return Some(RefusalReason::Home);
         }
         if self.home.starts_with(real) {
-            return Some(Reason::Homes);
+            return Some(RefusalReason::Homes);
         }
         if let Some(home) = below(&self.homes, real) {
-            return Some(Reason::ContainsHome(home.clone()));
+            return Some(RefusalReason::ContainsHome(home.clone()));
         }
         if let Some(inventory) = contains(&self.inventory) {
-            return Some(Reason::ContainsInventory(inventory));
+            return Some(RefusalReason::ContainsInventory(inventory));
         }
         if is_file && real.parent() == self.inventory.as_deref() && is_document(real) {
-            return Some(Reason::Document);
+            return Some(RefusalReason::Document);
         }
         if real.components().any(|part| part.as_os_str() == ".git") {
-            return Some(Reason::Git);
+            return Some(RefusalReason::Git);
         }
         let default = Some(PathBuf::from(STORES));
         if let Some(store) = contains(&self.state).or_else(|| contains(&default)) {
-            return Some(Reason::ContainsStore(store));
+            return Some(RefusalReason::ContainsStore(store));
         }
         let mut ancestors = real.ancestors();
         let store = ancestors.find(|it| it.join(DATABASE).is_file());
         if let Some(store) = inside(&self.state).or_else(|| store.map(Path::to_owned)) {
-            return Some(Reason::InsideStore(store));
+            return Some(RefusalReason::InsideStore(store));
         }
         if let Some(bundles) = contains(&self.bundles) {
-            return Some(Reason::ContainsBundles(bundles));
+            return Some(RefusalReason::ContainsBundles(bundles));
         }
         if let Some(bundles) = inside(&self.bundles) {
-            return Some(Reason::InsideBundles(bundles));
+            return Some(RefusalReason::InsideBundles(bundles));
         }
         if let Some(secret) = below(&self.secrets, real) {
-            return Some(Reason::Secret(secret.clone()));
+            return Some(RefusalReason::Secret(secret.clone()));
         }
-        (!is_file && !is_directory).then_some(Reason::Special)
+        (!is_file && !is_directory).then_some(RefusalReason::Special)
     }
 }
 
-/// Finds a path that is the directory or lies below it. Paths sort by their parts, so those follow
-/// it at once.
+/// Finds a path that is the directory or is below it. Paths sort by their parts, so it comes next.
 fn below<'p>(paths: &'p BTreeSet<PathBuf>, directory: &Path) -> Option<&'p PathBuf> {
     let mut from = paths.range(directory.to_owned()..);
     from.next().filter(|path| path.starts_with(directory))
@@ -241,7 +240,7 @@ fn is_document(path: &Path) -> bool {
     ending.is_some_and(|ending| matches!(ending, "yaml" | "yml" | "hbs"))
 }
 
-/// Lists the homes of accounts that people log in to. Source: passwd(5).
+/// Lists the homes of accounts with login. Source: passwd(5).
 fn homes(passwd: &str, own: Option<PathBuf>) -> BTreeSet<PathBuf> {
     let mut of_people = BTreeSet::from([PathBuf::from("/root")]);
     let mut of_services = BTreeSet::new();
@@ -251,18 +250,20 @@ fn homes(passwd: &str, own: Option<PathBuf>) -> BTreeSet<PathBuf> {
             continue;
         };
         let shell = shell.rsplit('/').next().unwrap_or_default();
-        match NO_SHELLS.contains(&shell) {
-            true => of_services.insert(PathBuf::from(home)),
-            false => of_people.insert(PathBuf::from(home)),
+        let homes = if NO_SHELLS.contains(&shell) {
+            &mut of_services
+        } else {
+            &mut of_people
         };
+        homes.insert(PathBuf::from(home));
     }
     of_people.extend(own.filter(|own| !of_services.contains(own)));
     of_people.retain(|home| home.is_absolute() && home.parent().is_some());
     of_people
 }
 
-/// Lists the files that the inventory's secret references name: those that hold a secret, and those
-/// of a command that prints one.
+/// Lists the files in the inventory's secret references: files that contain a secret, and files of
+/// commands that print one.
 fn secrets(directory: &Path, inventory: &Inventory) -> BTreeSet<PathBuf> {
     let controllers = inventory
         .hosts
@@ -281,7 +282,7 @@ fn secrets(directory: &Path, inventory: &Inventory) -> BTreeSet<PathBuf> {
     let words = words.filter(|path| path.is_file());
     let named = named.into_iter().map(|name| directory.join(name));
     let both = named.chain(words).flat_map(|path| {
-        // A link is a secret where it lies, too: what it leads to may be another file soon.
+        // The link itself is also a secret, because its target may change.
         let parent = path.parent().map(resolved);
         let here = parent.and_then(|parent| Some(parent.join(path.file_name()?)));
         [Some(resolved(&path)), here]

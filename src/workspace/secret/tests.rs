@@ -46,7 +46,7 @@ fn exec(words: &[&str]) -> SecretReference {
 }
 
 #[test]
-fn a_file_gives_its_line_and_warns_when_everybody_can_read_it() {
+fn a_file_that_others_can_read_causes_a_warning() {
     let place = Place::new();
     place.write("good", b"hunter2\r\n", 0o600);
     place.write("open", b"hunter3", 0o644);
@@ -62,7 +62,7 @@ fn a_file_gives_its_line_and_warns_when_everybody_can_read_it() {
 }
 
 #[test]
-fn what_is_no_password_is_refused_and_never_shown() {
+fn an_invalid_secret_is_refused_and_never_shown() {
     let place = Place::new();
     place.write("empty", b"\n", 0o600);
     place.write("binary", b"hunter2\xff", 0o600);
@@ -72,7 +72,7 @@ fn what_is_no_password_is_refused_and_never_shown() {
         ("empty", "is empty"),
         ("binary", "is not text"),
         ("lines", "more than one line"),
-        ("large", "more than"),
+        ("large", "exceeds"),
         ("missing", "No such file"),
     ] {
         let said = place.fetch(&SecretReference::File(name.to_owned()));
@@ -85,7 +85,7 @@ fn what_is_no_password_is_refused_and_never_shown() {
 }
 
 #[test]
-fn a_command_runs_beside_the_inventory_without_a_shell_or_input() {
+fn a_command_runs_in_the_inventory_without_a_shell_or_input() {
     let place = Place::new();
     place.write("password", b"hunter2\n", 0o600);
     assert_eq!(
@@ -98,10 +98,10 @@ fn a_command_runs_beside_the_inventory_without_a_shell_or_input() {
     );
     for (words, fault) in [
         (&["cat"][..], "is empty"),
-        (&["sh", "-c", "echo hunter2; exit 3"], "fails"),
-        (&["sh", "-c", "echo hunter2 >&2; exit 3"], "fails"),
-        (&["no-such-program-at-all"], "cannot be run"),
-        (&["cat", "/dev/zero"], "more than"),
+        (&["sh", "-c", "echo hunter2; exit 3"], "failed"),
+        (&["sh", "-c", "echo hunter2 >&2; exit 3"], "failed"),
+        (&["no-such-program-at-all"], "cannot be started"),
+        (&["cat", "/dev/zero"], "exceeds"),
     ] {
         let said = place.fetch(&exec(words)).unwrap_err().to_string();
         let shows = said.replace(&words.join(" "), "").contains("hunter2");

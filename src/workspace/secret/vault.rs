@@ -1,4 +1,4 @@
-//! HashiCorp's Vault: the key-value engine, both versions, over HTTP.
+//! HashiCorp Vault: versions 1 and 2 of the key-value engine, over HTTP.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::machine::{Secret, cleaned};
 
-const TIME: Duration = Duration::from_secs(15);
-/// The largest answer.
-const LARGEST: usize = 1024 * 1024;
+/// The time limit of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// The largest response, in bytes.
+const RESPONSE_LIMIT: usize = 1024 * 1024;
 
-/// A Vault, as the environment names it: `VAULT_ADDR`, `VAULT_TOKEN` or `~/.vault-token`,
+/// A Vault server, configured by the environment: `VAULT_ADDR`, `VAULT_TOKEN` or `~/.vault-token`,
 /// `VAULT_NAMESPACE`, `VAULT_CACERT`.
 pub struct Vault {
     client: reqwest::Client,
@@ -22,15 +23,15 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Finds the Vault of this environment; nothing is asked yet.
+    /// Configures a Vault from the environment, without a request.
     ///
     /// # Errors
-    /// Says what is missing.
+    /// What is missing or invalid.
     pub fn of_environment() -> Result<Self, String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let address = variable("VAULT_ADDR").unwrap_or_else(|| "https://127.0.0.1:8200".to_owned());
         if !address.starts_with("https://") && !address.starts_with("http://") {
-            return Err("VAULT_ADDR is no URL of HTTP".to_owned());
+            return Err("`VAULT_ADDR` is not an HTTP URL".to_owned());
         }
         let token = variable("VAULT_TOKEN").or_else(|| {
             let home = PathBuf::from(std::env::var_os("HOME")?);
@@ -38,11 +39,11 @@ impl Vault {
         });
         let token = token.map(|token| token.trim().to_owned());
         let token = token.filter(|token| !token.is_empty());
-        let token = token.ok_or("there is no token: set VAULT_TOKEN, or run `vault login`")?;
-        // It is there already where another part of the program has installed it.
+        let token = token.ok_or("no token: set `VAULT_TOKEN`, or run `vault login`")?;
+        // Another part of the program may have installed the provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
-            .timeout(TIME)
+            .timeout(REQUEST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("pxectl/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = variable("VAULT_CACERT") {
@@ -62,11 +63,11 @@ impl Vault {
         })
     }
 
-    /// Reads one field of a secret. Which version its mount has is asked first, as Vault's own
-    /// client does; who may not ask has version 2 tried, then 1.
+    /// Reads a field of a secret. It first requests the version of the mount, as Vault's own client
+    /// does. If that is not permitted, it tries version 2, then version 1.
     ///
     /// # Errors
-    /// Says what was answered; never what was read.
+    /// The reason, which never contains the secret.
     pub async fn read(&self, path: &str, field: &str) -> Result<Zeroizing<Vec<u8>>, String> {
         let mount = self.get(&format!("sys/internal/ui/mounts/{path}")).await?;
         let (is_v2, known) = match &mount {
@@ -87,7 +88,7 @@ impl Vault {
             .strip_prefix(&mount)
             .unwrap_or_default()
             .trim_start_matches('/');
-        // Version 2 keeps values below `data/`; a path may say so itself.
+        // Version 2 keeps values below `data/`, which a path may already contain.
         let rest = rest.strip_prefix("data/").unwrap_or(rest);
         let v2 = format!("{mount}/data/{rest}");
         let mut status = 404;
@@ -104,13 +105,13 @@ impl Vault {
             }
         }
         Err(match status {
-            403 => "the token may not read it".to_owned(),
-            404 => "there is nothing".to_owned(),
-            status => format!("it answers {status}"),
+            403 => "the token has no permission to read it".to_owned(),
+            404 => "not found".to_owned(),
+            status => format!("HTTP status {status}"),
         })
     }
 
-    /// Asks once; a refusal is its status.
+    /// Sends a request. An error status is returned as the inner error.
     async fn get(&self, path: &str) -> Result<Result<Value, u16>, String> {
         let mut request = self
             .client
@@ -120,9 +121,8 @@ impl Vault {
         if let Some(namespace) = &self.namespace {
             request = request.header("X-Vault-Namespace", namespace);
         }
-        let unsent = |error: reqwest::Error| {
-            format!("{} cannot be reached: {}", self.address, deepest(&error))
-        };
+        let unsent =
+            |error: reqwest::Error| format!("cannot reach {}: {}", self.address, deepest(&error));
         let mut response = request.send().await.map_err(unsent)?;
         let status = response.status();
         if !status.is_success() {
@@ -130,15 +130,15 @@ impl Vault {
         }
         let mut body = Zeroizing::new(Vec::new());
         while let Some(piece) = response.chunk().await.map_err(unsent)? {
-            if body.len() + piece.len() > LARGEST {
-                return Err("its answer is too large".to_owned());
+            if body.len() + piece.len() > RESPONSE_LIMIT {
+                return Err("the response exceeds 1 MiB".to_owned());
             }
             body.extend_from_slice(&piece);
         }
         let answer = serde_json::from_slice(&body);
         answer
             .map(Ok)
-            .map_err(|_| "its answer is no JSON".to_owned())
+            .map_err(|_| "the response is not JSON".to_owned())
     }
 }
 
@@ -146,7 +146,7 @@ fn value(data: &Value, field: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     match &data[field] {
         Value::String(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
         Value::Number(number) => Ok(Zeroizing::new(number.to_string().into_bytes())),
-        _ => Err(format!("it has no field `{field}` that is a text")),
+        _ => Err(format!("the secret has no text field `{field}`")),
     }
 }
 

@@ -72,7 +72,7 @@ fn a_broken_inventory_still_names_its_site_and_hosts() {
 }
 
 #[test]
-fn a_file_with_the_wrong_ending_is_not_passed_over_in_silence() {
+fn a_file_with_the_wrong_ending_is_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("hosts.yml"), "kind: Host\n").unwrap();
     let diagnostics = Snapshot::read(directory.path())
@@ -88,7 +88,7 @@ fn a_file_with_the_wrong_ending_is_not_passed_over_in_silence() {
 }
 
 #[test]
-fn a_file_that_is_not_read_hides_no_fault_of_another() {
+fn an_unreadable_file_hides_no_error_of_another() {
     let outside = tempfile::NamedTempFile::new().unwrap();
     let directory = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), directory.path().join("a.hbs")).unwrap();
@@ -116,7 +116,7 @@ fn a_file_that_is_not_read_hides_no_fault_of_another() {
 }
 
 #[test]
-fn a_template_fault_is_shown_in_its_file() {
+fn a_template_error_is_shown_in_its_file() {
     let directory = tempfile::tempdir().unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
     for entry in fs::read_dir(fixture).unwrap() {
@@ -144,11 +144,15 @@ fn a_template_fault_is_shown_in_its_file() {
             .collect();
         for (place, path) in [("2:6", "host.nmae"), ("2:20", "typo")] {
             assert!(text.contains(&format!("{name}:{place}\n")), "{text}");
-            assert!(text.contains(&format!("no variable `{path}`")), "{text}");
+            assert!(
+                text.contains(&format!("unknown variable `{path}`")),
+                "{text}"
+            );
         }
-        let help = match name.starts_with("install") {
-            true => "render HOST --context",
-            false => "pxectl-inventory(5) lists the variables",
+        let help = if name.starts_with("install") {
+            "render HOST --context"
+        } else {
+            "see TEMPLATES in pxectl-inventory(5)"
         };
         assert_eq!(text.matches(help).count(), 2, "{text}");
         assert_eq!(checked.diagnostics.len(), 2, "{text}");

@@ -1,5 +1,8 @@
 //! Golden replies beside the golden requests, octet for octet, in a form that people read.
 
+#[path = "../../../../tests/shared/fixture_updates.rs"]
+mod fixture_updates;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -79,7 +82,7 @@ fn golden_requests_get_golden_replies() {
         let text = readable(title, &bytes);
         assert_eq!(octets(&text), bytes);
         let path = directory.join("reply.hex");
-        if std::env::var_os("UPDATE_FIXTURES").is_some_and(|value| value == "1") {
+        if fixture_updates::updates_fixtures() {
             std::fs::write(&path, &text).unwrap();
         }
         let golden = std::fs::read_to_string(&path).unwrap_or_default();

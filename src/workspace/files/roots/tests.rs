@@ -30,7 +30,7 @@ fn inventory(passwords: &[&str]) -> Inventory {
 }
 
 #[test]
-fn what_is_private_is_refused_wherever_links_lead() {
+fn private_paths_are_refused_directly_and_through_links() {
     let base = tempfile::tempdir().expect("a directory");
     let base = fs::canonicalize(base.path()).expect("a path");
     let at = |name: &str| base.join(name);
@@ -100,7 +100,7 @@ fn what_is_private_is_refused_wherever_links_lead() {
         ("srv/bundles/blobs", "inside the bundle store"),
         ("other", "inside the store"),
         ("other/state.db", "inside the store"),
-        ("home", "holds the home directories"),
+        ("home", "contains the home directories"),
         ("home/ann", "a home directory"),
         ("ann", "a home directory"),
         ("home/eve", "a home directory"),

@@ -1,14 +1,36 @@
-//! Finding the one disk that the inventory names, in the shell of an installer.
+//! The disk that an installer may overwrite, and the shell command that finds it.
 
-use super::templates::shell_word;
-use crate::inventory::DiskSelector;
+use serde::{Deserialize, Serialize};
 
-/// Writes a POSIX shell fragment, on one line, that sets `disk` to the path of the one disk that
-/// the selector names, and runs `otherwise` when there is none, or more than one.
+use super::shell::shell_word;
+
+/// Selects the disk that an installer may overwrite. Kernel names such as `/dev/sda` are not accepted,
+/// because they change between boots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskSelector {
+    /// World Wide Name, such as `0x5000c500a1b2c3d4`.
+    Wwn(String),
+    /// The disk's serial number.
+    Serial(String),
+    /// A name below `/dev/disk/by-path/`.
+    ByPath(String),
+    /// The only disk of a model that has at least a given size.
+    Model {
+        /// The model as the kernel prints it.
+        model: String,
+        /// The minimum size in bytes.
+        min_size: u64,
+    },
+}
+
+/// Writes a POSIX shell fragment, on one line, that sets `disk` to the path of the selected disk. It
+/// runs `otherwise` if no disk matches, or more than one.
 ///
-/// It runs in the Debian installer's busybox and in dash. Names are compared whole: half a serial
-/// number may be another disk's. `pxectl_root` stands before `/sys` and `/dev`, and is empty.
-pub fn find_disk(selector: &DiskSelector, otherwise: &str) -> String {
+/// It runs in the Debian installer's busybox and in dash. Values are compared whole, because part of a
+/// serial number may match another disk. Tests set `pxectl_root`, which is put before `/sys` and
+/// `/dev`.
+pub(super) fn find_disk(selector: &DiskSelector, otherwise: &str) -> String {
     let candidates = match selector {
         DiskSelector::ByPath(path) => format!(
             "for l in {}; do [ -b \"$l\" ] || continue; d=$(readlink -f \"$l\"); m=1;",
@@ -30,9 +52,10 @@ pub fn find_disk(selector: &DiskSelector, otherwise: &str) -> String {
     )
 }
 
-/// Begins a loop over the disks: `s` is the one in `/sys`, `d` its path, and `matches` sets `m`.
+/// Begins a loop over all disks: `s` is the disk's directory in `/sys`, `d` its path, and `matches`
+/// sets `m`.
 fn every_disk(matches: &str) -> String {
-    // Of an NVMe disk with several paths, only the one that is not hidden has a device.
+    // An NVMe disk with several paths has one entry that is not hidden: only that one has a device node.
     format!(
         "for s in \"${{pxectl_root:-}}\"/sys/block/*; do n=${{s##*/}}; \
          case $n in loop*|ram*|zram*|dm-*|md*|sr*|fd*|nbd*|mmcblk*boot*|mmcblk*rpmb) continue ;; esac; \
@@ -41,7 +64,7 @@ fn every_disk(matches: &str) -> String {
     )
 }
 
-/// Compares what `lsblk -o SERIAL` may show: what udev knows, and what the drivers say.
+/// Compares what `lsblk -o SERIAL` may print: the drivers' value and udev's.
 fn by_serial(serial: &str) -> String {
     let word = shell_word(serial);
     format!(
@@ -78,14 +101,14 @@ fn by_wwn(wwn: &str) -> String {
     )
 }
 
-/// Describes the selector for people.
-pub fn describe(selector: &DiskSelector) -> String {
+/// Describes the selector in a message.
+pub(super) fn describe(selector: &DiskSelector) -> String {
     match selector {
         DiskSelector::Wwn(wwn) => format!("wwn {wwn}"),
         DiskSelector::Serial(serial) => format!("serial {serial}"),
         DiskSelector::ByPath(path) => format!("path {path}"),
         DiskSelector::Model { model, min_size } => {
-            format!("model {model} of at least {min_size} octets")
+            format!("model {model} of at least {min_size} bytes")
         }
     }
 }
@@ -99,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs the fragment in every shell there is, on disks made of files below `root`.
+    /// Runs the fragment in every available shell, on disks made of files below `root`.
     fn found(root: &Path, selector: &DiskSelector) -> String {
         let script = format!(
             "{}; echo \"$disk\"",
@@ -117,24 +140,24 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
             Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
         };
-        let answer = run(&["sh"]).expect("a shell");
+        let found = run(&["sh"]).expect("a shell");
         for shell in [&["dash"][..], &["busybox", "sh"]] {
             if let Some(other) = run(shell) {
-                assert_eq!(other, answer, "{shell:?}");
+                assert_eq!(other, found, "{shell:?}");
             }
         }
-        answer
+        found
     }
 
     #[test]
-    fn one_disk_is_found_by_its_whole_name_or_none_is() {
+    fn a_disk_is_found_only_if_exactly_one_matches_the_whole_value() {
         let serial = |text: &str| DiskSelector::Serial(text.to_owned());
         let wwn = |text: &str| DiskSelector::Wwn(text.to_owned());
         let model = |text: &str, min_size| DiskSelector::Model {
             model: text.to_owned(),
             min_size,
         };
-        // Files below `sys/block`, what udev says, links of `dev/disk/by-id`.
+        // Files below `sys/block`, udev properties, links in `dev/disk/by-id`.
         type Disks = &'static [(&'static str, &'static str)];
         let nvme: Disks = &[
             ("nvme0n1/device/serial", "S4XY12  \n"),

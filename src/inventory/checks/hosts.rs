@@ -1,20 +1,8 @@
-use super::{Claims, Facts};
+use super::facts::Facts;
+use crate::inventory::claims::{Claims, HostUse};
 use crate::inventory::diagnostic::Diagnostic;
-use crate::inventory::loader::Loader;
 use crate::inventory::profile::Profile;
-use crate::inventory::reader::Spanned;
-use crate::machine::{Architecture, CpuArchitecture};
-
-/// What a host brings to its profile.
-pub struct HostUse {
-    pub name: Spanned<String>,
-    pub profile: String,
-    pub arch: Architecture,
-    /// Its own loader, and where it is named.
-    pub loader: Option<Spanned<Loader>>,
-    pub has_uuid: bool,
-    pub has_disk: bool,
-}
+use crate::machine::CpuArchitecture;
 
 /// Checks each host against the site, its profile and its bundle.
 pub fn check(claims: &Claims, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -22,7 +10,8 @@ pub fn check(claims: &Claims, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnosti
         let name = &host.name.value;
         if !host.has_uuid && !facts.weak_identity {
             let message = format!("host `{name}` has no `uuid`, so it cannot be armed");
-            let help = "add `uuid: …`: the log of `serve http` shows it when the machine boots";
+            let help =
+                "add `uuid: …`; the log of `serve http` shows the UUID when the machine boots";
             diagnostics.push(Diagnostic::warning("no-uuid", host.name.span, message).help(help));
         }
         let profile = facts.profiles.get(&host.profile);
@@ -31,29 +20,29 @@ pub fn check(claims: &Claims, facts: &Facts<'_>, diagnostics: &mut Vec<Diagnosti
             continue;
         };
         let installer = profile.installer;
-        // The first seed of an installer is the one that partitions the disk.
-        let first = installer.seeds().first();
-        let own_seeds = first.is_some_and(|seed| profile.seeds.contains_key(*seed));
-        if !host.has_disk && !own_seeds {
-            let message =
-                format!("host `{name}` has no `disk`, which the built-in {installer} seed needs");
-            let help = "add `disk: {wwn: …}` (or `serial`, `by_path`, or `min_size` and `model`): nothing else may be overwritten";
+        let has_own_seed = profile.seeds.contains_key(installer.disk_seed());
+        if !host.has_disk && !has_own_seed {
+            let message = format!(
+                "host `{name}` has no `disk`, which the built-in {installer} seed requires"
+            );
+            let help = "add `disk: {wwn: …}` (or `serial`, `by_path`, or `min_size` with `model`) to select the disk to overwrite";
             diagnostics.push(Diagnostic::error("no-disk", host.name.span, message).help(help));
         }
-        if let Some((Some(arch), _)) = claims.bundles.get(&profile.bundle)
+        let bundle = claims.bundles.get(&profile.bundle);
+        if let Some(arch) = bundle.and_then(|bundle| bundle.arch.as_ref())
             && CpuArchitecture::from_name(arch).is_some_and(|cpu| cpu != host.arch.cpu())
         {
             let message = format!(
-                "bundle `{}` is built for `{arch}`, host `{name}` is `{}`",
+                "bundle `{}` is built for `{arch}`, but host `{name}` is `{}`",
                 profile.bundle, host.arch
             );
-            let help = "give the host a profile whose bundle is built for its processor";
+            let help = "use a profile whose bundle is built for the host's processor";
             diagnostics.push(Diagnostic::error("wrong-arch", host.name.span, message).help(help));
         }
     }
 }
 
-/// Finds the loader that the host is given, and whether it suits its profile.
+/// Finds the loader of a host, and checks that it suits the profile.
 fn check_loader(
     claims: &Claims,
     host: &HostUse,
@@ -64,16 +53,15 @@ fn check_loader(
     let name = &host.name.value;
     let own = host.loader.as_ref().map(|loader| &loader.value);
     let of_profile = profile.and_then(|profile| profile.loader.as_ref());
-    // Without any loader the site hands out none, which is its own affair.
+    // A site without loaders leaves them to another server.
     let of_site = facts.loaders.filter(|loaders| !loaders.is_empty());
     let of_site = of_site.map(|loaders| loaders.get(&host.arch));
     let found = own.or(of_profile).or(of_site.flatten());
     if found.is_none() && of_site.is_some() && !claims.loaders_for.contains(&host.arch) {
-        let message = format!(
-            "the site has no loader for `{}`, which host `{name}` boots with",
-            host.arch
-        );
-        let help = format!("add `{}: …` below `loaders:` of the site", host.arch);
+        let arch = host.arch;
+        let message =
+            format!("host `{name}` boots as `{arch}`, but the site has no loader for `{arch}`");
+        let help = format!("add `{arch}: …` to `loaders` of the site");
         diagnostics.push(Diagnostic::error("no-loader", host.name.span, message).help(help));
     }
     let secure = profile.filter(|profile| profile.secure_boot);
@@ -81,10 +69,10 @@ fn check_loader(
         && !loader.can_be_signed()
     {
         let message = format!(
-            "host `{name}` boots `{}`, and its profile `{}` says `secure_boot: true`",
+            "host `{name}` boots `{}`, which cannot be signed, but profile `{}` has `secure_boot: true`",
             loader.first, profile.name
         );
-        let help = "name a signed chain: `loader: {first: shimx64.efi.signed, second: grubnetx64.efi.signed, as: [bootx64.efi, grubx64.efi]}`";
+        let help = "use a signed chain: `loader: {first: shimx64.efi.signed, second: grubnetx64.efi.signed, as: [bootx64.efi, grubx64.efi]}`";
         let span = host.loader.as_ref().map_or(host.name.span, |own| own.span);
         diagnostics.push(Diagnostic::error("unsigned-loader", span, message).help(help));
     }

@@ -1,60 +1,60 @@
 /// A template that cannot be compiled or rendered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("template `{template}`{}: {reason}", .place.map(|place| format!(", line {}", place.line)).unwrap_or_default())]
+#[error("template `{template}`{}: {reason}", .position.map(|it| format!(", line {}", it.line)).unwrap_or_default())]
 pub struct TemplateError {
     /// The template's name.
     pub template: String,
-    /// Where, if it is known.
-    pub place: Option<TemplatePlace>,
+    /// The position, if it is known.
+    pub position: Option<TemplatePosition>,
     /// What is wrong.
     pub reason: String,
-    /// Whether a variable is named that does not exist.
+    /// Whether the template uses an unknown variable.
     pub is_unknown_variable: bool,
 }
 
-/// A place in a template.
+/// A position in a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TemplatePlace {
+pub struct TemplatePosition {
     /// The line, from 1.
     pub line: usize,
-    /// The column in characters, from 1, where it is known which part of the line is meant.
+    /// The column in characters, from 1, if it is known.
     pub column: Option<usize>,
 }
 
 impl TemplateError {
-    /// Makes a fault that is no unknown variable.
+    /// Makes an error, except for unknown variables.
     pub fn new(
         template: impl Into<String>,
-        place: Option<TemplatePlace>,
+        position: Option<TemplatePosition>,
         reason: impl Into<String>,
     ) -> Self {
         Self {
             template: template.into(),
-            place,
+            position,
             reason: reason.into(),
             is_unknown_variable: false,
         }
     }
 
-    /// Makes the fault of an unknown variable; its path is none where the engine does not say it.
+    /// Makes the error of an unknown variable. The engine does not always report its path.
     pub fn unknown_variable(
         template: impl Into<String>,
-        place: Option<TemplatePlace>,
+        position: Option<TemplatePosition>,
         path: Option<&str>,
     ) -> Self {
         let reason = match path {
-            Some(path) => format!("there is no variable `{path}`"),
-            None => "a variable does not exist".to_owned(),
+            Some(path) => format!("unknown variable `{path}`"),
+            None => "unknown variable".to_owned(),
         };
         Self {
             is_unknown_variable: true,
-            ..Self::new(template, place, reason)
+            ..Self::new(template, position, reason)
         }
     }
 }
 
-impl TemplatePlace {
-    /// Finds the place of an octet of a text.
+impl TemplatePosition {
+    /// Returns the position of a byte offset in a text.
     pub fn at(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);

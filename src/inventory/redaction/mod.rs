@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::diagnostic::{Diagnostic, PLAIN_SECRET};
+use super::diagnostic::{Diagnostic, Label, PLAIN_SECRET};
 use super::source::{SourceFile, Span};
 use super::tree::{self, Node, Value};
 use crate::machine::{MASK, is_invisible, may_be_secret_name, secrets_in, shown_lines, united};
@@ -68,7 +68,7 @@ impl<'f> Sources<'f> {
                 continue;
             };
             if seen.insert(span.file) {
-                let of_file = |label: &&super::Label| label.span.file == span.file;
+                let of_file = |label: &&Label| label.span.file == span.file;
                 let mut places = diagnostic.labels.iter().filter(of_file);
                 let is_about_secret = places.any(|label| concealed.holds(label.span));
                 text = without(&text, &concealed.values, is_about_secret);
@@ -93,7 +93,7 @@ impl Concealed {
         for span in plain {
             ranges.extend(lines_of(text, span));
         }
-        let mut found = Found {
+        let mut found = TreeSecrets {
             ranges: united(ranges),
             spans: Vec::new(),
             values: BTreeSet::new(),
@@ -101,7 +101,7 @@ impl Concealed {
         for node in tree::parse(0, text, &mut Vec::new()) {
             found.walk(&node, false);
         }
-        let Found {
+        let TreeSecrets {
             mut ranges,
             spans,
             mut values,
@@ -141,14 +141,14 @@ fn touches(ranges: &[Range<usize>], span: Span) -> bool {
 }
 
 /// What is found in the tree of a file.
-struct Found {
+struct TreeSecrets {
     /// What was found in its text.
     ranges: Vec<Range<usize>>,
     spans: Vec<Span>,
     values: BTreeSet<String>,
 }
 
-impl Found {
+impl TreeSecrets {
     fn walk(&mut self, node: &Node, is_secret: bool) {
         match &node.value {
             Value::Scalar { text, .. } => {

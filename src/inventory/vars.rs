@@ -1,9 +1,23 @@
+use std::collections::BTreeMap;
+
+use super::reader::Reader;
 use super::tree::{Node, Value};
+
+/// Reads free values for templates.
+pub(super) fn read_vars(
+    reader: &mut Reader,
+    node: &Node,
+) -> Option<BTreeMap<String, serde_json::Value>> {
+    let entries = reader.entries(node, |_, key, value| {
+        Some((key.text.clone(), to_json(value)))
+    })?;
+    Some(entries.into_iter().collect())
+}
 
 /// Turns a node into plain data, with YAML 1.2's core types for scalars that are not quoted.
 ///
 /// Source: YAML 1.2.2 §10.3.2.
-pub fn to_json(node: &Node) -> serde_json::Value {
+fn to_json(node: &Node) -> serde_json::Value {
     use serde_json::Value as Json;
     match &node.value {
         Value::Scalar { text, plain: false } => Json::String(text.clone()),

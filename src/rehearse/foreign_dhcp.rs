@@ -4,21 +4,21 @@ use std::time::Duration;
 use crate::inventory::{DhcpMode, Network, Nic, Site};
 use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode};
 
-/// How long its leases last.
+/// The lease time of its addresses.
 const LEASE_TIME: Duration = Duration::from_secs(1800);
-/// The room for an answer of its own, which has a dozen options, in octets.
-const ROOM: usize = 1500;
+/// The size limit of a reply, in bytes; its dozen options need far less.
+const REPLY_LIMIT: usize = 1500;
 
-/// The DHCP server that owns the addresses of a network with `mode: proxy`. A rehearsal has none
-/// beside it, and plays it: it gives one machine its address, and nothing to boot.
-pub struct OtherServer<'a> {
+/// Plays the other DHCP server of a network with `mode: proxy`, which owns the addresses. It gives one
+/// machine its address and nothing to boot.
+pub struct ForeignDhcpServer<'a> {
     network: &'a Network,
     address: Ipv4Addr,
-    gives: Ipv4Addr,
+    leased_address: Ipv4Addr,
 }
 
-impl<'a> OtherServer<'a> {
-    /// Makes the one for a network card, where its network has one.
+impl<'a> ForeignDhcpServer<'a> {
+    /// Returns the server of a NIC's network, if that network has `mode: proxy`.
     pub fn of(site: &'a Site, nic: &Nic) -> Option<Self> {
         let network = site.network(&nic.network)?;
         if network.mode != DhcpMode::Proxy {
@@ -29,40 +29,40 @@ impl<'a> OtherServer<'a> {
         let hosts = || (first.to_bits() + 1..last.to_bits()).map(Ipv4Addr::from_bits);
         let gateway = network.gateway.filter(|it| *it != ours);
         let address = gateway.or_else(|| hosts().find(|it| *it != ours))?;
-        let gives = nic.ip.or_else(|| {
+        let leased_address = nic.ip.or_else(|| {
             let mut free = hosts().rev();
             free.find(|it| ![ours, address].contains(it))
         })?;
         Some(Self {
             network,
             address,
-            gives,
+            leased_address,
         })
     }
 
-    /// Returns its address.
+    /// Returns the address of the server.
     pub fn address(&self) -> Ipv4Addr {
         self.address
     }
 
-    /// Answers a DISCOVER.
+    /// Returns the OFFER to a DISCOVER.
     pub fn offer(&self, discover: &DhcpMessage) -> DhcpMessage {
-        self.answer(discover, MessageType::Offer)
+        self.reply(discover, MessageType::Offer)
     }
 
-    /// Answers a REQUEST; also with the octets of the answer.
+    /// Returns the ACK to a REQUEST, parsed and as bytes.
     pub fn acknowledge(&self, request: &DhcpMessage) -> (DhcpMessage, Vec<u8>) {
-        let answer = self.answer(request, MessageType::Ack);
-        let octets = answer.write(ROOM).unwrap_or_default();
-        (answer, octets)
+        let reply = self.reply(request, MessageType::Ack);
+        let bytes = reply.write(REPLY_LIMIT).unwrap_or_default();
+        (reply, bytes)
     }
 
-    fn answer(&self, message: &DhcpMessage, kind: MessageType) -> DhcpMessage {
-        let mut answer = message.clone();
-        answer.operation = Operation::Reply;
-        answer.your_address = self.gives;
-        answer.options = Default::default();
-        let options = &mut answer.options;
+    fn reply(&self, message: &DhcpMessage, kind: MessageType) -> DhcpMessage {
+        let mut reply = message.clone();
+        reply.operation = Operation::Reply;
+        reply.your_address = self.leased_address;
+        reply.options = Default::default();
+        let options = &mut reply.options;
         options.set_message_type(kind);
         options.set_address(OptionCode::ServerIdentifier, self.address);
         options.set_address(OptionCode::SubnetMask, self.network.subnet.mask());
@@ -73,6 +73,6 @@ impl<'a> OtherServer<'a> {
         if let Some(machine) = message.options.raw(OptionCode::ClientMachineIdentifier) {
             options.set_raw(OptionCode::ClientMachineIdentifier, machine);
         }
-        answer
+        reply
     }
 }

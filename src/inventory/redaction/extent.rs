@@ -37,10 +37,10 @@ pub fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     for (at, name) in words_after(text, '&') {
         if names.contains(name) {
             let line = scan.line_at(at);
-            scan.cover(&Key {
+            scan.cover(&SecretKey {
                 start: scan.content(line),
                 value: at + 1 + name.len(),
-                kind: Kind::Colon,
+                kind: Separator::Colon,
             });
         }
     }
@@ -58,15 +58,15 @@ fn words_after(text: &str, mark: char) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// A secret-like key.
-struct Key {
+struct SecretKey {
     start: usize,
     /// Where its value may begin.
     value: usize,
-    kind: Kind,
+    kind: Separator,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Separator {
     /// `key: value`
     Colon,
     /// `key=value`
@@ -128,7 +128,7 @@ impl<'t> Scan<'t> {
     }
 
     /// Finds the next secret-like key from `at`.
-    fn next_key(&self, at: usize) -> Option<Key> {
+    fn next_key(&self, at: usize) -> Option<SecretKey> {
         (self.line_at(at)..self.lines.len()).find_map(|number| {
             let line = self.lines[number].clone();
             let from = at.max(line.start);
@@ -141,13 +141,13 @@ impl<'t> Scan<'t> {
                 let is_other = mark == ":" && after.starts_with("//");
                 let (start, name) = name_before(self.text, line.start, place)?;
                 let is_key = !is_other && start >= from && may_be_secret_name(name);
-                is_key.then_some(Key {
+                is_key.then_some(SecretKey {
                     start,
                     value: place + 1,
                     kind: if mark == ":" {
-                        Kind::Colon
+                        Separator::Colon
                     } else {
-                        Kind::Equals
+                        Separator::Equals
                     },
                 })
             });
@@ -157,17 +157,17 @@ impl<'t> Scan<'t> {
                 let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
                 let is_key = start >= from && is_secret_name(&rest[..length]);
                 let is_name = rest[..length].chars().all(is_name_letter);
-                (is_key && is_name).then_some(Key {
+                (is_key && is_name).then_some(SecretKey {
                     start,
                     value: start + length,
-                    kind: Kind::Missing,
+                    kind: Separator::Missing,
                 })
             })
         })
     }
 
     /// Covers the value of a key; returns where it ends.
-    fn cover(&mut self, key: &Key) -> usize {
+    fn cover(&mut self, key: &SecretKey) -> usize {
         let number = self.line_at(key.start);
         let line = self.lines[number].clone();
         let is_flow = depth(&self.text[line.start..key.start]) > 0;
@@ -176,14 +176,16 @@ impl<'t> Scan<'t> {
             false => key.start - line.start,
         };
         let start = self.value_start(key.value, line.end);
-        if key.kind == Kind::Equals {
+        if key.kind == Separator::Equals {
             let end = self.assigned_end(key, start, line.end);
             return self.push(start, end);
         }
         let value = &self.text[start..line.end];
         let far = self.lines[self.last_line(number, column, !is_flow)].end;
         let end = match value.chars().next() {
-            None | Some('#') if key.kind == Kind::Missing => far.max(self.explicit_end(number)),
+            None | Some('#') if key.kind == Separator::Missing => {
+                far.max(self.explicit_end(number))
+            }
             None | Some('#') => self.loose_end(number, column, !is_flow),
             Some('|' | '>') if !is_flow => far,
             Some(quote @ ('"' | '\'')) => match closing_quote(&self.text[start..far], quote) {
@@ -294,7 +296,7 @@ impl<'t> Scan<'t> {
         if ends_well { end } else { line_end }
     }
 
-    fn assigned_end(&self, key: &Key, start: usize, line_end: usize) -> usize {
+    fn assigned_end(&self, key: &SecretKey, start: usize, line_end: usize) -> usize {
         let line = self.line_at(key.start);
         let before = &self.text[self.lines[line].start..key.start];
         let value = &self.text[start..line_end];
