@@ -17,6 +17,7 @@
 //! | [`conversation`] | packets of a boot -> who answered, who won, and what is wrong |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
+//! | [`retry`] | when a failed request is made again, and how long after |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
 //! | [`bundle`] | artifacts: an OCI image layout on disk |
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
@@ -43,6 +44,7 @@ pub mod provision;
 pub mod rehearse;
 pub mod render;
 pub mod respond;
+pub mod retry;
 pub mod serve;
 pub mod store;
 pub mod token;

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::trust::Verifier;
 use super::{BmcError, Context};
-use crate::bundle::retry;
 use crate::machine::cleaned;
+use crate::retry;
 
 /// The largest answer that is read, in octets.
 pub const LARGEST: usize = 4 * 1024 * 1024;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Color, Exit, Format, Global};
-use crate::bundle::transport::TransferError;
+use crate::bundle::transfer::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
 use crate::capture::CaptureError;
 use crate::machine::{escaped_json, shown_lines};

@@ -93,7 +93,7 @@ fn survives(first: &[&str], command: &[&str]) {
             if let Some(archive) = &before.archive {
                 let now = std::fs::read(rack.file("usb.tar")).expect("it");
                 let is_new = || {
-                    pxectl::bundle::transport::ArchiveReader::open(&rack.file("usb.tar"))
+                    pxectl::bundle::transfer::ArchiveReader::open(&rack.file("usb.tar"))
                         .and_then(|archive| archive.index())
                         .is_ok_and(|index| index.find(BUNDLE).is_some())
                 };

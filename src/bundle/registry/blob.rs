@@ -3,10 +3,11 @@ use std::io::{self, Read};
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
 
-use super::Registry;
-use super::failure::chain;
-use crate::bundle::transport::TransferError;
-use crate::bundle::{Descriptor, retry};
+use super::client::Registry;
+use super::diagnose::chain;
+use crate::bundle::oci::Descriptor;
+use crate::bundle::transfer::TransferError;
+use crate::retry;
 
 const BROKEN: &str = "the connection broke off";
 
@@ -21,11 +22,18 @@ pub struct RegistryBlob<'r, 'w> {
     breaks: u32,
 }
 
+impl<'w> Registry<'w> {
+    /// Opens a blob, which is read to its end through broken connections.
+    ///
+    /// # Errors
+    /// When the registry refuses.
+    pub fn open(&self, blob: &Descriptor) -> Result<RegistryBlob<'_, 'w>, TransferError> {
+        RegistryBlob::open(self, blob)
+    }
+}
+
 impl<'r, 'w> RegistryBlob<'r, 'w> {
-    pub(super) fn open(
-        registry: &'r Registry<'w>,
-        blob: &Descriptor,
-    ) -> Result<Self, TransferError> {
+    fn open(registry: &'r Registry<'w>, blob: &Descriptor) -> Result<Self, TransferError> {
         let response = registry.blob(blob, 0)?;
         Ok(Self {
             registry,

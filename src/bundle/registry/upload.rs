@@ -5,9 +5,11 @@ use reqwest::blocking::Response;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::{StatusCode, Url};
 
-use super::{Make, Registry, body};
-use crate::bundle::transport::TransferError;
-use crate::bundle::{Descriptor, retry};
+use super::body;
+use super::client::{Make, Registry};
+use crate::bundle::oci::Descriptor;
+use crate::bundle::transfer::TransferError;
+use crate::retry;
 
 /// How long a registry may take for an upload, beside the time that its octets take.
 const PATIENCE: Duration = Duration::from_secs(600);

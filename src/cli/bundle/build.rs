@@ -7,11 +7,11 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 
-use super::progress::Shown;
+use super::build_progress::Shown;
 use super::store::{check_unsigned, policy};
 use super::{Stop, document, fails, parse_name, store_directory};
-use crate::bundle::build::{BuildError, Web, build};
-use crate::bundle::{BundleStore, presets};
+use crate::bundle::BundleStore;
+use crate::bundle::builder::{BuildError, Web, build, presets};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{BundleSpec, PresetUse, SourceFile, Sources, parse_spec};

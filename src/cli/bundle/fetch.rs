@@ -1,10 +1,10 @@
 use clap::Args;
 
 use super::build::refused;
-use super::progress::Shown;
+use super::build_progress::Shown;
 use super::store_directory;
 use crate::bundle::BundleStore;
-use crate::bundle::build::{FetchFrom, Web, fetch};
+use crate::bundle::builder::{FetchFrom, Web, fetch};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global, inventory};
 use crate::inventory::{nearest, plural};

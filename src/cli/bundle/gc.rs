@@ -5,7 +5,7 @@ use clap::Args;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::travel::size;
+use super::transfer_progress::size;
 use super::{Stop, fails, said, store};
 use crate::bundle::{BundleStore, BundleStoreError, Garbage, GarbageRules, Needed};
 use crate::cli::inventory::{Good, load_settled, state};

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::travel::size;
+use super::transfer_progress::size;
 use super::verify::total;
 use super::{Stop, fails, store};
 use crate::bundle::{BundleStore, Named};

@@ -1,16 +1,16 @@
 mod build;
+mod build_progress;
 mod document;
 mod fetch;
 mod gc;
 mod keygen;
 mod list;
-mod progress;
 mod publish;
 mod pull;
 mod retire;
 mod sign;
 mod store;
-mod travel;
+mod transfer_progress;
 mod verify;
 
 use std::path::PathBuf;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::{Progress, not_there, size};
+use super::transfer_progress::{Progress, not_there, size};
 use super::{Stop, said, store};
-use crate::bundle::transport::{Place, TransferError, Watch, publish};
+use crate::bundle::transfer::{Place, TransferError, Watch, publish};
 use crate::bundle::{BundleStoreError, RegistryOptions};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};

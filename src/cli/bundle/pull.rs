@@ -5,10 +5,10 @@ use clap::Args;
 
 use super::publish::RegistryArgs;
 use super::store::{directory, rules};
-use super::travel::{Progress, not_there, size};
+use super::transfer_progress::{Progress, not_there, size};
 use super::{Stop, document, fails, parse_name};
 use crate::bundle::BundleStore;
-use crate::bundle::transport::{Place, PullOptions, Watch, pull};
+use crate::bundle::transfer::{Place, PullOptions, Watch, pull};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::SignaturePolicy;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::{Progress, size};
+use super::transfer_progress::{Progress, size};
 use super::{Stop, fails, store};
-use crate::bundle::transport::Watch;
+use crate::bundle::transfer::Watch;
 use crate::bundle::{BundleStoreError, Verifier};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};

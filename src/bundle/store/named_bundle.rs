@@ -1,0 +1,304 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::error::BundleStoreError;
+use super::layout::BundleStore;
+use crate::bundle::oci::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
+use crate::inventory::{ARTIFACT_TYPE, Bundle, EMPTY_CONFIG, KeyId, MANIFEST_MEDIA_TYPE};
+use crate::machine::Sha256Digest;
+
+/// The annotation of a name that nobody should use any more; its value says why.
+pub const RETIRED_ANNOTATION: &str = "dev.pxectl.retired";
+
+/// The annotation that says when a name came into the index.
+///
+/// Source: OCI image specification 1.1, "Pre-Defined Annotation Keys".
+pub const CREATED_ANNOTATION: &str = "org.opencontainers.image.created";
+
+/// A name of the index, and what it stands for.
+#[derive(Debug)]
+pub struct Named {
+    /// What the index says of it.
+    pub descriptor: Descriptor,
+    /// Its bundle, or why it is none of ours or cannot be read.
+    pub bundle: Result<Bundle, BundleStoreError>,
+}
+
+impl Named {
+    /// Returns why it was retired, if it was.
+    pub fn retired(&self) -> Option<&str> {
+        let annotations = &self.descriptor.annotations;
+        annotations.get(RETIRED_ANNOTATION).map(String::as_str)
+    }
+
+    /// Returns when it came into this store, where that is known.
+    pub fn created(&self) -> Option<Timestamp> {
+        let annotations = &self.descriptor.annotations;
+        annotations.get(CREATED_ANNOTATION)?.parse().ok()
+    }
+}
+
+impl BundleStore {
+    /// Adds a bundle whose blobs are all there: its manifest, and its name in the index.
+    ///
+    /// Where the name stands for this content already, the signatures that are new are added to
+    /// those that it has. Returns the digest of [`Bundle::manifest`].
+    ///
+    /// # Errors
+    /// When it is none that could be read again, when a blob is missing or of another size,
+    /// [`BundleStoreError::NameTaken`] when the name
+    /// stands for other content already, or when the disk refuses.
+    pub fn add_bundle(&self, bundle: &Bundle) -> Result<Sha256Digest, BundleStoreError> {
+        check_readable(bundle)?;
+        let _writing = self.write()?;
+        for file in bundle.files.values() {
+            self.open_blob(file)?;
+        }
+        self.add_blob(&mut &EMPTY_CONFIG[..])?;
+        // What is signed is a blob too: `minisign` can check it in its place.
+        let (digest, _) = self.add_blob(&mut bundle.manifest().as_slice())?;
+        loop {
+            let present = self.index()?.find(&bundle.name).cloned();
+            let known = self.same_content(bundle, present.as_ref())?;
+            let whole = joined(bundle, known);
+            check_readable(&whole)?;
+            let envelope = whole.envelope();
+            self.add_blob(&mut envelope.as_slice())?;
+            let mut descriptor = Descriptor::of(MANIFEST_MEDIA_TYPE, &envelope);
+            let kind = ("artifactType".to_owned(), Value::from(ARTIFACT_TYPE));
+            descriptor.other.extend([kind]);
+            let kept = present.as_ref().map(|it| it.annotations.clone());
+            descriptor.annotations = kept.unwrap_or_default();
+            let name = (NAME_ANNOTATION.to_owned(), bundle.name.clone());
+            descriptor.annotations.extend([name]);
+            let created = descriptor.annotations.entry(CREATED_ANNOTATION.to_owned());
+            created.or_insert_with(|| format!("{:.0}", Timestamp::now()));
+            let put = |index: &mut Index| {
+                if index.find(&bundle.name) != present.as_ref() {
+                    return Ok::<bool, BundleStoreError>(false);
+                }
+                let named = |it: &&mut Descriptor| it.name() == Some(&bundle.name);
+                match index.manifests.iter_mut().find(named) {
+                    Some(there) => *there = descriptor,
+                    None => index.manifests.push(descriptor),
+                }
+                Ok(true)
+            };
+            if self.edit_index(put)? {
+                return Ok(digest);
+            }
+        }
+    }
+
+    /// Makes sure that a bundle's name is free, or stands for this content.
+    ///
+    /// # Errors
+    /// [`BundleStoreError::NameTaken`] when it does not, and when the index cannot be read.
+    pub fn check_name(&self, bundle: &Bundle) -> Result<(), BundleStoreError> {
+        let present = self.index()?.find(&bundle.name).cloned();
+        self.same_content(bundle, present.as_ref()).map(|_| ())
+    }
+
+    /// Reads the bundle of a name.
+    ///
+    /// # Errors
+    /// [`BundleStoreError::UnknownName`], and when its manifest is none of a bundle or cannot be
+    /// read.
+    pub fn bundle(&self, name: &str) -> Result<Bundle, BundleStoreError> {
+        match self.index()?.find(name) {
+            Some(descriptor) => self.bundle_at(descriptor),
+            None => Err(BundleStoreError::UnknownName {
+                root: self.root().to_owned(),
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    /// Reads every name with what it stands for.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn bundles(&self) -> Result<BTreeMap<String, Named>, BundleStoreError> {
+        let names = self.names()?.into_iter();
+        Ok(names
+            .map(|(name, descriptor)| {
+                let bundle = self.bundle_at(&descriptor);
+                (name, Named { descriptor, bundle })
+            })
+            .collect())
+    }
+
+    /// Says that nobody should use a bundle any more, and why; or takes that back, with none. It
+    /// stays where it is.
+    ///
+    /// # Errors
+    /// [`BundleStoreError::UnknownName`], or when the disk refuses.
+    pub fn retire(&self, name: &str, why: Option<&str>) -> Result<(), BundleStoreError> {
+        // Who collects garbage has seen whether it is retired.
+        let _writing = self.write()?;
+        self.edit_index(|index| {
+            let mut manifests = index.manifests.iter_mut();
+            let found = manifests.find(|it| it.name() == Some(name));
+            let found = found.ok_or_else(|| BundleStoreError::UnknownName {
+                root: self.root().to_owned(),
+                name: name.to_owned(),
+            })?;
+            found.annotations.remove(RETIRED_ANNOTATION);
+            let retired = why.map(|why| (RETIRED_ANNOTATION.to_owned(), why.to_owned()));
+            found.annotations.extend(retired);
+            Ok(())
+        })
+    }
+
+    /// Reads the bundle of a manifest.
+    ///
+    /// # Errors
+    /// When it is none of a bundle or cannot be read.
+    pub fn bundle_at(&self, descriptor: &Descriptor) -> Result<Bundle, BundleStoreError> {
+        let manifest = self.read_manifest(descriptor)?;
+        Bundle::from_manifest(&manifest).map_err(|error| BundleStoreError::NotABundle {
+            name: descriptor.name().unwrap_or(&descriptor.digest).to_owned(),
+            error,
+        })
+    }
+
+    /// Reads what a name stands for, and makes sure that it is the content of `bundle`.
+    fn same_content(
+        &self,
+        bundle: &Bundle,
+        present: Option<&Descriptor>,
+    ) -> Result<Option<Bundle>, BundleStoreError> {
+        let Some(present) = present else {
+            return Ok(None);
+        };
+        let wanted = bundle.manifest_digest();
+        let known = self.bundle_at(present).ok();
+        let digest = known.as_ref().map(Bundle::manifest_digest);
+        if digest == Some(wanted) || present.sha256() == Some(wanted) {
+            return Ok(known);
+        }
+        Err(BundleStoreError::NameTaken {
+            name: bundle.name.clone(),
+            present: digest.map_or_else(|| present.digest.clone(), |it| format!("sha256:{it}")),
+            wanted: format!("sha256:{wanted}"),
+        })
+    }
+}
+
+/// Makes sure that what is written of a bundle can be read again: one that cannot would stand in the way
+/// of every collection of garbage.
+fn check_readable(bundle: &Bundle) -> Result<(), BundleStoreError> {
+    let envelope = bundle.envelope();
+    let (name, size) = (bundle.name.clone(), envelope.len() as u64);
+    if size > MANIFEST_LIMIT {
+        return Err(BundleStoreError::TooManyFiles { name, size });
+    }
+    match Bundle::from_manifest(&envelope) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(BundleStoreError::NoBundle { name, error }),
+    }
+}
+
+/// Adds to a bundle the signatures of other keys that are known of its content.
+pub(in crate::bundle) fn joined(bundle: &Bundle, known: Option<Bundle>) -> Bundle {
+    let mut joined = bundle.clone();
+    let ids: Vec<Option<KeyId>> = (joined.signatures.iter())
+        .map(|text| KeyId::of_signature(text))
+        .collect();
+    if let Some(known) = known {
+        let others = known.signatures.into_iter();
+        joined
+            .signatures
+            .extend(others.filter(|text| !ids.contains(&KeyId::of_signature(text))));
+        joined.expires = joined.expires.or(known.expires);
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::key::SecretKey;
+    use crate::inventory::BundleFile;
+
+    #[test]
+    fn signatures_come_together_under_one_name_and_the_content_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
+        let file = BundleFile {
+            path: "linux".into(),
+            sha256,
+            size,
+            source: None,
+        };
+        let plain = Bundle {
+            name: "b".into(),
+            arch: "x86_64".into(),
+            expires: None,
+            signatures: Vec::new(),
+            files: BTreeMap::from([("kernel".to_owned(), file)]),
+        };
+        let digest = store.add_bundle(&plain).unwrap();
+        store.retire("b", Some("old")).unwrap();
+        let keys = [(); 2].map(|()| SecretKey::generate().unwrap());
+        for key in &keys {
+            let signatures = vec![key.sign(&plain.manifest(), "")];
+            let signed = Bundle {
+                signatures,
+                ..plain.clone()
+            };
+            store.check_name(&signed).unwrap();
+            assert_eq!(store.add_bundle(&signed).unwrap(), digest);
+        }
+        let signed = store.bundle("b").unwrap();
+        assert_eq!(signed.signatures.len(), 2);
+        // Adding it without signatures takes none away, and it stays retired.
+        store.add_bundle(&plain).unwrap();
+        assert_eq!(store.bundle("b").unwrap(), signed);
+        assert_eq!(store.bundles().unwrap()["b"].retired(), Some("old"));
+        assert_eq!(store.index().unwrap().manifests.len(), 1);
+        assert_eq!(
+            std::fs::read(store.blob_path(&digest)).unwrap(),
+            plain.manifest()
+        );
+    }
+
+    #[test]
+    fn a_bundle_that_could_not_be_read_again_gets_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BundleStore::open_or_create(directory.path()).unwrap();
+        let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
+        let file = |path: &str| BundleFile {
+            path: path.to_owned(),
+            sha256,
+            size,
+            source: None,
+        };
+        let bundle = |name: &str, arch: &str, files: BTreeMap<String, BundleFile>| Bundle {
+            name: name.into(),
+            arch: arch.into(),
+            expires: None,
+            signatures: Vec::new(),
+            files,
+        };
+        let one = |key: &str, path: &str| BTreeMap::from([(key.to_owned(), file(path))]);
+        let many = (0..4096).map(|it| (format!("f{it}"), file(&"x".repeat(1000))));
+        for (bundle, said) in [
+            (
+                bundle("a b", "x86_64", one("k", "k")),
+                "`a b` cannot be a bundle",
+            ),
+            (bundle("b", "z80", one("k", "k")), "`z80`"),
+            (bundle("b", "x86_64", one(&"k".repeat(129), "k")), "kkk"),
+            (bundle("b", "x86_64", one("k", "../k")), "lies outside"),
+            (bundle("b", "x86_64", many.collect()), "may have 4 MiB"),
+        ] {
+            let refused = store.add_bundle(&bundle).unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+            assert_eq!(store.index().unwrap().manifests, []);
+        }
+    }
+}
