@@ -1,4 +1,4 @@
-//! When a request is made again, and how long after.
+//! Which failed requests to repeat, and how long to wait first.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// The longest that is waited, whatever a server asks for.
+/// The longest wait, whatever a server requests.
 const LONGEST: Duration = Duration::from_secs(120);
 const FIRST: Duration = Duration::from_millis(500);
 
-/// Reports whether a status may be another one the next time.
+/// Reports whether a repeated request may get another status.
 ///
 /// Source: RFC 9110 §15.5.9, §15.6; RFC 6585 §4.
-pub fn is_passing(status: u16) -> bool {
+pub fn is_transient(status: u16) -> bool {
     status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505)
 }
 
-/// Says how long to wait before the try after `tries` have failed: as long as the server asks, else
-/// twice as long each time.
-pub fn delay(tries: u32, asked: Option<Duration>) -> Duration {
-    let doubled = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16));
-    asked.unwrap_or(doubled).min(LONGEST)
+/// Returns how long to wait after so many failures: as long as the server requests, else twice as long
+/// each time.
+pub fn delay(failures: u32, retry_after: Option<Duration>) -> Duration {
+    let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    retry_after.unwrap_or(doubled).min(LONGEST)
 }
 
-/// Reads how long a server asks to wait; none where it does not say, or not so that it can be read.
+/// Returns how long a server requests to wait; `None` without a valid `Retry-After` header.
 ///
 /// Source: RFC 9110 §10.2.3.
-pub fn asked(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    read(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    parse(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
-/// Reads seconds or a date.
-fn read(text: &str, now: Timestamp) -> Option<Duration> {
+/// Parses seconds or a date.
+fn parse(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     let seconds = text.parse().ok().map(Duration::from_secs);
     seconds.or_else(|| {
@@ -46,9 +46,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_given_the_time_that_it_asks_for() {
+    fn a_server_gets_the_time_that_it_requests() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        for (tries, asked, millis) in [
+        for (failures, header, millis) in [
             (1, None, 500),
             (2, None, 1_000),
             (4, None, 4_000),
@@ -61,18 +61,22 @@ mod tests {
             (2, Some("soon"), 1_000),
             (1, Some("-3"), 500),
         ] {
-            let found = delay(tries, asked.and_then(|text| read(text, now)));
-            assert_eq!(found, Duration::from_millis(millis), "{tries} {asked:?}");
+            let found = delay(failures, header.and_then(|text| parse(text, now)));
+            assert_eq!(
+                found,
+                Duration::from_millis(millis),
+                "{failures} {header:?}"
+            );
         }
     }
 
     #[test]
-    fn what_the_server_means_for_good_is_not_asked_again() {
+    fn permanent_statuses_are_not_retried() {
         for status in [408, 429, 500, 502, 503, 504] {
-            assert!(is_passing(status), "{status}");
+            assert!(is_transient(status), "{status}");
         }
         for status in [200, 301, 400, 401, 403, 404, 405, 413, 501] {
-            assert!(!is_passing(status), "{status}");
+            assert!(!is_transient(status), "{status}");
         }
     }
 }

@@ -377,7 +377,7 @@ fn answer(
         etag: text(ETAG.as_str()).or(tag).map(str::to_owned),
         location: text(LOCATION.as_str()).map(str::to_owned),
         token: headers.get("X-Auth-Token").cloned(),
-        retry_after: retry::asked(headers, Timestamp::now()),
+        retry_after: retry::retry_after(headers, Timestamp::now()),
         body,
     })
 }

@@ -12,10 +12,10 @@ pub mod transfer;
 pub use key::{KeyError, SecretKey};
 pub use oci::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 pub use registry::{
-    Challenge, Content, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob,
-    RegistryOptions,
+    Challenge, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob, RegistryError,
+    RegistryOptions, TlsFailure, UploadContent,
 };
 pub use store::{
-    Alone, BlobWriter, BundleStore, BundleStoreError, CREATED_ANNOTATION, Garbage, GarbageRules,
-    Named, Needed, RETIRED_ANNOTATION, Verifier, Writing,
+    BlobWriter, BundleStore, BundleStoreError, BundlesInUse, CREATED_ANNOTATION, ExclusiveLock,
+    Garbage, GarbageRules, NamedBundle, RETIRED_ANNOTATION, SharedLock, Verifier,
 };

@@ -1,27 +1,29 @@
+//! Work on several parts at the same time, which ends with the first failure.
+
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Tells those who work that they need not go on.
+/// Tells the threads of a job to stop.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub struct StopSignal {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Stop {
-    /// Stops everybody.
+impl StopSignal {
+    /// Stops every thread.
     pub fn stop(&self) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    /// Reports whether somebody has stopped the work.
+    /// Reports whether the work was stopped.
     pub fn is_stopped(&self) -> bool {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, unless somebody stops the work; reports whether somebody has.
+    /// Waits until the time is over or the work is stopped; reports whether it was stopped.
     pub fn wait(&self, time: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self
@@ -31,14 +33,14 @@ impl Stop {
     }
 }
 
-/// Works on so many parts at once. The first that fails stops the others, and says why.
+/// Works on up to `jobs` parts at the same time. The first failure stops the other parts.
 ///
 /// # Errors
-/// That of the part that failed first.
-pub fn at_once<P: Send, T: Send, E: Send>(
+/// The error of the part that failed first.
+pub fn run_parallel<P: Send, T: Send, E: Send>(
     jobs: usize,
     parts: Vec<P>,
-    stop: &Stop,
+    stop: &StopSignal,
     work: impl Fn(P) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
     let jobs = jobs.clamp(1, parts.len().max(1));
@@ -52,9 +54,9 @@ pub fn at_once<P: Send, T: Send, E: Send>(
         let mut done = Vec::new();
         while let Some(part) = next() {
             match work(part) {
-                Ok(one) => done.push(one),
+                Ok(result) => done.push(result),
                 Err(error) => {
-                    // Who was stopped comes after who stopped the others, and is not heard.
+                    // A part that was stopped fails later, and its error does not count.
                     let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     first.get_or_insert(error);
                     stop.stop();
@@ -83,34 +85,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_that_fails_stops_the_others_and_is_heard() {
-        let (stop, together) = (Stop::default(), Barrier::new(3));
-        let done = at_once(3, vec![0, 1, 2, 3, 4], &stop, |part| {
+    fn the_first_failure_stops_the_other_parts_and_is_returned() {
+        let (stop, together) = (StopSignal::default(), Barrier::new(3));
+        let done = run_parallel(3, vec![0, 1, 2, 3, 4], &stop, |part| {
             if part < 3 {
                 together.wait();
             }
             match part {
                 1 => Err("the first"),
-                0 | 2 => match stop.wait(Duration::from_secs(60)) {
-                    true => Err("stopped"),
-                    false => Ok(part),
-                },
-                _ => Err("one that was never to begin"),
+                0 | 2 if stop.wait(Duration::from_secs(60)) => Err("stopped"),
+                0 | 2 => Ok(part),
+                _ => Err("a part that must not begin"),
             }
         });
         assert_eq!(done, Err("the first"));
     }
 
     #[test]
-    fn every_part_is_done_once_however_many_work() {
+    fn every_part_is_done_once_with_any_number_of_jobs() {
         for jobs in [0, 1, 4, 100] {
-            let done = at_once(jobs, (0..20).collect(), &Stop::default(), Ok::<u32, ()>);
+            let done = run_parallel(
+                jobs,
+                (0..20).collect(),
+                &StopSignal::default(),
+                Ok::<u32, ()>,
+            );
             let mut done = done.unwrap();
             done.sort();
             assert_eq!(done, (0..20).collect::<Vec<_>>(), "{jobs}");
         }
         assert_eq!(
-            at_once(4, vec![], &Stop::default(), Err::<(), ()>),
+            run_parallel(4, vec![], &StopSignal::default(), Err::<(), ()>),
             Ok(vec![])
         );
     }

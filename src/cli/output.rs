@@ -165,18 +165,19 @@ impl Output {
             store
                 .or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
                 .or_else(|| cause.downcast_ref().and_then(TransferError::help))
-                .or_else(|| {
-                    cause
-                        .downcast_ref()
-                        .map(|it: &KeyError| it.help().to_owned())
-                })
+                .or_else(|| cause.downcast_ref().and_then(KeyError::help))
                 .or_else(|| cause.downcast_ref().map(CaptureError::help))
                 .or_else(place)
         });
         self.error(&spelled(error), &help.unwrap_or_default());
         let is_no = |cause: &(dyn std::error::Error + 'static)| {
-            let store = cause.downcast_ref().is_some_and(BundleStoreError::is_no);
-            store || cause.downcast_ref().is_some_and(TransferError::is_no)
+            let store = cause
+                .downcast_ref()
+                .is_some_and(BundleStoreError::answer_is_no);
+            store
+                || cause
+                    .downcast_ref()
+                    .is_some_and(TransferError::answer_is_no)
         };
         match error.chain().any(is_no) {
             true => Exit::No,

@@ -2,44 +2,44 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::decompress::uncompressed;
+use super::decompress::decompress;
 use super::error::BuildError;
-use super::progress::Step;
+use super::progress::BuildStep;
 use crate::bundle::store::{BundleStore, BundleStoreError};
 use crate::machine::Sha256Digest;
 use crate::wire::iso9660::Iso9660;
 use crate::wire::tar::Tar;
 
-/// Where ISO 9660 says what it is, in octets.
+/// The offset of the ISO 9660 magic, in bytes.
 const ISO_MAGIC: u64 = 16 * 2048 + 1;
 
-/// A blob that was read out of an image: its digest and its size in octets.
+/// A blob from an image: its digest and its size in bytes.
 pub type Extracted = (Sha256Digest, u64);
 
-/// Reads files out of an ISO image or a tar archive, which may be compressed, into the store. Names
-/// in it are compared with those that are wanted, and never become names here.
+/// Copies files from an ISO image or a tar archive, which may be compressed, into the store. Names in the
+/// image are only compared with `members`, and never become paths.
 ///
 /// # Errors
-/// When it is neither, is damaged, or lacks a file.
+/// When the file is neither, is damaged, or lacks a member.
 pub fn extract(
     store: &BundleStore,
     what: &str,
     mut image: File,
     members: &[&str],
-    step: &dyn Step,
+    step: &dyn BuildStep,
 ) -> Result<BTreeMap<String, Extracted>, BuildError> {
     let refused = |reason: String| BuildError::Archive {
         what: what.to_owned(),
         reason,
     };
     let broken = |error: io::Error| refused(error.to_string());
-    let start = beginning(&mut image, 0, 512).map_err(broken)?;
-    let iso = beginning(&mut image, ISO_MAGIC, 5).map_err(broken)?;
+    let start = read_at(&mut image, 0, 512).map_err(broken)?;
+    let iso_magic = read_at(&mut image, ISO_MAGIC, 5).map_err(broken)?;
     image.rewind().map_err(broken)?;
-    if iso == b"CD001" {
+    if iso_magic == b"CD001" {
         return from_iso(store, what, image, members, step);
     }
-    let input = uncompressed(image, &start).map_err(refused)?;
+    let input = decompress(image, &start).map_err(refused)?;
     from_tar(store, what, Tar::new(input), members, step)
 }
 
@@ -48,7 +48,7 @@ fn from_iso(
     what: &str,
     image: File,
     members: &[&str],
-    step: &dyn Step,
+    step: &dyn BuildStep,
 ) -> Result<BTreeMap<String, Extracted>, BuildError> {
     let refused = |error: &dyn std::fmt::Display| BuildError::Archive {
         what: what.to_owned(),
@@ -59,14 +59,14 @@ fn from_iso(
     for member in members {
         files.push((member, iso.find(member).map_err(|error| refused(&error))?));
     }
-    step.total(files.iter().map(|(_, file)| file.size).sum());
+    step.set_length(files.iter().map(|(_, file)| file.size).sum());
     let (mut found, mut done) = (BTreeMap::new(), 0);
     for (member, file) in files {
         store.reserve(file.size)?;
-        let mut content = Counted::new(iso.read(&file), step, done);
+        let mut content = StepReader::new(iso.read(&file), step, done);
         let extracted = store
             .add_blob(&mut content)
-            .map_err(|error| unread(what, error))?;
+            .map_err(|error| read_error(what, error))?;
         done += extracted.1;
         found.insert((*member).to_owned(), extracted);
     }
@@ -78,7 +78,7 @@ fn from_tar(
     what: &str,
     mut tar: Tar<Box<dyn Read>>,
     members: &[&str],
-    step: &dyn Step,
+    step: &dyn BuildStep,
 ) -> Result<BTreeMap<String, Extracted>, BuildError> {
     let refused = |reason: String| BuildError::Archive {
         what: what.to_owned(),
@@ -94,13 +94,13 @@ fn from_tar(
             continue;
         };
         if !entry.is_file() {
-            return Err(refused(format!("`{member}` in the archive is no file")));
+            return Err(refused(format!("`{member}` in the archive is not a file")));
         }
         store.reserve(entry.size)?;
-        let mut content = Counted::new(&mut tar, step, done);
+        let mut content = StepReader::new(&mut tar, step, done);
         let extracted = store
             .add_blob(&mut content)
-            .map_err(|error| unread(what, error))?;
+            .map_err(|error| read_error(what, error))?;
         done += extracted.1;
         found.insert((*member).to_owned(), extracted);
     }
@@ -110,8 +110,8 @@ fn from_tar(
     }
 }
 
-/// Says of an image what the store says of any content.
-fn unread(what: &str, error: BundleStoreError) -> BuildError {
+/// Names the image as the cause when its content cannot be read.
+fn read_error(what: &str, error: BundleStoreError) -> BuildError {
     match error {
         BundleStoreError::Content(error) => BuildError::Archive {
             what: what.to_owned(),
@@ -121,32 +121,36 @@ fn unread(what: &str, error: BundleStoreError) -> BuildError {
     }
 }
 
-fn beginning(image: &mut File, place: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    image.seek(SeekFrom::Start(place))?;
-    image.take(length as u64).read_to_end(&mut octets)?;
-    Ok(octets)
+fn read_at(image: &mut File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    image.seek(SeekFrom::Start(offset))?;
+    image.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
-/// Tells how much has been read.
-pub struct Counted<'s, R> {
+/// Reports how far a reader has got.
+pub struct StepReader<'s, R> {
     input: R,
-    step: &'s dyn Step,
-    at: u64,
+    step: &'s dyn BuildStep,
+    position: u64,
 }
 
-impl<'s, R: Read> Counted<'s, R> {
-    /// Begins at `at` octets.
-    pub fn new(input: R, step: &'s dyn Step, at: u64) -> Self {
-        Self { input, step, at }
+impl<'s, R: Read> StepReader<'s, R> {
+    /// Starts at `position` bytes of the step.
+    pub fn new(input: R, step: &'s dyn BuildStep, position: u64) -> Self {
+        Self {
+            input,
+            step,
+            position,
+        }
     }
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl<R: Read> Read for StepReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        self.at += read as u64;
-        self.step.at(self.at);
+        self.position += read as u64;
+        self.step.set_position(self.position);
         Ok(read)
     }
 }

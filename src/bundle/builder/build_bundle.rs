@@ -1,45 +1,45 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::context::{Builder, Lists};
+use super::context::{Builder, ChecksumLists};
 use super::error::BuildError;
-use super::obtain::Wanted;
+use super::obtain::RequestedFiles;
 use super::presets;
-use super::progress::Progress;
-use super::web::Web;
-use crate::bundle::parallel::at_once;
+use super::progress::BuildProgress;
+use super::web::WebClient;
+use crate::bundle::parallel::run_parallel;
 use crate::bundle::store::BundleStore;
 use crate::inventory::{Bundle, BundleFile, BundleSpec, Content, SignaturePolicy, Source};
 
-/// Builds a bundle: brings its files into the store, verifies them, and gives them their name there
-/// when all are good. `jobs` files are worked on at once; relative paths go from `base`.
+/// Builds a bundle: copies its files into the store, verifies them, and adds the name when all are verified.
+/// Works on `jobs` files at the same time; relative paths start from `base`.
 ///
 /// # Errors
-/// When a file cannot be had or is not what it should be, and when the name stands for other content
-/// already. Nothing has a name then; what was downloaded is kept for the next attempt.
+/// When a file cannot be read or verified, and when the name has other content already. The store has no
+/// new name then; downloads are kept for the next attempt.
 pub fn build(
     store: &BundleStore,
-    web: &Web,
+    web: &WebClient,
     spec: &BundleSpec,
     base: &Path,
     jobs: usize,
     policy: &SignaturePolicy,
-    progress: &dyn Progress,
+    progress: &dyn BuildProgress,
 ) -> Result<Bundle, BuildError> {
-    let spec = presets::expanded(spec)?;
+    let spec = presets::expand(spec)?;
     let titles = titles(&spec)?;
-    let _writing = store.write()?;
+    let _lock = store.lock_shared()?;
     let builder = Builder {
         store,
         web,
         base,
         policy,
         progress,
-        lists: Lists::default(),
+        lists: ChecksumLists::default(),
     };
     let parts = parts(&spec);
-    let obtained = at_once(jobs, parts, &web.stop, |(source, wanted)| {
-        builder.obtain(source, &wanted)
+    let obtained = run_parallel(jobs, parts, &web.stop, |(source, requested)| {
+        builder.obtain(source, &requested)
     })?;
     let files = obtained.into_iter().flatten().map(|(key, obtained)| {
         let path = titles
@@ -64,7 +64,7 @@ pub fn build(
         files,
     };
     store.add_bundle(&bundle)?;
-    // The same content may have been signed already.
+    // The store may have signatures of the same content.
     let signatures = store.bundle(&bundle.name)?.signatures;
     Ok(Bundle {
         signatures,
@@ -72,13 +72,13 @@ pub fn build(
     })
 }
 
-/// Lists what is fetched, each once, with the files that come of it.
-fn parts(spec: &BundleSpec) -> Vec<(&Source, Wanted)> {
-    let mut of_images: BTreeMap<&str, Wanted> = BTreeMap::new();
+/// Lists the sources, each once, with the files that come from it.
+fn parts(spec: &BundleSpec) -> Vec<(&Source, RequestedFiles)> {
+    let mut of_images: BTreeMap<&str, RequestedFiles> = BTreeMap::new();
     let mut parts = Vec::new();
     for (key, file) in &spec.files {
         match &file.content {
-            Content::Whole(source) => parts.push((source, Wanted::whole(key))),
+            Content::Whole(source) => parts.push((source, RequestedFiles::whole(key))),
             Content::Image(image) => of_images.entry(image).or_default().add(key, None),
             Content::Member { image, member } => {
                 of_images.entry(image).or_default().add(key, Some(member));
@@ -86,12 +86,12 @@ fn parts(spec: &BundleSpec) -> Vec<(&Source, Wanted)> {
         }
     }
     let images = of_images.into_iter();
-    let images = images.filter_map(|(name, wanted)| Some((spec.images.get(name)?, wanted)));
-    // Images are the largest: they begin first.
+    let images = images.filter_map(|(name, requested)| Some((spec.images.get(name)?, requested)));
+    // Images are the largest, so they begin first.
     images.chain(parts).collect()
 }
 
-/// Lists the titles that the spec itself says: paths of its own and those inside images.
+/// Lists the titles that the spec states: explicit paths, and paths inside images.
 fn titles(spec: &BundleSpec) -> Result<BTreeMap<String, String>, BuildError> {
     let titles = spec.files.iter().filter_map(|(key, file)| {
         let title = match (&file.path, &file.content) {

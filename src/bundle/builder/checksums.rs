@@ -1,4 +1,4 @@
-//! The lists of digests that publishers keep beside their files, in each form that they use.
+//! The lists of digests that publishers provide with their files, in all common formats.
 
 use std::cmp::Ordering;
 
@@ -9,25 +9,25 @@ use crate::machine::Sha256Digest;
 /// A list of digests by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checksums {
-    /// A name as the list has it, without `./` and the mark of binary mode; empty where the list
-    /// holds a digest and nothing else.
+    /// The name in the list, without `./` and the mark of binary mode, and the digest. The name is empty in
+    /// a list with only a digest.
     entries: Vec<(String, Sha256Digest)>,
 }
 
-/// Why a list does not say what a file's digest is.
+/// Why a list has no single digest of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChecksumError {
-    /// It has no such name.
-    #[error("it lists no SHA-256 digest of `{0}`")]
+    /// The list has no such name.
+    #[error("lists no SHA-256 digest of `{0}`")]
     NotListed(String),
-    /// It has several.
-    #[error("it lists several digests of `{0}`")]
+    /// The list has several digests of the name.
+    #[error("lists several digests of `{0}`")]
     Ambiguous(String),
 }
 
 impl Checksums {
-    /// Reads a list: as `sha256sum` prints it, with or without `--tag`; a Debian `Release` file; the
-    /// metadata of a Fedora CoreOS stream; or a bare digest. What is none of these is passed over.
+    /// Parses a list: output of `sha256sum`, with or without `--tag`; a Debian `Release` file; the metadata of
+    /// a Fedora CoreOS stream; or a bare digest. Skips all other lines.
     pub fn parse(text: &str) -> Self {
         if text.trim_start().starts_with('{') {
             let mut entries = Vec::new();
@@ -40,16 +40,15 @@ impl Checksums {
         Self { entries }
     }
 
-    /// Finds the digest of a file by its path, of which the list may know the end or no more than
-    /// the name.
+    /// Finds the digest of a file by its path. The list may have only the end of the path, or only the name.
     ///
     /// # Errors
-    /// When it is not there, or not only once.
+    /// When the list has no such file, or several.
     pub fn find(&self, path: &str) -> Result<Sha256Digest, ChecksumError> {
         let [(name, digest)] = self.entries.as_slice() else {
             return self.longest(path);
         };
-        // A file of one digest may not say whose it is.
+        // A list with one digest may omit the name.
         if name.is_empty() {
             Ok(*digest)
         } else {
@@ -57,29 +56,29 @@ impl Checksums {
         }
     }
 
-    /// Finds the newest name that a pattern fits, in which `*` stands for anything within a part of
-    /// a path. Returns the pattern with what was found in its place.
+    /// Finds the newest name that matches a pattern, in which `*` stands for anything within a part of a path.
+    /// Returns the pattern with that name in place of its last parts.
     ///
     /// # Errors
-    /// When none fits.
+    /// When no name matches.
     pub fn resolve(&self, pattern: &str) -> Result<String, ChecksumError> {
         let parts: Vec<&str> = pattern.split('/').collect();
         let first = parts
             .iter()
             .position(|part| part.contains('*'))
             .unwrap_or(parts.len() - 1);
-        let wanted = &parts[first..];
-        let fitting = self.entries.iter().filter_map(|(name, _)| {
+        let pattern_parts = &parts[first..];
+        let matching = self.entries.iter().filter_map(|(name, _)| {
             let name: Vec<&str> = name.split('/').collect();
-            let end = &name[name.len().checked_sub(wanted.len())?..];
-            let fits = wanted
+            let end = &name[name.len().checked_sub(pattern_parts.len())?..];
+            let matches = pattern_parts
                 .iter()
                 .zip(end)
-                .all(|(pattern, name)| fits(pattern, name));
-            fits.then(|| end.join("/"))
+                .all(|(pattern, name)| is_match(pattern, name));
+            matches.then(|| end.join("/"))
         });
-        let newest = fitting.max_by(|a, b| by_version(a, b));
-        let newest = newest.ok_or_else(|| ChecksumError::NotListed(wanted.join("/")))?;
+        let newest = matching.max_by(|a, b| by_version(a, b));
+        let newest = newest.ok_or_else(|| ChecksumError::NotListed(pattern_parts.join("/")))?;
         Ok(parts[..first]
             .iter()
             .copied()
@@ -95,7 +94,7 @@ impl Checksums {
             both.take_while(|(a, b)| a == b).count()
         };
         let whole = |name: &str| name.split('/').count();
-        // An entry says where a file lies; one that lies elsewhere is another file.
+        // An entry with another directory is another file.
         let candidates = self.entries.iter().filter(|(name, _)| {
             let shared = shared(name);
             shared > 0
@@ -130,7 +129,7 @@ fn line(line: &str) -> Option<(String, Sha256Digest)> {
     let rest = rest.trim_start();
     // `Release` has the size between the two.
     let name = match rest.split_once(' ') {
-        Some((size, name)) if size.bytes().all(|octet| octet.is_ascii_digit()) => name.trim_start(),
+        Some((size, name)) if size.bytes().all(|byte| byte.is_ascii_digit()) => name.trim_start(),
         _ => rest,
     };
     Some((plain(name), digest))
@@ -156,8 +155,8 @@ fn collect(metadata: &Value, entries: &mut Vec<(String, Sha256Digest)>) {
     }
 }
 
-/// Reports whether a name fits a pattern, in which each `*` stands for anything.
-fn fits(pattern: &str, name: &str) -> bool {
+/// Reports whether a name matches a pattern, in which each `*` stands for anything.
+fn is_match(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
@@ -213,12 +212,12 @@ mod tests {
 
     use super::*;
 
-    fn digest(octet: u8) -> Sha256Digest {
-        Sha256Digest::new([octet; 32])
+    fn digest(byte: u8) -> Sha256Digest {
+        Sha256Digest::new([byte; 32])
     }
 
     #[test]
-    fn each_form_of_a_list_is_read() {
+    fn each_format_of_a_list_is_parsed() {
         let (a, b) = (digest(0xaa), digest(0xbb));
         for (text, path) in [
             (format!("{a}  live.iso\n{b}  other.iso\n"), "live.iso"),
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_another_file_is_never_taken() {
+    fn the_digest_of_another_file_is_never_used() {
         let (a, b) = (digest(0xaa), digest(0xbb));
         let list = Checksums::parse(&format!("{a}  ./netboot/linux\n{b}  ./cdrom/linux\n"));
         let not_listed = |name: &str| Err(ChecksumError::NotListed(name.into()));
@@ -255,7 +254,7 @@ mod tests {
             list.find("a.iso"),
             Err(ChecksumError::Ambiguous("a.iso".into()))
         );
-        // An MD5 or SHA-1 digest proves nothing, and a list of one name is of that name.
+        // MD5 and SHA-1 digests do not count, and a list with one name is only for that name.
         let list = Checksums::parse("d41d8cd98f00b204e9800998ecf8427e  a.iso\n");
         assert_eq!(list.find("a.iso"), not_listed("a.iso"));
         assert_eq!(

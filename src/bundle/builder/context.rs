@@ -3,26 +3,26 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::checksums::Checksums;
-use super::progress::Progress;
-use super::web::Web;
+use super::progress::BuildProgress;
+use super::web::WebClient;
 use crate::bundle::store::BundleStore;
 use crate::inventory::SignaturePolicy;
 
-/// What the builders of one bundle share.
+/// What all parts of one build share.
 pub struct Builder<'b> {
     pub store: &'b BundleStore,
-    pub web: &'b Web,
-    /// Where relative paths go from.
+    pub web: &'b WebClient,
+    /// The directory that relative paths start from.
     pub base: &'b Path,
-    /// Whose signatures do not count, whatever a spec says.
+    /// The site's rules for signatures; they name the revoked keys.
     pub policy: &'b SignaturePolicy,
-    pub progress: &'b dyn Progress,
-    pub lists: Lists,
+    pub progress: &'b dyn BuildProgress,
+    pub lists: ChecksumLists,
 }
 
-/// The lists that have been read, each once, by where they lie.
+/// The lists of checksums, each read once, by path or URL.
 #[derive(Default)]
-pub struct Lists(pub Mutex<HashMap<String, Arc<Slot>>>);
+pub struct ChecksumLists(pub Mutex<HashMap<String, Arc<ListSlot>>>);
 
-/// A list, once somebody has read it; others wait for him.
-pub type Slot = Mutex<Option<Arc<Checksums>>>;
+/// A list, or `None` while its first user reads it; other users wait for the lock.
+pub type ListSlot = Mutex<Option<Arc<Checksums>>>;

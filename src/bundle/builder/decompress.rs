@@ -4,68 +4,66 @@ use std::io::{self, BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
-/// The largest window of a compressed archive that is kept in memory, as a power of two: what
-/// `xz -9` and `zstd -19 --long=26` write, and 64 MiB.
+/// The largest window of a compressed archive that is kept in memory, as a power of two: 64 MiB, which
+/// `xz -9` and `zstd -19 --long=26` use.
 const WINDOW: u32 = 26;
-/// That, and what the decoder of xz needs beside it, in KiB.
+/// The window and the other memory of the xz decoder, in KiB.
 const XZ_MEMORY: u32 = (1 << (WINDOW - 10)) + (1 << 10);
-/// Where a tar header says what it is, in octets.
+/// The offset of the magic in a tar header, in bytes.
 const TAR_MAGIC: usize = 257;
 
-/// Takes the compression off a tar archive that begins with `start`.
+/// Decompresses a tar archive that begins with `start`.
 ///
 /// # Errors
-/// What it is instead, and what to do about it.
-pub fn uncompressed(archive: File, start: &[u8]) -> Result<Box<dyn Read>, String> {
+/// What the file is instead, and what to do about it.
+pub fn decompress(archive: File, start: &[u8]) -> Result<Box<dyn Read>, String> {
     let archive = BufReader::with_capacity(256 << 10, archive);
     Ok(match start {
-        [0x1f, 0x8b, ..] => Box::new(Unpacked(MultiGzDecoder::new(archive))),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            Box::new(Unpacked(XzReader::new_mem_limit(archive, true, XZ_MEMORY)))
-        }
-        // Source: RFC 8878 §3.1. What is skippable may come first.
+        [0x1f, 0x8b, ..] => Box::new(DecompressReader(MultiGzDecoder::new(archive))),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(DecompressReader(
+            XzReader::new_mem_limit(archive, true, XZ_MEMORY),
+        )),
+        // Source: RFC 8878 §3.1. A skippable frame may come first.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
             let mut decoder =
                 zstd::Decoder::with_buffer(archive).map_err(|error| error.to_string())?;
             decoder
                 .window_log_max(WINDOW)
                 .map_err(|error| error.to_string())?;
-            Box::new(Unpacked(decoder))
+            Box::new(DecompressReader(decoder))
         }
         _ if start.get(TAR_MAGIC..TAR_MAGIC + 5) == Some(b"ustar") => Box::new(archive),
-        _ => return Err(refusal(start).to_owned()),
+        _ => return Err(unsupported_format(start).to_owned()),
     })
 }
 
-fn refusal(start: &[u8]) -> &'static str {
+fn unsupported_format(start: &[u8]) -> &'static str {
     match start {
         [b'P', b'K', 3, 4, ..] => {
-            "it is a zip archive, which is not read: unpack it, and name the files themselves"
+            "zip archives are not supported: unpack it, and name the files in the spec"
         }
         [b'B', b'Z', b'h', ..] => {
-            "it is compressed with bzip2, which is not read: compress it with gzip, xz or zstd"
+            "bzip2 is not supported: compress the archive with gzip, xz or zstd"
         }
         [b'7', b'z', 0xbc, 0xaf, ..] => {
-            "it is a 7z archive, which is not read: unpack it, and name the files themselves"
+            "7z archives are not supported: unpack it, and name the files in the spec"
         }
-        _ => {
-            "it is neither an ISO image nor a tar archive, plain or compressed with gzip, xz or zstd"
-        }
+        _ => "neither an ISO image nor a tar archive, plain or compressed with gzip, xz or zstd",
     }
 }
 
-/// Says in the same words of every compression what is wrong with an archive.
-struct Unpacked<R>(R);
+/// Reports the same errors for every kind of compression.
+struct DecompressReader<R>(R);
 
-impl<R: Read> Read for Unpacked<R> {
+impl<R: Read> Read for DecompressReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it is cut short"),
+            io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the archive is truncated"),
             kind if kind == io::ErrorKind::OutOfMemory
                 || error.to_string().contains("too much memory") =>
             {
                 io::Error::other(format!(
-                    "it takes more than {} MiB of memory to unpack: compress it with a smaller window",
+                    "unpacking takes more than {} MiB of memory: compress the archive with a smaller window",
                     1 << (WINDOW - 20)
                 ))
             }
@@ -87,7 +85,7 @@ mod tests {
         file.write_all(content).unwrap();
         file.rewind().unwrap();
         let start = &content[..content.len().min(512)];
-        let mut reader = uncompressed(file, start)?.take(1 << 20);
+        let mut reader = decompress(file, start)?.take(1 << 20);
         let mut content = Vec::new();
         let read = reader.read_to_end(&mut content);
         read.map_err(|error| error.to_string())?;
@@ -95,21 +93,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_told_apart() {
-        for (start, said) in [
-            (&b"PK\x03\x04"[..], "zip archive"),
-            (b"BZh91AY", "bzip2"),
-            (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    fn unsupported_formats_are_told_apart() {
+        for (start, expected) in [
+            (&b"PK\x03\x04"[..], "zip archives are not supported"),
+            (b"BZh91AY", "bzip2 is not supported"),
+            (b"7z\xbc\xaf\x27\x1c", "7z archives are not supported"),
             (b"\x7fELF", "neither an ISO image"),
             (b"", "neither an ISO image"),
         ] {
-            assert!(read(start).unwrap_err().contains(said), "{start:?}");
+            assert!(read(start).unwrap_err().contains(expected), "{start:?}");
         }
     }
 
     #[test]
-    fn a_window_that_is_too_large_is_refused_before_it_is_made() {
-        // A frame of zstd whose window has 2^27 octets.
+    fn a_window_that_is_too_large_is_refused_before_it_is_allocated() {
+        // A zstd frame with a window of 2^27 bytes.
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 0x01, 0x00, 0x00];
         assert!(read(&frame).unwrap_err().contains("more than 64 MiB"));
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 16 << 3, 0x01, 0x00, 0x00];

@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::BuildError;
-use super::progress::{Progress, Step};
-use super::web::{Fault, Web, accepted, broken, unsent, without_credentials};
+use super::progress::{BuildProgress, BuildStep};
+use super::web::{AttemptError, WebClient, accepted, broken, unsent, without_credentials};
 use crate::bundle::store::{BundleStore, BundleStoreError, io_error, move_durably};
 use crate::machine::Sha256Digest;
 
-/// How many octets are read, hashed and written at once.
+/// How many bytes are read, hashed and written at a time.
 const PIECE: usize = 256 << 10;
 
-/// A file that has come whole, and has not got its name in the store. Dropped, it is removed.
+/// A complete download without a name in the store. Dropping it removes the file.
 pub struct Download {
     pub path: PathBuf,
     pub digest: Sha256Digest,
     pub size: u64,
-    /// Whether an earlier run brought the beginning of it.
+    /// Whether an earlier run downloaded a part of it.
     pub resumed: bool,
     file: File,
     kept: bool,
@@ -35,15 +35,15 @@ impl Download {
         File::open(&self.path).map_err(|source| io_error(&self.path, source).into())
     }
 
-    /// Leaves it for another run, which need not fetch it again.
-    pub fn leave(mut self) {
+    /// Keeps the file for another run, which need not download it again.
+    pub fn keep_for_later(mut self) {
         self.kept = true;
     }
 
-    /// Makes it a blob of the store.
-    pub fn keep(mut self, store: &BundleStore) -> Result<(), BuildError> {
+    /// Makes the file a blob of the store.
+    pub fn store(mut self, store: &BundleStore) -> Result<(), BuildError> {
         move_durably(&self.file, &self.path, &store.blob_path(&self.digest))?;
-        let _ = fs::remove_file(about(&self.path));
+        let _ = fs::remove_file(origin_path(&self.path));
         self.kept = true;
         Ok(())
     }
@@ -52,34 +52,35 @@ impl Download {
 impl Drop for Download {
     fn drop(&mut self) {
         if !self.kept {
-            let _ = fs::remove_file(about(&self.path));
+            let _ = fs::remove_file(origin_path(&self.path));
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-impl Web {
-    /// Downloads a file into the store, where the beginning of it stays if it breaks off, and goes
-    /// on there if the server still has the same file. No more than `most` octets are taken, where it
-    /// is known how many there are.
+impl WebClient {
+    /// Downloads a file into the store. If the download breaks off, its part stays there, and the next
+    /// attempt resumes if the server still has the same file. `limit` is the expected size in bytes, if
+    /// known.
     ///
     /// # Errors
-    /// When the server refuses or fails again and again, has more than that, or the disk refuses.
+    /// When the server refuses, when every attempt fails, when the file exceeds the limit, or when the disk
+    /// fails.
     pub fn download(
         &self,
         store: &BundleStore,
         url: &str,
-        most: Option<u64>,
-        step: &dyn Step,
-        progress: &dyn Progress,
+        limit: Option<u64>,
+        step: &dyn BuildStep,
+        progress: &dyn BuildProgress,
     ) -> Result<Download, BuildError> {
-        let mut partial = Partial::open(store, url)?;
+        let mut partial = PartialDownload::open(store, url)?;
         let resumed = partial.size > 0;
-        let came = self.again(url, progress, || {
-            self.attempt(store, url, most, &mut partial, step)
+        let result = self.with_retries(url, progress, || {
+            self.attempt(store, url, limit, &mut partial, step)
         });
-        if let Err(error) = came {
-            partial.leave();
+        if let Err(error) = result {
+            partial.keep_for_later();
             return Err(error);
         }
         Ok(Download {
@@ -96,26 +97,30 @@ impl Web {
         &self,
         store: &BundleStore,
         url: &str,
-        most: Option<u64>,
-        partial: &mut Partial,
-        step: &dyn Step,
-    ) -> Result<(), Fault> {
-        let check = |octets: u64, partial: &mut Partial| match most.filter(|most| octets > *most) {
-            None => Ok(()),
-            Some(limit) => {
-                // Nobody is to go on with it.
-                partial.restart(Known::default())?;
-                let what = without_credentials(url);
-                Err(Fault::Final(BuildError::TooLarge { what, limit }))
-            }
+        limit: Option<u64>,
+        partial: &mut PartialDownload,
+        step: &dyn BuildStep,
+    ) -> Result<(), AttemptError> {
+        let check_size = |bytes: u64, partial: &mut PartialDownload| {
+            let Some(limit) = limit.filter(|limit| bytes > *limit) else {
+                return Ok(());
+            };
+            // No later run must resume it.
+            partial.restart(DownloadOrigin::default())?;
+            let what = without_credentials(url);
+            Err(AttemptError::Final(BuildError::TooLarge { what, limit }))
         };
-        if most.is_some_and(|most| partial.size > most) {
-            partial.restart(Known::default())?;
+        if limit.is_some_and(|limit| partial.size > limit) {
+            partial.restart(DownloadOrigin::default())?;
         }
         let mut request = self.client.get(url);
-        let validator = partial.known.validator.clone().filter(|_| partial.size > 0);
+        let validator = partial
+            .origin
+            .validator
+            .clone()
+            .filter(|_| partial.size > 0);
         if let Some(validator) = validator {
-            // Source: RFC 9110 §13.1.5: the whole file comes if it is not the same any more.
+            // Source: RFC 9110 §13.1.5: the server sends the whole file if it has changed.
             let range = format!("bytes={}-", partial.size);
             request = request.header(RANGE, range).header(IF_RANGE, validator);
         }
@@ -126,89 +131,90 @@ impl Web {
                 if size == Some(partial.size) {
                     return Ok(());
                 }
-                partial.restart(Known::default())?;
-                return Err(again("it no longer has what was begun"));
+                partial.restart(DownloadOrigin::default())?;
+                return Err(retryable("the file has changed on the server"));
             }
             _ => accepted(url, response)?,
         };
         if response.status() == StatusCode::PARTIAL_CONTENT {
             let range = ContentRange::of(response.headers());
             if range.is_none_or(|range| range.first != Some(partial.size)) {
-                partial.restart(Known::default())?;
-                return Err(again("it answers with another part than was asked for"));
+                partial.restart(DownloadOrigin::default())?;
+                return Err(retryable("the server sent another part than requested"));
             }
         } else {
-            partial.restart(Known::of(url, &response))?;
+            partial.restart(DownloadOrigin::of(url, &response))?;
         }
-        let total = partial.known.total;
+        let total = partial.origin.total;
         if let Some(total) = total {
-            check(total, partial)?;
-            step.total(total);
+            check_size(total, partial)?;
+            step.set_length(total);
             store.reserve(total.saturating_sub(partial.size))?;
         }
         let furthest = partial.furthest;
         let mut buffer = vec![0; PIECE];
         loop {
             if self.stop.is_stopped() {
-                return Err(Fault::Final(BuildError::Stopped));
+                return Err(AttemptError::Final(BuildError::Stopped));
             }
             match response.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
-                    check(partial.size + read as u64, partial)?;
+                    check_size(partial.size + read as u64, partial)?;
                     partial.append(&buffer[..read])?;
                 }
                 Err(error) => return Err(broken(&error, partial.size > furthest)),
             }
-            step.at(partial.size);
+            step.set_position(partial.size);
         }
         match total {
-            Some(total) if total != partial.size => Err(Fault::Passing {
-                reason: format!("{} octets came, not {total}", partial.size),
-                after: None,
-                progress: partial.size > furthest && partial.size < total,
+            Some(total) if total != partial.size => Err(AttemptError::Retryable {
+                reason: format!("received {} of {total} bytes", partial.size),
+                retry_after: None,
+                made_progress: partial.size > furthest && partial.size < total,
             }),
             _ => Ok(()),
         }
     }
 }
 
-fn again(reason: &str) -> Fault {
-    Fault::Passing {
+fn retryable(reason: &str) -> AttemptError {
+    AttemptError::Retryable {
         reason: reason.to_owned(),
-        after: None,
-        progress: false,
+        retry_after: None,
+        made_progress: false,
     }
 }
 
-/// The beginning of a download. It is locked: of two who want the same file, one waits.
-struct Partial {
+/// A download that is not complete. Its file is locked: of two processes that download the same file, one
+/// waits.
+struct PartialDownload {
     path: PathBuf,
     file: File,
     size: u64,
-    /// How much there has ever been: whoever only begins anew makes no progress.
+    /// The largest size so far: a download that only starts again makes no progress.
     furthest: u64,
     hasher: Sha256,
-    known: Known,
+    origin: DownloadOrigin,
 }
 
-/// What the server said when the download began.
+/// What the server stated when the download began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct DownloadOrigin {
     url: String,
-    /// What tells this file from what may take its place there: a strong entity tag, or a time.
+    /// What identifies this version of the file: a strong entity tag, or a time.
     validator: Option<String>,
-    /// The size of the whole file in octets.
+    /// The size of the whole file in bytes.
     total: Option<u64>,
 }
 
-impl Known {
+impl DownloadOrigin {
     fn of(url: &str, response: &Response) -> Self {
         let text = |name| {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
-        // Source: RFC 9110 §13.1.5: a weak entity tag does not do.
+        // Source: RFC 9110 §13.1.5: a weak entity tag is not allowed.
         let tag = text(ETAG).filter(|tag| !tag.starts_with("W/"));
         Self {
             url: url.to_owned(),
@@ -218,7 +224,7 @@ impl Known {
     }
 }
 
-impl Partial {
+impl PartialDownload {
     fn open(store: &BundleStore, url: &str) -> Result<Self, BundleStoreError> {
         let name = Sha256Digest::of(url.as_bytes()).to_string();
         let path = store.partial()?.join(format!("{}.download", &name[..32]));
@@ -228,11 +234,10 @@ impl Partial {
         let file = loop {
             let file = options.open(&path).map_err(failed)?;
             file.lock().map_err(failed)?;
-            // Whoever had the lock before may have finished it: then its name is gone.
-            let ours = file.metadata().map_err(failed)?.ino();
-            match fs::metadata(&path) {
-                Ok(data) if data.ino() == ours => break file,
-                _ => {}
+            // The process that had the lock before may have completed and renamed the file.
+            let inode = file.metadata().map_err(failed)?.ino();
+            if fs::metadata(&path).is_ok_and(|data| data.ino() == inode) {
+                break file;
             }
         };
         let mut partial = Self {
@@ -240,31 +245,33 @@ impl Partial {
             size: 0,
             furthest: 0,
             hasher: Sha256::new(),
-            known: Known::default(),
+            origin: DownloadOrigin::default(),
             path,
         };
-        let known = fs::read(about(&partial.path)).ok();
-        let known = known.and_then(|text| serde_json::from_slice::<Known>(&text).ok());
-        match known.filter(|known| known.url == url && known.validator.is_some()) {
-            Some(known) => {
-                partial.known = known;
-                partial.take_up()?;
+        let origin = fs::read(origin_path(&partial.path))
+            .ok()
+            .and_then(|text| serde_json::from_slice::<DownloadOrigin>(&text).ok());
+        match origin.filter(|origin| origin.url == url && origin.validator.is_some()) {
+            Some(origin) => {
+                partial.origin = origin;
+                partial.hash_existing()?;
             }
-            None => partial.restart(Known::default())?,
+            None => partial.restart(DownloadOrigin::default())?,
         }
         Ok(partial)
     }
 
-    /// Leaves it for another run, unless nothing tells whether what comes then belongs to it.
-    fn leave(self) {
-        if self.known.validator.is_none() {
-            let _ = fs::remove_file(about(&self.path));
+    /// Keeps the file for another run, unless that run could not tell whether the server's file is still
+    /// the same.
+    fn keep_for_later(self) {
+        if self.origin.validator.is_none() {
+            let _ = fs::remove_file(origin_path(&self.path));
             let _ = fs::remove_file(&self.path);
         }
     }
 
-    /// Hashes what is there.
-    fn take_up(&mut self) -> Result<(), BundleStoreError> {
+    /// Hashes the part that an earlier run downloaded.
+    fn hash_existing(&mut self) -> Result<(), BundleStoreError> {
         let mut buffer = vec![0; PIECE];
         loop {
             let read = self.file.read(&mut buffer);
@@ -279,37 +286,37 @@ impl Partial {
         }
     }
 
-    fn restart(&mut self, known: Known) -> Result<(), BundleStoreError> {
+    fn restart(&mut self, origin: DownloadOrigin) -> Result<(), BundleStoreError> {
         let failed = |source| io_error(&self.path, source);
         self.file.set_len(0).map_err(failed)?;
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
         (self.size, self.hasher) = (0, Sha256::new());
-        self.known = known;
-        let path = about(&self.path);
-        let text = serde_json::to_vec(&self.known).unwrap_or_default();
+        self.origin = origin;
+        let path = origin_path(&self.path);
+        let text = serde_json::to_vec(&self.origin).unwrap_or_default();
         fs::write(&path, text).map_err(|source| io_error(&path, source))
     }
 
-    fn append(&mut self, octets: &[u8]) -> Result<(), BundleStoreError> {
-        let written = self.file.write_all(octets);
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BundleStoreError> {
+        let written = self.file.write_all(bytes);
         if let Err(source) = written {
-            // So that what is there stays what was hashed.
+            // The file must match the hash.
             let _ = self.file.set_len(self.size);
             return Err(io_error(&self.path, source));
         }
-        self.hasher.update(octets);
-        self.size += octets.len() as u64;
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
         self.furthest = self.furthest.max(self.size);
         Ok(())
     }
 }
 
-/// Where it is kept what a beginning is the beginning of.
-fn about(path: &Path) -> PathBuf {
+/// Returns the path of a partial download's origin.
+fn origin_path(path: &Path) -> PathBuf {
     path.with_extension("about")
 }
 
-/// What a server says about the part that it sends.
+/// The range of a file that a server sends.
 ///
 /// Source: RFC 9110 §14.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -341,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_ranges_are_read() {
+    fn content_ranges_are_parsed() {
         let range = |first, total| Some(ContentRange { first, total });
         for (text, expected) in [
             ("bytes 3-9/10", range(Some(3), Some(10))),

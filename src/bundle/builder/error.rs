@@ -8,87 +8,87 @@ use crate::machine::Sha256Digest;
 /// Why a bundle was not built, or a blob not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A server gives no answer, or breaks off, again and again.
-    #[error("cannot get `{url}`: {reason}")]
+    /// A server does not respond, or every download breaks off.
+    #[error("cannot download `{url}`: {reason}")]
     Unreachable {
         /// The URL, without credentials.
         url: String,
-        /// What came of the last attempt.
+        /// Why the last attempt failed.
         reason: String,
     },
-    /// A server says no.
-    #[error("cannot get `{url}`: the server answers {status}")]
+    /// A server refuses the download.
+    #[error("cannot download `{url}`: the server returned HTTP {status}")]
     Refused {
         /// The URL, without credentials.
         url: String,
-        /// The status of HTTP.
+        /// The HTTP status.
         status: u16,
     },
-    /// A checksum file or a signature is larger than any, or a file than the one that is pinned.
-    #[error("`{what}` is larger than {limit} octets")]
+    /// A file is larger than its limit, or than its pinned size.
+    #[error("`{what}` exceeds {limit} bytes")]
     TooLarge {
-        /// Where it lies.
+        /// The path or URL.
         what: String,
-        /// The most that is taken.
+        /// The limit in bytes.
         limit: u64,
     },
     /// A file cannot be read.
-    #[error("`{}`: {source}", .path.display())]
+    #[error("cannot read `{}`: {source}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// What came is not what it should be.
-    #[error("`{what}` hashes to {found}; {said_by} says {expected}")]
+    /// A file has another digest than expected.
+    #[error("`{what}` hashes to {found}, but {stated_by} states {expected}")]
     WrongDigest {
-        /// Where it came from.
+        /// The path or URL.
         what: String,
-        /// Its digest.
+        /// The digest of the file.
         found: Sha256Digest,
-        /// The digest that it should have.
+        /// The expected digest.
         expected: Sha256Digest,
-        /// Who says so.
-        said_by: String,
+        /// Where the expected digest comes from.
+        stated_by: String,
     },
-    /// A list of checksums does not say what a digest is.
-    #[error("`{list}`: {source}")]
+    /// A list of checksums has no single digest of a file.
+    #[error("`{list}` {source}")]
     Checksums {
-        /// Where the list lies.
+        /// The path or URL of the list.
         list: String,
         /// Why.
         source: ChecksumError,
     },
-    /// A signature is not good.
-    #[error("`{what}` is not signed as it should be: {reason}")]
+    /// A signature does not verify.
+    #[error("`{what}` has no valid signature: {reason}")]
     Signature {
-        /// What should be signed.
+        /// The path or URL of the signed file.
         what: String,
-        /// Why it does not count.
+        /// Why the signature does not count.
         reason: String,
     },
     /// A key cannot be used.
-    #[error("the key `{key}` cannot be used: {reason}")]
+    #[error("cannot use the key `{key}`: {reason}")]
     Key {
         /// The key, or its file.
         key: String,
         /// Why.
         reason: String,
     },
-    /// A program is needed that is not here.
-    #[error("the program `{0}` is needed to check OpenPGP signatures, and is not here")]
+    /// A program is missing.
+    #[error("cannot check OpenPGP signatures: the program `{0}` is not installed")]
     NoProgram(&'static str),
-    /// An image or an archive does not give a file.
+    /// An image or archive cannot be read, or lacks a file.
     #[error("`{what}`: {reason}")]
     Archive {
-        /// The image.
+        /// The image or archive.
         what: String,
         /// Why.
         reason: String,
     },
-    /// Two files would have one title.
-    #[error("the files `{first}` and `{second}` would both have the title `{title}`")]
+    /// Two files have the same title.
+    #[error("the files `{first}` and `{second}` have the same title `{title}`")]
     SameTitle {
         /// The key of one file.
         first: String,
@@ -98,40 +98,41 @@ pub enum BuildError {
         title: String,
     },
     /// There is no such preset.
-    #[error("no preset `{name}`")]
+    #[error("unknown preset `{name}`")]
     UnknownPreset {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// A name that is nearly the same.
+        /// The most similar name, if one is similar.
         near: Option<String>,
     },
-    /// A preset does not know what it needs.
+    /// A preset needs a value that the spec lacks.
     #[error("preset `{preset}` {reason}")]
     Preset {
         /// The preset.
         preset: String,
-        /// What it lacks.
+        /// What it needs, as a verb with its object.
         reason: String,
     },
-    /// Nothing says where a blob can be had.
-    #[error("nothing says where `{file}` of bundle `{bundle}` can be had")]
+    /// A bundle does not name the source of a file.
+    #[error("bundle `{bundle}` names no source for `{file}`")]
     NoSource {
         /// The bundle.
         bundle: String,
         /// The file's key.
         file: String,
     },
-    /// Another part failed first.
-    #[error("stopped")]
+    /// Another file failed first, and its error is the one that counts.
+    #[error("stopped because another file failed")]
     Stopped,
-    /// The store refused.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] BundleStoreError),
 }
 
 impl BuildError {
-    /// Reports whether what came, or what was asked for, is at fault: trying again helps nobody.
-    pub fn is_the_inputs(&self) -> bool {
+    /// Reports whether the answer is no (exit code 1), as opposed to a failure to get an answer
+    /// (exit code 3).
+    pub fn answer_is_no(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::Refused { .. }
@@ -141,7 +142,7 @@ impl BuildError {
             Self::Store(error) => matches!(
                 error,
                 BundleStoreError::NameTaken { .. }
-                    | BundleStoreError::NoBundle { .. }
+                    | BundleStoreError::InvalidBundle { .. }
                     | BundleStoreError::TooManyFiles { .. }
                     | BundleStoreError::Unexpected { .. }
             ),
@@ -149,34 +150,40 @@ impl BuildError {
         }
     }
 
-    /// Says what to do about it, where that is more than the message says.
+    /// Returns the next command or edit that helps, if there is one.
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Self::Unreachable { .. } => "start again when it is there: what has come is kept",
+            Self::Unreachable { .. } => {
+                "run the command again when the server is available: the download resumes where it stopped"
+            }
             Self::Refused {
                 status: 401 | 403, ..
-            } => "it wants other credentials: `https://USER:PASSWORD@…` gives some",
-            Self::Refused { .. } => "look whether the file has another name by now",
+            } => "give the server's credentials in the URL: `https://USER:PASSWORD@…`",
+            Self::Refused { .. } => "check whether the publisher has moved or renamed the file",
             Self::WrongDigest { .. } => {
-                "nothing was stored; find out who changed it before you pin another digest"
+                "nothing was stored; find out who changed the file before you pin another digest"
             }
             Self::Signature { .. } => {
-                "nothing was stored; look whether the key is the publisher's, and the file whole"
+                "nothing was stored; check that the key is the publisher's and that the file is complete"
             }
             Self::NoProgram(_) => "install the package `gpgv`",
             Self::Key { .. } => {
-                "name the publisher's keys with `keyring`; `pxectl-bundles(7)` says where they are"
+                "name the publisher's keys with `keyring`; `pxectl-bundles(7)` says where to get them"
             }
             Self::UnknownPreset {
                 near: Some(near), ..
             } => return Some(format!("did you mean `{near}`?")),
-            Self::SameTitle { .. } => "give one of them another `path`",
+            Self::SameTitle { .. } => "give one of the files another `path`",
             Self::Preset { .. } | Self::UnknownPreset { .. } => {
-                "`pxectl bundle build --help` lists the presets"
+                "run `pxectl bundle build --help` to list the presets"
             }
-            Self::NoSource { .. } => "name a place that has it with `--from URL-OR-DIRECTORY`",
+            Self::NoSource { .. } => "name a location that has the file with `--from URL-OR-DIR`",
             Self::Store(error) => return error.help(),
-            _ => return None,
+            Self::TooLarge { .. }
+            | Self::Unreadable { .. }
+            | Self::Checksums { .. }
+            | Self::Archive { .. }
+            | Self::Stopped => return None,
         };
         Some(help.to_owned())
     }

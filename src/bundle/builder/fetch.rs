@@ -2,61 +2,60 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::archive::{Counted, extract};
+use super::archive::{StepReader, extract};
 use super::error::BuildError;
-use super::location::{Place, below};
-use super::progress::Progress;
-use super::web::Web;
-use crate::bundle::parallel::at_once;
+use super::location::{SourceLocation, below};
+use super::progress::BuildProgress;
+use super::web::WebClient;
+use crate::bundle::parallel::run_parallel;
 use crate::bundle::store::{BundleStore, BundleStoreError};
 use crate::inventory::{Bundle, BundleFile, FileSource};
 
-/// Where the blobs of bundles are looked for.
+/// Where to fetch the blobs of bundles from.
 #[derive(Clone, Debug, Default)]
 pub enum FetchFrom {
-    /// Where each was had when its bundle was built.
+    /// The source of each file when its bundle was built.
     #[default]
     Sources,
-    /// Below a URL or a directory: another store, or files under their titles.
+    /// A URL or a directory: another store, or files under their titles.
     Base(String),
 }
 
-/// One blob that is not here.
-struct Missing<'b> {
+/// A blob that the store lacks.
+struct MissingBlob<'b> {
     bundle: &'b str,
     key: &'b str,
     file: &'b BundleFile,
 }
 
-/// Brings the blobs that bundles pin and the store lacks, each verified by the digest that the
-/// bundle says; then gives the bundles their names in the store. Returns how many blobs came.
+/// Fetches the blobs that bundles pin and the store lacks, and verifies each by its pinned digest; then adds
+/// the names of the bundles to the store. Returns the number of fetched blobs.
 ///
 /// # Errors
-/// When a blob cannot be had or is not what the bundle pins, or when a name stands for other content
-/// already.
+/// When a blob cannot be fetched or has another digest, or when a name has other content already.
 pub fn fetch(
     store: &BundleStore,
-    web: &Web,
+    web: &WebClient,
     bundles: &[&Bundle],
     from: &FetchFrom,
     jobs: usize,
-    progress: &dyn Progress,
+    progress: &dyn BuildProgress,
 ) -> Result<usize, BuildError> {
-    let _writing = store.write()?;
+    let _lock = store.lock_shared()?;
     for bundle in bundles {
         store.check_name(bundle)?;
     }
     let mut missing = BTreeMap::new();
     for bundle in bundles {
         for (key, file) in &bundle.files {
-            if !store.has_good(file) {
+            if !store.has_intact(file) {
                 let bundle = bundle.name.as_str();
-                missing.insert(file.sha256, Missing { bundle, key, file });
+                missing.insert(file.sha256, MissingBlob { bundle, key, file });
             }
         }
     }
     let count = missing.len();
-    let mut parts: BTreeMap<String, Vec<Missing>> = BTreeMap::new();
+    let mut parts: BTreeMap<String, Vec<MissingBlob>> = BTreeMap::new();
     for blob in missing.into_values() {
         let part = match (from, &blob.file.source) {
             (FetchFrom::Base(_), _) => blob.file.sha256.to_string(),
@@ -71,7 +70,7 @@ pub fn fetch(
         parts.entry(part).or_default().push(blob);
     }
     let parts = parts.into_iter().collect();
-    at_once(jobs, parts, &web.stop, |(part, blobs)| match from {
+    run_parallel(jobs, parts, &web.stop, |(part, blobs)| match from {
         FetchFrom::Sources => from_source(store, web, &part, &blobs, progress),
         FetchFrom::Base(base) => blobs
             .iter()
@@ -83,15 +82,15 @@ pub fn fetch(
     Ok(count)
 }
 
-/// Fetches what lies at one URL once, whole or for the files inside it.
+/// Fetches the file at a URL once, for itself or for the files inside it.
 fn from_source(
     store: &BundleStore,
-    web: &Web,
+    web: &WebClient,
     url: &str,
-    blobs: &[Missing],
-    progress: &dyn Progress,
+    blobs: &[MissingBlob],
+    progress: &dyn BuildProgress,
 ) -> Result<(), BuildError> {
-    let members: Vec<(&Missing, &str)> = blobs
+    let members: Vec<(&MissingBlob, &str)> = blobs
         .iter()
         .filter_map(|blob| match &blob.file.source {
             Some(FileSource {
@@ -102,7 +101,7 @@ fn from_source(
         })
         .collect();
     let step = progress.begin(url);
-    let whole: Vec<&Missing> = blobs
+    let whole: Vec<&MissingBlob> = blobs
         .iter()
         .filter(|blob| {
             blob.file
@@ -111,9 +110,9 @@ fn from_source(
                 .is_some_and(|it| it.member.is_none())
         })
         .collect();
-    // Of an image that files lie in, it is not known how large it is.
-    let most = whole.iter().map(|blob| blob.file.size).max();
-    let get = || web.download(store, url, most, &*step, progress);
+    // The size of an image is unknown if only files inside it are pinned.
+    let limit = whole.iter().map(|blob| blob.file.size).max();
+    let get = || web.download(store, url, limit, &*step, progress);
     let mut download = get()?;
     if download.resumed && whole.iter().any(|blob| blob.file.sha256 != download.digest) {
         drop(download);
@@ -121,7 +120,7 @@ fn from_source(
     }
     for blob in &whole {
         if blob.file.sha256 != download.digest {
-            return Err(wrong(blob, url, download.digest));
+            return Err(wrong_digest(blob, url, download.digest));
         }
     }
     if !members.is_empty() {
@@ -130,55 +129,58 @@ fn from_source(
         for (blob, member) in members {
             let found = extracted.get(member).map(|(digest, _)| *digest);
             if let Some(found) = found.filter(|found| *found != blob.file.sha256) {
-                return Err(wrong(blob, &format!("{member} of {url}"), found));
+                return Err(wrong_digest(blob, &format!("{member} of {url}"), found));
             }
         }
     }
     if !whole.is_empty() {
-        download.keep(store)?;
+        download.store(store)?;
     }
     Ok(())
 }
 
-/// Looks below a base: for the blob of a store, then for the file's title.
+/// Fetches a blob below a base URL or directory: a blob of a store, or else a file with the title.
 fn from_base(
     store: &BundleStore,
-    web: &Web,
+    web: &WebClient,
     base: &str,
-    blob: &Missing,
-    progress: &dyn Progress,
+    blob: &MissingBlob,
+    progress: &dyn BuildProgress,
 ) -> Result<(), BuildError> {
     let in_store = below(base, &format!("blobs/sha256/{}", blob.file.sha256));
     let titled = below(base, &blob.file.path);
     let step = progress.begin(&blob.file.path);
-    let (mut absent, most) = (None, Some(blob.file.size));
-    for place in [in_store, titled] {
-        match Place::new(&place, Path::new("")) {
-            Place::Path(path) => {
+    let limit = Some(blob.file.size);
+    let mut not_found = None;
+    for location in [in_store, titled] {
+        match SourceLocation::new(&location, Path::new("")) {
+            SourceLocation::Path(path) => {
                 let Ok(file) = File::open(&path) else {
                     continue;
                 };
-                step.total(blob.file.size);
+                step.set_length(blob.file.size);
                 store.reserve(blob.file.size)?;
                 let (digest, size) = (&blob.file.sha256, Some(blob.file.size));
-                let mut content = Counted::new(file, &*step, 0);
+                let mut content = StepReader::new(file, &*step, 0);
                 let what = format!("`{}`", path.display());
                 store.add_blob_as(digest, size, &mut content, &what)?;
                 return Ok(());
             }
-            Place::Url(url) => match web.download(store, &url, most, &*step, progress) {
-                Ok(download) if download.digest == blob.file.sha256 => return download.keep(store),
-                Ok(download) => return Err(wrong(blob, &place, download.digest)),
+            SourceLocation::Url(url) => match web.download(store, &url, limit, &*step, progress) {
+                Ok(download) if download.digest == blob.file.sha256 => {
+                    return download.store(store);
+                }
+                Ok(download) => return Err(wrong_digest(blob, &location, download.digest)),
                 Err(
                     error @ BuildError::Refused {
                         status: 404 | 410, ..
                     },
-                ) => absent = Some(error),
+                ) => not_found = Some(error),
                 Err(error) => return Err(error),
             },
         }
     }
-    Err(absent.unwrap_or_else(|| {
+    Err(not_found.unwrap_or_else(|| {
         BuildError::Store(BundleStoreError::MissingBlob {
             file: blob.file.path.clone(),
             path: Path::new(base).to_owned(),
@@ -186,11 +188,11 @@ fn from_base(
     }))
 }
 
-fn wrong(blob: &Missing, what: &str, found: crate::machine::Sha256Digest) -> BuildError {
+fn wrong_digest(blob: &MissingBlob, what: &str, found: crate::machine::Sha256Digest) -> BuildError {
     BuildError::WrongDigest {
         what: super::web::without_credentials(what),
         found,
         expected: blob.file.sha256,
-        said_by: format!("bundle `{}`", blob.bundle),
+        stated_by: format!("bundle `{}`", blob.bundle),
     }
 }

@@ -3,20 +3,20 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::BuildError;
-use super::progress::Progress;
-use super::web::{Web, without_credentials};
+use super::progress::BuildProgress;
+use super::web::{WebClient, without_credentials};
 
-/// Where something lies.
+/// A URL or a local path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Behind a URL of HTTP.
+pub enum SourceLocation {
+    /// An HTTP or HTTPS URL.
     Url(String),
-    /// On this machine.
+    /// A path on this machine.
     Path(PathBuf),
 }
 
-impl Place {
-    /// Reads a place; paths go from `base`.
+impl SourceLocation {
+    /// Parses a location; relative paths start from `base`.
     pub fn new(text: &str, base: &Path) -> Self {
         if is_url(text) {
             Self::Url(text.to_owned())
@@ -25,7 +25,7 @@ impl Place {
         }
     }
 
-    /// Returns what people may see.
+    /// Returns the location without credentials, for messages.
     pub fn shown(&self) -> String {
         match self {
             Self::Url(url) => without_credentials(url),
@@ -33,15 +33,15 @@ impl Place {
         }
     }
 
-    /// Reads something small.
+    /// Reads a small file.
     ///
     /// # Errors
-    /// When it cannot be read, or is larger than `limit` octets.
+    /// When it cannot be read, or exceeds `limit` bytes.
     pub fn read(
         &self,
-        web: &Web,
+        web: &WebClient,
         limit: u64,
-        progress: &dyn Progress,
+        progress: &dyn BuildProgress,
     ) -> Result<Vec<u8>, BuildError> {
         let path = match self {
             Self::Url(url) => return web.read(url, limit, progress),
@@ -64,13 +64,13 @@ impl Place {
     }
 }
 
-/// Reports whether a place is a URL.
+/// Reports whether a text is an HTTP or HTTPS URL.
 pub fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// Finds what verifies something: a suffix such as `.asc` stands for the same place with that at its
-/// end.
+/// Returns the location of a list or signature: a suffix such as `.asc` is appended to the location of the
+/// file that it verifies.
 pub fn beside(from: &str, verified: &str) -> String {
     let is_suffix = from.starts_with('.') && !from.contains('/');
     if is_suffix {
@@ -80,7 +80,7 @@ pub fn beside(from: &str, verified: &str) -> String {
     }
 }
 
-/// Returns the path of a place, without what a URL has before and after it.
+/// Returns the path of a location: of a URL, without scheme, host, query and fragment.
 pub fn path_of(from: &str) -> &str {
     if !is_url(from) {
         return from;
@@ -90,7 +90,7 @@ pub fn path_of(from: &str) -> &str {
     from[host..].find('/').map_or("", |at| &from[host + at..])
 }
 
-/// Puts a relative path below a URL or a directory.
+/// Appends a relative path to a URL or a directory.
 pub fn below(base: &str, path: &str) -> String {
     format!("{}/{path}", base.trim_end_matches('/'))
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_verifies_something_may_lie_beside_it() {
+    fn a_suffix_names_a_file_beside_the_verified_one() {
         for (from, verified, expected) in [
             (".asc", "https://a/b", "https://a/b.asc"),
             ("./SUMS", "https://a/b", "./SUMS"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_a_url_is_what_lists_may_name() {
+    fn the_path_of_a_url_has_no_host_and_no_query() {
         for (from, path) in [
             ("https://a.b/c/d.iso?x=y/z#e", "/c/d.iso"),
             ("http://a", ""),

@@ -1,5 +1,5 @@
-//! Building bundles: files from here, from the web and out of images, each verified before it
-//! counts; and fetching what a bundle pins and the store lacks.
+//! Builds bundles from local files, downloads, and files in images, each of them verified; and fetches the
+//! files of a bundle that the store lacks.
 
 mod archive;
 mod build_bundle;
@@ -20,5 +20,5 @@ mod web;
 pub use build_bundle::build;
 pub use error::BuildError;
 pub use fetch::{FetchFrom, fetch};
-pub use progress::{Progress, Step};
-pub use web::Web;
+pub use progress::{BuildProgress, BuildStep};
+pub use web::WebClient;

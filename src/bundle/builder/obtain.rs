@@ -1,30 +1,30 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::archive::{Counted, extract};
+use super::archive::{StepReader, extract};
 use super::context::Builder;
 use super::error::BuildError;
-use super::expected::Expected;
-use super::location::{Place, path_of};
-use super::progress::Step;
+use super::expected::ExpectedFile;
+use super::location::{SourceLocation, path_of};
+use super::progress::BuildStep;
 use crate::bundle::store::{BlobWriter, BundleStoreError, hash};
 use crate::inventory::{FileSource, Source, is_inside};
 use crate::machine::Sha256Digest;
 
-/// What is wanted of one source.
+/// The files that come from one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// The keys of the files that are all of it.
+pub(super) struct RequestedFiles {
+    /// The keys of the files that are the whole source.
     whole: Vec<String>,
-    /// The keys of the files that lie inside it, and where.
+    /// The keys of the files inside it, with their paths.
     members: Vec<(String, String)>,
 }
 
-impl Wanted {
+impl RequestedFiles {
     pub fn whole(key: &str) -> Self {
-        let mut wanted = Self::default();
-        wanted.add(key, None);
-        wanted
+        let mut requested = Self::default();
+        requested.add(key, None);
+        requested
     }
 
     pub fn add(&mut self, key: &str, member: Option<&str>) {
@@ -37,17 +37,17 @@ impl Wanted {
 
 /// A file whose blob is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Obtained {
+pub(super) struct StoredFile {
     pub sha256: Sha256Digest,
     pub size: u64,
-    /// Where others can have it too.
+    /// Where others can fetch it.
     pub source: Option<FileSource>,
-    /// The last part of where it came from.
+    /// The file name in the source.
     name: String,
 }
 
-impl Obtained {
-    /// Returns the title of a file that is not given one: its name where it came from.
+impl StoredFile {
+    /// Returns the title of a file without an explicit one: its name in the source.
     pub fn title(&self, key: &str) -> String {
         if is_inside(&self.name) {
             self.name.clone()
@@ -57,45 +57,45 @@ impl Obtained {
     }
 }
 
-/// Something that has been brought here and verified.
-enum Here {
-    /// It is in the store already.
+/// A verified source.
+enum VerifiedSource {
+    /// A blob of the store.
     Blob(Sha256Digest, u64),
-    /// It lies elsewhere on this machine.
-    Elsewhere(File),
+    /// A file outside the store.
+    File(File),
 }
 
 impl Builder<'_> {
-    /// Brings what is wanted of a source into the store.
+    /// Copies the requested files of a source into the store.
     pub(super) fn obtain(
         &self,
         source: &Source,
-        wanted: &Wanted,
-    ) -> Result<Vec<(String, Obtained)>, BuildError> {
+        requested: &RequestedFiles,
+    ) -> Result<Vec<(String, StoredFile)>, BuildError> {
         let expected = self.expected(source)?;
-        let place = Place::new(&expected.from, self.base);
-        let shown = place.shown();
-        let from = matches!(place, Place::Url(_)).then(|| shown.clone());
+        let location = SourceLocation::new(&expected.from, self.base);
+        let shown = location.shown();
+        let from = matches!(location, SourceLocation::Url(_)).then(|| shown.clone());
         let name = path_of(&expected.from)
             .rsplit('/')
             .next()
             .unwrap_or_default()
             .to_owned();
-        let keep = !wanted.whole.is_empty();
-        let members: Vec<&str> = wanted
+        let keeps_whole = !requested.whole.is_empty();
+        let members: Vec<&str> = requested
             .members
             .iter()
             .map(|(_, member)| member.as_str())
             .collect();
         let mut obtained = Vec::new();
-        let mut found = |here: Here| {
-            if let Here::Blob(sha256, size) = here {
-                let whole = wanted.whole.iter().map(|key| {
+        let mut extract_from = |verified: VerifiedSource| {
+            if let VerifiedSource::Blob(sha256, size) = verified {
+                let whole = requested.whole.iter().map(|key| {
                     let source = from.clone().map(|from| FileSource { from, member: None });
                     let name = name.clone();
                     (
                         key.clone(),
-                        Obtained {
+                        StoredFile {
                             sha256,
                             size,
                             source,
@@ -108,13 +108,13 @@ impl Builder<'_> {
             if members.is_empty() {
                 return Ok::<(), BuildError>(());
             }
-            let image = match here {
-                Here::Blob(digest, _) => open(&self.store.blob_path(&digest))?,
-                Here::Elsewhere(file) => file,
+            let image = match verified {
+                VerifiedSource::Blob(digest, _) => open(&self.store.blob_path(&digest))?,
+                VerifiedSource::File(file) => file,
             };
             let step = self.progress.begin(&format!("files of {shown}"));
             let extracted = extract(self.store, &shown, image, &members, &*step)?;
-            for (key, member) in &wanted.members {
+            for (key, member) in &requested.members {
                 let Some(&(sha256, size)) = extracted.get(member) else {
                     continue;
                 };
@@ -125,7 +125,7 @@ impl Builder<'_> {
                 let name = member.clone();
                 obtained.push((
                     key.clone(),
-                    Obtained {
+                    StoredFile {
                         sha256,
                         size,
                         source,
@@ -135,22 +135,28 @@ impl Builder<'_> {
             }
             Ok(())
         };
-        match &place {
-            Place::Path(path) if keep => found(self.put(source, &expected, path)?)?,
-            Place::Path(path) => found(self.look_at(source, &expected, path)?)?,
-            Place::Url(url) => match self.present(source, &expected) {
-                Some(here) => found(here)?,
+        match &location {
+            SourceLocation::Path(path) if keeps_whole => {
+                extract_from(self.copy_into_store(source, &expected, path)?)?
+            }
+            SourceLocation::Path(path) => {
+                extract_from(self.verify_image(source, &expected, path)?)?
+            }
+            SourceLocation::Url(url) => match self.find_in_store(source, &expected) {
+                Some(blob) => extract_from(blob)?,
                 None => {
-                    let download = self.downloaded(source, &expected, url)?;
-                    if keep {
+                    let download = self.download(source, &expected, url)?;
+                    if keeps_whole {
                         let (digest, size) = (download.digest, download.size);
-                        download.keep(self.store)?;
-                        found(Here::Blob(digest, size))?;
+                        download.store(self.store)?;
+                        extract_from(VerifiedSource::Blob(digest, size))?;
                     } else {
-                        let extracted = download.open().and_then(|it| found(Here::Elsewhere(it)));
+                        let extracted = download
+                            .open()
+                            .and_then(|file| extract_from(VerifiedSource::File(file)));
                         if let Err(error) = extracted {
-                            // It is good; what is wanted of it may be written otherwise.
-                            download.leave();
+                            // The image is verified; the spec may name the wrong members.
+                            download.keep_for_later();
                             return Err(error);
                         }
                     }
@@ -160,27 +166,27 @@ impl Builder<'_> {
         Ok(obtained)
     }
 
-    /// Finds what is in the store already. A signature must be checked against the file itself, so
-    /// that what is signed is always fetched.
-    fn present(&self, source: &Source, expected: &Expected) -> Option<Here> {
+    /// Finds an intact copy in the store. A signed file is always downloaded, because its signature is
+    /// checked against the file.
+    fn find_in_store(&self, source: &Source, expected: &ExpectedFile) -> Option<VerifiedSource> {
         let (digest, _) = expected
             .digest
             .as_ref()
             .filter(|_| source.signature.is_none())?;
         let size = self.store.blob_size(digest)?;
         let file = File::open(self.store.blob_path(digest)).ok()?;
-        (hash(&file).ok()? == *digest).then_some(Here::Blob(*digest, size))
+        (hash(&file).ok()? == *digest).then_some(VerifiedSource::Blob(*digest, size))
     }
 
-    fn downloaded(
+    fn download(
         &self,
         source: &Source,
-        expected: &Expected,
+        expected: &ExpectedFile,
         url: &str,
     ) -> Result<super::download::Download, BuildError> {
-        let shown = Place::Url(url.to_owned()).shown();
+        let shown = SourceLocation::Url(url.to_owned()).shown();
         let step = self.progress.begin(&shown);
-        // A spec says what a file hashes to, and not how large it is.
+        // A spec states the digest of a file, but not its size.
         let get = || (self.web).download(self.store, url, None, &*step, self.progress);
         let mut download = get()?;
         let mut verified = self.verify(source, expected, &download.path, download.digest);
@@ -191,7 +197,7 @@ impl Builder<'_> {
             )
         {
             self.progress.note(&format!(
-                "{shown}: what an earlier run has begun was damaged; it is fetched anew"
+                "{shown}: the part from an earlier run is damaged, downloading the file again"
             ));
             drop(download);
             download = get()?;
@@ -201,8 +207,13 @@ impl Builder<'_> {
         Ok(download)
     }
 
-    /// Copies a file of this machine into the store.
-    fn put(&self, source: &Source, expected: &Expected, path: &Path) -> Result<Here, BuildError> {
+    /// Copies a local file into the store, and verifies it.
+    fn copy_into_store(
+        &self,
+        source: &Source,
+        expected: &ExpectedFile,
+        path: &Path,
+    ) -> Result<VerifiedSource, BuildError> {
         let unreadable = |error| BuildError::Unreadable {
             path: path.to_owned(),
             source: error,
@@ -210,26 +221,26 @@ impl Builder<'_> {
         let file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let step = self.progress.begin(&path.display().to_string());
-        step.total(size);
+        step.set_length(size);
         self.store.reserve(size)?;
         let mut blob = self.store.begin_blob()?;
-        blob.copy(&mut Counted::new(file, &*step, 0))
+        blob.copy(&mut StepReader::new(file, &*step, 0))
             .map_err(|error| match error {
                 BundleStoreError::Content(error) => unreadable(error),
                 other => other.into(),
             })?;
         self.verify(source, expected, blob.path(), BlobWriter::digest(&blob))?;
         let (digest, size) = blob.finish()?;
-        Ok(Here::Blob(digest, size))
+        Ok(VerifiedSource::Blob(digest, size))
     }
 
-    /// Verifies an image of this machine that is not wanted itself.
-    fn look_at(
+    /// Verifies a local image of which only files inside are requested.
+    fn verify_image(
         &self,
         source: &Source,
-        expected: &Expected,
+        expected: &ExpectedFile,
         path: &Path,
-    ) -> Result<Here, BuildError> {
+    ) -> Result<VerifiedSource, BuildError> {
         let unreadable = |error| BuildError::Unreadable {
             path: path.to_owned(),
             source: error,
@@ -238,32 +249,33 @@ impl Builder<'_> {
         if expected.digest.is_some() {
             let size = file.metadata().map_err(unreadable)?.len();
             let step = self.progress.begin(&path.display().to_string());
-            step.total(size);
-            let found = hash(Counted::new(&file, &*step as &dyn Step, 0)).map_err(unreadable)?;
+            step.set_length(size);
+            let found =
+                hash(StepReader::new(&file, &*step as &dyn BuildStep, 0)).map_err(unreadable)?;
             self.verify(source, expected, path, found)?;
         } else if source.signature.is_some() {
             self.verify(source, expected, path, Sha256Digest::of(b""))?;
         }
-        Ok(Here::Elsewhere(file))
+        Ok(VerifiedSource::File(file))
     }
 
     fn verify(
         &self,
         source: &Source,
-        expected: &Expected,
+        expected: &ExpectedFile,
         file: &Path,
         found: Sha256Digest,
     ) -> Result<(), BuildError> {
-        if let Some((digest, said_by)) = expected
+        if let Some((digest, stated_by)) = expected
             .digest
             .as_ref()
             .filter(|(digest, _)| *digest != found)
         {
             return Err(BuildError::WrongDigest {
-                what: Place::new(&expected.from, self.base).shown(),
+                what: SourceLocation::new(&expected.from, self.base).shown(),
                 found,
                 expected: *digest,
-                said_by: said_by.clone(),
+                stated_by: stated_by.clone(),
             });
         }
         match &source.signature {

@@ -1,17 +1,17 @@
-/// Whoever is told how a long work goes.
-pub trait Progress: Sync {
-    /// Says that a part begins.
-    fn begin(&self, what: &str) -> Box<dyn Step + Send + '_>;
-    /// Says something on the side.
+/// Receives the progress of a build.
+pub trait BuildProgress: Sync {
+    /// A step begins; it ends when the returned value is dropped.
+    fn begin(&self, what: &str) -> Box<dyn BuildStep + Send + '_>;
+    /// Shows a line of text.
     fn note(&self, text: &str);
-    /// Says what the operator should know, and what to do about it.
+    /// Shows a warning, and what to do about it.
     fn warn(&self, text: &str, help: &str);
 }
 
-/// One part of a long work; it has ended when it is dropped.
-pub trait Step {
-    /// Says how many octets there are in all.
-    fn total(&self, octets: u64);
-    /// Says how many octets are done.
-    fn at(&self, octets: u64);
+/// One step of a build.
+pub trait BuildStep {
+    /// The step has so many bytes in total.
+    fn set_length(&self, bytes: u64);
+    /// So many bytes are done.
+    fn set_position(&self, bytes: u64);
 }

@@ -10,14 +10,14 @@ use super::error::BuildError;
 use crate::bundle::store::{BundleStore, Temporary, io_error};
 
 const ARMOR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
-/// The largest keyring that is read, in octets.
+/// The largest keyring that is read, in bytes.
 const KEYRING_LIMIT: u64 = 16 << 20;
 
 /// Checks OpenPGP signatures against one keyring.
 pub struct OpenPgp<'s> {
     store: &'s BundleStore,
     keyring: PathBuf,
-    /// The keyring as `gpgv` reads it, where that is another file.
+    /// The keyring without armor for `gpgv`, if the original has armor.
     unarmored: Option<Temporary>,
 }
 
@@ -25,25 +25,26 @@ impl<'s> OpenPgp<'s> {
     /// Reads a keyring, armored or not.
     ///
     /// # Errors
-    /// When it cannot be read, or holds no keys.
+    /// When the keyring cannot be read, or its armor is damaged.
     pub fn open(store: &'s BundleStore, keyring: &Path) -> Result<Self, BuildError> {
-        let refused = |reason: String| BuildError::Key {
+        let unusable = |reason: String| BuildError::Key {
             key: keyring.display().to_string(),
             reason,
         };
         let mut content = Vec::new();
         let read =
             File::open(keyring).and_then(|file| file.take(KEYRING_LIMIT).read_to_end(&mut content));
-        read.map_err(|error| refused(error.to_string()))?;
+        read.map_err(|error| unusable(error.to_string()))?;
         let unarmored = match str::from_utf8(&content) {
             Ok(text) if text.contains(ARMOR) => {
-                let keys = unarmored(text).ok_or_else(|| refused("its armor is damaged".into()))?;
+                let keys =
+                    unarmored(text).ok_or_else(|| unusable("its armor is damaged".into()))?;
                 Some(scratch(store, &keys)?)
             }
             _ => None,
         };
-        // `gpgv` looks for a bare name in a directory of its own.
-        let keyring = fs::canonicalize(keyring).map_err(|error| refused(error.to_string()))?;
+        // `gpgv` looks for a bare name in its own directory.
+        let keyring = fs::canonicalize(keyring).map_err(|error| unusable(error.to_string()))?;
         Ok(Self {
             store,
             keyring,
@@ -54,21 +55,21 @@ impl<'s> OpenPgp<'s> {
     /// Checks a detached signature of a file.
     ///
     /// # Errors
-    /// When it is not good, or cannot be checked.
+    /// When the signature is not valid, or cannot be checked.
     pub fn check(&self, what: &str, file: &Path, signature: &[u8]) -> Result<(), BuildError> {
         let signature = scratch(self.store, signature)?;
         let output = self.gpgv(&[signature.path(), file])?;
-        judge(what, &output)
+        evaluate(what, &output)
     }
 
-    /// Checks a signature round a text, and returns the text: nothing that stands outside.
+    /// Checks an inline signature, and returns only the signed text.
     ///
     /// # Errors
-    /// When it is not good, or cannot be checked.
+    /// When the signature is not valid, or cannot be checked.
     pub fn check_inline(&self, what: &str, signed: &[u8]) -> Result<Vec<u8>, BuildError> {
         let signed = scratch(self.store, signed)?;
         let output = self.gpgv(&[Path::new("--output"), Path::new("-"), signed.path()])?;
-        judge(what, &output)?;
+        evaluate(what, &output)?;
         Ok(output.stdout)
     }
 
@@ -90,40 +91,39 @@ impl<'s> OpenPgp<'s> {
     }
 }
 
-/// Judges by what `gpgv` says for programs. Of several signatures, those of keys that we do not have
-/// do not count; one that is good must be there, and none that is bad.
+/// Evaluates the status lines of `gpgv`. Signatures by keys that the keyring lacks do not count; of the
+/// others, at least one must be valid and none may be bad.
 ///
 /// Source: GnuPG's doc/DETAILS, "Format of the --status-fd output".
-fn judge(what: &str, output: &Output) -> Result<(), BuildError> {
-    let said = String::from_utf8_lossy(&output.stderr);
+fn evaluate(what: &str, output: &Output) -> Result<(), BuildError> {
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let status = |word: &str| {
-        let mut lines = said
+        let mut lines = stderr
             .lines()
             .filter_map(|line| line.strip_prefix("[GNUPG:] "));
         lines
             .find(|line| line.split(' ').next() == Some(word))
             .map(str::to_owned)
     };
-    let of = |line: String| line.split(' ').skip(1).collect::<Vec<_>>().join(" ");
+    let words = |line: String| line.split(' ').skip(1).collect::<Vec<_>>().join(" ");
     let reason = if let Some(line) = status("BADSIG") {
-        format!("the signature of {} is bad", of(line))
+        format!("bad signature by {}", words(line))
     } else if status("GOODSIG").is_some() && status("VALIDSIG").is_some() {
         return Ok(());
     } else if let Some(line) = status("EXPKEYSIG") {
-        format!("the key {} has expired", of(line))
+        format!("the key {} has expired", words(line))
     } else if let Some(line) = status("REVKEYSIG") {
-        format!("the key {} is revoked", of(line))
+        format!("the key {} is revoked", words(line))
     } else if let Some(line) = status("EXPSIG") {
-        format!("the signature of {} has expired", of(line))
+        format!("the signature by {} has expired", words(line))
     } else if let Some(line) = status("NO_PUBKEY") {
         format!(
-            "it is signed by the key {}, which the keyring does not hold",
-            of(line)
+            "the keyring does not have the key {}, which signed the file",
+            words(line)
         )
     } else {
-        let last = said.lines().rfind(|line| line.starts_with("gpgv: "));
-        last.map_or("there is no signature", |line| &line[6..])
-            .to_owned()
+        let last = stderr.lines().rfind(|line| line.starts_with("gpgv: "));
+        last.map_or("no signature", |line| &line[6..]).to_owned()
     };
     Err(BuildError::Signature {
         what: what.to_owned(),
@@ -131,11 +131,11 @@ fn judge(what: &str, output: &Output) -> Result<(), BuildError> {
     })
 }
 
-/// Checks a signature of minisign.
+/// Checks a minisign signature.
 ///
 /// # Errors
-/// When it is not good, or the key cannot be used. One of minisign's old format, which would need
-/// the whole file in memory, is not checked.
+/// When the signature is not valid, or the key cannot be used. Signatures in minisign's old format, which
+/// needs the whole file in memory, are not supported.
 pub fn check_minisign(
     what: &str,
     file: &Path,
@@ -187,7 +187,7 @@ fn scratch(store: &BundleStore, content: &[u8]) -> Result<Temporary, BuildError>
     Ok(temporary)
 }
 
-/// Takes the armor off every key of a text.
+/// Decodes every armored key in a text.
 ///
 /// Source: RFC 9580 §6.2.
 fn unarmored(text: &str) -> Option<Vec<u8>> {
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn armor_comes_off_every_key() {
+    fn every_armored_key_is_decoded() {
         let block = |body: &str| {
             format!("{ARMOR}\nComment: x\n\n{body}\n-----END PGP PUBLIC KEY BLOCK-----\n")
         };

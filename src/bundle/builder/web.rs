@@ -6,72 +6,72 @@ use reqwest::blocking::{Client, Response};
 use reqwest::redirect::Policy;
 
 use super::error::BuildError;
-use super::progress::Progress;
-use crate::bundle::parallel::Stop;
+use super::progress::BuildProgress;
+use crate::bundle::parallel::StopSignal;
 use crate::bundle::store::BundleStoreError;
 use crate::retry;
 
-/// How long a server may take to accept a connection.
-const CONNECT_TIME: Duration = Duration::from_secs(15);
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
-/// How many places a server may send us on to.
-const REDIRECTS: usize = 10;
+/// Time limit for a connection attempt.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// Time limit for silence on a connection.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// How many redirects in a row are followed.
+const REDIRECTS_LIMIT: usize = 10;
 
-/// A client of HTTP that tries again.
-pub struct Web {
+/// An HTTP client with retries.
+pub struct WebClient {
     pub(super) client: Client,
-    /// How often something that brings nothing is tried again.
+    /// How often an attempt without progress is repeated.
     retries: u32,
-    pub(super) stop: Stop,
+    pub(super) stop: StopSignal,
 }
 
 /// Why an attempt failed.
-pub(super) enum Fault {
-    /// Another may succeed.
-    Passing {
+pub(super) enum AttemptError {
+    /// Another attempt may succeed.
+    Retryable {
         reason: String,
-        /// How long the server asks to wait.
-        after: Option<Duration>,
-        /// Whether it brought something.
-        progress: bool,
+        /// How long the server requests to wait.
+        retry_after: Option<Duration>,
+        /// Whether it received more bytes than all attempts before.
+        made_progress: bool,
     },
-    /// Another would fail too.
+    /// Another attempt would fail too.
     Final(BuildError),
 }
 
-impl From<BundleStoreError> for Fault {
+impl From<BundleStoreError> for AttemptError {
     fn from(error: BundleStoreError) -> Self {
         Self::Final(error.into())
     }
 }
 
-impl Web {
-    /// Makes a client that tries again `retries` times.
+impl WebClient {
+    /// Creates a client that repeats a failed attempt `retries` times.
     ///
     /// # Errors
-    /// When the system gives it no sockets.
+    /// When TLS cannot be set up.
     pub fn new(retries: u32) -> Result<Self, BuildError> {
-        // It is there already where another part of the program has installed it.
+        // Another part of the program may have installed the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             Client::builder()
-                .connect_timeout(CONNECT_TIME)
-                .timeout(SILENCE)
+                .connect_timeout(CONNECT_LIMIT)
+                .timeout(IDLE_LIMIT)
                 .user_agent(concat!("pxectl/", env!("CARGO_PKG_VERSION")))
                 .redirect(Policy::custom(|attempt| {
                     let previous = attempt.previous();
                     let was_secure = previous.last().is_some_and(|url| url.scheme() == "https");
-                    if previous.len() > REDIRECTS {
-                        attempt.error("it sends us on for ever")
+                    if previous.len() > REDIRECTS_LIMIT {
+                        attempt.error("too many redirects")
                     } else if was_secure && attempt.url().scheme() != "https" {
-                        attempt.error("it sends us from https to http")
+                        attempt.error("redirect from https to http")
                     } else {
                         attempt.follow()
                     }
                 }))
         };
-        // Where the system has no certificates, what needs none still works.
+        // Without certificates of the system, plain HTTP still works.
         let client = builder()
             .build()
             .or_else(|_| builder().tls_certs_only([]).build());
@@ -82,21 +82,21 @@ impl Web {
         Ok(Self {
             client,
             retries,
-            stop: Stop::default(),
+            stop: StopSignal::default(),
         })
     }
 
-    /// Gets something small.
+    /// Downloads a small file.
     ///
     /// # Errors
-    /// When the server refuses or fails again and again, and when it is larger than `limit` octets.
+    /// When the server refuses, when every attempt fails, or when the file exceeds `limit` bytes.
     pub fn read(
         &self,
         url: &str,
         limit: u64,
-        progress: &dyn Progress,
+        progress: &dyn BuildProgress,
     ) -> Result<Vec<u8>, BuildError> {
-        self.again(url, progress, || {
+        self.with_retries(url, progress, || {
             let response = self
                 .client
                 .get(url)
@@ -110,38 +110,38 @@ impl Web {
                 .map_err(|error| broken(&error, false))?;
             if content.len() as u64 > limit {
                 let what = without_credentials(url);
-                return Err(Fault::Final(BuildError::TooLarge { what, limit }));
+                return Err(AttemptError::Final(BuildError::TooLarge { what, limit }));
             }
             Ok(content)
         })
     }
 
-    /// Tries till it succeeds, fails for good, or has failed too often without bringing anything.
-    pub(super) fn again<T>(
+    /// Repeats an attempt until it succeeds, fails permanently, or has failed too often without progress.
+    pub(super) fn with_retries<T>(
         &self,
         url: &str,
-        progress: &dyn Progress,
-        mut attempt: impl FnMut() -> Result<T, Fault>,
+        progress: &dyn BuildProgress,
+        mut attempt: impl FnMut() -> Result<T, AttemptError>,
     ) -> Result<T, BuildError> {
         let mut failures = 0;
         loop {
-            let (reason, after, brought) = match attempt() {
+            let (reason, retry_after, made_progress) = match attempt() {
                 Ok(value) => return Ok(value),
-                Err(Fault::Final(error)) => return Err(error),
-                Err(Fault::Passing {
+                Err(AttemptError::Final(error)) => return Err(error),
+                Err(AttemptError::Retryable {
                     reason,
-                    after,
-                    progress,
-                }) => (reason, after, progress),
+                    retry_after,
+                    made_progress,
+                }) => (reason, retry_after, made_progress),
             };
-            failures = if brought { 1 } else { failures + 1 };
+            failures = if made_progress { 1 } else { failures + 1 };
             let shown = without_credentials(url);
             if failures > self.retries {
                 return Err(BuildError::Unreachable { url: shown, reason });
             }
-            let wait = retry::delay(failures, after);
+            let wait = retry::delay(failures, retry_after);
             progress.note(&format!(
-                "{shown}: {reason}; again in {} s",
+                "{shown}: {reason}, retrying in {} s",
                 wait.as_secs_f32()
             ));
             if self.stop.wait(wait) {
@@ -151,56 +151,57 @@ impl Web {
     }
 }
 
-/// Lets an answer through that brings what was asked for.
-pub(super) fn accepted(url: &str, response: Response) -> Result<Response, Fault> {
+/// Returns a successful response, or else an error.
+pub(super) fn accepted(url: &str, response: Response) -> Result<Response, AttemptError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
-    if !retry::is_passing(status.as_u16()) {
-        return Err(Fault::Final(BuildError::Refused {
+    if !retry::is_transient(status.as_u16()) {
+        return Err(AttemptError::Final(BuildError::Refused {
             url: without_credentials(url),
             status: status.as_u16(),
         }));
     }
-    Err(Fault::Passing {
-        reason: format!("the server answers {}", status.as_u16()),
-        after: retry::asked(response.headers(), Timestamp::now()),
-        progress: false,
+    Err(AttemptError::Retryable {
+        reason: format!("the server returned HTTP {}", status.as_u16()),
+        retry_after: retry::retry_after(response.headers(), Timestamp::now()),
+        made_progress: false,
     })
 }
 
-/// Judges a request that got no answer.
-pub(super) fn unsent(url: &str, error: reqwest::Error) -> Fault {
+/// Returns the error of a request without a response.
+pub(super) fn unsent(url: &str, error: reqwest::Error) -> AttemptError {
     if error.is_builder() || error.is_redirect() {
-        return Fault::Final(BuildError::Unreachable {
+        return AttemptError::Final(BuildError::Unreachable {
             url: without_credentials(url),
             reason: described(error),
         });
     }
-    Fault::Passing {
+    AttemptError::Retryable {
         reason: described(error),
-        after: None,
-        progress: false,
+        retry_after: None,
+        made_progress: false,
     }
 }
 
-/// Judges an answer that broke off.
-pub(super) fn broken(error: &std::io::Error, progress: bool) -> Fault {
-    Fault::Passing {
-        reason: format!("the answer broke off: {}", deepest(error)),
-        after: None,
-        progress,
+/// Returns the error of a response that broke off.
+pub(super) fn broken(error: &std::io::Error, made_progress: bool) -> AttemptError {
+    AttemptError::Retryable {
+        reason: format!("the connection broke: {}", deepest(error)),
+        retry_after: None,
+        made_progress,
     }
 }
 
 fn described(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let (said, cause) = (error.to_string(), deepest(&error));
-    if said == cause {
-        said
+    let text = error.to_string();
+    let cause = deepest(&error);
+    if text == cause {
+        text
     } else {
-        format!("{said}: {cause}")
+        format!("{text}: {cause}")
     }
 }
 
@@ -212,7 +213,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// Takes the user and the password out of a URL: it is shown, logged and written into git.
+/// Removes the user and the password from a URL, which is shown, logged and committed to git.
 pub fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_password_is_ever_shown() {
+    fn passwords_are_removed_from_urls() {
         for (url, shown) in [
             ("https://a:b@host/c@d", "https://host/c@d"),
             ("https://a:b%40c@host", "https://host"),

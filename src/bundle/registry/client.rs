@@ -1,65 +1,66 @@
 //! One repository of a registry: requests, with credentials and retries.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RANGE};
 use reqwest::{StatusCode, Url};
 
 use super::address::RegistryAddress;
 use super::credential_files;
 use super::credentials::Credentials;
-use super::diagnose::{chain, is_for_good};
+use super::error::{RegistryError, TlsFailure, describe, is_permanent};
 use super::options::RegistryOptions;
-use super::tls::Trust;
+use super::tls::TlsSettings;
 use crate::bundle::oci::{Descriptor, MANIFEST_LIMIT};
-use crate::bundle::parallel::Stop;
-use crate::bundle::transfer::TransferError;
+use crate::bundle::parallel::StopSignal;
 use crate::machine::{Secret, Sha256Digest};
 use crate::retry;
 
-/// The types of manifests that we understand.
+/// The media types of the manifests that pxectl understands.
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
-/// One repository of a registry. Several threads may use it at once.
+
+/// One repository of a registry. Several threads may use it at the same time.
 pub struct Registry<'w> {
     pub(super) address: RegistryAddress,
     pub(super) options: RegistryOptions,
-    /// Breaks off what says nothing for a while.
+    /// Ends a connection that stays silent for too long.
     pub(super) reading: Client,
-    /// Lets an upload take as long as it takes.
+    /// Has no time limit of its own: each upload sets one by its size.
     pub(super) writing: reqwest::Client,
     pub(super) credentials: Option<Credentials>,
     pub(super) authorization: Mutex<Option<Secret>>,
     pub(super) pushes: bool,
-    pub(super) waiting: &'w (dyn Fn(&str) + Sync),
-    pub(super) stop: Arc<Stop>,
+    pub(super) on_retry: &'w (dyn Fn(&str) + Sync),
+    pub(super) stop: Arc<StopSignal>,
 }
 
-/// A request that can be made again.
-pub(super) type Make<'m> = &'m dyn Fn(&Registry<'_>) -> Result<RequestBuilder, TransferError>;
+/// Builds a request, again for each attempt.
+pub(super) type MakeRequest<'m> =
+    &'m dyn Fn(&Registry<'_>) -> Result<RequestBuilder, RegistryError>;
 
 impl<'w> Registry<'w> {
-    /// Prepares to talk to a registry; nothing is sent yet. `pushes` says whether we want to write.
-    /// `waiting` is told why a request is made again, and when.
+    /// Prepares to talk to a registry; sends nothing yet. `pushes` states whether to request
+    /// permission to write. `on_retry` gets a line of text before each retry.
     ///
     /// # Errors
-    /// When the credentials for it cannot be read, or TLS cannot be set up.
+    /// When the credentials cannot be read, or TLS cannot be set up.
     pub fn new(
         address: RegistryAddress,
         options: RegistryOptions,
         pushes: bool,
-        waiting: &'w (dyn Fn(&str) + Sync),
-    ) -> Result<Self, TransferError> {
-        let trust = Trust::of(&address, &options)?;
-        let (reading, writing) = trust.clients(&address)?;
+        on_retry: &'w (dyn Fn(&str) + Sync),
+    ) -> Result<Self, RegistryError> {
+        let tls = TlsSettings::read(&address, &options)?;
+        let (reading, writing) = tls.clients(&address)?;
         let credentials =
             credential_files::find(&address.host, &address.repository).map_err(|reason| {
-                TransferError::Credentials {
+                RegistryError::Credentials {
                     host: address.host.clone(),
                     reason,
                 }
@@ -72,138 +73,171 @@ impl<'w> Registry<'w> {
             credentials,
             authorization: Mutex::default(),
             pushes,
-            waiting,
+            on_retry,
             stop: Arc::default(),
         })
     }
 
-    /// Returns what tells those who use it that they need not go on.
-    pub fn stop(&self) -> &Arc<Stop> {
+    /// Returns the signal that stops every request of this client.
+    pub fn stop(&self) -> &Arc<StopSignal> {
         &self.stop
     }
 
-    /// Reads a manifest by tag or digest; none where there is none.
+    /// Reads a manifest by tag or digest, with its media type; `None` if the repository has no such
+    /// manifest.
     ///
     /// # Errors
-    /// When the registry refuses, or what it sends is not what was asked for.
-    pub fn manifest(&self, reference: &str) -> Result<Option<(Vec<u8>, String)>, TransferError> {
-        let what = format!("the manifest `{reference}`");
+    /// When the request fails, or the content has another digest than `reference`.
+    pub fn manifest(&self, reference: &str) -> Result<Option<(Vec<u8>, String)>, RegistryError> {
+        let object = format!("manifest `{reference}`");
         let url = self.url(&format!("manifests/{reference}"))?;
-        let make: Make<'_> = &|registry| {
+        let request: MakeRequest<'_> = &|registry| {
             Ok(registry
                 .reading
                 .get(url.clone())
                 .header(ACCEPT, MANIFEST_TYPES))
         };
-        let response = self.send(&what, make)?;
+        let response = self.send(&object, request)?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let response = self.expect(response, &what, &[StatusCode::OK])?;
-        let kind = response.headers().get(CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
-        let mut bytes = Vec::new();
-        let read = response.take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes);
-        read.map_err(|error| self.unreachable(&error))?;
-        let digest = reference.strip_prefix("sha256:");
-        let other = digest.is_some_and(|digest| digest != Sha256Digest::of(&bytes).to_string());
-        if other || bytes.len() as u64 > MANIFEST_LIMIT {
-            return Err(self.unreachable(&format!("{what} is not what was asked for")));
+        let response = self.expect(response, &object, &[StatusCode::OK])?;
+        let media_type = response.headers().get(CONTENT_TYPE);
+        let media_type = media_type.and_then(|value| value.to_str().ok());
+        let media_type = media_type.unwrap_or_default().split(';').next();
+        let media_type = media_type.unwrap_or_default().trim().to_owned();
+        let mut content = Vec::new();
+        response
+            .take(MANIFEST_LIMIT + 1)
+            .read_to_end(&mut content)
+            .map_err(|error| self.broken(&error))?;
+        if content.len() as u64 > MANIFEST_LIMIT {
+            return Err(self.invalid_response(format!("{object} exceeds 4 MiB")));
         }
-        Ok(Some((bytes, kind)))
+        let digest = reference.strip_prefix("sha256:");
+        if digest.is_some_and(|digest| digest != Sha256Digest::of(&content).to_string()) {
+            return Err(self.invalid_response(format!("{object} has another digest")));
+        }
+        Ok(Some((content, media_type)))
     }
 
     /// Reports whether the repository has a blob.
     ///
     /// # Errors
-    /// When the registry refuses.
-    pub fn has(&self, blob: &Descriptor) -> Result<bool, TransferError> {
-        let what = format!("the blob {}", blob.digest);
+    /// When the request fails.
+    pub fn has(&self, blob: &Descriptor) -> Result<bool, RegistryError> {
+        let object = format!("blob {}", blob.digest);
         let url = self.url(&format!("blobs/{}", blob.digest))?;
-        let response = self.send(&what, &|registry| Ok(registry.reading.head(url.clone())))?;
-        match response.status() {
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => self
-                .expect(response, &what, &[StatusCode::OK])
-                .map(|_| true),
+        let response = self.send(&object, &|registry| Ok(registry.reading.head(url.clone())))?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
         }
+        self.expect(response, &object, &[StatusCode::OK])?;
+        Ok(true)
     }
 
-    /// Asks for a blob from an octet on.
-    pub(super) fn blob(&self, blob: &Descriptor, from: u64) -> Result<Response, TransferError> {
-        let what = format!("the blob {}", blob.digest);
+    /// Requests a blob, starting at the byte `from`.
+    pub(super) fn request_blob(
+        &self,
+        blob: &Descriptor,
+        from: u64,
+    ) -> Result<Response, RegistryError> {
+        let object = format!("blob {}", blob.digest);
         let url = self.url(&format!("blobs/{}", blob.digest))?;
-        let response = self.send(&what, &|registry| {
+        let response = self.send(&object, &|registry| {
             let request = registry.reading.get(url.clone());
-            Ok(match from {
-                0 => request,
-                from => request.header(reqwest::header::RANGE, format!("bytes={from}-")),
+            Ok(if from == 0 {
+                request
+            } else {
+                request.header(RANGE, format!("bytes={from}-"))
             })
         })?;
         self.expect(
             response,
-            &what,
+            &object,
             &[StatusCode::OK, StatusCode::PARTIAL_CONTENT],
         )
     }
 
-    /// Makes a request, again where it may go better then, and with credentials where they are asked
-    /// for. What the answer means is for the caller to say.
-    pub(super) fn send(&self, what: &str, make: Make<'_>) -> Result<Response, TransferError> {
-        let mut tries = 0;
-        let mut asked = false;
+    /// Sends a request, repeats it while that may help, and authorizes it when the registry demands
+    /// so. Returns the response whatever its status.
+    pub(super) fn send(
+        &self,
+        object: &str,
+        request: MakeRequest<'_>,
+    ) -> Result<Response, RegistryError> {
+        let mut failures = 0;
+        let mut authorized = false;
         loop {
-            let sent = self.authorized(make(self)?).send();
-            match sent {
-                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !asked => {
-                    asked = true;
+            match self.with_authorization(request(self)?).send() {
+                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !authorized => {
+                    authorized = true;
                     self.authorize(&response)?;
                 }
-                Ok(response) if !retry::is_passing(response.status().as_u16()) => {
+                Ok(response) if !retry::is_transient(response.status().as_u16()) => {
                     return Ok(response);
                 }
                 failed => {
-                    tries += 1;
-                    self.wait_or_fail(failed, what, tries)?;
+                    failures += 1;
+                    self.wait_or_fail(failed, object, failures)?;
                 }
             }
         }
     }
 
-    /// Waits until it is time for another try, or says why there is none.
+    /// Waits until the next attempt is due.
+    ///
+    /// # Errors
+    /// Why there is no next attempt.
     pub(super) fn wait_or_fail(
         &self,
         failed: reqwest::Result<Response>,
-        what: &str,
-        tries: u32,
-    ) -> Result<(), TransferError> {
-        let host = &self.address.host;
-        let (why, after) = match &failed {
-            Ok(response) => {
-                let after = retry::asked(response.headers(), Timestamp::now());
-                (format!("answers {}", response.status().as_u16()), after)
-            }
-            Err(error) => (chain(error), None),
-        };
-        if tries > self.options.retries || failed.as_ref().is_err_and(is_for_good) {
-            return match failed {
-                Ok(response) => Err(self.refused(response, what)),
-                Err(error) => Err(self.unreachable(&chain(&error))),
-            };
+        object: &str,
+        failures: u32,
+    ) -> Result<(), RegistryError> {
+        if failures > self.options.retries || failed.as_ref().is_err_and(is_permanent) {
+            return Err(match failed {
+                Ok(response) => self.status_error(response, object),
+                Err(error) => self.unreachable(&error),
+            });
         }
-        let delay = retry::delay(tries, after);
-        let seconds = delay.as_secs_f64();
-        (self.waiting)(&format!(
-            "the registry `{host}`: {why}; trying again in {seconds:.1} s"
+        let (reason, retry_after) = match &failed {
+            Ok(response) => (
+                format!("HTTP {}", response.status().as_u16()),
+                retry::retry_after(response.headers(), Timestamp::now()),
+            ),
+            Err(error) => (describe(error), None),
+        };
+        let delay = retry::delay(failures, retry_after);
+        (self.on_retry)(&format!(
+            "registry `{}`: {reason}, retrying in {:.1} s",
+            self.address.host,
+            delay.as_secs_f64()
         ));
-        match self.stop.wait(delay) {
-            true => Err(TransferError::Stopped),
-            false => Ok(()),
+        if self.stop.wait(delay) {
+            return Err(RegistryError::Stopped);
+        }
+        Ok(())
+    }
+
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> RegistryError {
+        RegistryError::Unreachable {
+            host: self.address.host.clone(),
+            reason: describe(error),
+            tls: TlsFailure::of(error),
         }
     }
 
-    pub(super) fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+    /// Returns the error for a response whose body broke off.
+    pub(super) fn broken(&self, error: &io::Error) -> RegistryError {
+        RegistryError::Unreachable {
+            host: self.address.host.clone(),
+            reason: error.to_string(),
+            tls: TlsFailure::of(error),
+        }
+    }
+
+    fn with_authorization(&self, request: RequestBuilder) -> RequestBuilder {
         match self.authorization() {
             Some(value) => request.header(AUTHORIZATION, value.expose()),
             None => request,
@@ -211,31 +245,27 @@ impl<'w> Registry<'w> {
     }
 
     pub(super) fn authorization(&self) -> Option<Secret> {
-        let known = self.authorization.lock();
-        known.unwrap_or_else(PoisonError::into_inner).clone()
+        let authorization = self.authorization.lock();
+        authorization
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    pub(super) fn url(&self, rest: &str) -> Result<Url, TransferError> {
+    pub(super) fn url(&self, rest: &str) -> Result<Url, RegistryError> {
         let scheme = if self.options.plain_http {
             "http"
         } else {
             "https"
         };
-        let RegistryAddress { repository, .. } = &self.address;
-        let host = self.address.endpoint();
-        let text = format!("{scheme}://{host}/v2/{repository}/{rest}");
-        Url::parse(&text).map_err(|error| self.unreachable(&format!("`{text}`: {error}")))
-    }
-
-    pub(super) fn expect(
-        &self,
-        response: Response,
-        what: &str,
-        good: &[StatusCode],
-    ) -> Result<Response, TransferError> {
-        match good.contains(&response.status()) {
-            true => Ok(response),
-            false => Err(self.refused(response, what)),
-        }
+        let repository = &self.address.repository;
+        let text = format!(
+            "{scheme}://{}/v2/{repository}/{rest}",
+            self.address.endpoint()
+        );
+        Url::parse(&text).map_err(|error| RegistryError::Unreachable {
+            host: self.address.host.clone(),
+            reason: format!("invalid URL `{text}`: {error}"),
+            tls: None,
+        })
     }
 }

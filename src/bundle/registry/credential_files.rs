@@ -1,4 +1,4 @@
-//! Credentials from the files that Docker and Podman keep.
+//! Credentials from the files of Docker and Podman.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::credential_helper;
 use super::credentials::Credentials;
 
-/// Finds the credentials for a repository in the files of this user, the first that knows it.
-/// Reads `REGISTRY_AUTH_FILE`, else Podman's `auth.json` and Docker's `config.json`.
+/// Finds the credentials for a repository in the files of this user; the first file with an entry
+/// counts. Reads `REGISTRY_AUTH_FILE` if it is set, else Podman's `auth.json` and Docker's
+/// `config.json`.
 ///
 /// # Errors
-/// When a file cannot be read or understood, or a credential helper fails.
+/// When a file cannot be read or parsed, or a credential helper fails.
 pub fn find(host: &str, repository: &str) -> Result<Option<Credentials>, String> {
     for path in files() {
         let text = match std::fs::read_to_string(&path) {
@@ -38,7 +39,8 @@ fn files() -> Vec<PathBuf> {
     podman.into_iter().chain(docker).collect()
 }
 
-/// Looks into one file: for a helper of this registry, then for its entry, then for a helper of all.
+/// Searches one file: first for a helper of this registry, then for an entry, then for the default
+/// helper.
 fn in_config(
     text: &str,
     host: &str,
@@ -47,7 +49,7 @@ fn in_config(
 ) -> Result<Option<Credentials>, String> {
     let config: Value =
         serde_json::from_str(text).map_err(|error| format!("`{}`: {error}", path.display()))?;
-    // Source: Docker's `registry.IndexServer`: what Docker Hub is called by `docker login`.
+    // Source: Docker's `registry.IndexServer`: the name of Docker Hub in `docker login`.
     let server = match host {
         "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",
         host => host,
@@ -62,8 +64,8 @@ fn in_config(
     }
 }
 
-/// Finds the entry that says most: that of the repository goes before that of one above it, and the
-/// registry's own comes last.
+/// Finds the most specific entry: the repository's own takes precedence over one for a prefix of its
+/// path, and the registry's entry comes last.
 ///
 /// Source: containers-auth.json(5).
 fn in_entries(
@@ -77,32 +79,32 @@ fn in_entries(
     let best = entries
         .filter_map(|(key, entry)| Some((matched(key, host, &wanted)?, key, entry)))
         .filter(|(_, _, entry)| {
-            let is_there = |name: &str| entry[name].as_str().is_some_and(|it| !it.is_empty());
-            is_there("identitytoken") || is_there("auth")
+            let has = |name: &str| entry[name].as_str().is_some_and(|it| !it.is_empty());
+            has("identitytoken") || has("auth")
         })
         .max_by_key(|(length, ..)| *length);
     let Some((_, key, entry)) = best else {
         return Ok(None);
     };
     if let Some(token) = entry["identitytoken"].as_str().filter(|it| !it.is_empty()) {
-        return Ok(Some(Credentials::Identity(token.into())));
+        return Ok(Some(Credentials::IdentityToken(token.into())));
     }
     let auth = entry["auth"].as_str().unwrap_or_default();
     let decoded = BASE64.decode(auth.as_bytes()).ok();
-    let decoded = decoded.and_then(|octets| String::from_utf8(octets).ok());
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     match decoded.as_deref().and_then(|text| text.split_once(':')) {
         Some((user, password)) => Ok(Some(Credentials::Password {
             user: user.to_owned(),
             password: password.into(),
         })),
         None => Err(format!(
-            "`{}`: `auth` of `{key}` is not `USER:PASSWORD` in base64",
+            "`{}`: the `auth` of `{key}` is not `USER:PASSWORD` in base64",
             path.display()
         )),
     }
 }
 
-/// Says how much of a repository's address a key names; none where it names another.
+/// Returns how many bytes of a repository's address a key covers; `None` if it is for another one.
 fn matched(key: &str, host: &str, wanted: &str) -> Option<usize> {
     let (is_url, key) = match key.split_once("://") {
         Some((_, rest)) => (true, rest),
@@ -112,16 +114,15 @@ fn matched(key: &str, host: &str, wanted: &str) -> Option<usize> {
     let of_host = key.split('/').next().unwrap_or_default();
     let is_hub = |host: &str| ["docker.io", "index.docker.io"].contains(&host);
     let same_host = of_host == host || is_hub(of_host) && is_hub(host);
-    // As a URL it names the version of the protocol, as `docker login` has done for long.
+    // As a URL, the key ends with the version of the protocol: `docker login` writes it so.
     let of_registry = same_host && (is_url || key == of_host);
     let of_repository = wanted
         .strip_prefix(key)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    match (of_registry, of_repository) {
-        (_, true) => Some(key.len()),
-        (true, false) => Some(of_host.len()),
-        (false, false) => None,
+    if of_repository {
+        return Some(key.len());
     }
+    of_registry.then_some(of_host.len())
 }
 
 #[cfg(test)]
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_entry_of_the_host_is_found_however_it_is_written() {
+    fn every_spelling_of_an_entry_for_the_host_is_found() {
         let read =
             |text: &str| in_config(text, "reg.example:5000", "rack/b", Path::new("config.json"));
         let password = Some(Credentials::Password {
@@ -146,7 +147,10 @@ mod tests {
             assert_eq!(read(&text), Ok(password.clone()), "{key}");
         }
         let token = r#"{"auths": {"reg.example:5000": {"auth": "YTo=", "identitytoken": "t"}}}"#;
-        assert_eq!(read(token), Ok(Some(Credentials::Identity("t".into()))));
+        assert_eq!(
+            read(token),
+            Ok(Some(Credentials::IdentityToken("t".into())))
+        );
         for text in [
             "{}",
             r#"{"auths": {"reg.example": {"auth": "YTo="}}}"#,
@@ -160,14 +164,15 @@ mod tests {
             "{",
             r#"{"auths": {"reg.example:5000": {"auth": "YQ=="}}}"#,
             r#"{"credHelpers": {"reg.example:5000": "../../bin/sh"}}"#,
-            r#"{"credHelpers": {"reg.example:5000": "that-is-not-there"}}"#,
+            r#"{"credHelpers": {"reg.example:5000": "not-installed"}}"#,
         ] {
-            let said = read(text).unwrap_err();
-            assert!(!said.contains("YQ=="), "{said}");
+            let error = read(text).unwrap_err();
+            assert!(!error.contains("YQ=="), "{error}");
         }
     }
+
     #[test]
-    fn the_entry_that_says_most_goes_before_the_others() {
+    fn the_most_specific_entry_takes_precedence() {
         let auth = |user: &str| BASE64.encode(format!("{user}:p").as_bytes());
         let text = format!(
             r#"{{"auths": {{"r": {{"auth": "{}"}}, "r/a": {{"auth": "{}"}},
@@ -191,6 +196,7 @@ mod tests {
             assert_eq!(user, expected, "{host}/{repository}");
         }
     }
+
     proptest::proptest! {
         #[test]
         fn arbitrary_files_never_panic(text in ".*", key in ".*", auth in ".*") {

@@ -1,4 +1,4 @@
-//! Programs that keep credentials: `docker-credential-NAME`.
+//! Programs that store credentials: `docker-credential-NAME`.
 //!
 //! Source: the README of docker-credential-helpers.
 
@@ -12,28 +12,28 @@ use serde_json::Value;
 
 use super::credentials::Credentials;
 
-/// How long one may take: it may ask somebody for a password.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked at.
-const SAMPLE: Duration = Duration::from_millis(10);
-/// The longest answer, in octets.
-const ANSWER_LIMIT: u64 = 64 << 10;
-/// What one says when it knows no credentials: `errCredentialsNotFound`.
-const NONE: &str = "credentials not found";
+/// Time limit for a helper: it may prompt for a password.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How often to check whether the helper has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// The longest output that is read, in bytes.
+const OUTPUT_LIMIT: u64 = 64 << 10;
+/// The message of a helper that has no credentials for a server: `errCredentialsNotFound`.
+const NOT_FOUND: &str = "credentials not found";
 
-/// Asks one for the credentials of a server.
+/// Gets the credentials for a server from a helper.
 pub fn ask(helper: &str, server: &str) -> Result<Option<Credentials>, String> {
     let program = format!("docker-credential-{helper}");
     if helper.contains('/') {
         return Err(format!("`{program}` is not the name of a program"));
     }
-    ask_program(&program, server, PATIENCE).map_err(|why| format!("`{program}`: {why}"))
+    ask_program(&program, server, TIME_LIMIT).map_err(|reason| format!("`{program}` {reason}"))
 }
 
 fn ask_program(
     program: &str,
     server: &str,
-    patience: Duration,
+    limit: Duration,
 ) -> Result<Option<Credentials>, String> {
     let mut child = Command::new(program)
         .arg("get")
@@ -42,72 +42,75 @@ fn ask_program(
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "it is not installed, or not in `PATH`".to_owned(),
-            _ => error.to_string(),
+            std::io::ErrorKind::NotFound => "is not in `PATH`".to_owned(),
+            _ => format!("cannot be run: {error}"),
         })?;
-    let answered = answer(&mut child, server, patience);
-    if answered.is_err() {
+    let output = exchange(&mut child, server, limit);
+    if output.is_err() {
         let _ = child.kill();
         let _ = child.wait();
     }
-    let (status, octets) = answered?;
+    let (status, bytes) = output?;
     if !status.success() {
-        // What it says on standard output is the reason, in one line; and never what was asked for.
-        let text = String::from_utf8_lossy(&octets);
+        // The first line of standard output is the reason. JSON there may hold a secret.
+        let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().next().unwrap_or_default().trim();
         return match line {
-            line if line.contains(NONE) => Ok(None),
-            line if line.is_empty() || line.contains('{') => Err(format!("it ends with {status}")),
-            line => Err(line.chars().filter(|c| !c.is_control()).take(200).collect()),
+            line if line.contains(NOT_FOUND) => Ok(None),
+            line if line.is_empty() || line.contains('{') => Err(format!("failed: {status}")),
+            line => {
+                let reason: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
+                Err(format!("failed: {reason}"))
+            }
         };
     }
-    read(&octets)
+    parse(&bytes)
 }
 
-/// Reads what one has answered.
-fn read(octets: &[u8]) -> Result<Option<Credentials>, String> {
-    let answer: Value = serde_json::from_slice(octets)
-        .map_err(|_| "it answered with something else than JSON".to_owned())?;
-    match (answer["Username"].as_str(), answer["Secret"].as_str()) {
-        (Some("<token>"), Some(token)) => Ok(Some(Credentials::Identity(token.into()))),
+/// Parses the output of a helper.
+fn parse(output: &[u8]) -> Result<Option<Credentials>, String> {
+    let output: Value =
+        serde_json::from_slice(output).map_err(|_| "did not print JSON".to_owned())?;
+    match (output["Username"].as_str(), output["Secret"].as_str()) {
+        (Some("<token>"), Some(token)) => Ok(Some(Credentials::IdentityToken(token.into()))),
         (Some(user), Some(password)) => Ok(Some(Credentials::Password {
             user: user.to_owned(),
             password: password.into(),
         })),
-        _ => Err("it answered without `Username` and `Secret`".to_owned()),
+        _ => Err("did not print `Username` and `Secret`".to_owned()),
     }
 }
 
-/// Gives it the name of the server, and waits for its answer and its end.
-fn answer(
+/// Sends the name of the server to a helper, and waits for its output and its end.
+fn exchange(
     child: &mut Child,
     server: &str,
-    patience: Duration,
+    limit: Duration,
 ) -> Result<(ExitStatus, Vec<u8>), String> {
-    let deadline = Instant::now() + patience;
-    let late = || format!("it has not answered in {} s", patience.as_secs_f32());
+    let deadline = Instant::now() + limit;
+    let timed_out = || format!("did not answer within {} s", limit.as_secs_f32());
     if let Some(mut stdin) = child.stdin.take() {
-        // So little that it fits into the pipe, whether it is read or not.
+        // It fits into the pipe, whether the helper reads it or not.
         let _ = stdin.write_all(server.as_bytes());
     }
-    let (say, hear) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take();
-    // Whoever else holds the other end may outlive it: nobody waits for this thread.
+    // Another process may keep the pipe open after the helper ends: do not wait for this thread.
     thread::spawn(move || {
-        let mut octets = Vec::new();
-        let read = stdout.map(|stdout| stdout.take(ANSWER_LIMIT).read_to_end(&mut octets));
-        let _ = say.send(read.transpose().map(|_| octets));
+        let mut bytes = Vec::new();
+        let read = stdout.map(|stdout| stdout.take(OUTPUT_LIMIT).read_to_end(&mut bytes));
+        let _ = sender.send(read.transpose().map(|_| bytes));
     });
-    let octets = hear
-        .recv_timeout(patience)
-        .map_err(|_| late())?
-        .map_err(|error| error.to_string())?;
+    let bytes = receiver
+        .recv_timeout(limit)
+        .map_err(|_| timed_out())?
+        .map_err(|error| format!("cannot be read: {error}"))?;
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Ok((status, octets)),
-            Ok(None) if Instant::now() > deadline => return Err(late()),
-            Ok(None) => thread::sleep(SAMPLE),
-            Err(error) => return Err(error.to_string()),
+            Ok(Some(status)) => return Ok((status, bytes)),
+            Ok(None) if Instant::now() > deadline => return Err(timed_out()),
+            Ok(None) => thread::sleep(POLL_INTERVAL),
+            Err(error) => return Err(format!("cannot be waited for: {error}")),
         }
     }
 }
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_read_and_never_repeated() {
+    fn output_is_parsed_and_never_quoted() {
         let password = Credentials::Password {
             user: "anna".into(),
             password: "s".into(),
@@ -126,24 +129,24 @@ mod tests {
             (r#"{"Username": "anna", "Secret": "s"}"#, Some(password)),
             (
                 r#"{"ServerURL": "r", "Username": "<token>", "Secret": "s"}"#,
-                Some(Credentials::Identity("s".into())),
+                Some(Credentials::IdentityToken("s".into())),
             ),
             (r#"{"Username": "s3cret"}"#, None),
             ("s3cret", None),
             ("", None),
         ] {
-            match (read(text.as_bytes()), expected) {
+            match (parse(text.as_bytes()), expected) {
                 (Ok(found), expected) => assert_eq!(found, expected, "{text}"),
-                (Err(why), None) => assert!(!why.contains("s3cret"), "{why}"),
-                (Err(why), Some(_)) => panic!("{text}: {why}"),
+                (Err(error), None) => assert!(!error.contains("s3cret"), "{error}"),
+                (Err(error), Some(_)) => panic!("{text}: {error}"),
             }
         }
     }
 
     #[test]
-    fn one_that_fails_or_never_ends_is_an_error() {
+    fn a_helper_that_fails_or_never_ends_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        for (number, (script, millis, said)) in [
+        for (number, (script, millis, expected)) in [
             (
                 "echo 'the keyring is locked'; exit 1",
                 60_000,
@@ -152,15 +155,15 @@ mod tests {
             (
                 "echo '{\"Secret\": \"s3cret\"}'; exit 1",
                 60_000,
-                "it ends with",
+                "failed: exit status: 1",
             ),
-            ("exec sleep 300", 200, "it has not answered in 0.2 s"),
+            ("exec sleep 300", 200, "did not answer within 0.2 s"),
             (
                 "exec >&-; exec sleep 300",
                 200,
-                "it has not answered in 0.2 s",
+                "did not answer within 0.2 s",
             ),
-            ("sleep 1 & exit 0", 200, "it has not answered in 0.2 s"),
+            ("sleep 1 & exit 0", 200, "did not answer within 0.2 s"),
         ]
         .into_iter()
         .enumerate()
@@ -169,13 +172,12 @@ mod tests {
             std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(&program, mode).unwrap();
-            let patience = Duration::from_millis(millis);
-            let asked = ask_program(&program.display().to_string(), "r", patience);
-            let refused = asked.unwrap_err();
-            assert!(refused.contains(said), "{script}: {refused}");
-            assert!(!refused.contains("s3cret"), "{refused}");
+            let limit = Duration::from_millis(millis);
+            let error = ask_program(&program.display().to_string(), "r", limit).unwrap_err();
+            assert!(error.contains(expected), "{script}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
         }
-        let refused = ask("that-is-not-there", "r").unwrap_err();
-        assert!(refused.contains("not installed"), "{refused}");
+        let error = ask("not-installed", "r").unwrap_err();
+        assert!(error.contains("is not in `PATH`"), "{error}");
     }
 }

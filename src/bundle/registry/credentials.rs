@@ -1,32 +1,32 @@
-//! Who we are to a registry.
+//! Credentials for a registry.
 
 use data_encoding::BASE64;
 
 use crate::machine::Secret;
 
-/// Who somebody is to a registry.
+/// Credentials for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// A name and a password.
+    /// A user name and a password.
     Password {
-        /// The name.
+        /// The user name.
         user: String,
         /// The password.
         password: Secret,
     },
-    /// A token that is exchanged for others.
-    Identity(Secret),
+    /// A token that the token server exchanges for others.
+    IdentityToken(Secret),
 }
 
 impl Credentials {
-    /// Returns what stands after `Authorization: Basic`.
+    /// Returns the value for `Authorization: Basic`; `None` for an identity token.
     pub fn basic(&self) -> Option<Secret> {
         match self {
             Self::Password { user, password } => {
                 let pair = Secret::new(format!("{user}:{}", password.expose()));
                 Some(Secret::new(BASE64.encode(pair.expose().as_bytes())))
             }
-            Self::Identity(_) => None,
+            Self::IdentityToken(_) => None,
         }
     }
 }
@@ -36,8 +36,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_do_not_show_themselves() {
-        let credentials = Credentials::Identity("secret".into());
+    fn debug_output_hides_credentials() {
+        let credentials = Credentials::IdentityToken("secret".into());
         assert!(!format!("{credentials:?}").contains("secret"));
     }
 }

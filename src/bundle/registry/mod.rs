@@ -1,7 +1,7 @@
-//! An OCI registry, as far as bundles need one.
+//! A client for OCI registries, as far as bundles need one.
 //!
-//! Ours, because what a server asks for with 429 (`Retry-After`) does not come through the errors of
-//! the crates that were looked at, nor can they go on with a broken download.
+//! It is our own: with the crates that were evaluated, the `Retry-After` of a 429 response is lost, and
+//! a broken download cannot be resumed.
 //!
 //! Source: OCI distribution specification 1.1.
 
@@ -14,8 +14,9 @@ mod client;
 mod credential_files;
 mod credential_helper;
 mod credentials;
-mod diagnose;
+mod error;
 mod options;
+mod response;
 mod tls;
 mod upload;
 
@@ -23,5 +24,6 @@ pub use address::{ParseRegistryAddressError, RegistryAddress};
 pub use blob::RegistryBlob;
 pub use challenge::Challenge;
 pub use client::Registry;
+pub use error::{RegistryError, TlsFailure};
 pub use options::RegistryOptions;
-pub use upload::Content;
+pub use upload::UploadContent;

@@ -1,18 +1,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long a connection may take to come up, and how long it may say nothing.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for a connection attempt, and for silence on a connection.
+pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// How a registry is talked to.
+/// How to talk to a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryOptions {
-    /// Whether it is talked to without TLS.
+    /// Whether to use HTTP without TLS.
     pub plain_http: bool,
-    /// A file with certificates that are trusted beside those of the system.
+    /// A file with certificates to trust besides those of the system.
     pub ca: Option<PathBuf>,
-    /// How often a request that failed is made again.
+    /// How often a failed request is repeated.
     pub retries: u32,
-    /// How many blobs travel at once.
+    /// How many blobs are transferred at the same time.
     pub jobs: usize,
 }

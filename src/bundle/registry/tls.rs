@@ -1,4 +1,4 @@
-//! Which certificates a registry may have, and which one it is shown.
+//! Which certificates a registry may present, and which client certificate it gets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,49 +6,52 @@ use std::path::{Path, PathBuf};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, blocking};
 
 use super::address::RegistryAddress;
-use super::diagnose::chain;
-use super::options::{PATIENCE, RegistryOptions};
-use crate::bundle::transfer::TransferError;
+use super::error::{RegistryError, TlsFailure, describe};
+use super::options::{IDLE_LIMIT, RegistryOptions};
 
-/// What TLS needs beside what the system has.
+/// What TLS uses besides the system's certificates.
 #[derive(Default)]
-pub(super) struct Trust {
+pub(super) struct TlsSettings {
     plain_http: bool,
     certificates: Vec<Certificate>,
     identity: Option<Identity>,
 }
 
-impl Trust {
-    /// Reads the file that is named, and what lies where Docker and Podman look for a registry's
-    /// certificates: in the first directory of `~/.config/containers/certs.d`,
-    /// `/etc/containers/certs.d` and `/etc/docker/certs.d` that has one called `HOST[:PORT]`.
+impl TlsSettings {
+    /// Reads the file in `options`, and the files that Docker and Podman keep for a registry: those in
+    /// the first directory of `~/.config/containers/certs.d`, `/etc/containers/certs.d` and
+    /// `/etc/docker/certs.d` that has a subdirectory `HOST[:PORT]`.
     ///
     /// Source: containers-certs.d(5).
     ///
     /// # Errors
-    /// When a file cannot be read, or holds none.
-    pub fn of(address: &RegistryAddress, options: &RegistryOptions) -> Result<Self, TransferError> {
-        let mut trust = Self {
+    /// When a file cannot be read, or has no certificate.
+    pub fn read(
+        address: &RegistryAddress,
+        options: &RegistryOptions,
+    ) -> Result<Self, RegistryError> {
+        let mut settings = Self {
             plain_http: options.plain_http,
             ..Self::default()
         };
         if options.plain_http {
-            return Ok(trust);
+            return Ok(settings);
         }
         if let Some(path) = &options.ca {
-            trust.certificates.extend(certificates(path)?);
+            settings.certificates.extend(certificates(path)?);
         }
-        let directories = directories().into_iter();
-        let mut of_host = directories.map(|directory| directory.join(&address.host));
-        if let Some(directory) = of_host.find(|directory| directory.is_dir()) {
-            trust.read(&directory)?;
+        let mut host_directories = certificate_directories()
+            .into_iter()
+            .map(|directory| directory.join(&address.host));
+        if let Some(directory) = host_directories.find(|directory| directory.is_dir()) {
+            settings.read_directory(&directory)?;
         }
-        Ok(trust)
+        Ok(settings)
     }
 
-    /// Reads `*.crt`, whom to trust, and `*.cert` with `*.key`, who we are.
-    fn read(&mut self, directory: &Path) -> Result<(), TransferError> {
-        let failed = |source| TransferError::Io {
+    /// Reads the trusted certificates `*.crt`, and the client certificate `*.cert` with its `*.key`.
+    fn read_directory(&mut self, directory: &Path) -> Result<(), RegistryError> {
+        let failed = |source| RegistryError::Io {
             path: directory.to_owned(),
             source,
         };
@@ -58,14 +61,15 @@ impl Trust {
         }
         paths.sort();
         for path in paths {
-            match path.extension().and_then(|it| it.to_str()) {
+            match path.extension().and_then(|extension| extension.to_str()) {
                 Some("crt") => self.certificates.extend(certificates(&path)?),
                 Some("cert") => {
-                    let mut pem = read(&path)?;
+                    let mut pem = read_file(&path)?;
                     pem.push(b'\n');
-                    pem.extend(read(&path.with_extension("key"))?);
+                    pem.extend(read_file(&path.with_extension("key"))?);
                     let identity = Identity::from_pem(&pem);
-                    self.identity = Some(identity.map_err(|_| none_in(&path, "and a key"))?);
+                    self.identity =
+                        Some(identity.map_err(|_| no_certificate(&path, "with a matching key"))?);
                 }
                 _ => {}
             }
@@ -73,77 +77,83 @@ impl Trust {
         Ok(())
     }
 
-    /// Makes a client that breaks off what says nothing for a while, and one for uploads, which take
-    /// as long as they take.
+    /// Builds a client that gives up on a silent connection, and one for uploads, which may take
+    /// longer.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn clients(
         &self,
         address: &RegistryAddress,
-    ) -> Result<(blocking::Client, Client), TransferError> {
-        // Of two who do so the first one wins, with the same provider.
+    ) -> Result<(blocking::Client, Client), RegistryError> {
+        // If another thread installs it first, it installs the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let reading = self.built(|builder| {
-            let builder = blocking::ClientBuilder::from(builder);
-            builder.timeout(PATIENCE).build()
+        let reading = self.build(|builder| {
+            blocking::ClientBuilder::from(builder)
+                .timeout(IDLE_LIMIT)
+                .build()
         });
-        // Each upload has a connection of its own, which ends with it.
-        let writing = self.built(|builder| builder.pool_max_idle_per_host(0).build());
-        let both = reading.and_then(|reading| Ok((reading, writing?)));
-        both.map_err(|error| TransferError::Unreachable {
-            host: address.host.clone(),
-            reason: chain(&error),
-        })
+        // Each upload has its own connection, which ends with it.
+        let writing = self.build(|builder| builder.pool_max_idle_per_host(0).build());
+        reading
+            .and_then(|reading| Ok((reading, writing?)))
+            .map_err(|error| RegistryError::Unreachable {
+                host: address.host.clone(),
+                reason: describe(&error),
+                tls: TlsFailure::of(&error),
+            })
     }
 
-    fn built<T>(&self, build: impl Fn(ClientBuilder) -> reqwest::Result<T>) -> reqwest::Result<T> {
+    fn build<T>(&self, build: impl Fn(ClientBuilder) -> reqwest::Result<T>) -> reqwest::Result<T> {
         let builder = || {
             let builder = Client::builder()
                 .user_agent(concat!("pxectl/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(PATIENCE)
-                .tcp_user_timeout(PATIENCE)
+                .connect_timeout(IDLE_LIMIT)
+                .tcp_user_timeout(IDLE_LIMIT)
                 .https_only(!self.plain_http);
             match &self.identity {
                 Some(identity) => builder.identity(identity.clone()),
                 None => builder,
             }
         };
-        let trusted = || self.certificates.iter().cloned();
-        match (self.plain_http, self.certificates.is_empty()) {
-            // A machine without any certificates can still talk to it.
-            (true, _) => build(builder().tls_certs_only([])),
-            (_, true) => build(builder()),
-            // It may have none but those that are named.
-            _ => build(builder().tls_certs_merge(trusted()))
-                .or_else(|_| build(builder().tls_certs_only(trusted()))),
+        if self.plain_http {
+            // Works on a machine without any certificates.
+            return build(builder().tls_certs_only([]));
         }
+        if self.certificates.is_empty() {
+            return build(builder());
+        }
+        let trusted = || self.certificates.iter().cloned();
+        // The system may have no certificates of its own.
+        build(builder().tls_certs_merge(trusted()))
+            .or_else(|_| build(builder().tls_certs_only(trusted())))
     }
 }
 
-fn directories() -> Vec<PathBuf> {
+fn certificate_directories() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let home = home.map(|home| home.join(".config/containers/certs.d"));
     let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
     home.into_iter().chain(system.map(PathBuf::from)).collect()
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate>, TransferError> {
-    let found = Certificate::from_pem_bundle(&read(path)?);
-    let found = found.ok().filter(|found| !found.is_empty());
-    found.ok_or_else(|| none_in(path, "in PEM"))
+fn certificates(path: &Path) -> Result<Vec<Certificate>, RegistryError> {
+    Certificate::from_pem_bundle(&read_file(path)?)
+        .ok()
+        .filter(|certificates| !certificates.is_empty())
+        .ok_or_else(|| no_certificate(path, "in PEM format"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TransferError> {
-    fs::read(path).map_err(|source| TransferError::Io {
+fn read_file(path: &Path) -> Result<Vec<u8>, RegistryError> {
+    fs::read(path).map_err(|source| RegistryError::Io {
         path: path.to_owned(),
         source,
     })
 }
 
-fn none_in(path: &Path, what: &str) -> TransferError {
-    TransferError::Certificate {
+fn no_certificate(path: &Path, form: &str) -> RegistryError {
+    RegistryError::Certificate {
         path: path.to_owned(),
-        reason: format!("it holds no certificate {what}"),
+        reason: format!("has no certificate {form}"),
     }
 }

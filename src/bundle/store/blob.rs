@@ -7,74 +7,74 @@ use sha2::{Digest, Sha256};
 use super::error::{BundleStoreError, io_error};
 use super::hashed_copy::{CopyError, copy_hashed};
 use super::layout::BundleStore;
-use super::lock::Writing;
+use super::lock::SharedLock;
 use super::temporary::Temporary;
 use crate::machine::Sha256Digest;
 
-/// A blob that is being written. It is hashed on the way, and gets its name when it is whole and
-/// durable; dropped before that, it leaves nothing behind.
+/// A blob that is being written. It is hashed while it is written, and gets its name when it is complete
+/// and durable. Dropped before that, it leaves nothing behind.
 #[derive(Debug)]
 pub struct BlobWriter {
     temporary: Temporary,
     blobs: PathBuf,
     hasher: Sha256,
     size: u64,
-    _writing: Writing,
+    _lock: SharedLock,
 }
 
 impl BlobWriter {
-    fn new(temporary: Temporary, blobs: PathBuf, writing: Writing) -> Self {
+    fn new(temporary: Temporary, blobs: PathBuf, writing: SharedLock) -> Self {
         Self {
             temporary,
             blobs,
             hasher: Sha256::new(),
             size: 0,
-            _writing: writing,
+            _lock: writing,
         }
     }
 
-    /// Adds octets at the end.
+    /// Appends bytes.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn append(&mut self, octets: &[u8]) -> Result<(), BundleStoreError> {
-        self.hasher.update(octets);
-        self.temporary.write(octets)?;
-        self.size += octets.len() as u64;
+    /// When the disk fails.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), BundleStoreError> {
+        self.hasher.update(bytes);
+        self.temporary.write(bytes)?;
+        self.size += bytes.len() as u64;
         Ok(())
     }
 
-    /// Adds all that a reader gives; it is hashed while the next of it is read.
+    /// Appends everything that a reader returns; hashes it while the next part is read.
     ///
     /// # Errors
-    /// [`BundleStoreError::Content`] when it cannot be read, or when the disk refuses. The blob is
-    /// to be dropped then.
+    /// [`BundleStoreError::Content`] when the reader fails, or when the disk fails. The blob must be
+    /// dropped then.
     pub fn copy(&mut self, content: &mut dyn Read) -> Result<(), BundleStoreError> {
         let mut file = self.temporary.file();
         let copied = copy_hashed(content, &mut self.hasher, &mut |it| file.write_all(it));
         self.size += copied.map_err(|error| match error {
             CopyError::Reading(error) => BundleStoreError::Content(error),
-            CopyError::Writing(error) => io_error(self.temporary.path(), error),
+            CopyError::SharedLock(error) => io_error(self.temporary.path(), error),
         })?;
         Ok(())
     }
 
-    /// Returns where it is written: what is there is not yet a blob.
+    /// Returns the temporary path of the blob.
     pub(in crate::bundle) fn path(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// Returns the digest of what was added so far.
+    /// Returns the digest of the content so far.
     pub fn digest(&self) -> Sha256Digest {
         Sha256Digest::new(self.hasher.clone().finalize().into())
     }
 
-    /// Puts the blob in its place, and returns its digest and size in octets.
+    /// Gives the blob its name, and returns its digest and size in bytes.
     ///
-    /// A blob that was there is replaced by the same content: one that had gone bad is mended.
+    /// It replaces a blob with the same name, which repairs a damaged one.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk fails.
     pub fn finish(self) -> Result<(Sha256Digest, u64), BundleStoreError> {
         let digest = Sha256Digest::new(self.hasher.finalize().into());
         self.temporary
@@ -82,12 +82,12 @@ impl BlobWriter {
         Ok((digest, self.size))
     }
 
-    /// Puts the blob in its place if it has a digest, and a size where one is given. `what` names it
-    /// in the error.
+    /// Gives the blob its name if it has the expected digest, and the expected size if there is one.
+    /// `what` names the content in the error.
     ///
     /// # Errors
-    /// [`BundleStoreError::Unexpected`] when it has another, or when the disk refuses; nothing is
-    /// left behind then.
+    /// [`BundleStoreError::Unexpected`] when the digest or the size differs, or when the disk fails;
+    /// leaves nothing behind then.
     pub fn finish_as(
         self,
         expected: &Sha256Digest,
@@ -109,23 +109,23 @@ impl BlobWriter {
 }
 
 impl BundleStore {
-    /// Begins a blob that is written piece by piece, see [`BlobWriter`].
+    /// Begins a blob that is written in pieces.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk fails.
     pub fn begin_blob(&self) -> Result<BlobWriter, BundleStoreError> {
         let blobs = self.blobs();
         fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
-        // First the lock: without it, the file could be taken for a leftover.
-        let writing = self.write()?;
+        // The lock comes first: without it, another process may remove the file as a leftover.
+        let writing = self.lock_shared()?;
         let temporary = Temporary::create(&self.partial()?)?;
         Ok(BlobWriter::new(temporary, blobs, writing))
     }
 
-    /// Adds a blob, and returns its digest and size in octets.
+    /// Adds a blob, and returns its digest and size in bytes.
     ///
     /// # Errors
-    /// When the content cannot be read or the disk refuses; nothing is left behind then.
+    /// When the content cannot be read or the disk fails; leaves nothing behind then.
     pub fn add_blob(
         &self,
         content: &mut dyn io::Read,
@@ -135,11 +135,12 @@ impl BundleStore {
         blob.finish()
     }
 
-    /// Adds a blob that must have a digest, and returns its size in octets. `what` names it in
+    /// Adds a blob with an expected digest, and returns its size in bytes. `what` names the content in
     /// errors.
     ///
     /// # Errors
-    /// As [`BundleStore::add_blob`], and [`BundleStoreError::Unexpected`] when it is another.
+    /// As [`BundleStore::add_blob`], and [`BundleStoreError::Unexpected`] when the digest or the size
+    /// differs.
     pub fn add_blob_as(
         &self,
         expected: &Sha256Digest,
@@ -154,12 +155,12 @@ impl BundleStore {
 }
 
 impl Write for BlobWriter {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.append(octets).map_err(|error| match error {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.append(bytes).map_err(|error| match error {
             BundleStoreError::Io { source, .. } => source,
             other => io::Error::other(other),
         })?;
-        Ok(octets.len())
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -180,38 +181,36 @@ mod tests {
     }
 
     fn files(store: &BundleStore) -> usize {
-        let of = |path: &str| match fs::read_dir(store.root().join(path)) {
-            Ok(entries) => entries.count(),
-            Err(_) => 0,
-        };
-        of("blobs/sha256") + of(".partial")
+        let count =
+            |path: &str| fs::read_dir(store.root().join(path)).map_or(0, |entries| entries.count());
+        count("blobs/sha256") + count(".partial")
     }
 
     #[test]
-    fn nothing_is_left_of_a_blob_that_breaks_off_or_is_not_what_was_promised() {
+    fn a_blob_that_breaks_off_or_has_another_digest_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let mut broken = (&b"begin"[..]).chain(Broken);
         let refused = store.add_blob(&mut broken).unwrap_err();
         assert!(matches!(refused, BundleStoreError::Content(_)), "{refused}");
         let kernel = Sha256Digest::of(b"kernel");
-        let mut given = &b"kernal"[..];
-        let refused = store.add_blob_as(&kernel, None, &mut given, "`linux`");
+        let mut content = &b"kernal"[..];
+        let refused = store.add_blob_as(&kernel, None, &mut content, "`linux`");
         assert!(
             matches!(refused, Err(BundleStoreError::Unexpected { .. })),
             "{refused:?}"
         );
-        let mut given = &b"kernel"[..];
-        let refused = store.add_blob_as(&kernel, Some(7), &mut given, "`linux`");
+        let mut content = &b"kernel"[..];
+        let refused = store.add_blob_as(&kernel, Some(7), &mut content, "`linux`");
         assert!(refused.is_err());
         assert_eq!(files(&store), 0);
-        let mut given = &b"kernel"[..];
-        let size = store.add_blob_as(&kernel, Some(6), &mut given, "`linux`");
+        let mut content = &b"kernel"[..];
+        let size = store.add_blob_as(&kernel, Some(6), &mut content, "`linux`");
         assert_eq!((size.unwrap(), files(&store)), (6, 1));
     }
 
     #[test]
-    fn many_may_add_the_same_blob_at_once() {
+    fn many_threads_can_add_the_same_blob_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let content: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();

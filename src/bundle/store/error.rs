@@ -7,10 +7,10 @@ use crate::machine::Sha256Digest;
 /// Why a bundle store, or a blob in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleStoreError {
-    /// There is nothing at the path.
-    #[error("there is no bundle store at `{}`", .0.display())]
+    /// Nothing exists at the path.
+    #[error("no bundle store at `{}`", .0.display())]
     Absent(PathBuf),
-    /// There is something else at the path.
+    /// The path has something else.
     #[error("`{}` is not an OCI image layout: {reason}", .path.display())]
     NotALayout {
         /// The path.
@@ -18,64 +18,64 @@ pub enum BundleStoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A blob is not there.
+    /// A blob is missing.
     #[error("the blob of `{file}` is missing: `{}`", .path.display())]
     MissingBlob {
         /// The file's path in its bundle.
         file: String,
-        /// Where the blob should be.
+        /// The expected path of the blob.
         path: PathBuf,
     },
-    /// A blob has another size than the bundle says.
-    #[error("the blob of `{file}` has {found} octets, the bundle says {expected}: `{}`", .path.display())]
+    /// A blob has another size than its bundle states.
+    #[error("the blob of `{file}` has {found} bytes, expected {expected}: `{}`", .path.display())]
     WrongSize {
         /// The file's path in its bundle.
         file: String,
         /// The blob.
         path: PathBuf,
-        /// Its size in octets.
+        /// The size of the blob in bytes.
         found: u64,
-        /// The size that the bundle says.
+        /// The size in the bundle.
         expected: u64,
     },
-    /// A blob does not hash to its name.
-    #[error("the blob of `{file}` hashes to {found}, not to its name: `{}`", .path.display())]
+    /// The content of a blob does not match its name.
+    #[error("the blob of `{file}` hashes to {found}, which does not match its name: `{}`", .path.display())]
     WrongDigest {
         /// The file's path in its bundle.
         file: String,
         /// The blob.
         path: PathBuf,
-        /// What it hashes to.
+        /// The digest of its content.
         found: Sha256Digest,
     },
-    /// What was to become a blob is not what was promised.
-    #[error("{what} has {found_size} octets and hashes to {found}; it should be {expected}{}",
-        .expected_size.map_or(String::new(), |size| format!(" of {size} octets")))]
+    /// New content differs from the pinned digest or size.
+    #[error("{what} has {found_size} bytes and hashes to {found}, expected {expected}{}",
+        .expected_size.map_or(String::new(), |size| format!(" with {size} bytes")))]
     Unexpected {
         /// What was read.
         what: String,
-        /// What it hashes to.
+        /// The digest of the content.
         found: Sha256Digest,
-        /// How many octets were read.
+        /// The size of the content in bytes.
         found_size: u64,
-        /// The digest that was promised.
+        /// The pinned digest.
         expected: Sha256Digest,
-        /// The size that was promised, if any.
+        /// The pinned size in bytes, if any.
         expected_size: Option<u64>,
     },
-    /// A name stands for other content already.
+    /// The name has other content already.
     #[error(
-        "the store has `{name}` already, with other content: its manifest is {present}, the new one {wanted}"
+        "the store already has `{name}` with other content: its manifest is {present}, the new one {new}"
     )]
     NameTaken {
         /// The name.
         name: String,
-        /// The digest of the manifest that the name stands for.
+        /// The digest of the stored manifest.
         present: String,
-        /// The digest of the manifest that was to take the name.
-        wanted: String,
+        /// The digest of the new manifest.
+        new: String,
     },
-    /// The store knows no such name.
+    /// The store has no such name.
     #[error("the store `{}` has no `{name}`", .root.display())]
     UnknownName {
         /// The store.
@@ -83,41 +83,41 @@ pub enum BundleStoreError {
         /// The name.
         name: String,
     },
-    /// A name stands for something that is no bundle.
-    #[error("`{name}` is no bundle: {error}")]
+    /// A name of the store is not a bundle's.
+    #[error("`{name}` is not a bundle: {error}")]
     NotABundle {
         /// The name.
         name: String,
         /// Why.
         error: ManifestError,
     },
-    /// A bundle would get a name under which nobody could read it.
-    #[error("`{name}` cannot be a bundle: {error}")]
-    NoBundle {
+    /// Nobody could read a new bundle again.
+    #[error("`{name}` is not a valid bundle: {error}")]
+    InvalidBundle {
         /// The name.
         name: String,
         /// Why.
         error: ManifestError,
     },
     /// A bundle has more files than a manifest can list.
-    #[error("the manifest of `{name}` would have {size} octets, and may have 4 MiB")]
+    #[error("the manifest of `{name}` would have {size} bytes, which exceeds 4 MiB")]
     TooManyFiles {
         /// The name.
         name: String,
-        /// How large it would be.
+        /// The size of its manifest in bytes.
         size: u64,
     },
-    /// There is no room.
-    #[error("`{}` has {have} octets free, {need} are needed", .path.display())]
+    /// The file system has too little space.
+    #[error("not enough space in `{}`: {need} bytes needed, {have} available", .path.display())]
     Full {
-        /// Where it was to be written.
+        /// The directory.
         path: PathBuf,
-        /// How many octets are needed.
+        /// How many bytes are needed.
         need: u64,
-        /// How many there are.
+        /// How many bytes are available.
         have: u64,
     },
-    /// The disk refused.
+    /// A file cannot be read or written.
     #[error("`{}`: {source}", .path.display())]
     Io {
         /// The path.
@@ -125,26 +125,27 @@ pub enum BundleStoreError {
         /// Why.
         source: io::Error,
     },
-    /// What was to become a blob cannot be read.
-    #[error("cannot read what was to be stored: {0}")]
+    /// New content cannot be read to its end.
+    #[error("cannot read the content to store: {0}")]
     Content(io::Error),
 }
 
 impl BundleStoreError {
-    /// Reports whether what was asked about is at fault, so that trying again helps nobody.
-    pub fn is_no(&self) -> bool {
+    /// Reports whether the answer is no (exit code 1), as opposed to a failure to get an answer
+    /// (exit code 3).
+    pub fn answer_is_no(&self) -> bool {
         match self {
             Self::MissingBlob { .. }
             | Self::WrongSize { .. }
             | Self::WrongDigest { .. }
             | Self::NameTaken { .. }
-            | Self::NoBundle { .. }
+            | Self::InvalidBundle { .. }
             | Self::TooManyFiles { .. }
             | Self::UnknownName { .. } => true,
             Self::Absent(_)
             | Self::NotALayout { .. }
             | Self::NotABundle { .. }
-            // What came on a wire may come better.
+            // A second transfer may bring the right content.
             | Self::Unexpected { .. }
             | Self::Full { .. }
             | Self::Io { .. }
@@ -152,33 +153,40 @@ impl BundleStoreError {
         }
     }
 
-    /// Says what an operator can do about it, where that is more than the message says.
+    /// Returns the next command or edit that helps, if there is one.
     pub fn help(&self) -> Option<String> {
-        match self {
-            Self::Absent(_) | Self::NotALayout { .. } => Some(
-                "name the store with `--bundles DIR` or `bundles:` of the site; `pxectl bundle build` makes one".into(),
-            ),
-            Self::MissingBlob { .. } | Self::WrongSize { .. } | Self::WrongDigest { .. } => Some(
-                "bring it with `pxectl bundle fetch`, where the document names its source, or with `bundle pull`; or correct the Bundle document".into(),
-            ),
-            Self::Unexpected { .. } => {
-                Some("nothing was stored; find out who changed it before you pin another digest".into())
+        let help = match self {
+            Self::Absent(_) | Self::NotALayout { .. } => {
+                "name the store with `--bundles DIR` or `bundles` in the site; `pxectl bundle build` creates one"
             }
-            Self::NameTaken { .. } => Some(
-                "a name never changes its content: give the new bundle a name of its own".into(),
-            ),
-            Self::UnknownName { .. } => Some("`pxectl bundle list` lists what the store has".into()),
-            Self::NoBundle { error: ManifestError::Wrong { .. }, .. } => Some("names are made of letters, digits, `.`, `_` and `-`, at most 128".into()),
-            Self::TooManyFiles { .. } => Some("leave out what is not booted from it".into()),
-            Self::NotABundle { .. } | Self::NoBundle { .. } => None,
-            Self::Full { .. } => Some(NO_ROOM.into()),
-            Self::Io { source, .. } if is_full(source) => Some(NO_ROOM.into()),
-            Self::Io { .. } | Self::Content(_) => None,
-        }
+            Self::MissingBlob { .. } | Self::WrongSize { .. } | Self::WrongDigest { .. } => {
+                "restore it with `pxectl bundle fetch` if the Bundle document names its source, else with `pxectl bundle pull`; or correct the document"
+            }
+            Self::Unexpected { .. } => {
+                "nothing was stored; find out who changed the content before you pin another digest"
+            }
+            Self::NameTaken { .. } => {
+                "the content of a name never changes: give the new bundle a new name"
+            }
+            Self::UnknownName { .. } => "run `pxectl bundle list` to see the bundles in the store",
+            Self::InvalidBundle {
+                error: ManifestError::Wrong { .. },
+                ..
+            } => "use letters, digits, `.`, `_` and `-` in names, at most 128 characters",
+            Self::TooManyFiles { .. } => "omit the files that no machine boots",
+            Self::Full { .. } => FREE_SPACE,
+            Self::Io { source, .. } if is_full(source) => FREE_SPACE,
+            Self::NotABundle { .. }
+            | Self::InvalidBundle { .. }
+            | Self::Io { .. }
+            | Self::Content(_) => return None,
+        };
+        Some(help.to_owned())
     }
 }
 
-const NO_ROOM: &str = "make room on that file system, then start again: what is there is whole";
+const FREE_SPACE: &str =
+    "free some space on that file system and run the command again: the store is intact";
 
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};

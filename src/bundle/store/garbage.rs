@@ -12,94 +12,94 @@ use crate::bundle::oci::Descriptor;
 use crate::inventory::Bundle;
 use crate::machine::Sha256Digest;
 
-/// What somebody still needs, whatever the index says.
+/// Bundles in use, which garbage collection must keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needed {
-    /// What needs each.
-    names: BTreeMap<String, Vec<String>>,
+pub struct BundlesInUse {
+    /// The users of each name.
+    users: BTreeMap<String, Vec<String>>,
     blobs: BTreeSet<Sha256Digest>,
 }
 
-/// What nobody needs.
+/// Names and blobs that nothing uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
-    /// Names that would go.
+    /// The names to remove.
     pub names: BTreeSet<String>,
-    /// Blobs that would go.
+    /// The blobs to remove.
     pub blobs: BTreeSet<Sha256Digest>,
-    /// The octets of these.
-    pub octets: u64,
+    /// The size of these blobs in bytes.
+    pub bytes: u64,
 }
 
-/// What may be taken for garbage.
+/// What counts as garbage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GarbageRules {
-    /// Whether names go too that are not retired.
+    /// Whether to remove unused names that are not retired, too.
     pub unused: bool,
-    /// How old what belongs to no name, or is not retired, must be: what is younger may be about to
-    /// be named, or to be pinned in git.
+    /// The minimum age of blobs without a name and of names that are not retired: younger ones may be
+    /// about to get a name, or to be pinned in git.
     pub least_age: Duration,
 }
 
 impl GarbageRules {
-    /// Reports whether something of an age may go; what is from the future is young.
+    /// Reports whether something is old enough to be removed; a time in the future is not.
     fn is_old(&self, since: SystemTime) -> bool {
         let age = SystemTime::now().duration_since(since);
         age.is_ok_and(|age| age >= self.least_age)
     }
 }
 
-impl Needed {
-    /// Keeps a bundle: its name, its files, and what signs them; `why` says what needs it.
-    pub fn add(&mut self, bundle: &Bundle, why: String) {
-        self.names.entry(bundle.name.clone()).or_default().push(why);
+impl BundlesInUse {
+    /// Keeps a bundle: its name, its files, and its signed manifest. `user` names what uses it.
+    pub fn add(&mut self, bundle: &Bundle, user: String) {
+        self.users
+            .entry(bundle.name.clone())
+            .or_default()
+            .push(user);
         self.blobs.insert(bundle.manifest_digest());
         let files = bundle.files.values();
         self.blobs.extend(files.map(|file| file.sha256));
     }
 
-    /// Returns what needs a name; nothing where nobody does.
-    pub fn why(&self, name: &str) -> &[String] {
-        self.names.get(name).map_or(&[], Vec::as_slice)
+    /// Returns the users of a name.
+    pub fn users(&self, name: &str) -> &[String] {
+        self.users.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Garbage {
-    /// Reports whether there is none.
+    /// Reports whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.blobs.is_empty()
     }
 }
 
 impl BundleStore {
-    /// Finds what nobody needs: names that are retired, or by the rules any, and are not needed, with
-    /// their blobs; and old blobs that neither a name that stays leads to nor somebody needs.
+    /// Finds unused names that are retired, or all unused names if `rules` say so, with their blobs; and
+    /// old blobs that neither a remaining name nor a user refers to.
     ///
     /// # Errors
-    /// When what a name leads to is not known, since its manifest is missing or damaged: then
-    /// nothing may go.
+    /// When the manifest of a name is missing or damaged: it is unknown then which blobs are in use, so
+    /// nothing may be removed.
     pub fn garbage(
         &self,
-        needed: &Needed,
+        in_use: &BundlesInUse,
         rules: GarbageRules,
     ) -> Result<Garbage, BundleStoreError> {
         let index = self.index()?;
-        let (mut stay, mut go) = (Vec::new(), Vec::new());
-        for descriptor in index.manifests {
-            match self.may_go(&descriptor, needed, rules) {
-                true => go.push(descriptor),
-                false => stay.push(descriptor),
-            }
+        let (removed, kept): (Vec<_>, Vec<_>) = index
+            .manifests
+            .into_iter()
+            .partition(|descriptor| self.is_garbage(descriptor, in_use, rules));
+        let kept_blobs = self.blobs_in_use(kept, in_use)?;
+        // The blobs of a removed name go with it. If they are unknown, they wait until they are old.
+        let mut removed_blobs = BTreeSet::new();
+        for descriptor in &removed {
+            removed_blobs.extend(self.bundle_at(descriptor).map(|it| it.manifest_digest()));
+            let referenced = self.referenced_by(vec![descriptor.clone()]);
+            removed_blobs.extend(referenced.unwrap_or_default());
         }
-        let kept = self.kept(stay, needed)?;
-        // What a name leads to goes with it; where that is not known, it waits till it is old.
-        let mut named = BTreeSet::new();
-        for descriptor in &go {
-            named.extend(self.bundle_at(descriptor).map(|it| it.manifest_digest()));
-            let led = self.referenced_by(vec![descriptor.clone()]);
-            named.extend(led.unwrap_or_default());
-        }
-        let names = go.iter().filter_map(|it| it.name().map(str::to_owned));
+        let names = removed.iter().filter_map(|it| it.name().map(str::to_owned));
         let mut garbage = Garbage {
             names: names.collect(),
             ..Garbage::default()
@@ -110,21 +110,26 @@ impl BundleStore {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let digest = name.to_str().and_then(|name| name.parse().ok());
-            // What is no blob is not ours to remove.
-            let Some(digest) = digest.filter(|digest| !kept.contains(digest)) else {
+            // Other files are not the store's.
+            let Some(digest) = digest.filter(|digest| !kept_blobs.contains(digest)) else {
                 continue;
             };
             let data = entry.metadata().map_err(failed)?;
-            if named.contains(&digest) || rules.is_old(data.modified().map_err(failed)?) {
-                garbage.octets += data.len();
+            if removed_blobs.contains(&digest) || rules.is_old(data.modified().map_err(failed)?) {
+                garbage.bytes += data.len();
                 garbage.blobs.insert(digest);
             }
         }
         Ok(garbage)
     }
 
-    /// Reports whether a name of the index may go.
-    fn may_go(&self, descriptor: &Descriptor, needed: &Needed, rules: GarbageRules) -> bool {
+    /// Reports whether a name of the index can be removed.
+    fn is_garbage(
+        &self,
+        descriptor: &Descriptor,
+        in_use: &BundlesInUse,
+        rules: GarbageRules,
+    ) -> bool {
         let Some(name) = descriptor.name() else {
             return false;
         };
@@ -132,62 +137,62 @@ impl BundleStore {
         let age = || {
             let created = descriptor.annotations.get(CREATED_ANNOTATION);
             let created = created.and_then(|at| at.parse::<Timestamp>().ok());
-            // Others do not say when: their manifest has an age.
+            // Without the annotation of another program's entry, the age of the manifest counts.
             created.map(SystemTime::from).or_else(|| {
                 let path = self.blob_path(&descriptor.sha256()?);
                 fs::metadata(path).and_then(|data| data.modified()).ok()
             })
         };
         let unused = || rules.unused && age().is_none_or(|since| rules.is_old(since));
-        !needed.names.contains_key(name) && (retired || unused())
+        !in_use.users.contains_key(name) && (retired || unused())
     }
 
-    /// Lists the blobs that names which stay lead to, and those that somebody needs.
-    fn kept(
+    /// Lists the blobs of the remaining names, and those in use.
+    fn blobs_in_use(
         &self,
-        stay: Vec<Descriptor>,
-        needed: &Needed,
+        remaining: Vec<Descriptor>,
+        in_use: &BundlesInUse,
     ) -> Result<BTreeSet<Sha256Digest>, BundleStoreError> {
-        let mut kept = needed.blobs.clone();
-        for descriptor in &stay {
-            // What is signed stands beside what travels. Other people's images sign nothing.
+        let mut kept = in_use.blobs.clone();
+        for descriptor in &remaining {
+            // The signed manifest is a blob besides the one in the index. Other images have none.
             match self.bundle_at(descriptor) {
                 Ok(bundle) => kept.extend([bundle.manifest_digest()]),
                 Err(BundleStoreError::NotABundle { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        kept.extend(self.referenced_by(stay)?);
+        kept.extend(self.referenced_by(remaining)?);
         Ok(kept)
     }
 
-    /// Removes what was found to be garbage and is so still, while nobody writes to the store and
-    /// nobody holds it. Returns what went.
+    /// Removes what was found to be garbage and still is, while no process writes to the store or holds its
+    /// blobs. Returns what was removed.
     ///
-    /// `needed` is asked only then: what somebody came to need since it was found stays.
+    /// Calls `in_use` under the lock, so that bundles that came into use since `found` stay.
     ///
     /// # Errors
-    /// As [`BundleStore::garbage`], when the disk refuses, and what `needed` returns; nothing goes then.
+    /// As [`BundleStore::garbage`], when the disk fails, and what `in_use` returns; removes nothing then.
     pub fn collect<E: From<BundleStoreError>>(
         &self,
         found: &Garbage,
         rules: GarbageRules,
-        needed: impl FnOnce() -> Result<Needed, E>,
+        in_use: impl FnOnce() -> Result<BundlesInUse, E>,
     ) -> Result<Garbage, E> {
-        let _alone = self.write_alone()?;
-        let now = self.garbage(&needed()?, rules)?;
+        let _alone = self.lock_exclusive()?;
+        let now = self.garbage(&in_use()?, rules)?;
         Ok(self.remove(found, &now)?)
     }
 
-    /// Removes what is garbage now, as it was when it was found.
+    /// Removes what is in both `found` and `now`.
     fn remove(&self, found: &Garbage, now: &Garbage) -> Result<Garbage, BundleStoreError> {
-        let mut gone = Garbage::default();
-        // The names first: a blob that is gone has no name then.
+        let mut removed = Garbage::default();
+        // Names come first, so that no name refers to a removed blob.
         for name in now.names.intersection(&found.names) {
             self.remove_name(name)?;
-            gone.names.insert(name.clone());
+            removed.names.insert(name.clone());
         }
-        // A name that was retired meanwhile stays, and with it its blobs.
+        // A name that was retired since `found` stays, and so do its blobs.
         for digest in now.blobs.intersection(&found.blobs) {
             let path = self.blob_path(digest);
             let size = self.blob_size(digest).unwrap_or_default();
@@ -197,10 +202,10 @@ impl BundleStore {
                 }
                 _ => {}
             }
-            gone.blobs.insert(*digest);
-            gone.octets += size;
+            removed.blobs.insert(*digest);
+            removed.bytes += size;
         }
-        Ok(gone)
+        Ok(removed)
     }
 }
 
@@ -246,14 +251,14 @@ mod tests {
         store: &BundleStore,
         found: &Garbage,
         rules: GarbageRules,
-        needed: &Needed,
+        in_use: &BundlesInUse,
     ) -> Garbage {
-        let asked = || Ok::<Needed, BundleStoreError>(needed.clone());
-        store.collect(found, rules, asked).unwrap()
+        let again = || Ok::<BundlesInUse, BundleStoreError>(in_use.clone());
+        store.collect(found, rules, again).unwrap()
     }
 
     #[test]
-    fn what_is_young_may_be_about_to_be_named_or_pinned_and_stays() {
+    fn young_blobs_and_bundles_stay() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         add(&store, "built", &["built", "shared"]);
@@ -264,15 +269,15 @@ mod tests {
             unused: true,
             least_age: Duration::from_secs(3600),
         };
-        // What was retired was told to go.
-        let found = store.garbage(&Needed::default(), rules).unwrap();
+        // A retired bundle goes whatever its age.
+        let found = store.garbage(&BundlesInUse::default(), rules).unwrap();
         assert_eq!(found.names, BTreeSet::from(["retired".to_owned()]));
         let of = |content: &str| Sha256Digest::of(content.as_bytes());
         assert!(found.blobs.contains(&of("old")));
         for content in ["built", "shared", "stray"] {
             assert!(!found.blobs.contains(&of(content)), "{content}");
         }
-        // An hour and a bit later.
+        // More than an hour later.
         let then = SystemTime::now() - Duration::from_secs(4000);
         let stray = fs::File::options()
             .write(true)
@@ -287,7 +292,7 @@ mod tests {
             Ok::<(), BundleStoreError>(())
         };
         store.edit_index(aged).unwrap();
-        let found = store.garbage(&Needed::default(), rules).unwrap();
+        let found = store.garbage(&BundlesInUse::default(), rules).unwrap();
         assert_eq!(found.names.len(), 2);
         for content in ["old", "built", "shared", "stray"] {
             assert!(found.blobs.contains(&of(content)), "{content}");
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nobody_needs_goes() {
+    fn only_what_nothing_uses_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let there = |content: &str| {
@@ -307,56 +312,56 @@ mod tests {
         let running = add(&store, "running", &["running"]);
         store.add_blob(&mut &b"stray"[..]).unwrap();
         let foreign = store.root().join("blobs/sha256/README");
-        fs::write(&foreign, "not ours").unwrap();
+        fs::write(&foreign, "other").unwrap();
         for name in ["old", "running"] {
             store.retire(name, Some("too old")).unwrap();
         }
-        let mut needed = Needed::default();
-        needed.add(&running, "an install".to_owned());
+        let mut in_use = BundlesInUse::default();
+        in_use.add(&running, "an install".to_owned());
 
-        let found = store.garbage(&needed, NOW).unwrap();
+        let found = store.garbage(&in_use, NOW).unwrap();
         assert_eq!(found.names, BTreeSet::from(["old".to_owned()]));
-        assert_eq!(collect(&store, &found, NOW, &needed), found);
+        assert_eq!(collect(&store, &found, NOW, &in_use), found);
         let names: Vec<String> = store.names().unwrap().into_keys().collect();
         assert_eq!(names, ["new", "running"]);
         for content in ["shared", "new", "running"] {
             assert!(there(content), "{content}");
         }
         assert!(!there("own") && !there("stray") && foreign.exists());
-        assert!(store.garbage(&needed, NOW).unwrap().is_empty());
+        assert!(store.garbage(&in_use, NOW).unwrap().is_empty());
 
-        // What somebody came to need after it was found stays.
-        let found = store.garbage(&Needed::default(), UNUSED).unwrap();
+        // What came into use after it was found stays.
+        let found = store.garbage(&BundlesInUse::default(), UNUSED).unwrap();
         assert_eq!(found.names.len(), 2);
-        let gone = collect(&store, &found, UNUSED, &needed);
+        let gone = collect(&store, &found, UNUSED, &in_use);
         assert_eq!(gone.names, BTreeSet::from(["new".to_owned()]));
         assert!(there("running") && !there("new"));
     }
 
     #[test]
-    fn what_is_needed_is_asked_while_nobody_can_come_to_need_more() {
+    fn use_is_checked_while_no_new_use_can_begin() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         add(&store, "old", &["old"]);
         store.retire("old", Some("old")).unwrap();
-        let found = store.garbage(&Needed::default(), NOW).unwrap();
+        let found = store.garbage(&BundlesInUse::default(), NOW).unwrap();
         let refused = store.collect(&found, NOW, || {
-            // Neither who writes nor who holds the store gets in now.
+            // No process can write to the store or hold its blobs now.
             let lock = fs::File::open(store.partial().unwrap()).unwrap();
             assert!(lock.try_lock_shared().is_err());
-            Err::<Needed, _>(BundleStoreError::Absent("inventory".into()))
+            Err::<BundlesInUse, _>(BundleStoreError::Absent("inventory".into()))
         });
         assert!(matches!(refused, Err(BundleStoreError::Absent(_))));
-        assert_eq!(store.garbage(&Needed::default(), NOW).unwrap(), found);
+        assert_eq!(store.garbage(&BundlesInUse::default(), NOW).unwrap(), found);
     }
 
     #[test]
-    fn nothing_goes_while_it_is_not_known_what_a_name_leads_to() {
+    fn nothing_is_removed_while_a_manifest_is_damaged() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let bundle = add(&store, "b", &["kernel"]);
         store.add_blob(&mut &b"stray"[..]).unwrap();
         fs::write(store.blob_path(&bundle.manifest_digest()), "{}").unwrap();
-        assert!(store.garbage(&Needed::default(), NOW).is_err());
+        assert!(store.garbage(&BundlesInUse::default(), NOW).is_err());
     }
 }

@@ -7,25 +7,25 @@ use sha2::{Digest, Sha256};
 
 use crate::machine::Sha256Digest;
 
-/// How many octets are read, hashed and written at once.
+/// How many bytes are read, hashed and written at a time.
 const PIECE: usize = 512 << 10;
-/// How many pieces there are: one that is read or written, one that is hashed, and those between.
+/// How many pieces exist: one that is read or written, one that is hashed, and the ones in between.
 const PIECES: usize = 4;
 
-/// Why a copy broke off.
+/// Why a copy failed.
 #[derive(Debug)]
 pub enum CopyError {
-    /// The content cannot be read.
+    /// The reader failed.
     Reading(io::Error),
-    /// It cannot be written.
-    Writing(io::Error),
+    /// The writer failed.
+    SharedLock(io::Error),
 }
 
-/// Copies all that a reader gives, and hashes it meanwhile in a thread of its own. Returns how many
-/// octets that was.
+/// Copies everything that a reader returns, and hashes it in a separate thread at the same time. Returns
+/// the number of bytes.
 ///
 /// # Errors
-/// When it cannot be read or written; the hasher has not changed then.
+/// When the reader or the writer fails; the hasher is unchanged then.
 pub fn copy_hashed(
     content: &mut dyn Read,
     hasher: &mut Sha256,
@@ -34,9 +34,9 @@ pub fn copy_hashed(
     let mut first = vec![0; PIECE];
     let filled = fill(content, &mut first)?;
     first.truncate(filled);
-    // What is small is done before a thread would have begun.
+    // Small content is done before a thread would have started.
     if filled < PIECE {
-        write(&first).map_err(CopyError::Writing)?;
+        write(&first).map_err(CopyError::SharedLock)?;
         hasher.update(&first);
         return Ok(filled as u64);
     }
@@ -47,7 +47,7 @@ pub fn copy_hashed(
         let hashing = scope.spawn(move || {
             for piece in coming {
                 own.update(piece.as_slice());
-                // Nobody waits for the last ones.
+                // Nothing receives the last pieces.
                 let _ = hashed.send(piece);
             }
             own
@@ -65,19 +65,19 @@ pub fn copy_hashed(
     Ok(copied)
 }
 
-/// Hashes all that a reader gives.
+/// Hashes everything that a reader returns.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the reader fails.
 pub fn hash(mut content: impl Read) -> io::Result<Sha256Digest> {
     let mut hasher = Sha256::new();
     match copy_hashed(&mut content, &mut hasher, &mut |_| Ok(())) {
         Ok(_) => Ok(Sha256Digest::new(hasher.finalize().into())),
-        Err(CopyError::Reading(error) | CopyError::Writing(error)) => Err(error),
+        Err(CopyError::Reading(error) | CopyError::SharedLock(error)) => Err(error),
     }
 }
 
-/// Reads and writes piece by piece; each goes to be hashed before it is written, and comes back.
+/// Reads and writes piece by piece; sends each piece to the hashing thread, which returns it.
 fn pieces(
     content: &mut dyn Read,
     write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
@@ -89,9 +89,9 @@ fn pieces(
     let mut piece = first;
     loop {
         let shared = Arc::new(piece);
-        // The thread that hashes ends with this one alone.
+        // The hashing thread runs at least as long as this loop.
         let _ = to_hash.send(Arc::clone(&shared));
-        write(&shared).map_err(CopyError::Writing)?;
+        write(&shared).map_err(CopyError::SharedLock)?;
         copied += shared.len() as u64;
         let is_last = shared.len() < PIECE;
         drop(shared);
@@ -102,7 +102,7 @@ fn pieces(
             made += 1;
             Vec::new()
         } else {
-            // It comes once it is hashed, and we are done with it too.
+            // The piece returns when it is hashed; this loop has written it already.
             let back = spent.recv().ok().and_then(Arc::into_inner);
             back.unwrap_or_default()
         };
@@ -115,7 +115,7 @@ fn pieces(
     }
 }
 
-/// Reads till the buffer is full or the content ends.
+/// Reads until the buffer is full or the content ends.
 fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, CopyError> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -133,7 +133,7 @@ fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, CopyError> {
 mod tests {
     use super::*;
 
-    /// Gives no more than so many octets at once, and fails after the last.
+    /// Returns at most so many bytes at a time, and can fail after the last.
     struct Pieces<'c>(&'c [u8], usize, bool);
 
     impl Read for Pieces<'_> {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_and_what_is_hashed_is_what_was_read() {
+    fn the_copy_and_the_hash_are_of_what_was_read() {
         let whole: Vec<u8> = (0..3 * PIECE as u32).flat_map(u32::to_le_bytes).collect();
         for length in [
             0,
@@ -161,7 +161,7 @@ mod tests {
             for most in [usize::MAX, 100_003] {
                 let content = &whole[..length];
                 let (mut hasher, mut written) = (Sha256::new(), Vec::<u8>::new());
-                // Something was hashed before.
+                // The hasher has other content already.
                 hasher.update(&b"head"[..]);
                 let copied =
                     copy_hashed(&mut Pieces(content, most, false), &mut hasher, &mut |it| {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_breaks_says_on_which_side() {
+    fn a_failed_copy_tells_which_side_failed() {
         let whole = vec![7; 6 * PIECE];
         for length in [10, 5 * PIECE] {
             let mut broken = Pieces(&whole[..length], usize::MAX, true);
@@ -188,14 +188,17 @@ mod tests {
         }
         for room in [0, 5 * PIECE] {
             let mut left = room;
-            let copied = copy_hashed(&mut whole.as_slice(), &mut Sha256::new(), &mut |octets| {
-                match left.checked_sub(octets.len()) {
+            let copied = copy_hashed(&mut whole.as_slice(), &mut Sha256::new(), &mut |bytes| {
+                match left.checked_sub(bytes.len()) {
                     Some(rest) => left = rest,
                     None => return Err(io::ErrorKind::StorageFull.into()),
                 }
                 Ok(())
             });
-            assert!(matches!(copied, Err(CopyError::Writing(_))), "{copied:?}");
+            assert!(
+                matches!(copied, Err(CopyError::SharedLock(_))),
+                "{copied:?}"
+            );
         }
     }
 }

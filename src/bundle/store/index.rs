@@ -9,9 +9,9 @@ use super::layout::{BundleStore, INDEX_FILE, SMALL_LIMIT, read_small};
 use crate::bundle::oci::{Descriptor, Index, MANIFEST_LIMIT};
 use crate::machine::Sha256Digest;
 
-/// What every manifest leads to.
+/// What a manifest of any kind refers to.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Led {
+struct ManifestReferences {
     config: Option<Descriptor>,
     #[serde(default)]
     layers: Vec<Descriptor>,
@@ -23,7 +23,7 @@ impl BundleStore {
     /// Reads the index.
     ///
     /// # Errors
-    /// When it cannot be read, or is none.
+    /// When the index cannot be read, or is invalid.
     pub fn index(&self) -> Result<Index, BundleStoreError> {
         let path = self.root().join(INDEX_FILE);
         let text = read_small(&path).map_err(|source| io_error(&path, source))?;
@@ -33,10 +33,10 @@ impl BundleStore {
         })
     }
 
-    /// Changes the index while nobody else does; nothing is written where nothing has changed.
+    /// Changes the index under a lock; writes nothing if nothing has changed.
     ///
     /// # Errors
-    /// What `change` returns, and then nothing is changed; or when the disk refuses.
+    /// What `change` returns, without a change to the index; or when the disk fails.
     pub fn edit_index<T, E: From<BundleStoreError>>(
         &self,
         change: impl FnOnce(&mut Index) -> Result<T, E>,
@@ -46,22 +46,21 @@ impl BundleStore {
         let mut index = before.clone();
         let value = change(&mut index)?;
         if index != before {
-            let refused = |reason: String| BundleStoreError::NotALayout {
+            let invalid = |reason: String| BundleStoreError::NotALayout {
                 path: self.root().join(INDEX_FILE),
                 reason,
             };
-            let text = serde_json::to_vec(&index).map_err(|error| refused(error.to_string()))?;
+            let text = serde_json::to_vec(&index).map_err(|error| invalid(error.to_string()))?;
             if text.len() as u64 > SMALL_LIMIT {
-                return Err(
-                    refused("it would have more than 4 MiB: remove names".to_owned()).into(),
-                );
+                let reason = "the index would exceed 4 MiB: remove unused bundles";
+                return Err(invalid(reason.to_owned()).into());
             }
             self.replace(INDEX_FILE, &text)?;
         }
         Ok(value)
     }
 
-    /// Lists what has a name, by name.
+    /// Lists the manifests that have a name, by name.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -72,10 +71,10 @@ impl BundleStore {
             .collect())
     }
 
-    /// Takes a name out of the index, and returns what it stood for. Its blobs stay.
+    /// Removes a name from the index, and returns its manifest. The blobs stay.
     ///
     /// # Errors
-    /// [`BundleStoreError::UnknownName`] when there is none, or when the disk refuses.
+    /// [`BundleStoreError::UnknownName`], or when the disk fails.
     pub fn remove_name(&self, name: &str) -> Result<Descriptor, BundleStoreError> {
         self.edit_index(|index| {
             let at = index
@@ -90,21 +89,21 @@ impl BundleStore {
         })
     }
 
-    /// Reads a manifest, and makes sure that it is what its descriptor says.
+    /// Reads a manifest, and verifies its size and digest.
     ///
     /// # Errors
-    /// When it is missing, too large, of another size or digest, or cannot be read.
+    /// When the manifest is missing, too large, has another size or digest, or cannot be read.
     pub fn read_manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, BundleStoreError> {
         let file = format!("manifest {}", descriptor.digest);
-        let refused = |reason: &str| BundleStoreError::NotALayout {
+        let invalid = |reason: &str| BundleStoreError::NotALayout {
             path: self.root().to_owned(),
-            reason: format!("its {file} {reason}"),
+            reason: format!("{file} {reason}"),
         };
         let Some(digest) = descriptor.sha256() else {
-            return Err(refused("has no SHA-256 digest"));
+            return Err(invalid("has no SHA-256 digest"));
         };
         if descriptor.size > MANIFEST_LIMIT {
-            return Err(refused("is larger than any manifest"));
+            return Err(invalid("exceeds 4 MiB"));
         }
         let path = self.blob_path(&digest);
         let opened = fs::File::open(&path).map_err(|source| match source.kind() {
@@ -127,22 +126,22 @@ impl BundleStore {
                 expected: descriptor.size,
             });
         }
-        match Sha256Digest::of(&content) {
-            found if found == digest => Ok(content),
-            found => Err(BundleStoreError::WrongDigest { file, path, found }),
+        let found = Sha256Digest::of(&content);
+        if found != digest {
+            return Err(BundleStoreError::WrongDigest { file, path, found });
         }
+        Ok(content)
     }
 
-    /// Lists every blob that the index leads to, through manifests of any kind.
+    /// Lists every blob that the index refers to, through manifests of any kind.
     ///
     /// # Errors
-    /// When a manifest on the way is missing or cannot be understood: what it leads to is not known
-    /// then.
+    /// When a manifest is missing or invalid: it is unknown then what it refers to.
     pub fn referenced(&self) -> Result<BTreeSet<Sha256Digest>, BundleStoreError> {
         self.referenced_by(self.index()?.manifests)
     }
 
-    /// Lists every blob that some manifests lead to, themselves too.
+    /// Lists the blobs of some manifests, and every blob that they refer to.
     ///
     /// # Errors
     /// As [`BundleStore::referenced`].
@@ -153,23 +152,26 @@ impl BundleStore {
         let mut found = BTreeSet::new();
         let mut open = manifests;
         while let Some(descriptor) = open.pop() {
-            let fresh = descriptor.sha256().is_some_and(|it| found.insert(it));
-            if !fresh {
+            let is_new = descriptor
+                .sha256()
+                .is_some_and(|digest| found.insert(digest));
+            if !is_new {
                 continue;
             }
             let content = self.read_manifest(&descriptor)?;
-            let led: Led =
+            let references: ManifestReferences =
                 serde_json::from_slice(&content).map_err(|error| BundleStoreError::NotALayout {
                     path: self.root().to_owned(),
-                    reason: format!("its manifest {}: {error}", descriptor.digest),
+                    reason: format!("invalid manifest {}: {error}", descriptor.digest),
                 })?;
             found.extend(
-                led.config
+                references
+                    .config
                     .iter()
-                    .chain(&led.layers)
+                    .chain(&references.layers)
                     .filter_map(Descriptor::sha256),
             );
-            open.extend(led.manifests);
+            open.extend(references.manifests);
         }
         Ok(found)
     }

@@ -12,15 +12,15 @@ use crate::machine::Sha256Digest;
 
 const LAYOUT_FILE: &str = "oci-layout";
 pub(super) const INDEX_FILE: &str = "index.json";
-/// The largest `index.json` or `oci-layout` that is read, in octets: as much as of a manifest.
+/// The largest `index.json` or `oci-layout` that is read, in bytes: the same as for a manifest.
 pub(super) const SMALL_LIMIT: u64 = 4 << 20;
-/// Where files are written before they get their names; other readers of a layout pass it over.
+/// The directory of files without a name yet; other readers of a layout ignore it.
 const PARTIAL_DIRECTORY: &str = ".partial";
 
-/// An OCI image layout that holds the blobs of bundles.
+/// An OCI image layout with the blobs of bundles.
 ///
-/// Whatever lies under its name is whole: blobs and the index are written beside the layout, made
-/// durable, and renamed. Any number of processes may read and add at once.
+/// Every file under its name is complete: blobs and the index are written to temporary files, made
+/// durable, and renamed. Any number of processes can read and add blobs at the same time.
 #[derive(Clone, Debug)]
 pub struct BundleStore {
     root: PathBuf,
@@ -30,36 +30,36 @@ impl BundleStore {
     /// Opens the layout at `root`.
     ///
     /// # Errors
-    /// [`BundleStoreError::Absent`] when nothing is there, [`BundleStoreError::NotALayout`] when
-    /// something else is.
+    /// [`BundleStoreError::Absent`] when the path does not exist, [`BundleStoreError::NotALayout`] when it
+    /// has something else.
     pub fn open(root: &Path) -> Result<Self, BundleStoreError> {
         if !root.exists() {
             return Err(BundleStoreError::Absent(root.to_owned()));
         }
-        let refused = |reason: String| BundleStoreError::NotALayout {
+        let invalid = |reason: String| BundleStoreError::NotALayout {
             path: root.to_owned(),
             reason,
         };
         let text = read_small(&root.join(LAYOUT_FILE))
-            .map_err(|error| refused(format!("`{LAYOUT_FILE}`: {error}")))?;
+            .map_err(|error| invalid(format!("`{LAYOUT_FILE}`: {error}")))?;
         let layout: Value =
-            serde_json::from_slice(&text).map_err(|error| refused(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
         match layout["imageLayoutVersion"].as_str() {
             Some("1.0.0") if !root.join(INDEX_FILE).is_file() => {
-                Err(refused(format!("it has no `{INDEX_FILE}`")))
+                Err(invalid(format!("no `{INDEX_FILE}`")))
             }
             Some("1.0.0") => Ok(Self {
                 root: root.to_owned(),
             }),
-            other => Err(refused(format!("its version is {other:?}, not 1.0.0"))),
+            Some(version) => Err(invalid(format!("version `{version}`, expected `1.0.0`"))),
+            None => Err(invalid(format!("`{LAYOUT_FILE}` has no version"))),
         }
     }
 
-    /// Opens the layout at `root`, and makes an empty one where nothing is.
+    /// Opens the layout at `root`, or creates an empty one.
     ///
     /// # Errors
-    /// As [`BundleStore::open`], and when the disk refuses. A directory with something else in it
-    /// is refused as it is.
+    /// As [`BundleStore::open`], and when the disk fails. A directory with other files is not changed.
     pub fn open_or_create(root: &Path) -> Result<Self, BundleStoreError> {
         let store = Self {
             root: root.to_owned(),
@@ -70,53 +70,52 @@ impl BundleStore {
         if let Ok(entries) = fs::read_dir(root) {
             let foreign = entries.flatten().map(|entry| entry.file_name()).find(|it| {
                 let name = it.to_string_lossy();
-                let ours = ["blobs", INDEX_FILE, "lost+found"].contains(&&*name);
-                !ours && !name.starts_with('.')
+                let is_of_layout = ["blobs", INDEX_FILE, "lost+found"].contains(&&*name);
+                !is_of_layout && !name.starts_with('.')
             });
             if let Some(name) = foreign {
                 return Err(BundleStoreError::NotALayout {
                     path: root.to_owned(),
-                    reason: format!("it has no `{LAYOUT_FILE}`, and holds `{}`", name.display()),
+                    reason: format!("no `{LAYOUT_FILE}`, but `{}`", name.display()),
                 });
             }
         }
         let blobs = store.blobs();
         fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
-        // Two that make it at once: the second finds what the first has put in.
+        // If two processes create it at once, the second one finds the files of the first.
         let lock = File::open(root).map_err(|source| io_error(root, source))?;
         lock.lock().map_err(|source| io_error(root, source))?;
         if !root.join(INDEX_FILE).exists() {
             let empty = json!({"schemaVersion": 2, "manifests": []});
             store.replace(INDEX_FILE, &empty.to_string().into_bytes())?;
         }
-        // The last: a layout that has it has the rest.
+        // It comes last: a layout with this file is complete.
         if !root.join(LAYOUT_FILE).exists() {
             store.replace(LAYOUT_FILE, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         Self::open(root)
     }
 
-    /// Returns where the layout lies.
+    /// Returns the path of the layout.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Returns where the blob of a digest lies, or would lie.
+    /// Returns the path of the blob with a digest, whether it exists or not.
     pub fn blob_path(&self, digest: &Sha256Digest) -> PathBuf {
         self.blobs().join(digest.to_string())
     }
 
-    /// Returns the size in octets of the blob of a digest, if it is there.
+    /// Returns the size in bytes of the blob with a digest, if it exists.
     pub fn blob_size(&self, digest: &Sha256Digest) -> Option<u64> {
         let metadata = fs::metadata(self.blob_path(digest)).ok()?;
         metadata.is_file().then_some(metadata.len())
     }
 
-    /// Opens the blob of a bundle's file, and checks its size. Its digest is checked by
-    /// [`super::Verifier`].
+    /// Opens the blob of a bundle's file, and checks its size. [`super::Verifier`] checks its digest.
     ///
     /// # Errors
-    /// When the blob is missing, of another size, or cannot be read.
+    /// When the blob is missing, has another size, or cannot be read.
     pub fn open_blob(&self, file: &BundleFile) -> Result<File, BundleStoreError> {
         let path = self.blob_path(&file.sha256);
         let opened = File::open(&path).map_err(|source| match source.kind() {
@@ -141,17 +140,17 @@ impl BundleStore {
         Ok(opened)
     }
 
-    /// Reports whether there is a good copy of a bundle's file, by hashing it: one that has gone bad is
-    /// to come again.
-    pub fn has_good(&self, file: &BundleFile) -> bool {
+    /// Reports whether the store has an intact copy of a bundle's file. Hashes it, so that a damaged copy
+    /// is replaced.
+    pub fn has_intact(&self, file: &BundleFile) -> bool {
         let opened = self.open_blob(file).ok();
         opened.is_some_and(|opened| hash(opened).is_ok_and(|found| found == file.sha256))
     }
 
-    /// Makes sure that `need` more octets have room on the store's file system.
+    /// Checks that the store's file system has `need` bytes available.
     ///
     /// # Errors
-    /// [`BundleStoreError::Full`] when they have not.
+    /// [`BundleStoreError::Full`] when it has less.
     pub fn reserve(&self, need: u64) -> Result<(), BundleStoreError> {
         let found = rustix::fs::statvfs(&self.root);
         let found = found.map_err(|errno| io_error(&self.root, errno.into()))?;
@@ -170,7 +169,7 @@ impl BundleStore {
         self.root.join("blobs/sha256")
     }
 
-    /// Returns the directory in which files are written before they get their names.
+    /// Returns the directory of files without a name yet, and creates it.
     pub(in crate::bundle) fn partial(&self) -> Result<PathBuf, BundleStoreError> {
         let path = self.root.join(PARTIAL_DIRECTORY);
         match fs::create_dir_all(&path) {
@@ -179,7 +178,7 @@ impl BundleStore {
         }
     }
 
-    /// Locks the index against other writers, as long as the returned file is open.
+    /// Locks the index against other writers while the returned file is open.
     pub(super) fn lock_index(&self) -> Result<File, BundleStoreError> {
         let path = self.root.join(LAYOUT_FILE);
         let failed = |source| io_error(&path, source);
@@ -188,10 +187,10 @@ impl BundleStore {
         Ok(lock)
     }
 
-    /// Replaces a file of the layout at once: readers see the old one or the new one. The caller
-    /// holds a lock against others who replace it.
+    /// Replaces a file of the layout atomically: readers see the old or the new content. The caller holds
+    /// a lock against other writers.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), BundleStoreError> {
-        // Always the same name: what a writer that was killed has left is overwritten.
+        // The name is always the same, so the leftover of a killed writer is overwritten.
         let path = self.root.join(format!(".{name}.new"));
         let mut file = File::create(&path).map_err(|source| io_error(&path, source))?;
         file.write_all(content)
@@ -200,23 +199,23 @@ impl BundleStore {
     }
 }
 
-/// Reads a file of a layout that somebody else may have made.
+/// Reads a small file of a layout, which another program may have written.
 ///
 /// # Errors
-/// When it is none, is larger than [`SMALL_LIMIT`], or cannot be read.
+/// When it is not a regular file, is larger than [`SMALL_LIMIT`], or cannot be read.
 pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    // Looked at before it is opened, which might never come back from a pipe.
+    // Checked before it is opened: opening a pipe may block forever.
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut content = Vec::new();
     let read = File::open(path)?
         .take(SMALL_LIMIT + 1)
         .read_to_end(&mut content)?;
-    match read as u64 > SMALL_LIMIT {
-        true => Err(io::Error::other("it has more than 4 MiB")),
-        false => Ok(content),
+    if read as u64 > SMALL_LIMIT {
+        return Err(io::Error::other("the file exceeds 4 MiB"));
     }
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -224,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anything_else_is_no_layout() {
+    fn other_paths_are_not_layouts() {
         let directory = tempfile::tempdir().unwrap();
         assert!(matches!(
             BundleStore::open(directory.path()),
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_has_made_is_read_only_as_far_as_it_makes_sense() {
+    fn huge_and_special_files_are_not_read() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let store = BundleStore::open_or_create(root).unwrap();
@@ -246,25 +245,25 @@ mod tests {
             let read = store.and_then(|store| store.index());
             read.unwrap_err().to_string()
         };
-        // As large as no memory is, and taking no room on the disk.
+        // A sparse file, larger than any memory.
         let index = File::create(root.join(INDEX_FILE)).unwrap();
         index.set_len(1 << 40).unwrap();
-        let said = refused(Ok(store.clone()));
-        assert!(said.contains("it has more than 4 MiB"), "{said}");
+        let error = refused(Ok(store.clone()));
+        assert!(error.contains("the file exceeds 4 MiB"), "{error}");
         let layout = root.join(LAYOUT_FILE);
         File::create(&layout).unwrap().set_len(1 << 40).unwrap();
-        let said = refused(BundleStore::open(root));
-        assert!(said.contains("it has more than 4 MiB"), "{said}");
+        let error = refused(BundleStore::open(root));
+        assert!(error.contains("the file exceeds 4 MiB"), "{error}");
         for special in ["/dev/zero", "/dev/tty"] {
             fs::remove_file(&layout).unwrap();
             std::os::unix::fs::symlink(special, &layout).unwrap();
-            let said = refused(BundleStore::open(root));
-            assert!(said.contains("it is no file"), "{said}");
+            let error = refused(BundleStore::open(root));
+            assert!(error.contains("not a regular file"), "{error}");
         }
     }
 
     #[test]
-    fn an_index_that_nobody_could_read_is_not_written() {
+    fn an_index_that_is_too_large_to_read_is_not_written() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let before = store.index().unwrap();
@@ -273,12 +272,12 @@ mod tests {
             index.other.insert("annotations".to_owned(), json!(long));
             Ok::<(), BundleStoreError>(())
         });
-        assert!(grown.unwrap_err().to_string().contains("more than 4 MiB"));
+        assert!(grown.unwrap_err().to_string().contains("exceed 4 MiB"));
         assert_eq!(store.index().unwrap(), before);
     }
 
     #[test]
-    fn a_directory_with_other_things_in_it_is_not_made_a_store() {
+    fn a_directory_with_other_files_does_not_become_a_store() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("site.yaml"), "kind: Site\n").unwrap();
         let refused = BundleStore::open_or_create(directory.path()).unwrap_err();
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_whose_making_was_cut_short_is_finished() {
+    fn a_store_whose_creation_was_interrupted_is_completed() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir_all(directory.path().join("blobs/sha256")).unwrap();
         fs::create_dir_all(directory.path().join(PARTIAL_DIRECTORY)).unwrap();
@@ -296,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_before_it_is_written() {
+    fn content_that_does_not_fit_is_refused_before_it_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         store.reserve(1).unwrap();

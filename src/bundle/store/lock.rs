@@ -1,4 +1,4 @@
-//! Who may do what to a store at the same time: any number write or hold, or one collects.
+//! Locks of a store: any number of processes can write or hold blobs, or one can collect garbage.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -7,22 +7,21 @@ use super::error::{BundleStoreError, io_error};
 use super::layout::BundleStore;
 use super::temporary::clean;
 
-/// Keeps blobs from being collected that no name leads to yet, or that nobody is known to need yet, as
-/// long as it lives.
+/// Protects all blobs of a store from garbage collection until it is dropped, also those without a name.
 #[derive(Debug)]
-pub struct Writing(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct SharedLock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
-/// Shows that nobody writes to the store, as long as it lives.
+/// Keeps all other processes from writing to a store until it is dropped.
 #[derive(Debug)]
-pub struct Alone(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct ExclusiveLock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl BundleStore {
-    /// Says that blobs are being added; whoever collects garbage waits till all have said that they
-    /// are done. The first who writes removes what writers that were killed have left behind.
+    /// Locks the store for adding blobs: garbage collection waits until every such lock is dropped. The
+    /// first writer removes the leftovers of writers that were killed.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn write(&self) -> Result<Writing, BundleStoreError> {
+    /// When the disk fails.
+    pub fn lock_shared(&self) -> Result<SharedLock, BundleStoreError> {
         let directory = self.partial()?;
         let failed = |source| io_error(&directory, source);
         let lock = File::open(&directory).map_err(failed)?;
@@ -32,15 +31,15 @@ impl BundleStore {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         lock.lock_shared().map_err(failed)?;
-        Ok(Writing(lock))
+        Ok(SharedLock(lock))
     }
 
-    /// Keeps what is there from being collected, as long as what is returned lives: for who comes to
-    /// need it. There is nothing to keep it from where nobody can have written.
+    /// Protects the present blobs from garbage collection until the returned lock is dropped, while a new
+    /// user of them is recorded. Returns `None` for a store that is read-only, where nothing is collected.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn hold(&self) -> Result<Option<Writing>, BundleStoreError> {
+    /// When the disk fails.
+    pub fn hold(&self) -> Result<Option<SharedLock>, BundleStoreError> {
         let directory = match self.partial() {
             Ok(directory) => directory,
             Err(BundleStoreError::Io { source, .. }) if is_read_only(&source) => return Ok(None),
@@ -49,21 +48,21 @@ impl BundleStore {
         let failed = |source| io_error(&directory, source);
         let lock = File::open(&directory).map_err(failed)?;
         lock.lock_shared().map_err(failed)?;
-        Ok(Some(Writing(lock)))
+        Ok(Some(SharedLock(lock)))
     }
 
-    /// Waits till nobody adds blobs or holds those that are there, and keeps others from it: for the
-    /// collection of garbage.
+    /// Waits until no other process adds or holds blobs, and locks all of them out, for garbage
+    /// collection.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn write_alone(&self) -> Result<Alone, BundleStoreError> {
+    /// When the disk fails.
+    pub fn lock_exclusive(&self) -> Result<ExclusiveLock, BundleStoreError> {
         let directory = self.partial()?;
         let failed = |source| io_error(&directory, source);
         let lock = File::open(&directory).map_err(failed)?;
         lock.lock().map_err(failed)?;
         clean(&directory).map_err(failed)?;
-        Ok(Alone(lock))
+        Ok(ExclusiveLock(lock))
     }
 }
 
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leftovers_of_killed_writers_go_when_the_next_one_begins_alone() {
+    fn the_next_writer_that_is_alone_removes_the_leftovers_of_killed_writers() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let partial = store.partial().unwrap();
@@ -87,37 +86,38 @@ mod tests {
         fs::write(&dead, "half a blob").unwrap();
         fs::write(&download, "half a download").unwrap();
         let mut blob = {
-            let _other = store.write().unwrap();
+            let _other = store.lock_shared().unwrap();
             assert!(!dead.exists());
-            fs::write(&dead, "somebody else's").unwrap();
+            fs::write(&dead, "another writer's").unwrap();
             store.begin_blob().unwrap()
         };
-        // Neither another writer's file nor the beginning of a download is a leftover.
-        store.write().unwrap();
+        // Neither another writer's file nor a partial download is a leftover.
+        store.lock_shared().unwrap();
         assert!(dead.exists() && download.exists());
         blob.copy(&mut &b"kernel"[..]).unwrap();
         blob.finish().unwrap();
-        store.write().unwrap();
+        store.lock_shared().unwrap();
         assert!(!dead.exists() && download.exists());
     }
 
     #[test]
-    fn garbage_is_collected_only_when_nobody_writes() {
+    fn garbage_collection_waits_for_writers() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let writing = store.write().unwrap();
-        let (say, hear) = std::sync::mpsc::channel();
+        let lock = store.lock_shared().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let other = store.clone();
         let collector = std::thread::spawn(move || {
-            let _alone = other.write_alone().unwrap();
-            say.send(()).unwrap();
+            let _alone = other.lock_exclusive().unwrap();
+            sender.send(()).unwrap();
         });
         assert!(
-            hear.recv_timeout(std::time::Duration::from_millis(100))
+            receiver
+                .recv_timeout(std::time::Duration::from_millis(100))
                 .is_err()
         );
-        drop(writing);
-        hear.recv().unwrap();
+        drop(lock);
+        receiver.recv().unwrap();
         collector.join().unwrap();
     }
 }

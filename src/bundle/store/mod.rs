@@ -1,4 +1,4 @@
-//! The bundle store: an OCI image layout on disk, opened, added to and read by digest.
+//! The bundle store: an OCI image layout on disk, whose blobs are written and read by digest.
 //!
 //! Source: OCI image specification 1.1, "Image Layout".
 
@@ -15,13 +15,13 @@ mod verify;
 
 pub use blob::BlobWriter;
 pub use error::BundleStoreError;
-pub use garbage::{Garbage, GarbageRules, Needed};
+pub use garbage::{BundlesInUse, Garbage, GarbageRules};
 pub use layout::BundleStore;
-pub use lock::{Alone, Writing};
-pub use named_bundle::{CREATED_ANNOTATION, Named, RETIRED_ANNOTATION};
+pub use lock::{ExclusiveLock, SharedLock};
+pub use named_bundle::{CREATED_ANNOTATION, NamedBundle, RETIRED_ANNOTATION};
 pub use verify::Verifier;
 
 pub(super) use error::io_error;
 pub(super) use hashed_copy::{CopyError, copy_hashed, hash};
-pub(super) use named_bundle::joined;
+pub(super) use named_bundle::merge_signatures;
 pub(super) use temporary::{Temporary, move_durably};

@@ -9,31 +9,31 @@ use crate::bundle::oci::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 use crate::inventory::{ARTIFACT_TYPE, Bundle, EMPTY_CONFIG, KeyId, MANIFEST_MEDIA_TYPE};
 use crate::machine::Sha256Digest;
 
-/// The annotation of a name that nobody should use any more; its value says why.
+/// The annotation of a retired bundle; its value is the reason.
 pub const RETIRED_ANNOTATION: &str = "dev.pxectl.retired";
 
-/// The annotation that says when a name came into the index.
+/// The annotation with the time at which a name was added to the index.
 ///
 /// Source: OCI image specification 1.1, "Pre-Defined Annotation Keys".
 pub const CREATED_ANNOTATION: &str = "org.opencontainers.image.created";
 
-/// A name of the index, and what it stands for.
+/// A name of the index, with its bundle.
 #[derive(Debug)]
-pub struct Named {
-    /// What the index says of it.
+pub struct NamedBundle {
+    /// The entry in the index.
     pub descriptor: Descriptor,
-    /// Its bundle, or why it is none of ours or cannot be read.
+    /// The bundle, or why it is not a bundle or cannot be read.
     pub bundle: Result<Bundle, BundleStoreError>,
 }
 
-impl Named {
-    /// Returns why it was retired, if it was.
+impl NamedBundle {
+    /// Returns the reason for which the bundle was retired, if it was.
     pub fn retired(&self) -> Option<&str> {
         let annotations = &self.descriptor.annotations;
         annotations.get(RETIRED_ANNOTATION).map(String::as_str)
     }
 
-    /// Returns when it came into this store, where that is known.
+    /// Returns when the bundle was added to this store, if known.
     pub fn created(&self) -> Option<Timestamp> {
         let annotations = &self.descriptor.annotations;
         annotations.get(CREATED_ANNOTATION)?.parse().ok()
@@ -41,30 +41,30 @@ impl Named {
 }
 
 impl BundleStore {
-    /// Adds a bundle whose blobs are all there: its manifest, and its name in the index.
+    /// Adds a bundle whose blobs are in the store: its manifest, and its name in the index.
     ///
-    /// Where the name stands for this content already, the signatures that are new are added to
-    /// those that it has. Returns the digest of [`Bundle::manifest`].
+    /// If the name has this content already, new signatures are added to the present ones. Returns the
+    /// digest of [`Bundle::manifest`].
     ///
     /// # Errors
-    /// When it is none that could be read again, when a blob is missing or of another size,
-    /// [`BundleStoreError::NameTaken`] when the name
-    /// stands for other content already, or when the disk refuses.
+    /// [`BundleStoreError::InvalidBundle`] and [`BundleStoreError::TooManyFiles`] when the bundle could not
+    /// be read again, [`BundleStoreError::NameTaken`] when the name has other content, when a blob is
+    /// missing or has another size, or when the disk fails.
     pub fn add_bundle(&self, bundle: &Bundle) -> Result<Sha256Digest, BundleStoreError> {
         check_readable(bundle)?;
-        let _writing = self.write()?;
+        let _lock = self.lock_shared()?;
         for file in bundle.files.values() {
             self.open_blob(file)?;
         }
         self.add_blob(&mut &EMPTY_CONFIG[..])?;
-        // What is signed is a blob too: `minisign` can check it in its place.
+        // The signed content is a blob too, so that `minisign` can verify it.
         let (digest, _) = self.add_blob(&mut bundle.manifest().as_slice())?;
         loop {
             let present = self.index()?.find(&bundle.name).cloned();
             let known = self.same_content(bundle, present.as_ref())?;
-            let whole = joined(bundle, known);
-            check_readable(&whole)?;
-            let envelope = whole.envelope();
+            let merged = merge_signatures(bundle, known);
+            check_readable(&merged)?;
+            let envelope = merged.envelope();
             self.add_blob(&mut envelope.as_slice())?;
             let mut descriptor = Descriptor::of(MANIFEST_MEDIA_TYPE, &envelope);
             let kind = ("artifactType".to_owned(), Value::from(ARTIFACT_TYPE));
@@ -81,7 +81,7 @@ impl BundleStore {
                 }
                 let named = |it: &&mut Descriptor| it.name() == Some(&bundle.name);
                 match index.manifests.iter_mut().find(named) {
-                    Some(there) => *there = descriptor,
+                    Some(entry) => *entry = descriptor,
                     None => index.manifests.push(descriptor),
                 }
                 Ok(true)
@@ -92,20 +92,19 @@ impl BundleStore {
         }
     }
 
-    /// Makes sure that a bundle's name is free, or stands for this content.
+    /// Checks that a bundle's name is free or has this content.
     ///
     /// # Errors
-    /// [`BundleStoreError::NameTaken`] when it does not, and when the index cannot be read.
+    /// [`BundleStoreError::NameTaken`], and when the index cannot be read.
     pub fn check_name(&self, bundle: &Bundle) -> Result<(), BundleStoreError> {
         let present = self.index()?.find(&bundle.name).cloned();
         self.same_content(bundle, present.as_ref()).map(|_| ())
     }
 
-    /// Reads the bundle of a name.
+    /// Reads the bundle with a name.
     ///
     /// # Errors
-    /// [`BundleStoreError::UnknownName`], and when its manifest is none of a bundle or cannot be
-    /// read.
+    /// [`BundleStoreError::UnknownName`], and when its manifest is not a bundle's or cannot be read.
     pub fn bundle(&self, name: &str) -> Result<Bundle, BundleStoreError> {
         match self.index()?.find(name) {
             Some(descriptor) => self.bundle_at(descriptor),
@@ -116,28 +115,28 @@ impl BundleStore {
         }
     }
 
-    /// Reads every name with what it stands for.
+    /// Reads every name with its bundle.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn bundles(&self) -> Result<BTreeMap<String, Named>, BundleStoreError> {
+    pub fn bundles(&self) -> Result<BTreeMap<String, NamedBundle>, BundleStoreError> {
         let names = self.names()?.into_iter();
         Ok(names
             .map(|(name, descriptor)| {
                 let bundle = self.bundle_at(&descriptor);
-                (name, Named { descriptor, bundle })
+                (name, NamedBundle { descriptor, bundle })
             })
             .collect())
     }
 
-    /// Says that nobody should use a bundle any more, and why; or takes that back, with none. It
-    /// stays where it is.
+    /// Marks a bundle as retired for a reason, or removes the mark if `reason` is `None`. The bundle stays in
+    /// the store.
     ///
     /// # Errors
-    /// [`BundleStoreError::UnknownName`], or when the disk refuses.
-    pub fn retire(&self, name: &str, why: Option<&str>) -> Result<(), BundleStoreError> {
-        // Who collects garbage has seen whether it is retired.
-        let _writing = self.write()?;
+    /// [`BundleStoreError::UnknownName`], or when the disk fails.
+    pub fn retire(&self, name: &str, reason: Option<&str>) -> Result<(), BundleStoreError> {
+        // Garbage collection must not run between its check of the mark and the removal.
+        let _lock = self.lock_shared()?;
         self.edit_index(|index| {
             let mut manifests = index.manifests.iter_mut();
             let found = manifests.find(|it| it.name() == Some(name));
@@ -146,8 +145,9 @@ impl BundleStore {
                 name: name.to_owned(),
             })?;
             found.annotations.remove(RETIRED_ANNOTATION);
-            let retired = why.map(|why| (RETIRED_ANNOTATION.to_owned(), why.to_owned()));
-            found.annotations.extend(retired);
+            found
+                .annotations
+                .extend(reason.map(|reason| (RETIRED_ANNOTATION.to_owned(), reason.to_owned())));
             Ok(())
         })
     }
@@ -155,7 +155,7 @@ impl BundleStore {
     /// Reads the bundle of a manifest.
     ///
     /// # Errors
-    /// When it is none of a bundle or cannot be read.
+    /// When the manifest is not a bundle's or cannot be read.
     pub fn bundle_at(&self, descriptor: &Descriptor) -> Result<Bundle, BundleStoreError> {
         let manifest = self.read_manifest(descriptor)?;
         Bundle::from_manifest(&manifest).map_err(|error| BundleStoreError::NotABundle {
@@ -164,7 +164,7 @@ impl BundleStore {
         })
     }
 
-    /// Reads what a name stands for, and makes sure that it is the content of `bundle`.
+    /// Reads the present bundle of a name, and checks that it has the content of `bundle`.
     fn same_content(
         &self,
         bundle: &Bundle,
@@ -173,48 +173,47 @@ impl BundleStore {
         let Some(present) = present else {
             return Ok(None);
         };
-        let wanted = bundle.manifest_digest();
+        let new = bundle.manifest_digest();
         let known = self.bundle_at(present).ok();
         let digest = known.as_ref().map(Bundle::manifest_digest);
-        if digest == Some(wanted) || present.sha256() == Some(wanted) {
+        if digest == Some(new) || present.sha256() == Some(new) {
             return Ok(known);
         }
         Err(BundleStoreError::NameTaken {
             name: bundle.name.clone(),
             present: digest.map_or_else(|| present.digest.clone(), |it| format!("sha256:{it}")),
-            wanted: format!("sha256:{wanted}"),
+            new: format!("sha256:{new}"),
         })
     }
 }
 
-/// Makes sure that what is written of a bundle can be read again: one that cannot would stand in the way
-/// of every collection of garbage.
+/// Checks that a bundle can be read again after it is written: one that cannot would block garbage
+/// collection.
 fn check_readable(bundle: &Bundle) -> Result<(), BundleStoreError> {
     let envelope = bundle.envelope();
     let (name, size) = (bundle.name.clone(), envelope.len() as u64);
     if size > MANIFEST_LIMIT {
         return Err(BundleStoreError::TooManyFiles { name, size });
     }
-    match Bundle::from_manifest(&envelope) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(BundleStoreError::NoBundle { name, error }),
-    }
+    Bundle::from_manifest(&envelope)
+        .map(drop)
+        .map_err(|error| BundleStoreError::InvalidBundle { name, error })
 }
 
-/// Adds to a bundle the signatures of other keys that are known of its content.
-pub(in crate::bundle) fn joined(bundle: &Bundle, known: Option<Bundle>) -> Bundle {
-    let mut joined = bundle.clone();
-    let ids: Vec<Option<KeyId>> = (joined.signatures.iter())
+/// Returns a bundle with the signatures by other keys that `known`, a bundle with the same content, has.
+pub(in crate::bundle) fn merge_signatures(bundle: &Bundle, known: Option<Bundle>) -> Bundle {
+    let mut merged = bundle.clone();
+    let ids: Vec<Option<KeyId>> = (merged.signatures.iter())
         .map(|text| KeyId::of_signature(text))
         .collect();
     if let Some(known) = known {
         let others = known.signatures.into_iter();
-        joined
+        merged
             .signatures
             .extend(others.filter(|text| !ids.contains(&KeyId::of_signature(text))));
-        joined.expires = joined.expires.or(known.expires);
+        merged.expires = merged.expires.or(known.expires);
     }
-    joined
+    merged
 }
 
 #[cfg(test)]
@@ -224,7 +223,7 @@ mod tests {
     use crate::inventory::BundleFile;
 
     #[test]
-    fn signatures_come_together_under_one_name_and_the_content_stays() {
+    fn signatures_are_merged_under_one_name_and_the_content_stays() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
@@ -255,7 +254,7 @@ mod tests {
         }
         let signed = store.bundle("b").unwrap();
         assert_eq!(signed.signatures.len(), 2);
-        // Adding it without signatures takes none away, and it stays retired.
+        // Adding the bundle without signatures removes none, and the bundle stays retired.
         store.add_bundle(&plain).unwrap();
         assert_eq!(store.bundle("b").unwrap(), signed);
         assert_eq!(store.bundles().unwrap()["b"].retired(), Some("old"));
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_could_not_be_read_again_gets_no_name() {
+    fn a_bundle_that_cannot_be_read_again_gets_no_name() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
@@ -286,18 +285,18 @@ mod tests {
         };
         let one = |key: &str, path: &str| BTreeMap::from([(key.to_owned(), file(path))]);
         let many = (0..4096).map(|it| (format!("f{it}"), file(&"x".repeat(1000))));
-        for (bundle, said) in [
+        for (bundle, expected) in [
             (
                 bundle("a b", "x86_64", one("k", "k")),
-                "`a b` cannot be a bundle",
+                "`a b` is not a valid bundle",
             ),
             (bundle("b", "z80", one("k", "k")), "`z80`"),
             (bundle("b", "x86_64", one(&"k".repeat(129), "k")), "kkk"),
             (bundle("b", "x86_64", one("k", "../k")), "lies outside"),
-            (bundle("b", "x86_64", many.collect()), "may have 4 MiB"),
+            (bundle("b", "x86_64", many.collect()), "exceeds 4 MiB"),
         ] {
             let refused = store.add_bundle(&bundle).unwrap_err().to_string();
-            assert!(refused.contains(said), "{refused}");
+            assert!(refused.contains(expected), "{refused}");
             assert_eq!(store.index().unwrap().manifests, []);
         }
     }

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use super::error::{BundleStoreError, io_error};
 
-/// How the name of a file ends that somebody is writing now, or was writing when he was killed.
+/// The suffix of files that a process is writing, or was writing when it was killed.
 const SUFFIX: &str = ".partial";
-/// How long the beginning of a download is kept for its end.
+/// How long a partial download is kept.
 const DOWNLOAD_LIFE: Duration = Duration::from_secs(7 * 86_400);
 
-/// A file that is being written; it is removed unless it is renamed.
+/// A file that is being written. Dropping it removes it, unless it was renamed.
 #[derive(Debug)]
 pub struct Temporary {
     path: PathBuf,
@@ -67,29 +67,29 @@ impl Drop for Temporary {
     }
 }
 
-/// Gives a written file its name, so that a power cut leaves all of it under that name or nothing.
+/// Renames a written file so that after a power failure the name has all of the content or does not exist.
 pub fn move_durably(file: &File, from: &Path, to: &Path) -> Result<(), BundleStoreError> {
     file.sync_all().map_err(|source| io_error(from, source))?;
     fs::rename(from, to).map_err(|source| io_error(to, source))?;
-    // The name is durable only once its directory is.
+    // The name is durable only when its directory is.
     let directory = to.parent().unwrap_or(Path::new("."));
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|source| io_error(directory, source))
 }
 
-/// Removes what writers that were killed have left in a directory in which nobody writes now, and
-/// beginnings of downloads that nobody has come back for.
+/// Removes the leftovers of killed writers and old partial downloads from a directory in which no process
+/// is writing.
 pub fn clean(directory: &Path) -> io::Result<()> {
     let now = SystemTime::now();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let old = || {
+        let is_old = || {
             let modified = entry.metadata().and_then(|data| data.modified()).ok();
             let age = modified.and_then(|at| now.duration_since(at).ok());
             age.is_some_and(|age| age > DOWNLOAD_LIFE)
         };
-        if entry.file_name().to_string_lossy().ends_with(SUFFIX) || old() {
+        if entry.file_name().to_string_lossy().ends_with(SUFFIX) || is_old() {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -8,41 +8,41 @@ use std::sync::Mutex;
 use super::error::{BundleStoreError, io_error};
 use super::hashed_copy::hash;
 use super::layout::BundleStore;
-use super::named_bundle::Named;
-use crate::bundle::parallel::{Stop, at_once};
+use super::named_bundle::NamedBundle;
+use crate::bundle::parallel::{StopSignal, run_parallel};
 use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
 
-/// Is told how many octets more are done.
-pub type Advanced = Box<dyn Fn(u64)>;
+/// Receives how many more bytes are done.
+pub type OnBytesHashed = Box<dyn Fn(u64)>;
 
-/// The most files that are hashed at once: a disk does not give more.
+/// How many files are hashed at the same time: more do not make a disk faster.
 const MOST_AT_ONCE: usize = 4;
 
-/// Opens blobs that hash to their names, and hashes each one once for as long as it does not change.
+/// Opens blobs whose digest matches their name. Hashes each blob once, and again only if it changes.
 #[derive(Debug, Default)]
 pub struct Verifier {
-    good: Mutex<HashMap<Sha256Digest, Identity>>,
+    verified: Mutex<HashMap<Sha256Digest, FileIdentity>>,
 }
 
-/// What changes when a file changes: device, inode, size, and both its times.
+/// What identifies an unchanged file: device, inode, size, and both of its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity(u64, u64, u64, [i64; 4]);
+struct FileIdentity(u64, u64, u64, [i64; 4]);
 
 impl Verifier {
-    /// Opens the blob of a bundle's file, and makes sure that it hashes to its name.
+    /// Opens the blob of a bundle's file, and verifies its digest.
     ///
     /// # Errors
     /// As [`BundleStore::open_blob`], and [`BundleStoreError::WrongDigest`].
     pub fn open(&self, store: &BundleStore, file: &BundleFile) -> Result<File, BundleStoreError> {
-        self.open_watched(store, file, &|_| {})
+        self.open_with_progress(store, file, &|_| {})
     }
 
-    /// Like [`Verifier::open`], and tells how many octets more have been hashed.
+    /// Like [`Verifier::open`], and reports each time how many more bytes are hashed.
     ///
     /// # Errors
     /// As [`Verifier::open`].
-    pub fn open_watched(
+    pub fn open_with_progress(
         &self,
         store: &BundleStore,
         file: &BundleFile,
@@ -52,13 +52,13 @@ impl Verifier {
         let path = store.blob_path(&file.sha256);
         let identity = identity(&opened).map_err(|source| io_error(&path, source))?;
         let known = self
-            .good
+            .verified
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .get(&file.sha256)
             .copied();
         if known != Some(identity) {
-            let watched = Watched(&opened, advanced);
+            let watched = HashProgressReader(&opened, advanced);
             let found = hash(watched).map_err(|source| io_error(&path, source))?;
             if found != file.sha256 {
                 return Err(BundleStoreError::WrongDigest {
@@ -67,27 +67,25 @@ impl Verifier {
                     found,
                 });
             }
-            self.good
+            self.verified
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
                 .insert(file.sha256, identity);
         }
         Ok(opened)
     }
-}
 
-impl Verifier {
-    /// Hashes every file of bundles once, several at a time. What is wrong with one is said by
-    /// [`Verifier::open`]; what is good is not hashed again there. Returns how many octets that was.
+    /// Hashes every file of some bundles once, several at a time. [`Verifier::open`] then returns the
+    /// errors, and does not hash intact files again. Returns the number of bytes.
     ///
-    /// It says how many files of how many octets there are, and when one begins, of which bundle; what
-    /// `file` returns is told how many octets more of it are done.
+    /// Calls `begin` with the number of files and bytes, and `begin_file` with each file and the name of
+    /// its bundle; the function that it returns receives the progress of this file.
     pub fn hash_all(
         &self,
         store: &BundleStore,
-        named: &BTreeMap<String, Named>,
-        begins: &dyn Fn(usize, u64),
-        file: &(dyn Fn(&str, &BundleFile) -> Advanced + Sync),
+        named: &BTreeMap<String, NamedBundle>,
+        begin: &dyn Fn(usize, u64),
+        begin_file: &(dyn Fn(&str, &BundleFile) -> OnBytesHashed + Sync),
     ) -> u64 {
         let mut files: BTreeMap<_, (&str, &BundleFile)> = BTreeMap::new();
         for (name, it) in named {
@@ -96,27 +94,27 @@ impl Verifier {
                 known.or_insert((name, file));
             }
         }
-        let octets = files
+        let bytes = files
             .keys()
             .fold(0, |sum: u64, (size, _)| sum.saturating_add(*size));
-        begins(files.len(), octets);
-        // The largest first: none is left alone at the end.
+        begin(files.len(), bytes);
+        // The largest come first, so that the threads end at about the same time.
         let files: Vec<_> = files.into_values().rev().collect();
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let hash = |(name, it)| {
-            let advanced = file(name, it);
-            let _ = self.open_watched(store, it, &*advanced);
+            let advanced = begin_file(name, it);
+            let _ = self.open_with_progress(store, it, &*advanced);
             Ok::<(), Infallible>(())
         };
-        let Ok(_) = at_once(jobs.min(MOST_AT_ONCE), files, &Stop::default(), hash);
-        octets
+        let Ok(_) = run_parallel(jobs.min(MOST_AT_ONCE), files, &StopSignal::default(), hash);
+        bytes
     }
 }
 
-/// Tells of what is read through it.
-struct Watched<'w>(&'w File, &'w dyn Fn(u64));
+/// Reports how many bytes are read through it.
+struct HashProgressReader<'w>(&'w File, &'w dyn Fn(u64));
 
-impl Read for Watched<'_> {
+impl Read for HashProgressReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.0.read(buffer)?;
         (self.1)(read as u64);
@@ -124,7 +122,7 @@ impl Read for Watched<'_> {
     }
 }
 
-fn identity(file: &File) -> io::Result<Identity> {
+fn identity(file: &File) -> io::Result<FileIdentity> {
     let data = file.metadata()?;
     let times = [
         data.mtime(),
@@ -132,7 +130,7 @@ fn identity(file: &File) -> io::Result<Identity> {
         data.ctime(),
         data.ctime_nsec(),
     ];
-    Ok(Identity(data.dev(), data.ino(), data.size(), times))
+    Ok(FileIdentity(data.dev(), data.ino(), data.size(), times))
 }
 
 #[cfg(test)]
@@ -140,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blob_that_does_not_hash_to_its_name_is_never_opened() {
+    fn a_blob_whose_digest_does_not_match_its_name_is_never_opened() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();

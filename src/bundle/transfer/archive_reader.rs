@@ -9,25 +9,25 @@ use crate::machine::Sha256Digest;
 use crate::wire::tar::Tar;
 
 pub(super) const BLOBS: &str = "blobs/";
-/// The longest name that is looked for: the blob of a SHA-512 digest.
+/// The longest name that is kept, in bytes: that of a blob with a SHA-512 digest.
 const NAME_LIMIT: usize = 160;
-/// The most files that a layout in a tar file may have.
+/// The largest number of files in a layout in a tar file.
 const FILES_LIMIT: usize = 1 << 16;
 
-/// An OCI image layout in a tar file. What is asked for is read where it lies; nothing is unpacked.
+/// An OCI image layout in a tar file. Blobs are read in place; nothing is unpacked.
 #[derive(Debug)]
 pub struct ArchiveReader {
     path: PathBuf,
     file: File,
-    /// Where each regular file lies: its first octet and its size.
+    /// The offset and the size of each regular file.
     pub(super) entries: BTreeMap<String, (u64, u64)>,
 }
 
 impl ArchiveReader {
-    /// Reads what the file holds.
+    /// Opens a tar file, and lists its entries.
     ///
     /// # Errors
-    /// When it cannot be read, is no tar file or ends too soon, or holds no layout.
+    /// When the file cannot be read, is not a complete tar file, or has no OCI image layout.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
         let failed = |source| TransferError::Io {
             path: path.to_owned(),
@@ -41,19 +41,20 @@ impl ArchiveReader {
         };
         let mut entries = BTreeMap::new();
         let mut archive = Tar::new(&mut file);
-        let broken = |error| refused(format!("it is no whole tar file: {error}"));
+        let broken = |error| refused(format!("not a complete tar file: {error}"));
         while let Some(entry) = archive.entry().map_err(broken)? {
             archive.pass_over().map_err(broken)?;
             let name = entry.path.trim_start_matches("./");
-            let is_ours = ["oci-layout", "index.json"].contains(&name) || name.starts_with(BLOBS);
-            if !entry.is_file() || !is_ours || name.len() > NAME_LIMIT {
+            let is_of_layout =
+                ["oci-layout", "index.json"].contains(&name) || name.starts_with(BLOBS);
+            if !entry.is_file() || !is_of_layout || name.len() > NAME_LIMIT {
                 continue;
             }
             if entry.start + entry.size > length {
-                return Err(refused(format!("it ends in the middle of `{name}`")));
+                return Err(refused(format!("the file ends in the middle of `{name}`")));
             }
             if entries.len() == FILES_LIMIT {
-                return Err(refused(format!("it holds more than {FILES_LIMIT} files")));
+                return Err(refused(format!("more than {FILES_LIMIT} files")));
             }
             entries.insert(name.to_owned(), (entry.start, entry.size));
         }
@@ -64,44 +65,49 @@ impl ArchiveReader {
         };
         match reader.small("oci-layout")? {
             Some(text) if serde_json::from_slice::<serde_json::Value>(&text).is_ok() => Ok(reader),
-            _ => Err(refused("it holds no OCI image layout".to_owned())),
+            _ => Err(refused("no OCI image layout in the file".to_owned())),
         }
     }
 
     /// Reads the index of the layout.
     ///
     /// # Errors
-    /// When it is missing or is none.
+    /// When the index is missing or invalid.
     pub fn index(&self) -> Result<Index, TransferError> {
         let text = self.small("index.json")?;
-        let text = text.ok_or_else(|| self.refused("it has no `index.json`"))?;
+        let text = text.ok_or_else(|| self.refused("no `index.json` in the file"))?;
         serde_json::from_slice(&text)
-            .map_err(|error| self.refused(&format!("its `index.json`: {error}")))
+            .map_err(|error| self.refused(&format!("invalid `index.json`: {error}")))
     }
 
-    /// Reads a manifest, and makes sure that it is the one.
+    /// Reads a manifest, and verifies its digest.
     ///
     /// # Errors
-    /// When it is missing or another.
+    /// When the manifest is missing or has another digest.
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, TransferError> {
         let content = self.small(&blob_name(descriptor)?)?;
         content
             .filter(|content| descriptor.sha256() == Some(Sha256Digest::of(content)))
-            .ok_or_else(|| self.refused(&format!("it has no good manifest {}", descriptor.digest)))
+            .ok_or_else(|| {
+                self.refused(&format!(
+                    "no intact manifest {} in the file",
+                    descriptor.digest
+                ))
+            })
     }
 
     /// Opens a blob.
     ///
     /// # Errors
-    /// When it is missing, or of another size.
+    /// When the blob is missing or has another size.
     pub fn open_blob(&self, blob: &Descriptor) -> Result<io::Take<File>, TransferError> {
         match self.entries.get(&blob_name(blob)?) {
             Some(&(start, size)) if size == blob.size => self.at(start, size),
             Some((_, size)) => Err(self.refused(&format!(
-                "its {} has {size} octets, not {}",
+                "blob {} has {size} bytes, expected {}",
                 blob.digest, blob.size
             ))),
-            None => Err(self.refused(&format!("it has no {}", blob.digest))),
+            None => Err(self.refused(&format!("no blob {} in the file", blob.digest))),
         }
     }
 
@@ -110,7 +116,7 @@ impl ArchiveReader {
             return Ok(None);
         };
         if size > MANIFEST_LIMIT {
-            return Err(self.refused(&format!("`{name}` is too large")));
+            return Err(self.refused(&format!("`{name}` exceeds 4 MiB")));
         }
         let mut content = Vec::new();
         let read = self.at(start, size)?.read_to_end(&mut content);
@@ -118,7 +124,7 @@ impl ArchiveReader {
         Ok(Some(content))
     }
 
-    /// Opens the file once more: whoever reads one part does not disturb who reads another.
+    /// Opens the file again, so that each reader has its own position.
     pub(super) fn at(&self, start: u64, size: u64) -> Result<io::Take<File>, TransferError> {
         let opened = File::open(format!("/proc/self/fd/{}", raw(&self.file)));
         let mut file = opened.map_err(|source| self.failed(source))?;
@@ -152,7 +158,7 @@ fn blob_name(blob: &Descriptor) -> Result<String, TransferError> {
         Some(digest) => Ok(format!("blobs/sha256/{digest}")),
         None => Err(TransferError::Archive {
             path: PathBuf::new(),
-            reason: format!("`{}` is no SHA-256 digest", blob.digest),
+            reason: format!("`{}` is not a SHA-256 digest", blob.digest),
         }),
     }
 }

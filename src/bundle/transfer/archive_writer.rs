@@ -15,80 +15,81 @@ use crate::wire::tar::{END, header, padding};
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// A tar file that is being written; it gets its name when it is whole, and is removed otherwise.
-/// What a file of this name held before is kept in it.
+/// A tar file that is being written. It gets its name when it is complete, and is removed otherwise. It
+/// keeps the content of the file that had the name before.
 pub struct ArchiveWriter {
     path: PathBuf,
     partial: PathBuf,
-    /// Locked as long as it is written.
+    /// Locked while it is written.
     file: File,
     is_done: bool,
-    there: BTreeSet<String>,
-    /// The index of what was there before.
+    names: BTreeSet<String>,
+    /// The index of the previous file.
     pub index: Index,
 }
 
 impl ArchiveWriter {
-    /// Begins a tar file, with all that is in the one that has this name; but of the blobs that are
-    /// `wanted` only those that are good. What a writer that was killed has left of it is written over.
+    /// Begins a tar file with the content of the file that has the name now; of the blobs in `verified`,
+    /// only intact ones are kept. Overwrites the leftover of a writer that was killed.
     ///
     /// # Errors
-    /// When the one that is there is no layout, when somebody else writes it now, and when the disk
-    /// refuses.
-    pub fn begin(path: &Path, wanted: &BTreeSet<Sha256Digest>) -> Result<Self, TransferError> {
+    /// When the present file is not an OCI image layout, when another process is writing it, or when the
+    /// disk fails.
+    pub fn begin(path: &Path, verified: &BTreeSet<Sha256Digest>) -> Result<Self, TransferError> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let locked = locked(&partial).map_err(|source| TransferError::Io {
+        let locked = open_locked(&partial).map_err(|source| TransferError::Io {
             path: partial.clone(),
             source,
         })?;
         let file = locked.ok_or_else(|| TransferError::Busy(path.to_owned()))?;
-        // From here on, what it has written goes when it goes.
+        // From here on, dropping the writer removes the partial file.
         let mut writer = Self {
             path: path.to_owned(),
             partial,
             file,
             is_done: false,
-            there: BTreeSet::new(),
+            names: BTreeSet::new(),
             index: Index {
                 schema_version: 2,
                 manifests: Vec::new(),
                 other: BTreeMap::new(),
             },
         };
-        let before = match path.exists() {
-            true => Some(ArchiveReader::open(path)?),
-            false => None,
+        let previous = if path.exists() {
+            Some(ArchiveReader::open(path)?)
+        } else {
+            None
         };
         writer.put("oci-layout", LAYOUT)?;
-        if let Some(before) = before {
-            writer.index = before.index()?;
-            let blobs = before.entries.iter();
+        if let Some(previous) = previous {
+            writer.index = previous.index()?;
+            let blobs = previous.entries.iter();
             for (name, &(start, size)) in blobs.filter(|(name, _)| name.starts_with(BLOBS)) {
-                let digest = wanted.iter().find(|it| blob_name(it) == *name);
+                let digest = verified.iter().find(|it| blob_name(it) == *name);
                 if let Some(digest) = digest {
-                    let found = hash(before.at(start, size)?);
+                    let found = hash(previous.at(start, size)?);
                     if found.map_err(|source| writer.failed(source))? != *digest {
                         continue;
                     }
                 }
-                writer.put_again(name, size, &mut before.at(start, size)?)?;
+                writer.copy_entry(name, size, &mut previous.at(start, size)?)?;
             }
         }
         Ok(writer)
     }
 
-    /// Reports whether a blob is in it.
+    /// Reports whether the file has a blob.
     pub fn has(&self, digest: &Sha256Digest) -> bool {
-        self.there.contains(&blob_name(digest))
+        self.names.contains(&blob_name(digest))
     }
 
-    /// Adds a blob of so many octets, which is hashed on its way.
+    /// Adds a blob of so many bytes, and verifies its digest.
     ///
     /// # Errors
-    /// When it cannot be read, is not so long, hashes to something else, or the disk refuses. Then
-    /// the tar file is given up.
+    /// When the content cannot be read, has another size or digest, or the disk fails. The tar file cannot
+    /// be used then.
     pub fn put_blob(
         &mut self,
         digest: &Sha256Digest,
@@ -96,7 +97,7 @@ impl ArchiveWriter {
         content: &mut dyn Read,
     ) -> Result<(), TransferError> {
         let mut hasher = Sha256::new();
-        // One octet more shows that it is longer.
+        // One more byte shows that the content is too long.
         let mut content = content.take(size.saturating_add(1));
         let name = blob_name(digest);
         self.begin_entry(&name, size)?;
@@ -104,12 +105,12 @@ impl ArchiveWriter {
         let copied = copy_hashed(&mut content, &mut hasher, &mut |it| file.write_all(it));
         let copied = copied.map_err(|error| match error {
             CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
-            CopyError::Writing(error) => self.failed(error),
+            CopyError::SharedLock(error) => self.failed(error),
         })?;
         let found = Sha256Digest::new(hasher.finalize().into());
         if found != *digest || copied != size {
             return Err(TransferError::Store(BundleStoreError::Unexpected {
-                what: format!("the blob {digest}"),
+                what: format!("blob {digest}"),
                 found,
                 found_size: copied,
                 expected: *digest,
@@ -122,7 +123,7 @@ impl ArchiveWriter {
     /// Writes the index, and gives the file its name.
     ///
     /// # Errors
-    /// When the disk refuses; the file that was there is there still.
+    /// When the disk fails; the previous file is unchanged then.
     pub fn finish(mut self) -> Result<(), TransferError> {
         let text = serde_json::to_vec(&self.index).map_err(|error| self.failed(error.into()))?;
         self.put("index.json", &text)?;
@@ -146,8 +147,8 @@ impl ArchiveWriter {
         self.end_entry(name.to_owned(), size)
     }
 
-    /// Copies an entry of another tar file, from file to file: the kernel does it.
-    fn put_again(
+    /// Copies an entry of another tar file within the kernel.
+    fn copy_entry(
         &mut self,
         name: &str,
         size: u64,
@@ -170,7 +171,7 @@ impl ArchiveWriter {
     fn end_entry(&mut self, name: String, size: u64) -> Result<(), TransferError> {
         let written = (&self.file).write_all(padding(size));
         written.map_err(|source| self.failed(source))?;
-        self.there.insert(name);
+        self.names.insert(name);
         Ok(())
     }
 
@@ -184,7 +185,7 @@ impl ArchiveWriter {
 
 impl Drop for ArchiveWriter {
     fn drop(&mut self) {
-        // Locked still: it is ours.
+        // It is still locked, so no other process uses it.
         if !self.is_done {
             let _ = fs::remove_file(&self.partial);
         }
@@ -195,8 +196,8 @@ fn blob_name(digest: &Sha256Digest) -> String {
     format!("{BLOBS}sha256/{digest}")
 }
 
-/// Opens a file that nobody else writes, emptied; none where somebody does.
-fn locked(path: &Path) -> io::Result<Option<File>> {
+/// Opens and empties a file, with a lock; `None` if another process has the lock.
+fn open_locked(path: &Path) -> io::Result<Option<File>> {
     loop {
         let mut options = OpenOptions::new();
         let file = options
@@ -209,7 +210,7 @@ fn locked(path: &Path) -> io::Result<Option<File>> {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Whoever had it before us may have given it its name, or removed it.
+        // The process that had the lock before may have renamed or removed the file.
         let of = |data: fs::Metadata| (data.dev(), data.ino());
         if fs::metadata(path).ok().map(of) == Some(of(file.metadata()?)) {
             file.set_len(0)?;

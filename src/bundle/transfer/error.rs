@@ -1,94 +1,39 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::bundle::registry::ParseRegistryAddressError;
+use crate::bundle::registry::RegistryError;
 use crate::bundle::store::BundleStoreError;
 use crate::inventory::{ManifestError, SignatureError};
 
-/// Why a bundle did not travel. Nothing of it is where it should have come to.
+/// Why a bundle was not transferred. The destination has no new name then.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The store, or a layout that was to be a source or a destination.
+    /// The store failed, or a layout that is the source or the destination.
     #[error(transparent)]
     Store(#[from] BundleStoreError),
-    /// The address is none.
+    /// The registry failed.
     #[error(transparent)]
-    Address(#[from] ParseRegistryAddressError),
-    /// The registry wants to know who we are.
-    #[error("the registry `{host}` refuses us{}", match .as_user { true => ": the credentials are not good", false => ": it wants credentials, and there are none for it" })]
-    Unauthorized {
-        /// The registry.
-        host: String,
-        /// Whether we had credentials.
-        as_user: bool,
-    },
-    /// We may not do this.
-    #[error("the registry `{host}` does not let us {what}")]
-    Forbidden {
-        /// The registry.
-        host: String,
-        /// What we were about to do.
-        what: String,
-    },
-    /// It is not there.
-    #[error("`{place}` has no {what}")]
+    Registry(#[from] RegistryError),
+    /// The source has no such object.
+    #[error("`{location}` has no {object}")]
     NotFound {
-        /// Where we looked.
-        place: String,
-        /// What we looked for.
-        what: String,
+        /// The source.
+        location: String,
+        /// The missing object.
+        object: String,
     },
-    /// The registry answers something else.
-    #[error("the registry `{host}` answers {status} to {what}{}", shown(.said))]
-    Refused {
-        /// The registry.
-        host: String,
-        /// The HTTP status.
-        status: u16,
-        /// What we asked for.
-        what: String,
-        /// What it said about it.
-        said: String,
-    },
-    /// The registry cannot be reached, or the connection broke.
-    #[error("the registry `{host}`: {reason}")]
-    Unreachable {
-        /// The registry.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// Credentials cannot be had.
-    #[error("credentials for `{host}`: {reason}")]
-    Credentials {
-        /// The registry.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// A file with certificates holds none.
-    #[error("`{}`: {reason}", .path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Another part of the transfer has failed, and said why.
-    #[error("it was stopped, since another part has failed")]
-    Stopped,
-    /// Something else than a tag is to stand for a bundle.
-    #[error("a bundle is published under a tag, not under `{0}`")]
+    /// A bundle cannot be published under a digest.
+    #[error("`{0}` is a digest, and a bundle is published under a tag")]
     NotATag(String),
-    /// A manifest is none of a bundle, nor of an image with boot files.
-    #[error("`{place}` is no bundle: {error}")]
+    /// A manifest belongs neither to a bundle nor to an image with boot files.
+    #[error("`{location}` is not a bundle: {error}")]
     NotABundle {
-        /// Where it lies.
-        place: String,
+        /// The source.
+        location: String,
         /// Why.
         error: ManifestError,
     },
-    /// Its signatures are not what the site wants.
+    /// The signatures do not satisfy the site's rules.
     #[error("bundle `{bundle}`: {error}")]
     Signature {
         /// The bundle.
@@ -96,33 +41,33 @@ pub enum TransferError {
         /// Why.
         error: SignatureError,
     },
-    /// A name stands for other content already where the bundle was to come.
-    #[error("`{place}` has `{name}` already, with other content")]
+    /// The destination has the name with other content.
+    #[error("`{location}` already has `{name}` with other content")]
     NameTaken {
         /// The destination.
-        place: String,
+        location: String,
         /// The name.
         name: String,
     },
-    /// The bundle has another name than was asked for.
-    #[error("`{place}` holds the bundle `{found}`, not `{wanted}`")]
+    /// The source has a bundle with another name.
+    #[error("`{location}` has the bundle `{found}`, not `{expected}`")]
     OtherName {
         /// The source.
-        place: String,
-        /// The name of its bundle.
+        location: String,
+        /// The name of the bundle in the source.
         found: String,
-        /// The name that was asked for.
-        wanted: String,
+        /// The requested name.
+        expected: String,
     },
-    /// It does not say which of several is meant.
-    #[error("`{place}` holds several: {}", .found.join(", "))]
+    /// The source has several bundles, and the request names none of them.
+    #[error("`{location}` has several bundles: {}", .found.join(", "))]
     Ambiguous {
         /// The source.
-        place: String,
-        /// What it holds.
+        location: String,
+        /// The names of the bundles in the source.
         found: Vec<String>,
     },
-    /// A tar file is none, or is not whole.
+    /// A tar file is damaged, or has no OCI image layout.
     #[error("`{}`: {reason}", .path.display())]
     Archive {
         /// The file.
@@ -130,18 +75,18 @@ pub enum TransferError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Somebody else writes a tar file now.
-    #[error("`{}` is being written by another publish", .0.display())]
+    /// Another process is writing the tar file.
+    #[error("another publish is writing `{}`", .0.display())]
     Busy(PathBuf),
     /// An image cannot be unpacked as a bundle.
-    #[error("the image `{place}`: {reason}")]
+    #[error("image `{location}`: {reason}")]
     Image {
-        /// Where it lies.
-        place: String,
-        /// What is wrong with it.
+        /// The source.
+        location: String,
+        /// What is wrong with the image.
         reason: String,
     },
-    /// The disk refused.
+    /// A file cannot be read or written.
     #[error("`{}`: {source}", .path.display())]
     Io {
         /// The path.
@@ -152,65 +97,66 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Reports whether what was asked for is at fault, so that trying again helps nobody.
-    pub fn is_no(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_no(),
-            Self::NotFound { .. } | Self::Signature { .. } | Self::NameTaken { .. } => true,
-            _ => false,
+    /// Returns the error of a blob that was copied into a store. A registry that fails while the
+    /// content is read is the error, not the store.
+    pub(super) fn from_copy(error: BundleStoreError) -> Self {
+        match error {
+            BundleStoreError::Content(error) => match error.downcast::<RegistryError>() {
+                Ok(error) => Self::Registry(error),
+                Err(error) => Self::Store(BundleStoreError::Content(error)),
+            },
+            error => Self::Store(error),
         }
     }
 
-    /// Says what an operator can do about it, where that is more than the message says.
+    /// Reports whether the answer is no (exit code 1), as opposed to a failure to get an answer
+    /// (exit code 3).
+    pub fn answer_is_no(&self) -> bool {
+        match self {
+            Self::Store(error) => error.answer_is_no(),
+            Self::Registry(error) => error.answer_is_no(),
+            Self::NotFound { .. } | Self::Signature { .. } | Self::NameTaken { .. } => true,
+            Self::NotATag(_)
+            | Self::NotABundle { .. }
+            | Self::OtherName { .. }
+            | Self::Ambiguous { .. }
+            | Self::Archive { .. }
+            | Self::Busy(_)
+            | Self::Image { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+
+    /// Returns the next command or edit that helps, if there is one.
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Store(error) => return error.help(),
-            Self::Unauthorized { host, .. } => format!(
-                "log in with `skopeo login {host}` or `docker login {host}`; we read what they write"
-            ),
-            Self::Signature { error: SignatureError::Unsigned, .. } => {
-                "have it signed where it was built; `--allow-unsigned` brings it, to be signed here".into()
-            }
+            Self::Registry(error) => return error.help(),
+            Self::Signature {
+                error: SignatureError::Unsigned,
+                ..
+            } => "sign the bundle where it was built; or pull it with `--allow-unsigned` and sign it here"
+                .into(),
             Self::Signature { bundle, error } => error.help(bundle),
-            Self::Forbidden { .. } => "ask who runs the registry for the right to it".into(),
             Self::NameTaken { .. } => {
-                "a name never changes its content: publish it under a name of its own".into()
+                "the content of a name never changes: publish the bundle under a new name".into()
             }
-            Self::NotATag(_) => "write `docker://HOST/REPOSITORY:TAG`, or leave the tag out".into(),
+            Self::NotATag(_) => {
+                "write `docker://HOST/REPOSITORY:TAG`, or omit the tag to use the bundle's name"
+                    .into()
+            }
             Self::Ambiguous { .. } => "name one: `pxectl bundle pull SOURCE NAME`".into(),
-            Self::OtherName { found, .. } => format!("leave the name out, or write `{found}`"),
-            Self::Unreachable { reason, .. } if reason.contains("InvalidContentType") => {
-                "it does not talk TLS: `--plain-http`, where who listens may see credentials".into()
+            Self::OtherName { found, .. } => format!("omit the name, or write `{found}`"),
+            Self::Busy(_) => {
+                "publish again when the other publish has ended: the file keeps its bundle".into()
             }
-            Self::Unreachable { host, reason } if reason.contains("fatal alert") => format!(
-                "it may want a certificate of ours: put it into `/etc/docker/certs.d/{host}/` as `client.cert`, with `client.key`"
-            ),
-            Self::Unreachable { reason, .. } if reason.contains("not valid for name") => {
-                "call it by a name that stands in its certificate, or have one made for this name".into()
+            Self::Archive { .. } => {
+                "compare `sha256sum` of the file with the original, and copy it again".into()
             }
-            Self::Unreachable { reason, .. } if reason.contains("certificate expired") => {
-                "have it renewed; or is the clock of this machine wrong?".into()
-            }
-            Self::Unreachable { host, reason } if reason.contains("ertificate") => format!(
-                "trust who has signed its certificate with `--ca FILE`, or put the file into `/etc/docker/certs.d/{host}/` as `ca.crt`"
-            ),
-            Self::Credentials { .. } => {
-                "mend the file or the helper; `skopeo login --authfile FILE` writes a file of its own, which `REGISTRY_AUTH_FILE` names".into()
-            }
-            Self::Refused { said, .. } if said.contains("HTTPS server") => {
-                "it talks TLS: leave `--plain-http` out".into()
-            }
-            Self::Refused { status: 429, .. } => "it limits us: try again later".into(),
-            Self::Busy(_) => "publish again when the other has ended: its bundle stays in the file".into(),
-            Self::Archive { .. } => "copy it again: `sha256sum` on both sides tells whether it is whole".into(),
-            _ => return None,
+            Self::NotFound { .. }
+            | Self::NotABundle { .. }
+            | Self::Image { .. }
+            | Self::Io { .. } => return None,
         })
-    }
-}
-
-fn shown(said: &str) -> String {
-    match said.trim() {
-        "" => String::new(),
-        said => format!(": {said}"),
     }
 }

@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use crate::bundle::registry::RegistryAddress;
 
-/// Where bundles come from or go to.
+/// A source or destination of bundles.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum BundleLocation {
     /// An OCI registry.
     Registry(RegistryAddress),
     /// An OCI image layout in a directory.
@@ -15,29 +15,29 @@ pub enum Place {
     Archive(PathBuf),
 }
 
-/// The text is no place.
+/// The text is not a location of bundles.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ParsePlaceError(String);
+pub struct ParseLocationError(String);
 
-impl FromStr for Place {
-    type Err = ParsePlaceError;
+impl FromStr for BundleLocation {
+    type Err = ParseLocationError;
 
-    /// Reads `docker://HOST/REPOSITORY[:TAG]` (or `oci://…`), `oci:DIR`, `oci-archive:FILE`, as
-    /// skopeo writes them, or a path: a tar file where it ends in `.tar` or is a file, else a
+    /// Parses `docker://HOST/REPOSITORY[:TAG]` (or `oci://…`), `oci:DIR` or `oci-archive:FILE`, as
+    /// skopeo writes them, or a path: a tar file if the path ends in `.tar` or is a file, else a
     /// directory.
-    fn from_str(text: &str) -> Result<Self, ParsePlaceError> {
+    fn from_str(text: &str) -> Result<Self, ParseLocationError> {
         for scheme in ["docker://", "oci://"] {
             if let Some(address) = text.strip_prefix(scheme) {
                 let address = address.parse::<RegistryAddress>();
                 return address
                     .map(Self::Registry)
-                    .map_err(|error| ParsePlaceError(error.to_string()));
+                    .map_err(|error| ParseLocationError(error.to_string()));
             }
         }
         if let Some((scheme, _)) = text.split_once("://") {
-            return Err(ParsePlaceError(format!(
-                "`{scheme}://` is no place for bundles: write `docker://HOST/REPOSITORY[:TAG]`, or a path"
+            return Err(ParseLocationError(format!(
+                "bundles cannot be at `{scheme}://`: write `docker://HOST/REPOSITORY[:TAG]`, or a path"
             )));
         }
         if let Some(path) = text.strip_prefix("oci-archive:") {
@@ -47,17 +47,18 @@ impl FromStr for Place {
             return Ok(Self::Directory(path.into()));
         }
         if text.is_empty() {
-            return Err(ParsePlaceError("the place is empty".to_owned()));
+            return Err(ParseLocationError("the location is empty".to_owned()));
         }
         let is_archive = text.ends_with(".tar") || Path::new(text).is_file();
-        Ok(match is_archive && !Path::new(text).is_dir() {
-            true => Self::Archive(text.into()),
-            false => Self::Directory(text.into()),
+        Ok(if is_archive && !Path::new(text).is_dir() {
+            Self::Archive(text.into())
+        } else {
+            Self::Directory(text.into())
         })
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BundleLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry(address) => write!(f, "docker://{address}"),
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_read_as_skopeo_writes_them_and_paths_as_they_are() {
+    fn locations_parse_as_skopeo_writes_them_and_paths_as_they_are() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("bundle");
         std::fs::write(&file, "").unwrap();
@@ -79,19 +80,34 @@ mod tests {
             file.display().to_string(),
             directory.path().display().to_string(),
         );
-        let at = |text: &str| text.parse::<Place>().unwrap();
-        let registry = Place::Registry("r:5000/a/b:v1".parse().unwrap());
-        assert_eq!(at("docker://r:5000/a/b:v1"), registry);
-        assert_eq!(at("oci://r:5000/a/b:v1"), registry);
+        let location = |text: &str| text.parse::<BundleLocation>().unwrap();
+        let registry = BundleLocation::Registry("r:5000/a/b:v1".parse().unwrap());
+        assert_eq!(location("docker://r:5000/a/b:v1"), registry);
+        assert_eq!(location("oci://r:5000/a/b:v1"), registry);
         assert_eq!(registry.to_string(), "docker://r:5000/a/b:v1");
-        assert_eq!(at("oci:a:b"), Place::Directory("a:b".into()));
-        assert_eq!(at("oci-archive:a"), Place::Archive("a".into()));
-        assert_eq!(at("usb/a.tar"), Place::Archive("usb/a.tar".into()));
-        assert_eq!(at(&file), Place::Archive(file.clone().into()));
-        assert_eq!(at(&directory), Place::Directory(directory.clone().into()));
-        assert_eq!(at("not-there"), Place::Directory("not-there".into()));
+        assert_eq!(location("oci:a:b"), BundleLocation::Directory("a:b".into()));
+        assert_eq!(
+            location("oci-archive:a"),
+            BundleLocation::Archive("a".into())
+        );
+        assert_eq!(
+            location("usb/a.tar"),
+            BundleLocation::Archive("usb/a.tar".into())
+        );
+        assert_eq!(
+            location(&file),
+            BundleLocation::Archive(file.clone().into())
+        );
+        assert_eq!(
+            location(&directory),
+            BundleLocation::Directory(directory.clone().into())
+        );
+        assert_eq!(
+            location("not-there"),
+            BundleLocation::Directory("not-there".into())
+        );
         for text in ["", "https://r/b", "docker://r", "docker://r/B"] {
-            assert!(text.parse::<Place>().is_err(), "{text}");
+            assert!(text.parse::<BundleLocation>().is_err(), "{text}");
         }
     }
 }

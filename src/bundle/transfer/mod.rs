@@ -1,8 +1,9 @@
-//! Bundles on their way: to and from another directory, a registry, or a tar file for a site that no
-//! wire leads to.
+//! Copies bundles to and from another directory, a registry, or a tar file for a site without a
+//! network connection.
 //!
-//! Only blobs that are missing travel, each checked by its digest; the name comes last. So what
-//! breaks off leaves whole blobs at most, and no name that leads to less than all of them.
+//! A transfer copies only the blobs that the destination lacks, and verifies each by its digest. The name
+//! comes last. So an interrupted transfer leaves complete blobs at most, and no name without all of its
+//! blobs.
 
 mod archive_reader;
 mod archive_writer;
@@ -18,8 +19,8 @@ mod source;
 pub use archive_reader::ArchiveReader;
 pub use archive_writer::ArchiveWriter;
 pub use error::TransferError;
-pub use location::{ParsePlaceError, Place};
-pub use progress::{Part, Travelled, Watch};
+pub use location::{BundleLocation, ParseLocationError};
+pub use progress::{FileProgress, TransferProgress, TransferSummary};
 pub use publish::publish;
-pub use pull::{Pulled, pull};
+pub use pull::{PulledBundle, pull};
 pub use source::PullOptions;

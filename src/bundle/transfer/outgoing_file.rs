@@ -5,74 +5,76 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::error::TransferError;
-use super::progress::Part;
-use crate::bundle::parallel::Stop;
-use crate::bundle::registry::Content;
+use super::progress::FileProgress;
+use crate::bundle::parallel::StopSignal;
+use crate::bundle::registry::{RegistryError, UploadContent};
 use crate::bundle::store::{BundleStore, BundleStoreError};
 use crate::inventory::BundleFile;
 use crate::machine::Sha256Digest;
 
-/// A file of a bundle on its way out of the store. It is read once, and hashed as it is read: its last
-/// octets come only if all of it hashes to its name, so what has gone bad arrives nowhere whole.
-pub struct Outgoing<'p> {
+/// A file of a bundle that is uploaded from the store. It is hashed while it is read, and its last bytes
+/// are only released if the whole file has the right digest. So a damaged file never arrives complete.
+pub struct OutgoingFile<'p> {
     pub store: &'p BundleStore,
     pub file: &'p BundleFile,
-    pub part: Arc<dyn Part>,
-    pub stop: Arc<Stop>,
-    fault: Arc<Mutex<Option<Fault>>>,
+    pub progress: Arc<dyn FileProgress>,
+    pub stop: Arc<StopSignal>,
+    failure: Arc<Mutex<Option<ReadFailure>>>,
 }
 
-/// Why it could not be read to its end.
-enum Fault {
+/// Why the file cannot be read to its end.
+enum ReadFailure {
     Stopped,
     Unreadable(io::Error),
-    /// What it hashes to.
-    Bad(Sha256Digest),
+    /// The digest of the damaged content.
+    Damaged(Sha256Digest),
 }
 
-impl<'p> Outgoing<'p> {
+impl<'p> OutgoingFile<'p> {
     pub fn new(
         store: &'p BundleStore,
         file: &'p BundleFile,
-        part: Arc<dyn Part>,
-        stop: Arc<Stop>,
+        progress: Arc<dyn FileProgress>,
+        stop: Arc<StopSignal>,
     ) -> Self {
         Self {
             store,
             file,
-            part,
+            progress,
             stop,
-            fault: Arc::default(),
+            failure: Arc::default(),
         }
     }
 }
 
-impl Content for Outgoing<'_> {
+impl UploadContent for OutgoingFile<'_> {
+    type Error = TransferError;
+
     fn open(&self) -> Result<Box<dyn Read + Send>, TransferError> {
         let content = self.store.open_blob(self.file)?;
-        Ok(Box::new(Checked {
+        Ok(Box::new(CheckedReader {
             content,
             hasher: Sha256::new(),
             position: 0,
             size: self.file.size,
             expected: self.file.sha256,
-            part: Arc::clone(&self.part),
+            progress: Arc::clone(&self.progress),
             stop: Arc::clone(&self.stop),
-            fault: Arc::clone(&self.fault),
+            failure: Arc::clone(&self.failure),
         }))
     }
 
-    fn fault(&self) -> Option<TransferError> {
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+    fn failure(&self) -> Option<TransferError> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let path = || self.store.blob_path(&self.file.sha256);
-        Some(match fault.take()? {
-            Fault::Stopped => TransferError::Stopped,
-            Fault::Unreadable(source) => BundleStoreError::Io {
+        Some(match failure.take()? {
+            ReadFailure::Stopped => RegistryError::Stopped.into(),
+            ReadFailure::Unreadable(source) => BundleStoreError::Io {
                 path: path(),
                 source,
             }
             .into(),
-            Fault::Bad(found) => BundleStoreError::WrongDigest {
+            ReadFailure::Damaged(found) => BundleStoreError::WrongDigest {
                 file: self.file.path.clone(),
                 path: path(),
                 found,
@@ -82,46 +84,45 @@ impl Content for Outgoing<'_> {
     }
 }
 
-struct Checked {
+struct CheckedReader {
     content: File,
     hasher: Sha256,
     position: u64,
     size: u64,
     expected: Sha256Digest,
-    part: Arc<dyn Part>,
-    stop: Arc<Stop>,
-    fault: Arc<Mutex<Option<Fault>>>,
+    progress: Arc<dyn FileProgress>,
+    stop: Arc<StopSignal>,
+    failure: Arc<Mutex<Option<ReadFailure>>>,
 }
 
-impl Checked {
-    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+impl CheckedReader {
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, ReadFailure> {
         if self.stop.is_stopped() {
-            return Err(Fault::Stopped);
+            return Err(ReadFailure::Stopped);
         }
         let read = match self.content.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            read => read.map_err(Fault::Unreadable)?,
+            read => read.map_err(ReadFailure::Unreadable)?,
         };
         self.hasher.update(&buffer[..read]);
         self.position += read as u64;
-        let is_at_its_end = read == 0 && !buffer.is_empty();
-        if self.position >= self.size || is_at_its_end {
+        let is_at_end = read == 0 && !buffer.is_empty();
+        if self.position >= self.size || is_at_end {
             let found = Sha256Digest::new(self.hasher.clone().finalize().into());
             if found != self.expected {
-                return Err(Fault::Bad(found));
+                return Err(ReadFailure::Damaged(found));
             }
         }
-        self.part.at(self.position);
+        self.progress.set_position(self.position);
         Ok(read)
     }
 }
 
-impl Read for Checked {
+impl Read for CheckedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.next(buffer).map_err(|fault| {
-            let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-            *known = Some(fault);
-            io::Error::other("the file that is sent cannot be read to its end")
+        self.next(buffer).map_err(|failure| {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+            io::Error::other("the file cannot be read to its end")
         })
     }
 }
@@ -130,14 +131,14 @@ impl Read for Checked {
 mod tests {
     use super::*;
 
-    struct Nobody;
+    struct NoProgress;
 
-    impl Part for Nobody {
-        fn at(&self, _: u64) {}
+    impl FileProgress for NoProgress {
+        fn set_position(&self, _: u64) {}
     }
 
     #[test]
-    fn the_end_of_a_file_that_has_gone_bad_never_comes() {
+    fn the_end_of_a_damaged_file_is_never_released() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
         let content = vec![7; 100_000];
@@ -148,22 +149,28 @@ mod tests {
             size,
             source: None,
         };
-        let outgoing = Outgoing::new(&store, &file, Arc::new(Nobody), Arc::default());
+        let outgoing = OutgoingFile::new(&store, &file, Arc::new(NoProgress), Arc::default());
         let mut read = Vec::new();
         outgoing.open().unwrap().read_to_end(&mut read).unwrap();
-        assert!(read == content && outgoing.fault().is_none());
+        assert!(read == content && outgoing.failure().is_none());
 
-        let mut bad = content.clone();
-        bad[3] = 8;
-        std::fs::write(store.blob_path(&sha256), &bad).unwrap();
+        let mut damaged = content.clone();
+        damaged[3] = 8;
+        std::fs::write(store.blob_path(&sha256), &damaged).unwrap();
         let mut read = Vec::new();
         outgoing.open().unwrap().read_to_end(&mut read).unwrap_err();
         assert!(read.len() < content.len());
-        let fault = outgoing.fault().unwrap().to_string();
-        assert!(fault.contains("the blob of `linux` hashes to"), "{fault}");
+        let failure = outgoing.failure().unwrap().to_string();
+        assert!(
+            failure.contains("the blob of `linux` hashes to"),
+            "{failure}"
+        );
 
         outgoing.stop.stop();
         outgoing.open().unwrap().read_to_end(&mut read).unwrap_err();
-        assert!(matches!(outgoing.fault(), Some(TransferError::Stopped)));
+        assert!(matches!(
+            outgoing.failure(),
+            Some(TransferError::Registry(RegistryError::Stopped))
+        ));
     }
 }

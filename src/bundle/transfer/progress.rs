@@ -1,53 +1,53 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Who is told how a transfer goes. It is told from several threads.
-pub trait Watch: Send + Sync {
-    /// So many files of so many octets will travel, of those that the bundle has.
-    fn begins(&self, files: usize, octets: u64, of_files: usize);
-    /// A file begins; it has ended when what is returned is dropped.
-    fn file(&self, path: &str, octets: u64) -> Arc<dyn Part>;
-    /// Something is worth knowing, such as why it takes so long.
+/// Receives the progress of a transfer, from several threads.
+pub trait TransferProgress: Send + Sync {
+    /// The transfer will copy `files` files with so many bytes, of the bundle's `total_files` files.
+    fn begin(&self, files: usize, bytes: u64, total_files: usize);
+    /// A file begins; it ends when the returned value is dropped.
+    fn begin_file(&self, path: &str, bytes: u64) -> Arc<dyn FileProgress>;
+    /// Shows a line of text, for example the reason for a retry.
     fn note(&self, text: &str);
 }
 
-/// A file that travels.
-pub trait Part: Send + Sync {
-    /// So many of its octets have been read: fewer than before, where it begins anew.
-    fn at(&self, octets: u64);
+/// Receives the progress of one file.
+pub trait FileProgress: Send + Sync {
+    /// So many bytes are done: fewer than before if the file starts again.
+    fn set_position(&self, bytes: u64);
 }
 
-/// What has travelled.
+/// What a transfer copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Travelled {
+pub struct TransferSummary {
     /// How many blobs.
     pub blobs: usize,
-    /// Their octets.
-    pub octets: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
 }
 
-/// Tells of what is read through it.
-pub(super) struct Watched<R> {
+/// Reports how far a reader has got.
+pub(super) struct ProgressReader<R> {
     content: R,
     position: u64,
-    part: Arc<dyn Part>,
+    progress: Arc<dyn FileProgress>,
 }
 
-impl<R: Read> Watched<R> {
-    pub fn new(content: R, part: Arc<dyn Part>) -> Self {
+impl<R: Read> ProgressReader<R> {
+    pub fn new(content: R, progress: Arc<dyn FileProgress>) -> Self {
         Self {
             content,
             position: 0,
-            part,
+            progress,
         }
     }
 }
 
-impl<R: Read> Read for Watched<R> {
+impl<R: Read> Read for ProgressReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.content.read(buffer)?;
         self.position += read as u64;
-        self.part.at(self.position);
+        self.progress.set_position(self.position);
         Ok(read)
     }
 }

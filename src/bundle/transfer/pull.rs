@@ -1,107 +1,108 @@
 use std::sync::Arc;
 
 use super::error::TransferError;
-use super::image::{Unpacked, unpack};
-use super::location::Place;
-use super::progress::{Travelled, Watch, Watched};
-use super::source::{PullOptions, Source};
+use super::image::{UnpackedImage, unpack};
+use super::location::BundleLocation;
+use super::progress::{ProgressReader, TransferProgress, TransferSummary};
+use super::source::{PullOptions, PullSource};
 use crate::bundle::oci::Descriptor;
-use crate::bundle::parallel::at_once;
+use crate::bundle::parallel::run_parallel;
 use crate::bundle::store::BundleStore;
 use crate::inventory::{Bundle, BundleFile, ManifestError};
 
-/// What has come.
-pub struct Pulled {
-    /// The bundle, which the store has now.
+/// A bundle that was pulled.
+pub struct PulledBundle {
+    /// The bundle, which is in the store now.
     pub bundle: Bundle,
-    /// What had to travel for it.
-    pub travelled: Travelled,
-    /// Whether it was made of an image's layers, and so can carry no signature yet.
+    /// What was copied.
+    pub summary: TransferSummary,
+    /// Whether the bundle comes from the layers of an image, and so has no signature yet.
     pub is_unpacked: bool,
 }
 
-/// Copies a bundle from a place to the store, or makes one of an image with boot files.
+/// Copies a bundle from a source to the store, or makes one from an image with boot files.
 ///
 /// # Errors
-/// When the place has no such bundle, no good copy of it, or refuses; when the store has the name
-/// with other content; when its signatures are not what the site wants. The store has no new name
+/// When the source has no such bundle, has no intact copy of it, or fails; when the store has the name
+/// with other content; when the signatures do not satisfy the site's rules. The store has no new name
 /// then.
 pub fn pull(
     store: &BundleStore,
-    place: &Place,
+    location: &BundleLocation,
     options: &PullOptions<'_>,
-    watch: &Arc<dyn Watch>,
-) -> Result<Pulled, TransferError> {
-    let waiting = |text: &str| watch.note(text);
-    let mut source = Source::open(place, options, &waiting)?;
-    let shown = place.to_string();
-    let manifest = source.manifest(&shown, options)?;
-    // What has arrived is not collected before it has a name.
-    let _writing = store.write()?;
+    progress: &Arc<dyn TransferProgress>,
+) -> Result<PulledBundle, TransferError> {
+    let on_retry = |text: &str| progress.note(text);
+    let mut source = PullSource::open(location, options, &on_retry)?;
+    let location_text = location.to_string();
+    let manifest = source.manifest(&location_text, options)?;
+    // Protects the blobs from garbage collection until they have a name.
+    let _lock = store.lock_shared()?;
     match Bundle::from_manifest(&manifest) {
         Ok(bundle) => {
-            let coming = Coming {
+            let import = Import {
                 store,
-                place: &shown,
-                watch,
+                location: &location_text,
+                progress,
             };
-            let travelled = coming.bundle(&source, &bundle, options)?;
-            // The store may know more signatures of the same content.
+            let summary = import.run(&source, &bundle, options)?;
+            // The store may have more signatures of the same content.
             let bundle = store.bundle(&bundle.name)?;
-            Ok(Pulled {
+            Ok(PulledBundle {
                 bundle,
-                travelled,
+                summary,
                 is_unpacked: false,
             })
         }
         Err(ManifestError::OtherKind(kind)) if kind.is_empty() || kind.contains("image") => {
             let Some(name) = options.name else {
                 return Err(TransferError::Image {
-                    place: shown,
-                    reason: "it has no name of a bundle: give the bundle one".to_owned(),
+                    location: location_text,
+                    reason: "a bundle made from an image needs a name: add one to the command"
+                        .to_owned(),
                 });
             };
-            let Unpacked { bundle, travelled } = unpack(
+            let UnpackedImage { bundle, summary } = unpack(
                 store,
                 &mut source,
-                &shown,
+                &location_text,
                 &manifest,
                 name,
                 options.arch,
-                watch,
+                progress,
             )?;
             store.add_bundle(&bundle)?;
-            Ok(Pulled {
+            Ok(PulledBundle {
                 bundle,
-                travelled,
+                summary,
                 is_unpacked: true,
             })
         }
         Err(error) => Err(TransferError::NotABundle {
-            place: shown,
+            location: location_text,
             error,
         }),
     }
 }
 
-struct Coming<'p> {
+struct Import<'p> {
     store: &'p BundleStore,
-    place: &'p str,
-    watch: &'p Arc<dyn Watch>,
+    location: &'p str,
+    progress: &'p Arc<dyn TransferProgress>,
 }
 
-impl Coming<'_> {
-    fn bundle(
+impl Import<'_> {
+    fn run(
         &self,
-        source: &Source<'_>,
+        source: &PullSource<'_>,
         bundle: &Bundle,
         options: &PullOptions<'_>,
-    ) -> Result<Travelled, TransferError> {
-        if let Some(wanted) = options.name.filter(|name| *name != bundle.name) {
+    ) -> Result<TransferSummary, TransferError> {
+        if let Some(expected) = options.name.filter(|name| *name != bundle.name) {
             return Err(TransferError::OtherName {
-                place: self.place.to_owned(),
+                location: self.location.to_owned(),
                 found: bundle.name.clone(),
-                wanted: wanted.to_owned(),
+                expected: expected.to_owned(),
             });
         }
         self.store.check_name(bundle)?;
@@ -112,30 +113,31 @@ impl Coming<'_> {
         })?;
         let mut missing: Vec<&BundleFile> = Vec::new();
         for file in bundle.files.values() {
-            let twice = missing.iter().any(|other| other.sha256 == file.sha256);
-            if !twice && !self.store.has_good(file) {
+            let is_listed = missing.iter().any(|other| other.sha256 == file.sha256);
+            if !is_listed && !self.store.has_intact(file) {
                 missing.push(file);
             }
         }
-        let travelled = Travelled {
+        let summary = TransferSummary {
             blobs: missing.len(),
-            octets: missing
+            bytes: missing
                 .iter()
                 .fold(0, |sum, file| file.size.saturating_add(sum)),
         };
-        self.store.reserve(travelled.octets)?;
+        self.store.reserve(summary.bytes)?;
         let files = bundle.files.len();
-        self.watch.begins(travelled.blobs, travelled.octets, files);
-        let (jobs, stop) = source.at_once(options);
-        at_once(jobs, missing, &stop, |file| {
-            let part = self.watch.file(&file.path, file.size);
+        self.progress.begin(summary.blobs, summary.bytes, files);
+        let (jobs, stop) = source.parallelism(options);
+        run_parallel(jobs, missing, &stop, |file| {
+            let progress = self.progress.begin_file(&file.path, file.size);
             let opened = source.open_blob(&Descriptor::of_blob(&file.sha256, file.size))?;
-            let mut content = Watched::new(opened, part);
-            let what = format!("`{}` of {}", file.path, self.place);
+            let mut content = ProgressReader::new(opened, progress);
+            let what = format!("`{}` of {}", file.path, self.location);
             let (digest, size) = (&file.sha256, Some(file.size));
-            (self.store.add_blob_as(digest, size, &mut content, &what)).map_err(TransferError::from)
+            (self.store.add_blob_as(digest, size, &mut content, &what))
+                .map_err(TransferError::from_copy)
         })?;
         self.store.add_bundle(bundle)?;
-        Ok(travelled)
+        Ok(summary)
     }
 }

@@ -1,4 +1,4 @@
-//! Where a pull reads from.
+//! The source of a pull: a registry, a directory or a tar file.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -7,31 +7,32 @@ use serde_json::Value;
 
 use super::archive_reader::ArchiveReader;
 use super::error::TransferError;
-use super::location::Place;
+use super::location::BundleLocation;
 use crate::bundle::oci::{Descriptor, Index};
-use crate::bundle::parallel::Stop;
+use crate::bundle::parallel::StopSignal;
 use crate::bundle::registry::{Registry, RegistryOptions};
 use crate::bundle::store::BundleStore;
 use crate::inventory::{BundleFile, SignaturePolicy};
 use crate::machine::{CpuArchitecture, Sha256Digest};
 
-/// How many files go from one directory to another at once: while one is synced, others are copied.
+/// How many files are copied between directories at the same time: while one is synced, others are
+/// copied.
 pub(super) const FILES_AT_ONCE: usize = 4;
 
-/// What is wanted from a place.
+/// What to pull from a source.
 pub struct PullOptions<'p> {
-    /// The bundle's name; may be left out where the place holds or names only one.
+    /// The bundle's name; may be `None` if the source has or names only one bundle.
     pub name: Option<&'p str>,
-    /// Which of an image of several processors is wanted.
+    /// Which variant to take of an image for several processors.
     pub arch: Option<CpuArchitecture>,
-    /// How a registry is talked to.
+    /// How to talk to a registry.
     pub registry: RegistryOptions,
-    /// Whose signatures it must have; checked before any of its files travels.
+    /// Whose signatures the bundle must have; checked before any file is copied.
     pub signatures: &'p SignaturePolicy,
 }
 
-/// A place that is read from.
-pub enum Source<'w> {
+/// An open source.
+pub enum PullSource<'w> {
     Registry {
         registry: Box<Registry<'w>>,
         reference: String,
@@ -40,23 +41,23 @@ pub enum Source<'w> {
     Archive(ArchiveReader),
 }
 
-impl<'w> Source<'w> {
+impl<'w> PullSource<'w> {
     pub fn open(
-        place: &Place,
+        location: &BundleLocation,
         options: &PullOptions<'_>,
-        waiting: &'w (dyn Fn(&str) + Sync),
+        on_retry: &'w (dyn Fn(&str) + Sync),
     ) -> Result<Self, TransferError> {
-        Ok(match place {
-            Place::Directory(path) => Self::Directory(BundleStore::open(path)?),
-            Place::Archive(path) => Self::Archive(ArchiveReader::open(path)?),
-            Place::Registry(address) => {
+        Ok(match location {
+            BundleLocation::Directory(path) => Self::Directory(BundleStore::open(path)?),
+            BundleLocation::Archive(path) => Self::Archive(ArchiveReader::open(path)?),
+            BundleLocation::Registry(address) => {
                 let named = address.reference.as_deref().or(options.name);
                 let reference = named.ok_or_else(|| TransferError::NotFound {
-                    place: place.to_string(),
-                    what: "name in it: write a tag, or the bundle's name after it".to_owned(),
+                    location: location.to_string(),
+                    object: "tag: write one, or add the bundle's name to the command".to_owned(),
                 })?;
                 let registry =
-                    Registry::new(address.clone(), options.registry.clone(), false, waiting)?;
+                    Registry::new(address.clone(), options.registry.clone(), false, on_retry)?;
                 Self::Registry {
                     registry: Box::new(registry),
                     reference: reference.to_owned(),
@@ -65,10 +66,10 @@ impl<'w> Source<'w> {
         })
     }
 
-    /// Finds the manifest that is meant, through a list of several processors.
+    /// Finds the requested manifest, also in an index of variants for several processors.
     pub fn manifest(
         &mut self,
-        place: &str,
+        location: &str,
         options: &PullOptions<'_>,
     ) -> Result<Vec<u8>, TransferError> {
         let mut manifest = match self {
@@ -78,27 +79,27 @@ impl<'w> Source<'w> {
             } => {
                 let found = registry.manifest(reference)?;
                 let (manifest, _) = found.ok_or_else(|| TransferError::NotFound {
-                    place: place.to_owned(),
-                    what: format!("`{reference}`"),
+                    location: location.to_owned(),
+                    object: format!("`{reference}`"),
                 })?;
                 manifest
             }
             Self::Directory(store) => {
-                let descriptor = chosen(&store.index()?, place, options.name)?;
+                let descriptor = select_manifest(&store.index()?, location, options.name)?;
                 store.read_manifest(&descriptor)?
             }
             Self::Archive(archive) => {
-                let descriptor = chosen(&archive.index()?, place, options.name)?;
+                let descriptor = select_manifest(&archive.index()?, location, options.name)?;
                 archive.manifest(&descriptor)?
             }
         };
-        // A list in a list is nothing that anybody builds.
+        // Nobody builds deeper nested indexes.
         for _ in 0..2 {
             let Ok(list) = serde_json::from_slice::<Index>(&manifest) else {
                 break;
             };
-            let one = of_arch(&list, place, options.arch)?;
-            manifest = self.manifest_at(&one, place)?;
+            let variant = variant_for(&list, location, options.arch)?;
+            manifest = self.manifest_at(&variant, location)?;
         }
         Ok(manifest)
     }
@@ -106,14 +107,14 @@ impl<'w> Source<'w> {
     fn manifest_at(
         &mut self,
         descriptor: &Descriptor,
-        place: &str,
+        location: &str,
     ) -> Result<Vec<u8>, TransferError> {
         match self {
             Self::Registry { registry, .. } => {
                 let found = registry.manifest(&descriptor.digest)?;
                 let (manifest, _) = found.ok_or_else(|| TransferError::NotFound {
-                    place: place.to_owned(),
-                    what: format!("manifest {}", descriptor.digest),
+                    location: location.to_owned(),
+                    object: format!("manifest {}", descriptor.digest),
                 })?;
                 Ok(manifest)
             }
@@ -122,9 +123,9 @@ impl<'w> Source<'w> {
         }
     }
 
-    /// Says how many blobs are read at once, and by what they are stopped. A tar file is read from its
-    /// beginning to its end.
-    pub fn at_once(&self, options: &PullOptions<'_>) -> (usize, Arc<Stop>) {
+    /// Returns how many blobs to read at the same time, and the signal that stops them. A tar file is read
+    /// from its beginning to its end.
+    pub fn parallelism(&self, options: &PullOptions<'_>) -> (usize, Arc<StopSignal>) {
         match self {
             Self::Registry { registry, .. } => (options.registry.jobs, Arc::clone(registry.stop())),
             Self::Directory(_) => (FILES_AT_ONCE, Arc::default()),
@@ -132,17 +133,17 @@ impl<'w> Source<'w> {
         }
     }
 
-    /// Opens a blob; who reads it checks it.
+    /// Opens a blob; the caller verifies its digest.
     pub fn open_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + '_>, TransferError> {
         Ok(match self {
             Self::Registry { registry, .. } => Box::new(registry.open(blob)?),
             Self::Archive(archive) => Box::new(archive.open_blob(blob)?),
             Self::Directory(store) => {
-                let none = || TransferError::NotFound {
-                    place: store.root().display().to_string(),
-                    what: format!("good {}", blob.digest),
+                let not_found = || TransferError::NotFound {
+                    location: store.root().display().to_string(),
+                    object: format!("intact blob {}", blob.digest),
                 };
-                let digest: Sha256Digest = blob.sha256().ok_or_else(none)?;
+                let digest: Sha256Digest = blob.sha256().ok_or_else(not_found)?;
                 let file = BundleFile {
                     path: blob.digest.clone(),
                     sha256: digest,
@@ -155,25 +156,29 @@ impl<'w> Source<'w> {
     }
 }
 
-/// Finds what a name stands for in a layout, or the only thing in it.
-fn chosen(index: &Index, place: &str, name: Option<&str>) -> Result<Descriptor, TransferError> {
+/// Finds the manifest with a name in a layout, or the only manifest.
+fn select_manifest(
+    index: &Index,
+    location: &str,
+    name: Option<&str>,
+) -> Result<Descriptor, TransferError> {
     let found = name.and_then(|name| index.find(name));
     match (found, index.manifests.as_slice()) {
         (Some(found), _) => Ok(found.clone()),
         (None, [only]) => Ok(only.clone()),
         (None, []) => Err(TransferError::NotFound {
-            place: place.to_owned(),
-            what: "bundle at all".to_owned(),
+            location: location.to_owned(),
+            object: "bundles".to_owned(),
         }),
         (None, several) => {
             let names = several.iter().filter_map(Descriptor::name);
             Err(match name {
                 Some(name) => TransferError::NotFound {
-                    place: place.to_owned(),
-                    what: format!("`{name}`"),
+                    location: location.to_owned(),
+                    object: format!("`{name}`"),
                 },
                 None => TransferError::Ambiguous {
-                    place: place.to_owned(),
+                    location: location.to_owned(),
                     found: names.map(str::to_owned).collect(),
                 },
             })
@@ -181,13 +186,13 @@ fn chosen(index: &Index, place: &str, name: Option<&str>) -> Result<Descriptor, 
     }
 }
 
-/// Finds the image of one processor in a list of several.
-fn of_arch(
+/// Finds the variant of an image for one processor in an index.
+fn variant_for(
     list: &Index,
-    place: &str,
+    location: &str,
     wanted: Option<CpuArchitecture>,
 ) -> Result<Descriptor, TransferError> {
-    // What a builder attests of an image is in the list too, for no processor at all.
+    // The index also lists a builder's attestations, which are for no processor.
     let arch_of = |it: &Descriptor| {
         let platform = it.other.get("platform").unwrap_or(&Value::Null);
         let name = platform["architecture"].as_str().unwrap_or_default();
@@ -207,11 +212,11 @@ fn of_arch(
         (Some((one, _)), None, _) => Ok((*one).clone()),
         (None, _, [only]) if images.is_empty() => Ok(only.clone()),
         _ => Err(TransferError::Image {
-            place: place.to_owned(),
+            location: location.to_owned(),
             reason: format!(
-                "it is there for {}: choose one with `--arch`",
+                "it has variants for {}: choose one with `--arch`",
                 match images.as_slice() {
-                    [] => "no processor that we know".to_owned(),
+                    [] => "no known processor".to_owned(),
                     images => {
                         let names: Vec<&str> = images.iter().map(|(_, arch)| arch.name()).collect();
                         names.join(", ")

@@ -4,33 +4,33 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::bundle::builder::{Progress, Step};
+use crate::bundle::builder::{BuildProgress, BuildStep};
 use crate::cli::output::Output;
 use crate::machine::shown_line;
 
-/// How often a line says how far a long part is, where nobody watches a bar.
+/// How often a line reports the progress of a long step, without a terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// One line each, whose columns stand one below the other; only the name gives way.
+/// One line for each step, with aligned columns; only the name is shortened.
 const KNOWN: &str =
     "{wide_msg} {bar:16} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>3}";
 const UNKNOWN: &str = "{wide_msg} {spinner} {bytes:>10}";
-/// How many columns all but the name take.
+/// The width of all columns but the name.
 const BESIDE_NAME: usize = 57;
-/// The same where a terminal has no room for that.
+/// The line on a narrow terminal.
 const NARROW: &str = "{wide_msg} {percent:>3}% {bytes_per_sec:>12} {eta:>3}";
 const BESIDE_NARROW: usize = 22;
-/// The fewest columns that a name needs.
+/// The minimum width of a name.
 const NAME: usize = 14;
-/// Where a terminal does not say how wide it is.
+/// The width of a terminal that does not report it.
 const WIDTH: usize = 80;
 
-/// Shows how a long work goes: bars on a terminal, plain lines elsewhere.
-pub struct Shown<'o> {
+/// Shows the progress of a build: bars on a terminal, plain lines elsewhere.
+pub struct BuildBars<'o> {
     output: &'o Output,
     bars: Option<MultiProgress>,
 }
 
-impl<'o> Shown<'o> {
+impl<'o> BuildBars<'o> {
     pub fn new(output: &'o Output) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(8);
         let bars = output
@@ -39,8 +39,8 @@ impl<'o> Shown<'o> {
         Self { output, bars }
     }
 
-    /// Prints between the bars.
-    fn between(&self, print: impl FnOnce()) {
+    /// Prints above the bars.
+    fn print_above(&self, print: impl FnOnce()) {
         match &self.bars {
             Some(bars) => bars.suspend(print),
             None => print(),
@@ -48,54 +48,54 @@ impl<'o> Shown<'o> {
     }
 }
 
-impl Progress for Shown<'_> {
-    fn begin(&self, what: &str) -> Box<dyn Step + Send + '_> {
+impl BuildProgress for BuildBars<'_> {
+    fn begin(&self, what: &str) -> Box<dyn BuildStep + Send + '_> {
         let Some(bars) = &self.bars else {
-            return Box::new(Lines::new(self.output, what));
+            return Box::new(LineProgress::new(self.output, what));
         };
         let (known, room) = layout(width());
-        // It must look as it shall before another thread draws it along with its own.
+        // Another thread may draw the bar as soon as it is added, so it needs its style before.
         let bar = ProgressBar::no_length()
             .with_style(style(UNKNOWN))
             .with_message(shortened(&shown_line(what), room));
         let bar = bars.add(bar);
-        Box::new(Bar(bar, known))
+        Box::new(BarProgress(bar, known))
     }
 
     fn note(&self, text: &str) {
-        self.between(|| self.output.note(text));
+        self.print_above(|| self.output.note(text));
     }
 
     fn warn(&self, text: &str, help: &str) {
-        self.between(|| self.output.warning(text, help));
+        self.print_above(|| self.output.warning(text, help));
     }
 }
 
-/// A bar, and how it looks once its length is known.
-struct Bar(ProgressBar, &'static str);
+/// A bar, and its template for when its length is known.
+struct BarProgress(ProgressBar, &'static str);
 
-impl Step for Bar {
-    fn total(&self, octets: u64) {
-        self.0.set_length(octets);
+impl BuildStep for BarProgress {
+    fn set_length(&self, bytes: u64) {
+        self.0.set_length(bytes);
         self.0.set_style(style(self.1));
     }
 
-    fn at(&self, octets: u64) {
-        self.0.set_position(octets);
+    fn set_position(&self, bytes: u64) {
+        self.0.set_position(bytes);
     }
 }
 
-impl Drop for Bar {
+impl Drop for BarProgress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-/// Makes a bar of one line, for something whose length in octets is known.
-pub fn bar(what: &str, octets: u64) -> ProgressBar {
+/// Creates a bar for a step with a known length in bytes.
+pub fn bar(what: &str, bytes: u64) -> ProgressBar {
     let (known, room) = layout(width());
-    // It must look as it shall before another thread draws it along with its own.
-    ProgressBar::new(octets)
+    // Another thread may draw the bar as soon as it is added, so it needs its style before.
+    ProgressBar::new(bytes)
         .with_style(style(known))
         .with_message(shortened(&shown_line(what), room))
 }
@@ -113,7 +113,7 @@ fn width() -> usize {
     }
 }
 
-/// Returns how a line looks, and the columns that it has for the name.
+/// Returns the template of a line, and the width of its name.
 fn layout(width: usize) -> (&'static str, usize) {
     if width >= BESIDE_NAME + NAME {
         (KNOWN, width - BESIDE_NAME)
@@ -122,15 +122,16 @@ fn layout(width: usize) -> (&'static str, usize) {
     }
 }
 
-/// Shows the last part of where something lies; of a long one the beginning and the end, since either
-/// may be what tells it from others.
+/// Shortens a URL or path to its last part. Of a long name, keeps the beginning and the end, because names
+/// may differ in either.
 fn shortened(what: &str, room: usize) -> String {
-    let (before, place) = what.rsplit_once(' ').unwrap_or(("", what));
-    let name = place.rsplit('/').find(|part| !part.is_empty());
-    let name = name.unwrap_or(place);
-    let name = match before {
-        "" => name.to_owned(),
-        before => format!("{before} {name}"),
+    let (prefix, location) = what.rsplit_once(' ').unwrap_or(("", what));
+    let name = location.rsplit('/').find(|part| !part.is_empty());
+    let name = name.unwrap_or(location);
+    let name = if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix} {name}")
     };
     let count = name.chars().count();
     if count <= room {
@@ -142,59 +143,59 @@ fn shortened(what: &str, room: usize) -> String {
     format!("{beginning}…{end}")
 }
 
-struct Lines<'o> {
+struct LineProgress<'o> {
     output: &'o Output,
     what: String,
     begun: Instant,
-    said: Mutex<Instant>,
+    last_line: Mutex<Instant>,
     done: AtomicU64,
     total: AtomicU64,
 }
 
-impl<'o> Lines<'o> {
+impl<'o> LineProgress<'o> {
     fn new(output: &'o Output, what: &str) -> Self {
         let begun = Instant::now();
         Self {
             output,
             what: what.to_owned(),
             begun,
-            said: Mutex::new(begun),
+            last_line: Mutex::new(begun),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
         }
     }
 }
 
-impl Step for Lines<'_> {
-    fn total(&self, octets: u64) {
-        self.total.store(octets, Ordering::Relaxed);
+impl BuildStep for LineProgress<'_> {
+    fn set_length(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
     }
 
-    fn at(&self, octets: u64) {
-        self.done.store(octets, Ordering::Relaxed);
-        let Ok(mut said) = self.said.try_lock() else {
+    fn set_position(&self, bytes: u64) {
+        self.done.store(bytes, Ordering::Relaxed);
+        let Ok(mut last_line) = self.last_line.try_lock() else {
             return;
         };
-        if said.elapsed() < INTERVAL {
+        if last_line.elapsed() < INTERVAL {
             return;
         }
-        *said = Instant::now();
+        *last_line = Instant::now();
         let of = match self.total.load(Ordering::Relaxed) {
             0 => String::new(),
             total => format!(" of {}", HumanBytes(total)),
         };
         self.output
-            .note(&format!("{}: {}{of}", self.what, HumanBytes(octets)));
+            .note(&format!("{}: {}{of}", self.what, HumanBytes(bytes)));
     }
 }
 
-impl Drop for Lines<'_> {
+impl Drop for LineProgress<'_> {
     fn drop(&mut self) {
         let done = self.done.load(Ordering::Relaxed);
         if done == 0 {
             return;
         }
-        // What broke off is not told as if it had come whole.
+        // A step that broke off shows its total too.
         let of = match self.total.load(Ordering::Relaxed) {
             total if total > done => format!(" of {}", HumanBytes(total)),
             _ => String::new(),
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart_in_little_room() {
+    fn shortened_names_stay_different() {
         for (what, room, shown) in [
             ("https://a.example/b/linux", 20, "linux"),
             ("https://a.example/b/", 20, "b"),

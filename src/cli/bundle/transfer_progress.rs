@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
 use super::build_progress::bar;
+use super::size::size;
 use super::{Stop, fails, said};
 use crate::bundle::BundleStoreError;
-use crate::bundle::transfer::{Part, Place, TransferError, Watch};
+use crate::bundle::transfer::{BundleLocation, FileProgress, TransferError, TransferProgress};
 use crate::cli::Exit;
 use crate::cli::output::Output;
 
-/// Shows how a transfer goes: on a terminal a bar for each file and one for all of them, a line for
-/// each file elsewhere.
-pub struct Progress {
+/// Shows the progress of a transfer: bars on a terminal, for each file and for all of them; elsewhere, a line
+/// for each file.
+pub struct TransferBars {
     bars: Option<Bars>,
     quiet: bool,
 }
@@ -22,8 +23,8 @@ struct Bars {
     total: ProgressBar,
 }
 
-impl Progress {
-    /// Begins to watch.
+impl TransferBars {
+    /// Prepares the bars.
     pub fn new(output: &Output) -> Arc<Self> {
         let bars = output.shows_progress().then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(8);
@@ -37,7 +38,7 @@ impl Progress {
         })
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub fn clear(&self) {
         if let Some(bars) = &self.bars {
             bars.total.finish_and_clear();
@@ -53,26 +54,26 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
-    fn begins(&self, files: usize, octets: u64, of_files: usize) {
+impl TransferProgress for TransferBars {
+    fn begin(&self, files: usize, bytes: u64, total_files: usize) {
         if let Some(bars) = &self.bars {
-            bars.total.set_length(octets);
+            bars.total.set_length(bytes);
         }
-        if files < of_files {
+        if files < total_files {
             self.line(&format!(
-                "{} of {of_files} files are there already",
-                of_files - files
+                "{} of {total_files} files are already present",
+                total_files - files
             ));
         }
     }
 
-    fn file(&self, path: &str, octets: u64) -> Arc<dyn Part> {
+    fn begin_file(&self, path: &str, bytes: u64) -> Arc<dyn FileProgress> {
         let Some(bars) = &self.bars else {
-            self.line(&format!("{path}: {}", size(octets)));
-            return Arc::new(Unseen);
+            self.line(&format!("{path}: {}", size(bytes)));
+            return Arc::new(NoBar);
         };
-        let bar = bars.all.insert_before(&bars.total, bar(path, octets));
-        Arc::new(Bar {
+        let bar = bars.all.insert_before(&bars.total, bar(path, bytes));
+        Arc::new(FileBar {
             bar,
             total: bars.total.clone(),
             position: AtomicU64::new(0),
@@ -84,89 +85,58 @@ impl Watch for Progress {
     }
 }
 
-struct Unseen;
+struct NoBar;
 
-impl Part for Unseen {
-    fn at(&self, _: u64) {}
+impl FileProgress for NoBar {
+    fn set_position(&self, _: u64) {}
 }
 
-/// The bar of a file, which goes with it.
-struct Bar {
+/// The bar of a file, which disappears with it.
+struct FileBar {
     bar: ProgressBar,
     total: ProgressBar,
     position: AtomicU64,
 }
 
-impl Part for Bar {
-    fn at(&self, octets: u64) {
-        let before = self.position.swap(octets, Ordering::Relaxed);
-        self.bar.set_position(octets);
-        if octets >= before {
-            self.total.inc(octets - before);
+impl FileProgress for FileBar {
+    fn set_position(&self, bytes: u64) {
+        let before = self.position.swap(bytes, Ordering::Relaxed);
+        self.bar.set_position(bytes);
+        if bytes >= before {
+            self.total.inc(bytes - before);
         } else {
-            self.total.dec(before - octets);
+            self.total.dec(before - bytes);
         }
     }
 }
 
-impl Drop for Bar {
+impl Drop for FileBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Says why a place cannot be used where it is the fault, and not the store of ours.
-pub fn not_there(error: TransferError, place: &Place, word: &str, output: &Output) -> Stop {
-    let TransferError::Store(at_fault) = &error else {
+/// Names the location as the cause of an error if it is a directory without bundles, and not the store.
+pub fn location_error(
+    error: TransferError,
+    location: &BundleLocation,
+    argument: &str,
+    output: &Output,
+) -> Stop {
+    let TransferError::Store(cause) = &error else {
         return fails(error);
     };
-    let (path, what) = match at_fault {
-        BundleStoreError::Absent(path) => (
-            path,
-            format!("there are no bundles at `{}`", path.display()),
-        ),
-        BundleStoreError::NotALayout { path, .. } => (path, at_fault.to_string()),
+    let (path, what) = match cause {
+        BundleStoreError::Absent(path) => (path, format!("no bundles at `{}`", path.display())),
+        BundleStoreError::NotALayout { path, .. } => (path, cause.to_string()),
         _ => return fails(error),
     };
-    if !matches!(place, Place::Directory(directory) if directory == path) {
+    if !matches!(location, BundleLocation::Directory(directory) if directory == path) {
         return fails(error);
     }
     let help = format!(
-        "name as {word} a directory that `bundle publish` wrote, a tar file, or `docker://…`"
+        "{argument} must be a directory from `pxectl bundle publish`, a tar file, or `docker://…`"
     );
     output.error(&what, &help);
     said(Exit::Failed)
-}
-
-/// Writes a size as people read it.
-pub fn size(octets: u64) -> String {
-    let mut value = octets as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return match unit {
-                "B" => format!("{octets} B"),
-                unit => format!("{value:.1} {unit}"),
-            };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn sizes_are_written_as_people_read_them() {
-        for (octets, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (61_234_567, "58.4 MiB"),
-            (5 << 40, "5.0 TiB"),
-        ] {
-            assert_eq!(size(octets), text);
-        }
-    }
 }

@@ -1,8 +1,8 @@
-//! Where distributions publish what a network install needs, and how they sign it: one row each.
+//! Where distributions publish the files for a network install, and how they sign them: one row each.
 
 mod table;
 
-use table::Checks::{self, BareList, InlineList, List, ListAndSigned, ListInList, Signed};
+use table::PresetChecks::{self, BareList, InlineList, List, ListAndSigned, ListInList, Signed};
 use table::{PRESETS, Preset};
 
 use crate::bundle::builder::error::BuildError;
@@ -22,12 +22,12 @@ pub fn names() -> impl Iterator<Item = String> {
     })
 }
 
-/// Writes a spec's preset out: what it fetches and which files come of it. A file of the spec itself
-/// goes before one of the preset with the same key.
+/// Replaces a spec's preset by the sources and files that it stands for. A file of the spec takes precedence
+/// over one of the preset with the same key.
 ///
 /// # Errors
-/// When there is no such preset, or it does not know what its paths need.
-pub fn expanded(spec: &BundleSpec) -> Result<BundleSpec, BuildError> {
+/// When there is no such preset, or the spec lacks a value that it needs.
+pub fn expand(spec: &BundleSpec) -> Result<BundleSpec, BuildError> {
     let Some(used) = &spec.preset else {
         return Ok(spec.clone());
     };
@@ -47,36 +47,40 @@ pub fn expanded(spec: &BundleSpec) -> Result<BundleSpec, BuildError> {
             Some((preset, release))
         })
         .ok_or_else(unknown)?;
-    let words = preset.words(spec, used, release)?;
+    let placeholders = preset.placeholders(spec, used, release)?;
     let keyring = used
         .keyring
         .clone()
-        .unwrap_or_else(|| words.put_into(preset.keyring));
+        .unwrap_or_else(|| placeholders.fill(preset.keyring));
     let signed = preset
         .sources
         .iter()
         .any(|(_, _, checks)| !matches!(checks, BareList(_)));
     if signed && keyring.is_empty() {
-        let reason = "is signed by a key that no package has: name its file as `keyring`";
+        let reason = "needs `keyring`, the file of the publisher's key, which no package has";
         return Err(refused(used, reason.to_owned()));
     }
     if used.mirror.is_none() && preset.home.is_empty() {
-        let reason = "has no public mirror: name the directory of its image and its list \
-                      `SHA256SUMS` as `mirror`";
+        let reason = "needs `mirror`, the directory of its image and of `SHA256SUMS`: it has no public \
+                      mirror";
         return Err(refused(used, reason.to_owned()));
     }
     let mirror = used
         .mirror
         .clone()
-        .unwrap_or_else(|| words.put_into(preset.home));
-    let place = |path: &str| match path {
+        .unwrap_or_else(|| placeholders.fill(preset.home));
+    let locate = |path: &str| match path {
         path if path.starts_with('.') => path.to_owned(),
-        path => format!("{}/{}", mirror.trim_end_matches('/'), words.put_into(path)),
+        path => format!(
+            "{}/{}",
+            mirror.trim_end_matches('/'),
+            placeholders.fill(path)
+        ),
     };
     let mut expanded = spec.clone();
     expanded.preset = None;
     for (name, from, checks) in preset.sources {
-        let source = source(place(from), *checks, &place, &keyring);
+        let source = source(locate(from), *checks, &locate, &keyring);
         expanded
             .images
             .insert(format!("{}/{name}", used.name), source);
@@ -87,7 +91,7 @@ pub fn expanded(spec: &BundleSpec) -> Result<BundleSpec, BuildError> {
             "" => Content::Image(image),
             member => Content::Member {
                 image,
-                member: words.put_into(member),
+                member: placeholders.fill(member),
             },
         };
         let file = SpecFile {
@@ -106,16 +110,21 @@ fn refused(used: &PresetUse, reason: String) -> BuildError {
     }
 }
 
-fn source(from: String, checks: Checks, place: &dyn Fn(&str) -> String, keyring: &str) -> Source {
+fn source(
+    from: String,
+    checks: PresetChecks,
+    locate: &dyn Fn(&str) -> String,
+    keyring: &str,
+) -> Source {
     let signed = |place| {
         Some(Signature {
             place,
             key: SignatureKey::OpenPgp(keyring.to_owned()),
         })
     };
-    let detached = |path: &str| signed(SignaturePlace::Detached(place(path)));
+    let detached = |path: &str| signed(SignaturePlace::Detached(locate(path)));
     let list = |path: &str| Source {
-        from: place(path),
+        from: locate(path),
         ..Source::default()
     };
     let inline = |path: &str| Source {
@@ -146,7 +155,7 @@ fn source(from: String, checks: Checks, place: &dyn Fn(&str) -> String, keyring:
         }
         BareList(path) => (Some(list(path)), None),
         Signed(signature) => (None, detached(signature)),
-        // The list says which release is the newest; that it is the publisher's, the signature.
+        // The list tells which release is the newest; the signature proves the publisher.
         ListAndSigned(path, signature) => {
             let unverified = true;
             (
@@ -166,11 +175,11 @@ fn source(from: String, checks: Checks, place: &dyn Fn(&str) -> String, keyring:
     }
 }
 
-/// What stands for what in the texts of a preset.
-struct Words(Vec<(&'static str, String)>);
+/// The values of the placeholders in the texts of a preset.
+struct Placeholders(Vec<(&'static str, String)>);
 
-impl Words {
-    fn put_into(&self, text: &str) -> String {
+impl Placeholders {
+    fn fill(&self, text: &str) -> String {
         let put = |text: String, (word, value): &(&str, String)| text.replace(word, value);
         self.0.iter().fold(text.to_owned(), put)
     }
@@ -184,12 +193,12 @@ impl Preset {
         }
     }
 
-    fn words(
+    fn placeholders(
         &self,
         spec: &BundleSpec,
         used: &PresetUse,
         (release, detail): &(&str, &str),
-    ) -> Result<Words, BuildError> {
+    ) -> Result<Placeholders, BuildError> {
         let arch = self.arches.iter().find(|(arch, _)| *arch == spec.arch);
         let Some((uname, arch)) = arch else {
             let known: Vec<&str> = self.arches.iter().map(|(arch, _)| *arch).collect();
@@ -202,7 +211,7 @@ impl Preset {
             .iter()
             .any(|(_, from, _)| from.contains("{version}"));
         if needs_version && used.release.is_none() {
-            let reason = "leaves open which release: name it, as in `release: v1.10.0`";
+            let reason = "needs a release, for example `release: v1.10.0`";
             return Err(refused(used, reason.to_owned()));
         }
         let version = used.release.clone().unwrap_or_default();
@@ -212,7 +221,7 @@ impl Preset {
             .clone()
             .filter(|_| !detail.is_empty())
             .unwrap_or_else(|| (*detail).to_owned());
-        Ok(Words(vec![
+        Ok(Placeholders(vec![
             ("{release}", (*release).to_owned()),
             ("{detail}", detail),
             ("{arch}", (*arch).to_owned()),
@@ -248,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn every_preset_leaves_nothing_open_and_verifies_everything() {
+    fn every_preset_fills_all_placeholders_and_verifies_everything() {
         let mut seen = 0;
         for preset in &PRESETS {
             for (release, _) in preset.releases {
                 for (arch, _) in preset.arches {
                     let spec = spec(&preset.name(release), arch, Some("v1"), Some("keys"));
-                    let expanded = expanded(&spec).unwrap();
+                    let expanded = expand(&spec).unwrap();
                     let text = format!("{expanded:?}");
                     let open = ["{release", "{detail", "{arch", "{efi", "{EFI", "{version"];
                     assert!(!open.iter().any(|word| text.contains(word)), "{text}");
@@ -282,45 +291,42 @@ mod tests {
     }
 
     #[test]
-    fn what_only_subscribers_get_needs_a_directory_of_theirs() {
+    fn a_preset_for_subscribers_needs_a_directory_of_theirs() {
         let mut spec = spec("rhel-9", "x86_64", None, None);
         spec.preset.as_mut().unwrap().mirror = None;
-        let refused = expanded(&spec).unwrap_err().to_string();
-        assert!(refused.contains("has no public mirror"), "{refused}");
+        let refused = expand(&spec).unwrap_err().to_string();
+        assert!(refused.contains("it has no public"), "{refused}");
         spec.preset.as_mut().unwrap().mirror = Some("isos".into());
-        let expanded = expanded(&spec).unwrap();
+        let expanded = expand(&spec).unwrap();
         let iso = &expanded.images["rhel-9/iso"];
         assert_eq!(iso.from, "isos/rhel-9.*-x86_64-*.iso");
         assert_eq!(iso.checksums.as_ref().unwrap().from, "isos/SHA256SUMS");
     }
 
     #[test]
-    fn what_a_preset_does_not_know_is_asked_for() {
-        for (spec, said) in [
+    fn a_preset_names_the_value_that_it_lacks() {
+        for (spec, expected) in [
             (
                 spec("ubuntu-23.04", "x86_64", None, None),
-                "no preset `ubuntu-23.04`",
+                "unknown preset `ubuntu-23.04`",
             ),
             (
                 spec("ubuntu-24.04", "aarch64", None, None),
                 "is for x86_64, not for `aarch64`",
             ),
-            (
-                spec("talos", "x86_64", None, None),
-                "leaves open which release",
-            ),
+            (spec("talos", "x86_64", None, None), "needs a release"),
             (
                 spec("flatcar-stable", "x86_64", None, None),
-                "no package has",
+                "which no package has",
             ),
         ] {
-            let refused = expanded(&spec).unwrap_err().to_string();
-            assert!(refused.contains(said), "{refused}");
+            let refused = expand(&spec).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
         }
     }
 
     #[test]
-    fn a_file_of_the_spec_goes_before_one_of_the_preset() {
+    fn a_file_of_the_spec_takes_precedence_over_one_of_the_preset() {
         let mut spec = spec("debian-12", "x86_64", None, None);
         let content = Content::Whole(Source {
             from: "linux".into(),
@@ -331,7 +337,7 @@ mod tests {
             content,
         };
         spec.files.insert("kernel".into(), own.clone());
-        let expanded = expanded(&spec).unwrap();
+        let expanded = expand(&spec).unwrap();
         assert_eq!(expanded.files["kernel"], own);
         assert_eq!(expanded.files.len(), 4);
     }

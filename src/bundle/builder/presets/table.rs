@@ -1,49 +1,49 @@
-use Checks::{BareList, InlineList, List, ListAndSigned, ListInList, Signed};
+use PresetChecks::{BareList, InlineList, List, ListAndSigned, ListInList, Signed};
 
-/// One distribution. In its texts, `{release}`, `{detail}`, `{arch}` and `{efi}` stand for what the
-/// release and the processor put there.
+/// One distribution. Its texts have the placeholders `{release}`, `{detail}`, `{arch}` and `{efi}`, whose
+/// values depend on the release and the processor.
 pub(super) struct Preset {
     pub family: &'static str,
-    /// The publisher's own mirror; empty where it hands out its files to subscribers alone.
+    /// The publisher's own mirror; empty if only subscribers get the files.
     pub home: &'static str,
-    /// Each release, and a word more that the publisher's paths have for it.
+    /// Each release, and another word for it in the publisher's paths.
     pub releases: &'static [(&'static str, &'static str)],
     /// The processors, as `uname -m` prints them, and as the publisher spells them.
     pub arches: &'static [(&'static str, &'static str)],
-    /// The publisher's keys where Debian's packages or `distribution-gpg-keys` put them; empty where
-    /// no package has them.
+    /// The path of the publisher's keys in Debian's packages or `distribution-gpg-keys`; empty if no package
+    /// has them.
     pub keyring: &'static str,
-    /// What is fetched: a name, its path below the mirror, and what verifies it.
-    pub sources: &'static [(&'static str, &'static str, Checks)],
-    /// The files of the bundle: key, source, and the path inside it, empty for all of it.
+    /// What to download: a name, the path below the mirror, and what verifies it.
+    pub sources: &'static [(&'static str, &'static str, PresetChecks)],
+    /// The files of the bundle: key, source, and the path inside the source, empty for the whole source.
     pub files: &'static [(&'static str, &'static str, &'static str)],
 }
 
-/// What verifies a source. Paths go from the mirror; a suffix from what it verifies.
+/// What verifies a source. Paths are relative to the mirror; a suffix is appended to the verified file.
 #[derive(Clone, Copy)]
-pub(super) enum Checks {
+pub(super) enum PresetChecks {
     /// A list with a detached signature.
     List(&'static str, &'static str),
-    /// A list with its signature round it.
+    /// A list with an inline signature.
     InlineList(&'static str),
-    /// A list in a list with its signature round it.
+    /// A list whose digest is in another list, which has an inline signature.
     ListInList(&'static str, &'static str),
-    /// A list that nobody signs.
+    /// A list without a signature.
     BareList(&'static str),
     /// A detached signature of the file itself.
     Signed(&'static str),
-    /// A list that nobody signs, and a detached signature of the file itself.
+    /// A list without a signature, and a detached signature of the file itself.
     ListAndSigned(&'static str, &'static str),
 }
 
-const DEBIAN: Checks = ListInList(
+const DEBIAN: PresetChecks = ListInList(
     "dists/{detail}/main/installer-{arch}/current/images/SHA256SUMS",
     "dists/{detail}/InRelease",
 );
-const FCOS: Checks = ListAndSigned("streams/{release}.json", ".sig");
+const FCOS: PresetChecks = ListAndSigned("streams/{release}.json", ".sig");
 const X86_AND_ARM: [(&str, &str); 2] = [("x86_64", "x86_64"), ("aarch64", "aarch64")];
 const AMD_AND_ARM: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
-/// What the ISO images of Fedora and its descendants hold.
+/// The files in the ISO images of Fedora and its descendants.
 const ANACONDA: [(&str, &str, &str); 5] = [
     ("kernel", "iso", "images/pxeboot/vmlinuz"),
     ("initrd", "iso", "images/pxeboot/initrd.img"),

@@ -1,5 +1,5 @@
 //! Images with boot files, as metalman's users build them: `FROM scratch`, with the files below
-//! `/disk/`, and in `metadata.yaml` which of them DHCP hands out.
+//! `/disk/`, and with a `metadata.yaml` that names the file for DHCP.
 
 mod tree;
 mod unpack;
@@ -7,4 +7,4 @@ mod unpack;
 #[cfg(test)]
 mod tests;
 
-pub use unpack::{Unpacked, unpack};
+pub use unpack::{UnpackedImage, unpack};

@@ -16,19 +16,19 @@ const DIRECTORY: u8 = b'5';
 
 /// Builds a layer; names are put in as they are, however bad.
 fn layer(rows: &[Row<'_>]) -> Vec<u8> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for (path, kind, content) in rows {
         let (link, content) = match *kind {
             HARD | SOFT => (*content, ""),
             _ => ("", *content),
         };
         let size = format!("{:011o}", content.len());
-        octets.extend(raw(path, *kind, link, size.as_bytes()));
-        octets.extend(content.as_bytes());
-        octets.resize(octets.len().next_multiple_of(512), 0);
+        bytes.extend(raw(path, *kind, link, size.as_bytes()));
+        bytes.extend(content.as_bytes());
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
     }
-    octets.resize(octets.len() + 1024, 0);
-    octets
+    bytes.resize(bytes.len() + 1024, 0);
+    bytes
 }
 
 fn files(layers: &[Vec<u8>]) -> Result<BTreeMap<String, String>, String> {
@@ -149,10 +149,10 @@ fn links_are_followed_as_long_as_they_stay_inside() {
 fn names_and_links_that_lead_out_are_refused() {
     let long = "../".repeat(30);
     for (row, why) in [
-        (("../../etc/cron.d/x", FILE, "x"), "lies outside"),
-        (("/disk/vmlinuz", FILE, "x"), "lies outside"),
-        (("disk/../../x", FILE, "x"), "lies outside"),
-        (("disk/a\u{1b}[2J", FILE, "x"), "lies outside"),
+        (("../../etc/cron.d/x", FILE, "x"), "is outside"),
+        (("/disk/vmlinuz", FILE, "x"), "is outside"),
+        (("disk/../../x", FILE, "x"), "is outside"),
+        (("disk/a\u{1b}[2J", FILE, "x"), "is outside"),
         (("disk/link", SOFT, "../../etc/shadow"), "leads out"),
         (("disk/link", SOFT, "/etc/shadow"), "leads out"),
         (("disk/link", SOFT, "../etc/shadow"), "leads out"),
@@ -162,8 +162,8 @@ fn names_and_links_that_lead_out_are_refused() {
         (("disk/link", SOFT, "/etc/\u{1b}[2J"), "leads out"),
         (("disk/link", HARD, "../etc/shadow"), "leads out"),
         (("disk/link", HARD, "etc/shadow"), "leads out"),
-        (("disk/link", HARD, "disk/none"), "not in it"),
-        (("disk/link", SOFT, "nowhere"), "not in it"),
+        (("disk/link", HARD, "disk/none"), "not in the image"),
+        (("disk/link", SOFT, "nowhere"), "not in the image"),
         (("disk/link", SOFT, "link"), "in a circle"),
         (("disk/link", SOFT, "link/link/link"), "in a circle"),
         (("disk/holes", b'S', "x"), "with holes"),
@@ -175,7 +175,7 @@ fn names_and_links_that_lead_out_are_refused() {
     }
     let below = [("disk/d", SOFT, "e"), ("disk/d/x", FILE, "x")];
     let refused = files(&[layer(&below)]).unwrap_err();
-    assert!(refused.contains("below its link `disk/d`"), "{refused}");
+    assert!(refused.contains("below the link `disk/d`"), "{refused}");
 }
 
 #[test]
@@ -193,11 +193,11 @@ fn only_what_a_bundle_is_made_of_is_stored() {
 #[test]
 fn what_is_cut_short_or_empty_is_refused() {
     let whole = layer(&[("disk/vmlinuz", FILE, "kernel")]);
-    // What umoci leaves out is not missed, one octet more is.
+    // What umoci leaves out is not missed, one byte more is.
     let unpadded = whole[..518].to_vec();
     assert_eq!(files(&[unpadded]).unwrap()["kernel"], "vmlinuz=kernel");
     for (layer, why) in [
-        (whole[..517].to_vec(), "ends too soon"),
+        (whole[..517].to_vec(), "ends too early"),
         (whole[..500].to_vec(), "layer"),
         (layer(&[("etc/passwd", FILE, "x")]), "below `/disk/`"),
         (
@@ -209,7 +209,7 @@ fn what_is_cut_short_or_empty_is_refused() {
         ),
         (
             layer(&[("disk/a-b", FILE, "1"), ("disk/a/b", FILE, "2")]),
-            "called `a-b`",
+            "the key `a-b`",
         ),
     ] {
         let refused = files(&[layer]).unwrap_err();

@@ -5,26 +5,26 @@ use crate::inventory::{BundleFile, is_inside, is_name};
 use crate::machine::Sha256Digest;
 use crate::wire::tar::{Tar, TarEntry, TarKind};
 
-/// Where an image keeps its files.
+/// The directory of an image that has its boot files.
 const ROOT: &str = "disk/";
-/// The largest configuration or `metadata.yaml` that is read, in octets.
+/// The largest configuration or `metadata.yaml` that is read, in bytes.
 pub(super) const TEXT_LIMIT: u64 = 1 << 20;
 const METADATA: &str = "metadata.yaml";
-/// The most files that an image may have below `/disk/`.
+/// The largest number of files below `/disk/`.
 const FILES_LIMIT: usize = 1 << 12;
-/// The most links that are followed, one after the other: as Linux does.
+/// The longest chain of links that is followed, as in Linux.
 const LINKS_LIMIT: usize = 40;
 
-/// What an image's layers make together, of what matters here.
+/// The relevant files of all layers of an image.
 #[derive(Default)]
 pub struct Tree {
     files: BTreeMap<String, (Sha256Digest, u64)>,
-    /// Symbolic links, and where they lead, as they say it.
+    /// Symbolic links with their targets, as written in the layer.
     links: BTreeMap<String, String>,
 }
 
 impl Tree {
-    /// Adds an entry of a layer, whose content comes next.
+    /// Adds an entry of a layer; `content` is positioned at the entry's content.
     pub fn add_entry(
         &mut self,
         store: &BundleStore,
@@ -38,7 +38,7 @@ impl Tree {
         }
         if !is_inside(&path) {
             return Err(format!(
-                "its file `{}` lies outside of it",
+                "the file `{}` is outside the image",
                 path.escape_debug()
             ));
         }
@@ -56,15 +56,15 @@ impl Tree {
             return Ok(());
         }
         self.remove(&path);
-        // The rest is nothing that is served, and need not come.
-        if !matters(&path) {
+        // Nothing else is served.
+        if !is_relevant(&path) {
             return Ok(());
         }
         if self.files.len() + self.links.len() >= FILES_LIMIT {
-            return Err(format!("it has more than {FILES_LIMIT} files"));
+            return Err(format!("more than {FILES_LIMIT} files"));
         }
         if let Some(link) = ancestors(&path).find(|it| self.links.contains_key(*it)) {
-            return Err(format!("its file `{path}` lies below its link `{link}`"));
+            return Err(format!("the file `{path}` is below the link `{link}`"));
         }
         match entry.kind {
             TarKind::File => {
@@ -75,16 +75,16 @@ impl Tree {
                     BundleStoreError::Content(error)
                         if error.kind() == std::io::ErrorKind::UnexpectedEof =>
                     {
-                        format!("its file `{path}` ends too soon")
+                        format!("the file `{path}` ends too early")
                     }
                     error => error.to_string(),
                 })?;
                 self.files.insert(path, added);
             }
-            // It is the same file as one that came before, whatever comes after.
+            // The same file as an earlier one, whatever replaces that one later.
             TarKind::HardLink(target) => {
                 let leads = target.trim_start_matches("./").trim_start_matches('/');
-                if !is_inside(leads) || !matters(leads) {
+                if !is_inside(leads) || !is_relevant(leads) {
                     return Err(leads_out(&path, &target));
                 }
                 match (self.files.get(leads).copied(), self.links.get(leads)) {
@@ -98,11 +98,11 @@ impl Tree {
             }
             TarKind::Sparse => {
                 return Err(format!(
-                    "its file `{path}` is stored with holes, which is not read: build the image with a \
-                     tool that stores it whole"
+                    "the file `{path}` is stored as a sparse file, which is not supported: build the image \
+                     with a tool that stores the whole file"
                 ));
             }
-            // Devices and pipes are nothing that a machine boots.
+            // No machine boots a device or a pipe.
             TarKind::Directory | TarKind::Other(_) => {}
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Tree {
         remove_below(&mut self.links, directory);
     }
 
-    /// Puts what links lead to in their places.
+    /// Replaces links with the files that they lead to.
     fn follow_links(&mut self) -> Result<(), String> {
         let mut found = BTreeMap::new();
         for link in self.links.keys() {
@@ -128,7 +128,7 @@ impl Tree {
                 found.insert(link.clone(), *file);
                 continue;
             }
-            // A directory: what lies in it is reached by both names.
+            // A directory: its files have both paths.
             let below = format!("{leads}/");
             let count = found.len();
             for (path, file) in self.files.range(below.clone()..) {
@@ -137,7 +137,7 @@ impl Tree {
                 };
                 found.insert(join(link, rest), *file);
                 if found.len() > FILES_LIMIT {
-                    return Err(format!("its links make more than {FILES_LIMIT} files"));
+                    return Err(format!("its links lead to more than {FILES_LIMIT} files"));
                 }
             }
             if found.len() == count {
@@ -149,10 +149,10 @@ impl Tree {
         Ok(())
     }
 
-    /// Says where a link leads in the end, also through links that lie on the way, as Linux goes.
+    /// Returns the final target of a link. Follows links in the directories on the way, as Linux does.
     fn resolved(&self, link: &str) -> Result<String, String> {
         let mut at: Vec<&str> = Vec::new();
-        // The next part of the way is the last of these.
+        // The next part of the path is the last element.
         let mut ahead: Vec<&str> = link.split('/').rev().collect();
         let (mut target, mut passed) = (link, 0);
         while let Some(part) = ahead.pop() {
@@ -170,24 +170,26 @@ impl Tree {
             passed += 1;
             if passed > LINKS_LIMIT {
                 return Err(format!(
-                    "its link `{link}` leads in a circle, or through more than {LINKS_LIMIT} others"
+                    "the link `{link}` leads in a circle, or through more than {LINKS_LIMIT} other links"
                 ));
             }
             target = leads;
-            match target.starts_with('/') {
-                true => at.clear(),
-                false => drop(at.pop()),
+            if target.starts_with('/') {
+                at.clear();
+            } else {
+                at.pop();
             }
             ahead.extend(target.split('/').rev());
         }
         let path = at.join("/");
-        match matters(&path) {
-            true => Ok(path),
-            false => Err(leads_out(link, target)),
+        if is_relevant(&path) {
+            Ok(path)
+        } else {
+            Err(leads_out(link, target))
         }
     }
 
-    /// Names what lies below `/disk/`, as profiles will.
+    /// Lists the files below `/disk/` under the keys that profiles use.
     pub fn into_files(
         mut self,
         store: &BundleStore,
@@ -202,19 +204,19 @@ impl Tree {
             inside.entry(METADATA).or_insert(*blob);
         }
         if !inside.keys().any(|path| *path != METADATA) {
-            return Err(format!("it holds no files below `/{ROOT}`"));
+            return Err(format!("no files below `/{ROOT}`"));
         }
         let loader = match inside.get(METADATA) {
             Some((digest, size)) if *size <= TEXT_LIMIT => {
                 let text = std::fs::read_to_string(store.blob_path(digest));
-                let text = text.map_err(|error| format!("its `{METADATA}`: {error}"))?;
+                let text = text.map_err(|error| format!("invalid `{METADATA}`: {error}"))?;
                 loader_in(&text)?
             }
             _ => None,
         };
         if let Some(loader) = loader.as_deref().filter(|it| !inside.contains_key(it)) {
             return Err(format!(
-                "its `{METADATA}` names `{loader}`, which is not in it"
+                "`{METADATA}` names `{loader}`, which is not in the image"
             ));
         }
         let mut files = BTreeMap::new();
@@ -225,24 +227,26 @@ impl Tree {
                 size,
                 source: None,
             };
-            let word = match loader.as_deref() == Some(path) {
-                true => Some("loader"),
-                false => well_known(path),
+            let standard_key = if loader.as_deref() == Some(path) {
+                Some("loader")
+            } else {
+                standard_key(path)
             };
-            let key = word.filter(|word| !files.contains_key(*word));
-            let key = key.map_or_else(|| key_of(path), str::to_owned);
+            let key = standard_key
+                .filter(|key| !files.contains_key(*key))
+                .map_or_else(|| key_of(path), str::to_owned);
             if !is_name(&key) {
-                return Err(format!("its file `{path}` has too long a name"));
+                return Err(format!("the name of the file `{path}` is too long"));
             }
             if files.insert(key.clone(), file).is_some() {
-                return Err(format!("two of its files would be called `{key}`"));
+                return Err(format!("two files have the key `{key}`"));
             }
         }
         Ok(files)
     }
 }
 
-/// Reads which file DHCP hands out.
+/// Returns the file that DHCP offers, according to `metadata.yaml`.
 fn loader_in(text: &str) -> Result<Option<String>, String> {
     #[derive(serde::Deserialize)]
     struct Metadata {
@@ -250,12 +254,12 @@ fn loader_in(text: &str) -> Result<Option<String>, String> {
         loader: Option<String>,
     }
     let read: Result<Option<Metadata>, _> = serde_yaml::from_str(text);
-    let read = read.map_err(|error| format!("its `{METADATA}`: {error}"))?;
+    let read = read.map_err(|error| format!("invalid `{METADATA}`: {error}"))?;
     Ok(read.and_then(|it| it.loader))
 }
 
-/// What profiles call a file, by the names that distributions give it.
-fn well_known(path: &str) -> Option<&'static str> {
+/// Returns the key that profiles use for a file, by the name that distributions give it.
+fn standard_key(path: &str) -> Option<&'static str> {
     let begins = |words: &[&str]| words.iter().any(|word| path.starts_with(word));
     match path {
         path if path.contains('/') => None,
@@ -272,9 +276,10 @@ fn key_of(path: &str) -> String {
         .chars()
         .map(|c| if plain(c) { c } else { '-' })
         .collect();
-    match key.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        true => key,
-        false => format!("file{key}"),
+    if key.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        key
+    } else {
+        format!("file{key}")
     }
 }
 
@@ -297,24 +302,24 @@ fn remove_below<V>(map: &mut BTreeMap<String, V>, directory: &str) {
     }
 }
 
-/// Reports whether an entry is one of those that a bundle is made of.
-fn matters(path: &str) -> bool {
+/// Reports whether a bundle uses a path of an image.
+fn is_relevant(path: &str) -> bool {
     path == METADATA || path.starts_with(ROOT)
 }
 
-/// Lists the directories that a path goes through, from the outermost.
+/// Lists the directories above a path, from the outermost.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at])
 }
 
 fn leads_out(link: &str, target: &str) -> String {
     format!(
-        "its link `{link}` leads out of `/{ROOT}`, to `{}`",
+        "the link `{link}` leads out of `/{ROOT}`, to `{}`",
         target.escape_debug()
     )
 }
 
 fn leads_nowhere(link: &str, target: &str) -> String {
     let target = target.escape_debug();
-    format!("its link `{link}` leads to `{target}`, which is not in it")
+    format!("the link `{link}` leads to `{target}`, which is not in the image")
 }

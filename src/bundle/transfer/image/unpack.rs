@@ -8,51 +8,51 @@ use super::tree::{TEXT_LIMIT, Tree};
 use crate::bundle::oci::Descriptor;
 use crate::bundle::store::BundleStore;
 use crate::bundle::transfer::error::TransferError;
-use crate::bundle::transfer::progress::{Travelled, Watch, Watched};
-use crate::bundle::transfer::source::Source;
+use crate::bundle::transfer::progress::{ProgressReader, TransferProgress, TransferSummary};
+use crate::bundle::transfer::source::PullSource;
 use crate::inventory::Bundle;
 use crate::machine::{CpuArchitecture, Sha256Digest};
 use crate::wire::tar::{Tar, TarError};
 
-/// The largest window of zstd that is held in memory, as a power of two: 32 MiB. Builders of images
-/// use 8 MiB at most unless they are told otherwise.
+/// The largest zstd window that is kept in memory, as a power of two: 32 MiB. Image builders use at most
+/// 8 MiB by default.
 const ZSTD_WINDOW: u32 = 25;
 
-/// A bundle made of an image; its blobs are in the store, its name is not yet.
-pub struct Unpacked {
+/// A bundle made from an image. Its blobs are in the store, its name is not yet.
+pub struct UnpackedImage {
     /// The bundle.
     pub bundle: Bundle,
-    /// What came over for it.
-    pub travelled: Travelled,
+    /// What was copied.
+    pub summary: TransferSummary,
 }
 
 /// Unpacks an image's layers into the store's blobs.
 ///
 /// # Errors
-/// When a layer cannot be had, is not what the manifest says, names a file outside of the image, or
-/// when there are no files below `/disk/`.
+/// When a layer cannot be read or has another digest, when it names a file outside the image, or when
+/// there are no files below `/disk/`.
 pub fn unpack(
     store: &BundleStore,
-    source: &mut Source<'_>,
-    place: &str,
+    source: &mut PullSource<'_>,
+    location: &str,
     manifest: &[u8],
     name: &str,
     arch: Option<CpuArchitecture>,
-    watch: &Arc<dyn Watch>,
-) -> Result<Unpacked, TransferError> {
+    progress: &Arc<dyn TransferProgress>,
+) -> Result<UnpackedImage, TransferError> {
     let refused = |reason: String| TransferError::Image {
-        place: place.to_owned(),
+        location: location.to_owned(),
         reason,
     };
     let manifest: Value =
         serde_json::from_slice(manifest).map_err(|error| refused(error.to_string()))?;
     let described = |value: &Value| serde_json::from_value::<Descriptor>(value.clone());
     let config = described(&manifest["config"]);
-    let config = config.map_err(|error| refused(format!("its configuration: {error}")))?;
+    let config = config.map_err(|error| refused(format!("invalid configuration: {error}")))?;
     let layers = manifest["layers"].as_array().map(Vec::as_slice);
     let layers: Result<Vec<Descriptor>, _> =
         layers.unwrap_or_default().iter().map(described).collect();
-    let layers = layers.map_err(|error| refused(format!("its layers: {error}")))?;
+    let layers = layers.map_err(|error| refused(format!("invalid list of layers: {error}")))?;
 
     let arch = match arch {
         Some(arch) => arch,
@@ -60,31 +60,31 @@ pub fn unpack(
             let mut text = Vec::new();
             let opened = source.open_blob(&config)?;
             let read = opened.take(TEXT_LIMIT).read_to_end(&mut text);
-            read.map_err(|error| refused(format!("its configuration: {error}")))?;
+            read.map_err(|error| refused(format!("invalid configuration: {error}")))?;
             let config: Value = serde_json::from_slice(&text).unwrap_or_default();
             let named = config["architecture"].as_str().unwrap_or_default();
             CpuArchitecture::from_name(named).ok_or_else(|| {
                 refused(format!(
-                    "its processor is `{named}`: say which with `--arch`"
+                    "unknown processor `{named}`: choose one with `--arch`"
                 ))
             })?
         }
     };
-    let travelled = Travelled {
+    let summary = TransferSummary {
         blobs: layers.len(),
-        octets: layers
+        bytes: layers
             .iter()
             .fold(0, |sum, layer| layer.size.saturating_add(sum)),
     };
-    watch.begins(travelled.blobs, travelled.octets, layers.len());
+    progress.begin(summary.blobs, summary.bytes, layers.len());
     let mut tree = Tree::default();
     for layer in &layers {
-        let part = watch.file(&layer.digest, layer.size);
-        let content = Watched::new(source.open_blob(layer)?, part);
+        let progress = progress.begin_file(&layer.digest, layer.size);
+        let content = ProgressReader::new(source.open_blob(layer)?, progress);
         tree.add_layer(store, content, layer).map_err(&refused)?;
     }
     let files = tree.into_files(store).map_err(refused)?;
-    Ok(Unpacked {
+    Ok(UnpackedImage {
         bundle: Bundle {
             name: name.to_owned(),
             arch: arch.name().to_owned(),
@@ -92,12 +92,12 @@ pub fn unpack(
             signatures: Vec::new(),
             files,
         },
-        travelled,
+        summary,
     })
 }
 
 impl Tree {
-    /// Adds a layer: its files go before those of the layers below it.
+    /// Adds a layer: its files replace those of the layers below.
     ///
     /// Source: OCI image specification 1.1, "Image Layer Filesystem Changeset".
     pub(super) fn add_layer(
@@ -106,9 +106,9 @@ impl Tree {
         content: impl Read,
         layer: &Descriptor,
     ) -> Result<(), String> {
-        let faulty = |reason: String| format!("its layer {}: {reason}", layer.digest);
+        let faulty = |reason: String| format!("layer {}: {reason}", layer.digest);
         let broken = |error: io::Error| faulty(error.to_string());
-        let mut hashed = Hashed {
+        let mut hashed = HashingReader {
             content,
             hasher: Sha256::new(),
         };
@@ -123,14 +123,15 @@ impl Tree {
         // The end of the archive is not the end of the layer.
         io::copy(&mut hashed, &mut io::sink()).map_err(broken)?;
         let found = Sha256Digest::new(hashed.hasher.finalize().into());
-        match layer.sha256() == Some(found) {
-            true => Ok(()),
-            false => Err(format!("its layer {} hashes to {found}", layer.digest)),
+        if layer.sha256() == Some(found) {
+            Ok(())
+        } else {
+            Err(format!("layer {} hashes to {found}", layer.digest))
         }
     }
 }
 
-/// Undoes a layer's compression, which its first octets tell.
+/// Decompresses a layer; its first bytes tell the format.
 fn decompressed<'r>(mut content: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
     let mut head = Vec::new();
     content.by_ref().take(4).read_to_end(&mut head)?;
@@ -146,12 +147,12 @@ fn decompressed<'r>(mut content: impl Read + 'r) -> io::Result<Box<dyn Read + 'r
     })
 }
 
-struct Hashed<R> {
+struct HashingReader<R> {
     content: R,
     hasher: Sha256,
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.content.read(buffer)?;
         self.hasher.update(&buffer[..read]);
