@@ -20,7 +20,7 @@ note: `nowhere` of `server.files` is not here: the loaders [..] are not checked
    |
    = help: run `pxectl validate` where the servers run, too
 
-note: there is no bundle store at `./../bundles`
+note: no bundle store at `./../bundles`
  |
  = help: blobs are not checked here; `--bundles DIR` names another store
 

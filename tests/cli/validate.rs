@@ -551,7 +551,7 @@ fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
         )
     };
     rack.write(kernel, "short");
-    let text = error("the blob of `casper/vmlinuz` has 5 octets, the bundle says 4096");
+    let text = error("the blob of `casper/vmlinuz` has 5 bytes, expected 4096");
     rack.pxectl("validate").stdout(&text).status(1).run();
     same_facts(&rack, "validate --format json", &text, 1);
     std::fs::remove_file(rack.file(kernel)).unwrap();
@@ -561,7 +561,7 @@ fn a_bundle_store_that_is_there_is_checked_and_one_that_is_not_is_a_note() {
         .run();
     rack.pxectl("validate --deny warnings --bundles elsewhere")
         .stdout(
-            "note: there is no bundle store at `elsewhere`\n |\n \
+            "note: no bundle store at `elsewhere`\n |\n \
              = help: blobs are not checked here; `--bundles DIR` names another store\n\n\
              rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n",
         )

@@ -79,10 +79,8 @@ impl Builder<'_> {
                 let text = String::from_utf8_lossy(&bytes);
                 let id = KeyId::of_signature(&text);
                 if let Some(site) = id.and_then(|id| self.policy.revoked_key(id)) {
-                    let reason = format!(
-                        "the site has revoked the key `{}`, which signed the file",
-                        site.name
-                    );
+                    let reason =
+                        format!("signed by key `{}`, which the site has revoked", site.name);
                     return Err(BuildError::Signature { what, reason });
                 }
                 check_minisign(&what, file, &bytes, key, self.base)
