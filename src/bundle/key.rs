@@ -101,26 +101,27 @@ impl SecretKey {
         file.take(FILE_LIMIT)
             .read_to_string(&mut text)
             .map_err(failed)?;
-        let refused = || KeyError::NotAKey(path.to_owned());
-        let line = text.lines().nth(1).ok_or_else(refused)?;
-        let bytes = BASE64.decode(line.trim().as_bytes()).ok();
-        let bytes: [u8; SECRET_LENGTH] = bytes
+        let not_a_key = || KeyError::NotAKey(path.to_owned());
+        let line = text.lines().nth(1).ok_or_else(not_a_key)?;
+        let bytes: [u8; SECRET_LENGTH] = BASE64
+            .decode(line.trim().as_bytes())
+            .ok()
             .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(refused)?;
+            .ok_or_else(not_a_key)?;
         let is = |at: usize, word: &[u8; 2]| bytes.get(at..at + 2) == Some(word.as_slice());
         if !is(0, ALGORITHM) || !is(4, CHECKSUM) {
-            return Err(refused());
+            return Err(not_a_key());
         }
         if is(2, SCRYPT) {
             return Err(KeyError::Encrypted(path.to_owned()));
         }
         let (head, body) = bytes.split_at(BODY);
-        let (id, rest) = body.split_first_chunk::<8>().ok_or_else(refused)?;
-        let (pair, _) = rest.split_first_chunk::<64>().ok_or_else(refused)?;
+        let (id, rest) = body.split_first_chunk::<8>().ok_or_else(not_a_key)?;
+        let (pair, _) = rest.split_first_chunk::<64>().ok_or_else(not_a_key)?;
         // Signatures by a pair that does not match would reveal the secret.
-        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| refused())?;
+        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| not_a_key())?;
         let known = &head[2..4] == NOT_ENCRYPTED;
-        known.then_some(Self { id: *id, key }).ok_or_else(refused)
+        known.then_some(Self { id: *id, key }).ok_or_else(not_a_key)
     }
 
     /// Writes the key to a new file that only its owner can read, and the public key to the same path with
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_survives_its_file_and_nobody_else_reads_it() {
+    fn a_key_round_trips_through_a_file_that_only_its_owner_can_read() {
         use std::os::unix::fs::PermissionsExt;
 
         let directory = tempfile::tempdir().unwrap();
@@ -258,7 +259,7 @@ mod tests {
             text.lines().nth(1),
             Some(key.public().unwrap().to_string().as_str())
         );
-        // Neither file is overwritten, and no half of a pair is left.
+        // Neither file is overwritten, and no single file of a pair is left.
         let other = SecretKey::generate().unwrap();
         assert!(other.write(&path).is_err());
         fs::remove_file(&path).unwrap();
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn other_files_are_not_keys() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         let key = SecretKey::generate().unwrap();
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_good_signature_by_a_key_of_the_site_counts() {
+    fn only_a_valid_signature_by_a_key_of_the_site_counts() {
         let (old, new, stranger) = (
             SecretKey::generate().unwrap(),
             SecretKey::generate().unwrap(),
@@ -323,7 +324,7 @@ mod tests {
         changed.name = "c".into();
         let wrong = Err(SignatureError::Wrong { key: "new".into() });
         assert_eq!(policy.check(&changed), wrong);
-        // A wrong one is wrong beside a good one, and where none is required.
+        // An invalid signature is an error besides a valid one, and if signatures are not required.
         let mut both = signed(&[&new]);
         both.signatures.push(new.sign(b"another", "a"));
         assert_eq!(policy.check(&both), wrong);
@@ -334,14 +335,14 @@ mod tests {
         assert_eq!(relaxed.check(&changed), wrong);
         assert_eq!(relaxed.check(&bundle()), Ok(Vec::new()));
         assert_eq!(relaxed.check(&signed(&[&stranger])), Ok(Vec::new()));
-        // A revoked key is refused where no signature is required, too, unless another key of the
-        // site has signed.
+        // A revoked key is refused even if signatures are not required, unless another key of the site
+        // has signed, too.
         for others in [&[&old][..], &[&old, &stranger], &[&stranger, &old]] {
             let revoked = Err(SignatureError::Revoked("old".into()));
             assert_eq!(relaxed.check(&signed(others)), revoked);
         }
         assert_eq!(relaxed.check(&signed(&[&old, &new])), Ok(vec!["new"]));
-        // A key that stands in both lists is revoked.
+        // A key in both lists is revoked.
         let mut both_lists = relaxed.clone();
         both_lists.revoked.push(site_key("new", &new));
         assert!(both_lists.check(&signed(&[&new])).is_err());
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_comes_back_from_what_travels_and_its_content_keeps_its_digest() {
+    fn a_signed_bundle_round_trips_through_its_manifest_with_the_same_digest() {
         let key = SecretKey::generate().unwrap();
         let mut bundle = bundle();
         assert_eq!(bundle.envelope(), bundle.manifest());

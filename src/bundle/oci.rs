@@ -63,7 +63,7 @@ impl Descriptor {
     /// Describes the blob of a bundle's file.
     pub fn of_blob(digest: &Sha256Digest, size: u64) -> Self {
         Self {
-            media_type: "application/byte-stream".to_owned(),
+            media_type: "application/octet-stream".to_owned(),
             digest: format!("sha256:{digest}"),
             size,
             annotations: BTreeMap::new(),

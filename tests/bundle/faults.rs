@@ -42,8 +42,8 @@ fn a_preset_error_names_the_missing_value() {
             "windows",
             "`pxectl bundle build --help` to list the presets",
         ),
-        ("talos", "name it, as in `release: v1.10.0`"),
-        ("flatcar-stable", "name its file as `keyring`"),
+        ("talos", "for example `release: v1.10.0`"),
+        ("flatcar-stable", "needs `keyring`"),
         ("rhel-9", "name the directory of its image"),
         (
             "{name: fedora-43, mirror: m, keyring: none.gpg}",

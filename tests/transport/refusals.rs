@@ -326,6 +326,8 @@ fn a_failed_upload_is_retried_and_the_tag_comes_last() {
     let size = upload.headers.contains("content-length: 4096")
         || upload.headers.contains("content-length: 65536");
     assert!(size, "{upload:?}");
+    let media_type = "content-type: application/octet-stream";
+    assert!(upload.headers.contains(media_type), "{upload:?}");
 }
 
 #[test]

@@ -85,8 +85,9 @@ fn parts(spec: &BundleSpec) -> Vec<(&Source, RequestedFiles)> {
             }
         }
     }
-    let images = of_images.into_iter();
-    let images = images.filter_map(|(name, requested)| Some((spec.images.get(name)?, requested)));
+    let images = of_images
+        .into_iter()
+        .filter_map(|(name, requested)| Some((spec.images.get(name)?, requested)));
     // Images are the largest, so they begin first.
     images.chain(parts).collect()
 }

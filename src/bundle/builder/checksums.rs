@@ -77,8 +77,9 @@ impl Checksums {
                 .all(|(pattern, name)| is_match(pattern, name));
             matches.then(|| end.join("/"))
         });
-        let newest = matching.max_by(|a, b| by_version(a, b));
-        let newest = newest.ok_or_else(|| ChecksumError::NotListed(pattern_parts.join("/")))?;
+        let newest = matching
+            .max_by(|a, b| by_version(a, b))
+            .ok_or_else(|| ChecksumError::NotListed(pattern_parts.join("/")))?;
         Ok(parts[..first]
             .iter()
             .copied()

@@ -74,11 +74,11 @@ impl WebClient {
         // Without certificates of the system, plain HTTP still works.
         let client = builder()
             .build()
-            .or_else(|_| builder().tls_certs_only([]).build());
-        let client = client.map_err(|error| BuildError::Unreachable {
-            url: "any".to_owned(),
-            reason: described(error),
-        })?;
+            .or_else(|_| builder().tls_certs_only([]).build())
+            .map_err(|error| BuildError::Unreachable {
+                url: "any".to_owned(),
+                reason: described(error),
+            })?;
         Ok(Self {
             client,
             retries,

@@ -102,10 +102,11 @@ impl<'w> Registry<'w> {
             return Ok(None);
         }
         let response = self.expect(response, &object, &[StatusCode::OK])?;
-        let media_type = response.headers().get(CONTENT_TYPE);
-        let media_type = media_type.and_then(|value| value.to_str().ok());
-        let media_type = media_type.unwrap_or_default().split(';').next();
-        let media_type = media_type.unwrap_or_default().trim().to_owned();
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok()?.split(';').next())
+            .map_or_else(String::new, |media_type| media_type.trim().to_owned());
         let mut content = Vec::new();
         response
             .take(MANIFEST_LIMIT + 1)

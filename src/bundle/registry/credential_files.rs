@@ -34,8 +34,9 @@ fn files() -> Vec<PathBuf> {
         return vec![path];
     }
     let podman = directory("XDG_RUNTIME_DIR").map(|at| at.join("containers/auth.json"));
-    let docker = directory("DOCKER_CONFIG").or_else(|| Some(directory("HOME")?.join(".docker")));
-    let docker = docker.map(|at| at.join("config.json"));
+    let docker = directory("DOCKER_CONFIG")
+        .or_else(|| Some(directory("HOME")?.join(".docker")))
+        .map(|at| at.join("config.json"));
     podman.into_iter().chain(docker).collect()
 }
 
@@ -90,8 +91,10 @@ fn in_entries(
         return Ok(Some(Credentials::IdentityToken(token.into())));
     }
     let auth = entry["auth"].as_str().unwrap_or_default();
-    let decoded = BASE64.decode(auth.as_bytes()).ok();
-    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = BASE64
+        .decode(auth.as_bytes())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     match decoded.as_deref().and_then(|text| text.split_once(':')) {
         Some((user, password)) => Ok(Some(Credentials::Password {
             user: user.to_owned(),

@@ -131,8 +131,8 @@ impl TlsSettings {
 }
 
 fn certificate_directories() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let home = home.map(|home| home.join(".config/containers/certs.d"));
+    let home =
+        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config/containers/certs.d"));
     let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
     home.into_iter().chain(system.map(PathBuf::from)).collect()
 }

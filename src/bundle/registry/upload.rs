@@ -70,14 +70,14 @@ impl Registry<'_> {
                 .writing
                 .put(target)
                 .timeout(time_limit(blob.size))
-                .header(CONTENT_TYPE, "application/byte-stream");
+                .header(CONTENT_TYPE, "application/octet-stream");
             let request = match self.authorization().filter(|_| is_same_server) {
                 Some(value) => request.header(AUTHORIZATION, value.expose()),
                 None => request,
             };
-            // A broken upload starts again: nobody knows how much of it arrived.
-            let sent = body::send(request, content.open()?, blob.size);
-            let sent = sent.map_err(|error| self.broken(&error))?;
+            // A broken upload starts again: it is unknown how much of it arrived.
+            let sent = body::send(request, content.open()?, blob.size)
+                .map_err(|error| self.broken(&error))?;
             if let Some(failure) = content.failure() {
                 return Err(failure);
             }
@@ -125,10 +125,11 @@ impl Registry<'_> {
 
     /// Returns the URL where an upload continues, which may be on another server.
     fn upload_location(&self, response: &Response, object: &str) -> Result<Url, RegistryError> {
-        let location = response.headers().get(LOCATION);
-        let location = location.and_then(|value| value.to_str().ok());
-        let url = location.and_then(|text| response.url().join(text).ok());
-        url.filter(|url| self.options.plain_http || url.scheme() == "https")
+        response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| response.url().join(value.to_str().ok()?).ok())
+            .filter(|url| self.options.plain_http || url.scheme() == "https")
             .ok_or_else(|| {
                 self.invalid_response(format!("no usable `Location` to continue {object}"))
             })

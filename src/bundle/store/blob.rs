@@ -23,13 +23,13 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
-    fn new(temporary: Temporary, blobs: PathBuf, writing: SharedLock) -> Self {
+    fn new(temporary: Temporary, blobs: PathBuf, lock: SharedLock) -> Self {
         Self {
             temporary,
             blobs,
             hasher: Sha256::new(),
             size: 0,
-            _lock: writing,
+            _lock: lock,
         }
     }
 
@@ -54,7 +54,7 @@ impl BlobWriter {
         let copied = copy_hashed(content, &mut self.hasher, &mut |it| file.write_all(it));
         self.size += copied.map_err(|error| match error {
             CopyError::Reading(error) => BundleStoreError::Content(error),
-            CopyError::SharedLock(error) => io_error(self.temporary.path(), error),
+            CopyError::Writing(error) => io_error(self.temporary.path(), error),
         })?;
         Ok(())
     }
@@ -117,9 +117,9 @@ impl BundleStore {
         let blobs = self.blobs();
         fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
         // The lock comes first: without it, another process may remove the file as a leftover.
-        let writing = self.lock_shared()?;
+        let lock = self.lock_shared()?;
         let temporary = Temporary::create(&self.partial()?)?;
-        Ok(BlobWriter::new(temporary, blobs, writing))
+        Ok(BlobWriter::new(temporary, blobs, lock))
     }
 
     /// Adds a blob, and returns its digest and size in bytes.

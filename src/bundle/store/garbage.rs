@@ -135,8 +135,10 @@ impl BundleStore {
         };
         let retired = descriptor.annotations.contains_key(RETIRED_ANNOTATION);
         let age = || {
-            let created = descriptor.annotations.get(CREATED_ANNOTATION);
-            let created = created.and_then(|at| at.parse::<Timestamp>().ok());
+            let created = descriptor
+                .annotations
+                .get(CREATED_ANNOTATION)
+                .and_then(|at| at.parse::<Timestamp>().ok());
             // Without the annotation of another program's entry, the age of the manifest counts.
             created.map(SystemTime::from).or_else(|| {
                 let path = self.blob_path(&descriptor.sha256()?);

@@ -18,7 +18,7 @@ pub enum CopyError {
     /// The reader failed.
     Reading(io::Error),
     /// The writer failed.
-    SharedLock(io::Error),
+    Writing(io::Error),
 }
 
 /// Copies everything that a reader returns, and hashes it in a separate thread at the same time. Returns
@@ -36,7 +36,7 @@ pub fn copy_hashed(
     first.truncate(filled);
     // Small content is done before a thread would have started.
     if filled < PIECE {
-        write(&first).map_err(CopyError::SharedLock)?;
+        write(&first).map_err(CopyError::Writing)?;
         hasher.update(&first);
         return Ok(filled as u64);
     }
@@ -73,7 +73,7 @@ pub fn hash(mut content: impl Read) -> io::Result<Sha256Digest> {
     let mut hasher = Sha256::new();
     match copy_hashed(&mut content, &mut hasher, &mut |_| Ok(())) {
         Ok(_) => Ok(Sha256Digest::new(hasher.finalize().into())),
-        Err(CopyError::Reading(error) | CopyError::SharedLock(error)) => Err(error),
+        Err(CopyError::Reading(error) | CopyError::Writing(error)) => Err(error),
     }
 }
 
@@ -91,7 +91,7 @@ fn pieces(
         let shared = Arc::new(piece);
         // The hashing thread runs at least as long as this loop.
         let _ = to_hash.send(Arc::clone(&shared));
-        write(&shared).map_err(CopyError::SharedLock)?;
+        write(&shared).map_err(CopyError::Writing)?;
         copied += shared.len() as u64;
         let is_last = shared.len() < PIECE;
         drop(shared);
@@ -195,10 +195,7 @@ mod tests {
                 }
                 Ok(())
             });
-            assert!(
-                matches!(copied, Err(CopyError::SharedLock(_))),
-                "{copied:?}"
-            );
+            assert!(matches!(copied, Err(CopyError::Writing(_))), "{copied:?}");
         }
     }
 }

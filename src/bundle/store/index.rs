@@ -262,14 +262,14 @@ mod tests {
             store.add_bundle(&second).unwrap_err(),
             store.check_name(&second).unwrap_err(),
         ] {
-            let said = refused.to_string();
+            let error = refused.to_string();
             assert!(
-                said.contains(&first.manifest_digest().to_string()),
-                "{said}"
+                error.contains(&first.manifest_digest().to_string()),
+                "{error}"
             );
             assert!(
-                said.contains(&second.manifest_digest().to_string()),
-                "{said}"
+                error.contains(&second.manifest_digest().to_string()),
+                "{error}"
             );
         }
         store.check_name(&first).unwrap();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_who_add_names_at_once_none_is_lost() {
+    fn no_name_is_lost_when_many_threads_add_names() {
         let (_directory, store) = store();
         let bundles: Vec<Bundle> = (0..16)
             .map(|number| bundle(&store, &format!("b{number}"), &[number]))
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_written_into_the_index_stays() {
+    fn fields_by_other_programs_stay_in_the_index() {
         let (_directory, store) = store();
         let path = store.root().join(INDEX_FILE);
         let theirs = r#"{"schemaVersion":2,"annotations":{"a":"b"},"manifests":[{"mediaType":"x/y","digest":"sha512:ab","size":3,"platform":{"os":"linux"}}]}"#;
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_broken_manifest_leads_to_is_not_taken_for_nothing() {
+    fn a_damaged_manifest_is_an_error_and_not_empty() {
         let (_directory, store) = store();
         let bundle = bundle(&store, "b", b"kernel");
         let digest = store.add_bundle(&bundle).unwrap();

@@ -152,9 +152,9 @@ impl BundleStore {
     /// # Errors
     /// [`BundleStoreError::Full`] when it has less.
     pub fn reserve(&self, need: u64) -> Result<(), BundleStoreError> {
-        let found = rustix::fs::statvfs(&self.root);
-        let found = found.map_err(|errno| io_error(&self.root, errno.into()))?;
-        let have = found.f_bavail.saturating_mul(found.f_frsize);
+        let file_system =
+            rustix::fs::statvfs(&self.root).map_err(|errno| io_error(&self.root, errno.into()))?;
+        let have = file_system.f_bavail.saturating_mul(file_system.f_frsize);
         if need <= have {
             return Ok(());
         }

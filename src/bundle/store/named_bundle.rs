@@ -138,12 +138,14 @@ impl BundleStore {
         // Garbage collection must not run between its check of the mark and the removal.
         let _lock = self.lock_shared()?;
         self.edit_index(|index| {
-            let mut manifests = index.manifests.iter_mut();
-            let found = manifests.find(|it| it.name() == Some(name));
-            let found = found.ok_or_else(|| BundleStoreError::UnknownName {
-                root: self.root().to_owned(),
-                name: name.to_owned(),
-            })?;
+            let found = index
+                .manifests
+                .iter_mut()
+                .find(|it| it.name() == Some(name))
+                .ok_or_else(|| BundleStoreError::UnknownName {
+                    root: self.root().to_owned(),
+                    name: name.to_owned(),
+                })?;
             found.annotations.remove(RETIRED_ANNOTATION);
             found
                 .annotations

@@ -74,8 +74,9 @@ impl ArchiveReader {
     /// # Errors
     /// When the index is missing or invalid.
     pub fn index(&self) -> Result<Index, TransferError> {
-        let text = self.small("index.json")?;
-        let text = text.ok_or_else(|| self.refused("no `index.json` in the file"))?;
+        let text = self
+            .small("index.json")?
+            .ok_or_else(|| self.refused("no `index.json` in the file"))?;
         serde_json::from_slice(&text)
             .map_err(|error| self.refused(&format!("invalid `index.json`: {error}")))
     }

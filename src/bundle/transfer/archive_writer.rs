@@ -102,11 +102,12 @@ impl ArchiveWriter {
         let name = blob_name(digest);
         self.begin_entry(&name, size)?;
         let mut file = &self.file;
-        let copied = copy_hashed(&mut content, &mut hasher, &mut |it| file.write_all(it));
-        let copied = copied.map_err(|error| match error {
-            CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
-            CopyError::SharedLock(error) => self.failed(error),
-        })?;
+        let copied = copy_hashed(&mut content, &mut hasher, &mut |it| file.write_all(it)).map_err(
+            |error| match error {
+                CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
+                CopyError::Writing(error) => self.failed(error),
+            },
+        )?;
         let found = Sha256Digest::new(hasher.finalize().into());
         if found != *digest || copied != size {
             return Err(TransferError::Store(BundleStoreError::Unexpected {

@@ -77,9 +77,12 @@ impl Publication<'_> {
             .chain([Sha256Digest::of(EMPTY_CONFIG)])
             .collect();
         let mut archive = ArchiveWriter::begin(path, &blobs)?;
-        let present = archive.index.find(&self.bundle.name);
-        let present = present.map(|present| ArchiveReader::open(path)?.manifest(present));
-        let manifest = self.merged_manifest(present.transpose()?.as_deref())?;
+        let present = archive
+            .index
+            .find(&self.bundle.name)
+            .map(|present| ArchiveReader::open(path)?.manifest(present))
+            .transpose()?;
+        let manifest = self.merged_manifest(present.as_deref())?;
         let descriptor = self.descriptor(&manifest);
         let (missing, summary) = self.missing(|file| Ok(archive.has(&file.sha256)))?;
         for file in missing {
@@ -181,9 +184,10 @@ impl Publication<'_> {
         let Some(present) = present else {
             return Ok(self.bundle.envelope());
         };
-        let known = Bundle::from_manifest(present).ok();
-        let known = known.filter(|it| it.manifest_digest() == self.bundle.manifest_digest());
-        match known {
+        let same_content = Bundle::from_manifest(present)
+            .ok()
+            .filter(|known| known.manifest_digest() == self.bundle.manifest_digest());
+        match same_content {
             Some(known) => Ok(merge_signatures(&self.bundle, Some(known)).envelope()),
             None => Err(TransferError::NameTaken {
                 location: self.location.to_string(),

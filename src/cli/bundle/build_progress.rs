@@ -126,12 +126,14 @@ fn layout(width: usize) -> (&'static str, usize) {
 /// may differ in either.
 fn shortened(what: &str, room: usize) -> String {
     let (prefix, location) = what.rsplit_once(' ').unwrap_or(("", what));
-    let name = location.rsplit('/').find(|part| !part.is_empty());
-    let name = name.unwrap_or(location);
+    let last_part = location
+        .rsplit('/')
+        .find(|part| !part.is_empty())
+        .unwrap_or(location);
     let name = if prefix.is_empty() {
-        name.to_owned()
+        last_part.to_owned()
     } else {
-        format!("{prefix} {name}")
+        format!("{prefix} {last_part}")
     };
     let count = name.chars().count();
     if count <= room {

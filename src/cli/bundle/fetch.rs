@@ -51,10 +51,10 @@ impl Fetch {
         let known = &good.inventory.bundles;
         let mut names = self.names.iter();
         if let Some(name) = names.find(|name| !known.contains_key(*name)) {
-            let help = nearest(name, known.keys().map(String::as_str));
-            let help = help.map(|near| format!("did you mean `{near}`?"));
-            let what = format!("the inventory has no bundle `{name}`");
-            output.error(&what, &help.unwrap_or_default());
+            let help = nearest(name, known.keys().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"))
+                .unwrap_or_default();
+            output.error(&format!("the inventory has no bundle `{name}`"), &help);
             return Ok(Exit::No);
         }
         let bundles: Vec<_> = known

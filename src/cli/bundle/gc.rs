@@ -79,11 +79,12 @@ impl Gc {
         }
         // Reads the users again: during the prompt, a host may have been armed, or git may have changed.
         let in_use_now = || self.in_use(global, output).map_err(CollectError::Stopped);
-        let removed = store.collect(&found, rules, in_use_now);
-        let removed = removed.map_err(|error| match error {
-            CollectError::Stopped(stop) => stop,
-            CollectError::Store(error) => fails(error),
-        })?;
+        let removed = store
+            .collect(&found, rules, in_use_now)
+            .map_err(|error| match error {
+                CollectError::Stopped(stop) => stop,
+                CollectError::Store(error) => fails(error),
+            })?;
         report(output, "removed", &removed);
         Ok(Exit::Done)
     }
@@ -210,10 +211,10 @@ fn report(output: &Output, verb: &str, garbage: &Garbage) {
 }
 
 fn summary(garbage: &Garbage) -> String {
-    let names: Vec<&str> = garbage.names.iter().map(String::as_str).collect();
-    let names = if names.is_empty() {
+    let names = if garbage.names.is_empty() {
         String::new()
     } else {
+        let names: Vec<&str> = garbage.names.iter().map(String::as_str).collect();
         format!(" ({})", names.join(", "))
     };
     format!(

@@ -134,12 +134,11 @@ fn row(
         .filter(|profile| profile.bundle == name)
         .map(|profile| profile.name.clone())
         .collect();
-    let hosts = inventory.map_or(0, |inventory| {
-        let hosts = inventory.hosts.values();
-        hosts
-            .filter(|host| profiles.contains(&host.profile))
-            .count()
-    });
+    let hosts = inventory
+        .into_iter()
+        .flat_map(|inventory| inventory.hosts.values())
+        .filter(|host| profiles.contains(&host.profile))
+        .count();
     let (mut signed_by, mut unknown_keys) = (Vec::new(), Vec::new());
     if let Some(bundle) = &bundle {
         let relaxed = policy.clone().for_unsigned();
@@ -154,9 +153,12 @@ fn row(
         let keys = bundle.signatures.iter();
         unknown_keys.extend(keys.filter_map(|text| KeyId::of_signature(text)));
         unknown_keys.retain(|id| !of_site(id));
-        let missing = bundle.files.values();
-        let missing = missing.filter(|file| store.blob_size(&file.sha256) != Some(file.size));
-        let missing: BTreeSet<_> = missing.map(|file| file.sha256).collect();
+        let missing: BTreeSet<_> = bundle
+            .files
+            .values()
+            .filter(|file| store.blob_size(&file.sha256) != Some(file.size))
+            .map(|file| file.sha256)
+            .collect();
         if !missing.is_empty() {
             notes.push(format!("{} missing", plural(missing.len(), "file")));
         }
@@ -183,10 +185,9 @@ fn row(
 
 /// Names the keys that signed a bundle, also those that the site does not know.
 fn signers(row: &BundleRow) -> String {
-    let unknown = row.unknown_keys.iter();
-    let unknown = unknown.map(|id| format!("unknown key {id}"));
-    let all: Vec<String> = row.signed_by.iter().cloned().chain(unknown).collect();
-    all.join(", ")
+    let unknown_keys = (row.unknown_keys.iter()).map(|id| format!("unknown key {id}"));
+    let signers: Vec<String> = row.signed_by.iter().cloned().chain(unknown_keys).collect();
+    signers.join(", ")
 }
 
 fn expires(row: &BundleRow) -> Option<Date> {

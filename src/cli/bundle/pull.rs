@@ -63,15 +63,12 @@ impl Pull {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
         document::check(self.out.as_deref(), self.name.as_deref(), output)?;
         let path = directory(global, output)?;
-        let policy = match rules(global, output)? {
-            Some(good) => good.inventory.site.signatures,
-            None => SignaturePolicy::default(),
-        };
-        let policy = if self.allow_unsigned {
-            policy.for_unsigned()
-        } else {
-            policy
-        };
+        let mut policy = rules(global, output)?.map_or_else(SignaturePolicy::default, |good| {
+            good.inventory.site.signatures
+        });
+        if self.allow_unsigned {
+            policy = policy.for_unsigned();
+        }
         let store = BundleStore::open_or_create(&path).map_err(fails)?;
         let options = PullOptions {
             name: self.name.as_deref(),

@@ -40,8 +40,9 @@ impl Retire {
             .reason
             .as_deref()
             .unwrap_or("a newer bundle is available");
-        let reason = (!self.undo).then_some(reason);
-        store.retire(&self.name, reason).map_err(fails)?;
+        store
+            .retire(&self.name, (!self.undo).then_some(reason))
+            .map_err(fails)?;
         let state = if self.undo {
             "no longer retired"
         } else {

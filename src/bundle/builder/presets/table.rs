@@ -148,7 +148,7 @@ pub(super) const PRESETS: [Preset; 12] = [
         releases: &[("9", ""), ("10", "")],
         arches: &X86_AND_ARM,
         keyring: "",
-        // The list of the newest image may call it by its date; it lies there under both names.
+        // The list may name the newest image by its date; the mirror has it under both names.
         sources: &[(
             "iso",
             "{release}-stream/BaseOS/{arch}/iso/CentOS-Stream-{release}-*-{arch}-boot.iso",

@@ -6,16 +6,16 @@ use crate::machine::Sha256Digest;
 use crate::wire::tar::tests::raw;
 use std::collections::BTreeMap;
 
-/// One entry of a layer: its path, its kind, and its content or where it leads.
-type Row<'r> = (&'r str, u8, &'r str);
+/// One entry of a layer: its path, its kind, and its content or the target of the link.
+type LayerEntry<'r> = (&'r str, u8, &'r str);
 
 const FILE: u8 = b'0';
 const HARD: u8 = b'1';
 const SOFT: u8 = b'2';
 const DIRECTORY: u8 = b'5';
 
-/// Builds a layer; names are put in as they are, however bad.
-fn layer(rows: &[Row<'_>]) -> Vec<u8> {
+/// Builds a layer with any names, also invalid ones.
+fn layer(rows: &[LayerEntry<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (path, kind, content) in rows {
         let (link, content) = match *kind {
@@ -47,7 +47,7 @@ fn files(layers: &[Vec<u8>]) -> Result<BTreeMap<String, String>, String> {
 }
 
 #[test]
-fn files_are_called_what_profiles_call_them() {
+fn files_get_the_keys_that_profiles_use() {
     let base = layer(&[
         ("disk/", DIRECTORY, ""),
         ("disk/vmlinuz", FILE, "k"),
@@ -120,7 +120,7 @@ fn links_are_followed_as_long_as_they_stay_inside() {
         ("disk/v/6.1/vmlinuz", FILE, "kernel"),
         ("disk/v/6.1/up", SOFT, "../../boot/grub.cfg"),
         ("disk/boot/grub.cfg", FILE, "menu"),
-        // Through the link, and up from where it leads.
+        // Through the link, and up from its target.
         ("disk/climbs", SOFT, "current/../../boot/grub.cfg"),
         ("disk/hard", HARD, "disk/boot/grub.cfg"),
         ("disk/boot/grub.cfg", FILE, "another menu"),
@@ -179,7 +179,7 @@ fn names_and_links_that_lead_out_are_refused() {
 }
 
 #[test]
-fn only_what_a_bundle_is_made_of_is_stored() {
+fn only_the_files_of_the_bundle_are_stored() {
     let directory = tempfile::tempdir().unwrap();
     let store = BundleStore::open_or_create(directory.path()).unwrap();
     let layer = layer(&[("usr/bin/busybox", FILE, "b"), ("disk/vmlinuz", FILE, "k")]);
@@ -191,9 +191,9 @@ fn only_what_a_bundle_is_made_of_is_stored() {
 }
 
 #[test]
-fn what_is_cut_short_or_empty_is_refused() {
+fn truncated_and_empty_images_are_refused() {
     let whole = layer(&[("disk/vmlinuz", FILE, "kernel")]);
-    // What umoci leaves out is not missed, one byte more is.
+    // The end blocks that umoci omits may be missing, and nothing more.
     let unpadded = whole[..518].to_vec();
     assert_eq!(files(&[unpadded]).unwrap()["kernel"], "vmlinuz=kernel");
     for (layer, why) in [
@@ -215,7 +215,7 @@ fn what_is_cut_short_or_empty_is_refused() {
         let refused = files(&[layer]).unwrap_err();
         assert!(refused.contains(why), "{refused}");
     }
-    // A layer that does not hash to what the manifest says.
+    // A layer with another digest than in the manifest.
     let directory = tempfile::tempdir().unwrap();
     let store = BundleStore::open_or_create(directory.path()).unwrap();
     let other = Descriptor::of("layer", b"another");

@@ -31,8 +31,12 @@ impl Tree {
         entry: TarEntry,
         content: &mut Tar<impl std::io::Read>,
     ) -> Result<(), String> {
-        let path = entry.path.strip_prefix("./").unwrap_or(&entry.path);
-        let path = path.trim_end_matches('/').to_owned();
+        let path = entry
+            .path
+            .strip_prefix("./")
+            .unwrap_or(&entry.path)
+            .trim_end_matches('/')
+            .to_owned();
         if path.is_empty() || path == "." {
             return Ok(());
         }
@@ -68,18 +72,18 @@ impl Tree {
         }
         match entry.kind {
             TarKind::File => {
-                let added = store
+                let blob = store
                     .reserve(entry.size)
-                    .and_then(|()| store.add_blob(content));
-                let added = added.map_err(|error| match error {
-                    BundleStoreError::Content(error)
-                        if error.kind() == std::io::ErrorKind::UnexpectedEof =>
-                    {
-                        format!("the file `{path}` ends too early")
-                    }
-                    error => error.to_string(),
-                })?;
-                self.files.insert(path, added);
+                    .and_then(|()| store.add_blob(content))
+                    .map_err(|error| match error {
+                        BundleStoreError::Content(error)
+                            if error.kind() == std::io::ErrorKind::UnexpectedEof =>
+                        {
+                            format!("the file `{path}` ends too early")
+                        }
+                        error => error.to_string(),
+                    })?;
+                self.files.insert(path, blob);
             }
             // The same file as an earlier one, whatever replaces that one later.
             TarKind::HardLink(target) => {
@@ -208,8 +212,8 @@ impl Tree {
         }
         let loader = match inside.get(METADATA) {
             Some((digest, size)) if *size <= TEXT_LIMIT => {
-                let text = std::fs::read_to_string(store.blob_path(digest));
-                let text = text.map_err(|error| format!("invalid `{METADATA}`: {error}"))?;
+                let text = std::fs::read_to_string(store.blob_path(digest))
+                    .map_err(|error| format!("invalid `{METADATA}`: {error}"))?;
                 loader_in(&text)?
             }
             _ => None,
@@ -253,9 +257,9 @@ fn loader_in(text: &str) -> Result<Option<String>, String> {
         #[serde(rename = "dhcpBootImageName")]
         loader: Option<String>,
     }
-    let read: Result<Option<Metadata>, _> = serde_yaml::from_str(text);
-    let read = read.map_err(|error| format!("invalid `{METADATA}`: {error}"))?;
-    Ok(read.and_then(|it| it.loader))
+    let metadata: Option<Metadata> =
+        serde_yaml::from_str(text).map_err(|error| format!("invalid `{METADATA}`: {error}"))?;
+    Ok(metadata.and_then(|metadata| metadata.loader))
 }
 
 /// Returns the key that profiles use for a file, by the name that distributions give it.

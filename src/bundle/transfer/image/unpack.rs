@@ -47,12 +47,15 @@ pub fn unpack(
     let manifest: Value =
         serde_json::from_slice(manifest).map_err(|error| refused(error.to_string()))?;
     let described = |value: &Value| serde_json::from_value::<Descriptor>(value.clone());
-    let config = described(&manifest["config"]);
-    let config = config.map_err(|error| refused(format!("invalid configuration: {error}")))?;
-    let layers = manifest["layers"].as_array().map(Vec::as_slice);
-    let layers: Result<Vec<Descriptor>, _> =
-        layers.unwrap_or_default().iter().map(described).collect();
-    let layers = layers.map_err(|error| refused(format!("invalid list of layers: {error}")))?;
+    let config = described(&manifest["config"])
+        .map_err(|error| refused(format!("invalid configuration: {error}")))?;
+    let layers = manifest["layers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(described)
+        .collect::<Result<Vec<Descriptor>, _>>()
+        .map_err(|error| refused(format!("invalid list of layers: {error}")))?;
 
     let arch = match arch {
         Some(arch) => arch,
