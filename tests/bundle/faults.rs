@@ -44,7 +44,7 @@ fn a_preset_error_names_the_missing_value() {
         ),
         ("talos", "for example `release: v1.10.0`"),
         ("flatcar-stable", "needs `keyring`"),
-        ("rhel-9", "name the directory of its image"),
+        ("rhel-9", "needs `mirror`, the directory of its image"),
         (
             "{name: fedora-43, mirror: m, keyring: none.gpg}",
             "`pxectl-bundles(7)` says where to get them",
