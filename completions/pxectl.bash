@@ -49,6 +49,9 @@ _pxectl() {
             pxectl,serve)
                 cmd="pxectl__subcmd__serve"
                 ;;
+            pxectl,store)
+                cmd="pxectl__subcmd__store"
+                ;;
             pxectl,validate)
                 cmd="pxectl__subcmd__validate"
                 ;;
@@ -229,6 +232,9 @@ _pxectl() {
             pxectl__subcmd__help,serve)
                 cmd="pxectl__subcmd__help__subcmd__serve"
                 ;;
+            pxectl__subcmd__help,store)
+                cmd="pxectl__subcmd__help__subcmd__store"
+                ;;
             pxectl__subcmd__help,validate)
                 cmd="pxectl__subcmd__help__subcmd__validate"
                 ;;
@@ -325,6 +331,21 @@ _pxectl() {
             pxectl__subcmd__help__subcmd__serve,tftp)
                 cmd="pxectl__subcmd__help__subcmd__serve__subcmd__tftp"
                 ;;
+            pxectl__subcmd__help__subcmd__store,accept-clock)
+                cmd="pxectl__subcmd__help__subcmd__store__subcmd__accept__subcmd__clock"
+                ;;
+            pxectl__subcmd__help__subcmd__store,backup)
+                cmd="pxectl__subcmd__help__subcmd__store__subcmd__backup"
+                ;;
+            pxectl__subcmd__help__subcmd__store,copy)
+                cmd="pxectl__subcmd__help__subcmd__store__subcmd__copy"
+                ;;
+            pxectl__subcmd__help__subcmd__store,create)
+                cmd="pxectl__subcmd__help__subcmd__store__subcmd__create"
+                ;;
+            pxectl__subcmd__help__subcmd__store,restore)
+                cmd="pxectl__subcmd__help__subcmd__store__subcmd__restore"
+                ;;
             pxectl__subcmd__host,cancel)
                 cmd="pxectl__subcmd__host__subcmd__cancel"
                 ;;
@@ -403,6 +424,42 @@ _pxectl() {
             pxectl__subcmd__serve__subcmd__help,tftp)
                 cmd="pxectl__subcmd__serve__subcmd__help__subcmd__tftp"
                 ;;
+            pxectl__subcmd__store,accept-clock)
+                cmd="pxectl__subcmd__store__subcmd__accept__subcmd__clock"
+                ;;
+            pxectl__subcmd__store,backup)
+                cmd="pxectl__subcmd__store__subcmd__backup"
+                ;;
+            pxectl__subcmd__store,copy)
+                cmd="pxectl__subcmd__store__subcmd__copy"
+                ;;
+            pxectl__subcmd__store,create)
+                cmd="pxectl__subcmd__store__subcmd__create"
+                ;;
+            pxectl__subcmd__store,help)
+                cmd="pxectl__subcmd__store__subcmd__help"
+                ;;
+            pxectl__subcmd__store,restore)
+                cmd="pxectl__subcmd__store__subcmd__restore"
+                ;;
+            pxectl__subcmd__store__subcmd__help,accept-clock)
+                cmd="pxectl__subcmd__store__subcmd__help__subcmd__accept__subcmd__clock"
+                ;;
+            pxectl__subcmd__store__subcmd__help,backup)
+                cmd="pxectl__subcmd__store__subcmd__help__subcmd__backup"
+                ;;
+            pxectl__subcmd__store__subcmd__help,copy)
+                cmd="pxectl__subcmd__store__subcmd__help__subcmd__copy"
+                ;;
+            pxectl__subcmd__store__subcmd__help,create)
+                cmd="pxectl__subcmd__store__subcmd__help__subcmd__create"
+                ;;
+            pxectl__subcmd__store__subcmd__help,help)
+                cmd="pxectl__subcmd__store__subcmd__help__subcmd__help"
+                ;;
+            pxectl__subcmd__store__subcmd__help,restore)
+                cmd="pxectl__subcmd__store__subcmd__help__subcmd__restore"
+                ;;
             *)
                 ;;
         esac
@@ -410,7 +467,7 @@ _pxectl() {
 
     case "${cmd}" in
         pxectl)
-            opts="-i -q -v -h -V --inventory --state --bundles --format --log-format --quiet --verbose --color --help --version init validate render serve host bmc bundle capture rehearse completions man help"
+            opts="-i -q -v -h -V --inventory --state --bundles --format --log-format --quiet --verbose --color --help --version init validate render serve host store bmc bundle capture rehearse completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2236,7 +2293,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__help)
-            opts="init validate render serve host bmc bundle capture rehearse completions man help"
+            opts="init validate render serve host store bmc bundle capture rehearse completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2824,6 +2881,90 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__help__subcmd__serve__subcmd__tftp)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__store)
+            opts="create backup restore copy accept-clock"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__store__subcmd__accept__subcmd__clock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__store__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__store__subcmd__copy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__store__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__store__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3586,7 +3727,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help dhcp tftp http all help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help dhcp tftp http all help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3605,6 +3746,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3644,7 +3789,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__all)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3663,6 +3808,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3702,7 +3851,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__dhcp)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3721,6 +3870,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3844,7 +3997,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__http)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3863,6 +4016,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3902,7 +4059,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__tftp)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3921,6 +4078,384 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store)
+            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help create backup restore copy accept-clock help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__accept__subcmd__clock)
+            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__backup)
+            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__copy)
+            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__create)
+            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help)
+            opts="create backup restore copy accept-clock help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help__subcmd__accept__subcmd__clock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help__subcmd__copy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__store__subcmd__restore)
+            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

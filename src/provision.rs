@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::bundle::{BundleStore, RETIRED_ANNOTATION, Verifier};
-use crate::decide::{Refusal, arm};
+use crate::decide::{Refusal, Standing, arm};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
 use crate::machine::{Dialect, Event, EventKind, Session, SessionId};
 use crate::render::{
@@ -62,7 +62,7 @@ impl NotArmed {
     /// Says what to do about it; empty where the reason says so itself.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::Refused(_) => "",
+            Self::Refused(refusal) => refusal.help(),
             Self::NoUuid => {
                 "add `uuid: …`: the log of `serve http` shows it when the machine boots"
             }
@@ -105,7 +105,8 @@ pub fn provision<'h>(
     how: Arming,
     verified: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<(&'h str, Result<Session, NotArmed>)>> {
-    let now = Timestamp::now();
+    let standing = store.standing()?;
+    let now = standing.now();
     // What is verified here is still there when the store of hosts says that it is needed.
     let _held = bundles.hold()?;
     let names = bundles.names()?;
@@ -136,7 +137,7 @@ pub fn provision<'h>(
         }
         match ready(inventory, &plan, checked.get(&bundle.name), now) {
             Ok(()) => {
-                let session = new_session(now, how.deadline)?;
+                let session = new_session(&standing, how.deadline)?;
                 let frozen = serde_json::to_string(&plan).context("cannot freeze the plan")?;
                 plans.insert(&host.name, (session, frozen));
             }
@@ -146,9 +147,9 @@ pub fn provision<'h>(
         }
     }
     let names: Vec<&str> = plans.keys().copied().collect();
-    store.update(&names, &mut |name, record| {
+    store.update(&names, &mut |name, record, standing| {
         let (name, (session, plan)) = plans.get_key_value(name)?;
-        let armed = arm(name, record, session.clone(), now);
+        let armed = arm(name, record, session.clone(), standing);
         let outcome = armed.map(|record| {
             let message = format!("armed until {:.0}", session.deadline);
             let host = Some((*name).to_owned());
@@ -222,20 +223,12 @@ fn render(plan: &Plan) -> Result<(), TemplateError> {
     Ok(())
 }
 
-fn new_session(now: Timestamp, deadline: Duration) -> anyhow::Result<Session> {
+fn new_session(standing: &Standing, deadline: Duration) -> anyhow::Result<Session> {
     let mut bits = [0; 8];
     getrandom::fill(&mut bits)
         .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
     let id = SessionId::new(u64::from_le_bytes(bits));
-    Ok(Session {
-        id,
-        created_at: now,
-        deadline: now
-            .checked_add(deadline)
-            .context("the deadline is too far ahead")?,
-        attempts: 0,
-        ended_at: None,
-    })
+    Session::open(id, standing.clock(), deadline).context("the deadline is too far ahead")
 }
 
 #[cfg(test)]
@@ -251,7 +244,11 @@ mod tests {
         let (inventory, _) = Snapshot::read(&fixture).unwrap().check().good.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let bundles = BundleStore::open_or_create(&directory.path().join("bundles")).unwrap();
-        let store = crate::store::SqliteStore::open(&directory.path().join("state")).unwrap();
+        let store = crate::store::SqliteStore::open_or_create(
+            &directory.path().join("state"),
+            &directory.path().join("witness"),
+        )
+        .unwrap();
         let lock = || std::fs::File::open(bundles.root().join(".partial")).unwrap();
         let how = Arming {
             deadline: Duration::from_secs(60),

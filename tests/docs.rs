@@ -100,6 +100,56 @@ fn every_deviation_has_a_row_in_the_manual() {
     );
 }
 
+/// Each row of a table has a promise, the place that keeps it, and its proof.
+#[test]
+fn every_promise_of_the_security_page_names_code_and_tests_that_exist() {
+    let page = read("SECURITY.md");
+    let (_, promises) = page.split_once("\n## What is promised\n").unwrap();
+    let (promises, _) = promises.split_once("\n## ").unwrap();
+    let directories = ["src", "tests"].map(|name| root().join(name));
+    let sources = directories.iter().flat_map(|path| rust_files(path));
+    let sources: String = sources
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let rows: Vec<Vec<&str>> = promises
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'))
+        .map(|line| line.trim_matches(['|', ' ']).split(" | ").collect())
+        .collect();
+    assert!(rows.len() > 20, "{} promises", rows.len());
+    for row in rows {
+        let [promise, place, proof] = row[..] else {
+            panic!("not three cells: {row:?}");
+        };
+        let code_words = place.split('`').skip(1).step_by(2);
+        let (paths, items): (Vec<&str>, Vec<&str>) = code_words.partition(|it| it.contains('/'));
+        assert!(!paths.is_empty(), "no file: {promise}");
+        for path in &paths {
+            assert!(root().join(path).exists(), "no `{path}`: {promise}");
+        }
+        let code: String = paths
+            .iter()
+            .filter(|path| path.ends_with(".rs"))
+            .map(|path| read(path))
+            .collect();
+        for item in items {
+            let name = item.rsplit("::").next().unwrap_or(item);
+            let is_there = ["fn", "struct"]
+                .iter()
+                .any(|kind| has_word(&code, &format!("{kind} {name}")));
+            assert!(is_there, "no `{item}` in {paths:?}: {promise}");
+        }
+        let mut tests = proof.split('`').skip(1).step_by(2).peekable();
+        assert!(tests.peek().is_some(), "no test: {promise}");
+        for test in tests {
+            assert!(
+                has_word(&sources, &format!("fn {test}")),
+                "no test `{test}`: {promise}"
+            );
+        }
+    }
+}
+
 /// `UPDATE_FIXTURES=1` writes the table anew.
 #[test]
 fn the_manual_lists_every_finding_as_the_code_knows_it() {
@@ -165,6 +215,7 @@ fn the_manual_pages_are_clean() {
     let pages = [
         "man/pxectl-inventory.5",
         "man/pxectl-booting.7",
+        "man/pxectl-store.7",
         "man/pxectl-bundles.7",
         "man/pxectl-bmc.7",
         "man/pxectl-capture.7",
@@ -203,7 +254,11 @@ fn read(name: &str) -> String {
 }
 
 fn rust_sources() -> Vec<PathBuf> {
-    let mut directories = vec![root().join("src")];
+    rust_files(&root().join("src"))
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut directories = vec![directory.to_owned()];
     let mut found = Vec::new();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {

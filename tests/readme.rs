@@ -90,6 +90,7 @@ fn the_first_rack_of_the_readme_works_to_the_letter() {
             .args(words.split_whitespace().skip(1))
             .current_dir(directory)
             .env("PXECTL_STATE", place.path().join("state"))
+            .env("PXECTL_WITNESS", place.path().join("witness"))
             .env_remove("PXECTL_INVENTORY")
             .env_remove("PXECTL_BUNDLES")
             .output()
@@ -137,4 +138,18 @@ fn the_first_rack_of_the_readme_works_to_the_letter() {
     assert!(said.ends_with(&format!("{clean}\n")), "{said}");
     let said = run(&rack, "pxectl rehearse --all");
     assert!(said.contains("1 of 1 hosts went to the end"), "{said}");
+    // The README starts `pxectl serve all` here, which needs root and creates the store.
+    let serve = readme.find("\npxectl serve all\n").unwrap();
+    let provision = line("# pxectl host provision ");
+    assert!(serve < readme.find(provision).unwrap());
+    run(&rack, "pxectl store create");
+    let said = run(&rack, provision.strip_prefix("# ").unwrap());
+    let (armed, _) = line("node-01: armed until ").split_once("until").unwrap();
+    assert!(said.starts_with(armed), "{said}");
+    // The backup goes beside the rack, and its store takes the place of the one that is lost.
+    let here = |line: &str| line.replace("/srv/backup/", "");
+    run(&rack, &here(line("pxectl store backup ")));
+    fs::remove_dir_all(place.path().join("state")).unwrap();
+    let said = run(&rack, &here(line("pxectl store restore ")));
+    assert!(said.contains("suspended the sessions of node-01"), "{said}");
 }

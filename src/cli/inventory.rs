@@ -10,7 +10,7 @@ use super::{Exit, Global};
 use crate::bundle::BundleStore;
 use crate::inventory::{Host, Inventory, Names, Sources, nearest};
 use crate::render::Templates;
-use crate::store::RunningServer;
+use crate::store::{RunningServer, SqliteStore};
 use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
 
 /// An inventory that a command can work with.
@@ -238,12 +238,13 @@ pub fn bundles(global: &Global, good: &Good) -> anyhow::Result<BundleStore> {
 }
 
 /// Warns where no running server uses the store that was changed: machines would ask in vain.
-pub fn warn_without_server(store: &Path, output: &Output) {
-    let running = RunningServer::list(store).unwrap_or_default();
-    if running.iter().any(|server| server.role == "http") {
+pub fn warn_without_server(store: &SqliteStore, directory: &Path, output: &Output) {
+    let running = RunningServer::list(directory).unwrap_or_default();
+    let mut running = running.iter().filter(|server| server.role == "http");
+    if running.any(|server| server.uses(store)) {
         return;
     }
-    let what = format!("no running server uses the store `{}`", store.display());
+    let what = format!("no running server uses the store `{}`", directory.display());
     output.warning(
         &what,
         "start `pxectl serve all` with the same `--state`, as the same user",

@@ -15,8 +15,10 @@ mod rehearse;
 mod render;
 mod select;
 mod serve;
+mod store;
 mod temporary;
 mod validate;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -126,6 +128,7 @@ enum Command {
     Render(render::Render),
     Serve(serve::Serve),
     Host(host::Host),
+    Store(store::StoreCommand),
     Bmc(bmc::Bmc),
     Bundle(bundle::Bundle),
     Capture(capture::Capture),
@@ -159,6 +162,7 @@ pub fn run() -> ExitCode {
         Command::Render(command) => command.run(&cli.global, &output),
         Command::Serve(command) => command.run(&cli.global, &output),
         Command::Host(command) => command.run(&cli.global, &output),
+        Command::Store(command) => command.run(&cli.global, &output),
         Command::Bmc(command) => command.run(&cli.global, &output),
         Command::Bundle(command) => command.run(&cli.global, &output),
         Command::Capture(command) => command.run(&cli.global, &output),

@@ -137,24 +137,23 @@ impl Output {
     /// Prints a warning with its help.
     pub fn warning(&self, what: &str, help: &str) {
         if !self.quiet {
-            self.stderr(&format!(
-                "{}: {}\n  = help: {}\n",
-                self.painted("warning", "33"),
-                shown_lines(what),
-                shown_lines(help)
-            ));
+            self.with_help(&self.painted("warning", "33"), what, help);
         }
     }
 
     /// Prints an error with its help.
     pub fn error(&self, what: &str, help: &str) {
+        self.with_help(&self.painted("error", "31"), what, help);
+    }
+
+    fn with_help(&self, level: &str, what: &str, help: &str) {
+        let what = shown_lines(what);
         let help = if help.is_empty() {
             String::new()
         } else {
             format!("  = help: {}\n", shown_lines(help))
         };
-        let what = shown_lines(what);
-        self.stderr(&format!("{}: {what}\n{help}", self.painted("error", "31")));
+        self.stderr(&format!("{level}: {what}\n{help}"));
     }
 
     /// Prints why a command failed. It could not be done, unless what was asked about is at fault.

@@ -212,7 +212,11 @@ fn alone(
 ) -> anyhow::Result<Vec<Rehearsal>> {
     let hosts: Vec<&Host> = boots.iter().map(|(host, _)| *host).collect();
     let state = TemporaryState::new()?;
-    let store = Arc::new(SqliteStore::open(state.path()).context("cannot make a temporary store")?);
+    let store = Arc::new(
+        SqliteStore::open_or_create(state.path(), &state.path().join("witness"))
+            .and_then(SqliteStore::without_sync)
+            .context("cannot make a temporary store")?,
+    );
     let bundles = bundles(global, good)?;
     let how = Arming {
         deadline: good.inventory.site.provisioning.deadline,

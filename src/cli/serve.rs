@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 
 use super::inventory::{Good, load_settled, state};
 use super::output::Output;
+use super::witness::WitnessOption;
 use super::{Exit, Global};
 use crate::respond::dhcp::SERVER_PORT;
 use crate::serve::live::{Live, Loaded};
@@ -18,6 +19,7 @@ use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::reload::{ReloadTrigger, Reloader};
 use crate::serve::run::{Service, Shared};
 use crate::serve::shutdown::Shutdown;
+use crate::serve::sweep::{log_settled, sweep};
 use crate::store::{RunningServer, SqliteStore, Store};
 use crate::workspace::bundle_directory;
 use crate::workspace::files::{Surroundings, refused_roots};
@@ -59,6 +61,9 @@ pub struct Serve {
     /// Address to listen on for TFTP and HTTP [default: all]
     #[arg(long, global = true, value_name = "ADDRESS")]
     listen: Option<Ipv4Addr>,
+
+    #[command(flatten)]
+    witness: WitnessOption,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -146,14 +151,19 @@ impl Serve {
         if fatal {
             return Ok(Exit::Failed);
         }
-        let store = Arc::new(SqliteStore::open(&directory)?);
+        let witness = self.witness.place()?;
+        let store = Arc::new(SqliteStore::open_or_create(&directory, witness)?);
+        let settled = store.settle()?;
         let registrations: Result<Vec<_>, _> = services
             .iter()
-            .map(|service| RunningServer::register(&directory, service.name(), std::process::id()))
+            .map(|service| {
+                RunningServer::register(&store, &directory, service.name(), std::process::id())
+            })
             .collect();
         let _registrations =
             registrations.context("cannot note that this server uses the store")?;
         log.say(Level::Info, "serve", "store", store.location());
+        log_settled(log, &settled);
         self.serve(global, good, store, log.clone(), addresses, &directory)?;
         Ok(Exit::Done)
     }
@@ -198,6 +208,7 @@ impl Serve {
         listen_for_signals(shared.shutdown.clone(), trigger, log.clone())?;
         std::thread::scope(|scope| {
             scope.spawn(|| reloader.run(&shared.shutdown));
+            scope.spawn(|| sweep(shared.store.as_ref(), &log, &shared.shutdown));
             let ended = servers.run(&shared);
             shared.shutdown.request();
             ended

@@ -3,8 +3,12 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::request::{BootRequest, IDENTITY_LIMIT, TokenState};
+use super::standing::{Impediment, Standing};
+use super::transition::expire;
 use crate::inventory::{Host, IdentityPolicy, Inventory, Provisioning};
-use crate::machine::{Dialect, HostRecord, Phase, SessionId, SystemUuid, cleaned, is_placeholder};
+use crate::machine::{
+    Dialect, HostRecord, Phase, SessionEnd, SessionId, SystemUuid, cleaned, is_placeholder,
+};
 use crate::token::TokenError;
 
 /// What a machine boots now, and why.
@@ -47,6 +51,10 @@ pub enum Reason {
     Failed(Option<String>),
     /// It was armed, and its deadline has passed.
     DeadlinePassed(Timestamp),
+    /// It is armed, and nothing destructive is served to any host.
+    Impeded(Impediment),
+    /// It is armed in a session of a store that was restored, copied or moved.
+    Suspended(String),
     /// The request came through an interface that does not install.
     NotBootNic,
     /// No host has the Ethernet address; the UUID may be another's.
@@ -118,7 +126,7 @@ pub struct Armed<'a> {
     pub secure_boot: bool,
 }
 
-/// Decides what a machine boots at `now`.
+/// Decides what a machine boots now.
 ///
 /// `record` is what the store holds of the host that owns `request.mac`, `armed` what was frozen for
 /// its open session. An install needs a machine that agrees with both the inventory of today and
@@ -129,8 +137,11 @@ pub fn decide<'i>(
     record: Option<&HostRecord>,
     armed: Option<Armed<'_>>,
     request: &BootRequest,
-    now: Timestamp,
+    standing: &Standing,
 ) -> BootDecision<'i> {
+    // Between two sweeps of the store, an expiry counts although it is not recorded yet.
+    let expired = record.and_then(|record| expire(record, standing));
+    let record = expired.as_ref().or(record);
     let Some(host) = inventory.host_by_mac(request.mac) else {
         let uuid_owner = usable(request.uuid).and_then(|uuid| owner_of_uuid(inventory, uuid));
         return BootDecision {
@@ -139,7 +150,7 @@ pub fn decide<'i>(
             reason: Reason::Unknown { uuid_owner },
         };
     };
-    let (action, reason) = decide_known(inventory, host, (record, armed), request, now);
+    let (action, reason) = decide_known(inventory, host, (record, armed), request, standing);
     BootDecision {
         host: Some(host),
         action,
@@ -152,7 +163,7 @@ fn decide_known(
     host: &Host,
     (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
     request: &BootRequest,
-    now: Timestamp,
+    standing: &Standing,
 ) -> (Action, Reason) {
     let phase = record.map_or(Phase::New, |record| record.phase);
     let why = || record.and_then(|record| record.reason.clone());
@@ -165,12 +176,17 @@ fn decide_known(
     if let Some(disagreement) = disagreement(inventory, host, request) {
         return (Action::Hold, disagreement);
     }
+    let session = record.and_then(|record| record.session.as_ref());
+    let expired = session.filter(|session| session.ended_by == Some(SessionEnd::Expired));
+    if let Some(expired) = expired.filter(|_| phase != Phase::Provisioning) {
+        return (Action::LocalDisk, Reason::DeadlinePassed(expired.deadline));
+    }
     match phase {
         Phase::New => (Action::LocalDisk, Reason::NotArmed),
         Phase::Installed => (Action::LocalDisk, Reason::Installed),
         Phase::Failed => (Action::LocalDisk, Reason::Failed(why())),
         Phase::Provisioning | Phase::Quarantine | Phase::Retired => {
-            decide_armed(inventory, host, (record, armed), request, now)
+            decide_armed(inventory, host, (record, armed), request, standing)
         }
     }
 }
@@ -180,13 +196,16 @@ fn decide_armed(
     host: &Host,
     (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
     request: &BootRequest,
-    now: Timestamp,
+    standing: &Standing,
 ) -> (Action, Reason) {
     let Some(session) = record.and_then(HostRecord::open_session) else {
         return (Action::Hold, Reason::NoSession);
     };
-    if now >= session.deadline {
-        return (Action::LocalDisk, Reason::DeadlinePassed(session.deadline));
+    if let Some(impediment) = standing.impediment() {
+        return (Action::Hold, Reason::Impeded(impediment.clone()));
+    }
+    if let Some(why) = &session.suspended {
+        return (Action::Hold, Reason::Suspended(why.clone()));
     }
     if !host.nic(request.mac).is_some_and(|nic| nic.boot) {
         return (Action::LocalDisk, Reason::NotBootNic);
@@ -321,6 +340,8 @@ impl fmt::Display for Reason {
             Self::Installed => f.write_str("installed"),
             Self::Failed(why) => said("its install failed", why, f),
             Self::DeadlinePassed(deadline) => write!(f, "its deadline passed at {deadline:.0}"),
+            Self::Impeded(impediment) => fmt::Display::fmt(impediment, f),
+            Self::Suspended(why) => write!(f, "its session is suspended: {why}"),
             Self::NotBootNic => f.write_str("this is not its boot NIC"),
             Self::Unknown { uuid_owner: None } => {
                 f.write_str("no host in the inventory has this MAC")

@@ -5,6 +5,7 @@ mod admission;
 mod boot;
 mod rate;
 mod request;
+mod standing;
 mod transition;
 
 pub use crate::machine::cleaned;
@@ -16,7 +17,8 @@ pub use admission::{
 pub use boot::{Action, Armed, BootDecision, Reason, decide};
 pub use rate::Rate;
 pub use request::{BootRequest, IDENTITY_LIMIT, TokenState};
+pub use standing::{CLOCK_TOLERANCE, Impediment, Standing, StoreDoubt};
 pub use transition::{
-    Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, release, report,
-    set_aside,
+    Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, close, expire,
+    install_under_way, release, report, set_aside, suspend,
 };

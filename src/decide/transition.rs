@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::machine::{EventKind, HostRecord, Phase, Session, SessionId};
+use super::standing::{Impediment, Standing};
+use crate::machine::{EventKind, HostRecord, Phase, Session, SessionEnd, SessionId};
 
 /// How long after its deadline a session's callbacks still have an effect.
 const CALLBACK_GRACE: Duration = Duration::from_secs(15 * 60);
@@ -36,6 +37,12 @@ pub enum Refusal {
     /// The session is not the open one, or its time is over.
     #[error("the session has ended")]
     SessionEnded,
+    /// The session's store was restored, copied or moved.
+    #[error("the session is suspended: {0}")]
+    Suspended(String),
+    /// Nothing destructive is served to any host.
+    #[error("{0}")]
+    Impeded(Impediment),
     /// The attempt was made void by a later one.
     #[error("attempt {attempt} was made void: attempt {begun} has begun")]
     AttemptVoid {
@@ -46,28 +53,53 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Says what to do about it; empty where the message does.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Impeded(impediment) => impediment.help(),
+            Self::Suspended(_) => "`pxectl host provision` arms the host again",
+            _ => "",
+        }
+    }
+}
+
 /// Arms a host: opens `session` until its deadline.
 ///
 /// # Errors
-/// Refused while the host is set aside, and while an attempt of an earlier session is under way.
+/// Refused while nothing destructive may be served, while the host is set aside, and while an
+/// attempt of an earlier session is under way.
 pub fn arm(
     host: &str,
     record: Option<&HostRecord>,
-    session: Session,
-    now: Timestamp,
+    mut session: Session,
+    standing: &Standing,
 ) -> Result<HostRecord, Refusal> {
+    if let Some(impediment) = standing.impediment() {
+        return Err(Refusal::Impeded(impediment.clone()));
+    }
+    let now = standing.now();
     let mut record = record
         .cloned()
         .unwrap_or_else(|| HostRecord::new(host, now));
+    if let Some(expired) = expire(&record, standing) {
+        record = expired;
+    }
     if matches!(record.phase, Phase::Quarantine | Phase::Retired) {
         return Err(Refusal::SetAside(record.phase));
     }
-    if let Some(open) = record.install_under_way(now) {
+    if let Some(open) = install_under_way(&record, standing) {
         return Err(Refusal::Running {
             attempts: open.attempts,
             deadline: open.deadline,
         });
     }
+    session.previous_phase = match record.open_session() {
+        Some(replaced) => unarmed_phase(replaced),
+        // A host that is armed and has no open session may have a half-written disk.
+        None if record.phase == Phase::Provisioning => Phase::Failed,
+        None => record.phase,
+    };
     record.phase = Phase::Provisioning;
     record.reason = None;
     record.changed_at = now;
@@ -75,8 +107,68 @@ pub fn arm(
     Ok(record)
 }
 
-/// Takes an arming back. A host whose install had begun is `failed`, since its disk may be half
-/// written; any other is `new` again.
+/// Returns the open session of which an attempt began: an installer may be at work, up to the
+/// deadline. A suspended session has none that an operator must wait for.
+pub fn install_under_way<'r>(record: &'r HostRecord, standing: &Standing) -> Option<&'r Session> {
+    record.open_session().filter(|open| {
+        open.attempts > 0 && open.suspended.is_none() && !standing.is_past_deadline(open)
+    })
+}
+
+/// Ends the open session of a host whose deadline has passed; `None` where there is nothing to end.
+///
+/// An arming of which no attempt began returns to the phase before it. One that began is `failed`,
+/// since the disk may be half written.
+pub fn expire(record: &HostRecord, standing: &Standing) -> Option<HostRecord> {
+    let open = record.open_session()?;
+    if !standing.is_past_deadline(open) {
+        return None;
+    }
+    let began = match open.attempts {
+        0 => "no install began",
+        _ => "the installer did not report",
+    };
+    let reason = format!("{began} before the deadline at {:.0}", open.deadline);
+    let phase = unarmed_phase(open);
+    let mut record = record.clone();
+    end(&mut record, phase, SessionEnd::Expired, standing.now());
+    record.reason = Some(reason);
+    Some(record)
+}
+
+/// Suspends the open session of a host: nothing destructive is served in it, callbacks of an
+/// attempt that began still count, and the host can be armed again.
+pub fn suspend(record: &HostRecord, why: &str, now: Timestamp) -> Option<HostRecord> {
+    record
+        .open_session()
+        .filter(|open| open.suspended.is_none())?;
+    let mut record = record.clone();
+    record.changed_at = now;
+    if let Some(session) = &mut record.session {
+        session.suspended = Some(why.to_owned());
+    }
+    Some(record)
+}
+
+/// Ends the open session of a host, by an operator and for a reason that concerns all hosts.
+pub fn close(record: &HostRecord, why: &str, now: Timestamp) -> Option<HostRecord> {
+    let phase = unarmed_phase(record.open_session()?);
+    let mut record = record.clone();
+    end(&mut record, phase, SessionEnd::Operator, now);
+    record.reason = Some(why.to_owned());
+    Some(record)
+}
+
+/// Returns the phase of a host whose session ends without a report.
+fn unarmed_phase(session: &Session) -> Phase {
+    match session.attempts {
+        0 => session.previous_phase,
+        _ => Phase::Failed,
+    }
+}
+
+/// Takes an arming back. A host whose install began is `failed`, since its disk may be half
+/// written; any other returns to the phase before its arming.
 ///
 /// # Errors
 /// Refused when the host is not armed.
@@ -87,23 +179,17 @@ pub fn cancel(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord,
         .filter(armed)
         .cloned()
         .ok_or(Refusal::NotArmed(phase))?;
-    let begun = record
+    let phase = record.open_session().map_or(Phase::Failed, unarmed_phase);
+    let began = record
         .session
         .as_ref()
         .is_some_and(|session| session.attempts > 0);
-    end(
-        &mut record,
-        if begun { Phase::Failed } else { Phase::New },
-        now,
-    );
-    record.reason = Some(
-        if begun {
-            "cancelled after its install had begun"
-        } else {
-            "cancelled"
-        }
-        .to_owned(),
-    );
+    end(&mut record, phase, SessionEnd::Operator, now);
+    let reason = match began {
+        true => "cancelled after its install had begun",
+        false => "cancelled",
+    };
+    record.reason = Some(reason.to_owned());
     Ok(record)
 }
 
@@ -119,7 +205,7 @@ pub fn set_aside(
     let mut record = record
         .cloned()
         .unwrap_or_else(|| HostRecord::new(host, now));
-    end(&mut record, phase, now);
+    end(&mut record, phase, SessionEnd::Operator, now);
     // It is printed on terminals.
     let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     record.reason = reason.map(|reason| reason.chars().map(printable).collect());
@@ -137,7 +223,7 @@ pub fn release(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord
         .filter(aside)
         .cloned()
         .ok_or(Refusal::NotAside(phase))?;
-    end(&mut record, Phase::New, now);
+    end(&mut record, Phase::New, SessionEnd::Operator, now);
     record.reason = None;
     Ok(record)
 }
@@ -146,27 +232,35 @@ pub fn release(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// It begins: this record must be durable before the answer is sent.
-    Begins(HostRecord),
+    Begins(Box<HostRecord>),
     /// It had begun already.
     Running,
 }
 
-/// Begins an attempt, or finds it begun.
+/// Begins an attempt, or finds it begun. This is the one place that opens a kernel or a seed of an
+/// install, as [`decide`](super::decide) is the one that opens its script.
 ///
 /// # Errors
-/// Refused when the session is not the open one or past its deadline, and when a later attempt has
-/// begun.
+/// Refused while nothing destructive may be served, when the session is not the open one, suspended
+/// or past its deadline, and when a later attempt has begun.
 pub fn begin_attempt(
     record: Option<&HostRecord>,
     session: SessionId,
     attempt: u32,
-    now: Timestamp,
+    standing: &Standing,
 ) -> Result<Attempt, Refusal> {
     let record = record.ok_or(Refusal::SessionEnded)?;
     let open = record
         .open_session()
-        .filter(|open| open.id == session && now < open.deadline);
-    let begun = open.ok_or(Refusal::SessionEnded)?.attempts;
+        .filter(|open| open.id == session && !standing.is_past_deadline(open))
+        .ok_or(Refusal::SessionEnded)?;
+    if let Some(impediment) = standing.impediment() {
+        return Err(Refusal::Impeded(impediment.clone()));
+    }
+    if let Some(why) = &open.suspended {
+        return Err(Refusal::Suspended(why.clone()));
+    }
+    let begun = open.attempts;
     if attempt == begun {
         return Ok(Attempt::Running);
     }
@@ -177,7 +271,7 @@ pub fn begin_attempt(
     if let Some(open) = &mut record.session {
         open.attempts = attempt;
     }
-    Ok(Attempt::Begins(record))
+    Ok(Attempt::Begins(Box::new(record)))
 }
 
 /// What an installer reports.
@@ -230,45 +324,51 @@ pub struct Callback {
 
 /// Works out what a callback of an attempt of a session changes. Repeated callbacks change nothing;
 /// late ones, and those of an attempt that a later one made void, are kept as events.
+///
+/// The report of an installer counts until [`CALLBACK_GRACE`] after the deadline, also where the
+/// session has expired or is suspended meanwhile: the disk holds what the report says.
 pub fn report(
     record: Option<&HostRecord>,
     session: SessionId,
     attempt: u32,
     kind: CallbackKind,
     message: &str,
-    now: Timestamp,
+    standing: &Standing,
 ) -> Callback {
-    let told = |event| Callback {
+    let only_event = |event| Callback {
         record: None,
         event: Some(event),
     };
-    // A session that is not the host's latest tells nothing of today.
+    // A session that is not the host's latest reports nothing of today.
     let latest = record.and_then(|record| Some((record, record.session.as_ref()?)));
     let Some((current, latest)) =
         latest.filter(|(_, latest)| latest.id == session && attempt >= latest.attempts)
     else {
-        return told(EventKind::Late);
+        return only_event(EventKind::Late);
     };
     let target = match kind {
         CallbackKind::Installed => Phase::Installed,
         CallbackKind::Failed => Phase::Failed,
-        _ if now < latest.deadline + TELLING_GRACE => return told(kind.event()),
-        _ => return told(EventKind::Late),
+        _ if standing.is_within_grace(latest, TELLING_GRACE) => return only_event(kind.event()),
+        _ => return only_event(EventKind::Late),
     };
-    if current.phase == target {
+    let has_expired = latest.ended_by == Some(SessionEnd::Expired) && latest.attempts > 0;
+    if current.phase == target && !has_expired {
         return Callback {
             record: None,
             event: None,
         };
     }
-    let in_time = current
-        .open_session()
-        .is_some_and(|open| now < open.deadline + CALLBACK_GRACE);
-    if !in_time {
-        return told(EventKind::Late);
+    let waits = match has_expired {
+        // What an operator did with the host since then takes precedence.
+        true => current.phase == Phase::Failed,
+        false => current.open_session().is_some(),
+    };
+    if !waits || !standing.is_within_grace(latest, CALLBACK_GRACE) {
+        return only_event(EventKind::Late);
     }
     let mut record = current.clone();
-    end(&mut record, target, now);
+    end(&mut record, target, SessionEnd::Callback, standing.now());
     record.reason = (!message.is_empty()).then(|| message.to_owned());
     Callback {
         record: Some(record),
@@ -276,11 +376,16 @@ pub fn report(
     }
 }
 
-fn end(record: &mut HostRecord, phase: Phase, now: Timestamp) {
+fn end(record: &mut HostRecord, phase: Phase, by: SessionEnd, now: Timestamp) {
     record.phase = phase;
     record.changed_at = now;
     if let Some(session) = &mut record.session {
         session.ended_at.get_or_insert(now);
+        // An expired session still takes its installer's report; any later end is final.
+        let is_final = session.ended_by.is_some_and(|by| by != SessionEnd::Expired);
+        if !is_final {
+            session.ended_by = Some(by);
+        }
     }
 }
 

@@ -68,10 +68,16 @@ pub enum EventKind {
     Controller,
     /// A second address fetched a kernel or a seed within one attempt.
     SecondAddress,
+    /// The deadline of the host's session passed.
+    Expired,
+    /// The host's session was suspended: its store was restored, copied or moved.
+    Suspended,
+    /// The store got a new identity, or an operator accepted its clock.
+    Store,
 }
 
 /// The one table of kinds, in the order of the enum.
-const TABLE: [(EventKind, &str); 15] = [
+const TABLE: [(EventKind, &str); 18] = [
     (EventKind::Armed, "armed"),
     (EventKind::Cancelled, "cancelled"),
     (EventKind::Changed, "changed"),
@@ -87,6 +93,9 @@ const TABLE: [(EventKind, &str); 15] = [
     (EventKind::Late, "late"),
     (EventKind::Controller, "bmc"),
     (EventKind::SecondAddress, "second-address"),
+    (EventKind::Expired, "expired"),
+    (EventKind::Suspended, "suspended"),
+    (EventKind::Store, "store"),
 ];
 
 impl EventKind {

@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod clock;
 mod controller;
 mod cpu;
 mod dialect;
@@ -18,6 +19,7 @@ mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
 pub use architecture::{Architecture, Firmware, ParseArchitectureError};
+pub use clock::{BootId, BootTime, ClockReading};
 pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use cpu::CpuArchitecture;
 pub use dialect::Dialect;
@@ -29,7 +31,9 @@ pub use mask::{
     shown_line, shown_lines, united,
 };
 pub use phase::{ParsePhaseError, Phase};
-pub use record::{HostRecord, ParseSessionIdError, Session, SessionId};
+pub use record::{
+    HostRecord, ParseSessionEndError, ParseSessionIdError, Session, SessionEnd, SessionId,
+};
 pub use secret::{MASK, Secret};
 pub use secret_name::{is_secret_name, may_be_secret_name};
 pub use text::cleaned;

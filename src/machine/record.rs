@@ -1,10 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Phase;
+use super::{BootTime, ClockReading, Phase};
 
 /// What the store remembers of one host.
 ///
@@ -45,28 +46,104 @@ impl HostRecord {
             .as_ref()
             .filter(|session| self.phase == Phase::Provisioning && session.ended_at.is_none())
     }
-
-    /// Returns the open session of which an attempt was begun: an installer may be at work, up to
-    /// the deadline.
-    pub fn install_under_way(&self, now: Timestamp) -> Option<&Session> {
-        self.open_session()
-            .filter(|open| open.attempts > 0 && now < open.deadline)
-    }
 }
 
 /// One arming of a host: from `host provision` to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Session {
-    /// The name under which logs speak of the session.
+    /// The name of the session in logs and events.
     pub id: SessionId,
     /// When the host was armed.
     pub created_at: Timestamp,
-    /// The moment after which nothing destructive is served any more.
+    /// The moment from which nothing destructive is served any more, by the wall clock.
     pub deadline: Timestamp,
-    /// How many attempts were begun: a kernel or a seed was fetched.
+    /// The same moment as the time since the boot in which the host was armed.
+    pub boot_deadline: Option<BootTime>,
+    /// How many attempts began: a kernel or a seed was fetched.
     pub attempts: u32,
-    /// When the session ended, by a callback, an operator or a newer session.
+    /// The phase to which the host returns if no attempt begins before the deadline.
+    pub previous_phase: Phase,
+    /// When the session ended.
     pub ended_at: Option<Timestamp>,
+    /// What ended it.
+    pub ended_by: Option<SessionEnd>,
+    /// Why nothing destructive is served in the session although it is open: its store was restored,
+    /// copied or moved.
+    pub suspended: Option<String>,
+}
+
+/// What ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionEnd {
+    /// The installer reported success or failure.
+    Callback,
+    /// An operator cancelled it, set the host aside or reset the store.
+    Operator,
+    /// The host was armed again.
+    Replaced,
+    /// Its deadline passed.
+    Expired,
+}
+
+/// The one table of ends, in the order of the enum.
+const ENDS: [(SessionEnd, &str); 4] = [
+    (SessionEnd::Callback, "callback"),
+    (SessionEnd::Operator, "operator"),
+    (SessionEnd::Replaced, "replaced"),
+    (SessionEnd::Expired, "expired"),
+];
+
+impl SessionEnd {
+    /// Returns the name that the store uses.
+    pub fn name(self) -> &'static str {
+        ENDS[self as usize].1
+    }
+}
+
+/// The text does not name an end of a session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{seen}` does not name an end of a session")]
+pub struct ParseSessionEndError {
+    seen: String,
+}
+
+impl FromStr for SessionEnd {
+    type Err = ParseSessionEndError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSessionEndError> {
+        ENDS.iter()
+            .find(|row| row.1 == text)
+            .map(|row| row.0)
+            .ok_or_else(|| ParseSessionEndError {
+                seen: text.to_owned(),
+            })
+    }
+}
+
+impl Session {
+    /// Opens a session at a moment, until `length` after it; `None` when that lies beyond what a
+    /// time can hold. The store's times have microseconds, and so do those of a session.
+    pub fn open(id: SessionId, clock: &ClockReading, length: Duration) -> Option<Self> {
+        let created_at = Timestamp::from_microsecond(clock.wall.as_microsecond()).ok()?;
+        let since_boot = Duration::from_micros(clock.boot.since_boot.as_micros().try_into().ok()?);
+        let boot = BootTime {
+            boot_id: clock.boot.boot_id.clone(),
+            since_boot,
+        };
+        let deadline = created_at.checked_add(length).ok()?;
+        Some(Self {
+            id,
+            created_at,
+            deadline: Timestamp::from_microsecond(deadline.as_microsecond()).ok()?,
+            boot_deadline: Some(boot.after(length)),
+            attempts: 0,
+            previous_phase: Phase::New,
+            ended_at: None,
+            ended_by: None,
+            suspended: None,
+        })
+    }
 }
 
 /// The name of a session: 64 random bits, printed as 16 lower-case hexadecimal digits.
@@ -132,5 +209,18 @@ impl TryFrom<String> for SessionId {
 
     fn try_from(text: String) -> Result<Self, ParseSessionIdError> {
         text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lists_every_end_in_order() {
+        for (index, row) in ENDS.iter().enumerate() {
+            assert_eq!(row.0 as usize, index);
+            assert_eq!(row.1.parse(), Ok(row.0));
+        }
     }
 }

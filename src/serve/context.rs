@@ -11,6 +11,7 @@ use super::live::{Live, Loaded};
 use super::log::{Level, Line, Log};
 use super::volumes::Volumes;
 use crate::bundle::Verifier;
+use crate::decide::Standing;
 use crate::machine::{Event, EventKind, HostRecord, MacAddress};
 use crate::render::{Plan, TemplateError};
 use crate::respond::boot::{BootAnswer, Decided, Sources};
@@ -174,9 +175,10 @@ impl Context {
         &self,
         asker: Asker,
         mac: Option<MacAddress>,
-        ask: impl FnOnce(&Sources<'_>, Timestamp) -> Result<BootAnswer, TemplateError>,
+        ask: impl FnOnce(&Sources<'_>, &Standing) -> Result<BootAnswer, TemplateError>,
     ) -> Result<String, Refused> {
-        let now = Timestamp::now();
+        let standing = self.store.standing();
+        let standing = standing.map_err(|error| asker.store_failed(&error))?;
         let loaded = self.live.current();
         let (record, plan) = self.known(&loaded, mac).map_err(|error| {
             let mut refused = asker.store_failed(&error);
@@ -190,7 +192,7 @@ impl Context {
             record: record.as_ref(),
             plan: plan.as_ref(),
         };
-        let answer = ask(&sources, now).map_err(|error| {
+        let answer = ask(&sources, &standing).map_err(|error| {
             let line = asker.line(Level::Error, "render-failed", error.to_string());
             Refused {
                 status: Status::Fault,
@@ -208,7 +210,7 @@ impl Context {
                 let host = loaded.inventory.host_by_mac(decided.mac);
                 // What the inventory does not say can be copied from the log into it.
                 let complete = host.is_some_and(|host| host.uuid.is_some());
-                self.note(asker, decided, complete, now);
+                self.note(asker, decided, complete, standing.now());
             }
             None => {
                 let text = format!("{} asked which script to boot", asker.peer);

@@ -234,7 +234,10 @@ mod tests {
     /// Pushes events to a store, and returns what is left of them.
     fn written(events: impl Iterator<Item = Event>) -> Vec<Event> {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let store = Arc::new(
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap(),
+        );
         let log = Log::new(LogFormat::Json, Level::Info, Box::new(std::io::sink()));
         let writer = EventWriter::start(Arc::clone(&store) as Arc<dyn Store>, log);
         events.for_each(|event| writer.push(event));

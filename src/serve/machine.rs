@@ -34,8 +34,8 @@ pub fn answer(
         MachineQuery::KernelRefused => Err(kernel_refused(context, asker, path)),
         MachineQuery::Image(architecture) => image(context, asker, path, *architecture),
         MachineQuery::Script(query) => {
-            let script = context.boot(asker, Some(path.mac), |sources, now| {
-                sources.answer(path.mac, path.token.expose(), query, now)
+            let script = context.boot(asker, Some(path.mac), |sources, standing| {
+                sources.answer(path.mac, path.token.expose(), query, standing)
             });
             script.map(MachineAnswer::Script)
         }

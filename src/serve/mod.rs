@@ -14,6 +14,7 @@ pub mod run;
 pub mod session;
 pub mod shutdown;
 mod sizes;
+pub mod sweep;
 pub mod tftp;
 pub mod tftp_site;
 pub mod volumes;

@@ -3,11 +3,9 @@
 mod address;
 mod callback;
 
-use jiff::Timestamp;
-
 use super::context::{Asker, Context, Refused, ServedFile, Status};
 use super::log::{Level, Line};
-use crate::decide::{Attempt, Refusal, begin_attempt, cleaned};
+use crate::decide::{Attempt, Refusal, Standing, begin_attempt, cleaned};
 use crate::inventory::Bundle;
 use crate::machine::{Event, EventKind, HostRecord, SessionId};
 use crate::render::{Plan, SessionLinks, Templates, Variables, seed};
@@ -30,7 +28,7 @@ struct Opened<'c> {
     capability: Capability,
     host: String,
     plan: String,
-    now: Timestamp,
+    standing: Standing,
 }
 
 /// Answers a URL below `/s/`. A request that `reads_only`, as HEAD does, changes nothing.
@@ -57,13 +55,14 @@ pub fn answer(
         let why = format!("the store does not know session {}", capability.session);
         return Err(asker.refuse(Status::NotFound, "unknown session", &why));
     };
+    let standing = context.store.standing();
     let opened = Opened {
         context,
         asker,
         capability,
         host: stored.host,
         plan: stored.plan,
-        now: Timestamp::now(),
+        standing: standing.map_err(|error| asker.store_failed(&error))?,
     };
     let wanted = match path {
         SessionPath::Callback(_) => Purpose::Callback,
@@ -138,18 +137,18 @@ impl Opened<'_> {
                 .store
                 .host(&self.host)
                 .map_err(|error| self.asker.store_failed(&error))?;
-            let allowed = begin_attempt(record.as_ref(), session, attempt, self.now);
+            let allowed = begin_attempt(record.as_ref(), session, attempt, &self.standing);
             return allowed.map(|_| ()).map_err(|refusal| self.over(&refusal));
         }
         let mut outcome = Ok(Attempt::Running);
         let message = format!("attempt {attempt} began: it fetched {what}");
-        self.update(&mut |record| {
-            outcome = begin_attempt(record, session, attempt, self.now);
+        self.update(&mut |record, standing| {
+            outcome = begin_attempt(record, session, attempt, standing);
             match &outcome {
                 Ok(Attempt::Begins(record)) => {
                     let events = vec![self.event(EventKind::Attempt, &message)];
                     Some(HostUpdate {
-                        record: record.clone(),
+                        record: record.as_ref().clone(),
                         plan: None,
                         events,
                     })
@@ -172,12 +171,14 @@ impl Opened<'_> {
 
     fn update(
         &self,
-        change: &mut dyn FnMut(Option<&HostRecord>) -> Option<HostUpdate>,
+        change: &mut dyn FnMut(Option<&HostRecord>, &Standing) -> Option<HostUpdate>,
     ) -> Result<(), Refused> {
         let updated = self
             .context
             .store
-            .update(&[&self.host], &mut |_, record| change(record));
+            .update(&[&self.host], &mut |_, record, standing| {
+                change(record, standing)
+            });
         updated.map_err(|error| self.asker.store_failed(&error))
     }
 
@@ -193,7 +194,7 @@ impl Opened<'_> {
     fn event(&self, kind: EventKind, message: &str) -> Event {
         let session: Option<SessionId> = Some(self.capability.session);
         Event {
-            at: self.now,
+            at: self.standing.now(),
             kind,
             host: Some(self.host.clone()),
             mac: None,
@@ -212,7 +213,17 @@ impl Opened<'_> {
     }
 
     fn over(&self, refusal: &Refusal) -> Refused {
-        self.refused(Status::Over, &refusal.to_string())
+        let status = match refusal {
+            // It may pass: the machine can try again.
+            Refusal::Impeded(_) => Status::Unavailable,
+            _ => Status::Over,
+        };
+        let help = refusal.help();
+        let why = match help {
+            "" => refusal.to_string(),
+            help => format!("{refusal}; {help}"),
+        };
+        self.refused(status, &why)
     }
 
     fn refused(&self, status: Status, text: &str) -> Refused {

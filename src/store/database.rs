@@ -23,19 +23,33 @@ pub(super) const LOCK_POLLS: i32 = 18_000;
 /// The file in a state directory that is locked while anything in the directory is made.
 const LOCK_FILE: &str = ".lock";
 
-/// Opens the database `file` in `directory` for reading and writing; makes whatever is missing,
-/// readable by the owner alone, and brings its tables up to date.
+/// Whether a database that is missing is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It is made.
+    Create,
+    /// It is an error.
+    Refuse,
+}
+
+/// Opens the database `file` in `directory` for reading and writing and brings its tables up to
+/// date; what is made is readable by the owner alone.
 ///
 /// It all happens under a lock, since SQLite's own locks do not cover the change to WAL mode.
 pub(super) fn open(
     directory: &Path,
     file: &str,
     migrations: &[&str],
+    missing: Missing,
 ) -> Result<Connection, StoreFault> {
-    create_directory(directory)?;
-    let _lock = lock_directory(directory)?;
     let path = directory.join(file);
-    let created = create_file(&path)?;
+    if missing == Missing::Create {
+        create_directory(directory)?;
+    } else if !path.try_exists()? {
+        return Err(StoreFault::Absent);
+    }
+    let _lock = lock_directory(directory)?;
+    let created = missing == Missing::Create && create_file(&path)?;
     let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let found = schema_version(&connection, migrations)?;

@@ -19,6 +19,34 @@ pub enum StoreFault {
     /// A file could not be made, opened or locked.
     #[error("{0}")]
     Io(io::Error),
+    /// There is no store at the path.
+    #[error("there is no store")]
+    Absent,
+    /// A store that a running server opened at the path was deleted or replaced.
+    #[error("process {pid} still uses a store that was deleted or replaced here")]
+    Deserted {
+        /// The server.
+        pid: u32,
+    },
+    /// A store is there already.
+    #[error("there is a store already")]
+    Present,
+    /// The witness file could not be written; nothing can be armed without it.
+    #[error("cannot write the witness file in `{directory}`: {error}")]
+    Witness {
+        /// The directory of witness files.
+        directory: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A running server keeps the witness file in another directory.
+    #[error("process {pid} keeps its witness file in `{recorded}`")]
+    WitnessElsewhere {
+        /// The server.
+        pid: u32,
+        /// The directory that the store records.
+        recorded: String,
+    },
     /// Another process kept its write lock for longer than we waited.
     #[error("another process kept it locked for too long")]
     Busy,
@@ -75,6 +103,26 @@ impl StoreError {
             }
             StoreFault::Io(_) => {
                 "check the path and its disk, or name another store with `--state`".into()
+            }
+            StoreFault::Absent => {
+                "start `pxectl serve`, which creates it, or run `pxectl store create`; \
+                 `--state` names another store"
+                    .into()
+            }
+            StoreFault::Deserted { pid } => format!(
+                "stop process {pid}, then restore a backup with `pxectl store restore FILE`, or \
+                 start `pxectl serve` with a new store"
+            ),
+            StoreFault::Present => {
+                "stop its servers and move it away first, or name another directory with `--state`"
+                    .into()
+            }
+            StoreFault::Witness { .. } => {
+                "make the directory writable, or name another one with `pxectl serve --witness DIR`"
+                    .into()
+            }
+            StoreFault::WitnessElsewhere { recorded, .. } => {
+                format!("leave out `--witness`, or use `--witness {recorded}`")
             }
             StoreFault::Busy => format!(
                 "look for a stopped or hung pxectl with `fuser -v {location}`, then try again"

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, TransactionBehavior, params};
 
-use super::database::{self, parsed_option, time};
+use super::database::{self, Missing, parsed_option, time};
 use super::error::{StoreError, StoreFault};
 use super::schema::{self, for_sqlite};
 use crate::machine::{Lease, LeaseChange};
@@ -46,7 +46,7 @@ impl SqliteLeases {
         let opened = || -> Result<_, StoreFault> {
             database::create_directory(directory)?;
             let lock = database::lock_alone(&directory.join(LOCK_FILE))?;
-            let connection = database::open(directory, FILE, schema::LEASES)?;
+            let connection = database::open(directory, FILE, schema::LEASES, Missing::Create)?;
             Ok((connection, lock))
         };
         match opened() {
@@ -125,7 +125,7 @@ impl LeaseStore for SqliteLeases {
     }
 }
 
-fn lease(row: &Row) -> rusqlite::Result<Lease> {
+pub(super) fn lease(row: &Row) -> rusqlite::Result<Lease> {
     Ok(Lease {
         address: Ipv4Addr::from_bits(row.get(0)?),
         network: row.get(1)?,

@@ -10,30 +10,48 @@
 //! | `database` | opens a database file: created once however many processes race, then migrated |
 //! | `turnstile` | lets the writers of all processes take turns |
 //! | `sqlite` | [`SqliteStore`], the store in `state.db` |
+//! | `hosts` | writes host records, their sessions and events |
+//! | `soundness` | whether the store may arm hosts: its identity, generation and clock |
 //! | `callbacks` | what bounds a session's events: tallies of its callbacks, addresses of its attempts |
 //! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
-//! | `servers` | [`RunningServer`], which servers use a state directory right now |
+//! | `servers` | [`RunningServer`], which servers use a store right now |
+//! | `identity` | [`StoreId`] and the file behind a path: which store this is |
+//! | `witness` | the file outside the state directory that tells a restored store from a current one |
+//! | `small_file` | reads small files from directories that others may write to |
+//! | `clock` | the system's clocks, which a test can replace |
+//! | `backup` | one file that holds both databases, and stores made of it |
 //! | `error` | [`StoreError`], and what to do about it |
 
+mod backup;
 mod callbacks;
+mod clock;
 mod database;
 mod error;
+mod hosts;
+mod identity;
 mod leases;
 mod rows;
 mod schema;
 mod servers;
+mod small_file;
+mod soundness;
 mod sqlite;
 mod turnstile;
+mod witness;
 
 use std::net::IpAddr;
 
-use crate::decide::{CallbackClass, CallbackTally};
+use crate::decide::{CallbackClass, CallbackTally, Standing, StoreDoubt};
 use crate::machine::{ControllerRecord, Event, HostRecord, Session, SessionId, StoredEvent};
 
+pub use backup::restore;
+pub use clock::{Clock, SystemClock};
 pub use error::{StoreError, StoreFault};
+pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
 pub use sqlite::SqliteStore;
+pub use witness::WitnessPlace;
 
 /// What happened to the hosts, shared by every process that was given the same place.
 ///
@@ -53,16 +71,32 @@ pub trait Store: Send + Sync {
     /// Reads every record, ordered by the host's name.
     fn hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
 
-    /// Changes hosts in one transaction: either every change that `change` asked for is durable
-    /// when this returns, or none was made.
+    /// Reads the records of the hosts that have an open session, ordered by the host's name.
+    fn open_hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
+
+    /// Works out what holds at this moment for every host: the time, and whether anything
+    /// destructive may be served from this store. Its cost is one row and two files.
+    fn standing(&self) -> Result<Standing, StoreError>;
+
+    /// Changes hosts in one transaction: either every change that `change` returned is durable when
+    /// this returns, or none was made.
     ///
-    /// `change` is called once for each of `names`, in order, with the record as it stands; no
-    /// other process can alter it meanwhile. `None` leaves the host alone.
-    fn update(
-        &self,
-        names: &[&str],
-        change: &mut dyn FnMut(&str, Option<&HostRecord>) -> Option<HostUpdate>,
-    ) -> Result<(), StoreError>;
+    /// `change` is called once for each of `names`, in order, with the record and the standing of
+    /// the store within the transaction; no other process can alter either meanwhile. `None` leaves
+    /// the host alone. A change of an open session gives the store a higher generation, in the
+    /// witness file too; a host is not armed where that file cannot be written.
+    fn update(&self, names: &[&str], change: &mut Change<'_>) -> Result<(), StoreError>;
+
+    /// Makes a store its own again after it was restored, copied or moved: suspends its open
+    /// sessions, gives it a new identity and a witness file. A sound store stays as it is.
+    fn settle(&self) -> Result<Settled, StoreError>;
+
+    /// Remembers the time that the clock shows, so that no later decision is made by an earlier one.
+    fn note_time(&self) -> Result<(), StoreError>;
+
+    /// Makes the wall clock's time the latest that the store has seen, and closes every open session
+    /// first. Returns the hosts whose sessions were closed.
+    fn accept_clock(&self) -> Result<Vec<String>, StoreError>;
 
     /// Reads one session, also one that has ended.
     fn session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError>;
@@ -118,6 +152,18 @@ pub trait Store: Send + Sync {
     fn watermark(&self) -> Result<Watermark, StoreError>;
 }
 
+/// A rule for the change of hosts: the name, the record and the standing of the store -> the change.
+pub type Change<'c> = dyn FnMut(&str, Option<&HostRecord>, &Standing) -> Option<HostUpdate> + 'c;
+
+/// What settling a store found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Why the store was not its own; none where it was sound.
+    pub doubt: Option<StoreDoubt>,
+    /// The hosts whose open sessions were suspended.
+    pub suspended: Vec<String>,
+}
+
 /// What one host becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostUpdate {
@@ -133,6 +179,7 @@ pub struct HostUpdate {
 pub type CallbackChange<'c> = &'c mut dyn FnMut(
     Option<&HostRecord>,
     &[(CallbackClass, CallbackTally)],
+    &Standing,
 ) -> Option<CallbackUpdate>;
 
 /// A callback that is stored.

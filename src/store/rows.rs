@@ -1,12 +1,14 @@
 //! The rows of the store's database, as values.
 
+use std::time::Duration;
+
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::database::{parsed, parsed_option, time, time_option, unreadable};
 use crate::machine::{
-    CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Session,
-    StoredEvent,
+    BootId, BootTime, CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind,
+    HostRecord, Session, StoredEvent,
 };
 
 /// Reads the record of a host, with its session where it has one.
@@ -24,7 +26,7 @@ pub(super) fn host_record(row: &Row) -> rusqlite::Result<HostRecord> {
     })
 }
 
-/// Reads a session from five columns, of which `first` is its id.
+/// Reads a session from ten columns, of which `first` is its ID.
 pub(super) fn session(row: &Row, first: usize) -> rusqlite::Result<Session> {
     Ok(Session {
         id: parsed(row, first)?,
@@ -32,7 +34,20 @@ pub(super) fn session(row: &Row, first: usize) -> rusqlite::Result<Session> {
         deadline: time(row, first + 2)?,
         attempts: row.get(first + 3)?,
         ended_at: time_option(row, first + 4)?,
+        boot_deadline: boot_time(row, first + 5)?,
+        previous_phase: parsed(row, first + 7)?,
+        ended_by: parsed_option(row, first + 8)?,
+        suspended: row.get(first + 9)?,
     })
+}
+
+/// Reads a time since boot from two columns, of which the first is the boot's ID.
+fn boot_time(row: &Row, first: usize) -> rusqlite::Result<Option<BootTime>> {
+    let (boot_id, micros): (Option<String>, Option<i64>) = (row.get(first)?, row.get(first + 1)?);
+    Ok(boot_id.zip(micros).map(|(boot_id, micros)| BootTime {
+        boot_id: BootId::new(boot_id),
+        since_boot: Duration::from_micros(micros.max(0).cast_unsigned()),
+    }))
 }
 
 /// Reads an event.

@@ -77,6 +77,19 @@ CREATE TABLE attempt_address (
 CREATE INDEX event_decision ON event (host, kind, id DESC)
     WHERE kind IN ('install', 'local-disk', 'hold');
 ",
+    // A store without an ID is one that an older pxectl made: nothing vouches for its sessions.
+    "
+ALTER TABLE store ADD COLUMN store_id TEXT;
+ALTER TABLE store ADD COLUMN witness TEXT;
+ALTER TABLE store ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE store ADD COLUMN latest_time BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN boot_id TEXT;
+ALTER TABLE session ADD COLUMN boot_deadline BIGINT;
+ALTER TABLE session ADD COLUMN previous_phase TEXT NOT NULL DEFAULT 'new';
+ALTER TABLE session ADD COLUMN ended_by TEXT;
+ALTER TABLE session ADD COLUMN suspended TEXT;
+UPDATE session SET ended_by = 'operator' WHERE ended_at IS NOT NULL;
+",
 ];
 
 /// The migrations of the lease database. An address is its 32 bits as a number.
@@ -91,9 +104,23 @@ CREATE TABLE lease (
 
 pub(super) const READ_KEY: &str = "SELECT key FROM store";
 
-pub(super) const MAKE_KEY: &str = "
-INSERT INTO store (id, key, changes, last_event) VALUES (1, $1, 0, 0)
-ON CONFLICT (id) DO NOTHING";
+pub(super) const MAKE_STORE: &str = "
+INSERT INTO store (id, key, changes, last_event, store_id, witness, generation, latest_time)
+VALUES (1, $1, 0, 0, $2, $3, 0, 0)";
+
+pub(super) const READ_STANDING: &str = "
+SELECT store_id, witness, generation, latest_time FROM store";
+
+/// Gives a store another identity, whose generation is one higher.
+pub(super) const WRITE_IDENTITY: &str = "
+UPDATE store SET store_id = $1, witness = $2, generation = generation + 1";
+
+pub(super) const WRITE_WITNESS: &str = "UPDATE store SET witness = $1";
+
+pub(super) const WRITE_LATEST_TIME: &str = "UPDATE store SET latest_time = $1";
+
+/// Counts a change of an open session.
+pub(super) const NEXT_GENERATION: &str = "UPDATE store SET generation = generation + 1";
 
 pub(super) const READ_WATERMARK: &str = "SELECT changes, last_event FROM store";
 
@@ -104,14 +131,24 @@ UPDATE store SET changes = changes + 1, last_event = last_event + $1 RETURNING l
 
 pub(super) const READ_HOST: &str = "
 SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
-       s.id, s.created_at, s.deadline, s.attempts, s.ended_at
+       s.id, s.created_at, s.deadline, s.attempts, s.ended_at,
+       s.boot_id, s.boot_deadline, s.previous_phase, s.ended_by, s.suspended
 FROM host h LEFT JOIN session s ON s.id = h.session
 WHERE h.name = $1";
 
 pub(super) const READ_HOSTS: &str = "
 SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
-       s.id, s.created_at, s.deadline, s.attempts, s.ended_at
+       s.id, s.created_at, s.deadline, s.attempts, s.ended_at,
+       s.boot_id, s.boot_deadline, s.previous_phase, s.ended_by, s.suspended
 FROM host h LEFT JOIN session s ON s.id = h.session
+ORDER BY h.name";
+
+pub(super) const READ_OPEN_HOSTS: &str = "
+SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
+       s.id, s.created_at, s.deadline, s.attempts, s.ended_at,
+       s.boot_id, s.boot_deadline, s.previous_phase, s.ended_by, s.suspended
+FROM session s JOIN host h ON h.session = s.id
+WHERE s.ended_at IS NULL AND h.phase = 'provisioning'
 ORDER BY h.name";
 
 pub(super) const WRITE_HOST: &str = "
@@ -122,19 +159,23 @@ ON CONFLICT (name) DO UPDATE SET
     install_seen = excluded.install_seen, session = excluded.session";
 
 pub(super) const READ_SESSION: &str = "
-SELECT host, plan, id, created_at, deadline, attempts, ended_at FROM session WHERE id = $1";
+SELECT host, plan, id, created_at, deadline, attempts, ended_at,
+       boot_id, boot_deadline, previous_phase, ended_by, suspended
+FROM session WHERE id = $1";
 
 pub(super) const START_SESSION: &str = "
-INSERT INTO session (id, host, plan, created_at, deadline, attempts, ended_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO session (id, host, plan, created_at, deadline, attempts, ended_at,
+                     boot_id, boot_deadline, previous_phase, ended_by, suspended)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (id) DO NOTHING";
 
 pub(super) const WRITE_SESSION: &str = "
-UPDATE session SET deadline = $3, attempts = $4, ended_at = $5 WHERE id = $1 AND host = $2";
+UPDATE session SET deadline = $3, attempts = $4, ended_at = $5, ended_by = $6, suspended = $7
+WHERE id = $1 AND host = $2";
 
 /// Ends, at `$3`, the open sessions of host `$1` other than `$2`, which may be empty.
 pub(super) const END_OTHER_SESSIONS: &str = "
-UPDATE session SET ended_at = $3 WHERE host = $1 AND id <> $2 AND ended_at IS NULL";
+UPDATE session SET ended_at = $3, ended_by = 'replaced' WHERE host = $1 AND id <> $2 AND ended_at IS NULL";
 
 pub(super) const READ_CONTROLLERS: &str = "
 SELECT host, url, trust, fingerprint, subject, valid_from, valid_until, serial, uuid, seen_at
@@ -199,6 +240,25 @@ SELECT address FROM attempt_address WHERE session = $1 AND attempt = $2 ORDER BY
 
 pub(super) const ADD_ADDRESS: &str = "
 INSERT INTO attempt_address (session, attempt, place, address) VALUES ($1, $2, $3, $4)";
+
+/// What a backup holds besides the tables of the state database.
+pub(super) const BACKUP_LEASES: &str = "
+CREATE TABLE backup_lease (
+    address BIGINT PRIMARY KEY,
+    network TEXT NOT NULL,
+    holder TEXT,
+    expires BIGINT NOT NULL
+)";
+
+pub(super) const KEEP_LEASE: &str = "
+INSERT INTO backup_lease (address, network, holder, expires) VALUES ($1, $2, $3, $4)";
+
+pub(super) const READ_BACKUP_LEASES: &str = "
+SELECT address, network, holder, expires FROM backup_lease ORDER BY address";
+
+/// Only SQLite has backups of this kind.
+pub(super) const IS_BACKUP: &str = "
+SELECT COUNT(*) = 1 FROM sqlite_master WHERE type = 'table' AND name = 'backup_lease'";
 
 pub(super) const READ_LEASES: &str = "
 SELECT address, network, holder, expires FROM lease ORDER BY address";

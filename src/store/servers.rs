@@ -1,23 +1,46 @@
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::database::{create_directory, lock_directory, lock_existing_directory};
 use super::error::{StoreError, StoreFault};
+use super::identity::{FileIdentity, StoreId};
+use super::small_file::{open_regular, read_bounded};
+use super::sqlite::SqliteStore;
 
-/// A server process that uses a state directory right now.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where servers of the system are registered.
+const SYSTEM_RUNTIME: &str = "/run/pxectl";
+
+/// A server process that uses a store right now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningServer {
     /// What it serves, such as `dhcp`.
     pub role: String,
-    /// Its process id.
+    /// Its process ID.
     pub pid: u32,
+    /// The state directory, without links.
+    pub directory: PathBuf,
+    /// The store that it opened there, when it opened it.
+    pub store: Option<StoreId>,
+    /// The file of that store.
+    pub file: FileIdentity,
 }
 
-/// The sign by which others see a running server; it ends with the process, however that ends.
+/// What makes a running server visible to other processes; it ends with the process, however that
+/// ends.
 #[derive(Debug)]
 pub struct Registration {
+    signs: Vec<Sign>,
+}
+
+/// A locked file: the lock tells it from one that a killed server left behind.
+#[derive(Debug)]
+struct Sign {
     path: PathBuf,
     _lock: File,
 }
@@ -25,84 +48,214 @@ pub struct Registration {
 impl RunningServer {
     /// Makes a server visible to [`RunningServer::list`] until the registration is dropped.
     ///
-    /// The sign is a locked file `run/<role>-<pid>`: the lock tells it from one that a killed
-    /// server left behind.
+    /// It is registered in the state directory, where whoever shares the directory finds it, and in
+    /// the runtime directory of the system, where it is found after the state directory was deleted.
     ///
     /// # Errors
-    /// Fails where the directory cannot be written, and when the server is registered already.
-    pub fn register(directory: &Path, role: &str, pid: u32) -> Result<Registration, StoreError> {
-        let signs = directory.join("run");
-        let path = signs.join(format!("{role}-{pid}"));
-        let sign = || {
-            create_directory(&signs)?;
+    /// Fails where the state directory cannot be written, and when the server is registered already.
+    /// A runtime directory that cannot be written is left out.
+    pub fn register(
+        store: &SqliteStore,
+        directory: &Path,
+        role: &str,
+        pid: u32,
+    ) -> Result<Registration, StoreError> {
+        let within = directory.join("run");
+        let sign = || -> Result<Registration, StoreFault> {
+            let server = Self {
+                role: role.to_owned(),
+                pid,
+                directory: directory.canonicalize()?,
+                store: store.id().map_err(|error| error.fault)?,
+                file: store.file(),
+            };
+            create_directory(&within)?;
             let _lock = lock_directory(directory)?;
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path)?;
-            file.try_lock()?;
-            Ok(file)
+            let name = format!("{role}-{pid}");
+            let mut signs = vec![Sign::make(within.join(&name), &server)?];
+            if let Some(runtime) = writable_runtime_directory() {
+                let path = runtime.join(format!("{}-{name}", place(&server.directory)));
+                signs.extend(Sign::make(path, &server));
+            }
+            Ok(Registration { signs })
         };
-        match sign() {
-            Ok(lock) => Ok(Registration { path, _lock: lock }),
-            Err(error) => Err(failed(&path, error)),
-        }
+        sign().map_err(|fault| StoreError::new(&within, fault))
     }
 
-    /// Lists the servers that use a state directory, ordered by role; removes the signs of servers
-    /// that were killed.
+    /// Lists the servers that use the store of a state directory, ordered by role; removes the signs
+    /// of servers that were killed.
     ///
     /// # Errors
     /// Fails where the directory cannot be read. One that does not exist has no servers.
     pub fn list(directory: &Path) -> Result<Vec<Self>, StoreError> {
         let signs = directory.join("run");
-        let mut servers = live(directory, &signs).map_err(|error| failed(&signs, error))?;
-        servers.sort();
+        let listed = || {
+            let mut servers = match lock_existing_directory(directory)? {
+                Some(_lock) => live(&signs, "")?,
+                None => Vec::new(),
+            };
+            servers.extend(elsewhere(directory)?);
+            Ok(servers)
+        };
+        let listed: io::Result<Vec<Self>> = listed();
+        let mut servers =
+            listed.map_err(|error| StoreError::new(&signs, StoreFault::from(error)))?;
+        servers.sort_by(|a, b| (&a.role, a.pid).cmp(&(&b.role, b.pid)));
+        servers.dedup();
         Ok(servers)
     }
 
-    fn from_file_name(name: &str) -> Option<Self> {
-        let (role, pid) = name.rsplit_once('-')?;
-        Some(Self {
-            role: role.to_owned(),
-            pid: pid.parse().ok()?,
-        })
+    /// Finds a server that opened a store in a state directory, where there is none any more.
+    pub(super) fn deserted_at(directory: &Path) -> Result<Option<Self>, io::Error> {
+        let mut servers = elsewhere(directory)?;
+        if directory.join("run").is_dir() {
+            servers.extend(live(&directory.join("run"), "")?);
+        }
+        Ok(servers.into_iter().next())
+    }
+
+    /// Reports whether the server uses the store that `store` is, and not another one that lies or
+    /// lay at the same path.
+    pub fn uses(&self, store: &SqliteStore) -> bool {
+        self.file == store.file()
+    }
+}
+
+impl Sign {
+    /// Makes a sign that is locked from the moment when it has its name.
+    fn make(path: PathBuf, server: &RunningServer) -> Result<Self, io::Error> {
+        match File::open(&path) {
+            // A server that was killed left it behind.
+            Ok(stale) => stale.try_lock()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let partial = path.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .open(&partial)?;
+        file.try_lock()?;
+        file.write_all(&serde_json::to_vec(server)?)?;
+        fs::rename(&partial, &path)?;
+        Ok(Self { path, _lock: file })
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // What cannot be removed is seen as stale: the lock goes in any case.
-        let _ = fs::remove_file(&self.path);
+        for sign in &self.signs {
+            // What cannot be removed is seen as stale: the lock goes in any case.
+            let _ = fs::remove_file(&sign.path);
+        }
     }
 }
 
-/// Reads the signs under the lock of the directory, so that none is between its making and its
-/// lock.
-fn live(directory: &Path, signs: &Path) -> Result<Vec<RunningServer>, io::Error> {
-    let Some(_lock) = lock_existing_directory(directory)? else {
+/// Finds the servers that registered a state directory in a runtime directory.
+fn elsewhere(directory: &Path) -> Result<Vec<RunningServer>, io::Error> {
+    let Some(directory) = real_path(directory) else {
         return Ok(Vec::new());
     };
+    let prefix = format!("{}-", place(&directory));
+    let mut servers = Vec::new();
+    for runtime in runtime_directories() {
+        let found = live(&runtime, &prefix)?;
+        servers.extend(found.into_iter().filter(|it| it.directory == directory));
+    }
+    Ok(servers)
+}
+
+/// Resolves a path of which the last part may be missing.
+fn real_path(directory: &Path) -> Option<PathBuf> {
+    if let Ok(path) = directory.canonicalize() {
+        return Some(path);
+    }
+    let absolute = std::path::absolute(directory).ok()?;
+    let (parent, name) = (absolute.parent()?, absolute.file_name()?);
+    Some(real_path(parent)?.join(name))
+}
+
+/// Names a state directory in a file name.
+fn place(directory: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let digest = Sha256::digest(directory.as_os_str().as_bytes());
+    HEXLOWER.encode(&digest[..8])
+}
+
+/// Lists where servers may be registered outside their state directories: those of the system and of
+/// this user, and for root those of every user.
+fn runtime_directories() -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::from(SYSTEM_RUNTIME)];
+    if rustix::process::geteuid().is_root() {
+        let users = fs::read_dir("/run/user").into_iter().flatten().flatten();
+        found.extend(users.map(|user| user.path().join("pxectl")));
+    }
+    found.extend(own_runtime_directories());
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The runtime directories that this user may make, the best first. Source: XDG Base Directory
+/// Specification 0.8; file-hierarchy(7).
+fn own_runtime_directories() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        return vec![PathBuf::from(SYSTEM_RUNTIME)];
+    }
+    let xdg = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let xdg = xdg.filter(|path| path.is_absolute());
+    let of_login = PathBuf::from(format!("/run/user/{}", user.as_raw()));
+    let mut found: Vec<PathBuf> = xdg.into_iter().chain([of_login]).collect();
+    found.iter_mut().for_each(|path| path.push("pxectl"));
+    found.push(PathBuf::from(SYSTEM_RUNTIME));
+    // A service without a login session has no other place that every process of its user knows.
+    found.push(PathBuf::from(format!("/tmp/pxectl-{}", user.as_raw())));
+    found
+}
+
+/// Makes a runtime directory of this user, where one can be made.
+fn writable_runtime_directory() -> Option<PathBuf> {
+    let user = rustix::process::geteuid();
+    own_runtime_directories().into_iter().find(|path| {
+        let _ = DirBuilder::new().mode(0o755).create(path);
+        // A link or a directory of somebody else is not ours to use.
+        fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() && it.uid() == user.as_raw())
+    })
+}
+
+/// Reads the signs whose names begin with a prefix; those of servers that have ended are removed.
+fn live(signs: &Path, prefix: &str) -> Result<Vec<RunningServer>, io::Error> {
     let entries = match fs::read_dir(signs) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         entries => entries?,
     };
     let mut servers = Vec::new();
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        let Some(server) = name.and_then(RunningServer::from_file_name) else {
+        let pid = name.and_then(|name| name.strip_prefix(prefix)?.rsplit('-').next());
+        if pid.is_none_or(|pid| pid.parse::<u32>().is_err()) {
+            continue;
+        }
+        // Its server has just ended, it is another user's, or it is not a sign of ours.
+        let Ok(file) = open_regular(&path) else {
             continue;
         };
-        let file = match File::open(&path) {
-            // Its server has just ended.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            file => file?,
-        };
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => servers.push(server),
+            Err(TryLockError::WouldBlock) => {
+                let text = read_bounded(&file)?;
+                servers.extend(serde_json::from_slice::<RunningServer>(&text));
+            }
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => {
                 // Tidiness only: a reader may be unable to, and nobody counts a stale sign.
@@ -111,8 +264,4 @@ fn live(directory: &Path, signs: &Path) -> Result<Vec<RunningServer>, io::Error>
         }
     }
     Ok(servers)
-}
-
-fn failed(path: &Path, error: io::Error) -> StoreError {
-    StoreError::new(path, StoreFault::from(error))
 }

@@ -1,69 +1,196 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use data_encoding::HEXLOWER;
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
     params,
 };
 
 use super::callbacks;
-use super::database;
+use super::clock::{Clock, SystemClock};
+use super::database::{self, Missing};
 use super::error::{StoreError, StoreFault};
+use super::hosts::{read_host, read_open_hosts, write_events, write_host};
+use super::identity::{FileIdentity, PinnedFile, StoreId};
 use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
+use super::servers::RunningServer;
+use super::soundness::{Announced, Identity, SeenTime, event, identify, read_identity};
 use super::turnstile::Turnstile;
+use super::witness::WitnessPlace;
 use super::{
-    CallbackChange, EventQuery, HostUpdate, Retention, Store, StoredSession, Watermark, schema,
+    CallbackChange, Change, EventQuery, HostUpdate, Retention, Settled, Store, StoredSession,
+    Watermark, schema,
 };
+use crate::decide::{Impediment, Standing, close};
 use crate::machine::{
-    ControllerRecord, ControllerTrust, Event, HostRecord, Session, SessionId, StoredEvent,
+    ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, SessionId, StoredEvent,
 };
+
+/// The name of the database in a state directory.
+const FILE: &str = "state.db";
 
 /// The store in the SQLite database `state.db`, which any number of processes may share.
 pub struct SqliteStore {
-    path: PathBuf,
-    key: [u8; 32],
-    turnstile: Turnstile,
-    writer: Mutex<Connection>,
+    pub(super) path: PathBuf,
+    /// The path without links, by which the witness knows the store.
+    pub(super) real_path: PathBuf,
+    pub(super) key: [u8; 32],
+    pub(super) clock: Arc<dyn Clock>,
+    /// What this process has seen of the time.
+    pub(super) seen_time: Mutex<SeenTime>,
+    pub(super) turnstile: Turnstile,
+    pub(super) writer: Mutex<Connection>,
     /// Readers have a connection of their own: they never wait for a writer's disk.
-    reader: Mutex<Connection>,
+    pub(super) reader: Mutex<Connection>,
+    /// Closed after the connections.
+    pub(super) file: PinnedFile,
+    /// Whether each change is on the disk before it is acknowledged.
+    pub(super) is_durable: bool,
 }
 
 impl SqliteStore {
-    /// Opens the store in `directory`; makes both where they are missing, for their owner alone.
+    /// Opens the store in `directory`.
     ///
     /// # Errors
-    /// Fails where the directory cannot be written, and on a store that is damaged or that a newer
-    /// program has migrated.
+    /// Fails where there is none or where it cannot be written, and on a store that is damaged or
+    /// that a newer program has migrated.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join("state.db");
-        let connect = || {
-            let writer = database::open(directory, "state.db", schema::STATE)?;
+        Self::open_at(directory, None, Missing::Refuse, Arc::new(SystemClock))
+    }
+
+    /// Opens the store in `directory`; makes both where they are missing, for their owner alone,
+    /// with a witness file at `witness`. Of a store that exists, the witness file is looked for there
+    /// from now on.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; also where a running server uses a store that was deleted here or
+    /// keeps the witness file in another directory, and where the witness file of a new store cannot
+    /// be written.
+    pub fn open_or_create(
+        directory: &Path,
+        witness: impl Into<WitnessPlace>,
+    ) -> Result<Self, StoreError> {
+        Self::open_or_create_with(directory, witness, Arc::new(SystemClock))
+    }
+
+    /// As [`SqliteStore::open_or_create`], with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open_or_create`].
+    pub fn open_or_create_with(
+        directory: &Path,
+        witness: impl Into<WitnessPlace>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        Self::open_at(directory, Some(witness.into()), Missing::Create, clock)
+    }
+
+    /// Makes a store in `directory`, as [`SqliteStore::open_or_create`] does.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open_or_create`], and where there is a store already.
+    pub fn create(directory: &Path, witness: impl Into<WitnessPlace>) -> Result<Self, StoreError> {
+        let path = directory.join(FILE);
+        if path.symlink_metadata().is_ok() {
+            return Err(StoreError::new(&path, StoreFault::Present));
+        }
+        Self::open_or_create(directory, witness)
+    }
+
+    fn open_at(
+        directory: &Path,
+        witness: Option<WitnessPlace>,
+        missing: Missing,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let path = directory.join(FILE);
+        let connect = || -> Result<Self, StoreFault> {
+            let is_new = missing == Missing::Create && !path.try_exists()?;
+            if is_new && let Some(server) = RunningServer::deserted_at(directory)? {
+                return Err(StoreFault::Deserted { pid: server.pid });
+            }
+            let mut writer = database::open(directory, FILE, schema::STATE, missing)?;
             let reader = database::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let file = PinnedFile::open(&path)?;
+            let real_path = directory.canonicalize()?.join(FILE);
+            let key = identify(
+                &mut writer,
+                directory,
+                witness,
+                (&real_path, file.identity()),
+            )?;
             Ok(Self {
                 path: path.clone(),
-                key: key(&writer)?,
+                real_path,
+                key,
+                clock,
+                seen_time: Mutex::new(SeenTime::default()),
                 turnstile: Turnstile::open(directory)?,
                 writer: Mutex::new(writer),
                 reader: Mutex::new(reader),
+                file,
+                is_durable: true,
             })
         };
-        connect().map_err(|fault: StoreFault| StoreError::new(&path, fault))
+        connect().map_err(|fault| StoreError::new(&path, fault))
     }
 
-    fn read<T>(
+    /// Returns which store this is; none of a store that an older pxectl made.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn id(&self) -> Result<Option<StoreId>, StoreError> {
+        Ok(self.identity()?.id)
+    }
+
+    /// Returns the directory of the store's witness file.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn witness_directory(&self) -> Result<Option<PathBuf>, StoreError> {
+        let identity = self.identity()?;
+        Ok(identity.witness.map(|witness| witness.path().to_owned()))
+    }
+
+    /// Returns what tells the store's file from a copy of it.
+    pub fn file(&self) -> FileIdentity {
+        self.file.identity()
+    }
+
+    /// Leaves it to the kernel when changes reach the disk: for stores that nobody keeps, such as
+    /// that of a rehearsal.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub fn without_sync(mut self) -> Result<Self, StoreError> {
+        self.is_durable = false;
+        let set = lock(&self.writer).pragma_update(None, "synchronous", "OFF");
+        set.map_err(|error| StoreError::new(&self.path, error))?;
+        Ok(self)
+    }
+
+    /// Writes a consistent copy of the database to an empty file, while others work on the store.
+    pub(super) fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
+        let writer = lock(&self.writer);
+        let copied = writer.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        copied
+            .map(|_| ())
+            .map_err(|error| StoreError::new(path, error))
+    }
+
+    pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         query(&lock(&self.reader)).map_err(|error| StoreError::new(&self.path, error))
     }
 
-    /// Runs `change` in a transaction; the events that it returns belong to it. None: nothing was
+    /// Runs `change` in a transaction; the events that it returns belong to it. `None`: nothing was
     /// changed, and nothing is written.
-    fn write(
-        &self,
-        change: impl FnOnce(&Transaction) -> Result<Option<Vec<Event>>, StoreFault>,
+    pub(super) fn write<'s>(
+        &'s self,
+        change: impl FnOnce(&Transaction, &Identity) -> Result<Option<Written<'s>>, StoreFault>,
     ) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
         let attempt = || {
@@ -72,9 +199,14 @@ impl SqliteStore {
             drop(turn);
             // A newer program may have migrated the store since we opened it.
             database::schema_version(&transaction, schema::STATE)?;
-            if let Some(events) = change(&transaction)? {
-                write_events(&transaction, &events)?;
+            let identity = read_identity(&transaction)?;
+            if let Some(written) = change(&transaction, &identity)? {
+                write_events(&transaction, &written.events)?;
+                self.remember_time(&transaction, &identity)?;
                 transaction.commit()?;
+                if let Some(announced) = written.announced {
+                    announced.confirm();
+                }
             }
             Ok(())
         };
@@ -82,6 +214,21 @@ impl SqliteStore {
     }
 }
 
+/// What a transaction wrote.
+#[derive(Default)]
+pub(super) struct Written<'s> {
+    pub(super) events: Vec<Event>,
+    pub(super) announced: Option<Announced<'s>>,
+}
+
+impl Written<'_> {
+    pub(super) fn events(events: Vec<Event>) -> Self {
+        Self {
+            events,
+            announced: None,
+        }
+    }
+}
 impl Store for SqliteStore {
     fn key(&self) -> &[u8; 32] {
         &self.key
@@ -103,22 +250,94 @@ impl Store for SqliteStore {
         })
     }
 
-    fn update(
-        &self,
-        names: &[&str],
-        change: &mut dyn FnMut(&str, Option<&HostRecord>) -> Option<HostUpdate>,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction| {
+    fn open_hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
+        self.read(read_open_hosts)
+    }
+
+    fn standing(&self) -> Result<Standing, StoreError> {
+        let is_unconfirmed = |standing: &Standing| {
+            matches!(standing.impediment(), Some(Impediment::StoreUnconfirmed(_)))
+        };
+        let mut standing = self.standing_of(&self.identity()?);
+        // Between the two reads, the store may have gone on by a generation.
+        for _ in 0..3 {
+            if !is_unconfirmed(&standing) {
+                break;
+            }
+            standing = self.standing_of(&self.identity()?);
+        }
+        Ok(standing)
+    }
+
+    fn update(&self, names: &[&str], change: &mut Change<'_>) -> Result<(), StoreError> {
+        self.write(|transaction, identity| {
+            let standing = self.standing_of(identity);
             let mut events = None;
+            let (mut closes, mut opens) = (false, false);
             for name in names {
                 let record = read_host(transaction, name)?;
-                if let Some(update) = change(name, record.as_ref()) {
+                if let Some(update) = change(name, record.as_ref(), &standing) {
+                    let was_open = record.as_ref().and_then(HostRecord::open_session).is_some();
+                    let is_open = update.record.open_session().is_some();
+                    opens |= is_open;
+                    closes |= was_open && !is_open;
                     write_host(transaction, name, &update)?;
                     events.get_or_insert_with(Vec::new).extend(update.events);
                 }
             }
-            Ok(events)
+            let Some(events) = events else {
+                return Ok(None);
+            };
+            let announced = if opens || closes {
+                self.advance(transaction, identity, opens)?
+            } else {
+                None
+            };
+            Ok(Some(Written { events, announced }))
         })
+    }
+
+    fn settle(&self) -> Result<Settled, StoreError> {
+        self.settle_because(None)
+    }
+
+    fn note_time(&self) -> Result<(), StoreError> {
+        let mut writer = lock(&self.writer);
+        let mut note = || {
+            let turn = self.turnstile.enter()?;
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            drop(turn);
+            database::schema_version(&transaction, schema::STATE)?;
+            let identity = read_identity(&transaction)?;
+            self.remember_time(&transaction, &identity)?;
+            Ok(transaction.commit()?)
+        };
+        note().map_err(|fault| database::unwritten(&self.path, fault))
+    }
+
+    fn accept_clock(&self) -> Result<Vec<String>, StoreError> {
+        let mut closed = Vec::new();
+        self.write(|transaction, identity| {
+            let now = self.clock.read().wall;
+            let why = "closed by `pxectl store accept-clock`";
+            let (names, mut events) = self.change_open_hosts(transaction, |record| {
+                let record = close(record, why, now)?;
+                let mut event = event(now, EventKind::Cancelled, why.to_owned());
+                event.host = Some(record.host.clone());
+                event.session = record.session.as_ref().map(|session| session.id);
+                Some((record, event))
+            })?;
+            let message = format!(
+                "the clock was accepted: {:.0} was the latest time, now it is {now:.0}",
+                identity.latest_time
+            );
+            events.push(event(now, EventKind::Store, message));
+            let announced = self.advance(transaction, identity, false)?;
+            statement(transaction, schema::WRITE_LATEST_TIME)?.execute([now.as_microsecond()])?;
+            closed = names;
+            Ok(Some(Written { events, announced }))
+        })?;
+        Ok(closed)
     }
 
     fn session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
@@ -139,7 +358,7 @@ impl Store for SqliteStore {
         if events.is_empty() {
             return Ok(());
         }
-        self.write(|_| Ok(Some(events.to_vec())))
+        self.write(|_, _| Ok(Some(Written::events(events.to_vec()))))
     }
 
     fn controllers(&self) -> Result<Vec<ControllerRecord>, StoreError> {
@@ -155,7 +374,7 @@ impl Store for SqliteStore {
         record: &ControllerRecord,
         events: &[Event],
     ) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(|transaction, _| {
             let (trust, note) = match &record.trust {
                 ControllerTrust::Plain => (PLAIN, None),
                 ControllerTrust::Authority => (AUTHORITY, None),
@@ -175,7 +394,7 @@ impl Store for SqliteStore {
                 record.uuid.map(String::from),
                 record.seen_at.as_microsecond(),
             ])?;
-            Ok(Some(events.to_vec()))
+            Ok(Some(Written::events(events.to_vec())))
         })
     }
 
@@ -185,13 +404,16 @@ impl Store for SqliteStore {
         session: SessionId,
         change: CallbackChange<'_>,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(|transaction, identity| {
             let record = read_host(transaction, host)?;
             let tallies = callbacks::read_tallies(transaction, session)?;
-            let Some(update) = change(record.as_ref(), &tallies) else {
+            let standing = self.standing_of(identity);
+            let Some(update) = change(record.as_ref(), &tallies, &standing) else {
                 return Ok(None);
             };
+            let mut announced = None;
             if let Some(record) = update.record {
+                announced = self.advance(transaction, identity, false)?;
                 let update = HostUpdate {
                     record,
                     plan: None,
@@ -200,7 +422,10 @@ impl Store for SqliteStore {
                 write_host(transaction, host, &update)?;
             }
             callbacks::write_tally(transaction, session, update.class, &update.tally)?;
-            Ok(Some(vec![update.event]))
+            Ok(Some(Written {
+                events: vec![update.event],
+                announced,
+            }))
         })
     }
 
@@ -219,13 +444,13 @@ impl Store for SqliteStore {
         address: IpAddr,
         change: &mut dyn FnMut(&[IpAddr]) -> Option<Vec<Event>>,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(|transaction, _| {
             let known = callbacks::read_addresses(transaction, session, attempt)?;
             let Some(events) = change(&known) else {
                 return Ok(None);
             };
             callbacks::add_address(transaction, session, attempt, known.len(), address)?;
-            Ok(Some(events))
+            Ok(Some(Written::events(events)))
         })
     }
 
@@ -233,9 +458,9 @@ impl Store for SqliteStore {
         let kept = [kept.host_decisions, kept.stranger_decisions];
         let kept = kept.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
         let mut removed = 0;
-        self.write(|transaction| {
+        self.write(|transaction, _| {
             removed = statement(transaction, schema::PRUNE_EVENTS)?.execute(kept)?;
-            Ok((removed > 0).then(Vec::new))
+            Ok((removed > 0).then(Written::default))
         })?;
         Ok(removed as u64)
     }
@@ -272,7 +497,7 @@ impl Store for SqliteStore {
 }
 
 /// Takes a connection, also after a panic: its transaction was rolled back on the way out.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+pub(super) fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -282,137 +507,6 @@ pub(super) fn statement<'c>(
 ) -> rusqlite::Result<CachedStatement<'c>> {
     connection.prepare_cached(&schema::for_sqlite(text))
 }
-
-/// Reads the key, or makes it in a new store; whoever makes it first has made it for all.
-fn key(connection: &Connection) -> Result<[u8; 32], StoreFault> {
-    let read = || -> rusqlite::Result<Option<String>> {
-        statement(connection, schema::READ_KEY)?
-            .query_row([], |row| row.get(0))
-            .optional()
-    };
-    let digits = match read()? {
-        Some(digits) => Some(digits),
-        None => {
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map_err(|error| StoreFault::Io(error.into()))?;
-            statement(connection, schema::MAKE_KEY)?.execute([HEXLOWER.encode(&key)])?;
-            read()?
-        }
-    };
-    digits
-        .and_then(|digits| HEXLOWER.decode(digits.as_bytes()).ok())
-        .and_then(|octets| octets.try_into().ok())
-        .ok_or_else(|| StoreFault::Corrupt {
-            what: "its key is not 64 hexadecimal digits".into(),
-        })
-}
-
-fn read_host(connection: &Connection, name: &str) -> rusqlite::Result<Option<HostRecord>> {
-    statement(connection, schema::READ_HOST)?
-        .query_row([name], host_record)
-        .optional()
-}
-
-fn write_host(
-    transaction: &Transaction,
-    name: &str,
-    update: &HostUpdate,
-) -> Result<(), StoreFault> {
-    let HostUpdate { record, plan, .. } = update;
-    let unfit = |what| StoreFault::Unfit {
-        host: name.to_owned(),
-        what,
-    };
-    if record.host != name {
-        return Err(unfit("the record is another host's"));
-    }
-    let session = record.session.as_ref();
-    match (session, plan) {
-        (Some(session), Some(plan)) => {
-            if start_session(transaction, name, session, plan)? == 0 {
-                return Err(unfit("its new session is there already"));
-            }
-        }
-        (Some(session), None) => {
-            if write_session(transaction, name, session)? == 0 {
-                return Err(unfit("its session is new and has no plan"));
-            }
-        }
-        (None, Some(_)) => return Err(unfit("its plan has no session")),
-        (None, None) => {}
-    }
-    let ended_at = match (session, plan) {
-        (Some(session), Some(_)) => session.created_at,
-        _ => record.changed_at,
-    };
-    let id = session.map(|session| session.id.to_string());
-    statement(transaction, schema::END_OTHER_SESSIONS)?.execute(params![
-        name,
-        id.as_deref().unwrap_or_default(),
-        ended_at.as_microsecond(),
-    ])?;
-    statement(transaction, schema::WRITE_HOST)?.execute(params![
-        name,
-        record.phase.name(),
-        record.reason,
-        record.changed_at.as_microsecond(),
-        record.install_seen.map(u64::cast_signed),
-        id,
-    ])?;
-    Ok(())
-}
-
-fn start_session(
-    transaction: &Transaction,
-    host: &str,
-    session: &Session,
-    plan: &str,
-) -> rusqlite::Result<usize> {
-    statement(transaction, schema::START_SESSION)?.execute(params![
-        session.id.to_string(),
-        host,
-        plan,
-        session.created_at.as_microsecond(),
-        session.deadline.as_microsecond(),
-        session.attempts,
-        session.ended_at.map(|time| time.as_microsecond()),
-    ])
-}
-
-fn write_session(
-    transaction: &Transaction,
-    host: &str,
-    session: &Session,
-) -> rusqlite::Result<usize> {
-    statement(transaction, schema::WRITE_SESSION)?.execute(params![
-        session.id.to_string(),
-        host,
-        session.deadline.as_microsecond(),
-        session.attempts,
-        session.ended_at.map(|time| time.as_microsecond()),
-    ])
-}
-
-/// Counts a change and writes the events that belong to it, numbered without a gap.
-fn write_events(transaction: &Transaction, events: &[Event]) -> rusqlite::Result<()> {
-    let count = events.len() as i64;
-    let last: i64 =
-        statement(transaction, schema::COUNT_CHANGE)?.query_row([count], |row| row.get(0))?;
-    let mut add = statement(transaction, schema::ADD_EVENT)?;
-    for (id, event) in (last - count + 1..).zip(events) {
-        add.execute(params![
-            id,
-            event.at.as_microsecond(),
-            event.kind.name(),
-            event.host,
-            event.mac.map(String::from),
-            event.session.map(String::from),
-            event.message,
-        ])?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,7 +520,9 @@ mod tests {
     #[test]
     fn a_commit_is_synced_before_it_is_acknowledged() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path()).unwrap();
+        let store =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
         let writer = lock(&store.writer);
         assert_eq!(number(&writer, "synchronous"), 2, "2 is FULL");
         assert_eq!(number(&writer, "foreign_keys"), 1);
@@ -439,26 +535,32 @@ mod tests {
     #[test]
     fn a_write_lock_that_is_never_given_back_is_busy_and_readers_go_on() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path()).unwrap();
-        let other = SqliteStore::open(directory.path()).unwrap();
+        let store =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
+        let other =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
         let hung = lock(&other.writer);
         hung.execute_batch("BEGIN IMMEDIATE").unwrap();
         lock(&store.writer)
             .busy_handler(None::<fn(i32) -> bool>)
             .unwrap();
 
-        let error = store.update(&["a"], &mut |_, _| None).unwrap_err();
+        let error = store.update(&["a"], &mut |_, _, _| None).unwrap_err();
         assert!(matches!(error.fault, StoreFault::Busy), "{error}");
         assert_eq!(store.hosts().unwrap(), []);
 
         hung.execute_batch("ROLLBACK").unwrap();
-        store.update(&["a"], &mut |_, _| None).unwrap();
+        store.update(&["a"], &mut |_, _, _| None).unwrap();
     }
 
     #[test]
     fn a_panic_in_a_change_undoes_it_and_leaves_the_store_usable() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path()).unwrap();
+        let store =
+            SqliteStore::open_or_create(directory.path(), &directory.path().join("witness"))
+                .unwrap();
         let record = |name: &str| HostRecord::new(name, jiff::Timestamp::UNIX_EPOCH);
         let change = |name: &str| {
             Some(HostUpdate {
@@ -468,14 +570,16 @@ mod tests {
             })
         };
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            store.update(&["a", "b"], &mut |name, _| match name {
+            store.update(&["a", "b"], &mut |name, _, _| match name {
                 "b" => panic!("a rule is at fault"),
                 name => change(name),
             })
         }));
         assert!(panicked.is_err());
         assert_eq!(store.hosts().unwrap(), []);
-        store.update(&["c"], &mut |name, _| change(name)).unwrap();
+        store
+            .update(&["c"], &mut |name, _, _| change(name))
+            .unwrap();
         assert_eq!(store.hosts().unwrap(), [record("c")]);
     }
 }

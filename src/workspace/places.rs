@@ -46,6 +46,33 @@ fn of_user(
         .ok_or(NoPlaceForStore)
 }
 
+/// The environment names no place for witness files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no place for the witness file: neither `HOME` nor `XDG_DATA_HOME` is an absolute \
+     path; name one with `--witness DIR`"
+)]
+pub struct NoPlaceForWitness;
+
+/// Returns where witness files lie when no option says so: `/var/lib/pxectl-witness` for root, else
+/// below the XDG data directory.
+///
+/// # Errors
+/// When the environment names no such directory.
+pub fn witness_directory() -> Result<PathBuf, NoPlaceForWitness> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/pxectl-witness"));
+    }
+    let from = |name| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    from("XDG_DATA_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".local/share")))
+        .map(|data| data.join("pxectl/witness"))
+        .ok_or(NoPlaceForWitness)
+}
+
 /// Returns where the bundle store of an inventory lies: what the command line says, else what the
 /// site says, relative to the inventory.
 pub fn bundle_directory(

@@ -3,6 +3,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use pxectl::store::SqliteStore;
+
 use crate::emulator::{Bmc, PASSWORD};
 
 /// An inventory of hosts with controllers, and its store.
@@ -129,6 +131,7 @@ impl Rack {
         rack.write("site.yaml", SITE);
         let documents: String = hosts.iter().map(HostKeys::document).collect();
         rack.write("hosts.yaml", documents);
+        SqliteStore::create(&rack.file("state"), &rack.file("witness")).expect("a store");
         rack
     }
 
@@ -176,6 +179,7 @@ impl Rack {
             .args(words)
             .current_dir(self.directory.path())
             .env("PXECTL_STATE", "state")
+            .env("PXECTL_WITNESS", "witness")
             .env("BMC_PASSWORD", PASSWORD)
             .stdin(Stdio::null());
         command

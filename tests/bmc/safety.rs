@@ -35,7 +35,7 @@ fn change(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
         events: Vec::new(),
     };
     let mut update = Some(update);
-    let kept = store.update(&[HOST], &mut |_, _| update.take());
+    let kept = store.update(&[HOST], &mut |_, _, _| update.take());
     kept.expect("it is kept");
 }
 
@@ -96,7 +96,7 @@ fn a_host_that_is_installing_is_not_interrupted_without_being_told_to() {
         plan: None,
         events: Vec::new(),
     });
-    let kept = store.update(&[HOST], &mut |_, _| update.take());
+    let kept = store.update(&[HOST], &mut |_, _, _| update.take());
     kept.expect("it is kept");
     drop(store);
     bmc.forget();

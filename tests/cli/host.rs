@@ -27,7 +27,7 @@ fn provision(rack: &Rack, hosts: &str) -> Pxectl {
 
 /// Arms `worker-01`.
 fn armed() -> Rack {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     provision(&rack, "worker-01")
         .stdout("worker-01: armed until [..]Z (session [..])\n")
         .stderr(format!("{VERIFYING_UBUNTU}{NO_SERVER}"))
@@ -46,7 +46,7 @@ fn shown(rack: &Rack, host: &str) -> Value {
 
 #[test]
 fn a_rack_that_nobody_touched_is_new() {
-    Rack::a()
+    Rack::with_store()
         .pxectl("host list")
         .stdout(
             "\
@@ -142,7 +142,7 @@ fn a_host_set_aside_is_not_armed_before_its_release() {
 
 #[test]
 fn the_reason_of_a_quarantine_is_kept_for_people() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.pxectl("host quarantine worker-02 --reason")
         .arg("smells of smoke")
         .stdout("worker-02: set aside, its phase is quarantine\n")
@@ -221,7 +221,7 @@ fn what_is_done_for_some_hosts_only_ends_in_status_4() {
 
 #[test]
 fn many_hosts_are_armed_only_by_someone_who_said_so() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     for (line, stdin, what) in [
         (
             "--all",
@@ -307,7 +307,7 @@ fn nothing_is_armed_that_could_not_be_installed() {
         ),
     ];
     for (spoil, reason, help) in rows {
-        let rack = Rack::a();
+        let rack = Rack::with_store();
         spoil(&rack);
         provision(&rack, "worker-01")
             .stderr(format!(
@@ -326,7 +326,7 @@ fn nothing_is_armed_that_could_not_be_installed() {
 
 #[test]
 fn a_bundle_expires_at_the_beginning_of_its_day_and_not_before() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.edit("bundles.yaml", "files:", "expires: 9999-12-30\nfiles:");
     provision(&rack, "worker-01 -q")
         .stdout("worker-01: armed until [..]Z (session [..])\n")
@@ -335,7 +335,7 @@ fn a_bundle_expires_at_the_beginning_of_its_day_and_not_before() {
 
 #[test]
 fn without_a_bundle_store_nothing_is_armed() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     provision(&rack, "worker-01 --bundles nowhere")
         .stderr("error: no bundle store at `nowhere`\n  = help: name the store with `--bundles DIR` or `bundles` in the site; `pxectl bundle build` creates one\n")
         .status(3)
@@ -533,7 +533,7 @@ error: the inventory `.` is at fault, and does not say which site it is
 
 #[test]
 fn nothing_is_armed_while_git_is_at_work() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     std::fs::create_dir(rack.file(".git")).expect("a directory");
     rack.write(".git/index.lock", "");
     rack.pxectl("host provision worker-01")
@@ -575,6 +575,13 @@ fn json_says_where_a_host_stands() {
 #[test]
 fn a_store_that_cannot_be_opened_is_named() {
     let rack = Rack::a();
+    rack.pxectl("host list")
+        .stderr(
+            "error: cannot use the store `state/state.db`: there is no store\n  \
+             = help: [..]\n",
+        )
+        .status(3)
+        .run();
     rack.write("state", "in the way");
     rack.pxectl("host list")
         .stderr(
@@ -591,7 +598,7 @@ fn a_store_that_cannot_be_opened_is_named() {
 
 #[test]
 fn a_deadline_of_years_is_warned_of() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     let long = |deadline: &str| {
         format!(
             "warning: the hosts stay armed for {deadline}, and are overwritten whenever they boot \
@@ -627,7 +634,7 @@ fn a_deadline_of_years_is_warned_of() {
 
 #[test]
 fn a_host_with_an_example_uuid_is_not_armed() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.edit(
         "hosts.yaml",
         "4c4c4544-0035-5a10-8054-b4c04f4e0132",

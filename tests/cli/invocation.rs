@@ -47,6 +47,7 @@ fn a_wrong_command_line_ends_in_status_2_and_does_nothing() {
             .args(line.split(' '))
             .current_dir(rack.path())
             .env("PXECTL_STATE", "state")
+            .env("PXECTL_WITNESS", "witness")
             .output()
             .expect("the binary runs");
         let stderr = String::from_utf8(output.stderr).expect("text");

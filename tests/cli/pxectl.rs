@@ -35,7 +35,10 @@ impl Pxectl {
                 command.env_remove(name);
             }
         }
-        command.current_dir(directory).env("PXECTL_STATE", "state");
+        command
+            .current_dir(directory)
+            .env("PXECTL_STATE", "state")
+            .env("PXECTL_WITNESS", "witness");
         Self {
             command,
             stdin: Vec::new(),

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use pxectl::store::SqliteStore;
+
 use crate::pxectl::{Pxectl, fixture};
 
 /// A copy of an inventory that a test may spoil.
@@ -26,6 +28,13 @@ impl Rack {
     pub fn whole() -> Self {
         let rack = Self::empty();
         copy(&fixture("rack-a"), rack.path());
+        rack
+    }
+
+    /// The same as [`Rack::a`], with an empty store.
+    pub fn with_store() -> Self {
+        let rack = Self::a();
+        SqliteStore::create(&rack.file("state"), &rack.file("witness")).expect("a store");
         rack
     }
 

@@ -188,7 +188,7 @@ fn nothing_that_is_secret_is_looked_up_or_printed() {
         "env: BMC_PASSWORD",
         "vault: kv/bmc",
     ] {
-        let rack = Rack::a();
+        let rack = Rack::with_store();
         rack.write("password", secret).edit(
             "hosts.yaml",
             "labels:",

@@ -122,6 +122,7 @@ fn pxectl(network: &Network, rack: &Rack) -> Command {
     let mut pxectl = network.server_command(env!("CARGO_BIN_EXE_pxectl"));
     pxectl.arg("-i").arg(rack.inventory());
     pxectl.arg("--state").arg(rack.state());
+    pxectl.env("PXECTL_WITNESS", rack.state().with_extension("witness"));
     pxectl.env("BMC_PASSWORD", crate::controller::PASSWORD);
     pxectl
 }

@@ -180,7 +180,8 @@ impl Server {
         std::fs::write(inventory.join("site.yaml"), site).unwrap();
         let state = state(directory.path());
         let mut command = segment.command("rack", env!("CARGO_BIN_EXE_pxectl"));
-        command.arg("-i").arg(inventory).arg("--state").arg(state);
+        command.arg("-i").arg(inventory).arg("--state").arg(&state);
+        command.env("PXECTL_WITNESS", state.with_extension("witness"));
         command.args(["serve", "all", "--log-format", "json", "-v"]);
         let mut program = Program::start(command);
         for _ in 0..3 {

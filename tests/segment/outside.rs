@@ -189,6 +189,7 @@ fn dhcp_on_another_port_answers_nobody_outside() {
     let mut command = segment.command("rack", env!("CARGO_BIN_EXE_pxectl"));
     command.arg("-i").arg(&inventory);
     command.arg("--state").arg(directory.path().join("state"));
+    command.env("PXECTL_WITNESS", directory.path().join("witness"));
     command.args(["serve", "dhcp", "--dhcp-port", "6767"]);
     let mut server = Program::start(command);
     server.wait_for(&["answers DHCP on"]);

@@ -12,6 +12,7 @@ mod floods;
 mod forged;
 mod hostile;
 mod hung;
+mod lineage;
 mod machine_paths;
 mod preflight;
 mod private;
@@ -27,6 +28,7 @@ mod sessions;
 mod signatures;
 mod split;
 mod storage;
+mod time;
 mod transfers;
 mod web;
 

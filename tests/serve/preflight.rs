@@ -29,7 +29,7 @@ pub fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) 
 
 #[test]
 fn a_port_in_use_is_named_with_the_process_that_has_it() {
-    let rack = Rack::new();
+    let rack = Rack::without_store();
     let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let taken = udp.local_addr().unwrap().port().to_string();

@@ -36,8 +36,6 @@ fn tftp_error(server: &Server, name: &str) -> (u8, String) {
 #[test]
 fn a_server_does_not_start_where_private_files_would_be_served() {
     let rack = Rack::new();
-    let state = rack.state();
-    fs::create_dir(&state).unwrap();
     symlink(rack.base(), rack.base().join("link")).unwrap();
     fs::write(rack.path("boot/password"), "hunter2").unwrap();
     let base = rack.base().display().to_string();

@@ -19,12 +19,22 @@ impl Rack {
         rack
     }
 
+    /// The same without a store.
+    pub fn without_store() -> Self {
+        let rack = Self::new();
+        fs::remove_dir_all(rack.state()).unwrap();
+        fs::remove_dir_all(rack.witness()).unwrap();
+        rack
+    }
+
     /// Also with one host for each kind of loader.
     pub fn whole() -> Self {
         let base = tempfile::tempdir().unwrap();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         copy(&fixture, &base.path().join("rack-a"));
-        Self { base }
+        let rack = Self { base };
+        drop(rack.store());
+        rack
     }
 
     pub fn base(&self) -> &Path {
@@ -80,6 +90,7 @@ impl Rack {
             .env_remove("PXECTL_INVENTORY")
             .env_remove("PXECTL_STATE")
             .env_remove("PXECTL_BUNDLES")
+            .env("PXECTL_WITNESS", self.witness())
             .stdin(Stdio::null());
         command
     }
@@ -91,8 +102,13 @@ impl Rack {
         output
     }
 
+    /// The directory of the store's witness file.
+    pub fn witness(&self) -> PathBuf {
+        self.base.path().join("witness")
+    }
+
     pub fn store(&self) -> SqliteStore {
-        SqliteStore::open(&self.state()).unwrap()
+        SqliteStore::open_or_create(&self.state(), &self.witness()).unwrap()
     }
 
     pub fn record(&self, host: &str) -> Option<HostRecord> {
@@ -119,11 +135,14 @@ impl Rack {
 
     /// The boot URL of `worker-01`, and the token in it.
     pub fn boot_url(&self) -> (String, String) {
+        self.boot_url_at(Timestamp::now())
+    }
+
+    /// The same, given by a DHCP server whose clock shows another time.
+    pub fn boot_url_at(&self, now: Timestamp) -> (String, String) {
         let mac: MacAddress = "52:54:00:85:00:01".parse().unwrap();
         let uuid = "4c4c4544-0035-5a10-8054-b4c04f4e0132";
-        let token = self
-            .key()
-            .boot_token(mac, uuid.parse().ok(), Timestamp::now());
+        let token = self.key().boot_token(mac, uuid.parse().ok(), now);
         let identity = "serial=C7X9K1&asset=A-0001&platform=efi&buildarch=x86_64";
         let token = token.expose().to_owned();
         let url = format!("/boot.ipxe?token={token}&mac={mac}&uuid={uuid}&{identity}");

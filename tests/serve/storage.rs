@@ -29,6 +29,7 @@ impl Mounted {
         let mut mount = Command::new("mount");
         let mounted = mount.args(what).arg(rack.state()).status().unwrap();
         assert!(mounted.success(), "{mount:?}");
+        drop(rack.store());
         Self(rack.state())
     }
 }
@@ -139,7 +140,7 @@ fn a_full_disk_promises_nothing_stops_nothing_else_and_is_over_when_there_is_spa
     if missing(&["root", "mount"]) {
         return;
     }
-    let rack = Rack::new();
+    let rack = Rack::without_store();
     let _disk = Mounted::new(&rack, &["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"]);
     let mut server = Server::start(&rack, "all");
     let kernel = armed_kernel(&rack);
@@ -191,7 +192,7 @@ fn a_callback_that_could_not_be_stored_does_not_use_up_the_quota() {
     if missing(&["root", "mount"]) {
         return;
     }
-    let rack = Rack::new();
+    let rack = Rack::without_store();
     let _disk = Mounted::new(&rack, &["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"]);
     let server = Server::start(&rack, "http");
     rack.run(&["host", "provision", "worker-01"]);
@@ -235,7 +236,7 @@ fn a_file_system_that_turned_read_only_promises_nothing_and_stops_nothing_else()
     if missing(&["root", "mount", "mkfs.ext4"]) {
         return;
     }
-    let rack = Rack::new();
+    let rack = Rack::without_store();
     let image = rack.base().join("image").display().to_string();
     File::create(&image).unwrap().set_len(16 << 20).unwrap();
     let mut mkfs = Command::new("mkfs.ext4");
@@ -269,7 +270,7 @@ fn a_store_that_cannot_be_written_is_named_with_its_mend_before_anything_is_serv
     if missing(&["root", "unshare"]) {
         return;
     }
-    let rack = Rack::new();
+    let rack = Rack::without_store();
     Server::start(&rack, "all").stop();
     let read_only = in_namespace(&rack, "mount --bind -o ro \"$0\" \"$0\"");
     let full = in_namespace(

@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use pxectl::machine::{
-    CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, MacAddress,
-    Phase, Session, SessionId, Sha256Digest,
+    BootId, BootTime, CertificateNote, ControllerRecord, ControllerTrust, Event, EventKind,
+    HostRecord, MacAddress, Phase, Session, SessionEnd, SessionId, Sha256Digest,
 };
-use pxectl::store::{EventQuery, HostUpdate, Retention, SqliteStore, Store, StoreFault, Watermark};
+use pxectl::store::{EventQuery, HostUpdate, Retention, Store, StoreFault, Watermark};
 
-use super::{arm, at, event, keep, session};
+use super::{arm, at, event, keep, open, session};
 
 fn with_store(test: impl FnOnce(&dyn Store)) {
     let directory = tempfile::tempdir().unwrap();
-    test(&SqliteStore::open(directory.path()).unwrap());
+    test(&open(directory.path()));
 }
 
 fn messages(store: &dyn Store, after: u64, host: Option<&str>, limit: usize) -> Vec<String> {
@@ -45,7 +45,7 @@ fn a_new_store_knows_no_host_and_no_event() {
 fn hosts_are_listed_by_name_with_their_sessions() {
     with_store(|store| {
         let mut id = 0;
-        let mut change = |name: &str, _: Option<&HostRecord>| {
+        let mut change = |name: &str, _: Option<&HostRecord>, _: &_| {
             id += 1;
             Some(arm(name, id, 5))
         };
@@ -65,7 +65,7 @@ fn a_change_sees_the_record_as_it_stands() {
         let mut record = HostRecord::new("a", at(1));
         for expected in [None, Some(0), Some(1)] {
             record.install_seen = Some(expected.map_or(0, |seen| seen + 1));
-            let mut change = |name: &str, seen: Option<&HostRecord>| {
+            let mut change = |name: &str, seen: Option<&HostRecord>, _: &_| {
                 assert_eq!(name, "a");
                 assert_eq!(seen.and_then(|seen| seen.install_seen), expected);
                 Some(keep(record.clone()))
@@ -109,8 +109,8 @@ fn what_is_known_of_a_controller_is_kept_in_place_of_what_was() {
 #[test]
 fn a_change_of_nothing_writes_nothing() {
     with_store(|store| {
-        store.update(&["a", "b"], &mut |_, _| None).unwrap();
-        store.update(&[], &mut |_, _| unreachable!()).unwrap();
+        store.update(&["a", "b"], &mut |_, _, _| None).unwrap();
+        store.update(&[], &mut |_, _, _| unreachable!()).unwrap();
         store.append(&[]).unwrap();
         assert_eq!(store.watermark().unwrap(), Watermark::default());
     });
@@ -120,7 +120,7 @@ fn a_change_of_nothing_writes_nothing() {
 fn every_change_moves_the_watermark() {
     with_store(|store| {
         let mut quiet =
-            |name: &str, _: Option<&HostRecord>| Some(keep(HostRecord::new(name, at(1))));
+            |name: &str, _: Option<&HostRecord>, _: &_| Some(keep(HostRecord::new(name, at(1))));
         store.update(&["a", "b"], &mut quiet).unwrap();
         store
             .append(&[event("a", 2, "x"), event("a", 3, "y")])
@@ -139,13 +139,13 @@ fn every_change_moves_the_watermark() {
 fn a_new_session_ends_the_one_before_and_both_keep_their_plans() {
     with_store(|store| {
         store
-            .update(&["a"], &mut |name, _| Some(arm(name, 1, 5)))
+            .update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5)))
             .unwrap();
         store
-            .update(&["b"], &mut |name, _| Some(arm(name, 2, 6)))
+            .update(&["b"], &mut |name, _, _| Some(arm(name, 2, 6)))
             .unwrap();
         store
-            .update(&["a"], &mut |name, _| Some(arm(name, 3, 7)))
+            .update(&["a"], &mut |name, _, _| Some(arm(name, 3, 7)))
             .unwrap();
 
         let stored = |id| store.session(SessionId::new(id)).unwrap().unwrap();
@@ -161,11 +161,11 @@ fn a_new_session_ends_the_one_before_and_both_keep_their_plans() {
 fn a_record_that_forgets_its_session_ends_it() {
     with_store(|store| {
         store
-            .update(&["a"], &mut |name, _| Some(arm(name, 1, 5)))
+            .update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5)))
             .unwrap();
         let record = HostRecord::new("a", at(8));
         store
-            .update(&["a"], &mut |_, _| Some(keep(record.clone())))
+            .update(&["a"], &mut |_, _, _| Some(keep(record.clone())))
             .unwrap();
         let stored = store.session(SessionId::new(1)).unwrap().unwrap();
         assert_eq!(stored.session.ended_at, Some(at(8)));
@@ -177,9 +177,9 @@ fn a_record_that_forgets_its_session_ends_it() {
 fn a_session_that_ended_earlier_keeps_its_end() {
     with_store(|store| {
         store
-            .update(&["a"], &mut |name, _| Some(arm(name, 1, 5)))
+            .update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5)))
             .unwrap();
-        let mut end = |_: &str, record: Option<&HostRecord>| {
+        let mut end = |_: &str, record: Option<&HostRecord>, _: &_| {
             let mut record = record.unwrap().clone();
             record.phase = Phase::Installed;
             let session = record.session.as_mut().unwrap();
@@ -189,7 +189,7 @@ fn a_session_that_ended_earlier_keeps_its_end() {
         };
         store.update(&["a"], &mut end).unwrap();
         store
-            .update(&["a"], &mut |name, _| Some(arm(name, 2, 9)))
+            .update(&["a"], &mut |name, _, _| Some(arm(name, 2, 9)))
             .unwrap();
         let stored = store.session(SessionId::new(1)).unwrap().unwrap();
         let expected = Session {
@@ -227,7 +227,7 @@ fn an_update_that_contradicts_itself_undoes_every_host() {
     ];
     for (expected, wrong) in rows {
         with_store(|store| {
-            let mut change = |name: &str, _: Option<&HostRecord>| match name {
+            let mut change = |name: &str, _: Option<&HostRecord>, _: &_| match name {
                 "good" => Some(arm(name, 1, 5)),
                 name => Some(wrong(name)),
             };
@@ -360,8 +360,21 @@ prop_compose! {
         deadline in any_time(),
         attempts: u32,
         ended_at in proptest::option::of(any_time()),
+        boot in proptest::option::of((any::<String>(), 0..i64::MAX.cast_unsigned())),
+        previous_phase in proptest::sample::select(Phase::all().collect::<Vec<_>>()),
+        ended_by in proptest::option::of(proptest::sample::select(vec![
+            SessionEnd::Callback, SessionEnd::Operator, SessionEnd::Replaced, SessionEnd::Expired,
+        ])),
+        suspended: Option<String>,
     ) -> Session {
-        Session { id: SessionId::new(id), created_at, deadline, attempts, ended_at }
+        let boot_deadline = boot.map(|(id, micros)| BootTime {
+            boot_id: BootId::new(id),
+            since_boot: std::time::Duration::from_micros(micros),
+        });
+        Session {
+            id: SessionId::new(id), created_at, deadline, boot_deadline, attempts, previous_phase,
+            ended_at, ended_by, suspended,
+        }
     }
 }
 
@@ -388,7 +401,7 @@ proptest! {
                 plan: record.session.as_ref().map(|_| plan.clone()),
                 ..keep(record.clone())
             };
-            store.update(&[&record.host], &mut |_, _| Some(update.clone())).unwrap();
+            store.update(&[&record.host], &mut |_, _, _| Some(update.clone())).unwrap();
             assert_eq!(store.host(&record.host).unwrap(), Some(record.clone()));
             if let Some(session) = &record.session {
                 let stored = store.session(session.id).unwrap().unwrap();

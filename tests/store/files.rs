@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use pxectl::store::{EventQuery, LeaseStore, SqliteLeases, SqliteStore, Store, StoreFault};
 
-use super::{arm, event};
+use super::{arm, downgrade, event, open};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -17,7 +17,8 @@ fn mode(path: &Path) -> u32 {
 fn the_files_are_for_their_owner_alone_and_the_key_stays() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("deep/state");
-    let store = SqliteStore::open(&state).unwrap();
+    let witness = directory.path().join("witness");
+    let store = SqliteStore::open_or_create(&state, &witness).unwrap();
     store.append(&[event("a", 1, "x")]).unwrap();
     let _leases = SqliteLeases::open(&state).unwrap();
     assert_eq!(mode(&state), 0o700);
@@ -29,25 +30,19 @@ fn the_files_are_for_their_owner_alone_and_the_key_stays() {
     assert_eq!(SqliteStore::open(&state).unwrap().key(), &key);
     drop(store);
     assert_eq!(SqliteStore::open(&state).unwrap().key(), &key);
-    let elsewhere = SqliteStore::open(&directory.path().join("other")).unwrap();
+    let elsewhere = open(&directory.path().join("other"));
     assert_ne!(elsewhere.key(), &key);
 }
 
 #[test]
 fn a_store_of_the_first_schema_is_migrated_and_keeps_what_it_holds() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path()).unwrap();
+    let store = open(directory.path());
     let key = *store.key();
     store.append(&[event("a", 1, "x")]).unwrap();
     drop(store);
-    let file = rusqlite::Connection::open(directory.path().join("state.db")).unwrap();
-    file.execute_batch(
-        "DROP TABLE controller; DROP TABLE callback_tally; DROP TABLE attempt_address;
-         DROP INDEX event_decision; PRAGMA user_version = 1;",
-    )
-    .unwrap();
-    drop(file);
-    let store = SqliteStore::open(directory.path()).unwrap();
+    downgrade(directory.path(), 1);
+    let store = open(directory.path());
     assert_eq!(
         (store.key(), store.watermark().unwrap().last_event),
         (&key, 1)
@@ -58,7 +53,7 @@ fn a_store_of_the_first_schema_is_migrated_and_keeps_what_it_holds() {
 #[test]
 fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path()).unwrap();
+    let store = open(directory.path());
     rusqlite::Connection::open(directory.path().join("state.db"))
         .unwrap()
         .pragma_update(None, "user_version", 99)
@@ -71,7 +66,7 @@ fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
                 error.fault,
                 StoreFault::NewerSchema {
                     found: 99,
-                    supported: 3
+                    supported: 4
                 }
             ),
             "{error}"
@@ -109,9 +104,9 @@ fn a_value_that_we_never_wrote_is_damage() {
         ("UPDATE session SET attempts = -1", "-1"),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path()).unwrap();
+        let store = open(directory.path());
         store
-            .update(&["a"], &mut |name, _| Some(arm(name, 1, 5)))
+            .update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5)))
             .unwrap();
         rusqlite::Connection::open(directory.path().join("state.db"))
             .unwrap()
@@ -128,7 +123,7 @@ fn a_value_that_we_never_wrote_is_damage() {
 #[test]
 fn a_key_that_we_never_made_is_damage() {
     let directory = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(directory.path()).unwrap());
+    drop(open(directory.path()));
     rusqlite::Connection::open(directory.path().join("state.db"))
         .unwrap()
         .execute_batch("UPDATE store SET key = 'secret'")
@@ -161,8 +156,8 @@ proptest! {
         cut: bool,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path()).unwrap();
-        store.update(&["a"], &mut |name, _| Some(arm(name, 1, 5))).unwrap();
+        let store = open(directory.path());
+        store.update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5))).unwrap();
         drop(store);
         drop(SqliteLeases::open(directory.path()).unwrap());
         for file in ["state.db", "leases.db"] {

@@ -2,14 +2,52 @@
 
 mod contract;
 mod files;
+mod identity;
 mod leases;
 mod processes;
 mod quotas;
 mod servers;
 
 use jiff::Timestamp;
-use pxectl::machine::{Event, EventKind, HostRecord, Phase, Session, SessionId};
-use pxectl::store::HostUpdate;
+use std::path::{Path, PathBuf};
+
+use pxectl::machine::{BootId, BootTime, Event, EventKind, HostRecord, Phase, Session, SessionId};
+use pxectl::store::{HostUpdate, SqliteStore};
+
+/// Returns the witness directory of the stores that a test makes below a directory of its own.
+fn witness(state: &Path) -> PathBuf {
+    state.join("witness")
+}
+
+fn open(state: &Path) -> SqliteStore {
+    SqliteStore::open_or_create(state, &witness(state)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Takes a store back to an earlier version of its schema, as an older pxectl left it.
+fn downgrade(state: &Path, version: u32) {
+    const NEWEST_FIRST: [(u32, &str); 3] = [
+        (
+            4,
+            "ALTER TABLE store DROP COLUMN store_id; ALTER TABLE store DROP COLUMN witness;
+             ALTER TABLE store DROP COLUMN generation; ALTER TABLE store DROP COLUMN latest_time;
+             ALTER TABLE session DROP COLUMN boot_id; ALTER TABLE session DROP COLUMN boot_deadline;
+             ALTER TABLE session DROP COLUMN previous_phase;
+             ALTER TABLE session DROP COLUMN ended_by; ALTER TABLE session DROP COLUMN suspended;",
+        ),
+        (
+            3,
+            "DROP TABLE callback_tally; DROP TABLE attempt_address; DROP INDEX event_decision;",
+        ),
+        (2, "DROP TABLE controller;"),
+    ];
+    let database = rusqlite::Connection::open(state.join("state.db")).unwrap();
+    for (_, undo) in NEWEST_FIRST.iter().filter(|(made, _)| *made > version) {
+        database.execute_batch(undo).unwrap();
+    }
+    database
+        .pragma_update(None, "user_version", version)
+        .unwrap();
+}
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -31,8 +69,15 @@ fn session(id: u64, created_at: Timestamp) -> Session {
         id: SessionId::new(id),
         created_at,
         deadline: at(10_000),
+        boot_deadline: Some(BootTime {
+            boot_id: BootId::new("tests"),
+            since_boot: std::time::Duration::from_secs(10_000),
+        }),
         attempts: 0,
+        previous_phase: Phase::New,
         ended_at: None,
+        ended_by: None,
+        suspended: None,
     }
 }
 

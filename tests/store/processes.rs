@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pxectl::decide::Standing;
 use pxectl::machine::LeaseChange;
 use pxectl::machine::{HostRecord, Lease};
 use pxectl::store::{
     EventQuery, HostUpdate, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreFault,
 };
 
-use super::{arm, at, event};
+use super::{arm, at, event, open, witness};
 
 const ROLE: &str = "PXECTL_TEST_RIVAL";
 const DIRECTORY: &str = "PXECTL_TEST_DIRECTORY";
@@ -106,10 +107,6 @@ fn say(line: std::fmt::Arguments) {
     writeln!(output, "{line}").unwrap();
 }
 
-fn open(directory: &Path) -> SqliteStore {
-    SqliteStore::open(directory).unwrap_or_else(|error| panic!("{error}"))
-}
-
 /// Up to `most` microseconds, at random.
 fn random_pause(most: u32) -> Duration {
     Duration::from_micros(u64::from(getrandom::u32().unwrap() % most))
@@ -127,7 +124,7 @@ fn count(directory: &Path) {
         leases
             .commit(&[LeaseChange::Hold(counting_lease(number))])
             .unwrap();
-        let mut change = |name: &str, _: Option<&HostRecord>| {
+        let mut change = |name: &str, _: Option<&HostRecord>, _: &Standing| {
             let mut update: HostUpdate = arm(name, number, 5);
             update.record.install_seen = Some(number);
             Some(update)
@@ -220,11 +217,12 @@ fn a_killed_server_is_no_running_server() {
     let directory = tempfile::tempdir().unwrap();
     let mut rival = Rival::start("serve", directory.path());
     let pid = rival.next("serving").unwrap().parse().unwrap();
-    let expected = RunningServer {
-        role: "all".into(),
-        pid,
+    let listed = RunningServer::list(directory.path()).unwrap();
+    let [server] = listed.as_slice() else {
+        panic!("{listed:?}");
     };
-    assert_eq!(RunningServer::list(directory.path()).unwrap(), [expected]);
+    assert_eq!((server.role.as_str(), server.pid), ("all", pid));
+    assert!(server.uses(&open(directory.path())));
     rival.kill();
     assert_eq!(rival.next("serving"), None);
     rival.child.wait().unwrap();
@@ -233,7 +231,8 @@ fn a_killed_server_is_no_running_server() {
 
 fn serve(directory: &Path) {
     let pid = std::process::id();
-    let _registration = RunningServer::register(directory, "all", pid).unwrap();
+    let store = open(directory);
+    let _registration = RunningServer::register(&store, directory, "all", pid).unwrap();
     say(format_args!("serving {pid}"));
     let _ = std::io::stdin().read_line(&mut String::new());
 }
@@ -386,12 +385,12 @@ fn a_read_only_directory_is_an_error_that_says_so() {
 fn open_read_only(directory: &Path) {
     let below = directory.join("state");
     for directory in [directory, &below] {
-        let error = SqliteStore::open(directory).err().unwrap();
+        let error = SqliteStore::open_or_create(directory, &witness(directory))
+            .err()
+            .unwrap();
         assert!(matches!(error.fault, StoreFault::ReadOnly), "{error}");
         assert!(error.help().contains("--state"), "{}", error.help());
     }
-    let error = RunningServer::register(directory, "dhcp", 1).unwrap_err();
-    assert!(matches!(error.fault, StoreFault::ReadOnly), "{error}");
     assert_eq!(RunningServer::list(directory).unwrap(), []);
     assert!(SqliteLeases::open_read_only(directory).unwrap().is_none());
     say(format_args!("proven read-only"));

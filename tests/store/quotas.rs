@@ -9,7 +9,7 @@ use pxectl::store::{
     CallbackUpdate, EventQuery, Retention, SqliteStore, Store, StoredSession, Watermark,
 };
 
-use super::{arm, at, event};
+use super::{arm, at, downgrade, event, open};
 
 const SESSION: SessionId = SessionId::new(1);
 const LOG: CallbackClass = CallbackClass {
@@ -23,9 +23,9 @@ const LATE: CallbackClass = CallbackClass {
 
 fn with_armed(test: impl FnOnce(&std::path::Path, SqliteStore)) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path()).unwrap();
+    let store = open(directory.path());
     store
-        .update(&["a"], &mut |name, _| Some(arm(name, 1, 5)))
+        .update(&["a"], &mut |name, _, _| Some(arm(name, 1, 5)))
         .unwrap();
     test(directory.path(), store);
 }
@@ -52,7 +52,7 @@ fn update(class: CallbackClass, stored: u64, message: &str) -> CallbackUpdate {
 fn tallies(store: &dyn Store) -> Vec<(CallbackClass, CallbackTally)> {
     let mut found = Vec::new();
     store
-        .callback("a", SESSION, &mut |_, tallies| {
+        .callback("a", SESSION, &mut |_, tallies, _| {
             found = tallies.to_vec();
             None
         })
@@ -76,19 +76,19 @@ fn messages(store: &dyn Store) -> Vec<String> {
 fn tallies_are_of_a_session_and_a_class_and_outlive_a_restart() {
     with_armed(|directory, store| {
         for (class, stored, message) in [(LOG, 1, "one"), (LATE, 1, "late"), (LOG, 2, "two")] {
-            let mut change = |record: Option<&HostRecord>, _: &_| {
+            let mut change = |record: Option<&HostRecord>, _: &_, _: &_| {
                 assert_eq!(record.unwrap().phase, Phase::Provisioning);
                 Some(update(class, stored, message))
             };
             store.callback("a", SESSION, &mut change).unwrap();
         }
         drop(store);
-        let store = SqliteStore::open(directory).unwrap();
+        let store = open(directory);
         let expected = [(LATE, tally(1, "late")), (LOG, tally(2, "two"))];
         assert_eq!(tallies(&store), expected);
         assert_eq!(messages(&store), ["armed", "one", "late", "two"]);
         store
-            .callback("a", SessionId::new(2), &mut |_, tallies| {
+            .callback("a", SessionId::new(2), &mut |_, tallies, _| {
                 assert_eq!(tallies, []);
                 None
             })
@@ -100,7 +100,7 @@ fn tallies_are_of_a_session_and_a_class_and_outlive_a_restart() {
 fn a_callback_that_is_not_stored_writes_nothing() {
     with_armed(|_, store| {
         let before = store.watermark().unwrap();
-        store.callback("a", SESSION, &mut |_, _| None).unwrap();
+        store.callback("a", SESSION, &mut |_, _, _| None).unwrap();
         assert_eq!(store.watermark().unwrap(), before);
     });
 }
@@ -109,7 +109,7 @@ fn a_callback_that_is_not_stored_writes_nothing() {
 fn a_callback_changes_the_record_and_its_tally_together_or_not_at_all() {
     with_armed(|_, store| {
         let wrong = HostRecord::new("another", at(6));
-        let failed = store.callback("a", SESSION, &mut |_, _| {
+        let failed = store.callback("a", SESSION, &mut |_, _, _| {
             Some(CallbackUpdate {
                 record: Some(wrong.clone()),
                 ..update(LOG, 1, "x")
@@ -120,7 +120,7 @@ fn a_callback_changes_the_record_and_its_tally_together_or_not_at_all() {
         assert_eq!(messages(&store), ["armed"]);
 
         store
-            .callback("a", SESSION, &mut |record, _| {
+            .callback("a", SESSION, &mut |record, _, _| {
                 let mut record = record.unwrap().clone();
                 record.phase = Phase::Failed;
                 Some(CallbackUpdate {
@@ -156,7 +156,7 @@ fn addresses_are_of_an_attempt_and_come_in_order() {
             .unwrap();
         assert_eq!(store.watermark().unwrap(), before);
         drop(store);
-        let store = SqliteStore::open(directory).unwrap();
+        let store = open(directory);
         for (attempt, expected) in [(1, &[address(9), address(8)][..]), (2, &[address(7)])] {
             let known = store.attempt_addresses(SESSION, attempt).unwrap();
             assert_eq!(known, expected);
@@ -216,20 +216,8 @@ fn a_store_without_tallies_is_migrated() {
     // Its tables are those of the version before; the rest of the test proves that it can be used.
     with_armed(|directory, store| {
         drop(store);
-        let database = rusqlite::Connection::open(directory.join("state.db")).unwrap();
-        let version: i64 = database
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap();
-        database
-            .execute_batch(
-                "DROP TABLE callback_tally; DROP TABLE attempt_address; DROP INDEX event_decision;",
-            )
-            .unwrap();
-        database
-            .pragma_update(None, "user_version", version - 1)
-            .unwrap();
-        drop(database);
-        let store = SqliteStore::open(directory).unwrap();
+        downgrade(directory, 2);
+        let store = open(directory);
         assert_eq!(tallies(&store), []);
         let session: Option<StoredSession> = store.session(SESSION).unwrap();
         assert!(session.is_some());

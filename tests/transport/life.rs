@@ -111,7 +111,7 @@ const OTHER: &str = r#""manifests":[{"mediaType":"application/vnd.oci.image.mani
 
 #[test]
 fn a_retired_bundle_gets_warnings_and_is_removed_when_nothing_uses_it() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
     let output = rack.done(&["validate"]);
     assert!(output.contains("is retired: it hangs"), "{output}");
@@ -167,7 +167,7 @@ fn a_retired_bundle_gets_warnings_and_is_removed_when_nothing_uses_it() {
 
 #[test]
 fn nothing_is_removed_while_the_running_installs_are_unknown() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN]);
     rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
     rack.edit(
@@ -186,7 +186,7 @@ fn nothing_is_removed_while_the_running_installs_are_unknown() {
         (&wrong, "knows none of its hosts"),
     ] {
         if state == wrong {
-            rack.done(&["host", "list", "--state", &wrong]);
+            rack.done(&["store", "create", "--state", &wrong]);
         }
         let gc = [
             "bundle",
@@ -223,6 +223,7 @@ fn nothing_is_removed_while_the_running_installs_are_unknown() {
         output.contains(&format!("no state store at `{state}`")),
         "{output}"
     );
+    also.done(&["store", "create"]);
     also.done(&["host", "provision", "worker-01"]);
     let output = rack.done(&["bundle", "gc", "--yes", "--also", &with]);
     assert!(output.contains("0 bundles"), "{output}");
@@ -248,7 +249,7 @@ fn a_bundle_that_comes_into_use_during_the_prompt_stays() {
     if missing(&["script"]) {
         return;
     }
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN]);
     rack.done(&["host", "provision", "worker-01"]);
     let (profiles, bundles) = (rack.read("profiles.yaml"), rack.read("bundles.yaml"));
@@ -291,6 +292,7 @@ fn confirm_gc(rack: &Rack, meanwhile: &dyn Fn()) -> String {
         .args(["-qefc", &typed, "/dev/null"])
         .current_dir(rack.path())
         .env("PXECTL_STATE", "state")
+        .env("PXECTL_WITNESS", "witness")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = command.spawn().expect("it runs");
@@ -314,7 +316,7 @@ fn confirm_gc(rack: &Rack, meanwhile: &dyn Fn()) -> String {
 
 #[test]
 fn a_new_bundle_is_not_removed_before_it_can_be_pinned_in_git() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["host", "provision", "worker-01"]);
     let unused = ["bundle", "gc", "--unused", "--dry-run"];
     rack.write("kernel", "a kernel");
@@ -403,7 +405,7 @@ fn nothing_is_removed_while_an_inventory_is_invalid() {
 
 #[test]
 fn one_name_in_git_returns_a_profile_to_its_older_bundle() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.edit(
         "profiles.yaml",
         "bundle: ubuntu-24.04-stand-in",
@@ -565,7 +567,7 @@ fn the_help_for_an_unsigned_bundle_is_to_sign_it() {
 
 #[test]
 fn gc_reports_what_it_keeps_and_retire_keeps_its_reason() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
     let output = rack.run(&["bundle", "retire", DEBIAN]);
     assert!(

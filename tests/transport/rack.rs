@@ -23,6 +23,13 @@ impl Rack {
         }
     }
 
+    /// The same as [`Rack::a`], with an empty store of hosts.
+    pub fn with_store() -> Self {
+        let rack = Self::a();
+        rack.done(&["store", "create"]);
+        rack
+    }
+
     /// Copies `fixtures/rack-a`, whose bundles have names in its store.
     pub fn a() -> Self {
         let rack = Self::empty();
@@ -71,6 +78,7 @@ impl Rack {
             .env_remove("REGISTRY_AUTH_FILE")
             .env_remove("XDG_RUNTIME_DIR")
             .env("PXECTL_STATE", "state")
+            .env("PXECTL_WITNESS", "witness")
             .env("DOCKER_CONFIG", self.file("docker"));
         command
     }

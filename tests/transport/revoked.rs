@@ -8,7 +8,7 @@ const REVOKED: &str = "signed by key `old`, which the site has revoked";
 
 /// A rack whose site revokes the key `old`, lists `new`, and requires no signature.
 fn rack() -> Rack {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     let [old, new] = ["old", "new"].map(|name| {
         let line = rack.done(&["bundle", "keygen", name, "--out", name]);
         line.trim().trim_start_matches("- ").to_owned()

@@ -146,7 +146,7 @@ fn a_key_with_a_password_is_left_to_minisign() {
 
 #[test]
 fn a_site_that_requires_signatures_refuses_bundles_without_one_by_its_keys() {
-    let rack = Rack::a();
+    let rack = Rack::with_store();
     let (old, new) = (keygen(&rack, "old"), keygen(&rack, "new"));
     require(&rack, &[&old], &[]);
     let refused = |why: &str| {

@@ -31,7 +31,7 @@ pub fn pxe(global: &Global, output: &Output, select: &Select, start: &Start) -> 
         rounds.confirm_reboot()?;
     }
     if !rounds.dry_run {
-        warn_without_server(&rounds.directory, output);
+        warn_without_server(&rounds.store, &rounds.directory, output);
     }
     rounds.carry_out(|_| Ok(Task::Boot(boot(BootTarget::Pxe, start))))
 }
@@ -65,7 +65,7 @@ pub fn http(
         rounds.confirm_reboot()?;
     }
     if url.is_none() && !rounds.dry_run {
-        warn_without_server(&rounds.directory, output);
+        warn_without_server(&rounds.store, &rounds.directory, output);
     }
     let key = StoreKey::new(*rounds.store.key());
     rounds.carry_out(|target| {

@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::options::{Change, Reach};
 use super::progress::Progress;
 use super::{Stop, fails, report, said};
@@ -12,6 +10,7 @@ use crate::cli::inventory::{Good, load, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
+use crate::decide::{Standing, install_under_way};
 use crate::inventory::Host;
 use crate::machine::{HostRecord, Phase};
 use crate::store::{SqliteStore, Store};
@@ -28,7 +27,7 @@ pub struct Rounds<'o> {
     pub yes: bool,
     reach: Reach,
     records: Vec<HostRecord>,
-    now: Timestamp,
+    standing: Standing,
 }
 
 impl<'o> Rounds<'o> {
@@ -87,6 +86,7 @@ impl<'o> Rounds<'o> {
         let store = Arc::new(SqliteStore::open(&directory).map_err(fails)?);
         let kept = store.controllers().map_err(fails)?;
         let records = store.hosts().map_err(fails)?;
+        let standing = store.standing().map_err(fails)?;
         let targets = hosts.into_iter().filter_map(|host| {
             Some(Target {
                 bmc: host.bmc.clone()?,
@@ -108,7 +108,7 @@ impl<'o> Rounds<'o> {
             yes: change.yes,
             reach: change.reach.clone(),
             records,
-            now: Timestamp::now(),
+            standing,
         })
     }
 
@@ -223,12 +223,12 @@ impl<'o> Rounds<'o> {
     /// An attempt was begun, and its installer has not reported.
     fn is_installing(&self, host: &Host) -> bool {
         let record = record(&self.records, host);
-        record.is_some_and(|record| record.install_under_way(self.now).is_some())
+        record.is_some_and(|record| install_under_way(record, &self.standing).is_some())
     }
 
     fn is_armed(&self, host: &Host) -> bool {
         let session = record(&self.records, host).and_then(HostRecord::open_session);
-        session.is_some_and(|session| self.now < session.deadline)
+        session.is_some_and(|session| !self.standing.is_past_deadline(session))
     }
 
     /// Does a task to each host, prints what came of it, and says how to exit.

@@ -26,17 +26,16 @@ impl Work<'_> {
         let names = select
             .find_known(known, &records, self.output)
             .map_err(said)?;
-        let now = Timestamp::now();
         let mut outcomes = Vec::new();
         self.store
             .update(
                 &names,
-                &mut |name, record| match change(name, record, now) {
+                &mut |name, record, standing| match change(name, record, standing.now()) {
                     Ok(record) => {
                         let message = record.reason.clone().unwrap_or_else(|| done.to_owned());
                         let session = record.session.as_ref().map(|session| session.id);
                         let event = Event {
-                            at: now,
+                            at: standing.now(),
                             kind,
                             host: Some(name.to_owned()),
                             mac: None,
@@ -83,7 +82,7 @@ impl Work<'_> {
             self.output.json(&listed);
         }
         if good > 0 {
-            warn_without_server(&self.directory, self.output);
+            warn_without_server(&self.store, &self.directory, self.output);
         }
         Ok(exit_for(good, outcomes.len()))
     }

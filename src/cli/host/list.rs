@@ -1,6 +1,5 @@
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Stop, Work, fails, host_json, note, said};
@@ -21,7 +20,7 @@ impl Work<'_> {
         let names = select
             .find_known(known, &records, self.output)
             .map_err(said)?;
-        let now = Timestamp::now();
+        let now = self.store.standing().map_err(fails)?.now();
         let found = |name: &str| {
             let at = records
                 .binary_search_by(|record| record.host.as_str().cmp(name))

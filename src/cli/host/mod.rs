@@ -18,7 +18,7 @@ use super::{Exit, Global};
 use crate::decide::{cancel, release, set_aside};
 use crate::inventory;
 use crate::machine::{EventKind, HostRecord, Phase};
-use crate::store::SqliteStore;
+use crate::store::{SqliteStore, Store};
 
 /// List hosts, arm them for an install, and set them aside
 #[derive(Debug, Args)]
@@ -120,6 +120,7 @@ impl Host {
         match &self.command {
             Command::List { select } => {
                 let (work, known) = opened()?;
+                work.warn_of_impediment()?;
                 work.list(&known, select)
             }
             Command::Show { host } => {
@@ -130,6 +131,7 @@ impl Host {
                 let good = load_settled(global, output).map_err(said)?;
                 let directory = state(global, &good.inventory).map_err(fails)?;
                 let work = Work::open(output, directory)?;
+                work.settle()?;
                 work.provision(global, &good, select, ask)
             }
             Command::Cancel { select } => change(
@@ -190,6 +192,33 @@ impl<'a> Work<'a> {
     }
 }
 
+impl Work<'_> {
+    /// Makes the store its own again before hosts are armed in it; warns where sessions are suspended.
+    fn settle(&self) -> Result<(), Stop> {
+        let settled = self.store.settle().map_err(fails)?;
+        if let Some(doubt) = settled.doubt {
+            let hosts = match settled.suspended.as_slice() {
+                [] => "no session was open".to_owned(),
+                hosts => format!("suspended the sessions of {}", hosts.join(", ")),
+            };
+            let what = format!("{doubt}; {hosts}");
+            self.output
+                .warning(&what, "`pxectl host provision` arms hosts again");
+        }
+        Ok(())
+    }
+
+    /// Warns where nothing destructive is served to any host.
+    fn warn_of_impediment(&self) -> Result<(), Stop> {
+        let standing = self.store.standing().map_err(fails)?;
+        if let Some(impediment) = standing.impediment() {
+            let what = format!("no host can install: {impediment}");
+            self.output.warning(&what, impediment.help());
+        }
+        Ok(())
+    }
+}
+
 fn exit_for(good: usize, all: usize) -> Exit {
     match good {
         0 if all > 0 => Exit::No,
@@ -216,6 +245,10 @@ fn note(record: &HostRecord, now: Timestamp) -> String {
         (Phase::Provisioning, Some(session)) if now >= session.deadline => {
             format!("its deadline passed at {:.0}", session.deadline)
         }
+        (Phase::Provisioning, Some(session)) if session.suspended.is_some() => format!(
+            "suspended: {}",
+            session.suspended.as_deref().unwrap_or_default()
+        ),
         (Phase::Provisioning, Some(session)) => {
             let left = session.deadline.duration_since(now).as_secs().max(0) / 60;
             match session.attempts {

@@ -97,7 +97,7 @@ impl Work<'_> {
             self.output.json(&listed);
         }
         if armed > 0 {
-            warn_without_server(&self.directory, self.output);
+            warn_without_server(&self.store, &self.directory, self.output);
         }
         Ok(exit_for(armed, outcomes.len()))
     }

@@ -1,4 +1,3 @@
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Stop, Work, fails, host_json, note, said};
@@ -35,6 +34,7 @@ impl Work<'_> {
             self.output.json(&shown);
             return Ok(Exit::Done);
         }
+        let now = self.store.standing().map_err(fails)?.now();
         let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
         let mut text = format!("{name}: {phase}\n");
         if let Some(host) = host {
@@ -60,7 +60,7 @@ impl Work<'_> {
                 text.push_str(&format!(
                     "  session   {}, {}\n",
                     session.id,
-                    note(record, Timestamp::now())
+                    note(record, now)
                 ));
             }
         }

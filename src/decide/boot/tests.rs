@@ -80,7 +80,7 @@ fn decided<'i>(
     let armed = inventory
         .host_by_mac(request.mac)
         .map(|host| armed(inventory, host));
-    decide(inventory, record, armed, request, now)
+    decide(inventory, record, armed, request, &Standing::at(now))
 }
 
 fn armed<'a>(inventory: &Inventory, host: &'a Host) -> Armed<'a> {
@@ -110,13 +110,11 @@ fn request(mac: u8) -> BootRequest {
 }
 
 fn record(phase: Phase, attempts: u32) -> HostRecord {
-    let (id, created_at, deadline) = (SessionId::new(1), at(0), at(1000));
+    let length = std::time::Duration::from_secs(1000);
+    let opened = Session::open(SessionId::new(1), Standing::at(at(0)).clock(), length);
     let session = Session {
-        id,
-        created_at,
-        deadline,
         attempts,
-        ended_at: None,
+        ..opened.unwrap()
     };
     HostRecord {
         phase,
@@ -336,10 +334,22 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
             host: &other,
             ..same
         };
-        let decision = decide(&inventory, Some(&record), Some(armed), &request(1), at(10));
+        let decision = decide(
+            &inventory,
+            Some(&record),
+            Some(armed),
+            &request(1),
+            &Standing::at(at(10)),
+        );
         assert_eq!(decision.action, Action::Hold, "{}", decision.reason);
     }
-    let decision = decide(&inventory, Some(&record), None, &request(1), at(10));
+    let decision = decide(
+        &inventory,
+        Some(&record),
+        None,
+        &request(1),
+        &Standing::at(at(10)),
+    );
     assert_eq!(
         (decision.action, decision.reason),
         (Action::Hold, Reason::NoSession)
@@ -376,7 +386,13 @@ fn weaker_rules_of_today_do_not_reach_an_open_session() {
     silent.uuid = None;
     let used = record(Phase::Provisioning, 1);
     for (record, request) in [(record(Phase::Provisioning, 0), silent), (used, request(1))] {
-        let decision = decide(&weak, Some(&record), Some(as_strict), &request, at(10));
+        let decision = decide(
+            &weak,
+            Some(&record),
+            Some(as_strict),
+            &request,
+            &Standing::at(at(10)),
+        );
         assert_eq!(decision.action, Action::Hold, "{}", decision.reason);
     }
 }

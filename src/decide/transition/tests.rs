@@ -4,23 +4,22 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
+fn standing(second: i64) -> Standing {
+    Standing::at(at(second))
+}
+
 fn session(id: u64) -> Session {
-    Session {
-        id: SessionId::new(id),
-        created_at: at(0),
-        deadline: at(100),
-        attempts: 0,
-        ended_at: None,
-    }
+    let length = Duration::from_secs(100);
+    Session::open(SessionId::new(id), standing(0).clock(), length).unwrap()
 }
 
 fn armed() -> HostRecord {
-    arm("a", None, session(1), at(0)).unwrap()
+    arm("a", None, session(1), &standing(0)).unwrap()
 }
 
 fn begun() -> HostRecord {
-    match begin_attempt(Some(&armed()), SessionId::new(1), 1, at(1)) {
-        Ok(Attempt::Begins(record)) => record,
+    match begin_attempt(Some(&armed()), SessionId::new(1), 1, &standing(1)) {
+        Ok(Attempt::Begins(record)) => *record,
         other => panic!("{other:?}"),
     }
 }
@@ -33,7 +32,7 @@ fn a_host_set_aside_cannot_be_armed() {
             ..HostRecord::new("a", at(0))
         };
         assert_eq!(
-            arm("a", Some(&record), session(1), at(0)),
+            arm("a", Some(&record), session(1), &standing(0)),
             Err(Refusal::SetAside(phase))
         );
     }
@@ -42,16 +41,16 @@ fn a_host_set_aside_cannot_be_armed() {
 #[test]
 fn a_running_install_cannot_be_armed_over_before_its_deadline() {
     assert!(matches!(
-        arm("a", Some(&begun()), session(2), at(99)),
+        arm("a", Some(&begun()), session(2), &standing(99)),
         Err(Refusal::Running { .. })
     ));
+    let after_the_deadline = arm("a", Some(&begun()), session(2), &standing(100)).unwrap();
+    let new_session = after_the_deadline.session.unwrap();
     assert_eq!(
-        arm("a", Some(&begun()), session(2), at(100))
-            .unwrap()
-            .session,
-        Some(session(2))
+        (new_session.id, new_session.previous_phase),
+        (SessionId::new(2), Phase::Failed)
     );
-    assert!(arm("a", Some(&armed()), session(2), at(1)).is_ok());
+    assert!(arm("a", Some(&armed()), session(2), &standing(1)).is_ok());
 }
 
 #[test]
@@ -81,12 +80,12 @@ fn an_attempt_begins_once_and_only_in_its_session_and_time() {
     ];
     for (id, attempt, now, expected) in rows {
         assert_eq!(
-            begin_attempt(Some(&begun()), SessionId::new(id), attempt, at(now)),
+            begin_attempt(Some(&begun()), SessionId::new(id), attempt, &standing(now)),
             expected
         );
     }
     assert_eq!(
-        begin_attempt(None, SessionId::new(1), 1, at(1)),
+        begin_attempt(None, SessionId::new(1), 1, &standing(1)),
         Err(Refusal::SessionEnded)
     );
 }
@@ -98,7 +97,7 @@ fn a_host_set_aside_loses_its_session_and_comes_back_as_new() {
         (aside.phase, aside.reason.as_deref()),
         (Phase::Quarantine, Some("smoke"))
     );
-    assert!(begin_attempt(Some(&aside), SessionId::new(1), 1, at(6)).is_err());
+    assert!(begin_attempt(Some(&aside), SessionId::new(1), 1, &standing(6)).is_err());
     assert_eq!(release(Some(&aside), at(7)).unwrap().phase, Phase::New);
     assert_eq!(
         release(Some(&armed()), at(7)),
@@ -113,7 +112,7 @@ fn cancelling_remembers_whether_the_disk_may_be_half_written() {
     assert_eq!(cancel(None, at(5)), Err(Refusal::NotArmed(Phase::New)));
     let cancelled = cancel(Some(&armed()), at(5)).unwrap();
     assert_eq!(
-        begin_attempt(Some(&cancelled), SessionId::new(1), 1, at(6)),
+        begin_attempt(Some(&cancelled), SessionId::new(1), 1, &standing(6)),
         Err(Refusal::SessionEnded)
     );
 }
@@ -121,13 +120,27 @@ fn cancelling_remembers_whether_the_disk_may_be_half_written() {
 #[test]
 fn callbacks_are_idempotent_and_late_ones_only_recorded() {
     let id = SessionId::new(1);
-    let done = report(Some(&begun()), id, 1, CallbackKind::Installed, "", at(50));
+    let done = report(
+        Some(&begun()),
+        id,
+        1,
+        CallbackKind::Installed,
+        "",
+        &standing(50),
+    );
     let installed = done.record.unwrap();
     assert_eq!(
         (installed.phase, done.event),
         (Phase::Installed, Some(EventKind::Installed))
     );
-    let again = report(Some(&installed), id, 1, CallbackKind::Installed, "", at(51));
+    let again = report(
+        Some(&installed),
+        id,
+        1,
+        CallbackKind::Installed,
+        "",
+        &standing(51),
+    );
     assert_eq!(
         again,
         Callback {
@@ -135,7 +148,14 @@ fn callbacks_are_idempotent_and_late_ones_only_recorded() {
             event: None
         }
     );
-    let failed = report(Some(&installed), id, 1, CallbackKind::Failed, "x", at(52));
+    let failed = report(
+        Some(&installed),
+        id,
+        1,
+        CallbackKind::Failed,
+        "x",
+        &standing(52),
+    );
     assert_eq!(
         failed,
         Callback {
@@ -143,7 +163,14 @@ fn callbacks_are_idempotent_and_late_ones_only_recorded() {
             event: Some(EventKind::Late)
         }
     );
-    let ready = report(Some(&installed), id, 1, CallbackKind::Ready, "", at(5000));
+    let ready = report(
+        Some(&installed),
+        id,
+        1,
+        CallbackKind::Ready,
+        "",
+        &standing(5000),
+    );
     assert_eq!(
         ready,
         Callback {
@@ -166,7 +193,7 @@ fn callbacks_have_a_short_grace_after_the_deadline() {
             1,
             CallbackKind::Installed,
             "",
-            at(now),
+            &standing(now),
         );
         assert_eq!(done.event, Some(expected));
     }
@@ -174,14 +201,14 @@ fn callbacks_have_a_short_grace_after_the_deadline() {
 
 #[test]
 fn a_callback_of_an_older_session_changes_nothing() {
-    let rearmed = arm("a", Some(&armed()), session(2), at(1)).unwrap();
+    let rearmed = arm("a", Some(&armed()), session(2), &standing(1)).unwrap();
     let done = report(
         Some(&rearmed),
         SessionId::new(1),
         1,
         CallbackKind::Installed,
         "",
-        at(2),
+        &standing(2),
     );
     assert_eq!(
         done,
@@ -204,7 +231,14 @@ fn a_callback_of_a_void_attempt_changes_nothing() {
         CallbackKind::Log,
     ] {
         for (attempt, expected) in [(1, EventKind::Late), (2, kind.event())] {
-            let done = report(Some(&second), SessionId::new(1), attempt, kind, "", at(50));
+            let done = report(
+                Some(&second),
+                SessionId::new(1),
+                attempt,
+                kind,
+                "",
+                &standing(50),
+            );
             assert_eq!(done.event, Some(expected), "{kind:?} of attempt {attempt}");
             assert!(attempt == 2 || done.record.is_none());
         }
@@ -220,7 +254,14 @@ fn a_session_tells_how_it_goes_on_for_a_day() {
         CallbackKind::Log,
     ] {
         for (now, expected) in [(99 + day, kind.event()), (100 + day, EventKind::Late)] {
-            let done = report(Some(&begun()), SessionId::new(1), 1, kind, "", at(now));
+            let done = report(
+                Some(&begun()),
+                SessionId::new(1),
+                1,
+                kind,
+                "",
+                &standing(now),
+            );
             assert_eq!(done.event, Some(expected), "{kind:?} at {now}");
         }
     }

@@ -6,7 +6,7 @@ pub use path::{GrubQuery, MachinePath, MachineQuery, ScriptQuery};
 
 use jiff::Timestamp;
 
-use crate::decide::{Action, Armed, BootDecision, BootRequest, TokenState, decide};
+use crate::decide::{Action, Armed, BootDecision, BootRequest, Standing, TokenState, decide};
 use crate::inventory::Inventory;
 use crate::machine::{
     Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId, SystemUuid,
@@ -71,7 +71,7 @@ impl Sources<'_> {
         mac: MacAddress,
         token: &str,
         query: &ScriptQuery,
-        now: Timestamp,
+        standing: &Standing,
     ) -> Result<BootAnswer, TemplateError> {
         let request = |dialect, architecture, uuid| BootRequest {
             mac,
@@ -80,7 +80,7 @@ impl Sources<'_> {
             asset: None,
             architecture,
             dialect,
-            token: self.token_state(token, mac, uuid, now),
+            token: self.token_state(token, mac, uuid, standing.now()),
         };
         let request = match query {
             ScriptQuery::GrubStub => return self.ask_grub(GrubOrigin::Tftp),
@@ -98,7 +98,7 @@ impl Sources<'_> {
                 request(Dialect::Pxelinux, Some(Architecture::Bios), *uuid)
             }
         };
-        self.boot(&request, now)
+        self.boot(&request, standing)
     }
 
     /// Answers iPXE with the script that makes it say which machine it runs on.
@@ -123,13 +123,17 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// When a template cannot be rendered.
-    pub fn boot(&self, request: &BootRequest, now: Timestamp) -> Result<BootAnswer, TemplateError> {
+    pub fn boot(
+        &self,
+        request: &BootRequest,
+        standing: &Standing,
+    ) -> Result<BootAnswer, TemplateError> {
         let armed = self.plan.map(armed);
         let BootDecision {
             host,
             action,
             reason,
-        } = decide(self.inventory, self.record, armed, request, now);
+        } = decide(self.inventory, self.record, armed, request, standing);
         let mut reason_text = reason.to_string();
         let mut answered = (EventKind::Hold, None, None);
         match (action, host) {
@@ -163,7 +167,7 @@ impl Sources<'_> {
                     host: host.as_deref(),
                     request,
                     reason: reason_text.clone(),
-                    again: self.again(request, now),
+                    again: self.again(request, standing.now()),
                 };
                 hold_script(self.templates, &screen)?
             }

@@ -62,13 +62,8 @@ fn inventory_of(text: &str, arch: &str, secure: &str) -> Inventory {
 fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
     let path = MachinePath::parse(&path.split('/').collect::<Vec<_>>()).unwrap();
     let plan = Plan::new(inventory, &inventory.hosts["a"]).unwrap();
-    let session = Session {
-        id: SessionId::new(1),
-        created_at: now(),
-        deadline: now() + std::time::Duration::from_secs(600),
-        attempts: 0,
-        ended_at: None,
-    };
+    let length = std::time::Duration::from_secs(600);
+    let session = Session::open(SessionId::new(1), Standing::at(now()).clock(), length).unwrap();
     let record = HostRecord {
         phase,
         session: Some(session),
@@ -85,7 +80,7 @@ fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
     let MachineQuery::Script(query) = path.query else {
         panic!("no script is asked for: {path}");
     };
-    let answer = sources.answer(path.mac, path.token.expose(), &query, now());
+    let answer = sources.answer(path.mac, path.token.expose(), &query, &Standing::at(now()));
     answer.unwrap()
 }
 

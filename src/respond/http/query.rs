@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use crate::decide::{BootRequest, IDENTITY_LIMIT, cleaned};
+use crate::decide::{BootRequest, IDENTITY_LIMIT, Standing, cleaned};
 use crate::machine::{Architecture, Dialect, MacAddress, Secret, SystemUuid};
 use crate::render::TemplateError;
 use crate::respond::boot::{BootAnswer, Sources};
@@ -53,10 +53,13 @@ impl BootQuery {
     pub fn answer(
         &self,
         sources: &Sources<'_>,
-        now: Timestamp,
+        standing: &Standing,
     ) -> Result<BootAnswer, TemplateError> {
         match self.mac {
-            Some(mac) => sources.boot(&self.request(mac, sources, now), now),
+            Some(mac) => {
+                let request = self.request(mac, sources, standing.now());
+                sources.boot(&request, standing)
+            }
             None => sources.ask_ipxe(self.token.expose()),
         }
     }

@@ -137,8 +137,8 @@ fn dispatch(
     };
     let answered = match route {
         Route::Boot(query) => context
-            .boot(asker, query.mac(), |sources, now| {
-                query.answer(sources, now)
+            .boot(asker, query.mac(), |sources, standing| {
+                query.answer(sources, standing)
             })
             .map(Answer::script),
         Route::File(name) => machine::file(context, asker, &name).map(file),
@@ -176,10 +176,7 @@ fn dispatch(
             })
         }
         Route::Health => Ok(Answer::plain(StatusCode::OK, "ok")),
-        Route::Ready => Ok(match context.store.watermark() {
-            Ok(_) => Answer::plain(StatusCode::OK, "ready"),
-            Err(error) => Answer::plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        }),
+        Route::Ready => Ok(ready(context)),
     };
     answered.unwrap_or_else(|refused| say_no(context, refused))
 }
@@ -217,6 +214,18 @@ fn admit(
     }
     let loaded = context.live.current();
     access::admit(client?.ip(), resource, &loaded.inventory)
+}
+
+/// Reports whether everything that this server exists for can be served.
+fn ready(context: &Context) -> Answer {
+    let unready = |text: String| Answer::plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    match context.store.standing() {
+        Err(error) => unready(format!("{error}; {}", error.help())),
+        Ok(standing) => match standing.impediment() {
+            Some(impediment) => unready(format!("{impediment}; {}", impediment.help())),
+            None => Answer::plain(StatusCode::OK, "ready"),
+        },
+    }
 }
 
 fn refused(context: &Context, peer: SocketAddr, target: &str, error: RouteError) -> Answer {

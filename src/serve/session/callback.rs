@@ -19,28 +19,28 @@ impl Opened<'_> {
             session, attempt, ..
         } = self.capability;
         let mut outcome = None;
-        let stored = self
-            .context
-            .store
-            .callback(&self.host, session, &mut |record, tallies| {
-                let callback = report(record, session, attempt, kind, &message, self.now);
-                let event = callback.event?;
-                let is_late = event == EventKind::Late;
-                let class = CallbackClass { kind, is_late };
-                let tally = tallies.iter().find(|(of, _)| *of == class);
-                let tally = tally.map(|(_, tally)| tally);
-                let admission = admit_callback(class, tally, attempt, &message, self.now);
-                outcome = Some((class, admission.clone()));
-                let Admission::Store(tally) = admission else {
-                    return None;
-                };
-                Some(CallbackUpdate {
-                    record: callback.record,
-                    class,
-                    tally,
-                    event: self.event(event, &message),
-                })
-            });
+        let stored =
+            self.context
+                .store
+                .callback(&self.host, session, &mut |record, tallies, standing| {
+                    let callback = report(record, session, attempt, kind, &message, standing);
+                    let event = callback.event?;
+                    let is_late = event == EventKind::Late;
+                    let class = CallbackClass { kind, is_late };
+                    let tally = tallies.iter().find(|(of, _)| *of == class);
+                    let tally = tally.map(|(_, tally)| tally);
+                    let admission = admit_callback(class, tally, attempt, &message, standing.now());
+                    outcome = Some((class, admission.clone()));
+                    let Admission::Store(tally) = admission else {
+                        return None;
+                    };
+                    Some(CallbackUpdate {
+                        record: callback.record,
+                        class,
+                        tally,
+                        event: self.event(event, &message),
+                    })
+                });
         stored.map_err(|error| self.asker.store_failed(&error))?;
         let is_late = outcome.as_ref().is_some_and(|(class, _)| class.is_late);
         let is_over_quota = outcome.as_ref().is_some_and(|(_, admission)| {

@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::store::WitnessPlace;
+use crate::workspace::witness_directory;
+
+/// Where the witness file of a store lies.
+#[derive(Debug, Args)]
+pub struct WitnessOption {
+    /// Directory of the witness file, outside the state directory and its backups [default:
+    /// /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]
+    ///
+    /// The witness file tells the current store from a restored, copied or moved one. A store without
+    /// its witness file suspends its open sessions: keep the directory across restarts, in a container
+    /// on a volume of its own. The store records the directory, and every command finds the file there;
+    /// this option moves it.
+    #[arg(long, value_name = "DIR", env = "PXECTL_WITNESS")]
+    witness: Option<PathBuf>,
+}
+
+impl WitnessOption {
+    /// Returns where the witness file is.
+    ///
+    /// # Errors
+    /// When the option is left out and the environment names no directory for it.
+    pub fn place(&self) -> anyhow::Result<WitnessPlace> {
+        match &self.witness {
+            Some(path) => Ok(WitnessPlace::Exactly(path.clone())),
+            None => Ok(WitnessPlace::UnlessRecorded(witness_directory()?)),
+        }
+    }
+}
