@@ -3789,7 +3789,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__all)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3808,10 +3808,6 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3851,7 +3847,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__dhcp)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3870,10 +3866,6 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3997,7 +3989,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__http)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4016,10 +4008,6 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4059,7 +4047,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__tftp)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4078,10 +4066,6 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4121,16 +4105,12 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__store)
-            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help create backup restore copy accept-clock help"
+            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help create backup restore copy accept-clock help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --witness)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --inventory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4167,16 +4147,12 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__store__subcmd__accept__subcmd__clock)
-            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --witness)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --inventory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4213,16 +4189,12 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__store__subcmd__backup)
-            opts="-i -q -v -h --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --witness)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --inventory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
