@@ -45,7 +45,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, copy and clean up bundles: versioned, pinned sets of files to install'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -617,18 +617,18 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_see
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "fetch" -d 'Fetch the files that the inventory\'s bundles pin and the store lacks'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "pull" -d 'Copy a bundle from a registry, a tar file or another directory, and print its document'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "list" -d 'List the bundles of the store: who uses each, its age, its size, and when it expires'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "verify" -d 'Hash every file of bundles again, each once, and check their signatures'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "list" -d 'List the bundles in the store with their size, age, expiry, signatures and users'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "verify" -d 'Hash all files of the bundles in the store, and check the signatures'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "sign" -d 'Sign a bundle of the store, and print its document with the signature'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "keygen" -d 'Make a key that signs bundles, in minisign\'s format'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "retire" -d 'Say that a bundle should not be used any more'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "gc" -d 'Remove what nothing needs: retired bundles, and files that belong to none'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "keygen" -d 'Create a key for signing bundles, in minisign\'s format'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "retire" -d 'Mark a bundle as no longer to be used'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "gc" -d 'Remove retired bundles and unreferenced files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s o -l out -d 'Write the Bundle document here, not to standard output: to a new file, or in place of this bundle\'s document' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l preset -d 'Build what a distribution publishes, without a spec' -r -f -a "ubuntu-22.04\t''
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s o -l out -d 'Write the Bundle document to this file, which must be new or this bundle\'s document' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l preset -d 'Build from the files that a distribution publishes, without a spec' -r -f -a "ubuntu-22.04\t''
 ubuntu-24.04\t''
 ubuntu-26.04\t''
 debian-12\t''
@@ -660,14 +660,14 @@ kairos-rocky-9.6\t''
 kairos-hadron-v0.4.0\t''
 kairos-hadron-v0.5.1\t''
 talos\t''"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l mirror -d 'A URL or directory laid out as the publisher\'s [default: the publisher\'s own]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l name -d 'The name of the bundle [default: the preset\'s]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l arch -d 'The processor, as `uname -m` prints it' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l release -d 'The release, where the preset leaves it open, such as v1.10.0 of Talos' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l keyring -d 'The publisher\'s keys [default: those that the preset names]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l expires -d 'The day from which the bundle should not be installed any more' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s j -l jobs -d 'How many files are worked on at once' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l retries -d 'How often a download that brings nothing is tried again' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l mirror -d 'Use a mirror with the publisher\'s layout [default: the publisher\'s own]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l name -d 'Name of the bundle [default: the preset\'s]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l arch -d 'Processor, as `uname -m` prints it' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l release -d 'Release, if the preset needs one, such as v1.10.0 of Talos' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l keyring -d 'File with the publisher\'s keys [default: the preset\'s]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l expires -d 'First day on which the bundle must not be installed' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s j -l jobs -d 'Number of files to process at the same time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l retries -d 'Number of retries for a download that makes no progress' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -681,9 +681,9 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l from -d 'Where to look, in place of where each file was had' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s j -l jobs -d 'How many files are worked on at once' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l retries -d 'How often a download that brings nothing is tried again' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l from -d 'Fetch from here, not from the recorded sources' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s j -l jobs -d 'Number of files to process at the same time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l retries -d 'Number of retries for a download that makes no progress' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -697,9 +697,9 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l ca -d 'Trust the certificates in this file too' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l retries -d 'How often to try again when the registry is busy or the connection breaks' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l ca -d 'Trust the certificates in this file, too' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s j -l jobs -d 'Number of files to copy at the same time to or from a registry' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l retries -d 'Number of retries when the registry is busy or the connection breaks' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -710,15 +710,15 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l plain-http -d 'Talk to the registry without TLS: who listens sees credentials'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -l plain-http -d 'Use HTTP without TLS: others on the network can read the credentials'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from publish" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l out -d 'Write the document here, not to standard output: to a new file, or in place of this bundle\'s document' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l arch -d 'Which processor, of an image for several: x86_64, aarch64, …' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l ca -d 'Trust the certificates in this file too' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s j -l jobs -d 'How many files travel at once to or from a registry' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l retries -d 'How often to try again when the registry is busy or the connection breaks' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l out -d 'Write the document to this file, which must be new or this bundle\'s document' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l arch -d 'Processor to choose in an image for several: x86_64, aarch64, …' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l ca -d 'Trust the certificates in this file, too' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s j -l jobs -d 'Number of files to copy at the same time to or from a registry' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l retries -d 'Number of retries when the registry is busy or the connection breaks' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -729,8 +729,8 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l allow-unsigned -d 'Take a bundle without a good signature too, to be signed here'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l plain-http -d 'Talk to the registry without TLS: who listens sees credentials'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l allow-unsigned -d 'Accept a bundle without a valid signature, to sign it here'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l plain-http -d 'Use HTTP without TLS: others on the network can read the credentials'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -760,10 +760,10 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l key -d 'The secret key' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l signature -d 'A signature that minisign made' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l expires -d 'The day from which it is not installed any more, in place of the one that it has' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l out -d 'Write the document here: to a new file, or in place of this bundle\'s document' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l key -d 'File with the secret key' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l signature -d 'File with a signature from minisign' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l expires -d 'Change the first day on which the bundle must not be installed' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l out -d 'Write the document to this file, which must be new or this bundle\'s document' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -774,11 +774,11 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l print -d 'Print what is to be signed, and sign nothing'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -l print -d 'Print the content to sign, without signing it'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -l out -d 'The file of the secret key; it must not be there yet' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -l out -d 'File for the secret key, which must not exist yet' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -792,7 +792,7 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from keygen" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l reason -d 'Why, for those who still use it [default: a newer one is there]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l reason -d 'Reason, for those who still use the bundle [default: a newer bundle is available]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -803,12 +803,12 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l undo -d 'Take it back'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -l undo -d 'Use the bundle again'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from retire" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l min-age -d 'How old must be what is not retired: a bundle that no inventory names yet, and files that belong to none, as a transfer that broke off leaves them' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l also -d 'Another inventory that uses the bundle store, and the store of its installs where that is not in its usual place' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l min-age -d 'Minimum age of unreferenced files, and of unused bundles that are not retired' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l also -d 'Another inventory that uses the bundle store, and its state store if that is elsewhere' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -819,23 +819,23 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l dry-run -d 'Say what would go, and remove nothing'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l unused -d 'Remove bundles too that are not retired and that no inventory names'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l no-running-installs -d 'No install runs that is not in the stores which are found: needed where there is none'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l dry-run -d 'Show what would be removed, without removing it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s y -l yes -d 'Remove without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l unused -d 'Remove unused bundles that are not retired, too'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -l no-running-installs -d 'Assert that no install is running, for a site without a state store'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "fetch" -d 'Fetch the files that the inventory\'s bundles pin and the store lacks'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Copy a bundle from a registry, a tar file or another directory, and print its document'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the bundles of the store: who uses each, its age, its size, and when it expires'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hash every file of bundles again, each once, and check their signatures'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the bundles in the store with their size, age, expiry, signatures and users'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hash all files of the bundles in the store, and check the signatures'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "sign" -d 'Sign a bundle of the store, and print its document with the signature'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Make a key that signs bundles, in minisign\'s format'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Say that a bundle should not be used any more'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "gc" -d 'Remove what nothing needs: retired bundles, and files that belong to none'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Create a key for signing bundles, in minisign\'s format'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Mark a bundle as no longer to be used'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "gc" -d 'Remove retired bundles and unreferenced files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s I -l interface -d 'The interface to watch [default: that of the inventory, where it names one only]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'A capture file to read, one; `-` for standard input' -r -F
@@ -922,7 +922,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, copy and clean up bundles: versioned, pinned sets of files to install'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
@@ -953,12 +953,12 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "fetch" -d 'Bring the files that the inventory\'s bundles pin and the store lacks'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "fetch" -d 'Fetch the files that the inventory\'s bundles pin and the store lacks'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "pull" -d 'Copy a bundle from a registry, a tar file or another directory, and print its document'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "list" -d 'List the bundles of the store: who uses each, its age, its size, and when it expires'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "verify" -d 'Hash every file of bundles again, each once, and check their signatures'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "list" -d 'List the bundles in the store with their size, age, expiry, signatures and users'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "verify" -d 'Hash all files of the bundles in the store, and check the signatures'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "sign" -d 'Sign a bundle of the store, and print its document with the signature'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "keygen" -d 'Make a key that signs bundles, in minisign\'s format'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "retire" -d 'Say that a bundle should not be used any more'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "gc" -d 'Remove what nothing needs: retired bundles, and files that belong to none'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "keygen" -d 'Create a key for signing bundles, in minisign\'s format'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "retire" -d 'Mark a bundle as no longer to be used'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "gc" -d 'Remove retired bundles and unreferenced files'

@@ -18,8 +18,9 @@
 //! | [`conversation`] | packets of a boot -> who answered, who won, and what is wrong |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
+//! | [`retry`] | which failed requests to repeat, and how long to wait first |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
-//! | [`bundle`] | artifacts: an OCI image layout on disk |
+//! | [`bundle`] | artifacts: an OCI image layout on disk; build, sign, registries |
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
 //! | [`bmc`] | management controllers: Redfish, and IPMI where there is nothing better |
 //! | [`provision`] | arms hosts: verifies, freezes, opens a session |
@@ -45,6 +46,7 @@ pub mod provision;
 pub mod rehearse;
 pub mod render;
 pub mod respond;
+pub mod retry;
 pub mod serve;
 pub mod store;
 pub mod token;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::bundle::transport::Place;
+use pxectl::bundle::transfer::Place;
 use pxectl::bundle::{Challenge, RegistryAddress};
 
 fuzz_target!(|octets: &[u8]| {

@@ -12,8 +12,8 @@ use reqwest::{Client, Method, Url};
 use super::context::TaskContext;
 use super::error::BmcError;
 use super::trust::CertificateVerifier;
-use crate::bundle::retry;
 use crate::machine::cleaned;
+use crate::retry;
 
 pub use message::{Authorization, RedfishRequest, RedfishResponse};
 

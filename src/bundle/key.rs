@@ -1,4 +1,4 @@
-//! Secret keys, in the format of minisign's files, and what is signed with them.
+//! Secret keys in minisign's file format, and signatures by them.
 //!
 //! Source: minisign(1), "Secret key format", "Public key format" and "Signature format".
 
@@ -15,26 +15,26 @@ use ed25519_dalek::{Signer, SigningKey};
 use crate::inventory::{KeyId, PublicKey};
 
 const ALGORITHM: &[u8; 2] = b"Ed";
-/// What is signed is the BLAKE2b hash of the content.
+/// The signature is over the BLAKE2b hash of the content.
 const PREHASHED: &[u8; 2] = b"ED";
 const CHECKSUM: &[u8; 2] = b"B2";
 const SCRYPT: &[u8; 2] = b"Sc";
 const NOT_ENCRYPTED: &[u8; 2] = &[0, 0];
-/// How many octets a secret key's second line holds: algorithms, salt, limits, identifier, key and
+/// The length of a secret key's second line in bytes: algorithms, salt, limits, identifier, key and
 /// checksum.
 const SECRET_LENGTH: usize = 158;
-/// Where in it the identifier begins.
+/// The offset of the identifier in it.
 const BODY: usize = 54;
-/// The largest key file that is read, in octets.
+/// The largest key file that is read, in bytes.
 const FILE_LIMIT: u64 = 4096;
 
-/// A secret key that signs bundles. It never shows itself.
+/// A secret key that signs bundles. It is never printed.
 pub struct SecretKey {
     id: [u8; 8],
     key: SigningKey,
 }
 
-/// Why a key cannot be made or used.
+/// Why a key cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A file cannot be read or written.
@@ -45,38 +45,39 @@ pub enum KeyError {
         /// Why.
         source: io::Error,
     },
-    /// The file is no secret key.
-    #[error("`{}` is not a secret key of minisign", .0.display())]
+    /// The file is not a secret key.
+    #[error("`{}` is not a minisign secret key", .0.display())]
     NotAKey(PathBuf),
-    /// The key is protected with a password, which only minisign itself can lift.
-    #[error("the key `{}` is protected with a password", .0.display())]
+    /// The key is encrypted with a password, and only minisign can decrypt it.
+    #[error("the key `{}` is encrypted with a password", .0.display())]
     Encrypted(PathBuf),
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    /// The system has no random numbers.
+    #[error("cannot get random numbers from the system: {0}")]
     NoRandomness(getrandom::Error),
 }
 
 impl KeyError {
-    /// Says what to do about it; empty where the message says so itself.
-    pub fn help(&self) -> &'static str {
-        match self {
+    /// Returns the next command or edit that helps, if there is one.
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Encrypted(_) => {
-                "sign with `minisign -S` what `pxectl bundle sign NAME --print` prints, and add it with `--signature FILE`"
+                "sign the output of `pxectl bundle sign NAME --print` with `minisign -S`, then add the signature with `--signature FILE`"
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
-                "a key is never overwritten: name another file"
+                "keys are never overwritten: name another file"
             }
-            Self::NotAKey(_) => "`pxectl bundle keygen` makes one, and so does `minisign -G -W`",
-            _ => "",
-        }
+            Self::NotAKey(_) => "create a key with `pxectl bundle keygen` or `minisign -G -W`",
+            Self::Io { .. } | Self::NoRandomness(_) => return None,
+        };
+        Some(help.to_owned())
     }
 }
 
 impl SecretKey {
-    /// Makes a new key.
+    /// Creates a new key.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system has no random numbers.
     pub fn generate() -> Result<Self, KeyError> {
         let (mut id, mut seed) = ([0; 8], [0; 32]);
         getrandom::fill(&mut id)
@@ -86,10 +87,10 @@ impl SecretKey {
         Ok(Self { id, key })
     }
 
-    /// Reads a key's file, one of `minisign -G -W` too.
+    /// Reads a key file, also one from `minisign -G -W`.
     ///
     /// # Errors
-    /// When it cannot be read, is no key, or is protected with a password.
+    /// When the file cannot be read, is not a secret key, or is encrypted with a password.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let failed = |source| KeyError::Io {
             path: path.to_owned(),
@@ -100,39 +101,40 @@ impl SecretKey {
         file.take(FILE_LIMIT)
             .read_to_string(&mut text)
             .map_err(failed)?;
-        let refused = || KeyError::NotAKey(path.to_owned());
-        let line = text.lines().nth(1).ok_or_else(refused)?;
-        let octets = BASE64.decode(line.trim().as_bytes()).ok();
-        let octets: [u8; SECRET_LENGTH] = octets
-            .and_then(|octets| octets.try_into().ok())
-            .ok_or_else(refused)?;
-        let is = |at: usize, word: &[u8; 2]| octets.get(at..at + 2) == Some(word.as_slice());
+        let not_a_key = || KeyError::NotAKey(path.to_owned());
+        let line = text.lines().nth(1).ok_or_else(not_a_key)?;
+        let bytes: [u8; SECRET_LENGTH] = BASE64
+            .decode(line.trim().as_bytes())
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(not_a_key)?;
+        let is = |at: usize, word: &[u8; 2]| bytes.get(at..at + 2) == Some(word.as_slice());
         if !is(0, ALGORITHM) || !is(4, CHECKSUM) {
-            return Err(refused());
+            return Err(not_a_key());
         }
         if is(2, SCRYPT) {
             return Err(KeyError::Encrypted(path.to_owned()));
         }
-        let (head, body) = octets.split_at(BODY);
-        let (id, rest) = body.split_first_chunk::<8>().ok_or_else(refused)?;
-        let (pair, _) = rest.split_first_chunk::<64>().ok_or_else(refused)?;
-        // A pair that does not belong together would give the secret away with its signatures.
-        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| refused())?;
+        let (head, body) = bytes.split_at(BODY);
+        let (id, rest) = body.split_first_chunk::<8>().ok_or_else(not_a_key)?;
+        let (pair, _) = rest.split_first_chunk::<64>().ok_or_else(not_a_key)?;
+        // Signatures by a pair that does not match would reveal the secret.
+        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| not_a_key())?;
         let known = &head[2..4] == NOT_ENCRYPTED;
-        known.then_some(Self { id: *id, key }).ok_or_else(refused)
+        known.then_some(Self { id: *id, key }).ok_or_else(not_a_key)
     }
 
-    /// Writes the key to a new file that only its owner may read, and its public key beside it, with
-    /// the ending `.pub`. Returns the path of that.
+    /// Writes the key to a new file that only its owner can read, and the public key to the same path with
+    /// the suffix `.pub`. Returns the path of the public key.
     ///
     /// # Errors
-    /// When either file is there already, and when the disk refuses; nothing is left behind then.
+    /// When either file exists, or the disk fails; leaves nothing behind then.
     pub fn write(&self, path: &Path) -> Result<PathBuf, KeyError> {
         let mut public = path.as_os_str().to_owned();
         public.push(".pub");
         let public = PathBuf::from(public);
         let id = self.id();
-        let secret_line = BASE64.encode(&self.octets());
+        let secret_line = BASE64.encode(&self.bytes());
         create(
             path,
             0o600,
@@ -148,7 +150,7 @@ impl SecretKey {
         Ok(public)
     }
 
-    /// Returns what tells the key from others.
+    /// Returns the identifier of the key.
     pub fn id(&self) -> KeyId {
         KeyId::new(self.id)
     }
@@ -158,8 +160,8 @@ impl SecretKey {
         self.public_text().parse().ok()
     }
 
-    /// Signs a content, and returns the four lines that minisign would write. `comment` is signed
-    /// with it; it is one line.
+    /// Signs some content, and returns the four lines of a minisign signature. `comment`, a single line, is
+    /// signed too.
     pub fn sign(&self, content: &[u8], comment: &str) -> String {
         let hash = Blake2b512::digest(content);
         let signature = self.key.sign(&hash).to_bytes();
@@ -180,20 +182,20 @@ impl SecretKey {
         BASE64.encode(&[ALGORITHM.as_slice(), &self.id, &key].concat())
     }
 
-    fn octets(&self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         let pair = self.key.to_keypair_bytes();
         let checksum = Blake2b::<U32>::new()
             .chain_update(ALGORITHM)
             .chain_update(self.id)
             .chain_update(pair)
             .finalize();
-        let mut octets = [ALGORITHM.as_slice(), NOT_ENCRYPTED, CHECKSUM].concat();
-        // Salt and limits of the encryption, of which there is none.
-        octets.resize(BODY, 0);
-        octets.extend(self.id);
-        octets.extend(pair);
-        octets.extend(checksum);
-        octets
+        let mut bytes = [ALGORITHM.as_slice(), NOT_ENCRYPTED, CHECKSUM].concat();
+        // Salt and limits of the encryption, which is not used.
+        bytes.resize(BODY, 0);
+        bytes.extend(self.id);
+        bytes.extend(pair);
+        bytes.extend(checksum);
+        bytes
     }
 }
 
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_survives_its_file_and_nobody_else_reads_it() {
+    fn a_key_round_trips_through_a_file_that_only_its_owner_can_read() {
         use std::os::unix::fs::PermissionsExt;
 
         let directory = tempfile::tempdir().unwrap();
@@ -257,7 +259,7 @@ mod tests {
             text.lines().nth(1),
             Some(key.public().unwrap().to_string().as_str())
         );
-        // Neither file is overwritten, and no half of a pair is left.
+        // Neither file is overwritten, and no single file of a pair is left.
         let other = SecretKey::generate().unwrap();
         assert!(other.write(&path).is_err());
         fs::remove_file(&path).unwrap();
@@ -266,16 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn other_files_are_not_keys() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         let key = SecretKey::generate().unwrap();
-        let mut protected = key.octets();
+        let mut protected = key.bytes();
         protected[2..4].copy_from_slice(SCRYPT);
-        let mut torn = key.octets();
+        let mut torn = key.bytes();
         torn[BODY + 8 + 40] ^= 1;
-        for (octets, encrypted) in [(protected, true), (torn, false), (vec![0; 158], false)] {
-            let line = BASE64.encode(&octets);
+        for (bytes, encrypted) in [(protected, true), (torn, false), (vec![0; 158], false)] {
+            let line = BASE64.encode(&bytes);
             fs::write(&path, format!("untrusted comment: a\n{line}\n")).unwrap();
             match SecretKey::read(&path) {
                 Err(KeyError::Encrypted(_)) => assert!(encrypted),
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_good_signature_by_a_key_of_the_site_counts() {
+    fn only_a_valid_signature_by_a_key_of_the_site_counts() {
         let (old, new, stranger) = (
             SecretKey::generate().unwrap(),
             SecretKey::generate().unwrap(),
@@ -322,7 +324,7 @@ mod tests {
         changed.name = "c".into();
         let wrong = Err(SignatureError::Wrong { key: "new".into() });
         assert_eq!(policy.check(&changed), wrong);
-        // A wrong one is wrong beside a good one, and where none is required.
+        // An invalid signature is an error besides a valid one, and if signatures are not required.
         let mut both = signed(&[&new]);
         both.signatures.push(new.sign(b"another", "a"));
         assert_eq!(policy.check(&both), wrong);
@@ -333,14 +335,14 @@ mod tests {
         assert_eq!(relaxed.check(&changed), wrong);
         assert_eq!(relaxed.check(&bundle()), Ok(Vec::new()));
         assert_eq!(relaxed.check(&signed(&[&stranger])), Ok(Vec::new()));
-        // A revoked key is refused where no signature is required, too, unless another key of the
-        // site has signed.
+        // A revoked key is refused even if signatures are not required, unless another key of the site
+        // has signed, too.
         for others in [&[&old][..], &[&old, &stranger], &[&stranger, &old]] {
             let revoked = Err(SignatureError::Revoked("old".into()));
             assert_eq!(relaxed.check(&signed(others)), revoked);
         }
         assert_eq!(relaxed.check(&signed(&[&old, &new])), Ok(vec!["new"]));
-        // A key that stands in both lists is revoked.
+        // A key in both lists is revoked.
         let mut both_lists = relaxed.clone();
         both_lists.revoked.push(site_key("new", &new));
         assert!(both_lists.check(&signed(&[&new])).is_err());
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_comes_back_from_what_travels_and_its_content_keeps_its_digest() {
+    fn a_signed_bundle_round_trips_through_its_manifest_with_the_same_digest() {
         let key = SecretKey::generate().unwrap();
         let mut bundle = bundle();
         assert_eq!(bundle.envelope(), bundle.manifest());

@@ -1,39 +1,21 @@
-//! The bundle store: an OCI image layout on disk, opened, added to and read by digest; and the
-//! places that bundles come from and go to.
-//!
-//! Source: OCI image specification 1.1, "Image Layout".
+//! Bundles on this machine: the store that keeps them, the builder that makes them, and the places
+//! that they come from and go to.
 
-mod at_once;
-mod blob;
-pub mod build;
-mod checksums;
-mod copy;
-mod error;
-mod garbage;
-mod index;
+pub mod builder;
 mod key;
-mod layout;
-mod lock;
-mod named;
-pub mod presets;
+mod oci;
+mod parallel;
 mod registry;
-pub(crate) mod retry;
-mod temporary;
-pub mod transport;
-mod verify;
+mod store;
+pub mod transfer;
 
-pub use blob::BlobWriter;
-pub use error::BundleStoreError;
-pub use garbage::{Garbage, GarbageRules, Needed};
-pub use index::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 pub use key::{KeyError, SecretKey};
-pub use layout::BundleStore;
-pub use lock::{Alone, Writing};
-pub use named::{CREATED_ANNOTATION, Named, RETIRED_ANNOTATION};
+pub use oci::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
 pub use registry::{
-    Challenge, Content, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob,
-    RegistryOptions,
+    Challenge, ParseRegistryAddressError, Registry, RegistryAddress, RegistryBlob, RegistryError,
+    RegistryOptions, TlsFailure, UploadContent,
 };
-pub use verify::Verifier;
-
-use copy::{CopyError, copy_hashed, hash};
+pub use store::{
+    BlobWriter, BundleStore, BundleStoreError, BundlesInUse, CREATED_ANNOTATION, ExclusiveLock,
+    Garbage, GarbageRules, NamedBundle, RETIRED_ANNOTATION, SharedLock, Verifier,
+};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Color, Exit, Format, Global};
-use crate::bundle::transport::TransferError;
+use crate::bundle::transfer::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
 use crate::capture::CaptureError;
 use crate::machine::{escaped_json, shown_lines};
@@ -164,18 +164,19 @@ impl Output {
             store
                 .or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
                 .or_else(|| cause.downcast_ref().and_then(TransferError::help))
-                .or_else(|| {
-                    cause
-                        .downcast_ref()
-                        .map(|it: &KeyError| it.help().to_owned())
-                })
+                .or_else(|| cause.downcast_ref().and_then(KeyError::help))
                 .or_else(|| cause.downcast_ref().map(CaptureError::help))
                 .or_else(place)
         });
         self.error(&spelled(error), &help.unwrap_or_default());
         let is_no = |cause: &(dyn std::error::Error + 'static)| {
-            let store = cause.downcast_ref().is_some_and(BundleStoreError::is_no);
-            store || cause.downcast_ref().is_some_and(TransferError::is_no)
+            let store = cause
+                .downcast_ref()
+                .is_some_and(BundleStoreError::answer_is_no);
+            store
+                || cause
+                    .downcast_ref()
+                    .is_some_and(TransferError::answer_is_no)
         };
         match error.chain().any(is_no) {
             true => Exit::No,

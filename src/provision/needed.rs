@@ -2,14 +2,14 @@
 
 use anyhow::{Context, bail};
 
-use crate::bundle::Needed;
+use crate::bundle::BundlesInUse;
 use crate::inventory::Inventory;
 use crate::machine::Phase;
 use crate::render::Plan;
 use crate::store::Store;
 
 /// Adds to what is needed the bundles that an inventory names.
-pub fn need_inventory(needed: &mut Needed, inventory: &Inventory) {
+pub fn need_inventory(needed: &mut BundlesInUse, inventory: &Inventory) {
     for bundle in inventory.bundles.values() {
         let users = inventory.profiles.values();
         let users = users.filter(|profile| profile.bundle == bundle.name);
@@ -29,7 +29,7 @@ pub fn need_inventory(needed: &mut Needed, inventory: &Inventory) {
 /// # Errors
 /// When the store cannot be read, or does not say what an open install needs.
 pub fn need_installs(
-    needed: &mut Needed,
+    needed: &mut BundlesInUse,
     inventory: &Inventory,
     store: &dyn Store,
 ) -> anyhow::Result<bool> {

@@ -1,4 +1,4 @@
-//! Downloads that break off, by the server or by our own death, and go on.
+//! Downloads that break off, because of the server or because pxectl is killed, and resume.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use crate::requirements::missing;
 use crate::workshop::{Workshop, content, listed, wait_for};
 
 #[test]
-fn a_download_that_breaks_off_goes_on_where_it_stopped() {
+fn a_broken_download_resumes_where_it_stopped() {
     if missing(&["nginx"]) {
         return;
     }
@@ -32,13 +32,13 @@ fn a_download_that_breaks_off_goes_on_where_it_stopped() {
     workshop.wait_for_partial(300_000);
     nginx.cut();
     let output = build.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.success() && said.contains("broke off"),
-        "{said}"
+        output.status.success() && stderr.contains("the connection broke"),
+        "{stderr}"
     );
     assert_eq!(workshop.blob(&image), image);
-    let answers = nginx.answers();
+    let answers = nginx.responses();
     let resumed = answers.iter().find(|it| it.status == 206);
     let range = &resumed.unwrap_or_else(|| panic!("{answers:?}")).range;
     let from: usize = range
@@ -48,12 +48,12 @@ fn a_download_that_breaks_off_goes_on_where_it_stopped() {
         .parse()
         .unwrap();
     assert!(from >= 300_000, "{range}");
-    // The file, an empty configuration, what is pinned, and that with where it came from.
+    // The file, an empty configuration, the signed manifest, and the manifest with sources.
     assert_eq!(workshop.blobs(), (4, 0));
 }
 
 #[test]
-fn a_build_that_is_killed_leaves_no_bundle_and_the_next_one_goes_on() {
+fn a_killed_build_leaves_no_bundle_and_the_next_one_resumes() {
     if missing(&["nginx"]) {
         return;
     }
@@ -78,12 +78,12 @@ fn a_build_that_is_killed_leaves_no_bundle_and_the_next_one_goes_on() {
     assert_eq!(workshop.blob(&image), image);
     assert!(
         nginx
-            .answers()
+            .responses()
             .iter()
             .any(|it| it.status == 206 && it.path == "/slow/image")
     );
 
-    // What was begun of one file is not the beginning of the file that took its place.
+    // A part of the old file is not used for the file that replaced it.
     let other = Workshop::new();
     workshop.write("web/later", content(9, 1_500_000));
     let url = nginx.url("/slow/later");
@@ -103,7 +103,7 @@ fn a_build_that_is_killed_leaves_no_bundle_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn a_beginning_that_was_damaged_is_fetched_anew() {
+fn a_damaged_partial_download_is_replaced() {
     if missing(&["nginx"]) {
         return;
     }
@@ -136,12 +136,12 @@ fn a_beginning_that_was_damaged_is_fetched_anew() {
     fs::write(&partial, begun).unwrap();
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(0, &["was damaged; it is fetched anew"]);
+        .ended(0, &["is damaged, downloading the file again"]);
     assert_eq!(workshop.blob(&image), image);
 }
 
 #[test]
-fn a_server_that_gives_no_parts_is_asked_for_all_again() {
+fn a_server_without_ranges_sends_the_whole_file_again() {
     if missing(&["nginx"]) {
         return;
     }
@@ -158,7 +158,7 @@ fn a_server_that_gives_no_parts_is_asked_for_all_again() {
             digest.trim()
         ),
     );
-    // Once the program is killed, and once the connection is cut.
+    // The program is killed once, and the connection is cut once.
     let mut killed = workshop.command("bundle build spec.yaml").spawn().unwrap();
     workshop.wait_for_partial(200_000);
     killed.kill().unwrap();
@@ -180,14 +180,14 @@ fn a_server_that_gives_no_parts_is_asked_for_all_again() {
     assert!(built.status.success(), "{built:?}");
     assert_eq!(workshop.blob(&image), image);
     assert!(
-        nginx.answers().iter().all(|it| it.status == 200),
+        nginx.responses().iter().all(|it| it.status == 200),
         "{:?}",
-        nginx.answers()
+        nginx.responses()
     );
 }
 
 #[test]
-fn a_server_that_never_comes_to_the_end_is_given_up() {
+fn a_server_that_never_sends_the_end_is_an_error() {
     let workshop = Workshop::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/image", listener.local_addr().unwrap());
@@ -198,7 +198,7 @@ fn a_server_that_never_comes_to_the_end_is_given_up() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
             counted.fetch_add(1, Ordering::Relaxed);
-            // The beginning, and never more.
+            // Only the beginning.
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nETag: \"a\"\r\n\r\n";
             let _ = stream.write_all(&[head.as_bytes(), &[7; 50_000]].concat());
         }
@@ -208,7 +208,7 @@ fn a_server_that_never_comes_to_the_end_is_given_up() {
         &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
     );
     let ran = workshop.pxectl("bundle build spec.yaml --retries 2");
-    ran.ended(3, &["cannot get", "what has come is kept"]);
+    ran.ended(3, &["cannot download", "resumes where it stopped"]);
     let asked = asked.load(Ordering::Relaxed);
     assert!((3..=4).contains(&asked), "{asked}: {ran:#?}");
     assert_eq!(workshop.blobs().0, 0);

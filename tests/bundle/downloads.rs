@@ -1,4 +1,4 @@
-//! Files from the web, over real connections that are slow or fail.
+//! Downloads over real connections that are slow or fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +9,11 @@ use crate::requirements::missing;
 use crate::workshop::{Workshop, content, listed, run, wait_for};
 
 /// Four files and the list of their digests on a web server.
-fn published(workshop: &Workshop, octets: usize) -> BTreeMap<&'static str, Vec<u8>> {
+fn published(workshop: &Workshop, bytes: usize) -> BTreeMap<&'static str, Vec<u8>> {
     let files: BTreeMap<_, _> = ["linux", "initrd.gz", "root.squashfs", "extra.img"]
         .into_iter()
         .zip(1..)
-        .map(|(name, seed)| (name, content(seed, octets)))
+        .map(|(name, seed)| (name, content(seed, bytes)))
         .collect();
     let mut list = String::new();
     for (name, content) in &files {
@@ -39,7 +39,7 @@ fn spec(workshop: &Workshop, base: &str) {
 }
 
 #[test]
-fn a_bundle_is_built_from_the_web_and_others_can_read_it() {
+fn a_bundle_is_built_from_downloads_and_other_programs_can_read_it() {
     if missing(&["nginx", "skopeo", "umoci"]) {
         return;
     }
@@ -48,11 +48,11 @@ fn a_bundle_is_built_from_the_web_and_others_can_read_it() {
     let files = published(&workshop, 100_000);
     spec(&workshop, &nginx.url("/"));
     let built = workshop.pxectl("bundle build spec.yaml");
-    built.ended(0, &["nobody has signed", "linux: 97.66 KiB in"]);
+    built.ended(0, &["is not signed", "linux: 97.66 KiB in"]);
     for (name, content) in &files {
         assert_eq!(&workshop.blob(content), content, "{name}");
     }
-    // The document is the inventory's own, and says where each file was had.
+    // The document belongs in the inventory, and records the source of each file.
     workshop.write("inventory/bundle.yaml", &built.stdout);
     workshop.write(
         "inventory/site.yaml",
@@ -72,16 +72,16 @@ fn a_bundle_is_built_from_the_web_and_others_can_read_it() {
     ] {
         assert!(built.stdout.contains(part), "{part}: {}", built.stdout);
     }
-    // The same again: the same bytes, and nothing is fetched that is there.
-    let before = nginx.answers().len();
+    // The second build prints the same document, and downloads no present file again.
+    let before = nginx.responses().len();
     let again = workshop.pxectl("bundle build spec.yaml");
     assert_eq!(again.ended(0, &[]).stdout, built.stdout);
-    let fetched: Vec<_> = nginx.answers().split_off(before);
+    let fetched: Vec<_> = nginx.responses().split_off(before);
     assert!(
         fetched.iter().all(|it| it.path == "/SHA256SUMS"),
         "{fetched:?}"
     );
-    // What nobody here wrote reads it.
+    // Another program reads it.
     let store = workshop.path("store");
     let name = format!("oci:{}:web-a", store.display());
     let manifest = run("skopeo", &["inspect", "--raw", &name], &store);
@@ -101,7 +101,7 @@ fn a_bundle_is_built_from_the_web_and_others_can_read_it() {
 }
 
 #[test]
-fn several_files_come_at_once() {
+fn several_files_are_downloaded_at_once() {
     if missing(&["nginx"]) {
         return;
     }
@@ -121,34 +121,55 @@ fn several_files_come_at_once() {
         begun < ended
     };
     assert!(
-        all(&nginx.answers()),
+        all(&nginx.responses()),
         "the last began after the first had ended"
     );
     let one = Workshop::new();
-    let before = nginx.answers().len();
+    let before = nginx.responses().len();
     spec(&one, &nginx.url("/slow/"));
     one.pxectl("bundle build spec.yaml --jobs 1").ended(0, &[]);
     assert!(
-        !all(&nginx.answers()[before..]),
+        !all(&nginx.responses()[before..]),
         "one job did two things at once"
     );
 }
 
 #[test]
-fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
+fn transient_errors_are_retried_and_permanent_errors_are_not() {
     if missing(&["nginx"]) {
         return;
     }
     let workshop = Workshop::new();
     let nginx = Nginx::start(&workshop);
     workshop.write("web/image", "image");
-    let count = |path: &str| nginx.answers().iter().filter(|it| it.path == path).count();
-    for (path, status, said, asked) in [
-        ("/500", 3, "the server answers 500; again in 0.5 s", 3),
-        ("/503", 3, "the server answers 503; again in 0.5 s", 3),
-        ("/429", 3, "the server answers 429; again in 1 s", 3),
-        ("/none", 3, "the server answers 404", 1),
-        ("/secret/image", 3, "the server answers 401", 1),
+    let count = |path: &str| {
+        nginx
+            .responses()
+            .iter()
+            .filter(|it| it.path == path)
+            .count()
+    };
+    for (path, status, expected, asked) in [
+        (
+            "/500",
+            3,
+            "the server returned HTTP 500, retrying in 0.5 s",
+            3,
+        ),
+        (
+            "/503",
+            3,
+            "the server returned HTTP 503, retrying in 0.5 s",
+            3,
+        ),
+        (
+            "/429",
+            3,
+            "the server returned HTTP 429, retrying in 1 s",
+            3,
+        ),
+        ("/none", 3, "the server returned HTTP 404", 1),
+        ("/secret/image", 3, "the server returned HTTP 401", 1),
     ] {
         let url = nginx.url(path);
         workshop.spec(
@@ -156,12 +177,12 @@ fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
             &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
         );
         let ran = workshop.pxectl("bundle build spec.yaml --retries 2");
-        ran.ended(status, &[said]);
+        ran.ended(status, &[expected]);
         wait_for("the log", || count(path) == asked);
         assert_eq!(workshop.blobs().0, 0, "{path}");
         assert!(ran.stdout.is_empty());
     }
-    // Credentials open it, and are neither shown nor written down.
+    // Credentials work, and are neither shown nor recorded.
     let url = nginx
         .url("/secret/image")
         .replace("http://", "http://anna:p%40ss@");
@@ -176,7 +197,7 @@ fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
         !ran.stdout.contains("anna") && !ran.stderr.contains("anna"),
         "{ran:#?}"
     );
-    // Nobody listens there any more.
+    // No server is running there now.
     let gone = nginx.url("/image");
     drop(nginx);
     workshop.spec(
@@ -184,11 +205,11 @@ fn servers_that_fail_are_asked_again_and_those_that_refuse_are_not() {
         &format!("files: {{image: {{from: '{gone}', unverified: true}}}}\n"),
     );
     let ran = workshop.pxectl("bundle build spec.yaml --retries 1");
-    ran.ended(3, &["Connection refused", "what has come is kept"]);
+    ran.ended(3, &["Connection refused", "resumes where it stopped"]);
 }
 
 #[test]
-fn who_is_sent_in_circles_stops() {
+fn a_redirect_loop_ends_with_an_error() {
     if missing(&["nginx"]) {
         return;
     }
@@ -200,14 +221,14 @@ fn who_is_sent_in_circles_stops() {
         &format!("files: {{image: {{from: '{url}', unverified: true}}}}\n"),
     );
     let ran = workshop.pxectl("bundle build spec.yaml");
-    ran.ended(3, &[&url, "it sends us on for ever"]);
-    wait_for("the log", || nginx.answers().len() >= 11);
-    assert!(nginx.answers().len() <= 12, "{:?}", nginx.answers());
+    ran.ended(3, &[&url, "too many redirects"]);
+    wait_for("the log", || nginx.responses().len() >= 11);
+    assert!(nginx.responses().len() <= 12, "{:?}", nginx.responses());
     assert_eq!(workshop.blobs().0, 0);
 }
 
 #[test]
-fn tls_is_spoken_with_servers_whose_certificate_is_good_and_never_left() {
+fn tls_requires_a_valid_certificate_and_is_never_downgraded() {
     if missing(&["nginx", "openssl"]) {
         return;
     }
@@ -230,19 +251,19 @@ fn tls_is_spoken_with_servers_whose_certificate_is_good_and_never_left() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
-    let (status, said) = build("/image", false);
+    let (status, output) = build("/image", false);
     assert!(
-        status == Some(3) && said.to_lowercase().contains("certificate"),
-        "{said}"
+        status == Some(3) && output.to_lowercase().contains("certificate"),
+        "{output}"
     );
-    let (status, said) = build("/redirected/image", true);
+    let (status, output) = build("/redirected/image", true);
     assert!(
-        status == Some(3) && said.contains("from https to http"),
-        "{said}"
+        status == Some(3) && output.contains("from https to http"),
+        "{output}"
     );
     assert_eq!(workshop.blobs().0, 0);
-    let (status, said) = build("/image", true);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, output) = build("/image", true);
+    assert_eq!(status, Some(0), "{output}");
     assert_eq!(workshop.blob(b"image"), b"image");
 }
 

@@ -1,4 +1,4 @@
-//! Input that is wrong, and a machine that refuses: a clear error, and what was there before intact.
+//! Invalid input and disk errors: a clear error, and everything before it is intact.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use crate::requirements::missing;
 use crate::workshop::{Workshop, content, listed};
 
 #[test]
-fn a_spec_at_fault_is_shown_with_carets() {
+fn errors_in_a_spec_are_shown_with_carets() {
     let workshop = Workshop::new();
     workshop.spec(
         "a",
@@ -34,17 +34,20 @@ fn a_spec_at_fault_is_shown_with_carets() {
 }
 
 #[test]
-fn a_preset_that_does_not_do_says_what_it_lacks() {
+fn a_preset_error_names_the_missing_value() {
     let workshop = Workshop::new();
-    for (preset, said) in [
+    for (preset, expected) in [
         ("ubuntu-24.4", "did you mean `ubuntu-24.04`?"),
-        ("windows", "`pxectl bundle build --help` lists the presets"),
-        ("talos", "name it, as in `release: v1.10.0`"),
-        ("flatcar-stable", "name its file as `keyring`"),
-        ("rhel-9", "name the directory of its image"),
+        (
+            "windows",
+            "`pxectl bundle build --help` to list the presets",
+        ),
+        ("talos", "for example `release: v1.10.0`"),
+        ("flatcar-stable", "needs `keyring`"),
+        ("rhel-9", "needs `mirror`, the directory of its image"),
         (
             "{name: fedora-43, mirror: m, keyring: none.gpg}",
-            "`pxectl-bundles(7)` says where they are",
+            "`pxectl-bundles(7)` says where to get them",
         ),
     ] {
         workshop.write(
@@ -52,14 +55,16 @@ fn a_preset_that_does_not_do_says_what_it_lacks() {
             "",
         );
         workshop.spec("a", &format!("preset: {preset}\n"));
-        workshop.pxectl("bundle build spec.yaml").ended(1, &[said]);
+        workshop
+            .pxectl("bundle build spec.yaml")
+            .ended(1, &[expected]);
     }
     let ran = workshop.pxectl("bundle build --preset debian-21");
     ran.ended(2, &["invalid value 'debian-21'", "debian-12"]);
 }
 
 #[test]
-fn a_file_that_is_not_what_its_list_says_is_not_stored() {
+fn a_file_that_does_not_match_its_list_is_not_stored() {
     let workshop = Workshop::new();
     let image = content(1, 50_000);
     workshop.write("image", &image[..49_999]);
@@ -71,23 +76,19 @@ fn a_file_that_is_not_what_its_list_says_is_not_stored() {
     let list = "{from: image, checksums: {from: SUMS}}";
     build(list).ended(
         1,
-        &[
-            "image` hashes to",
-            "`SUMS` says",
-            "nobody has signed `SUMS`",
-        ],
+        &["image` hashes to", "`SUMS` states", "`SUMS` is not signed"],
     );
     build(
         "{from: image, sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03}",
     )
-    .ended(1, &["the spec says 5891"]);
+    .ended(1, &["the spec states 5891"]);
     workshop.write("image", &image);
     // The list and the spec contradict each other.
     build("{from: image, sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, checksums: {from: SUMS}}")
         .ended(1, &["`SUMS` hashes to"]);
     workshop.write("SUMS", listed("other", &image));
-    build(list).ended(1, &["`SUMS`: it lists no SHA-256 digest of `image`"]);
-    build("{from: none}").ended(3, &["`none`: No such file"]);
+    build(list).ended(1, &["`SUMS` lists no SHA-256 digest of `image`"]);
+    build("{from: none}").ended(3, &["cannot read `none`: No such file"]);
     assert_eq!(workshop.blobs(), (0, 0));
     assert!(workshop.store().names().unwrap().is_empty());
     workshop.write("SUMS", listed("image", &image));
@@ -109,9 +110,9 @@ fn a_name_never_changes_its_content() {
     ran.ended(
         1,
         &[
-            "the store has `a` already, with other content",
+            "the store already has `a` with other content",
             &manifest,
-            "a name of its own",
+            "a new name",
         ],
     );
     assert_eq!(workshop.store().names().unwrap()["a"].digest, manifest);
@@ -122,7 +123,7 @@ fn a_name_never_changes_its_content() {
 }
 
 #[test]
-fn of_two_builds_of_one_name_at_once_one_wins() {
+fn one_of_two_simultaneous_builds_of_a_name_wins() {
     let workshop = Workshop::new();
     for number in 0..6 {
         workshop.write(&format!("file-{number}"), content(number, 400_000));
@@ -148,10 +149,10 @@ fn of_two_builds_of_one_name_at_once_one_wins() {
         .collect();
     assert_eq!(won.len(), 1, "{ended:?}");
     for (number, output) in ended.iter().enumerate() {
-        let said = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(
-            number == won[0] || said.contains("already, with other content"),
-            "{said}"
+            number == won[0] || stderr.contains("with other content"),
+            "{stderr}"
         );
     }
     let image = content(won[0] as u32, 400_000);
@@ -161,7 +162,7 @@ fn of_two_builds_of_one_name_at_once_one_wins() {
     assert_eq!(workshop.blobs().1, 0);
 }
 
-/// A small file system of its own at `store/`; taken away when dropped.
+/// A separate small file system at `store/`; unmounted when dropped.
 struct SmallDisk<'w>(&'w Workshop);
 
 impl<'w> SmallDisk<'w> {
@@ -184,7 +185,7 @@ impl Drop for SmallDisk<'_> {
 }
 
 #[test]
-fn a_full_disk_is_said_and_what_was_there_stays() {
+fn a_full_disk_is_reported_and_leaves_old_bundles_intact() {
     if missing(&["root", "mount"]) {
         return;
     }
@@ -199,8 +200,8 @@ fn a_full_disk_is_said_and_what_was_there_stays() {
     workshop.spec("large", "files: {image: {from: large}}\n");
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(3, &["octets free, 4000000 are needed", "make room"]);
-    // Nobody knows beforehand how large it is.
+        .ended(3, &["4000000 bytes needed", "free some space"]);
+    // The size of the file is not known in advance.
     let at = workshop.path("");
     crate::workshop::run("mkfifo", &["pipe"], &at);
     workshop.spec("pipe", "files: {image: {from: pipe}}\n");
@@ -211,10 +212,10 @@ fn a_full_disk_is_said_and_what_was_there_stays() {
         .unwrap();
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(3, &["No space left on device", "make room"]);
+        .ended(3, &["No space left on device", "free some space"]);
     let _ = writer.wait();
     assert_eq!(workshop.blobs(), before);
-    // The server does not say either, and could not go on: nothing of it fills the disk any longer.
+    // The server does not state the size and cannot resume, so the part is removed from the disk.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/large", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -229,7 +230,7 @@ fn a_full_disk_is_said_and_what_was_there_stays() {
     );
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(3, &["No space left on device", "make room"]);
+        .ended(3, &["No space left on device", "free some space"]);
     server.join().unwrap();
     assert_eq!(workshop.blobs(), before);
     assert_eq!(workshop.blob(&small), small);

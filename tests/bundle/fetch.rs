@@ -1,4 +1,4 @@
-//! What an inventory pins and a store lacks is fetched, and nothing else is let in.
+//! Fetches the files that an inventory pins and a store lacks, and accepts no other content.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use crate::workshop::{Workshop, content};
 
 const SITE: &str = "kind: Site\nname: a\nserver: {address: 10.0.0.1}\nnetworks: []\nloaders: {}\n";
 
-/// Builds a bundle of a file and two members of an image, all from the web.
+/// Builds a bundle from a downloaded file and two members of a downloaded image.
 fn built(workshop: &Workshop, nginx: &Nginx) -> [Vec<u8>; 3] {
     let files = [content(1, 30_000), content(2, 40_000), content(3, 50_000)];
     workshop.write("web/firmware.img", &files[0]);
@@ -36,7 +36,7 @@ fn built(workshop: &Workshop, nginx: &Nginx) -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn what_a_bundle_pins_is_fetched_from_where_it_was_had() {
+fn pinned_files_are_fetched_from_their_sources() {
     if missing(&["nginx", "xorriso"]) {
         return;
     }
@@ -46,42 +46,42 @@ fn what_a_bundle_pins_is_fetched_from_where_it_was_had() {
     let manifest = || workshop.store().names().unwrap()["a"].digest.clone();
     let built = manifest();
     fs::remove_dir_all(workshop.path("store")).unwrap();
-    let before = nginx.answers().len();
+    let before = nginx.responses().len();
     workshop
         .pxectl("bundle fetch -i inventory")
-        .ended(0, &["3 files fetched; the store has all of 1 bundle"]);
+        .ended(0, &["fetched 3 files; 1 bundle complete in the store"]);
     for content in &files {
         assert_eq!(&workshop.blob(content), content);
     }
-    // The image came once, for both.
-    assert_eq!(nginx.answers().len() - before, 2);
+    // The image was downloaded once for both files.
+    assert_eq!(nginx.responses().len() - before, 2);
     assert_eq!(manifest(), built);
     workshop
         .pxectl("bundle fetch -i inventory a")
-        .ended(0, &["0 files fetched"]);
+        .ended(0, &["fetched 0 files"]);
     workshop
         .pxectl("bundle fetch -i inventory aa")
         .ended(1, &["no bundle `aa`", "did you mean `a`?"]);
-    // A blob that has gone bad is mended.
+    // A damaged blob is replaced.
     let path = workshop
         .store()
         .blob_path(&pxectl::machine::Sha256Digest::of(&files[0]));
     fs::write(&path, content(9, 30_000)).unwrap();
     workshop
         .pxectl("bundle fetch -i inventory")
-        .ended(0, &["1 file fetched"]);
+        .ended(0, &["fetched 1 file;"]);
     assert_eq!(workshop.blob(&files[0]), files[0]);
-    // What lies there now is something else.
+    // The server has other content now.
     fs::remove_dir_all(workshop.path("store")).unwrap();
     workshop.write("web/firmware.img", content(4, 30_000));
     let ran = workshop.pxectl("bundle fetch -i inventory --jobs 1");
-    ran.ended(1, &["firmware.img` hashes to", "bundle `a` says"]);
+    ran.ended(1, &["firmware.img` hashes to", "bundle `a` states"]);
     assert!(workshop.store().names().unwrap().is_empty());
     assert_eq!(workshop.blobs().1, 0);
 }
 
 #[test]
-fn another_store_or_a_directory_will_do_as_well() {
+fn files_can_come_from_another_store_or_a_directory() {
     if missing(&["nginx", "xorriso"]) {
         return;
     }
@@ -99,22 +99,22 @@ fn another_store_or_a_directory_will_do_as_well() {
         "plain".to_owned(),
     ] {
         let ran = workshop.pxectl(&format!("bundle fetch -i inventory --from {from}"));
-        ran.ended(0, &["3 files fetched"]);
+        ran.ended(0, &["fetched 3 files"]);
         for content in &files {
             assert_eq!(&workshop.blob(content), content);
         }
         fs::remove_dir_all(workshop.path("store")).unwrap();
     }
-    // Of three, one is something else, and one is not there.
+    // One of three files has other content, and one is missing.
     workshop.write("plain/casper/initrd", content(5, 50_000));
     let ran = workshop.pxectl("bundle fetch -i inventory --jobs 1 --from plain");
-    ran.ended(1, &["plain/casper/initrd` has 50000 octets and hashes to"]);
+    ran.ended(1, &["plain/casper/initrd` has 50000 bytes and hashes to"]);
     fs::remove_file(workshop.path("plain/casper/initrd")).unwrap();
     workshop
         .pxectl("bundle fetch -i inventory --jobs 1 --from plain")
         .ended(3, &["casper/initrd` is missing"]);
     assert!(workshop.store().names().unwrap().is_empty());
-    // Nothing says where a file can be had.
+    // The bundle has no sources.
     let without: Vec<&str> = document
         .lines()
         .filter(|line| {
@@ -125,11 +125,11 @@ fn another_store_or_a_directory_will_do_as_well() {
     fs::remove_dir_all(workshop.path("store")).unwrap();
     workshop
         .pxectl("bundle fetch -i inventory")
-        .ended(1, &["nothing says where", "--from URL-OR-DIRECTORY"]);
+        .ended(1, &["names no source for", "--from URL-OR-DIR"]);
 }
 
 #[test]
-fn no_more_is_taken_than_a_bundle_pins() {
+fn downloads_stop_at_the_pinned_size() {
     let workshop = Workshop::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
@@ -145,7 +145,7 @@ fn no_more_is_taken_than_a_bundle_pins() {
                 false => "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n",
             };
             let _ = stream.write_all(head.as_bytes());
-            // It ends when nobody listens any more, or when it is past all patience.
+            // It ends when the client disconnects, or after far too many bytes.
             let taken = (0..4096).take_while(|_| stream.write_all(&[7; 1 << 20]).is_ok());
             say.send(taken.count()).unwrap();
         }
@@ -159,7 +159,7 @@ fn no_more_is_taken_than_a_bundle_pins() {
         );
         workshop.write("inventory/a.yaml", document);
         let ran = workshop.pxectl("bundle fetch -i inventory");
-        ran.ended(1, &["is larger than 100000 octets"]);
+        ran.ended(1, &["exceeds 100000 bytes"]);
         let taken = hear.recv_timeout(Duration::from_secs(60)).unwrap();
         assert!(taken < 100, "{path}: {taken} MiB");
         let partial = fs::read_dir(workshop.path("store/.partial")).unwrap();

@@ -1,11 +1,11 @@
-//! Files out of images that xorriso and tar made.
+//! Files from images by xorriso and tar.
 
 use std::fs;
 
 use crate::requirements::missing;
 use crate::workshop::{Workshop, content, run};
 
-/// Makes `live.iso` of the workshop's `tree/`, with these options.
+/// Creates `live.iso` from the workshop's `tree/`, with these options.
 pub fn iso(workshop: &Workshop, tree: &str, to: &str, options: &[&str]) {
     let (tree, to) = (workshop.path(tree), workshop.path(to));
     fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -32,7 +32,7 @@ fn tree(workshop: &Workshop) -> [(&'static str, Vec<u8>); 3] {
     for (name, content) in &files {
         workshop.write(&format!("tree/{name}"), content);
     }
-    // So many that the directory fills several sectors.
+    // Enough files to fill several sectors with the directory.
     for number in 0..300 {
         workshop.write(&format!("tree/casper/other-{number}"), "");
     }
@@ -42,7 +42,7 @@ fn tree(workshop: &Workshop) -> [(&'static str, Vec<u8>); 3] {
 }
 
 #[test]
-fn files_are_read_out_of_iso_images() {
+fn files_are_read_from_iso_images() {
     if missing(&["xorriso"]) {
         return;
     }
@@ -99,7 +99,7 @@ fn an_image_without_rock_ridge_is_read_by_its_own_names() {
 }
 
 #[test]
-fn names_in_an_image_that_climb_write_nothing() {
+fn names_that_lead_out_of_an_image_write_nothing() {
     if missing(&["xorriso"]) {
         return;
     }
@@ -108,7 +108,7 @@ fn names_in_an_image_that_climb_write_nothing() {
     workshop.write("tree/boot/vmlinuz", &kernel);
     workshop.write("tree/boot/qqqqqqqqqqevil", "evil");
     iso(&workshop, "tree", "live.iso", &["-R"]);
-    // As no tool writes it: a name of Rock Ridge that leads out of the directory.
+    // A Rock Ridge name that leads out of the directory, which no tool writes.
     let mut image = fs::read(workshop.path("live.iso")).unwrap();
     let (name, climbing) = (b"qqqqqqqqqqevil", b"../../../tevil");
     let places: Vec<usize> = (0..image.len() - name.len())
@@ -137,7 +137,7 @@ fn names_in_an_image_that_climb_write_nothing() {
         .filter(|it| !before.contains(it))
         .collect();
     assert_eq!(added, ["store"]);
-    // The kernel, an empty configuration, and what is pinned.
+    // The kernel, an empty configuration, and the manifest.
     assert_eq!(workshop.blobs(), (3, 0));
     workshop.spec(
         "b", "images: {live: {from: live.iso}}\nfiles: {kernel: {image: live, member: '../../../tevil'}}\n");
@@ -147,7 +147,7 @@ fn names_in_an_image_that_climb_write_nothing() {
 }
 
 #[test]
-fn images_that_do_not_hold_what_is_wanted_say_so() {
+fn errors_in_images_are_explained() {
     if missing(&["xorriso"]) {
         return;
     }
@@ -167,22 +167,22 @@ fn images_that_do_not_hold_what_is_wanted_say_so() {
     build("casper").ended(1, &["`casper` in the image is no file"]);
     build("casper/link").ended(1, &["is a symbolic link"]);
     build("../../etc/passwd").ended(1, &["is not a path inside a bundle", "spec.yaml:"]);
-    // Cut short: in the middle of the file, in the directories, before it says what it is.
-    for (octets, said) in [
+    // Truncated in the middle of the file, in the directories, and before the magic.
+    for (bytes, expected) in [
         (whole.len() - 400_000, "the image is cut short: `a/b/c"),
         (20 * 2048, "the image is cut short"),
-        (100, "it is neither an ISO image nor"),
-        (0, "it is neither an ISO image nor"),
+        (100, "neither an ISO image nor"),
+        (0, "neither an ISO image nor"),
     ] {
-        fs::write(workshop.path("live.iso"), &whole[..octets]).unwrap();
-        build("a/b/c/d/e/f/g/h/i/j/filesystem.squashfs").ended(1, &[said]);
+        fs::write(workshop.path("live.iso"), &whole[..bytes]).unwrap();
+        build("a/b/c/d/e/f/g/h/i/j/filesystem.squashfs").ended(1, &[expected]);
     }
     assert!(workshop.store().names().unwrap().is_empty());
     assert_eq!(workshop.blobs(), (0, 0));
 }
 
 #[test]
-fn archives_give_what_is_wanted_and_write_nothing_else() {
+fn only_requested_files_are_read_from_archives() {
     if missing(&["tar", "xz", "zstd"]) {
         return;
     }
@@ -225,7 +225,7 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         run("tar", &arguments, &at);
         if name == "streams" {
-            // Several streams one after another, as parallel compressors write them.
+            // Several streams in a row, as parallel compressors write them.
             let cut = "split -b 400000 streams.tar part- && for part in part-*; do xz -c $part; done > new && mv new streams.tar";
             run("sh", &["-c", cut], &at);
         }
@@ -258,15 +258,15 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
     workshop
         .pxectl("bundle build spec.yaml")
         .ended(1, &["the archive has no `amd64/none`"]);
-    let refuses = |octets: &[u8], said: &str| {
-        workshop.write("bad.tar", octets);
+    let refuses = |bytes: &[u8], expected: &str| {
+        workshop.write("bad.tar", bytes);
         workshop.spec(
             "z",
             "images: {net: {from: bad.tar}}\nfiles: {a: {image: net, member: amd64/none}}\n",
         );
         workshop
             .pxectl("bundle build spec.yaml")
-            .ended(1, &["bad.tar`: ", said]);
+            .ended(1, &["bad.tar`: ", expected]);
         assert_eq!(workshop.blobs(), before);
     };
     for name in ["gnu", "plain", "xz", "zstd"] {
@@ -277,11 +277,14 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
     let middle = changed.len() / 2;
     changed[middle] ^= 0xff;
     refuses(&changed, "the archive");
-    // It is refused before the memory is taken.
+    // It is refused before the memory is allocated.
     let large = "xz --lzma2=preset=0,dict=128MiB -c plain.tar > large.tar";
     run("sh", &["-c", large], &at);
     let large = fs::read(workshop.path("large.tar")).unwrap();
-    refuses(&large, "it takes more than 64 MiB of memory to unpack");
-    refuses(b"PK\x03\x04 and so on", "it is a zip archive");
-    refuses(b"BZh91AY&SY and so on", "compress it with gzip, xz or zstd");
+    refuses(&large, "unpacking takes more than 64 MiB of memory");
+    refuses(b"PK\x03\x04 and so on", "zip archives are not supported");
+    refuses(
+        b"BZh91AY&SY and so on",
+        "compress the archive with gzip, xz or zstd",
+    );
 }

@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use crate::workshop::run;
 
-/// A publisher's OpenPGP key, with gpg and a directory of its own.
+/// A publisher's OpenPGP key, in its own gpg directory.
 pub struct Gpg {
     home: tempfile::TempDir,
 }
@@ -13,7 +13,7 @@ impl Gpg {
         Self::with("never", &[])
     }
 
-    /// A key that has expired: gpg was told that it is 2020.
+    /// An expired key, which gpg created with a clock set to 2020.
     pub fn expired() -> Self {
         Self::with("1d", &["--faked-system-time", "20200101T000000"])
     }
@@ -40,7 +40,7 @@ impl Gpg {
         self.gpg(&[armored, &["--yes", "--output", to, "--export"]].concat());
     }
 
-    /// Signs a file into one beside it with this ending.
+    /// Signs a file; the signature has the same path with this suffix.
     pub fn sign(&self, file: &Path, ending: &str) -> PathBuf {
         let signature = PathBuf::from(format!("{}{ending}", file.display()));
         let armor: &[&str] = if ending == ".sig" { &[] } else { &["--armor"] };
@@ -49,7 +49,7 @@ impl Gpg {
         signature
     }
 
-    /// Signs as if it were a day of 2020.
+    /// Signs with a clock set to 2020.
     pub fn sign_in_2020(&self, file: &Path, ending: &str) {
         let signature = format!("{}{ending}", file.display());
         let then = ["--faked-system-time", "20200101T000100"];
@@ -69,11 +69,11 @@ impl Gpg {
         );
     }
 
-    /// Revokes the key, with the certificate that gpg made along with it.
+    /// Revokes the key with the certificate that gpg created with it.
     pub fn revoke(&self) {
         let made = std::fs::read_dir(self.home.path().join("openpgp-revocs.d")).unwrap();
         let made = made.flatten().next().unwrap().path();
-        // gpg puts a colon before it, so that nobody uses it by mistake.
+        // gpg puts a colon before it to prevent use by mistake.
         let certificate = std::fs::read_to_string(made)
             .unwrap()
             .replace(":-----", "-----");
@@ -83,7 +83,7 @@ impl Gpg {
         self.gpg(&["--import", file.to_str().unwrap()]);
     }
 
-    /// Puts a signature round the text of a file.
+    /// Adds an inline signature to a text file.
     pub fn sign_inline(&self, file: &Path) {
         let signed = format!("{}.signed", file.display());
         self.gpg(&[
@@ -149,7 +149,7 @@ impl Minisign {
         text.lines().nth(1).unwrap().to_owned()
     }
 
-    /// Signs a file into one beside it that ends in `.minisig`.
+    /// Signs a file; the signature has the same path with `.minisig`.
     pub fn sign(&self, file: &Path) {
         run(
             "minisign",

@@ -1,4 +1,4 @@
-//! `pxectl bundle build` and `fetch` against real parts: nginx, gpg, minisign, xorriso, tar, skopeo.
+//! `pxectl bundle build` and `fetch` with real programs: nginx, gpg, minisign, xorriso, tar, skopeo.
 
 mod broken;
 mod downloads;
@@ -15,5 +15,5 @@ mod signatures;
 mod terminal;
 mod workshop;
 
-/// How long anything may take on a machine that does much else.
+/// Time limit for every wait, on a busy machine.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);

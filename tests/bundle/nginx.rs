@@ -7,9 +7,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::workshop::{Workshop, run, wait_for};
 
-/// nginx on loopback, which serves `web/` of a workshop: below `/` as fast as it can, below `/slow/`
-/// with 400 KiB a second to each connection, below `/whole/` so too and never a part, and nothing but
-/// a status below `/500`, `/503` and `/429`. Stopped when dropped.
+/// nginx on loopback, which serves `web/` of a workshop: below `/` at full speed, below `/slow/` at 400 KiB
+/// per second and connection, below `/whole/` at the same rate without ranges, and only a status below
+/// `/500`, `/503` and `/429`. Stops when dropped.
 pub struct Nginx {
     child: Child,
     port: u16,
@@ -17,13 +17,13 @@ pub struct Nginx {
     log: PathBuf,
 }
 
-/// One answer, as nginx logged it.
+/// One response in the log of nginx.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
     pub path: String,
     pub range: String,
-    /// When it began and ended, in seconds.
+    /// The times of its beginning and end, in seconds.
     pub begun: f64,
     pub ended: f64,
 }
@@ -33,7 +33,7 @@ impl Nginx {
         let directory = workshop.path("nginx");
         fs::create_dir_all(&directory).unwrap();
         fs::create_dir_all(workshop.path("web")).unwrap();
-        // Bound and freed: nobody else gets it so soon.
+        // A port that was just free: another process hardly gets it so soon.
         let free = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (first, second) = (free(), free());
         let [port, secure] = [first, second].map(|it| it.local_addr().unwrap().port());
@@ -50,8 +50,8 @@ impl Nginx {
             "daemon off; worker_processes 1; user root; pid {at}/pid; error_log {at}/error;\n\
              events {{}}\n\
              http {{\n\
-             log_format answers '$status $msec $request_time $uri \"$http_range\"';\n\
-             access_log {at}/access answers;\n\
+             log_format responses '$status $msec $request_time $uri \"$http_range\"';\n\
+             access_log {at}/access responses;\n\
              client_body_temp_path {at}/a; proxy_temp_path {at}/b; fastcgi_temp_path {at}/c;\n\
              uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;\n\
              server {{\n\
@@ -97,7 +97,7 @@ impl Nginx {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// A URL behind TLS, whose certificate is [`Nginx::certificate`].
+    /// Returns a URL with TLS, whose certificate is [`Nginx::certificate`].
     pub fn secure_url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.secure)
     }
@@ -106,7 +106,7 @@ impl Nginx {
         self.log.with_file_name("cert")
     }
 
-    /// Cuts every connection: kills the process that serves them; nginx starts another.
+    /// Cuts every connection: kills the worker process; nginx starts another one.
     pub fn cut(&self) {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
@@ -116,10 +116,10 @@ impl Nginx {
         }
     }
 
-    /// Lists the answers so far.
-    pub fn answers(&self) -> Vec<Answer> {
+    /// Lists the responses so far.
+    pub fn responses(&self) -> Vec<Answer> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let answers = text.lines().map(|line| {
+        let responses = text.lines().map(|line| {
             let mut words = line.split(' ');
             let status = words.next().unwrap().parse().unwrap();
             let ended: f64 = words.next().unwrap().parse().unwrap();
@@ -132,7 +132,7 @@ impl Nginx {
                 range: words.next().unwrap().trim_matches('"').to_owned(),
             }
         });
-        answers.collect()
+        responses.collect()
     }
 }
 

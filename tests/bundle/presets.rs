@@ -1,4 +1,4 @@
-//! The presets, against small mirrors that are laid out as the publishers' are.
+//! The presets, with small mirrors in the publishers' layouts.
 
 use std::fs;
 
@@ -13,8 +13,7 @@ use crate::workshop::{Workshop, listed, run};
 
 const PROGRAMS: [&str; 4] = ["gpg", "gpgv", "xorriso", "tar"];
 
-/// A preset, its mirror, the keys of its bundle, a file that its publisher vouches for, and whether
-/// by a signature.
+/// A preset, its mirror, the keys of its bundle, a verified file, and whether a signature verifies it.
 type Row = (
     &'static str,
     fn(&Workshop, &Gpg),
@@ -128,7 +127,7 @@ fn build_all(of: impl Fn(&Workshop) -> (String, Option<Nginx>)) {
         let ran = workshop.pxectl(&line);
         ran.ended(0, &[]);
         assert_eq!(
-            ran.stderr.contains("nobody has signed"),
+            ran.stderr.contains("is not signed"),
             !signed,
             "{preset}: {ran:#?}"
         );
@@ -146,7 +145,7 @@ fn build_all(of: impl Fn(&Workshop) -> (String, Option<Nginx>)) {
                 "{preset}: {file}"
             );
         }
-        // What the publisher vouches for is changed by somebody else.
+        // An attacker changes the verified file.
         let path = workshop.path("web").join(vouched);
         let mut changed = fs::read(&path).unwrap();
         let before = listed("", &changed);
@@ -154,7 +153,7 @@ fn build_all(of: impl Fn(&Workshop) -> (String, Option<Nginx>)) {
         changed[middle] ^= 1;
         fs::write(&path, &changed).unwrap();
         if preset.starts_with("fedora-coreos") {
-            // Whoever changes a file can change a list that nobody has signed.
+            // An attacker can also change a list without a signature.
             let stream = workshop.path("web/streams/stable.json");
             let text = fs::read_to_string(&stream).unwrap();
             fs::write(
@@ -163,15 +162,15 @@ fn build_all(of: impl Fn(&Workshop) -> (String, Option<Nginx>)) {
             )
             .unwrap();
         }
-        // What is in the store already would be taken from there.
+        // A file in the store would not be downloaded again.
         fs::remove_dir_all(workshop.path("store")).unwrap();
         let ran = workshop.pxectl(&line);
-        let said = if signed {
-            "is not signed as it should be"
+        let output = if signed {
+            "has no valid signature"
         } else {
             "hashes to"
         };
-        ran.ended(1, &[said]);
+        ran.ended(1, &[output]);
         assert!(workshop.store().names().unwrap().is_empty(), "{preset}");
     }
 }
@@ -185,7 +184,7 @@ fn each_preset_builds_from_a_mirror_on_this_machine() {
 }
 
 #[test]
-fn each_preset_builds_from_a_mirror_on_the_web() {
+fn each_preset_builds_from_a_mirror_on_a_web_server() {
     if missing(&[&PROGRAMS[..], &["nginx"]].concat()) {
         return;
     }
@@ -196,7 +195,7 @@ fn each_preset_builds_from_a_mirror_on_the_web() {
 }
 
 #[test]
-fn a_spec_may_add_to_a_preset() {
+fn a_spec_can_add_files_to_a_preset() {
     if missing(&PROGRAMS) {
         return;
     }
@@ -221,14 +220,14 @@ fn a_spec_may_add_to_a_preset() {
 }
 
 #[test]
-fn the_installer_of_debian_lies_where_the_preset_looks() {
+fn debians_installer_is_where_the_preset_expects_it() {
     for (debian, arch, efi) in [("amd64", "x86_64", "x64"), ("arm64", "aarch64", "aa64")] {
         installer_of_debian(debian, arch, efi);
     }
 }
 
 fn installer_of_debian(debian: &str, arch: &str, efi: &str) {
-    // Debian packages the very directory that it publishes.
+    // Debian's package has the same directory as its mirrors.
     let packaged =
         format!("/usr/lib/debian-installer/images/12/{debian}/text/debian-installer/{debian}");
     if missing(&[&packaged]) {

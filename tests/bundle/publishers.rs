@@ -1,4 +1,4 @@
-//! Small mirrors, each laid out as its publisher's is.
+//! Small mirrors in the layouts of the publishers.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::images::iso;
 use crate::keys::Gpg;
 use crate::workshop::{Workshop, content, listed, run};
 
-/// Makes an image that holds these files, and returns its content.
+/// Creates an image with these files, and returns its content.
 fn image(workshop: &Workshop, to: &str, files: &[&str]) -> Vec<u8> {
     let _ = fs::remove_dir_all(workshop.path("tree"));
     for (name, seed) in files.iter().zip(1..) {
@@ -75,7 +75,7 @@ pub fn debian(workshop: &Workshop, gpg: &Gpg) {
     gpg.sign_inline(&release);
 }
 
-/// What the ISO images of Fedora and its descendants hold.
+/// The files in the ISO images of Fedora and its descendants.
 const ANACONDA: [&str; 5] = [
     "images/pxeboot/vmlinuz",
     "images/pxeboot/initrd.img",
@@ -122,7 +122,7 @@ pub fn rocky(workshop: &Workshop, gpg: &Gpg) {
     gpg.sign(&list, ".sig");
 }
 
-/// An image of a subscriber, and the digest that the customer portal shows.
+/// An image for subscribers, and the digest from the customer portal.
 pub fn rhel(workshop: &Workshop, _: &Gpg) {
     let name = "rhel-9.6-x86_64-dvd.iso";
     let iso = image(workshop, &format!("web/{name}"), &ANACONDA);
@@ -195,10 +195,10 @@ pub fn fedora_coreos(workshop: &Workshop, gpg: &Gpg) {
         let path = workshop.write(&format!("web/{build}/{name}"), &file);
         gpg.sign(&path, ".sig");
         let location = format!("https://builds.coreos.fedoraproject.org/{build}/{name}");
-        let said = serde_json::json!({
+        let output = serde_json::json!({
             "location": location, "signature": format!("{location}.sig"), "sha256": listed("", &file).trim(),
         });
-        pxe.insert(key.to_owned(), said);
+        pxe.insert(key.to_owned(), output);
     }
     let stream = serde_json::json!({
         "stream": "stable",

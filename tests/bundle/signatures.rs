@@ -1,4 +1,4 @@
-//! Signatures that gpg and minisign made, good ones and others.
+//! Valid and invalid signatures by gpg and minisign.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::workshop::{Workshop, content, listed};
 
 const PROGRAMS: [&str; 2] = ["gpg", "gpgv"];
 
-/// A file and the list that it is on, both here.
+/// A local file and its list of checksums.
 fn published(workshop: &Workshop) -> Vec<u8> {
     let image = content(1, 50_000);
     workshop.write("mirror/image.iso", &image);
@@ -17,7 +17,7 @@ fn published(workshop: &Workshop) -> Vec<u8> {
 }
 
 #[test]
-fn a_list_signed_by_the_publisher_counts_and_any_other_does_not() {
+fn only_a_list_with_the_publishers_signature_counts() {
     if missing(&PROGRAMS) {
         return;
     }
@@ -48,19 +48,19 @@ fn a_list_signed_by_the_publisher_counts_and_any_other_does_not() {
         ran.ended(
             1,
             &[
-                "SHA256SUMS` is not signed as it should be: it is signed by the key",
-                "does not hold",
+                "SHA256SUMS` has no valid signature: the keyring does not have the key",
+                "which signed the file",
             ],
         );
         publisher.sign(&list, ".gpg");
         fs::write(&list, listed("image.iso", b"evil")).unwrap();
         workshop
             .pxectl("bundle build spec.yaml")
-            .ended(1, &["the signature of", "is bad"]);
+            .ended(1, &["bad signature by"]);
         fs::write(workshop.path("mirror/SHA256SUMS.gpg"), "no signature").unwrap();
         workshop
             .pxectl("bundle build spec.yaml")
-            .ended(1, &["not signed as it should be"]);
+            .ended(1, &["no valid signature"]);
         fs::remove_file(workshop.path("mirror/SHA256SUMS.gpg")).unwrap();
         workshop
             .pxectl("bundle build spec.yaml")
@@ -71,7 +71,7 @@ fn a_list_signed_by_the_publisher_counts_and_any_other_does_not() {
 }
 
 #[test]
-fn of_a_list_with_a_signature_round_it_only_what_is_inside_counts() {
+fn only_the_signed_part_of_an_inline_list_counts() {
     if missing(&PROGRAMS) {
         return;
     }
@@ -87,8 +87,8 @@ fn of_a_list_with_a_signature_round_it_only_what_is_inside_counts() {
     );
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["not signed as it should be"]);
-    // Its digest stands outside of what is signed.
+        .ended(1, &["no valid signature"]);
+    // The digest is outside the signed part.
     fs::write(&list, "nothing\n").unwrap();
     publisher.sign_inline(&list);
     let signed = fs::read_to_string(&list).unwrap();
@@ -110,11 +110,11 @@ fn of_a_list_with_a_signature_round_it_only_what_is_inside_counts() {
     fs::write(&list, text).unwrap();
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["is bad"]);
+        .ended(1, &["bad signature"]);
 }
 
 #[test]
-fn a_file_with_a_signature_of_its_own_is_verified_by_it() {
+fn a_file_is_verified_by_its_own_signature() {
     if missing(&PROGRAMS) {
         return;
     }
@@ -131,19 +131,19 @@ fn a_file_with_a_signature_of_its_own_is_verified_by_it() {
     workshop.spec("b", &format!("files: {{iso: {file}}}\n"));
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["image.iso` is not signed", "is bad"]);
+        .ended(1, &["image.iso` has no valid signature", "bad signature"]);
     workshop.spec(
         "c",
         &format!("images: {{i: {file}}}\nfiles: {{iso: {{image: i, member: a}}}}\n"),
     );
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["image.iso` is not signed", "is bad"]);
+        .ended(1, &["image.iso` has no valid signature", "bad signature"]);
     assert_eq!(workshop.store().names().unwrap().len(), 1);
 }
 
 #[test]
-fn keys_that_have_expired_are_revoked_or_cannot_be_read_do_not_count() {
+fn expired_revoked_and_unreadable_keys_do_not_count() {
     if missing(&PROGRAMS) {
         return;
     }
@@ -166,16 +166,18 @@ fn keys_that_have_expired_are_revoked_or_cannot_be_read_do_not_count() {
     revoked.export(&workshop.path("publisher.gpg"), false);
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["is not signed as it should be: the key", "is revoked"]);
-    for (keyring, said) in [
-        ("", "not signed as it should be"),
+        .ended(1, &["has no valid signature: the key", "is revoked"]);
+    for (keyring, expected) in [
+        ("", "no valid signature"),
         (
             "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n!",
             "its armor is damaged",
         ),
     ] {
         workshop.write("publisher.gpg", keyring);
-        workshop.pxectl("bundle build spec.yaml").ended(1, &[said]);
+        workshop
+            .pxectl("bundle build spec.yaml")
+            .ended(1, &[expected]);
     }
     fs::remove_file(workshop.path("publisher.gpg")).unwrap();
     workshop
@@ -184,7 +186,7 @@ fn keys_that_have_expired_are_revoked_or_cannot_be_read_do_not_count() {
 }
 
 #[test]
-fn minisigns_signatures_count_when_the_key_is_right() {
+fn minisign_signatures_count_with_the_right_key() {
     if missing(&["minisign"]) {
         return;
     }
@@ -203,17 +205,17 @@ fn minisigns_signatures_count_when_the_key_is_right() {
     spec("c", &stranger.public());
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["is not signed as it should be"]);
+        .ended(1, &["has no valid signature"]);
     workshop.write("mirror/image.iso", content(2, 50_000));
     spec("c", &publisher.public());
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["is not signed as it should be"]);
+        .ended(1, &["has no valid signature"]);
     spec("c", "RWnokey");
     workshop
         .pxectl("bundle build spec.yaml")
-        .ended(1, &["the key `RWnokey` cannot be used"]);
-    // A list may be signed so, too.
+        .ended(1, &["cannot use the key `RWnokey`"]);
+    // A list can have a minisign signature, too.
     workshop.write("mirror/image.iso", &image);
     publisher.sign(&workshop.path("mirror/SHA256SUMS"));
     let key = publisher.public();

@@ -1,4 +1,4 @@
-//! What a terminal shows while files come, and what a pipe gets.
+//! The progress of a build on a terminal and in a pipe.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ const NAMES: [&str; 4] = [
     "fedora-coreos-42.20250901.3.0-live-kernel.x86_64.img",
 ];
 
-/// A spec of four files that take more than a second each.
+/// A spec with four files that take more than a second each.
 fn four(workshop: &Workshop, nginx: &Nginx) {
     let mut files = String::from("files:\n");
     for (name, seed) in NAMES.into_iter().zip(1..) {
@@ -26,7 +26,7 @@ fn four(workshop: &Workshop, nginx: &Nginx) {
     workshop.spec("a", &files);
 }
 
-/// Runs a line of shell on a terminal of so many columns; returns all that the terminal got.
+/// Runs a shell command on a terminal with so many columns; returns everything that the terminal received.
 fn on_terminal(workshop: &Workshop, columns: u16, line: &str) -> String {
     let line = format!("stty rows 24 cols {columns}; {line}");
     let at = workshop.path("");
@@ -34,7 +34,7 @@ fn on_terminal(workshop: &Workshop, columns: u16, line: &str) -> String {
     run("script", &arguments, &at)
 }
 
-/// Lists what was written from one movement of the cursor to the next.
+/// Splits the output of a terminal at each movement of the cursor.
 fn lines(shown: &str) -> impl Iterator<Item = &str> {
     shown.split(['\r', '\n', '\u{1b}']).map(|part| {
         // Source: ECMA-48 §5.4: a control sequence ends in 40 to 7E.
@@ -61,7 +61,7 @@ fn each_download_has_a_bar_of_one_line() {
     );
     for (columns, marks) in [(80, ["█", "585.94 KiB"]), (50, ["%", "KiB/s"])] {
         let shown = on_terminal(&workshop, columns, &build);
-        // A line that fills the terminal needs no end: the next one begins below it.
+        // A line that fills the terminal has no line break: the next one begins below it.
         let bars = lines(&shown).filter(|it| !it.trim().is_empty());
         let bars = bars.flat_map(|drawn| {
             let drawn: Vec<char> = drawn.chars().collect();
@@ -81,7 +81,7 @@ fn each_download_has_a_bar_of_one_line() {
         for mark in marks {
             assert!(bars.iter().any(|it| it.contains(mark)), "{mark}: {bars:#?}");
         }
-        // Nothing of them stays: the last thing is that the lines are taken away.
+        // Nothing of the bars stays: at the end, the lines are removed.
         let end = shown.rfind(char::is_alphanumeric).unwrap();
         assert!(
             !lines(&shown[end + 1..]).any(|it| it.contains(['█', '░'])),
@@ -92,7 +92,7 @@ fn each_download_has_a_bar_of_one_line() {
         assert!(document.contains("kind: Bundle\n") && !document.contains('\u{1b}'));
         fs::remove_dir_all(workshop.path("store")).unwrap();
     }
-    // Nobody wants to see it, or the terminal cannot show it.
+    // With `--quiet`, or on a terminal without cursor movement, there are no bars.
     let quiet = build.replace("spec.yaml", "spec.yaml -q");
     assert_eq!(on_terminal(&workshop, 80, &quiet), "");
     fs::remove_dir_all(workshop.path("store")).unwrap();
@@ -118,7 +118,7 @@ fn a_pipe_gets_plain_lines_and_no_escape_codes() {
     fs::remove_dir_all(workshop.path("store")).unwrap();
     let ran = workshop.pxectl("bundle build spec.yaml --quiet");
     assert_eq!(ran.ended(0, &[]).stderr, "");
-    // Nobody reads the document: that is no reason to fall over.
+    // Nothing reads the document: the build must not fail.
     let mut command = workshop.command("bundle build spec.yaml --quiet");
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

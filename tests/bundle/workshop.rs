@@ -13,9 +13,9 @@ pub struct Workshop {
     base: tempfile::TempDir,
 }
 
-/// What came of a run.
+/// The exit code and the output of a run.
 #[derive(Debug)]
-pub struct Ran {
+pub struct RunOutput {
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -32,7 +32,7 @@ impl Workshop {
         self.base.path().join(name)
     }
 
-    /// Writes a file, and makes the directories that it lies in.
+    /// Writes a file, and creates its directories.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -40,14 +40,14 @@ impl Workshop {
         path
     }
 
-    /// Writes a spec with this name and these lines after the head.
+    /// Writes a spec with this name, and these lines after the head.
     pub fn spec(&self, name: &str, rest: &str) -> &Self {
         let text = format!("kind: BundleSpec\nname: {name}\narch: x86_64\n{rest}");
         self.write("spec.yaml", text);
         self
     }
 
-    /// `pxectl` with this store, to be run here.
+    /// Prepares a run of `pxectl` in this directory with this store.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         command
@@ -61,9 +61,9 @@ impl Workshop {
         command
     }
 
-    pub fn pxectl(&self, line: &str) -> Ran {
+    pub fn pxectl(&self, line: &str) -> RunOutput {
         let output = self.command(line).output().unwrap();
-        Ran {
+        RunOutput {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -74,7 +74,7 @@ impl Workshop {
         BundleStore::open(&self.path("store")).unwrap()
     }
 
-    /// Counts what lies in the store under a digest's name, and what lies there half.
+    /// Counts the blobs and the partial files in the store.
     pub fn blobs(&self) -> (usize, usize) {
         let count = |name: &str| fs::read_dir(self.path(name)).map_or(0, Iterator::count);
         (count("store/blobs/sha256"), count("store/.partial"))
@@ -85,9 +85,9 @@ impl Workshop {
         fs::read(self.store().blob_path(&Sha256Digest::of(content))).unwrap()
     }
 
-    /// Waits until the beginning of a download has so many octets.
-    pub fn wait_for_partial(&self, octets: u64) {
-        wait_for("the beginning of a download", || {
+    /// Waits until a partial download has so many bytes.
+    pub fn wait_for_partial(&self, bytes: u64) {
+        wait_for("the partial download", || {
             let Ok(entries) = fs::read_dir(self.path("store/.partial")) else {
                 return false;
             };
@@ -97,20 +97,20 @@ impl Workshop {
                     .extension()
                     .is_some_and(|it| it == "download")
             });
-            downloads.any(|entry| entry.metadata().is_ok_and(|data| data.len() >= octets))
+            downloads.any(|entry| entry.metadata().is_ok_and(|data| data.len() >= bytes))
         });
     }
 }
 
-impl Ran {
-    /// Makes sure of how it ended, and that standard error says something.
+impl RunOutput {
+    /// Checks the exit code, and that standard error contains these texts.
     #[track_caller]
-    pub fn ended(&self, status: i32, said: &[&str]) -> &Self {
+    pub fn ended(&self, status: i32, texts: &[&str]) -> &Self {
         assert_eq!(self.status, Some(status), "{self:#?}");
-        for said in said {
+        for text in texts {
             assert!(
-                self.stderr.contains(said),
-                "`{said}` is not said: {self:#?}"
+                self.stderr.contains(text),
+                "`{text}` is not in standard error: {self:#?}"
             );
         }
         self
@@ -121,7 +121,10 @@ impl Ran {
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "no {what} within the time limit"
+        );
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
@@ -140,8 +143,8 @@ pub fn run(program: &str, arguments: &[&str], at: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Makes content that differs in every piece.
-pub fn content(seed: u32, octets: usize) -> Vec<u8> {
+/// Creates content without repetition.
+pub fn content(seed: u32, bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2_654_435_761).max(1);
     let mut next = || {
         state ^= state << 13;
@@ -149,14 +152,14 @@ pub fn content(seed: u32, octets: usize) -> Vec<u8> {
         state ^= state << 5;
         state
     };
-    let mut content: Vec<u8> = (0..octets.div_ceil(4))
+    let mut content: Vec<u8> = (0..bytes.div_ceil(4))
         .flat_map(|_| next().to_le_bytes())
         .collect();
-    content.truncate(octets);
+    content.truncate(bytes);
     content
 }
 
-/// Writes a line as `sha256sum` does.
+/// Formats a line like `sha256sum`.
 pub fn listed(name: &str, content: &[u8]) -> String {
     format!("{}  {name}\n", Sha256Digest::of(content))
 }

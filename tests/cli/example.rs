@@ -20,7 +20,7 @@ note: `nowhere` of `server.files` does not exist here, so loaders [..] are not c
    |
    = help: also run `pxectl validate` on the server
 
-note: there is no bundle store at `./../bundles`
+note: no bundle store at `./../bundles`
  |
  = help: blobs are not checked; use `--bundles DIR` for another store
 

@@ -273,7 +273,7 @@ fn nothing_is_armed_that_could_not_be_installed() {
             },
             format!(
                 "bundle `ubuntu-24.04-stand-in`: the blob of `casper/vmlinuz` hashes to \
-                     ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7, not to its name: `./{blob}`"
+                     ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7, which does not match its name: `./{blob}`"
             ),
             copy,
         ),
@@ -282,8 +282,8 @@ fn nothing_is_armed_that_could_not_be_installed() {
                 rack.write(&blob, "short");
             },
             format!(
-                "bundle `ubuntu-24.04-stand-in`: the blob of `casper/vmlinuz` has 5 octets, \
-                     the bundle says 4096: `./{blob}`"
+                "bundle `ubuntu-24.04-stand-in`: the blob of `casper/vmlinuz` has 5 bytes, \
+                     expected 4096: `./{blob}`"
             ),
             copy,
         ),
@@ -337,7 +337,7 @@ fn a_bundle_expires_at_the_beginning_of_its_day_and_not_before() {
 fn without_a_bundle_store_nothing_is_armed() {
     let rack = Rack::with_store();
     provision(&rack, "worker-01 --bundles nowhere")
-        .stderr("error: there is no bundle store at `nowhere`\n  = help: name the store with `--bundles DIR` or `bundles:` of the site; `pxectl bundle build` makes one\n")
+        .stderr("error: no bundle store at `nowhere`\n  = help: name the store with `--bundles DIR` or `bundles` in the site; `pxectl bundle build` creates one\n")
         .status(3)
         .run();
     rack.edit("site.yaml", "bundles: bundles\n", "");

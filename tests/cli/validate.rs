@@ -551,7 +551,7 @@ fn an_existing_bundle_store_is_checked_and_a_missing_one_is_a_note() {
         )
     };
     rack.write(kernel, "short");
-    let text = error("the blob of `casper/vmlinuz` has 5 octets, the bundle says 4096");
+    let text = error("the blob of `casper/vmlinuz` has 5 bytes, expected 4096");
     rack.pxectl("validate").stdout(&text).status(1).run();
     same_facts(&rack, "validate --format json", &text, 1);
     std::fs::remove_file(rack.file(kernel)).unwrap();

@@ -2,7 +2,7 @@ use crate::rack::{BUNDLE, Rack, tool};
 use crate::requirements::missing;
 
 #[test]
-fn a_tar_file_carries_bundles_to_a_site_that_no_wire_leads_to() {
+fn a_tar_file_carries_bundles_to_a_site_without_a_network() {
     let (rack, far) = (Rack::a(), Rack::empty());
     rack.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
     let first = std::fs::metadata(rack.file("usb.tar")).expect("it").len();
@@ -15,7 +15,7 @@ fn a_tar_file_carries_bundles_to_a_site_that_no_wire_leads_to() {
     );
     let file = rack.file("usb.tar").display().to_string();
     let refused = far.refused(3, &["bundle", "pull", &file, "--bundles", "store"]);
-    assert!(refused.contains("holds several: "), "{refused}");
+    assert!(refused.contains("has several bundles: "), "{refused}");
     for name in [BUNDLE, "debian-12-stand-in"] {
         let pulled = far.done(&["bundle", "pull", &file, name, "--bundles", "store"]);
         assert!(pulled.contains(&format!("name: {name}\n")), "{pulled}");
@@ -47,7 +47,7 @@ fn skopeo_and_umoci_read_the_tar_file_and_the_store() {
     assert!(listed.lines().any(|line| line == BUNDLE), "{listed}");
     let listed = tool("umoci", &["ls", "--layout", &at("copied")]);
     assert_eq!(listed.trim(), BUNDLE);
-    // A tar file that skopeo wrote is read as ours is.
+    // A tar file from skopeo can be pulled, too.
     let theirs = format!("oci-archive:{}:{BUNDLE}", at("theirs.tar"));
     tool(
         "skopeo",
@@ -61,7 +61,7 @@ fn skopeo_and_umoci_read_the_tar_file_and_the_store() {
 }
 
 #[test]
-fn a_tar_file_that_is_cut_short_or_is_none_is_refused_and_stays() {
+fn a_truncated_or_foreign_tar_file_is_refused_and_unchanged() {
     let rack = Rack::a();
     rack.done(&["bundle", "publish", BUNDLE, "whole.tar"]);
     let whole = std::fs::read(rack.file("whole.tar")).expect("it");
@@ -73,7 +73,7 @@ fn a_tar_file_that_is_cut_short_or_is_none_is_refused_and_stays() {
             !rack.file("store/index.json").exists()
                 || !rack.read("store/index.json").contains("sha256:")
         );
-        // Nor is it written over.
+        // Publishing does not overwrite it, either.
         rack.refused(3, &["bundle", "publish", BUNDLE, "cut.tar"]);
         assert_eq!(
             std::fs::read(rack.file("cut.tar")).expect("it"),
@@ -86,7 +86,7 @@ fn a_tar_file_that_is_cut_short_or_is_none_is_refused_and_stays() {
                 .any(|(path, _)| path.to_string_lossy().contains(".partial"))
         );
     }
-    // One octet of a file is another.
+    // One byte of a file is changed.
     let mut changed = whole.clone();
     let blobs = rack.tree("bundles/blobs").into_iter();
     let large = blobs.filter(|(_, content)| content.len() > 60_000);
@@ -105,7 +105,7 @@ fn a_tar_file_that_is_cut_short_or_is_none_is_refused_and_stays() {
 }
 
 #[test]
-fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
+fn a_directory_gets_only_missing_files_and_keeps_its_names() {
     let rack = Rack::a();
     rack.done(&["bundle", "publish", BUNDLE, "mirror"]);
     assert!(
@@ -123,7 +123,7 @@ fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
     ]);
     assert_eq!(pulled, "");
     assert!(rack.read("b.txt").contains("casper/initrd"));
-    // A document of another bundle is not written over.
+    // The document of another bundle is not overwritten.
     rack.write("b.txt", "kind: Bundle\nname: other\n");
     let again = [
         "bundle",
@@ -135,7 +135,7 @@ fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
         "b.txt",
     ];
     assert!(rack.refused(1, &again).contains("`b.txt`"));
-    // A file that went bad in our store does not leave it.
+    // A damaged file of the store is not published.
     for (path, mut content) in rack.tree("bundles/blobs") {
         if content.len() > 60_000 {
             content[0] ^= 1;
@@ -143,12 +143,12 @@ fn another_directory_gets_what_it_lacks_and_keeps_its_names() {
         }
     }
     let refused = rack.refused(1, &["bundle", "publish", BUNDLE, "second"]);
-    assert!(refused.contains("not to its name"), "{refused}");
+    assert!(refused.contains("does not match its name"), "{refused}");
     assert!(!rack.read("second/index.json").contains("sha256:"));
 }
 
 #[test]
-fn what_others_have_written_does_nothing_to_the_terminal() {
+fn names_by_other_programs_cannot_control_the_terminal() {
     let rack = Rack::a();
     let publish = ["bundle", "publish", BUNDLE, "mirror"];
     rack.done(&publish);
@@ -158,24 +158,24 @@ fn what_others_have_written_does_nothing_to_the_terminal() {
         "mirror/index.json",
         index.replacen(BUNDLE, "\\u001b[2Jnothing", 1),
     );
-    let said = rack.refused(3, &["bundle", "pull", "mirror", "--bundles", "store"]);
-    assert!(said.contains("\\u{1b}[2Jnothing, "), "{said:?}");
-    assert!(!said.contains('\u{1b}'), "{said:?}");
+    let output = rack.refused(3, &["bundle", "pull", "mirror", "--bundles", "store"]);
+    assert!(output.contains("\\u{1b}[2Jnothing, "), "{output:?}");
+    assert!(!output.contains('\u{1b}'), "{output:?}");
     let listed = rack.done(&["bundle", "list", "--bundles", "mirror"]);
     assert!(listed.contains("\\u{1b}[2Jnothing"), "{listed:?}");
     assert!(!listed.contains('\u{1b}'), "{listed:?}");
 }
 
 #[test]
-fn what_the_disk_says_is_said_once() {
+fn a_disk_error_is_printed_once() {
     let rack = Rack::a();
-    let said = rack.refused(3, &["bundle", "publish", BUNDLE, "none/usb.tar"]);
-    assert_eq!(said.matches("No such file").count(), 1, "{said}");
-    assert!(said.contains("`none/usb.tar.partial`"), "{said}");
+    let output = rack.refused(3, &["bundle", "publish", BUNDLE, "none/usb.tar"]);
+    assert_eq!(output.matches("No such file").count(), 1, "{output}");
+    assert!(output.contains("`none/usb.tar.partial`"), "{output}");
 }
 
 #[test]
-fn a_file_that_has_gone_bad_where_it_is_published_to_goes_there_again() {
+fn a_damaged_file_at_the_destination_is_replaced() {
     let rack = Rack::a();
     rack.done(&["bundle", "publish", BUNDLE, "alone"]);
     let (_, blob) = (rack.tree("alone/blobs").into_iter())
@@ -188,7 +188,7 @@ fn a_file_that_has_gone_bad_where_it_is_published_to_goes_there_again() {
     for place in ["mirror", "usb.tar"] {
         let publish = ["bundle", "publish", BUNDLE, place];
         rack.done(&publish);
-        // Another bundle lies there too, and stays.
+        // Another bundle is there, and stays.
         rack.done(&["bundle", "publish", "debian-12-stand-in", place]);
         let mut damaged = 0;
         for path in files(&rack, place) {
@@ -202,8 +202,8 @@ fn a_file_that_has_gone_bad_where_it_is_published_to_goes_there_again() {
         }
         assert_eq!(damaged, 1, "{place}");
         assert_eq!(good(place).status, Some(3), "{place}");
-        let said = rack.done(&publish);
-        assert!(said.contains("64.0 KiB copied"), "{place}: {said}");
+        let output = rack.done(&publish);
+        assert!(output.contains("64.0 KiB copied"), "{place}: {output}");
         assert!(rack.done(&publish).contains("0 B copied"), "{place}");
         assert_eq!(good(place).status, Some(0), "{place}");
         let pull = ["bundle", "pull", place, "debian-12-stand-in"];

@@ -1,4 +1,4 @@
-//! Registries over TLS, with certificates that openssl makes.
+//! Registries over TLS, with certificates from openssl.
 
 use std::path::PathBuf;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::server::DockerRegistry;
 
 const NEEDED: [&str; 2] = ["docker-registry", "openssl"];
 
-/// An authority of ours, and certificates that it has given out.
+/// A certificate authority, and the certificates that it has issued.
 struct Authority {
     directory: Rack,
 }
@@ -27,8 +27,8 @@ impl Authority {
         authority
     }
 
-    /// Gives out a certificate, as `NAME.cert` and `NAME.key`.
-    fn give(&self, name: &str, extension: &str, days: &str) {
+    /// Issues a certificate, as `NAME.cert` and `NAME.key`.
+    fn issue(&self, name: &str, extension: &str, days: &str) {
         self.openssl(&format!(
             "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} \
              -keyout {name}.key -out {name}.csr"
@@ -40,8 +40,8 @@ impl Authority {
         ));
     }
 
-    /// Waits till a certificate has run out: it is good for all of the second in which it ends.
-    fn wait_for_end(&self, name: &str) {
+    /// Waits until a certificate has expired: it is valid for all of its last second.
+    fn wait_for_expiry(&self, name: &str) {
         let path = self.file(&format!("{name}.cert")).display().to_string();
         let end = tool("openssl", &["x509", "-noout", "-enddate", "-in", &path]);
         let end = end.trim().trim_start_matches("notAfter=").to_owned();
@@ -77,12 +77,12 @@ fn registry(data: &Rack, authority: &Authority, name: &str, more: &str) -> Docke
 }
 
 #[test]
-fn a_registry_is_trusted_by_the_file_that_is_named_and_where_docker_and_podman_look() {
+fn a_registry_is_trusted_by_the_ca_option_and_the_directories_of_docker_and_podman() {
     if missing(&NEEDED) {
         return;
     }
     let (authority, data) = (Authority::new("ours"), Rack::empty());
-    authority.give("server", "subjectAltName=IP:127.0.0.1", "30");
+    authority.issue("server", "subjectAltName=IP:127.0.0.1", "30");
     let registry = registry(&data, &authority, "server", "");
     let ca = authority.file("ca.crt");
     let place = registry.place("boot");
@@ -91,20 +91,24 @@ fn a_registry_is_trusted_by_the_file_that_is_named_and_where_docker_and_podman_l
     let rack = Rack::a();
     let refused = rack.refused(3, &publish);
     assert!(refused.contains("UnknownIssuer"), "{refused}");
-    for said in ["help: ", "--ca FILE", "certs.d"] {
-        assert!(refused.contains(said), "{refused}");
+    for expected in ["help: ", "--ca FILE", "certs.d"] {
+        assert!(refused.contains(expected), "{refused}");
     }
-    // It is not asked again, nor without TLS.
-    assert!(!refused.contains("trying again"), "{refused}");
-    assert!(registry.answered().is_empty(), "{:?}", registry.answered());
+    // There is no retry, and no request without TLS.
+    assert!(!refused.contains("retrying"), "{refused}");
+    assert!(
+        registry.responses().is_empty(),
+        "{:?}",
+        registry.responses()
+    );
 
     let named = ["--ca", &ca.display().to_string()];
     rack.done(&[&publish[..], &named].concat());
-    // Those of the system, wherever they lie.
+    // The certificates of the system, wherever they are.
     let mut pull = rack.pxectl(&["bundle", "pull", &place, BUNDLE, "--bundles", "one"]);
     let pulled = pull.env("SSL_CERT_FILE", &ca).output().expect("it runs");
-    let said = String::from_utf8_lossy(&pulled.stderr).into_owned();
-    assert!(pulled.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&pulled.stderr).into_owned();
+    assert!(pulled.status.success(), "{stderr}");
     // `~/.config/containers/certs.d/HOST:PORT/*.crt`.
     let home = rack.file("home");
     let of_host = home.join(".config/containers/certs.d").join(&registry.host);
@@ -112,9 +116,9 @@ fn a_registry_is_trusted_by_the_file_that_is_named_and_where_docker_and_podman_l
     std::fs::copy(&ca, of_host.join("ours.crt")).expect("a copy");
     let mut pull = rack.pxectl(&["bundle", "pull", &place, BUNDLE, "--bundles", "two"]);
     let pulled = pull.env("HOME", &home).output().expect("it runs");
-    let said = String::from_utf8_lossy(&pulled.stderr).into_owned();
-    assert!(pulled.status.success(), "{said}");
-    // What we have published over TLS, skopeo reads by the same file.
+    let stderr = String::from_utf8_lossy(&pulled.stderr).into_owned();
+    assert!(pulled.status.success(), "{stderr}");
+    // skopeo reads the published bundle with the same file.
     if missing(&["skopeo"]) {
         return;
     }
@@ -125,25 +129,25 @@ fn a_registry_is_trusted_by_the_file_that_is_named_and_where_docker_and_podman_l
 }
 
 #[test]
-fn a_wrong_certificate_is_refused_in_words_and_nothing_is_sent() {
+fn a_wrong_certificate_is_explained_and_nothing_is_sent() {
     if missing(&NEEDED) {
         return;
     }
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
-    authority.give("elsewhere", "subjectAltName=DNS:elsewhere.example", "30");
-    authority.give("server", "subjectAltName=IP:127.0.0.1", "30");
-    authority.give("expired", "subjectAltName=IP:127.0.0.1", "0");
-    authority.wait_for_end("expired");
+    authority.issue("elsewhere", "subjectAltName=DNS:elsewhere.example", "30");
+    authority.issue("server", "subjectAltName=IP:127.0.0.1", "30");
+    authority.issue("expired", "subjectAltName=IP:127.0.0.1", "0");
+    authority.wait_for_expiry("expired");
     let rack = Rack::a();
-    for (name, trusted, said, help) in [
+    for (name, trusted, expected, help) in [
         (
             "elsewhere",
             &authority,
             "not valid for name",
-            "a name that stands",
+            "a host name that the certificate lists",
         ),
         ("server", &other, "UnknownIssuer", "with `--ca FILE`"),
-        ("expired", &authority, "expired", "have it renewed"),
+        ("expired", &authority, "expired", "certificate renewed"),
     ] {
         let data = Rack::empty();
         let registry = registry(&data, &authority, name, "");
@@ -151,29 +155,33 @@ fn a_wrong_certificate_is_refused_in_words_and_nothing_is_sent() {
         let ca = trusted.file("ca.crt").display().to_string();
         let publish = ["bundle", "publish", BUNDLE, &place, "--ca", &ca];
         let refused = rack.refused(3, &publish);
-        assert!(refused.contains(said), "{name}: {refused}");
+        assert!(refused.contains(expected), "{name}: {refused}");
         assert!(refused.contains(help), "{name}: {refused}");
-        assert!(registry.answered().is_empty(), "{:?}", registry.answered());
+        assert!(
+            registry.responses().is_empty(),
+            "{:?}",
+            registry.responses()
+        );
     }
     rack.write("no.crt", "nothing");
-    for (file, said) in [("no.crt", "holds no certificate"), ("none.crt", "No such")] {
+    for (file, expected) in [("no.crt", "has no certificate"), ("none.crt", "No such")] {
         let publish = ["bundle", "publish", BUNDLE, "docker://127.0.0.1:1/boot"];
         let refused = rack.refused(3, &[&publish[..], &["--ca", file]].concat());
         assert!(
-            refused.contains(said) && refused.contains(file),
+            refused.contains(expected) && refused.contains(file),
             "{refused}"
         );
     }
 }
 
 #[test]
-fn a_registry_that_wants_a_certificate_of_ours_gets_the_one_beside_its_own() {
+fn a_registry_that_requires_a_client_certificate_gets_the_one_beside_its_own() {
     if missing(&NEEDED) {
         return;
     }
     let (authority, data) = (Authority::new("ours"), Rack::empty());
-    authority.give("server", "subjectAltName=IP:127.0.0.1", "30");
-    authority.give("client", "extendedKeyUsage=clientAuth", "30");
+    authority.issue("server", "subjectAltName=IP:127.0.0.1", "30");
+    authority.issue("client", "extendedKeyUsage=clientAuth", "30");
     let ca = authority.file("ca.crt");
     let wanted = format!("    clientcas: [{}]\n", ca.display());
     let registry = registry(&data, &authority, "server", &wanted);
@@ -183,7 +191,7 @@ fn a_registry_that_wants_a_certificate_of_ours_gets_the_one_beside_its_own() {
     let named = ["bundle", "publish", BUNDLE, &place, "--ca", &ca];
     let refused = rack.refused(3, &named);
     assert!(refused.contains("as `client.cert`"), "{refused}");
-    assert!(!refused.contains("trying again"), "{refused}");
+    assert!(!refused.contains("retrying"), "{refused}");
 
     let home = rack.file("home");
     let of_host = home.join(".config/containers/certs.d").join(&registry.host);
@@ -193,23 +201,23 @@ fn a_registry_that_wants_a_certificate_of_ours_gets_the_one_beside_its_own() {
     }
     let mut publish = rack.pxectl(&["bundle", "publish", BUNDLE, &place]);
     let published = publish.env("HOME", &home).output().expect("it runs");
-    let said = String::from_utf8_lossy(&published.stderr).into_owned();
-    assert!(published.status.success(), "{said}");
+    let output = String::from_utf8_lossy(&published.stderr).into_owned();
+    assert!(published.status.success(), "{output}");
 }
 
 #[test]
-fn a_registry_with_tls_and_one_without_are_not_taken_for_each_other() {
+fn the_wrong_choice_of_tls_is_explained() {
     if missing(&NEEDED) {
         return;
     }
     let (authority, data, plain) = (Authority::new("ours"), Rack::empty(), Rack::empty());
-    authority.give("server", "subjectAltName=IP:127.0.0.1", "30");
+    authority.issue("server", "subjectAltName=IP:127.0.0.1", "30");
     let secure = registry(&data, &authority, "server", "");
     let plain = DockerRegistry::start(plain.path(), false);
     let rack = Rack::a();
     let place = secure.place("boot");
     let refused = rack.refused(3, &["bundle", "publish", BUNDLE, &place, "--plain-http"]);
-    assert!(refused.contains("leave `--plain-http` out"), "{refused}");
+    assert!(refused.contains("omit `--plain-http`"), "{refused}");
     let place = plain.place("boot");
     let refused = rack.refused(3, &["bundle", "publish", BUNDLE, &place]);
     assert!(refused.contains("`--plain-http`"), "{refused}");

@@ -1,13 +1,13 @@
-//! Who we are to a registry: from the files and helpers of Docker and Podman.
+//! Credentials for registries from the files and helpers of Docker and Podman.
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::rack::{BUNDLE, Rack, Said, said};
+use crate::rack::{BUNDLE, Rack, RunOutput, run_output};
 use crate::requirements::missing;
 use crate::server::DockerRegistry;
 
-/// Runs with a helper in reach that is a script.
-fn helped(rack: &Rack, script: Option<&str>, arguments: &[&str]) -> Said {
+/// Runs a command with a script as the credential helper.
+fn run_with_helper(rack: &Rack, script: Option<&str>, arguments: &[&str]) -> RunOutput {
     let directory = rack.file("helpers");
     std::fs::create_dir_all(&directory).expect("a directory");
     let helper = directory.join("docker-credential-test");
@@ -19,7 +19,7 @@ fn helped(rack: &Rack, script: Option<&str>, arguments: &[&str]) -> Said {
     }
     let path = format!("{}:/usr/bin:/bin", directory.display());
     let mut command = rack.pxectl(arguments);
-    said(command.env("PATH", path).output().expect("it runs"))
+    run_output(command.env("PATH", path).output().expect("it runs"))
 }
 
 fn config(rack: &Rack, text: &str) {
@@ -28,7 +28,7 @@ fn config(rack: &Rack, text: &str) {
 }
 
 #[test]
-fn a_helper_is_asked_for_its_registry_and_for_all() {
+fn helpers_for_one_registry_and_for_all_are_used() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -37,7 +37,7 @@ fn a_helper_is_asked_for_its_registry_and_for_all() {
     let host = &registry.host;
     let place = registry.place("boot");
     let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
-    // It is given the server, and nothing else.
+    // The helper gets the name of the server, and nothing else.
     let good = format!(
         "[ \"$1\" = get ] && [ \"$(cat)\" = {host} ] && \
          echo '{{\"Username\": \"anna\", \"Secret\": \"s3cret\"}}'"
@@ -51,29 +51,29 @@ fn a_helper_is_asked_for_its_registry_and_for_all() {
         format!(r#"{{"credsStore": "test", "auths": {{"{host}": {{}}}}}}"#),
     ] {
         config(&rack, &text);
-        let published = helped(&rack, Some(&good), &publish);
+        let published = run_with_helper(&rack, Some(&good), &publish);
         assert_eq!(published.status, Some(0), "{text}: {}", published.stderr);
     }
     for (script, expected) in [
-        (None, "it is not installed, or not in `PATH`"),
+        (None, "is not in `PATH`"),
         (
             Some("echo 'the keyring is locked'; exit 1"),
             "the keyring is locked",
         ),
         (
             Some("echo '{\"Secret\": \"s3cret\"'; exit 0"),
-            "something else than JSON",
+            "did not print JSON",
         ),
         (
             Some("echo '{\"Secret\": \"s3cret\"}'; exit 3"),
-            "it ends with",
+            "failed: exit status",
         ),
         (
             Some("echo 'credentials not found in native keychain'; exit 1"),
-            "it wants credentials, and there are none for it",
+            "requires credentials, and none are configured",
         ),
     ] {
-        let refused = helped(&rack, script, &publish);
+        let refused = run_with_helper(&rack, script, &publish);
         assert_eq!(refused.status, Some(3), "{script:?}");
         assert!(
             refused.stderr.contains(expected),
@@ -119,18 +119,15 @@ fn a_wrong_password_is_tried_once_and_never_shown() {
             "new",
         ],
     ] {
-        let before = registry.answered().len();
+        let before = registry.responses().len();
         let refused = rack.refused(3, &arguments);
-        assert!(
-            refused.contains("the credentials are not good"),
-            "{refused}"
-        );
+        assert!(refused.contains("rejected the credentials"), "{refused}");
         assert!(
             !refused.contains("wr0ng") && !refused.contains(auth),
             "{refused}"
         );
-        // Once without any, and once with these.
-        let answered = registry.answered().split_off(before);
+        // One request without credentials, and one with them.
+        let answered = registry.responses().split_off(before);
         assert_eq!(answered.len(), 2, "{answered:?}");
         assert!(
             answered.iter().all(|it| it.ends_with(" 401")),
@@ -140,7 +137,7 @@ fn a_wrong_password_is_tried_once_and_never_shown() {
 }
 
 #[test]
-fn the_files_of_docker_and_of_podman_are_found_where_these_keep_them() {
+fn the_files_of_docker_and_podman_are_found() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -167,10 +164,10 @@ fn the_files_of_docker_and_of_podman_are_found_where_these_keep_them() {
             command.env_remove("DOCKER_CONFIG");
         }
         command.env(variable, rack.file(value));
-        let refused = said(command.output().expect("it runs"));
+        let refused = run_output(command.output().expect("it runs"));
         assert_eq!(refused.status, Some(3), "{variable}: {}", refused.stderr);
         rack.write(file, &good);
-        let published = said(command.output().expect("it runs"));
+        let published = run_output(command.output().expect("it runs"));
         assert_eq!(
             published.status,
             Some(0),
@@ -178,10 +175,10 @@ fn the_files_of_docker_and_of_podman_are_found_where_these_keep_them() {
             published.stderr
         );
     }
-    // One that cannot be read is not passed over.
+    // An unreadable file is not ignored.
     rack.write("own.json", "{");
     let mut command = rack.pxectl(&publish);
     command.env("REGISTRY_AUTH_FILE", rack.file("own.json"));
-    let refused = said(command.output().expect("it runs"));
+    let refused = run_output(command.output().expect("it runs"));
     assert!(refused.stderr.contains("own.json"), "{}", refused.stderr);
 }

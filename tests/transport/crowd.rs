@@ -1,15 +1,15 @@
-//! How many files travel at once.
+//! How many files are copied at the same time.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::rack::{BUNDLE, Rack};
-use crate::server::{Tiny, response};
+use crate::server::{FakeRegistry, response};
 
-/// Counts who is in, and keeps them until so many have been in together.
+/// Holds requests until so many are there at the same time, and counts them.
 #[derive(Default)]
 struct Door {
-    /// How many are in, and how many have been in together.
+    /// How many requests are held now, and the largest number so far.
     seen: Mutex<(usize, usize)>,
     changed: Condvar,
 }
@@ -28,7 +28,7 @@ impl Door {
 }
 
 #[test]
-fn as_many_files_travel_at_once_as_is_said() {
+fn as_many_files_are_copied_at_once_as_jobs_says() {
     let rack = Rack::a();
     rack.done(&["bundle", "publish", BUNDLE, "mirror"]);
     let blobs = Arc::new(rack.tree("mirror/blobs"));
@@ -41,12 +41,12 @@ fn as_many_files_travel_at_once_as_is_said() {
     for (jobs, together) in [("1", 1), ("2", 2), ("4", 3)] {
         let door = Arc::new(Door::default());
         let (of_server, blobs, manifest) = (door.clone(), blobs.clone(), manifest.clone());
-        let tiny = Tiny::start(move |asked, _| {
+        let fake = FakeRegistry::start(move |asked, _| {
             let path = asked.path.as_str();
             match asked.method.as_str() {
                 "POST" => response("202 Accepted", "Location: /upload/1\r\n", b""),
                 "PUT" => {
-                    // The empty configuration and the name come when all files are there.
+                    // The empty configuration and the name come after all files.
                     if asked.headers.contains("content-length: 4096")
                         || asked.headers.contains("content-length: 65536")
                     {
@@ -69,7 +69,7 @@ fn as_many_files_travel_at_once_as_is_said() {
                 _ => response("404 Not Found", "", b""),
             }
         });
-        let place = tiny.place("push");
+        let place = fake.place("push");
         rack.done(&[
             "bundle",
             "publish",
@@ -81,7 +81,7 @@ fn as_many_files_travel_at_once_as_is_said() {
         ]);
         assert_eq!(door.seen.lock().expect("the door").1, together, "{jobs}");
         *door.seen.lock().expect("the door") = (0, 0);
-        let place = tiny.place("pull");
+        let place = fake.place("pull");
         let pull = [
             "bundle",
             "pull",

@@ -1,12 +1,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::rack::{BUNDLE, Rack, said};
+use crate::rack::{BUNDLE, Rack, run_output};
 use crate::requirements::missing;
 
 /// Puts a bundle with one large file into the store of a rack.
-fn large(rack: &Rack, octets: usize) {
-    let content: Vec<u8> = (0..octets).map(|index| (index / 7 % 253) as u8).collect();
+fn large(rack: &Rack, bytes: usize) {
+    let content: Vec<u8> = (0..bytes).map(|index| (index / 7 % 253) as u8).collect();
     let store = pxectl::bundle::BundleStore::open(&rack.file("bundles")).expect("the store");
     let (sha256, size) = store.add_blob(&mut content.as_slice()).expect("a blob");
     let json = format!(
@@ -18,7 +18,7 @@ fn large(rack: &Rack, octets: usize) {
 }
 
 #[test]
-fn a_transfer_that_is_killed_in_the_middle_leaves_what_was_there_and_is_begun_again() {
+fn a_killed_transfer_changes_no_name_and_can_be_repeated() {
     let rack = Rack::a();
     large(&rack, 64 << 20);
     rack.done(&["bundle", "publish", BUNDLE, "mirror"]);
@@ -32,7 +32,7 @@ fn a_transfer_that_is_killed_in_the_middle_leaves_what_was_there_and_is_begun_ag
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        // The file has begun to travel.
+        // The transfer of the file has begun.
         let mut line = String::new();
         let stderr = child.stderr.take().expect("piped");
         let read = BufReader::new(stderr).read_line(&mut line);
@@ -51,7 +51,7 @@ fn a_transfer_that_is_killed_in_the_middle_leaves_what_was_there_and_is_begun_ag
 }
 
 #[test]
-fn a_full_disk_is_said_and_nothing_is_half_there() {
+fn a_full_disk_is_reported_and_leaves_nothing_incomplete() {
     if missing(&["root", "mount", "unshare"]) {
         return;
     }
@@ -74,23 +74,23 @@ fn a_full_disk_is_said_and_nothing_is_half_there() {
         shell
             .args(["--mount", "sh", "-c", &script])
             .current_dir(rack.path());
-        let said = said(shell.output().expect("the shell runs"));
+        let output = run_output(shell.output().expect("the shell runs"));
         assert!(
-            said.stdout.starts_with("status 3"),
+            output.stdout.starts_with("status 3"),
             "{}{}",
-            said.stdout,
-            said.stderr
+            output.stdout,
+            output.stderr
         );
-        assert!(said.stderr.contains("error: "), "{}", said.stderr);
+        assert!(output.stderr.contains("error: "), "{}", output.stderr);
         assert!(
-            said.stderr.contains("are needed") || said.stderr.contains("No space left"),
+            output.stderr.contains("bytes needed") || output.stderr.contains("No space left"),
             "{}",
-            said.stderr
+            output.stderr
         );
         assert!(
-            !said.stdout.contains("small/") && !said.stdout.contains("sha256:"),
+            !output.stdout.contains("small/") && !output.stdout.contains("sha256:"),
             "{}",
-            said.stdout
+            output.stdout
         );
     }
 }

@@ -13,7 +13,7 @@ use crate::wire::{Way, What, When, Wire};
 const FILES: usize = 3;
 const OCTETS: usize = 4 << 20;
 const ALL: u64 = (FILES * OCTETS) as u64;
-/// Before anything, in the first, between, in the last, and when all but the name is there.
+/// Before anything, in the first file, between files, in the last one, and before the name.
 const POINTS: [u64; 4] = [200, ALL / 5, ALL / 2, ALL - 10];
 
 /// Puts a bundle `large` with some files into the store of a rack.
@@ -35,7 +35,7 @@ fn large(rack: &Rack) {
     store.add_bundle(&bundle).expect("a name");
 }
 
-/// Counts the large files that a registry which does not run has in its repository.
+/// Counts the large files in the repository of a stopped registry.
 fn layers(rack: &Rack, data: &Rack) -> usize {
     let blobs = rack.tree("bundles/blobs").into_iter();
     let large = blobs.filter(|(_, content)| content.len() == OCTETS);
@@ -48,7 +48,7 @@ fn layers(rack: &Rack, data: &Rack) -> usize {
     links.count()
 }
 
-/// Begins something, and kills it when the wire is held.
+/// Starts a command, and kills it when the wire stops.
 #[track_caller]
 fn killed(rack: &Rack, wire: &Wire, arguments: &[&str]) {
     let mut child = rack
@@ -64,13 +64,12 @@ fn killed(rack: &Rack, wire: &Wire, arguments: &[&str]) {
 }
 
 fn whens(way: Way, last: &'static str) -> Vec<When> {
-    let points = POINTS.iter().map(|octets| When::Octets(way, *octets));
+    let points = POINTS.iter().map(|bytes| When::Bytes(way, *bytes));
     points.chain([When::Request(last)]).collect()
 }
 
 #[test]
-fn whoever_is_killed_while_publishing_leaves_no_half_name_and_what_has_arrived_does_not_travel_again()
- {
+fn a_killed_publish_leaves_no_incomplete_name_and_its_files_are_not_copied_again() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -95,7 +94,7 @@ fn whoever_is_killed_while_publishing_leaves_no_half_name_and_what_has_arrived_d
             0,
             "{when:?}"
         );
-        // Anew, so that nothing of before comes in late; what it has answered counts from here.
+        // A new registry, so that no earlier request arrives late; its responses count from here.
         drop(registry);
         let there = layers(&rack, &data);
         arrived.push(there);
@@ -110,7 +109,7 @@ fn whoever_is_killed_while_publishing_leaves_no_half_name_and_what_has_arrived_d
 
         rack.done(&["bundle", "publish", "large", &place, "--plain-http"]);
         let sent = registry.count("PUT /v2/boot/blobs/", " 201");
-        assert_eq!(sent, FILES - there, "{when:?}: {:?}", registry.answered());
+        assert_eq!(sent, FILES - there, "{when:?}: {:?}", registry.responses());
         let other = Rack::empty();
         other.done(&new);
         other.done(&["bundle", "verify", "--bundles", "none"]);
@@ -120,7 +119,7 @@ fn whoever_is_killed_while_publishing_leaves_no_half_name_and_what_has_arrived_d
 }
 
 #[test]
-fn whoever_is_killed_while_pulling_leaves_no_name_and_what_has_come_does_not_travel_again() {
+fn a_killed_pull_leaves_no_name_and_its_files_are_not_copied_again() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -158,7 +157,7 @@ fn whoever_is_killed_while_pulling_leaves_no_name_and_what_has_come_does_not_tra
         };
         let there = large(&other.tree("store/blobs"));
 
-        // Anew: what it has answered counts from here.
+        // A new registry: its responses count from here.
         drop(registry);
         let registry = DockerRegistry::start(data.path(), false);
         let words = pull(&registry.place("boot"));
@@ -173,7 +172,7 @@ fn whoever_is_killed_while_pulling_leaves_no_name_and_what_has_come_does_not_tra
 }
 
 #[test]
-fn a_connection_that_is_cut_is_made_again_and_one_that_is_always_cut_is_given_up() {
+fn a_broken_connection_is_retried_within_the_limit() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -182,21 +181,21 @@ fn a_connection_that_is_cut_is_made_again_and_one_that_is_always_cut_is_given_up
     let data = Rack::empty();
     let registry = DockerRegistry::start(data.path(), false);
     let cut = |way, times| {
-        let when = When::Octets(way, ALL / 3);
+        let when = When::Bytes(way, ALL / 3);
         Wire::start(&registry.host, when, What::Cut(times))
     };
     let always = cut(Way::Up, usize::MAX).place("boot");
     let publish = ["bundle", "publish", "large", &always, "--plain-http"];
     let refused = rack.refused(3, &[&publish[..], &["--retries", "1"]].concat());
-    assert!(refused.contains("trying again in 0.5 s"), "{refused}");
-    assert!(!refused.contains("another part has failed"), "{refused}");
+    assert!(refused.contains("retrying in 0.5 s"), "{refused}");
+    assert!(!refused.contains("another file failed"), "{refused}");
     assert_eq!(registry.count("PUT /v2/boot/manifests/", ""), 0);
 
     let once = cut(Way::Up, 1).place("boot");
     let published = rack.run(&["bundle", "publish", "large", &once, "--plain-http"]);
     assert_eq!(published.status, Some(0), "{}", published.stderr);
     assert!(
-        published.stderr.contains("trying again"),
+        published.stderr.contains("retrying"),
         "{}",
         published.stderr
     );
@@ -206,7 +205,7 @@ fn a_connection_that_is_cut_is_made_again_and_one_that_is_always_cut_is_given_up
     let pulled = other.run(&[&pull[..], &["--bundles", "store"]].concat());
     assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
     assert!(
-        pulled.stderr.contains("going on at octet"),
+        pulled.stderr.contains("resuming at byte"),
         "{}",
         pulled.stderr
     );
@@ -215,7 +214,7 @@ fn a_connection_that_is_cut_is_made_again_and_one_that_is_always_cut_is_given_up
 }
 
 #[test]
-fn a_file_of_the_store_that_has_gone_bad_arrives_nowhere() {
+fn a_damaged_file_of_the_store_is_never_published() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -235,7 +234,7 @@ fn a_file_of_the_store_that_has_gone_bad_arrives_nowhere() {
     }
     assert_eq!(registry.count("PUT /v2/boot/manifests/", ""), 0);
     let bad = path.file_name().expect("a name").to_string_lossy();
-    let there = registry.answered();
+    let there = registry.responses();
     let of_bad = |it: &&String| it.contains(&*bad) && it.ends_with(" 201");
     assert_eq!(there.iter().filter(of_bad).count(), 0, "{there:?}");
     assert!(!rack.file("usb.tar").exists());

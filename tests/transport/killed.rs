@@ -1,4 +1,4 @@
-//! `kill -9` at every moment that matters: strace ends the process as it enters a system call.
+//! `kill -9` at every relevant moment: strace kills the process when it enters a system call.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,14 +9,14 @@ use pxectl::machine::Sha256Digest;
 use crate::rack::{BUNDLE, Rack};
 use crate::requirements::missing;
 
-/// What leads from nothing to something that has a name, and of how many calls one is taken.
+/// The system calls that lead to a new name, and every how many calls the process is killed.
 const CALLS: [(&str, usize); 4] = [("fsync", 1), ("rename", 1), ("write", 4), ("openat", 31)];
-/// More calls than a transfer makes.
+/// More system calls than a transfer makes.
 const MOST: usize = 2_000;
 
 const OTHER: &str = "debian-12-stand-in";
 
-/// Runs a command until its n-th system call of a kind; reports whether it got so far.
+/// Runs a command until its n-th system call of a kind; reports whether it was killed there.
 fn killed(rack: &Rack, call: &str, number: usize, arguments: &[&str]) -> bool {
     let plain = rack.pxectl(arguments);
     let mut strace = Command::new("strace");
@@ -30,7 +30,7 @@ fn killed(rack: &Rack, call: &str, number: usize, arguments: &[&str]) -> bool {
         .current_dir(rack.path())
         .env("PXECTL_STATE", "state");
     let output = strace.output().expect("strace runs");
-    // Who is stopped by a signal has no status, and strace ends as its child did.
+    // A process that a signal ended has no exit code, and strace ends like its child.
     let was_killed = output.status.code().is_none() || output.status.code() == Some(137);
     assert!(
         was_killed || output.status.success(),
@@ -40,7 +40,7 @@ fn killed(rack: &Rack, call: &str, number: usize, arguments: &[&str]) -> bool {
     was_killed
 }
 
-/// Makes sure that all that lies under a digest hashes to it, and that each name leads to all of it.
+/// Checks that every blob matches its name, and that every name has all of its blobs.
 #[track_caller]
 fn is_whole(rack: &Rack, store: &str) {
     for (path, content) in rack.tree(&format!("{store}/blobs")) {
@@ -48,7 +48,7 @@ fn is_whole(rack: &Rack, store: &str) {
         assert_eq!(name, Sha256Digest::of(&content).to_string());
     }
     let Ok(store) = BundleStore::open(&rack.file(store)) else {
-        // Its making was cut short.
+        // The creation of the store was interrupted.
         return;
     };
     for named in store.bundles().expect("an index").values() {
@@ -60,7 +60,7 @@ fn is_whole(rack: &Rack, store: &str) {
     }
 }
 
-/// Kills a command at every call, each time over what `first` has made, and runs it once more.
+/// Kills a command at every call, each time after `first` has run, and runs it again.
 fn survives(first: &[&str], command: &[&str]) {
     if missing(&["strace"]) {
         return;
@@ -89,17 +89,17 @@ fn survives(first: &[&str], command: &[&str]) {
             killings += 1;
             let title = format!("{command:?}, {call} {number}");
             is_whole(&rack, "mirror");
-            // A tar file is the old one or the new one.
+            // The tar file is the old one or the new one.
             if let Some(archive) = &before.archive {
                 let now = std::fs::read(rack.file("usb.tar")).expect("it");
                 let is_new = || {
-                    pxectl::bundle::transport::ArchiveReader::open(&rack.file("usb.tar"))
+                    pxectl::bundle::transfer::ArchiveReader::open(&rack.file("usb.tar"))
                         .and_then(|archive| archive.index())
                         .is_ok_and(|index| index.find(BUNDLE).is_some())
                 };
                 assert!(now == *archive || is_new(), "{title}");
             }
-            // What had a name has it still.
+            // Every old name is still there.
             if !before.mirror.is_empty() {
                 assert!(rack.read("mirror/index.json").contains(OTHER), "{title}");
             }
@@ -113,7 +113,7 @@ fn survives(first: &[&str], command: &[&str]) {
     assert!(killings > 8, "{command:?}: killed {killings} times");
 }
 
-/// What was there before.
+/// The files before the command.
 struct Kept {
     mirror: Vec<(PathBuf, Vec<u8>)>,
     archive: Option<Vec<u8>>,
@@ -165,7 +165,7 @@ fn a_pull_from_a_directory_survives_being_killed() {
 }
 
 #[test]
-fn a_pull_from_a_tar_file_survives_being_killed_also_where_it_makes_the_store() {
+fn a_pull_from_a_tar_file_survives_being_killed_also_while_it_creates_the_store() {
     survives(
         &["bundle", "list"],
         &["bundle", "pull", "from.tar", BUNDLE, "--bundles", "mirror"],
@@ -181,21 +181,18 @@ fn a_build_survives_being_killed() {
 }
 
 #[test]
-fn of_two_who_write_one_tar_file_the_second_is_told() {
+fn the_second_of_two_writers_of_a_tar_file_is_refused() {
     let rack = Rack::a();
     rack.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
     let before = std::fs::read(rack.file("usb.tar")).expect("it");
-    // What a publish does as long as it writes.
+    // The lock that a publish holds while it writes.
     let partial = std::fs::File::create(rack.file("usb.tar.partial")).expect("a file");
     partial.lock().expect("a lock");
     let other = ["bundle", "publish", OTHER, "usb.tar"];
-    let said = rack.refused(3, &other);
-    assert!(
-        said.contains("is being written by another publish"),
-        "{said}"
-    );
+    let output = rack.refused(3, &other);
+    assert!(output.contains("another publish is writing"), "{output}");
     assert_eq!(std::fs::read(rack.file("usb.tar")).expect("it"), before);
-    // It was killed: what it left is written over.
+    // The other publish was killed: its leftover is overwritten.
     drop(partial);
     rack.done(&other);
     assert!(!rack.file("usb.tar.partial").exists());

@@ -13,7 +13,7 @@ fn listed(rack: &Rack) -> Vec<Value> {
 }
 
 #[test]
-fn a_list_says_who_uses_a_bundle_and_what_is_the_matter_with_it() {
+fn list_shows_the_users_and_the_problems_of_a_bundle() {
     let rack = Rack::a();
     rack.edit(
         "bundles.yaml",
@@ -41,23 +41,23 @@ fn a_list_says_who_uses_a_bundle_and_what_is_the_matter_with_it() {
         table.contains("72.0 KiB") && table.contains("expired"),
         "{table}"
     );
-    // An inventory at fault hides no bundle.
+    // An invalid inventory hides no bundle.
     rack.write("hosts.yaml", "kind: Host\n");
-    let said = rack.run(&["bundle", "list"]);
-    assert_eq!(said.status, Some(0));
+    let output = rack.run(&["bundle", "list"]);
+    assert_eq!(output.status, Some(0));
     assert!(
-        said.stdout.contains(BUNDLE) && said.stderr.contains("not known"),
+        output.stdout.contains(BUNDLE) && output.stderr.contains("users of bundles are unknown"),
         "{}",
-        said.stderr
+        output.stderr
     );
 }
 
 #[test]
-fn verify_finds_what_is_gone_or_changed() {
+fn verify_finds_missing_and_changed_files() {
     let rack = Rack::a();
     assert_eq!(
         rack.done(&["bundle", "verify"]),
-        "4 of 4 bundles good, 140.0 KiB hashed\n"
+        "4 of 4 bundles intact, 140.0 KiB hashed\n"
     );
     let (path, content) = rack
         .tree("bundles/blobs")
@@ -67,21 +67,21 @@ fn verify_finds_what_is_gone_or_changed() {
     let mut changed = content.clone();
     changed[9] ^= 1;
     std::fs::write(&path, changed).expect("a file");
-    let said = rack.refused(1, &["bundle", "verify"]);
-    assert!(said.contains("not to its name"), "{said}");
+    let output = rack.refused(1, &["bundle", "verify"]);
+    assert!(output.contains("does not match its name"), "{output}");
     std::fs::remove_file(&path).expect("it is gone");
-    let said = rack.refused(1, &["bundle", "verify"]);
-    assert!(said.contains("is missing"), "{said}");
-    let said = rack.refused(1, &["bundle", "verify", "absent"]);
-    assert!(said.contains("has no `absent`"), "{said}");
+    let output = rack.refused(1, &["bundle", "verify"]);
+    assert!(output.contains("is missing"), "{output}");
+    let output = rack.refused(1, &["bundle", "verify", "absent"]);
+    assert!(output.contains("has no `absent`"), "{output}");
 }
 
 #[test]
-fn verify_says_what_it_has_not_checked() {
+fn verify_warns_about_signatures_that_it_did_not_check() {
     let rack = Rack::a();
-    let said = rack.run(&["bundle", "verify"]);
-    assert!(!said.stderr.contains(UNCHECKED), "{}", said.stderr);
-    // What is not a bundle, and has a name here.
+    let output = rack.run(&["bundle", "verify"]);
+    assert!(!output.stderr.contains(UNCHECKED), "{}", output.stderr);
+    // A name in the store that is not a bundle's.
     let index = rack.read("bundles/index.json");
     let other = index.replacen("\"manifests\":[", OTHER, 1);
     assert_ne!(index, other);
@@ -89,32 +89,32 @@ fn verify_says_what_it_has_not_checked() {
     rack.write(&format!("bundles/blobs/sha256/{digest}"), "{}");
     rack.write("bundles/index.json", other.replace("DIGEST", &digest));
     assert!(rack.done(&["bundle", "verify"]).starts_with("4 of 4"));
-    let said = rack.refused(1, &["bundle", "verify", "other"]);
-    assert!(said.contains("`other` is no bundle"), "{said}");
-    // An inventory at fault hides no bad file, and its site still says whose signatures count.
+    let output = rack.refused(1, &["bundle", "verify", "other"]);
+    assert!(output.contains("`other` is not a bundle"), "{output}");
+    // An invalid inventory hides no damaged file, and its site still names the trusted keys.
     rack.write("hosts.yaml", "kind: Host\n");
-    let said = rack.run(&["bundle", "verify"]);
-    assert!(!said.stderr.contains(UNCHECKED), "{}", said.stderr);
+    let output = rack.run(&["bundle", "verify"]);
+    assert!(!output.stderr.contains(UNCHECKED), "{}", output.stderr);
     rack.edit(
         "site.yaml",
         "bundles:",
         "signatures: {required: true}\nbundles:",
     );
-    let said = rack.run(&["bundle", "verify"]);
-    assert!(said.stderr.contains(UNCHECKED), "{}", said.stderr);
-    assert_eq!(said.status, Some(0));
+    let output = rack.run(&["bundle", "verify"]);
+    assert!(output.stderr.contains(UNCHECKED), "{}", output.stderr);
+    assert_eq!(output.status, Some(0));
 }
 
-const UNCHECKED: &str = "no signature was checked";
+const UNCHECKED: &str = "signatures not checked";
 const OTHER: &str = r#""manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",
     "digest":"sha256:DIGEST","size":2,"annotations":{"org.opencontainers.image.ref.name":"other"}},"#;
 
 #[test]
-fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
+fn a_retired_bundle_gets_warnings_and_is_removed_when_nothing_uses_it() {
     let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
-    let said = rack.done(&["validate"]);
-    assert!(said.contains("is retired: it hangs"), "{said}");
+    let output = rack.done(&["validate"]);
+    assert!(output.contains("is retired: it hangs"), "{output}");
     assert_eq!(
         rack.run(&["validate", "--deny", "warnings"]).status,
         Some(1)
@@ -123,14 +123,15 @@ fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
     assert!(!rack.done(&["validate"]).contains("is retired"));
     rack.done(&["bundle", "retire", DEBIAN]);
 
-    // What the inventory names stays, retired or not.
-    let said = rack.done(&["bundle", "gc", "--dry-run"]);
-    assert!(said.contains("0 bundles, 0 files"), "{said}");
-    // An open install needs it when git no longer does.
-    let said = rack.refused(1, &["host", "provision", "storage-01"]);
+    // A bundle in the inventory stays, retired or not.
+    let output = rack.done(&["bundle", "gc", "--dry-run"]);
+    assert!(output.contains("0 bundles and 0 files"), "{output}");
+    // An open install uses it after git no longer does.
+    let output = rack.refused(1, &["host", "provision", "storage-01"]);
     assert!(
-        said.contains("is retired: a newer one is there") && said.contains("--allow-retired"),
-        "{said}"
+        output.contains("is retired: a newer bundle is available")
+            && output.contains("--allow-retired"),
+        "{output}"
     );
     rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
     rack.edit(
@@ -141,20 +142,23 @@ fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
     let bundles = rack.read("bundles.yaml");
     let (first, _) = bundles.split_once("---").expect("two documents");
     rack.write("bundles.yaml", first);
-    let said = rack.done(&["bundle", "gc", "--yes"]);
-    assert!(said.contains("0 bundles, 0 files"), "{said}");
+    let output = rack.done(&["bundle", "gc", "--yes"]);
+    assert!(output.contains("0 bundles and 0 files"), "{output}");
     rack.done(&["host", "cancel", "storage-01"]);
-    // Nobody can be asked here, so nothing goes unless it is said.
+    // There is no terminal for a prompt, so nothing is removed without `--yes`.
     let before = rack.tree("bundles/blobs").len();
-    let said = rack.refused(1, &["bundle", "gc"]);
-    assert!(said.contains(DEBIAN) && said.contains("--yes"), "{said}");
-    let said = rack.done(&["bundle", "gc", "--dry-run"]);
-    assert!(said.contains(&format!("1 bundle ({DEBIAN})")), "{said}");
-    assert_eq!(rack.tree("bundles/blobs").len(), before);
-    let said = rack.done(&["bundle", "gc", "--yes"]);
+    let output = rack.refused(1, &["bundle", "gc"]);
     assert!(
-        said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
-        "{said}"
+        output.contains(DEBIAN) && output.contains("--yes"),
+        "{output}"
+    );
+    let output = rack.done(&["bundle", "gc", "--dry-run"]);
+    assert!(output.contains(&format!("1 bundle ({DEBIAN})")), "{output}");
+    assert_eq!(rack.tree("bundles/blobs").len(), before);
+    let output = rack.done(&["bundle", "gc", "--yes"]);
+    assert!(
+        output.contains(&format!("removed 1 bundle ({DEBIAN})")),
+        "{output}"
     );
     assert!(rack.tree("bundles/blobs").len() < before);
     rack.done(&["bundle", "verify"]);
@@ -162,7 +166,7 @@ fn a_retired_bundle_is_warned_of_and_goes_when_nothing_needs_it() {
 }
 
 #[test]
-fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
+fn nothing_is_removed_while_the_running_installs_are_unknown() {
     let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN]);
     rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
@@ -174,11 +178,11 @@ fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
     let bundles = rack.read("bundles.yaml");
     rack.write("bundles.yaml", bundles.split("---").next().expect("one"));
     let before = rack.tree("bundles");
-    // Of these, one is not there, and one is another site's.
+    // One of these stores is missing, and one is another site's.
     let other = Rack::empty();
     let wrong = other.file("state").display().to_string();
     for (state, why) in [
-        ("none", "there is no store `none`"),
+        ("none", "no state store at `none`"),
         (&wrong, "knows none of its hosts"),
     ] {
         if state == wrong {
@@ -194,39 +198,39 @@ fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
             "--state",
             state,
         ];
-        let said = rack.refused(3, &gc);
+        let output = rack.refused(3, &gc);
         assert!(
-            said.contains(why) && said.contains("--no-running-installs"),
-            "{said}"
+            output.contains(why) && output.contains("--no-running-installs"),
+            "{output}"
         );
         assert_eq!(rack.tree("bundles"), before);
         let mut dry = gc.to_vec();
         dry[2] = "--dry-run";
-        let said = rack.run(&dry);
+        let output = rack.run(&dry);
         assert!(
-            said.status == Some(0) && said.stderr.contains(why),
+            output.status == Some(0) && output.stderr.contains(why),
             "{}",
-            said.stderr
+            output.stderr
         );
     }
-    // Of another inventory that shares the bundles too; its store is its own.
+    // Another inventory that shares the bundles has its own state store.
     let also = Rack::a();
     let also_at = also.path().display().to_string();
     let state = also.file("state").display().to_string();
     let with = format!("{also_at}={state}");
-    let said = rack.refused(3, &["bundle", "gc", "--yes", "--also", &with]);
+    let output = rack.refused(3, &["bundle", "gc", "--yes", "--also", &with]);
     assert!(
-        said.contains(&format!("there is no store `{state}`")),
-        "{said}"
+        output.contains(&format!("no state store at `{state}`")),
+        "{output}"
     );
     also.done(&["store", "create"]);
     also.done(&["host", "provision", "worker-01"]);
-    let said = rack.done(&["bundle", "gc", "--yes", "--also", &with]);
-    assert!(said.contains("0 bundles"), "{said}");
-    // Who says that none runs is believed, and what is known to run stays all the same.
-    let said = rack.done(&["bundle", "gc", "--yes", "--no-running-installs"]);
-    assert!(said.contains("0 bundles"), "{said}");
-    let said = rack.done(&[
+    let output = rack.done(&["bundle", "gc", "--yes", "--also", &with]);
+    assert!(output.contains("0 bundles"), "{output}");
+    // `--no-running-installs` is accepted, and the bundles of known installs stay anyway.
+    let output = rack.done(&["bundle", "gc", "--yes", "--no-running-installs"]);
+    assert!(output.contains("0 bundles"), "{output}");
+    let output = rack.done(&[
         "bundle",
         "gc",
         "--yes",
@@ -235,13 +239,13 @@ fn nothing_is_collected_while_it_is_not_known_which_installs_run() {
         "--no-running-installs",
     ]);
     assert!(
-        said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
-        "{said}"
+        output.contains(&format!("removed 1 bundle ({DEBIAN})")),
+        "{output}"
     );
 }
 
 #[test]
-fn what_somebody_comes_to_need_while_it_is_asked_about_stays() {
+fn a_bundle_that_comes_into_use_during_the_prompt_stays() {
     if missing(&["script"]) {
         return;
     }
@@ -260,28 +264,28 @@ fn what_somebody_comes_to_need_while_it_is_asked_about_stays() {
         rack.write("profiles.yaml", &profiles);
         rack.write("bundles.yaml", &bundles);
     };
-    // Git goes back to it; then it is armed, and git has left it again.
-    let said = agreed(&rack, &come_back);
-    assert!(said.contains("gone: 0 bundles, 0 files"), "{said}");
+    // Git returns to it; then a host is armed with it, and git no longer names it.
+    let output = confirm_gc(&rack, &come_back);
+    assert!(output.contains("removed 0 bundles and 0 files"), "{output}");
     leave();
-    let said = agreed(&rack, &|| {
+    let output = confirm_gc(&rack, &|| {
         come_back();
         rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
         leave();
     });
-    assert!(said.contains("gone: 0 bundles, 0 files"), "{said}");
+    assert!(output.contains("removed 0 bundles and 0 files"), "{output}");
     assert_eq!(rack.tree("bundles"), before);
     rack.done(&["host", "cancel", "storage-01"]);
-    let said = agreed(&rack, &|| {});
+    let output = confirm_gc(&rack, &|| {});
     assert!(
-        said.contains(&format!("gone: 1 bundle ({DEBIAN})")),
-        "{said}"
+        output.contains(&format!("removed 1 bundle ({DEBIAN})")),
+        "{output}"
     );
 }
 
-/// Collects garbage on a terminal; does something while it asks, and says yes. Returns what it said
+/// Collects garbage on a terminal; does something during the prompt, and answers yes. Returns the output
 /// after that.
-fn agreed(rack: &Rack, meanwhile: &dyn Fn()) -> String {
+fn confirm_gc(rack: &Rack, meanwhile: &dyn Fn()) -> String {
     let mut command = std::process::Command::new("script");
     let typed = format!("{} bundle gc", env!("CARGO_BIN_EXE_pxectl"));
     let command = command
@@ -295,23 +299,23 @@ fn agreed(rack: &Rack, meanwhile: &dyn Fn()) -> String {
     let mut stdout = child.stdout.take().expect("its output");
     let mut asked = Vec::new();
     while !asked.ends_with(b"[y/N] ") {
-        let mut octet = [0];
-        stdout.read_exact(&mut octet).unwrap_or_else(|_| {
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).unwrap_or_else(|_| {
             panic!("it did not ask: {}", String::from_utf8_lossy(&asked));
         });
-        asked.extend(octet);
+        asked.extend(byte);
     }
     meanwhile();
     let mut stdin = child.stdin.take().expect("its input");
     stdin.write_all(b"y\n").expect("it hears");
-    let mut said = String::new();
-    stdout.read_to_string(&mut said).expect("its words");
+    let mut output = String::new();
+    stdout.read_to_string(&mut output).expect("its words");
     child.wait().expect("it ends");
-    said
+    output
 }
 
 #[test]
-fn what_was_just_built_is_not_collected_before_it_can_be_pinned_in_git() {
+fn a_new_bundle_is_not_removed_before_it_can_be_pinned_in_git() {
     let rack = Rack::with_store();
     rack.done(&["host", "provision", "worker-01"]);
     let unused = ["bundle", "gc", "--unused", "--dry-run"];
@@ -320,12 +324,12 @@ fn what_was_just_built_is_not_collected_before_it_can_be_pinned_in_git() {
     rack.write("spec.txt", spec);
     rack.done(&["bundle", "build", "spec.txt"]);
     assert!(!rack.done(&unused).contains("built"));
-    let said = rack.done(&[&unused[..], &["--min-age", "0s"]].concat());
-    assert!(said.contains("built"), "{said}");
+    let output = rack.done(&[&unused[..], &["--min-age", "0s"]].concat());
+    assert!(output.contains("built"), "{output}");
 }
 
 #[test]
-fn verify_shows_how_far_it_is_on_a_terminal() {
+fn verify_shows_its_progress_on_a_terminal() {
     if missing(&["script"]) {
         return;
     }
@@ -333,13 +337,13 @@ fn verify_shows_how_far_it_is_on_a_terminal() {
     let binary = env!("CARGO_BIN_EXE_pxectl");
     let typed = format!("stty cols 100; {binary} bundle verify");
     let shown = tool_in(&rack, "script", &["-qefc", &typed, "/dev/null"]);
-    // The bar is drawn with these, moved back, and taken away before the result.
+    // The bar is drawn with these, and removed before the result.
     assert!(
         shown.contains('\u{2588}') && shown.contains("/140.00 KiB"),
         "{shown:?}"
     );
     let (_, after) = shown
-        .rsplit_once("4 of 4 bundles good")
+        .rsplit_once("4 of 4 bundles intact")
         .expect("the result");
     assert!(!after.contains('\u{2588}'), "{shown:?}");
     let plain = rack.run(&["bundle", "verify"]);
@@ -360,7 +364,7 @@ fn tool_in(rack: &Rack, program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn nothing_is_collected_while_an_inventory_is_at_fault() {
+fn nothing_is_removed_while_an_inventory_is_invalid() {
     let rack = Rack::a();
     rack.done(&["bundle", "retire", DEBIAN]);
     let before = rack.tree("bundles");
@@ -377,8 +381,8 @@ fn nothing_is_collected_while_an_inventory_is_at_fault() {
     );
     let bundles = site.read("bundles.yaml");
     site.write("bundles.yaml", bundles.split("---").next().expect("one"));
-    // Two bundles of its store are in neither.
-    let said = site.done(&[
+    // Two bundles of the store are in neither inventory.
+    let output = site.done(&[
         "bundle",
         "gc",
         "--unused",
@@ -389,18 +393,18 @@ fn nothing_is_collected_while_an_inventory_is_at_fault() {
         &also,
     ]);
     assert!(
-        said.contains("2 bundles") && !said.contains(DEBIAN),
-        "{said}"
+        output.contains("2 bundles") && !output.contains(DEBIAN),
+        "{output}"
     );
-    let said = site.done(&["bundle", "gc", "--unused", "--min-age", "0s", "--dry-run"]);
+    let output = site.done(&["bundle", "gc", "--unused", "--min-age", "0s", "--dry-run"]);
     assert!(
-        said.contains("3 bundles") && said.contains(DEBIAN),
-        "{said}"
+        output.contains("3 bundles") && output.contains(DEBIAN),
+        "{output}"
     );
 }
 
 #[test]
-fn one_name_in_git_takes_a_profile_back_to_what_it_was() {
+fn one_name_in_git_returns_a_profile_to_its_older_bundle() {
     let rack = Rack::with_store();
     rack.edit(
         "profiles.yaml",
@@ -458,10 +462,10 @@ fn out_replaces_the_document_of_the_same_bundle_and_nothing_else() {
         };
         for mine in ["kind: Site\n", "", other, "not: [yaml", "\u{7f}"] {
             rack.write("out.txt", mine);
-            let said = rack.refused(1, out);
+            let output = rack.refused(1, out);
             assert!(
-                said.contains("`out.txt` holds") && said.contains("= help: "),
-                "{said}"
+                output.contains("cannot replace `out.txt`") && output.contains("= help: "),
+                "{output}"
             );
             assert_eq!(rack.read("out.txt"), mine);
             assert!(
@@ -476,43 +480,43 @@ fn out_replaces_the_document_of_the_same_bundle_and_nothing_else() {
         rack.refused(1, out);
         std::fs::remove_file(rack.file("out.txt")).expect("it is gone");
         for did in ["wrote", "replaced"] {
-            let said = rack.run(out);
-            assert_eq!(said.status, Some(0), "{}", said.stderr);
+            let output = rack.run(out);
+            assert_eq!(output.status, Some(0), "{}", output.stderr);
             assert!(
-                said.stderr.contains(&format!("{did} `out.txt`")),
+                output.stderr.contains(&format!("{did} `out.txt`")),
                 "{}",
-                said.stderr
+                output.stderr
             );
             assert!(rack.read("out.txt").contains(&format!("name: {name}\n")));
         }
         let nowhere = [&words[..], &["--out", "none/out.txt"]].concat();
-        let said = rack.refused(3, &nowhere);
-        assert!(said.contains("`none/out.txt`: No such file"), "{said}");
+        let output = rack.refused(3, &nowhere);
+        assert!(output.contains("`none/out.txt`: No such file"), "{output}");
         std::fs::remove_file(rack.file("out.txt")).expect("it is gone");
         let _ = std::fs::remove_dir_all(rack.file("new"));
     }
-    // A name that is not given is known when the document comes.
+    // Without a name in the command, the name is known when the document arrives.
     rack.write("out.txt", other);
     rack.refused(1, &["bundle", "pull", "usb.tar", "--out", "out.txt"]);
     assert_eq!(rack.read("out.txt"), other);
 }
 
 #[test]
-fn what_is_at_fault_is_told_once_and_named() {
+fn errors_name_their_object_once() {
     let rack = Rack::a();
-    let said = rack.refused(3, &["bundle", "pull", "nowhere", "x"]);
+    let output = rack.refused(3, &["bundle", "pull", "nowhere", "x"]);
     assert_eq!(
-        said,
-        "error: there are no bundles at `nowhere`\n  = help: name as SOURCE a directory that \
-         `bundle publish` wrote, a tar file, or `docker://…`\n"
+        output,
+        "error: no bundles at `nowhere`\n  = help: SOURCE must be a directory from \
+         `pxectl bundle publish`, a tar file, or `docker://…`\n"
     );
-    let said = rack.refused(3, &["bundle", "sign", BUNDLE, "--key", "nokey"]);
+    let output = rack.refused(3, &["bundle", "sign", BUNDLE, "--key", "nokey"]);
     assert_eq!(
-        said,
+        output,
         "error: `nokey`: No such file or directory (os error 2)\n"
     );
-    let said = rack.refused(3, &["bundle", "publish", BUNDLE, "/proc/x"]);
-    assert_eq!(said.matches("os error").count(), 1, "{said}");
+    let output = rack.refused(3, &["bundle", "publish", BUNDLE, "/proc/x"]);
+    assert_eq!(output.matches("os error").count(), 1, "{output}");
     for words in [
         vec!["bundle", "publish", "absent", "there"],
         vec!["bundle", "retire", "absent"],
@@ -520,13 +524,13 @@ fn what_is_at_fault_is_told_once_and_named() {
         vec!["bundle", "verify", "absent"],
         vec!["bundle", "pull", "bundles", "absent", "--bundles", "new"],
     ] {
-        let said = rack.refused(1, &words);
-        assert!(said.contains("`absent`"), "{words:?}: {said}");
+        let output = rack.refused(1, &words);
+        assert!(output.contains("`absent`"), "{words:?}: {output}");
     }
 }
 
 #[test]
-fn a_bundle_that_is_not_signed_is_to_be_signed() {
+fn the_help_for_an_unsigned_bundle_is_to_sign_it() {
     let rack = Rack::a();
     let key = rack.done(&["bundle", "keygen", "k", "--out", "k"]);
     let site = rack.read("site.yaml");
@@ -551,45 +555,46 @@ fn a_bundle_that_is_not_signed_is_to_be_signed() {
             rack.read("site.yaml")
         ),
     );
-    // What git pins and nobody signed puts the inventory at fault; this is what the store has besides.
+    // An unsigned bundle in git makes the inventory invalid; this bundle is only in the store.
     for name in ["hosts.yaml", "profiles.yaml", "bundles.yaml"] {
         std::fs::remove_file(rack.file(name)).expect("it is gone");
     }
-    let said = rack.refused(1, &["bundle", "verify", DEBIAN]);
+    let output = rack.refused(1, &["bundle", "verify", DEBIAN]);
     let help = format!("= help: `pxectl bundle sign {DEBIAN} --key FILE`");
-    assert!(!said.contains("bundle fetch"), "{said}");
-    assert!(said.contains(&help), "{said}");
+    assert!(!output.contains("bundle fetch"), "{output}");
+    assert!(output.contains(&help), "{output}");
 }
 
 #[test]
-fn gc_says_what_it_keeps_and_retire_keeps_its_reason() {
+fn gc_reports_what_it_keeps_and_retire_keeps_its_reason() {
     let rack = Rack::with_store();
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it hangs"]);
-    let said = rack.run(&["bundle", "retire", DEBIAN]);
+    let output = rack.run(&["bundle", "retire", DEBIAN]);
     assert!(
-        said.stderr.contains("retired already: it hangs"),
+        output.stderr.contains("already retired: it hangs"),
         "{}",
-        said.stderr
+        output.stderr
     );
     assert!(rack.done(&["bundle", "list"]).contains("retired: it hangs"));
     rack.done(&["bundle", "retire", DEBIAN, "--reason", "it burns"]);
     assert!(rack.done(&["bundle", "list"]).contains("retired: it burns"));
     rack.done(&["host", "provision", "storage-01", "--allow-retired"]);
-    let said = rack.run(&["bundle", "gc", "--yes", "--no-running-installs"]);
+    let output = rack.run(&["bundle", "gc", "--yes", "--no-running-installs"]);
     assert!(
-        said.stderr
+        output
+            .stderr
             .contains(&format!("kept {DEBIAN}: used by profile `")),
         "{}",
-        said.stderr
+        output.stderr
     );
     assert!(
-        said.stderr.contains("an install of `storage-01` runs"),
+        output.stderr.contains("an install of `storage-01` runs"),
         "{}",
-        said.stderr
+        output.stderr
     );
     assert!(
-        said.stdout.starts_with("gone: 0 bundles"),
+        output.stdout.starts_with("removed 0 bundles"),
         "{}",
-        said.stdout
+        output.stdout
     );
 }

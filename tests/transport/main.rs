@@ -1,5 +1,5 @@
-//! Bundles on their way, by the real binary and between real parts: Debian's docker-registry on
-//! loopback, skopeo, umoci and minisign. Registries that misbehave are a few lines of ours.
+//! Transfers of bundles with the real binary and real programs: Debian's docker-registry on loopback, skopeo,
+//! umoci and minisign. Registries that misbehave are small fakes.
 
 mod airgap;
 mod certificates;

@@ -2,7 +2,7 @@ use crate::rack::{Rack, tool};
 use crate::requirements::missing;
 use crate::server::DockerRegistry;
 
-/// Lays out what a container's build would copy below `/disk`.
+/// Creates the files that a container build would copy below `/disk`.
 fn disk(rack: &Rack) {
     std::fs::create_dir_all(rack.file("root/disk/grub")).expect("a directory");
     for (name, text) in [
@@ -48,7 +48,7 @@ fn an_image_with_boot_files_becomes_a_bundle() {
     disk(&rack);
     image(&rack);
     let refused = rack.refused(3, &["bundle", "pull", "image"]);
-    assert!(refused.contains("give the bundle one"), "{refused}");
+    assert!(refused.contains("needs a name"), "{refused}");
     let document = rack.done(&["bundle", "pull", "image", "metal-a"]);
     for line in [
         "name: metal-a",
@@ -60,7 +60,7 @@ fn an_image_with_boot_files_becomes_a_bundle() {
     ] {
         assert!(document.contains(line), "{line}: {document}");
     }
-    // The same from a registry, with layers that skopeo has made zstd of, and as Docker's types.
+    // The same from a registry, with zstd layers by skopeo, and with Docker's media types.
     let registry = DockerRegistry::start(data.path(), false);
     let layout = format!("oci:{}:latest", rack.file("image").display());
     for (name, format, compress) in [("zstd", "oci", "zstd"), ("docker", "v2s2", "gzip")] {
@@ -90,14 +90,14 @@ fn an_image_with_boot_files_becomes_a_bundle() {
         ]);
         assert_eq!(again, document, "{name}");
     }
-    // It is a bundle like any other.
+    // The bundle is like any other.
     rack.write("metal.yaml", &document);
     rack.done(&["validate"]);
     rack.done(&["bundle", "publish", "metal-a", "metal.tar"]);
 }
 
 #[test]
-fn an_image_whose_names_lead_out_is_refused() {
+fn an_image_with_a_path_that_leads_out_is_refused() {
     if missing(&["umoci", "skopeo", "python3"]) {
         return;
     }
@@ -117,7 +117,7 @@ fn an_image_whose_names_lead_out_is_refused() {
     let before = rack.read("bundles/index.json");
     let refused = rack.refused(3, &["bundle", "pull", "image", "metal-a"]);
     assert!(
-        refused.contains("`../../../escaped` lies outside of it"),
+        refused.contains("`../../../escaped` is outside the image"),
         "{refused}"
     );
     assert_eq!(rack.read("bundles/index.json"), before);

@@ -1,16 +1,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The bundle of `fixtures/rack-a` that most tests move.
+/// The bundle of `fixtures/rack-a` that most tests copy.
 pub const BUNDLE: &str = "ubuntu-24.04-stand-in";
 
-/// An inventory with a store of its own, or an empty directory.
+/// An inventory with its own store, or an empty directory.
 pub struct Rack {
     directory: tempfile::TempDir,
 }
 
-/// What a run printed.
-pub struct Said {
+/// The exit code and the output of a run.
+pub struct RunOutput {
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -30,12 +30,12 @@ impl Rack {
         rack
     }
 
-    /// Copies `fixtures/rack-a`; what it pins has names in its store.
+    /// Copies `fixtures/rack-a`, whose bundles have names in its store.
     pub fn a() -> Self {
         let rack = Self::empty();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         copy(&fixture, rack.path());
-        // Its hosts and bundles for each kind of loader are another matter.
+        // Its hosts and bundles for each kind of loader are for other tests.
         std::fs::remove_file(rack.file("loaders.yaml")).expect("it is gone");
         rack
     }
@@ -63,7 +63,7 @@ impl Rack {
         self.write(name, text.replacen(from, to, 1));
     }
 
-    /// Prepares a run here, with nobody's credentials but those in `docker`.
+    /// Prepares a run in this directory, with only the credentials in `docker`.
     pub fn pxectl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         for (name, _) in std::env::vars_os() {
@@ -83,40 +83,40 @@ impl Rack {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Said {
-        said(self.pxectl(arguments).output().expect("the binary runs"))
+    pub fn run(&self, arguments: &[&str]) -> RunOutput {
+        run_output(self.pxectl(arguments).output().expect("the binary runs"))
     }
 
-    /// Runs what must succeed, and returns its standard output.
+    /// Runs a command that must succeed, and returns its standard output.
     #[track_caller]
     pub fn done(&self, arguments: &[&str]) -> String {
-        let said = self.run(arguments);
+        let output = self.run(arguments);
         assert_eq!(
-            said.status,
+            output.status,
             Some(0),
             "{arguments:?}: {}{}",
-            said.stdout,
-            said.stderr
+            output.stdout,
+            output.stderr
         );
-        said.stdout
+        output.stdout
     }
 
-    /// Runs what must fail with a status, and returns its standard error.
+    /// Runs a command that must fail with a status, and returns its standard error.
     #[track_caller]
     pub fn refused(&self, status: i32, arguments: &[&str]) -> String {
-        let said = self.run(arguments);
+        let output = self.run(arguments);
         assert_eq!(
-            said.status,
+            output.status,
             Some(status),
             "{arguments:?}: {}{}",
-            said.stdout,
-            said.stderr
+            output.stdout,
+            output.stderr
         );
-        assert!(said.stderr.contains("error: "), "{}", said.stderr);
-        said.stderr
+        assert!(output.stderr.contains("error: "), "{}", output.stderr);
+        output.stderr
     }
 
-    /// Lists every file below a directory with its content.
+    /// Lists every file below a directory, with its content.
     pub fn tree(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         walk(&self.file(name), &mut files);
@@ -125,23 +125,23 @@ impl Rack {
     }
 }
 
-/// Runs another program, which must succeed.
+/// Runs another program that must succeed.
 #[track_caller]
 pub fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let said = said(output.expect("the program runs"));
+    let output = run_output(output.expect("the program runs"));
     assert_eq!(
-        said.status,
+        output.status,
         Some(0),
         "{program} {arguments:?}: {}{}",
-        said.stdout,
-        said.stderr
+        output.stdout,
+        output.stderr
     );
-    said.stdout
+    output.stdout
 }
 
-pub fn said(output: Output) -> Said {
-    Said {
+pub fn run_output(output: Output) -> RunOutput {
+    RunOutput {
         status: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -4,7 +4,7 @@ use pxectl::inventory::Bundle;
 use pxectl::machine::Sha256Digest;
 
 use crate::rack::{BUNDLE, Rack};
-use crate::server::{Asked, Tiny, response};
+use crate::server::{FakeRegistry, Request, response};
 
 const OCTETS: usize = 300_000;
 
@@ -25,7 +25,7 @@ fn manifest() -> Vec<u8> {
     bundle.manifest()
 }
 
-fn found(asked: &Asked) -> Vec<u8> {
+fn found(asked: &Request) -> Vec<u8> {
     if asked.path.contains("/manifests/") {
         let kind = "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n";
         return response("200 OK", kind, &manifest());
@@ -34,11 +34,11 @@ fn found(asked: &Asked) -> Vec<u8> {
 }
 
 #[track_caller]
-fn pull(rack: &Rack, tiny: &Tiny, retries: &str) -> crate::rack::Said {
+fn pull(rack: &Rack, fake: &FakeRegistry, retries: &str) -> crate::rack::RunOutput {
     rack.run(&[
         "bundle",
         "pull",
-        &tiny.place("b:v1"),
+        &fake.place("b:v1"),
         "--plain-http",
         "--bundles",
         "store",
@@ -47,7 +47,7 @@ fn pull(rack: &Rack, tiny: &Tiny, retries: &str) -> crate::rack::Said {
     ])
 }
 
-/// Makes sure that no name came into the store, and nothing half of a blob.
+/// Checks that the store got no name and no partial blob.
 #[track_caller]
 fn nothing_came(rack: &Rack) {
     let index = rack.read("store/index.json");
@@ -63,23 +63,27 @@ fn nothing_came(rack: &Rack) {
 }
 
 #[test]
-fn what_a_registry_refuses_is_said_in_words_and_nothing_comes_of_it() {
-    for (status, headers, said) in [
+fn an_error_of_a_registry_is_explained_and_changes_nothing() {
+    for (status, headers, expected) in [
         (
             "401 Unauthorized",
             "WWW-Authenticate: Basic realm=\"a\"\r\n",
-            "it wants credentials",
+            "requires credentials, and none are configured",
         ),
-        ("401 Unauthorized", "", "it wants credentials"),
-        ("403 Forbidden", "", "does not let us read `boot/b`"),
+        (
+            "401 Unauthorized",
+            "",
+            "requires credentials, and none are configured",
+        ),
+        ("403 Forbidden", "", "denied permission to read `boot/b`"),
         ("404 Not Found", "", "has no `v1`"),
-        ("429 Too Many Requests", "Retry-After: 0\r\n", "answers 429"),
+        ("429 Too Many Requests", "Retry-After: 0\r\n", "HTTP 429"),
         (
             "500 Internal Server Error",
             "Retry-After: 0\r\n",
-            "answers 500",
+            "HTTP 500",
         ),
-        ("418 I'm a teapot", "", "answers 418"),
+        ("418 I'm a teapot", "", "HTTP 418"),
         ("200 OK", "", "it is not JSON"),
     ] {
         let rack = Rack::empty();
@@ -89,13 +93,13 @@ fn what_a_registry_refuses_is_said_in_words_and_nothing_comes_of_it() {
         } else {
             body
         };
-        let tiny = Tiny::start(move |_, _| response(status, headers, body));
-        let refused = pull(&rack, &tiny, "2");
-        // That it is not there is an answer.
+        let fake = FakeRegistry::start(move |_, _| response(status, headers, body));
+        let refused = pull(&rack, &fake, "2");
+        // A missing object is an answer.
         let exit = if status.starts_with("404") { 1 } else { 3 };
         assert_eq!(refused.status, Some(exit), "{status}: {}", refused.stderr);
         assert!(
-            refused.stderr.contains(said),
+            refused.stderr.contains(expected),
             "{status}: {}",
             refused.stderr
         );
@@ -105,40 +109,45 @@ fn what_a_registry_refuses_is_said_in_words_and_nothing_comes_of_it() {
         } else {
             1
         };
-        assert_eq!(tiny.asked().len(), tries, "{status}: {:?}", tiny.asked());
+        assert_eq!(
+            fake.requests().len(),
+            tries,
+            "{status}: {:?}",
+            fake.requests()
+        );
         nothing_came(&rack);
     }
 }
 
 #[test]
-fn a_busy_registry_is_given_the_time_that_it_asks_for() {
+fn a_busy_registry_gets_the_time_that_it_requests() {
     let rack = Rack::empty();
-    let tiny = Tiny::start(|asked, before| match before {
+    let fake = FakeRegistry::start(|asked, before| match before {
         0 => response("429 Too Many Requests", "Retry-After: 1\r\n", b""),
         1 => response("503 Service Unavailable", "Retry-After: 0\r\n", b""),
         _ => found(asked),
     });
     let start = std::time::Instant::now();
-    let pulled = pull(&rack, &tiny, "2");
+    let pulled = pull(&rack, &fake, "2");
     assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
     assert!(start.elapsed().as_secs_f64() >= 1.0);
     assert!(
-        pulled.stderr.contains("answers 429; trying again in 1.0 s"),
+        pulled.stderr.contains("HTTP 429, retrying in 1.0 s"),
         "{}",
         pulled.stderr
     );
     assert!(
-        pulled.stderr.contains("answers 503; trying again in 0.0 s"),
+        pulled.stderr.contains("HTTP 503, retrying in 0.0 s"),
         "{}",
         pulled.stderr
     );
 }
 
 #[test]
-fn a_download_that_breaks_goes_on_where_it_broke() {
+fn a_broken_download_resumes_where_it_broke() {
     for knows_ranges in [true, false] {
         let rack = Rack::empty();
-        let tiny = Tiny::start(move |asked, before| {
+        let fake = FakeRegistry::start(move |asked, before| {
             if before == 0 {
                 return found(asked);
             }
@@ -149,21 +158,21 @@ fn a_download_that_breaks_goes_on_where_it_broke() {
                 Some(from) => ("206 Partial Content", &whole[from..]),
                 None => ("200 OK", whole.as_slice()),
             };
-            let mut octets = response(status, "", rest);
+            let mut bytes = response(status, "", rest);
             if before < 3 {
-                // Each time a little more, where it goes on.
-                octets.truncate(octets.len() - rest.len() + rest.len() / 2);
+                // Each response brings a little more, from where the last one broke.
+                bytes.truncate(bytes.len() - rest.len() + rest.len() / 2);
             }
-            octets
+            bytes
         });
-        let pulled = pull(&rack, &tiny, "3");
+        let pulled = pull(&rack, &fake, "3");
         assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
         assert!(
-            pulled.stderr.contains("going on at octet 150000"),
+            pulled.stderr.contains("resuming at byte 150000"),
             "{}",
             pulled.stderr
         );
-        let asked = tiny.asked();
+        let asked = fake.requests();
         let ranges = asked
             .iter()
             .filter(|it| it.headers.contains("range: "))
@@ -174,46 +183,46 @@ fn a_download_that_breaks_goes_on_where_it_broke() {
 }
 
 #[test]
-fn a_download_that_breaks_before_it_is_where_it_broke_is_made_again() {
+fn a_download_that_breaks_before_the_old_position_is_retried() {
     let rack = Rack::empty();
-    let tiny = Tiny::start(move |asked, before| {
+    let fake = FakeRegistry::start(move |asked, before| {
         let whole = kernel();
         let shares = [1.0, 0.5, 0.25, 1.0];
         if before == 0 {
             return found(asked);
         }
-        let mut octets = response("200 OK", "", &whole);
+        let mut bytes = response("200 OK", "", &whole);
         let left_out = whole.len() as f64 * (1.0 - shares[before.min(3)]);
-        octets.truncate(octets.len() - left_out as usize);
-        octets
+        bytes.truncate(bytes.len() - left_out as usize);
+        bytes
     });
-    let pulled = pull(&rack, &tiny, "2");
+    let pulled = pull(&rack, &fake, "2");
     assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
-    let tries = pulled.stderr.matches("going on at octet 150000").count();
+    let tries = pulled.stderr.matches("resuming at byte 150000").count();
     assert_eq!(tries, 2, "{}", pulled.stderr);
     rack.done(&["bundle", "verify", "b", "--bundles", "store"]);
 }
 
 #[test]
-fn a_download_that_keeps_breaking_or_is_another_leaves_nothing() {
+fn a_download_that_keeps_breaking_or_differs_leaves_nothing() {
     let rack = Rack::empty();
-    let tiny = Tiny::start(|asked, before| {
-        let mut octets = found(asked);
+    let fake = FakeRegistry::start(|asked, before| {
+        let mut bytes = found(asked);
         if before > 0 {
-            octets.truncate(200);
-            // Not one octet of the content comes.
-            let end = octets
+            bytes.truncate(200);
+            // Not a single byte of the content arrives.
+            let end = bytes
                 .windows(4)
                 .position(|it| it == b"\r\n\r\n")
                 .expect("an end");
-            octets.truncate(end + 4);
+            bytes.truncate(end + 4);
         }
-        octets
+        bytes
     });
-    let refused = pull(&rack, &tiny, "1");
+    let refused = pull(&rack, &fake, "1");
     assert_eq!(refused.status, Some(3), "{}", refused.stderr);
     assert!(
-        refused.stderr.contains("the connection broke"),
+        refused.stderr.contains("connection lost"),
         "{}",
         refused.stderr
     );
@@ -221,20 +230,20 @@ fn a_download_that_keeps_breaking_or_is_another_leaves_nothing() {
 
     for other in [vec![7; OCTETS], vec![7; OCTETS + 1]] {
         let rack = Rack::empty();
-        let tiny = Tiny::start(move |asked, before| match before {
+        let fake = FakeRegistry::start(move |asked, before| match before {
             0 => found(asked),
             _ => response("200 OK", "", &other),
         });
-        let refused = pull(&rack, &tiny, "1");
+        let refused = pull(&rack, &fake, "1");
         assert_eq!(refused.status, Some(3), "{}", refused.stderr);
         nothing_came(&rack);
     }
 }
 
 #[test]
-fn a_token_is_fetched_where_the_registry_says_and_with_the_right_scope() {
+fn a_token_is_fetched_from_the_named_server_with_the_right_scope() {
     let rack = Rack::empty();
-    let tiny = Tiny::start(|asked, _| {
+    let fake = FakeRegistry::start(|asked, _| {
         if asked.path.starts_with("/token") {
             return response("200 OK", "", br#"{"token": "abc"}"#);
         }
@@ -252,9 +261,9 @@ fn a_token_is_fetched_where_the_registry_says_and_with_the_right_scope() {
         );
         response("401 Unauthorized", &challenge, b"")
     });
-    let pulled = pull(&rack, &tiny, "0");
+    let pulled = pull(&rack, &fake, "0");
     assert_eq!(pulled.status, Some(0), "{}", pulled.stderr);
-    let asked = tiny.asked();
+    let asked = fake.requests();
     let tokens: Vec<&str> = asked
         .iter()
         .map(|it| it.path.as_str())
@@ -267,10 +276,10 @@ fn a_token_is_fetched_where_the_registry_says_and_with_the_right_scope() {
 }
 
 #[test]
-fn an_upload_that_fails_is_tried_again_and_the_tag_comes_last() {
+fn a_failed_upload_is_retried_and_the_tag_comes_last() {
     let rack = Rack::a();
     let (begun, sent) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let tiny = Tiny::start(move |asked, _| {
+    let fake = FakeRegistry::start(move |asked, _| {
         let first = |count: &AtomicUsize, of: usize| count.fetch_add(1, Ordering::SeqCst) < of;
         match (asked.method.as_str(), asked.path.as_str()) {
             ("POST", _) if first(&begun, 2) => {
@@ -288,16 +297,16 @@ fn an_upload_that_fails_is_tried_again_and_the_tag_comes_last() {
         "bundle",
         "publish",
         BUNDLE,
-        &tiny.place("b"),
+        &fake.place("b"),
         "--plain-http",
         "--retries",
         "2",
     ]);
     assert_eq!(published.status, Some(0), "{}", published.stderr);
-    for said in ["answers 429; trying again", "answers 502; trying again"] {
-        assert!(published.stderr.contains(said), "{}", published.stderr);
+    for expected in ["HTTP 429, retrying", "HTTP 502, retrying"] {
+        assert!(published.stderr.contains(expected), "{}", published.stderr);
     }
-    let asked = tiny.asked();
+    let asked = fake.requests();
     let last = asked.last().expect("a request");
     let tag = format!("/v2/boot/b/manifests/{BUNDLE}");
     assert_eq!(
@@ -317,27 +326,29 @@ fn an_upload_that_fails_is_tried_again_and_the_tag_comes_last() {
     let size = upload.headers.contains("content-length: 4096")
         || upload.headers.contains("content-length: 65536");
     assert!(size, "{upload:?}");
+    let media_type = "content-type: application/octet-stream";
+    assert!(upload.headers.contains(media_type), "{upload:?}");
 }
 
 #[test]
-fn an_upload_that_is_refused_leaves_no_tag() {
-    for (status, said) in [
-        ("403 Forbidden", "does not let us write to `boot/b`"),
-        ("413 Payload Too Large", "answers 413"),
+fn a_refused_upload_leaves_no_tag() {
+    for (status, expected) in [
+        ("403 Forbidden", "denied permission to write to `boot/b`"),
+        ("413 Payload Too Large", "HTTP 413"),
     ] {
         let rack = Rack::a();
         let before = rack.tree("bundles");
-        let tiny = Tiny::start(move |asked, _| match asked.method.as_str() {
+        let fake = FakeRegistry::start(move |asked, _| match asked.method.as_str() {
             "POST" => response(status, "", b""),
             _ => response("404 Not Found", "", b""),
         });
-        let place = tiny.place("b");
+        let place = fake.place("b");
         let refused = rack.refused(3, &["bundle", "publish", BUNDLE, &place, "--plain-http"]);
-        assert!(refused.contains(said), "{refused}");
+        assert!(refused.contains(expected), "{refused}");
         assert!(
-            tiny.asked().iter().all(|it| it.method != "PUT"),
+            fake.requests().iter().all(|it| it.method != "PUT"),
             "{:?}",
-            tiny.asked()
+            fake.requests()
         );
         let after = rack.tree("bundles");
         assert_eq!(before.len(), after.len());
@@ -345,11 +356,11 @@ fn an_upload_that_is_refused_leaves_no_tag() {
 }
 
 #[test]
-fn what_lets_us_into_a_registry_is_not_told_to_where_it_sends_uploads() {
+fn credentials_are_not_sent_to_another_server_for_uploads() {
     let rack = Rack::a();
-    let elsewhere = Tiny::start(|_, _| response("201 Created", "", b""));
+    let elsewhere = FakeRegistry::start(|_, _| response("201 Created", "", b""));
     let upload = format!("Location: http://{}/upload/1\r\n", elsewhere.address);
-    let tiny = Tiny::start(move |asked, _| {
+    let fake = FakeRegistry::start(move |asked, _| {
         if !asked.headers.contains("authorization: basic ") {
             let challenge = "WWW-Authenticate: Basic realm=\"a\"\r\n";
             return response("401 Unauthorized", challenge, b"");
@@ -363,15 +374,15 @@ fn what_lets_us_into_a_registry_is_not_told_to_where_it_sends_uploads() {
     std::fs::create_dir(rack.file("docker")).expect("a directory");
     let auths = format!(
         r#"{{"auths": {{"{}": {{"auth": "YW5uYTpzM2NyZXQ="}}}}}}"#,
-        tiny.address
+        fake.address
     );
     rack.write("docker/config.json", auths);
-    let place = tiny.place("b");
+    let place = fake.place("b");
     rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
-    let uploads = elsewhere.asked();
+    let uploads = elsewhere.requests();
     // The three files and the empty configuration.
     assert_eq!(uploads.len(), 4, "{uploads:?}");
-    let tells = |asked: &&Asked| asked.headers.contains("authorization:");
+    let tells = |asked: &&Request| asked.headers.contains("authorization:");
     assert_eq!(uploads.iter().filter(tells).count(), 0, "{uploads:?}");
-    assert!(tiny.asked().iter().filter(tells).count() > 4);
+    assert!(fake.requests().iter().filter(tells).count() > 4);
 }

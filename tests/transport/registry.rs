@@ -10,7 +10,7 @@ fn login(rack: &Rack, host: &str, auth: &str) {
 }
 
 #[test]
-fn a_bundle_goes_to_a_registry_and_comes_back_and_skopeo_reads_it() {
+fn a_bundle_is_published_and_pulled_and_skopeo_reads_it() {
     if missing(&["docker-registry", "skopeo"]) {
         return;
     }
@@ -20,7 +20,7 @@ fn a_bundle_goes_to_a_registry_and_comes_back_and_skopeo_reads_it() {
     let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
     let published = rack.done(&publish);
     assert!(published.contains("72.0 KiB copied"), "{published}");
-    // Only what is missing travels.
+    // Only missing files are copied.
     assert!(rack.done(&publish).contains("0 B copied"));
 
     let pulled = other.done(&[
@@ -83,7 +83,7 @@ fn a_bundle_goes_to_a_registry_and_comes_back_and_skopeo_reads_it() {
         "from-skopeo",
     ]);
     assert_eq!(from_skopeo, pulled);
-    // And what skopeo pushes, from our store as it lies there.
+    // A bundle that skopeo pushes directly from the store.
     let store = format!("oci:{}:{BUNDLE}", rack.file("bundles").display());
     let pushed = format!("docker://{}/pushed:one", registry.host);
     tool(
@@ -102,7 +102,7 @@ fn a_bundle_goes_to_a_registry_and_comes_back_and_skopeo_reads_it() {
 }
 
 #[test]
-fn a_registry_that_wants_a_password_gets_that_of_docker_login() {
+fn a_registry_that_requires_a_password_gets_the_one_of_docker_login() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -112,16 +112,13 @@ fn a_registry_that_wants_a_password_gets_that_of_docker_login() {
     let publish = ["bundle", "publish", BUNDLE, &place, "--plain-http"];
     let refused = rack.refused(3, &publish);
     assert!(
-        refused.contains("it wants credentials, and there are none"),
+        refused.contains("requires credentials, and none are configured"),
         "{refused}"
     );
     assert!(refused.contains("docker login"), "{refused}");
     login(&rack, &registry.host, "YW5uYTp3cm9uZw==");
     let refused = rack.refused(3, &publish);
-    assert!(
-        refused.contains("the credentials are not good"),
-        "{refused}"
-    );
+    assert!(refused.contains("rejected the credentials"), "{refused}");
     assert!(!refused.contains("wrong"), "{refused}");
     login(&rack, &registry.host, "YW5uYTpzM2NyZXQ=");
     rack.done(&publish);
@@ -137,7 +134,7 @@ fn a_registry_that_wants_a_password_gets_that_of_docker_login() {
 }
 
 #[test]
-fn a_registry_is_talked_to_without_tls_only_when_that_is_asked_for() {
+fn plain_http_is_used_only_on_request() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -165,7 +162,7 @@ fn a_tag_of_a_registry_never_changes_its_content() {
         "--plain-http",
     ];
     let refused = rack.refused(1, &other);
-    assert!(refused.contains("already, with other content"), "{refused}");
+    assert!(refused.contains("with other content"), "{refused}");
     let pulled = rack.done(&["bundle", "pull", &place, "--plain-http", "--bundles", "new"]);
     assert!(pulled.contains(BUNDLE), "{pulled}");
     let wrong = [
@@ -179,13 +176,13 @@ fn a_tag_of_a_registry_never_changes_its_content() {
     ];
     let refused = rack.refused(3, &wrong);
     assert!(
-        refused.contains("holds the bundle `ubuntu-24.04-stand-in`"),
+        refused.contains("has the bundle `ubuntu-24.04-stand-in`"),
         "{refused}"
     );
 }
 
 #[test]
-fn a_blob_of_the_store_that_has_gone_bad_comes_again() {
+fn a_damaged_blob_of_the_store_is_pulled_again() {
     if missing(&["docker-registry"]) {
         return;
     }
@@ -201,8 +198,8 @@ fn a_blob_of_the_store_that_has_gone_bad_comes_again() {
     let mut bad = content.clone();
     bad[9] ^= 1;
     std::fs::write(path, bad).expect("it is bad now");
-    let said = rack.refused(1, &["bundle", "verify", "--bundles", "store"]);
-    assert!(said.contains("`bundle pull` brings a good copy"), "{said}");
+    let output = rack.refused(1, &["bundle", "verify", "--bundles", "store"]);
+    assert!(output.contains("or `pxectl bundle pull`"), "{output}");
     let before = registry.count("GET /v2/boot/blobs/", " 200");
     rack.done(&pull);
     assert_eq!(registry.count("GET /v2/boot/blobs/", " 200") - before, 1);
@@ -210,7 +207,7 @@ fn a_blob_of_the_store_that_has_gone_bad_comes_again() {
 }
 
 #[test]
-fn a_digest_names_a_bundle_to_pull_and_none_to_publish() {
+fn a_digest_can_be_pulled_but_not_published() {
     if missing(&["docker-registry", "skopeo"]) {
         return;
     }
@@ -228,7 +225,7 @@ fn a_digest_names_a_bundle_to_pull_and_none_to_publish() {
     let publish = ["bundle", "publish", BUNDLE, &other, "--plain-http"];
     let refused = rack.refused(3, &publish);
     assert!(
-        refused.contains("under a tag, not under `sha256:"),
+        refused.contains("is a digest, and a bundle is published under a tag"),
         "{refused}"
     );
 }

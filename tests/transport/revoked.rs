@@ -1,10 +1,10 @@
-//! A revoked key counts nowhere, whether the site requires signatures or not.
+//! A revoked key never counts, whether the site requires signatures or not.
 
 use pxectl::bundle::SecretKey;
 
 use crate::rack::{BUNDLE, Rack};
 
-const REVOKED: &str = "it is signed by key `old`, which the site has revoked";
+const REVOKED: &str = "signed by key `old`, which the site has revoked";
 
 /// A rack whose site revokes the key `old`, lists `new`, and requires no signature.
 fn rack() -> Rack {
@@ -20,7 +20,7 @@ fn rack() -> Rack {
     rack
 }
 
-/// Signs a bundle with a key while the site says nothing of keys.
+/// Signs a bundle with a key while the site has no rules for signatures.
 fn sign(rack: &Rack, key: &str) -> String {
     let site = rack.read("site.yaml");
     rack.write("site.yaml", rack.read("plain.txt"));
@@ -30,11 +30,11 @@ fn sign(rack: &Rack, key: &str) -> String {
 }
 
 #[test]
-fn what_a_revoked_key_has_signed_is_refused_by_every_command() {
+fn a_bundle_with_a_signature_by_a_revoked_key_is_refused_by_every_command() {
     let rack = rack();
     let published = Rack::empty();
     let tar = published.file("usb.tar").display().to_string();
-    // The document in git is not signed, so the inventory is good.
+    // The document in git is not signed, so the inventory is valid.
     sign(&rack, "old");
     let site = rack.read("site.yaml");
     rack.write("site.yaml", rack.read("plain.txt"));
@@ -43,9 +43,9 @@ fn what_a_revoked_key_has_signed_is_refused_by_every_command() {
     rack.done(&["validate"]);
 
     let refused = |words: &[&str]| {
-        let said = rack.refused(1, words);
-        assert!(said.contains(REVOKED), "{words:?}: {said}");
-        said
+        let stderr = rack.refused(1, words);
+        assert!(stderr.contains(REVOKED), "{words:?}: {stderr}");
+        stderr
     };
     refused(&["bundle", "sign", BUNDLE, "--key", "old"]);
     refused(&["bundle", "verify"]);
@@ -59,7 +59,7 @@ fn what_a_revoked_key_has_signed_is_refused_by_every_command() {
     let listed = rack.done(&["bundle", "list"]);
     assert!(listed.contains(REVOKED), "{listed}");
 
-    // Where the document is committed, the inventory is at fault, and that hides nothing.
+    // With the signed document, the inventory is invalid, and every command still explains why.
     let document = rack.read("bundles.yaml");
     rack.write("bundles.yaml", {
         let others = document.split("---\n").filter(|it| !it.contains(BUNDLE));
@@ -81,7 +81,7 @@ fn what_a_revoked_key_has_signed_is_refused_by_every_command() {
     assert_eq!(validate.status, Some(1));
     assert!(validate.stdout.contains(REVOKED), "{}", validate.stdout);
 
-    // Another key of the site signs it, as the help says; then all is well.
+    // After another key of the site signs it, as the help suggests, the bundle is accepted.
     let document = rack.done(&["bundle", "sign", BUNDLE, "--key", "new"]);
     let others = rack.read("bundles.yaml");
     let others: Vec<&str> = others
@@ -99,7 +99,7 @@ fn what_a_revoked_key_has_signed_is_refused_by_every_command() {
 }
 
 #[test]
-fn a_file_that_a_revoked_key_has_signed_is_not_built_into_a_bundle() {
+fn a_file_with_a_signature_by_a_revoked_key_is_not_built_into_a_bundle() {
     let rack = rack();
     rack.write("vmlinuz", "a kernel");
     let public = rack.read("old.pub");
@@ -111,8 +111,8 @@ fn a_file_that_a_revoked_key_has_signed_is_not_built_into_a_bundle() {
          files: {{kernel: {{from: vmlinuz, signature: .minisig, minisign: '{public}'}}}}\n"
     );
     rack.write("own.spec.yaml", spec);
-    let said = rack.refused(1, &["bundle", "build", "own.spec.yaml"]);
-    assert!(said.contains(REVOKED), "{said}");
+    let output = rack.refused(1, &["bundle", "build", "own.spec.yaml"]);
+    assert!(output.contains(REVOKED), "{output}");
     rack.write("site.yaml", rack.read("plain.txt"));
     rack.done(&["bundle", "build", "own.spec.yaml"]);
 }

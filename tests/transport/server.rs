@@ -14,8 +14,8 @@ pub struct DockerRegistry {
 }
 
 impl DockerRegistry {
-    /// Starts it with its data in `directory`. With `password` it lets in `anna` alone, whose
-    /// password is `s3cret`.
+    /// Starts it with its data in `directory`. With `password`, only `anna` has access, with the password
+    /// `s3cret`.
     pub fn start(directory: &Path, password: bool) -> Self {
         let mut more = String::new();
         if password {
@@ -30,7 +30,7 @@ impl DockerRegistry {
         Self::with(directory, "", &more)
     }
 
-    /// Starts it with more lines below `http`, and more sections.
+    /// Starts it with more lines below `http`, and more sections of configuration.
     pub fn with(directory: &Path, http: &str, more: &str) -> Self {
         let config = format!(
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
@@ -68,8 +68,8 @@ impl DockerRegistry {
         format!("docker://{}/{repository}", self.host)
     }
 
-    /// Lists what it has answered so far: `METHOD PATH STATUS` each.
-    pub fn answered(&self) -> Vec<String> {
+    /// Lists the responses so far, each as `METHOD PATH STATUS`.
+    pub fn responses(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.access).expect("its log");
         let lines = text.lines().filter_map(|line| {
             let (_, rest) = line.split_once('"')?;
@@ -80,9 +80,9 @@ impl DockerRegistry {
         lines.collect()
     }
 
-    /// Counts those answers that begin and end so.
+    /// Counts the responses that begin and end so.
     pub fn count(&self, start: &str, end: &str) -> usize {
-        let answered = self.answered();
+        let answered = self.responses();
         let fits = |it: &&String| it.starts_with(start) && it.ends_with(end);
         answered.iter().filter(fits).count()
     }
@@ -95,34 +95,34 @@ impl Drop for DockerRegistry {
     }
 }
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct Request {
     pub method: String,
     pub path: String,
     pub headers: String,
-    /// Its content, where that is short.
+    /// The body, or its beginning.
     pub body: String,
 }
 
-/// What is answered: the whole response, and then the connection is closed.
-type Answer = dyn Fn(&Asked, usize) -> Vec<u8> + Send + Sync;
+/// Returns the whole response; then the connection is closed.
+type Answer = dyn Fn(&Request, usize) -> Vec<u8> + Send + Sync;
 
-/// A registry that answers whatever a test wants.
-pub struct Tiny {
+/// A registry whose responses come from the test.
+pub struct FakeRegistry {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Tiny {
-    /// Starts one; `answer` is given the request, and how many came before it.
-    pub fn start(answer: impl Fn(&Asked, usize) -> Vec<u8> + Send + Sync + 'static) -> Self {
+impl FakeRegistry {
+    /// Starts one; `answer` gets the request, and the number of requests before it.
+    pub fn start(answer: impl Fn(&Request, usize) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
-        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<Request>>> = Arc::default();
         let seen = Arc::clone(&asked);
         let answer: Arc<Answer> = Arc::new(answer);
-        // It ends with the process: each test has one of its own.
+        // It ends with the process: each test has its own process.
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
@@ -136,15 +136,15 @@ impl Tiny {
         format!("docker://{}/boot/{reference}", self.address)
     }
 
-    /// Lists what was asked so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    /// Lists the requests so far.
+    pub fn requests(&self) -> Vec<Request> {
         self.asked.lock().expect("the list").clone()
     }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &Answer) {
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &Answer) {
     let mut reader = BufReader::new(stream.try_clone().expect("the same stream"));
-    let mut request = Asked::default();
+    let mut request = Request::default();
     let mut line = String::new();
     let mut length = 0;
     while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line.trim() != "" {
@@ -176,11 +176,11 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &Answer) {
 
 /// Builds a response.
 pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut octets = format!(
+    let mut bytes = format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
         body.len()
     )
     .into_bytes();
-    octets.extend(body);
-    octets
+    bytes.extend(body);
+    bytes
 }

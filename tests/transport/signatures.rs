@@ -8,7 +8,7 @@ fn keygen(rack: &Rack, name: &str) -> String {
     line.trim().trim_start_matches("- ").to_owned()
 }
 
-/// Says whose signatures the site requires.
+/// Sets the keys whose signatures the site requires.
 fn require(rack: &Rack, keys: &[&str], revoked: &[&str]) {
     let site = rack.read("site.yaml");
     let base = site
@@ -23,7 +23,7 @@ fn require(rack: &Rack, keys: &[&str], revoked: &[&str]) {
     );
 }
 
-/// Signs both bundles of the rack, and puts what comes of it in place of their documents.
+/// Signs both bundles of the rack, and replaces their documents.
 fn sign(rack: &Rack, key: &str) {
     let documents = [BUNDLE, "debian-12-stand-in"]
         .map(|name| rack.done(&["bundle", "sign", name, "--key", key]));
@@ -31,7 +31,7 @@ fn sign(rack: &Rack, key: &str) {
 }
 
 #[test]
-fn minisign_accepts_our_signatures_and_we_those_of_minisign() {
+fn minisign_and_pxectl_accept_each_others_signatures() {
     if missing(&["minisign"]) {
         return;
     }
@@ -41,7 +41,7 @@ fn minisign_accepts_our_signatures_and_we_those_of_minisign() {
     require(&rack, &[&ours], &[]);
     sign(&rack, "ours");
     rack.done(&["validate"]);
-    // Ours, by minisign: over the manifest as it lies in the store.
+    // minisign checks a signature by pxectl over the manifest in the store.
     let manifest = rack.done(&["bundle", "sign", BUNDLE, "--print"]);
     rack.write("manifest", &manifest);
     let digest = tool("sha256sum", &[&at("manifest")]);
@@ -61,16 +61,16 @@ fn minisign_accepts_our_signatures_and_we_those_of_minisign() {
         "-x",
         &at("ours.minisig"),
     ];
-    let said = tool(
+    let output = tool(
         "minisign",
         &[&verify[..], &["-p", &at("ours.pub")]].concat(),
     );
     assert!(
-        said.contains("Signature and comment signature verified"),
-        "{said}"
+        output.contains("Signature and comment signature verified"),
+        "{output}"
     );
-    assert!(said.contains(&format!("bundle:{BUNDLE}")), "{said}");
-    // minisign signs with our key, and that is as good.
+    assert!(output.contains(&format!("bundle:{BUNDLE}")), "{output}");
+    // minisign signs with a key from pxectl.
     tool(
         "minisign",
         &[
@@ -85,7 +85,7 @@ fn minisign_accepts_our_signatures_and_we_those_of_minisign() {
     );
     rack.done(&["bundle", "sign", BUNDLE, "--signature", "by-ours"]);
 
-    // Theirs: a key of minisign, by its own program and by us.
+    // Both programs sign with a key from minisign.
     tool(
         "minisign",
         &["-G", "-W", "-p", &at("theirs.pub"), "-s", &at("theirs")],
@@ -130,7 +130,7 @@ fn a_key_with_a_password_is_left_to_minisign() {
     }
     let rack = Rack::a();
     let at = |name: &str| rack.file(name).display().to_string();
-    // minisign asks on a terminal; what it would write differs from an open key in two octets.
+    // minisign prompts on a terminal, so the test sets the two bytes that mark an encrypted key.
     tool(
         "minisign",
         &["-G", "-W", "-p", &at("k.pub"), "-s", &at("k")],
@@ -140,19 +140,19 @@ fn a_key_with_a_password_is_left_to_minisign() {
         open(p,'w').write(a+'\\n'+base64.b64encode(d).decode()+'\\n')";
     tool("python3", &["-c", script, &at("k")]);
     let refused = rack.refused(3, &["bundle", "sign", BUNDLE, "--key", "k"]);
-    assert!(refused.contains("protected with a password"), "{refused}");
+    assert!(refused.contains("encrypted with a password"), "{refused}");
     assert!(refused.contains("minisign -S"), "{refused}");
 }
 
 #[test]
-fn a_site_that_requires_signatures_refuses_what_is_not_signed_by_its_keys() {
+fn a_site_that_requires_signatures_refuses_bundles_without_one_by_its_keys() {
     let rack = Rack::with_store();
     let (old, new) = (keygen(&rack, "old"), keygen(&rack, "new"));
     require(&rack, &[&old], &[]);
     let refused = |why: &str| {
-        let said = rack.run(&["validate"]);
-        assert_eq!(said.status, Some(1), "{}", said.stdout);
-        assert!(said.stdout.contains(why), "{}", said.stdout);
+        let output = rack.run(&["validate"]);
+        assert_eq!(output.status, Some(1), "{}", output.stdout);
+        assert!(output.stdout.contains(why), "{}", output.stdout);
         let provision = rack.refused(1, &["host", "provision", "worker-01"]);
         assert!(provision.contains(why), "{provision}");
         let serve = rack.refused(1, &["serve", "http"]);
@@ -166,13 +166,13 @@ fn a_site_that_requires_signatures_refuses_what_is_not_signed_by_its_keys() {
     refused("it is not signed");
     sign(&rack, "old");
     accepted();
-    // A signed document in which one digit is another.
+    // A signed document with one changed digit.
     let good = rack.read("bundles.yaml");
     rack.edit("bundles.yaml", "size: 4096", "size: 4097");
     refused("its signature by key `old` is wrong");
     rack.write("bundles.yaml", &good);
 
-    // Rotation: both keys count, then the new one signs, then the old one goes.
+    // Rotation: both keys count, then the new one signs, then the old one is removed.
     require(&rack, &[&old, &new], &[]);
     accepted();
     sign(&rack, "new");
@@ -185,16 +185,16 @@ fn a_site_that_requires_signatures_refuses_what_is_not_signed_by_its_keys() {
             .count(),
         4
     );
-    // Revocation: what the old key alone signed is refused.
+    // Revocation: a bundle that only the old key signed is refused.
     rack.write("bundles.yaml", &good);
     refused("it is signed by key `old`, which the site has revoked");
-    // A key is good or revoked, not both.
+    // A key is trusted or revoked, not both.
     require(&rack, &[&new, &old], &[&old]);
     refused("are the same key");
 }
 
 #[test]
-fn signatures_and_expiry_travel_through_skopeo_and_a_registry() {
+fn signatures_and_expiry_survive_skopeo_and_a_registry() {
     if missing(&["docker-registry", "skopeo"]) {
         return;
     }
@@ -222,7 +222,7 @@ fn signatures_and_expiry_travel_through_skopeo_and_a_registry() {
 }
 
 #[test]
-fn an_unsigned_bundle_is_not_pulled_where_signatures_are_required() {
+fn an_unsigned_bundle_is_not_pulled_if_signatures_are_required() {
     let (near, rack) = (Rack::a(), Rack::a());
     let key = keygen(&rack, "release");
     near.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
@@ -238,7 +238,7 @@ fn an_unsigned_bundle_is_not_pulled_where_signatures_are_required() {
     assert!(rack.tree("store/blobs").is_empty());
     let allowed = rack.run(&[&pull[..], &["--allow-unsigned"]].concat());
     assert_eq!(allowed.status, Some(0), "{}", allowed.stderr);
-    // One of which a digit was changed is refused whatever is allowed.
+    // A signature with a changed digit is always refused.
     let signed = rack.done(&["bundle", "publish", BUNDLE, "signed.tar"]);
     assert!(signed.contains("signed.tar"));
     let text = std::fs::read(rack.file("signed.tar")).expect("it");
@@ -250,24 +250,24 @@ fn an_unsigned_bundle_is_not_pulled_where_signatures_are_required() {
     changed[at + 1] = b'C';
     rack.write("signed.tar", &changed);
     let refused = rack.refused(3, &["bundle", "pull", "signed.tar", "--bundles", "new"]);
-    assert!(refused.contains("no good manifest"), "{refused}");
+    assert!(refused.contains("no intact manifest"), "{refused}");
 }
 
 #[test]
-fn a_secret_key_is_not_written_over_and_not_printed() {
+fn a_secret_key_is_not_overwritten_and_not_printed() {
     let rack = Rack::empty();
     keygen(&rack, "release");
     let secret = rack.read("release");
     let again = rack.refused(3, &["bundle", "keygen", "release", "--out", "release"]);
-    assert!(again.contains("a key is never overwritten"), "{again}");
+    assert!(again.contains("keys are never overwritten"), "{again}");
     assert_eq!(rack.read("release"), secret);
-    let said = rack.run(&["bundle", "keygen", "b", "--out", "b", "--format", "json"]);
+    let output = rack.run(&["bundle", "keygen", "b", "--out", "b", "--format", "json"]);
     let line = rack.read("b").lines().nth(1).expect("a key").to_owned();
-    assert!(!said.stdout.contains(&line) && !said.stderr.contains(&line));
+    assert!(!output.stdout.contains(&line) && !output.stderr.contains(&line));
 }
 
 #[test]
-fn a_name_that_no_inventory_takes_is_refused_before_anything_is_made() {
+fn an_invalid_name_is_refused_before_anything_is_created() {
     let rack = Rack::empty();
     for command in [
         &["keygen", "a: b", "--out", "key"][..],
@@ -282,14 +282,17 @@ fn a_name_that_no_inventory_takes_is_refused_before_anything_is_made() {
             "store",
         ],
     ] {
-        let said = rack.refused(2, &[&["bundle"], command].concat());
-        assert!(said.contains("letters, digits, `.`, `_` and `-`"), "{said}");
+        let output = rack.refused(2, &[&["bundle"], command].concat());
+        assert!(
+            output.contains("letters, digits, `.`, `_` and `-`"),
+            "{output}"
+        );
     }
     assert_eq!(rack.tree(""), []);
 }
 
 #[test]
-fn what_was_signed_to_expire_does_not_live_longer_than_that() {
+fn a_signed_day_of_expiry_cannot_be_extended() {
     let rack = Rack::a();
     let key = keygen(&rack, "release");
     require(&rack, &[&key], &[]);
@@ -305,10 +308,10 @@ fn what_was_signed_to_expire_does_not_live_longer_than_that() {
     rack.done(&["validate"]);
     let says = "expires: 2990-05-01";
     assert_eq!(signed.matches(&format!("\n{says}")).count(), 1, "{signed}");
-    // Sooner is no harm.
+    // An earlier day is accepted.
     with(&signed.replacen(says, "expires: 2989-05-01", 1));
     rack.done(&["validate"]);
-    for (later, said) in [
+    for (later, expected) in [
         ("expires: 2990-05-02", "expires on 2990-05-02"),
         ("", "expires never"),
     ] {
@@ -318,20 +321,20 @@ fn what_was_signed_to_expire_does_not_live_longer_than_that() {
             let all = run.stdout + &run.stderr;
             assert_eq!(run.status, Some(1), "{all}");
             let day = "is good until 2990-05-01";
-            assert!(all.contains(day) && all.contains(said), "{all}");
+            assert!(all.contains(day) && all.contains(expected), "{all}");
         }
     }
-    // Nor is it by changing what the signature says.
+    // Changing the comment of the signature does not help.
     with(&signed.replace("2990", "2991"));
     let run = rack.run(&["validate"]);
     assert!((run.stdout + &run.stderr).contains("is wrong"));
-    // Whoever has the key may let it live longer.
+    // The owner of the key can extend it.
     with(&sign(BUNDLE, &["--expires", "2995-01-01"]));
     rack.done(&["validate"]);
 }
 
 #[test]
-fn signatures_that_two_have_published_come_together_and_survive_skopeo() {
+fn signatures_by_two_publishers_are_merged_and_survive_skopeo() {
     if missing(&["docker-registry", "skopeo"]) {
         return;
     }

@@ -1,4 +1,4 @@
-//! A real registry that believes the tokens of somebody else: a few lines of ours, and openssl.
+//! A real registry with a token server, which is a small fake with openssl.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::rack::{BUNDLE, Rack, tool};
 use crate::requirements::missing;
-use crate::server::{Asked, DockerRegistry, Tiny, response};
+use crate::server::{DockerRegistry, FakeRegistry, Request, response};
 
-/// Signs what somebody may do, as docker-registry wants it.
+/// Signs a token with some rights for docker-registry.
 ///
 /// Source: Docker's "Token Authentication Implementation".
 fn token(keys: &Path, scope: &str, seconds: i64) -> String {
@@ -41,7 +41,7 @@ fn token(keys: &Path, scope: &str, seconds: i64) -> String {
     format!("{signed}.{signature}")
 }
 
-/// What `name` is in a query or a form.
+/// Returns the value of a parameter in a query or a form.
 fn parameter(text: &str, name: &str) -> String {
     let url = reqwest::Url::parse(&format!("http://form/?{text}")).expect("a form");
     let found = url.query_pairs().find(|(key, _)| key == name);
@@ -50,10 +50,10 @@ fn parameter(text: &str, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Starts one that gives tokens to `anna` by her password, and by a token of identity.
-fn giver(keys: &Path, seconds: Arc<Mutex<i64>>) -> Tiny {
+/// Starts a token server that accepts `anna` with her password, or with an identity token.
+fn token_server(keys: &Path, seconds: Arc<Mutex<i64>>) -> FakeRegistry {
     let keys = keys.to_owned();
-    Tiny::start(move |asked: &Asked, _| {
+    FakeRegistry::start(move |asked: &Request, _| {
         let query = asked.path.split_once('?').map_or("", |(_, query)| query);
         let (known, form) = match asked.method.as_str() {
             "POST" => {
@@ -84,7 +84,7 @@ fn giver(keys: &Path, seconds: Arc<Mutex<i64>>) -> Tiny {
 }
 
 #[test]
-fn a_registry_that_believes_tokens_of_another_server_is_written_and_read() {
+fn a_registry_with_a_token_server_is_written_and_read() {
     if missing(&["docker-registry", "openssl"]) {
         return;
     }
@@ -96,11 +96,11 @@ fn a_registry_that_believes_tokens_of_another_server_is_written_and_read() {
     );
     tool("sh", &["-c", &make]);
     let seconds = Arc::new(Mutex::new(3600));
-    let giver = giver(keys.path(), Arc::clone(&seconds));
+    let tokens = token_server(keys.path(), Arc::clone(&seconds));
     let auth = format!(
         "auth: {{token: {{realm: \"http://{}/token\", service: registry, issuer: test, \
          rootcertbundle: {}}}}}\n",
-        giver.address,
+        tokens.address,
         keys.file("token.crt").display()
     );
     let registry = DockerRegistry::with(data.path(), "", &auth);
@@ -113,36 +113,33 @@ fn a_registry_that_believes_tokens_of_another_server_is_written_and_read() {
     };
 
     let refused = rack.refused(3, &publish);
-    assert!(refused.contains("it wants credentials"), "{refused}");
-    assert_eq!(giver.asked().len(), 1);
+    assert!(refused.contains("requires credentials"), "{refused}");
+    assert_eq!(tokens.requests().len(), 1);
     known(r#"{"auth": "YW5uYTp3cjBuZy1vbmU="}"#);
     let refused = rack.refused(3, &publish);
-    assert!(
-        refused.contains("the credentials are not good"),
-        "{refused}"
-    );
+    assert!(refused.contains("rejected the credentials"), "{refused}");
     assert!(!refused.contains("wr0ng"), "{refused}");
-    assert_eq!(giver.asked().len(), 2);
+    assert_eq!(tokens.requests().len(), 2);
 
     known(r#"{"auth": "YW5uYTpzM2NyZXQ="}"#);
     rack.done(&publish);
-    // One token does for all of it.
-    assert_eq!(giver.asked().len(), 3);
-    let asked = giver.asked().pop().expect("it");
+    // One token is enough for everything.
+    assert_eq!(tokens.requests().len(), 3);
+    let asked = tokens.requests().pop().expect("it");
     let query = asked.path.split_once('?').expect("a query").1;
     assert_eq!(parameter(query, "scope"), "repository:rack/boot:pull,push");
 
     let pull = ["bundle", "pull", &place, BUNDLE, "--plain-http"];
     known(r#"{"auth": "YTo=", "identitytoken": "1dentity"}"#);
     rack.done(&[&pull[..], &["--bundles", "one"]].concat());
-    let asked = giver.asked().pop().expect("it");
+    let asked = tokens.requests().pop().expect("it");
     assert_eq!(asked.method, "POST");
     assert_eq!(parameter(&asked.body, "scope"), "repository:rack/boot:pull");
 
-    // Those that run out at once are fetched again, for each request one.
+    // Tokens that expire at once are fetched again, one for each request.
     *seconds.lock().expect("it") = -3500;
     let refused = rack.refused(3, &[&pull[..], &["--bundles", "two"]].concat());
-    assert!(refused.contains("refuses us"), "{refused}");
+    assert!(refused.contains("rejected the credentials"), "{refused}");
     known(r#"{"identitytoken": "wr0ng-one"}"#);
     let refused = rack.refused(3, &[&pull[..], &["--bundles", "three"]].concat());
     assert!(!refused.contains("wr0ng"), "{refused}");

@@ -5,35 +5,35 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// How long anything may take on a machine that does much else.
+/// Time limit for every wait, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Which way octets go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Up,
     Down,
 }
 
-/// When something happens to a wire.
+/// When an event happens on a wire.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
-    /// After so many octets have gone a way, on all connections together.
-    Octets(Way, u64),
-    /// When a request begins so.
+    /// After so many bytes in one direction, on all connections together.
+    Bytes(Way, u64),
+    /// When a request begins with this text.
     Request(&'static str),
 }
 
-/// What happens then.
+/// The event.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
-    /// Nothing goes on, and the test is told.
+    /// All traffic stops, and the test is notified.
     Hold,
-    /// The connection is cut, so often; then all goes well.
+    /// The connection is cut so many times; later ones work.
     Cut(usize),
 }
 
-/// A wire to a server on which something happens. It ends with the process.
+/// A proxy to a server, with an event. It ends with the process.
 pub struct Wire {
     pub address: SocketAddr,
     held: mpsc::Receiver<()>,
@@ -42,7 +42,7 @@ pub struct Wire {
 struct State {
     when: When,
     what: What,
-    octets: AtomicU64,
+    bytes: AtomicU64,
     happened: AtomicUsize,
     hold: mpsc::Sender<()>,
 }
@@ -55,7 +55,7 @@ impl Wire {
         let state = Arc::new(State {
             when,
             what,
-            octets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             happened: AtomicUsize::new(0),
             hold,
         });
@@ -75,7 +75,7 @@ impl Wire {
         Self { address, held }
     }
 
-    /// Waits till nothing goes on.
+    /// Waits until the traffic stops.
     #[track_caller]
     pub fn wait(&self) {
         self.held.recv_timeout(PATIENCE).expect("it comes to that");
@@ -110,7 +110,7 @@ impl State {
         }
     }
 
-    /// Says how much still goes through where something happens now.
+    /// Returns how many bytes still pass if the event happens now.
     fn passes(&self, way: Way, piece: &[u8]) -> Option<usize> {
         let size = piece.len() as u64;
         let passes = match self.when {
@@ -118,9 +118,9 @@ impl State {
                 let here = way == Way::Up && piece.starts_with(start.as_bytes());
                 here.then_some(0)
             }
-            When::Octets(wanted, _) if wanted != way => None,
-            When::Octets(_, after) => {
-                let before = self.octets.fetch_add(size, Ordering::SeqCst);
+            When::Bytes(wanted, _) if wanted != way => None,
+            When::Bytes(_, after) => {
+                let before = self.bytes.fetch_add(size, Ordering::SeqCst);
                 (before + size > after).then(|| after.saturating_sub(before) as usize)
             }
         }?;

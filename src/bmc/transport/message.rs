@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::bmc::error::BmcError;
 use crate::bmc::fields::Fields;
 use crate::bmc::request::ChangeMethod;
-use crate::bundle::retry;
+use crate::retry;
 
 /// The credentials of a request.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl RedfishResponse {
             etag: header(ETAG.as_str()).or(etag_in_body).map(str::to_owned),
             location: header(LOCATION.as_str()).map(str::to_owned),
             token: headers.get("X-Auth-Token").cloned(),
-            retry_after: retry::asked(headers, Timestamp::now()),
+            retry_after: retry::retry_after(headers, Timestamp::now()),
             body,
         })
     }

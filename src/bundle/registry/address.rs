@@ -1,27 +1,27 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a registry keeps the versions of an artifact: `HOST[:PORT]/REPOSITORY[:TAG]`.
+/// The address of an artifact in a registry: `HOST[:PORT]/REPOSITORY[:TAG]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryAddress {
-    /// The host, with its port where that is not the usual one.
+    /// The host, with its port unless that is the default one.
     pub host: String,
     /// The repository.
     pub repository: String,
-    /// The tag, or the digest after `@`; none where it is named apart.
+    /// The tag, or the digest after `@`; `None` if the address has neither.
     pub reference: Option<String>,
 }
 
-/// The text is no address in a registry.
+/// The text is not a registry address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` is not an address in a registry: write `HOST[:PORT]/REPOSITORY[:TAG]`")]
+#[error("`{text}` is not a registry address: write `HOST[:PORT]/REPOSITORY[:TAG]`")]
 pub struct ParseRegistryAddressError {
-    seen: String,
+    text: String,
 }
 
 impl RegistryAddress {
-    /// Returns the host that is talked to, with its port: that of Docker Hub is not the one that
-    /// stands in addresses.
+    /// Returns the host to connect to, with its port. Docker Hub's differs from the host in its
+    /// addresses.
     pub fn endpoint(&self) -> &str {
         match self.host.as_str() {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
@@ -35,15 +35,15 @@ impl FromStr for RegistryAddress {
 
     /// Source: OCI distribution specification 1.1, "Pulling manifests".
     fn from_str(text: &str) -> Result<Self, ParseRegistryAddressError> {
-        let refused = || ParseRegistryAddressError {
-            seen: text.chars().take(200).collect(),
+        let invalid = || ParseRegistryAddressError {
+            text: text.chars().take(200).collect(),
         };
-        let (host, path) = text.split_once('/').ok_or_else(refused)?;
+        let (host, path) = text.split_once('/').ok_or_else(invalid)?;
         let (repository, reference) = match path.split_once('@') {
             Some((repository, digest)) => {
                 let hex = digest.strip_prefix("sha256:").unwrap_or_default();
                 if hex.len() != 64 || !hex.chars().all(|c| c.is_ascii_hexdigit()) {
-                    return Err(refused());
+                    return Err(invalid());
                 }
                 (repository, Some(digest))
             }
@@ -53,11 +53,11 @@ impl FromStr for RegistryAddress {
             },
         };
         let tagged = path.contains([':', '@']);
-        let host_is_good = !host.is_empty()
+        let host_is_valid = !host.is_empty()
             && (host.chars()).all(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(c));
-        let parts_are_good = repository.split('/').all(is_repository_part);
-        if !host_is_good || !parts_are_good || tagged != reference.is_some() {
-            return Err(refused());
+        let parts_are_valid = repository.split('/').all(is_repository_part);
+        if !host_is_valid || !parts_are_valid || tagged != reference.is_some() {
+            return Err(invalid());
         }
         Ok(Self {
             host: host.to_owned(),
@@ -79,9 +79,9 @@ impl fmt::Display for RegistryAddress {
 }
 
 fn is_tag(text: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    start && text.len() <= 128 && text.chars().all(good)
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    starts_well && text.len() <= 128 && text.chars().all(is_allowed)
 }
 
 fn is_repository_part(text: &str) -> bool {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_as_registries_write_them() {
+    fn addresses_parse_as_registries_write_them() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for (text, host, repository, reference) in [
             ("127.0.0.1:5000/b", "127.0.0.1:5000", "b", None),
@@ -133,13 +133,14 @@ mod tests {
             assert!(text.parse::<RegistryAddress>().is_err(), "{text}");
         }
     }
+
     proptest::proptest! {
         #[test]
-        fn arbitrary_addresses_never_panic_and_good_ones_survive_being_written(
+        fn arbitrary_addresses_never_panic_and_valid_ones_round_trip(
             text in ".*",
-            good in "[a-z0-9.:]{1,9}/[a-z0-9/._-]{1,9}(:[a-z0-9._]{1,9})?",
+            plausible in "[a-z0-9.:]{1,9}/[a-z0-9/._-]{1,9}(:[a-z0-9._]{1,9})?",
         ) {
-            for text in [text, good] {
+            for text in [text, plausible] {
                 if let Ok(address) = text.parse::<RegistryAddress>() {
                     proptest::prop_assert_eq!(address.to_string().parse(), Ok(address));
                 }

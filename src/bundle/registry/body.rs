@@ -1,5 +1,5 @@
-//! Large bodies of requests: read, hashed and written by one thread, in pieces that are worth it. (The
-//! blocking client takes 8 KiB at a time through a channel to another thread.)
+//! Large request bodies: one thread reads and sends them in large pieces. (The blocking client passes
+//! 8 KiB at a time through a channel to another thread.)
 
 use std::io::{self, Read};
 use std::pin::Pin;
@@ -13,52 +13,52 @@ use reqwest::RequestBuilder;
 use reqwest::blocking::Response;
 use tokio::runtime::Builder;
 
-/// How many octets are read and written at once.
+/// How many bytes are read and sent at a time.
 const PIECE: usize = 128 << 10;
-/// How many octets of the answer are kept.
-const ANSWER_LIMIT: usize = 16 << 10;
+/// How many bytes of the response are kept.
+const RESPONSE_LIMIT: usize = 16 << 10;
 
-/// Sends a request with a body of so many octets, and waits for the answer.
+/// Sends a request with a body of `size` bytes, and waits for the response.
 pub fn send(
     request: RequestBuilder,
     content: Box<dyn Read + Send>,
-    octets: u64,
+    size: u64,
 ) -> io::Result<reqwest::Result<Response>> {
-    let body = reqwest::Body::wrap(Pieces {
+    let body = reqwest::Body::wrap(StreamBody {
         content: Mutex::new(content),
-        left: octets,
+        left: size,
     });
     let runtime = Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async {
         let response = request.body(body).send().await?;
-        whole(response).await
+        collect(response).await
     }))
 }
 
-/// Reads an answer to its end, or as much of it as anybody wants to know.
-async fn whole(mut response: reqwest::Response) -> reqwest::Result<Response> {
+/// Reads a response to its end or to the limit.
+async fn collect(mut response: reqwest::Response) -> reqwest::Result<Response> {
     let mut content = Vec::new();
     while let Some(piece) = response.chunk().await? {
-        let room = ANSWER_LIMIT - content.len();
+        let room = RESPONSE_LIMIT - content.len();
         content.extend_from_slice(&piece[..piece.len().min(room)]);
-        if content.len() == ANSWER_LIMIT {
+        if content.len() == RESPONSE_LIMIT {
             break;
         }
     }
-    let mut answer = http::Response::new(content);
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
-    Ok(answer.into())
+    let mut collected = http::Response::new(content);
+    *collected.status_mut() = response.status();
+    *collected.headers_mut() = response.headers().clone();
+    Ok(collected.into())
 }
 
-/// A body that is read piece by piece, as the other side takes it.
-struct Pieces {
-    /// Nobody else has it: the lock is for the compiler.
+/// A body that is read piece by piece, as fast as the other side accepts it.
+struct StreamBody {
+    /// Only one thread uses it: the lock makes the type `Sync`.
     content: Mutex<Box<dyn Read + Send>>,
     left: u64,
 }
 
-impl Body for Pieces {
+impl Body for StreamBody {
     type Data = Bytes;
     type Error = io::Error;
 

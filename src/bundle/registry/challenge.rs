@@ -1,22 +1,22 @@
-/// What a registry asks for before it lets us in.
+/// What a registry demands before it accepts a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// A name and a password.
+    /// A user name and a password.
     Basic,
-    /// A token from somewhere else.
+    /// A token from another server.
     Bearer {
-        /// The URL where tokens are given.
+        /// The URL of the token server.
         realm: String,
-        /// The name of the registry there.
+        /// The registry's name on the token server.
         service: Option<String>,
     },
 }
 
 impl Challenge {
-    /// Reads `WWW-Authenticate`; `None` for a kind that we do not know.
+    /// Parses a `WWW-Authenticate` header; `None` for an unknown scheme.
     ///
     /// Source: RFC 9110 §11.6.1, RFC 6750 §3.
-    pub fn read(header: &str) -> Option<Self> {
+    pub fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn challenges_are_read_as_registries_write_them() {
+    fn challenges_parse_as_registries_write_them() {
         let bearer = |realm: &str, service: Option<&str>| {
             Some(Challenge::Bearer {
                 realm: realm.into(),
@@ -77,14 +77,15 @@ mod tests {
             ("Negotiate", None),
             ("", None),
         ] {
-            assert_eq!(Challenge::read(header), expected, "{header}");
+            assert_eq!(Challenge::parse(header), expected, "{header}");
         }
     }
+
     proptest::proptest! {
         #[test]
         fn arbitrary_challenges_never_panic(text in ".*", more in r#"[Bb]earer [a-z=", ]*"#) {
-            let _ = Challenge::read(&text);
-            let _ = Challenge::read(&more);
+            let _ = Challenge::parse(&text);
+            let _ = Challenge::parse(&more);
         }
     }
 }

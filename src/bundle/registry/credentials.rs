@@ -1,153 +1,33 @@
-//! Who we are to a registry: from the files that Docker and Podman keep.
-
-use std::path::{Path, PathBuf};
+//! Credentials for a registry.
 
 use data_encoding::BASE64;
-use serde_json::Value;
 
-use super::helper;
 use crate::machine::Secret;
 
-/// Who somebody is to a registry.
+/// Credentials for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// A name and a password.
+    /// A user name and a password.
     Password {
-        /// The name.
+        /// The user name.
         user: String,
         /// The password.
         password: Secret,
     },
-    /// A token that is exchanged for others.
-    Identity(Secret),
+    /// A token that the token server exchanges for others.
+    IdentityToken(Secret),
 }
 
 impl Credentials {
-    /// Finds the credentials for a repository in the files of this user, the first that knows it.
-    /// Reads `REGISTRY_AUTH_FILE`, else Podman's `auth.json` and Docker's `config.json`.
-    ///
-    /// # Errors
-    /// When a file cannot be read or understood, or a credential helper fails.
-    pub fn find(host: &str, repository: &str) -> Result<Option<Self>, String> {
-        for path in files() {
-            let text = match std::fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(format!("`{}`: {error}", path.display())),
-            };
-            if let Some(found) = in_config(&text, host, repository, &path)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns what stands after `Authorization: Basic`.
+    /// Returns the value for `Authorization: Basic`; `None` for an identity token.
     pub fn basic(&self) -> Option<Secret> {
         match self {
             Self::Password { user, password } => {
                 let pair = Secret::new(format!("{user}:{}", password.expose()));
                 Some(Secret::new(BASE64.encode(pair.expose().as_bytes())))
             }
-            Self::Identity(_) => None,
+            Self::IdentityToken(_) => None,
         }
-    }
-}
-
-fn files() -> Vec<PathBuf> {
-    let directory = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    if let Some(path) = directory("REGISTRY_AUTH_FILE") {
-        return vec![path];
-    }
-    let podman = directory("XDG_RUNTIME_DIR").map(|at| at.join("containers/auth.json"));
-    let docker = directory("DOCKER_CONFIG").or_else(|| Some(directory("HOME")?.join(".docker")));
-    let docker = docker.map(|at| at.join("config.json"));
-    podman.into_iter().chain(docker).collect()
-}
-
-/// Looks into one file: for a helper of this registry, then for its entry, then for a helper of all.
-fn in_config(
-    text: &str,
-    host: &str,
-    repository: &str,
-    path: &Path,
-) -> Result<Option<Credentials>, String> {
-    let config: Value =
-        serde_json::from_str(text).map_err(|error| format!("`{}`: {error}", path.display()))?;
-    // Source: Docker's `registry.IndexServer`: what Docker Hub is called by `docker login`.
-    let server = match host {
-        "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",
-        host => host,
-    };
-    if let Some(helper) = config["credHelpers"][server].as_str() {
-        return helper::ask(helper, server);
-    }
-    let found = in_entries(&config["auths"], host, repository, path)?;
-    match (found, config["credsStore"].as_str()) {
-        (None, Some(helper)) if !helper.is_empty() => helper::ask(helper, server),
-        (found, _) => Ok(found),
-    }
-}
-
-/// Finds the entry that says most: that of the repository goes before that of one above it, and the
-/// registry's own comes last.
-///
-/// Source: containers-auth.json(5).
-fn in_entries(
-    auths: &Value,
-    host: &str,
-    repository: &str,
-    path: &Path,
-) -> Result<Option<Credentials>, String> {
-    let wanted = format!("{host}/{repository}");
-    let entries = auths.as_object().into_iter().flatten();
-    let best = entries
-        .filter_map(|(key, entry)| Some((matched(key, host, &wanted)?, key, entry)))
-        .filter(|(_, _, entry)| {
-            let is_there = |name: &str| entry[name].as_str().is_some_and(|it| !it.is_empty());
-            is_there("identitytoken") || is_there("auth")
-        })
-        .max_by_key(|(length, ..)| *length);
-    let Some((_, key, entry)) = best else {
-        return Ok(None);
-    };
-    if let Some(token) = entry["identitytoken"].as_str().filter(|it| !it.is_empty()) {
-        return Ok(Some(Credentials::Identity(token.into())));
-    }
-    let auth = entry["auth"].as_str().unwrap_or_default();
-    let decoded = BASE64.decode(auth.as_bytes()).ok();
-    let decoded = decoded.and_then(|octets| String::from_utf8(octets).ok());
-    match decoded.as_deref().and_then(|text| text.split_once(':')) {
-        Some((user, password)) => Ok(Some(Credentials::Password {
-            user: user.to_owned(),
-            password: password.into(),
-        })),
-        None => Err(format!(
-            "`{}`: `auth` of `{key}` is not `USER:PASSWORD` in base64",
-            path.display()
-        )),
-    }
-}
-
-/// Says how much of a repository's address a key names; none where it names another.
-fn matched(key: &str, host: &str, wanted: &str) -> Option<usize> {
-    let (is_url, key) = match key.split_once("://") {
-        Some((_, rest)) => (true, rest),
-        None => (false, key),
-    };
-    let key = key.trim_end_matches('/');
-    let of_host = key.split('/').next().unwrap_or_default();
-    let is_hub = |host: &str| ["docker.io", "index.docker.io"].contains(&host);
-    let same_host = of_host == host || is_hub(of_host) && is_hub(host);
-    // As a URL it names the version of the protocol, as `docker login` has done for long.
-    let of_registry = same_host && (is_url || key == of_host);
-    let of_repository = wanted
-        .strip_prefix(key)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    match (of_registry, of_repository) {
-        (_, true) => Some(key.len()),
-        (true, false) => Some(of_host.len()),
-        (false, false) => None,
     }
 }
 
@@ -156,77 +36,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_entry_of_the_host_is_found_however_it_is_written() {
-        let read =
-            |text: &str| in_config(text, "reg.example:5000", "rack/b", Path::new("config.json"));
-        let password = Some(Credentials::Password {
-            user: "anna".into(),
-            password: "a:b".into(),
-        });
-        let auth = BASE64.encode(b"anna:a:b");
-        for key in [
-            "reg.example:5000",
-            "https://reg.example:5000/v1/",
-            "reg.example:5000/rack",
-        ] {
-            let text = format!(r#"{{"auths": {{"other": {{}}, "{key}": {{"auth": "{auth}"}}}}}}"#);
-            assert_eq!(read(&text), Ok(password.clone()), "{key}");
-        }
-        let token = r#"{"auths": {"reg.example:5000": {"auth": "YTo=", "identitytoken": "t"}}}"#;
-        assert_eq!(read(token), Ok(Some(Credentials::Identity("t".into()))));
-        for text in [
-            "{}",
-            r#"{"auths": {"reg.example": {"auth": "YTo="}}}"#,
-            r#"{"auths": {"reg.example:5000/other": {"auth": "YTo="}}}"#,
-            r#"{"auths": {"reg.example:5000/rac": {"auth": "YTo="}}}"#,
-            r#"{"auths": {"reg.example:5000": {}}}"#,
-        ] {
-            assert_eq!(read(text), Ok(None));
-        }
-        for text in [
-            "{",
-            r#"{"auths": {"reg.example:5000": {"auth": "YQ=="}}}"#,
-            r#"{"credHelpers": {"reg.example:5000": "../../bin/sh"}}"#,
-            r#"{"credHelpers": {"reg.example:5000": "that-is-not-there"}}"#,
-        ] {
-            let said = read(text).unwrap_err();
-            assert!(!said.contains("YQ=="), "{said}");
-        }
-    }
-    #[test]
-    fn the_entry_that_says_most_goes_before_the_others() {
-        let auth = |user: &str| BASE64.encode(format!("{user}:p").as_bytes());
-        let text = format!(
-            r#"{{"auths": {{"r": {{"auth": "{}"}}, "r/a": {{"auth": "{}"}},
-                "r/a/b": {{"auth": "{}"}}, "https://index.docker.io/v1/": {{"auth": "{}"}}}}}}"#,
-            auth("all"),
-            auth("above"),
-            auth("own"),
-            auth("hub")
-        );
-        for (host, repository, expected) in [
-            ("r", "a/b", "own"),
-            ("r", "a/c", "above"),
-            ("r", "a/b/c", "own"),
-            ("r", "ab", "all"),
-            ("docker.io", "a/b", "hub"),
-        ] {
-            let found = in_config(&text, host, repository, Path::new("auth.json")).unwrap();
-            let Some(Credentials::Password { user, .. }) = found else {
-                panic!("{host}/{repository}");
-            };
-            assert_eq!(user, expected, "{host}/{repository}");
-        }
-    }
-    proptest::proptest! {
-        #[test]
-        fn arbitrary_files_never_panic(text in ".*", key in ".*", auth in ".*") {
-            let read = |text: &str| in_config(text, "r", "a", Path::new("config.json"));
-            let _ = read(&text);
-            for key in [key, "r".to_owned()] {
-                let entries = serde_json::json!({"auths": {key: {"auth": auth}}});
-                let _ = read(&entries.to_string());
-            }
-        }
+    fn debug_output_hides_credentials() {
+        let credentials = Credentials::IdentityToken("secret".into());
+        assert!(!format!("{credentials:?}").contains("secret"));
     }
 }

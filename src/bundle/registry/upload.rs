@@ -5,33 +5,40 @@ use reqwest::blocking::Response;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::{StatusCode, Url};
 
-use super::{Make, Registry, body};
-use crate::bundle::transport::TransferError;
-use crate::bundle::{Descriptor, retry};
+use super::body;
+use super::client::{MakeRequest, Registry};
+use super::error::RegistryError;
+use crate::bundle::oci::Descriptor;
+use crate::retry;
 
-/// How long a registry may take for an upload, beside the time that its octets take.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// How many octets come through in a second at the least.
-const SLOWEST: u64 = 32 << 10;
+/// Time limit for an upload, besides the time that its bytes take.
+const BASE_LIMIT: Duration = Duration::from_secs(600);
+/// The lowest rate that the time limit allows for, in bytes per second.
+const LOWEST_RATE: u64 = 32 << 10;
 
-/// What is uploaded.
-pub trait Content {
-    /// Opens it at its beginning, for each try anew.
+/// Content that can be uploaded.
+pub trait UploadContent {
+    /// What can go wrong while it is read.
+    type Error: From<RegistryError>;
+
+    /// Opens the content at its beginning, again for each attempt.
     ///
     /// # Errors
-    /// When it is not there.
-    fn open(&self) -> Result<Box<dyn Read + Send>, TransferError>;
+    /// When it cannot be opened.
+    fn open(&self) -> Result<Box<dyn Read + Send>, Self::Error>;
 
-    /// Returns why it could not be read to its end, where that is so.
-    fn fault(&self) -> Option<TransferError>;
+    /// Returns why the last attempt could not read the content to its end, if that was so.
+    fn failure(&self) -> Option<Self::Error>;
 }
 
-impl Content for &'static [u8] {
-    fn open(&self) -> Result<Box<dyn Read + Send>, TransferError> {
+impl UploadContent for &'static [u8] {
+    type Error = RegistryError;
+
+    fn open(&self) -> Result<Box<dyn Read + Send>, RegistryError> {
         Ok(Box::new(*self))
     }
 
-    fn fault(&self) -> Option<TransferError> {
+    fn failure(&self) -> Option<RegistryError> {
         None
     }
 }
@@ -40,87 +47,96 @@ impl Registry<'_> {
     /// Uploads a blob.
     ///
     /// # Errors
-    /// When it cannot be read, or the registry refuses; the registry has nothing of it then.
-    pub fn put_blob(&self, blob: &Descriptor, content: &dyn Content) -> Result<(), TransferError> {
-        let what = format!("the upload of {}", blob.digest);
+    /// When the content cannot be read, or the request fails; the registry keeps no part of it then.
+    pub fn put_blob<C: UploadContent>(
+        &self,
+        blob: &Descriptor,
+        content: &C,
+    ) -> Result<(), C::Error> {
+        let object = format!("upload of {}", blob.digest);
         let start = self.url("blobs/uploads/")?;
-        let (mut tries, mut asked) = (0, false);
+        let mut failures = 0;
+        let mut authorized = false;
         loop {
-            let begin: Make<'_> = &|registry| Ok(registry.reading.post(start.clone()).body(""));
-            let response = self.send(&what, begin)?;
-            let response = self.expect(response, &what, &[StatusCode::ACCEPTED])?;
-            let mut place = self.location(&response, &what)?;
-            place.query_pairs_mut().append_pair("digest", &blob.digest);
-            // What lets us in here is nothing for others.
-            let is_here = place.origin() == start.origin();
-            let request = self.writing.put(place).timeout(longest(blob.size));
-            let request = request.header(CONTENT_TYPE, "application/octet-stream");
-            let request = match self.authorization().filter(|_| is_here) {
+            let begin: MakeRequest<'_> =
+                &|registry| Ok(registry.reading.post(start.clone()).body(""));
+            let response = self.send(&object, begin)?;
+            let response = self.expect(response, &object, &[StatusCode::ACCEPTED])?;
+            let mut target = self.upload_location(&response, &object)?;
+            target.query_pairs_mut().append_pair("digest", &blob.digest);
+            // Another server must not see this registry's credentials.
+            let is_same_server = target.origin() == start.origin();
+            let request = self
+                .writing
+                .put(target)
+                .timeout(time_limit(blob.size))
+                .header(CONTENT_TYPE, "application/octet-stream");
+            let request = match self.authorization().filter(|_| is_same_server) {
                 Some(value) => request.header(AUTHORIZATION, value.expose()),
                 None => request,
             };
-            // An upload that broke is begun anew: how much of it arrived is not known.
-            let sent = body::send(request, content.open()?, blob.size);
-            let sent = sent.map_err(|error| self.unreachable(&error))?;
-            if let Some(fault) = content.fault() {
-                return Err(fault);
+            // A broken upload starts again: it is unknown how much of it arrived.
+            let sent = body::send(request, content.open()?, blob.size)
+                .map_err(|error| self.broken(&error))?;
+            if let Some(failure) = content.failure() {
+                return Err(failure);
             }
             match sent {
-                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !asked => {
-                    // The token has run out between the two.
-                    asked = true;
+                // The token expired between the two requests.
+                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !authorized => {
+                    authorized = true;
                     self.authorize(&response)?;
                 }
-                Ok(response) if !retry::is_passing(response.status().as_u16()) => {
-                    return self
-                        .expect(response, &what, &[StatusCode::CREATED])
-                        .map(|_| ());
+                Ok(response) if !retry::is_transient(response.status().as_u16()) => {
+                    self.expect(response, &object, &[StatusCode::CREATED])?;
+                    return Ok(());
                 }
                 failed => {
-                    tries += 1;
-                    self.wait_or_fail(failed, &what, tries)?;
+                    failures += 1;
+                    self.wait_or_fail(failed, &object, failures)?;
                 }
             }
         }
     }
 
-    /// Uploads a manifest under a tag or its digest. The registry shows it at once and whole.
+    /// Uploads a manifest under a tag or its digest. The registry shows it as a whole or not at all.
     ///
     /// # Errors
-    /// When the registry refuses.
+    /// When the request fails.
     pub fn put_manifest(
         &self,
         reference: &str,
         media_type: &str,
-        bytes: &[u8],
-    ) -> Result<(), TransferError> {
-        let what = format!("the manifest `{reference}`");
+        content: &[u8],
+    ) -> Result<(), RegistryError> {
+        let object = format!("manifest `{reference}`");
         let url = self.url(&format!("manifests/{reference}"))?;
-        let make: Make<'_> = &|registry| {
+        let request: MakeRequest<'_> = &|registry| {
             Ok(registry
                 .reading
                 .put(url.clone())
                 .header(CONTENT_TYPE, media_type)
-                .body(bytes.to_vec()))
+                .body(content.to_vec()))
         };
-        let response = self.send(&what, make)?;
-        self.expect(response, &what, &[StatusCode::CREATED])
-            .map(|_| ())
+        let response = self.send(&object, request)?;
+        self.expect(response, &object, &[StatusCode::CREATED])?;
+        Ok(())
     }
 
-    /// Returns where an upload goes on: on the registry itself, or wherever it says.
-    fn location(&self, response: &Response, what: &str) -> Result<Url, TransferError> {
-        let location = response.headers().get(LOCATION);
-        let location = location.and_then(|value| value.to_str().ok());
-        let joined = location.and_then(|text| response.url().join(text).ok());
-        let safe = |url: &Url| self.options.plain_http || url.scheme() == "https";
-        joined
-            .filter(safe)
-            .ok_or_else(|| self.unreachable(&format!("it does not say where {what} goes on")))
+    /// Returns the URL where an upload continues, which may be on another server.
+    fn upload_location(&self, response: &Response, object: &str) -> Result<Url, RegistryError> {
+        response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| response.url().join(value.to_str().ok()?).ok())
+            .filter(|url| self.options.plain_http || url.scheme() == "https")
+            .ok_or_else(|| {
+                self.invalid_response(format!("no usable `Location` to continue {object}"))
+            })
     }
 }
 
-/// Says how long an upload may take.
-fn longest(octets: u64) -> Duration {
-    PATIENCE + Duration::from_secs(octets / SLOWEST)
+/// Returns how long an upload of so many bytes may take.
+fn time_limit(bytes: u64) -> Duration {
+    BASE_LIMIT + Duration::from_secs(bytes / LOWEST_RATE)
 }

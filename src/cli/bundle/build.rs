@@ -7,11 +7,11 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 
-use super::progress::Shown;
-use super::store::{check_unsigned, policy};
-use super::{Stop, document, fails, parse_name, store_directory};
-use crate::bundle::build::{BuildError, Web, build};
-use crate::bundle::{BundleStore, presets};
+use super::build_progress::BuildBars;
+use super::store::{check_unsigned, directory_for_new_files, policy};
+use super::{Stop, document, fails, parse_name};
+use crate::bundle::BundleStore;
+use crate::bundle::builder::{BuildError, WebClient, build, presets};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{BundleSpec, PresetUse, SourceFile, Sources, parse_spec};
@@ -22,13 +22,13 @@ use crate::machine::CpuArchitecture;
 #[command(arg_required_else_help = true)]
 #[command(group = ArgGroup::new("what").args(["spec", "preset"]).required(true))]
 #[command(after_help = "\
-The files come from this machine, from the web and out of ISO images and tar
-archives, as a spec or a preset says; each is verified before it counts. A
-download that breaks off goes on where it stopped. A name never changes its
-content: build what is new under a new name.
+The files come from this machine, from downloads, and from ISO images and tar
+archives, as a spec or a preset lists them. Each file is verified. A download
+that breaks off resumes where it stopped. The content of a name never changes:
+build new content under a new name.
 
-A spec is a document of its own. Its paths go from where it lies. With files of
-this machine:
+A spec is a separate document. Its paths are relative to its directory. With
+local files:
   kind: BundleSpec
   name: debian-12
   arch: x86_64
@@ -36,8 +36,8 @@ this machine:
     kernel: {from: netboot/linux}
     initrd: {from: netboot/initrd.gz}
 
-Of what comes from the web it says what verifies it, and an image gives the
-files in it:
+For a download, the spec names what verifies it. An image provides the files
+inside it:
   kind: BundleSpec
   name: live-2026-05
   arch: x86_64
@@ -48,8 +48,7 @@ files in it:
     extra:
       from: https://a.example/extra.img
       checksums: {from: https://a.example/SHA256SUMS}
-pxectl-inventory(5) has all of its keys, and pxectl-bundles(7) what verifies
-each preset.
+pxectl-inventory(5) documents all keys, and pxectl-bundles(7) the presets.
 
 Examples:
   pxectl bundle build ubuntu.spec.yaml --out ubuntu-24.04-a.yaml
@@ -60,50 +59,49 @@ Examples:
 
 Exit status:
   0  the bundle is in the store
-  1  the spec is at fault, or a file is not what it should be
-  3  a file cannot be had, or the disk refuses")]
+  1  the spec has errors, or a file does not verify
+  3  a file cannot be read or downloaded, or the disk fails")]
 pub struct Build {
-    /// The spec: a `BundleSpec` document
+    /// File with the spec, a `BundleSpec` document
     spec: Option<PathBuf>,
 
-    /// Write the Bundle document here, not to standard output: to a new file, or in place of this
-    /// bundle's document
+    /// Write the Bundle document to this file, which must be new or this bundle's document
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Build what a distribution publishes, without a spec
+    /// Build from the files that a distribution publishes, without a spec
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(presets::names()))]
     preset: Option<String>,
 
-    /// A URL or directory laid out as the publisher's [default: the publisher's own]
+    /// Use a mirror with the publisher's layout [default: the publisher's own]
     #[arg(long, value_name = "URL-OR-DIR", requires = "preset")]
     mirror: Option<String>,
 
-    /// The name of the bundle [default: the preset's]
+    /// Name of the bundle [default: the preset's]
     #[arg(long, requires = "preset", value_parser = parse_name)]
     name: Option<String>,
 
-    /// The processor, as `uname -m` prints it
+    /// Processor, as `uname -m` prints it
     #[arg(long, requires = "preset", default_value = "x86_64", value_parser = parse_arch)]
     arch: String,
 
-    /// The release, where the preset leaves it open, such as v1.10.0 of Talos
+    /// Release, if the preset needs one, such as v1.10.0 of Talos
     #[arg(long, requires = "preset")]
     release: Option<String>,
 
-    /// The publisher's keys [default: those that the preset names]
+    /// File with the publisher's keys [default: the preset's]
     #[arg(long, value_name = "FILE", requires = "preset")]
     keyring: Option<String>,
 
-    /// The day from which the bundle should not be installed any more
+    /// First day on which the bundle must not be installed
     #[arg(long, value_name = "DAY", requires = "preset")]
     expires: Option<Date>,
 
-    /// How many files are worked on at once
+    /// Number of files to process at the same time
     #[arg(short, long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
 
-    /// How often a download that brings nothing is tried again
+    /// Number of retries for a download that makes no progress
     #[arg(long, value_name = "NUMBER", default_value = "5")]
     retries: u32,
 }
@@ -111,7 +109,7 @@ pub struct Build {
 fn parse_arch(text: &str) -> Result<String, String> {
     CpuArchitecture::from_name(text)
         .map(|arch| arch.name().to_owned())
-        .ok_or_else(|| "write it as `uname -m` prints it".to_owned())
+        .ok_or_else(|| "use the name that `uname -m` prints".to_owned())
 }
 
 impl Build {
@@ -121,14 +119,14 @@ impl Build {
                 Some(spec) => (spec, path.parent().unwrap_or(Path::new("")).to_owned()),
                 None => return Ok(Exit::No),
             },
-            None => (self.of_preset().map_err(fails)?, PathBuf::new()),
+            None => (self.spec_of_preset().map_err(fails)?, PathBuf::new()),
         };
         document::check(self.out.as_deref(), Some(&spec.name), output)?;
-        let directory = store_directory(global).map_err(fails)?;
+        let directory = directory_for_new_files(global).map_err(fails)?;
         let store = BundleStore::open_or_create(&directory).map_err(fails)?;
         let policy = policy(global).unwrap_or_default();
-        let progress = Shown::new(output);
-        let built = Web::new(self.retries).and_then(|web| {
+        let progress = BuildBars::new(output);
+        let built = WebClient::new(self.retries).and_then(|web| {
             build(
                 &store,
                 &web,
@@ -142,14 +140,14 @@ impl Build {
         drop(progress);
         let bundle = match built {
             Ok(bundle) => bundle,
-            Err(error) => return refused(error, output).map_err(fails),
+            Err(error) => return report_error(error, output).map_err(fails),
         };
         check_unsigned(&bundle, global, output)?;
         document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }
 
-    fn of_preset(&self) -> anyhow::Result<BundleSpec> {
+    fn spec_of_preset(&self) -> anyhow::Result<BundleSpec> {
         let preset = self.preset.clone().context("neither a spec nor a preset")?;
         Ok(BundleSpec {
             name: self.name.clone().unwrap_or_else(|| preset.clone()),
@@ -167,10 +165,10 @@ impl Build {
     }
 }
 
-/// Reads a spec; prints what is at fault with it.
+/// Reads a spec, and prints its errors; `None` if it has any.
 fn read(path: &Path, output: &Output) -> anyhow::Result<Option<BundleSpec>> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).with_context(|| format!("`{name}`"))?;
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
     let file = SourceFile { name, text };
     let (spec, diagnostics) = parse_spec(&file);
     let files = std::slice::from_ref(&file);
@@ -182,10 +180,10 @@ fn read(path: &Path, output: &Output) -> anyhow::Result<Option<BundleSpec>> {
     Ok(spec)
 }
 
-/// Prints why nothing was built: the answer is no where what came is not what it should be.
-pub fn refused(error: BuildError, output: &Output) -> anyhow::Result<Exit> {
+/// Prints why nothing was built, and returns the exit code.
+pub fn report_error(error: BuildError, output: &Output) -> anyhow::Result<Exit> {
     output.error(&error.to_string(), &error.help().unwrap_or_default());
-    Ok(if error.is_the_inputs() {
+    Ok(if error.answer_is_no() {
         Exit::No
     } else {
         Exit::Failed

@@ -1,19 +1,19 @@
 use clap::Args;
 
-use super::build::refused;
-use super::progress::Shown;
-use super::store_directory;
+use super::build::report_error;
+use super::build_progress::BuildBars;
+use super::store::directory_for_new_files;
 use crate::bundle::BundleStore;
-use crate::bundle::build::{FetchFrom, Web, fetch};
+use crate::bundle::builder::{FetchFrom, WebClient, fetch};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global, inventory};
 use crate::inventory::{nearest, plural};
 
-/// Bring the files that the inventory's bundles pin and the store lacks
+/// Fetch the files that the inventory's bundles pin and the store lacks
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each file is verified by the digest that its bundle says. It is had where it
-was had when the bundle was built, or below a URL or directory: another store,
+Each file is verified by the digest in its bundle. It comes from the source
+that the bundle records, or with --from from a URL or directory: another store,
 or files under their paths in the bundle.
 
 Examples:
@@ -22,22 +22,22 @@ Examples:
 
 Exit status:
   0  the store has every file
-  1  the inventory is at fault, or a file is not what the bundle pins
-  3  a file cannot be had, or the disk refuses")]
+  1  the inventory has errors, or a file does not match its digest
+  3  a file cannot be fetched, or the disk fails")]
 pub struct Fetch {
-    /// The bundles [default: all of the inventory]
+    /// Bundles to fetch [default: all of the inventory]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// Where to look, in place of where each file was had
+    /// Fetch from here, not from the recorded sources
     #[arg(long, value_name = "URL-OR-DIR")]
     from: Option<String>,
 
-    /// How many files are worked on at once
+    /// Number of files to process at the same time
     #[arg(short, long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
 
-    /// How often a download that brings nothing is tried again
+    /// Number of retries for a download that makes no progress
     #[arg(long, value_name = "NUMBER", default_value = "5")]
     retries: u32,
 }
@@ -51,33 +51,33 @@ impl Fetch {
         let known = &good.inventory.bundles;
         let mut names = self.names.iter();
         if let Some(name) = names.find(|name| !known.contains_key(*name)) {
-            let help = nearest(name, known.keys().map(String::as_str));
-            let help = help.map(|near| format!("did you mean `{near}`?"));
-            let what = format!("the inventory has no bundle `{name}`");
-            output.error(&what, &help.unwrap_or_default());
+            let help = nearest(name, known.keys().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"))
+                .unwrap_or_default();
+            output.error(&format!("the inventory has no bundle `{name}`"), &help);
             return Ok(Exit::No);
         }
-        let wanted = known
+        let bundles: Vec<_> = known
             .values()
-            .filter(|it| self.names.is_empty() || self.names.contains(&it.name));
-        let wanted: Vec<_> = wanted.collect();
-        let store = BundleStore::open_or_create(&store_directory(global)?)?;
+            .filter(|it| self.names.is_empty() || self.names.contains(&it.name))
+            .collect();
+        let store = BundleStore::open_or_create(&directory_for_new_files(global)?)?;
         let from = match &self.from {
             Some(base) => FetchFrom::Base(base.clone()),
             None => FetchFrom::Sources,
         };
-        let progress = Shown::new(output);
+        let progress = BuildBars::new(output);
         let jobs = usize::from(self.jobs);
-        let fetched = Web::new(self.retries)
-            .and_then(|web| fetch(&store, &web, &wanted, &from, jobs, &progress));
+        let fetched = WebClient::new(self.retries)
+            .and_then(|web| fetch(&store, &web, &bundles, &from, jobs, &progress));
         drop(progress);
         match fetched {
             Ok(count) => {
-                let (files, bundles) = (plural(count, "file"), plural(wanted.len(), "bundle"));
-                output.note(&format!("{files} fetched; the store has all of {bundles}"));
+                let (files, bundles) = (plural(count, "file"), plural(bundles.len(), "bundle"));
+                output.note(&format!("fetched {files}; {bundles} complete in the store"));
                 Ok(Exit::Done)
             }
-            Err(error) => refused(error, output),
+            Err(error) => report_error(error, output),
         }
     }
 }

@@ -5,9 +5,9 @@ use clap::Args;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::travel::size;
+use super::size::size;
 use super::{Stop, fails, said, store};
-use crate::bundle::{BundleStore, BundleStoreError, Garbage, GarbageRules, Needed};
+use crate::bundle::{BundleStore, BundleStoreError, BundlesInUse, Garbage, GarbageRules};
 use crate::cli::inventory::{Good, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
@@ -15,38 +15,36 @@ use crate::inventory::plural;
 use crate::provision::{need_installs, need_inventory};
 use crate::store::SqliteStore;
 
-/// Remove what nothing needs: retired bundles, and files that belong to none
+/// Remove retired bundles and unreferenced files
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Never removes what the inventory names, nor what an install that is open needs:
-so it reads both, and removes nothing where it cannot. Nor does it where the
-store of the installs is not that of the site's servers, because there is none,
-or one that knows none of the inventory's hosts. Give the other inventories too
-that share the bundle store.
+Keeps every bundle that the inventory names or an open install uses. Removes
+nothing if it cannot read the inventory or the state store, or if the state
+store is missing or knows none of the inventory's hosts: it may not be the one
+of the site's servers. If other inventories share the bundle store, name each
+of them with --also.
 
 Examples:
   pxectl bundle gc --dry-run
   pxectl bundle gc --also ../rack-b --yes
   pxectl bundle gc --also ../rack-c=/srv/rack-c/state")]
 pub struct Gc {
-    /// Say what would go, and remove nothing
+    /// Show what would be removed, without removing it
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Remove without a prompt
     #[arg(short, long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Remove bundles too that are not retired and that no inventory names
+    /// Remove unused bundles that are not retired, too
     #[arg(long)]
     unused: bool,
-    /// How old must be what is not retired: a bundle that no inventory names yet, and files that
-    /// belong to none, as a transfer that broke off leaves them
+    /// Minimum age of unreferenced files, and of unused bundles that are not retired
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_age)]
     min_age: Duration,
-    /// Another inventory that uses the bundle store, and the store of its installs where that is not
-    /// in its usual place
+    /// Another inventory that uses the bundle store, and its state store if that is elsewhere
     #[arg(long, value_name = "DIR[=STATE]")]
     also: Vec<String>,
-    /// No install runs that is not in the stores which are found: needed where there is none
+    /// Assert that no install is running, for a site without a state store
     #[arg(long)]
     no_running_installs: bool,
 }
@@ -54,7 +52,7 @@ pub struct Gc {
 fn parse_age(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok();
     let age = parsed.and_then(|value| Duration::try_from(value).ok());
-    age.ok_or_else(|| "write a time such as `90m` or `24h`".to_owned())
+    age.ok_or_else(|| "use a time such as `90m` or `24h`".to_owned())
 }
 
 impl Gc {
@@ -64,33 +62,38 @@ impl Gc {
             unused: self.unused,
             least_age: self.min_age,
         };
-        let needed = self.needed(global, output)?;
-        let found = store.garbage(&needed, rules).map_err(fails)?;
-        self.tell_kept(&store, &needed, &found, output)?;
+        let in_use = self.in_use(global, output)?;
+        let found = store.garbage(&in_use, rules).map_err(fails)?;
+        self.report_kept(&store, &in_use, &found, output)?;
         if self.dry_run || found.is_empty() {
-            let what = if self.dry_run { "would go" } else { "gone" };
-            report(output, what, &found);
+            let verb = if self.dry_run {
+                "would remove"
+            } else {
+                "removed"
+            };
+            report(output, verb, &found);
             return Ok(Exit::Done);
         }
         if !self.yes && !confirmed(output, &found)? {
             return Ok(Exit::No);
         }
-        // Read again: since it was asked, a host may have been armed, and git may have gone back.
-        let again = || self.needed(global, output).map_err(Ended::Stopped);
-        let gone = store.collect(&found, rules, again);
-        let gone = gone.map_err(|ended| match ended {
-            Ended::Stopped(stop) => stop,
-            Ended::Store(error) => fails(error),
-        })?;
-        report(output, "gone", &gone);
+        // Reads the users again: during the prompt, a host may have been armed, or git may have changed.
+        let in_use_now = || self.in_use(global, output).map_err(CollectError::Stopped);
+        let removed = store
+            .collect(&found, rules, in_use_now)
+            .map_err(|error| match error {
+                CollectError::Stopped(stop) => stop,
+                CollectError::Store(error) => fails(error),
+            })?;
+        report(output, "removed", &removed);
         Ok(Exit::Done)
     }
 
-    /// Says of each bundle that stays why it does.
-    fn tell_kept(
+    /// Prints why each remaining bundle stays.
+    fn report_kept(
         &self,
         store: &BundleStore,
-        needed: &Needed,
+        in_use: &BundlesInUse,
         found: &Garbage,
         output: &Output,
     ) -> Result<(), Stop> {
@@ -99,64 +102,67 @@ impl Gc {
             .iter()
             .filter(|(name, _)| !found.names.contains(*name))
         {
-            let why = match needed.why(name) {
+            let reason = match in_use.users(name) {
                 [] if it.retired().is_none() && !self.unused => "not retired".to_owned(),
                 [] => "younger than `--min-age`".to_owned(),
-                why => why.join(", "),
+                users => users.join(", "),
             };
-            output.note(&format!("kept {name}: {why}"));
+            output.note(&format!("kept {name}: {reason}"));
         }
         Ok(())
     }
 
-    /// Lists what the inventories need, and the installs of their sites.
-    fn needed(&self, global: &Global, output: &Output) -> Result<Needed, Stop> {
-        let mut needed = Needed::default();
-        self.keep(global, output, &mut needed)?;
+    /// Lists the bundles that the inventories and the installs of their sites use.
+    fn in_use(&self, global: &Global, output: &Output) -> Result<BundlesInUse, Stop> {
+        let mut in_use = BundlesInUse::default();
+        self.keep(global, output, &mut in_use)?;
         for also in &self.also {
             let (directory, state) = match also.split_once('=') {
                 Some((directory, state)) => (directory, Some(state.to_owned())),
                 None => (also.as_str(), None),
             };
-            // `--state` is the store of one site: it tells nothing of another.
-            let of_it = Global {
+            // `--state` is for the first site only.
+            let other = Global {
                 inventory: directory.into(),
                 state,
                 ..global.clone()
             };
-            self.keep(&of_it, output, &mut needed)?;
+            self.keep(&other, output, &mut in_use)?;
         }
-        Ok(needed)
+        Ok(in_use)
     }
 
-    /// Keeps what one inventory, and the installs of its site, need.
-    fn keep(&self, of_it: &Global, output: &Output, needed: &mut Needed) -> Result<(), Stop> {
-        let good = load_settled(of_it, output).map_err(said)?;
-        need_inventory(needed, &good.inventory);
-        let place = state(of_it, &good.inventory).map_err(fails)?;
-        let shown = place.display();
-        if !place.join("state.db").exists() {
-            return self.unknown(&good, &format!("there is no store `{shown}`"), output);
+    /// Adds the bundles that one inventory and the installs of its site use.
+    fn keep(
+        &self,
+        global: &Global,
+        output: &Output,
+        in_use: &mut BundlesInUse,
+    ) -> Result<(), Stop> {
+        let good = load_settled(global, output).map_err(said)?;
+        need_inventory(in_use, &good.inventory);
+        let directory = state(global, &good.inventory).map_err(fails)?;
+        let shown = directory.display();
+        if !directory.join("state.db").exists() {
+            return self.unknown_installs(&good, &format!("no state store at `{shown}`"), output);
         }
-        let installs = SqliteStore::open(&place).map_err(fails)?;
-        match need_installs(needed, &good.inventory, &installs).map_err(fails)? {
-            true => Ok(()),
-            false => {
-                let what = format!("the store `{shown}` knows none of its hosts");
-                self.unknown(&good, &what, output)
-            }
+        let installs = SqliteStore::open(&directory).map_err(fails)?;
+        if need_installs(in_use, &good.inventory, &installs).map_err(fails)? {
+            return Ok(());
         }
+        let reason = format!("the state store `{shown}` knows none of its hosts");
+        self.unknown_installs(&good, &reason, output)
     }
 
-    /// Stops where it is not known which installs run, unless somebody says that none does.
-    fn unknown(&self, good: &Good, what: &str, output: &Output) -> Result<(), Stop> {
+    /// Stops because the open installs are unknown, unless the command line states that no install runs.
+    fn unknown_installs(&self, good: &Good, reason: &str, output: &Output) -> Result<(), Stop> {
         if self.no_running_installs {
             return Ok(());
         }
         let site = &good.inventory.site.name;
-        let text = format!("it is not known which installs of `{site}` run: {what}");
-        let help = "give the store of its servers: `--state DIR`, or `--also DIR=STATE`; or \
-            `--no-running-installs` where none runs";
+        let text = format!("cannot tell which installs of `{site}` are running: {reason}");
+        let help = "name the state store of its servers with `--state DIR` or `--also DIR=STATE`; \
+            or use `--no-running-installs` if no install is running";
         if self.dry_run {
             output.warning(&text, help);
             return Ok(());
@@ -166,54 +172,55 @@ impl Gc {
     }
 }
 
-/// Why nothing was collected.
-enum Ended {
+/// Why nothing was removed.
+enum CollectError {
     Stopped(Stop),
     Store(BundleStoreError),
 }
 
-impl From<BundleStoreError> for Ended {
+impl From<BundleStoreError> for CollectError {
     fn from(error: BundleStoreError) -> Self {
         Self::Store(error)
     }
 }
 
 fn confirmed(output: &Output, found: &Garbage) -> Result<bool, Stop> {
-    let what = format!("these would go: {}", spelled(found));
+    let what = summary(found);
     if !std::io::stdin().is_terminal() {
         output.error(
-            &what,
-            "give `--yes` to remove them where nobody can be asked",
+            &format!("cannot ask before removing {what}"),
+            "use `--yes` to run without a prompt",
         );
         return Ok(false);
     }
-    output.stderr(&format!("{what}\nRemove them? [y/N] "));
+    output.stderr(&format!("Remove {what}? [y/N] "));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(fails)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn report(output: &Output, what: &str, garbage: &Garbage) {
+fn report(output: &Output, verb: &str, garbage: &Garbage) {
     if output.is_json() {
         output.json(&json!({
-            "bundles": garbage.names, "files": garbage.blobs.len(), "octets": garbage.octets,
+            "bundles": garbage.names, "files": garbage.blobs.len(), "bytes": garbage.bytes,
         }));
     } else {
-        output.result(&format!("{what}: {}\n", spelled(garbage)));
+        output.result(&format!("{verb} {}\n", summary(garbage)));
     }
 }
 
-fn spelled(garbage: &Garbage) -> String {
-    let names: Vec<&str> = garbage.names.iter().map(String::as_str).collect();
-    let names = match names.as_slice() {
-        [] => String::new(),
-        names => format!(" ({})", names.join(", ")),
+fn summary(garbage: &Garbage) -> String {
+    let names = if garbage.names.is_empty() {
+        String::new()
+    } else {
+        let names: Vec<&str> = garbage.names.iter().map(String::as_str).collect();
+        format!(" ({})", names.join(", "))
     };
     format!(
-        "{}{names}, {} of {}",
+        "{}{names} and {} ({})",
         plural(garbage.names.len(), "bundle"),
         plural(garbage.blobs.len(), "file"),
-        size(garbage.octets)
+        size(garbage.bytes)
     )
 }

@@ -8,21 +8,21 @@ use crate::bundle::SecretKey;
 use crate::cli::Exit;
 use crate::cli::output::Output;
 
-/// Make a key that signs bundles, in minisign's format
+/// Create a key for signing bundles, in minisign's format
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes the secret key to FILE, which only you may read, and the public key to
-FILE.pub; prints the line for `signatures: {keys: […]}` of the site. minisign
-reads both files. Keep the secret key where bundles are built, never in the
-inventory; pxectl-bundles(7) says how keys are changed and revoked.
+Writes the secret key to FILE, which only you can read, and the public key to
+FILE.pub. Prints the line for `signatures: {keys: […]}` in the site. minisign
+can read both files. Keep the secret key where you build bundles, never in the
+inventory. pxectl-bundles(7) explains how to replace and revoke keys.
 
 Examples:
   pxectl bundle keygen release-2026 --out ~/keys/release-2026.key")]
 pub struct Keygen {
-    /// What the site calls the key
+    /// Name of the key in the site
     #[arg(value_parser = parse_name)]
     name: String,
-    /// The file of the secret key; it must not be there yet
+    /// File for the secret key, which must not exist yet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

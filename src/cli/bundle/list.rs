@@ -8,16 +8,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::travel::size;
-use super::verify::total;
+use super::size::{size, total_size};
 use super::{Stop, fails, store};
-use crate::bundle::{BundleStore, Named};
+use crate::bundle::{BundleStore, NamedBundle};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, Inventory, KeyId, SignaturePolicy, plural};
 use crate::machine::shown_line;
 
-/// List the bundles of the store: who uses each, its age, its size, and when it expires
+/// List the bundles in the store with their size, age, expiry, signatures and users
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,14 +24,14 @@ Examples:
   pxectl bundle list --format json")]
 pub struct List {}
 
-/// What is said of one name.
-struct Row {
+/// One row of the list.
+struct BundleRow {
     name: String,
     bundle: Option<Bundle>,
     created: Option<Timestamp>,
     retired: Option<String>,
     signed_by: Vec<String>,
-    /// Keys that signed it and that the site does not know.
+    /// Keys of signatures that the site does not know.
     unknown_keys: Vec<KeyId>,
     profiles: Vec<String>,
     hosts: usize,
@@ -46,15 +45,15 @@ impl List {
         let inventory = store::rules_if_good(global);
         if inventory.is_none() {
             output.warning(
-                "there is no good inventory, so who uses a bundle is not known",
-                "`pxectl validate` lists what is at fault",
+                "the users of bundles are unknown: no valid inventory",
+                "name the inventory with `-i DIR`, and run `pxectl validate` to see its errors",
             );
         }
         let policy = store::policy(global).unwrap_or_default();
         let now = Timestamp::now();
         let today = now.to_zoned(TimeZone::UTC).date();
         let named = store.bundles().map_err(fails)?.into_iter();
-        let rows: Vec<Row> = named
+        let rows: Vec<BundleRow> = named
             .map(|(name, it)| row(&store, inventory.as_ref(), &policy, name, it, today))
             .collect();
         if output.is_json() {
@@ -84,7 +83,7 @@ impl List {
             table.add_row([
                 shown_line(&row.name).into_owned(),
                 bundle.map(|it| it.arch.clone()).unwrap_or_default(),
-                bundle.map(|it| size(total(it))).unwrap_or_default(),
+                bundle.map(|it| size(total_size(it))).unwrap_or_default(),
                 row.created.map(|at| age(now, at)).unwrap_or_default(),
                 expires(row).map(|day| day.to_string()).unwrap_or_default(),
                 signers(row),
@@ -110,9 +109,9 @@ fn row(
     inventory: Option<&Inventory>,
     policy: &SignaturePolicy,
     name: String,
-    named: Named,
+    named: NamedBundle,
     today: Date,
-) -> Row {
+) -> BundleRow {
     let mut notes = Vec::new();
     let (created, retired) = (named.created(), named.retired().map(str::to_owned));
     notes.extend(retired.as_ref().map(|why| format!("retired: {why}")));
@@ -124,7 +123,7 @@ fn row(
         }
     };
     let pinned = inventory.and_then(|inventory| inventory.bundles.get(&name));
-    // What git says of its expiry goes before what came with it.
+    // The day of expiry in git takes precedence over the one that came with the bundle.
     let bundle = bundle.map(|bundle| Bundle {
         expires: pinned.map_or(bundle.expires, |pinned| pinned.expires),
         ..bundle
@@ -135,12 +134,11 @@ fn row(
         .filter(|profile| profile.bundle == name)
         .map(|profile| profile.name.clone())
         .collect();
-    let hosts = inventory.map_or(0, |inventory| {
-        let hosts = inventory.hosts.values();
-        hosts
-            .filter(|host| profiles.contains(&host.profile))
-            .count()
-    });
+    let hosts = inventory
+        .into_iter()
+        .flat_map(|inventory| inventory.hosts.values())
+        .filter(|host| profiles.contains(&host.profile))
+        .count();
     let (mut signed_by, mut unknown_keys) = (Vec::new(), Vec::new());
     if let Some(bundle) = &bundle {
         let relaxed = policy.clone().for_unsigned();
@@ -155,15 +153,14 @@ fn row(
         let keys = bundle.signatures.iter();
         unknown_keys.extend(keys.filter_map(|text| KeyId::of_signature(text)));
         unknown_keys.retain(|id| !of_site(id));
-        let missing = bundle.files.values();
-        let missing = missing.filter(|file| store.blob_size(&file.sha256) != Some(file.size));
-        let missing: BTreeSet<_> = missing.map(|file| file.sha256).collect();
+        let missing: BTreeSet<_> = bundle
+            .files
+            .values()
+            .filter(|file| store.blob_size(&file.sha256) != Some(file.size))
+            .map(|file| file.sha256)
+            .collect();
         if !missing.is_empty() {
-            let is_missing = match missing.len() {
-                1 => "1 file is missing".to_owned(),
-                count => format!("{count} files are missing"),
-            };
-            notes.push(is_missing);
+            notes.push(format!("{} missing", plural(missing.len(), "file")));
         }
         if bundle.expires.is_some_and(|day| today >= day) {
             notes.push("expired".to_owned());
@@ -172,7 +169,7 @@ fn row(
             notes.push("the inventory pins other content".to_owned());
         }
     }
-    Row {
+    BundleRow {
         in_git: pinned.is_some(),
         name,
         bundle,
@@ -186,25 +183,24 @@ fn row(
     }
 }
 
-/// Names who signed it, those too whom the site does not know.
-fn signers(row: &Row) -> String {
-    let unknown = row.unknown_keys.iter();
-    let unknown = unknown.map(|id| format!("unknown key {id}"));
-    let all: Vec<String> = row.signed_by.iter().cloned().chain(unknown).collect();
-    all.join(", ")
+/// Names the keys that signed a bundle, also those that the site does not know.
+fn signers(row: &BundleRow) -> String {
+    let unknown_keys = (row.unknown_keys.iter()).map(|id| format!("unknown key {id}"));
+    let signers: Vec<String> = row.signed_by.iter().cloned().chain(unknown_keys).collect();
+    signers.join(", ")
 }
 
-fn expires(row: &Row) -> Option<Date> {
+fn expires(row: &BundleRow) -> Option<Date> {
     row.bundle.as_ref().and_then(|bundle| bundle.expires)
 }
 
-fn json(row: &Row) -> serde_json::Value {
+fn json(row: &BundleRow) -> serde_json::Value {
     let bundle = row.bundle.as_ref();
     json!({
         "bundle": row.name,
         "arch": bundle.map(|it| &it.arch),
         "files": bundle.map(|it| it.files.len()),
-        "size": bundle.map(total),
+        "size": bundle.map(total_size),
         "manifest": bundle.map(Bundle::manifest_digest),
         "created_at": row.created,
         "expires": expires(row),
@@ -218,7 +214,7 @@ fn json(row: &Row) -> serde_json::Value {
     })
 }
 
-/// Writes an age as people do, in its largest unit.
+/// Writes an age in its largest unit.
 fn age(now: Timestamp, at: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);
     match seconds {

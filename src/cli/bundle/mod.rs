@@ -1,29 +1,26 @@
 mod build;
+mod build_progress;
 mod document;
 mod fetch;
 mod gc;
 mod keygen;
 mod list;
-mod progress;
 mod publish;
 mod pull;
 mod retire;
 mod sign;
+mod size;
 mod store;
-mod travel;
+mod transfer_progress;
 mod verify;
 
-use std::path::PathBuf;
-
-use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::output::Output;
 use super::{Exit, Global};
 use crate::inventory::is_name;
-use crate::workspace::Snapshot;
 
-/// Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install
+/// Build, sign, copy and clean up bundles: versioned, pinned sets of files to install
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Bundle {
@@ -59,12 +56,12 @@ impl Bundle {
             Command::Retire(command) => command.run(global, output),
             Command::Gc(command) => command.run(global, output),
         };
-        // What has been said already is no error.
+        // A printed error needs no further message.
         ended.or_else(|stop| stop)
     }
 }
 
-/// Why a command stops: what it has said already (`Ok`), or an error to print (`Err`).
+/// Early exit: `Ok` if the error is already printed, `Err` if the caller must print it.
 type Stop = Result<Exit, anyhow::Error>;
 
 fn said(exit: Exit) -> Stop {
@@ -75,28 +72,11 @@ fn fails(error: impl Into<anyhow::Error>) -> Stop {
     Err(error.into())
 }
 
-/// Reads a name that is to stand in an inventory.
+/// Parses a name for an inventory.
 fn parse_name(text: &str) -> Result<String, String> {
-    match is_name(text) {
-        true => Ok(text.to_owned()),
-        false => Err("use letters, digits, `.`, `_` and `-`, at most 128".to_owned()),
-    }
-}
-
-/// Finds the bundle store, also where the inventory is at fault: it may name the very bundle that is
-/// to be built.
-///
-/// # Errors
-/// When neither the command line nor the inventory names one.
-fn store_directory(global: &Global) -> anyhow::Result<PathBuf> {
-    if let Some(path) = &global.bundles {
-        return Ok(path.clone());
-    }
-    let snapshot = Snapshot::read(&global.inventory)?;
-    match snapshot.names().bundles {
-        Some(path) => Ok(snapshot.directory().join(path)),
-        None => bail!(
-            "no bundle store is named: add `bundles: DIR` to the site, or give `--bundles DIR`"
-        ),
+    if is_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("use letters, digits, `.`, `_` and `-`, at most 128 characters".to_owned())
     }
 }

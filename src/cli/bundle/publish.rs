@@ -4,9 +4,10 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::{Progress, not_there, size};
+use super::size::size;
+use super::transfer_progress::{TransferBars, location_error};
 use super::{Stop, said, store};
-use crate::bundle::transport::{Place, TransferError, Watch, publish};
+use crate::bundle::transfer::{BundleLocation, TransferError, TransferProgress, publish};
 use crate::bundle::{BundleStoreError, RegistryOptions};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
@@ -14,45 +15,49 @@ use crate::cli::{Exit, Global};
 /// Copy a bundle to a registry, a tar file or another directory
 #[derive(Debug, Args)]
 #[command(after_help = "\
-DEST is `docker://HOST[:PORT]/REPOSITORY[:TAG]` (the tag is the bundle's name
-where it is left out), `oci-archive:FILE` or a path that ends in `.tar`, or
-`oci:DIR` or another path. What others can read is an OCI image layout: skopeo,
-oras and umoci know it.
+DEST is one of:
+  docker://HOST[:PORT]/REPOSITORY[:TAG]  a registry (the default tag is the
+                                         bundle's name)
+  oci-archive:FILE, or FILE.tar          a tar file
+  oci:DIR, or DIR                        a directory
 
-Only files that are missing there go, each is read once and hashed on its way,
-and the name goes last. Credentials are those of `docker login` and `skopeo
-login`; certificates are those of the system, of `--ca`, and of
-`/etc/docker/certs.d/HOST[:PORT]/*.crt`: see pxectl-bundles(7).
+The bundle is stored as an OCI artifact, which skopeo, oras and umoci can read.
+Only missing files are copied. Each file is hashed while it is copied, and the
+name comes last. Credentials are those of `docker login` and `skopeo login`.
+Trusted certificates are those of the system, of `--ca`, and of
+`/etc/docker/certs.d/HOST[:PORT]/*.crt`. See pxectl-bundles(7).
 
 Examples:
   pxectl bundle publish ubuntu-24.04-a docker://registry.example/boot/ubuntu
   pxectl bundle publish ubuntu-24.04-a /media/usb/bundles.tar
 
-Exit status: 0 when it is there, 1 when there is no such bundle or a file of it
-is not good, 3 when it could not be done.")]
+Exit status:
+  0  the bundle is at DEST
+  1  the store has no such bundle, or a file of it is damaged
+  3  the bundle cannot be copied")]
 pub struct Publish {
-    /// The bundle
+    /// Bundle to copy
     name: String,
-    /// Where to
+    /// Destination
     #[arg(value_name = "DEST")]
-    place: Place,
+    destination: BundleLocation,
     #[command(flatten)]
     registry: RegistryArgs,
 }
 
-/// How a registry is talked to.
+/// How to talk to a registry.
 #[derive(Clone, Debug, Args)]
 pub struct RegistryArgs {
-    /// Talk to the registry without TLS: who listens sees credentials
+    /// Use HTTP without TLS: others on the network can read the credentials
     #[arg(long)]
     plain_http: bool,
-    /// Trust the certificates in this file too
+    /// Trust the certificates in this file, too
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// How many files travel at once to or from a registry
+    /// Number of files to copy at the same time to or from a registry
     #[arg(short, long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
-    /// How often to try again when the registry is busy or the connection breaks
+    /// Number of retries when the registry is busy or the connection breaks
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     retries: u32,
 }
@@ -74,29 +79,29 @@ impl Publish {
         if let Ok(bundle) = store.bundle(&self.name) {
             store::check_unsigned(&bundle, global, output)?;
         }
-        let progress = Progress::new(output);
-        let watch: Arc<dyn Watch> = progress.clone();
+        let progress = TransferBars::new(output);
+        let watch: Arc<dyn TransferProgress> = progress.clone();
         let options = self.registry.options();
-        let travelled = publish(&store, &self.name, &self.place, &options, &watch);
+        let summary = publish(&store, &self.name, &self.destination, &options, &watch);
         progress.clear();
-        let travelled = travelled.map_err(|error| match &error {
-            // What was read is of our own store, and is not what it was.
+        let summary = summary.map_err(|error| match &error {
+            // A damaged file is in this store, not at the destination.
             TransferError::Store(BundleStoreError::Unexpected { .. }) => {
                 output.failed(&error.into());
                 said(Exit::No)
             }
-            _ => not_there(error, &self.place, "DEST", output),
+            _ => location_error(error, &self.destination, "DEST", output),
         })?;
         if output.is_json() {
             output.json(&json!({
-                "bundle": self.name, "place": self.place.to_string(),
-                "copied_files": travelled.blobs, "copied_octets": travelled.octets,
+                "bundle": self.name, "place": self.destination.to_string(),
+                "copied_files": summary.blobs, "copied_bytes": summary.bytes,
             }));
         } else {
-            let copied = size(travelled.octets);
+            let copied = size(summary.bytes);
             output.result(&format!(
-                "{}: at {}, {copied} copied\n",
-                self.name, self.place
+                "{}: published to {}, {copied} copied\n",
+                self.name, self.destination
             ));
         }
         Ok(Exit::Done)

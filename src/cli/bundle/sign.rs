@@ -14,12 +14,12 @@ use crate::inventory::{SIGNED_EXPIRES, SignaturePolicy, SiteKey, is_signature};
 /// Sign a bundle of the store, and print its document with the signature
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is signed is the bundle's manifest: its name, processor, and the digest of
-each file; and the day on which it expires, where it has one. Sign what you
-have checked: `bundle verify` first. The signature stands in the document, and
-travels with the bundle. Other keys' signatures stay.
+The signature covers the bundle's manifest (its name, its processor, and the
+digest of each file) and its day of expiry, if it has one. Run `pxectl bundle
+verify` before you sign. The signature is part of the document, and is copied
+with the bundle. Signatures by other keys stay.
 
-With a key that is protected by a password, or kept elsewhere, minisign signs:
+If the key is encrypted with a password or kept elsewhere, use minisign:
   pxectl bundle sign ubuntu-24.04-a --print > manifest
   minisign -S -m manifest -s release.key -t \"expires:2027-05-01\"
   pxectl bundle sign ubuntu-24.04-a --signature manifest.minisig
@@ -28,28 +28,28 @@ Examples:
   pxectl bundle sign ubuntu-24.04-a --key ~/keys/release-2026.key \\
       --out rack-a/ubuntu-24.04-a.yaml")]
 pub struct Sign {
-    /// The bundle
+    /// Bundle to sign
     name: String,
     #[command(flatten)]
-    by: By,
-    /// The day from which it is not installed any more, in place of the one that it has
+    by: SignatureSource,
+    /// Change the first day on which the bundle must not be installed
     #[arg(long, value_name = "DAY", conflicts_with = "print")]
     expires: Option<Date>,
-    /// Write the document here: to a new file, or in place of this bundle's document
+    /// Write the document to this file, which must be new or this bundle's document
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct By {
-    /// The secret key
+struct SignatureSource {
+    /// File with the secret key
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// A signature that minisign made
+    /// File with a signature from minisign
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
-    /// Print what is to be signed, and sign nothing
+    /// Print the content to sign, without signing it
     #[arg(long)]
     print: bool,
 }
@@ -65,7 +65,7 @@ impl Sign {
             (Some(path), _) => {
                 let key = SecretKey::read(path).map_err(fails)?;
                 let now = Timestamp::now().as_second();
-                // A blank, where minisign writes a tab: YAML would quote all of the signature for it.
+                // A space where minisign writes a tab, for which YAML would quote the whole signature.
                 let mut comment = format!("timestamp:{now} bundle:{}", bundle.name);
                 if let Some(day) = bundle.expires {
                     comment += &format!(" {SIGNED_EXPIRES}{day}");
@@ -80,7 +80,7 @@ impl Sign {
                     revoked: Vec::new(),
                 });
                 bundle.signatures = vec![signature.clone()];
-                // A key that does not know its own signature is broken, or we are.
+                // A key that cannot verify its own signature is damaged.
                 let checked = own.map(|policy| policy.check(&bundle).map(|_| ()));
                 checked.unwrap_or(Ok(())).map_err(fails)?;
                 signature
@@ -88,10 +88,12 @@ impl Sign {
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(path);
                 let shown = path.display();
-                let text = text.with_context(|| format!("`{shown}`")).map_err(fails)?;
+                let text = text
+                    .with_context(|| format!("cannot read `{shown}`"))
+                    .map_err(fails)?;
                 if !is_signature(&text) {
-                    let what = format!("`{shown}` is no signature in minisign's format");
-                    output.error(&what, "give the `.minisig` file that minisign wrote");
+                    let what = format!("`{shown}` is not a minisign signature");
+                    output.error(&what, "name the `.minisig` file that minisign wrote");
                     return Ok(Exit::No);
                 }
                 text

@@ -1,6 +1,8 @@
-//! Which store and whose rules a command works with.
+//! The store and the signature rules that a command works with.
 
 use std::path::PathBuf;
+
+use anyhow::bail;
 
 use super::{Stop, fails, said};
 use crate::bundle::BundleStore;
@@ -10,8 +12,11 @@ use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, Inventory, SignaturePolicy};
 use crate::workspace::Snapshot;
 
-/// Returns where the bundle store lies. A broken inventory says so too: what breaks it may be the
+/// Returns the path of the bundle store, even if the inventory has errors: the cause may be the missing
 /// signature that a command is about to make.
+///
+/// # Errors
+/// When neither the command line nor the inventory names a store; prints the error.
 pub fn directory(global: &Global, output: &Output) -> Result<PathBuf, Stop> {
     if let Some(path) = &global.bundles {
         return Ok(path.clone());
@@ -21,15 +26,33 @@ pub fn directory(global: &Global, output: &Output) -> Result<PathBuf, Stop> {
         Some(path) => Ok(snapshot.directory().join(path)),
         None => {
             let text = format!(
-                "the inventory `{}` names no bundle store",
+                "inventory `{}` has no bundle store",
                 global.inventory.display()
             );
             output.error(
                 &text,
-                "add `bundles: DIR` to the site, or give `--bundles DIR`",
+                "add `bundles: DIR` to the site, or use `--bundles DIR`",
             );
             Err(said(Exit::No))
         }
+    }
+}
+
+/// Finds the bundle store, even if the inventory has errors: it may name the bundle that is about to be
+/// built.
+///
+/// # Errors
+/// When neither the command line nor the inventory names a store.
+pub fn directory_for_new_files(global: &Global) -> anyhow::Result<PathBuf> {
+    if let Some(path) = &global.bundles {
+        return Ok(path.clone());
+    }
+    let snapshot = Snapshot::read(&global.inventory)?;
+    match snapshot.names().bundles {
+        Some(path) => Ok(snapshot.directory().join(path)),
+        None => bail!(
+            "no bundle store is configured: add `bundles: DIR` to the site, or use `--bundles DIR`"
+        ),
     }
 }
 
@@ -38,11 +61,11 @@ pub fn open(global: &Global, output: &Output) -> Result<BundleStore, Stop> {
     BundleStore::open(&directory(global, output)?).map_err(fails)
 }
 
-/// Reads the inventory whose rules hold. There is none where the directory holds no documents and
-/// the store is named apart, as where bundles are only passed on.
+/// Reads the inventory whose rules apply. Returns `None` if the directory has no documents and the command
+/// line names the store, as on a machine that only passes bundles on.
 ///
 /// # Errors
-/// When it is at fault, which has been said: its rules are not known then.
+/// When the inventory has errors, because its rules are unknown then; prints the errors.
 pub fn rules(global: &Global, output: &Output) -> Result<Option<Good>, Stop> {
     if global.bundles.is_some() {
         let read = Snapshot::read(&global.inventory);
@@ -54,17 +77,17 @@ pub fn rules(global: &Global, output: &Output) -> Result<Option<Good>, Stop> {
     check(snapshot, global, output).map(Some).map_err(said)
 }
 
-/// Reads whose signatures count, also where the inventory is otherwise at fault: what is wrong with
-/// it may be the very signature. None where no site says it, or what it says cannot be read.
+/// Reads the rules for signatures, even if the inventory has other errors: the cause may be a missing
+/// signature. Returns `None` if there is no site, or its rules cannot be read.
 pub fn policy(global: &Global) -> Option<SignaturePolicy> {
     Snapshot::read(&global.inventory).ok()?.names().signatures
 }
 
-/// Checks a bundle that need not be signed yet: no signature of it may be wrong, and none that
-/// counts may be by a revoked key.
+/// Checks a bundle that need not be signed yet: it must not have an invalid signature, nor only one by a
+/// revoked key.
 ///
 /// # Errors
-/// When it is refused, which has been printed.
+/// When the bundle is refused; prints the error.
 pub fn check_unsigned(bundle: &Bundle, global: &Global, output: &Output) -> Result<(), Stop> {
     let policy = policy(global).unwrap_or_default().for_unsigned();
     policy.check(bundle).map(drop).map_err(|error| {
@@ -74,7 +97,7 @@ pub fn check_unsigned(bundle: &Bundle, global: &Global, output: &Output) -> Resu
     })
 }
 
-/// Reads the inventory if it is good; says nothing where it is not.
+/// Reads the inventory if it is valid; prints nothing if it is not.
 pub fn rules_if_good(global: &Global) -> Option<Inventory> {
     let snapshot = Snapshot::read(&global.inventory).ok()?;
     snapshot.check().good.map(|(inventory, _)| inventory)

@@ -4,26 +4,29 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::{Progress, size};
+use super::size::size;
+use super::transfer_progress::TransferBars;
 use super::{Stop, fails, store};
-use crate::bundle::transport::Watch;
+use crate::bundle::transfer::TransferProgress;
 use crate::bundle::{BundleStoreError, Verifier};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::{Bundle, plural};
+use crate::inventory::plural;
 
-const GOOD_COPY: &str = "`pxectl bundle fetch` or `bundle pull` brings a good copy";
+const RESTORE: &str = "restore it with `pxectl bundle fetch` or `pxectl bundle pull`";
 
-/// Hash every file of bundles again, each once, and check their signatures
+/// Hash all files of the bundles in the store, and check the signatures
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   pxectl bundle verify
   pxectl bundle verify ubuntu-24.04-a --format json
 
-Exit status: 0 when all is as it was, 1 when something is not.")]
+Exit status:
+  0  all files and signatures are valid
+  1  a file is missing or damaged, or a signature is not valid")]
 pub struct Verify {
-    /// The bundles [default: all of the store]
+    /// Bundles to verify [default: all of the store]
     names: Vec<String>,
 }
 
@@ -33,8 +36,8 @@ impl Verify {
         let policy = store::policy(global);
         if policy.is_none() {
             output.warning(
-                "no signature was checked: no inventory says whose signatures count",
-                "`-i DIR` names the inventory; `pxectl validate` lists its errors",
+                "signatures not checked: no inventory names the trusted keys",
+                "name the inventory with `-i DIR`, and run `pxectl validate` to see its errors",
             );
         }
         let mut named = store.bundles().map_err(fails)?;
@@ -49,20 +52,21 @@ impl Verify {
             }
             named.retain(|name, _| self.names.contains(name));
         }
-        let progress = Progress::new(output);
-        let watch: Arc<dyn Watch> = progress.clone();
-        // What it has found good is not hashed again below.
+        let progress = TransferBars::new(output);
+        let shared_progress: Arc<dyn TransferProgress> = progress.clone();
+        // It does not hash intact files again below.
         let verifier = Verifier::default();
-        let octets = verifier.hash_all(
+        let bytes = verifier.hash_all(
             &store,
             &named,
-            &|files, octets| watch.begins(files, octets, files),
+            &|files, bytes| shared_progress.begin(files, bytes, files),
             &|name, file| {
-                let part = watch.file(&format!("{name}: {}", file.path), file.size);
+                let file_progress =
+                    shared_progress.begin_file(&format!("{name}: {}", file.path), file.size);
                 let at = Cell::new(0);
-                Box::new(move |octets| {
-                    at.set(at.get() + octets);
-                    part.at(at.get());
+                Box::new(move |bytes| {
+                    at.set(at.get() + bytes);
+                    file_progress.set_position(at.get());
                 })
             },
         );
@@ -70,20 +74,20 @@ impl Verify {
         for (name, it) in &named {
             let mut faults = Vec::new();
             match &it.bundle {
-                // What others keep here is theirs, unless it is asked about.
+                // Other programs' images are ignored, unless the command names them.
                 Err(BundleStoreError::NotABundle { .. }) if self.names.is_empty() => continue,
-                Err(error) => faults.push((error.to_string(), GOOD_COPY.to_owned())),
+                Err(error) => faults.push((error.to_string(), RESTORE.to_owned())),
                 Ok(bundle) => {
                     for file in bundle.files.values() {
                         let opened = verifier.open(&store, file);
                         let bad = opened.err().map(|error| error.to_string());
-                        faults.extend(bad.map(|fault| (fault, GOOD_COPY.to_owned())));
+                        faults.extend(bad.map(|fault| (fault, RESTORE.to_owned())));
                     }
                     let signed = policy
                         .as_ref()
                         .map(|policy| policy.check(bundle).map(|_| ()));
-                    let refused = signed.and_then(Result::err);
-                    faults.extend(refused.map(|error| (error.to_string(), error.help(name))));
+                    let error = signed.and_then(Result::err);
+                    faults.extend(error.map(|error| (error.to_string(), error.help(name))));
                 }
             }
             bad += usize::from(!faults.is_empty());
@@ -104,17 +108,11 @@ impl Verify {
         } else {
             let good = listed.len() - bad;
             output.result(&format!(
-                "{good} of {} good, {} hashed\n",
+                "{good} of {} intact, {} hashed\n",
                 plural(listed.len(), "bundle"),
-                size(octets)
+                size(bytes)
             ));
         }
         Ok(if bad == 0 { Exit::Done } else { Exit::No })
     }
-}
-
-/// Adds up the octets of a bundle's files.
-pub fn total(bundle: &Bundle) -> u64 {
-    let sizes = bundle.files.values().map(|file| file.size);
-    sizes.fold(0, u64::saturating_add)
 }

@@ -1,0 +1,125 @@
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::error::BuildError;
+use super::progress::BuildProgress;
+use super::web::{WebClient, without_credentials};
+
+/// A URL or a local path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceLocation {
+    /// An HTTP or HTTPS URL.
+    Url(String),
+    /// A path on this machine.
+    Path(PathBuf),
+}
+
+impl SourceLocation {
+    /// Parses a location; relative paths start from `base`.
+    pub fn new(text: &str, base: &Path) -> Self {
+        if is_url(text) {
+            Self::Url(text.to_owned())
+        } else {
+            Self::Path(base.join(text))
+        }
+    }
+
+    /// Returns the location without credentials, for messages.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Url(url) => without_credentials(url),
+            Self::Path(path) => path.display().to_string(),
+        }
+    }
+
+    /// Reads a small file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or exceeds `limit` bytes.
+    pub fn read(
+        &self,
+        web: &WebClient,
+        limit: u64,
+        progress: &dyn BuildProgress,
+    ) -> Result<Vec<u8>, BuildError> {
+        let path = match self {
+            Self::Url(url) => return web.read(url, limit, progress),
+            Self::Path(path) => path,
+        };
+        let unreadable = |source| BuildError::Unreadable {
+            path: path.clone(),
+            source,
+        };
+        let mut content = Vec::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(limit + 1)
+            .read_to_end(&mut content)
+            .map_err(unreadable)?;
+        if content.len() as u64 > limit {
+            let what = self.shown();
+            return Err(BuildError::TooLarge { what, limit });
+        }
+        Ok(content)
+    }
+}
+
+/// Reports whether a text is an HTTP or HTTPS URL.
+pub fn is_url(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// Returns the location of a list or signature: a suffix such as `.asc` is appended to the location of the
+/// file that it verifies.
+pub fn beside(from: &str, verified: &str) -> String {
+    let is_suffix = from.starts_with('.') && !from.contains('/');
+    if is_suffix {
+        format!("{verified}{from}")
+    } else {
+        from.to_owned()
+    }
+}
+
+/// Returns the path of a location: of a URL, without scheme, host, query and fragment.
+pub fn path_of(from: &str) -> &str {
+    if !is_url(from) {
+        return from;
+    }
+    let from = from.find(['?', '#']).map_or(from, |end| &from[..end]);
+    let host = from.find("://").map_or(0, |at| at + 3);
+    from[host..].find('/').map_or("", |at| &from[host + at..])
+}
+
+/// Appends a relative path to a URL or a directory.
+pub fn below(base: &str, path: &str) -> String {
+    format!("{}/{path}", base.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suffix_names_a_file_beside_the_verified_one() {
+        for (from, verified, expected) in [
+            (".asc", "https://a/b", "https://a/b.asc"),
+            ("./SUMS", "https://a/b", "./SUMS"),
+            ("https://a/S", "https://a/b", "https://a/S"),
+            ("SUMS", "b", "SUMS"),
+        ] {
+            assert_eq!(beside(from, verified), expected);
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_url_has_no_host_and_no_query() {
+        for (from, path) in [
+            ("https://a.b/c/d.iso?x=y/z#e", "/c/d.iso"),
+            ("http://a", ""),
+            ("http://a?b/c", ""),
+            ("../x/y", "../x/y"),
+        ] {
+            assert_eq!(path_of(from), path);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The bundle store: an OCI image layout on disk, whose blobs are written and read by digest.
+//!
+//! Source: OCI image specification 1.1, "Image Layout".
+
+mod blob;
+mod error;
+mod garbage;
+mod hashed_copy;
+mod index;
+mod layout;
+mod lock;
+mod named_bundle;
+mod temporary;
+mod verify;
+
+pub use blob::BlobWriter;
+pub use error::BundleStoreError;
+pub use garbage::{BundlesInUse, Garbage, GarbageRules};
+pub use layout::BundleStore;
+pub use lock::{ExclusiveLock, SharedLock};
+pub use named_bundle::{CREATED_ANNOTATION, NamedBundle, RETIRED_ANNOTATION};
+pub use verify::Verifier;
+
+pub(super) use error::io_error;
+pub(super) use hashed_copy::{CopyError, copy_hashed, hash};
+pub(super) use named_bundle::merge_signatures;
+pub(super) use temporary::{Temporary, move_durably};
