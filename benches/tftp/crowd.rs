@@ -18,8 +18,8 @@ const TURN: usize = 64;
 /// What came of a crowd.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// The octets that came, all of them right.
-    pub octets: u64,
+    /// The bytes that came, all of them right.
+    pub bytes: u64,
     /// How long it took.
     pub time: Duration,
     /// The processor time of the clients.
@@ -82,7 +82,7 @@ pub fn fetch(wish: Wish<'_>, clients: u32, most: Duration) -> anyhow::Result<Out
         }
     }
     Ok(Outcome {
-        octets: members.iter().map(|it| it.fetch.have() as u64).sum(),
+        bytes: members.iter().map(|it| it.fetch.have() as u64).sum(),
         time: begin.elapsed(),
         processor: usage::own_processor_time()?.saturating_sub(before),
         is_complete: left == 0,

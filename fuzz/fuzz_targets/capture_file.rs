@@ -25,7 +25,7 @@ fuzz_target!(|input: (u8, &[u8])| {
                 at += length;
             }
             Step::Frame(length, frame) => {
-                assert!(frame.octets.len() <= length && frame.sent >= frame.octets.len());
+                assert!(frame.bytes.len() <= length && frame.sent >= frame.bytes.len());
                 assert!(frame.comments.count() <= length);
                 at += length;
             }

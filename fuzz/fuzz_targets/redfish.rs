@@ -10,8 +10,8 @@ use pxectl::bmc::refusal::{error_text, says_not_now};
 use pxectl::bmc::resource::{ServiceRoot, System};
 use pxectl::bmc::{BootTarget, SeenDisk, SeenNic};
 
-fuzz_target!(|octets: &[u8]| {
-    let Ok(value) = serde_json::from_slice(octets) else {
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(value) = serde_json::from_slice(bytes) else {
         return;
     };
     let (root, system) = (ServiceRoot::read(&value), System::read("/", &value));

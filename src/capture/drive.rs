@@ -30,8 +30,8 @@ pub struct Limits {
 pub struct Counts {
     /// Frames that came in.
     pub frames: u64,
-    /// Their octets, as far as they were captured.
-    pub octets: u64,
+    /// Their bytes, as far as they were captured.
+    pub bytes: u64,
     /// Packets that were asked for.
     pub packets: u64,
     /// Frames that hold something else, or belong to others.
@@ -186,7 +186,7 @@ impl<'i, 't> Capture<'i, 't> {
 
     /// Does with a frame whatever is to be done; returns the comment on it where it is kept.
     fn keep(&mut self, frame: &CapturedFrame<'_>) -> Option<Option<String>> {
-        let datagram = match Ipv4Datagram::parse(frame.link, frame.octets) {
+        let datagram = match Ipv4Datagram::parse(frame.link, frame.bytes) {
             Ok(datagram) => datagram,
             Err(error) => return self.unread(error, frame),
         };
@@ -217,7 +217,7 @@ impl<'i, 't> Capture<'i, 't> {
     }
 
     fn unread(&mut self, error: PacketError, frame: &CapturedFrame<'_>) -> Option<Option<String>> {
-        let is_cut = frame.octets.len() < frame.sent;
+        let is_cut = frame.bytes.len() < frame.sent;
         if error.is_malformed() && !is_cut || matches!(error, PacketError::LinkType(_)) {
             self.counts.malformed += 1;
             let reason = error.to_string();
@@ -233,7 +233,7 @@ impl<'i, 't> Capture<'i, 't> {
 impl Sink for Capture<'_, '_> {
     fn frame(&mut self, frame: &CapturedFrame<'_>, interface: Option<&str>) -> ControlFlow<()> {
         self.counts.frames += 1;
-        self.counts.octets += frame.octets.len() as u64;
+        self.counts.bytes += frame.bytes.len() as u64;
         let first = *self.first.get_or_insert(frame.at);
         if !self.is_live
             && let Some(duration) = self.limits.duration

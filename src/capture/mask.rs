@@ -37,13 +37,13 @@ struct Place {
     protocol: u8,
     /// Which datagram, where it is one of fragments.
     identification: Option<u16>,
-    /// The number of an octet, or of a block.
+    /// The number of a byte, or of a block.
     number: u32,
 }
 
 /// The part of a stream that a frame carries.
 struct Part<'f> {
-    octets: &'f [u8],
+    bytes: &'f [u8],
     place: Place,
     /// The place of what follows; none where the capture lacks some of it.
     next: Option<Place>,
@@ -54,7 +54,7 @@ impl Masker {
     pub fn find(&mut self, link: LinkType, frame: &[u8], found: &mut Vec<Range<usize>>) {
         found.extend(secret_runs(frame));
         if let Some(part) = part(link, frame) {
-            let start = part.octets.as_ptr() as usize - frame.as_ptr() as usize;
+            let start = part.bytes.as_ptr() as usize - frame.as_ptr() as usize;
             let in_frame = |range: Range<usize>| start + range.start..start + range.end;
             found.extend(self.begun(&part).map(in_frame));
             found.extend(self.unfinished(&part).map(in_frame));
@@ -76,9 +76,9 @@ impl Masker {
             return None;
         }
         let before = *self.continued.get(&part.place)?;
-        let letters = part.octets.iter().take_while(|it| is_base64url(**it));
+        let letters = part.bytes.iter().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST - before).count();
-        if let Some(next) = part.next.filter(|_| length == part.octets.len()) {
+        if let Some(next) = part.next.filter(|_| length == part.bytes.len()) {
             self.goes_on(next, before + length);
         }
         (length > 0).then_some(0..length)
@@ -86,17 +86,17 @@ impl Masker {
 
     /// Returns the beginning of a secret that may go on behind this part.
     fn unfinished(&mut self, part: &Part<'_>) -> Option<Range<usize>> {
-        let octets = part.octets;
-        let letters = octets.iter().rev().take_while(|it| is_base64url(**it));
+        let bytes = part.bytes;
+        let letters = bytes.iter().rev().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST).count();
-        let start = octets.len() - length;
-        if length == LONGEST || !is_place_of_secret(&octets[..start]) {
+        let start = bytes.len() - length;
+        if length == LONGEST || !is_place_of_secret(&bytes[..start]) {
             return None;
         }
         if let Some(next) = part.next {
             self.goes_on(next, length);
         }
-        (length > 0).then_some(start..octets.len())
+        (length > 0).then_some(start..bytes.len())
     }
 
     fn goes_on(&mut self, place: Place, before: usize) {
@@ -130,7 +130,7 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
         };
         let number = place.number + datagram.length as u32;
         return Some(Part {
-            octets: datagram.payload,
+            bytes: datagram.payload,
             place,
             next: (!datagram.cut && datagram.more).then_some(Place { number, ..place }),
         });
@@ -141,7 +141,7 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
         destination: packet.destination,
         ..place
     };
-    let (octets, number, next) = match packet.transport {
+    let (bytes, number, next) = match packet.transport {
         Transport::Tcp(segment) => {
             let next = segment.sequence.wrapping_add(segment.payload.len() as u32);
             (segment.payload, segment.sequence, next)
@@ -154,7 +154,7 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
         _ => return None,
     };
     Some(Part {
-        octets,
+        bytes,
         place: Place { number, ..place },
         next: (!packet.cut).then_some(Place {
             number: next,

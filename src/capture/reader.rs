@@ -75,7 +75,7 @@ impl CaptureReader {
         })
     }
 
-    /// Makes room for so many octets at once, and reads on.
+    /// Makes room for so many bytes at once, and reads on.
     fn refill(&mut self, need: usize) -> anyhow::Result<Result<(), String>> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
@@ -117,8 +117,8 @@ impl Source for CaptureReader {
         }
         let mut need = 0;
         while self.start < self.end {
-            let octets = &self.buffer[self.start..self.end];
-            match self.file.step(octets, self.is_last) {
+            let bytes = &self.buffer[self.start..self.end];
+            match self.file.step(bytes, self.is_last) {
                 Step::Need(more) => {
                     need = more;
                     break;
@@ -165,7 +165,7 @@ fn read(stream: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     }
 }
 
-/// Reports whether an error says something about the octets, not about the system.
+/// Reports whether an error says something about the bytes, not about the system.
 fn is_of_compression(error: &std::io::Error) -> bool {
     error.raw_os_error().is_none()
 }

@@ -142,15 +142,15 @@ mod tests {
         };
         let mut message = DhcpMessage::new(Operation::Request, OTHER, TransactionId(1));
         let mut wants = |message: &DhcpMessage| {
-            let octets = message.write(1500).unwrap();
+            let bytes = message.write(1500).unwrap();
             selection.wants(&Packet {
                 source_mac: OURS,
                 destination_mac: MacAddress::new([0xff; 6]),
                 vlans: VlanTags::NONE,
                 source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT),
                 destination: SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT),
-                transport: Transport::Udp(&octets),
-                length: octets.len(),
+                transport: Transport::Udp(&bytes),
+                length: bytes.len(),
                 fragmented: false,
                 cut: false,
             })

@@ -15,7 +15,7 @@ const MOST_WINDOW: u32 = 27;
 /// How much compressed data is read at once.
 const PORTION: usize = 256 << 10;
 
-/// Opens a stream of octets, whatever it is compressed with.
+/// Opens a stream of bytes, whatever it is compressed with.
 ///
 /// # Errors
 /// When it cannot be read.

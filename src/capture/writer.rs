@@ -38,7 +38,7 @@ pub enum Destination {
 pub struct CaptureWriter {
     place: String,
     output: Box<dyn Write>,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     interfaces: Vec<(LinkType, Option<String>)>,
     filter: Option<String>,
     system: Option<String>,
@@ -69,10 +69,8 @@ impl CaptureWriter {
             }
         };
         let system = system();
-        let mut octets = Vec::new();
-        let mut writer = PcapngWriter {
-            octets: &mut octets,
-        };
+        let mut bytes = Vec::new();
+        let mut writer = PcapngWriter { bytes: &mut bytes };
         let application = concat!("pxectl ", env!("CARGO_PKG_VERSION"));
         let application = match keeps_secrets {
             true => application.to_owned(),
@@ -82,7 +80,7 @@ impl CaptureWriter {
         let mut writer = Self {
             place,
             output,
-            octets,
+            bytes,
             interfaces: Vec::new(),
             filter,
             system,
@@ -111,18 +109,18 @@ impl CaptureWriter {
         });
         let comments: Vec<_> = comments.collect();
         let mut writer = PcapngWriter {
-            octets: &mut self.octets,
+            bytes: &mut self.bytes,
         };
         let comments = comments.iter().map(|it| it.as_ref());
-        let place = writer.frame(number, frame.at, frame.octets, frame.sent, comments);
+        let place = writer.frame(number, frame.at, frame.bytes, frame.sent, comments);
         if let Some(masker) = &mut self.masker {
-            let written = &mut self.octets[place];
+            let written = &mut self.bytes[place];
             masker.find(frame.link, written, &mut self.secrets);
             for range in self.secrets.drain(..) {
                 stand_in(&mut written[range]);
             }
         }
-        if self.octets.len() >= PORTION {
+        if self.bytes.len() >= PORTION {
             self.flush()?;
         }
         Ok(())
@@ -135,7 +133,7 @@ impl CaptureWriter {
     pub fn finish(&mut self, at: Timestamp, received: u64, dropped: u64) -> anyhow::Result<()> {
         if !self.interfaces.is_empty() {
             let mut writer = PcapngWriter {
-                octets: &mut self.octets,
+                bytes: &mut self.bytes,
             };
             writer.statistics(0, at, received, dropped);
         }
@@ -147,11 +145,11 @@ impl CaptureWriter {
     /// # Errors
     /// When it cannot be written; a reader that has gone away is an error, too.
     pub fn flush(&mut self) -> anyhow::Result<()> {
-        if self.octets.is_empty() {
+        if self.bytes.is_empty() {
             return Ok(());
         }
-        let written = self.output.write_all(&self.octets);
-        self.octets.clear();
+        let written = self.output.write_all(&self.bytes);
+        self.bytes.clear();
         let written = written.and_then(|()| self.output.flush());
         written.with_context(|| format!("cannot write to {}", self.place))
     }
@@ -162,7 +160,7 @@ impl CaptureWriter {
         let known = known.position(|(other, it)| *other == link && it.as_deref() == name);
         let number = known.unwrap_or_else(|| {
             let mut writer = PcapngWriter {
-                octets: &mut self.octets,
+                bytes: &mut self.bytes,
             };
             writer.interface(&InterfaceDescription {
                 link,

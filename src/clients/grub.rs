@@ -43,28 +43,28 @@ pub struct GrubNetwork {
     pub uuid: Option<String>,
 }
 
-/// The octets of the header before the options, with the magic cookie.
+/// The bytes of the header before the options, with the magic cookie.
 const OPTIONS: usize = 240;
 
 impl GrubNetwork {
-    /// Takes what GRUB takes from the octets of the ACK that firmware keeps.
+    /// Takes what GRUB takes from the bytes of the ACK that firmware keeps.
     ///
     /// It finds the first option of each code, and so reads only the first part of one that was split;
     /// what another server's offer said, it does not see. The boot file is option 67, else the header's;
     /// the server is `siaddr`, else option 66, else `sname`, and a name there is no address to a model.
-    /// `None` where the octets are no DHCP message.
+    /// `None` where the bytes are no DHCP message.
     ///
     /// Source: GRUB 2.06, `grub-core/net/bootp.c`, `grub_net_process_dhcp_ack`,
     /// `find_dhcp_option`.
     pub fn after_pxe(ack: &[u8]) -> Option<Self> {
         let (header, options) = ack.split_at_checked(OPTIONS)?;
         let address = |at: usize| {
-            let octets: [u8; 4] = header[at..at + 4].try_into().ok()?;
-            Some(Ipv4Addr::from(octets))
+            let bytes: [u8; 4] = header[at..at + 4].try_into().ok()?;
+            Some(Ipv4Addr::from(bytes))
         };
         let (own, siaddr) = (address(16)?, address(20)?);
         let mac: [u8; 6] = header[28..34].try_into().ok()?;
-        let text = |octets: &[u8]| String::from_utf8_lossy(c_string(octets)).into_owned();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(c_string(bytes)).into_owned();
         let boot_file = match find(options, 67) {
             Some(at) => text(at.value),
             None => text(&header[108..236]),
@@ -190,9 +190,9 @@ fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
     }
 }
 
-/// Returns the octets before the first NUL.
-fn c_string(octets: &[u8]) -> &[u8] {
-    octets.split(|&octet| octet == 0).next().unwrap_or_default()
+/// Returns the bytes before the first NUL.
+fn c_string(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]

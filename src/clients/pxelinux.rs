@@ -115,10 +115,10 @@ fn own(ack: &DhcpMessage, code: u8) -> Option<&[u8]> {
 }
 
 fn text(ack: &DhcpMessage, code: u8) -> Option<String> {
-    own(ack, code).map(|octets| String::from_utf8_lossy(octets).into_owned())
+    own(ack, code).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Cuts a name after the last octet that is no letter, digit, dot or hyphen: also after a `_`.
+/// Cuts a name after the last byte that is no letter, digit, dot or hyphen: also after a `_`.
 fn directory(file: &str) -> &str {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let end = file

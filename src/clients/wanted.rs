@@ -70,14 +70,14 @@ pub(super) fn address_digits(address: Ipv4Addr) -> impl Iterator<Item = String> 
     (1..=8).rev().map(move |length| digits[..length].to_owned())
 }
 
-/// Writes the octets of option 97 after its type as PXELINUX and GRUB do it: in the order in which
+/// Writes the bytes of option 97 after its type as PXELINUX and GRUB do it: in the order in which
 /// they stand there, which is not that of the UUID's text.
 pub(super) fn uuid_as_sent(option: &[u8]) -> Option<String> {
-    let octets: &[u8; 16] = match option {
-        [_, octets @ ..] => octets.try_into().ok()?,
+    let bytes: &[u8; 16] = match option {
+        [_, bytes @ ..] => bytes.try_into().ok()?,
         [] => return None,
     };
-    let hex = data_encoding::HEXLOWER.encode(octets);
+    let hex = data_encoding::HEXLOWER.encode(bytes);
     let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &hex[part]);
     Some(parts.join("-"))
 }

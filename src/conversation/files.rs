@@ -7,7 +7,7 @@ use super::scribe::{Began, Scribe};
 use super::shown::{rate, shown_file, size, time};
 use crate::machine::Firmware;
 
-/// A transfer is slow when it takes this long, at less than this many octets a second.
+/// A transfer is slow when it takes this long, at less than this many bytes a second.
 const SLOW_MILLISECONDS: i64 = 5000;
 const SLOW_RATE: u64 = 256 * 1024;
 /// How much of a file's beginning is needed to tell what it is.
@@ -40,19 +40,19 @@ pub(super) fn came(
         machine.missing = None;
     }
     let Transfer {
-        octets,
+        bytes,
         milliseconds,
         ..
     } = *transfer;
     let is_slow = milliseconds >= SLOW_MILLISECONDS
-        && octets * 1000 / milliseconds.unsigned_abs().max(1) < SLOW_RATE;
+        && bytes * 1000 / milliseconds.unsigned_abs().max(1) < SLOW_RATE;
     if is_slow {
         let text = format!(
             "`{}`: {} in {} ({})",
             transfer.file,
-            size(octets),
+            size(bytes),
             time(milliseconds),
-            rate(octets, milliseconds).unwrap_or_default()
+            rate(bytes, milliseconds).unwrap_or_default()
         );
         scribe.find_of(machine, FindingKind::SlowTransfer, text, began);
     }
@@ -80,7 +80,7 @@ pub(super) fn settle(scribe: &mut Scribe, machine: &mut Machine) {
     }
 }
 
-/// Tells whether firmware can run what it fetches, by its first octets.
+/// Tells whether firmware can run what it fetches, by its first bytes.
 pub(super) fn check_head(scribe: &mut Scribe, machine: &mut Machine, name: &str, head: &[u8]) {
     let Some(expected) = machine.expected.as_ref() else {
         return;

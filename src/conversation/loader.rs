@@ -1,4 +1,4 @@
-//! What a boot file is made for, by its name and by its first octets.
+//! What a boot file is made for, by its name and by its first bytes.
 
 use crate::machine::{Architecture, CpuArchitecture, Firmware};
 
@@ -56,17 +56,17 @@ pub(super) fn by_name(path: &str) -> MadeFor {
     }
 }
 
-/// Reads the first octets of a file: the header of a UEFI program says its processor.
+/// Reads the first bytes of a file: the header of a UEFI program says its processor.
 ///
 /// `None` where there are too few of them. Source: PE/COFF §3.
-pub(super) fn by_contents(octets: &[u8]) -> Option<MadeFor> {
-    let head: &[u8; 64] = octets.first_chunk()?;
+pub(super) fn by_contents(bytes: &[u8]) -> Option<MadeFor> {
+    let head: &[u8; 64] = bytes.first_chunk()?;
     if head[..2] != *b"MZ" {
         return Some(MadeFor::default());
     }
     let at = u32::from_le_bytes([head[60], head[61], head[62], head[63]]);
     let at = usize::try_from(at).ok()?;
-    let machine = match octets.get(at..)?.first_chunk()? {
+    let machine = match bytes.get(at..)?.first_chunk()? {
         [b'P', b'E', 0, 0, low, high] => u16::from_le_bytes([*low, *high]),
         _ => return Some(MadeFor::default()),
     };

@@ -81,8 +81,8 @@ pub struct Transfer {
     pub file: String,
     /// Who was asked.
     pub server: Ipv4Addr,
-    /// The octets that came.
-    pub octets: u64,
+    /// The bytes that came.
+    pub bytes: u64,
     /// How long it took, in milliseconds.
     pub milliseconds: i64,
     /// How it ended, in one word.

@@ -26,7 +26,7 @@ enum Key {
     /// Its name in the inventory, whichever of its cards speaks.
     Host(String),
     Hardware(HardwareAddress),
-    /// Option 97, in whichever octet order.
+    /// Option 97, in whichever byte order.
     Uuid(SystemUuid),
     /// The address that it has, or was given last.
     Address(Ipv4Addr),

@@ -8,8 +8,8 @@ use crate::wire::path::shown_path;
 const LIMIT: usize = 120;
 
 /// Shows text that somebody sent.
-pub(super) fn shown_octets(octets: &[u8]) -> String {
-    shown_text(&String::from_utf8_lossy(octets))
+pub(super) fn shown_bytes(bytes: &[u8]) -> String {
+    shown_text(&String::from_utf8_lossy(bytes))
 }
 
 /// Shows text that somebody sent, with `·` for what is not printable.
@@ -34,30 +34,30 @@ fn printable(c: char) -> char {
     }
 }
 
-/// Shows octets as hexadecimal digits, a few of them.
-pub(super) fn shown_hex(octets: &[u8]) -> String {
-    let head = &octets[..octets.len().min(24)];
+/// Shows bytes as hexadecimal digits, a few of them.
+pub(super) fn shown_hex(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(24)];
     let mut text = data_encoding::HEXLOWER.encode(head);
-    if head.len() < octets.len() {
+    if head.len() < bytes.len() {
         text.push('…');
     }
     text
 }
 
-/// Counts octets: `512 B`, `3.4 KiB`, `12 MiB`.
-pub(super) fn size(octets: u64) -> String {
-    scaled(octets as f64, "B")
+/// Counts bytes: `512 B`, `3.4 KiB`, `12 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    scaled(bytes as f64, "B")
 }
 
 /// Less than this says nothing about how fast a wire is.
 const LEAST_FOR_RATE: u64 = 16 * 1024;
 
-/// Says how fast octets came: `3.4 MiB/s`; nothing where they are too few to tell.
-pub(super) fn rate(octets: u64, milliseconds: i64) -> Option<String> {
-    if milliseconds <= 0 || octets < LEAST_FOR_RATE {
+/// Says how fast bytes came: `3.4 MiB/s`; nothing where they are too few to tell.
+pub(super) fn rate(bytes: u64, milliseconds: i64) -> Option<String> {
+    if milliseconds <= 0 || bytes < LEAST_FOR_RATE {
         return None;
     }
-    let each_second = octets as f64 * 1000.0 / milliseconds as f64;
+    let each_second = bytes as f64 * 1000.0 / milliseconds as f64;
     Some(format!("{}/s", scaled(each_second, "B")))
 }
 
@@ -105,15 +105,15 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_shown_printable_and_bounded() {
-        assert_eq!(shown_octets(b"a\x1b[2J`b\0"), "a·[2J'b·");
-        assert_eq!(shown_octets(&[b'x'; 500]).chars().count(), LIMIT + 1);
+        assert_eq!(shown_bytes(b"a\x1b[2J`b\0"), "a·[2J'b·");
+        assert_eq!(shown_bytes(&[b'x'; 500]).chars().count(), LIMIT + 1);
         assert_eq!(shown_file("/m/MAC/TOKEN/x.efi?token=T"), "/m/MAC/…/x.efi");
         assert_eq!(shown_hex(&[0xab; 30]).len(), 48 + "…".len());
     }
 
     #[test]
     fn sizes_rates_and_times_are_short() {
-        for (octets, expected) in [
+        for (bytes, expected) in [
             (0, "0 B"),
             (1023, "1023 B"),
             (3500, "3.4 KiB"),
@@ -121,7 +121,7 @@ mod tests {
             (45_000_000, "43 MiB"),
             (u64::MAX, "17179869184 GiB"),
         ] {
-            assert_eq!(size(octets), expected);
+            assert_eq!(size(bytes), expected);
         }
         assert_eq!(rate(1_048_576, 500).as_deref(), Some("2.0 MiB/s"));
         assert_eq!(rate(1_048_576, 0), None);

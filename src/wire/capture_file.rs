@@ -9,7 +9,7 @@ use super::packet::LinkType;
 use super::pcap::Pcap;
 use super::pcapng::{self, Comments, Pcapng};
 
-/// The most octets of one frame that are read; libpcap draws the same line.
+/// The most bytes of one frame that are read; libpcap draws the same line.
 pub const MOST_FRAME: usize = 262_144;
 
 /// A frame of a capture file.
@@ -22,7 +22,7 @@ pub struct CapturedFrame<'a> {
     /// What it begins with.
     pub link: LinkType,
     /// As much of it as the capture holds.
-    pub octets: &'a [u8],
+    pub bytes: &'a [u8],
     /// How long it was.
     pub sent: usize,
     /// What others have said of it.
@@ -32,15 +32,15 @@ pub struct CapturedFrame<'a> {
 /// What comes next in a file.
 #[derive(Debug)]
 pub enum Step<'a> {
-    /// So many octets are needed at once, in all.
+    /// So many bytes are needed at once, in all.
     Need(usize),
-    /// So many octets are done with.
+    /// So many bytes are done with.
     Passed(usize),
-    /// A frame, and how many octets are done with.
+    /// A frame, and how many bytes are done with.
     Frame(usize, CapturedFrame<'a>),
-    /// What a machine said that it had missed, and how many octets are done with.
+    /// What a machine said that it had missed, and how many bytes are done with.
     Missed(usize, u64),
-    /// Something is wrong here. So many octets are done with; whatever can be read behind them is.
+    /// Something is wrong here. So many bytes are done with; whatever can be read behind them is.
     Damaged(usize, CaptureFault),
 }
 
@@ -57,10 +57,10 @@ pub enum CaptureFault {
     #[error("version {0}.{1} of its format is not known")]
     Version(u16, u16),
     /// A frame is longer than any can be.
-    #[error("a frame says that it is {0} octets long")]
+    #[error("a frame says that it is {0} bytes long")]
     FrameLength(u32),
     /// A block is longer or shorter than any can be.
-    #[error("a block says that it is {0} octets long")]
+    #[error("a block says that it is {0} bytes long")]
     BlockLength(u32),
     /// A block ends with another length than it begins with.
     #[error("a block begins with the length {0} and ends with {1}")]
@@ -69,7 +69,7 @@ pub enum CaptureFault {
     #[error("a section has the byte order `{0:#010x}`")]
     ByteOrder(u32),
     /// A block is too short for what it is.
-    #[error("{what} has no more than {have} octets")]
+    #[error("{what} has no more than {have} bytes")]
     Short {
         /// What kind of block.
         what: &'static str,
@@ -83,9 +83,9 @@ pub enum CaptureFault {
     #[error("a section describes more than {0} interfaces")]
     Interfaces(usize),
     /// The file ends in the middle of something.
-    #[error("the file is cut: {need} octets are announced and {have} are there")]
+    #[error("the file is cut: {need} bytes are announced and {have} are there")]
     Cut {
-        /// How many octets should be there.
+        /// How many bytes should be there.
         need: usize,
         /// How many there are.
         have: usize,
@@ -102,10 +102,10 @@ pub enum CaptureFile {
 }
 
 impl CaptureFile {
-    /// How many octets tell the format.
+    /// How many bytes tell the format.
     pub const HEAD: usize = 24;
 
-    /// Begins to read a file by its first [`CaptureFile::HEAD`] octets, or by all where it is shorter;
+    /// Begins to read a file by its first [`CaptureFile::HEAD`] bytes, or by all where it is shorter;
     /// also returns how many of them are done with.
     ///
     /// # Errors
@@ -124,10 +124,10 @@ impl CaptureFile {
 
     /// Reads what comes next from the part of the file that is at hand, which is its end where
     /// `is_last`. No step is made where nothing is left.
-    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> Step<'a> {
         match self {
-            Self::Pcap(pcap) => pcap.step(octets, is_last),
-            Self::Pcapng(pcapng) => pcapng.step(octets, is_last),
+            Self::Pcap(pcap) => pcap.step(bytes, is_last),
+            Self::Pcapng(pcapng) => pcapng.step(bytes, is_last),
         }
     }
 
@@ -143,31 +143,31 @@ impl CaptureFile {
 /// How numbers are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ByteOrder {
-    /// The least octet first.
+    /// The least byte first.
     #[default]
     Little,
-    /// The greatest octet first.
+    /// The greatest byte first.
     Big,
 }
 
 impl ByteOrder {
     /// Reads a number at a place; 0 where there is none.
-    pub(super) fn u16(self, octets: &[u8], at: usize) -> u16 {
-        let octets = octets.get(at..).and_then(<[u8]>::first_chunk);
-        let octets = octets.copied().unwrap_or_default();
+    pub(super) fn u16(self, bytes: &[u8], at: usize) -> u16 {
+        let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+        let bytes = bytes.copied().unwrap_or_default();
         match self {
-            Self::Little => u16::from_le_bytes(octets),
-            Self::Big => u16::from_be_bytes(octets),
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
         }
     }
 
     /// Reads a number at a place; 0 where there is none.
-    pub(super) fn u32(self, octets: &[u8], at: usize) -> u32 {
-        let octets = octets.get(at..).and_then(<[u8]>::first_chunk);
-        let octets = octets.copied().unwrap_or_default();
+    pub(super) fn u32(self, bytes: &[u8], at: usize) -> u32 {
+        let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+        let bytes = bytes.copied().unwrap_or_default();
         match self {
-            Self::Little => u32::from_le_bytes(octets),
-            Self::Big => u32::from_be_bytes(octets),
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
         }
     }
 }

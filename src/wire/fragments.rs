@@ -14,9 +14,9 @@ use crate::machine::MacAddress;
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 /// The most datagrams that wait for fragments.
 const MOST_OPEN: usize = 256;
-/// The most octets that wait for others.
+/// The most bytes that wait for others.
 const MOST_OCTETS: usize = 4 << 20;
-/// The most fragments of one datagram; one of 65,515 octets over the smallest useful link has fewer.
+/// The most fragments of one datagram; one of 65,515 bytes over the smallest useful link has fewer.
 const MOST_PARTS: usize = 512;
 /// The longest payload of a datagram.
 const MOST_LENGTH: usize = 65_515;
@@ -27,7 +27,7 @@ pub struct Fragments {
     open: HashMap<Key, Partial>,
     /// The open ones by age; what is no longer open is passed over.
     order: VecDeque<(u64, Key)>,
-    octets: usize,
+    bytes: usize,
     /// Numbers the datagrams.
     next: u64,
     lost: LostFragments,
@@ -69,7 +69,7 @@ struct Partial {
     parts: Vec<Part>,
     /// How long the payload is, once the last fragment was seen.
     length: Option<usize>,
-    octets: usize,
+    bytes: usize,
     cut: bool,
 }
 
@@ -78,7 +78,7 @@ struct Part {
     offset: usize,
     /// How long it was when it was sent.
     length: usize,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// A datagram that was put together.
@@ -138,14 +138,14 @@ impl Fragments {
                 since: at,
                 parts: Vec::new(),
                 length: None,
-                octets: 0,
+                bytes: 0,
                 cut: false,
             }
         });
-        let before = partial.octets;
+        let before = partial.bytes;
         let lost = match partial.take(fragment) {
             Ok(()) => {
-                self.octets += partial.octets - before;
+                self.bytes += partial.bytes - before;
                 return self.completed(key, fragment);
             }
             Err(Refusal::Repeated) => return None,
@@ -181,9 +181,9 @@ impl Fragments {
         let mut payload = vec![0; length];
         let mut kept = 0;
         for part in &partial.parts {
-            let place = part.offset..part.offset + part.octets.len();
-            payload[place].copy_from_slice(&part.octets);
-            kept = kept.max(part.offset + part.octets.len());
+            let place = part.offset..part.offset + part.bytes.len();
+            payload[place].copy_from_slice(&part.bytes);
+            kept = kept.max(part.offset + part.bytes.len());
         }
         // What the capture cut off at the end is not there; what it cut within reads as zeros.
         payload.truncate(kept);
@@ -199,7 +199,7 @@ impl Fragments {
 
     fn drop_open(&mut self, key: Key) {
         if let Some(partial) = self.open.remove(&key) {
-            self.octets -= partial.octets;
+            self.bytes -= partial.bytes;
         }
         // The order must not grow with what is long gone.
         if self.order.len() > 2 * MOST_OPEN {
@@ -218,7 +218,7 @@ impl Fragments {
             };
             // Clocks of captures go backwards, too.
             let is_late = now.duration_since(partial.since).abs() > PATIENCE;
-            let is_crowded = self.open.len() >= MOST_OPEN || self.octets > MOST_OCTETS;
+            let is_crowded = self.open.len() >= MOST_OPEN || self.bytes > MOST_OCTETS;
             match (is_late, is_crowded) {
                 (true, _) => self.lost.incomplete += 1,
                 (false, true) => self.lost.crowded += 1,
@@ -242,7 +242,7 @@ impl Partial {
         let place = self.parts.partition_point(|part| part.offset < offset);
         if let Some(same) = self.parts.get(place)
             && (same.offset, same.length) == (offset, length)
-            && same.octets == fragment.payload
+            && same.bytes == fragment.payload
         {
             return Err(Refusal::Repeated);
         }
@@ -263,13 +263,13 @@ impl Partial {
             return Err(Refusal::Crowded);
         }
         self.cut |= fragment.cut;
-        self.octets += fragment.payload.len();
+        self.bytes += fragment.payload.len();
         self.parts.insert(
             place,
             Part {
                 offset,
                 length,
-                octets: fragment.payload.to_vec(),
+                bytes: fragment.payload.to_vec(),
             },
         );
         Ok(())

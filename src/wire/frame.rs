@@ -10,9 +10,9 @@ const TIME_TO_LIVE: u8 = 64;
 
 /// The payload does not fit into one IPv4 datagram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a payload of {have} octets does not fit into one UDP datagram of IPv4")]
+#[error("a payload of {have} bytes does not fit into one UDP datagram of IPv4")]
 pub struct FrameError {
-    /// The octets of the payload.
+    /// The bytes of the payload.
     pub have: usize,
 }
 

@@ -46,7 +46,7 @@ impl RequestHead {
     /// The methods that begin a request.
     const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
-    /// Reports whether octets may begin a request; a few are enough.
+    /// Reports whether bytes may begin a request; a few are enough.
     pub fn may_begin(bytes: &[u8]) -> bool {
         Self::METHODS.iter().any(|method| {
             let method = method.as_bytes();
@@ -87,7 +87,7 @@ impl RequestHead {
 }
 
 impl ResponseHead {
-    /// Reports whether octets may begin a response; a few are enough.
+    /// Reports whether bytes may begin a response; a few are enough.
     pub fn may_begin(bytes: &[u8]) -> bool {
         let start: &[u8] = b"HTTP/1.";
         !bytes.is_empty() && (bytes.starts_with(start) || start.starts_with(bytes))
@@ -145,7 +145,7 @@ pub fn head_end(bytes: &[u8]) -> Option<usize> {
 }
 
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|octet| *octet == b'\n')
+    head.split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .take_while(|line| !line.is_empty())
 }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_octets_tell_what_may_begin() {
+    fn a_few_bytes_tell_what_may_begin() {
         for (bytes, request, response) in [
             ("G", true, false),
             ("GET ", true, false),
@@ -232,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_octets_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = (RequestHead::parse(&bytes), ResponseHead::parse(&bytes));
             let _ = (head_end(&bytes), chunk_size(&bytes));
             let request = [&b"GET / HTTP/1.1\r\n"[..], &bytes].concat();

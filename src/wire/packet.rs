@@ -37,7 +37,7 @@ pub struct Packet<'a> {
     pub destination: SocketAddrV4,
     /// What it carries.
     pub transport: Transport<'a>,
-    /// How many octets its transport carries as they were sent; a capture may hold fewer.
+    /// How many bytes its transport carries as they were sent; a capture may hold fewer.
     pub length: usize,
     /// The datagram was put together from fragments.
     pub fragmented: bool,
@@ -68,15 +68,15 @@ pub enum Transport<'a> {
 /// A segment of TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpSegment<'a> {
-    /// The number of its first octet.
+    /// The number of its first byte.
     pub sequence: u32,
-    /// The number of the octet that its sender expects next.
+    /// The number of the byte that its sender expects next.
     pub acknowledgement: u32,
     /// What kind of segment it is.
     pub flags: TcpFlags,
     /// How much its sender takes, not scaled.
     pub window: u16,
-    /// The octets.
+    /// The bytes.
     pub payload: &'a [u8],
 }
 
@@ -123,13 +123,13 @@ pub struct Ipv4Datagram<'a> {
     pub protocol: u8,
     /// What its fragments have in common.
     pub identification: u16,
-    /// Where the payload belongs in the whole datagram, in octets.
+    /// Where the payload belongs in the whole datagram, in bytes.
     pub offset: usize,
     /// More fragments follow.
     pub more: bool,
     /// What follows the header.
     pub payload: &'a [u8],
-    /// How many octets follow the header as they were sent.
+    /// How many bytes follow the header as they were sent.
     pub length: usize,
     /// The capture holds less than was sent.
     pub cut: bool,
@@ -175,9 +175,9 @@ impl<'a> Ipv4Datagram<'a> {
     }
 
     /// Reads an IPv4 header. Source: RFC 791 §3.1.
-    fn parse_network(octets: &'a [u8]) -> Result<Self, PacketError> {
+    fn parse_network(bytes: &'a [u8]) -> Result<Self, PacketError> {
         const WHAT: &str = "an IPv4 header";
-        let header = head::<20>(octets, WHAT)?;
+        let header = head::<20>(bytes, WHAT)?;
         if header[0] >> 4 != 4 {
             return Err(match header[0] >> 4 {
                 // Raw IP names no Ethernet type.
@@ -188,16 +188,16 @@ impl<'a> Ipv4Datagram<'a> {
         let header_length = usize::from(header[0] & 15) * 4;
         let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
         // A system that leaves segmentation to its card may write no length at all.
-        let total = if total == 0 { octets.len() } else { total };
+        let total = if total == 0 { bytes.len() } else { total };
         if header_length < 20 || total < header_length {
             let length = header_length.min(total);
             return Err(PacketError::Length { what: WHAT, length });
         }
-        let end = total.min(octets.len());
-        let payload = octets.get(header_length..end).ok_or(PacketError::Short {
+        let end = total.min(bytes.len());
+        let payload = bytes.get(header_length..end).ok_or(PacketError::Short {
             what: WHAT,
             need: header_length,
-            have: octets.len(),
+            have: bytes.len(),
         })?;
         let fragment = u16::from_be_bytes([header[6], header[7]]);
         Ok(Self {
@@ -212,7 +212,7 @@ impl<'a> Ipv4Datagram<'a> {
             more: fragment & 0x2000 != 0,
             payload,
             length: total - header_length,
-            cut: total > octets.len(),
+            cut: total > bytes.len(),
         })
     }
 
@@ -302,31 +302,31 @@ fn untagged<'a>(
 type Ports = (u16, u16);
 
 /// Reads a UDP header; also says how long the payload was as it was sent. Source: RFC 768.
-fn udp(octets: &[u8]) -> Result<(Ports, &[u8], usize), PacketError> {
+fn udp(bytes: &[u8]) -> Result<(Ports, &[u8], usize), PacketError> {
     const WHAT: &str = "a UDP header";
-    let header = head::<8>(octets, WHAT)?;
+    let header = head::<8>(bytes, WHAT)?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let length = match length {
-        0 => octets.len(),
+        0 => bytes.len(),
         1..8 => return Err(PacketError::Length { what: WHAT, length }),
         length => length,
     };
-    let end = length.min(octets.len());
-    Ok((ports(header), &octets[8..end], length - 8))
+    let end = length.min(bytes.len());
+    Ok((ports(header), &bytes[8..end], length - 8))
 }
 
 /// Reads a TCP header. Source: RFC 9293 §3.1.
-fn tcp(octets: &[u8]) -> Result<(Ports, TcpSegment<'_>), PacketError> {
+fn tcp(bytes: &[u8]) -> Result<(Ports, TcpSegment<'_>), PacketError> {
     const WHAT: &str = "a TCP header";
-    let header = head::<20>(octets, WHAT)?;
+    let header = head::<20>(bytes, WHAT)?;
     let length = usize::from(header[12] >> 4) * 4;
     if length < 20 {
         return Err(PacketError::Length { what: WHAT, length });
     }
-    let payload = octets.get(length..).ok_or(PacketError::Short {
+    let payload = bytes.get(length..).ok_or(PacketError::Short {
         what: WHAT,
         need: length,
-        have: octets.len(),
+        have: bytes.len(),
     })?;
     let segment = TcpSegment {
         sequence: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
@@ -339,13 +339,13 @@ fn tcp(octets: &[u8]) -> Result<(Ports, TcpSegment<'_>), PacketError> {
 }
 
 /// Reads an ICMP message that a packet did not arrive. Source: RFC 792.
-fn unreachable(octets: &[u8]) -> Result<Transport<'_>, PacketError> {
-    let header = head::<8>(octets, "an ICMP header")?;
+fn unreachable(bytes: &[u8]) -> Result<Transport<'_>, PacketError> {
+    let header = head::<8>(bytes, "an ICMP header")?;
     if header[0] != UNREACHABLE {
         return Err(PacketError::Icmp(header[0]));
     }
-    let about = Ipv4Datagram::parse_network(&octets[8..])?;
-    // No more than eight octets of it need to be there: the ports.
+    let about = Ipv4Datagram::parse_network(&bytes[8..])?;
+    // No more than eight bytes of it need to be there: the ports.
     let ports = match (about.protocol, about.offset, about.payload.first_chunk()) {
         (UDP | TCP, 0, Some([a, b, c, d])) => {
             (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]))
@@ -366,28 +366,28 @@ fn ports(header: &[u8]) -> Ports {
 }
 
 fn head<'a, const N: usize>(
-    octets: &'a [u8],
+    bytes: &'a [u8],
     what: &'static str,
 ) -> Result<&'a [u8; N], PacketError> {
-    octets.first_chunk().ok_or(PacketError::Short {
+    bytes.first_chunk().ok_or(PacketError::Short {
         what,
         need: N,
-        have: octets.len(),
+        have: bytes.len(),
     })
 }
 
-fn mac(octets: &[u8]) -> MacAddress {
-    MacAddress::new(octets.first_chunk().copied().unwrap_or_default())
+fn mac(bytes: &[u8]) -> MacAddress {
+    MacAddress::new(bytes.first_chunk().copied().unwrap_or_default())
 }
 
-fn cooked_mac(length: u16, octets: &[u8]) -> MacAddress {
+fn cooked_mac(length: u16, bytes: &[u8]) -> MacAddress {
     if length == 6 {
-        mac(octets)
+        mac(bytes)
     } else {
         MacAddress::new([0; 6])
     }
 }
 
-fn address(octets: &[u8]) -> Ipv4Addr {
-    Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default())
+fn address(bytes: &[u8]) -> Ipv4Addr {
+    Ipv4Addr::from(bytes.first_chunk().copied().unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use super::capture_file::{
 use super::packet::LinkType;
 use super::pcapng::Comments;
 
-/// The octets of a record before its frame.
+/// The bytes of a record before its frame.
 const RECORD: usize = 16;
 /// Frames that lie further apart in time are taken for damage, where there is damage.
 const APART: u32 = 24 * 60 * 60;
@@ -27,7 +27,7 @@ pub struct Pcap {
 }
 
 impl Pcap {
-    /// Reads the header of a file, [`CaptureFile::HEAD`] octets.
+    /// Reads the header of a file, [`CaptureFile::HEAD`] bytes.
     ///
     /// # Errors
     /// When the file is no pcap, or of a kind that we do not know.
@@ -64,11 +64,11 @@ impl Pcap {
     }
 
     /// Reads what comes next; see [`CaptureFile::step`].
-    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> Step<'a> {
         if self.is_lost {
-            return self.search(octets, is_last);
+            return self.search(bytes, is_last);
         }
-        let (need, fault) = match octets.first_chunk::<RECORD>() {
+        let (need, fault) = match bytes.first_chunk::<RECORD>() {
             None => (RECORD, None),
             Some(record) => {
                 let length = self.order.u32(record, 8);
@@ -78,19 +78,19 @@ impl Pcap {
                 }
             }
         };
-        let have = octets.len();
+        let have = bytes.len();
         let cut = (have < need).then_some(CaptureFault::Cut { need, have });
-        match (fault.or(cut), octets.get(RECORD..need)) {
+        match (fault.or(cut), bytes.get(RECORD..need)) {
             (None, Some(frame)) => {
-                let seconds = self.order.u32(octets, 0);
-                let fraction = i64::from(self.order.u32(octets, 4)) * i64::from(self.unit);
+                let seconds = self.order.u32(bytes, 0);
+                let fraction = i64::from(self.order.u32(bytes, 4)) * i64::from(self.unit);
                 self.last = Some(seconds);
                 let frame = CapturedFrame {
                     at: time(seconds.into(), fraction),
                     interface: 0,
                     link: self.link,
-                    octets: frame,
-                    sent: (self.order.u32(octets, 12) as usize).max(frame.len()),
+                    bytes: frame,
+                    sent: (self.order.u32(bytes, 12) as usize).max(frame.len()),
                     comments: Comments::default(),
                 };
                 Step::Frame(need, frame)
@@ -105,9 +105,9 @@ impl Pcap {
     }
 
     /// Looks for two records, one behind the other, or one at the end of the file.
-    fn search<'a>(&mut self, octets: &[u8], is_last: bool) -> Step<'a> {
-        for at in 0..octets.len() {
-            let rest = &octets[at..];
+    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> Step<'a> {
+        for at in 0..bytes.len() {
+            let rest = &bytes[at..];
             let Some(first) = self.plausible(rest, self.last) else {
                 if rest.len() < RECORD && !is_last {
                     return passed_or_need(at, RECORD);
@@ -127,12 +127,12 @@ impl Pcap {
                 return Step::Passed(at);
             }
         }
-        Step::Passed(octets.len())
+        Step::Passed(bytes.len())
     }
 
     /// Reads the header of what may be a record.
-    fn plausible(&self, octets: &[u8], near: Option<u32>) -> Option<Record> {
-        let record = octets.first_chunk::<RECORD>()?;
+    fn plausible(&self, bytes: &[u8], near: Option<u32>) -> Option<Record> {
+        let record = bytes.first_chunk::<RECORD>()?;
         let field = |at| self.order.u32(record, at);
         let (seconds, fraction, length, sent) = (field(0), field(4), field(8), field(12));
         let is_plausible = u64::from(fraction) * u64::from(self.unit) < 1_000_000_000

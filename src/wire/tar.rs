@@ -15,13 +15,13 @@ use std::io::{self, Read, Seek};
 
 use attributes::Attributes;
 
-/// The size of a block in octets.
+/// The size of a block in bytes.
 pub const BLOCK: usize = 512;
-/// The longest set of extended attributes that is read, in octets.
+/// The longest set of extended attributes that is read, in bytes.
 pub const TEXT_LIMIT: u64 = 1 << 20;
-/// The longest name that is read, in octets; Linux takes none that is longer.
+/// The longest name that is read, in bytes; Linux takes none that is longer.
 pub const NAME_LIMIT: usize = 4096;
-/// The largest size that is believed, in octets: the offset behind it is still a number.
+/// The largest size that is believed, in bytes: the offset behind it is still a number.
 const SIZE_LIMIT: u64 = 1 << 60;
 
 /// Why an archive cannot be read.
@@ -45,9 +45,9 @@ pub struct TarEntry {
     pub path: String,
     /// What it is.
     pub kind: TarKind,
-    /// The size of its content in octets.
+    /// The size of its content in bytes.
     pub size: u64,
-    /// How many octets of the archive lie before its content.
+    /// How many bytes of the archive lie before its content.
     pub start: u64,
 }
 
@@ -82,7 +82,7 @@ pub struct Tar<R> {
     content: u64,
     /// How much padding follows it.
     padding: u64,
-    /// How many octets of the archive have been read.
+    /// How many bytes of the archive have been read.
     at: u64,
     /// Whether its end may lack.
     may_lack_its_end: bool,
@@ -127,8 +127,8 @@ impl<R: Read> Tar<R> {
                 b'L' => long_name = Some(self.long_text(size)?),
                 b'K' => long_link = Some(self.long_text(size)?),
                 b'x' => {
-                    let octets = self.all(size, TEXT_LIMIT)?;
-                    attributes.read(&octets)?;
+                    let bytes = self.all(size, TEXT_LIMIT)?;
+                    attributes.read(&bytes)?;
                 }
                 // What holds for the whole archive: dates, comments.
                 b'g' => self.begin(size),
@@ -174,7 +174,7 @@ impl<R: Read> Tar<R> {
             _ => return Err(TarError::Truncated),
         }
         // One block of zeros is the end; the second is not waited for.
-        let is_end = header.iter().all(|octet| *octet == 0);
+        let is_end = header.iter().all(|byte| *byte == 0);
         Ok((!is_end).then_some(header))
     }
 
@@ -201,8 +201,8 @@ impl<R: Read> Tar<R> {
 
     fn long_text(&mut self, size: u64) -> Result<String, TarError> {
         // A name of GNU tar ends with a zero.
-        let octets = self.all(size, NAME_LIMIT as u64 + 1)?;
-        Ok(text_of(&octets))
+        let bytes = self.all(size, NAME_LIMIT as u64 + 1)?;
+        Ok(text_of(&bytes))
     }
 
     fn all(&mut self, size: u64, limit: u64) -> Result<Vec<u8>, TarError> {
@@ -213,13 +213,13 @@ impl<R: Read> Tar<R> {
             });
         }
         self.begin(size);
-        let mut octets = Vec::new();
-        self.read_to_end(&mut octets)
+        let mut bytes = Vec::new();
+        self.read_to_end(&mut bytes)
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => TarError::Truncated,
                 _ => TarError::Io(error),
             })?;
-        Ok(octets)
+        Ok(bytes)
     }
 
     /// Reads over what GNU tar writes of a file's holes behind its header.
@@ -286,7 +286,7 @@ impl<R: Read> Read for Tar<R> {
     }
 }
 
-/// Returns how many octets follow a content of a size, up to a whole block.
+/// Returns how many bytes follow a content of a size, up to a whole block.
 fn padding_of(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64) - size
 }
@@ -297,11 +297,11 @@ fn size_of(header: &[u8; BLOCK]) -> Result<u64, TarError> {
     }
     let field = &header[124..136];
     let size = match field[0] {
-        // GNU tar: the number itself, in as many octets as there are.
+        // GNU tar: the number itself, in as many bytes as there are.
         0x80 if field[1..4] == [0; 3] => Some(
             field[4..]
                 .iter()
-                .fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet)),
+                .fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte)),
         ),
         // 0xff is a negative one.
         0x80.. => None,
@@ -313,11 +313,11 @@ fn size_of(header: &[u8; BLOCK]) -> Result<u64, TarError> {
 
 /// Adds up a header, its own checksum taken for blanks.
 fn checksum(header: &[u8; BLOCK]) -> u64 {
-    let octets = header.iter().enumerate();
-    octets
-        .map(|(at, octet)| match at {
+    let bytes = header.iter().enumerate();
+    bytes
+        .map(|(at, byte)| match at {
             148..156 => u64::from(b' '),
-            _ => u64::from(*octet),
+            _ => u64::from(*byte),
         })
         .sum()
 }
@@ -344,7 +344,7 @@ fn name_of(header: &[u8; BLOCK]) -> String {
 fn text_of(field: &[u8]) -> String {
     let end = field
         .iter()
-        .position(|octet| *octet == 0)
+        .position(|byte| *byte == 0)
         .unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).into_owned()
 }

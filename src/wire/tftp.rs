@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// The number of a block on the wire: two octets, from 1, with 0 after 65535.
+/// The number of a block on the wire: two bytes, from 1, with 0 after 65535.
 ///
 /// RFC 1350 does not say what follows 65535; every boot loader goes on with 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ impl fmt::Display for BlockNumber {
     }
 }
 
-/// The first two octets of a packet.
+/// The first two bytes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opcode {
     Read = 1,
@@ -111,7 +111,7 @@ impl From<u16> for ErrorCode {
     }
 }
 
-/// How the octets of a file travel.
+/// How the bytes of a file travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// As they are.
@@ -146,11 +146,11 @@ impl Mode {
 /// The name of an option; the wire knows no case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionName {
-    /// `blksize`: octets in a DATA block. Source: RFC 2348.
+    /// `blksize`: bytes in a DATA block. Source: RFC 2348.
     BlockSize,
     /// `timeout`: seconds before a retransmission. Source: RFC 2349.
     Timeout,
-    /// `tsize`: octets in the file. Source: RFC 2349.
+    /// `tsize`: bytes in the file. Source: RFC 2349.
     TransferSize,
     /// `windowsize`: blocks before an acknowledgement. Source: RFC 7440.
     WindowSize,
@@ -206,9 +206,9 @@ pub enum Direction {
 pub struct Request {
     /// Which way the file is to travel.
     pub direction: Direction,
-    /// The file name as it was sent, without its NUL; any octets.
+    /// The file name as it was sent, without its NUL; any bytes.
     pub name: Vec<u8>,
-    /// How the octets travel.
+    /// How the bytes travel.
     pub mode: Mode,
     /// The options, in their order.
     pub options: Vec<TransferOption>,
@@ -223,7 +223,7 @@ pub enum Packet<'a> {
     Data {
         /// Which block.
         block: BlockNumber,
-        /// The octets.
+        /// The bytes.
         payload: &'a [u8],
     },
     /// ACK: every block up to this one has arrived.
@@ -242,18 +242,18 @@ pub enum Packet<'a> {
     OptionAcknowledgement(Vec<TransferOption>),
 }
 
-/// The octets are no TFTP packet.
+/// The bytes are no TFTP packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The packet ends before its fixed part does.
-    #[error("the packet has `{length}` octets, it needs `{need}`")]
+    #[error("the packet has `{length}` bytes, it needs `{need}`")]
     Short {
-        /// How many octets there are.
+        /// How many bytes there are.
         length: usize,
         /// How many are needed.
         need: usize,
     },
-    /// The first two octets are no known kind of packet.
+    /// The first two bytes are no known kind of packet.
     #[error("`{0}` is not a TFTP opcode")]
     UnknownOpcode(u16),
     /// A text has no NUL at its end.
@@ -264,7 +264,7 @@ pub enum ParseError {
 impl<'a> Packet<'a> {
     /// Parses one datagram.
     ///
-    /// Octets behind the NUL of an error message are ignored, and so are NULs that pad a request,
+    /// Bytes behind the NUL of an error message are ignored, and so are NULs that pad a request,
     /// which some firmware sends.
     ///
     /// # Errors
@@ -304,7 +304,7 @@ impl<'a> Packet<'a> {
             return Ok(Self::Acknowledgement { block });
         }
         // Some firmware leaves out the message's NUL, or the message: the code is what counts.
-        let message = rest.split(|&octet| octet == 0).next().unwrap_or_default();
+        let message = rest.split(|&byte| byte == 0).next().unwrap_or_default();
         Ok(Self::Error {
             code: ErrorCode::from(number),
             message: to_text(message),
@@ -353,7 +353,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Returns the four octets that stand before the payload of a DATA packet.
+/// Returns the four bytes that stand before the payload of a DATA packet.
 pub fn data_header(block: BlockNumber) -> [u8; 4] {
     let [high, low] = block.0.to_be_bytes();
     [0, Opcode::Data as u8, high, low]
@@ -374,7 +374,7 @@ impl Request {
 
 fn parse_options(mut bytes: &[u8]) -> Result<Vec<TransferOption>, ParseError> {
     let mut options = Vec::new();
-    while bytes.iter().any(|&octet| octet != 0) {
+    while bytes.iter().any(|&byte| byte != 0) {
         let (name, rest) = take_text(bytes, "option name")?;
         if rest.is_empty() {
             // A word without a value is no option: a Linksys password is one, which atftp can send.
@@ -401,7 +401,7 @@ fn take_u16(bytes: &[u8], length: usize) -> Result<(u16, &[u8]), ParseError> {
 }
 
 fn take_text<'a>(bytes: &'a [u8], what: &'static str) -> Result<(&'a [u8], &'a [u8]), ParseError> {
-    let end = bytes.iter().position(|&octet| octet == 0);
+    let end = bytes.iter().position(|&byte| byte == 0);
     end.and_then(|end| Some((bytes.get(..end)?, bytes.get(end + 1..)?)))
         .ok_or(ParseError::Unterminated(what))
 }
@@ -411,7 +411,7 @@ fn to_text(bytes: &[u8]) -> String {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend(text.iter().filter(|&&octet| octet != 0));
+    out.extend(text.iter().filter(|&&byte| byte != 0));
     out.push(0);
 }
 

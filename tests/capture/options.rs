@@ -79,12 +79,12 @@ fn wanted(meets: impl Fn(&Frame) -> bool) -> Vec<usize> {
 
 fn is_of_client(frame: &Frame) -> bool {
     let mac = CLIENT.octets();
-    frame.octets[..6] == mac || frame.octets[6..12] == mac
+    frame.bytes[..6] == mac || frame.bytes[6..12] == mac
 }
 
 fn is_arp(frame: &Frame) -> bool {
     frame
-        .octets
+        .bytes
         .windows(2)
         .skip(12)
         .take(6)
@@ -114,14 +114,14 @@ fn a_machine_behind_a_router_is_followed_by_the_address_that_it_was_given() {
     // Behind its router, everything bears the router's Ethernet address.
     for frame in frames.iter_mut().filter(|it| is_of_client(it)) {
         for at in [0, 6] {
-            if frame.octets[at..at + 6] == CLIENT.octets() {
-                frame.octets[at..at + 6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+            if frame.bytes[at..at + 6] == CLIENT.octets() {
+                frame.bytes[at..at + 6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
             }
         }
     }
     std::fs::write(directory.path().join("in"), pcapng(&frames)).expect("a file");
     let address = CLIENT_IP.octets();
-    let names_address = |frame: &Frame| frame.octets.windows(4).any(|it| it == address);
+    let names_address = |frame: &Frame| frame.bytes.windows(4).any(|it| it == address);
     let mut expected = wanted(|frame| names_address(frame) && !is_arp(frame));
     // The DISCOVER names nothing but the machine.
     expected.insert(0, 1);
@@ -198,13 +198,13 @@ fn a_file_on_standard_output_is_alone_there() {
 #[test]
 fn no_line_is_left_out_however_many_come_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
-    let is_dhcp = |frame: &Frame| frame.octets.len() > 300 && frame.octets[34..38].contains(&67);
+    let is_dhcp = |frame: &Frame| frame.bytes.len() > 300 && frame.bytes[34..38].contains(&67);
     let boot: Vec<Frame> = frames().into_iter().filter(is_dhcp).collect();
     let mut all = Vec::new();
     // Each time a transaction of its own.
     for transaction in 100u32..1600 {
         for mut frame in boot.clone() {
-            frame.octets[46..50].copy_from_slice(&transaction.to_be_bytes());
+            frame.bytes[46..50].copy_from_slice(&transaction.to_be_bytes());
             all.push(frame);
         }
     }
@@ -307,9 +307,9 @@ fn our_own_search_for_other_servers_is_no_machine_unless_one_answers() {
         let frames: Vec<Frame> = frames
             .iter()
             .enumerate()
-            .map(|(index, octets)| Frame {
+            .map(|(index, bytes)| Frame {
                 at: at(index),
-                octets: octets.to_vec(),
+                bytes: bytes.to_vec(),
             })
             .collect();
         std::fs::write(directory.path().join("in"), pcapng(&frames)).expect("a file");

@@ -102,8 +102,8 @@ fn ours(file: &[u8]) -> Vec<Fields> {
                 );
                 fields.insert("frame.time_epoch", time);
                 fields.insert("frame.len", frame.sent.to_string());
-                fields.insert("frame.cap_len", frame.octets.len().to_string());
-                if let Ok(datagram) = Ipv4Datagram::parse(frame.link, frame.octets) {
+                fields.insert("frame.cap_len", frame.bytes.len().to_string());
+                if let Ok(datagram) = Ipv4Datagram::parse(frame.link, frame.bytes) {
                     link(&datagram, &mut fields);
                     let whole;
                     let packet = if datagram.is_fragment() {

@@ -41,7 +41,7 @@ pub fn frames(path: &Path) -> Vec<Vec<u8>> {
 
     impl Sink for Frames {
         fn frame(&mut self, frame: &CapturedFrame<'_>, _: Option<&str>) -> ControlFlow<()> {
-            self.0.push(frame.octets.to_vec());
+            self.0.push(frame.bytes.to_vec());
             ControlFlow::Continue(())
         }
 

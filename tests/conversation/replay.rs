@@ -33,7 +33,7 @@ fn each_capture_says_where_it_comes_from_and_is_small() {
         let source = fs::read_to_string(directory.join("SOURCE.md")).unwrap_or_default();
         assert!(source.contains("Captured"), "{}", directory.display());
         let size = fs::metadata(directory.join(CAPTURE)).unwrap().len();
-        assert!(size < 100 * 1024, "{}: {size} octets", directory.display());
+        assert!(size < 100 * 1024, "{}: {size} bytes", directory.display());
     }
 }
 

@@ -139,7 +139,7 @@ fn dhcp_fields_and_options_are_those_of_wireshark() {
     assert!(compared > 500, "{compared} options");
 }
 
-/// Returns the octets of each option by its code, PAD and END left out, by the frames' numbers.
+/// Returns the bytes of each option by its code, PAD and END left out, by the frames' numbers.
 fn options_of_wireshark(capture: &Path) -> BTreeMap<usize, BTreeMap<u8, Vec<u8>>> {
     let arguments = ["-Y", "dhcp", "-T", "jsonraw", "--no-duplicate-keys"];
     let packets: Value = serde_json::from_str(&tshark(capture, &arguments)).unwrap();
@@ -150,9 +150,9 @@ fn options_of_wireshark(capture: &Path) -> BTreeMap<usize, BTreeMap<u8, Vec<u8>>
         let mut options = BTreeMap::new();
         for option in raw.as_array().unwrap() {
             // Code, length and value, as hexadecimal digits.
-            let octets = option[0].as_str().unwrap();
-            let octets = data_encoding::HEXLOWER.decode(octets.as_bytes()).unwrap();
-            match octets[..] {
+            let bytes = option[0].as_str().unwrap();
+            let bytes = data_encoding::HEXLOWER.decode(bytes.as_bytes()).unwrap();
+            match bytes[..] {
                 [0 | 255, ..] | [] => {}
                 [code, _, ref value @ ..] => {
                     options.insert(code, value.to_vec());

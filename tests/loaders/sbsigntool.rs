@@ -52,16 +52,16 @@ impl Sbsigntool {
     }
 
     /// Writes a file and returns its path.
-    pub fn file(&self, name: &str, octets: &[u8]) -> PathBuf {
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.directory.path().join(name);
-        std::fs::write(&path, octets).expect("a file");
+        std::fs::write(&path, bytes).expect("a file");
         path
     }
 
     /// Takes the certificates out of an image's first signature.
     pub fn certificates(&self, image: &Path) -> PathBuf {
-        let octets = std::fs::read(image).expect("an image");
-        let copy = self.file("copy.efi", &octets);
+        let bytes = std::fs::read(image).expect("an image");
+        let copy = self.file("copy.efi", &bytes);
         let [signature, certificates] =
             ["signature.p7", "certificates.pem"].map(|name| self.directory.path().join(name));
         // It asks before it overwrites.

@@ -16,12 +16,12 @@ pub struct Instruction {
     value: u32,
 }
 
-/// Load a half word or an octet at a place, or at that place behind the IP header.
+/// Load a half word or a byte at a place, or at that place behind the IP header.
 const LOAD_HALF: u16 = 0x28;
-const LOAD_OCTET: u16 = 0x30;
+const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_BEHIND: u16 = 0x48;
-const LOAD_OCTET_BEHIND: u16 = 0x50;
-/// Load four times the low half of an octet, as the length of that header.
+const LOAD_BYTE_BEHIND: u16 = 0x50;
+/// Load four times the low half of a byte, as the length of that header.
 const LOAD_HEADER_LENGTH: u16 = 0xb1;
 const JUMP: u16 = 0x05;
 const JUMP_IF_EQUAL: u16 = 0x15;
@@ -68,12 +68,12 @@ fn ipv4(at: u32, http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
         load(LOAD_HALF, at + 6),
         jump(JUMP_IF_ANY, 0x3fff, 0, 1),
         load(RETURN, WHOLE),
-        load(LOAD_OCTET, at + 9),
+        load(LOAD_BYTE, at + 9),
         jump(JUMP_IF_EQUAL, 17, 0, 1),
         load(RETURN, WHOLE),
         load(LOAD_HEADER_LENGTH, at),
         jump(JUMP_IF_EQUAL, 1, 0, 4),
-        load(LOAD_OCTET_BEHIND, at),
+        load(LOAD_BYTE_BEHIND, at),
         jump(JUMP_IF_EQUAL, 3, 0, 1),
         load(RETURN, WHOLE),
         load(RETURN, 0),
@@ -128,7 +128,7 @@ mod tests {
                 .get(place..place + 2)
                 .map(|it| u32::from(it[0]) << 8 | u32::from(it[1]))
         };
-        let octet = |place: u32| frame.get(place as usize).map(|it| u32::from(*it));
+        let byte = |place: u32| frame.get(place as usize).map(|it| u32::from(*it));
         loop {
             let it = program[at];
             at += 1;
@@ -137,10 +137,10 @@ mod tests {
             };
             match it.code {
                 LOAD_HALF => a = half(it.value)?,
-                LOAD_OCTET => a = octet(it.value)?,
+                LOAD_BYTE => a = byte(it.value)?,
                 LOAD_HALF_BEHIND => a = half(x + it.value)?,
-                LOAD_OCTET_BEHIND => a = octet(x + it.value)?,
-                LOAD_HEADER_LENGTH => x = (octet(it.value)? & 15) * 4,
+                LOAD_BYTE_BEHIND => a = byte(x + it.value)?,
+                LOAD_HEADER_LENGTH => x = (byte(it.value)? & 15) * 4,
                 JUMP => at += it.value as usize,
                 JUMP_IF_EQUAL => branch(a == it.value),
                 JUMP_IF_ANY => branch(a & it.value != 0),
@@ -233,8 +233,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_arrives_the_filter_ends(octets in prop::collection::vec(any::<u8>(), 0..100)) {
-            is_taken(&octets);
+        fn whatever_arrives_the_filter_ends(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            is_taken(&bytes);
         }
     }
 }

@@ -212,7 +212,7 @@ impl Source for LiveCapture {
 fn whole<'a>(frame: &RingFrame<'a>, scratch: &'a mut Vec<u8>) -> CapturedFrame<'a> {
     /// Where the tag stood: behind the two addresses.
     const PLACE: usize = 12;
-    let (octets, sent) = match (frame.tag, frame.octets.split_at_checked(PLACE)) {
+    let (bytes, sent) = match (frame.tag, frame.bytes.split_at_checked(PLACE)) {
         (Some(tag), Some((addresses, rest))) => {
             scratch.clear();
             scratch.extend(addresses);
@@ -220,13 +220,13 @@ fn whole<'a>(frame: &RingFrame<'a>, scratch: &'a mut Vec<u8>) -> CapturedFrame<'
             scratch.extend(rest);
             (&scratch[..], frame.sent + 4)
         }
-        _ => (frame.octets, frame.sent),
+        _ => (frame.bytes, frame.sent),
     };
     CapturedFrame {
         at: frame.at,
         interface: 0,
         link: LinkType::Ethernet,
-        octets,
+        bytes,
         sent,
         comments: Comments::default(),
     }

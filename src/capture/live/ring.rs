@@ -38,7 +38,7 @@ pub struct Ring {
 #[derive(Debug)]
 pub struct RingFrame<'a> {
     pub at: Timestamp,
-    pub octets: &'a [u8],
+    pub bytes: &'a [u8],
     /// How long it was.
     pub sent: usize,
     /// The VLAN tag that the system has taken off.
@@ -138,19 +138,19 @@ fn frames(block: &[u8], take: &mut impl FnMut(RingFrame<'_>)) {
     const COUNT: usize = 12;
     const FIRST: usize = 16;
     let u32_at = |at: usize| {
-        let octets = block.get(at..).and_then(<[u8]>::first_chunk);
-        u32::from_ne_bytes(octets.copied().unwrap_or_default())
+        let bytes = block.get(at..).and_then(<[u8]>::first_chunk);
+        u32::from_ne_bytes(bytes.copied().unwrap_or_default())
     };
     let u16_at = |at: usize| {
-        let octets = block.get(at..).and_then(<[u8]>::first_chunk);
-        u16::from_ne_bytes(octets.copied().unwrap_or_default())
+        let bytes = block.get(at..).and_then(<[u8]>::first_chunk);
+        u16::from_ne_bytes(bytes.copied().unwrap_or_default())
     };
     let mut at = u32_at(FIRST) as usize;
     for _ in 0..u32_at(COUNT) {
         let [next, seconds, nanoseconds, kept, sent, status] =
             [0, 4, 8, 12, 16, 20].map(|field| u32_at(at + field));
         let start = at + usize::from(u16_at(at + 24));
-        let octets = block.get(start..start + kept as usize);
+        let bytes = block.get(start..start + kept as usize);
         let tag = (status & libc::TP_STATUS_VLAN_VALID != 0).then(|| {
             let kind = match status & libc::TP_STATUS_VLAN_TPID_VALID {
                 0 => VLAN,
@@ -163,11 +163,11 @@ fn frames(block: &[u8], take: &mut impl FnMut(RingFrame<'_>)) {
         // The address of the frame follows its header.
         let kind = block.get(at + size_of::<libc::tpacket3_hdr>() + 10);
         let at_time = Timestamp::new(seconds.into(), nanoseconds.min(999_999_999) as i32);
-        if let (Some(octets), Ok(at)) = (octets, at_time) {
+        if let (Some(bytes), Ok(at)) = (bytes, at_time) {
             take(RingFrame {
                 at,
-                octets,
-                sent: (sent as usize).max(octets.len()),
+                bytes,
+                sent: (sent as usize).max(bytes.len()),
                 tag,
                 is_outgoing: kind == Some(&libc::PACKET_OUTGOING),
             });

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Sets an option of a socket of frames.
 pub fn set<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: `value` points to so many octets for the time of the call, and the system only reads.
+    // SAFETY: `value` points to so many bytes for the time of the call, and the system only reads.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -30,7 +30,7 @@ pub fn dropped(socket: BorrowedFd<'_>) -> io::Result<u64> {
         tp_freeze_q_cnt: 0,
     };
     let mut length = size_of::<libc::tpacket_stats_v3>() as libc::socklen_t;
-    // SAFETY: `statistics` has `length` octets, of which any value is one.
+    // SAFETY: `statistics` has `length` bytes, of which any value is one.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

@@ -1,6 +1,6 @@
 /// Replaces a secret by letters that say nothing but how long it was.
 ///
-/// Octets at even places keep their sum, and so do those at odd places: the check sum of every header
+/// Bytes at even places keep their sum, and so do those at odd places: the check sum of every header
 /// that covers them stays right, or wrong, wherever the secret stands. The same secret is always replaced
 /// by the same letters, so that a request is still known to be for what was offered. Of 128 bits of a
 /// tag, the two sums give less than twenty away.
@@ -11,8 +11,8 @@ pub fn stand_in(secret: &mut [u8]) {
         let column = || secret.iter().skip(first).step_by(2);
         let (count, total) = (column().count(), column().map(|it| u32::from(*it)).sum());
         let letters = letters(count, total);
-        for (octet, letter) in secret.iter_mut().skip(first).step_by(2).zip(letters) {
-            *octet = letter;
+        for (byte, letter) in secret.iter_mut().skip(first).step_by(2).zip(letters) {
+            *byte = letter;
         }
     }
 }
@@ -33,24 +33,24 @@ fn letters(count: usize, mut total: u32) -> Vec<u8> {
     letters
 }
 
-fn is_letter(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
 }
 
 /// Returns the letter nearest to a value.
 fn nearest(value: u8) -> u8 {
     let around = (0..=u8::MAX).flat_map(|by| [value.saturating_sub(by), value.saturating_add(by)]);
-    let mut letters = around.filter(|octet| is_letter(*octet));
+    let mut letters = around.filter(|byte| is_letter(*byte));
     letters.next().unwrap_or(value)
 }
 
 /// Returns a letter that another one makes a sum with; where there are none, half of it.
 fn half(total: u32) -> u8 {
     let half = (total / 2) as u8;
-    let rest = |octet: u8| u8::try_from(total.checked_sub(octet.into())?).ok();
+    let rest = |byte: u8| u8::try_from(total.checked_sub(byte.into())?).ok();
     let around = (0..=u8::MAX).map(|by| half.saturating_sub(by));
-    let mut letters = around.filter(|octet| is_letter(*octet));
+    let mut letters = around.filter(|byte| is_letter(*byte));
     letters
-        .find(|octet| rest(*octet).is_some_and(is_letter))
+        .find(|byte| rest(*byte).is_some_and(is_letter))
         .unwrap_or(half)
 }

@@ -65,19 +65,19 @@ fn carried(frames: &[Vec<u8>]) -> String {
     let parts = frames
         .iter()
         .filter_map(|frame| part(LinkType::Ethernet, frame));
-    let octets: Vec<u8> = parts.flat_map(|part| part.octets.to_vec()).collect();
-    String::from_utf8_lossy(&octets).into_owned()
+    let bytes: Vec<u8> = parts.flat_map(|part| part.bytes.to_vec()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The sum of 16-bit words. Source: RFC 1071.
-fn check_sum(octets: &[u8]) -> u32 {
-    let words = octets
+fn check_sum(bytes: &[u8]) -> u32 {
+    let words = bytes
         .chunks(2)
         .map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)));
     words.fold(0, |sum, word| (sum + word) % 0xffff)
 }
 
-/// Makes a frame of the number of a part, of its place in the stream, and of its octets.
+/// Makes a frame of the number of a part, of its place in the stream, and of its bytes.
 type Make = fn(usize, usize, &[u8]) -> Vec<u8>;
 
 #[test]
@@ -204,15 +204,15 @@ fn what_is_remembered_is_bounded() {
 proptest! {
     #[test]
     fn a_stand_in_has_the_length_and_the_sums_and_nothing_else(secret in "[-0-9A-Z_a-z]{0,64}", before in "x?") {
-        let mut octets = secret.clone().into_bytes();
-        stand_in(&mut octets);
-        let sums = |octets: &[u8]| check_sum(&[before.as_bytes(), octets].concat());
-        prop_assert_eq!(octets.len(), secret.len());
-        prop_assert_eq!(sums(&octets), sums(secret.as_bytes()));
-        prop_assert!(octets.iter().all(u8::is_ascii_graphic));
-        let again = octets.clone();
-        stand_in(&mut octets);
-        prop_assert_eq!(&octets, &again, "masked twice");
+        let mut bytes = secret.clone().into_bytes();
+        stand_in(&mut bytes);
+        let sums = |bytes: &[u8]| check_sum(&[before.as_bytes(), bytes].concat());
+        prop_assert_eq!(bytes.len(), secret.len());
+        prop_assert_eq!(sums(&bytes), sums(secret.as_bytes()));
+        prop_assert!(bytes.iter().all(u8::is_ascii_graphic));
+        let again = bytes.clone();
+        stand_in(&mut bytes);
+        prop_assert_eq!(&bytes, &again, "masked twice");
     }
 
     #[test]

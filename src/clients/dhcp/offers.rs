@@ -375,7 +375,7 @@ fn boot_server(offer: &DhcpMessage) -> Ipv4Addr {
 }
 
 fn priority(options: &DhcpOptions) -> i8 {
-    sub_option(options, 1).map_or(0, |octet| octet as i8)
+    sub_option(options, 1).map_or(0, |byte| byte as i8)
 }
 
 fn sub_option(options: &DhcpOptions, wanted: u8) -> Option<u8> {

@@ -162,8 +162,8 @@ impl Client {
     }
 
     fn set_uuid(&self, message: &mut DhcpMessage) {
-        let octets = self.uuid.map_or([0; 16], |uuid| uuid.to_wire());
-        let value = [&[0][..], &octets].concat();
+        let bytes = self.uuid.map_or([0; 16], |uuid| uuid.to_wire());
+        let value = [&[0][..], &bytes].concat();
         message
             .options
             .set_raw(OptionCode::ClientMachineIdentifier, value);

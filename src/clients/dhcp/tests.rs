@@ -66,12 +66,12 @@ fn proxy(values: &[(u8, &[u8])]) -> DhcpMessage {
 }
 
 fn golden(hex: &str) -> DhcpMessage {
-    let octets: Vec<_> = hex
+    let bytes: Vec<_> = hex
         .lines()
         .flat_map(|line| line.split('#').next().unwrap().split_whitespace())
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect();
-    DhcpMessage::parse(&octets).unwrap()
+    DhcpMessage::parse(&bytes).unwrap()
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn it_searches_by_tftp_for_the_configuration_of_the_client() {
         "x86_64-efi/fs.lst",
         "x86_64-efi/crypto.lst",
         "x86_64-efi/terminal.lst",
-        // In the order of the octets, not of the UUID.
+        // In the order of the bytes, not of the UUID.
         "grub.cfg-04030201-0605-0807-090a-0b0c0d0e0f10",
         "grub.cfg-01-52-54-00-12-34-56",
         "grub.cfg-0A14003A",
@@ -121,14 +121,14 @@ fn the_class_counts_as_http_only_where_a_nul_follows_it() {
     let values: &[(u8, &[u8])] = &[(60, b"HTTPClient"), (67, url.as_bytes())];
     let message = ack(url, values);
     assert_eq!(taken(&message).boot_file, "/a/g.efi");
-    // The same options without the octet that our layout puts there.
-    let mut octets = message.write(1500).unwrap();
-    let class = octets
+    // The same options without the byte that our layout puts there.
+    let mut bytes = message.write(1500).unwrap();
+    let class = bytes
         .windows(10)
         .position(|at| at == b"HTTPClient")
         .unwrap();
-    assert_eq!(octets.remove(class + 10), 0);
-    let without = GrubNetwork::after_pxe(&octets).unwrap();
+    assert_eq!(bytes.remove(class + 10), 0);
+    let without = GrubNetwork::after_pxe(&bytes).unwrap();
     assert_eq!(without.boot_file, url);
 }
 
@@ -137,18 +137,18 @@ fn a_split_option_is_read_up_to_its_first_part() {
     let mut message = ack("", &[(67, b"first/")]);
     let code = OptionCode::Unknown(224);
     message.options.set_text(code, "XYZ");
-    let mut octets = message.write(1500).unwrap();
-    let second = octets.windows(3).position(|at| at == b"XYZ").unwrap();
-    octets[second - 2] = 67;
-    let read = DhcpMessage::parse(&octets).unwrap();
+    let mut bytes = message.write(1500).unwrap();
+    let second = bytes.windows(3).position(|at| at == b"XYZ").unwrap();
+    bytes[second - 2] = 67;
+    let read = DhcpMessage::parse(&bytes).unwrap();
     let joined = read.options.text(OptionCode::BootfileName);
     assert_eq!(joined.as_deref(), Some("first/XYZ"));
-    assert_eq!(GrubNetwork::after_pxe(&octets).unwrap().boot_file, "first/");
+    assert_eq!(GrubNetwork::after_pxe(&bytes).unwrap().boot_file, "first/");
 }
 
 proptest::proptest! {
     #[test]
-    fn arbitrary_octets_never_panic(octets in proptest::collection::vec(0_u8.., 0..600)) {
-        let _ = GrubNetwork::after_pxe(&octets);
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(0_u8.., 0..600)) {
+        let _ = GrubNetwork::after_pxe(&bytes);
     }
 }

@@ -156,7 +156,7 @@ impl Interpreter {
     }
 
     /// Answers [`Step::Fetch`]: with the file, of a kernel, an initrd or a program at least its first
-    /// octets, or with the reason why there is none. Without such a step it does nothing.
+    /// bytes, or with the reason why there is none. Without such a step it does nothing.
     ///
     /// Returns what the screen shows of it.
     pub fn supply(&mut self, answer: Result<&[u8], String>) -> Option<String> {
@@ -181,8 +181,8 @@ impl Interpreter {
                 self.status = Err(reason);
                 self.shown_error()
             }
-            Ok(octets) => {
-                self.take(fetch, octets);
+            Ok(bytes) => {
+                self.take(fetch, bytes);
                 None
             }
         }
@@ -215,7 +215,7 @@ impl Interpreter {
         self.shown_error()
     }
 
-    fn take(&mut self, fetch: Fetch, octets: &[u8]) {
+    fn take(&mut self, fetch: Fetch, bytes: &[u8]) {
         let Fetch {
             file,
             purpose,
@@ -225,7 +225,7 @@ impl Interpreter {
         self.status = Ok(());
         match purpose {
             Purpose::Configuration | Purpose::Source => {
-                let text = String::from_utf8_lossy(octets);
+                let text = String::from_utf8_lossy(bytes);
                 let kind = match purpose {
                     Purpose::Configuration => Kind::Configuration,
                     _ => Kind::Source,
@@ -270,7 +270,7 @@ impl Interpreter {
             }
             Purpose::Program => self.loaded = Some(Loaded::Program { file, arguments }),
             Purpose::Test => {
-                if octets.is_empty() {
+                if bytes.is_empty() {
                     self.status = Err(String::new());
                 }
             }

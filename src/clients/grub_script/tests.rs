@@ -256,7 +256,7 @@ fn the_line_that_is_not_understood_is_named() {
         assert_eq!(failure(script), expected, "{script}");
     }
     let doubling = "set a=xxxxxxxxxxxxxxxx\nwhile true; do set a=$a$a; done";
-    assert_eq!(failure(doubling), "2: its words grow over 65536 octets");
+    assert_eq!(failure(doubling), "2: its words grow over 65536 bytes");
 }
 
 #[test]

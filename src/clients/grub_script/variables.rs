@@ -4,7 +4,7 @@ use super::interpreter::Interpreter;
 use super::menu::Entry;
 use super::words::{Part, Word};
 
-/// The most octets that a command's words come to.
+/// The most bytes that a command's words come to.
 const LONGEST_COMMAND: usize = 64 * 1024;
 
 /// The variables and the menu of a configuration.
@@ -71,7 +71,7 @@ impl Interpreter {
                         let value = self.value(name);
                         length += value.len();
                         if length > LONGEST_COMMAND {
-                            self.fail("", format!("its words grow over {LONGEST_COMMAND} octets"));
+                            self.fail("", format!("its words grow over {LONGEST_COMMAND} bytes"));
                             return None;
                         }
                         if *is_quoted {

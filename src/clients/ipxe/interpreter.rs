@@ -106,7 +106,7 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`Step::Fetch`]: with the file, of a kernel or an initrd at least its first octets,
+    /// Answers [`Step::Fetch`]: with the file, of a kernel or an initrd at least its first bytes,
     /// or with the reason why there is none. Without such a step it does nothing.
     pub fn supply(&mut self, answer: Result<&[u8], String>) {
         let mut fetch = match std::mem::replace(&mut self.state, State::Running) {

@@ -89,25 +89,21 @@ impl Settings {
             return String::new();
         };
         let hex = |separator: &str| {
-            let octets: Vec<_> = value
-                .octets()
+            let bytes: Vec<_> = value
+                .bytes()
                 .iter()
-                .map(|octet| format!("{octet:02x}"))
+                .map(|byte| format!("{byte:02x}"))
                 .collect();
-            octets.join(separator)
+            bytes.join(separator)
         };
         match kind {
             None => value.to_string(),
-            Some("string") => String::from_utf8_lossy(&value.octets()).into_owned(),
-            Some("uristring") => value
-                .octets()
-                .iter()
-                .map(|&octet| uri_encode(octet))
-                .collect(),
+            Some("string") => String::from_utf8_lossy(&value.bytes()).into_owned(),
+            Some("uristring") => value.bytes().iter().map(|&byte| uri_encode(byte)).collect(),
             Some("hex") => hex(":"),
             Some("hexhyp") => hex("-"),
             Some("hexraw") => hex(""),
-            Some("base64") => BASE64.encode(&value.octets()),
+            Some("base64") => BASE64.encode(&value.bytes()),
             Some("uuid" | "ipv4" | "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32") => {
                 value.to_string()
             }
@@ -118,7 +114,7 @@ impl Settings {
 }
 
 impl Value {
-    fn octets(&self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Mac(mac) => mac.octets().to_vec(),
@@ -190,11 +186,11 @@ fn innermost(text: &str) -> Option<(usize, usize)> {
 }
 
 /// Source: iPXE, `src/core/uri.c`, `uri_character_escaped` for the field 0.
-fn uri_encode(octet: u8) -> String {
-    if octet.is_ascii_graphic() && !b"%/#:@?=&+".contains(&octet) {
-        char::from(octet).to_string()
+fn uri_encode(byte: u8) -> String {
+    if byte.is_ascii_graphic() && !b"%/#:@?=&+".contains(&byte) {
+        char::from(byte).to_string()
     } else {
-        format!("%{octet:02X}")
+        format!("%{byte:02X}")
     }
 }
 

@@ -25,7 +25,7 @@ const TEXTS: [(OptionCode, u8); 3] = [
 pub(super) struct Reply<'a> {
     pub message: &'a DhcpMessage,
     pub layout: &'a DhcpLayout,
-    /// The octets of the datagram's payload.
+    /// The bytes of the datagram's payload.
     pub length: usize,
     /// The client, where there is a model of it.
     pub client: Option<&'a ClientKind>,
@@ -41,13 +41,12 @@ pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
         .server_identifier()
         .map_or_else(|| "the server".to_owned(), |it| it.to_string());
     if reply.length < LEAST {
-        let seen = format!("{server} sends {} octets", reply.length);
+        let seen = format!("{server} sends {} bytes", reply.length);
         found.push((FindingKind::ReplyTooShort, seen));
     }
     if let Some(limit) = reply.limit.filter(|limit| reply.length + HEADERS > *limit) {
         let length = reply.length + HEADERS;
-        let seen =
-            format!("{server} sends a datagram of {length} octets, the client takes {limit}");
+        let seen = format!("{server} sends a datagram of {length} bytes, the client takes {limit}");
         found.push((FindingKind::ReplyTooLong, seen));
     }
     for (code, number) in TEXTS {

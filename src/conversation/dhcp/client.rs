@@ -1,7 +1,7 @@
 //! Which client speaks, by what it sends.
 
 use crate::clients::dhcp::{Client, ClientKind, is_grub};
-use crate::conversation::shown::shown_octets;
+use crate::conversation::shown::shown_bytes;
 use crate::machine::{Architecture, Firmware, MacAddress};
 use crate::wire::dhcp::{DhcpMessage, IpxeFeature, MessageType, Operation, OptionCode};
 
@@ -75,15 +75,15 @@ pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
             let version = options
                 .ipxe_features()
                 .find(|(code, _)| *code == IPXE_VERSION);
-            let version = version.map(|(_, octets)| {
-                let parts: Vec<_> = octets.iter().take(4).map(ToString::to_string).collect();
+            let version = version.map(|(_, bytes)| {
+                let parts: Vec<_> = bytes.iter().take(4).map(ToString::to_string).collect();
                 format!(" {}", parts.join("."))
             });
             format!("iPXE{} ({architecture})", version.unwrap_or_default())
         }
         None => match (message.architecture(), options.vendor_class()) {
             (Some(architecture), _) => format!("firmware ({architecture})"),
-            (None, Some(class)) => format!("system (`{}`)", shown_octets(class)),
+            (None, Some(class)) => format!("system (`{}`)", shown_bytes(class)),
             (None, None) => "system".to_owned(),
         },
     }

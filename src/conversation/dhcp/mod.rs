@@ -32,7 +32,7 @@ pub(super) const BOOT_SERVER_PORT: u16 = 4011;
 struct Seen<'a> {
     message: &'a DhcpMessage,
     payload: &'a [u8],
-    /// The octets of its payload as they were sent.
+    /// The bytes of its payload as they were sent.
     length: usize,
     source: SocketAddrV4,
     destination: SocketAddrV4,

@@ -3,14 +3,14 @@
 use std::net::Ipv4Addr;
 
 use crate::conversation::shown::{
-    lease_time, shown_file, shown_hex, shown_octets, shown_text, size,
+    lease_time, shown_bytes, shown_file, shown_hex, shown_text, size,
 };
 use crate::machine::Architecture;
 use crate::wire::dhcp::{
     DhcpLayout, DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature, OptionCode, SubOptions,
 };
 
-/// The size of a boot file, in blocks of 512 octets.
+/// The size of a boot file, in blocks of 512 bytes.
 const BLOCK: u64 = 512;
 /// PXELINUX's options: the configuration's name, and what stands before each name.
 const CONFIGURATION: OptionCode = OptionCode::Unknown(209);
@@ -21,7 +21,7 @@ pub(super) fn question(message: &DhcpMessage) -> Vec<String> {
     let options = &message.options;
     let mut said = Vec::new();
     if let Some(class) = options.vendor_class() {
-        said.push(format!("60 `{}`", shown_octets(class)));
+        said.push(format!("60 `{}`", shown_bytes(class)));
     }
     let architectures = options.client_architectures();
     if !architectures.is_empty() {
@@ -39,7 +39,7 @@ pub(super) fn question(message: &DhcpMessage) -> Vec<String> {
         ));
     }
     if let Some(class) = options.raw(OptionCode::UserClass) {
-        said.push(format!("77 `{}`", shown_octets(class)));
+        said.push(format!("77 `{}`", shown_bytes(class)));
     }
     if options.contains(IPXE_ENCAPSULATED) {
         said.push(format!("175 {}", features(options)));
@@ -60,7 +60,7 @@ pub(super) fn answer(message: &DhcpMessage, layout: &DhcpLayout) -> Vec<String> 
     }
     said.extend(boot_data(message));
     if let Some(class) = options.vendor_class() {
-        said.push(format!("60 `{}`", shown_octets(class)));
+        said.push(format!("60 `{}`", shown_bytes(class)));
     }
     said.extend(vendor(options));
     if let Some(blocks) = file_size(options) {
@@ -131,7 +131,7 @@ fn vendor(options: &DhcpOptions) -> Vec<String> {
             (8, list) => format!("43.8 {}", boot_servers(list)),
             (9, menu) => format!("43.9 {}", menu_lines(menu)),
             (10, [timeout, prompt @ ..]) => {
-                format!("43.10 `{}` ({timeout} s)", shown_octets(prompt))
+                format!("43.10 `{}` ({timeout} s)", shown_bytes(prompt))
             }
             (code, value) => format!("43.{code} {}", shown_hex(value)),
         });
@@ -167,7 +167,7 @@ fn menu_lines(mut menu: &[u8]) -> String {
     let mut said = Vec::new();
     while let [_, _, length, rest @ ..] = menu {
         let (text, after) = rest.split_at(usize::from(*length).min(rest.len()));
-        said.push(format!("`{}`", shown_octets(text)));
+        said.push(format!("`{}`", shown_bytes(text)));
         menu = after;
         if said.len() == 4 {
             break;
@@ -222,12 +222,12 @@ fn relay(message: &DhcpMessage) -> Vec<String> {
 fn relay_parts(parts: SubOptions<'_>) -> String {
     let parts = parts.take(6).map(|(code, value)| {
         let address = |value: &[u8]| {
-            let octets: Option<[u8; 4]> = value.try_into().ok();
-            octets.map_or_else(|| shown_hex(value), |it| Ipv4Addr::from(it).to_string())
+            let bytes: Option<[u8; 4]> = value.try_into().ok();
+            bytes.map_or_else(|| shown_hex(value), |it| Ipv4Addr::from(it).to_string())
         };
         match code {
             1 | 2 if value.iter().all(u8::is_ascii_graphic) => {
-                format!("{code}=`{}`", shown_octets(value))
+                format!("{code}=`{}`", shown_bytes(value))
             }
             5 | 11 => format!("{code}={}", address(value)),
             code => format!("{code}={}", shown_hex(value)),
@@ -237,6 +237,6 @@ fn relay_parts(parts: SubOptions<'_>) -> String {
 }
 
 fn file_size(options: &DhcpOptions) -> Option<u64> {
-    let octets: [u8; 2] = options.raw(OptionCode::BootFileSize)?.try_into().ok()?;
-    Some(u16::from_be_bytes(octets).into())
+    let bytes: [u8; 2] = options.raw(OptionCode::BootFileSize)?.try_into().ok()?;
+    Some(u16::from_be_bytes(bytes).into())
 }

@@ -39,7 +39,7 @@ pub enum FindingKind {
     UnusableBootFile,
     /// shim asks for its second stage without a directory.
     ShimBareName,
-    /// A reply under 300 octets.
+    /// A reply under 300 bytes.
     ReplyTooShort,
     /// A reply longer than the client takes.
     ReplyTooLong,

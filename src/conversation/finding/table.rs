@@ -138,14 +138,14 @@ pub(super) const TABLE: [Row; 35] = [
         ReplyTooShort,
         "reply-too-short",
         Warning,
-        "a BOOTP message has 300 octets, and some ROMs drop a shorter one (RFC 1542 §2.1)",
-        "let the server pad its replies to 300 octets",
+        "a BOOTP message has 300 bytes, and some ROMs drop a shorter one (RFC 1542 §2.1)",
+        "let the server pad its replies to 300 bytes",
     ),
     row(
         ReplyTooLong,
         "reply-too-long",
         Warning,
-        "a reply fits into what option 57 says, or into 576 octets (RFC 2131 §2, RFC 2132 §9.10)",
+        "a reply fits into what option 57 says, or into 576 bytes (RFC 2131 §2, RFC 2132 §9.10)",
         "send fewer options, or shorter ones",
     ),
     row(
@@ -168,7 +168,7 @@ pub(super) const TABLE: [Row; 35] = [
         "split-option",
         Warning,
         "split options are joined (RFC 3396 §5), which GRUB and some ROMs do not do",
-        "keep 43, 60 and 67 under 256 octets, each in one piece",
+        "keep 43, 60 and 67 under 256 bytes, each in one piece",
     ),
     row(
         ProxyOption43,
@@ -195,7 +195,7 @@ pub(super) const TABLE: [Row; 35] = [
         RelayWithout82Echo,
         "relay-without-82-echo",
         Error,
-        "a server repeats option 82 octet for octet, or the relay drops its reply (RFC 3046 §2.2)",
+        "a server repeats option 82 byte for byte, or the relay drops its reply (RFC 3046 §2.2)",
         "let the server repeat option 82",
     ),
     row(
@@ -209,7 +209,7 @@ pub(super) const TABLE: [Row; 35] = [
         BlksizeOverMtu,
         "blksize-over-mtu",
         Warning,
-        "a TFTP block and 32 octets of headers fit into the MTU, or every block travels in fragments \
+        "a TFTP block and 32 bytes of headers fit into the MTU, or every block travels in fragments \
          (RFC 2348), which PXE ROMs and firewalls drop",
         "let the server cap `blksize` (1468 for an MTU of 1500; dnsmasq: `tftp-mtu`)",
     ),
@@ -276,7 +276,7 @@ pub(super) const TABLE: [Row; 35] = [
         TransferCut,
         "transfer-cut",
         Error,
-        "a file counts once its last octet has come",
+        "a file counts once its last byte has come",
         "look for a restart of either side, a firewall's time-out, a cable",
     ),
     row(

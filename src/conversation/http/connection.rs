@@ -50,7 +50,7 @@ pub(in crate::conversation) enum Kind {
 struct Direction {
     stream: Stream,
     parser: Parser,
-    /// The number behind its last octet, once it has said that there is no more.
+    /// The number behind its last byte, once it has said that there is no more.
     end: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ pub(in crate::conversation) struct Request {
 pub(in crate::conversation) struct Response {
     pub request: Option<Request>,
     pub head: ResponseHead,
-    pub octets: u64,
+    pub bytes: u64,
     /// The beginning of the body.
     pub start: Vec<u8>,
     pub last: Timestamp,
@@ -254,14 +254,14 @@ impl Connection {
                     // It leaves the queue when the response has ended.
                     request: self.requests.front().cloned(),
                     head,
-                    octets: 0,
+                    bytes: 0,
                     start: Vec::new(),
                     last: now.0,
                 });
             }
             Found::Body(length, start) => {
                 if let Some(response) = &mut self.response {
-                    response.octets += length;
+                    response.bytes += length;
                     response.last = now.0;
                     let room = files::HEAD.saturating_sub(response.start.len());
                     response.start.extend(start.into_iter().take(room));
@@ -282,7 +282,7 @@ impl Connection {
         response.is_some_and(|response| {
             let method = response.request.as_ref().map(|it| it.head.method.as_str());
             match response.head.body_after(method.unwrap_or("GET")) {
-                crate::wire::http::Framing::Length(length) => response.octets >= length,
+                crate::wire::http::Framing::Length(length) => response.bytes >= length,
                 _ => !self.sides[1].parser.is_inside(),
             }
         })
@@ -314,13 +314,13 @@ impl Connection {
 }
 
 /// Tells what a connection carries by what is sent first.
-fn kind_of(from_server: bool, octets: &[u8]) -> Kind {
-    match octets {
+fn kind_of(from_server: bool, bytes: &[u8]) -> Kind {
+    match bytes {
         [] => Kind::Unknown,
         [0x16, 3, ..] if !from_server => Kind::Tls,
-        _ if !from_server && RequestHead::may_begin(octets) => Kind::Http,
+        _ if !from_server && RequestHead::may_begin(bytes) => Kind::Http,
         // The capture began in the middle.
-        _ if from_server && ResponseHead::may_begin(octets) && octets.len() > 8 => Kind::Http,
+        _ if from_server && ResponseHead::may_begin(bytes) && bytes.len() > 8 => Kind::Http,
         _ => Kind::Other,
     }
 }

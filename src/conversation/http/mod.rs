@@ -129,7 +129,7 @@ impl Observer<'_> {
                         protocol: "tls",
                         file: "unknown".to_owned(),
                         server: *server.ip(),
-                        octets: 0,
+                        bytes: 0,
                         milliseconds: 0,
                         outcome: Outcome::Unknown,
                         end: "not followed".to_owned(),
@@ -174,7 +174,7 @@ impl Observer<'_> {
             protocol: "http",
             file: file.clone(),
             server: *server.ip(),
-            octets: response.octets,
+            bytes: response.bytes,
             milliseconds: took,
             outcome: match status {
                 _ if is_good => Outcome::Whole,
@@ -283,27 +283,27 @@ impl Observer<'_> {
 
 /// Says what came, how fast, and how it ended; and whether that is good.
 fn summary(response: &Response, method: &str, ending: Ending, took: i64) -> (String, bool) {
-    let (status, octets) = (response.head.status, response.octets);
+    let (status, bytes) = (response.head.status, response.bytes);
     let is_success = (200..400).contains(&status);
     let expected = match response.head.body_after(method) {
         Framing::Length(length) => Some(length),
         Framing::Chunked | Framing::Unsaid => None,
     };
-    let is_whole = ending == Ending::Whole || expected.is_some_and(|length| octets >= length);
+    let is_whole = ending == Ending::Whole || expected.is_some_and(|length| bytes >= length);
     let of_all = match expected {
-        Some(all) => format!("{} of {}", size(octets), size(all)),
-        None => size(octets),
+        Some(all) => format!("{} of {}", size(bytes), size(all)),
+        None => size(bytes),
     };
     let text = match ending {
         _ if is_whole && method == "HEAD" => match response.head.length {
             Some(length) => format!("{status}, {} long", size(length)),
             None => format!("{status}, no length"),
         },
-        _ if is_whole && octets == 0 => status.to_string(),
+        _ if is_whole && bytes == 0 => status.to_string(),
         _ if is_whole => {
-            let fast = rate(octets, took).map(|it| format!(" ({it})"));
+            let fast = rate(bytes, took).map(|it| format!(" ({it})"));
             let fast = fast.unwrap_or_default();
-            format!("{status}, {} in {}{fast}", size(octets), time(took))
+            format!("{status}, {} in {}{fast}", size(bytes), time(took))
         }
         Ending::Running => format!("{status}, still running, {of_all} so far"),
         Ending::Closed => format!("{status}, closed after {of_all}"),

@@ -24,11 +24,11 @@ pub(super) enum Side {
 enum State {
     /// A head, as far as it has come.
     Head(Vec<u8>),
-    /// That many octets of a body are left.
+    /// That many bytes of a body are left.
     Body(u64),
     /// The line before a chunk.
     ChunkLine(Vec<u8>),
-    /// That many octets of a chunk are left, and the end of its line.
+    /// That many bytes of a chunk are left, and the end of its line.
     Chunk(u64),
     /// The lines after the last chunk.
     Trailer(Vec<u8>),
@@ -45,7 +45,7 @@ pub(super) enum Found {
     Request(RequestHead),
     /// A response began.
     Response(ResponseHead),
-    /// Octets of a body; the beginning of it comes as it is.
+    /// Bytes of a body; the beginning of it comes as it is.
     Body(u64, Vec<u8>),
     /// The message is over.
     End,
@@ -76,7 +76,7 @@ impl Parser {
     }
 
     /// Takes a piece of the stream; `method` is that of the request which a response answers, and `wants`
-    /// how many octets of a body's beginning are to be kept.
+    /// how many bytes of a body's beginning are to be kept.
     pub fn take(
         &mut self,
         piece: Piece<'_>,
@@ -84,7 +84,7 @@ impl Parser {
         wants: usize,
         found: &mut Vec<Found>,
     ) {
-        let mut rest = piece.octets;
+        let mut rest = piece.bytes;
         while !rest.is_empty() {
             rest = self.step(rest, method, wants, found);
         }
@@ -96,7 +96,7 @@ impl Parser {
     /// Takes what it can, and returns the rest; a step always takes something.
     fn step<'o>(
         &mut self,
-        octets: &'o [u8],
+        bytes: &'o [u8],
         method: &mut dyn FnMut() -> String,
         wants: usize,
         found: &mut Vec<Found>,
@@ -105,7 +105,7 @@ impl Parser {
             State::Head(head) => {
                 let known = head.len();
                 let room = HEAD_LIMIT.saturating_sub(known);
-                head.extend_from_slice(&octets[..octets.len().min(room)]);
+                head.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 if !self.side.may_begin(head) {
                     return self.lose(found);
                 }
@@ -144,13 +144,13 @@ impl Parser {
                     Framing::Chunked => State::ChunkLine(Vec::new()),
                     Framing::Unsaid => State::ToEnd,
                 };
-                octets.get(end - known..).unwrap_or_default()
+                bytes.get(end - known..).unwrap_or_default()
             }
             State::Body(left) => {
-                let length = octets
+                let length = bytes
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let (body, rest) = octets.split_at(length);
+                let (body, rest) = bytes.split_at(length);
                 *left -= length as u64;
                 let is_over = *left == 0;
                 found.push(Found::Body(length as u64, kept(body, wants)));
@@ -161,13 +161,13 @@ impl Parser {
                 rest
             }
             State::Chunk(left) => {
-                let length = octets
+                let length = bytes
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let (body, rest) = octets.split_at(length);
+                let (body, rest) = bytes.split_at(length);
                 *left -= length as u64;
                 let is_over = *left == 0;
-                // The last two octets of a chunk end its line.
+                // The last two bytes of a chunk end its line.
                 found.push(Found::Body(length as u64, kept(body, wants)));
                 if is_over {
                     self.state = State::ChunkLine(Vec::new());
@@ -175,7 +175,7 @@ impl Parser {
                 rest
             }
             State::ChunkLine(line) => {
-                let (part, rest, is_whole) = until_line(octets);
+                let (part, rest, is_whole) = until_line(bytes);
                 line.extend_from_slice(part);
                 if line.len() > LINE_LIMIT {
                     return self.lose(found);
@@ -195,7 +195,7 @@ impl Parser {
                 rest
             }
             State::Trailer(line) => {
-                let (part, rest, is_whole) = until_line(octets);
+                let (part, rest, is_whole) = until_line(bytes);
                 line.extend_from_slice(part);
                 if line.len() > HEAD_LIMIT {
                     return self.lose(found);
@@ -211,20 +211,20 @@ impl Parser {
                 rest
             }
             State::ToEnd => {
-                found.push(Found::Body(octets.len() as u64, kept(octets, wants)));
+                found.push(Found::Body(bytes.len() as u64, kept(bytes, wants)));
                 &[]
             }
             State::Lost => {
-                if self.side.may_begin(octets) && octets.len() > 8 {
+                if self.side.may_begin(bytes) && bytes.len() > 8 {
                     self.state = State::Head(Vec::new());
-                    return octets;
+                    return bytes;
                 }
                 &[]
             }
         }
     }
 
-    /// Passes over octets that the capture does not hold.
+    /// Passes over bytes that the capture does not hold.
     fn miss(&mut self, missing: u64, found: &mut Vec<Found>) {
         match &mut self.state {
             State::Body(left) | State::Chunk(left) if missing < *left => {
@@ -252,23 +252,23 @@ impl Parser {
 }
 
 impl Side {
-    fn may_begin(self, octets: &[u8]) -> bool {
+    fn may_begin(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Client => RequestHead::may_begin(octets),
-            Self::Server => ResponseHead::may_begin(octets),
+            Self::Client => RequestHead::may_begin(bytes),
+            Self::Server => ResponseHead::may_begin(bytes),
         }
     }
 }
 
-fn kept(octets: &[u8], wants: usize) -> Vec<u8> {
-    octets[..octets.len().min(wants)].to_vec()
+fn kept(bytes: &[u8], wants: usize) -> Vec<u8> {
+    bytes[..bytes.len().min(wants)].to_vec()
 }
 
 /// Splits after the end of the line, if it is there.
-fn until_line(octets: &[u8]) -> (&[u8], &[u8], bool) {
-    match octets.iter().position(|octet| *octet == b'\n') {
-        Some(at) => (&octets[..=at], &octets[at + 1..], true),
-        None => (octets, &[], false),
+fn until_line(bytes: &[u8]) -> (&[u8], &[u8], bool) {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (&bytes[..=at], &bytes[at + 1..], true),
+        None => (bytes, &[], false),
     }
 }
 
@@ -281,9 +281,9 @@ mod tests {
     fn server(pieces: &[(&str, usize)], method: &str) -> Vec<Found> {
         let mut parser = Parser::new(Side::Server);
         let mut found = Vec::new();
-        for (octets, missing) in pieces {
+        for (bytes, missing) in pieces {
             let piece = Piece {
-                octets: octets.as_bytes(),
+                bytes: bytes.as_bytes(),
                 missing: *missing,
             };
             parser.take(piece, &mut || method.to_owned(), 0, &mut found);
@@ -291,7 +291,7 @@ mod tests {
         found
     }
 
-    /// Sums up what was found: statuses, octets of bodies, `.` for an end and `?` for a loss.
+    /// Sums up what was found: statuses, bytes of bodies, `.` for an end and `?` for a loss.
     fn said(found: &[Found]) -> String {
         let words = found.iter().map(|it| match it {
             Found::Request(head) => head.method.clone(),
@@ -356,8 +356,8 @@ mod tests {
                 let mut parser = Parser::new(side);
                 let mut found = Vec::new();
                 let first = (start.as_bytes().to_vec(), 0);
-                for (octets, missing) in std::iter::once(&first).chain(&pieces) {
-                    let piece = Piece { octets, missing: *missing };
+                for (bytes, missing) in std::iter::once(&first).chain(&pieces) {
+                    let piece = Piece { bytes, missing: *missing };
                     parser.take(piece, &mut || "GET".to_owned(), 4, &mut found);
                 }
             }

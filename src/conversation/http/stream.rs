@@ -1,10 +1,10 @@
 use std::mem;
 
-/// How many segments wait for one before them, and how many octets of theirs.
+/// How many segments wait for one before them, and how many bytes of theirs.
 const SEGMENTS: usize = 64;
 const OCTETS: usize = 256 * 1024;
 
-/// The octets of one direction of a connection, put in order.
+/// The bytes of one direction of a connection, put in order.
 ///
 /// Segments may come again, late, overlapping, or not at all; what a capture leaves out of one is
 /// counted as missing.
@@ -20,7 +20,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 struct Segment {
     sequence: u32,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     /// How many there were as they were sent.
     length: usize,
 }
@@ -28,7 +28,7 @@ struct Segment {
 /// A part of the stream, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
-    pub octets: &'a [u8],
+    pub bytes: &'a [u8],
     /// How many follow that the capture does not hold.
     pub missing: usize,
 }
@@ -47,26 +47,26 @@ impl Stream {
             .is_some_and(|next| next.wrapping_sub(sequence) as i32 >= 0)
     }
 
-    /// Takes a segment of `length` octets, of which the capture holds some, and hands on what is in order.
+    /// Takes a segment of `length` bytes, of which the capture holds some, and hands on what is in order.
     pub fn push(
         &mut self,
         sequence: u32,
-        octets: &[u8],
+        bytes: &[u8],
         length: usize,
         deliver: &mut dyn FnMut(Piece<'_>),
     ) {
-        let length = length.max(octets.len());
+        let length = length.max(bytes.len());
         if length == 0 {
             return;
         }
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
-            if self.waiting.len() < SEGMENTS && self.held + octets.len() <= OCTETS {
-                self.held += octets.len();
+            if self.waiting.len() < SEGMENTS && self.held + bytes.len() <= OCTETS {
+                self.held += bytes.len();
                 self.waiting.push(Segment {
                     sequence,
-                    octets: octets.to_vec(),
+                    bytes: bytes.to_vec(),
                     length,
                 });
                 return;
@@ -76,7 +76,7 @@ impl Stream {
             self.held = 0;
             held.push(Segment {
                 sequence,
-                octets: octets.to_vec(),
+                bytes: bytes.to_vec(),
                 length,
             });
             held.sort_by_key(|it| it.sequence.wrapping_sub(next) as i32);
@@ -86,10 +86,10 @@ impl Stream {
             }
             return;
         }
-        self.accept_octets(sequence, octets, length, deliver);
+        self.accept_bytes(sequence, bytes, length, deliver);
         while let Some(at) = self.ready() {
             let segment = self.waiting.swap_remove(at);
-            self.held -= segment.octets.len();
+            self.held -= segment.bytes.len();
             self.accept(&segment, deliver);
         }
     }
@@ -118,7 +118,7 @@ impl Stream {
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
             deliver(Piece {
-                octets: &[],
+                bytes: &[],
                 missing: ahead as usize,
             });
             self.next = Some(sequence);
@@ -126,14 +126,14 @@ impl Stream {
     }
 
     fn accept(&mut self, segment: &Segment, deliver: &mut dyn FnMut(Piece<'_>)) {
-        self.accept_octets(segment.sequence, &segment.octets, segment.length, deliver);
+        self.accept_bytes(segment.sequence, &segment.bytes, segment.length, deliver);
     }
 
     /// Hands on what is new of a segment that begins at or before what is expected.
-    fn accept_octets(
+    fn accept_bytes(
         &mut self,
         sequence: u32,
-        octets: &[u8],
+        bytes: &[u8],
         length: usize,
         deliver: &mut dyn FnMut(Piece<'_>),
     ) {
@@ -143,11 +143,11 @@ impl Stream {
             self.repeats += 1;
             return;
         }
-        let fresh = octets.get(known..).unwrap_or_default();
+        let fresh = bytes.get(known..).unwrap_or_default();
         let missing = length - known - fresh.len();
         self.next = Some(sequence.wrapping_add(length as u32));
         deliver(Piece {
-            octets: fresh,
+            bytes: fresh,
             missing,
         });
     }
@@ -159,16 +159,16 @@ mod tests {
 
     use super::*;
 
-    /// Pushes segments of `(sequence, octets)` and returns the stream, with `?` for what is missing.
+    /// Pushes segments of `(sequence, bytes)` and returns the stream, with `?` for what is missing.
     fn read(segments: &[(u32, &str)]) -> String {
         let mut stream = Stream::default();
         let mut seen = Vec::new();
         let mut deliver = |piece: Piece<'_>| {
-            seen.extend_from_slice(piece.octets);
+            seen.extend_from_slice(piece.bytes);
             seen.resize(seen.len() + piece.missing, b'?');
         };
-        for (sequence, octets) in segments {
-            stream.push(*sequence, octets.as_bytes(), octets.len(), &mut deliver);
+        for (sequence, bytes) in segments {
+            stream.push(*sequence, bytes.as_bytes(), bytes.len(), &mut deliver);
         }
         stream.flush(&mut deliver);
         String::from_utf8(seen).unwrap()
@@ -192,10 +192,10 @@ mod tests {
         let mut stream = Stream::default();
         let mut seen = Vec::new();
         stream.push(1, b"ab", 1000, &mut |piece| {
-            seen.push((piece.octets.len(), piece.missing))
+            seen.push((piece.bytes.len(), piece.missing))
         });
         stream.push(1001, b"c", 1, &mut |piece| {
-            seen.push((piece.octets.len(), piece.missing))
+            seen.push((piece.bytes.len(), piece.missing))
         });
         assert_eq!(seen, [(2, 998), (1, 0)]);
     }

@@ -66,9 +66,9 @@ fn packets() -> impl Strategy<Value = (u16, u16, u8, u32, Vec<u8>, usize, bool)>
         ]
         .concat()),
         prop::collection::vec(any::<u8>(), 0..200).prop_map(|options| {
-            let mut message = octets(&uefi().discover(TransactionId(1)));
+            let mut message = bytes(&uefi().discover(TransactionId(1)));
             message.truncate(240);
-            message[0] = 1 + options.first().map_or(0, |octet| octet % 2);
+            message[0] = 1 + options.first().map_or(0, |byte| byte % 2);
             message.extend(options);
             message
         }),

@@ -73,14 +73,14 @@ fn proxy(play: &mut Play<'_>, with_43: bool, port: Option<u16>) {
         .ask_boot_server(crate::wire::dhcp::TransactionId(7), MACHINE, SERVER);
     let from = SocketAddrV4::new(MACHINE, 4011);
     let to = SocketAddrV4::new(SERVER, 4011);
-    play.udp((MAC, from), to, &octets(&ask));
+    play.udp((MAC, from), to, &bytes(&ask));
     if let Some(port) = port {
         let mut ack = exchange.offer(SERVER, None, LOADER);
         ack.transaction_id = ask.transaction_id;
         ack.client_address = MACHINE;
         ack.options.set_message_type(MessageType::Ack);
         let source = SocketAddrV4::new(SERVER, port);
-        play.udp((SERVER_MAC, source), from, &octets(&ack));
+        play.udp((SERVER_MAC, source), from, &bytes(&ack));
         play.tftp(LOADER, &program(600));
     }
     play.wait(5000);
@@ -103,16 +103,16 @@ fn relayed(play: &mut Play<'_>, change: fn(&mut DhcpMessage)) {
         transaction,
     };
     let (relay, server) = (SocketAddrV4::new(RELAY, 67), SocketAddrV4::new(SERVER, 67));
-    play.udp((SERVER_MAC, relay), server, &octets(&discover));
+    play.udp((SERVER_MAC, relay), server, &bytes(&discover));
     let mut offer = exchange.offer(SERVER, Some(MACHINE), LOADER);
     through(&mut offer);
     change(&mut offer);
-    play.udp((SERVER_MAC, server), relay, &octets(&offer));
+    play.udp((SERVER_MAC, server), relay, &bytes(&offer));
     let mut request = client.request(transaction, &offer);
     through(&mut request);
-    play.udp((SERVER_MAC, relay), server, &octets(&request));
+    play.udp((SERVER_MAC, relay), server, &bytes(&request));
     offer.options.set_message_type(MessageType::Ack);
-    play.udp((SERVER_MAC, server), relay, &octets(&offer));
+    play.udp((SERVER_MAC, server), relay, &bytes(&offer));
 }
 
 /// Two machines that are handed one file.
@@ -300,10 +300,10 @@ fn rows() -> Vec<Row> {
             |play| {
                 let exchange = play.discover(&uefi());
                 let offer = exchange.offer(SERVER, Some(MACHINE), "");
-                let mut octets = octets(&offer);
-                let end = 1 + octets.iter().rposition(|octet| *octet == 255).unwrap();
-                octets.truncate(end);
-                play.answer_octets(SERVER, 67, &octets);
+                let mut bytes = bytes(&offer);
+                let end = 1 + bytes.iter().rposition(|byte| *byte == 255).unwrap();
+                bytes.truncate(end);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -334,13 +334,13 @@ fn rows() -> Vec<Row> {
             Overload,
             |play| {
                 let exchange = play.discover(&uefi());
-                let mut octets = octets(&exchange.offer(SERVER, Some(MACHINE), ""));
+                let mut bytes = bytes(&exchange.offer(SERVER, Some(MACHINE), ""));
                 // Option 67 in the field of the server's name, which option 52 says of.
-                octets[44..48].copy_from_slice(&[67, 1, b'x', 255]);
-                let end = octets.iter().rposition(|octet| *octet == 255).unwrap();
-                octets.resize(octets.len().max(end + 4), 0);
-                octets[end..end + 4].copy_from_slice(&[52, 1, 2, 255]);
-                play.answer_octets(SERVER, 67, &octets);
+                bytes[44..48].copy_from_slice(&[67, 1, b'x', 255]);
+                let end = bytes.iter().rposition(|byte| *byte == 255).unwrap();
+                bytes.resize(bytes.len().max(end + 4), 0);
+                bytes[end..end + 4].copy_from_slice(&[52, 1, 2, 255]);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -348,11 +348,11 @@ fn rows() -> Vec<Row> {
             SplitOption,
             |play| {
                 let exchange = play.discover(&uefi());
-                let mut octets = octets(&exchange.offer(SERVER, Some(MACHINE), LOADER));
-                let end = octets.iter().rposition(|octet| *octet == 255).unwrap();
-                octets.resize(octets.len().max(end + 4), 0);
-                octets[end..end + 4].copy_from_slice(&[67, 1, b'x', 255]);
-                play.answer_octets(SERVER, 67, &octets);
+                let mut bytes = bytes(&exchange.offer(SERVER, Some(MACHINE), LOADER));
+                let end = bytes.iter().rposition(|byte| *byte == 255).unwrap();
+                bytes.resize(bytes.len().max(end + 4), 0);
+                bytes[end..end + 4].copy_from_slice(&[67, 1, b'x', 255]);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -380,9 +380,9 @@ fn rows() -> Vec<Row> {
             MalformedReply,
             |play| {
                 let exchange = play.discover(&uefi());
-                let mut octets = octets(&exchange.offer(SERVER, Some(MACHINE), LOADER));
-                octets.truncate(260);
-                play.answer_octets(SERVER, 67, &octets);
+                let mut bytes = bytes(&exchange.offer(SERVER, Some(MACHINE), LOADER));
+                bytes.truncate(260);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),

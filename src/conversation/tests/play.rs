@@ -110,18 +110,18 @@ impl<'i> Play<'i> {
         let mac = message.hardware_address.mac().unwrap_or(MAC);
         let source = SocketAddrV4::new(message.client_address, 68);
         let to = SocketAddrV4::new(EVERYBODY, 67);
-        self.udp((mac, source), to, &octets(message));
+        self.udp((mac, source), to, &bytes(message));
     }
 
     /// Sends what a server says by DHCP.
     pub fn answer(&mut self, server: Ipv4Addr, message: &DhcpMessage) {
-        self.answer_octets(server, 67, &octets(message));
+        self.answer_bytes(server, 67, &bytes(message));
     }
 
-    pub fn answer_octets(&mut self, server: Ipv4Addr, port: u16, octets: &[u8]) {
+    pub fn answer_bytes(&mut self, server: Ipv4Addr, port: u16, bytes: &[u8]) {
         let to = SocketAddrV4::new(EVERYBODY, 68);
         let source = SocketAddrV4::new(server, port);
-        self.udp((SERVER_MAC, source), to, octets);
+        self.udp((SERVER_MAC, source), to, bytes);
     }
 
     /// Begins an exchange with a DHCPDISCOVER.
@@ -215,7 +215,7 @@ impl<'i> Play<'i> {
         self.tftp_from_server(client, &TftpPacket::Error { code, message });
     }
 
-    /// Reads a whole file in blocks of 512 octets.
+    /// Reads a whole file in blocks of 512 bytes.
     pub fn tftp(&mut self, name: &str, contents: &[u8]) {
         let client = self.tftp_request(name, &[]);
         for (index, block) in contents.chunks(512).enumerate() {
@@ -370,7 +370,7 @@ pub fn ipxe() -> Client {
     client(ClientKind::ipxe(Architecture::UefiX64))
 }
 
-pub fn octets(message: &DhcpMessage) -> Vec<u8> {
+pub fn bytes(message: &DhcpMessage) -> Vec<u8> {
     message.write(1500).unwrap()
 }
 

@@ -86,7 +86,7 @@ fn with_an_inventory_machines_have_names_and_its_server_is_ours() {
     );
 }
 
-/// Returns the octets in which edk2 says who it is in place of an Ethernet address.
+/// Returns the bytes in which edk2 says who it is in place of an Ethernet address.
 fn guid(client: &Client) -> HardwareAddress {
     let message = client.discover(TransactionId(1));
     let identifier = message.options.raw(OptionCode::ClientMachineIdentifier);

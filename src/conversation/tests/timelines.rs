@@ -131,7 +131,7 @@ fn a_transfer_rolls_over_after_65535_blocks() {
     play.tftp_ack(client, 70_001u32 as u16);
     let report = play.finish();
     let transfer = &report.machines[0].stages[0].transfers[0];
-    assert_eq!(transfer.octets, 70_000 * 512 + 3);
+    assert_eq!(transfer.bytes, 70_000 * 512 + 3);
     assert!(transfer.is_good);
 }
 
@@ -158,7 +158,7 @@ fn blocks_that_a_card_is_to_cut_apart_count_each() {
     let report = play.finish();
     assert_eq!(report.findings, []);
     let transfer = &report.machines[0].stages[0].transfers[0];
-    assert_eq!((transfer.octets, transfer.is_good), (4010, true));
+    assert_eq!((transfer.bytes, transfer.is_good), (4010, true));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn segments_out_of_order_and_twice_and_cut_make_one_response() {
     let report = play.finish();
     assert_eq!(report.findings, []);
     let transfer = &report.machines[0].stages[0].transfers[0];
-    assert_eq!((transfer.octets, transfer.is_good), (3000, true));
+    assert_eq!((transfer.bytes, transfer.is_good), (3000, true));
     assert_eq!(transfer.file, "/linux");
 }
 

@@ -142,7 +142,7 @@ impl Observer<'_> {
             window: 1,
             size: None,
             blocks: 0,
-            octets: 0,
+            bytes: 0,
             has_last: false,
             is_acknowledged: false,
             retransmits: 0,

@@ -35,7 +35,7 @@ pub(in crate::conversation) struct TftpTransfer {
     pub(super) size: Option<u64>,
     /// The blocks that were sent, over the roll-over.
     pub(super) blocks: u64,
-    pub(super) octets: u64,
+    pub(super) bytes: u64,
     pub(super) has_last: bool,
     pub(super) is_acknowledged: bool,
     pub(super) retransmits: u64,
@@ -130,7 +130,7 @@ impl TftpTransfer {
         let is_first = self.blocks == 0;
         self.blocks += u64::from(ahead);
         let block_size = u64::from(self.block_size);
-        self.octets = (self.blocks - 1) * block_size + length;
+        self.bytes = (self.blocks - 1) * block_size + length;
         self.has_last = length < block_size;
         is_first
     }
@@ -163,12 +163,12 @@ impl TftpTransfer {
         let took = milliseconds(self.began.at, self.last);
         let mut said = match end {
             End::Whole => {
-                let fast = rate(self.octets, took).map(|it| format!(" ({it})"));
-                let came = size(self.octets);
+                let fast = rate(self.bytes, took).map(|it| format!(" ({it})"));
+                let came = size(self.bytes);
                 format!("{came} in {}{}", time(took), fast.unwrap_or_default())
             }
             End::SizeOnly => match self.size {
-                Some(octets) => format!("asks for the size only: {}", size(octets)),
+                Some(bytes) => format!("asks for the size only: {}", size(bytes)),
                 None => "asks for the size only".to_owned(),
             },
             End::Missing(_) | End::Refused(_) | End::Silence | End::Running => self.ending(end),
@@ -190,8 +190,8 @@ impl TftpTransfer {
 
     pub(super) fn ending(&self, end: &End) -> String {
         let came = match self.size {
-            Some(all) => format!("{} of {}", size(self.octets), size(all)),
-            None => size(self.octets),
+            Some(all) => format!("{} of {}", size(self.bytes), size(all)),
+            None => size(self.bytes),
         };
         match end {
             End::Whole => "whole".to_owned(),
@@ -210,7 +210,7 @@ impl TftpTransfer {
             protocol: "tftp",
             file: self.shown.clone(),
             server: *self.server.ip(),
-            octets: self.octets,
+            bytes: self.bytes,
             milliseconds: milliseconds(self.began.at, self.last),
             outcome: match end {
                 End::Whole | End::SizeOnly => Outcome::Whole,

@@ -47,8 +47,8 @@ impl DhcpMessage {
     /// UEFI and iPXE on such a machine say what they are.
     pub fn architecture(&self) -> Option<Architecture> {
         let said = self.options.architecture();
-        let octets = self.hardware_address.octets();
-        let is_pi = RASPBERRY_PI.iter().any(|oui| octets.starts_with(oui));
+        let bytes = self.hardware_address.octets();
+        let is_pi = RASPBERRY_PI.iter().any(|oui| bytes.starts_with(oui));
         let is_firmware = self.options.is_pxe_client() && !self.options.is_ipxe();
         match said {
             None | Some(Architecture::Bios) if is_pi && is_firmware => {
@@ -93,7 +93,7 @@ impl DhcpOptions {
     /// Source: RFC 4578 §2.3.
     pub fn system_uuid(&self) -> Option<SystemUuid> {
         match self.raw(OptionCode::ClientMachineIdentifier)? {
-            [0, octets @ ..] => octets.try_into().ok().map(SystemUuid::from_wire),
+            [0, bytes @ ..] => bytes.try_into().ok().map(SystemUuid::from_wire),
             _ => None,
         }
     }
@@ -110,7 +110,7 @@ impl DhcpOptions {
     /// Reports whether an iPXE says that it has a feature (175).
     pub fn has_ipxe_feature(&self, feature: IpxeFeature) -> bool {
         self.ipxe_features()
-            .any(|(code, value)| code == feature as u8 && value.iter().any(|&octet| octet != 0))
+            .any(|(code, value)| code == feature as u8 && value.iter().any(|&byte| byte != 0))
     }
 
     fn vendor_class_starts_with(&self, prefix: &[u8]) -> bool {
@@ -119,13 +119,13 @@ impl DhcpOptions {
     }
 
     fn architecture_of_vendor_class(&self) -> Option<u16> {
-        let mut parts = self.vendor_class()?.split(|&octet| octet == b':');
+        let mut parts = self.vendor_class()?.split(|&byte| byte == b':');
         parts.find(|part| part == b"Arch")?;
         str::from_utf8(parts.next()?).ok()?.parse().ok()
     }
 }
 
-/// Splits option 77 into its classes, each after an octet of its length.
+/// Splits option 77 into its classes, each after a byte of its length.
 ///
 /// Source: RFC 3004 §4.
 fn listed_classes(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -170,11 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_has_type_zero_and_sixteen_octets() {
-        let octets: [u8; 17] = std::array::from_fn(|index| index as u8);
+    fn a_uuid_has_type_zero_and_sixteen_bytes() {
+        let bytes: [u8; 17] = std::array::from_fn(|index| index as u8);
         let uuid = "04030201-0605-0807-090a-0b0c0d0e0f10".parse().ok();
-        assert_eq!(options(&[(97, &octets)]).system_uuid(), uuid);
-        for value in [&octets[..16], &[1; 17], &[0; 18], &[]] {
+        assert_eq!(options(&[(97, &bytes)]).system_uuid(), uuid);
+        for value in [&bytes[..16], &[1; 17], &[0; 18], &[]] {
             assert_eq!(options(&[(97, value)]).system_uuid(), None, "{value:?}");
         }
     }

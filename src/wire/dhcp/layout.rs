@@ -1,6 +1,6 @@
 use super::{HEADER_LENGTH, OptionCode};
 
-/// How the octets of a message lie: what [`super::DhcpMessage::parse`] smooths over, and some clients
+/// How the bytes of a message lie: what [`super::DhcpMessage::parse`] smooths over, and some clients
 /// do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DhcpLayout {

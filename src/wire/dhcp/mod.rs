@@ -31,10 +31,10 @@ pub use write::DhcpWriteError;
 /// The option in which iPXE keeps options of its own (175), also called `DHCP_EB_ENCAP`.
 pub const IPXE_ENCAPSULATED: OptionCode = OptionCode::Unknown(175);
 
-/// The octets of a message up to its first option: the fixed fields and the magic cookie.
+/// The bytes of a message up to its first option: the fixed fields and the magic cookie.
 const HEADER_LENGTH: usize = 240;
 const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
-/// The octets of an IPv4 and a UDP header, which option 57 counts.
+/// The bytes of an IPv4 and a UDP header, which option 57 counts.
 const DATAGRAM_HEADERS: usize = 28;
 
 /// One DHCP message, of a client or a server.
@@ -65,9 +65,9 @@ pub struct DhcpMessage {
     pub server_address: Ipv4Addr,
     /// The relay that the message came through (`giaddr`), else unspecified.
     pub relay_address: Ipv4Addr,
-    /// The server's name (`sname`) up to its NUL: at most 63 octets.
+    /// The server's name (`sname`) up to its NUL: at most 63 bytes.
     pub server_name: Vec<u8>,
-    /// The boot file (`file`) up to its NUL: at most 127 octets.
+    /// The boot file (`file`) up to its NUL: at most 127 bytes.
     pub boot_file: Vec<u8>,
     /// The options.
     pub options: DhcpOptions,

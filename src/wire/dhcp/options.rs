@@ -15,7 +15,7 @@ impl DhcpOptions {
     /// The datagram that every client takes, and the largest that one Ethernet frame carries.
     const DATAGRAM: (u16, u16) = (576, 1500);
 
-    /// Returns the octets of an option.
+    /// Returns the bytes of an option.
     pub fn raw(&self, code: OptionCode) -> Option<&[u8]> {
         let at = self.position(code)?;
         self.0.get(at).map(|(_, value)| value.as_slice())
@@ -34,7 +34,7 @@ impl DhcpOptions {
     /// Returns what kind of message it is (53); plain BOOTP has no kind.
     pub fn message_type(&self) -> Option<MessageType> {
         self.array::<1>(OptionCode::MessageType)
-            .map(|[octet]| MessageType::from(octet))
+            .map(|[byte]| MessageType::from(byte))
     }
 
     /// Returns the address that a client asks for (50).
@@ -59,7 +59,7 @@ impl DhcpOptions {
             .map(u16::from_be_bytes)
     }
 
-    /// Returns the longest datagram to answer with: what option 57 says, never under the 576 octets
+    /// Returns the longest datagram to answer with: what option 57 says, never under the 576 bytes
     /// that every client takes, and never over one Ethernet frame (1500).
     ///
     /// edk2 announces 65280, and would have to put fragments together for it.
@@ -95,7 +95,7 @@ impl DhcpOptions {
         self.array(code).map(Ipv4Addr::from_octets)
     }
 
-    /// Returns an option that holds a list of addresses; octets after the last whole one are
+    /// Returns an option that holds a list of addresses; bytes after the last whole one are
     /// dropped.
     pub fn addresses(&self, code: OptionCode) -> Vec<Ipv4Addr> {
         let (whole, _) = self.raw(code).unwrap_or(&[]).as_chunks();
@@ -104,17 +104,17 @@ impl DhcpOptions {
 
     /// Returns an option that holds a text, up to a NUL, with U+FFFD in place of what is not UTF-8.
     pub fn text(&self, code: OptionCode) -> Option<String> {
-        let text = self.raw(code)?.split(|&octet| octet == 0).next()?;
+        let text = self.raw(code)?.split(|&byte| byte == 0).next()?;
         Some(String::from_utf8_lossy(text).into_owned())
     }
 
-    /// Returns an option that holds a number of seconds in four octets.
+    /// Returns an option that holds a number of seconds in four bytes.
     pub fn duration(&self, code: OptionCode) -> Option<Duration> {
         self.array(code)
-            .map(|octets| Duration::from_secs(u32::from_be_bytes(octets).into()))
+            .map(|bytes| Duration::from_secs(u32::from_be_bytes(bytes).into()))
     }
 
-    /// Sets an option to these octets; one that is there keeps its place.
+    /// Sets an option to these bytes; one that is there keeps its place.
     pub fn set_raw(&mut self, code: OptionCode, value: impl Into<Vec<u8>>) {
         *self.entry(code) = value.into();
     }
@@ -134,8 +134,8 @@ impl DhcpOptions {
         if addresses.is_empty() {
             self.remove(code);
         } else {
-            let octets: Vec<_> = addresses.iter().map(Ipv4Addr::octets).collect();
-            self.set_raw(code, octets.concat());
+            let bytes: Vec<_> = addresses.iter().map(Ipv4Addr::octets).collect();
+            self.set_raw(code, bytes.concat());
         }
     }
 
@@ -144,7 +144,7 @@ impl DhcpOptions {
         self.set_raw(code, text);
     }
 
-    /// Sets an option that holds a number of seconds in four octets; longer times are cut to the
+    /// Sets an option that holds a number of seconds in four bytes; longer times are cut to the
     /// longest, which means "for ever".
     pub fn set_duration(&mut self, code: OptionCode, duration: Duration) {
         let seconds = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
@@ -156,18 +156,18 @@ impl DhcpOptions {
         self.set_raw(code, number.to_be_bytes());
     }
 
-    /// Removes an option and returns its octets.
+    /// Removes an option and returns its bytes.
     pub fn remove(&mut self, code: OptionCode) -> Option<Vec<u8>> {
         let at = self.position(code)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Adds octets to the end of an option, which is created where it is missing.
+    /// Adds bytes to the end of an option, which is created where it is missing.
     pub(super) fn append(&mut self, code: OptionCode, value: &[u8]) {
         self.entry(code).extend_from_slice(value);
     }
 
-    /// Returns an option that holds exactly `N` octets.
+    /// Returns an option that holds exactly `N` bytes.
     fn array<const N: usize>(&self, code: OptionCode) -> Option<[u8; N]> {
         self.raw(code)?.try_into().ok()
     }
@@ -177,7 +177,7 @@ impl DhcpOptions {
         self.0.iter().position(|(other, _)| *other == code)
     }
 
-    /// Returns the place of an option's octets, in its order; a new one is empty.
+    /// Returns the place of an option's bytes, in its order; a new one is empty.
     fn entry(&mut self, code: OptionCode) -> &mut Vec<u8> {
         let code = canonical(code);
         let at = self.position(code).unwrap_or_else(|| {

@@ -11,9 +11,9 @@ use crate::machine::HardwareAddress;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DhcpParseError {
     /// The fixed fields are not all there.
-    #[error("a DHCP message has at least `240` octets, and this one has `{have}`")]
+    #[error("a DHCP message has at least `240` bytes, and this one has `{have}`")]
     TooShort {
-        /// The octets of the message.
+        /// The bytes of the message.
         have: usize,
     },
     /// `op` names neither a request nor a reply.
@@ -25,23 +25,23 @@ pub enum DhcpParseError {
     /// It is BOOTP without options, or something else altogether.
     #[error("no DHCP magic cookie: it would be `63825363`, and `{:08x}` was seen", u32::from_be_bytes(*.seen))]
     MagicCookie {
-        /// The four octets in the cookie's place.
+        /// The four bytes in the cookie's place.
         seen: [u8; 4],
     },
     /// An option ends after the field that holds it.
-    #[error("option {} needs `{need}` more octets, and `{have}` are left", describe(.code))]
+    #[error("option {} needs `{need}` more bytes, and `{have}` are left", describe(.code))]
     OptionTruncated {
         /// The option.
         code: OptionCode,
-        /// The octets that follow the option's code or length.
+        /// The bytes that follow the option's code or length.
         need: usize,
-        /// The octets that were left there.
+        /// The bytes that were left there.
         have: usize,
     },
     /// Option 52 does not say which fields hold options.
     #[error("option 52 (OptionOverload) holds `{seen:02x?}`, which is none of 1, 2 and 3")]
     Overload {
-        /// The octets of the option.
+        /// The bytes of the option.
         seen: Vec<u8>,
     },
 }
@@ -115,7 +115,7 @@ impl DhcpMessage {
     }
 }
 
-/// Copies `N` octets of the fixed fields; both numbers are constants of the layout.
+/// Copies `N` bytes of the fixed fields; both numbers are constants of the layout.
 fn field<const N: usize>(header: &[u8; HEADER_LENGTH], at: usize) -> [u8; N] {
     array::from_fn(|index| header[at + index])
 }
@@ -127,7 +127,7 @@ fn text(field: &[u8], is_options: bool) -> Vec<u8> {
     field
         .iter()
         .copied()
-        .take_while(|&octet| octet != 0)
+        .take_while(|&byte| byte != 0)
         .collect()
 }
 

@@ -39,7 +39,7 @@ pub enum PxeSubOption {
     DiscoveryControl = 6,
     /// The multicast address to look for boot servers at (7).
     DiscoveryMulticast = 7,
-    /// Boot servers by type (8): type in two octets, a count, that many addresses.
+    /// Boot servers by type (8): type in two bytes, a count, that many addresses.
     BootServers = 8,
     /// The lines of the boot menu (9).
     BootMenu = 9,
@@ -63,7 +63,7 @@ impl DhcpOptions {
         self.sub_options(IPXE_ENCAPSULATED)
     }
 
-    /// Returns what the relay added (82), to be repeated octet for octet.
+    /// Returns what the relay added (82), to be repeated byte for byte.
     pub fn relay_agent_information(&self) -> Option<&[u8]> {
         self.raw(OptionCode::RelayAgentInformation)
     }
@@ -84,20 +84,20 @@ impl DhcpOptions {
 
     /// Sets an option to a list of options inside it, without an END.
     ///
-    /// A value over 255 octets cannot be expressed there and is cut.
+    /// A value over 255 bytes cannot be expressed there and is cut.
     pub fn set_sub_options(&mut self, code: OptionCode, sub_options: &[(u8, &[u8])]) {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for (sub_option, value) in sub_options {
             let value = &value[..value.len().min(255)];
-            octets.extend([*sub_option, value.len() as u8]);
-            octets.extend_from_slice(value);
+            bytes.extend([*sub_option, value.len() as u8]);
+            bytes.extend_from_slice(value);
         }
-        self.set_raw(code, octets);
+        self.set_raw(code, bytes);
     }
 
     fn relay_address(&self, sub_option: u8) -> Option<Ipv4Addr> {
-        let octets = self.sub_option(OptionCode::RelayAgentInformation, sub_option)?;
-        octets.try_into().ok().map(Ipv4Addr::from_octets)
+        let bytes = self.sub_option(OptionCode::RelayAgentInformation, sub_option)?;
+        bytes.try_into().ok().map(Ipv4Addr::from_octets)
     }
 
     fn sub_option(&self, code: OptionCode, sub_option: u8) -> Option<&[u8]> {
@@ -126,13 +126,13 @@ mod tests {
 
     #[test]
     fn pads_are_skipped_and_the_list_ends_at_its_end_or_at_a_cut() {
-        for (octets, expected) in [
+        for (bytes, expected) in [
             (&[0, 6, 1, 8, 0, 255, 9, 0][..], 1),
             (&[6, 1, 8, 9, 4, 1, 2, 3], 1),
             (&[6, 1, 8, 9], 1),
             (&[], 0),
         ] {
-            assert_eq!(SubOptions(octets).count(), expected, "{octets:?}");
+            assert_eq!(SubOptions(bytes).count(), expected, "{bytes:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
 
 /// The least length of a BOOTP message, which some relays and ROMs still insist on.
 const LEAST_LENGTH: usize = 300;
-/// The most octets that one option carries.
+/// The most bytes that one option carries.
 const LONGEST_OPTION: usize = 255;
 
 /// What no machine boots without, or what the exchange itself needs.
@@ -50,19 +50,19 @@ const DISPENSABLE: [OptionCode; 13] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DhcpWriteError {
     /// The client does not take so long a datagram.
-    #[error("the datagram would have `{need}` octets, and the client takes `{limit}`")]
+    #[error("the datagram would have `{need}` bytes, and the client takes `{limit}`")]
     TooLong {
-        /// The octets of the datagram, with its IP and UDP headers.
+        /// The bytes of the datagram, with its IP and UDP headers.
         need: usize,
         /// The most that the client takes.
         limit: usize,
     },
     /// The option would have to be split, and clients do not join it again.
-    #[error("option {} has `{have}` octets, and clients read at most 255", describe(.code))]
+    #[error("option {} has `{have}` bytes, and clients read at most 255", describe(.code))]
     OptionTooLong {
         /// The option.
         code: OptionCode,
-        /// Its octets.
+        /// Its bytes.
         have: usize,
     },
     /// The code means something to the layout itself: PAD, END or overload.
@@ -72,11 +72,11 @@ pub enum DhcpWriteError {
         code: OptionCode,
     },
     /// A text of the header leaves no room for its NUL.
-    #[error("the field `{field}` takes `{limit}` octets, and `{have}` were given")]
+    #[error("the field `{field}` takes `{limit}` bytes, and `{have}` were given")]
     FieldTooLong {
         /// The RFC's name of the field.
         field: &'static str,
-        /// The octets of the text.
+        /// The bytes of the text.
         have: usize,
         /// The most that fit before the NUL.
         limit: usize,
@@ -91,12 +91,12 @@ pub enum DhcpWriteError {
 
 impl DhcpMessage {
     /// Writes the payload of a UDP datagram that, with its IP and UDP headers, has at most `limit`
-    /// octets; [`DhcpOptions::datagram_limit`](super::DhcpOptions::datagram_limit) of the request
+    /// bytes; [`DhcpOptions::datagram_limit`](super::DhcpOptions::datagram_limit) of the request
     /// is the limit of its reply.
     ///
     /// The message type stands first and the relay agent's option last. Nothing is ever put into
     /// `file` and `sname` but what belongs there. A long option is split, except those that clients
-    /// do not join (43, 60, 67). After END the message is padded to 300 octets.
+    /// do not join (43, 60, 67). After END the message is padded to 300 bytes.
     ///
     /// # Errors
     /// When something does not fit: nothing is left out silently, see [`DhcpMessage::fit`].
@@ -140,7 +140,7 @@ impl DhcpMessage {
         Ok(bytes)
     }
 
-    /// Drops options until the message fits into a datagram of `limit` octets, and returns what was
+    /// Drops options until the message fits into a datagram of `limit` bytes, and returns what was
     /// dropped, so that it can be logged.
     ///
     /// Dropped are, in this order and only as many as needed: extras that pxectl does not know, the
@@ -168,7 +168,7 @@ impl DhcpMessage {
         dropped
     }
 
-    /// Returns the octets of the whole datagram, with its IP and UDP headers.
+    /// Returns the bytes of the whole datagram, with its IP and UDP headers.
     pub fn datagram_length(&self) -> usize {
         let options: usize = self
             .options
@@ -203,7 +203,7 @@ impl DhcpMessage {
         }
         let (first, more) = value.split_at(value.len().min(LONGEST_OPTION));
         for part in std::iter::once(first).chain(more.chunks(LONGEST_OPTION)) {
-            // A part has at most 255 octets.
+            // A part has at most 255 bytes.
             bytes.extend([code.into(), part.len() as u8]);
             bytes.extend(part);
         }
@@ -215,7 +215,7 @@ impl DhcpMessage {
 
     /// Reports whether one PAD follows the option: replies only, since it is there for firmware.
     ///
-    /// Deviation: edk2 overwrites the octet after option 67, some ROMs read past its end, and GRUB
+    /// Deviation: edk2 overwrites the byte after option 67, some ROMs read past its end, and GRUB
     /// compares option 60 as a C string; a NUL counted inside the option breaks others.
     fn pads_after(&self, code: OptionCode) -> bool {
         use OptionCode::{BootfileName, ClassIdentifier, TFTPServerName};
@@ -224,13 +224,13 @@ impl DhcpMessage {
     }
 }
 
-/// Lays a text out as a field of `N` octets that ends in at least one NUL.
+/// Lays a text out as a field of `N` bytes that ends in at least one NUL.
 fn text_field<const N: usize>(field: &'static str, text: &[u8]) -> Result<[u8; N], DhcpWriteError> {
     if text.contains(&0) {
         return Err(DhcpWriteError::FieldHoldsNul { field });
     }
-    let mut octets = [0; N];
-    match octets[..N - 1].get_mut(..text.len()) {
+    let mut bytes = [0; N];
+    match bytes[..N - 1].get_mut(..text.len()) {
         Some(place) => place.copy_from_slice(text),
         None => {
             return Err(DhcpWriteError::FieldTooLong {
@@ -240,5 +240,5 @@ fn text_field<const N: usize>(field: &'static str, text: &[u8]) -> Result<[u8; N
             });
         }
     }
-    Ok(octets)
+    Ok(bytes)
 }

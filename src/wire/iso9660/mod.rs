@@ -11,13 +11,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub use record::Iso9660Error;
 use record::{Entry, Record, Volume};
 
-/// The size of a sector in octets, in which volume descriptors and directories are counted.
+/// The size of a sector in bytes, in which volume descriptors and directories are counted.
 const SECTOR: u64 = 2048;
 /// The first sector of the volume descriptors.
 const FIRST_DESCRIPTOR: u64 = 16;
 /// How many volume descriptors are looked at.
 const DESCRIPTOR_LIMIT: u64 = 64;
-/// The largest directory that is read, in octets.
+/// The largest directory that is read, in bytes.
 const DIRECTORY_LIMIT: u64 = 16 << 20;
 /// How many continuations one entry may have.
 const CONTINUATION_LIMIT: usize = 32;
@@ -27,16 +27,16 @@ pub struct Iso9660<R> {
     image: R,
     length: u64,
     volume: Volume,
-    /// How many octets of each system use field are not Rock Ridge's.
+    /// How many bytes of each system use field are not Rock Ridge's.
     skip: usize,
 }
 
 /// A file inside an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsoFile {
-    /// Where its parts lie, in octets from the start of the image, and how long each is.
+    /// Where its parts lie, in bytes from the start of the image, and how long each is.
     parts: Vec<(u64, u64)>,
-    /// Its size in octets.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -54,10 +54,10 @@ impl<R: Read + Seek> Iso9660<R> {
             skip: 0,
         };
         for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + DESCRIPTOR_LIMIT {
-            let octets = iso
-                .octets(sector * SECTOR, SECTOR)
+            let bytes = iso
+                .bytes(sector * SECTOR, SECTOR)
                 .map_err(|_| Iso9660Error::NotAnImage)?;
-            match Volume::parse(&octets)? {
+            match Volume::parse(&bytes)? {
                 Some(volume) if volume.primary => {
                     iso.volume = volume;
                     iso.skip = iso.suspended()?;
@@ -130,9 +130,9 @@ impl<R: Read + Seek> Iso9660<R> {
     }
 
     fn entry(&mut self, directory: (u64, u64), name: &str) -> Result<Option<Found>, Iso9660Error> {
-        let octets = self.directory(directory)?;
+        let bytes = self.directory(directory)?;
         let mut found: Option<Found> = None;
-        for record in Record::all(&octets, self.volume.block_size) {
+        for record in Record::all(&bytes, self.volume.block_size) {
             let record = record?;
             if record.is_dot() {
                 continue;
@@ -170,8 +170,8 @@ impl<R: Read + Seek> Iso9660<R> {
 
     /// Reads the size of a directory out of its own first record.
     fn directory_size(&mut self, place: u64) -> Result<u64, Iso9660Error> {
-        let octets = self.octets(place, SECTOR)?;
-        let first = Record::all(&octets, self.volume.block_size).next();
+        let bytes = self.bytes(place, SECTOR)?;
+        let first = Record::all(&bytes, self.volume.block_size).next();
         first
             .ok_or(Iso9660Error::Damaged("a directory without records"))?
             .map(|it| it.size)
@@ -181,16 +181,16 @@ impl<R: Read + Seek> Iso9660<R> {
         if size > DIRECTORY_LIMIT {
             return Err(Iso9660Error::Damaged("a directory of more than 16 MiB"));
         }
-        self.octets(place, size)
+        self.bytes(place, size)
     }
 
-    /// Finds out how many octets of system use come before Rock Ridge's.
+    /// Finds out how many bytes of system use come before Rock Ridge's.
     ///
     /// Source: SUSP 1.12 §5.3, the entry `SP` of the root directory's first record.
     fn suspended(&mut self) -> Result<usize, Iso9660Error> {
         let (place, size) = (self.volume.root.place, self.volume.root.size);
-        let octets = self.octets(place, size.min(SECTOR))?;
-        match Record::all(&octets, self.volume.block_size).next() {
+        let bytes = self.bytes(place, size.min(SECTOR))?;
+        match Record::all(&bytes, self.volume.block_size).next() {
             Some(Ok(first)) => Ok(record::skip_of(first.system_use)),
             _ => Err(Iso9660Error::Damaged("a root directory without records")),
         }
@@ -225,12 +225,12 @@ impl<R: Read + Seek> Iso9660<R> {
                 return Err(Iso9660Error::Damaged("a continuation longer than a sector"));
             }
             let place = u64::from(block) * self.volume.block_size + u64::from(offset);
-            area = self.octets(place, u64::from(length))?;
+            area = self.bytes(place, u64::from(length))?;
         }
         Err(Iso9660Error::Damaged("an entry that never ends"))
     }
 
-    fn octets(&mut self, place: u64, length: u64) -> Result<Vec<u8>, Iso9660Error> {
+    fn bytes(&mut self, place: u64, length: u64) -> Result<Vec<u8>, Iso9660Error> {
         let end = place.saturating_add(length);
         if end > self.length {
             return Err(Iso9660Error::Truncated {
@@ -240,9 +240,9 @@ impl<R: Read + Seek> Iso9660<R> {
             });
         }
         self.image.seek(SeekFrom::Start(place))?;
-        let mut octets = vec![0; length as usize];
-        self.image.read_exact(&mut octets)?;
-        Ok(octets)
+        let mut bytes = vec![0; length as usize];
+        self.image.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 }
 

@@ -12,11 +12,11 @@ pub enum Iso9660Error {
     #[error("the image is damaged: {0}")]
     Damaged(&'static str),
     /// It ends before what it should hold.
-    #[error("the image is cut short: `{path}` needs {need} octets of it, it has {have}")]
+    #[error("the image is cut short: `{path}` needs {need} bytes of it, it has {have}")]
     Truncated {
         /// What does not fit.
         path: String,
-        /// How long the image must be, in octets.
+        /// How long the image must be, in bytes.
         need: u64,
         /// How long it is.
         have: u64,
@@ -44,12 +44,12 @@ pub enum Iso9660Error {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     pub primary: bool,
-    /// The size of a logical block in octets.
+    /// The size of a logical block in bytes.
     pub block_size: u64,
     pub root: Root,
 }
 
-/// Where the root directory lies, in octets, and its size.
+/// Where the root directory lies, in bytes, and its size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Root {
     pub place: u64,
@@ -88,9 +88,9 @@ impl Volume {
 /// Source: ECMA-119 §9.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'d> {
-    /// Where its extent lies, in octets.
+    /// Where its extent lies, in bytes.
     pub place: u64,
-    /// The size of its extent in octets.
+    /// The size of its extent in bytes.
     pub size: u64,
     pub is_directory: bool,
     /// Whether the next record is of the same file.
@@ -137,7 +137,7 @@ impl<'d> Record<'d> {
         }
         let length = usize::from(fixed[32]);
         let identifier = record.get(33..33 + length).ok_or(SHORT)?;
-        // An octet of padding follows an identifier of even length.
+        // A byte of padding follows an identifier of even length.
         let system_use = record
             .get(33 + length + (length + 1) % 2..)
             .unwrap_or_default();
@@ -159,7 +159,7 @@ impl<'d> Record<'d> {
     /// Reports whether its own identifier is a name, whatever the case and the version.
     pub fn is_named(&self, name: &str) -> bool {
         let mut identifier = self.identifier;
-        if let Some(at) = identifier.iter().position(|octet| *octet == b';') {
+        if let Some(at) = identifier.iter().position(|byte| *byte == b';') {
             identifier = &identifier[..at];
         }
         let identifier = identifier.strip_suffix(b".").unwrap_or(identifier);
@@ -188,8 +188,8 @@ pub enum Entry<'d> {
 pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     raw_entries(area).filter_map(|(signature, data)| {
         let number = |at: usize| {
-            let octets = data.get(at..at + 4)?.try_into().ok()?;
-            Some(u32::from_le_bytes(octets))
+            let bytes = data.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_le_bytes(bytes))
         };
         match signature {
             b"NM" => {
@@ -212,7 +212,7 @@ pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
-/// Reads how many octets to skip out of the root directory's first system use field.
+/// Reads how many bytes to skip out of the root directory's first system use field.
 pub fn skip_of(area: &[u8]) -> usize {
     let first = raw_entries(area).next();
     match first {

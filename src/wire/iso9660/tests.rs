@@ -8,16 +8,16 @@ use super::*;
 fn record(block: u32, size: u32, flags: u8, name: &[u8], system_use: &[u8]) -> Vec<u8> {
     let padding = (name.len() + 1) % 2;
     let length = 33 + name.len() + padding + system_use.len();
-    let mut octets = vec![0; 33];
-    octets[0] = length as u8;
-    octets[2..6].copy_from_slice(&block.to_le_bytes());
-    octets[10..14].copy_from_slice(&size.to_le_bytes());
-    octets[25] = flags;
-    octets[32] = name.len() as u8;
-    octets.extend_from_slice(name);
-    octets.resize(octets.len() + padding, 0);
-    octets.extend_from_slice(system_use);
-    octets
+    let mut bytes = vec![0; 33];
+    bytes[0] = length as u8;
+    bytes[2..6].copy_from_slice(&block.to_le_bytes());
+    bytes[10..14].copy_from_slice(&size.to_le_bytes());
+    bytes[25] = flags;
+    bytes[32] = name.len() as u8;
+    bytes.extend_from_slice(name);
+    bytes.resize(bytes.len() + padding, 0);
+    bytes.extend_from_slice(system_use);
+    bytes
 }
 
 fn named(name: &str) -> Vec<u8> {
@@ -125,8 +125,8 @@ fn an_image_that_is_cut_short_says_so() {
     let whole = image(&[record(21, 6000, 0, b"A.;1", b"")], 24);
     assert_eq!(content(whole.clone(), "a").unwrap().len(), 6000);
     for (length, expected) in [
-        (23 * 2048, "needs 49008 octets of it, it has 47104"),
-        (20 * 2048 + 100, "needs 43008 octets"),
+        (23 * 2048, "needs 49008 bytes of it, it has 47104"),
+        (20 * 2048 + 100, "needs 43008 bytes"),
         (17 * 2048 - 1, "no ISO 9660 image"),
         (0, "no ISO 9660 image"),
     ] {
@@ -167,28 +167,28 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_descriptors_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2048)) {
+    fn arbitrary_descriptors_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         let mut image = image(&[], 24);
-        image[16 * 2048 + 6..][..octets.len().min(2042)]
-            .copy_from_slice(&octets[..octets.len().min(2042)]);
+        image[16 * 2048 + 6..][..bytes.len().min(2042)]
+            .copy_from_slice(&bytes[..bytes.len().min(2042)]);
         let _ = content(image, "a");
     }
 
     #[test]
-    fn arbitrary_system_use_never_panics(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = record::entries(&octets).count();
-        record::skip_of(&octets);
-        let image = image(&[record(21, 1, 0, b"A.;1", &octets)], 24);
+    fn arbitrary_system_use_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = record::entries(&bytes).count();
+        record::skip_of(&bytes);
+        let image = image(&[record(21, 1, 0, b"A.;1", &bytes)], 24);
         let _ = content(image, "a");
     }
 
     #[test]
-    fn flipped_octets_of_a_good_image_never_panic(
+    fn flipped_bytes_of_a_good_image_never_panic(
         flips in proptest::collection::vec((16usize * 2048..21 * 2048, any::<u8>()), 1..20),
     ) {
         let mut image = image(&[record(21, 5, 0, b"A.;1", &named("a")), record(20, 2048, 2, b"D", b"")], 24);
-        for (at, octet) in flips {
-            image[at] = octet;
+        for (at, byte) in flips {
+            image[at] = byte;
         }
         let _ = content(image.clone(), "a");
         let _ = content(image, "d/d/a");

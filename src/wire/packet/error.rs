@@ -11,7 +11,7 @@ pub enum PacketError {
     #[error("more than two VLAN tags")]
     Tags,
     /// A header is not whole.
-    #[error("{what} needs {need} octets and has {have}")]
+    #[error("{what} needs {need} bytes and has {have}")]
     Short {
         /// Which header.
         what: &'static str,
@@ -21,7 +21,7 @@ pub enum PacketError {
         have: usize,
     },
     /// A length in a header contradicts the header.
-    #[error("{what} says that it is {length} octets long")]
+    #[error("{what} says that it is {length} bytes long")]
     Length {
         /// Which header.
         what: &'static str,

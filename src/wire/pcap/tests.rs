@@ -5,17 +5,17 @@ use super::*;
 type Seen = (i128, Vec<u8>, usize);
 
 fn header(magic: [u8; 4], order: ByteOrder) -> Vec<u8> {
-    let mut octets = magic.to_vec();
+    let mut bytes = magic.to_vec();
     for field in [2u16, 4] {
-        octets.extend(match order {
+        bytes.extend(match order {
             ByteOrder::Little => field.to_le_bytes(),
             ByteOrder::Big => field.to_be_bytes(),
         });
     }
     for field in [0u32, 0, 262_144, 1] {
-        octets.extend(number(order, field));
+        bytes.extend(number(order, field));
     }
-    octets
+    bytes
 }
 
 fn number(order: ByteOrder, number: u32) -> [u8; 4] {
@@ -26,12 +26,12 @@ fn number(order: ByteOrder, number: u32) -> [u8; 4] {
 }
 
 fn record(order: ByteOrder, seconds: u32, fraction: u32, frame: &[u8], sent: u32) -> Vec<u8> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for field in [seconds, fraction, frame.len() as u32, sent] {
-        octets.extend(number(order, field));
+        bytes.extend(number(order, field));
     }
-    octets.extend(frame);
-    octets
+    bytes.extend(frame);
+    bytes
 }
 
 /// Reads a file that comes in parts of some size.
@@ -51,7 +51,7 @@ fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), Capt
             Step::Frame(length, frame) => {
                 at += length;
                 let nanoseconds = frame.at.as_nanosecond();
-                frames.push((nanoseconds, frame.octets.to_vec(), frame.sent));
+                frames.push((nanoseconds, frame.bytes.to_vec(), frame.sent));
             }
             Step::Damaged(length, fault) => {
                 at += length;
@@ -108,7 +108,7 @@ fn reading_goes_on_behind_a_damaged_record() {
     frames.remove(1);
     let expected = (frames, vec![CaptureFault::FrameLength(u32::MAX)]);
     assert_eq!(read(&file, 64), Ok(expected.clone()));
-    // Octets that are gone.
+    // Bytes that are gone.
     file.drain(second..second + 9);
     let (seen, faults) = read(&file, 64).unwrap();
     assert_eq!((seen, faults.len()), (expected.0, 1));
@@ -135,20 +135,20 @@ fn what_is_no_capture_says_what_it_begins_with() {
 
 proptest! {
     #[test]
-    fn arbitrary_octets_never_panic_and_end(
-        octets in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
+    fn arbitrary_bytes_never_panic_and_end(
+        bytes in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
     ) {
-        let file = [header(LITTLE, ByteOrder::Little), octets].concat();
+        let file = [header(LITTLE, ByteOrder::Little), bytes].concat();
         let _ = read(&file, part);
     }
 
     #[test]
-    fn a_changed_octet_loses_nothing_before_it(
-        at in CaptureFile::HEAD..400, octet: u8, part in 1usize..200
+    fn a_changed_byte_loses_nothing_before_it(
+        at in CaptureFile::HEAD..400, byte: u8, part in 1usize..200
     ) {
         let (mut file, frames) = sample();
         prop_assume!(at < file.len());
-        file[at] = octet;
+        file[at] = byte;
         let mut end = CaptureFile::HEAD;
         let before = frames.iter().take_while(|it| {
             end += RECORD + it.1.len();

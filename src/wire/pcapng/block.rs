@@ -14,7 +14,7 @@ const MOST_BLOCK: usize = 16 << 20;
 const MOST_FOUND: usize = 1 << 20;
 /// The most interfaces of a section.
 const MOST_INTERFACES: usize = 4096;
-/// The most octets of an interface's name that are kept.
+/// The most bytes of an interface's name that are kept.
 const MOST_NAME: usize = 64;
 
 /// A reader of one file.
@@ -43,7 +43,7 @@ enum Resolution {
     Microseconds,
     Nanoseconds,
     Units(u128),
-    /// Finer than any number of octets can say.
+    /// Finer than any number of bytes can say.
     Nothing,
 }
 
@@ -54,13 +54,13 @@ impl Pcapng {
     }
 
     /// Reads what comes next; see `CaptureFile::step`.
-    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> Step<'a> {
         if self.is_lost {
-            return self.search(octets, is_last);
+            return self.search(bytes, is_last);
         }
-        match self.whole(octets, MOST_BLOCK) {
+        match self.whole(bytes, MOST_BLOCK) {
             Ok((kind, length)) => {
-                let body = &octets[8..length - 4];
+                let body = &bytes[8..length - 4];
                 let step = match kind {
                     SECTION => Ok(self.section(body)),
                     INTERFACE => self.interface(body),
@@ -79,15 +79,15 @@ impl Pcapng {
             Err(CaptureFault::Cut { need, .. }) if !is_last => Step::Need(need),
             Err(fault) => {
                 self.is_lost = true;
-                Step::Damaged(1.min(octets.len()), fault)
+                Step::Damaged(1.min(bytes.len()), fault)
             }
         }
     }
 
     /// Looks for a block that is whole.
-    fn search<'a>(&mut self, octets: &[u8], is_last: bool) -> Step<'a> {
-        for at in 0..octets.len() {
-            let rest = &octets[at..];
+    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> Step<'a> {
+        for at in 0..bytes.len() {
+            let rest = &bytes[at..];
             // Too little to tell is taken for what everything begins with.
             let kind = match rest.len() {
                 4.. => self.order.u32(rest, 0),
@@ -119,23 +119,23 @@ impl Pcapng {
                 Err(_) => {}
             }
         }
-        Step::Passed(octets.len())
+        Step::Passed(bytes.len())
     }
 
     /// Checks the frame of a block; returns its type and its length.
-    fn whole(&self, octets: &[u8], most: usize) -> Result<(u32, usize), CaptureFault> {
-        let have = octets.len();
+    fn whole(&self, bytes: &[u8], most: usize) -> Result<(u32, usize), CaptureFault> {
+        let have = bytes.len();
         if have < FRAME {
             return Err(CaptureFault::Cut { need: FRAME, have });
         }
         // It is the same in either order.
-        let is_section = self.order.u32(octets, 0) == SECTION;
+        let is_section = self.order.u32(bytes, 0) == SECTION;
         let order = if is_section {
-            order_of_section(octets)?
+            order_of_section(bytes)?
         } else {
             self.order
         };
-        let announced = order.u32(octets, 4);
+        let announced = order.u32(bytes, 4);
         let need = announced as usize;
         if !(FRAME..=most).contains(&need) || !need.is_multiple_of(4) || is_section && need < 28 {
             return Err(CaptureFault::BlockLength(announced));
@@ -143,8 +143,8 @@ impl Pcapng {
         if have < need {
             return Err(CaptureFault::Cut { need, have });
         }
-        match order.u32(octets, need - 4) {
-            trailer if trailer == announced => Ok((order.u32(octets, 0), need)),
+        match order.u32(bytes, need - 4) {
+            trailer if trailer == announced => Ok((order.u32(bytes, 0), need)),
             trailer => Err(CaptureFault::Trailer(announced, trailer)),
         }
     }
@@ -175,8 +175,8 @@ impl Pcapng {
             offset: 0,
             name: None,
         };
-        let octets = options;
-        for (code, value) in (Options { order, octets }) {
+        let bytes = options;
+        for (code, value) in (Options { order, bytes }) {
             match (code, value) {
                 (INTERFACE_RESOLUTION, [unit, ..]) => {
                     interface.resolution = Resolution::parse(*unit)
@@ -206,7 +206,7 @@ impl Pcapng {
         body: &'a [u8],
     ) -> Result<Option<Content<'a>>, CaptureFault> {
         let order = self.order;
-        // Where the octets begin, how many there are, how many there were, and of which interface.
+        // Where the bytes begin, how many there are, how many there were, and of which interface.
         let (start, number) = match kind {
             ENHANCED_PACKET => (20, order.u32(body, 0)),
             OBSOLETE_PACKET => (20, order.u16(body, 0).into()),
@@ -232,8 +232,8 @@ impl Pcapng {
             _ => (order.u32(body, 12), order.u32(body, 16)),
         };
         let end = start + length as usize;
-        let octets = body.get(start..end).filter(|it| it.len() <= MOST_FRAME);
-        let octets = octets.ok_or(CaptureFault::FrameLength(length))?;
+        let bytes = body.get(start..end).filter(|it| it.len() <= MOST_FRAME);
+        let bytes = bytes.ok_or(CaptureFault::FrameLength(length))?;
         if kind != SIMPLE_PACKET {
             let units = u64::from(order.u32(body, 4)) << 32 | u64::from(order.u32(body, 8));
             self.last = interface.time(units);
@@ -246,19 +246,19 @@ impl Pcapng {
             at: self.last,
             interface: number,
             link: interface.link,
-            octets,
-            sent: (sent as usize).max(octets.len()),
+            bytes,
+            sent: (sent as usize).max(bytes.len()),
             comments: Comments(Options {
                 order,
-                octets: options.unwrap_or_default(),
+                bytes: options.unwrap_or_default(),
             }),
         })))
     }
 
     fn statistics<'a>(&self, body: &[u8]) -> Option<Content<'a>> {
         let order = self.order;
-        let octets = body.get(12..)?;
-        let mut options = Options { order, octets };
+        let bytes = body.get(12..)?;
+        let mut options = Options { order, bytes };
         let (_, dropped) =
             options.find(|(code, value)| *code == STATISTICS_DROPPED && value.len() == 8)?;
         let (low, high) = match order {
@@ -275,10 +275,10 @@ enum Content<'a> {
     Missed(u64),
 }
 
-fn order_of_section(octets: &[u8]) -> Result<ByteOrder, CaptureFault> {
+fn order_of_section(bytes: &[u8]) -> Result<ByteOrder, CaptureFault> {
     match (
-        ByteOrder::Little.u32(octets, 8),
-        ByteOrder::Big.u32(octets, 8),
+        ByteOrder::Little.u32(bytes, 8),
+        ByteOrder::Big.u32(bytes, 8),
     ) {
         (BYTE_ORDER, _) => Ok(ByteOrder::Little),
         (_, BYTE_ORDER) => Ok(ByteOrder::Big),

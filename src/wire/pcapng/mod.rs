@@ -23,7 +23,7 @@ const ENHANCED_PACKET: u32 = 6;
 
 /// What a section says in its own byte order.
 const BYTE_ORDER: u32 = 0x1a2b_3c4d;
-/// The octets of a block besides its body: its type, its length, and its length again.
+/// The bytes of a block besides its body: its type, its length, and its length again.
 const FRAME: usize = 12;
 
 /// The codes of options, each in the blocks that it stands in.

@@ -5,7 +5,7 @@ use crate::wire::capture_file::ByteOrder;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options<'a> {
     pub(super) order: ByteOrder,
-    pub(super) octets: &'a [u8],
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Iterator for Options<'a> {
@@ -13,14 +13,14 @@ impl<'a> Iterator for Options<'a> {
 
     /// Takes the next option; one that reaches beyond its block ends them.
     fn next(&mut self) -> Option<Self::Item> {
-        let (head, rest) = self.octets.split_first_chunk::<4>()?;
+        let (head, rest) = self.bytes.split_first_chunk::<4>()?;
         let code = self.order.u16(head, 0);
         let length = usize::from(self.order.u16(head, 2));
         let value = rest.get(..length)?;
         if code == END {
             return None;
         }
-        self.octets = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        self.bytes = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((code, value))
     }
 }

@@ -38,7 +38,7 @@ fn read(file: &[u8], part: usize) -> Read {
                 read.frames.push((
                     frame.at.as_nanosecond(),
                     frame.interface,
-                    frame.octets.to_vec(),
+                    frame.bytes.to_vec(),
                     frame.sent,
                     frame.comments.map(text).collect(),
                 ));
@@ -106,8 +106,8 @@ impl ByHand {
     }
 }
 
-fn pad(octets: &mut Vec<u8>) {
-    octets.resize(octets.len().next_multiple_of(4), 0);
+fn pad(bytes: &mut Vec<u8>) {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
 #[test]
@@ -205,10 +205,8 @@ fn simple_and_obsolete_blocks_and_statistics_are_read() {
 
 /// A file as we write it, with what is in it.
 fn written() -> (Vec<u8>, Vec<Seen>) {
-    let mut octets = Vec::new();
-    let mut writer = PcapngWriter {
-        octets: &mut octets,
-    };
+    let mut bytes = Vec::new();
+    let mut writer = PcapngWriter { bytes: &mut bytes };
     writer.section("pxectl", Some("Linux"));
     writer.interface(&InterfaceDescription {
         link: LinkType::Ethernet,
@@ -227,7 +225,7 @@ fn written() -> (Vec<u8>, Vec<Seen>) {
         frames.push((at, 0, frame, 1500, comments));
     }
     writer.statistics(0, jiff::Timestamp::UNIX_EPOCH, 11, 3);
-    (octets, frames)
+    (bytes, frames)
 }
 
 const PLAIN: InterfaceDescription<'_> = InterfaceDescription {
@@ -260,16 +258,14 @@ fn what_we_write_reads_back() {
 
 #[test]
 fn a_long_comment_is_cut_between_characters() {
-    let mut octets = Vec::new();
-    let mut writer = PcapngWriter {
-        octets: &mut octets,
-    };
+    let mut bytes = Vec::new();
+    let mut writer = PcapngWriter { bytes: &mut bytes };
     writer.section("pxectl", None);
     writer.interface(&PLAIN);
     let long = format!("a{}", "€".repeat(30_000));
     let notes = [long.as_bytes()].into_iter();
     writer.frame(0, jiff::Timestamp::UNIX_EPOCH, b"", 0, notes);
-    let read = read(&octets, 64);
+    let read = read(&bytes, 64);
     let comment = &read.frames[0].4[0];
     assert!(long.starts_with(comment.as_str()));
     assert_eq!(comment.len(), 1 + 65_534 / 3 * 3);
@@ -306,7 +302,7 @@ fn reading_goes_on_behind_damage() {
             assert_eq!(read.faults, [fault]);
         }
     }
-    // Octets that are gone.
+    // Bytes that are gone.
     let mut gone = file.clone();
     gone.drain(at + 5..at + 12);
     let read = read(&gone, 64);
@@ -326,20 +322,20 @@ fn a_file_that_is_cut_gives_what_is_there() {
 proptest! {
     #[test]
     fn arbitrary_blocks_never_panic_and_end(
-        octets in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
+        bytes in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
     ) {
-        let file = [ByHand::new(ByteOrder::Little).1, octets].concat();
+        let file = [ByHand::new(ByteOrder::Little).1, bytes].concat();
         read(&file, part);
     }
 
     #[test]
-    fn a_changed_octet_loses_no_more_than_its_block(
+    fn a_changed_byte_loses_no_more_than_its_block(
         // What stands before it describes everything.
-        at in 180usize..600, octet: u8, part in 1usize..200
+        at in 180usize..600, byte: u8, part in 1usize..200
     ) {
         let (mut file, frames) = written();
         prop_assume!(at < file.len());
-        file[at] = octet;
+        file[at] = byte;
         let seen = read(&file, part).frames;
         let kept = frames.iter().filter(|it| seen.contains(it)).count();
         prop_assert!(kept + 2 >= frames.len(), "{} of {}", kept, frames.len());
@@ -352,13 +348,13 @@ proptest! {
         at in 0i64..8_000_000_000,
         nanoseconds in 0i32..1_000_000_000,
     ) {
-        let mut octets = Vec::new();
-        let mut writer = PcapngWriter { octets: &mut octets };
+        let mut bytes = Vec::new();
+        let mut writer = PcapngWriter { bytes: &mut bytes };
         writer.section("pxectl", None);
         writer.interface(&PLAIN);
         let at = jiff::Timestamp::new(at, nanoseconds).unwrap();
         writer.frame(0, at, &frame, frame.len(), comments.iter().map(|it| it.as_bytes()));
         let expected = (at.as_nanosecond(), 0, frame.clone(), frame.len(), comments);
-        prop_assert_eq!(read(&octets, 64).frames, vec![expected]);
+        prop_assert_eq!(read(&bytes, 64).frames, vec![expected]);
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::wire::capture_file::MOST_FRAME;
 use crate::wire::packet::LinkType;
 
-/// What stands before the octets of a frame: type and length of its block, interface, time and lengths.
+/// What stands before the bytes of a frame: type and length of its block, interface, time and lengths.
 const PACKET_HEAD: usize = 28;
 /// Times are written in nanoseconds, since the `if_tsresol` of every interface says so.
 const NANOSECONDS: u8 = 9;
@@ -31,11 +31,11 @@ pub struct InterfaceDescription<'a> {
     pub system: Option<&'a str>,
 }
 
-/// Writes blocks, one after the other, to the end of `octets`.
+/// Writes blocks, one after the other, to the end of `bytes`.
 #[derive(Debug)]
 pub struct PcapngWriter<'a> {
     /// Where they go.
-    pub octets: &'a mut Vec<u8>,
+    pub bytes: &'a mut Vec<u8>,
 }
 
 impl PcapngWriter<'_> {
@@ -75,24 +75,24 @@ impl PcapngWriter<'_> {
         });
     }
 
-    /// Writes a frame that was `sent` octets long, with what is said of it; returns where its octets
+    /// Writes a frame that was `sent` bytes long, with what is said of it; returns where its bytes
     /// stand.
     pub fn frame<'c>(
         &mut self,
         interface: u32,
         at: Timestamp,
-        octets: &[u8],
+        bytes: &[u8],
         sent: usize,
         comments: impl Iterator<Item = &'c [u8]>,
     ) -> Range<usize> {
-        let octets = &octets[..octets.len().min(MOST_FRAME)];
-        let start = self.octets.len() + PACKET_HEAD;
+        let bytes = &bytes[..bytes.len().min(MOST_FRAME)];
+        let start = self.bytes.len() + PACKET_HEAD;
         self.block(ENHANCED_PACKET, |block| {
             block.extend(interface.to_le_bytes());
             time(block, at);
-            block.extend((octets.len() as u32).to_le_bytes());
+            block.extend((bytes.len() as u32).to_le_bytes());
             block.extend(u32::try_from(sent).unwrap_or(u32::MAX).to_le_bytes());
-            block.extend(octets);
+            block.extend(bytes);
             pad(block);
             let mut has_options = false;
             for comment in comments {
@@ -103,7 +103,7 @@ impl PcapngWriter<'_> {
                 end(block);
             }
         });
-        start..start + octets.len()
+        start..start + bytes.len()
     }
 
     /// Ends the frames of an interface: how many came in, and how many of them the system dropped.
@@ -118,13 +118,13 @@ impl PcapngWriter<'_> {
     }
 
     fn block(&mut self, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.octets.len();
-        self.octets.extend(kind.to_le_bytes());
-        self.octets.extend([0; 4]);
-        body(self.octets);
-        let length = (self.octets.len() - start + FRAME - 8) as u32;
-        self.octets[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
-        self.octets.extend(length.to_le_bytes());
+        let start = self.bytes.len();
+        self.bytes.extend(kind.to_le_bytes());
+        self.bytes.extend([0; 4]);
+        body(self.bytes);
+        let length = (self.bytes.len() - start + FRAME - 8) as u32;
+        self.bytes[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
+        self.bytes.extend(length.to_le_bytes());
     }
 }
 
@@ -139,7 +139,7 @@ fn time(block: &mut Vec<u8>, at: Timestamp) {
 /// Writes an option, cut to what one can hold, between characters where it is text.
 fn option(block: &mut Vec<u8>, code: u16, value: &[u8]) {
     let mut length = value.len().min(usize::from(u16::MAX));
-    let is_inside = |at: usize| value.get(at).is_some_and(|octet| octet & 0xc0 == 0x80);
+    let is_inside = |at: usize| value.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     for _ in 0..3 {
         length -= usize::from(length > 0 && length < value.len() && is_inside(length));
     }

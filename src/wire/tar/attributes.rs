@@ -1,7 +1,7 @@
 use super::{NAME_LIMIT, SIZE_LIMIT, TarError};
 
 /// A name that nobody could open.
-pub const TOO_LONG: TarError = TarError::Damaged("a name of more than 4096 octets");
+pub const TOO_LONG: TarError = TarError::Damaged("a name of more than 4096 bytes");
 
 /// What a pax header says that matters here.
 #[derive(Default)]
@@ -15,25 +15,22 @@ pub struct Attributes {
 
 impl Attributes {
     /// Reads `length key=value` lines, where the length is that of the whole line.
-    pub fn read(&mut self, mut octets: &[u8]) -> Result<(), TarError> {
+    pub fn read(&mut self, mut bytes: &[u8]) -> Result<(), TarError> {
         const FAULT: TarError = TarError::Damaged("an extended attribute that makes no sense");
-        while !octets.is_empty() {
-            let blank = octets
-                .iter()
-                .position(|octet| *octet == b' ')
-                .ok_or(FAULT)?;
-            let length: usize = str::from_utf8(&octets[..blank])
+        while !bytes.is_empty() {
+            let blank = bytes.iter().position(|byte| *byte == b' ').ok_or(FAULT)?;
+            let length: usize = str::from_utf8(&bytes[..blank])
                 .ok()
                 .and_then(|text| text.parse().ok())
                 .ok_or(FAULT)?;
-            let (line, rest) = octets.split_at_checked(length).ok_or(FAULT)?;
+            let (line, rest) = bytes.split_at_checked(length).ok_or(FAULT)?;
             let line = line
                 .get(blank + 1..)
                 .and_then(|line| line.strip_suffix(b"\n"))
                 .ok_or(FAULT)?;
-            let equals = line.iter().position(|octet| *octet == b'=').ok_or(FAULT)?;
+            let equals = line.iter().position(|byte| *byte == b'=').ok_or(FAULT)?;
             self.set(&line[..equals], &line[equals + 1..])?;
-            octets = rest;
+            bytes = rest;
         }
         Ok(())
     }

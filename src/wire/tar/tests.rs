@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Builds a header in front of `size` octets, a size or name as bad as one likes; links lead to
+/// Builds a header in front of `size` bytes, a size or name as bad as one likes; links lead to
 /// `link`.
 pub fn raw(name: &str, kind: u8, link: &str, size: &[u8]) -> Vec<u8> {
     let mut header = vec![0; BLOCK];
@@ -14,7 +14,7 @@ pub fn raw(name: &str, kind: u8, link: &str, size: &[u8]) -> Vec<u8> {
     header[157..157 + link.len()].copy_from_slice(link.as_bytes());
     header[257..263].copy_from_slice(b"ustar\0");
     header[148..156].fill(b' ');
-    let sum: u32 = header.iter().map(|octet| u32::from(*octet)).sum();
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
     header
 }
@@ -22,10 +22,10 @@ pub fn raw(name: &str, kind: u8, link: &str, size: &[u8]) -> Vec<u8> {
 /// Builds an entry with its content and padding.
 pub fn entry(name: &str, kind: u8, content: &str) -> Vec<u8> {
     let size = format!("{:011o}", content.len());
-    let mut octets = raw(name, kind, "", size.as_bytes());
-    octets.extend(content.as_bytes());
-    octets.resize(octets.len().next_multiple_of(BLOCK), 0);
-    octets
+    let mut bytes = raw(name, kind, "", size.as_bytes());
+    bytes.extend(content.as_bytes());
+    bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+    bytes
 }
 
 fn pax(attribute: &str) -> Vec<u8> {
@@ -149,7 +149,7 @@ fn holes_that_gnu_tar_describes_over_several_blocks_are_read_over() {
     assert!(listed(&endless).unwrap_err().contains("cut short"));
 }
 
-/// Gives what begins an archive and then one octet for ever; counts what is taken.
+/// Gives what begins an archive and then one byte for ever; counts what is taken.
 struct Endless<'c> {
     head: &'c [u8],
     taken: &'c Cell<u64>,
@@ -178,7 +178,7 @@ fn what_promises_too_much_is_refused_before_it_is_read() {
         (raw("x", b'K', "", huge), "4096", 0),
         (raw("x", b'L', "", b"00000010002"), "4096", 0),
         (raw("x", b'x', "", huge), "1 MiB", 0),
-        // No line ends in so many octets.
+        // No line ends in so many bytes.
         (raw("x", b'x', "", b"00004000000"), "no sense", TEXT_LIMIT),
         (
             raw(
@@ -225,8 +225,8 @@ fn what_promises_too_much_is_refused_before_it_is_read() {
 #[test]
 fn an_archive_without_its_end_is_read_where_that_is_allowed() {
     let whole = [entry("a", b'0', "one"), entry("b", b'0', "two")].concat();
-    let read = |octets: &[u8]| {
-        let mut tar = Tar::without_end(octets);
+    let read = |bytes: &[u8]| {
+        let mut tar = Tar::without_end(bytes);
         let mut found = Vec::new();
         while let Some(entry) = tar.entry()? {
             let mut text = String::new();
@@ -267,8 +267,8 @@ fn content_is_passed_over_without_reading_it() {
 
 proptest! {
     #[test]
-    fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2048)) {
-        let _ = listed(&octets);
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+        let _ = listed(&bytes);
     }
 
     #[test]
@@ -288,10 +288,10 @@ proptest! {
         path in "[a-z\u{e9}/]{1,300}",
         size in prop_oneof![0..10_000u64, (1u64 << 33) - 2..(1u64 << 33) + 2, Just(SIZE_LIMIT)],
     ) {
-        let octets = header(&path, size);
-        let found = Tar::new(octets.as_slice()).entry().unwrap().unwrap();
-        let start = octets.len() as u64;
-        prop_assert_eq!(octets.len() % BLOCK, 0);
+        let bytes = header(&path, size);
+        let found = Tar::new(bytes.as_slice()).entry().unwrap().unwrap();
+        let start = bytes.len() as u64;
+        prop_assert_eq!(bytes.len() % BLOCK, 0);
         prop_assert_eq!(found, TarEntry { path, kind: TarKind::File, size, start });
     }
 }

@@ -2,7 +2,7 @@ use super::{BLOCK, checksum, padding_of};
 
 /// What ends an archive.
 pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
-/// The longest name that a header has room for, in octets.
+/// The longest name that a header has room for, in bytes.
 const NAME_FIELD: usize = 100;
 /// The first size that does not fit into a header.
 const LARGE: u64 = 1 << 33;
@@ -17,14 +17,14 @@ pub fn header(path: &str, size: u64) -> Vec<u8> {
     if size >= LARGE {
         attributes += &attribute("size", &size.to_string());
     }
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     if !attributes.is_empty() {
-        octets.extend(block("pax", attributes.len() as u64, b'x'));
-        octets.extend(attributes.as_bytes());
-        octets.extend(padding(attributes.len() as u64));
+        bytes.extend(block("pax", attributes.len() as u64, b'x'));
+        bytes.extend(attributes.as_bytes());
+        bytes.extend(padding(attributes.len() as u64));
     }
-    octets.extend(block(path, size, b'0'));
-    octets
+    bytes.extend(block(path, size, b'0'));
+    bytes
 }
 
 /// Returns what follows a content of a size, up to a whole block.

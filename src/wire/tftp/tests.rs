@@ -40,7 +40,7 @@ fn a_request_that_is_padded_with_nuls_is_read() {
 }
 
 #[test]
-fn every_kind_of_packet_has_its_octets() {
+fn every_kind_of_packet_has_its_bytes() {
     let block = BlockNumber::new(0x0102);
     for (packet, bytes) in [
         (
@@ -98,7 +98,7 @@ fn block_numbers_roll_over_to_zero() {
 
 #[test]
 fn a_word_behind_the_options_is_left_out() {
-    for (octets, expected) in [
+    for (bytes, expected) in [
         (&b"\0\x01a\0octet\0secret\0"[..], &[][..]),
         (
             b"\0\x01a\0octet\0tsize\x000\0secret\0",
@@ -109,10 +109,10 @@ fn a_word_behind_the_options_is_left_out() {
             &[option(OptionName::Unknown("x-pad".into()), "")],
         ),
     ] {
-        let Ok(Packet::Request(request)) = Packet::parse(octets) else {
-            panic!("{octets:?} is no request");
+        let Ok(Packet::Request(request)) = Packet::parse(bytes) else {
+            panic!("{bytes:?} is no request");
         };
-        assert_eq!(request.options, expected, "{octets:?}");
+        assert_eq!(request.options, expected, "{bytes:?}");
     }
 }
 
