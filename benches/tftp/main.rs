@@ -29,7 +29,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use tempfile::TempDir;
 
-use crowd::Outcome;
+use crowd::CrowdResult;
 use fetch::Wish;
 use servers::Server;
 use shared::link::Link;
@@ -113,9 +113,9 @@ fn main() -> anyhow::Result<()> {
         }
         write_out(&format!("round {} of {ROUNDS} is done\n", round + 1))?;
     }
-    let rows: Vec<Row> = rows
+    let rows: Vec<ResultRow> = rows
         .into_iter()
-        .map(|(server, _, outcomes)| Row {
+        .map(|(server, _, outcomes)| ResultRow {
             server,
             figures: outcomes.map(|outcomes| Figure::median(&outcomes)),
         })
@@ -126,7 +126,7 @@ fn main() -> anyhow::Result<()> {
 /// What a server did for one task.
 #[derive(Clone, Copy)]
 struct Measured {
-    outcome: Outcome,
+    outcome: CrowdResult,
     /// The processor time of the server, from its start.
     processor: Duration,
 }
@@ -198,7 +198,7 @@ impl Files {
     }
 }
 
-struct Row {
+struct ResultRow {
     server: Server,
     figures: [Option<Figure>; TASKS.len()],
 }
@@ -230,7 +230,7 @@ impl Figure {
     }
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[ResultRow]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     let titles = TASKS.iter().map(|task| task.title);
@@ -249,7 +249,7 @@ fn table(rows: &[Row]) -> Table {
         });
         table.add_row(std::iter::once(row.server.name().to_owned()).chain(figures));
     }
-    let speeds = |of: &dyn Fn(&Row) -> bool, column: usize| {
+    let speeds = |of: &dyn Fn(&ResultRow) -> bool, column: usize| {
         let figures = rows
             .iter()
             .filter(|row| of(row))

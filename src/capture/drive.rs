@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{CaptureWriter, Pumped, Selection, Sink, Source};
-use crate::conversation::{Line, Observer, Report};
+use super::{CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
+use crate::conversation::{Observer, Report, TimelineLine};
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
 use crate::wire::packet::{Ipv4Datagram, Packet, PacketError};
@@ -56,7 +56,7 @@ pub struct Counts {
 
 /// All that came of a capture.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CaptureOutcome {
     /// What was seen.
     pub report: Report,
     /// What was counted.
@@ -67,7 +67,7 @@ pub struct Ended {
 
 /// Takes frames to where they belong.
 pub struct Capture<'i, 't> {
-    tell: &'t mut dyn FnMut(Line),
+    tell: &'t mut dyn FnMut(TimelineLine),
     observer: Observer<'i>,
     selection: Selection,
     limits: Limits,
@@ -88,7 +88,7 @@ impl<'i, 't> Capture<'i, 't> {
         limits: Limits,
         writer: Option<CaptureWriter>,
         is_live: bool,
-        tell: &'t mut dyn FnMut(Line),
+        tell: &'t mut dyn FnMut(TimelineLine),
     ) -> Self {
         Self {
             tell,
@@ -106,7 +106,7 @@ impl<'i, 't> Capture<'i, 't> {
     }
 
     /// Takes frames until they end or a limit is reached.
-    pub fn run(mut self, source: &mut dyn Source) -> Ended {
+    pub fn run(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         let start = Instant::now();
         loop {
             let pumped = source.pump(&mut self);
@@ -117,7 +117,7 @@ impl<'i, 't> Capture<'i, 't> {
             let is_over = match pumped {
                 Ok(pumped) => {
                     self.tick(pumped);
-                    pumped == Pumped::End
+                    pumped == SourceStatus::End
                 }
                 Err(error) => {
                     self.error.get_or_insert(error);
@@ -139,20 +139,20 @@ impl<'i, 't> Capture<'i, 't> {
     }
 
     /// Lets the observer see that time passes on a live wire, also where nothing comes that is wanted.
-    fn tick(&mut self, pumped: Pumped) {
+    fn tick(&mut self, pumped: SourceStatus) {
         if !self.is_live {
             return;
         }
         let at = match pumped {
-            Pumped::Silence => Timestamp::now(),
+            SourceStatus::Silence => Timestamp::now(),
             // What waits to be handed over may be older than the clock says.
-            Pumped::More | Pumped::End => self.last,
+            SourceStatus::More | SourceStatus::End => self.last,
         };
         self.observer.tick(at);
         self.observer.drain().for_each(&mut self.tell);
     }
 
-    fn end(mut self, source: &mut dyn Source) -> Ended {
+    fn end(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         self.counts.dropped = source.dropped();
         self.counts.fragments_lost = self.fragments.finish().total();
         let at = if self.is_live {
@@ -166,7 +166,7 @@ impl<'i, 't> Capture<'i, 't> {
                 self.error.get_or_insert(error);
             }
         }
-        Ended {
+        CaptureOutcome {
             report: self.observer.finish(at),
             counts: self.counts,
             error: self.error,
@@ -230,7 +230,7 @@ impl<'i, 't> Capture<'i, 't> {
     }
 }
 
-impl Sink for Capture<'_, '_> {
+impl FrameSink for Capture<'_, '_> {
     fn frame(&mut self, frame: &CapturedFrame<'_>, interface: Option<&str>) -> ControlFlow<()> {
         self.counts.frames += 1;
         self.counts.bytes += frame.bytes.len() as u64;

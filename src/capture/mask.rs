@@ -25,13 +25,13 @@ const MOST_CONTINUED: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Masker {
     /// Where a secret goes on, and how much of it came before.
-    continued: HashMap<Place, usize>,
-    order: VecDeque<Place>,
+    continued: HashMap<StreamPosition, usize>,
+    order: VecDeque<StreamPosition>,
 }
 
 /// A place in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
+struct StreamPosition {
     source: SocketAddrV4,
     destination: SocketAddrV4,
     protocol: u8,
@@ -42,11 +42,11 @@ struct Place {
 }
 
 /// The part of a stream that a frame carries.
-struct Part<'f> {
+struct StreamPart<'f> {
     bytes: &'f [u8],
-    place: Place,
+    place: StreamPosition,
     /// The place of what follows; none where the capture lacks some of it.
-    next: Option<Place>,
+    next: Option<StreamPosition>,
 }
 
 impl Masker {
@@ -71,7 +71,7 @@ impl Masker {
     }
 
     /// Returns the rest of a secret that began before this part.
-    fn begun(&mut self, part: &Part<'_>) -> Option<Range<usize>> {
+    fn begun(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
         if self.continued.is_empty() {
             return None;
         }
@@ -85,7 +85,7 @@ impl Masker {
     }
 
     /// Returns the beginning of a secret that may go on behind this part.
-    fn unfinished(&mut self, part: &Part<'_>) -> Option<Range<usize>> {
+    fn unfinished(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
         let bytes = part.bytes;
         let letters = bytes.iter().rev().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST).count();
@@ -99,7 +99,7 @@ impl Masker {
         (length > 0).then_some(start..bytes.len())
     }
 
-    fn goes_on(&mut self, place: Place, before: usize) {
+    fn goes_on(&mut self, place: StreamPosition, before: usize) {
         if before >= LONGEST || self.continued.insert(place, before).is_some() {
             return;
         }
@@ -113,9 +113,9 @@ impl Masker {
 }
 
 /// Returns what a frame carries of a stream: a segment of TCP, a block of TFTP, a fragment.
-fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
+fn part(link: LinkType, frame: &[u8]) -> Option<StreamPart<'_>> {
     let datagram = Ipv4Datagram::parse(link, frame).ok()?;
-    let place = Place {
+    let place = StreamPosition {
         source: SocketAddrV4::new(datagram.source, 0),
         destination: SocketAddrV4::new(datagram.destination, 0),
         protocol: datagram.protocol,
@@ -123,20 +123,20 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
         number: 0,
     };
     if datagram.is_fragment() {
-        let place = Place {
+        let place = StreamPosition {
             identification: Some(datagram.identification),
             number: datagram.offset as u32,
             ..place
         };
         let number = place.number + datagram.length as u32;
-        return Some(Part {
+        return Some(StreamPart {
             bytes: datagram.payload,
             place,
-            next: (!datagram.cut && datagram.more).then_some(Place { number, ..place }),
+            next: (!datagram.cut && datagram.more).then_some(StreamPosition { number, ..place }),
         });
     }
     let packet = datagram.packet().ok()?;
-    let place = Place {
+    let place = StreamPosition {
         source: packet.source,
         destination: packet.destination,
         ..place
@@ -146,17 +146,17 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
             let next = segment.sequence.wrapping_add(segment.payload.len() as u32);
             (segment.payload, segment.sequence, next)
         }
-        // A block of data. Source: RFC 1350 §5.
+        // A block of data. FrameSource: RFC 1350 §5.
         Transport::Udp([0, 3, high, low, data @ ..]) => {
             let block = u16::from_be_bytes([*high, *low]);
             (data, block.into(), block.wrapping_add(1).into())
         }
         _ => return None,
     };
-    Some(Part {
+    Some(StreamPart {
         bytes,
-        place: Place { number, ..place },
-        next: (!packet.cut).then_some(Place {
+        place: StreamPosition { number, ..place },
+        next: (!packet.cut).then_some(StreamPosition {
             number: next,
             ..place
         }),

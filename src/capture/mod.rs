@@ -1,6 +1,6 @@
 //! Watches a wire, or reads what somebody else has captured, and tells what it saw.
 //!
-//! Frames come from a [`Source`]: a [`CaptureReader`] or a [`LiveCapture`]. A [`Capture`] takes them:
+//! Frames come from a [`FrameSource`]: a [`CaptureReader`] or a [`LiveCapture`]. A [`Capture`] takes them:
 //! it puts fragments together, leaves out what was not asked for, shows the rest to an
 //! [`Observer`](crate::conversation::Observer), and writes it down where that is wanted.
 
@@ -13,7 +13,7 @@ mod select;
 mod stream;
 mod writer;
 
-pub use drive::{Capture, Counts, Ended, Limits};
+pub use drive::{Capture, CaptureOutcome, Counts, Limits};
 pub use error::CaptureError;
 pub use live::{LiveCapture, LiveOptions, STANDARD_HTTP_PORTS};
 pub use reader::CaptureReader;
@@ -25,13 +25,13 @@ use std::ops::ControlFlow;
 use crate::wire::capture_file::CapturedFrame;
 
 /// Where frames come from.
-pub trait Source {
+pub trait FrameSource {
     /// Hands over the frames that are there, and waits a moment where there are none. Once somebody
     /// wants an end, it soon says that it has come.
     ///
     /// # Errors
     /// When no more can come, for another reason than that it has ended.
-    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped>;
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus>;
 
     /// Wants an end: no more is waited for, and what has come already is still handed over.
     fn stop(&mut self) {}
@@ -43,7 +43,7 @@ pub trait Source {
 }
 
 /// What takes frames.
-pub trait Sink {
+pub trait FrameSink {
     /// Takes a frame, and the name of the interface that saw it; says whether it wants more.
     fn frame(&mut self, frame: &CapturedFrame<'_>, interface: Option<&str>) -> ControlFlow<()>;
 
@@ -56,7 +56,7 @@ pub trait Sink {
 
 /// What a source can do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pumped {
+pub enum SourceStatus {
     /// More, as far as it knows.
     More,
     /// Nothing for a moment: all that came before it was handed over.

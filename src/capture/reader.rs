@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::stream::{Raw, decompressed};
-use super::{CaptureError, Pumped, Sink, Source};
+use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
 use crate::serve::shutdown::Shutdown;
-use crate::wire::capture_file::{CaptureFile, Step};
+use crate::wire::capture_file::{CaptureFile, CaptureStep};
 
 /// How much is read at once.
 const PORTION: usize = 1 << 20;
@@ -110,40 +110,40 @@ impl CaptureReader {
     }
 }
 
-impl Source for CaptureReader {
-    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+impl FrameSource for CaptureReader {
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
         if self.shutdown.is_requested() {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
         let mut need = 0;
         while self.start < self.end {
             let bytes = &self.buffer[self.start..self.end];
             match self.file.step(bytes, self.is_last) {
-                Step::Need(more) => {
+                CaptureStep::Need(more) => {
                     need = more;
                     break;
                 }
-                Step::Passed(length) => self.start += length,
-                Step::Missed(length, count) => {
+                CaptureStep::Passed(length) => self.start += length,
+                CaptureStep::Missed(length, count) => {
                     self.start += length;
                     sink.missed(count);
                 }
-                Step::Damaged(length, fault) => {
+                CaptureStep::Damaged(length, fault) => {
                     self.start += length;
                     sink.fault(fault.to_string());
                 }
-                Step::Frame(length, frame) => {
+                CaptureStep::Frame(length, frame) => {
                     let name = self.file.interface_name(frame.interface);
                     let flow = sink.frame(&frame, name);
                     self.start += length;
                     if flow == ControlFlow::Break(()) {
-                        return Ok(Pumped::End);
+                        return Ok(SourceStatus::End);
                     }
                 }
             }
         }
         if self.is_last && self.start == self.end {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
         let refilled = self.refill(need)?;
         if let Err(fault) = refilled
@@ -151,7 +151,7 @@ impl Source for CaptureReader {
         {
             sink.fault(fault);
         }
-        Ok(Pumped::More)
+        Ok(SourceStatus::More)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::url;
-use super::wanted::{Missing, Origin, Wanted, address_digits, uuid_as_sent};
+use super::wanted::{IfMissing, LoaderRequest, Origin, address_digits, uuid_as_sent};
 use crate::machine::MacAddress;
+use crate::wire::dhcp::OptionCode;
 
 /// One GRUB: how it was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,11 +66,11 @@ impl GrubNetwork {
         let (own, siaddr) = (address(16)?, address(20)?);
         let mac: [u8; 6] = header[28..34].try_into().ok()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(c_string(bytes)).into_owned();
-        let boot_file = match find(options, 67) {
+        let boot_file = match find(options, OptionCode::BootfileName) {
             Some(at) => text(at.value),
             None => text(&header[108..236]),
         };
-        let server_name = match find(options, 66) {
+        let server_name = match find(options, OptionCode::TFTPServerName) {
             Some(at) => text(at.value),
             None => text(&header[44..108]),
         };
@@ -81,7 +82,8 @@ impl GrubNetwork {
             prefix: boot_file[..end].to_owned(),
         };
         // It looks for a NUL, wherever it is: also past the end of the option.
-        let is_http = find(options, 60).is_some_and(|at| c_string(at.on) == b"HTTPClient");
+        let is_http = find(options, OptionCode::ClassIdentifier)
+            .is_some_and(|at| c_string(at.on) == b"HTTPClient");
         let boot_file = match url::path(&text(&header[108..236])) {
             Some(path) if is_http => path.to_owned(),
             _ => boot_file,
@@ -91,7 +93,8 @@ impl GrubNetwork {
             boot_file,
             address: own,
             mac: MacAddress::new(mac),
-            uuid: find(options, 97).and_then(|at| uuid_as_sent(at.value)),
+            uuid: find(options, OptionCode::ClientMachineIdentifier)
+                .and_then(|at| uuid_as_sent(at.value)),
         })
     }
 
@@ -114,12 +117,12 @@ impl Grub {
     ///
     /// Source: GRUB, `grub-core/normal/main.c`, `read_lists`, `grub_cmd_normal`;
     /// `grub-core/net/net.c`, `grub_net_search_config_file`.
-    pub fn wants(&self, network: &GrubNetwork) -> Vec<Wanted> {
+    pub fn wants(&self, network: &GrubNetwork) -> Vec<LoaderRequest> {
         let prefix = self.prefix(&network.origin);
         let lists = ["command", "fs", "crypto", "terminal"].into_iter();
         let lists = lists.map(|list| format!("{}/{list}.lst", self.platform));
-        let mut wanted: Vec<Wanted> = lists
-            .map(|name| prefix.wants(&name, Missing::GoesOn))
+        let mut wanted: Vec<LoaderRequest> = lists
+            .map(|name| prefix.wants(&name, IfMissing::GoesOn))
             .collect();
         let mut names = match self.prefix {
             // Its own configuration looks for one of the platform first, by `[ -e … ]`: by TFTP that
@@ -133,9 +136,9 @@ impl Grub {
         let last = names.len() - 1;
         for (index, name) in names.iter().enumerate() {
             let missing = if index == last {
-                Missing::Stops
+                IfMissing::Stops
             } else {
-                Missing::AsksForNext
+                IfMissing::AsksForNext
             };
             wanted.push(prefix.wants(name, missing));
         }
@@ -168,13 +171,14 @@ fn by_client(network: &GrubNetwork) -> Vec<String> {
 }
 
 /// An option as it lies in a message.
-struct Found<'a> {
+struct RawOption<'a> {
     value: &'a [u8],
     /// The value, and whatever follows it.
     on: &'a [u8],
 }
 
-fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
+fn find(mut rest: &[u8], wanted: OptionCode) -> Option<RawOption<'_>> {
+    let wanted = u8::from(wanted);
     loop {
         rest = match rest {
             [0, rest @ ..] => rest,
@@ -182,7 +186,7 @@ fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
             [code, length, on @ ..] => {
                 let (value, rest) = on.split_at_checked(usize::from(*length))?;
                 if *code == wanted && !value.is_empty() {
-                    return Some(Found { value, on });
+                    return Some(RawOption { value, on });
                 }
                 rest
             }

@@ -13,4 +13,4 @@ pub mod shim;
 mod url;
 mod wanted;
 
-pub use wanted::{Missing, Origin, Wanted};
+pub use wanted::{IfMissing, LoaderRequest, Origin};

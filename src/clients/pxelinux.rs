@@ -4,9 +4,11 @@ use std::net::Ipv4Addr;
 
 use super::dhcp::BootFile;
 use super::url;
-use super::wanted::{Missing, Wanted, address_digits, uuid_as_sent};
+use super::wanted::{IfMissing, LoaderRequest, address_digits, uuid_as_sent};
 use crate::machine::{Firmware, MacAddress};
-use crate::wire::dhcp::{DhcpMessage, OptionCode};
+use crate::wire::dhcp::{
+    DhcpMessage, OptionCode, PXELINUX_CONFIG_FILE, PXELINUX_PATH_PREFIX, PXELINUX_REBOOT_TIME,
+};
 
 /// What PXELINUX takes from the ACK that the ROM keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +43,15 @@ impl Pxelinux {
             [] => options.text(OptionCode::BootfileName).unwrap_or_default(),
             file => String::from_utf8_lossy(file).into_owned(),
         };
-        let prefix = text(ack, 210).unwrap_or_else(|| directory(&file).to_owned());
+        let prefix = text(ack, PXELINUX_PATH_PREFIX).unwrap_or_else(|| directory(&file).to_owned());
         let siaddr = Some(ack.server_address).filter(|it| is_usable(*it));
         let server = siaddr.or(options.server_identifier().filter(|it| is_usable(*it)));
         let machine = options.raw(OptionCode::ClientMachineIdentifier);
-        let seconds = own(ack, 211).and_then(|it| <[u8; 4]>::try_from(it).ok());
+        let seconds = own(ack, PXELINUX_REBOOT_TIME).and_then(|it| <[u8; 4]>::try_from(it).ok());
         Self {
             server: server.unwrap_or(Ipv4Addr::UNSPECIFIED),
             prefix,
-            configuration: text(ack, 209),
+            configuration: text(ack, PXELINUX_CONFIG_FILE),
             address: ack.your_address,
             mac,
             uuid: machine
@@ -62,26 +64,26 @@ impl Pxelinux {
     /// Lists what PXELINUX 6 asks for, in its order: its core module, then its configuration.
     ///
     /// Source: syslinux, `core/elflink/load_env32.c`; `core/fs/pxe/pxe.c`, `pxe_load_config`.
-    pub fn wants(&self, firmware: Firmware) -> Vec<Wanted> {
+    pub fn wants(&self, firmware: Firmware) -> Vec<LoaderRequest> {
         let module = match firmware {
             Firmware::Bios => "ldlinux.c32",
             _ => "ldlinux.e64",
         };
-        let mut wanted = vec![self.wanted(module, Missing::Stops)];
+        let mut wanted = vec![self.wanted(module, IfMissing::Stops)];
         let named = self.configuration.iter();
-        wanted.extend(named.map(|name| self.wanted(name, Missing::AsksForNext)));
+        wanted.extend(named.map(|name| self.wanted(name, IfMissing::AsksForNext)));
         let mac = format!("01-{}", self.mac.hyphenated());
         let uuid = self.uuid.iter().cloned();
         let names = uuid.chain([mac]).chain(address_digits(self.address));
         wanted.extend(names.map(|name| {
             let name = format!("pxelinux.cfg/{name}");
-            self.wanted(&name, Missing::AsksForNext)
+            self.wanted(&name, IfMissing::AsksForNext)
         }));
-        wanted.push(self.wanted("pxelinux.cfg/default", Missing::Stops));
+        wanted.push(self.wanted("pxelinux.cfg/default", IfMissing::Stops));
         wanted
     }
 
-    fn wanted(&self, name: &str, missing: Missing) -> Wanted {
+    fn wanted(&self, name: &str, missing: IfMissing) -> LoaderRequest {
         let name = match url::is_absolute(name) {
             true => name.to_owned(),
             false => format!("{}{name}", self.prefix),
@@ -91,7 +93,7 @@ impl Pxelinux {
             false => self.server,
         };
         let file = BootFile { server, name };
-        Wanted { file, missing }
+        LoaderRequest { file, missing }
     }
 }
 
@@ -107,14 +109,14 @@ pub fn needs(module: &str) -> &'static [&'static str] {
 }
 
 /// Returns one of PXELINUX's own options.
-fn own(ack: &DhcpMessage, code: u8) -> Option<&[u8]> {
+fn own(ack: &DhcpMessage, code: OptionCode) -> Option<&[u8]> {
     let mut inside = ack.options.sub_options(OptionCode::VendorExtensions);
-    let inside = inside.find(|(other, _)| *other == code);
-    let value = ack.options.raw(code.into());
+    let inside = inside.find(|(other, _)| *other == u8::from(code));
+    let value = ack.options.raw(code);
     value.or(inside.map(|(_, value)| value))
 }
 
-fn text(ack: &DhcpMessage, code: u8) -> Option<String> {
+fn text(ack: &DhcpMessage, code: OptionCode) -> Option<String> {
     own(ack, code).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 

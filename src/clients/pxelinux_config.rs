@@ -7,7 +7,7 @@ use std::time::Duration;
 /// that did so would prove nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, `{text}`: {reason}")]
-pub struct NotUnderstood {
+pub struct UnsupportedLine {
     /// The number of the line, from 1.
     pub line: usize,
     /// The line.
@@ -18,7 +18,7 @@ pub struct NotUnderstood {
 
 /// What a configuration makes of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PxelinuxOutcome {
     /// What it shows, in lines.
     pub screen: Vec<String>,
     /// How long it waits for a key that nobody presses.
@@ -101,7 +101,7 @@ impl PxelinuxConfig {
     /// The first line that is not understood.
     ///
     /// Source: syslinux, `com32/elflink/ldlinux/readconfig.c`, `parse_config_file`.
-    pub fn parse(text: &str) -> Result<Self, NotUnderstood> {
+    pub fn parse(text: &str) -> Result<Self, UnsupportedLine> {
         let mut config = Self::default();
         let mut current: Option<String> = None;
         let mut in_help = false;
@@ -112,7 +112,7 @@ impl PxelinuxConfig {
                 None => (trimmed, ""),
             };
             let keyword = keyword.to_ascii_lowercase();
-            let refuse = |reason: String| NotUnderstood {
+            let refuse = |reason: String| UnsupportedLine {
                 line: index + 1,
                 text: trimmed.to_owned(),
                 reason,
@@ -202,9 +202,9 @@ impl PxelinuxConfig {
     ///
     /// Source: syslinux, `com32/elflink/ldlinux/ldlinux.c`, `load_kernel`, `enter_cmdline`; `cli.c`,
     /// `edit_cmdline`.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> PxelinuxOutcome {
         let tenths = |tenths: u64| Duration::from_millis(tenths.saturating_mul(100));
-        let outcome = |wait, start| Outcome {
+        let outcome = |wait, start| PxelinuxOutcome {
             screen: self.screen.clone(),
             wait,
             labels: self.labels.len(),

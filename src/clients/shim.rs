@@ -1,7 +1,7 @@
 //! shim: what it takes from DHCP, and what it asks for.
 
 use super::url;
-use super::wanted::{Missing, Origin, Wanted};
+use super::wanted::{IfMissing, LoaderRequest, Origin};
 use crate::machine::Architecture;
 use crate::wire::dhcp::DhcpMessage;
 
@@ -76,7 +76,7 @@ impl Shim {
     ///
     /// Source: shim, `shim.c`, `load_unbundled_trust`, `init_grub`; `httpboot.c`,
     /// `generate_next_uri`: the second stage's name keeps its slash, so its URL has two.
-    pub fn wants(self, origin: &Origin) -> Vec<Wanted> {
+    pub fn wants(self, origin: &Origin) -> Vec<LoaderRequest> {
         let beside: &[&str] = match self.release {
             ShimRelease::V15_7 => &[],
             ShimRelease::V15_8 => &["revocations.efi"],
@@ -88,10 +88,10 @@ impl Shim {
             ],
         };
         let beside = beside.iter();
-        let mut wanted: Vec<Wanted> = beside
-            .map(|name| origin.wants(name, Missing::GoesOn))
+        let mut wanted: Vec<LoaderRequest> = beside
+            .map(|name| origin.wants(name, IfMissing::GoesOn))
             .collect();
-        wanted.push(origin.wants(&self.second_stage(origin), Missing::Stops));
+        wanted.push(origin.wants(&self.second_stage(origin), IfMissing::Stops));
         wanted
     }
 
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    fn urls(wanted: &[Wanted]) -> Vec<String> {
+    fn urls(wanted: &[LoaderRequest]) -> Vec<String> {
         wanted.iter().map(|wanted| wanted.file.url()).collect()
     }
 
@@ -176,7 +176,7 @@ mod tests {
             let name = |name| format!("tftp://10.20.0.10/boot/{name}");
             let expected: Vec<String> = expected.iter().map(name).collect();
             assert_eq!(urls(&wanted), expected);
-            assert_eq!(wanted.last().unwrap().missing, Missing::Stops);
+            assert_eq!(wanted.last().unwrap().missing, IfMissing::Stops);
         }
     }
 

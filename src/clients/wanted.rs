@@ -4,16 +4,16 @@ use super::dhcp::BootFile;
 
 /// A file that a loader asks for of its own accord.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LoaderRequest {
     /// The file.
     pub file: BootFile,
     /// What the loader does where it is missing.
-    pub missing: Missing,
+    pub missing: IfMissing,
 }
 
 /// What a loader does where a file is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
+pub enum IfMissing {
     /// It goes on without.
     GoesOn,
     /// It asks for the next one of its list; the rest of the list is not asked for once one is there.
@@ -57,9 +57,9 @@ impl Origin {
         BootFile { server, name }
     }
 
-    pub(super) fn wants(&self, name: &str, missing: Missing) -> Wanted {
+    pub(super) fn wants(&self, name: &str, missing: IfMissing) -> LoaderRequest {
         let file = self.file(name);
-        Wanted { file, missing }
+        LoaderRequest { file, missing }
     }
 }
 

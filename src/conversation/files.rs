@@ -1,10 +1,10 @@
 //! What a machine fetches: which program asks for it, and what it means where it is missing.
 
+use super::display::{display_file, display_rate, display_size, display_time};
 use super::finding::FindingKind;
 use super::loader;
-use super::machine::{Lack, Machine, Transfer};
-use super::scribe::{Began, Scribe};
-use super::shown::{rate, shown_file, size, time};
+use super::machine::{MissingFile, ObservedMachine, Transfer};
+use super::recorder::{Recorder, StartPoint};
 use crate::machine::Firmware;
 
 /// A transfer is slow when it takes this long, at less than this many bytes a second.
@@ -14,24 +14,24 @@ const SLOW_RATE: u64 = 256 * 1024;
 pub(super) const HEAD: usize = 512;
 
 /// Begins the stage of a program when it asks for its first file.
-pub(super) fn begins(machine: &mut Machine, name: &str) {
+pub(super) fn begins(machine: &mut ObservedMachine, name: &str) {
     let program = machine.fetched_program.take_if(|program| {
         let same = program.trim_start_matches('/') == name.trim_start_matches('/');
         !same
     });
     if let Some(program) = program {
-        let program = shown_file(&program);
+        let program = display_file(&program);
         machine.begin_stage(&format!("`{}`", loader::base_name(&program)));
     }
 }
 
 /// Tells of a file that has come whole.
 pub(super) fn came(
-    scribe: &mut Scribe,
-    machine: &mut Machine,
+    recorder: &mut Recorder,
+    machine: &mut ObservedMachine,
     name: &str,
     transfer: &Transfer,
-    began: Began,
+    began: StartPoint,
 ) {
     if loader::is_program(name) {
         machine.fetched_program = Some(name.to_owned());
@@ -50,38 +50,43 @@ pub(super) fn came(
         let text = format!(
             "`{}`: {} in {} ({})",
             transfer.file,
-            size(bytes),
-            time(milliseconds),
-            rate(bytes, milliseconds).unwrap_or_default()
+            display_size(bytes),
+            display_time(milliseconds),
+            display_rate(bytes, milliseconds).unwrap_or_default()
         );
-        scribe.find_of(machine, FindingKind::SlowTransfer, text, began);
+        recorder.report_finding_at(machine, FindingKind::SlowTransfer, text, began);
     }
 }
 
 /// Remembers a file that is not there: it is a fault when the machine gets nothing after it.
-pub(super) fn is_missing(scribe: &Scribe, machine: &mut Machine, name: &str, by: &str) {
+pub(super) fn is_missing(recorder: &Recorder, machine: &mut ObservedMachine, name: &str, by: &str) {
     if loader::is_optional(name) {
         return;
     }
     let expected = machine.expected.as_ref();
     let is_boot_file = expected.is_some_and(|it| same_file(&it.name, name));
     let what = if is_boot_file { "the boot file " } else { "" };
-    let text = format!("{what}`{}` is not there ({by})", shown_file(name));
-    let began = scribe.begins(machine);
+    let text = format!("{what}`{}` is not there ({by})", display_file(name));
+    let began = recorder.start_point(machine);
     // The first of what is looked for in vain is the one that was meant.
-    machine.missing.get_or_insert(Lack { text, began });
+    machine.missing.get_or_insert(MissingFile { text, began });
 }
 
 /// Tells of the file for want of which the boot went no further.
-pub(super) fn settle(scribe: &mut Scribe, machine: &mut Machine) {
+pub(super) fn settle(recorder: &mut Recorder, machine: &mut ObservedMachine) {
     if let Some(lack) = machine.missing.take() {
         let kind = FindingKind::MissingFile;
-        scribe.find_of(machine, kind, lack.text, lack.began);
+        recorder.report_finding_at(machine, kind, lack.text, lack.began);
     }
 }
 
 /// Tells whether firmware can run what it fetches, by its first bytes.
-pub(super) fn check_head(scribe: &mut Scribe, machine: &mut Machine, name: &str, head: &[u8]) {
+pub(super) fn check_head(
+    recorder: &mut Recorder,
+    machine: &mut ObservedMachine,
+    name: &str,
+    head: &[u8],
+) {
     let Some(expected) = machine.expected.as_ref() else {
         return;
     };
@@ -100,13 +105,13 @@ pub(super) fn check_head(scribe: &mut Scribe, machine: &mut Machine, name: &str,
         (!is_program && starts_programs_only).then(|| "which is no program for UEFI".to_owned())
     });
     if let Some(against) = against {
-        let text = format!("{architecture} fetches `{}`, {against}", shown_file(name));
-        scribe.find(machine, FindingKind::WrongLoader, text);
+        let text = format!("{architecture} fetches `{}`, {against}", display_file(name));
+        recorder.report_finding(machine, FindingKind::WrongLoader, text);
     }
 }
 
 /// Tells of a shim that asks for its second stage without the directory that it came from.
-pub(super) fn check_bare_name(scribe: &mut Scribe, machine: &mut Machine, name: &str) {
+pub(super) fn check_bare_name(recorder: &mut Recorder, machine: &mut ObservedMachine, name: &str) {
     let bare = name.trim_start_matches('/').to_ascii_lowercase();
     let is_second_stage = bare.starts_with("grub") && bare.contains(".efi") && !bare.contains('/');
     let Some(expected) = machine.expected.as_ref().filter(|_| is_second_stage) else {
@@ -115,10 +120,10 @@ pub(super) fn check_bare_name(scribe: &mut Scribe, machine: &mut Machine, name: 
     if expected.is_option_only && expected.name.trim_start_matches('/').contains('/') {
         let text = format!(
             "`{}` is asked for without the directory of `{}`, which stood in option 67 alone",
-            shown_file(name),
-            shown_file(&expected.name)
+            display_file(name),
+            display_file(&expected.name)
         );
-        scribe.find(machine, FindingKind::ShimBareName, text);
+        recorder.report_finding(machine, FindingKind::ShimBareName, text);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::machine::{Architecture, CpuArchitecture, Firmware};
 
 /// What a boot file is made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct MadeFor {
+pub(super) struct LoaderTarget {
     pub firmware: Option<Firmware>,
     pub cpu: Option<CpuArchitecture>,
 }
@@ -33,7 +33,7 @@ const BIOS_ENDS: [&str; 6] = [".0", ".kpxe", ".kkpxe", ".kkkpxe", ".pxe", ".lkrn
 const IPXES: [&str; 3] = ["undionly", "snponly", "ipxe"];
 
 /// Reads a name.
-pub(super) fn by_name(path: &str) -> MadeFor {
+pub(super) fn by_name(path: &str) -> LoaderTarget {
     let path = path.to_ascii_lowercase();
     let name = base_name(&path);
     let is_efi = name.contains(".efi");
@@ -50,7 +50,7 @@ pub(super) fn by_name(path: &str) -> MadeFor {
         let in_path = || CPUS.iter().find(|(word, _)| path.contains(word));
         in_name.or_else(in_path).map(|(_, cpu)| *cpu)
     });
-    MadeFor {
+    LoaderTarget {
         firmware,
         cpu: cpu.flatten(),
     }
@@ -59,16 +59,16 @@ pub(super) fn by_name(path: &str) -> MadeFor {
 /// Reads the first bytes of a file: the header of a UEFI program says its processor.
 ///
 /// `None` where there are too few of them. Source: PE/COFF §3.
-pub(super) fn by_contents(bytes: &[u8]) -> Option<MadeFor> {
+pub(super) fn by_contents(bytes: &[u8]) -> Option<LoaderTarget> {
     let head: &[u8; 64] = bytes.first_chunk()?;
     if head[..2] != *b"MZ" {
-        return Some(MadeFor::default());
+        return Some(LoaderTarget::default());
     }
     let at = u32::from_le_bytes([head[60], head[61], head[62], head[63]]);
     let at = usize::try_from(at).ok()?;
     let machine = match bytes.get(at..)?.first_chunk()? {
         [b'P', b'E', 0, 0, low, high] => u16::from_le_bytes([*low, *high]),
-        _ => return Some(MadeFor::default()),
+        _ => return Some(LoaderTarget::default()),
     };
     let cpu = match machine {
         0x014c => Some(CpuArchitecture::I386),
@@ -79,13 +79,13 @@ pub(super) fn by_contents(bytes: &[u8]) -> Option<MadeFor> {
         0x6264 => Some(CpuArchitecture::Loongarch64),
         _ => None,
     };
-    Some(MadeFor {
+    Some(LoaderTarget {
         firmware: Some(Firmware::Uefi),
         cpu,
     })
 }
 
-impl MadeFor {
+impl LoaderTarget {
     /// Says why a client cannot run it, where that is sure.
     pub fn against(self, client: Architecture) -> Option<String> {
         let here = client.firmware();
@@ -200,7 +200,7 @@ mod tests {
         assert!(made.against(Architecture::UefiX64).is_some());
         assert!(made.against(Architecture::Bios).is_some());
         assert_eq!(made.against(Architecture::HttpArm64), None);
-        assert_eq!(by_contents(&[0; 64]), Some(MadeFor::default()));
+        assert_eq!(by_contents(&[0; 64]), Some(LoaderTarget::default()));
         assert_eq!(by_contents(&program[..0x85]), None);
         program[60..64].fill(0xff);
         assert_eq!(by_contents(&program), None);

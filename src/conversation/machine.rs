@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::dhcp::Exchanges;
 use super::finding::FindingKind;
-use super::scribe::Began;
+use super::recorder::StartPoint;
 use crate::clients::dhcp::Client;
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 
@@ -16,7 +16,7 @@ const TRANSFERS: usize = 200;
 
 /// One thing that happened to a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct TimelineEntry {
     /// When it was seen; what lasts stands where it began.
     pub at: Timestamp,
     /// The number of the packet that showed it.
@@ -86,7 +86,7 @@ pub struct Transfer {
     /// How long it took, in milliseconds.
     pub milliseconds: i64,
     /// How it ended, in one word.
-    pub outcome: Outcome,
+    pub outcome: TransferOutcome,
     /// How it ended.
     pub end: String,
     /// Whether it ended as it should.
@@ -96,7 +96,7 @@ pub struct Transfer {
 /// How a request for a file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum TransferOutcome {
     /// It came whole, or as much of it as was asked for.
     Whole,
     /// It is not there.
@@ -113,7 +113,7 @@ pub enum Outcome {
 
 /// What is known of a machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct ObservedMachine {
     /// Its name in the inventory, else its address.
     pub name: String,
     /// Its Ethernet addresses, in the order in which they were seen.
@@ -125,7 +125,7 @@ pub(super) struct Machine {
     /// The client that speaks, where there is a model of it.
     pub client: Option<Client>,
     pub stages: Vec<Stage>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TimelineEntry>,
     pub entries_left_out: u64,
     pub findings: Vec<FindingKind>,
     pub last_seen: Timestamp,
@@ -135,7 +135,7 @@ pub(super) struct Machine {
     /// A program that it has fetched whole: what it asks for next, the program asks for.
     pub fetched_program: Option<String>,
     /// What it asked for last and did not get, while it has got nothing after it.
-    pub missing: Option<Lack>,
+    pub missing: Option<MissingFile>,
     /// It is pxectl itself, which looks for other DHCP servers, and nothing else was seen of it.
     pub only_searches: bool,
     /// The ranges of one file that it reads piece by piece.
@@ -157,12 +157,12 @@ pub(super) struct Expected {
 
 /// A file that is not there.
 #[derive(Clone, Debug)]
-pub(super) struct Lack {
+pub(super) struct MissingFile {
     pub text: String,
-    pub began: Began,
+    pub began: StartPoint,
 }
 
-impl Machine {
+impl ObservedMachine {
     pub fn new(name: String, now: Timestamp) -> Self {
         Self {
             name,
@@ -189,7 +189,7 @@ impl Machine {
     }
 
     /// Adds an entry, while there is room.
-    pub fn note(&mut self, entry: Entry) {
+    pub fn note(&mut self, entry: TimelineEntry) {
         if self.entries.len() >= ENTRIES {
             self.entries_left_out += 1;
         } else {

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
-use super::machine::Machine;
+use super::machine::ObservedMachine;
 use crate::inventory::Inventory;
 use crate::machine::{HardwareAddress, MacAddress, SystemUuid};
 
@@ -22,7 +22,7 @@ pub(super) struct MachineId(u64);
 
 /// By what a machine is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+enum MachineKey {
     /// Its name in the inventory, whichever of its cards speaks.
     Host(String),
     Hardware(HardwareAddress),
@@ -36,8 +36,8 @@ enum Key {
 #[derive(Debug)]
 pub(super) struct Machines<'i> {
     inventory: Option<&'i Inventory>,
-    machines: HashMap<MachineId, Machine>,
-    keys: HashMap<Key, MachineId>,
+    machines: HashMap<MachineId, ObservedMachine>,
+    keys: HashMap<MachineKey, MachineId>,
     /// The numbers that were given.
     count: u64,
     /// The entries that were written since the last look at all of them.
@@ -61,7 +61,7 @@ impl<'i> Machines<'i> {
         self.inventory
     }
 
-    pub fn get_mut(&mut self, id: MachineId) -> Option<&mut Machine> {
+    pub fn get_mut(&mut self, id: MachineId) -> Option<&mut ObservedMachine> {
         self.machines.get_mut(&id)
     }
 
@@ -80,7 +80,7 @@ impl<'i> Machines<'i> {
     }
 
     /// Returns the machines in the order in which they were seen.
-    pub fn into_machines(self) -> Vec<Machine> {
+    pub fn into_machines(self) -> Vec<ObservedMachine> {
         let mut machines: Vec<_> = self.machines.into_iter().collect();
         machines.sort_unstable_by_key(|(id, _)| *id);
         machines.into_iter().map(|(_, machine)| machine).collect()
@@ -102,10 +102,10 @@ impl<'i> Machines<'i> {
         let mac = hardware.mac();
         let host = self.inventory.and_then(|it| it.host_by_hardware(hardware));
         let own = match host {
-            Some(host) => Key::Host(host.name.clone()),
-            None => Key::Hardware(hardware),
+            Some(host) => MachineKey::Host(host.name.clone()),
+            None => MachineKey::Hardware(hardware),
         };
-        let by_uuid = uuid.map(|uuid| Key::Uuid(uuid.order_free()));
+        let by_uuid = uuid.map(|uuid| MachineKey::Uuid(uuid.order_free()));
         let known = self.keys.get(&own).copied();
         let twin = || match (host, mac) {
             (None, None) => by_uuid.as_ref().and_then(|key| self.keys.get(key)).copied(),
@@ -120,7 +120,7 @@ impl<'i> Machines<'i> {
         });
         self.learn(own, id);
         if host.is_some() {
-            self.learn(Key::Hardware(hardware), id);
+            self.learn(MachineKey::Hardware(hardware), id);
         }
         if let Some(key) = by_uuid
             && !self.keys.contains_key(&key)
@@ -152,15 +152,15 @@ impl<'i> Machines<'i> {
             };
             let id = self.begin(name, now);
             if let Some(host) = host {
-                self.learn(Key::Host(host.name.clone()), id);
+                self.learn(MachineKey::Host(host.name.clone()), id);
             } else if mac.is_unicast() {
                 // What a router sends on is of many machines: the address goes first then.
-                self.learn(Key::Hardware(hardware), id);
+                self.learn(MachineKey::Hardware(hardware), id);
                 if let Some(machine) = self.machines.get_mut(&id) {
                     add_mac(machine, mac);
                 }
             }
-            self.learn(Key::Address(address), id);
+            self.learn(MachineKey::Address(address), id);
             id
         });
         if let Some(machine) = self.machines.get_mut(&id) {
@@ -171,21 +171,23 @@ impl<'i> Machines<'i> {
 
     /// Finds the machine that asks from an address, if it is known.
     pub fn known_client(&self, mac: MacAddress, address: Ipv4Addr) -> Option<MachineId> {
-        let by_mac = self.keys.get(&Key::Hardware(HardwareAddress::from(mac)));
-        let known = by_mac.or_else(|| self.keys.get(&Key::Address(address)));
+        let by_mac = self
+            .keys
+            .get(&MachineKey::Hardware(HardwareAddress::from(mac)));
+        let known = by_mac.or_else(|| self.keys.get(&MachineKey::Address(address)));
         known.copied()
     }
 
     /// Remembers that a machine was given an address.
     pub fn lease(&mut self, id: MachineId, address: Ipv4Addr) {
         if !address.is_unspecified() {
-            self.learn(Key::Address(address), id);
+            self.learn(MachineKey::Address(address), id);
         }
     }
 
     /// Finds the machine that has an address.
     pub fn by_address(&self, address: Ipv4Addr) -> Option<MachineId> {
-        self.keys.get(&Key::Address(address)).copied()
+        self.keys.get(&MachineKey::Address(address)).copied()
     }
 
     /// Takes into account that entries were written, and forgets machines where that are too many.
@@ -194,7 +196,7 @@ impl<'i> Machines<'i> {
         if self.entries < ENTRIES {
             return;
         }
-        let held = |machine: &Machine| machine.entries.len() + 1;
+        let held = |machine: &ObservedMachine| machine.entries.len() + 1;
         let mut all: usize = self.machines.values().map(held).sum();
         while all >= ENTRIES / 2 && self.machines.len() > 1 {
             self.evict();
@@ -209,15 +211,16 @@ impl<'i> Machines<'i> {
         }
         self.count += 1;
         let id = MachineId(self.count);
-        self.machines.insert(id, Machine::new(name, now));
+        self.machines.insert(id, ObservedMachine::new(name, now));
         id
     }
 
-    fn learn(&mut self, key: Key, id: MachineId) {
+    fn learn(&mut self, key: MachineKey, id: MachineId) {
         if self.keys.len() >= KEYS && !self.keys.contains_key(&key) {
             // One machine with thousands of addresses: its older ones go.
             let machines = &self.machines;
-            let is_address = |key: &Key| matches!(key, Key::Address(_) | Key::Uuid(_));
+            let is_address =
+                |key: &MachineKey| matches!(key, MachineKey::Address(_) | MachineKey::Uuid(_));
             self.keys
                 .retain(|key, id| machines.contains_key(id) && !is_address(key));
             if self.keys.len() >= KEYS {
@@ -245,7 +248,7 @@ impl<'i> Machines<'i> {
     }
 }
 
-fn add_mac(machine: &mut Machine, mac: MacAddress) {
+fn add_mac(machine: &mut ObservedMachine, mac: MacAddress) {
     if machine.macs.len() < MACS && !machine.macs.contains(&mac) {
         machine.macs.push(mac);
     }

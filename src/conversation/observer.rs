@@ -7,9 +7,8 @@ use super::files;
 use super::finding::FindingKind;
 use super::http::{Connection, Ends};
 use super::machines::Machines;
+use super::recorder::{Recorder, TimelineLine};
 use super::report::{MachineReport, Report};
-use super::scribe::{Line, Scribe};
-use super::shown::seconds;
 use super::table::Table;
 use super::tftp::TftpTransfer;
 use crate::inventory::Inventory;
@@ -20,14 +19,14 @@ const TRANSFERS: usize = 8192;
 const CONNECTIONS: usize = 8192;
 /// How long a transfer may be silent before it counts as ended: longer than any loader waits before it
 /// asks again.
-const TFTP_SILENCE: SignedDuration = seconds(20);
-const TCP_SILENCE: SignedDuration = seconds(90);
+const TFTP_SILENCE: SignedDuration = SignedDuration::from_secs(20);
+const TCP_SILENCE: SignedDuration = SignedDuration::from_secs(90);
 /// How long a transfer may be silent at the end of a capture and still count as running.
-const PAUSE: SignedDuration = seconds(3);
+const PAUSE: SignedDuration = SignedDuration::from_secs(3);
 /// How often it is looked for what has ended in silence, in the time of the packets, and where a clock
 /// says that time passes.
-const ROUND: SignedDuration = seconds(10);
-const TICK: SignedDuration = seconds(1);
+const ROUND: SignedDuration = SignedDuration::from_secs(10);
+const TICK: SignedDuration = SignedDuration::from_secs(1);
 
 /// What an [`Observer`] is told beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Default for Options {
 pub struct Observer<'i> {
     pub(super) options: Options,
     pub(super) machines: Machines<'i>,
-    pub(super) scribe: Scribe,
+    pub(super) recorder: Recorder,
     pub(super) servers: Servers,
     pub(super) mapping: Mapping,
     pub(super) tftp: Table<std::net::SocketAddrV4, TftpTransfer>,
@@ -71,7 +70,7 @@ impl<'i> Observer<'i> {
             servers: Servers::new(inventory, &options.servers),
             options,
             machines: Machines::new(inventory),
-            scribe: Scribe::default(),
+            recorder: Recorder::default(),
             mapping: Mapping::default(),
             tftp: Table::new(TRANSFERS),
             tcp: Table::new(CONNECTIONS),
@@ -85,14 +84,14 @@ impl<'i> Observer<'i> {
     /// Returns what it says, for a comment beside the packet; `None` where it says nothing new, as do
     /// the blocks in the middle of a transfer.
     pub fn observe(&mut self, at: Timestamp, number: u64, packet: &Packet<'_>) -> Option<String> {
-        self.scribe.turn_to(at, number);
-        self.scribe.totals.packets += 1;
+        self.recorder.start_packet(at, number);
+        self.recorder.totals.packets += 1;
         self.look_around(at);
         match packet.transport {
             Transport::Udp(payload) if dhcp::is_dhcp(packet) => self.observe_dhcp(packet, payload),
             Transport::Udp(payload) => {
                 if !self.observe_tftp(packet, payload) {
-                    self.scribe.totals.others += 1;
+                    self.recorder.totals.others += 1;
                 }
             }
             Transport::Tcp(segment) => self.observe_tcp(packet, &segment),
@@ -103,8 +102,8 @@ impl<'i> Observer<'i> {
                 destination,
             } => self.observe_unreachable(code, protocol, *source.ip(), destination),
         }
-        self.machines.settle_entries(self.scribe.take_entries());
-        self.scribe.comment()
+        self.machines.settle_entries(self.recorder.take_entries());
+        self.recorder.comment()
     }
 
     /// Learns what time it is, where no packet says so: what nobody answers is told while it lasts.
@@ -114,20 +113,20 @@ impl<'i> Observer<'i> {
         if at.duration_since(last) < TICK {
             return;
         }
-        self.scribe.turn_to(at, self.scribe.packet());
+        self.recorder.start_packet(at, self.recorder.packet());
         self.end_idle(at);
-        self.machines.settle_entries(self.scribe.take_entries());
+        self.machines.settle_entries(self.recorder.take_entries());
     }
 
     /// Returns the lines of the timelines that were written since the last call; only the latest few
     /// thousand wait for it.
-    pub fn drain(&mut self) -> impl Iterator<Item = Line> + '_ {
-        self.scribe.drain()
+    pub fn drain(&mut self) -> impl Iterator<Item = TimelineLine> + '_ {
+        self.recorder.drain()
     }
 
     /// Ends the capture: what is still open is told as it stands at this time.
     pub fn finish(mut self, at: Timestamp) -> Report {
-        self.scribe.turn_to(at, 0);
+        self.recorder.start_packet(at, 0);
         let since = earlier(at, PAUSE);
         self.end_idle_tftp(since, true);
         self.end_idle_tcp(since, true);
@@ -137,13 +136,13 @@ impl<'i> Observer<'i> {
                 self.close(id, exchanges.open, exchanges.asked, true);
             }
             if let Some(machine) = self.machines.get_mut(id) {
-                files::settle(&mut self.scribe, machine);
+                files::settle(&mut self.recorder, machine);
             }
         }
-        let mut totals = self.scribe.totals.clone();
+        let mut totals = self.recorder.totals.clone();
         totals.machines_evicted = self.machines.evicted();
         totals.transfers_evicted = self.tftp.evicted() + self.tcp.evicted();
-        let (findings, left_out) = self.scribe.ledger.into_findings();
+        let (findings, left_out) = self.recorder.ledger.into_findings();
         totals.findings_left_out = left_out;
         let machines = self.machines.into_machines().into_iter();
         // Our own search is no machine, unless it has found something.
@@ -205,8 +204,8 @@ impl<'i> Observer<'i> {
             _ => "it cannot be reached",
         };
         let text = format!("{server}, the port of {what}: {why}");
-        self.scribe
-            .find(machine, FindingKind::PortUnreachable, text);
+        self.recorder
+            .report_finding(machine, FindingKind::PortUnreachable, text);
     }
 }
 

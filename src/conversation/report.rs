@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::finding::{Finding, FindingKind};
 use super::loader;
-use super::machine::{Entry, Machine, Outcome, Stage, Transfer};
+use super::machine::{ObservedMachine, Stage, TimelineEntry, Transfer, TransferOutcome};
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 
 /// All that was seen.
@@ -31,7 +31,7 @@ pub struct MachineReport {
     /// The stages of its boot.
     pub stages: Vec<Stage>,
     /// What happened, in order.
-    pub timeline: Vec<Entry>,
+    pub timeline: Vec<TimelineEntry>,
     /// Entries that found no room.
     pub timeline_left_out: u64,
     /// What is wrong.
@@ -136,7 +136,7 @@ impl SummaryRow {
 }
 
 impl MachineReport {
-    pub(super) fn of(machine: Machine) -> Self {
+    pub(super) fn of(machine: ObservedMachine) -> Self {
         let mut timeline = machine.entries;
         timeline.sort_by_key(|entry| (entry.at, entry.packet));
         Self {
@@ -156,7 +156,7 @@ impl MachineReport {
         // What GRUB and shim look for is often not there; without a finding, nothing was amiss.
         let lacks = self.findings.contains(&FindingKind::MissingFile);
         let is_wanted = |it: &&Transfer| {
-            it.outcome != Outcome::Missing || lacks && !loader::is_optional(&it.file)
+            it.outcome != TransferOutcome::Missing || lacks && !loader::is_optional(&it.file)
         };
         let transfers = Fetched {
             good: all().filter(|it| it.is_good).count(),

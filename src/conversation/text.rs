@@ -3,7 +3,7 @@ use std::fmt::{self, Write};
 use jiff::Timestamp;
 
 use super::finding::Finding;
-use super::machine::Entry;
+use super::machine::TimelineEntry;
 use super::report::{MachineReport, Report, Totals, milliseconds};
 
 /// How wide the text is.
@@ -92,7 +92,7 @@ impl fmt::Display for MachineReport {
     }
 }
 
-fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry, passed: i64) -> fmt::Result {
+fn write_entry(f: &mut fmt::Formatter<'_>, entry: &TimelineEntry, passed: i64) -> fmt::Result {
     let time = format!("+{}.{:03}", passed / 1000, passed % 1000);
     let mark = if entry.is_finding { '!' } else { ' ' };
     let mut text = String::new();
@@ -101,9 +101,9 @@ fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry, passed: i64) -> fmt::R
 }
 
 /// One line of a timeline beside those of other machines, folded as the report folds its own.
-struct Told<'l>(&'l super::Line, i64);
+struct LiveLine<'l>(&'l super::TimelineLine, i64);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for LiveLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(line, passed) = *self;
         let time = format!("+{}.{:03}", passed / 1000, passed % 1000);
@@ -112,10 +112,10 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-impl super::Line {
+impl super::TimelineLine {
     /// Writes it with the time since a moment, in at most a hundred columns.
     pub fn folded(&self, since: Timestamp) -> String {
-        Told(self, milliseconds(since, self.at)).to_string()
+        LiveLine(self, milliseconds(since, self.at)).to_string()
     }
 }
 
@@ -161,7 +161,7 @@ fn write_wrapped(
     is_list: bool,
 ) -> fmt::Result {
     for (index, text) in text.split('\n').enumerate() {
-        let mut line = Line {
+        let mut line = WrappedLine {
             text: String::new(),
             length: 0,
             indent,
@@ -178,7 +178,7 @@ fn write_wrapped(
 fn write_parts<'t>(
     f: &mut fmt::Formatter<'_>,
     parts: impl Iterator<Item = &'t str>,
-    mut line: Line,
+    mut line: WrappedLine,
 ) -> fmt::Result {
     let indent = line.indent;
     for part in parts {
@@ -202,13 +202,13 @@ fn write_parts<'t>(
 }
 
 /// A line that is filled.
-struct Line {
+struct WrappedLine {
     text: String,
     length: usize,
     indent: usize,
 }
 
-impl Line {
+impl WrappedLine {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.length += text.chars().count();

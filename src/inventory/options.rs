@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::diagnostic::nearest;
 use super::reader::Reader;
 use super::tree::{Key, Node};
+use crate::wire::dhcp::{OptionShape, Reservation, option_named, option_row, option_rows};
 
 /// DHCP options that the inventory adds to replies, by code.
 pub type ExtraOptions = BTreeMap<u8, OptionValue>;
@@ -44,16 +45,20 @@ impl OptionValue {
         }
     }
 
-    fn has(&self, shape: Shape) -> bool {
+    fn has(&self, shape: OptionShape) -> bool {
+        use OptionShape::{
+            Address, Addresses, Architectures, Blocks, Bytes, FileName, MachineIdentifier, Seconds,
+            SubOptions, Text, U8, U16, U32,
+        };
         matches!(
             (self, shape),
             (Self::Octets(_), _)
-                | (_, Shape::Any)
-                | (Self::Text(_), Shape::Text)
-                | (Self::Addresses(_), Shape::Addresses)
-                | (Self::U8(_), Shape::U8)
-                | (Self::U16(_), Shape::U16)
-                | (Self::U32(_), Shape::U32)
+                | (_, Bytes | SubOptions | Architectures | MachineIdentifier)
+                | (Self::Text(_), Text | FileName)
+                | (Self::Addresses(_), Address | Addresses)
+                | (Self::U8(_), U8)
+                | (Self::U16(_), U16 | Blocks)
+                | (Self::U32(_), U32 | Seconds)
         )
     }
 }
@@ -142,98 +147,23 @@ impl TryFrom<String> for OptionValue {
     }
 }
 
-/// What the value of a known option is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Text,
-    Addresses,
-    U8,
-    U16,
-    U32,
-    Any,
-}
-
-impl Shape {
-    fn example(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Addresses => "`ip:…`",
-            Self::U8 => "`u8:…`",
-            Self::U16 => "`u16:…`",
-            Self::U32 => "`u32:…`",
-            Self::Any => "`hex:…`",
-        }
+/// Returns how the inventory writes a value of a shape.
+fn example(shape: OptionShape) -> &'static str {
+    match shape {
+        OptionShape::Text | OptionShape::FileName => "text",
+        OptionShape::Address | OptionShape::Addresses => "`ip:…`",
+        OptionShape::U8 => "`u8:…`",
+        OptionShape::U16 | OptionShape::Blocks => "`u16:…`",
+        OptionShape::U32 | OptionShape::Seconds => "`u32:…`",
+        OptionShape::Architectures
+        | OptionShape::MachineIdentifier
+        | OptionShape::SubOptions
+        | OptionShape::Bytes => "`hex:…`",
     }
 }
 
 /// The code of the largest datagram that a machine may send. Source: RFC 2132 §5.1.
 pub(super) const INTERFACE_MTU: u8 = 26;
-
-/// The one table of options that have a name here; any other is written by its code.
-///
-/// Source: IANA "BOOTP Vendor Extensions and DHCP Options".
-const KNOWN: [(u8, &str, Shape); 25] = [
-    (2, "time-offset", Shape::U32),
-    (4, "time-servers", Shape::Addresses),
-    (6, "domain-name-servers", Shape::Addresses),
-    (7, "log-servers", Shape::Addresses),
-    (12, "host-name", Shape::Text),
-    (13, "boot-file-size", Shape::U16),
-    (15, "domain-name", Shape::Text),
-    (16, "swap-server", Shape::Addresses),
-    (17, "root-path", Shape::Text),
-    (23, "default-ttl", Shape::U8),
-    (INTERFACE_MTU, "interface-mtu", Shape::U16),
-    (40, "nis-domain", Shape::Text),
-    (41, "nis-servers", Shape::Addresses),
-    (42, "ntp-servers", Shape::Addresses),
-    (44, "netbios-name-servers", Shape::Addresses),
-    (46, "netbios-node-type", Shape::U8),
-    (100, "posix-timezone", Shape::Text),
-    (101, "tzdb-timezone", Shape::Text),
-    (114, "captive-portal", Shape::Text),
-    (150, "tftp-server-addresses", Shape::Addresses),
-    (208, "pxelinux-magic", Shape::Any),
-    (209, "pxelinux-config-file", Shape::Text),
-    (210, "pxelinux-path-prefix", Shape::Text),
-    (211, "pxelinux-reboot-time", Shape::U32),
-    (252, "proxy-autodiscovery", Shape::Text),
-];
-
-/// Says what decides an option that is not free, and what to write instead.
-fn reserved(code: u8) -> Option<(&'static str, &'static str)> {
-    const REMOVE: &str = "remove this line";
-    Some(match code {
-        0 | 52 | 255 => ("belongs to the layout of the message", REMOVE),
-        1 | 28 => (
-            "follows from the network's `subnet`",
-            "correct `subnet` of the network",
-        ),
-        3 => (
-            "is the network's `gateway`",
-            "write `gateway: …` in the network",
-        ),
-        43 | 60 | 66 | 67 | 175 => (
-            "decides how firmware boots",
-            "write `loader: …` in the host or its profile, or `loaders:` in the site",
-        ),
-        50..=51 | 58..=59 => (
-            "follows from the address that is given",
-            "write `lease_time: …` in the network",
-        ),
-        53..=57 | 61 => ("is what DHCP itself speaks with", REMOVE),
-        77 | 82 | 93 | 94 | 97 | 118 => ("is said by clients and relays only", REMOVE),
-        119 => (
-            "is the network's `search`",
-            "write `search: […]` in the network",
-        ),
-        121 => (
-            "holds the network's `routes`",
-            "write `routes: […]` in the network",
-        ),
-        _ => return None,
-    })
-}
 
 /// Reads `options:`, from codes or names to values.
 pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
@@ -243,7 +173,7 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
         let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…` of 1 to 255 octets";
         let given: OptionValue = reader.parsed(value, expected)?;
         if !given.has(shape) {
-            let (text, wanted) = (&key.text, shape.example());
+            let (text, wanted) = (&key.text, example(shape));
             let message = format!("option `{text}` holds {wanted}, and this is `{given}`");
             let help = format!("write {wanted}, or the octets themselves as `hex:…`");
             return reader.refuse("wrong-value", value.span, message, &help);
@@ -257,31 +187,29 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
     Some(found)
 }
 
-fn read_code(reader: &mut Reader, key: &Key) -> Option<(u8, Shape)> {
+fn read_code(reader: &mut Reader, key: &Key) -> Option<(u8, OptionShape)> {
     let text = key.text.as_str();
-    let known = match text.parse::<u8>() {
-        Ok(code) => {
-            KNOWN
-                .iter()
-                .find(|row| row.0 == code)
-                .copied()
-                .or(Some((code, "", Shape::Any)))
+    let (code, row) = match text.parse::<u8>() {
+        Ok(code) => (Some(code), option_row(code.into())),
+        Err(_) => {
+            let row = option_named(text);
+            (row.map(|row| row.code), row)
         }
-        Err(_) => KNOWN.iter().find(|row| row.1 == text).copied(),
     };
-    let Some((code, _, shape)) = known else {
-        let help = match nearest(text, KNOWN.iter().map(|row| row.1)) {
+    let Some(code) = code else {
+        let free = option_rows().filter(|row| row.reservation.is_none());
+        let help = match nearest(text, free.map(|row| row.name)) {
             Some(name) => format!("did you mean `{name}`?"),
             None => "write its code, 1 to 254, or a name such as `ntp-servers`".to_owned(),
         };
         let message = format!("no DHCP option is known as `{text}`");
         return reader.refuse("wrong-value", key.span, message, &help);
     };
-    if let Some((why, help)) = reserved(code) {
-        let message = format!("option {code} {why}");
+    if let Some(Reservation { reason, help }) = row.and_then(|row| row.reservation) {
+        let message = format!("option {code} {reason}");
         return reader.refuse("reserved-option", key.span, message, help);
     }
-    Some((code, shape))
+    Some((code, row.map_or(OptionShape::Bytes, |row| row.shape)))
 }
 
 #[cfg(test)]
@@ -346,18 +274,18 @@ mod tests {
                 "no DHCP option is known as `ntp-server`; did you mean `ntp-servers`?",
                 "option 67 decides how firmware boots; write `loader: …` in the host or its profile, or `loaders:` in the site",
                 "option 1 follows from the network's `subnet`; correct `subnet` of the network",
-                "option 82 is said by clients and relays only; remove this line",
-                "option 53 is what DHCP itself speaks with; remove this line",
-                "option 61 is what DHCP itself speaks with; remove this line",
+                "option 82 is sent by clients and relays only; remove this line",
+                "option 53 belongs to the DHCP protocol itself; remove this line",
+                "option 61 belongs to the DHCP protocol itself; remove this line",
                 "option 255 belongs to the layout of the message; remove this line",
                 "no DHCP option is known as `256`; write its code, 1 to 254, or a name such as `ntp-servers`",
                 "option 42 is given twice, by its name and by its code; keep one of the two",
                 "option 121 holds the network's `routes`; write `routes: […]` in the network",
-                "option 119 is the network's `search`; write `search: […]` in the network",
-                "option 3 is the network's `gateway`; write `gateway: …` in the network",
-                "option 97 is said by clients and relays only; remove this line",
+                "option 119 holds the network's `search`; write `search: […]` in the network",
+                "option 3 holds the network's `gateway`; write `gateway: …` in the network",
+                "option 97 is sent by clients and relays only; remove this line",
                 "`u8:300` is not a number to 255; write text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…` of 1 to 255 octets",
-                "option 50 follows from the address that is given; write `lease_time: …` in the network",
+                "option 50 follows from the assigned address; write `lease_time: …` in the network",
             ]
         );
     }

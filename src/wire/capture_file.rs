@@ -31,7 +31,7 @@ pub struct CapturedFrame<'a> {
 
 /// What comes next in a file.
 #[derive(Debug)]
-pub enum Step<'a> {
+pub enum CaptureStep<'a> {
     /// So many bytes are needed at once, in all.
     Need(usize),
     /// So many bytes are done with.
@@ -124,7 +124,7 @@ impl CaptureFile {
 
     /// Reads what comes next from the part of the file that is at hand, which is its end where
     /// `is_last`. No step is made where nothing is left.
-    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         match self {
             Self::Pcap(pcap) => pcap.step(bytes, is_last),
             Self::Pcapng(pcapng) => pcapng.step(bytes, is_last),

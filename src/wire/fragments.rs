@@ -24,9 +24,9 @@ const MOST_LENGTH: usize = 65_515;
 /// Puts fragments together.
 #[derive(Debug, Default)]
 pub struct Fragments {
-    open: HashMap<Key, Partial>,
+    open: HashMap<DatagramId, Partial>,
     /// The open ones by age; what is no longer open is passed over.
-    order: VecDeque<(u64, Key)>,
+    order: VecDeque<(u64, DatagramId)>,
     bytes: usize,
     /// Numbers the datagrams.
     next: u64,
@@ -54,7 +54,7 @@ impl LostFragments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct DatagramId {
     source: Ipv4Addr,
     destination: Ipv4Addr,
     identification: u16,
@@ -85,7 +85,7 @@ struct Part {
 #[derive(Debug)]
 pub struct WholeDatagram {
     macs: (MacAddress, MacAddress),
-    key: Key,
+    key: DatagramId,
     payload: Vec<u8>,
     cut: bool,
 }
@@ -111,7 +111,7 @@ impl WholeDatagram {
 }
 
 /// Why a fragment cannot be taken.
-enum Refusal {
+enum FragmentRefusal {
     Overlapping,
     Malformed,
     Crowded,
@@ -123,7 +123,7 @@ impl Fragments {
     /// Takes a fragment; returns the datagram that it completes.
     pub fn take(&mut self, at: Timestamp, fragment: &Ipv4Datagram<'_>) -> Option<WholeDatagram> {
         self.forget(at);
-        let key = Key {
+        let key = DatagramId {
             source: fragment.source,
             destination: fragment.destination,
             identification: fragment.identification,
@@ -148,10 +148,10 @@ impl Fragments {
                 self.bytes += partial.bytes - before;
                 return self.completed(key, fragment);
             }
-            Err(Refusal::Repeated) => return None,
-            Err(Refusal::Overlapping) => &mut self.lost.overlapping,
-            Err(Refusal::Malformed) => &mut self.lost.malformed,
-            Err(Refusal::Crowded) => &mut self.lost.crowded,
+            Err(FragmentRefusal::Repeated) => return None,
+            Err(FragmentRefusal::Overlapping) => &mut self.lost.overlapping,
+            Err(FragmentRefusal::Malformed) => &mut self.lost.malformed,
+            Err(FragmentRefusal::Crowded) => &mut self.lost.crowded,
         };
         *lost += 1;
         self.drop_open(key);
@@ -171,7 +171,7 @@ impl Fragments {
         }
     }
 
-    fn completed(&mut self, key: Key, last: &Ipv4Datagram<'_>) -> Option<WholeDatagram> {
+    fn completed(&mut self, key: DatagramId, last: &Ipv4Datagram<'_>) -> Option<WholeDatagram> {
         let partial = self.open.get(&key)?;
         let length = partial.length?;
         let have: usize = partial.parts.iter().map(|part| part.length).sum();
@@ -197,7 +197,7 @@ impl Fragments {
         })
     }
 
-    fn drop_open(&mut self, key: Key) {
+    fn drop_open(&mut self, key: DatagramId) {
         if let Some(partial) = self.open.remove(&key) {
             self.bytes -= partial.bytes;
         }
@@ -231,36 +231,36 @@ impl Fragments {
 }
 
 impl Partial {
-    fn take(&mut self, fragment: &Ipv4Datagram<'_>) -> Result<(), Refusal> {
+    fn take(&mut self, fragment: &Ipv4Datagram<'_>) -> Result<(), FragmentRefusal> {
         let (offset, length) = (fragment.offset, fragment.length);
         let end = offset + length;
         let is_odd = fragment.more && (length % 8 != 0 || length == 0);
         let is_beyond = end > MOST_LENGTH || self.length.is_some_and(|whole| end > whole);
         if is_odd || is_beyond {
-            return Err(Refusal::Malformed);
+            return Err(FragmentRefusal::Malformed);
         }
         let place = self.parts.partition_point(|part| part.offset < offset);
         if let Some(same) = self.parts.get(place)
             && (same.offset, same.length) == (offset, length)
             && same.bytes == fragment.payload
         {
-            return Err(Refusal::Repeated);
+            return Err(FragmentRefusal::Repeated);
         }
         let before = place.checked_sub(1).map(|index| &self.parts[index]);
         let is_overlapping = before.is_some_and(|part| part.offset + part.length > offset)
             || self.parts.get(place).is_some_and(|part| part.offset < end);
         if is_overlapping {
-            return Err(Refusal::Overlapping);
+            return Err(FragmentRefusal::Overlapping);
         }
         if !fragment.more {
             let reaches_beyond = self.parts.last().is_some_and(|part| part.offset >= end);
             if self.length.is_some() || reaches_beyond {
-                return Err(Refusal::Malformed);
+                return Err(FragmentRefusal::Malformed);
             }
             self.length = Some(end);
         }
         if self.parts.len() == MOST_PARTS {
-            return Err(Refusal::Crowded);
+            return Err(FragmentRefusal::Crowded);
         }
         self.cut |= fragment.cut;
         self.bytes += fragment.payload.len();

@@ -3,7 +3,7 @@
 //! Source: draft-ietf-opsawg-pcap.
 
 use super::capture_file::{
-    ByteOrder, CaptureFault, CaptureFile, CapturedFrame, MOST_FRAME, Step, time,
+    ByteOrder, CaptureFault, CaptureFile, CaptureStep, CapturedFrame, MOST_FRAME, time,
 };
 use super::packet::LinkType;
 use super::pcapng::Comments;
@@ -64,7 +64,7 @@ impl Pcap {
     }
 
     /// Reads what comes next; see [`CaptureFile::step`].
-    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
             return self.search(bytes, is_last);
         }
@@ -93,19 +93,19 @@ impl Pcap {
                     sent: (self.order.u32(bytes, 12) as usize).max(frame.len()),
                     comments: Comments::default(),
                 };
-                Step::Frame(need, frame)
+                CaptureStep::Frame(need, frame)
             }
-            (Some(CaptureFault::Cut { .. }), _) if !is_last => Step::Need(need),
+            (Some(CaptureFault::Cut { .. }), _) if !is_last => CaptureStep::Need(need),
             (fault, _) => {
                 self.is_lost = true;
                 let fault = fault.unwrap_or(CaptureFault::Cut { need, have });
-                Step::Damaged(1.min(have), fault)
+                CaptureStep::Damaged(1.min(have), fault)
             }
         }
     }
 
     /// Looks for two records, one behind the other, or one at the end of the file.
-    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> Step<'a> {
+    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> CaptureStep<'a> {
         for at in 0..bytes.len() {
             let rest = &bytes[at..];
             let Some(first) = self.plausible(rest, self.last) else {
@@ -124,10 +124,10 @@ impl Pcap {
             };
             if is_found {
                 self.is_lost = false;
-                return Step::Passed(at);
+                return CaptureStep::Passed(at);
             }
         }
-        Step::Passed(bytes.len())
+        CaptureStep::Passed(bytes.len())
     }
 
     /// Reads the header of what may be a record.
@@ -152,11 +152,11 @@ struct Record {
     length: usize,
 }
 
-fn passed_or_need<'a>(passed: usize, need: usize) -> Step<'a> {
+fn passed_or_need<'a>(passed: usize, need: usize) -> CaptureStep<'a> {
     if passed > 0 {
-        Step::Passed(passed)
+        CaptureStep::Passed(passed)
     } else {
-        Step::Need(need)
+        CaptureStep::Need(need)
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use socket2::SockFilter;
 
-/// One instruction of the packet filter. Source: `Documentation/networking/filter.rst` of Linux.
+/// One instruction of the packet filter. FrameSource: `Documentation/networking/filter.rst` of Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instruction {
     code: u16,
@@ -226,7 +226,7 @@ mod tests {
             run(&filter, &frame(&[], 6, 0, 0, &payload)) == Some(WHOLE)
         };
         assert!(ports.iter().all(|port| taken(*port)) && !taken(1060));
-        // What the system takes at the most. Source: BPF_MAXINSNS.
+        // What the system takes at the most. FrameSource: BPF_MAXINSNS.
         assert!(filter.len() <= 4096);
         assert_eq!(program(&(1000..1061).collect()), None);
     }

@@ -13,7 +13,7 @@ use pnet::datalink::{self, Channel, ChannelType, DataLinkReceiver, DataLinkSende
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
 
-use super::{CaptureError, Pumped, Sink, Source};
+use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
 use crate::serve::shutdown::Shutdown;
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::packet::LinkType;
@@ -27,7 +27,7 @@ const MOMENT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
 };
-/// The types of interfaces that carry Ethernet. Source: `linux/if_arp.h`.
+/// The types of interfaces that carry Ethernet. FrameSource: `linux/if_arp.h`.
 const ETHERNET: &str = "1";
 const LOOPBACK: &str = "772";
 
@@ -135,14 +135,14 @@ impl LiveCapture {
     }
 
     /// Waits until a frame arrives or somebody wants an end; tells where a moment passed without.
-    fn wait(&self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+    fn wait(&self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
         let mut waits = [
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::new(&self.shutdown, PollFlags::IN),
         ];
         let pumped = match poll(&mut waits, Some(&MOMENT)) {
-            Ok(0) => Pumped::Silence,
-            Ok(_) | Err(rustix::io::Errno::INTR) => Pumped::More,
+            Ok(0) => SourceStatus::Silence,
+            Ok(_) | Err(rustix::io::Errno::INTR) => SourceStatus::More,
             Err(error) => return Err(error).context("cannot wait for frames"),
         };
         if waits[0].revents().contains(PollFlags::ERR) {
@@ -164,8 +164,8 @@ impl LiveCapture {
     }
 }
 
-impl Source for LiveCapture {
-    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+impl FrameSource for LiveCapture {
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
         let (name, scratch) = (self.name.as_str(), &mut self.scratch);
         let is_loopback = self.is_loopback;
         let mut flow = ControlFlow::Continue(());
@@ -176,11 +176,11 @@ impl Source for LiveCapture {
             flow = sink.frame(&whole(&frame, scratch), Some(name));
         });
         if flow.is_break() {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
         if !self.is_stopped && !self.shutdown.is_requested() {
             return match is_taken {
-                true => Ok(Pumped::More),
+                true => Ok(SourceStatus::More),
                 false => self.wait(sink),
             };
         }
@@ -191,9 +191,9 @@ impl Source for LiveCapture {
             self.has_waited = true;
             std::thread::sleep(2 * AGE);
         } else {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
-        Ok(Pumped::More)
+        Ok(SourceStatus::More)
     }
 
     fn stop(&mut self) {

@@ -1,6 +1,6 @@
 //! Memory that the system writes frames into, and we read from without a call.
 //!
-//! Source: `Documentation/networking/packet_mmap.rst` of Linux.
+//! FrameSource: `Documentation/networking/packet_mmap.rst` of Linux.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -104,7 +104,7 @@ impl Ring {
 
     /// Takes the frames of the next block, if the system has handed one over; says whether it has.
     pub fn take_block(&mut self, mut take: impl FnMut(RingFrame<'_>)) -> bool {
-        /// Where a block has the word that says whose it is. Source: `struct tpacket_block_desc`.
+        /// Where a block has the word that says whose it is. FrameSource: `struct tpacket_block_desc`.
         const STATUS: usize = 8;
         let start = self.next * BLOCK;
         // SAFETY: within the mapping, aligned to 8; the system writes it as one word, too.
@@ -133,7 +133,7 @@ impl Drop for Ring {
 
 /// Walks through the frames of a block.
 ///
-/// Source: `struct tpacket_hdr_v1`, `struct tpacket3_hdr`, `struct sockaddr_ll`.
+/// FrameSource: `struct tpacket_hdr_v1`, `struct tpacket3_hdr`, `struct sockaddr_ll`.
 fn frames(block: &[u8], take: &mut impl FnMut(RingFrame<'_>)) {
     const COUNT: usize = 12;
     const FIRST: usize = 16;

@@ -5,7 +5,7 @@
 /// by the same letters, so that a request is still known to be for what was offered. Of 128 bits of a
 /// tag, the two sums give less than twenty away.
 ///
-/// Source: RFC 1071 §1, the sum of 16-bit words.
+/// FrameSource: RFC 1071 §1, the sum of 16-bit words.
 pub fn stand_in(secret: &mut [u8]) {
     for first in 0..2 {
         let column = || secret.iter().skip(first).step_by(2);

@@ -69,7 +69,7 @@ fn carried(frames: &[Vec<u8>]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The sum of 16-bit words. Source: RFC 1071.
+/// The sum of 16-bit words. FrameSource: RFC 1071.
 fn check_sum(bytes: &[u8]) -> u32 {
     let words = bytes
         .chunks(2)

@@ -21,8 +21,8 @@ use super::inventory::{Good, known_or_none};
 use super::output::Output;
 use super::{Exit, Global};
 use crate::capture::{
-    Capture as Taker, CaptureError, CaptureReader, CaptureWriter, Destination, Ended, Limits,
-    LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection, Source,
+    Capture as Taker, CaptureError, CaptureOutcome, CaptureReader, CaptureWriter, Destination,
+    FrameSource, Limits, LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection,
 };
 use crate::conversation::{FindingKind, Observer, Options};
 use crate::inventory::Inventory;
@@ -162,13 +162,13 @@ impl Capture {
         selection: Selection,
         shutdown: &Shutdown,
         output: &Output,
-    ) -> anyhow::Result<Ended> {
+    ) -> anyhow::Result<CaptureOutcome> {
         let live = LiveOptions {
             promiscuous: self.promiscuous,
             http_ports: self.http_ports(inventory),
         };
         let mut watched = None;
-        let (mut source, filter): (Box<dyn Source>, _) = match &self.read {
+        let (mut source, filter): (Box<dyn FrameSource>, _) = match &self.read {
             Some(path) => (Box::new(CaptureReader::open(path, shutdown.clone())?), None),
             None => {
                 let name = self.interface(inventory)?;
@@ -217,7 +217,7 @@ impl Capture {
         }
     }
 
-    fn exit(&self, ended: Ended, output: &Output) -> Exit {
+    fn exit(&self, ended: CaptureOutcome, output: &Output) -> Exit {
         let source = match &self.read {
             Some(path) => format!("`{}`", path.display()),
             None => "the capture".to_owned(),

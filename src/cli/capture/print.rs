@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::capture::{Counts, Ended};
+use crate::capture::{CaptureOutcome, Counts};
 use crate::cli::output::Output;
-use crate::conversation::{Line, Report, SummaryRow};
+use crate::conversation::{Report, SummaryRow, TimelineLine};
 use crate::inventory::plural;
 
 /// How wide a table is at most.
@@ -29,7 +29,7 @@ pub struct Printer<'a> {
 
 impl Printer<'_> {
     /// Prints one line of a timeline as it happens; `false` where nobody reads any more.
-    pub fn line(&self, line: &Line) -> bool {
+    pub fn line(&self, line: &TimelineLine) -> bool {
         if self.is_summary {
             return true;
         }
@@ -43,8 +43,8 @@ impl Printer<'_> {
     }
 
     /// Prints what came of it: the report, what was counted, and what is wrong with `source`.
-    pub fn end(&self, ended: &Ended, source: &str) {
-        let Ended { report, counts, .. } = ended;
+    pub fn end(&self, ended: &CaptureOutcome, source: &str) {
+        let CaptureOutcome { report, counts, .. } = ended;
         match (self.output.is_json(), self.is_summary) {
             (true, true) => {
                 for row in report.summary() {

@@ -224,11 +224,11 @@ impl Client {
 }
 
 /// An offer, and what the client takes it for.
-pub(super) type Seen<'a> = (&'a DhcpMessage, OfferClass);
+pub(super) type ClassifiedOffer<'a> = (&'a DhcpMessage, OfferClass);
 
 /// Returns the first offer of some class.
 pub(super) fn first<'a>(
-    seen: &[Seen<'a>],
+    seen: &[ClassifiedOffer<'a>],
     is_wanted: impl Fn(OfferClass) -> bool,
 ) -> Option<&'a DhcpMessage> {
     let mut wanted = seen.iter().filter(|(_, class)| is_wanted(*class));
@@ -236,7 +236,7 @@ pub(super) fn first<'a>(
 }
 
 /// The default policy of edk2, which ROMs under a BIOS share.
-fn select_pxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+fn select_pxe<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{Binl, Plain, Pxe};
     let plain = first(seen, |class| matches!(class, Plain { .. }));
     if let Some(offer) = first(seen, |class| class == Pxe { proxy: false }) {
@@ -278,7 +278,7 @@ fn select_pxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
     })
 }
 
-fn select_http<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+fn select_http<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{Http, Plain};
     if let Some(offer) = first(seen, |class| class == Http { proxy: false }) {
         return Some(Selection {
@@ -297,7 +297,7 @@ fn select_http<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
 
 /// GRUB takes the first address that it is offered. Source: GRUB 2.06, `grub-core/net/bootp.c`,
 /// `grub_net_process_dhcp`.
-fn select_plain<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+fn select_plain<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     let offer = first(seen, |class| matches!(class, OfferClass::Plain { .. }))?;
     Some(Selection {
         offer,
@@ -308,9 +308,9 @@ fn select_plain<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
 
 /// iPXE takes the last address of the highest priority, and beside it the last `PXEClient` offer,
 /// unless the server of the address says that there is none (175.0xb0).
-fn select_ipxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+fn select_ipxe<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{Binl, Dropped, Pxe};
-    let best = |is_wanted: &dyn Fn(&Seen<'a>) -> bool| {
+    let best = |is_wanted: &dyn Fn(&ClassifiedOffer<'a>) -> bool| {
         let wanted = seen.iter().filter(|pair| is_wanted(pair));
         wanted
             .max_by_key(|(offer, _)| priority(&offer.options))

@@ -1,6 +1,6 @@
 //! What a Raspberry Pi's own boot ROM makes of answers. What it loads, it names itself.
 
-use super::offers::{BootSource, OfferClass, Seen, Selection, first};
+use super::offers::{BootSource, ClassifiedOffer, OfferClass, Selection, first};
 use crate::wire::dhcp::{DhcpMessage, PxeSubOption};
 
 /// The text that it looks for in the boot menu.
@@ -23,7 +23,7 @@ pub(super) fn classify(offer: &DhcpMessage) -> OfferClass {
 }
 
 /// Chooses an address, and the menu beside it.
-pub(super) fn select<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+pub(super) fn select<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{NoMenu, Pxe};
     if let Some(offer) = first(seen, |class| class == Pxe { proxy: false }) {
         return Some(Selection {

@@ -32,7 +32,7 @@ fn taken(ack: &DhcpMessage) -> GrubNetwork {
     GrubNetwork::after_pxe(&ack.write(1500).unwrap()).unwrap()
 }
 
-fn urls(wanted: &[Wanted]) -> Vec<String> {
+fn urls(wanted: &[LoaderRequest]) -> Vec<String> {
     wanted.iter().map(|wanted| wanted.file.url()).collect()
 }
 
@@ -60,7 +60,7 @@ fn it_searches_by_tftp_for_the_configuration_of_the_client() {
     ];
     let expected = expected.map(|name| format!("tftp://10.20.0.10/boot/grub/{name}"));
     assert_eq!(urls(&wanted), expected);
-    let stops = wanted.iter().filter(|it| it.missing == Missing::Stops);
+    let stops = wanted.iter().filter(|it| it.missing == IfMissing::Stops);
     assert_eq!(stops.count(), 1);
     let uuid = taken(&ack("grubx64.efi", &[])).uuid;
     assert_eq!(uuid, None, "an ACK without option 97");

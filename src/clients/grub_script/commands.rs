@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::interpreter::{Fetch, Interpreter, Loaded, Status};
 use super::pattern::Pattern;
-use super::{Purpose, Step};
+use super::{GrubStep, Purpose};
 use crate::clients::dhcp::BootFile;
 
 /// What a command leads to.
-pub(super) enum Outcome {
+pub(super) enum GrubEffect {
     /// It is done, well or not.
     Done(Status),
     /// The caller sees a step, and then it is done.
-    Show(Step),
+    Show(GrubStep),
     /// A file is needed.
     Fetch(Fetch),
     /// An address is needed.
@@ -20,13 +20,13 @@ pub(super) enum Outcome {
     /// The innermost function ends.
     Return,
     /// Everything ends.
-    End(Step),
+    End(GrubStep),
     /// It is not known here.
     NotUnderstood(String),
 }
 
 /// Where a name of GRUB leads.
-pub(super) enum Place {
+pub(super) enum FileLocation {
     /// A file of a server.
     Network(BootFile),
     /// A path on a local disk.
@@ -34,32 +34,32 @@ pub(super) enum Place {
 }
 
 /// The fault of a command line that this model does not know, beside those that GRUB itself reports.
-enum Fault {
+enum CommandError {
     Failed(String),
     NotUnderstood(String),
 }
 
-impl From<String> for Fault {
+impl From<String> for CommandError {
     fn from(reason: String) -> Self {
         Self::Failed(reason)
     }
 }
 
-type Ran = Result<Outcome, Fault>;
+type CommandResult = Result<GrubEffect, CommandError>;
 
-const DONE: Ran = Ok(Outcome::Done(Ok(())));
+const DONE: CommandResult = Ok(GrubEffect::Done(Ok(())));
 
 impl Interpreter {
     /// Runs one command.
-    pub(super) fn run(&mut self, name: &str, arguments: &[String]) -> Outcome {
+    pub(super) fn run(&mut self, name: &str, arguments: &[String]) -> GrubEffect {
         match self.try_run(name, arguments) {
             Ok(outcome) => outcome,
-            Err(Fault::Failed(reason)) => Outcome::Done(Err(reason)),
-            Err(Fault::NotUnderstood(reason)) => Outcome::NotUnderstood(reason),
+            Err(CommandError::Failed(reason)) => GrubEffect::Done(Err(reason)),
+            Err(CommandError::NotUnderstood(reason)) => GrubEffect::NotUnderstood(reason),
         }
     }
 
-    fn try_run(&mut self, name: &str, arguments: &[String]) -> Ran {
+    fn try_run(&mut self, name: &str, arguments: &[String]) -> CommandResult {
         match name {
             "set" => self.set_command(arguments),
             "unset" => {
@@ -81,16 +81,18 @@ impl Interpreter {
                 let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
                 let begin = words.iter().take_while(|it| ["-n", "-e"].contains(it));
                 let text = words[begin.count()..].join(" ");
-                Ok(Outcome::Show(Step::Print(text)))
+                Ok(GrubEffect::Show(GrubStep::Print(text)))
             }
             "sleep" => {
                 let seconds = arguments.iter().rfind(|word| !word.starts_with('-'));
                 let seconds = seconds.and_then(|word| word.parse().ok());
                 let seconds = seconds.ok_or_else(|| "unrecognized number".to_owned())?;
-                Ok(Outcome::Show(Step::Wait(Duration::from_secs(seconds))))
+                Ok(GrubEffect::Show(GrubStep::Wait(Duration::from_secs(
+                    seconds,
+                ))))
             }
             "true" => DONE,
-            "false" => Ok(Outcome::Done(Err(String::new()))),
+            "false" => Ok(GrubEffect::Done(Err(String::new()))),
             "test" => self.test(arguments),
             "[" => match arguments.split_last() {
                 Some((last, rest)) if last == "]" => self.test(rest),
@@ -104,12 +106,12 @@ impl Interpreter {
             "linux" | "linuxefi" | "linux16" => self.linux(arguments),
             "initrd" | "initrdefi" | "initrd16" => self.initrd(arguments),
             "chainloader" => self.chainloader(arguments),
-            "boot" => Ok(Outcome::Done(self.start())),
-            "net_bootp" | "net_dhcp" => Ok(Outcome::AskForAddress),
-            "return" => Ok(Outcome::Return),
-            "exit" => Ok(Outcome::End(Step::Exit)),
-            "reboot" => Ok(Outcome::End(Step::Reboot)),
-            "halt" => Ok(Outcome::End(Step::PowerOff)),
+            "boot" => Ok(GrubEffect::Done(self.start())),
+            "net_bootp" | "net_dhcp" => Ok(GrubEffect::AskForAddress),
+            "return" => Ok(GrubEffect::Return),
+            "exit" => Ok(GrubEffect::End(GrubStep::Exit)),
+            "reboot" => Ok(GrubEffect::End(GrubStep::Reboot)),
+            "halt" => Ok(GrubEffect::End(GrubStep::PowerOff)),
             // They change the console, or load what Debian's image has built in.
             "insmod" | "serial" | "terminal_input" | "terminal_output" | "loadfont" | "clear"
             | "background_color" | "background_image" => DONE,
@@ -117,7 +119,7 @@ impl Interpreter {
         }
     }
 
-    fn set_command(&mut self, arguments: &[String]) -> Ran {
+    fn set_command(&mut self, arguments: &[String]) -> CommandResult {
         match arguments {
             [] => DONE,
             [word] => match word.split_once('=') {
@@ -135,7 +137,7 @@ impl Interpreter {
     }
 
     /// Source: GRUB, `grub-core/commands/regexp.c`.
-    fn regexp(&mut self, arguments: &[String]) -> Ran {
+    fn regexp(&mut self, arguments: &[String]) -> CommandResult {
         let mut wanted = Vec::new();
         let mut words = arguments.iter();
         let mut plain = Vec::new();
@@ -162,7 +164,7 @@ impl Interpreter {
         };
         let pattern = Pattern::parse(pattern).map_err(not_understood)?;
         match pattern.find(text).map_err(not_understood)? {
-            None => Ok(Outcome::Done(Err(String::new()))),
+            None => Ok(GrubEffect::Done(Err(String::new()))),
             Some(groups) => {
                 for (number, name) in wanted {
                     match groups.get(number) {
@@ -176,7 +178,7 @@ impl Interpreter {
     }
 
     /// Source: GRUB, `grub-core/commands/smbios.c`.
-    fn smbios(&mut self, arguments: &[String]) -> Ran {
+    fn smbios(&mut self, arguments: &[String]) -> CommandResult {
         let mut options = std::collections::BTreeMap::new();
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -213,12 +215,12 @@ impl Interpreter {
                 self.set(name, value);
                 DONE
             }
-            None => Ok(Outcome::Show(Step::Print(value))),
+            None => Ok(GrubEffect::Show(GrubStep::Print(value))),
         }
     }
 
     /// Source: GRUB, `grub-core/commands/search_wrap.c`.
-    fn search(&mut self, arguments: &[String]) -> Ran {
+    fn search(&mut self, arguments: &[String]) -> CommandResult {
         let mut variable = "root".to_owned();
         let mut by_file = false;
         let mut names = Vec::new();
@@ -245,23 +247,23 @@ impl Interpreter {
         Err(format!("no such device: {name}").into())
     }
 
-    fn fetch_one(&mut self, arguments: &[String], purpose: Purpose) -> Ran {
+    fn fetch_one(&mut self, arguments: &[String], purpose: Purpose) -> CommandResult {
         let [name] = arguments else {
             return Err("filename expected".to_owned().into());
         };
         match self.place(name)? {
-            Place::Network(file) => Ok(Outcome::Fetch(Fetch {
+            FileLocation::Network(file) => Ok(GrubEffect::Fetch(Fetch {
                 file,
                 purpose,
                 arguments: String::new(),
                 more: VecDeque::new(),
             })),
-            Place::Disk(_) if purpose == Purpose::Configuration => DONE,
-            Place::Disk(path) => Err(format!("file `{path}' not found").into()),
+            FileLocation::Disk(_) if purpose == Purpose::Configuration => DONE,
+            FileLocation::Disk(path) => Err(format!("file `{path}' not found").into()),
         }
     }
 
-    fn linux(&mut self, arguments: &[String]) -> Ran {
+    fn linux(&mut self, arguments: &[String]) -> CommandResult {
         // Whatever was loaded is gone, also where this fails.
         self.loaded = None;
         let [name, words @ ..] = arguments else {
@@ -272,29 +274,29 @@ impl Interpreter {
             .chain(words.iter().cloned())
             .collect();
         match self.place(name)? {
-            Place::Network(file) => Ok(Outcome::Fetch(Fetch {
+            FileLocation::Network(file) => Ok(GrubEffect::Fetch(Fetch {
                 file,
                 purpose: Purpose::Kernel,
                 arguments: all.join(" "),
                 more: VecDeque::new(),
             })),
-            Place::Disk(path) => Err(format!("file `{path}' not found").into()),
+            FileLocation::Disk(path) => Err(format!("file `{path}' not found").into()),
         }
     }
 
-    fn initrd(&mut self, arguments: &[String]) -> Ran {
+    fn initrd(&mut self, arguments: &[String]) -> CommandResult {
         if !matches!(self.loaded, Some(Loaded::Kernel { .. })) {
             return Err("you need to load the kernel first".to_owned().into());
         }
         let mut files = VecDeque::new();
         for name in arguments {
             match self.place(name)? {
-                Place::Network(file) => files.push_back(file),
-                Place::Disk(path) => return Err(format!("file `{path}' not found").into()),
+                FileLocation::Network(file) => files.push_back(file),
+                FileLocation::Disk(path) => return Err(format!("file `{path}' not found").into()),
             }
         }
         match files.pop_front() {
-            Some(file) => Ok(Outcome::Fetch(Fetch {
+            Some(file) => Ok(GrubEffect::Fetch(Fetch {
                 file,
                 purpose: Purpose::Initrd,
                 arguments: String::new(),
@@ -306,7 +308,7 @@ impl Interpreter {
 
     /// Source: GRUB, `grub-core/loader/efi/chainloader.c`: the device handle that it hands on is that
     /// of `$root`.
-    fn chainloader(&mut self, arguments: &[String]) -> Ran {
+    fn chainloader(&mut self, arguments: &[String]) -> CommandResult {
         self.loaded = None;
         let words: Vec<&String> = arguments.iter().filter(|it| *it != "--force").collect();
         let [name, words @ ..] = words.as_slice() else {
@@ -323,13 +325,13 @@ impl Interpreter {
             };
         }
         match self.place(name)? {
-            Place::Network(file) => Ok(Outcome::Fetch(Fetch {
+            FileLocation::Network(file) => Ok(GrubEffect::Fetch(Fetch {
                 file,
                 purpose: Purpose::Program,
                 arguments: text,
                 more: VecDeque::new(),
             })),
-            Place::Disk(path) => {
+            FileLocation::Disk(path) => {
                 let mut files = self.machine.disk_files.iter();
                 if !files.any(|file| file.eq_ignore_ascii_case(&path)) {
                     return Err(format!("file `{path}' not found").into());
@@ -345,7 +347,7 @@ impl Interpreter {
         }
     }
 
-    fn loads(&mut self, loaded: Loaded) -> Ran {
+    fn loads(&mut self, loaded: Loaded) -> CommandResult {
         self.loaded = Some(loaded);
         DONE
     }
@@ -354,7 +356,7 @@ impl Interpreter {
     ///
     /// # Errors
     /// Where there is no such device. Source: GRUB, `grub-core/net/net.c`, `grub_net_open_real`.
-    pub(super) fn place(&self, name: &str) -> Result<Place, String> {
+    pub(super) fn place(&self, name: &str) -> Result<FileLocation, String> {
         let root = self.variable("root").trim_matches(['(', ')']);
         let (device, path) = match name.strip_prefix('(').and_then(|it| it.split_once(')')) {
             Some(found) => found,
@@ -371,43 +373,45 @@ impl Interpreter {
                 let address = server.split(':').next().unwrap_or_default();
                 let server: Ipv4Addr = address.parse().map_err(|_| not_found())?;
                 let name = path.to_owned();
-                Ok(Place::Network(BootFile { server, name }))
+                Ok(FileLocation::Network(BootFile { server, name }))
             }
             "http" if self.machine.has_http => {
                 let path = path.trim_start_matches('/');
-                Ok(Place::Network(BootFile {
+                Ok(FileLocation::Network(BootFile {
                     server: Ipv4Addr::UNSPECIFIED,
                     name: format!("http://{server}/{path}"),
                 }))
             }
-            protocol if protocol.starts_with("hd") => Ok(Place::Disk(path.to_owned())),
+            protocol if protocol.starts_with("hd") => Ok(FileLocation::Disk(path.to_owned())),
             _ => Err(not_found()),
         }
     }
 }
 
-fn not_understood(reason: String) -> Fault {
-    Fault::NotUnderstood(reason)
+fn not_understood(reason: String) -> CommandError {
+    CommandError::NotUnderstood(reason)
 }
 
 impl Interpreter {
-    fn test(&mut self, words: &[String]) -> Ran {
+    fn test(&mut self, words: &[String]) -> CommandResult {
         // Only this one asks a server; `-e` and `-f` say no to whatever lies there.
         if let [option, name] = words
             && option == "-s"
         {
             return match self.place(name) {
-                Ok(Place::Network(_)) => self.fetch_one(std::slice::from_ref(name), Purpose::Test),
-                _ => Ok(Outcome::Done(Err(String::new()))),
+                Ok(FileLocation::Network(_)) => {
+                    self.fetch_one(std::slice::from_ref(name), Purpose::Test)
+                }
+                _ => Ok(GrubEffect::Done(Err(String::new()))),
             };
         }
         let is_there = |name: &str| match self.place(name) {
-            Ok(Place::Disk(path)) => self.machine.disk_files.contains(&path),
+            Ok(FileLocation::Disk(path)) => self.machine.disk_files.contains(&path),
             _ => false,
         };
         match super::conditions::holds(words, &is_there) {
             Ok(true) => DONE,
-            Ok(false) => Ok(Outcome::Done(Err(String::new()))),
+            Ok(false) => Ok(GrubEffect::Done(Err(String::new()))),
             Err(reason) => Err(not_understood(reason)),
         }
     }

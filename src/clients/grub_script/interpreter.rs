@@ -1,12 +1,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::commands::Outcome;
+use super::commands::GrubEffect;
 use super::menu::Entry;
 use super::program::{Operation, Program};
 use super::variables::Context;
 use super::words::SyntaxError;
-use super::{Lease, Machine, Purpose, Step};
+use super::{GrubMachine, GrubStep, Lease, Purpose};
 use crate::clients::dhcp::BootFile;
 
 /// After so many operations a script is taken to run in a circle.
@@ -24,7 +24,7 @@ pub(super) type Status = Result<(), String>;
 /// Source: GRUB 2.06, `grub-core/script/execute.c`, `grub-core/normal/main.c`, `menu.c`.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
-    pub(super) machine: Machine,
+    pub(super) machine: GrubMachine,
     pub(super) contexts: Vec<Context>,
     pub(super) loaded: Option<Loaded>,
     pub(super) status: Status,
@@ -81,7 +81,7 @@ enum State {
     Running,
     Fetching(Fetch),
     AskingForAddress,
-    Ended(Step),
+    Ended(GrubStep),
 }
 
 /// A file that was asked for, and what happens with it.
@@ -102,7 +102,7 @@ impl Interpreter {
     pub fn new<'v>(
         file: &str,
         text: &str,
-        machine: Machine,
+        machine: GrubMachine,
         variables: impl IntoIterator<Item = (&'v str, String)>,
     ) -> Result<Self, SyntaxError> {
         let program = Program::parse(text)?;
@@ -128,13 +128,13 @@ impl Interpreter {
 
     /// Runs up to the next thing that the caller has a part in.
     #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
-    pub fn next(&mut self) -> Step {
+    pub fn next(&mut self) -> GrubStep {
         loop {
             match &self.state {
                 State::Ended(step) => return step.clone(),
-                State::AskingForAddress => return Step::Dhcp,
+                State::AskingForAddress => return GrubStep::Dhcp,
                 State::Fetching(Fetch { file, purpose, .. }) => {
-                    return Step::Fetch {
+                    return GrubStep::Fetch {
                         file: file.clone(),
                         purpose: *purpose,
                     };
@@ -155,7 +155,7 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`Step::Fetch`]: with the file, of a kernel, an initrd or a program at least its first
+    /// Answers [`GrubStep::Fetch`]: with the file, of a kernel, an initrd or a program at least its first
     /// bytes, or with the reason why there is none. Without such a step it does nothing.
     ///
     /// Returns what the screen shows of it.
@@ -188,7 +188,7 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`Step::Dhcp`]. Without such a step it does nothing.
+    /// Answers [`GrubStep::Dhcp`]. Without such a step it does nothing.
     ///
     /// Returns what the screen shows of it.
     pub fn supply_lease(&mut self, answer: Result<Lease, String>) -> Option<String> {
@@ -239,7 +239,7 @@ impl Interpreter {
                     }
                     Err(SyntaxError { line, reason }) => {
                         let lines = text.lines().nth(line.saturating_sub(1));
-                        self.end(Step::Failed {
+                        self.end(GrubStep::Failed {
                             script: file.url(),
                             line,
                             command: lines.unwrap_or_default().trim().to_owned(),
@@ -281,13 +281,13 @@ impl Interpreter {
     pub(super) fn start(&mut self) -> Status {
         let step = match self.loaded.take() {
             None => return Err("you need to load the kernel first".into()),
-            Some(Loaded::Disk { how }) => Step::LocalDisk { how },
-            Some(Loaded::Program { file, arguments }) => Step::Chain { file, arguments },
+            Some(Loaded::Disk { how }) => GrubStep::LocalDisk { how },
+            Some(Loaded::Program { file, arguments }) => GrubStep::Chain { file, arguments },
             Some(Loaded::Kernel {
                 file,
                 arguments,
                 initrds,
-            }) => Step::Boot {
+            }) => GrubStep::Boot {
                 kernel: file,
                 arguments,
                 initrds,
@@ -298,10 +298,10 @@ impl Interpreter {
     }
 
     /// Does one operation, or leaves a program behind.
-    fn advance(&mut self) -> Option<Step> {
+    fn advance(&mut self) -> Option<GrubStep> {
         let Some(frame) = self.frames.last_mut() else {
             // What is left is GRUB's prompt.
-            self.end(Step::NeedsOperator {
+            self.end(GrubStep::NeedsOperator {
                 command: "grub>".into(),
             });
             return None;
@@ -358,7 +358,7 @@ impl Interpreter {
         None
     }
 
-    fn command(&mut self, words: &[String]) -> Option<Step> {
+    fn command(&mut self, words: &[String]) -> Option<GrubStep> {
         let name = words.first()?;
         if let Some(body) = self.functions.get(name) {
             let (body, file) = (Rc::clone(body), self.file());
@@ -366,27 +366,27 @@ impl Interpreter {
             return None;
         }
         match self.run(name, &words[1..]) {
-            Outcome::Done(status) => {
+            GrubEffect::Done(status) => {
                 self.status = status;
-                return self.shown_error().map(Step::Print);
+                return self.shown_error().map(GrubStep::Print);
             }
-            Outcome::Show(step) => {
+            GrubEffect::Show(step) => {
                 self.status = Ok(());
                 return Some(step);
             }
-            Outcome::Fetch(fetch) => self.state = State::Fetching(fetch),
-            Outcome::AskForAddress => self.state = State::AskingForAddress,
-            Outcome::Return => {
+            GrubEffect::Fetch(fetch) => self.state = State::Fetching(fetch),
+            GrubEffect::AskForAddress => self.state = State::AskingForAddress,
+            GrubEffect::Return => {
                 let innermost = self.frames.last().map(|frame| frame.kind);
                 if innermost == Some(Kind::Function) {
                     self.frames.pop();
                 } else {
                     self.status = Err("not in function body".into());
-                    return self.shown_error().map(Step::Print);
+                    return self.shown_error().map(GrubStep::Print);
                 }
             }
-            Outcome::End(step) => self.end(step),
-            Outcome::NotUnderstood(reason) => self.fail(&words.join(" "), reason),
+            GrubEffect::End(step) => self.end(step),
+            GrubEffect::NotUnderstood(reason) => self.fail(&words.join(" "), reason),
         }
         None
     }
@@ -416,7 +416,7 @@ impl Interpreter {
     }
 
     /// Goes on where the innermost program was run from.
-    fn leave(&mut self) -> Option<Step> {
+    fn leave(&mut self) -> Option<GrubStep> {
         let kind = self.frames.last().map(|frame| frame.kind);
         match kind {
             Some(Kind::Configuration) if self.has_menu() => return self.menu(),
@@ -424,7 +424,7 @@ impl Interpreter {
                 if self.loaded.is_some() {
                     let _ = self.start();
                 } else {
-                    self.end(Step::NeedsOperator {
+                    self.end(GrubStep::NeedsOperator {
                         command: "a menu whose entry started nothing".into(),
                     });
                 }
@@ -452,7 +452,7 @@ impl Interpreter {
     pub(super) fn fail(&mut self, command: &str, reason: String) {
         let frame = self.frames.last();
         let (script, line) = frame.map_or((String::new(), 0), |it| (it.file.clone(), it.line));
-        self.end(Step::Failed {
+        self.end(GrubStep::Failed {
             script,
             line,
             command: command.to_owned(),
@@ -460,7 +460,7 @@ impl Interpreter {
         });
     }
 
-    pub(super) fn end(&mut self, step: Step) {
+    pub(super) fn end(&mut self, step: GrubStep) {
         if !matches!(self.state, State::Ended(_)) {
             self.state = State::Ended(step);
         }

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Step;
+use super::GrubStep;
 use super::interpreter::{Interpreter, Kind};
 use super::program::Program;
 
@@ -21,12 +21,12 @@ impl Interpreter {
     }
 
     /// Shows the menu of the innermost context, and starts its default once time is over.
-    pub(super) fn menu(&mut self) -> Option<Step> {
+    pub(super) fn menu(&mut self) -> Option<GrubStep> {
         let seconds = match self.variable("timeout").parse::<i64>() {
             Ok(seconds) if seconds >= 0 => seconds.unsigned_abs(),
             _ => {
                 let command = "a menu without a time-out".into();
-                self.end(Step::NeedsOperator { command });
+                self.end(GrubStep::NeedsOperator { command });
                 return None;
             }
         };
@@ -51,7 +51,7 @@ impl Interpreter {
             self.open_context();
         }
         self.enter(&file, entry.body, Vec::new(), kind);
-        Some(Step::Choose {
+        Some(GrubStep::Choose {
             timeout: Duration::from_secs(seconds),
             chosen: entry.title,
         })

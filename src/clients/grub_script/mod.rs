@@ -28,7 +28,7 @@ pub use words::SyntaxError;
 
 /// What a GRUB does next, or what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum GrubStep {
     /// Shows a text on the console; the next call goes on.
     Print(String),
     /// Lets time pass; the next call goes on.
@@ -114,7 +114,7 @@ pub enum Purpose {
 
 /// The machine on which a GRUB runs, as far as configurations ask for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
+pub struct GrubMachine {
     /// The SMBIOS UUID.
     pub uuid: Option<SystemUuid>,
     /// The SMBIOS serial number.

@@ -8,8 +8,8 @@ use crate::render::{GrubOrigin, Templates, grub_stub};
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
 const BASE: &str = "m/52-54-00-85-00-01/TOKEN";
 
-fn machine() -> Machine {
-    Machine {
+fn machine() -> GrubMachine {
+    GrubMachine {
         uuid: "4c4c4544-0046-3410-8037-b8c04f4d5931".parse().ok(),
         serial: Some("C7X9K2".into()),
         asset: Some("two words".into()),
@@ -30,7 +30,7 @@ fn variables() -> [(&'static str, String); 6] {
 }
 
 /// Runs a script whose files are given by name, and returns all that was shown and the end.
-fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
+fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, GrubStep) {
     let mut grub = match Interpreter::new("grub.cfg", script, machine(), variables()) {
         Ok(grub) => grub,
         Err(error) => {
@@ -39,7 +39,7 @@ fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
             let script = "grub.cfg".to_owned();
             return (
                 Vec::new(),
-                Step::Failed {
+                GrubStep::Failed {
                     script,
                     line,
                     command,
@@ -51,18 +51,18 @@ fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
     let mut shown = Vec::new();
     for _ in 0..100_000 {
         match grub.next() {
-            Step::Print(text) => shown.push(text),
-            Step::Wait(time) => shown.push(format!("{}s", time.as_secs())),
-            Step::Choose { timeout, chosen } => {
+            GrubStep::Print(text) => shown.push(text),
+            GrubStep::Wait(time) => shown.push(format!("{}s", time.as_secs())),
+            GrubStep::Choose { timeout, chosen } => {
                 shown.push(format!("{chosen} after {}s", timeout.as_secs()));
             }
-            Step::Fetch { file, .. } => {
+            GrubStep::Fetch { file, .. } => {
                 shown.push(format!("? {}", file.name));
                 let found = files.iter().find(|(name, _)| *name == file.name);
                 let answer = found.map(|(_, text)| text.as_bytes());
                 shown.extend(grub.supply(answer.ok_or_else(|| "file not found".into())));
             }
-            Step::Dhcp => {
+            GrubStep::Dhcp => {
                 shown.push("dhcp".into());
                 let lease = Lease {
                     address: Ipv4Addr::new(10, 20, 0, 51),
@@ -84,7 +84,7 @@ fn printed(script: &str) -> String {
 
 fn failure(script: &str) -> String {
     match run(script, &[]).1 {
-        Step::Failed { line, reason, .. } => format!("{line}: {reason}"),
+        GrubStep::Failed { line, reason, .. } => format!("{line}: {reason}"),
         other => format!("{other:?}"),
     }
 }
@@ -169,28 +169,28 @@ fn blocks_run_as_grub_runs_them() {
 
 #[test]
 fn scripts_end_where_grub_leaves_them() {
-    let operator = |command: &str| Step::NeedsOperator {
+    let operator = |command: &str| GrubStep::NeedsOperator {
         command: command.into(),
     };
     let entry = "menuentry 'A' --id a { echo a; halt; }\nmenuentry \"B\" { echo b; reboot; }\n";
     for (script, expected) in [
         ("", operator("grub>")),
-        ("exit 1", Step::Exit),
-        ("reboot", Step::Reboot),
-        ("halt", Step::PowerOff),
+        ("exit 1", GrubStep::Exit),
+        ("reboot", GrubStep::Reboot),
+        ("halt", GrubStep::PowerOff),
         (entry, operator("a menu without a time-out")),
-        (&format!("set timeout=0\n{entry}"), Step::PowerOff),
+        (&format!("set timeout=0\n{entry}"), GrubStep::PowerOff),
         (
             &format!("set timeout=5; set default=1\n{entry}"),
-            Step::Reboot,
+            GrubStep::Reboot,
         ),
         (
             &format!("set timeout=5; set default=B\n{entry}"),
-            Step::Reboot,
+            GrubStep::Reboot,
         ),
         (
             &format!("set timeout=5; set default=a\n{entry}"),
-            Step::PowerOff,
+            GrubStep::PowerOff,
         ),
         (
             "set timeout=1\nmenuentry x { true\n}",
@@ -198,17 +198,17 @@ fn scripts_end_where_grub_leaves_them() {
         ),
         (
             &format!("set timeout=1\nsubmenu x {{\nset timeout=2\n{entry}}}"),
-            Step::PowerOff,
+            GrubStep::PowerOff,
         ),
         (
             "search --file --set=root /efi/DEBIAN/shimx64.efi; chainloader /EFI/debian/shimx64.efi\nboot",
-            Step::LocalDisk {
+            GrubStep::LocalDisk {
                 how: "chainloader /EFI/debian/shimx64.efi of (hd0,gpt1)".into(),
             },
         ),
         (
             "set root=(hd0)\nchainloader +1\nboot",
-            Step::LocalDisk {
+            GrubStep::LocalDisk {
                 how: "chainloader +1 of (hd0)".into(),
             },
         ),
@@ -276,12 +276,12 @@ fn a_configuration_sees_what_is_exported_and_comes_back() {
     assert_eq!(shown.join("|"), expected);
     assert_eq!(
         end,
-        Step::NeedsOperator {
+        GrubStep::NeedsOperator {
             command: "grub>".into()
         }
     );
     let (_, end) = run("configfile /b", &[("/b", "echo\n'")]);
-    assert!(matches!(end, Step::Failed { line: 2, .. }), "{end:?}");
+    assert!(matches!(end, GrubStep::Failed { line: 2, .. }), "{end:?}");
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn kernels_start_with_what_was_loaded_for_them() {
     };
     assert_eq!(
         end,
-        Step::Boot {
+        GrubStep::Boot {
             kernel: file("/k"),
             arguments: "BOOT_IMAGE=(tftp,10.20.0.10)/k a b c".into(),
             initrds: vec![file("/i"), file("/j")],
@@ -310,7 +310,7 @@ fn kernels_start_with_what_was_loaded_for_them() {
         shown,
         ["? /no", "error: file not found.", "refused", load, load]
     );
-    assert_eq!(end, Step::Reboot);
+    assert_eq!(end, GrubStep::Reboot);
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn our_stub_asks_for_the_configuration_of_this_machine() {
         let own = format!("10.20.0.10 {BASE}");
         let expected = first.into_iter().chain([asked.as_str(), &own]);
         assert_eq!(shown, expected.collect::<Vec<_>>());
-        assert_eq!(end, Step::Reboot);
+        assert_eq!(end, GrubStep::Reboot);
     }
 }
 

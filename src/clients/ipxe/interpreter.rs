@@ -1,7 +1,7 @@
-use super::commands::Outcome;
+use super::commands::IpxeEffect;
 use super::menus::Menus;
 use super::script::{NotAScript, Script, When};
-use super::{Initrd, Purpose, Settings, Step};
+use super::{Initrd, IpxeStep, Purpose, Settings};
 
 /// After so many commands a script is taken to run in a circle.
 const MOST_COMMANDS: usize = 10_000;
@@ -42,7 +42,7 @@ struct Frame {
 enum State {
     Running,
     Fetching(Fetch),
-    Ended(Step),
+    Ended(IpxeStep),
 }
 
 /// A file that was asked for, and what happens with it.
@@ -88,12 +88,12 @@ impl Interpreter {
 
     /// Runs up to the next thing that the caller has a part in.
     #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
-    pub fn next(&mut self) -> Step {
+    pub fn next(&mut self) -> IpxeStep {
         loop {
             match &self.state {
                 State::Ended(step) => return step.clone(),
                 State::Fetching(fetch) => {
-                    return Step::Fetch {
+                    return IpxeStep::Fetch {
                         url: fetch.image.url.clone(),
                         purpose: fetch.purpose.clone(),
                     };
@@ -106,7 +106,7 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`Step::Fetch`]: with the file, of a kernel or an initrd at least its first bytes,
+    /// Answers [`IpxeStep::Fetch`]: with the file, of a kernel or an initrd at least its first bytes,
     /// or with the reason why there is none. Without such a step it does nothing.
     pub fn supply(&mut self, answer: Result<&[u8], String>) {
         let mut fetch = match std::mem::replace(&mut self.state, State::Running) {
@@ -166,9 +166,9 @@ impl Interpreter {
     }
 
     /// Runs one command, or leaves a line or a script behind.
-    fn advance(&mut self) -> Option<Step> {
+    fn advance(&mut self) -> Option<IpxeStep> {
         let Some(frame) = self.frames.last_mut() else {
-            self.end(Step::Exit(0));
+            self.end(IpxeStep::Exit(0));
             return None;
         };
         let Some(line) = frame.script.lines.get(frame.line) else {
@@ -215,16 +215,16 @@ impl Interpreter {
             }
         }
         match self.run(&expanded) {
-            Outcome::Done(status) => self.set_status(status),
-            Outcome::Show(step, status) => {
+            IpxeEffect::Done(status) => self.set_status(status),
+            IpxeEffect::Show(step, status) => {
                 self.set_status(status);
                 return Some(step);
             }
-            Outcome::Goto(label) => self.go_to(&label),
-            Outcome::Fetch(fetch) => self.state = State::Fetching(fetch),
-            Outcome::Execute(image, replace) => self.execute(image, replace),
-            Outcome::Leave(code) => self.leave(Ok(code)),
-            Outcome::End(step) => self.end(step),
+            IpxeEffect::Goto(label) => self.go_to(&label),
+            IpxeEffect::Fetch(fetch) => self.state = State::Fetching(fetch),
+            IpxeEffect::Execute(image, replace) => self.execute(image, replace),
+            IpxeEffect::Leave(code) => self.leave(Ok(code)),
+            IpxeEffect::End(step) => self.end(step),
         }
         None
     }
@@ -247,24 +247,24 @@ impl Interpreter {
         };
         let script = self.frames.pop();
         let Some(caller) = self.frames.last_mut() else {
-            self.end(failed.unwrap_or(Step::Exit(result.unwrap_or_default())));
+            self.end(failed.unwrap_or(IpxeStep::Exit(result.unwrap_or_default())));
             return;
         };
         let url = script.map(|frame| frame.url).unwrap_or_default();
         caller.status = match (result, failed) {
             (Ok(0), _) => Ok(()),
             (Ok(code), _) => Err(format!("`{url}` exited with `{code}`")),
-            (Err(_), Some(Step::Failed { line, reason, .. })) => {
+            (Err(_), Some(IpxeStep::Failed { line, reason, .. })) => {
                 Err(format!("`{url}`, line {line}: {reason}"))
             }
             (Err(reason), _) => Err(reason),
         };
     }
 
-    fn failed(&self, reason: String) -> Step {
+    fn failed(&self, reason: String) -> IpxeStep {
         let frame = self.frames.last();
         let line = frame.and_then(|frame| frame.script.lines.get(frame.line));
-        Step::Failed {
+        IpxeStep::Failed {
             script: self.base().to_owned(),
             line: line.map_or(0, |line| line.number),
             command: line.map(|line| line.text.clone()).unwrap_or_default(),
@@ -273,7 +273,7 @@ impl Interpreter {
     }
 
     /// Returns the end that starting a program is: with other files loaded it is a kernel.
-    fn start(&self, program: Image) -> Step {
+    fn start(&self, program: Image) -> IpxeStep {
         let others = self.images.iter();
         let initrds: Vec<_> = others
             .filter(|image| {
@@ -286,12 +286,12 @@ impl Interpreter {
             })
             .collect();
         if initrds.is_empty() && !program.is_selected {
-            Step::Chain {
+            IpxeStep::Chain {
                 url: program.url,
                 arguments: program.arguments,
             }
         } else {
-            Step::Boot {
+            IpxeStep::Boot {
                 kernel_url: program.url,
                 arguments: program.arguments,
                 initrds,
@@ -305,7 +305,7 @@ impl Interpreter {
         }
     }
 
-    fn end(&mut self, step: Step) {
+    fn end(&mut self, step: IpxeStep) {
         self.state = State::Ended(step);
     }
 }

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Step;
+use super::IpxeStep;
 use super::arguments::{Arguments, Flag, number};
-use super::commands::Outcome;
+use super::commands::IpxeEffect;
 use super::interpreter::Interpreter;
 
 const MENU: [Flag; 2] = [("name", 'n', true), ("delete", 'd', false)];
@@ -38,19 +38,19 @@ pub(super) struct Menu {
 /// Source: iPXE, `src/hci/commands/dynui_cmd.c` (`menu_cmd.c` until 2024), `src/hci/tui/menu_ui.c`.
 impl Interpreter {
     /// `menu`: begins one, in place of one of the same name.
-    pub(super) fn menu(&mut self, arguments: &[String]) -> Result<Outcome, String> {
+    pub(super) fn menu(&mut self, arguments: &[String]) -> Result<IpxeEffect, String> {
         let arguments = Arguments::parse(arguments, &MENU)?;
         let name = arguments.option("name").unwrap_or_default().to_owned();
         if arguments.option("delete").is_some() {
             self.menus.remove(&name);
-            return Ok(Outcome::Done(Ok(())));
+            return Ok(IpxeEffect::Done(Ok(())));
         }
         self.menus.insert(name, Menu::default());
         Ok(printed(arguments.rest.join(" ")))
     }
 
     /// `item`: adds a line, which can be chosen if it has a label.
-    pub(super) fn item(&mut self, arguments: &[String]) -> Result<Outcome, String> {
+    pub(super) fn item(&mut self, arguments: &[String]) -> Result<IpxeEffect, String> {
         let arguments = Arguments::parse(arguments, &ITEM)?;
         let menu = self.menu_named(&arguments)?;
         let mut words = arguments.rest.iter();
@@ -71,7 +71,7 @@ impl Interpreter {
         &mut self,
         arguments: &[String],
         command: &str,
-    ) -> Result<Outcome, String> {
+    ) -> Result<IpxeEffect, String> {
         let arguments = Arguments::parse(arguments, &CHOOSE)?;
         let setting = arguments.only()?;
         let milliseconds = number(arguments.option("timeout").unwrap_or("0"))?;
@@ -87,13 +87,16 @@ impl Interpreter {
         }
         let chosen = chosen.ok_or("the menu has nothing to choose")?;
         if milliseconds == 0 {
-            return Ok(Outcome::End(Step::NeedsOperator {
+            return Ok(IpxeEffect::End(IpxeStep::NeedsOperator {
                 command: command.to_owned(),
             }));
         }
         self.settings.set(setting, chosen.clone());
         let timeout = Duration::from_millis(milliseconds.into());
-        Ok(Outcome::Show(Step::Choose { timeout, chosen }, Ok(())))
+        Ok(IpxeEffect::Show(
+            IpxeStep::Choose { timeout, chosen },
+            Ok(()),
+        ))
     }
 
     fn menu_named(&mut self, arguments: &Arguments) -> Result<&mut Menu, String> {
@@ -109,6 +112,6 @@ fn name_of(arguments: &Arguments) -> &str {
     arguments.option("menu").unwrap_or_default()
 }
 
-fn printed(text: String) -> Outcome {
-    Outcome::Show(Step::Print(text), Ok(()))
+fn printed(text: String) -> IpxeEffect {
+    IpxeEffect::Show(IpxeStep::Print(text), Ok(()))
 }

@@ -17,7 +17,7 @@ pub use settings::{EndlessExpansion, Settings, Value};
 
 /// What an iPXE does next, or what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum IpxeStep {
     /// Shows a text on the console; the next call goes on.
     Print(String),
     /// Lets time pass; the next call goes on.

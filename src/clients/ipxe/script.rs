@@ -8,11 +8,11 @@ pub struct NotAScript {
 /// A script, cut into lines and commands; settings are not expanded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    pub lines: Vec<Line>,
+    pub lines: Vec<ScriptLine>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct ScriptLine {
     /// The number of the line in the file, from 1; that of the first where several are joined.
     pub number: usize,
     pub label: Option<String>,
@@ -66,7 +66,7 @@ impl Script {
                 continue;
             }
             joined.push_str(line);
-            lines.push(Line::parse(first, &joined));
+            lines.push(ScriptLine::parse(first, &joined));
             joined.clear();
             number = None;
         }
@@ -81,7 +81,7 @@ impl Script {
     }
 }
 
-impl Line {
+impl ScriptLine {
     fn parse(number: usize, text: &str) -> Self {
         let text = text.trim_ascii_start();
         let (label, text) = match text.strip_prefix(':') {

@@ -19,16 +19,16 @@ fn start(script: &str) -> Interpreter {
 
 /// Runs a script to its end: files that exist, by URL, and everything that was printed, waited for
 /// and fetched on the way.
-fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
+fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, IpxeStep) {
     let mut machine = start(script);
     let mut log = Vec::new();
     loop {
         match machine.next() {
-            Step::Print(text) => log.push(text),
-            Step::Wait(time) => log.push(format!("{time:?}")),
-            Step::Prompt { text, timeout } => log.push(format!("{text} {timeout:?}")),
-            Step::Choose { timeout, chosen } => log.push(format!("{chosen} after {timeout:?}")),
-            Step::Fetch { url, .. } => {
+            IpxeStep::Print(text) => log.push(text),
+            IpxeStep::Wait(time) => log.push(format!("{time:?}")),
+            IpxeStep::Prompt { text, timeout } => log.push(format!("{text} {timeout:?}")),
+            IpxeStep::Choose { timeout, chosen } => log.push(format!("{chosen} after {timeout:?}")),
+            IpxeStep::Fetch { url, .. } => {
                 let file = files.iter().find(|(known, _)| *known == url);
                 log.push(url);
                 machine.supply(
@@ -50,7 +50,7 @@ fn printed(script: &str) -> String {
 
 fn failure(script: &str, files: &[(&str, &str)]) -> (usize, String) {
     match run(script, files).1 {
-        Step::Failed { line, reason, .. } => (line, reason),
+        IpxeStep::Failed { line, reason, .. } => (line, reason),
         other => panic!("{other:?}"),
     }
 }
@@ -79,7 +79,7 @@ fn an_installation_boots_a_kernel_with_its_files_and_arguments() {
     };
     assert_eq!(
         end,
-        Step::Boot {
+        IpxeStep::Boot {
             kernel_url: "http://10.20.0.10:8080/b/sha256-1/kernel".into(),
             arguments: "initrd=initrd BOOTIF=01-52-54-00-12-34-56 quiet".into(),
             initrds: vec![
@@ -97,7 +97,7 @@ fn an_installation_boots_a_kernel_with_its_files_and_arguments() {
 #[test]
 fn a_fetch_repeats_until_it_is_answered_and_says_what_it_is_for() {
     let mut machine = start("initrd --name disk x.img\n");
-    let expected = Step::Fetch {
+    let expected = IpxeStep::Fetch {
         url: "http://10.20.0.10:8080/m/52-54-00-12-34-56/x.img".into(),
         purpose: Purpose::Initrd {
             name: "disk".into(),
@@ -106,9 +106,9 @@ fn a_fetch_repeats_until_it_is_answered_and_says_what_it_is_for() {
     assert_eq!(machine.next(), expected);
     assert_eq!(machine.next(), expected);
     machine.supply(Ok(b"x"));
-    assert_eq!(machine.next(), Step::Exit(0));
+    assert_eq!(machine.next(), IpxeStep::Exit(0));
     machine.supply(Err("too late".into()));
-    assert_eq!(machine.next(), Step::Exit(0));
+    assert_eq!(machine.next(), IpxeStep::Exit(0));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_chained_script_returns_to_the_line_that_chained_it() {
     );
     assert_eq!(
         run("chain --replace http://h/a/exit", &files).1,
-        Step::Exit(3)
+        IpxeStep::Exit(3)
     );
 }
 
@@ -245,32 +245,32 @@ fn a_script_that_chains_itself_comes_to_an_end() {
 fn every_end_is_told_apart() {
     let files = [("http://h/grub.efi", "MZ")];
     for (script, expected) in [
-        ("", Step::Exit(0)),
-        ("exit", Step::Exit(0)),
-        ("exit 0x10 || echo no", Step::Exit(16)),
-        ("reboot", Step::Reboot),
-        ("poweroff", Step::PowerOff),
+        ("", IpxeStep::Exit(0)),
+        ("exit", IpxeStep::Exit(0)),
+        ("exit 0x10 || echo no", IpxeStep::Exit(16)),
+        ("reboot", IpxeStep::Reboot),
+        ("poweroff", IpxeStep::PowerOff),
         (
             "sanboot --no-describe --drive 0x80",
-            Step::LocalDisk {
+            IpxeStep::LocalDisk {
                 how: "sanboot --no-describe --drive 0x80".into(),
             },
         ),
         (
             "shell",
-            Step::NeedsOperator {
+            IpxeStep::NeedsOperator {
                 command: "shell".into(),
             },
         ),
         (
             "prompt Press a key",
-            Step::NeedsOperator {
+            IpxeStep::NeedsOperator {
                 command: "prompt Press a key".into(),
             },
         ),
         (
             "chain http://h/grub.efi a b",
-            Step::Chain {
+            IpxeStep::Chain {
                 url: "http://h/grub.efi".into(),
                 arguments: "a b".into(),
             },
@@ -325,7 +325,7 @@ fn a_menu_is_printed_and_takes_its_default_when_nobody_chooses() {
         let log = printed(&format!("{menu}{choose}"));
         assert_eq!(log, format!("{shown},{expected}"), "{choose}");
     }
-    let waits = Step::NeedsOperator {
+    let waits = IpxeStep::NeedsOperator {
         command: "choose x".into(),
     };
     assert_eq!(run(&format!("{menu}choose x"), &[]).1, waits);
@@ -341,7 +341,7 @@ fn images_can_be_freed_renamed_and_given_arguments() {
     );
     assert_eq!(
         end,
-        Step::Boot {
+        IpxeStep::Boot {
             kernel_url: "http://h/k".into(),
             arguments: "b c".into(),
             initrds: Vec::new(),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn outcome(text: &str) -> Outcome {
+fn outcome(text: &str) -> PxelinuxOutcome {
     PxelinuxConfig::parse(text).unwrap().outcome()
 }
 

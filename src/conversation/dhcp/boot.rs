@@ -2,15 +2,15 @@
 
 use std::net::Ipv4Addr;
 
-use super::exchange::{Asked, Exchange};
+use super::exchange::{BootServerRequest, Exchange};
 use super::specified;
 use crate::clients::dhcp::{BootFile, BootSource, Client, ClientKind};
+use crate::conversation::display::display_file;
 use crate::conversation::finding::FindingKind;
 use crate::conversation::loader;
 use crate::conversation::machine::{Boot, Expected};
 use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
-use crate::conversation::shown::shown_file;
 use crate::machine::{Architecture, CpuArchitecture, Firmware};
 use crate::wire::dhcp::{DhcpMessage, IpxeFeature, OptionCode};
 
@@ -33,17 +33,17 @@ impl Observer<'_> {
         id: MachineId,
         exchange: &mut Exchange,
         ack: &DhcpMessage,
-    ) -> Option<Asked> {
+    ) -> Option<BootServerRequest> {
         let client = exchange.client.clone()?;
         if matches!(client.kind, ClientKind::Grub(_)) {
             return None;
         }
-        let due = self.scribe.begins(self.machines.get_mut(id)?);
+        let due = self.recorder.start_point(self.machines.get_mut(id)?);
         let (answer, server) = match exchange.selection().map(|it| it.boot) {
             None | Some(BootSource::Acknowledgement) => (ack, ack.server_address),
             Some(BootSource::Proxy(offer)) => (offer, offer.server_address),
             Some(BootSource::BootServer(server)) => {
-                return Some(Asked {
+                return Some(BootServerRequest {
                     transaction: ack.transaction_id,
                     server,
                     at: None,
@@ -59,7 +59,7 @@ impl Observer<'_> {
             let text =
                 format!("files that it names itself, of {of} by TFTP (it knows no option 67)");
             let machine = self.machines.get_mut(id)?;
-            self.scribe.tell(machine, "boots", text);
+            self.recorder.record(machine, "boots", text);
             return None;
         }
         match client.boot_file(answer) {
@@ -90,13 +90,13 @@ impl Observer<'_> {
             Ok(file) => file,
             Err(reason) => {
                 let text = reason.to_string();
-                self.scribe
-                    .find(machine, FindingKind::UnusableBootFile, text);
+                self.recorder
+                    .report_finding(machine, FindingKind::UnusableBootFile, text);
                 return;
             }
         };
         let boot = Boot {
-            file: shown_file(&file.name),
+            file: display_file(&file.name),
             server: specified(file.server),
         };
         let text = match boot.server {
@@ -112,7 +112,7 @@ impl Observer<'_> {
             architecture: client.kind.architecture(),
             is_firmware: !matches!(client.kind, ClientKind::Ipxe { .. }),
         });
-        self.scribe.tell(machine, "boots", text);
+        self.recorder.record(machine, "boots", text);
         self.check_file(id, client, &file);
         self.check_mapping(id, Some(client), answer, server);
     }
@@ -122,7 +122,7 @@ impl Observer<'_> {
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        let name = shown_file(&file.name);
+        let name = display_file(&file.name);
         let architecture = client.kind.architecture();
         if let ClientKind::Ipxe { features, .. } = &client.kind {
             let loads_http = features.contains(&IpxeFeature::Http);
@@ -140,13 +140,15 @@ impl Observer<'_> {
                     > 1;
             if loader::is_ipxe(&file.name) && (loads_http && boots_linux || runs_ours) {
                 let text = format!("an iPXE is handed `{name}`, which is an iPXE");
-                self.scribe.find(machine, FindingKind::IpxeLoop, text);
+                self.recorder
+                    .report_finding(machine, FindingKind::IpxeLoop, text);
             }
         }
         let made = loader::by_name(&file.name);
         if let Some(against) = made.against(architecture) {
             let text = format!("{architecture} is handed `{name}`, {against}");
-            self.scribe.find(machine, FindingKind::WrongLoader, text);
+            self.recorder
+                .report_finding(machine, FindingKind::WrongLoader, text);
         }
     }
 
@@ -177,7 +179,7 @@ impl Observer<'_> {
             self.mapping.files.clear();
         }
         let key = (server, name);
-        let shown = shown_file(&key.1);
+        let shown = display_file(&key.1);
         let (first, is_told) = self
             .mapping
             .files
@@ -189,7 +191,8 @@ impl Observer<'_> {
         *is_told = true;
         let text = format!("{server} hands `{shown}` to {first} and to {architecture}");
         if let Some(machine) = self.machines.get_mut(id) {
-            self.scribe.find(machine, FindingKind::NoArchMapping, text);
+            self.recorder
+                .report_finding(machine, FindingKind::NoArchMapping, text);
         }
     }
 }

@@ -2,25 +2,12 @@
 
 use crate::clients::dhcp::ClientKind;
 use crate::conversation::finding::FindingKind;
-use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode};
+use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode, option_row};
 
 /// The least length of a BOOTP message. Source: RFC 1542 §2.1.
 const LEAST: usize = 300;
 /// The headers of IPv4 and UDP, which option 57 counts.
 const HEADERS: usize = 28;
-/// The options that some clients read in one piece only.
-const WHOLE: [OptionCode; 3] = [
-    OptionCode::VendorExtensions,
-    OptionCode::ClassIdentifier,
-    OptionCode::BootfileName,
-];
-/// The texts in which a NUL does harm.
-const TEXTS: [(OptionCode, u8); 3] = [
-    (OptionCode::ClassIdentifier, 60),
-    (OptionCode::TFTPServerName, 66),
-    (OptionCode::BootfileName, 67),
-];
-
 /// A reply and what it answers.
 pub(super) struct Reply<'a> {
     pub message: &'a DhcpMessage,
@@ -49,9 +36,10 @@ pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
         let seen = format!("{server} sends a datagram of {length} bytes, the client takes {limit}");
         found.push((FindingKind::ReplyTooLong, seen));
     }
-    for (code, number) in TEXTS {
-        if options.raw(code).is_some_and(|text| text.contains(&0)) {
-            let seen = format!("{server} counts a NUL in option {number}");
+    for (code, value) in options.iter() {
+        let is_padded = option_row(code).is_some_and(|row| row.firmware.past_the_end);
+        if is_padded && value.contains(&0) {
+            let seen = format!("{server} counts a NUL in option {}", u8::from(code));
             found.push((FindingKind::NulInBootFile, seen));
         }
     }
@@ -64,7 +52,9 @@ pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
         let seen = format!("{server} puts options into {fields}");
         found.push((FindingKind::Overload, seen));
     }
-    for code in reply.layout.split.iter().filter(|it| WHOLE.contains(it)) {
+    let is_unjoined =
+        |code: &&OptionCode| option_row(**code).is_some_and(|row| row.firmware.only_first_part);
+    for code in reply.layout.split.iter().filter(is_unjoined) {
         let seen = format!("{server} splits option {}", u8::from(*code));
         found.push((FindingKind::SplitOption, seen));
     }

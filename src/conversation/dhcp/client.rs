@@ -1,7 +1,7 @@
 //! Which client speaks, by what it sends.
 
 use crate::clients::dhcp::{Client, ClientKind, is_grub};
-use crate::conversation::shown::shown_bytes;
+use crate::conversation::display::display_bytes;
 use crate::machine::{Architecture, Firmware, MacAddress};
 use crate::wire::dhcp::{DhcpMessage, IpxeFeature, MessageType, Operation, OptionCode};
 
@@ -83,7 +83,7 @@ pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
         }
         None => match (message.architecture(), options.vendor_class()) {
             (Some(architecture), _) => format!("firmware ({architecture})"),
-            (None, Some(class)) => format!("system (`{}`)", shown_bytes(class)),
+            (None, Some(class)) => format!("system (`{}`)", display_bytes(class)),
             (None, None) => "system".to_owned(),
         },
     }

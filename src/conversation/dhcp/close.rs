@@ -2,18 +2,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::exchange::{Asked, Exchange};
+use super::exchange::{BootServerRequest, Exchange};
 use crate::clients::dhcp::NoOffer;
+use crate::conversation::display::display_time;
 use crate::conversation::finding::FindingKind;
 use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
 use crate::conversation::report::milliseconds;
-use crate::conversation::shown::{seconds, time};
 
 /// How long an answer may take before its lack is a fault.
-const ANSWER: SignedDuration = seconds(2);
+const ANSWER: SignedDuration = SignedDuration::from_secs(2);
 /// How long a client may collect offers: edk2 three seconds, iPXE up to ten.
-const COLLECT: SignedDuration = seconds(11);
+const COLLECT: SignedDuration = SignedDuration::from_secs(11);
 
 impl Observer<'_> {
     /// Tells what came to nothing in exchanges that have ended.
@@ -21,10 +21,10 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: Vec<Exchange>,
-        asked: Option<Asked>,
+        asked: Option<BootServerRequest>,
         at_end: bool,
     ) {
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         for exchange in exchanges.iter().filter(|it| !it.is_told) {
             self.close_exchange(id, exchange, at_end, now);
         }
@@ -55,13 +55,13 @@ impl Observer<'_> {
                 asked.server
             ),
         };
-        self.scribe
-            .find_of(machine, FindingKind::BinlWithout4011, text, since);
+        self.recorder
+            .report_finding_at(machine, FindingKind::BinlWithout4011, text, since);
     }
 
     /// Tells what has waited so long that nothing will come of it.
     pub(in crate::conversation) fn tell_unanswered(&mut self) {
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         for id in self.machines.ids() {
             let Some(machine) = self.machines.get_mut(id) else {
                 continue;
@@ -97,8 +97,12 @@ impl Observer<'_> {
                 let of = exchange.requested_of;
                 let of = of.map_or_else(|| "anybody".to_owned(), |it| it.to_string());
                 let text = format!("the DHCPREQUEST was not answered by {of}");
-                self.scribe
-                    .find_of(machine, FindingKind::NoAcknowledgement, text, since);
+                self.recorder.report_finding_at(
+                    machine,
+                    FindingKind::NoAcknowledgement,
+                    text,
+                    since,
+                );
             }
         } else if exchange.discovers > 0 && exchange.offers.is_empty() && !is_answered {
             // A capture of a question alone has nothing to wait for.
@@ -107,11 +111,11 @@ impl Observer<'_> {
                     1 => "a DHCPDISCOVER, and no offer".to_owned(),
                     times => format!(
                         "{times} DHCPDISCOVERs in {}, and no offer",
-                        time(milliseconds(began.at, exchange.last_question))
+                        display_time(milliseconds(began.at, exchange.last_question))
                     ),
                 };
-                self.scribe
-                    .find_of(machine, FindingKind::NoAnswer, text, began);
+                self.recorder
+                    .report_finding_at(machine, FindingKind::NoAnswer, text, began);
             }
         } else if let Some(since) = exchange.first_offer
             && boots
@@ -129,8 +133,8 @@ impl Observer<'_> {
                           machine?"
                         .to_owned(),
                 };
-                self.scribe
-                    .find_of(machine, FindingKind::NoOfferTaken, text, since);
+                self.recorder
+                    .report_finding_at(machine, FindingKind::NoOfferTaken, text, since);
             }
         }
         if let Some(reason) = &exchange.unbootable
@@ -138,8 +142,8 @@ impl Observer<'_> {
             && waited(exchange.last_question, ANSWER)
         {
             let text = reason.clone();
-            self.scribe
-                .find_of(machine, FindingKind::UnusableBootFile, text, began);
+            self.recorder
+                .report_finding_at(machine, FindingKind::UnusableBootFile, text, began);
         }
     }
 }

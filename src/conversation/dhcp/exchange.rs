@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::dhcp::{BootSource, Client, Selection};
-use crate::conversation::scribe::Began;
+use crate::conversation::recorder::StartPoint;
 use crate::machine::HardwareAddress;
 use crate::wire::dhcp::{DhcpMessage, TransactionId};
 use crate::wire::packet::VlanTags;
@@ -20,7 +20,7 @@ const COPY: SignedDuration = SignedDuration::from_millis(20);
 pub(in crate::conversation) struct Exchanges {
     pub open: Vec<Exchange>,
     /// What was asked on port 4011, the latest.
-    pub asked: Option<Asked>,
+    pub asked: Option<BootServerRequest>,
 }
 
 /// One transaction, from DHCPDISCOVER to DHCPACK.
@@ -29,7 +29,7 @@ pub(in crate::conversation) struct Exchange {
     pub transaction: TransactionId,
     pub hardware: HardwareAddress,
     /// When it began, and when its last question was seen.
-    pub began: Began,
+    pub began: StartPoint,
     pub last_question: Timestamp,
     pub client: Option<Client>,
     /// How many DHCPDISCOVERs came, copies of relays left out.
@@ -38,9 +38,9 @@ pub(in crate::conversation) struct Exchange {
     /// The first words of each offer, to tell an acknowledgement that says the same.
     pub offered: Vec<String>,
     /// When the first offer came.
-    pub first_offer: Option<Began>,
+    pub first_offer: Option<StartPoint>,
     /// When an address was requested, and of which server.
-    pub requested: Option<Began>,
+    pub requested: Option<StartPoint>,
     pub requested_of: Option<Ipv4Addr>,
     /// A server acknowledged it.
     pub is_answered: bool,
@@ -60,19 +60,19 @@ pub(in crate::conversation) struct Exchange {
 
 /// A request to port 4011.
 #[derive(Debug)]
-pub(in crate::conversation) struct Asked {
+pub(in crate::conversation) struct BootServerRequest {
     pub transaction: TransactionId,
     pub server: Ipv4Addr,
     /// When it was asked first; `None` where only an offer sends the client there.
-    pub at: Option<Began>,
+    pub at: Option<StartPoint>,
     /// When the client was told to ask.
-    pub due: Began,
+    pub due: StartPoint,
     pub times: u32,
     pub is_answered: bool,
 }
 
 impl Exchange {
-    pub fn new(message: &DhcpMessage, client: Option<Client>, began: Began) -> Self {
+    pub fn new(message: &DhcpMessage, client: Option<Client>, began: StartPoint) -> Self {
         Self {
             transaction: message.transaction_id,
             hardware: message.hardware_address,

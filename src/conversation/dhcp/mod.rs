@@ -5,10 +5,10 @@ mod checks;
 mod client;
 mod close;
 mod exchange;
+mod option_text;
 mod questions;
 mod replies;
 mod servers;
-mod spelled;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -29,7 +29,7 @@ pub(super) const BOOT_SERVER_PORT: u16 = 4011;
 
 /// A message and how it travelled.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct ReceivedMessage<'a> {
     message: &'a DhcpMessage,
     payload: &'a [u8],
     /// The bytes of its payload as they were sent.
@@ -52,13 +52,13 @@ impl Observer<'_> {
             Ok(message) => message,
             Err(error) => return self.unreadable(packet, payload, &error),
         };
-        self.scribe.totals.dhcp += 1;
-        let now = self.scribe.now();
+        self.recorder.totals.dhcp += 1;
+        let now = self.recorder.now();
         let uuid = message.options.system_uuid();
         let id = self
             .machines
             .of_message(message.hardware_address, uuid, now);
-        let seen = Seen {
+        let seen = ReceivedMessage {
             message: &message,
             payload,
             length: packet.length,
@@ -74,16 +74,17 @@ impl Observer<'_> {
 
     /// Counts what cannot be read; a server that sends it is at fault.
     fn unreadable(&mut self, packet: &Packet<'_>, payload: &[u8], error: &DhcpParseError) {
-        self.scribe.totals.malformed += 1;
+        self.recorder.totals.malformed += 1;
         let is_reply = payload.first() == Some(&2) && packet.source.port() != CLIENT_PORT;
         let Some(hardware) = hardware_address(payload).filter(|_| is_reply && !packet.cut) else {
             return;
         };
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let id = self.machines.of_message(hardware, None, now);
         if let Some(machine) = self.machines.get_mut(id) {
             let seen = format!("{} sends what cannot be read: {error}", packet.source.ip());
-            self.scribe.find(machine, FindingKind::MalformedReply, seen);
+            self.recorder
+                .report_finding(machine, FindingKind::MalformedReply, seen);
         }
     }
 }
@@ -95,7 +96,7 @@ fn hardware_address(payload: &[u8]) -> Option<HardwareAddress> {
 }
 
 /// Says where from and where to, where that is not plain.
-fn travelled(seen: Seen<'_>) -> Vec<String> {
+fn travelled(seen: ReceivedMessage<'_>) -> Vec<String> {
     let mut said = Vec::new();
     if !seen.vlans.is_empty() {
         said.push(format!("VLAN {}", seen.vlans));

@@ -1,20 +1,20 @@
 //! What clients send.
 
-use super::exchange::{Asked, EXCHANGES, Exchange, Exchanges, server_of, source_words};
-use super::{BOOT_SERVER_PORT, Seen, client, specified, spelled, travelled};
+use super::exchange::{BootServerRequest, EXCHANGES, Exchange, Exchanges, server_of, source_words};
+use super::{BOOT_SERVER_PORT, ReceivedMessage, client, option_text, specified, travelled};
 use crate::clients::dhcp::Client;
+use crate::conversation::display::display_text;
 use crate::conversation::files;
 use crate::conversation::finding::FindingKind;
-use crate::conversation::machine::Machine;
+use crate::conversation::machine::ObservedMachine;
 use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
-use crate::conversation::scribe::Scribe;
-use crate::conversation::shown::shown_text;
+use crate::conversation::recorder::Recorder;
 use crate::wire::dhcp::{MessageType, OptionCode};
 
 impl Observer<'_> {
     /// Follows what a client sends.
-    pub(super) fn question(&mut self, id: MachineId, seen: Seen<'_>) {
+    pub(super) fn question(&mut self, id: MachineId, seen: ReceivedMessage<'_>) {
         let message = seen.message;
         let Some(machine) = self.machines.get_mut(id) else {
             return;
@@ -27,7 +27,7 @@ impl Observer<'_> {
         }
         match message.options.message_type() {
             _ if seen.destination.port() == BOOT_SERVER_PORT => {
-                ask_boot_server(&mut self.scribe, machine, &mut exchanges, seen);
+                ask_boot_server(&mut self.recorder, machine, &mut exchanges, seen);
             }
             Some(MessageType::Discover) => {
                 self.discover(id, &mut exchanges, client, seen);
@@ -37,27 +37,28 @@ impl Observer<'_> {
             }
             Some(MessageType::Decline) => {
                 let text = decline(seen);
-                self.scribe
-                    .tell(machine, "decline", spelled_question(seen, Vec::new()));
-                self.scribe.find(machine, FindingKind::Declined, text);
+                self.recorder
+                    .record(machine, "decline", request_text(seen, Vec::new()));
+                self.recorder
+                    .report_finding(machine, FindingKind::Declined, text);
             }
             Some(MessageType::Release) => {
                 let text = format!("gives {} back", message.client_address);
-                self.scribe.tell(machine, "release", text);
+                self.recorder.record(machine, "release", text);
             }
             Some(MessageType::Inform) => {
                 let has = format!("has {}, asks for options", message.client_address);
-                let text = spelled_question(seen, vec![has]);
-                self.scribe.tell(machine, "inform", text);
+                let text = request_text(seen, vec![has]);
+                self.recorder.record(machine, "inform", text);
                 self.machines.lease(id, message.client_address);
             }
             Some(other) => {
                 let text = format!("a client sends {other:?}, which servers do");
-                self.scribe.tell(machine, "dhcp", text);
+                self.recorder.record(machine, "dhcp", text);
             }
             None => {
-                let text = spelled_question(seen, vec!["BOOTP, without option 53".to_owned()]);
-                self.scribe.tell(machine, "bootp", text);
+                let text = request_text(seen, vec!["BOOTP, without option 53".to_owned()]);
+                self.recorder.record(machine, "bootp", text);
             }
         }
         if let Some(machine) = self.machines.get_mut(id) {
@@ -70,7 +71,7 @@ impl Observer<'_> {
         id: MachineId,
         exchanges: &mut Exchanges,
         client: Option<Client>,
-        seen: Seen<'_>,
+        seen: ReceivedMessage<'_>,
     ) {
         let message = seen.message;
         let is_relayed = specified(message.relay_address).is_some();
@@ -88,20 +89,20 @@ impl Observer<'_> {
         }
         let is_copy = exchange.discovers > 0 && (is_relayed || vlan_is_new);
         if is_copy && exchange.first_offer.is_none() {
-            let text = spelled_question(seen, vec!["passed on".to_owned()]);
-            self.scribe.tell(machine, "discover", text);
+            let text = request_text(seen, vec!["passed on".to_owned()]);
+            self.recorder.record(machine, "discover", text);
             return;
         }
-        if is_copy || exchange.is_repeat(self.scribe.now()) {
+        if is_copy || exchange.is_repeat(self.recorder.now()) {
             return;
         }
         exchange.discovers += 1;
-        exchange.last_question = self.scribe.now();
+        exchange.last_question = self.recorder.now();
         let text = match exchange.discovers {
-            1 => spelled_question(seen, Vec::new()),
+            1 => request_text(seen, Vec::new()),
             times => format!("again, the {}", ordinal(times)),
         };
-        self.scribe.tell(machine, "discover", text);
+        self.recorder.record(machine, "discover", text);
     }
 
     /// Opens an exchange, and ends those before it.
@@ -110,7 +111,7 @@ impl Observer<'_> {
         id: MachineId,
         exchanges: &mut Exchanges,
         client: Option<Client>,
-        seen: Seen<'_>,
+        seen: ReceivedMessage<'_>,
     ) {
         let hardware = seen.message.hardware_address;
         let (ended, open): (Vec<_>, _) = std::mem::take(&mut exchanges.open)
@@ -122,7 +123,7 @@ impl Observer<'_> {
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        files::settle(&mut self.scribe, machine);
+        files::settle(&mut self.recorder, machine);
         let name = client::name(seen.message, client.as_ref());
         let is_search = client::is_search(seen.message);
         machine.only_searches = is_search && (machine.stages.is_empty() || machine.only_searches);
@@ -136,7 +137,7 @@ impl Observer<'_> {
             machine.begin_stage(&name);
         }
         machine.client.clone_from(&client);
-        let began = self.scribe.begins(machine);
+        let began = self.recorder.start_point(machine);
         if exchanges.open.len() >= EXCHANGES {
             exchanges.open.remove(0);
         }
@@ -151,7 +152,7 @@ impl Observer<'_> {
         id: MachineId,
         exchanges: &mut Exchanges,
         client: Option<Client>,
-        seen: Seen<'_>,
+        seen: ReceivedMessage<'_>,
     ) {
         let message = seen.message;
         let server = message.options.server_identifier();
@@ -168,15 +169,15 @@ impl Observer<'_> {
         if is_relayed {
             remember_relay(exchange, seen);
         }
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         if exchange.requested.is_some() && exchange.requested_of == server {
             if !is_relayed && !vlan_is_new && !exchange.is_repeat(now) {
                 exchange.last_question = now;
-                self.scribe.tell(machine, "request", "again".to_owned());
+                self.recorder.record(machine, "request", "again".to_owned());
             }
             return;
         }
-        exchange.requested = Some(self.scribe.begins(machine));
+        exchange.requested = Some(self.recorder.start_point(machine));
         exchange.requested_of = server;
         exchange.last_question = now;
         let address = message.options.requested_address();
@@ -187,19 +188,19 @@ impl Observer<'_> {
                 Some(_) => "renews",
                 None => "had before, and wants again,",
             };
-            let text = spelled_question(seen, vec![format!("{how} {address}")]);
-            self.scribe.tell(machine, "request", text);
+            let text = request_text(seen, vec![format!("{how} {address}")]);
+            self.recorder.record(machine, "request", text);
             return;
         };
-        self.scribe
-            .tell(machine, "request", format!("{address} of {server}"));
+        self.recorder
+            .record(machine, "request", format!("{address} of {server}"));
         let stage = machine.stage();
         stage.winner = Some(server);
         let Some(verdict) = verdict(exchange, server) else {
             return;
         };
         stage.reason = Some(verdict.clone());
-        self.scribe.tell(machine, "takes", verdict);
+        self.recorder.record(machine, "takes", verdict);
     }
 }
 
@@ -225,13 +226,13 @@ fn verdict(exchange: &Exchange, server: std::net::Ipv4Addr) -> Option<String> {
 }
 
 fn ask_boot_server(
-    scribe: &mut Scribe,
-    machine: &mut Machine,
+    recorder: &mut Recorder,
+    machine: &mut ObservedMachine,
     exchanges: &mut Exchanges,
-    seen: Seen<'_>,
+    seen: ReceivedMessage<'_>,
 ) {
     let (server, transaction) = (*seen.destination.ip(), seen.message.transaction_id);
-    let now = scribe.begins(machine);
+    let now = recorder.start_point(machine);
     let known = exchanges.asked.as_mut();
     let times = match known.filter(|it| it.server == server && !it.is_answered) {
         Some(asked) => {
@@ -241,7 +242,7 @@ fn ask_boot_server(
             asked.times
         }
         None => {
-            exchanges.asked = Some(Asked {
+            exchanges.asked = Some(BootServerRequest {
                 transaction,
                 server,
                 at: Some(now),
@@ -256,23 +257,23 @@ fn ask_boot_server(
         1 => format!("the boot file of {server} on port 4011"),
         times => format!("again, the {}, of {server} on port 4011", ordinal(times)),
     };
-    scribe.tell(machine, "request", text);
+    recorder.record(machine, "request", text);
 }
 
-fn remember_relay(exchange: &mut Exchange, seen: Seen<'_>) {
+fn remember_relay(exchange: &mut Exchange, seen: ReceivedMessage<'_>) {
     let information = seen.message.options.relay_agent_information();
     if let Some(information) = information {
         exchange.relay_information = Some(information.to_vec());
     }
 }
 
-fn spelled_question(seen: Seen<'_>, mut said: Vec<String>) -> String {
-    said.extend(spelled::question(seen.message));
+fn request_text(seen: ReceivedMessage<'_>, mut said: Vec<String>) -> String {
+    said.extend(option_text::request_options(seen.message));
     said.extend(travelled(seen));
     said.join(", ")
 }
 
-fn decline(seen: Seen<'_>) -> String {
+fn decline(seen: ReceivedMessage<'_>) -> String {
     let options = &seen.message.options;
     let address = options
         .requested_address()
@@ -280,7 +281,7 @@ fn decline(seen: Seen<'_>) -> String {
     let of = options.server_identifier();
     let of = of.map(|server| format!(" of {server}"));
     let why = options.text(OptionCode::Message);
-    let why = why.map(|text| format!(": `{}`", shown_text(&text)));
+    let why = why.map(|text| format!(": `{}`", display_text(&text)));
     format!(
         "{address}{} is in use already{}",
         of.unwrap_or_default(),

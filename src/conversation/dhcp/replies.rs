@@ -3,13 +3,13 @@
 use super::checks::{Reply, faults};
 use super::exchange::{Exchange, Exchanges, OFFERS, server_of};
 use super::servers::{Answer, Wire};
-use super::{BOOT_SERVER_PORT, SERVER_PORT, Seen, specified, spelled, travelled};
+use super::{BOOT_SERVER_PORT, ReceivedMessage, SERVER_PORT, option_text, specified, travelled};
+use crate::conversation::display::{display_file, display_hex, display_text};
 use crate::conversation::finding::FindingKind;
-use crate::conversation::machine::{Machine, Offer};
+use crate::conversation::machine::{ObservedMachine, Offer};
 use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
-use crate::conversation::scribe::Scribe;
-use crate::conversation::shown::{shown_file, shown_hex, shown_text};
+use crate::conversation::recorder::Recorder;
 use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode};
 
 /// How many offers of one stage are listed in the report.
@@ -17,7 +17,7 @@ const LISTED: usize = 32;
 
 impl Observer<'_> {
     /// Follows what a server sends.
-    pub(super) fn reply(&mut self, id: MachineId, seen: Seen<'_>) {
+    pub(super) fn reply(&mut self, id: MachineId, seen: ReceivedMessage<'_>) {
         let message = seen.message;
         self.judge(id, seen);
         let Some(machine) = self.machines.get_mut(id) else {
@@ -25,7 +25,7 @@ impl Observer<'_> {
         };
         let mut exchanges = std::mem::take(&mut machine.exchanges);
         let layout = DhcpLayout::read(seen.payload);
-        check(&mut self.scribe, machine, &mut exchanges, seen, &layout);
+        check(&mut self.recorder, machine, &mut exchanges, seen, &layout);
         match message.options.message_type() {
             Some(MessageType::Offer) => self.offer(id, &mut exchanges, seen, &layout),
             Some(MessageType::Ack) if is_of_boot_server(&exchanges, seen) => {
@@ -38,8 +38,8 @@ impl Observer<'_> {
                     Some(other) => format!("{} sends {other:?}", seen.source.ip()),
                     None => format!("{} answers BOOTP", seen.source.ip()),
                 };
-                let said = spelled_answer(seen, &layout, vec![text]);
-                self.scribe.tell(machine, "dhcp", said);
+                let said = reply_text(seen, &layout, vec![text]);
+                self.recorder.record(machine, "dhcp", said);
             }
         }
         if let Some(machine) = self.machines.get_mut(id) {
@@ -48,7 +48,7 @@ impl Observer<'_> {
     }
 
     /// Tells whether the server belongs on this wire.
-    fn judge(&mut self, id: MachineId, seen: Seen<'_>) {
+    fn judge(&mut self, id: MachineId, seen: ReceivedMessage<'_>) {
         let message = seen.message;
         // A refusal gives nothing; it is told as one.
         let gives = [Some(MessageType::Offer), Some(MessageType::Ack)];
@@ -77,7 +77,8 @@ impl Observer<'_> {
         if let Some(why) = self.servers.judge(inventory, wire, answer)
             && let Some(machine) = self.machines.get_mut(id)
         {
-            self.scribe.find(machine, FindingKind::Rogue, why);
+            self.recorder
+                .report_finding(machine, FindingKind::Rogue, why);
         }
     }
 
@@ -85,7 +86,7 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: &mut Exchanges,
-        seen: Seen<'_>,
+        seen: ReceivedMessage<'_>,
         layout: &DhcpLayout,
     ) {
         let message = seen.message;
@@ -96,7 +97,7 @@ impl Observer<'_> {
         if exchanges.find(message).is_none() {
             // The question was not captured; what the machine ran last is the best guess.
             let client = machine.client.clone();
-            let began = self.scribe.begins(machine);
+            let began = self.recorder.start_point(machine);
             exchanges.open.truncate(OFFERS);
             let mut exchange = Exchange::new(message, client, began);
             exchange.limit = None;
@@ -110,12 +111,12 @@ impl Observer<'_> {
                 && other.your_address == message.your_address
                 && other.boot_file == message.boot_file
         });
-        let now = self.scribe.begins(machine);
+        let now = self.recorder.start_point(machine);
         exchange.first_offer.get_or_insert(now);
         if is_again {
             if exchange.discovers > 1 {
-                self.scribe
-                    .tell(machine, "offer", format!("again, by {server}"));
+                self.recorder
+                    .record(machine, "offer", format!("again, by {server}"));
             }
             return;
         }
@@ -133,14 +134,14 @@ impl Observer<'_> {
             Some(address) => format!("{server} gives {address}"),
             None => format!("{server} gives no address"),
         };
-        let mut text = spelled_answer(seen, layout, vec![gives]);
+        let mut text = reply_text(seen, layout, vec![gives]);
         if exchange.offered.len() < OFFERS {
             exchange.offered.push(text.clone());
         }
         if let Some(class) = class {
             text.push_str(&format!("\n= {class}"));
         }
-        self.scribe.tell(machine, what, text);
+        self.recorder.record(machine, what, text);
         let stage = machine.stage();
         if stage.offers.len() < LISTED {
             stage.offers.push(Offer {
@@ -161,7 +162,7 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: &mut Exchanges,
-        seen: Seen<'_>,
+        seen: ReceivedMessage<'_>,
         layout: &DhcpLayout,
     ) {
         let message = seen.message;
@@ -179,14 +180,14 @@ impl Observer<'_> {
             Some(address) => format!("{server} gives {address}"),
             None => server.to_string(),
         };
-        let text = spelled_answer(seen, layout, vec![gives.clone()]);
+        let text = reply_text(seen, layout, vec![gives.clone()]);
         let text = match known {
             Some(exchange) if exchange.offered.contains(&text) => {
                 format!("{gives}, with what it offered")
             }
             _ => text,
         };
-        self.scribe.tell(machine, "ack", text);
+        self.recorder.record(machine, "ack", text);
         if let Some(address) = address {
             self.machines.lease(id, address);
         }
@@ -209,7 +210,7 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: &mut Exchanges,
-        seen: Seen<'_>,
+        seen: ReceivedMessage<'_>,
         layout: &DhcpLayout,
     ) {
         let Some(machine) = self.machines.get_mut(id) else {
@@ -222,18 +223,19 @@ impl Observer<'_> {
             }
             asked.is_answered = true;
         }
-        let text = spelled_answer(seen, layout, vec![format!("{server} names the boot file")]);
-        self.scribe.tell(machine, "boot ack", text);
+        let text = reply_text(seen, layout, vec![format!("{server} names the boot file")]);
+        self.recorder.record(machine, "boot ack", text);
         if seen.source.port() != BOOT_SERVER_PORT {
             let port = seen.source.port();
             let text = format!("{server} was asked on port 4011, and answers from port {port}");
-            self.scribe.find(machine, FindingKind::WrongPort4011, text);
+            self.recorder
+                .report_finding(machine, FindingKind::WrongPort4011, text);
         }
         let client = machine.client.clone();
         self.boots(id, client.as_ref(), seen.message, server);
     }
 
-    fn nak(&mut self, id: MachineId, exchanges: &mut Exchanges, seen: Seen<'_>) {
+    fn nak(&mut self, id: MachineId, exchanges: &mut Exchanges, seen: ReceivedMessage<'_>) {
         let message = seen.message;
         let server = server_of(message, *seen.source.ip());
         let Some(machine) = self.machines.get_mut(id) else {
@@ -246,19 +248,20 @@ impl Observer<'_> {
             }
         }
         let why = message.options.text(OptionCode::Message);
-        let why = why.map(|text| format!(": `{}`", shown_text(&text)));
+        let why = why.map(|text| format!(": `{}`", display_text(&text)));
         let text = format!("{server} refuses{}", why.unwrap_or_default());
-        self.scribe.tell(machine, "nak", text.clone());
-        self.scribe.find(machine, FindingKind::Nak, text);
+        self.recorder.record(machine, "nak", text.clone());
+        self.recorder
+            .report_finding(machine, FindingKind::Nak, text);
     }
 }
 
 /// Tells what is wrong with a reply by itself, and with its way.
 fn check(
-    scribe: &mut Scribe,
-    machine: &mut Machine,
+    recorder: &mut Recorder,
+    machine: &mut ObservedMachine,
     exchanges: &mut Exchanges,
-    seen: Seen<'_>,
+    seen: ReceivedMessage<'_>,
     layout: &DhcpLayout,
 ) {
     let message = seen.message;
@@ -275,7 +278,7 @@ fn check(
         limit: exchange.as_ref().and_then(|exchange| exchange.limit),
     });
     for (kind, text) in found {
-        scribe.find(machine, kind, text);
+        recorder.report_finding(machine, kind, text);
     }
     let Some(exchange) = exchange else {
         return;
@@ -287,9 +290,9 @@ fn check(
             Some(back) if back == sent => None,
             Some(back) => Some(format!(
                 "{server} sends option 82 back as {}, the relay {} wrote {}",
-                shown_hex(back),
+                display_hex(back),
                 message.relay_address,
-                shown_hex(sent)
+                display_hex(sent)
             )),
             None => Some(format!(
                 "{server} leaves out option 82, which the relay {} wrote",
@@ -297,7 +300,7 @@ fn check(
             )),
         };
         if let Some(text) = text {
-            scribe.find(machine, FindingKind::RelayWithout82Echo, text);
+            recorder.report_finding(machine, FindingKind::RelayWithout82Echo, text);
         }
     }
     if !exchange.vlans.is_empty() && !exchange.vlans.contains(&seen.vlans) {
@@ -311,12 +314,12 @@ fn check(
             asked.join(" and "),
             words(&seen.vlans)
         );
-        scribe.find(machine, FindingKind::VlanMismatch, text);
+        recorder.report_finding(machine, FindingKind::VlanMismatch, text);
     }
 }
 
 /// Reports whether a DHCPACK answers what was asked on port 4011.
-fn is_of_boot_server(exchanges: &Exchanges, seen: Seen<'_>) -> bool {
+fn is_of_boot_server(exchanges: &Exchanges, seen: ReceivedMessage<'_>) -> bool {
     if seen.source.port() == BOOT_SERVER_PORT {
         return true;
     }
@@ -327,8 +330,8 @@ fn is_of_boot_server(exchanges: &Exchanges, seen: Seen<'_>) -> bool {
     })
 }
 
-fn spelled_answer(seen: Seen<'_>, layout: &DhcpLayout, mut said: Vec<String>) -> String {
-    said.extend(spelled::answer(seen.message, layout));
+fn reply_text(seen: ReceivedMessage<'_>, layout: &DhcpLayout, mut said: Vec<String>) -> String {
+    said.extend(option_text::reply_options(seen.message, layout));
     said.extend(travelled(seen));
     said.join(", ")
 }
@@ -346,5 +349,5 @@ fn boot_name(message: &DhcpMessage) -> Option<String> {
     let option = message.options.text(OptionCode::BootfileName);
     let field = || Some(String::from_utf8_lossy(&message.boot_file).into_owned());
     let name = option.filter(|name| !name.is_empty()).or_else(field)?;
-    (!name.is_empty()).then(|| shown_file(&name))
+    (!name.is_empty()).then(|| display_file(&name))
 }

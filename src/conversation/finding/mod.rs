@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use table::{Row, TABLE};
+use table::{FindingRow, TABLE};
 
 use crate::inventory::{Severity, nearest};
 
@@ -111,7 +111,7 @@ impl FindingKind {
         self.row().fix
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static FindingRow {
         // The table lists every variant in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
     }
@@ -132,17 +132,17 @@ impl Serialize for FindingKind {
 /// The text names no finding.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a finding{}", .near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
-pub struct ParseFindingError {
+pub struct UnknownFinding {
     seen: String,
     near: Option<&'static str>,
 }
 
 impl FromStr for FindingKind {
-    type Err = ParseFindingError;
+    type Err = UnknownFinding;
 
-    fn from_str(text: &str) -> Result<Self, ParseFindingError> {
+    fn from_str(text: &str) -> Result<Self, UnknownFinding> {
         let found = TABLE.iter().find(|row| row.name == text);
-        found.map(|row| row.kind).ok_or_else(|| ParseFindingError {
+        found.map(|row| row.kind).ok_or_else(|| UnknownFinding {
             seen: text.chars().take(64).collect(),
             near: nearest(text, TABLE.iter().map(|row| row.name)),
         })

@@ -5,7 +5,7 @@ use FindingKind::*;
 use Severity::{Error, Note, Warning};
 
 /// One row of the table.
-pub(super) struct Row {
+pub(super) struct FindingRow {
     pub kind: FindingKind,
     pub name: &'static str,
     pub severity: Severity,
@@ -19,8 +19,8 @@ const fn row(
     severity: Severity,
     rule: &'static str,
     fix: &'static str,
-) -> Row {
-    Row {
+) -> FindingRow {
+    FindingRow {
         kind,
         name,
         severity,
@@ -31,7 +31,7 @@ const fn row(
 
 /// The one table of findings: the name that `--fail-on` takes, how bad it is, the rule that was broken,
 /// and what to do.
-pub(super) const TABLE: [Row; 35] = [
+pub(super) const TABLE: [FindingRow; 35] = [
     row(
         Rogue,
         "rogue",

@@ -3,11 +3,11 @@ use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::parser::{Found, Parser, Side};
+use super::parser::{ParsedPart, Parser, Side};
 use super::stream::{Piece, Stream};
 use crate::conversation::files;
 use crate::conversation::machines::MachineId;
-use crate::conversation::scribe::Began;
+use crate::conversation::recorder::StartPoint;
 use crate::conversation::table::Aged;
 use crate::wire::http::{RequestHead, ResponseHead};
 use crate::wire::packet::TcpSegment;
@@ -59,7 +59,7 @@ struct Direction {
 pub(in crate::conversation) struct Request {
     pub head: RequestHead,
     /// When it was made, once its machine is known.
-    pub began: Option<Began>,
+    pub began: Option<StartPoint>,
 }
 
 /// A response that is under way.
@@ -237,9 +237,9 @@ impl Connection {
         }
     }
 
-    fn found(&mut self, found: Found, now: (Timestamp, u64), events: &mut Vec<Event>) {
+    fn found(&mut self, found: ParsedPart, now: (Timestamp, u64), events: &mut Vec<Event>) {
         match found {
-            Found::Request(head) => {
+            ParsedPart::Request(head) => {
                 if self.requests.len() >= REQUESTS {
                     self.requests.pop_front();
                 }
@@ -247,8 +247,8 @@ impl Connection {
                 events.push(Event::Requested);
             }
             // A provisional answer: the true one follows.
-            Found::Response(head) if head.status < 200 => {}
-            Found::Response(head) => {
+            ParsedPart::Response(head) if head.status < 200 => {}
+            ParsedPart::Response(head) => {
                 self.end_response(Ending::Unseen, events);
                 self.response = Some(Response {
                     // It leaves the queue when the response has ended.
@@ -259,7 +259,7 @@ impl Connection {
                     last: now.0,
                 });
             }
-            Found::Body(length, start) => {
+            ParsedPart::Body(length, start) => {
                 if let Some(response) = &mut self.response {
                     response.bytes += length;
                     response.last = now.0;
@@ -267,12 +267,12 @@ impl Connection {
                     response.start.extend(start.into_iter().take(room));
                 }
             }
-            Found::End => {
+            ParsedPart::End => {
                 if self.response.is_some() && self.is_response_over() {
                     self.end_response(Ending::Whole, events);
                 }
             }
-            Found::Lost => self.end_response(Ending::Unseen, events),
+            ParsedPart::Lost => self.end_response(Ending::Unseen, events),
         }
     }
 

@@ -6,18 +6,18 @@ mod stream;
 
 use std::net::SocketAddrV4;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub(super) use connection::{Connection, Ends};
 use connection::{Ending, Event, Kind, Response};
 
+use super::display::{display_file, display_rate, display_size, display_text, display_time};
 use super::files;
 use super::finding::FindingKind;
-use super::machine::{Outcome, Transfer};
+use super::machine::{Transfer, TransferOutcome};
 use super::observer::Observer;
+use super::recorder::StartPoint;
 use super::report::milliseconds;
-use super::scribe::Began;
-use super::shown::{rate, shown_file, shown_text, size, time};
 use crate::wire::http::Framing;
 use crate::wire::packet::{Packet, TcpSegment};
 
@@ -31,12 +31,12 @@ const HTTP_PORT: u16 = 80;
 impl Observer<'_> {
     /// Follows one segment.
     pub(super) fn observe_tcp(&mut self, packet: &Packet<'_>, segment: &TcpSegment<'_>) {
-        self.scribe.totals.tcp += 1;
+        self.recorder.totals.tcp += 1;
         let ends = match packet.source <= packet.destination {
             true => (packet.source, packet.destination),
             false => (packet.destination, packet.source),
         };
-        let now = (self.scribe.now(), self.scribe.packet());
+        let now = (self.recorder.now(), self.recorder.packet());
         let is_new_attempt = segment.flags.is_syn() && !segment.flags.is_ack();
         if let Some(known) = self.tcp.get_mut(&ends)
             && is_new_attempt
@@ -74,7 +74,7 @@ impl Observer<'_> {
     }
 
     fn tcp_event(&mut self, ends: Ends, packet: &Packet<'_>, from_server: bool, event: Event) {
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let Some(connection) = self.tcp.get_mut(&ends) else {
             return;
         };
@@ -99,16 +99,16 @@ impl Observer<'_> {
                 let (method, target) = (&request.head.method, &request.head.target);
                 let text = format!(
                     "{} `{}` of {server}",
-                    shown_text(method),
-                    shown_file(target)
+                    display_text(method),
+                    display_file(target)
                 );
                 let target = target.clone();
-                self.scribe.comment_only(text);
+                self.recorder.add_comment(text);
                 if let Some(machine) = self.machines.get_mut(id) {
                     files::begins(machine, &target);
-                    files::check_bare_name(&mut self.scribe, machine, &target);
+                    files::check_bare_name(&mut self.recorder, machine, &target);
                     machine.stage();
-                    let began = self.scribe.begins(machine);
+                    let began = self.recorder.start_point(machine);
                     if let Some(request) = self
                         .tcp
                         .get_mut(&ends)
@@ -122,8 +122,8 @@ impl Observer<'_> {
             Event::Tls => {
                 if let Some(machine) = self.machines.get_mut(id) {
                     let text = format!("TLS to {server}, which cannot be read");
-                    self.scribe.tell(machine, "tls", text);
-                    let stage = self.scribe.begins(machine).stage;
+                    self.recorder.record(machine, "tls", text);
+                    let stage = self.recorder.start_point(machine).stage;
                     machine.stage();
                     let transfer = Transfer {
                         protocol: "tls",
@@ -131,7 +131,7 @@ impl Observer<'_> {
                         server: *server.ip(),
                         bytes: 0,
                         milliseconds: 0,
-                        outcome: Outcome::Unknown,
+                        outcome: TransferOutcome::Unknown,
                         end: "not followed".to_owned(),
                         is_good: true,
                     };
@@ -141,8 +141,8 @@ impl Observer<'_> {
             Event::Refused => {
                 if let Some(machine) = self.machines.get_mut(id) {
                     let text = format!("{server} refuses the connection: nothing listens there");
-                    self.scribe
-                        .find(machine, FindingKind::PortUnreachable, text);
+                    self.recorder
+                        .report_finding(machine, FindingKind::PortUnreachable, text);
                 }
             }
         }
@@ -160,7 +160,7 @@ impl Observer<'_> {
         let (at, packet) = connection.began;
         let stage = machine.stages.len().saturating_sub(1);
         let began = response.request.as_ref().and_then(|it| it.began);
-        let began = began.unwrap_or(Began { at, packet, stage });
+        let began = began.unwrap_or(StartPoint { at, packet, stage });
         let request = response.request.as_ref().map(|it| &it.head);
         let method = request.map_or("GET", |it| it.method.as_str());
         let target = request.map_or("?", |it| it.target.as_str());
@@ -168,7 +168,7 @@ impl Observer<'_> {
         let agent = agent.unwrap_or_default();
         let status = response.head.status;
         let took = milliseconds(began.at, response.last);
-        let file = shown_file(target);
+        let file = display_file(target);
         let (told, is_good) = summary(response, method, ending, took);
         let transfer = Transfer {
             protocol: "http",
@@ -177,10 +177,10 @@ impl Observer<'_> {
             bytes: response.bytes,
             milliseconds: took,
             outcome: match status {
-                _ if is_good => Outcome::Whole,
-                404 | 410 => Outcome::Missing,
-                400.. => Outcome::Refused,
-                _ => Outcome::Cut,
+                _ if is_good => TransferOutcome::Whole,
+                404 | 410 => TransferOutcome::Missing,
+                400.. => TransferOutcome::Refused,
+                _ => TransferOutcome::Cut,
             },
             end: told.clone(),
             is_good,
@@ -191,25 +191,25 @@ impl Observer<'_> {
         if !is_further_piece {
             machine.ranges_of = pieces;
             let text = format!("{method} `{file}` of {server}: {told}");
-            self.scribe.tell_of(machine, "http", text, began);
+            self.recorder.record_at(machine, "http", text, began);
             machine.add_transfer(transfer.clone(), began.stage);
         }
-        let scribe = &mut self.scribe;
+        let recorder = &mut self.recorder;
         let named = format!("{method} `{file}` of {server}");
         let is_loader = agent.is_empty() || LOADERS.iter().any(|it| agent.starts_with(it));
         let is_strict = STRICT.iter().any(|it| agent.starts_with(it));
         match status {
             404 | 410 if is_loader => {
-                files::is_missing(scribe, machine, target, &format!("HTTP: {status}"));
+                files::is_missing(recorder, machine, target, &format!("HTTP: {status}"));
             }
             404 | 410 => {}
             400.. => {
                 let text = format!("{named}: {status}");
-                scribe.find_of(machine, FindingKind::HttpError, text, began);
+                recorder.report_finding_at(machine, FindingKind::HttpError, text, began);
             }
             300..400 if is_strict && status != 304 => {
                 let text = format!("{named}: {status}, for a client that follows no redirect");
-                scribe.find_of(machine, FindingKind::HttpRedirect, text, began);
+                recorder.report_finding_at(machine, FindingKind::HttpRedirect, text, began);
             }
             200 if is_strict && response.head.length.is_none() => {
                 let how = match response.head.body {
@@ -218,25 +218,25 @@ impl Observer<'_> {
                 };
                 let text = format!("{named}: {status} {how}");
                 let kind = FindingKind::HttpWithoutLength;
-                scribe.find_of(machine, kind, text, began);
+                recorder.report_finding_at(machine, kind, text, began);
             }
             _ => {}
         }
         if matches!(ending, Ending::Closed | Ending::Silence | Ending::Reset) && !is_good {
             let text = format!("{named}: {told}");
-            scribe.find_of(machine, FindingKind::TransferCut, text, began);
+            recorder.report_finding_at(machine, FindingKind::TransferCut, text, began);
         }
         if is_good && (200..300).contains(&status) && method != "HEAD" {
             if matches!(ending, Ending::Whole) {
-                files::check_head(scribe, machine, target, &response.start);
+                files::check_head(recorder, machine, target, &response.start);
             }
-            files::came(scribe, machine, target, &transfer, began);
+            files::came(recorder, machine, target, &transfer, began);
         }
     }
 
     fn end_connection(&mut self, ends: Ends, ending: Ending) {
         if let Some(connection) = self.tcp.get_mut(&ends) {
-            let now = (connection.last, self.scribe.packet());
+            let now = (connection.last, self.recorder.packet());
             let mut events = Vec::new();
             connection.end(ending, now, &mut events);
             for event in events {
@@ -250,7 +250,7 @@ impl Observer<'_> {
 
     /// Ends what was silent since a moment, or, where the capture ends, all.
     pub(super) fn end_idle_tcp(&mut self, since: Timestamp, at_end: bool) {
-        let limit = if at_end { self.scribe.now() } else { since };
+        let limit = if at_end { self.recorder.now() } else { since };
         for (ends, connection) in self.tcp.take_idle(limit) {
             let ending = match at_end && connection.last > since {
                 true => Ending::Running,
@@ -259,8 +259,8 @@ impl Observer<'_> {
             let is_ignored = connection.attempts > 0
                 && !connection.is_accepted
                 && connection.kind != Kind::Other;
-            let waited = self.scribe.now().duration_since(connection.began.0);
-            if is_ignored && waited >= super::shown::seconds(2) {
+            let waited = self.recorder.now().duration_since(connection.began.0);
+            if is_ignored && waited >= SignedDuration::from_secs(2) {
                 let (at, packet) = connection.began;
                 let id = connection
                     .machine
@@ -268,10 +268,10 @@ impl Observer<'_> {
                 // Only a machine that boots here is of interest, not every client of the wire.
                 if let Some(machine) = id.and_then(|id| self.machines.get_mut(id)) {
                     let text = format!("{} does not answer", connection.server);
-                    let stage = self.scribe.begins(machine).stage;
-                    let began = Began { at, packet, stage };
-                    self.scribe
-                        .find_of(machine, FindingKind::HttpSilent, text, began);
+                    let stage = self.recorder.start_point(machine).stage;
+                    let began = StartPoint { at, packet, stage };
+                    self.recorder
+                        .report_finding_at(machine, FindingKind::HttpSilent, text, began);
                 }
                 continue;
             }
@@ -291,19 +291,23 @@ fn summary(response: &Response, method: &str, ending: Ending, took: i64) -> (Str
     };
     let is_whole = ending == Ending::Whole || expected.is_some_and(|length| bytes >= length);
     let of_all = match expected {
-        Some(all) => format!("{} of {}", size(bytes), size(all)),
-        None => size(bytes),
+        Some(all) => format!("{} of {}", display_size(bytes), display_size(all)),
+        None => display_size(bytes),
     };
     let text = match ending {
         _ if is_whole && method == "HEAD" => match response.head.length {
-            Some(length) => format!("{status}, {} long", size(length)),
+            Some(length) => format!("{status}, {} long", display_size(length)),
             None => format!("{status}, no length"),
         },
         _ if is_whole && bytes == 0 => status.to_string(),
         _ if is_whole => {
-            let fast = rate(bytes, took).map(|it| format!(" ({it})"));
+            let fast = display_rate(bytes, took).map(|it| format!(" ({it})"));
             let fast = fast.unwrap_or_default();
-            format!("{status}, {} in {}{fast}", size(bytes), time(took))
+            format!(
+                "{status}, {} in {}{fast}",
+                display_size(bytes),
+                display_time(took)
+            )
         }
         Ending::Running => format!("{status}, still running, {of_all} so far"),
         Ending::Closed => format!("{status}, closed after {of_all}"),

@@ -40,7 +40,7 @@ enum State {
 
 /// What was found on a side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum ParsedPart {
     /// A request began.
     Request(RequestHead),
     /// A response began.
@@ -82,7 +82,7 @@ impl Parser {
         piece: Piece<'_>,
         method: &mut dyn FnMut() -> String,
         wants: usize,
-        found: &mut Vec<Found>,
+        found: &mut Vec<ParsedPart>,
     ) {
         let mut rest = piece.bytes;
         while !rest.is_empty() {
@@ -99,7 +99,7 @@ impl Parser {
         bytes: &'o [u8],
         method: &mut dyn FnMut() -> String,
         wants: usize,
-        found: &mut Vec<Found>,
+        found: &mut Vec<ParsedPart>,
     ) -> &'o [u8] {
         match &mut self.state {
             State::Head(head) => {
@@ -123,12 +123,12 @@ impl Parser {
                             Framing::Unsaid => Framing::Length(0),
                             said => said,
                         };
-                        found.push(Found::Request(head));
+                        found.push(ParsedPart::Request(head));
                         body
                     }),
                     Side::Server => ResponseHead::parse(&head[..end]).map(|head| {
                         let body = head.body_after(&method());
-                        found.push(Found::Response(head));
+                        found.push(ParsedPart::Response(head));
                         body
                     }),
                 };
@@ -137,7 +137,7 @@ impl Parser {
                 };
                 self.state = match framing {
                     Framing::Length(0) => {
-                        found.push(Found::End);
+                        found.push(ParsedPart::End);
                         State::Head(Vec::new())
                     }
                     Framing::Length(length) => State::Body(length),
@@ -153,9 +153,9 @@ impl Parser {
                 let (body, rest) = bytes.split_at(length);
                 *left -= length as u64;
                 let is_over = *left == 0;
-                found.push(Found::Body(length as u64, kept(body, wants)));
+                found.push(ParsedPart::Body(length as u64, kept(body, wants)));
                 if is_over {
-                    found.push(Found::End);
+                    found.push(ParsedPart::End);
                     self.state = State::Head(Vec::new());
                 }
                 rest
@@ -168,7 +168,7 @@ impl Parser {
                 *left -= length as u64;
                 let is_over = *left == 0;
                 // The last two bytes of a chunk end its line.
-                found.push(Found::Body(length as u64, kept(body, wants)));
+                found.push(ParsedPart::Body(length as u64, kept(body, wants)));
                 if is_over {
                     self.state = State::ChunkLine(Vec::new());
                 }
@@ -204,14 +204,14 @@ impl Parser {
                     let is_empty = line.trim_ascii().is_empty();
                     line.clear();
                     if is_empty {
-                        found.push(Found::End);
+                        found.push(ParsedPart::End);
                         self.state = State::Head(Vec::new());
                     }
                 }
                 rest
             }
             State::ToEnd => {
-                found.push(Found::Body(bytes.len() as u64, kept(bytes, wants)));
+                found.push(ParsedPart::Body(bytes.len() as u64, kept(bytes, wants)));
                 &[]
             }
             State::Lost => {
@@ -225,18 +225,18 @@ impl Parser {
     }
 
     /// Passes over bytes that the capture does not hold.
-    fn miss(&mut self, missing: u64, found: &mut Vec<Found>) {
+    fn miss(&mut self, missing: u64, found: &mut Vec<ParsedPart>) {
         match &mut self.state {
             State::Body(left) | State::Chunk(left) if missing < *left => {
                 *left -= missing;
-                found.push(Found::Body(missing, Vec::new()));
+                found.push(ParsedPart::Body(missing, Vec::new()));
             }
             State::Body(left) if missing == *left => {
-                found.push(Found::Body(missing, Vec::new()));
-                found.push(Found::End);
+                found.push(ParsedPart::Body(missing, Vec::new()));
+                found.push(ParsedPart::End);
                 self.state = State::Head(Vec::new());
             }
-            State::ToEnd => found.push(Found::Body(missing, Vec::new())),
+            State::ToEnd => found.push(ParsedPart::Body(missing, Vec::new())),
             State::Lost => {}
             _ => {
                 self.lose(found);
@@ -244,9 +244,9 @@ impl Parser {
         }
     }
 
-    fn lose(&mut self, found: &mut Vec<Found>) -> &'static [u8] {
+    fn lose(&mut self, found: &mut Vec<ParsedPart>) -> &'static [u8] {
         self.state = State::Lost;
-        found.push(Found::Lost);
+        found.push(ParsedPart::Lost);
         &[]
     }
 }
@@ -278,7 +278,7 @@ mod tests {
 
     use super::*;
 
-    fn server(pieces: &[(&str, usize)], method: &str) -> Vec<Found> {
+    fn server(pieces: &[(&str, usize)], method: &str) -> Vec<ParsedPart> {
         let mut parser = Parser::new(Side::Server);
         let mut found = Vec::new();
         for (bytes, missing) in pieces {
@@ -292,13 +292,13 @@ mod tests {
     }
 
     /// Sums up what was found: statuses, bytes of bodies, `.` for an end and `?` for a loss.
-    fn said(found: &[Found]) -> String {
+    fn said(found: &[ParsedPart]) -> String {
         let words = found.iter().map(|it| match it {
-            Found::Request(head) => head.method.clone(),
-            Found::Response(head) => head.status.to_string(),
-            Found::Body(length, _) => format!("+{length}"),
-            Found::End => ".".to_owned(),
-            Found::Lost => "?".to_owned(),
+            ParsedPart::Request(head) => head.method.clone(),
+            ParsedPart::Response(head) => head.status.to_string(),
+            ParsedPart::Body(length, _) => format!("+{length}"),
+            ParsedPart::End => ".".to_owned(),
+            ParsedPart::Lost => "?".to_owned(),
         });
         words.collect::<Vec<_>>().join(" ")
     }

@@ -11,7 +11,7 @@ use crate::wire::tftp::{ErrorCode, OptionName, Packet as TftpPacket};
 type Scene = fn(&mut Play<'_>);
 
 /// One fault, the packets that show it, and the same without the fault.
-struct Row {
+struct FindingCase {
     kind: FindingKind,
     fault: Scene,
     good: Scene,
@@ -158,9 +158,9 @@ fn repeated(play: &mut Play<'_>, times: u16) {
 }
 
 /// A table of every finding. Each `good` scene must have none at all.
-fn rows() -> Vec<Row> {
+fn rows() -> Vec<FindingCase> {
     use FindingKind::*;
-    let row = |kind, fault, good| Row { kind, fault, good };
+    let row = |kind, fault, good| FindingCase { kind, fault, good };
     vec![
         row(
             Rogue,
@@ -556,7 +556,7 @@ fn every_fault_is_found_and_a_good_conversation_has_none() {
     for kind in FindingKind::all() {
         assert!(rows.iter().any(|row| row.kind == kind), "{kind} has no row");
     }
-    for Row { kind, fault, good } in rows {
+    for FindingCase { kind, fault, good } in rows {
         let mut play = Play::new();
         fault(&mut play);
         let report = play.finish();
@@ -584,7 +584,7 @@ fn a_fault_brings_no_others_along() {
         (ReplyTooShort, &[]),
         (MalformedReply, &[NoAnswer, ReplyTooShort]),
     ];
-    for Row { kind, fault, .. } in rows() {
+    for FindingCase { kind, fault, .. } in rows() {
         let allowed = companions.iter().find(|(of, _)| *of == kind);
         let allowed = allowed.map_or(&[][..], |(_, allowed)| allowed);
         let mut play = Play::new();

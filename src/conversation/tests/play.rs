@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::dhcp::{Client, ClientKind};
-use crate::conversation::{Line, Observer, Options, Report};
+use crate::conversation::{Observer, Options, Report, TimelineLine};
 use crate::inventory::Inventory;
 use crate::machine::{Architecture, MacAddress};
 use crate::wire::dhcp::{
@@ -78,7 +78,7 @@ impl<'i> Play<'i> {
         self.observer.finish(self.now)
     }
 
-    pub fn lines(&mut self) -> Vec<Line> {
+    pub fn lines(&mut self) -> Vec<TimelineLine> {
         self.observer.drain().collect()
     }
 

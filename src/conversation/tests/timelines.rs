@@ -283,7 +283,7 @@ fn on_a_wire_where_nothing_comes_any_more_it_is_told_once_what_nobody_answers() 
     let mut play = Play::new();
     play.discover(&uefi());
     play.tick(10);
-    let words = |lines: Vec<crate::conversation::Line>| -> Vec<_> {
+    let words = |lines: Vec<crate::conversation::TimelineLine>| -> Vec<_> {
         lines
             .into_iter()
             .map(|line| (line.what, line.packet))

@@ -27,10 +27,10 @@ impl Observer<'_> {
     pub(super) fn observe_tftp(&mut self, packet: &Packet<'_>, payload: &[u8]) -> bool {
         let is_request = packet.destination.port() == PORT && matches!(payload, [0, 1 | 2, ..]);
         if is_request {
-            self.scribe.totals.tftp += 1;
+            self.recorder.totals.tftp += 1;
             match TftpPacket::parse(payload) {
                 Ok(TftpPacket::Request(request)) => self.tftp_request(packet, &request),
-                _ => self.scribe.totals.malformed += 1,
+                _ => self.recorder.totals.malformed += 1,
             }
             return true;
         }
@@ -40,7 +40,7 @@ impl Observer<'_> {
             }
             _ => (packet.source, false),
         };
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let Some(transfer) = self.tftp.get_mut(&client) else {
             return false;
         };
@@ -52,7 +52,7 @@ impl Observer<'_> {
         if transfer.server.ip() != peer.ip() {
             return false;
         }
-        self.scribe.totals.tftp += 1;
+        self.recorder.totals.tftp += 1;
         // A transfer that is over may be followed by its last packets again.
         transfer.last = now;
         if from_server {
@@ -68,7 +68,7 @@ impl Observer<'_> {
                 let is_odd = transfer.is_over_mtu(self.options.mtu) || is_first;
                 if self.options.comment_blocks {
                     let text = format!("block {number} of `{}`", transfer.shown);
-                    self.scribe.comment_only(text);
+                    self.recorder.add_comment(text);
                 }
                 if is_odd {
                     self.tftp_first_block(client, block);
@@ -89,14 +89,14 @@ impl Observer<'_> {
                     let end = transfer.error(from_server, code, &message);
                     self.tftp_end(client, end);
                 }
-                _ => self.scribe.totals.malformed += 1,
+                _ => self.recorder.totals.malformed += 1,
             },
         }
         true
     }
 
     fn tftp_request(&mut self, packet: &Packet<'_>, request: &Request) {
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let client = packet.source;
         let name = String::from_utf8_lossy(&request.name).into_owned();
         if let Some(known) = self.tftp.get_mut(&client)
@@ -121,12 +121,12 @@ impl Observer<'_> {
             return;
         };
         files::begins(machine, &name);
-        files::check_bare_name(&mut self.scribe, machine, &name);
+        files::check_bare_name(&mut self.recorder, machine, &name);
         machine.stage();
-        let began = self.scribe.begins(machine);
-        let shown = super::shown::shown_file(&name);
-        self.scribe
-            .comment_only(format!("asks for `{shown}` by TFTP"));
+        let began = self.recorder.start_point(machine);
+        let shown = super::display::display_file(&name);
+        self.recorder
+            .add_comment(format!("asks for `{shown}` by TFTP"));
         let transfer = TftpTransfer {
             machine: id,
             server: packet.destination,
@@ -162,7 +162,7 @@ impl Observer<'_> {
             && !transfer.is_write
             && let Some(machine) = self.machines.get_mut(transfer.machine)
         {
-            files::check_head(&mut self.scribe, machine, &transfer.name, block);
+            files::check_head(&mut self.recorder, machine, &transfer.name, block);
         }
         self.check_block_size(client);
     }
@@ -191,13 +191,14 @@ impl Observer<'_> {
             transfer.shown, transfer.block_size
         );
         if let Some(machine) = self.machines.get_mut(transfer.machine) {
-            self.scribe.find(machine, FindingKind::BlksizeOverMtu, text);
+            self.recorder
+                .report_finding(machine, FindingKind::BlksizeOverMtu, text);
         }
     }
 
     /// Ends what was silent since a moment, or, where the capture ends, all.
     pub(super) fn end_idle_tftp(&mut self, since: Timestamp, at_end: bool) {
-        let limit = if at_end { self.scribe.now() } else { since };
+        let limit = if at_end { self.recorder.now() } else { since };
         for (_, transfer) in self.tftp.take_idle(limit) {
             let end = match () {
                 () if transfer.has_last => End::Whole,
@@ -230,17 +231,17 @@ impl Observer<'_> {
             transfer.summary(&end)
         );
         let told = transfer.report(&end);
-        self.scribe.tell_of(machine, "tftp", text, began);
-        let scribe = &mut self.scribe;
+        self.recorder.record_at(machine, "tftp", text, began);
+        let recorder = &mut self.recorder;
         match end {
-            End::Whole => files::came(scribe, machine, &transfer.name, &told, transfer.began),
+            End::Whole => files::came(recorder, machine, &transfer.name, &told, transfer.began),
             End::Missing(by) => {
-                files::is_missing(scribe, machine, &transfer.name, &format!("TFTP: `{by}`"));
+                files::is_missing(recorder, machine, &transfer.name, &format!("TFTP: `{by}`"));
             }
             End::Refused(why) => {
                 let text = format!("`{}`: {why}", transfer.shown);
                 if !loader::is_optional(&transfer.name) {
-                    scribe.find_of(machine, FindingKind::TftpError, text, began);
+                    recorder.report_finding_at(machine, FindingKind::TftpError, text, began);
                 }
             }
             End::Silence if transfer.is_silent => {
@@ -253,11 +254,11 @@ impl Observer<'_> {
                         times => format!(", made {times} times"),
                     }
                 );
-                scribe.find_of(machine, FindingKind::TftpSilent, text, began);
+                recorder.report_finding_at(machine, FindingKind::TftpSilent, text, began);
             }
             End::Silence if transfer.blocks > 0 => {
                 let text = format!("`{}`: {}", transfer.shown, told.end);
-                scribe.find_of(machine, FindingKind::TransferCut, text, began);
+                recorder.report_finding_at(machine, FindingKind::TransferCut, text, began);
             }
             End::Silence | End::SizeOnly | End::Running => {}
         }
@@ -267,7 +268,7 @@ impl Observer<'_> {
                 "`{}`: {} of {} blocks were sent again",
                 transfer.shown, transfer.retransmits, transfer.blocks
             );
-            scribe.find_of(machine, FindingKind::TftpRetransmits, text, began);
+            recorder.report_finding_at(machine, FindingKind::TftpRetransmits, text, began);
         }
         machine.add_transfer(told, began.stage);
     }

@@ -2,11 +2,11 @@ use std::net::SocketAddrV4;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::conversation::machine::{Outcome, Transfer};
+use crate::conversation::display::{display_rate, display_size, display_text, display_time};
+use crate::conversation::machine::{Transfer, TransferOutcome};
 use crate::conversation::machines::MachineId;
+use crate::conversation::recorder::StartPoint;
 use crate::conversation::report::milliseconds;
-use crate::conversation::scribe::Began;
-use crate::conversation::shown::{rate, shown_text, size, time};
 use crate::conversation::table::Aged;
 use crate::wire::tftp::{BlockNumber, ErrorCode, OptionName, TransferOption};
 
@@ -23,7 +23,7 @@ pub(in crate::conversation) struct TftpTransfer {
     pub(super) name: String,
     pub(super) shown: String,
     pub(super) is_write: bool,
-    pub(super) began: Began,
+    pub(super) began: StartPoint,
     pub(super) last: Timestamp,
     pub(super) requests: u32,
     /// Nothing has come from the server yet.
@@ -147,7 +147,7 @@ impl TftpTransfer {
     }
 
     pub(super) fn error(&self, from_server: bool, code: ErrorCode, message: &str) -> End {
-        let said = shown_text(message);
+        let said = display_text(message);
         match (from_server, code) {
             (true, ErrorCode::FileNotFound) => End::Missing(said),
             (true, _) => End::Refused(format!("the server refuses: {} `{said}`", code.number())),
@@ -163,12 +163,16 @@ impl TftpTransfer {
         let took = milliseconds(self.began.at, self.last);
         let mut said = match end {
             End::Whole => {
-                let fast = rate(self.bytes, took).map(|it| format!(" ({it})"));
-                let came = size(self.bytes);
-                format!("{came} in {}{}", time(took), fast.unwrap_or_default())
+                let fast = display_rate(self.bytes, took).map(|it| format!(" ({it})"));
+                let came = display_size(self.bytes);
+                format!(
+                    "{came} in {}{}",
+                    display_time(took),
+                    fast.unwrap_or_default()
+                )
             }
             End::SizeOnly => match self.size {
-                Some(bytes) => format!("asks for the size only: {}", size(bytes)),
+                Some(bytes) => format!("asks for the size only: {}", display_size(bytes)),
                 None => "asks for the size only".to_owned(),
             },
             End::Missing(_) | End::Refused(_) | End::Silence | End::Running => self.ending(end),
@@ -190,8 +194,8 @@ impl TftpTransfer {
 
     pub(super) fn ending(&self, end: &End) -> String {
         let came = match self.size {
-            Some(all) => format!("{} of {}", size(self.bytes), size(all)),
-            None => size(self.bytes),
+            Some(all) => format!("{} of {}", display_size(self.bytes), display_size(all)),
+            None => display_size(self.bytes),
         };
         match end {
             End::Whole => "whole".to_owned(),
@@ -213,11 +217,11 @@ impl TftpTransfer {
             bytes: self.bytes,
             milliseconds: milliseconds(self.began.at, self.last),
             outcome: match end {
-                End::Whole | End::SizeOnly => Outcome::Whole,
-                End::Missing(_) => Outcome::Missing,
-                End::Refused(_) => Outcome::Refused,
-                End::Silence => Outcome::Cut,
-                End::Running => Outcome::Running,
+                End::Whole | End::SizeOnly => TransferOutcome::Whole,
+                End::Missing(_) => TransferOutcome::Missing,
+                End::Refused(_) => TransferOutcome::Refused,
+                End::Silence => TransferOutcome::Cut,
+                End::Running => TransferOutcome::Running,
             },
             end: self.ending(end),
             is_good: matches!(end, End::Whole | End::SizeOnly),

@@ -1,8 +1,8 @@
 //! The firmware: it gets an address, and its loader.
 
 use super::{Player, Stopped, short};
-use crate::clients::Missing;
-use crate::clients::Wanted;
+use crate::clients::IfMissing;
+use crate::clients::LoaderRequest;
 use crate::clients::dhcp::{BootFile, ClientKind};
 use crate::inventory::{Loader, LoaderKind};
 use crate::lint::boot_file::BootFile as Format;
@@ -105,21 +105,21 @@ impl Player<'_> {
     /// how many were asked for.
     pub(super) fn asks_for(
         &mut self,
-        wanted: &[Wanted],
+        wanted: &[LoaderRequest],
         client: TftpClient,
     ) -> Result<(BootFile, Fetched, usize), Stopped> {
         let mut last = None;
-        for (index, Wanted { file, missing }) in wanted.iter().enumerate() {
+        for (index, LoaderRequest { file, missing }) in wanted.iter().enumerate() {
             let shown = shown_path(&file.name);
             match self.fetch(file, client, LARGEST_KEPT) {
                 Ok(fetched) => {
                     last = Some((file.clone(), fetched, index + 1));
-                    if *missing == Missing::AsksForNext {
+                    if *missing == IfMissing::AsksForNext {
                         break;
                     }
                 }
                 // Any other error than "not found" ends shim, and hides what is wrong.
-                Err(error) if !error.is_missing() || *missing == Missing::Stops => {
+                Err(error) if !error.is_missing() || *missing == IfMissing::Stops => {
                     let asked = index + 1;
                     let reason = format!("`{shown}`: {error} (the last of {asked} names)");
                     let help =

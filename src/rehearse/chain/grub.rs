@@ -12,7 +12,7 @@ use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, sto
 use crate::clients::Origin;
 use crate::clients::dhcp::{BootFile, ClientKind};
 use crate::clients::grub::{Grub, GrubNetwork, GrubPrefix};
-use crate::clients::grub_script::{Interpreter, Lease, Machine, Purpose, Step as ScriptStep};
+use crate::clients::grub_script::{GrubMachine, GrubStep, Interpreter, Lease, Purpose};
 use crate::clients::shim::{Shim, ShimRelease};
 use crate::inventory::{Installer, Loader};
 use crate::rehearse::tftp::TftpClient;
@@ -42,7 +42,7 @@ impl Player<'_> {
             }
         };
         self.tftp_client = TftpClient::GRUB;
-        let machine = Machine {
+        let machine = GrubMachine {
             uuid: self.host.uuid,
             serial: self.host.serial.clone(),
             asset: self.host.asset.clone(),
@@ -208,20 +208,20 @@ impl Player<'_> {
         let start = Instant::now();
         loop {
             let shown = match grub.next() {
-                ScriptStep::Print(line) => Some(line),
-                ScriptStep::Wait(_) | ScriptStep::Reboot if is_held(&screen) => {
+                GrubStep::Print(line) => Some(line),
+                GrubStep::Wait(_) | GrubStep::Reboot if is_held(&screen) => {
                     return Ok(Ended::Hold(held(&screen)));
                 }
-                ScriptStep::Wait(_) => None,
-                ScriptStep::Choose { timeout, chosen } => {
+                GrubStep::Wait(_) => None,
+                GrubStep::Choose { timeout, chosen } => {
                     self.note("menu", waits(timeout, &chosen));
                     None
                 }
-                ScriptStep::Dhcp => {
+                GrubStep::Dhcp => {
                     let lease = self.step("dhcp", Self::net_bootp)?;
                     grub.supply_lease(Ok(lease))
                 }
-                ScriptStep::Fetch { file, purpose } => match purpose {
+                GrubStep::Fetch { file, purpose } => match purpose {
                     Purpose::Kernel if reach == Reach::Script => {
                         return Ok(Ended::Boot {
                             kernel: file,
@@ -233,7 +233,7 @@ impl Player<'_> {
                     Purpose::Kernel | Purpose::Initrd => grub.supply(Ok(b"MZ")),
                     _ => self.answer_grub(&mut grub, &file, purpose),
                 },
-                ScriptStep::Boot {
+                GrubStep::Boot {
                     kernel,
                     arguments,
                     initrds,
@@ -244,7 +244,7 @@ impl Player<'_> {
                         initrds,
                     });
                 }
-                ScriptStep::LocalDisk { how } => {
+                GrubStep::LocalDisk { how } => {
                     self.steps.push(Step {
                         name: "disk",
                         took: start.elapsed(),
@@ -252,7 +252,7 @@ impl Player<'_> {
                     });
                     return Ok(Ended::LocalDisk);
                 }
-                ScriptStep::Failed {
+                GrubStep::Failed {
                     script,
                     line,
                     command,

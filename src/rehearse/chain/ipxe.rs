@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::install::Ended;
 use super::{LOOK_AT_THE_SCRIPT, Player, Reach, held, stop, waits};
 use crate::clients::dhcp::{BootFile, Client, ClientKind};
-use crate::clients::ipxe::{Interpreter, Purpose, Settings, Step as ScriptStep, Value};
+use crate::clients::ipxe::{Interpreter, IpxeStep, Purpose, Settings, Value};
 use crate::rehearse::{Step, Stop};
 use crate::wire::dhcp::DhcpMessage;
 
@@ -51,23 +51,23 @@ impl Player<'_> {
         let start = Instant::now();
         loop {
             match interpreter.next() {
-                ScriptStep::Print(line) => {
+                IpxeStep::Print(line) => {
                     if !line.trim().is_empty() {
                         screen.push(line.trim().to_owned());
                     }
                 }
-                ScriptStep::Wait(_)
+                IpxeStep::Wait(_)
                     if screen
                         .iter()
                         .any(|line| line.starts_with("pxectl: on hold")) =>
                 {
                     return Ok(Ended::Hold(held(&screen)));
                 }
-                ScriptStep::Wait(_) | ScriptStep::Prompt { .. } => {}
-                ScriptStep::Choose { timeout, chosen } => {
+                IpxeStep::Wait(_) | IpxeStep::Prompt { .. } => {}
+                IpxeStep::Choose { timeout, chosen } => {
                     self.note("menu", waits(timeout, &chosen));
                 }
-                ScriptStep::Fetch {
+                IpxeStep::Fetch {
                     url,
                     purpose: Purpose::Chain,
                 } => {
@@ -80,7 +80,7 @@ impl Player<'_> {
                     })?;
                     interpreter.supply(Ok(text.as_bytes()));
                 }
-                ScriptStep::Fetch { url, purpose } => {
+                IpxeStep::Fetch { url, purpose } => {
                     if purpose == Purpose::Kernel {
                         kernel = Some(url.clone());
                     }
@@ -95,7 +95,7 @@ impl Player<'_> {
                     // What it is made of is checked once the script has named everything.
                     interpreter.supply(Ok(b"\x7fELF"));
                 }
-                ScriptStep::Boot {
+                IpxeStep::Boot {
                     kernel_url,
                     arguments,
                     initrds,
@@ -108,7 +108,7 @@ impl Player<'_> {
                         initrds,
                     });
                 }
-                ScriptStep::LocalDisk { how } => {
+                IpxeStep::LocalDisk { how } => {
                     self.steps.push(Step {
                         name: "disk",
                         took: start.elapsed(),
@@ -116,7 +116,7 @@ impl Player<'_> {
                     });
                     return Ok(Ended::LocalDisk);
                 }
-                ScriptStep::Exit(status) => {
+                IpxeStep::Exit(status) => {
                     let detail = format!(
                         "iPXE exits with {status}; the firmware goes on with its next boot entry"
                     );
@@ -127,7 +127,7 @@ impl Player<'_> {
                     });
                     return Ok(Ended::LocalDisk);
                 }
-                ScriptStep::Failed {
+                IpxeStep::Failed {
                     line,
                     command,
                     reason,

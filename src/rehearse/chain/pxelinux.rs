@@ -5,7 +5,7 @@ use super::install::Ended;
 use super::{LOOK_AT_THE_SCRIPT, Player, Reach, Stopped, held, is_held, said, stop, waits};
 use crate::clients::dhcp::BootFile;
 use crate::clients::pxelinux::{Pxelinux, needs};
-use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
+use crate::clients::pxelinux_config::{PxelinuxConfig, PxelinuxOutcome, Start, file_name};
 use crate::rehearse::Stop;
 use crate::rehearse::tftp::TftpClient;
 use crate::wire::path::shown_path;
@@ -26,7 +26,7 @@ impl Player<'_> {
         })?;
         let config = PxelinuxConfig::parse(&text)
             .map_err(|error| stop("script", (error.to_string(), LOOK_AT_THE_SCRIPT.into())))?;
-        let Outcome {
+        let PxelinuxOutcome {
             screen,
             wait,
             labels,

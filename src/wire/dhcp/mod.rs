@@ -6,6 +6,7 @@
 mod boot;
 mod layout;
 mod lists;
+mod option_table;
 mod options;
 mod parse;
 mod sub_options;
@@ -23,13 +24,15 @@ use crate::machine::HardwareAddress;
 pub use boot::IpxeFeature;
 pub use layout::DhcpLayout;
 pub use lists::RouteEntry;
+pub use option_table::{
+    FirmwareReading, IPXE_ENCAPSULATED, OptionRow, OptionShape, PXELINUX_CONFIG_FILE,
+    PXELINUX_PATH_PREFIX, PXELINUX_REBOOT_TIME, Reservation, Retention, describe, option_named,
+    option_row, option_rows,
+};
 pub use options::DhcpOptions;
 pub use parse::DhcpParseError;
 pub use sub_options::{PxeSubOption, SubOptions};
 pub use write::DhcpWriteError;
-
-/// The option in which iPXE keeps options of its own (175), also called `DHCP_EB_ENCAP`.
-pub const IPXE_ENCAPSULATED: OptionCode = OptionCode::Unknown(175);
 
 /// The bytes of a message up to its first option: the fixed fields and the magic cookie.
 const HEADER_LENGTH: usize = 240;
@@ -121,13 +124,5 @@ impl fmt::Display for TransactionId {
 impl fmt::Debug for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-/// Prints an option as people look it up: its number, and its name where it has one.
-fn describe(code: &OptionCode) -> String {
-    match code {
-        OptionCode::Unknown(number) => number.to_string(),
-        known => format!("{} ({known:?})", u8::from(*known)),
     }
 }

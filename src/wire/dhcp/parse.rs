@@ -29,7 +29,7 @@ pub enum DhcpParseError {
         seen: [u8; 4],
     },
     /// An option ends after the field that holds it.
-    #[error("option {} needs `{need}` more bytes, and `{have}` are left", describe(.code))]
+    #[error("option {} needs `{need}` more bytes, and `{have}` are left", describe(*.code))]
     OptionTruncated {
         /// The option.
         code: OptionCode,
@@ -39,7 +39,7 @@ pub enum DhcpParseError {
         have: usize,
     },
     /// Option 52 does not say which fields hold options.
-    #[error("option 52 (OptionOverload) holds `{seen:02x?}`, which is none of 1, 2 and 3")]
+    #[error("option 52 (option-overload) holds `{seen:02x?}`, which is none of 1, 2 and 3")]
     Overload {
         /// The bytes of the option.
         seen: Vec<u8>,

@@ -170,13 +170,13 @@ fn what_is_no_dhcp_message_is_refused_with_what_was_seen() {
     );
     assert_eq!(
         changed(241, 9),
-        "option 53 (MessageType) needs `9` more bytes, and `2` are left"
+        "option 53 (message-type) needs `9` more bytes, and `2` are left"
     );
     assert_eq!(
         DhcpMessage::parse(&request_with(&[52, 1, 4]))
             .unwrap_err()
             .to_string(),
-        "option 52 (OptionOverload) holds `[04]`, which is none of 1, 2 and 3"
+        "option 52 (option-overload) holds `[04]`, which is none of 1, 2 and 3"
     );
 }
 

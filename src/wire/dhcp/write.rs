@@ -1,50 +1,12 @@
+use super::option_table::{Retention, firmware_reading, retention};
 use super::{
-    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, IPXE_ENCAPSULATED, MAGIC_COOKIE, Operation,
-    OptionCode, describe,
+    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, MAGIC_COOKIE, Operation, OptionCode, describe,
 };
 
 /// The least length of a BOOTP message, which some relays and ROMs still insist on.
 const LEAST_LENGTH: usize = 300;
 /// The most bytes that one option carries.
 const LONGEST_OPTION: usize = 255;
-
-/// What no machine boots without, or what the exchange itself needs.
-const ESSENTIAL: [OptionCode; 15] = [
-    OptionCode::SubnetMask,
-    OptionCode::Router,
-    OptionCode::DomainNameServer,
-    OptionCode::VendorExtensions,
-    OptionCode::RequestedIpAddress,
-    OptionCode::AddressLeaseTime,
-    OptionCode::MessageType,
-    OptionCode::ServerIdentifier,
-    OptionCode::Message,
-    OptionCode::ClassIdentifier,
-    OptionCode::ClientIdentifier,
-    OptionCode::BootfileName,
-    OptionCode::RelayAgentInformation,
-    OptionCode::ClientMachineIdentifier,
-    IPXE_ENCAPSULATED,
-];
-/// What a machine can boot without, the least important first. Options that stand in neither list
-/// are extras, and less important than all of these.
-const DISPENSABLE: [OptionCode; 13] = [
-    OptionCode::LogServer,
-    OptionCode::TimeOffset,
-    OptionCode::NtpServers,
-    OptionCode::DomainSearch,
-    OptionCode::InterfaceMtu,
-    OptionCode::Renewal,
-    OptionCode::Rebinding,
-    OptionCode::BroadcastAddr,
-    OptionCode::DomainName,
-    // Option 3 holds the default route too.
-    OptionCode::ClasslessStaticRoute,
-    OptionCode::Hostname,
-    OptionCode::BootFileSize,
-    // The header's `siaddr` names the same server.
-    OptionCode::TFTPServerName,
-];
 
 /// The message cannot be written as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +20,7 @@ pub enum DhcpWriteError {
         limit: usize,
     },
     /// The option would have to be split, and clients do not join it again.
-    #[error("option {} has `{have}` bytes, and clients read at most 255", describe(.code))]
+    #[error("option {} has `{have}` bytes, and clients read at most 255", describe(*.code))]
     OptionTooLong {
         /// The option.
         code: OptionCode,
@@ -66,7 +28,7 @@ pub enum DhcpWriteError {
         have: usize,
     },
     /// The code means something to the layout itself: PAD, END or overload.
-    #[error("option {} belongs to the layout and carries no value", describe(.code))]
+    #[error("option {} belongs to the layout and carries no value", describe(*.code))]
     OptionReserved {
         /// The option.
         code: OptionCode,
@@ -140,32 +102,38 @@ impl DhcpMessage {
         Ok(bytes)
     }
 
-    /// Drops options until the message fits into a datagram of `limit` bytes, and returns what was
-    /// dropped, so that it can be logged.
+    /// Drops options until the message fits into a datagram of `limit` bytes. Returns the dropped
+    /// options, so that the caller can log them.
     ///
-    /// Dropped are, in this order and only as many as needed: extras that pxectl does not know, the
-    /// last one first; log servers (7), time offset (2), NTP
-    /// servers (42), domain search (119), interface MTU (26), T1 and T2 (58, 59), broadcast address
-    /// (28), domain name (15), routes (121), host name (12), boot file size (13), TFTP server name (66). Where
-    /// that does not suffice, [`DhcpMessage::write`] refuses the message.
+    /// Extras go first, the last one before the others; then the options that the table ranks, in the
+    /// order of their ranks; see [`Retention`]. Essential options stay: if the message still does not
+    /// fit, [`DhcpMessage::write`] refuses it.
     pub fn fit(&mut self, limit: usize) -> Vec<OptionCode> {
         let mut dropped = Vec::new();
-        let mut extras: Vec<OptionCode> = self
-            .options
-            .iter()
-            .map(|(code, _)| code)
-            .filter(|code| !ESSENTIAL.contains(code) && !DISPENSABLE.contains(code))
-            .collect();
-        extras.reverse();
-        for code in extras.into_iter().chain(DISPENSABLE) {
-            if self.datagram_length() <= limit {
+        while self.datagram_length() > limit {
+            let Some(code) = self.least_important_option() else {
                 break;
-            }
-            if self.options.remove(code).is_some() {
-                dropped.push(code);
-            }
+            };
+            self.options.remove(code);
+            dropped.push(code);
         }
         dropped
+    }
+
+    /// Returns the option to drop next.
+    fn least_important_option(&self) -> Option<OptionCode> {
+        let codes = || self.options.iter().map(|(code, _)| code);
+        let last_extra = codes()
+            .filter(|code| retention(*code) == Retention::Extra)
+            .last();
+        let lowest_rank = || {
+            let ranked = codes().filter_map(|code| match retention(code) {
+                Retention::DroppedAtRank(rank) => Some((rank, code)),
+                Retention::Essential | Retention::Extra => None,
+            });
+            ranked.min_by_key(|(rank, _)| *rank).map(|(_, code)| code)
+        };
+        last_extra.or_else(lowest_rank)
     }
 
     /// Returns the bytes of the whole datagram, with its IP and UDP headers.
@@ -187,19 +155,16 @@ impl DhcpMessage {
         value: &[u8],
         bytes: &mut Vec<u8>,
     ) -> Result<(), DhcpWriteError> {
-        use OptionCode::{BootfileName, ClassIdentifier, VendorExtensions};
-        match code {
-            OptionCode::Pad | OptionCode::End | OptionCode::OptionOverload => {
-                return Err(DhcpWriteError::OptionReserved { code });
-            }
-            // Deviation: RFC 3396 §4 would split these; GRUB and firmware read the first part only.
-            VendorExtensions | ClassIdentifier | BootfileName if value.len() > LONGEST_OPTION => {
-                return Err(DhcpWriteError::OptionTooLong {
-                    code,
-                    have: value.len(),
-                });
-            }
-            _ => {}
+        if matches!(
+            code,
+            OptionCode::Pad | OptionCode::End | OptionCode::OptionOverload
+        ) {
+            return Err(DhcpWriteError::OptionReserved { code });
+        }
+        // Deviation: see `FirmwareReading::only_first_part`.
+        if value.len() > LONGEST_OPTION && firmware_reading(code).only_first_part {
+            let have = value.len();
+            return Err(DhcpWriteError::OptionTooLong { code, have });
         }
         let (first, more) = value.split_at(value.len().min(LONGEST_OPTION));
         for part in std::iter::once(first).chain(more.chunks(LONGEST_OPTION)) {
@@ -213,14 +178,9 @@ impl DhcpMessage {
         Ok(())
     }
 
-    /// Reports whether one PAD follows the option: replies only, since it is there for firmware.
-    ///
-    /// Deviation: edk2 overwrites the byte after option 67, some ROMs read past its end, and GRUB
-    /// compares option 60 as a C string; a NUL counted inside the option breaks others.
+    /// Reports whether one PAD follows the option: in replies only, since firmware needs it.
     fn pads_after(&self, code: OptionCode) -> bool {
-        use OptionCode::{BootfileName, ClassIdentifier, TFTPServerName};
-        self.operation == Operation::Reply
-            && matches!(code, ClassIdentifier | TFTPServerName | BootfileName)
+        self.operation == Operation::Reply && firmware_reading(code).past_the_end
     }
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Seen = (i128, Vec<u8>, usize);
+type ReadFrame = (i128, Vec<u8>, usize);
 
 fn header(magic: [u8; 4], order: ByteOrder) -> Vec<u8> {
     let mut bytes = magic.to_vec();
@@ -35,7 +35,7 @@ fn record(order: ByteOrder, seconds: u32, fraction: u32, frame: &[u8], sent: u32
 }
 
 /// Reads a file that comes in parts of some size.
-fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), CaptureFault> {
+fn read(file: &[u8], part: usize) -> Result<(Vec<ReadFrame>, Vec<CaptureFault>), CaptureFault> {
     let (mut reader, start) = CaptureFile::start(&file[..file.len().min(CaptureFile::HEAD)])?;
     let (mut frames, mut faults) = (Vec::new(), Vec::new());
     let (mut at, mut want) = (start, part);
@@ -43,17 +43,17 @@ fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), Capt
         let end = (at + want).min(file.len());
         want = part;
         match reader.step(&file[at..end], end == file.len()) {
-            Step::Need(need) => {
+            CaptureStep::Need(need) => {
                 assert!(need > end - at && end < file.len(), "{need}");
                 want = need;
             }
-            Step::Passed(length) | Step::Missed(length, _) => at += length,
-            Step::Frame(length, frame) => {
+            CaptureStep::Passed(length) | CaptureStep::Missed(length, _) => at += length,
+            CaptureStep::Frame(length, frame) => {
                 at += length;
                 let nanoseconds = frame.at.as_nanosecond();
                 frames.push((nanoseconds, frame.bytes.to_vec(), frame.sent));
             }
-            Step::Damaged(length, fault) => {
+            CaptureStep::Damaged(length, fault) => {
                 at += length;
                 faults.push(fault);
             }
@@ -64,7 +64,7 @@ fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), Capt
 
 const LITTLE: [u8; 4] = [0xd4, 0xc3, 0xb2, 0xa1];
 
-fn sample() -> (Vec<u8>, Vec<Seen>) {
+fn sample() -> (Vec<u8>, Vec<ReadFrame>) {
     let mut file = header(LITTLE, ByteOrder::Little);
     let mut frames = Vec::new();
     for number in 0..9u8 {
@@ -154,7 +154,7 @@ proptest! {
             end += RECORD + it.1.len();
             end <= at
         });
-        let before: Vec<Seen> = before.cloned().collect();
+        let before: Vec<ReadFrame> = before.cloned().collect();
         let (seen, _) = read(&file, part).unwrap();
         prop_assert!(seen.starts_with(&before));
     }

@@ -5,7 +5,9 @@ use super::{
     BYTE_ORDER, ENHANCED_PACKET, FRAME, INTERFACE, INTERFACE_NAME, INTERFACE_OFFSET,
     INTERFACE_RESOLUTION, OBSOLETE_PACKET, SECTION, SIMPLE_PACKET, STATISTICS, STATISTICS_DROPPED,
 };
-use crate::wire::capture_file::{ByteOrder, CaptureFault, CapturedFrame, MOST_FRAME, Step, time};
+use crate::wire::capture_file::{
+    ByteOrder, CaptureFault, CaptureStep, CapturedFrame, MOST_FRAME, time,
+};
 use crate::wire::packet::LinkType;
 
 /// The longest block that is read; keys and names that a capture holds are shorter.
@@ -54,7 +56,7 @@ impl Pcapng {
     }
 
     /// Reads what comes next; see `CaptureFile::step`.
-    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
             return self.search(bytes, is_last);
         }
@@ -69,23 +71,23 @@ impl Pcapng {
                     _ => Ok(None),
                 };
                 match step {
-                    Ok(None) => Step::Passed(length),
-                    Ok(Some(Content::Frame(frame))) => Step::Frame(length, frame),
-                    Ok(Some(Content::Missed(count))) => Step::Missed(length, count),
+                    Ok(None) => CaptureStep::Passed(length),
+                    Ok(Some(Content::Frame(frame))) => CaptureStep::Frame(length, frame),
+                    Ok(Some(Content::Missed(count))) => CaptureStep::Missed(length, count),
                     // The block is whole: what follows it is not in doubt.
-                    Err(fault) => Step::Damaged(length, fault),
+                    Err(fault) => CaptureStep::Damaged(length, fault),
                 }
             }
-            Err(CaptureFault::Cut { need, .. }) if !is_last => Step::Need(need),
+            Err(CaptureFault::Cut { need, .. }) if !is_last => CaptureStep::Need(need),
             Err(fault) => {
                 self.is_lost = true;
-                Step::Damaged(1.min(bytes.len()), fault)
+                CaptureStep::Damaged(1.min(bytes.len()), fault)
             }
         }
     }
 
     /// Looks for a block that is whole.
-    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> Step<'a> {
+    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> CaptureStep<'a> {
         for at in 0..bytes.len() {
             let rest = &bytes[at..];
             // Too little to tell is taken for what everything begins with.
@@ -108,18 +110,18 @@ impl Pcapng {
             match self.whole(rest, MOST_FOUND) {
                 Ok(_) => {
                     self.is_lost = false;
-                    return Step::Passed(at);
+                    return CaptureStep::Passed(at);
                 }
                 Err(CaptureFault::Cut { need, .. }) if !is_last => {
                     return match at {
-                        0 => Step::Need(need),
-                        _ => Step::Passed(at),
+                        0 => CaptureStep::Need(need),
+                        _ => CaptureStep::Passed(at),
                     };
                 }
                 Err(_) => {}
             }
         }
-        Step::Passed(bytes.len())
+        CaptureStep::Passed(bytes.len())
     }
 
     /// Checks the frame of a block; returns its type and its length.

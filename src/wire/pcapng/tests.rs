@@ -1,15 +1,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::capture_file::{ByteOrder, CaptureFault, CaptureFile, Step};
+use crate::wire::capture_file::{ByteOrder, CaptureFault, CaptureFile, CaptureStep};
 use crate::wire::packet::LinkType;
 
-type Seen = (i128, u32, Vec<u8>, usize, Vec<String>);
+type ReadFrame = (i128, u32, Vec<u8>, usize, Vec<String>);
 
 /// What was read of a file.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
-    frames: Vec<Seen>,
+    frames: Vec<ReadFrame>,
     faults: Vec<CaptureFault>,
     missed: u64,
 }
@@ -23,16 +23,16 @@ fn read(file: &[u8], part: usize) -> Read {
         let end = (at + want).min(file.len());
         want = part;
         match reader.step(&file[at..end], end == file.len()) {
-            Step::Need(need) => {
+            CaptureStep::Need(need) => {
                 assert!(need > end - at && end < file.len(), "{need}");
                 want = need;
             }
-            Step::Passed(length) => at += length,
-            Step::Missed(length, count) => {
+            CaptureStep::Passed(length) => at += length,
+            CaptureStep::Missed(length, count) => {
                 at += length;
                 read.missed += count;
             }
-            Step::Frame(length, frame) => {
+            CaptureStep::Frame(length, frame) => {
                 at += length;
                 let text = |it| String::from_utf8_lossy(it).into_owned();
                 read.frames.push((
@@ -43,7 +43,7 @@ fn read(file: &[u8], part: usize) -> Read {
                     frame.comments.map(text).collect(),
                 ));
             }
-            Step::Damaged(length, fault) => {
+            CaptureStep::Damaged(length, fault) => {
                 at += length;
                 read.faults.push(fault);
             }
@@ -204,7 +204,7 @@ fn simple_and_obsolete_blocks_and_statistics_are_read() {
 }
 
 /// A file as we write it, with what is in it.
-fn written() -> (Vec<u8>, Vec<Seen>) {
+fn written() -> (Vec<u8>, Vec<ReadFrame>) {
     let mut bytes = Vec::new();
     let mut writer = PcapngWriter { bytes: &mut bytes };
     writer.section("pxectl", Some("Linux"));
@@ -245,13 +245,13 @@ fn what_we_write_reads_back() {
     };
     assert_eq!(read(&file, 64), expected);
     let (mut reader, _) = CaptureFile::start(&file).unwrap();
-    let Step::Passed(length) = reader.step(&file, true) else {
+    let CaptureStep::Passed(length) = reader.step(&file, true) else {
         panic!("no section");
     };
     assert_eq!(reader.interface_name(0), None);
     assert!(matches!(
         reader.step(&file[length..], true),
-        Step::Passed(_)
+        CaptureStep::Passed(_)
     ));
     assert_eq!(reader.interface_name(0), Some("eth1"));
 }

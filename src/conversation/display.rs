@@ -1,19 +1,17 @@
-//! How what was sent is shown: printable, bounded, and without our secrets.
-
-use jiff::SignedDuration;
+//! Text for people of what a packet carries: printable, bounded, and without our secrets.
 
 use crate::wire::path::shown_path;
 
-/// How much of a text is shown.
+/// The most characters of a text that are shown.
 const LIMIT: usize = 120;
 
-/// Shows text that somebody sent.
-pub(super) fn shown_bytes(bytes: &[u8]) -> String {
-    shown_text(&String::from_utf8_lossy(bytes))
+/// Formats received text.
+pub(super) fn display_bytes(bytes: &[u8]) -> String {
+    display_text(&String::from_utf8_lossy(bytes))
 }
 
-/// Shows text that somebody sent, with `·` for what is not printable.
-pub(super) fn shown_text(text: &str) -> String {
+/// Formats received text, with `·` for each control character.
+pub(super) fn display_text(text: &str) -> String {
     let mut shown: String = text.chars().take(LIMIT).map(printable).collect();
     if text.chars().nth(LIMIT).is_some() {
         shown.push('…');
@@ -21,9 +19,9 @@ pub(super) fn shown_text(text: &str) -> String {
     shown
 }
 
-/// Shows a path or a URL, without boot tokens, capabilities and queries.
-pub(super) fn shown_file(name: &str) -> String {
-    shown_text(&shown_path(name))
+/// Formats a path or a URL without boot tokens, capabilities and queries.
+pub(super) fn display_file(name: &str) -> String {
+    display_text(&shown_path(name))
 }
 
 fn printable(c: char) -> char {
@@ -34,8 +32,8 @@ fn printable(c: char) -> char {
     }
 }
 
-/// Shows bytes as hexadecimal digits, a few of them.
-pub(super) fn shown_hex(bytes: &[u8]) -> String {
+/// Formats the first bytes as hexadecimal digits.
+pub(super) fn display_hex(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(24)];
     let mut text = data_encoding::HEXLOWER.encode(head);
     if head.len() < bytes.len() {
@@ -44,16 +42,16 @@ pub(super) fn shown_hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Counts bytes: `512 B`, `3.4 KiB`, `12 MiB`.
-pub(super) fn size(bytes: u64) -> String {
+/// Formats a number of bytes: `512 B`, `3.4 KiB`, `12 MiB`.
+pub(super) fn display_size(bytes: u64) -> String {
     scaled(bytes as f64, "B")
 }
 
-/// Less than this says nothing about how fast a wire is.
+/// The fewest bytes from which a rate is worth printing.
 const LEAST_FOR_RATE: u64 = 16 * 1024;
 
-/// Says how fast bytes came: `3.4 MiB/s`; nothing where they are too few to tell.
-pub(super) fn rate(bytes: u64, milliseconds: i64) -> Option<String> {
+/// Formats a rate: `3.4 MiB/s`. `None` for too few bytes to tell.
+pub(super) fn display_rate(bytes: u64, milliseconds: i64) -> Option<String> {
     if milliseconds <= 0 || bytes < LEAST_FOR_RATE {
         return None;
     }
@@ -74,8 +72,8 @@ fn scaled(mut number: f64, unit: &str) -> String {
     format!("{number:.digits$} {prefix}{unit}")
 }
 
-/// Says how long something took: `240 ms`, `1.2 s`, `3 min`.
-pub(super) fn time(milliseconds: i64) -> String {
+/// Formats a time span: `240 ms`, `1.2 s`, `3 min`.
+pub(super) fn display_time(milliseconds: i64) -> String {
     match milliseconds {
         ..1000 => format!("{milliseconds} ms"),
         1000..120_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
@@ -83,10 +81,10 @@ pub(super) fn time(milliseconds: i64) -> String {
     }
 }
 
-/// Says how long a lease lasts: `30 min`, `12 h`, `for ever`.
-pub(super) fn lease_time(seconds: u64) -> String {
+/// Formats a lease time: `30 min`, `12 h`, `forever`.
+pub(super) fn display_lease_time(seconds: u64) -> String {
     match seconds {
-        0xffff_ffff => "for ever".to_owned(),
+        0xffff_ffff => "forever".to_owned(),
         s if s % 86_400 == 0 && s > 0 => format!("{} d", s / 86_400),
         s if s % 3600 == 0 && s > 0 => format!("{} h", s / 3600),
         s if s % 60 == 0 && s > 0 => format!("{} min", s / 60),
@@ -94,21 +92,16 @@ pub(super) fn lease_time(seconds: u64) -> String {
     }
 }
 
-/// Returns a number of seconds as a duration.
-pub(super) const fn seconds(count: i64) -> SignedDuration {
-    SignedDuration::from_secs(count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_is_shown_printable_and_bounded() {
-        assert_eq!(shown_bytes(b"a\x1b[2J`b\0"), "a·[2J'b·");
-        assert_eq!(shown_bytes(&[b'x'; 500]).chars().count(), LIMIT + 1);
-        assert_eq!(shown_file("/m/MAC/TOKEN/x.efi?token=T"), "/m/MAC/…/x.efi");
-        assert_eq!(shown_hex(&[0xab; 30]).len(), 48 + "…".len());
+    fn received_text_is_shown_printable_and_bounded() {
+        assert_eq!(display_bytes(b"a\x1b[2J`b\0"), "a·[2J'b·");
+        assert_eq!(display_bytes(&[b'x'; 500]).chars().count(), LIMIT + 1);
+        assert_eq!(display_file("/m/MAC/TOKEN/x.efi?token=T"), "/m/MAC/…/x.efi");
+        assert_eq!(display_hex(&[0xab; 30]).len(), 48 + "…".len());
     }
 
     #[test]
@@ -121,22 +114,22 @@ mod tests {
             (45_000_000, "43 MiB"),
             (u64::MAX, "17179869184 GiB"),
         ] {
-            assert_eq!(size(bytes), expected);
+            assert_eq!(display_size(bytes), expected);
         }
-        assert_eq!(rate(1_048_576, 500).as_deref(), Some("2.0 MiB/s"));
-        assert_eq!(rate(1_048_576, 0), None);
-        assert_eq!(rate(512, 10), None);
+        assert_eq!(display_rate(1_048_576, 500).as_deref(), Some("2.0 MiB/s"));
+        assert_eq!(display_rate(1_048_576, 0), None);
+        assert_eq!(display_rate(512, 10), None);
         for (milliseconds, expected) in [(7, "7 ms"), (1250, "1.2 s"), (360_000, "6 min")] {
-            assert_eq!(time(milliseconds), expected);
+            assert_eq!(display_time(milliseconds), expected);
         }
         for (seconds, expected) in [
             (1800, "30 min"),
             (43_200, "12 h"),
             (86_400, "1 d"),
             (90, "90 s"),
-            (0xffff_ffff, "for ever"),
+            (0xffff_ffff, "forever"),
         ] {
-            assert_eq!(lease_time(seconds), expected);
+            assert_eq!(display_lease_time(seconds), expected);
         }
     }
 }

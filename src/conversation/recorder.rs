@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::finding::FindingKind;
 use super::ledger::Ledger;
-use super::machine::{Entry, Machine};
+use super::machine::{ObservedMachine, TimelineEntry};
 use super::report::Totals;
 
 /// How many lines wait for somebody to print them; the oldest go first.
@@ -14,7 +14,7 @@ const LINES: usize = 4096;
 
 /// One line of a timeline, as it is told while packets still come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct TimelineLine {
     /// When it was seen.
     pub at: Timestamp,
     /// The number of the packet that showed it.
@@ -27,7 +27,7 @@ pub struct Line {
     pub text: String,
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for TimelineLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text.replace('\n', " ");
         write!(f, "{} {} {text}", self.machine, self.what)
@@ -36,7 +36,7 @@ impl fmt::Display for Line {
 
 /// When something began, and in which stage of a boot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Began {
+pub(super) struct StartPoint {
     pub at: Timestamp,
     pub packet: u64,
     pub stage: usize,
@@ -45,26 +45,26 @@ pub(super) struct Began {
 /// Writes down what is seen: into the timeline of a machine, for whoever prints as it happens, for the
 /// comment of the packet, and into the list of findings.
 #[derive(Debug, Default)]
-pub(super) struct Scribe {
+pub(super) struct Recorder {
     /// The findings.
     pub ledger: Ledger,
     /// What was counted.
     pub totals: Totals,
-    lines: VecDeque<Line>,
+    lines: VecDeque<TimelineLine>,
     /// What the packet at hand says.
-    said: String,
+    comment: String,
     at: Timestamp,
     packet: u64,
     /// Entries that were written since they were counted.
     entries: usize,
 }
 
-impl Scribe {
+impl Recorder {
     /// Turns to the next packet.
-    pub fn turn_to(&mut self, at: Timestamp, packet: u64) {
+    pub fn start_packet(&mut self, at: Timestamp, packet: u64) {
         self.at = at;
         self.packet = packet;
-        self.said.clear();
+        self.comment.clear();
     }
 
     /// Returns when the packet at hand was seen.
@@ -79,12 +79,12 @@ impl Scribe {
 
     /// Returns what the packet at hand says, if it says anything.
     pub fn comment(&mut self) -> Option<String> {
-        let said = std::mem::take(&mut self.said);
-        (!said.is_empty()).then_some(said)
+        let comment = std::mem::take(&mut self.comment);
+        (!comment.is_empty()).then_some(comment)
     }
 
     /// Returns the lines that nobody has printed yet.
-    pub fn drain(&mut self) -> impl Iterator<Item = Line> + '_ {
+    pub fn drain(&mut self) -> impl Iterator<Item = TimelineLine> + '_ {
         self.lines.drain(..)
     }
 
@@ -94,16 +94,16 @@ impl Scribe {
     }
 
     /// Says something of the packet at hand that is no entry of a timeline.
-    pub fn comment_only(&mut self, text: String) {
-        if !self.said.is_empty() {
-            self.said.push('\n');
+    pub fn add_comment(&mut self, text: String) {
+        if !self.comment.is_empty() {
+            self.comment.push('\n');
         }
-        self.said.push_str(&text);
+        self.comment.push_str(&text);
     }
 
     /// Returns that something begins now, in the stage that a machine is in.
-    pub fn begins(&self, machine: &Machine) -> Began {
-        Began {
+    pub fn start_point(&self, machine: &ObservedMachine) -> StartPoint {
+        StartPoint {
             at: self.at,
             packet: self.packet,
             stage: machine.stages.len().saturating_sub(1),
@@ -111,21 +111,21 @@ impl Scribe {
     }
 
     /// Writes down what happens now.
-    pub fn tell(&mut self, machine: &mut Machine, what: &'static str, text: String) {
-        let began = self.begins(machine);
-        self.tell_of(machine, what, text, began);
+    pub fn record(&mut self, machine: &mut ObservedMachine, what: &'static str, text: String) {
+        let began = self.start_point(machine);
+        self.record_at(machine, what, text, began);
     }
 
     /// Writes down something that began earlier and is known only now.
-    pub fn tell_of(
+    pub fn record_at(
         &mut self,
-        machine: &mut Machine,
+        machine: &mut ObservedMachine,
         what: &'static str,
         text: String,
-        began: Began,
+        began: StartPoint,
     ) {
-        self.say(machine.name(), what, &text);
-        machine.note(Entry {
+        self.add_line(machine.name(), what, &text);
+        machine.note(TimelineEntry {
             at: began.at,
             packet: began.packet,
             stage: began.stage,
@@ -136,29 +136,34 @@ impl Scribe {
     }
 
     /// Writes down a fault of what happens now, once for each machine and wording.
-    pub fn find(&mut self, machine: &mut Machine, kind: FindingKind, seen: String) {
-        let began = self.begins(machine);
-        self.find_of(machine, kind, seen, began);
+    pub fn report_finding(
+        &mut self,
+        machine: &mut ObservedMachine,
+        kind: FindingKind,
+        seen: String,
+    ) {
+        let began = self.start_point(machine);
+        self.report_finding_at(machine, kind, seen, began);
     }
 
     /// Writes down a fault of something that began earlier.
-    pub fn find_of(
+    pub fn report_finding_at(
         &mut self,
-        machine: &mut Machine,
+        machine: &mut ObservedMachine,
         kind: FindingKind,
         seen: String,
-        began: Began,
+        began: StartPoint,
     ) {
-        let Began { at, packet, stage } = began;
+        let StartPoint { at, packet, stage } = began;
         let name = machine.name().to_owned();
         if !self.ledger.add(kind, &name, &seen, at, packet) {
             return;
         }
-        self.say(&name, kind.name(), &seen);
+        self.add_line(&name, kind.name(), &seen);
         if !machine.findings.contains(&kind) {
             machine.findings.push(kind);
         }
-        machine.note(Entry {
+        machine.note(TimelineEntry {
             at,
             packet,
             stage,
@@ -168,14 +173,14 @@ impl Scribe {
         });
     }
 
-    fn say(&mut self, machine: &str, what: &'static str, text: &str) {
+    fn add_line(&mut self, machine: &str, what: &'static str, text: &str) {
         self.entries += 1;
-        self.comment_only(format!("{machine}: {what} {text}"));
+        self.add_comment(format!("{machine}: {what} {text}"));
         if self.lines.len() >= LINES {
             self.lines.pop_front();
             self.totals.lines_left_out += 1;
         }
-        self.lines.push_back(Line {
+        self.lines.push_back(TimelineLine {
             at: self.at,
             packet: self.packet,
             machine: machine.to_owned(),
