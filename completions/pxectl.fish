@@ -45,7 +45,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Explain how machines boot, from live packets or a capture file'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all of them'
@@ -742,19 +742,19 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Say that a bundle should not be used any more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "gc" -d 'Remove what nothing needs: retired bundles, and files that belong to none'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s I -l interface -d 'The interface to watch [default: that of the inventory, where it names one only]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'A capture file to read, one; `-` for standard input' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s w -l write -d 'Write what was seen to a pcapng file, with a comment on each packet; `-` for standard output' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l http-port -d 'A port where HTTP is looked for, besides 80, 443, 8080 and that of the site; 60 in all' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l host -d 'Machines of the inventory, with all their interfaces' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l mac -d 'Machines, by an Ethernet address' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l xid -d 'DHCP transactions, in hexadecimal; nothing but DHCP is then taken' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l since -d 'Nothing before this time, such as 2026-05-01T12:00:00Z' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l until -d 'Nothing after this time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l duration -d 'End after so long, such as 90s or 5m' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l count -d 'End after so many packets' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l server -d 'A DHCP server that belongs here, besides that of the inventory; any other is then a rogue' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l fail-on -d 'Exit with 1 if one of these is found: names of pxectl-capture(7), separated by commas' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s I -l interface -d 'Interface to capture on [default: the only interface of the inventory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'Capture file to read; `-` for standard input' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s w -l write -d 'Write the packets to a pcapng file, with comments; `-` for standard output' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l http-port -d 'HTTP port, in addition to 80, 443, 8080 and the site\'s; at most 60 in all' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l host -d 'Show only this host of the inventory, with all its interfaces' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l mac -d 'Show only the machine with this Ethernet address' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l xid -d 'Show only this DHCP transaction, in hexadecimal, and no other protocol' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l since -d 'Ignore packets before this time, such as 2026-05-01T12:00:00Z' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l until -d 'Ignore packets after this time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l duration -d 'Time limit of the capture, such as 90s or 5m' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l count -d 'Number of packets after which the capture ends' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l server -d 'DHCP server that belongs here, as well as the inventory\'s; others are rogues' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l fail-on -d 'Exit with status 1 on one of these findings, see pxectl-capture(7)' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -765,10 +765,10 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l force -d 'Replace the file of --write if it is there'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l keep-secrets -d 'Keep boot tokens and capabilities in what --write writes: they open what is armed now'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l promiscuous -d 'Also take frames that are for others'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l summary -d 'Print one table, a row for each machine'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l force -d 'Replace the file of --write if it exists'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l keep-secrets -d 'Keep boot tokens and capabilities in the file of --write; they are valid credentials'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l promiscuous -d 'Capture frames for other machines, too'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l summary -d 'Print only a table with one row for each machine'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -827,7 +827,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, move and keep bundles: the versioned, pinned sets of files that hosts install'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Explain how machines boot, from live packets or a capture file'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host bmc bundle capture rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'

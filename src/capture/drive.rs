@@ -11,63 +11,63 @@ use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
 use crate::wire::packet::{Ipv4Datagram, Packet, PacketError};
 
-/// How many faults of a file are kept in words.
+/// The most errors of a file that are kept as text.
 const MOST_FAULTS: usize = 20;
-/// How many kinds of broken frames are kept in words.
+/// The most kinds of malformed frames that are kept as text.
 const MOST_KINDS: usize = 20;
 
-/// When a capture ends by itself.
+/// The limits that end a capture.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// After so many packets.
+    /// The number of packets.
     pub count: Option<u64>,
-    /// After so long: by the clock where it is live, else by the times of the frames.
+    /// The duration: by the clock for a live capture, else by the times of the frames.
     pub duration: Option<Duration>,
 }
 
-/// What was counted besides what is in the report.
+/// The counters of a capture, in addition to those of the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Frames that came in.
+    /// Frames that arrived.
     pub frames: u64,
-    /// Their bytes, as far as they were captured.
+    /// The captured bytes of these frames.
     pub bytes: u64,
-    /// Packets that were asked for.
+    /// Selected packets.
     pub packets: u64,
-    /// Frames that hold something else, or belong to others.
+    /// Frames that are not selected.
     pub left_out: u64,
     /// Fragments of datagrams.
     pub fragments: u64,
-    /// Datagrams of which fragments are missing or contradict each other.
+    /// Datagrams with missing or contradictory fragments.
     pub fragments_lost: u64,
-    /// Frames that could not be read.
+    /// Malformed frames.
     pub malformed: u64,
-    /// Why they could not, and how many of each.
+    /// The reasons, and the number of frames for each.
     pub malformed_reasons: BTreeMap<String, u64>,
-    /// Frames that the system dropped, where it counts them.
+    /// Frames that the system dropped, if it counts them.
     pub dropped: Option<u64>,
-    /// Frames that the machine missed that made the file, as the file says.
+    /// Frames that the capturing machine missed, according to the file.
     pub missed: u64,
-    /// What is wrong with the file.
+    /// The errors of the file.
     pub faults: Vec<String>,
-    /// Faults that found no room.
+    /// Errors without room in the list.
     pub faults_left_out: u64,
 }
 
-/// All that came of a capture.
+/// The outcome of a capture.
 #[derive(Debug)]
 pub struct CaptureOutcome {
-    /// What was seen.
+    /// The report.
     pub report: Report,
-    /// What was counted.
+    /// The counters.
     pub counts: Counts,
-    /// Why it ended too early; what was seen until then is there.
+    /// The error that ended the capture early, if any; the report covers the time before it.
     pub error: Option<anyhow::Error>,
 }
 
-/// Takes frames to where they belong.
+/// Processes frames: selects, observes and writes them.
 pub struct Capture<'i, 't> {
-    tell: &'t mut dyn FnMut(TimelineLine),
+    on_line: &'t mut dyn FnMut(TimelineLine),
     observer: Observer<'i>,
     selection: Selection,
     limits: Limits,
@@ -81,17 +81,17 @@ pub struct Capture<'i, 't> {
 }
 
 impl<'i, 't> Capture<'i, 't> {
-    /// Begins with nothing seen; `tell` is given the lines of the timelines as they happen.
+    /// Creates a capture. `on_line` receives each timeline line as it happens.
     pub fn new(
         observer: Observer<'i>,
         selection: Selection,
         limits: Limits,
         writer: Option<CaptureWriter>,
         is_live: bool,
-        tell: &'t mut dyn FnMut(TimelineLine),
+        on_line: &'t mut dyn FnMut(TimelineLine),
     ) -> Self {
         Self {
-            tell,
+            on_line,
             observer,
             selection,
             limits,
@@ -105,7 +105,7 @@ impl<'i, 't> Capture<'i, 't> {
         }
     }
 
-    /// Takes frames until they end or a limit is reached.
+    /// Processes frames until the source ends or a limit is reached.
     pub fn run(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         let start = Instant::now();
         loop {
@@ -138,18 +138,18 @@ impl<'i, 't> Capture<'i, 't> {
         self.end(source)
     }
 
-    /// Lets the observer see that time passes on a live wire, also where nothing comes that is wanted.
+    /// Advances the observer's clock in a live capture, even if no selected packet arrives.
     fn tick(&mut self, pumped: SourceStatus) {
         if !self.is_live {
             return;
         }
         let at = match pumped {
             SourceStatus::Silence => Timestamp::now(),
-            // What waits to be handed over may be older than the clock says.
+            // Frames that are not delivered yet may be older than the clock.
             SourceStatus::More | SourceStatus::End => self.last,
         };
         self.observer.tick(at);
-        self.observer.drain().for_each(&mut self.tell);
+        self.observer.drain().for_each(&mut self.on_line);
     }
 
     fn end(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
@@ -173,18 +173,18 @@ impl<'i, 't> Capture<'i, 't> {
         }
     }
 
-    /// Shows a packet to the observer, if it is wanted; returns what there is to say of it.
+    /// Passes a selected packet to the observer. Returns its comment, or `None` if it is not selected.
     fn packet(&mut self, at: Timestamp, packet: &Packet<'_>) -> Option<Option<String>> {
-        if !self.selection.wants(packet) {
+        if !self.selection.selects(packet) {
             return None;
         }
         self.counts.packets += 1;
         let note = self.observer.observe(at, self.counts.frames, packet);
-        self.observer.drain().for_each(&mut self.tell);
+        self.observer.drain().for_each(&mut self.on_line);
         Some(note)
     }
 
-    /// Does with a frame whatever is to be done; returns the comment on it where it is kept.
+    /// Processes a frame. Returns its comment, or `None` if it is not selected.
     fn keep(&mut self, frame: &CapturedFrame<'_>) -> Option<Option<String>> {
         let datagram = match Ipv4Datagram::parse(frame.link, frame.bytes) {
             Ok(datagram) => datagram,
@@ -192,11 +192,11 @@ impl<'i, 't> Capture<'i, 't> {
         };
         if datagram.is_fragment() {
             self.counts.fragments += 1;
-            if !self.selection.may_want(&datagram) {
+            if !self.selection.may_select(&datagram) {
                 return None;
             }
             let Some(whole) = self.fragments.take(frame.at, &datagram) else {
-                return self.selection.wants_fragment(&datagram).then_some(None);
+                return self.selection.selects_fragment(&datagram).then_some(None);
             };
             let datagram = whole.datagram();
             return match datagram.packet() {
@@ -226,7 +226,7 @@ impl<'i, 't> Capture<'i, 't> {
                 *reasons.entry(reason).or_default() += 1;
             }
         }
-        self.selection.wants_others().then_some(None)
+        self.selection.selects_others().then_some(None)
     }
 }
 
@@ -244,9 +244,10 @@ impl FrameSink for Capture<'_, '_> {
             return ControlFlow::Break(());
         }
         self.last = self.last.max(frame.at);
-        let kept = match self.selection.wants_time(frame.at) {
-            true => self.keep(frame),
-            false => None,
+        let kept = if self.selection.selects_time(frame.at) {
+            self.keep(frame)
+        } else {
+            None
         };
         match kept {
             None => self.counts.left_out += 1,

@@ -1,9 +1,9 @@
-//! Boot tokens and capabilities in the frames of a capture, and what is written in their place.
+//! Finds boot tokens and capabilities in captured frames, and replaces them.
 //!
-//! A secret is known by its form, or by where it stands: behind `/s/`, `m/<mac>/` and `token=`. One that
-//! goes on in the next segment, block or fragment of its stream is followed there. What is written in its
-//! place is as long and has the same check sum, so no header changes, and a datagram stays whole whose
-//! check sum stands in another fragment.
+//! A secret is recognized by its form, or by its position: after `/s/`, `m/<mac>/` and `token=`. If it
+//! continues in the next segment, block or fragment of its stream, it is followed there. The replacement
+//! has the same length and checksum, so no header changes, and a datagram stays valid even if its
+//! checksum is in another fragment.
 
 mod stand_in;
 
@@ -16,28 +16,28 @@ use crate::wire::packet::{Ipv4Datagram, LinkType, Transport};
 
 pub use stand_in::stand_in;
 
-/// No secret of ours is longer: a capability.
+/// The length of the longest secret, a capability.
 const LONGEST: usize = 39;
-/// How many secrets that go on elsewhere are remembered; the oldest are forgotten first.
+/// The most continued secrets that are remembered; the oldest are forgotten first.
 const MOST_CONTINUED: usize = 4096;
 
-/// Finds secrets in frames, one after the other.
+/// Finds secrets in consecutive frames.
 #[derive(Debug, Default)]
 pub struct Masker {
-    /// Where a secret goes on, and how much of it came before.
+    /// Where a secret continues, and how many of its bytes came before.
     continued: HashMap<StreamPosition, usize>,
     order: VecDeque<StreamPosition>,
 }
 
-/// A place in a stream.
+/// A position in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct StreamPosition {
     source: SocketAddrV4,
     destination: SocketAddrV4,
     protocol: u8,
-    /// Which datagram, where it is one of fragments.
+    /// The identification of a fragmented datagram.
     identification: Option<u16>,
-    /// The number of a byte, or of a block.
+    /// The number of a byte or a block.
     number: u32,
 }
 
@@ -45,7 +45,7 @@ struct StreamPosition {
 struct StreamPart<'f> {
     bytes: &'f [u8],
     place: StreamPosition,
-    /// The place of what follows; none where the capture lacks some of it.
+    /// The position after it; `None` if the capture does not hold the whole part.
     next: Option<StreamPosition>,
 }
 
@@ -56,10 +56,10 @@ impl Masker {
         if let Some(part) = part(link, frame) {
             let start = part.bytes.as_ptr() as usize - frame.as_ptr() as usize;
             let in_frame = |range: Range<usize>| start + range.start..start + range.end;
-            found.extend(self.begun(&part).map(in_frame));
-            found.extend(self.unfinished(&part).map(in_frame));
+            found.extend(self.rest_of_secret(&part).map(in_frame));
+            found.extend(self.start_of_secret(&part).map(in_frame));
         }
-        // One may be found in two ways.
+        // The same secret can be found in two ways.
         found.sort_unstable_by_key(|range| (range.start, range.end));
         found.dedup_by(|next, before| {
             let touches = next.start <= before.end;
@@ -71,7 +71,7 @@ impl Masker {
     }
 
     /// Returns the rest of a secret that began before this part.
-    fn begun(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
+    fn rest_of_secret(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
         if self.continued.is_empty() {
             return None;
         }
@@ -79,13 +79,13 @@ impl Masker {
         let letters = part.bytes.iter().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST - before).count();
         if let Some(next) = part.next.filter(|_| length == part.bytes.len()) {
-            self.goes_on(next, before + length);
+            self.remember_continuation(next, before + length);
         }
         (length > 0).then_some(0..length)
     }
 
-    /// Returns the beginning of a secret that may go on behind this part.
-    fn unfinished(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
+    /// Returns the start of a secret that may continue after this part.
+    fn start_of_secret(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
         let bytes = part.bytes;
         let letters = bytes.iter().rev().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST).count();
@@ -94,12 +94,12 @@ impl Masker {
             return None;
         }
         if let Some(next) = part.next {
-            self.goes_on(next, length);
+            self.remember_continuation(next, length);
         }
         (length > 0).then_some(start..bytes.len())
     }
 
-    fn goes_on(&mut self, place: StreamPosition, before: usize) {
+    fn remember_continuation(&mut self, place: StreamPosition, before: usize) {
         if before >= LONGEST || self.continued.insert(place, before).is_some() {
             return;
         }
@@ -112,7 +112,7 @@ impl Masker {
     }
 }
 
-/// Returns what a frame carries of a stream: a segment of TCP, a block of TFTP, a fragment.
+/// Returns the part of a stream in a frame: a TCP segment, a TFTP block or a fragment.
 fn part(link: LinkType, frame: &[u8]) -> Option<StreamPart<'_>> {
     let datagram = Ipv4Datagram::parse(link, frame).ok()?;
     let place = StreamPosition {
@@ -146,7 +146,7 @@ fn part(link: LinkType, frame: &[u8]) -> Option<StreamPart<'_>> {
             let next = segment.sequence.wrapping_add(segment.payload.len() as u32);
             (segment.payload, segment.sequence, next)
         }
-        // A block of data. FrameSource: RFC 1350 §5.
+        // A block of data. Source: RFC 1350 §5.
         Transport::Udp([0, 3, high, low, data @ ..]) => {
             let block = u16::from_be_bytes([*high, *low]);
             (data, block.into(), block.wrapping_add(1).into())

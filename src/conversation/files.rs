@@ -1,4 +1,4 @@
-//! What a machine fetches: which program asks for it, and what it means where it is missing.
+//! The files that a machine fetches: which program requests each, and what a missing file means.
 
 use super::display::{display_file, display_rate, display_size, display_time};
 use super::finding::FindingKind;
@@ -7,14 +7,14 @@ use super::machine::{MissingFile, ObservedMachine, Transfer};
 use super::recorder::{Recorder, StartPoint};
 use crate::machine::Firmware;
 
-/// A transfer is slow when it takes this long, at less than this many bytes a second.
+/// A transfer is slow if it takes this long, at less than this many bytes per second.
 const SLOW_MILLISECONDS: i64 = 5000;
 const SLOW_RATE: u64 = 256 * 1024;
-/// How much of a file's beginning is needed to tell what it is.
+/// How many bytes of a file identify its format.
 pub(super) const HEAD: usize = 512;
 
-/// Begins the stage of a program when it asks for its first file.
-pub(super) fn begins(machine: &mut ObservedMachine, name: &str) {
+/// Begins the stage of a program when it requests its first file.
+pub(super) fn request_begins(machine: &mut ObservedMachine, name: &str) {
     let program = machine.fetched_program.take_if(|program| {
         let same = program.trim_start_matches('/') == name.trim_start_matches('/');
         !same
@@ -25,8 +25,8 @@ pub(super) fn begins(machine: &mut ObservedMachine, name: &str) {
     }
 }
 
-/// Tells of a file that has come whole.
-pub(super) fn came(
+/// Records a file that arrived completely.
+pub(super) fn arrived(
     recorder: &mut Recorder,
     machine: &mut ObservedMachine,
     name: &str,
@@ -58,7 +58,7 @@ pub(super) fn came(
     }
 }
 
-/// Remembers a file that is not there: it is a fault when the machine gets nothing after it.
+/// Remembers a missing file. It becomes a finding if the machine receives no file after it.
 pub(super) fn is_missing(recorder: &Recorder, machine: &mut ObservedMachine, name: &str, by: &str) {
     if loader::is_optional(name) {
         return;
@@ -66,13 +66,13 @@ pub(super) fn is_missing(recorder: &Recorder, machine: &mut ObservedMachine, nam
     let expected = machine.expected.as_ref();
     let is_boot_file = expected.is_some_and(|it| same_file(&it.name, name));
     let what = if is_boot_file { "the boot file " } else { "" };
-    let text = format!("{what}`{}` is not there ({by})", display_file(name));
+    let text = format!("{what}`{}` is missing ({by})", display_file(name));
     let began = recorder.start_point(machine);
-    // The first of what is looked for in vain is the one that was meant.
+    // Of several missing names, the first is the one that the machine needs.
     machine.missing.get_or_insert(MissingFile { text, began });
 }
 
-/// Tells of the file for want of which the boot went no further.
+/// Records the missing file that stopped the boot.
 pub(super) fn settle(recorder: &mut Recorder, machine: &mut ObservedMachine) {
     if let Some(lack) = machine.missing.take() {
         let kind = FindingKind::MissingFile;
@@ -80,7 +80,7 @@ pub(super) fn settle(recorder: &mut Recorder, machine: &mut ObservedMachine) {
     }
 }
 
-/// Tells whether firmware can run what it fetches, by its first bytes.
+/// Checks by its first bytes whether firmware can run a file.
 pub(super) fn check_head(
     recorder: &mut Recorder,
     machine: &mut ObservedMachine,
@@ -94,23 +94,26 @@ pub(super) fn check_head(
         return;
     }
     let architecture = expected.architecture;
-    let Some(made) = loader::by_contents(head) else {
+    let Some(target) = loader::by_contents(head) else {
         return;
     };
-    let against = made.against(architecture).or_else(|| {
-        // UEFI boots volumes over HTTP too; by TFTP it starts programs only.
-        let is_program = made.firmware.is_some();
+    let mismatch = target.mismatch(architecture).or_else(|| {
+        // UEFI boots volumes over HTTP, too; by TFTP it starts only programs.
+        let is_program = target.firmware.is_some();
         let starts_programs_only =
             architecture.firmware() == Firmware::Uefi && !architecture.is_http();
-        (!is_program && starts_programs_only).then(|| "which is no program for UEFI".to_owned())
+        (!is_program && starts_programs_only).then(|| "which is not a UEFI program".to_owned())
     });
-    if let Some(against) = against {
-        let text = format!("{architecture} fetches `{}`, {against}", display_file(name));
+    if let Some(mismatch) = mismatch {
+        let text = format!(
+            "{architecture} fetches `{}`, {mismatch}",
+            display_file(name)
+        );
         recorder.report_finding(machine, FindingKind::WrongLoader, text);
     }
 }
 
-/// Tells of a shim that asks for its second stage without the directory that it came from.
+/// Finds a shim that requests its second stage without the directory of its own file.
 pub(super) fn check_bare_name(recorder: &mut Recorder, machine: &mut ObservedMachine, name: &str) {
     let bare = name.trim_start_matches('/').to_ascii_lowercase();
     let is_second_stage = bare.starts_with("grub") && bare.contains(".efi") && !bare.contains('/');
@@ -119,7 +122,7 @@ pub(super) fn check_bare_name(recorder: &mut Recorder, machine: &mut ObservedMac
     };
     if expected.is_option_only && expected.name.trim_start_matches('/').contains('/') {
         let text = format!(
-            "`{}` is asked for without the directory of `{}`, which stood in option 67 alone",
+            "shim requests `{}` without the directory of `{}`, which only option 67 named",
             display_file(name),
             display_file(&expected.name)
         );
@@ -127,7 +130,7 @@ pub(super) fn check_bare_name(recorder: &mut Recorder, machine: &mut ObservedMac
     }
 }
 
-/// Compares what DHCP named with what is asked for: a name, or the path of a URL.
+/// Compares the name or URL that DHCP sent with the requested name or URL, by their paths.
 pub(super) fn same_file(expected: &str, name: &str) -> bool {
     let path = |text: &str| {
         let after = text.split_once("://").map(|(_, rest)| rest);

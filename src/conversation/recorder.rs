@@ -9,21 +9,21 @@ use super::ledger::Ledger;
 use super::machine::{ObservedMachine, TimelineEntry};
 use super::report::Totals;
 
-/// How many lines wait for somebody to print them; the oldest go first.
+/// The most lines that wait to be printed; the oldest are dropped first.
 const LINES: usize = 4096;
 
-/// One line of a timeline, as it is told while packets still come.
+/// One line of a timeline, available while the capture runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TimelineLine {
-    /// When it was seen.
+    /// The time of the event.
     pub at: Timestamp,
-    /// The number of the packet that showed it.
+    /// The number of the packet that shows it.
     pub packet: u64,
     /// The machine's name, else its address.
     pub machine: String,
-    /// What happened, in one word, or the name of a finding.
+    /// The kind of event in one word, or the name of a finding.
     pub what: &'static str,
-    /// What there is to say about it.
+    /// The details.
     pub text: String,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for TimelineLine {
     }
 }
 
-/// When something began, and in which stage of a boot.
+/// The time and stage at which an event started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StartPoint {
     pub at: Timestamp,
@@ -42,58 +42,58 @@ pub(super) struct StartPoint {
     pub stage: usize,
 }
 
-/// Writes down what is seen: into the timeline of a machine, for whoever prints as it happens, for the
-/// comment of the packet, and into the list of findings.
+/// Records events: in the timeline of the machine, in the lines to print, in the comment on the packet,
+/// and in the list of findings.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     /// The findings.
     pub ledger: Ledger,
-    /// What was counted.
+    /// The counters.
     pub totals: Totals,
     lines: VecDeque<TimelineLine>,
-    /// What the packet at hand says.
+    /// The comment on the current packet.
     comment: String,
     at: Timestamp,
     packet: u64,
-    /// Entries that were written since they were counted.
+    /// The number of timeline entries since the last `take_entries`.
     entries: usize,
 }
 
 impl Recorder {
-    /// Turns to the next packet.
+    /// Starts the next packet.
     pub fn start_packet(&mut self, at: Timestamp, packet: u64) {
         self.at = at;
         self.packet = packet;
         self.comment.clear();
     }
 
-    /// Returns when the packet at hand was seen.
+    /// Returns the time of the current packet.
     pub fn now(&self) -> Timestamp {
         self.at
     }
 
-    /// Returns the number of the packet at hand.
+    /// Returns the number of the current packet.
     pub fn packet(&self) -> u64 {
         self.packet
     }
 
-    /// Returns what the packet at hand says, if it says anything.
+    /// Takes the comment on the current packet, if there is one.
     pub fn comment(&mut self) -> Option<String> {
         let comment = std::mem::take(&mut self.comment);
         (!comment.is_empty()).then_some(comment)
     }
 
-    /// Returns the lines that nobody has printed yet.
+    /// Takes the lines that were not printed yet.
     pub fn drain(&mut self) -> impl Iterator<Item = TimelineLine> + '_ {
         self.lines.drain(..)
     }
 
-    /// Returns how many entries were written since the last call.
+    /// Returns the number of timeline entries since the last call.
     pub fn take_entries(&mut self) -> usize {
         std::mem::take(&mut self.entries)
     }
 
-    /// Says something of the packet at hand that is no entry of a timeline.
+    /// Adds to the comment on the current packet without a timeline entry.
     pub fn add_comment(&mut self, text: String) {
         if !self.comment.is_empty() {
             self.comment.push('\n');
@@ -101,7 +101,7 @@ impl Recorder {
         self.comment.push_str(&text);
     }
 
-    /// Returns that something begins now, in the stage that a machine is in.
+    /// Returns the current time and the current stage of a machine.
     pub fn start_point(&self, machine: &ObservedMachine) -> StartPoint {
         StartPoint {
             at: self.at,
@@ -110,13 +110,13 @@ impl Recorder {
         }
     }
 
-    /// Writes down what happens now.
+    /// Records an event of the current packet.
     pub fn record(&mut self, machine: &mut ObservedMachine, what: &'static str, text: String) {
         let began = self.start_point(machine);
         self.record_at(machine, what, text, began);
     }
 
-    /// Writes down something that began earlier and is known only now.
+    /// Records an event that started earlier.
     pub fn record_at(
         &mut self,
         machine: &mut ObservedMachine,
@@ -135,7 +135,7 @@ impl Recorder {
         });
     }
 
-    /// Writes down a fault of what happens now, once for each machine and wording.
+    /// Records a finding in the current packet, once for each machine and text.
     pub fn report_finding(
         &mut self,
         machine: &mut ObservedMachine,
@@ -146,7 +146,7 @@ impl Recorder {
         self.report_finding_at(machine, kind, seen, began);
     }
 
-    /// Writes down a fault of something that began earlier.
+    /// Records a finding in an event that started earlier.
     pub fn report_finding_at(
         &mut self,
         machine: &mut ObservedMachine,

@@ -1,4 +1,4 @@
-//! The older format of capture files.
+//! The older capture file format.
 //!
 //! Source: draft-ietf-opsawg-pcap.
 
@@ -8,21 +8,21 @@ use super::capture_file::{
 use super::packet::LinkType;
 use super::pcapng::Comments;
 
-/// The bytes of a record before its frame.
+/// The length of a record's header.
 const RECORD: usize = 16;
-/// Frames that lie further apart in time are taken for damage, where there is damage.
+/// After damage, frames that are further apart than this, in seconds, are not accepted.
 const APART: u32 = 24 * 60 * 60;
 
-/// A reader of one file.
+/// The parser of one file.
 #[derive(Debug)]
 pub struct Pcap {
     order: ByteOrder,
-    /// How many nanoseconds the unit of its times is.
+    /// The unit of its times, in nanoseconds.
     unit: u32,
     link: LinkType,
     /// The seconds of the last frame.
     last: Option<u32>,
-    /// There was damage, behind which no frame was found yet.
+    /// Whether no valid frame was found yet after damage.
     is_lost: bool,
 }
 
@@ -30,7 +30,7 @@ impl Pcap {
     /// Reads the header of a file, [`CaptureFile::HEAD`] bytes.
     ///
     /// # Errors
-    /// When the file is no pcap, or of a kind that we do not know.
+    /// When the file is not pcap, or of an unsupported kind.
     pub fn start(head: &[u8]) -> Result<Self, CaptureFault> {
         let magic = ByteOrder::Big.u32(head, 0);
         let (order, unit) = match magic {
@@ -48,11 +48,11 @@ impl Pcap {
             });
         }
         let version = (order.u16(head, 4), order.u16(head, 6));
-        // Before 2.3, the two lengths of a frame stood in another order.
+        // Before 2.3, the two lengths of a frame were in the other order.
         if !matches!(version, (2, 3 | 4)) {
             return Err(CaptureFault::Version(version.0, version.1));
         }
-        // What stands above it tells whether frames have a check sum at their end.
+        // The upper bits tell whether frames end with a checksum.
         let link = LinkType::from_number(order.u32(head, 20) as u16);
         Ok(Self {
             order,
@@ -63,7 +63,7 @@ impl Pcap {
         })
     }
 
-    /// Reads what comes next; see [`CaptureFile::step`].
+    /// Parses the next step; see [`CaptureFile::step`].
     pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
             return self.search(bytes, is_last);
@@ -104,7 +104,7 @@ impl Pcap {
         }
     }
 
-    /// Looks for two records, one behind the other, or one at the end of the file.
+    /// Searches for two consecutive records, or one at the end of the file.
     fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> CaptureStep<'a> {
         for at in 0..bytes.len() {
             let rest = &bytes[at..];
@@ -130,7 +130,7 @@ impl Pcap {
         CaptureStep::Passed(bytes.len())
     }
 
-    /// Reads the header of what may be a record.
+    /// Parses a possible record header.
     fn plausible(&self, bytes: &[u8], near: Option<u32>) -> Option<Record> {
         let record = bytes.first_chunk::<RECORD>()?;
         let field = |at| self.order.u32(record, at);
@@ -148,7 +148,7 @@ impl Pcap {
 
 struct Record {
     seconds: u32,
-    /// Of the record with its frame.
+    /// The length of the record with its frame.
     length: usize,
 }
 

@@ -169,8 +169,8 @@ fn images_that_do_not_hold_what_is_wanted_say_so() {
     build("../../etc/passwd").ended(1, &["is not a path inside a bundle", "spec.yaml:"]);
     // Cut short: in the middle of the file, in the directories, before it says what it is.
     for (octets, said) in [
-        (whole.len() - 400_000, "the image is cut short: `a/b/c"),
-        (20 * 2048, "the image is cut short"),
+        (whole.len() - 400_000, "the image is truncated: `a/b/c"),
+        (20 * 2048, "the image is truncated"),
         (100, "it is neither an ISO image nor"),
         (0, "it is neither an ISO image nor"),
     ] {
@@ -271,7 +271,7 @@ fn archives_give_what_is_wanted_and_write_nothing_else() {
     };
     for name in ["gnu", "plain", "xz", "zstd"] {
         let whole = fs::read(workshop.path(&format!("{name}.tar"))).unwrap();
-        refuses(&whole[..whole.len() / 2], "is cut short");
+        refuses(&whole[..whole.len() / 2], "is truncated");
     }
     let mut changed = fs::read(workshop.path("xz.tar")).unwrap();
     let middle = changed.len() / 2;

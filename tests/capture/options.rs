@@ -155,11 +155,11 @@ fn a_file_is_never_replaced_by_accident_and_never_by_itself() {
     for (arguments, error) in [
         (
             &["--read", "in", "--write", "out"][..],
-            "error: `out` is already there\n  = help: choose another name, or add `--force` to replace it\n",
+            "error: `out` already exists\n  = help: choose another name, or use `--force` to replace the file\n",
         ),
         (
             &["--read", "in", "--write", "./in", "--force"],
-            "error: `./in` is the file that is read\n  = help: choose another name\n",
+            "error: `./in` is the input file\n  = help: choose another output file\n",
         ),
         (
             &["--read", "in", "--write", "no/such/place"],
@@ -338,11 +338,11 @@ fn a_finding_that_is_asked_for_ends_with_1_and_its_help() {
         capture(directory.path(), &[&["--read", "in"], arguments].concat())
     };
     assert_eq!(run(&["--fail-on", "rogue"]).status, 0);
-    // Only 10.20.0.99 belongs here: 10.20.0.10 is none of ours.
+    // Only 10.20.0.99 belongs here, not 10.20.0.10.
     let rogue = run(&["--server", "10.20.0.99", "--fail-on", "no-answer,rogue"]);
     assert_eq!(rogue.status, 1, "{}", rogue.stderr);
     assert!(
-        rogue.stderr.contains("error: `rogue` was found: "),
+        rogue.stderr.contains("error: finding `rogue`: "),
         "{}",
         rogue.stderr
     );
@@ -353,12 +353,12 @@ fn a_finding_that_is_asked_for_ends_with_1_and_its_help() {
 }
 
 #[test]
-fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
+fn a_missing_inventory_is_a_note_and_an_invalid_one_a_warning() {
     let directory = directory();
     let ran = capture(directory.path(), &["--read", "in"]);
     assert_eq!(ran.status, 0);
     assert!(ran.stderr.contains("no inventory in `.`"), "{}", ran.stderr);
-    // Other programs keep YAML too.
+    // Other programs use YAML files, too.
     let compose = directory.path().join("docker-compose.yaml");
     for text in [
         "services: {web: {image: nginx}}\n",
@@ -370,7 +370,7 @@ fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
         assert!(ran.stderr.contains("no inventory in `.`"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
     }
-    // Who names it means it.
+    // A directory that is named must hold an inventory.
     let here = directory.path().to_str().expect("a name");
     let ran = capture(directory.path(), &["--read", "in", "-i", here]);
     assert!(ran.stderr.contains("is at fault"), "{}", ran.stderr);
@@ -386,18 +386,18 @@ fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
 }
 
 #[test]
-fn a_wire_must_be_named_where_the_inventory_does_not_name_one_only() {
+fn the_interface_must_be_named_unless_the_inventory_has_exactly_one() {
     let directory = tempfile::tempdir().expect("a directory");
     let none: [&str; 1] = ["-q"];
     let ran = capture(directory.path(), &none);
-    let expected = "error: no interface is named\n  \
-         = help: name one with `-I INTERFACE`, or a file with `--read FILE`\n";
+    let expected = "error: no interface to capture on\n  \
+         = help: use `-I INTERFACE`, or read a file with `--read FILE`\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
     let two = "  - {name: prov1, subnet: 10.21.0.0/24, interface: eth2}\nloaders:";
     let site = SITE.replacen("loaders:", two, 1);
     std::fs::write(directory.path().join("site.yaml"), site).expect("a file");
     let ran = capture(directory.path(), &none);
-    let expected = "error: no interface is named\n  = help: name one with `-I`: `eth1`, `eth2`\n";
+    let expected = "error: no interface to capture on\n  = help: choose an interface with `-I`: `eth1`, `eth2`\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
     std::fs::write(directory.path().join("site.yaml"), SITE).expect("a file");
     let ran = capture(directory.path(), &none);
@@ -413,7 +413,7 @@ fn more_ports_than_the_filter_holds_are_refused() {
         .chain(ports)
         .collect();
     let ran = capture(directory.path(), &words);
-    let expected = "error: the filter takes 60 ports of HTTP, and 61 are named\n  \
-        = help: name fewer with `--http-port`; those of the site and 80, 443 and 8080 count as well\n";
+    let expected = "error: the capture filter holds 60 HTTP ports, found 61\n  \
+        = help: use fewer `--http-port` options; the site's port, 80, 443 and 8080 count, too\n";
     assert_eq!((ran.status, &ran.stderr[..]), (2, expected));
 }

@@ -25,14 +25,14 @@ pub fn all() -> Vec<PathBuf> {
     found
 }
 
-/// Reads a capture file as `capture --read` does, without an inventory.
+/// Reads a capture file like `capture --read`, without an inventory.
 pub fn observed(path: &Path) -> CaptureOutcome {
     let shutdown = Shutdown::new().unwrap();
     let mut reader = CaptureReader::open(path, shutdown).unwrap();
     let observer = Observer::new(None, Options::default());
     let selection = Selection::default();
-    let (limits, mut tell) = (Limits::default(), |_| {});
-    let capture = Capture::new(observer, selection, limits, None, false, &mut tell);
+    let (limits, mut on_line) = (Limits::default(), |_| {});
+    let capture = Capture::new(observer, selection, limits, None, false, &mut on_line);
     capture.run(&mut reader)
 }
 

@@ -47,7 +47,7 @@ impl ArchiveReader {
         let mut archive = Tar::new(&mut file);
         let broken = |error| refused(format!("it is no whole tar file: {error}"));
         while let Some(entry) = archive.entry().map_err(broken)? {
-            archive.pass_over().map_err(broken)?;
+            archive.skip_content().map_err(broken)?;
             let name = entry.path.trim_start_matches("./");
             let is_ours = ["oci-layout", "index.json"].contains(&name) || name.starts_with(BLOBS);
             if !entry.is_file() || !is_ours || name.len() > NAME_LIMIT {

@@ -39,7 +39,7 @@ fn urls(wanted: &[LoaderRequest]) -> Vec<String> {
 #[test]
 fn it_searches_by_tftp_for_the_configuration_of_the_client() {
     let network = taken(&ack("boot/grub/core.efi", &[(97, &UUID)]));
-    let wanted = grub(GrubPrefix::Own).wants(&network);
+    let wanted = grub(GrubPrefix::Own).requests(&network);
     let expected = [
         "x86_64-efi/command.lst",
         "x86_64-efi/fs.lst",
@@ -70,11 +70,11 @@ fn it_searches_by_tftp_for_the_configuration_of_the_client() {
 fn debians_signed_one_looks_below_its_own_prefix_and_never_by_client() {
     let grub = grub(GrubPrefix::DebianSigned);
     let network = taken(&ack("boot/grubx64.efi", &[(97, &UUID)]));
-    let wanted = urls(&grub.wants(&network));
+    let wanted = urls(&grub.requests(&network));
     assert_eq!(wanted[4..], ["tftp://10.20.0.10/grub/grub.cfg"]);
     let url = "http://10.20.0.10:8080/m/52:54:00:12:34:56/grubx64.efi";
     let network = GrubNetwork::after_http(url, OWN, MAC).unwrap();
-    let wanted = urls(&grub.wants(&network));
+    let wanted = urls(&grub.requests(&network));
     let expected = ["x86_64-efi/grub.cfg", "grub.cfg"];
     let expected = expected.map(|name| format!("http://10.20.0.10:8080/grub/{name}"));
     assert_eq!(wanted[4..], expected);
@@ -85,7 +85,7 @@ fn by_http_it_asks_for_one_configuration_beside_itself() {
     let url = "http://10.20.0.10:8080/m/52:54:00:12:34:56/grubx64.efi";
     let network = GrubNetwork::after_http(url, OWN, MAC).unwrap();
     assert_eq!(network.boot_file, "/m/52:54:00:12:34:56/grubx64.efi");
-    let wanted = urls(&grub(GrubPrefix::Own).wants(&network));
+    let wanted = urls(&grub(GrubPrefix::Own).requests(&network));
     let configuration = "http://10.20.0.10:8080/m/52:54:00:12:34:56/grub.cfg";
     assert_eq!(wanted.len(), 5);
     assert_eq!(wanted[4], configuration);

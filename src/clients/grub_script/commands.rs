@@ -1,53 +1,12 @@
-use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+//! The commands of scripts.
+
 use std::time::Duration;
 
-use super::interpreter::{Fetch, Interpreter, Loaded, Status};
+use super::effect::{CommandError, CommandResult, DONE, GrubEffect, not_understood};
+use super::loading::FileLocation;
 use super::pattern::Pattern;
+use super::state::Interpreter;
 use super::{GrubStep, Purpose};
-use crate::clients::dhcp::BootFile;
-
-/// What a command leads to.
-pub(super) enum GrubEffect {
-    /// It is done, well or not.
-    Done(Status),
-    /// The caller sees a step, and then it is done.
-    Show(GrubStep),
-    /// A file is needed.
-    Fetch(Fetch),
-    /// An address is needed.
-    AskForAddress,
-    /// The innermost function ends.
-    Return,
-    /// Everything ends.
-    End(GrubStep),
-    /// It is not known here.
-    NotUnderstood(String),
-}
-
-/// Where a name of GRUB leads.
-pub(super) enum FileLocation {
-    /// A file of a server.
-    Network(BootFile),
-    /// A path on a local disk.
-    Disk(String),
-}
-
-/// The fault of a command line that this model does not know, beside those that GRUB itself reports.
-enum CommandError {
-    Failed(String),
-    NotUnderstood(String),
-}
-
-impl From<String> for CommandError {
-    fn from(reason: String) -> Self {
-        Self::Failed(reason)
-    }
-}
-
-type CommandResult = Result<GrubEffect, CommandError>;
-
-const DONE: CommandResult = Ok(GrubEffect::Done(Ok(())));
 
 impl Interpreter {
     /// Runs one command.
@@ -112,10 +71,10 @@ impl Interpreter {
             "exit" => Ok(GrubEffect::End(GrubStep::Exit)),
             "reboot" => Ok(GrubEffect::End(GrubStep::Reboot)),
             "halt" => Ok(GrubEffect::End(GrubStep::PowerOff)),
-            // They change the console, or load what Debian's image has built in.
+            // These change the console, or load modules that Debian's image has built in.
             "insmod" | "serial" | "terminal_input" | "terminal_output" | "loadfont" | "clear"
             | "background_color" | "background_image" => DONE,
-            name => Err(not_understood(format!("`{name}` is not understood"))),
+            name => Err(not_understood(format!("command `{name}` is not supported"))),
         }
     }
 
@@ -129,9 +88,9 @@ impl Interpreter {
                 }
                 _ => Err("not an assignment".to_owned().into()),
             },
-            // GRUB takes the first word alone; who wrote the others meant them.
+            // GRUB uses only the first word; the author meant the others, too.
             _ => Err(not_understood(
-                "`set` has several words: quotes are missing".into(),
+                "`set` has several words without quotes".into(),
             )),
         }
     }
@@ -206,7 +165,7 @@ impl Interpreter {
             (Some("3"), None, Some("8")) => machine.asset.clone(),
             _ => {
                 let seen = arguments.join(" ");
-                return Err(not_understood(format!("`smbios {seen}` is not understood")));
+                return Err(not_understood(format!("`smbios {seen}` is not supported")));
             }
         };
         let value = value.ok_or_else(|| "no structure matched".to_owned())?;
@@ -246,155 +205,11 @@ impl Interpreter {
         }
         Err(format!("no such device: {name}").into())
     }
-
-    fn fetch_one(&mut self, arguments: &[String], purpose: Purpose) -> CommandResult {
-        let [name] = arguments else {
-            return Err("filename expected".to_owned().into());
-        };
-        match self.place(name)? {
-            FileLocation::Network(file) => Ok(GrubEffect::Fetch(Fetch {
-                file,
-                purpose,
-                arguments: String::new(),
-                more: VecDeque::new(),
-            })),
-            FileLocation::Disk(_) if purpose == Purpose::Configuration => DONE,
-            FileLocation::Disk(path) => Err(format!("file `{path}' not found").into()),
-        }
-    }
-
-    fn linux(&mut self, arguments: &[String]) -> CommandResult {
-        // Whatever was loaded is gone, also where this fails.
-        self.loaded = None;
-        let [name, words @ ..] = arguments else {
-            return Err("filename expected".to_owned().into());
-        };
-        let all: Vec<String> = [format!("BOOT_IMAGE={name}")]
-            .into_iter()
-            .chain(words.iter().cloned())
-            .collect();
-        match self.place(name)? {
-            FileLocation::Network(file) => Ok(GrubEffect::Fetch(Fetch {
-                file,
-                purpose: Purpose::Kernel,
-                arguments: all.join(" "),
-                more: VecDeque::new(),
-            })),
-            FileLocation::Disk(path) => Err(format!("file `{path}' not found").into()),
-        }
-    }
-
-    fn initrd(&mut self, arguments: &[String]) -> CommandResult {
-        if !matches!(self.loaded, Some(Loaded::Kernel { .. })) {
-            return Err("you need to load the kernel first".to_owned().into());
-        }
-        let mut files = VecDeque::new();
-        for name in arguments {
-            match self.place(name)? {
-                FileLocation::Network(file) => files.push_back(file),
-                FileLocation::Disk(path) => return Err(format!("file `{path}' not found").into()),
-            }
-        }
-        match files.pop_front() {
-            Some(file) => Ok(GrubEffect::Fetch(Fetch {
-                file,
-                purpose: Purpose::Initrd,
-                arguments: String::new(),
-                more: files,
-            })),
-            None => Err("filename expected".to_owned().into()),
-        }
-    }
-
-    /// Source: GRUB, `grub-core/loader/efi/chainloader.c`: the device handle that it hands on is that
-    /// of `$root`.
-    fn chainloader(&mut self, arguments: &[String]) -> CommandResult {
-        self.loaded = None;
-        let words: Vec<&String> = arguments.iter().filter(|it| *it != "--force").collect();
-        let [name, words @ ..] = words.as_slice() else {
-            return Err("filename expected".to_owned().into());
-        };
-        let text: Vec<&str> = words.iter().map(|word| word.as_str()).collect();
-        let text = text.join(" ");
-        let root = self.variable("root").trim_matches(['(', ')']).to_owned();
-        if *name == "+1" {
-            let how = format!("chainloader +1 of ({root})");
-            return match root.starts_with("hd") {
-                true => self.loads(Loaded::Disk { how }),
-                false => Err(format!("disk `{root}' not found").into()),
-            };
-        }
-        match self.place(name)? {
-            FileLocation::Network(file) => Ok(GrubEffect::Fetch(Fetch {
-                file,
-                purpose: Purpose::Program,
-                arguments: text,
-                more: VecDeque::new(),
-            })),
-            FileLocation::Disk(path) => {
-                let mut files = self.machine.disk_files.iter();
-                if !files.any(|file| file.eq_ignore_ascii_case(&path)) {
-                    return Err(format!("file `{path}' not found").into());
-                }
-                if !root.starts_with("hd") {
-                    return Err(not_understood(format!(
-                        "`$root` is `{root}`, and the loader would look there for its own files"
-                    )));
-                }
-                let how = format!("chainloader {path} of ({root})");
-                self.loads(Loaded::Disk { how })
-            }
-        }
-    }
-
-    fn loads(&mut self, loaded: Loaded) -> CommandResult {
-        self.loaded = Some(loaded);
-        DONE
-    }
-
-    /// Reads a name: `(device)path`, or a path on `$root`.
-    ///
-    /// # Errors
-    /// Where there is no such device. Source: GRUB, `grub-core/net/net.c`, `grub_net_open_real`.
-    pub(super) fn place(&self, name: &str) -> Result<FileLocation, String> {
-        let root = self.variable("root").trim_matches(['(', ')']);
-        let (device, path) = match name.strip_prefix('(').and_then(|it| it.split_once(')')) {
-            Some(found) => found,
-            None => (root, name),
-        };
-        let (protocol, server) = device.split_once(',').unwrap_or((device, ""));
-        let server = match server {
-            "" => self.variable("net_default_server"),
-            server => server,
-        };
-        let not_found = || format!("disk `{device}' not found");
-        match protocol {
-            "tftp" => {
-                let address = server.split(':').next().unwrap_or_default();
-                let server: Ipv4Addr = address.parse().map_err(|_| not_found())?;
-                let name = path.to_owned();
-                Ok(FileLocation::Network(BootFile { server, name }))
-            }
-            "http" if self.machine.has_http => {
-                let path = path.trim_start_matches('/');
-                Ok(FileLocation::Network(BootFile {
-                    server: Ipv4Addr::UNSPECIFIED,
-                    name: format!("http://{server}/{path}"),
-                }))
-            }
-            protocol if protocol.starts_with("hd") => Ok(FileLocation::Disk(path.to_owned())),
-            _ => Err(not_found()),
-        }
-    }
-}
-
-fn not_understood(reason: String) -> CommandError {
-    CommandError::NotUnderstood(reason)
 }
 
 impl Interpreter {
     fn test(&mut self, words: &[String]) -> CommandResult {
-        // Only this one asks a server; `-e` and `-f` say no to whatever lies there.
+        // Only `-s` requests a file; `-e` and `-f` are always false for network files.
         if let [option, name] = words
             && option == "-s"
         {

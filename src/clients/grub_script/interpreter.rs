@@ -1,104 +1,22 @@
+//! Runs configurations step by step.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::commands::GrubEffect;
-use super::menu::Entry;
+use super::context::{Context, MenuEntry};
+use super::effect::GrubEffect;
 use super::program::{Operation, Program};
-use super::variables::Context;
+use super::state::{Fetch, Interpreter, Kind, Loaded, State};
 use super::words::SyntaxError;
 use super::{GrubMachine, GrubStep, Lease, Purpose};
-use crate::clients::dhcp::BootFile;
 
-/// After so many operations a script is taken to run in a circle.
+/// The most operations of a script; more count as an endless loop.
 const MOST_OPERATIONS: usize = 20_000;
-/// Configurations, functions and menus, one inside the other.
-const MOST_NESTED: usize = 32;
-/// A command's outcome: done, or why not. A reason that is empty is not shown.
-pub(super) type Status = Result<(), String>;
-
-/// A machine that runs GRUB's scripts, and asks its caller for every file, address and pause.
-///
-/// Call [`Interpreter::next`] until it returns one of the ends; every later call returns the same
-/// end. A command that fails shows its error, and the script goes on, as GRUB's do. Nobody presses a
-/// key: a menu with a time-out starts its default. Programs and kernels always start here.
-/// Source: GRUB 2.06, `grub-core/script/execute.c`, `grub-core/normal/main.c`, `menu.c`.
-#[derive(Clone, Debug)]
-pub struct Interpreter {
-    pub(super) machine: GrubMachine,
-    pub(super) contexts: Vec<Context>,
-    pub(super) loaded: Option<Loaded>,
-    pub(super) status: Status,
-    functions: BTreeMap<String, Rc<Program>>,
-    pub(super) frames: Vec<Frame>,
-    state: State,
-    operations: usize,
-}
-
-/// What `boot` starts.
-#[derive(Clone, Debug)]
-pub(super) enum Loaded {
-    Kernel {
-        file: BootFile,
-        arguments: String,
-        initrds: Vec<BootFile>,
-    },
-    Program {
-        file: BootFile,
-        arguments: String,
-    },
-    Disk {
-        how: String,
-    },
-}
-
-/// Something that runs.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
-    /// The file that it stands in.
-    file: String,
-    program: Rc<Program>,
-    at: usize,
-    /// The number of the line that ran last.
-    line: usize,
-    loops: Vec<VecDeque<String>>,
-    pub arguments: Vec<String>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// With a context of its own, whose menu is shown at its end.
-    Configuration,
-    /// A part of another one.
-    Source,
-    Function,
-    /// An entry of a menu: what it has loaded is started at its end.
-    Entry,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    Running,
-    Fetching(Fetch),
-    AskingForAddress,
-    Ended(GrubStep),
-}
-
-/// A file that was asked for, and what happens with it.
-#[derive(Clone, Debug)]
-pub(super) struct Fetch {
-    pub file: BootFile,
-    pub purpose: Purpose,
-    /// Arguments of what is loaded, and the initrds that are still to be asked for.
-    pub arguments: String,
-    pub more: VecDeque<BootFile>,
-}
-
 impl Interpreter {
-    /// Starts a configuration, with the variables that GRUB itself has set. It exports them.
+    /// Starts a configuration, with the variables that GRUB itself sets and exports.
     ///
     /// # Errors
-    /// Where the text is no script.
+    /// When the text is not a valid script.
     pub fn new<'v>(
         file: &str,
         text: &str,
@@ -126,7 +44,7 @@ impl Interpreter {
         Ok(interpreter)
     }
 
-    /// Runs up to the next thing that the caller has a part in.
+    /// Runs up to the next step that concerns the caller.
     #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
     pub fn next(&mut self) -> GrubStep {
         loop {
@@ -145,7 +63,7 @@ impl Interpreter {
             if self.operations > MOST_OPERATIONS {
                 self.fail(
                     "",
-                    format!("`{MOST_OPERATIONS}` steps were done without an end"),
+                    format!("the script did not end within {MOST_OPERATIONS} steps"),
                 );
                 continue;
             }
@@ -155,10 +73,10 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`GrubStep::Fetch`]: with the file, of a kernel, an initrd or a program at least its first
-    /// bytes, or with the reason why there is none. Without such a step it does nothing.
+    /// Answers [`GrubStep::Fetch`] with the file (at least the first bytes of a kernel, an initrd or a
+    /// program), or with the reason of a failure. Does nothing without such a step.
     ///
-    /// Returns what the screen shows of it.
+    /// Returns the message on the console.
     pub fn supply(&mut self, answer: Result<&[u8], String>) -> Option<String> {
         let fetch = match std::mem::replace(&mut self.state, State::Running) {
             State::Fetching(fetch) => fetch,
@@ -168,7 +86,7 @@ impl Interpreter {
             }
         };
         match answer {
-            // A configuration that is not there is passed over without a word.
+            // GRUB skips a missing configuration without a message.
             Err(_) if fetch.purpose == Purpose::Configuration => {
                 self.status = Ok(());
                 None
@@ -188,9 +106,9 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`GrubStep::Dhcp`]. Without such a step it does nothing.
+    /// Answers [`GrubStep::Dhcp`]. Does nothing without such a step.
     ///
-    /// Returns what the screen shows of it.
+    /// Returns the message on the console.
     pub fn supply_lease(&mut self, answer: Result<Lease, String>) -> Option<String> {
         if !matches!(self.state, State::AskingForAddress) {
             return None;
@@ -277,30 +195,10 @@ impl Interpreter {
         }
     }
 
-    /// Starts what was loaded.
-    pub(super) fn start(&mut self) -> Status {
-        let step = match self.loaded.take() {
-            None => return Err("you need to load the kernel first".into()),
-            Some(Loaded::Disk { how }) => GrubStep::LocalDisk { how },
-            Some(Loaded::Program { file, arguments }) => GrubStep::Chain { file, arguments },
-            Some(Loaded::Kernel {
-                file,
-                arguments,
-                initrds,
-            }) => GrubStep::Boot {
-                kernel: file,
-                arguments,
-                initrds,
-            },
-        };
-        self.end(step);
-        Ok(())
-    }
-
-    /// Does one operation, or leaves a program behind.
+    /// Runs one operation, or leaves a program at its end.
     fn advance(&mut self) -> Option<GrubStep> {
         let Some(frame) = self.frames.last_mut() else {
-            // What is left is GRUB's prompt.
+            // GRUB shows its prompt.
             self.end(GrubStep::NeedsOperator {
                 command: "grub>".into(),
             });
@@ -342,7 +240,7 @@ impl Interpreter {
                 is_submenu,
             } => {
                 let words = self.expand(words)?;
-                let entry = Entry::new(&words, body, *is_submenu);
+                let entry = MenuEntry::new(&words, body, *is_submenu);
                 if let Some(context) = self.contexts.last_mut() {
                     context.menu.push(entry);
                 }
@@ -391,31 +289,7 @@ impl Interpreter {
         None
     }
 
-    pub(super) fn enter(
-        &mut self,
-        file: &str,
-        program: Rc<Program>,
-        arguments: Vec<String>,
-        kind: Kind,
-    ) {
-        if self.frames.len() >= MOST_NESTED {
-            return self.fail(
-                "",
-                format!("over `{MOST_NESTED}` blocks run inside another"),
-            );
-        }
-        self.frames.push(Frame {
-            file: file.to_owned(),
-            program,
-            at: 0,
-            line: 1,
-            loops: Vec::new(),
-            arguments,
-            kind,
-        });
-    }
-
-    /// Goes on where the innermost program was run from.
+    /// Returns to the caller of the innermost program.
     fn leave(&mut self) -> Option<GrubStep> {
         let kind = self.frames.last().map(|frame| frame.kind);
         match kind {
@@ -425,7 +299,7 @@ impl Interpreter {
                     let _ = self.start();
                 } else {
                     self.end(GrubStep::NeedsOperator {
-                        command: "a menu whose entry started nothing".into(),
+                        command: "a menu whose entry loaded no kernel".into(),
                     });
                 }
                 return None;
@@ -439,30 +313,8 @@ impl Interpreter {
         None
     }
 
-    pub(super) fn file(&self) -> String {
-        let frame = self.frames.last();
-        frame.map(|frame| frame.file.clone()).unwrap_or_default()
-    }
-
     fn shown_error(&self) -> Option<String> {
         let reason = self.status.as_ref().err()?;
         (!reason.is_empty()).then(|| format!("error: {reason}."))
-    }
-
-    pub(super) fn fail(&mut self, command: &str, reason: String) {
-        let frame = self.frames.last();
-        let (script, line) = frame.map_or((String::new(), 0), |it| (it.file.clone(), it.line));
-        self.end(GrubStep::Failed {
-            script,
-            line,
-            command: command.to_owned(),
-            reason,
-        });
-    }
-
-    pub(super) fn end(&mut self, step: GrubStep) {
-        if !matches!(self.state, State::Ended(_)) {
-            self.state = State::Ended(step);
-        }
     }
 }

@@ -90,7 +90,7 @@ fn failure(script: &str) -> String {
 }
 
 #[test]
-fn words_are_quoted_and_expanded_as_grub_does_it() {
+fn words_are_quoted_and_expanded_like_in_grub() {
     for (script, expected) in [
         ("echo a   b", "a b"),
         ("echo 'a   b' \"c  d\" e\\ f", "a   b c  d e f"),
@@ -115,7 +115,7 @@ fn words_are_quoted_and_expanded_as_grub_does_it() {
 }
 
 #[test]
-fn blocks_run_as_grub_runs_them() {
+fn blocks_run_like_in_grub() {
     for (script, expected) in [
         ("if true; then echo a; else echo b; fi", "a"),
         (
@@ -178,7 +178,7 @@ fn scripts_end_where_grub_leaves_them() {
         ("exit 1", GrubStep::Exit),
         ("reboot", GrubStep::Reboot),
         ("halt", GrubStep::PowerOff),
-        (entry, operator("a menu without a time-out")),
+        (entry, operator("a menu without a timeout")),
         (&format!("set timeout=0\n{entry}"), GrubStep::PowerOff),
         (
             &format!("set timeout=5; set default=1\n{entry}"),
@@ -194,7 +194,7 @@ fn scripts_end_where_grub_leaves_them() {
         ),
         (
             "set timeout=1\nmenuentry x { true\n}",
-            operator("a menu whose entry started nothing"),
+            operator("a menu whose entry loaded no kernel"),
         ),
         (
             &format!("set timeout=1\nsubmenu x {{\nset timeout=2\n{entry}}}"),
@@ -218,49 +218,52 @@ fn scripts_end_where_grub_leaves_them() {
 }
 
 #[test]
-fn the_line_that_is_not_understood_is_named() {
+fn an_unsupported_line_is_named() {
     for (script, expected) in [
-        ("echo a\nfrobnicate b", "2: `frobnicate` is not understood"),
-        ("true\ntrue | true", "2: `|` is not understood"),
+        (
+            "echo a\nfrobnicate b",
+            "2: command `frobnicate` is not supported",
+        ),
+        ("true\ntrue | true", "2: `|` is not supported"),
         ("\nif true; then\necho a", "3: `fi` is missing"),
-        ("echo 'a\nb", "1: the quote `'` has no end"),
-        ("regexp \"a$\" b", "1: `$` names no variable"),
+        ("echo 'a\nb", "1: quote `'` is not closed"),
+        (
+            "regexp \"a$\" b",
+            "1: `$` is not followed by a variable name",
+        ),
         ("fi", "1: `fi` does not belong here"),
         ("}", "1: `}` closes nothing"),
         ("for x y z; do true; done", "1: `in` is missing"),
-        (
-            "set a=b c",
-            "1: `set` has several words: quotes are missing",
-        ),
+        ("set a=b c", "1: `set` has several words without quotes"),
         (
             "smbios --type 4 --get-byte 1",
-            "1: `smbios --type 4 --get-byte 1` is not understood",
+            "1: `smbios --type 4 --get-byte 1` is not supported",
         ),
         (
             "regexp '[[:digit:]]' 1",
-            "1: a class such as `[:alpha:]` is not understood",
+            "1: a class such as `[:alpha:]` is not supported",
         ),
         (
             "chainloader (hd0)/EFI/debian/shimx64.efi",
-            "1: `$root` is `tftp,10.20.0.10`, and the loader would look there for its own files",
+            "1: `$root` is `tftp,10.20.0.10`, where the loader would look for its own files",
         ),
         (
             "while true; do true; done",
-            "1: `20000` steps were done without an end",
+            "1: the script did not end within 20000 steps",
         ),
         (
             "function f { f; }\nf",
-            "1: over `32` blocks run inside another",
+            "1: blocks are nested more than 32 deep",
         ),
     ] {
         assert_eq!(failure(script), expected, "{script}");
     }
     let doubling = "set a=xxxxxxxxxxxxxxxx\nwhile true; do set a=$a$a; done";
-    assert_eq!(failure(doubling), "2: its words grow over 65536 bytes");
+    assert_eq!(failure(doubling), "2: expanded words exceed 65536 bytes");
 }
 
 #[test]
-fn a_configuration_sees_what_is_exported_and_comes_back() {
+fn a_configuration_has_exported_variables_and_returns() {
     let files = [
         (
             "/a",
@@ -285,7 +288,7 @@ fn a_configuration_sees_what_is_exported_and_comes_back() {
 }
 
 #[test]
-fn kernels_start_with_what_was_loaded_for_them() {
+fn kernels_start_with_their_initrds() {
     let files = [("/k", "MZ"), ("/i", "x"), ("/j", "y")];
     let script = "linux (tftp,10.20.0.10)/k 'a b' c\ninitrd /i (tftp)/j\nboot";
     let (shown, end) = run(script, &files);
@@ -314,7 +317,7 @@ fn kernels_start_with_what_was_loaded_for_them() {
 }
 
 #[test]
-fn our_stub_asks_for_the_configuration_of_this_machine() {
+fn our_stub_requests_the_configuration_of_this_machine() {
     let templates = Templates::compile(&BTreeMap::new()).unwrap();
     let server = Ipv4Addr::new(10, 20, 0, 10);
     let image = GrubOrigin::Image { server, base: BASE };

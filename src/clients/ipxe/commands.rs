@@ -1,27 +1,11 @@
+//! The commands of scripts.
+
 use std::time::Duration;
 
 use super::arguments::{Arguments, Flag, number};
-use super::interpreter::{Fetch, Image, Interpreter, Status};
+use super::state::{Fetch, Image, Interpreter, IpxeEffect, Status};
 use super::{IpxeStep, Purpose};
 use crate::clients::url;
-
-/// What a command leads to.
-pub(super) enum IpxeEffect {
-    /// It is done, well or not.
-    Done(Status),
-    /// The caller sees a step, and then it is done, well or not.
-    Show(IpxeStep, Status),
-    /// The script goes on at a label.
-    Goto(String),
-    /// A file is needed.
-    Fetch(Fetch),
-    /// A loaded image runs, in place of this script or inside it.
-    Execute(Image, bool),
-    /// The script ends.
-    Leave(u32),
-    /// Everything ends.
-    End(IpxeStep),
-}
 
 /// The options of the commands that load files.
 const IMAGE: [Flag; 5] = [
@@ -81,16 +65,14 @@ impl Interpreter {
                 [a, b] => return Err(format!("`{a}` is not `{b}`")),
                 words => {
                     let given = words.len();
-                    return Err(format!(
-                        "two arguments are needed, and `{given}` were given"
-                    ));
+                    return Err(format!("two arguments are required, found {given}"));
                 }
             },
             "goto" => IpxeEffect::Goto(plain()?.only()?.to_owned()),
             "exit" => match plain()?.rest.as_slice() {
                 [] => IpxeEffect::Leave(0),
                 [code] => IpxeEffect::Leave(number(code)?),
-                _ => return Err("one exit code is enough".to_owned()),
+                _ => return Err("only one exit code is allowed".to_owned()),
             },
             "sleep" => {
                 let seconds = number(plain()?.only()?)?;
@@ -123,14 +105,14 @@ impl Interpreter {
             "shell" | "login" | "config" => {
                 IpxeEffect::End(IpxeStep::NeedsOperator { command: whole() })
             }
-            // The one card of this model has its link and its address.
+            // The only network card of this model has its link and its address.
             "dhcp" | "ifconf" | "ifopen" | "ifclose" | "iflinkwait" | "ifstat" | "route"
             | "imgstat" | "console" | "colour" | "cpair" => done,
             _ => return Err("command not found".to_owned()),
         })
     }
 
-    /// `chain`, and `boot`, which is the same: a name of a loaded image, a URL, or nothing.
+    /// `chain` and its alias `boot`: the name of a loaded image, a URL, or nothing.
     fn chain(&mut self, arguments: &Arguments) -> Result<IpxeEffect, String> {
         let replace = arguments.option("replace").is_some();
         if arguments.rest.is_empty() {
@@ -197,7 +179,7 @@ impl Interpreter {
             .ok_or_else(|| format!("no image is named `{name}`"))
     }
 
-    /// `imgfree`: all images, or those that are named.
+    /// `imgfree`: frees all images, or the named images.
     fn free(&mut self, names: &[String]) -> Status {
         if names.is_empty() {
             self.images.clear();
@@ -220,7 +202,7 @@ impl Interpreter {
 }
 
 impl Image {
-    /// Takes a name and a command line over, where they were given.
+    /// Applies a name and a command line, if there are any.
     fn apply(&mut self, arguments: &Arguments, text: String) {
         if let Some(name) = arguments.option("name") {
             self.name = name.to_owned();

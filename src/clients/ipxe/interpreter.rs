@@ -1,75 +1,16 @@
-use super::commands::IpxeEffect;
-use super::menus::Menus;
+//! Runs scripts step by step.
+
 use super::script::{NotAScript, Script, When};
+use super::state::{Frame, Image, Interpreter, IpxeEffect, MOST_NESTED, Menus, State, Status};
 use super::{Initrd, IpxeStep, Purpose, Settings};
 
-/// After so many commands a script is taken to run in a circle.
+/// The most commands of a script; more count as an endless loop.
 const MOST_COMMANDS: usize = 10_000;
-/// Scripts that run scripts, one inside the other.
-const MOST_NESTED: usize = 16;
-
-/// The outcome of a command: done, or why not.
-pub(super) type Status = Result<(), String>;
-
-/// A machine that runs iPXE scripts, and asks its caller for every file and every pause.
-///
-/// Call [`Interpreter::next`] until it returns one of the ends; every later call returns the same
-/// end. Commands fail as iPXE's do: the script stops at a failing line unless `||` follows, and a
-/// script that was chained hands its failure to the line that chained it. Programs and kernels
-/// always start here, and disks always boot.
-/// Source: iPXE, `src/image/script.c`, `src/core/exec.c`, `src/hci/commands/image_cmd.c`.
-#[derive(Clone, Debug)]
-pub struct Interpreter {
-    pub(super) settings: Settings,
-    pub(super) images: Vec<Image>,
-    pub(super) menus: Menus,
-    frames: Vec<Frame>,
-    state: State,
-    commands: usize,
-}
-
-/// One running script.
-#[derive(Clone, Debug)]
-struct Frame {
-    url: String,
-    script: Script,
-    line: usize,
-    command: usize,
-    status: Status,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    Running,
-    Fetching(Fetch),
-    Ended(IpxeStep),
-}
-
-/// A file that was asked for, and what happens with it.
-#[derive(Clone, Debug)]
-pub(super) struct Fetch {
-    pub image: Image,
-    pub purpose: Purpose,
-    /// Whether a script takes the place of the one that asked for it.
-    pub replace: bool,
-}
-
-/// A file that was loaded.
-#[derive(Clone, Debug)]
-pub(super) struct Image {
-    pub name: String,
-    pub url: String,
-    pub arguments: String,
-    /// Whether it is the one that a bare `boot` starts.
-    pub is_selected: bool,
-    pub script: Option<Script>,
-}
-
 impl Interpreter {
-    /// Starts a script that came from `url`, against which its relative URLs resolve.
+    /// Starts the script from `url`, against which its relative URLs are resolved.
     ///
     /// # Errors
-    /// When the bytes are no script.
+    /// When the bytes are not a script.
     pub fn new(url: &str, script: &[u8], settings: Settings) -> Result<Self, NotAScript> {
         Ok(Self {
             settings,
@@ -81,12 +22,12 @@ impl Interpreter {
         })
     }
 
-    /// Returns the settings as the script left them.
+    /// Returns the current settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Runs up to the next thing that the caller has a part in.
+    /// Runs up to the next step that concerns the caller.
     #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
     pub fn next(&mut self) -> IpxeStep {
         loop {
@@ -106,8 +47,8 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`IpxeStep::Fetch`]: with the file, of a kernel or an initrd at least its first bytes,
-    /// or with the reason why there is none. Without such a step it does nothing.
+    /// Answers [`IpxeStep::Fetch`] with the file (at least the first bytes of a kernel or an initrd), or
+    /// with the reason of a failure. Does nothing without such a step.
     pub fn supply(&mut self, answer: Result<&[u8], String>) {
         let mut fetch = match std::mem::replace(&mut self.state, State::Running) {
             State::Fetching(fetch) => fetch,
@@ -134,7 +75,7 @@ impl Interpreter {
         self.set_status(status);
     }
 
-    /// Runs an image: a script goes on here, anything else is the end.
+    /// Runs an image: a script continues here, anything else is the end.
     pub(super) fn execute(&mut self, image: Image, replace: bool) {
         let Some(script) = image.script else {
             return self.end(self.start(image));
@@ -143,13 +84,13 @@ impl Interpreter {
             self.frames.pop();
         } else if self.frames.len() >= MOST_NESTED {
             return self.set_status(Err(format!(
-                "over `{MOST_NESTED}` scripts run inside another"
+                "scripts are nested more than {MOST_NESTED} deep"
             )));
         }
         self.frames.push(Frame::new(image.url, script));
     }
 
-    /// Makes an image the one that a bare `boot` starts.
+    /// Selects the image for `boot` without arguments.
     pub(super) fn select(&mut self, image: Image) {
         for other in &mut self.images {
             other.is_selected = false;
@@ -160,12 +101,12 @@ impl Interpreter {
         });
     }
 
-    /// Returns the URL of the script that runs.
+    /// Returns the URL of the current script.
     pub(super) fn base(&self) -> &str {
         self.frames.last().map_or("", |frame| &frame.url)
     }
 
-    /// Runs one command, or leaves a line or a script behind.
+    /// Runs one command, or leaves a line or a script at its end.
     fn advance(&mut self) -> Option<IpxeStep> {
         let Some(frame) = self.frames.last_mut() else {
             self.end(IpxeStep::Exit(0));
@@ -198,7 +139,7 @@ impl Interpreter {
         self.commands += 1;
         if self.commands > MOST_COMMANDS {
             let failed = self.failed(format!(
-                "`{MOST_COMMANDS}` commands were run without an end"
+                "the script did not end within {MOST_COMMANDS} commands"
             ));
             self.end(failed);
             return None;
@@ -239,7 +180,7 @@ impl Interpreter {
         }
     }
 
-    /// Ends the innermost script: with an exit code, or with a failure that nobody caught.
+    /// Ends the innermost script, with an exit code or with an unhandled failure.
     fn leave(&mut self, result: Result<u32, String>) {
         let failed = match &result {
             Ok(_) => None,
@@ -272,7 +213,7 @@ impl Interpreter {
         }
     }
 
-    /// Returns the end that starting a program is: with other files loaded it is a kernel.
+    /// Returns the end that starts a program; with other loaded files, it is a kernel.
     fn start(&self, program: Image) -> IpxeStep {
         let others = self.images.iter();
         let initrds: Vec<_> = others
@@ -307,23 +248,5 @@ impl Interpreter {
 
     fn end(&mut self, step: IpxeStep) {
         self.state = State::Ended(step);
-    }
-}
-
-impl Frame {
-    fn new(url: String, script: Script) -> Self {
-        Self {
-            url,
-            script,
-            line: 0,
-            command: 0,
-            status: Ok(()),
-        }
-    }
-
-    fn go_to(&mut self, line: usize) {
-        self.line = line;
-        self.command = 0;
-        self.status = Ok(());
     }
 }

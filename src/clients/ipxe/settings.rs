@@ -9,7 +9,7 @@ use crate::machine::{MacAddress, SystemUuid};
 const MOST_EXPANSIONS: usize = 100;
 const LONGEST_EXPANSION: usize = 16 * 1024;
 
-/// What a setting holds; the kind decides what `:hexhyp` and the like make of it.
+/// The value of a setting; its kind determines the result of types such as `:hexhyp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A text.
@@ -22,10 +22,10 @@ pub enum Value {
     Address(Ipv4Addr),
 }
 
-/// The settings of an iPXE: `${name}`, and what stands behind it.
+/// The settings of iPXE: the values of `${name}`.
 ///
-/// A name has a block or none (`net0/mac`, `platform`); `netX` and the DHCP block of the one network
-/// card of this model are the same as `net0`, and a name without a block is looked for in all.
+/// A name can have a block (`net0/mac`, `platform`). `netX` and the DHCP block of the model's only network
+/// card are the same as `net0`; a name without a block is searched in all blocks.
 /// Source: iPXE, `src/core/settings.c`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, Value>);
@@ -38,7 +38,7 @@ pub struct EndlessExpansion {
 }
 
 impl Settings {
-    /// Sets a value; a type after the name (`name:string`) does not matter here.
+    /// Sets a value; a type after the name (`name:string`) is ignored.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         let (name, _) = split_type(name);
         self.0.insert(canonical(name), value.into());
@@ -61,10 +61,10 @@ impl Settings {
         })
     }
 
-    /// Replaces every `${…}` in a text, the innermost first; what is not set is empty.
+    /// Replaces every `${…}` in a text, the innermost first; an unset value is empty.
     ///
     /// # Errors
-    /// When that does not come to an end.
+    /// When the expansion does not end.
     pub fn expand(&self, text: &str) -> Result<String, EndlessExpansion> {
         let mut expanded = text.to_owned();
         for _ in 0..MOST_EXPANSIONS {
@@ -107,7 +107,7 @@ impl Settings {
             Some("uuid" | "ipv4" | "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32") => {
                 value.to_string()
             }
-            // iPXE takes a name with an unknown type for one that is not set.
+            // iPXE treats a name with an unknown type as unset.
             Some(_) => String::new(),
         }
     }

@@ -12,10 +12,10 @@ use crate::conversation::table::Aged;
 use crate::wire::http::{RequestHead, ResponseHead};
 use crate::wire::packet::TcpSegment;
 
-/// How many requests of a connection wait for their responses.
+/// The most requests of a connection that wait for their responses.
 const REQUESTS: usize = 16;
 
-/// The connections of a capture, by their two ends in order.
+/// The two ends of a connection, in order.
 pub(in crate::conversation) type Ends = (SocketAddrV4, SocketAddrV4);
 
 /// One TCP connection.
@@ -27,7 +27,7 @@ pub(in crate::conversation) struct Connection {
     pub kind: Kind,
     pub began: (Timestamp, u64),
     pub last: Timestamp,
-    /// How often its client tried to begin it, and whether the server answered.
+    /// How often the client sent a SYN, and whether the server accepted the connection.
     pub attempts: u32,
     pub is_accepted: bool,
     sides: [Direction; 2],
@@ -35,14 +35,14 @@ pub(in crate::conversation) struct Connection {
     pub response: Option<Response>,
 }
 
-/// What a connection carries.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::conversation) enum Kind {
-    /// Nothing was sent yet.
+    /// No data was sent yet.
     Unknown,
     Http,
     Tls,
-    /// Nothing that we follow.
+    /// A protocol that is not followed.
     Other,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::conversation) enum Kind {
 struct Direction {
     stream: Stream,
     parser: Parser,
-    /// The number behind its last byte, once it has said that there is no more.
+    /// The sequence number after the last byte, known from the FIN.
     end: Option<u32>,
 }
 
@@ -58,46 +58,46 @@ struct Direction {
 #[derive(Clone, Debug)]
 pub(in crate::conversation) struct Request {
     pub head: RequestHead,
-    /// When it was made, once its machine is known.
+    /// The start of the request, once its machine is known.
     pub began: Option<StartPoint>,
 }
 
-/// A response that is under way.
+/// A response that has not ended yet.
 #[derive(Debug)]
 pub(in crate::conversation) struct Response {
     pub request: Option<Request>,
     pub head: ResponseHead,
     pub bytes: u64,
-    /// The beginning of the body.
+    /// The first bytes of the body.
     pub start: Vec<u8>,
     pub last: Timestamp,
 }
 
-/// What a segment brought.
+/// An event in a segment.
 pub(in crate::conversation) enum Event {
-    /// The first request of the connection, or a further one.
+    /// A request started.
     Requested,
-    /// A response has ended; it is whole or broke off.
+    /// A response ended, complete or not.
     Responded(Box<Response>, Ending),
-    /// What was sent begins a TLS session.
+    /// A TLS session started.
     Tls,
-    /// The server refuses the connection.
+    /// The server refused the connection.
     Refused,
 }
 
-/// How a response ended.
+/// The end of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::conversation) enum Ending {
     Whole,
-    /// The connection ended before it.
+    /// The connection closed before the response was complete.
     Closed,
-    /// One side tore the connection down.
+    /// One side reset the connection.
     Reset,
-    /// The capture does not hold all of it.
+    /// The capture does not hold the whole response.
     Unseen,
-    /// Nothing more was sent.
+    /// No more data followed.
     Silence,
-    /// The capture ended first.
+    /// The capture ended before the response.
     Running,
 }
 
@@ -108,7 +108,7 @@ impl Aged for Connection {
 }
 
 impl Connection {
-    /// Begins with the first segment that is seen.
+    /// Creates a connection from its first captured segment.
     pub fn new(client: SocketAddrV4, server: SocketAddrV4, began: (Timestamp, u64)) -> Self {
         let direction = |side| Direction {
             stream: Stream::default(),
@@ -130,7 +130,7 @@ impl Connection {
         }
     }
 
-    /// Takes a segment of one side.
+    /// Processes a segment of one side.
     pub fn take(
         &mut self,
         from_server: bool,
@@ -144,9 +144,10 @@ impl Connection {
         if flags.is_syn() {
             let direction = &mut self.sides[usize::from(from_server)];
             direction.stream.begin_at(segment.sequence.wrapping_add(1));
-            match from_server {
-                true => self.is_accepted = true,
-                false => self.attempts += 1,
+            if from_server {
+                self.is_accepted = true;
+            } else {
+                self.attempts += 1;
             }
             return events;
         }
@@ -194,7 +195,7 @@ impl Connection {
         });
     }
 
-    /// Ends everything: what still waits for something before it is read first.
+    /// Ends the connection, after reading the segments that still wait for earlier ones.
     pub fn end(&mut self, ending: Ending, now: (Timestamp, u64), events: &mut Vec<Event>) {
         if self.kind == Kind::Http {
             self.read(true, now, events, |stream, deliver| stream.flush(deliver));
@@ -210,17 +211,18 @@ impl Connection {
         read: impl FnOnce(&mut Stream, &mut dyn FnMut(Piece<'_>)),
     ) {
         let mut found = Vec::new();
-        // The beginning of a body tells what it is; the bulk of it is not copied.
+        // The first bytes of a body identify its format; the rest is not copied.
         let has_start = |it: &Response| it.start.len() >= files::HEAD;
-        let wants = match self.response.as_ref().is_some_and(has_start) {
-            true => 0,
-            false => files::HEAD,
+        let wants = if self.response.as_ref().is_some_and(has_start) {
+            0
+        } else {
+            files::HEAD
         };
         let Self {
             sides, requests, ..
         } = self;
         let Direction { stream, parser, .. } = &mut sides[usize::from(from_server)];
-        // Responses in one segment answer one request after the other.
+        // Several responses in one segment answer the requests in order.
         let mut answered = usize::from(self.response.is_some());
         let mut deliver = |piece: Piece<'_>| {
             let mut method = || {
@@ -246,12 +248,12 @@ impl Connection {
                 self.requests.push_back(Request { head, began: None });
                 events.push(Event::Requested);
             }
-            // A provisional answer: the true one follows.
+            // A provisional response: the final one follows.
             ParsedPart::Response(head) if head.status < 200 => {}
             ParsedPart::Response(head) => {
                 self.end_response(Ending::Unseen, events);
                 self.response = Some(Response {
-                    // It leaves the queue when the response has ended.
+                    // It leaves the queue when the response ends.
                     request: self.requests.front().cloned(),
                     head,
                     bytes: 0,
@@ -276,7 +278,7 @@ impl Connection {
         }
     }
 
-    /// Reports whether the end that was found is the response's, and not that of a further request.
+    /// Reports whether the end is the end of the response, not of a later request.
     fn is_response_over(&self) -> bool {
         let response = self.response.as_ref();
         response.is_some_and(|response| {
@@ -288,7 +290,7 @@ impl Connection {
         })
     }
 
-    /// Looks whether the server has closed, and with it what was under way.
+    /// Ends the current response if the server has closed the connection.
     fn check_end(&mut self, events: &mut Vec<Event>) {
         let Direction {
             stream,
@@ -296,15 +298,16 @@ impl Connection {
             end,
         } = &self.sides[1];
         if end.is_some_and(|end| stream.has_reached(end)) && self.response.is_some() {
-            let ending = match parser.is_to_end() {
-                true => Ending::Whole,
-                false => Ending::Closed,
+            let ending = if parser.is_to_end() {
+                Ending::Whole
+            } else {
+                Ending::Closed
             };
             self.end_response(ending, events);
         }
     }
 
-    /// Ends the response that is under way, if one is.
+    /// Ends the current response, if there is one.
     fn end_response(&mut self, ending: Ending, events: &mut Vec<Event>) {
         if let Some(response) = self.response.take() {
             self.requests.pop_front();
@@ -313,13 +316,13 @@ impl Connection {
     }
 }
 
-/// Tells what a connection carries by what is sent first.
+/// Identifies the protocol by the first data.
 fn kind_of(from_server: bool, bytes: &[u8]) -> Kind {
     match bytes {
         [] => Kind::Unknown,
         [0x16, 3, ..] if !from_server => Kind::Tls,
         _ if !from_server && RequestHead::may_begin(bytes) => Kind::Http,
-        // The capture began in the middle.
+        // The capture started in the middle of the connection.
         _ if from_server && ResponseHead::may_begin(bytes) && bytes.len() > 8 => Kind::Http,
         _ => Kind::Other,
     }

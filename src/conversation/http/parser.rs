@@ -3,17 +3,17 @@ use std::mem;
 use super::stream::Piece;
 use crate::wire::http::{Framing, HEAD_LIMIT, RequestHead, ResponseHead, chunk_size, head_end};
 
-/// The longest line before a chunk.
+/// The longest chunk-size line that is read.
 const LINE_LIMIT: usize = 64;
 
-/// One side of a connection, cut into messages.
+/// Splits one side of a connection into messages.
 #[derive(Debug)]
 pub(super) struct Parser {
     side: Side,
     state: State,
 }
 
-/// Who speaks.
+/// The sender of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
@@ -22,34 +22,34 @@ pub(super) enum Side {
 
 #[derive(Debug)]
 enum State {
-    /// A head, as far as it has come.
+    /// A head, as far as it has arrived.
     Head(Vec<u8>),
-    /// That many bytes of a body are left.
+    /// The number of bytes left of a body.
     Body(u64),
-    /// The line before a chunk.
+    /// The line with the size of a chunk.
     ChunkLine(Vec<u8>),
-    /// That many bytes of a chunk are left, and the end of its line.
+    /// The number of bytes left of a chunk, with the end of its line.
     Chunk(u64),
     /// The lines after the last chunk.
     Trailer(Vec<u8>),
     /// A body that ends with the connection.
     ToEnd,
-    /// Something is missing: the next head that is seen is where it goes on.
+    /// Bytes are missing: parsing continues at the next head.
     Lost,
 }
 
-/// What was found on a side.
+/// A part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ParsedPart {
-    /// A request began.
+    /// The head of a request.
     Request(RequestHead),
-    /// A response began.
+    /// The head of a response.
     Response(ResponseHead),
-    /// Bytes of a body; the beginning of it comes as it is.
+    /// The number of bytes of a body, and the first of them.
     Body(u64, Vec<u8>),
-    /// The message is over.
+    /// The end of the message.
     End,
-    /// Something is missing.
+    /// Bytes are missing.
     Lost,
 }
 
@@ -61,7 +61,7 @@ impl Parser {
         }
     }
 
-    /// Reports whether a message is under way.
+    /// Reports whether a message has started and not ended.
     pub fn is_inside(&self) -> bool {
         match &self.state {
             State::Head(head) => !head.is_empty(),
@@ -70,13 +70,13 @@ impl Parser {
         }
     }
 
-    /// Reports whether only the end of the connection ends the message.
+    /// Reports whether the message ends with the connection.
     pub fn is_to_end(&self) -> bool {
         matches!(self.state, State::ToEnd)
     }
 
-    /// Takes a piece of the stream; `method` is that of the request which a response answers, and `wants`
-    /// how many bytes of a body's beginning are to be kept.
+    /// Parses a piece of the stream. `method` returns the method of the request that a response answers;
+    /// `wants` is the number of bytes to keep of a body's start.
     pub fn take(
         &mut self,
         piece: Piece<'_>,
@@ -93,7 +93,7 @@ impl Parser {
         }
     }
 
-    /// Takes what it can, and returns the rest; a step always takes something.
+    /// Parses as much as it can, at least one byte, and returns the rest.
     fn step<'o>(
         &mut self,
         bytes: &'o [u8],
@@ -109,7 +109,7 @@ impl Parser {
                 if !self.side.may_begin(head) {
                     return self.lose(found);
                 }
-                // The end may lie across two pieces.
+                // The end may be split across two pieces.
                 let Some(end) = head_end(head) else {
                     if head.len() >= HEAD_LIMIT {
                         return self.lose(found);
@@ -120,8 +120,8 @@ impl Parser {
                 let framing = match self.side {
                     Side::Client => RequestHead::parse(&head[..end]).map(|head| {
                         let body = match head.body {
-                            Framing::Unsaid => Framing::Length(0),
-                            said => said,
+                            Framing::Unspecified => Framing::Length(0),
+                            framing => framing,
                         };
                         found.push(ParsedPart::Request(head));
                         body
@@ -142,7 +142,7 @@ impl Parser {
                     }
                     Framing::Length(length) => State::Body(length),
                     Framing::Chunked => State::ChunkLine(Vec::new()),
-                    Framing::Unsaid => State::ToEnd,
+                    Framing::Unspecified => State::ToEnd,
                 };
                 bytes.get(end - known..).unwrap_or_default()
             }
@@ -186,7 +186,7 @@ impl Parser {
                 let line = mem::take(line);
                 let line = line.trim_ascii();
                 self.state = match chunk_size(line) {
-                    // The empty line behind a chunk.
+                    // The empty line after a chunk.
                     None if line.is_empty() => State::ChunkLine(Vec::new()),
                     None => return self.lose(found),
                     Some(0) => State::Trailer(Vec::new()),
@@ -224,7 +224,7 @@ impl Parser {
         }
     }
 
-    /// Passes over bytes that the capture does not hold.
+    /// Skips bytes that the capture does not hold.
     fn miss(&mut self, missing: u64, found: &mut Vec<ParsedPart>) {
         match &mut self.state {
             State::Body(left) | State::Chunk(left) if missing < *left => {
@@ -264,7 +264,7 @@ fn kept(bytes: &[u8], wants: usize) -> Vec<u8> {
     bytes[..bytes.len().min(wants)].to_vec()
 }
 
-/// Splits after the end of the line, if it is there.
+/// Splits after the end of the line, if it has arrived.
 fn until_line(bytes: &[u8]) -> (&[u8], &[u8], bool) {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&bytes[..=at], &bytes[at + 1..], true),
@@ -291,8 +291,8 @@ mod tests {
         found
     }
 
-    /// Sums up what was found: statuses, bytes of bodies, `.` for an end and `?` for a loss.
-    fn said(found: &[ParsedPart]) -> String {
+    /// Formats parts: statuses, body lengths, `.` for an end and `?` for missing bytes.
+    fn summary(found: &[ParsedPart]) -> String {
         let words = found.iter().map(|it| match it {
             ParsedPart::Request(head) => head.method.clone(),
             ParsedPart::Response(head) => head.status.to_string(),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_cut_where_they_end() {
+    fn messages_are_split_where_they_end() {
         const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         for (pieces, method, expected) in [
             (
@@ -339,7 +339,7 @@ mod tests {
             ),
             (&[("\x16\x03\x01", 0), (OK, 0)], "GET", "? 200"),
         ] {
-            assert_eq!(said(&server(pieces, method)), expected, "{pieces:?}");
+            assert_eq!(summary(&server(pieces, method)), expected, "{pieces:?}");
         }
     }
 

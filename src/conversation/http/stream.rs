@@ -1,19 +1,19 @@
 use std::mem;
 
-/// How many segments wait for one before them, and how many bytes of theirs.
+/// The most segments that wait for an earlier one, and the most bytes in them.
 const SEGMENTS: usize = 64;
-const OCTETS: usize = 256 * 1024;
+const WAITING_BYTES: usize = 256 * 1024;
 
-/// The bytes of one direction of a connection, put in order.
+/// Puts the bytes of one direction of a connection in order.
 ///
-/// Segments may come again, late, overlapping, or not at all; what a capture leaves out of one is
-/// counted as missing.
+/// Segments may arrive again, late, overlapping, or never; bytes that the capture left out count as
+/// missing.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     next: Option<u32>,
     waiting: Vec<Segment>,
     held: usize,
-    /// Segments that brought nothing new.
+    /// The number of segments without new bytes.
     pub repeats: u64,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Stream {
 struct Segment {
     sequence: u32,
     bytes: Vec<u8>,
-    /// How many there were as they were sent.
+    /// The length on the network, in bytes.
     length: usize,
 }
 
@@ -29,25 +29,25 @@ struct Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
     pub bytes: &'a [u8],
-    /// How many follow that the capture does not hold.
+    /// How many bytes follow that the capture does not hold.
     pub missing: usize,
 }
 
 impl Stream {
-    /// Sets where the stream begins, or goes on.
+    /// Sets the sequence number of the next byte.
     pub fn begin_at(&mut self, sequence: u32) {
         self.next = Some(sequence);
         self.waiting.clear();
         self.held = 0;
     }
 
-    /// Reports whether everything up to a number has come.
+    /// Reports whether every byte before a sequence number has arrived.
     pub fn has_reached(&self, sequence: u32) -> bool {
         self.next
             .is_some_and(|next| next.wrapping_sub(sequence) as i32 >= 0)
     }
 
-    /// Takes a segment of `length` bytes, of which the capture holds some, and hands on what is in order.
+    /// Processes a segment of `length` bytes, of which the capture holds some, and delivers what is in order.
     pub fn push(
         &mut self,
         sequence: u32,
@@ -62,7 +62,7 @@ impl Stream {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
-            if self.waiting.len() < SEGMENTS && self.held + bytes.len() <= OCTETS {
+            if self.waiting.len() < SEGMENTS && self.held + bytes.len() <= WAITING_BYTES {
                 self.held += bytes.len();
                 self.waiting.push(Segment {
                     sequence,
@@ -71,7 +71,7 @@ impl Stream {
                 });
                 return;
             }
-            // What was to come before it never came: go on behind it.
+            // The segment before it never arrived: continue after the gap.
             let mut held = mem::take(&mut self.waiting);
             self.held = 0;
             held.push(Segment {
@@ -94,7 +94,7 @@ impl Stream {
         }
     }
 
-    /// Hands on what waits, with what is missing before it: nothing more will come.
+    /// Delivers the waiting segments and the gaps before them, at the end of the connection.
     pub fn flush(&mut self, deliver: &mut dyn FnMut(Piece<'_>)) {
         let next = self.next.unwrap_or_default();
         let mut held = mem::take(&mut self.waiting);
@@ -129,7 +129,7 @@ impl Stream {
         self.accept_bytes(segment.sequence, &segment.bytes, segment.length, deliver);
     }
 
-    /// Hands on what is new of a segment that begins at or before what is expected.
+    /// Delivers the new bytes of a segment that starts at or before the expected byte.
     fn accept_bytes(
         &mut self,
         sequence: u32,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_come_late_again_overlapping_or_never() {
+    fn segments_arrive_late_again_overlapping_or_never() {
         for (segments, expected) in [
             (&[(10, "abc"), (13, "def")][..], "abcdef"),
             (&[(10, "abc"), (16, "ghi"), (13, "def")], "abcdefghi"),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_capture_cuts_off_is_missing() {
+    fn bytes_that_a_capture_cuts_off_are_missing() {
         let mut stream = Stream::default();
         let mut seen = Vec::new();
         stream.push(1, b"ab", 1000, &mut |piece| {
@@ -214,13 +214,13 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_segments_never_panic_and_hold_little(
+        fn arbitrary_segments_never_panic_and_use_bounded_memory(
             segments in prop::collection::vec((any::<u32>(), 0..2000usize, 0..3000usize), 0..200),
         ) {
             let mut stream = Stream::default();
             for (sequence, held, length) in segments {
                 stream.push(sequence, &vec![0; held], length, &mut |_| {});
-                prop_assert!(stream.waiting.len() <= SEGMENTS && stream.held <= OCTETS);
+                prop_assert!(stream.waiting.len() <= SEGMENTS && stream.held <= WAITING_BYTES);
             }
         }
     }

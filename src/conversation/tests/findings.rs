@@ -551,7 +551,7 @@ fn rows() -> Vec<FindingCase> {
 }
 
 #[test]
-fn every_fault_is_found_and_a_good_conversation_has_none() {
+fn every_finding_has_a_case_and_a_good_boot_has_none() {
     let rows = rows();
     for kind in FindingKind::all() {
         assert!(rows.iter().any(|row| row.kind == kind), "{kind} has no row");
@@ -575,7 +575,7 @@ fn every_fault_is_found_and_a_good_conversation_has_none() {
 
 /// What is told beside the fault that a scene is for would send an operator the wrong way.
 #[test]
-fn a_fault_brings_no_others_along() {
+fn a_finding_brings_no_other_findings() {
     use FindingKind::*;
     // A file that nobody can run is not there either, a reply without its end has no boot file.
     let companions = [
@@ -601,7 +601,7 @@ fn a_fault_brings_no_others_along() {
 }
 
 #[test]
-fn a_program_for_another_processor_is_known_by_its_contents() {
+fn a_program_for_another_processor_is_recognized_by_its_contents() {
     let mut play = Play::new();
     play.exchange(&uefi(), "boot.efi", |_| {});
     let mut arm = program(700);
@@ -613,7 +613,7 @@ fn a_program_for_another_processor_is_known_by_its_contents() {
 }
 
 #[test]
-fn a_server_that_is_named_makes_every_other_rogue() {
+fn a_named_server_makes_every_other_server_rogue() {
     let options = crate::conversation::Options {
         servers: vec![OTHER],
         ..Default::default()

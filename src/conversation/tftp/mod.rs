@@ -1,4 +1,4 @@
-//! Following TFTP: which file a machine reads, how fast, and how that ends.
+//! Follows TFTP: the files that a machine reads, their rates, and the outcome of each transfer.
 
 mod transfer;
 
@@ -18,12 +18,13 @@ pub(super) use transfer::TftpTransfer;
 
 /// The port of TFTP servers.
 const PORT: u16 = 69;
-/// So many blocks that are sent again are a fault, where they are one in so many.
+/// Retransmissions become a finding from this number, if they are at least one block in
+/// [`RETRANSMITS_OF`].
 const RETRANSMITS: u64 = 3;
 const RETRANSMITS_OF: u64 = 100;
 
 impl Observer<'_> {
-    /// Follows a datagram that is not DHCP; `false` where it belongs to no transfer.
+    /// Processes a datagram that is not DHCP. Returns `false` if it does not belong to a transfer.
     pub(super) fn observe_tftp(&mut self, packet: &Packet<'_>, payload: &[u8]) -> bool {
         let is_request = packet.destination.port() == PORT && matches!(payload, [0, 1 | 2, ..]);
         if is_request {
@@ -53,24 +54,24 @@ impl Observer<'_> {
             return false;
         }
         self.recorder.totals.tftp += 1;
-        // A transfer that is over may be followed by its last packets again.
+        // The last packets of a transfer may be sent again after its end.
         transfer.last = now;
         if from_server {
             transfer.server = peer;
             transfer.is_silent = false;
         }
-        // The bulk of all packets: no need to look at more than the head.
+        // Most packets are blocks: their header is enough.
         match *payload {
             [0, 3, high, low, ref block @ ..] if from_server != transfer.is_write => {
                 let number = BlockNumber::new(u16::from_be_bytes([high, low]));
                 let length = packet.length.saturating_sub(4) as u64;
                 let is_first = transfer.blocks(number, length, packet.fragmented, now);
-                let is_odd = transfer.is_over_mtu(self.options.mtu) || is_first;
+                let needs_check = transfer.is_over_mtu(self.options.mtu) || is_first;
                 if self.options.comment_blocks {
                     let text = format!("block {number} of `{}`", transfer.shown);
                     self.recorder.add_comment(text);
                 }
-                if is_odd {
+                if needs_check {
                     self.tftp_first_block(client, block);
                 }
             }
@@ -82,7 +83,7 @@ impl Observer<'_> {
             }
             _ => match TftpPacket::parse(payload) {
                 Ok(TftpPacket::OptionAcknowledgement(options)) => {
-                    transfer.take(&options);
+                    transfer.apply(&options);
                     self.check_block_size(client);
                 }
                 Ok(TftpPacket::Error { code, message }) => {
@@ -113,20 +114,20 @@ impl Observer<'_> {
         let id = self
             .machines
             .of_client(packet.source_mac, *client.ip(), now);
-        let asks_size = request
+        let requests_size = request
             .options
             .iter()
             .any(|it| it.name == OptionName::TransferSize);
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        files::begins(machine, &name);
+        files::request_begins(machine, &name);
         files::check_bare_name(&mut self.recorder, machine, &name);
         machine.stage();
         let began = self.recorder.start_point(machine);
         let shown = super::display::display_file(&name);
         self.recorder
-            .add_comment(format!("asks for `{shown}` by TFTP"));
+            .add_comment(format!("requests `{shown}` by TFTP"));
         let transfer = TftpTransfer {
             machine: id,
             server: packet.destination,
@@ -137,7 +138,7 @@ impl Observer<'_> {
             last: now,
             requests: 1,
             is_silent: true,
-            asks_size,
+            requests_size,
             block_size: 512,
             window: 1,
             size: None,
@@ -153,7 +154,7 @@ impl Observer<'_> {
         self.tftp.insert(client, transfer);
     }
 
-    /// Looks at the first block, which says what the file is, and at blocks that are too long.
+    /// Checks the first block, which shows the format of the file, and blocks that are too long.
     fn tftp_first_block(&mut self, client: SocketAddrV4, block: &[u8]) {
         let Some(transfer) = self.tftp.get_mut(&client) else {
             return;
@@ -167,7 +168,7 @@ impl Observer<'_> {
         self.check_block_size(client);
     }
 
-    /// Tells of blocks that do not fit into the MTU, once for each transfer.
+    /// Records blocks that do not fit into the MTU, once for each transfer.
     fn check_block_size(&mut self, client: SocketAddrV4) {
         let mtu = self
             .machines
@@ -182,9 +183,9 @@ impl Observer<'_> {
         }
         transfer.is_over_mtu = true;
         let how = if transfer.fragments {
-            "its blocks travel in fragments".to_owned()
+            "its blocks are fragmented".to_owned()
         } else {
-            format!("with the headers over the MTU of {mtu}")
+            format!("with headers, it exceeds the MTU of {mtu}")
         };
         let text = format!(
             "`{}` is sent with blksize {}: {how}",
@@ -196,26 +197,28 @@ impl Observer<'_> {
         }
     }
 
-    /// Ends what was silent since a moment, or, where the capture ends, all.
+    /// Ends the transfers that have been silent since a time, or all at the end of the capture.
     pub(super) fn end_idle_tftp(&mut self, since: Timestamp, at_end: bool) {
         let limit = if at_end { self.recorder.now() } else { since };
         for (_, transfer) in self.tftp.take_idle(limit) {
-            let end = match () {
-                () if transfer.has_last => End::Whole,
-                () if at_end && transfer.last > since => End::Running,
-                () => End::Silence,
+            let end = if transfer.has_last {
+                End::Whole
+            } else if at_end && transfer.last > since {
+                End::Running
+            } else {
+                End::Silence
             };
-            self.tell_transfer(transfer, end);
+            self.record_transfer(transfer, end);
         }
     }
 
     fn tftp_end(&mut self, client: SocketAddrV4, end: End) {
         if let Some(transfer) = self.tftp.remove(&client) {
-            self.tell_transfer(transfer, end);
+            self.record_transfer(transfer, end);
         }
     }
 
-    fn tell_transfer(&mut self, transfer: TftpTransfer, end: End) {
+    fn record_transfer(&mut self, transfer: TftpTransfer, end: End) {
         let Some(machine) = self.machines.get_mut(transfer.machine) else {
             return;
         };
@@ -225,16 +228,18 @@ impl Observer<'_> {
         };
         let began = transfer.began;
         let text = format!(
-            "`{}` of {}: {}",
+            "`{}` from {}: {}",
             transfer.shown,
             transfer.server.ip(),
             transfer.summary(&end)
         );
-        let told = transfer.report(&end);
+        let report = transfer.report(&end);
         self.recorder.record_at(machine, "tftp", text, began);
         let recorder = &mut self.recorder;
         match end {
-            End::Whole => files::came(recorder, machine, &transfer.name, &told, transfer.began),
+            End::Whole => {
+                files::arrived(recorder, machine, &transfer.name, &report, transfer.began)
+            }
             End::Missing(by) => {
                 files::is_missing(recorder, machine, &transfer.name, &format!("TFTP: `{by}`"));
             }
@@ -246,18 +251,18 @@ impl Observer<'_> {
             }
             End::Silence if transfer.is_silent => {
                 let text = format!(
-                    "{} does not answer the request for `{}`{}",
+                    "{} does not respond to the request for `{}`{}",
                     transfer.server.ip(),
                     transfer.shown,
                     match transfer.requests {
                         1 => String::new(),
-                        times => format!(", made {times} times"),
+                        count => format!(" ({count} requests)"),
                     }
                 );
                 recorder.report_finding_at(machine, FindingKind::TftpSilent, text, began);
             }
             End::Silence if transfer.blocks > 0 => {
-                let text = format!("`{}`: {}", transfer.shown, told.end);
+                let text = format!("`{}`: {}", transfer.shown, report.end);
                 recorder.report_finding_at(machine, FindingKind::TransferCut, text, began);
             }
             End::Silence | End::SizeOnly | End::Running => {}
@@ -270,6 +275,6 @@ impl Observer<'_> {
             );
             recorder.report_finding_at(machine, FindingKind::TftpRetransmits, text, began);
         }
-        machine.add_transfer(told, began.stage);
+        machine.add_transfer(report, began.stage);
     }
 }

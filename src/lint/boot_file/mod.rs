@@ -8,7 +8,7 @@ mod tests;
 
 use std::fmt;
 
-pub use image::{Machine, PeImage, Subsystem};
+pub use image::{Machine, PeImage, Subsystem, machine_in_head};
 pub use signature::{NotSigned, Signature, SignatureError};
 
 /// How many octets from the beginning of a file tell every format but [`BootFile::Image`], for which

@@ -77,7 +77,7 @@ impl Player<'_> {
                 let reason = format!("`{}` is no URL", started.file.name);
                 (reason, String::new())
             })?;
-            let wanted = shim.wants(&origin);
+            let wanted = shim.requests(&origin);
             let (file, fetched, asked) = player.asks_for(&wanted, TftpClient::SHIM)?;
             let shown = shown_path(&file.name);
             let signed = player.checked(&shown, &fetched.octets)?;
@@ -114,7 +114,7 @@ impl Player<'_> {
             platform: format!("{cpu}-{platform}"),
             prefix: prefix(&started.loader),
         };
-        let wanted = grub.wants(&network);
+        let wanted = grub.requests(&network);
         let (file, fetched, asked) = self.asks_for(&wanted, TftpClient::GRUB)?;
         let text = String::from_utf8_lossy(&fetched.octets).into_owned();
         let name = shown_path(&file.name);

@@ -15,7 +15,7 @@ impl Player<'_> {
     pub(super) fn run_pxelinux(&mut self, started: &Started, reach: Reach) -> Result<Ended, Stop> {
         self.tftp_client = TftpClient::PXELINUX;
         let pxelinux = Pxelinux::after_pxe(&started.answers.for_pxelinux(), self.mac());
-        let wanted = pxelinux.wants(self.rom.architecture().firmware());
+        let wanted = pxelinux.requests(self.rom.architecture().firmware());
         let text = self.step("pxelinux", |player| {
             let (file, fetched, asked) = player.asks_for(&wanted, TftpClient::PXELINUX)?;
             let text = String::from_utf8_lossy(&fetched.octets).into_owned();

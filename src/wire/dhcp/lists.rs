@@ -8,10 +8,10 @@ use super::{DhcpOptions, OptionCode};
 pub type RouteEntry = (Ipv4Addr, u8, Ipv4Addr);
 
 impl DhcpOptions {
-    /// Sets the domains in which a client looks for short names (119); an empty list removes the
-    /// option. A label over 63 bytes cannot be expressed and is cut.
+    /// Sets the domains in which a client looks up short names (119); an empty list removes the option.
+    /// A label over 63 bytes is cut.
     ///
-    /// Names are not compressed, which clients must take and some take only.
+    /// Names are not compressed: every client accepts that, and some accept nothing else.
     /// Source: RFC 3397 §2; RFC 1035 §3.1.
     pub fn set_search_domains(&mut self, domains: &[String]) {
         let mut bytes = Vec::new();
@@ -26,8 +26,8 @@ impl DhcpOptions {
         self.set_or_remove(OptionCode::DomainSearch, bytes);
     }
 
-    /// Sets the routes (121); an empty list removes the option. A client that reads them ignores
-    /// option 3, so the default route must be among them, as 0.0.0.0/0.
+    /// Sets the routes (121); an empty list removes the option. A client that reads them ignores option
+    /// 3, so they must include the default route, as 0.0.0.0/0.
     ///
     /// Source: RFC 3442.
     pub fn set_routes(&mut self, routes: &[RouteEntry]) {

@@ -91,15 +91,13 @@ pub enum Retention {
 /// How firmware reads an option's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirmwareReading {
-    /// Some clients read only the first part of a split option.
-    ///
-    /// Deviation: RFC 3396 §4 allows a split; GRUB and firmware do not join the parts.
+    /// Some clients read only the first part of a split option, so a reply never splits it.
+    // Deviation: RFC 3396 §4 would split it; GRUB and firmware do not join the parts.
     pub only_first_part: bool,
     /// Some clients read or write past the end of the text, so a reply needs a PAD after it, and a NUL
     /// that the length counts does harm.
-    ///
-    /// Deviation: edk2 overwrites the byte after option 67, some ROMs read past its end, and GRUB
-    /// compares option 60 as a C string; a NUL counted inside the option breaks others.
+    // Deviation: edk2 overwrites the byte after option 67, some ROMs read past its end, and GRUB compares
+    // option 60 as a C string; a NUL counted inside the option breaks others.
     pub past_the_end: bool,
 }
 

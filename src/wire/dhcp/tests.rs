@@ -12,7 +12,7 @@ const GOLDENS: [&str; 3] = [EDK2_DISCOVER, BIOS_DISCOVER, IPXE_REQUEST];
 
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
-/// Reads a readable packet: hexadecimal bytes, and comments after `#`.
+/// Reads a packet in text form: hexadecimal bytes, and comments after `#`.
 fn bytes(hex: &str) -> Vec<u8> {
     hex.lines()
         .flat_map(|line| line.split('#').next().unwrap().split_whitespace())
@@ -61,7 +61,7 @@ fn read_everything(message: &DhcpMessage) {
 }
 
 #[test]
-fn golden_packets_say_what_their_clients_are() {
+fn golden_packets_identify_their_clients() {
     for (hex, kind, architecture, is_ipxe, limit) in [
         (
             EDK2_DISCOVER,
@@ -102,7 +102,7 @@ fn golden_packets_say_what_their_clients_are() {
 }
 
 #[test]
-fn ipxe_says_what_it_asks_for_and_what_it_can_do() {
+fn ipxe_announces_its_parameter_list_and_features() {
     let message = DhcpMessage::parse(&bytes(IPXE_REQUEST)).unwrap();
     let options = &message.options;
     assert_eq!(message.transaction_id.to_string(), "c8b33a91");
@@ -129,7 +129,7 @@ fn golden_packets_are_written_as_they_were_read() {
 }
 
 #[test]
-fn a_packet_cut_anywhere_is_refused_or_loses_only_whole_options() {
+fn a_truncated_packet_is_refused_or_loses_only_whole_options() {
     for hex in GOLDENS {
         let bytes = bytes(hex);
         let whole = DhcpMessage::parse(&bytes).unwrap();
@@ -152,7 +152,7 @@ fn a_packet_cut_anywhere_is_refused_or_loses_only_whole_options() {
 }
 
 #[test]
-fn what_is_no_dhcp_message_is_refused_with_what_was_seen() {
+fn invalid_messages_are_refused_with_the_reason() {
     let good = request_with(&[53, 1, 1, 255]);
     let changed = |at: usize, byte: u8| {
         let mut bytes = good.clone();
@@ -162,21 +162,21 @@ fn what_is_no_dhcp_message_is_refused_with_what_was_seen() {
     assert!(DhcpMessage::parse(&good).is_ok());
     assert_eq!(
         changed(0, 3),
-        "the operation is `3`, neither a request (1) nor a reply (2)"
+        "expected operation 1 (request) or 2 (reply), found 3"
     );
     assert_eq!(
         changed(236, 0),
-        "no DHCP magic cookie: it would be `63825363`, and `00825363` was seen"
+        "expected the DHCP magic cookie `63825363`, found `00825363`"
     );
     assert_eq!(
         changed(241, 9),
-        "option 53 (message-type) needs `9` more bytes, and `2` are left"
+        "option 53 (message-type) needs 9 more bytes, but 2 are left"
     );
     assert_eq!(
         DhcpMessage::parse(&request_with(&[52, 1, 4]))
             .unwrap_err()
             .to_string(),
-        "option 52 (option-overload) holds `[04]`, which is none of 1, 2 and 3"
+        "option 52 (option-overload) must be 1, 2 or 3, found `[04]`"
     );
 }
 
@@ -221,7 +221,7 @@ fn a_field_that_is_not_overloaded_stays_a_text() {
 }
 
 #[test]
-fn one_pad_follows_the_texts_that_firmware_reads_too_far() {
+fn one_pad_follows_the_texts_that_firmware_reads_past_the_end() {
     let mut message = reply(&[
         (82, b"\x01\x01x"),
         (60, b"PXEClient"),
@@ -263,7 +263,7 @@ fn a_long_option_is_split_unless_clients_would_not_join_it() {
 }
 
 #[test]
-fn what_the_layout_cannot_carry_is_refused() {
+fn values_that_the_layout_cannot_hold_are_refused() {
     for code in [0, 52, 255] {
         let code = OptionCode::from(code);
         assert_eq!(
@@ -278,12 +278,12 @@ fn what_the_layout_cannot_carry_is_refused() {
     message.boot_file.push(b'f');
     assert_eq!(
         message.write(576).unwrap_err().to_string(),
-        "the field `file` takes `127` bytes, and `128` were given"
+        "the field `file` holds 127 bytes, but the text has 128"
     );
     message.boot_file = b"a\0b".to_vec();
     assert_eq!(
         message.write(576).unwrap_err().to_string(),
-        "the text of the field `file` has a NUL inside"
+        "the text of the field `file` contains a NUL"
     );
 }
 
@@ -325,7 +325,7 @@ fn a_message_over_the_limit_loses_the_least_important_options_by_name_or_is_refu
 }
 
 #[test]
-fn extras_are_lost_before_what_pxectl_knows_and_the_last_one_first() {
+fn extras_are_dropped_first_starting_with_the_last() {
     let mut full = reply(&[
         (53, &[2]),
         (209, &[b'p'; 40]),

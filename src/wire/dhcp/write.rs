@@ -3,48 +3,48 @@ use super::{
     DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, MAGIC_COOKIE, Operation, OptionCode, describe,
 };
 
-/// The least length of a BOOTP message, which some relays and ROMs still insist on.
-const LEAST_LENGTH: usize = 300;
-/// The most bytes that one option carries.
+/// The minimum length of a BOOTP message, which some relays and ROMs still require.
+const MINIMUM_LENGTH: usize = 300;
+/// The longest value of one option, in bytes.
 const LONGEST_OPTION: usize = 255;
 
-/// The message cannot be written as it stands.
+/// The message cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DhcpWriteError {
-    /// The client does not take so long a datagram.
-    #[error("the datagram would have `{need}` bytes, and the client takes `{limit}`")]
+    /// The datagram exceeds the client's limit.
+    #[error("the datagram needs {need} bytes, but the client accepts {limit}")]
     TooLong {
-        /// The bytes of the datagram, with its IP and UDP headers.
+        /// The length of the datagram in bytes, with its IP and UDP headers.
         need: usize,
-        /// The most that the client takes.
+        /// The client's limit.
         limit: usize,
     },
-    /// The option would have to be split, and clients do not join it again.
-    #[error("option {} has `{have}` bytes, and clients read at most 255", describe(*.code))]
+    /// The option would have to be split, and clients do not join its parts.
+    #[error("option {} has {have} bytes, but clients read at most 255", describe(*.code))]
     OptionTooLong {
         /// The option.
         code: OptionCode,
-        /// Its bytes.
+        /// Its length in bytes.
         have: usize,
     },
-    /// The code means something to the layout itself: PAD, END or overload.
-    #[error("option {} belongs to the layout and carries no value", describe(*.code))]
+    /// The layout itself uses the code: PAD, END or overload.
+    #[error("option {} belongs to the layout and cannot hold a value", describe(*.code))]
     OptionReserved {
         /// The option.
         code: OptionCode,
     },
     /// A text of the header leaves no room for its NUL.
-    #[error("the field `{field}` takes `{limit}` bytes, and `{have}` were given")]
+    #[error("the field `{field}` holds {limit} bytes, but the text has {have}")]
     FieldTooLong {
         /// The RFC's name of the field.
         field: &'static str,
-        /// The bytes of the text.
+        /// The length of the text in bytes.
         have: usize,
-        /// The most that fit before the NUL.
+        /// The longest text that leaves room for the NUL.
         limit: usize,
     },
-    /// A text of the header has a NUL inside.
-    #[error("the text of the field `{field}` has a NUL inside")]
+    /// A text of the header contains a NUL.
+    #[error("the text of the field `{field}` contains a NUL")]
     FieldHoldsNul {
         /// The RFC's name of the field.
         field: &'static str,
@@ -56,12 +56,12 @@ impl DhcpMessage {
     /// bytes; [`DhcpOptions::datagram_limit`](super::DhcpOptions::datagram_limit) of the request
     /// is the limit of its reply.
     ///
-    /// The message type stands first and the relay agent's option last. Nothing is ever put into
-    /// `file` and `sname` but what belongs there. A long option is split, except those that clients
-    /// do not join (43, 60, 67). After END the message is padded to 300 bytes.
+    /// The message type is first and the relay agent's option last. `file` and `sname` never hold
+    /// options. A long option is split, except those that clients do not join (43, 60, 67). After END
+    /// the message is padded to 300 bytes.
     ///
     /// # Errors
-    /// When something does not fit: nothing is left out silently, see [`DhcpMessage::fit`].
+    /// When the message does not fit: it leaves out no option, see [`DhcpMessage::fit`].
     ///
     /// Source: RFC 2131 §2, §4.1; RFC 3396 §4; RFC 3046 §2.2.
     pub fn write(&self, limit: usize) -> Result<Vec<u8>, DhcpWriteError> {
@@ -76,7 +76,7 @@ impl DhcpMessage {
             Operation::Reply => 2,
         });
         bytes.push(self.hardware_type);
-        // At most sixteen: a `HardwareAddress` holds no more.
+        // At most 16: a `HardwareAddress` holds no more.
         bytes.push(self.hardware_address.octets().len() as u8);
         bytes.push(self.hops);
         bytes.extend(self.transaction_id.0.to_be_bytes());
@@ -98,7 +98,7 @@ impl DhcpMessage {
             self.write_option(code, value, &mut bytes)?;
         }
         bytes.push(OptionCode::End.into());
-        bytes.resize(bytes.len().max(LEAST_LENGTH), 0);
+        bytes.resize(bytes.len().max(MINIMUM_LENGTH), 0);
         Ok(bytes)
     }
 
@@ -136,7 +136,7 @@ impl DhcpMessage {
         last_extra.or_else(lowest_rank)
     }
 
-    /// Returns the bytes of the whole datagram, with its IP and UDP headers.
+    /// Returns the length of the whole datagram in bytes, with its IP and UDP headers.
     pub fn datagram_length(&self) -> usize {
         let options: usize = self
             .options
@@ -146,7 +146,7 @@ impl DhcpMessage {
                 headers + value.len() + usize::from(self.pads_after(code))
             })
             .sum();
-        DATAGRAM_HEADERS + (HEADER_LENGTH + options + 1).max(LEAST_LENGTH)
+        DATAGRAM_HEADERS + (HEADER_LENGTH + options + 1).max(MINIMUM_LENGTH)
     }
 
     fn write_option(
@@ -161,7 +161,7 @@ impl DhcpMessage {
         ) {
             return Err(DhcpWriteError::OptionReserved { code });
         }
-        // Deviation: see `FirmwareReading::only_first_part`.
+        // See `FirmwareReading`: clients do not join these.
         if value.len() > LONGEST_OPTION && firmware_reading(code).only_first_part {
             let have = value.len();
             return Err(DhcpWriteError::OptionTooLong { code, have });
@@ -184,14 +184,14 @@ impl DhcpMessage {
     }
 }
 
-/// Lays a text out as a field of `N` bytes that ends in at least one NUL.
+/// Writes a text as a field of `N` bytes that ends in at least one NUL.
 fn text_field<const N: usize>(field: &'static str, text: &[u8]) -> Result<[u8; N], DhcpWriteError> {
     if text.contains(&0) {
         return Err(DhcpWriteError::FieldHoldsNul { field });
     }
     let mut bytes = [0; N];
     match bytes[..N - 1].get_mut(..text.len()) {
-        Some(place) => place.copy_from_slice(text),
+        Some(start) => start.copy_from_slice(text),
         None => {
             return Err(DhcpWriteError::FieldTooLong {
                 field,

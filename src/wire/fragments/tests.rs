@@ -32,7 +32,7 @@ fn fragment(identification: u16, offset: usize, more: bool, payload: &[u8]) -> I
     }
 }
 
-/// Cuts a datagram at these places.
+/// Splits a datagram at these offsets.
 fn cut<'a>(bytes: &'a [u8], at: &[usize]) -> Vec<Ipv4Datagram<'a>> {
     let mut bounds = vec![0];
     bounds.extend(at);
@@ -72,7 +72,7 @@ fn fragments_in_any_order_make_the_datagram() {
 }
 
 #[test]
-fn a_fragment_that_comes_twice_does_no_harm_and_one_that_overlaps_ends_its_datagram() {
+fn a_repeated_fragment_is_ignored_and_an_overlapping_one_ends_its_datagram() {
     let bytes = datagram(3000);
     let parts = cut(&bytes, &[1480, 2960]);
     let mut fragments = Fragments::default();
@@ -86,7 +86,7 @@ fn a_fragment_that_comes_twice_does_no_harm_and_one_that_overlaps_ends_its_datag
     let other = fragment(1, 8, true, &bytes[8..1480]);
     assert!(fragments.take(at(1), &other).is_none());
     assert_eq!(fragments.lost().overlapping, 1);
-    // The same place with other bytes.
+    // The same offset with other bytes.
     let zeros = [0; 1480];
     let mut fragments = Fragments::default();
     fragments.take(at(1), &parts[0]);
@@ -96,7 +96,7 @@ fn a_fragment_that_comes_twice_does_no_harm_and_one_that_overlaps_ends_its_datag
 }
 
 #[test]
-fn what_can_be_no_part_of_a_datagram_is_counted() {
+fn invalid_fragments_are_counted() {
     let bytes = [7; 1480];
     for (first, second) in [
         // Odd, empty, beyond the longest, beyond the end, two ends.
@@ -126,7 +126,7 @@ fn what_can_be_no_part_of_a_datagram_is_counted() {
 }
 
 #[test]
-fn fragments_wait_for_each_other_for_a_while_and_no_more_than_so_many() {
+fn fragments_wait_for_a_limited_time_and_in_limited_number() {
     let bytes = datagram(3000);
     let parts = cut(&bytes, &[1480]);
     let mut fragments = Fragments::default();
@@ -145,14 +145,14 @@ fn fragments_wait_for_each_other_for_a_while_and_no_more_than_so_many() {
             ..fragment(identification, 0, true, &bytes[..1480])
         };
         fragments.take(at(1), &first);
-        assert!(fragments.open.len() <= MOST_OPEN && fragments.bytes <= MOST_OCTETS + 1480);
+        assert!(fragments.open.len() <= MOST_OPEN && fragments.bytes <= MOST_BYTES + 1480);
         assert!(fragments.order.len() <= 2 * MOST_OPEN + 1);
     }
     let lost = fragments.finish();
     assert_eq!(lost.total(), count);
     assert!(lost.crowded > 0);
 
-    // No end of parts.
+    // Too many fragments.
     let mut fragments = Fragments::default();
     for number in 0..600 {
         fragments.take(at(1), &fragment(1, number * 16, true, &[7; 8]));
@@ -161,7 +161,7 @@ fn fragments_wait_for_each_other_for_a_while_and_no_more_than_so_many() {
 }
 
 #[test]
-fn what_the_capture_cut_off_stays_cut() {
+fn bytes_that_the_capture_cut_off_stay_missing() {
     let bytes = datagram(3000);
     let mut parts = cut(&bytes, &[1480]);
     parts[1] = Ipv4Datagram {
@@ -180,7 +180,7 @@ fn what_the_capture_cut_off_stays_cut() {
 
 proptest! {
     #[test]
-    fn a_datagram_cut_anywhere_comes_out_whole(
+    fn a_datagram_split_anywhere_is_reassembled(
         length in 16usize..8000, at_words in prop::collection::btree_set(1usize..1000, 1..9), seed: u64
     ) {
         let bytes = datagram(length);
@@ -221,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn fragments_of_frames_are_read_as_frames_are(offset in 0u16..0x2000, more: bool) {
+    fn fragments_in_frames_are_parsed_like_frames(offset in 0u16..0x2000, more: bool) {
         let mut frame = vec![0x45, 0, 0, 36, 0, 9];
         frame.extend((offset | u16::from(more) << 13).to_be_bytes());
         frame.extend([64, 17, 0, 0]);

@@ -76,7 +76,10 @@ fn files_are_found_by_rock_ridges_names_or_else_in_any_case_without_versions() {
         ("VMLINUZ", Ok(&b"linux"[..])),
         ("initrd with a long name.gz", Ok(&b"ram"[..])),
         ("INITRD.GZ", Err("the image has no `INITRD.GZ`")),
-        ("vmlinuz/a", Err("`vmlinuz` in the image is no directory")),
+        (
+            "vmlinuz/a",
+            Err("`vmlinuz` in the image is not a directory"),
+        ),
         ("", Err("the image has no ``")),
         ("../vmlinuz", Err("the image has no `..`")),
     ] {
@@ -99,7 +102,7 @@ fn a_file_of_several_extents_is_read_whole() {
 }
 
 #[test]
-fn names_go_on_in_continuations_and_loops_end() {
+fn names_can_have_continuations_and_loops_end() {
     let mut continued = named("long");
     let mut more = vec![b'C', b'E', 28, 1];
     for number in [22u32, 0, 8] {
@@ -116,27 +119,27 @@ fn names_go_on_in_continuations_and_loops_end() {
     let at = image.windows(2).position(|it| it == b"CE").unwrap();
     image[at + 20..at + 24].copy_from_slice(&28u32.to_le_bytes());
     image[22 * 2048..][..28].copy_from_slice(&more);
-    let said = content(image, "longer!").unwrap_err();
-    assert!(said.contains("never ends"), "{said}");
+    let error = content(image, "longer!").unwrap_err();
+    assert!(error.contains("never ends"), "{error}");
 }
 
 #[test]
-fn an_image_that_is_cut_short_says_so() {
+fn a_truncated_image_is_reported() {
     let whole = image(&[record(21, 6000, 0, b"A.;1", b"")], 24);
     assert_eq!(content(whole.clone(), "a").unwrap().len(), 6000);
     for (length, expected) in [
-        (23 * 2048, "needs 49008 bytes of it, it has 47104"),
+        (23 * 2048, "needs 49008 bytes, the image has 47104"),
         (20 * 2048 + 100, "needs 43008 bytes"),
-        (17 * 2048 - 1, "no ISO 9660 image"),
-        (0, "no ISO 9660 image"),
+        (17 * 2048 - 1, "not an ISO 9660 image"),
+        (0, "not an ISO 9660 image"),
     ] {
-        let said = content(whole[..length].to_vec(), "a").unwrap_err();
-        assert!(said.contains(expected), "{length}: {said}");
+        let error = content(whole[..length].to_vec(), "a").unwrap_err();
+        assert!(error.contains(expected), "{length}: {error}");
     }
 }
 
 #[test]
-fn links_directories_and_interleaved_files_are_no_files() {
+fn links_directories_and_interleaved_files_are_not_files() {
     let link = [named("link"), vec![b'S', b'L', 5, 1, 0]].concat();
     let mut interleaved = record(21, 1, 0, b"I.;1", b"");
     interleaved[26] = 1;
@@ -146,11 +149,11 @@ fn links_directories_and_interleaved_files_are_no_files() {
             "link",
             "is a symbolic link",
         ),
-        (record(21, 1, 2, b"D", b""), "d", "is no file"),
+        (record(21, 1, 2, b"D", b""), "d", "is not a file"),
         (interleaved, "i", "interleaved"),
     ] {
-        let said = content(image(&[entry], 24), path).unwrap_err();
-        assert!(said.contains(expected), "{path}: {said}");
+        let error = content(image(&[entry], 24), path).unwrap_err();
+        assert!(error.contains(expected), "{path}: {error}");
     }
 }
 

@@ -140,7 +140,7 @@ fn cooked_and_raw_frames_are_read_with_the_addresses_that_they_have() {
 }
 
 #[test]
-fn a_frame_that_the_capture_cut_gives_what_is_there() {
+fn a_cut_frame_is_read_as_far_as_it_was_captured() {
     let bytes = frame(b"abcdef");
     let packet = Packet::parse(LinkType::Ethernet, &bytes[..bytes.len() - 2]);
     let cut = Packet {
@@ -161,7 +161,7 @@ fn a_frame_that_the_capture_cut_gives_what_is_there() {
 }
 
 #[test]
-fn a_segment_of_tcp_is_read_past_its_options() {
+fn a_tcp_segment_is_read_past_its_options() {
     let mut segment = vec![0, 80, 4, 0, 0, 0, 0, 7, 0, 0, 0, 9, 0x60, 0x12, 1, 0];
     segment.extend([0; 8]);
     segment.extend(b"GET");
@@ -181,7 +181,7 @@ fn a_segment_of_tcp_is_read_past_its_options() {
 }
 
 #[test]
-fn an_unreachable_port_names_the_packet_that_it_is_about() {
+fn an_unreachable_port_names_the_undelivered_packet() {
     let lost = datagram(UDP, &[0, 67, 0x08, 0x22, 0, 99, 0, 0]);
     let icmp = [&[3, 3, 0, 0, 0, 0, 0, 0], &lost[..]].concat();
     let bytes = datagram(ICMP, &icmp);
@@ -204,7 +204,7 @@ fn an_unreachable_port_names_the_packet_that_it_is_about() {
 }
 
 #[test]
-fn what_is_no_packet_says_why() {
+fn unsupported_frames_have_a_reason() {
     let arp = tagged(&frame(b""), &[8, 6]);
     let mut fragment = frame(b"a");
     fragment[20] = 0x20;

@@ -34,7 +34,7 @@ fn record(order: ByteOrder, seconds: u32, fraction: u32, frame: &[u8], sent: u32
     bytes
 }
 
-/// Reads a file that comes in parts of some size.
+/// Reads a file that arrives in parts of a given size.
 fn read(file: &[u8], part: usize) -> Result<(Vec<ReadFrame>, Vec<CaptureFault>), CaptureFault> {
     let (mut reader, start) = CaptureFile::start(&file[..file.len().min(CaptureFile::HEAD)])?;
     let (mut frames, mut faults) = (Vec::new(), Vec::new());
@@ -92,7 +92,7 @@ fn both_byte_orders_and_both_units_of_time_are_read() {
 }
 
 #[test]
-fn a_file_that_is_cut_gives_what_is_there() {
+fn a_truncated_file_is_read_as_far_as_possible() {
     let (file, mut frames) = sample();
     frames.pop();
     let (seen, faults) = read(&file[..file.len() - 1], 64).unwrap();
@@ -101,21 +101,21 @@ fn a_file_that_is_cut_gives_what_is_there() {
 }
 
 #[test]
-fn reading_goes_on_behind_a_damaged_record() {
+fn reading_continues_after_a_damaged_record() {
     let (mut file, mut frames) = sample();
     let second = CaptureFile::HEAD + RECORD + 20;
     file[second + 8..second + 12].copy_from_slice(&[0xff; 4]);
     frames.remove(1);
     let expected = (frames, vec![CaptureFault::FrameLength(u32::MAX)]);
     assert_eq!(read(&file, 64), Ok(expected.clone()));
-    // Bytes that are gone.
+    // Missing bytes.
     file.drain(second..second + 9);
     let (seen, faults) = read(&file, 64).unwrap();
     assert_eq!((seen, faults.len()), (expected.0, 1));
 }
 
 #[test]
-fn what_is_no_capture_says_what_it_begins_with() {
+fn other_files_are_refused_with_their_first_bytes() {
     for (file, fault) in [
         (&b"GIF89a"[..], CaptureFault::Magic(0x4749_4638)),
         (b"", CaptureFault::Cut { need: 24, have: 0 }),

@@ -10,22 +10,22 @@ use crate::wire::capture_file::{
 };
 use crate::wire::packet::LinkType;
 
-/// The longest block that is read; keys and names that a capture holds are shorter.
+/// The longest block that is read; blocks with keys and names are shorter.
 const MOST_BLOCK: usize = 16 << 20;
-/// The longest block that is believed where there was damage.
+/// The longest block that is accepted after damage.
 const MOST_FOUND: usize = 1 << 20;
 /// The most interfaces of a section.
 const MOST_INTERFACES: usize = 4096;
 /// The most bytes of an interface's name that are kept.
 const MOST_NAME: usize = 64;
 
-/// A reader of one file.
+/// The parser of one file.
 #[derive(Debug, Default)]
 pub struct Pcapng {
     order: ByteOrder,
     interfaces: Vec<Interface>,
     last: Timestamp,
-    /// There was damage, behind which no block was found yet.
+    /// Whether no valid block was found yet after damage.
     is_lost: bool,
 }
 
@@ -34,28 +34,28 @@ struct Interface {
     link: LinkType,
     snap_length: u32,
     resolution: Resolution,
-    /// Seconds to add to every time.
+    /// The seconds to add to every time.
     offset: i64,
     name: Option<String>,
 }
 
-/// How many units of time a second has.
+/// The units of time per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resolution {
     Microseconds,
     Nanoseconds,
     Units(u128),
-    /// Finer than any number of bytes can say.
+    /// So fine that every time is 0.
     Nothing,
 }
 
 impl Pcapng {
-    /// Returns the name of an interface of the section that was read last.
+    /// Returns the name of an interface of the current section.
     pub fn interface_name(&self, number: u32) -> Option<&str> {
         self.interfaces.get(number as usize)?.name.as_deref()
     }
 
-    /// Reads what comes next; see `CaptureFile::step`.
+    /// Parses the next step; see `CaptureFile::step`.
     pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
             return self.search(bytes, is_last);
@@ -74,7 +74,7 @@ impl Pcapng {
                     Ok(None) => CaptureStep::Passed(length),
                     Ok(Some(Content::Frame(frame))) => CaptureStep::Frame(length, frame),
                     Ok(Some(Content::Missed(count))) => CaptureStep::Missed(length, count),
-                    // The block is whole: what follows it is not in doubt.
+                    // The block has a valid frame, so the next block is safe to read.
                     Err(fault) => CaptureStep::Damaged(length, fault),
                 }
             }
@@ -86,11 +86,11 @@ impl Pcapng {
         }
     }
 
-    /// Looks for a block that is whole.
+    /// Searches for a valid block after damage.
     fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> CaptureStep<'a> {
         for at in 0..bytes.len() {
             let rest = &bytes[at..];
-            // Too little to tell is taken for what everything begins with.
+            // With fewer than four bytes, any block may start here.
             let kind = match rest.len() {
                 4.. => self.order.u32(rest, 0),
                 _ => SECTION,
@@ -124,13 +124,13 @@ impl Pcapng {
         CaptureStep::Passed(bytes.len())
     }
 
-    /// Checks the frame of a block; returns its type and its length.
+    /// Checks the two lengths of a block. Returns its type and its length.
     fn whole(&self, bytes: &[u8], most: usize) -> Result<(u32, usize), CaptureFault> {
         let have = bytes.len();
         if have < FRAME {
             return Err(CaptureFault::Cut { need: FRAME, have });
         }
-        // It is the same in either order.
+        // The section type reads the same in both byte orders.
         let is_section = self.order.u32(bytes, 0) == SECTION;
         let order = if is_section {
             order_of_section(bytes)?
@@ -152,7 +152,7 @@ impl Pcapng {
     }
 
     fn section<'a>(&mut self, body: &[u8]) -> Option<Content<'a>> {
-        // Its own frame was read in this order.
+        // `whole` has used this byte order for its lengths.
         self.order = match ByteOrder::Little.u32(body, 0) {
             BYTE_ORDER => ByteOrder::Little,
             _ => ByteOrder::Big,
@@ -208,7 +208,7 @@ impl Pcapng {
         body: &'a [u8],
     ) -> Result<Option<Content<'a>>, CaptureFault> {
         let order = self.order;
-        // Where the bytes begin, how many there are, how many there were, and of which interface.
+        // The offset of the frame's bytes, and the number of its interface.
         let (start, number) = match kind {
             ENHANCED_PACKET => (20, order.u32(body, 0)),
             OBSOLETE_PACKET => (20, order.u16(body, 0).into()),
@@ -227,7 +227,7 @@ impl Pcapng {
                     0 => u32::MAX,
                     snap => snap,
                 };
-                // How much of it there is, only the length of the block can tell.
+                // Only the length of the block limits the captured length.
                 let kept = (body.len() - start).min(u32::MAX as usize) as u32;
                 (sent.min(snap).min(kept), sent)
             }
@@ -296,7 +296,7 @@ impl Interface {
             Resolution::Units(a_second) => {
                 let units = u128::from(units);
                 let part = units % a_second;
-                // A part of 64 bits at the most: the product fits.
+                // At most 64 bits, so the product fits.
                 let nanoseconds = part * 1_000_000_000 / a_second;
                 ((units / a_second) as u64, nanoseconds as u64)
             }

@@ -1,7 +1,7 @@
 use super::{COMMENT, END};
 use crate::wire::capture_file::ByteOrder;
 
-/// The options of a block, one after the other.
+/// Iterates over the options of a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options<'a> {
     pub(super) order: ByteOrder,
@@ -11,7 +11,7 @@ pub(super) struct Options<'a> {
 impl<'a> Iterator for Options<'a> {
     type Item = (u16, &'a [u8]);
 
-    /// Takes the next option; one that reaches beyond its block ends them.
+    /// Returns the next option; an option that exceeds its block ends the iteration.
     fn next(&mut self) -> Option<Self::Item> {
         let (head, rest) = self.bytes.split_first_chunk::<4>()?;
         let code = self.order.u16(head, 0);
@@ -25,7 +25,7 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
-/// The comments on a frame, as they stand in the file.
+/// Iterates over the comments on a frame, as the file holds them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Comments<'a>(pub(super) Options<'a>);
 

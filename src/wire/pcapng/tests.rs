@@ -6,7 +6,7 @@ use crate::wire::packet::LinkType;
 
 type ReadFrame = (i128, u32, Vec<u8>, usize, Vec<String>);
 
-/// What was read of a file.
+/// The frames, missed counts and errors of a file.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     frames: Vec<ReadFrame>,
@@ -14,7 +14,7 @@ struct Read {
     missed: u64,
 }
 
-/// Reads a file that comes in parts of some size.
+/// Reads a file that arrives in parts of a given size.
 fn read(file: &[u8], part: usize) -> Read {
     let (mut reader, mut at) = CaptureFile::start(&file[..24]).unwrap();
     let mut read = Read::default();
@@ -52,7 +52,7 @@ fn read(file: &[u8], part: usize) -> Read {
     read
 }
 
-/// Writes blocks by hand, in either order.
+/// Writes blocks by hand, in either byte order.
 struct ByHand(ByteOrder, Vec<u8>);
 
 impl ByHand {
@@ -111,7 +111,7 @@ fn pad(bytes: &mut Vec<u8>) {
 }
 
 #[test]
-fn both_byte_orders_may_stand_in_one_file_and_interfaces_are_those_of_their_section() {
+fn one_file_can_have_both_byte_orders_and_each_section_has_its_own_interfaces() {
     let mut file = Vec::new();
     for order in [ByteOrder::Big, ByteOrder::Little] {
         let mut section = ByHand::new(order);
@@ -159,7 +159,7 @@ fn times_are_read_in_every_unit() {
         file.frame(0, units, b"", 0, &[]);
         assert_eq!(read(&file.1, 99).frames[0].0, nanoseconds, "{unit:#x}");
     }
-    // What no calendar has is the last day of ours.
+    // An unrepresentable time becomes the last representable time.
     let mut file = ByHand::new(ByteOrder::Little);
     file.interface(&file.option(INTERFACE_RESOLUTION, &[0]));
     file.frame(0, u64::MAX, b"", 0, &[]);
@@ -180,13 +180,13 @@ fn simple_and_obsolete_blocks_and_statistics_are_read() {
     body.extend(b"old\0");
     body.extend(file.option(COMMENT, b"a comment"));
     file.block(OBSOLETE_PACKET, &body);
-    // It was longer than what the interface takes, and shorter.
+    // Longer than the snap length of the interface, and shorter.
     file.block(SIMPLE_PACKET, &[&file.u32(200), &[7; 96][..]].concat());
     file.block(SIMPLE_PACKET, &[&file.u32(3), &[7; 4][..]].concat());
     file.block(0x0bad, b"what nobody knows!..");
     let dropped = file.option(STATISTICS_DROPPED, &u64::to_be_bytes(5));
     file.block(STATISTICS, &[&[0; 12], &dropped[..]].concat());
-    // Too short for what they are.
+    // Too short for their types.
     file.block(SIMPLE_PACKET, &[]);
     file.block(INTERFACE, &[0; 4]);
     let read = read(&file.1, 30);
@@ -203,7 +203,7 @@ fn simple_and_obsolete_blocks_and_statistics_are_read() {
     assert_eq!(read.faults, faults);
 }
 
-/// A file as we write it, with what is in it.
+/// A file that our writer made, and its frames.
 fn written() -> (Vec<u8>, Vec<ReadFrame>) {
     let mut bytes = Vec::new();
     let mut writer = PcapngWriter { bytes: &mut bytes };
@@ -236,7 +236,7 @@ const PLAIN: InterfaceDescription<'_> = InterfaceDescription {
 };
 
 #[test]
-fn what_we_write_reads_back() {
+fn written_files_are_read_back() {
     let (file, frames) = written();
     let expected = Read {
         frames,
@@ -272,15 +272,14 @@ fn a_long_comment_is_cut_between_characters() {
 }
 
 #[test]
-fn reading_goes_on_behind_damage() {
+fn reading_continues_after_damage() {
     let (file, frames) = written();
     let needle = ENHANCED_PACKET.to_le_bytes();
     let mut blocks = (0..file.len()).filter(|at| file[*at..].starts_with(&needle));
     let at = blocks.nth(3).unwrap();
     let mut without = frames;
     without.remove(3);
-    // A length that is no length, one that reaches beyond the file, and one that reaches into
-    // another block.
+    // An invalid length, a length past the end of the file, and a length into another block.
     for (length, fault) in [
         (u32::MAX, CaptureFault::BlockLength(u32::MAX)),
         (8, CaptureFault::BlockLength(8)),
@@ -302,7 +301,7 @@ fn reading_goes_on_behind_damage() {
             assert_eq!(read.faults, [fault]);
         }
     }
-    // Bytes that are gone.
+    // Missing bytes.
     let mut gone = file.clone();
     gone.drain(at + 5..at + 12);
     let read = read(&gone, 64);
@@ -310,7 +309,7 @@ fn reading_goes_on_behind_damage() {
 }
 
 #[test]
-fn a_file_that_is_cut_gives_what_is_there() {
+fn a_truncated_file_is_read_as_far_as_possible() {
     let (file, frames) = written();
     for length in 28..file.len() {
         let read = read(&file[..length], 64);
@@ -330,7 +329,7 @@ proptest! {
 
     #[test]
     fn a_changed_byte_loses_no_more_than_its_block(
-        // What stands before it describes everything.
+        // The blocks before it describe the interfaces.
         at in 180usize..600, byte: u8, part in 1usize..200
     ) {
         let (mut file, frames) = written();

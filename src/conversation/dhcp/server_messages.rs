@@ -1,9 +1,9 @@
-//! What servers send.
+//! Messages of servers.
 
-use super::checks::{Reply, faults};
+use super::checks::{Reply, findings_of};
 use super::exchange::{Exchange, Exchanges, OFFERS, server_of};
-use super::servers::{Answer, Wire};
-use super::{BOOT_SERVER_PORT, ReceivedMessage, SERVER_PORT, option_text, specified, travelled};
+use super::servers::{Answer, Segment};
+use super::{BOOT_SERVER_PORT, ReceivedMessage, SERVER_PORT, option_text, route_texts, specified};
 use crate::conversation::display::{display_file, display_hex, display_text};
 use crate::conversation::finding::FindingKind;
 use crate::conversation::machine::{ObservedMachine, Offer};
@@ -11,35 +11,42 @@ use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
 use crate::conversation::recorder::Recorder;
 use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode};
+use crate::wire::packet::VlanTags;
 
-/// How many offers of one stage are listed in the report.
+/// The most offers of one stage that the report lists.
 const LISTED: usize = 32;
 
 impl Observer<'_> {
-    /// Follows what a server sends.
-    pub(super) fn reply(&mut self, id: MachineId, seen: ReceivedMessage<'_>) {
-        let message = seen.message;
-        self.judge(id, seen);
+    /// Processes a message of a server.
+    pub(super) fn server_message(&mut self, id: MachineId, received: ReceivedMessage<'_>) {
+        let message = received.message;
+        self.judge(id, received);
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
         let mut exchanges = std::mem::take(&mut machine.exchanges);
-        let layout = DhcpLayout::read(seen.payload);
-        check(&mut self.recorder, machine, &mut exchanges, seen, &layout);
+        let layout = DhcpLayout::read(received.payload);
+        check(
+            &mut self.recorder,
+            machine,
+            &mut exchanges,
+            received,
+            &layout,
+        );
         match message.options.message_type() {
-            Some(MessageType::Offer) => self.offer(id, &mut exchanges, seen, &layout),
-            Some(MessageType::Ack) if is_of_boot_server(&exchanges, seen) => {
-                self.boot_server_answer(id, &mut exchanges, seen, &layout);
+            Some(MessageType::Offer) => self.offer(id, &mut exchanges, received, &layout),
+            Some(MessageType::Ack) if is_of_boot_server(&exchanges, received) => {
+                self.boot_server_answer(id, &mut exchanges, received, &layout);
             }
-            Some(MessageType::Ack) => self.acknowledgement(id, &mut exchanges, seen, &layout),
-            Some(MessageType::Nak) => self.nak(id, &mut exchanges, seen),
+            Some(MessageType::Ack) => self.acknowledgement(id, &mut exchanges, received, &layout),
+            Some(MessageType::Nak) => self.nak(id, &mut exchanges, received),
             other => {
                 let text = match other {
-                    Some(other) => format!("{} sends {other:?}", seen.source.ip()),
-                    None => format!("{} answers BOOTP", seen.source.ip()),
+                    Some(other) => format!("{} sends {other:?}", received.source.ip()),
+                    None => format!("{} answers BOOTP", received.source.ip()),
                 };
-                let said = reply_text(seen, &layout, vec![text]);
-                self.recorder.record(machine, "dhcp", said);
+                let text = reply_text(received, &layout, vec![text]);
+                self.recorder.record(machine, "dhcp", text);
             }
         }
         if let Some(machine) = self.machines.get_mut(id) {
@@ -47,18 +54,18 @@ impl Observer<'_> {
         }
     }
 
-    /// Tells whether the server belongs on this wire.
-    fn judge(&mut self, id: MachineId, seen: ReceivedMessage<'_>) {
-        let message = seen.message;
-        // A refusal gives nothing; it is told as one.
-        let gives = [Some(MessageType::Offer), Some(MessageType::Ack)];
+    /// Checks whether the server belongs on this segment.
+    fn judge(&mut self, id: MachineId, received: ReceivedMessage<'_>) {
+        let message = received.message;
+        // A DHCPNAK assigns nothing; it is a finding of its own.
+        let assigning = [Some(MessageType::Offer), Some(MessageType::Ack)];
         self.servers.seen_any = true;
-        if !gives.contains(&message.options.message_type()) {
+        if !assigning.contains(&message.options.message_type()) {
             return;
         }
-        // A copy on another VLAN is a fault of its own; what counts here is who asked whom.
-        let wire = Wire {
-            vlans: seen.vlans,
+        // A copy on another VLAN is a finding of its own; only the servers matter here.
+        let segment = Segment {
+            vlans: received.vlans,
             relay: message.relay_address,
         };
         let address = specified(message.your_address).or(specified(message.client_address));
@@ -66,15 +73,15 @@ impl Observer<'_> {
             return;
         }
         let answer = Answer {
-            server: server_of(message, *seen.source.ip()),
+            server: server_of(message, *received.source.ip()),
             address: specified(message.your_address),
         };
         let is_inform = answer.address.is_none() && specified(message.client_address).is_some();
-        if is_inform && seen.source.port() != BOOT_SERVER_PORT {
+        if is_inform && received.source.port() != BOOT_SERVER_PORT {
             return;
         }
         let inventory = self.machines.inventory();
-        if let Some(why) = self.servers.judge(inventory, wire, answer)
+        if let Some(why) = self.servers.judge(inventory, segment, answer)
             && let Some(machine) = self.machines.get_mut(id)
         {
             self.recorder
@@ -86,11 +93,11 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: &mut Exchanges,
-        seen: ReceivedMessage<'_>,
+        received: ReceivedMessage<'_>,
         layout: &DhcpLayout,
     ) {
-        let message = seen.message;
-        let server = server_of(message, *seen.source.ip());
+        let message = received.message;
+        let server = server_of(message, *received.source.ip());
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
@@ -116,7 +123,7 @@ impl Observer<'_> {
         if is_again {
             if exchange.discovers > 1 {
                 self.recorder
-                    .record(machine, "offer", format!("again, by {server}"));
+                    .record(machine, "offer", format!("again, from {server}"));
             }
             return;
         }
@@ -130,13 +137,14 @@ impl Observer<'_> {
         } else {
             "proxy offer"
         };
-        let gives = match address {
-            Some(address) => format!("{server} gives {address}"),
-            None => format!("{server} gives no address"),
+        let summary = match address {
+            Some(address) => format!("{server} offers {address}"),
+            None => format!("{server} offers no address"),
         };
-        let mut text = reply_text(seen, layout, vec![gives]);
+        let options = reply_text(received, layout, Vec::new());
+        let mut text = with_options(&summary, &options);
         if exchange.offered.len() < OFFERS {
-            exchange.offered.push(text.clone());
+            exchange.offered.push((server, address, options));
         }
         if let Some(class) = class {
             text.push_str(&format!("\n= {class}"));
@@ -162,30 +170,30 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: &mut Exchanges,
-        seen: ReceivedMessage<'_>,
+        received: ReceivedMessage<'_>,
         layout: &DhcpLayout,
     ) {
-        let message = seen.message;
-        let server = server_of(message, *seen.source.ip());
+        let message = received.message;
+        let server = server_of(message, *received.source.ip());
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
         let address = specified(message.your_address).or(specified(message.client_address));
         let known = exchanges.find(message);
         if known.as_ref().is_some_and(|exchange| exchange.is_answered) {
-            // The copy behind or before a relay, or the answer to a question that was sent again.
+            // A copy on the other side of a relay, or the response to a retry.
             return;
         }
-        let gives = match address {
-            Some(address) => format!("{server} gives {address}"),
+        let summary = match address {
+            Some(address) => format!("{server} assigns {address}"),
             None => server.to_string(),
         };
-        let text = reply_text(seen, layout, vec![gives.clone()]);
+        let content = (server, address, reply_text(received, layout, Vec::new()));
         let text = match known {
-            Some(exchange) if exchange.offered.contains(&text) => {
-                format!("{gives}, with what it offered")
+            Some(exchange) if exchange.offered.contains(&content) => {
+                format!("{summary}, same options as its offer")
             }
-            _ => text,
+            _ => with_options(&summary, &content.2),
         };
         self.recorder.record(machine, "ack", text);
         if let Some(address) = address {
@@ -210,39 +218,44 @@ impl Observer<'_> {
         &mut self,
         id: MachineId,
         exchanges: &mut Exchanges,
-        seen: ReceivedMessage<'_>,
+        received: ReceivedMessage<'_>,
         layout: &DhcpLayout,
     ) {
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        let server = *seen.source.ip();
+        let server = *received.source.ip();
         if let Some(asked) = &mut exchanges.asked {
             if asked.is_answered {
                 return;
             }
             asked.is_answered = true;
         }
-        let text = reply_text(seen, layout, vec![format!("{server} names the boot file")]);
+        let text = reply_text(
+            received,
+            layout,
+            vec![format!("{server} names the boot file")],
+        );
         self.recorder.record(machine, "boot ack", text);
-        if seen.source.port() != BOOT_SERVER_PORT {
-            let port = seen.source.port();
-            let text = format!("{server} was asked on port 4011, and answers from port {port}");
+        if received.source.port() != BOOT_SERVER_PORT {
+            let port = received.source.port();
+            let text =
+                format!("{server} received a request on port 4011, but responds from port {port}");
             self.recorder
                 .report_finding(machine, FindingKind::WrongPort4011, text);
         }
         let client = machine.client.clone();
-        self.boots(id, client.as_ref(), seen.message, server);
+        self.boots(id, client.as_ref(), received.message, server);
     }
 
-    fn nak(&mut self, id: MachineId, exchanges: &mut Exchanges, seen: ReceivedMessage<'_>) {
-        let message = seen.message;
-        let server = server_of(message, *seen.source.ip());
+    fn nak(&mut self, id: MachineId, exchanges: &mut Exchanges, received: ReceivedMessage<'_>) {
+        let message = received.message;
+        let server = server_of(message, *received.source.ip());
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
         if let Some(exchange) = exchanges.find(message) {
-            // A copy of a relay.
+            // A copy from a relay.
             if exchange.refused_by.replace(server) == Some(server) {
                 return;
             }
@@ -256,24 +269,24 @@ impl Observer<'_> {
     }
 }
 
-/// Tells what is wrong with a reply by itself, and with its way.
+/// Checks a reply by itself, its relay and its VLAN.
 fn check(
     recorder: &mut Recorder,
     machine: &mut ObservedMachine,
     exchanges: &mut Exchanges,
-    seen: ReceivedMessage<'_>,
+    received: ReceivedMessage<'_>,
     layout: &DhcpLayout,
 ) {
-    let message = seen.message;
+    let message = received.message;
     let exchange = exchanges.find(message);
     let client = match &exchange {
         Some(exchange) => exchange.client.as_ref(),
         None => machine.client.as_ref(),
     };
-    let found = faults(&Reply {
+    let found = findings_of(&Reply {
         message,
         layout,
-        length: seen.length,
+        length: received.length,
         client: client.map(|client| &client.kind),
         limit: exchange.as_ref().and_then(|exchange| exchange.limit),
     });
@@ -283,19 +296,19 @@ fn check(
     let Some(exchange) = exchange else {
         return;
     };
-    let server = server_of(message, *seen.source.ip());
-    let to_relay = seen.destination.port() == SERVER_PORT;
+    let server = server_of(message, *received.source.ip());
+    let to_relay = received.destination.port() == SERVER_PORT;
     if let Some(sent) = exchange.relay_information.as_deref().filter(|_| to_relay) {
         let text = match message.options.relay_agent_information() {
             Some(back) if back == sent => None,
             Some(back) => Some(format!(
-                "{server} sends option 82 back as {}, the relay {} wrote {}",
+                "{server} returns option 82 as {}, the relay {} sent {}",
                 display_hex(back),
                 message.relay_address,
                 display_hex(sent)
             )),
             None => Some(format!(
-                "{server} leaves out option 82, which the relay {} wrote",
+                "{server} does not return option 82, which the relay {} sent",
                 message.relay_address
             )),
         };
@@ -303,37 +316,53 @@ fn check(
             recorder.report_finding(machine, FindingKind::RelayWithout82Echo, text);
         }
     }
-    if !exchange.vlans.is_empty() && !exchange.vlans.contains(&seen.vlans) {
-        let words = |tags: &crate::wire::packet::VlanTags| match tags.is_empty() {
-            true => "untagged".to_owned(),
-            false => format!("on VLAN {tags}"),
-        };
-        let asked: Vec<_> = exchange.vlans.iter().map(words).collect();
+    if !exchange.vlans.is_empty() && !exchange.vlans.contains(&received.vlans) {
+        let requests: Vec<_> = exchange.vlans.iter().map(vlan_text).collect();
         let text = format!(
-            "asked {}, and {server} answers {}",
-            asked.join(" and "),
-            words(&seen.vlans)
+            "the request came {}, but {server} responds {}",
+            requests.join(" and "),
+            vlan_text(&received.vlans)
         );
         recorder.report_finding(machine, FindingKind::VlanMismatch, text);
     }
 }
 
-/// Reports whether a DHCPACK answers what was asked on port 4011.
-fn is_of_boot_server(exchanges: &Exchanges, seen: ReceivedMessage<'_>) -> bool {
-    if seen.source.port() == BOOT_SERVER_PORT {
+fn vlan_text(tags: &VlanTags) -> String {
+    if tags.is_empty() {
+        "untagged".to_owned()
+    } else {
+        format!("on VLAN {tags}")
+    }
+}
+
+/// Reports whether a DHCPACK answers a request to port 4011.
+fn is_of_boot_server(exchanges: &Exchanges, received: ReceivedMessage<'_>) -> bool {
+    if received.source.port() == BOOT_SERVER_PORT {
         return true;
     }
     exchanges.asked.as_ref().is_some_and(|asked| {
-        asked.at.is_some()
-            && asked.transaction == seen.message.transaction_id
-            && specified(seen.message.your_address).is_none()
+        asked.sent.is_some()
+            && asked.transaction == received.message.transaction_id
+            && specified(received.message.your_address).is_none()
     })
 }
 
-fn reply_text(seen: ReceivedMessage<'_>, layout: &DhcpLayout, mut said: Vec<String>) -> String {
-    said.extend(option_text::reply_options(seen.message, layout));
-    said.extend(travelled(seen));
-    said.join(", ")
+fn with_options(summary: &str, options: &str) -> String {
+    if options.is_empty() {
+        summary.to_owned()
+    } else {
+        format!("{summary}, {options}")
+    }
+}
+
+fn reply_text(
+    received: ReceivedMessage<'_>,
+    layout: &DhcpLayout,
+    mut texts: Vec<String>,
+) -> String {
+    texts.extend(option_text::reply_options(received.message, layout));
+    texts.extend(route_texts(received));
+    texts.join(", ")
 }
 
 fn names_boot_data(message: &DhcpMessage) -> bool {
@@ -344,7 +373,7 @@ fn names_boot_data(message: &DhcpMessage) -> bool {
         || options.is_http_client()
 }
 
-/// Returns the boot file as it may be shown, wherever it stands.
+/// Returns the boot file without secrets, from option 67 or `file`.
 fn boot_name(message: &DhcpMessage) -> Option<String> {
     let option = message.options.text(OptionCode::BootfileName);
     let field = || Some(String::from_utf8_lossy(&message.boot_file).into_owned());
