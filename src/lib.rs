@@ -7,9 +7,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
+//! | [`wire`] | bytes <-> values: DHCP messages, TFTP packets, frames |
 //! | [`installer`] | one file for each installer kind: requirements, arguments, seeds, disks, callbacks |
 //! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
-//! | [`wire`] | bytes <-> values: DHCP messages, TFTP packets, frames |
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
 //! | [`render`] | an inventory and a decision -> boot scripts and seeds |

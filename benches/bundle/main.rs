@@ -120,10 +120,10 @@ fn main() -> anyhow::Result<()> {
     let asked = std::env::args()
         .filter_map(|it| it.parse::<u64>().ok())
         .next();
-    let octets = asked.unwrap_or(2048) << 20;
+    let bytes = asked.unwrap_or(2048) << 20;
     let directory = tempfile::tempdir()?;
     let at = directory.path();
-    for (file, part) in FILES.iter().zip([octets / 8, octets - octets / 8]) {
+    for (file, part) in FILES.iter().zip([bytes / 8, bytes - bytes / 8]) {
         let mut random = File::open("/dev/urandom")?.take(part);
         io::copy(&mut random, &mut File::create(at.join(file))?)?;
     }
@@ -151,7 +151,7 @@ fn main() -> anyhow::Result<()> {
         costs.sort_by_key(|cost| cost.wall);
         costs[costs.len() / 2]
     });
-    let size = octets >> 20;
+    let size = bytes >> 20;
     write_out(&format!("\n{size} MiB in two files\n{}\n", table(&costs)))
 }
 

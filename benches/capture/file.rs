@@ -26,7 +26,7 @@ pub fn write(path: &Path, size: u64) -> anyhow::Result<u64> {
     let mut file = Pcap {
         output: BufWriter::with_capacity(1 << 20, File::create(path)?),
         packets: 0,
-        octets: 24,
+        bytes: 24,
         microseconds: 0,
     };
     let header = [0xa1b2_c3d4u32, 4 << 16 | 2, 0, 0, 262_144, 1];
@@ -34,7 +34,7 @@ pub fn write(path: &Path, size: u64) -> anyhow::Result<u64> {
         file.output.write_all(&field.to_le_bytes())?;
     }
     let mut number = 0;
-    while file.octets < size {
+    while file.bytes < size {
         boot(&mut file, number, size)?;
         number += 1;
     }
@@ -45,7 +45,7 @@ pub fn write(path: &Path, size: u64) -> anyhow::Result<u64> {
 struct Pcap {
     output: BufWriter<File>,
     packets: u64,
-    octets: u64,
+    bytes: u64,
     microseconds: u64,
 }
 
@@ -64,7 +64,7 @@ impl Pcap {
         }
         self.output.write_all(frame)?;
         self.packets += 1;
-        self.octets += 16 + u64::from(length);
+        self.bytes += 16 + u64::from(length);
         self.microseconds += 10;
         Ok(())
     }
@@ -124,7 +124,7 @@ fn boot(file: &mut Pcap, number: u32, size: u64) -> anyhow::Result<()> {
         file.frame(&udp_frame(at(3000), of(2000), &data[..length])?)?;
         let [high, low] = block.to_be_bytes();
         file.frame(&udp_frame(of(2000), at(3000), &[0, 4, high, low])?)?;
-        if file.octets >= size {
+        if file.bytes >= size {
             return Ok(());
         }
     }
@@ -159,7 +159,7 @@ fn fetch(file: &mut Pcap, client: (MacAddress, Ipv4Addr), size: u64) -> anyhow::
         if number % 2 == 1 {
             file.frame(&segment(client, true, asked, at, 0x10, b"")?)?;
         }
-        if file.octets >= size {
+        if file.bytes >= size {
             return Ok(());
         }
     }

@@ -23,7 +23,7 @@ const PAYLOAD: usize = 200;
 const START: Duration = Duration::from_secs(2);
 
 /// What came of one program.
-struct Outcome {
+struct LiveRun {
     sent: u64,
     /// How fast they were really sent.
     rate: f64,
@@ -106,7 +106,7 @@ fn watch(
     mut command: Command,
     said: &std::path::Path,
     rate: u64,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<LiveRun> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = command.stderr(File::create(said)?).spawn()?;
     std::thread::sleep(START);
@@ -143,7 +143,7 @@ fn watch(
             .parse()
             .ok()
     });
-    Ok(Outcome {
+    Ok(LiveRun {
         sent,
         rate: sent as f64 / time.as_secs_f64(),
         seen: seen.with_context(|| format!("no count in: {text}"))?,

@@ -71,7 +71,7 @@ struct Measured {
     compared: Option<Run>,
     /// The processor time of an exchange, where it completed most.
     each: Duration,
-    /// The most memory that it held, in octets.
+    /// The most memory that it held, in bytes.
     peak: u64,
     /// How many leases it had made durable in the end, where we can tell.
     leases: Option<usize>,

@@ -47,12 +47,12 @@ fn main() -> anyhow::Result<()> {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    for (name, octets, path, runs) in ROWS {
+    for (name, bytes, path, runs) in ROWS {
         let directory = directory()?;
         let at = directory.path();
         fs::create_dir_all(at.join("web"))?;
         for file in 0..FILES {
-            File::create(at.join(format!("web/{file}")))?.set_len(octets + file as u64)?;
+            File::create(at.join(format!("web/{file}")))?.set_len(bytes + file as u64)?;
         }
         let server = Nginx::start(&nginx, at)?;
         let (mut theirs, mut ours, mut peak) = (Vec::new(), Vec::new(), 0);
@@ -97,7 +97,7 @@ fn with_curl(curl: &Path, at: &Path, server: &Nginx, path: &str) -> anyhow::Resu
 }
 
 /// Builds a bundle of all files; returns how long that took, in seconds, and the most memory, in
-/// octets.
+/// bytes.
 fn with_pxectl(at: &Path, server: &Nginx, path: &str) -> anyhow::Result<(f64, u64)> {
     let mut spec = String::from("kind: BundleSpec\nname: a\narch: x86_64\nfiles:\n");
     for file in 0..FILES {

@@ -60,7 +60,7 @@ fn measure(inventory: &Path) -> anyhow::Result<Table> {
     let mut row = |name: &str, target: &str, costs: &[Cost]| {
         let walls = Spread::of(costs, |cost| cost.wall.as_secs_f64());
         let cpu = Spread::of(costs, |cost| cost.cpu.as_secs_f64());
-        let mebibytes = |octets: u64| octets as f64 / f64::from(1 << 20);
+        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let peak = Spread::of(costs, |cost| mebibytes(cost.peak));
         let resident = Spread::of(costs, |cost| mebibytes(cost.resident.unwrap_or(0)));
         table.add_row([

@@ -28,7 +28,7 @@ pub struct Cost {
     pub wall: Duration,
     /// The time that processors spent on it, in the program and in the kernel.
     pub cpu: Duration,
-    /// The most memory that it held at once (`VmHWM`), in octets.
+    /// The most memory that it held at once (`VmHWM`), in bytes.
     pub peak: u64,
     /// What it holds now (`VmRSS`), while it runs.
     pub resident: Option<u64>,

@@ -87,14 +87,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Makes a bundle of several files, no two pieces of which are alike.
-fn fill(store: &Path, octets: u64) -> anyhow::Result<()> {
+fn fill(store: &Path, bytes: u64) -> anyhow::Result<()> {
     let store = BundleStore::open_or_create(store)?;
     let mut files = serde_json::Map::new();
     for number in 0..FILES {
         let mut blob = store.begin_blob()?;
         let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut piece = Vec::with_capacity(1 << 20);
-        for _ in 0..octets >> 20 {
+        for _ in 0..bytes >> 20 {
             piece.clear();
             while piece.len() < 1 << 20 {
                 // Xorshift: nothing that anybody could compress.

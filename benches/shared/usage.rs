@@ -8,7 +8,7 @@ use anyhow::Context;
 /// The unit of processor time in `/proc`; Linux never shows programs another (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Reads a line of `/proc/PID/status` in octets; none once the process has ended.
+/// Reads a line of `/proc/PID/status` in bytes; none once the process has ended.
 pub fn memory(process: u32, line: &str) -> anyhow::Result<Option<u64>> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let kibibytes = status

@@ -17,9 +17,9 @@ const TURN: usize = 64;
 
 /// What came of a crowd.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome {
-    /// The octets that came, all of them right.
-    pub octets: u64,
+pub struct CrowdResult {
+    /// The bytes that came, all of them right.
+    pub bytes: u64,
     /// How long it took.
     pub time: Duration,
     /// The processor time of the clients.
@@ -33,7 +33,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When a server sends what is wrong, and when it refuses.
-pub fn fetch(wish: Wish<'_>, clients: u32, most: Duration) -> anyhow::Result<Outcome> {
+pub fn fetch(wish: Wish<'_>, clients: u32, most: Duration) -> anyhow::Result<CrowdResult> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let before = usage::own_processor_time()?;
     let begin = Instant::now();
@@ -81,8 +81,8 @@ pub fn fetch(wish: Wish<'_>, clients: u32, most: Duration) -> anyhow::Result<Out
             }
         }
     }
-    Ok(Outcome {
-        octets: members.iter().map(|it| it.fetch.have() as u64).sum(),
+    Ok(CrowdResult {
+        bytes: members.iter().map(|it| it.fetch.have() as u64).sum(),
         time: begin.elapsed(),
         processor: usage::own_processor_time()?.saturating_sub(before),
         is_complete: left == 0,

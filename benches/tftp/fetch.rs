@@ -1,4 +1,4 @@
-//! A client of TFTP as a state machine, which checks every octet. It shares nothing with the server
+//! A client of TFTP as a state machine, which checks every byte. It shares nothing with the server
 //! that it measures.
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const PLAIN_BLOCK_SIZE: usize = 512;
 pub struct Wish<'a> {
     pub name: &'a str,
     /// What the file holds.
-    pub octets: &'a [u8],
+    pub bytes: &'a [u8],
     /// Blocks that the server may send at once.
     pub window: u16,
     /// Every how many datagrams one is lost, in either direction; none where there is no loss.
@@ -28,7 +28,7 @@ pub struct Fetch<'a> {
     wish: Wish<'a>,
     window: u16,
     block_size: usize,
-    /// Octets that have come, and are right.
+    /// Bytes that have come, and are right.
     have: usize,
     /// Blocks that have come, and of those the ones since the last ACK.
     blocks: u64,
@@ -59,7 +59,7 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// Returns how many octets have come so far.
+    /// Returns how many bytes have come so far.
     pub fn have(&self) -> usize {
         self.have
     }
@@ -151,7 +151,7 @@ impl<'a> Fetch<'a> {
             self.unacknowledged = 0;
             return Ok(!follows);
         }
-        let rest = &self.wish.octets[self.have..];
+        let rest = &self.wish.bytes[self.have..];
         let length = self.block_size.min(rest.len());
         ensure!(
             payload == &rest[..length],

@@ -1,5 +1,5 @@
 //! Measures `pxectl serve tftp` beside its peers: two machines on one wire, and a client of our own
-//! that checks every octet.
+//! that checks every byte.
 //!
 //! `cargo bench --bench tftp`, as root, lets each server in turn send files to one client and to
 //! many, whole and with losses, and prints a table. A peer that is not installed is left out;
@@ -29,7 +29,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use tempfile::TempDir;
 
-use crowd::Outcome;
+use crowd::CrowdResult;
 use fetch::Wish;
 use servers::Server;
 use shared::link::Link;
@@ -113,9 +113,9 @@ fn main() -> anyhow::Result<()> {
         }
         write_out(&format!("round {} of {ROUNDS} is done\n", round + 1))?;
     }
-    let rows: Vec<Row> = rows
+    let rows: Vec<ResultRow> = rows
         .into_iter()
-        .map(|(server, _, outcomes)| Row {
+        .map(|(server, _, outcomes)| ResultRow {
             server,
             figures: outcomes.map(|outcomes| Figure::median(&outcomes)),
         })
@@ -126,7 +126,7 @@ fn main() -> anyhow::Result<()> {
 /// What a server did for one task.
 #[derive(Clone, Copy)]
 struct Measured {
-    outcome: Outcome,
+    outcome: CrowdResult,
     /// The processor time of the server, from its start.
     processor: Duration,
 }
@@ -142,10 +142,10 @@ fn measure(
     let directory = tempfile::tempdir()?;
     let command = server.command(link, program, directory.path(), files.directory.path())?;
     let running = Program::start(command, 69, directory.path())?;
-    let (name, octets) = files.of(task.megabytes);
+    let (name, bytes) = files.of(task.megabytes);
     let wish = Wish {
         name,
-        octets,
+        bytes,
         window: task.window,
         one_lost_of: task.one_lost_of,
     };
@@ -165,7 +165,7 @@ fn measure(
 /// What is served, on disk and in memory.
 struct Files {
     directory: TempDir,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     names: Vec<(usize, String)>,
 }
 
@@ -177,16 +177,16 @@ impl Files {
         let largest = sizes.clone().max().unwrap_or(0) * MEGABYTE;
         // No two blocks are alike.
         let words = (0..largest as u64 / 8).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let octets: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
         let mut names = Vec::new();
         for size in sizes {
             let name = format!("file-{size}");
-            std::fs::write(directory.path().join(&name), &octets[..size * MEGABYTE])?;
+            std::fs::write(directory.path().join(&name), &bytes[..size * MEGABYTE])?;
             names.push((size, name));
         }
         Ok(Self {
             directory,
-            octets,
+            bytes,
             names,
         })
     }
@@ -194,11 +194,11 @@ impl Files {
     fn of(&self, megabytes: usize) -> (&str, &[u8]) {
         let name = self.names.iter().find(|(size, _)| *size == megabytes);
         let name = name.map_or("", |(_, name)| name);
-        (name, &self.octets[..megabytes * MEGABYTE])
+        (name, &self.bytes[..megabytes * MEGABYTE])
     }
 }
 
-struct Row {
+struct ResultRow {
     server: Server,
     figures: [Option<Figure>; TASKS.len()],
 }
@@ -206,7 +206,7 @@ struct Row {
 /// What a server did in one column.
 #[derive(Clone, Copy)]
 struct Figure {
-    /// Octets a second, of all clients together.
+    /// Bytes a second, of all clients together.
     speed: f64,
     /// Seconds of processors for a gigabyte, of the server and of the clients.
     server: f64,
@@ -219,9 +219,9 @@ impl Figure {
     fn median(runs: &[Option<Measured>]) -> Option<Self> {
         let runs: Option<Vec<Measured>> = runs.iter().copied().collect();
         let of = |Measured { outcome, processor }: &Measured| Self {
-            speed: outcome.octets as f64 / outcome.time.as_secs_f64(),
-            server: processor.as_secs_f64() * 1e9 / outcome.octets.max(1) as f64,
-            clients: outcome.processor.as_secs_f64() * 1e9 / outcome.octets.max(1) as f64,
+            speed: outcome.bytes as f64 / outcome.time.as_secs_f64(),
+            server: processor.as_secs_f64() * 1e9 / outcome.bytes.max(1) as f64,
+            clients: outcome.processor.as_secs_f64() * 1e9 / outcome.bytes.max(1) as f64,
             is_complete: outcome.is_complete,
         };
         let mut figures: Vec<Self> = runs?.iter().map(of).collect();
@@ -230,7 +230,7 @@ impl Figure {
     }
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[ResultRow]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     let titles = TASKS.iter().map(|task| task.title);
@@ -249,7 +249,7 @@ fn table(rows: &[Row]) -> Table {
         });
         table.add_row(std::iter::once(row.server.name().to_owned()).chain(figures));
     }
-    let speeds = |of: &dyn Fn(&Row) -> bool, column: usize| {
+    let speeds = |of: &dyn Fn(&ResultRow) -> bool, column: usize| {
         let figures = rows
             .iter()
             .filter(|row| of(row))

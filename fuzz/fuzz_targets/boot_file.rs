@@ -4,9 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use pxectl::lint::boot_file::{BootFile, PeImage};
 
-fuzz_target!(|octets: &[u8]| {
-    let _ = BootFile::read(octets);
-    if let Ok(image) = PeImage::read(octets) {
+fuzz_target!(|bytes: &[u8]| {
+    let _ = BootFile::read(bytes);
+    if let Ok(image) = PeImage::read(bytes) {
         let _ = image.signed_under();
     }
 });

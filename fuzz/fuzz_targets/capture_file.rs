@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::wire::capture_file::{CaptureFile, Step};
+use pxectl::wire::capture_file::{CaptureFile, CaptureStep};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (portion, file) = input;
@@ -16,16 +16,16 @@ fuzz_target!(|input: (u8, &[u8])| {
         let end = (at + want).min(file.len());
         want = portion;
         match reader.step(&file[at..end], end == file.len()) {
-            Step::Need(need) => {
+            CaptureStep::Need(need) => {
                 // It asks for more than it has, and never at the end.
                 assert!(need > end - at && end < file.len());
                 want = need;
             }
-            Step::Passed(length) | Step::Missed(length, _) | Step::Damaged(length, _) => {
+            CaptureStep::Passed(length) | CaptureStep::Missed(length, _) | CaptureStep::Damaged(length, _) => {
                 at += length;
             }
-            Step::Frame(length, frame) => {
-                assert!(frame.octets.len() <= length && frame.sent >= frame.octets.len());
+            CaptureStep::Frame(length, frame) => {
+                assert!(frame.bytes.len() <= length && frame.sent >= frame.bytes.len());
                 assert!(frame.comments.count() <= length);
                 at += length;
             }

@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use pxectl::wire::dhcp::DhcpMessage;
 
-fuzz_target!(|octets: &[u8]| {
-    let Ok(message) = DhcpMessage::parse(octets) else {
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(message) = DhcpMessage::parse(bytes) else {
         return;
     };
     // What is written is read back as it was.

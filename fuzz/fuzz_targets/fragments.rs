@@ -9,10 +9,10 @@ use pxectl::wire::packet::{Ipv4Datagram, LinkType};
 fuzz_target!(|packets: Vec<(u8, Vec<u8>)>| {
     let mut fragments = Fragments::default();
     let mut seconds = 0;
-    for (passed, octets) in &packets {
+    for (passed, bytes) in &packets {
         seconds += i64::from(*passed);
         let at = Timestamp::from_second(seconds).expect("a time");
-        if let Ok(datagram) = Ipv4Datagram::parse(LinkType::RawIp, octets)
+        if let Ok(datagram) = Ipv4Datagram::parse(LinkType::RawIp, bytes)
             && datagram.is_fragment()
             && let Some(whole) = fragments.take(at, &datagram)
         {

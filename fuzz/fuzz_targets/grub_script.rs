@@ -2,23 +2,23 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::clients::grub_script::{Interpreter, Machine, Step};
+use pxectl::clients::grub_script::{GrubMachine, GrubStep, Interpreter};
 
 fuzz_target!(|script: &str| {
     let variables = [("root", "tftp,192.0.2.1".to_owned())];
-    let Ok(mut grub) = Interpreter::new("grub.cfg", script, Machine::default(), variables) else {
+    let Ok(mut grub) = Interpreter::new("grub.cfg", script, GrubMachine::default(), variables) else {
         return;
     };
     // It ends by itself, so that there is no bound here.
     loop {
         match grub.next() {
-            Step::Fetch { .. } => {
+            GrubStep::Fetch { .. } => {
                 grub.supply(Ok(script.as_bytes()));
             }
-            Step::Dhcp => {
+            GrubStep::Dhcp => {
                 grub.supply_lease(Err("nobody answers".to_owned()));
             }
-            Step::Print(_) | Step::Wait(_) | Step::Choose { .. } => {}
+            GrubStep::Print(_) | Step::Wait(_) | Step::Choose { .. } => {}
             _ => return,
         }
     }

@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use pxectl::bmc::IpmiText;
 
-fuzz_target!(|octets: &[u8]| {
-    let text = String::from_utf8_lossy(octets);
+fuzz_target!(|bytes: &[u8]| {
+    let text = String::from_utf8_lossy(bytes);
     let text = IpmiText::new(&text);
     let _ = (text.power(), text.guid(), text.boot());
     let field = text.field(&["Product Serial", "Chassis Serial"]);

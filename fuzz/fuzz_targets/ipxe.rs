@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::clients::ipxe::{Interpreter, Settings, Step};
+use pxectl::clients::ipxe::{Interpreter, IpxeStep, Settings};
 
 fuzz_target!(|script: &[u8]| {
     let Ok(mut interpreter) = Interpreter::new("http://192.0.2.1/a", script, Settings::default())
@@ -11,8 +11,8 @@ fuzz_target!(|script: &[u8]| {
     };
     for _ in 0..1000 {
         match interpreter.next() {
-            Step::Fetch { .. } => interpreter.supply(Ok(b"#!ipxe\n")),
-            Step::Print(_) | Step::Wait(_) => {}
+            IpxeStep::Fetch { .. } => interpreter.supply(Ok(b"#!ipxe\n")),
+            IpxeStep::Print(_) | Step::Wait(_) => {}
             _ => return,
         }
     }

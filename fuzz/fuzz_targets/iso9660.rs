@@ -7,9 +7,9 @@ use std::io::{Cursor, Read};
 use libfuzzer_sys::fuzz_target;
 use pxectl::wire::iso9660::Iso9660;
 
-fuzz_target!(|octets: &[u8]| {
+fuzz_target!(|bytes: &[u8]| {
     let mut image = vec![0; 16 * 2048];
-    image.extend_from_slice(octets);
+    image.extend_from_slice(bytes);
     let Ok(mut iso) = Iso9660::open(Cursor::new(image)) else {
         return;
     };

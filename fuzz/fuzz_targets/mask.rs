@@ -4,10 +4,10 @@
 use libfuzzer_sys::fuzz_target;
 use pxectl::machine::{is_invisible, secret_runs, shown_line};
 
-fuzz_target!(|octets: &[u8]| {
-    let last = secret_runs(octets).last();
-    assert!(last.is_none_or(|run| run.end <= octets.len()));
-    if let Ok(text) = std::str::from_utf8(octets) {
+fuzz_target!(|bytes: &[u8]| {
+    let last = secret_runs(bytes).last();
+    assert!(last.is_none_or(|run| run.end <= bytes.len()));
+    if let Ok(text) = std::str::from_utf8(bytes) {
         assert!(!shown_line(text).contains(is_invisible));
     }
 });

@@ -5,8 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use pxectl::bundle::transfer::Place;
 use pxectl::bundle::{Challenge, RegistryAddress};
 
-fuzz_target!(|octets: &[u8]| {
-    let Ok(text) = std::str::from_utf8(octets) else {
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
     let _ = Challenge::read(text);

@@ -5,69 +5,69 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{CaptureWriter, Pumped, Selection, Sink, Source};
-use crate::conversation::{Line, Observer, Report};
+use super::{CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
+use crate::conversation::{Observer, Report, TimelineLine};
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
 use crate::wire::packet::{Ipv4Datagram, Packet, PacketError};
 
-/// How many faults of a file are kept in words.
+/// The most errors of a file that are kept as text.
 const MOST_FAULTS: usize = 20;
-/// How many kinds of broken frames are kept in words.
+/// The most kinds of malformed frames that are kept as text.
 const MOST_KINDS: usize = 20;
 
-/// When a capture ends by itself.
+/// The limits that end a capture.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// After so many packets.
+    /// The number of packets.
     pub count: Option<u64>,
-    /// After so long: by the clock where it is live, else by the times of the frames.
+    /// The duration: by the clock for a live capture, else by the times of the frames.
     pub duration: Option<Duration>,
 }
 
-/// What was counted besides what is in the report.
+/// The counters of a capture, in addition to those of the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Frames that came in.
+    /// Frames that arrived.
     pub frames: u64,
-    /// Their octets, as far as they were captured.
-    pub octets: u64,
-    /// Packets that were asked for.
+    /// The captured bytes of these frames.
+    pub bytes: u64,
+    /// Selected packets.
     pub packets: u64,
-    /// Frames that hold something else, or belong to others.
+    /// Frames that are not selected.
     pub left_out: u64,
     /// Fragments of datagrams.
     pub fragments: u64,
-    /// Datagrams of which fragments are missing or contradict each other.
+    /// Datagrams with missing or contradictory fragments.
     pub fragments_lost: u64,
-    /// Frames that could not be read.
+    /// Malformed frames.
     pub malformed: u64,
-    /// Why they could not, and how many of each.
+    /// The reasons, and the number of frames for each.
     pub malformed_reasons: BTreeMap<String, u64>,
-    /// Frames that the system dropped, where it counts them.
+    /// Frames that the system dropped, if it counts them.
     pub dropped: Option<u64>,
-    /// Frames that the machine missed that made the file, as the file says.
+    /// Frames that the capturing machine missed, according to the file.
     pub missed: u64,
-    /// What is wrong with the file.
+    /// The errors of the file.
     pub faults: Vec<String>,
-    /// Faults that found no room.
+    /// Errors without room in the list.
     pub faults_left_out: u64,
 }
 
-/// All that came of a capture.
+/// The outcome of a capture.
 #[derive(Debug)]
-pub struct Ended {
-    /// What was seen.
+pub struct CaptureOutcome {
+    /// The report.
     pub report: Report,
-    /// What was counted.
+    /// The counters.
     pub counts: Counts,
-    /// Why it ended too early; what was seen until then is there.
+    /// The error that ended the capture early, if any; the report covers the time before it.
     pub error: Option<anyhow::Error>,
 }
 
-/// Takes frames to where they belong.
+/// Processes frames: selects, observes and writes them.
 pub struct Capture<'i, 't> {
-    tell: &'t mut dyn FnMut(Line),
+    on_line: &'t mut dyn FnMut(TimelineLine),
     observer: Observer<'i>,
     selection: Selection,
     limits: Limits,
@@ -81,17 +81,17 @@ pub struct Capture<'i, 't> {
 }
 
 impl<'i, 't> Capture<'i, 't> {
-    /// Begins with nothing seen; `tell` is given the lines of the timelines as they happen.
+    /// Creates a capture. `on_line` receives each timeline line as it happens.
     pub fn new(
         observer: Observer<'i>,
         selection: Selection,
         limits: Limits,
         writer: Option<CaptureWriter>,
         is_live: bool,
-        tell: &'t mut dyn FnMut(Line),
+        on_line: &'t mut dyn FnMut(TimelineLine),
     ) -> Self {
         Self {
-            tell,
+            on_line,
             observer,
             selection,
             limits,
@@ -105,8 +105,8 @@ impl<'i, 't> Capture<'i, 't> {
         }
     }
 
-    /// Takes frames until they end or a limit is reached.
-    pub fn run(mut self, source: &mut dyn Source) -> Ended {
+    /// Processes frames until the source ends or a limit is reached.
+    pub fn run(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         let start = Instant::now();
         loop {
             let pumped = source.pump(&mut self);
@@ -117,7 +117,7 @@ impl<'i, 't> Capture<'i, 't> {
             let is_over = match pumped {
                 Ok(pumped) => {
                     self.tick(pumped);
-                    pumped == Pumped::End
+                    pumped == SourceStatus::End
                 }
                 Err(error) => {
                     self.error.get_or_insert(error);
@@ -138,21 +138,21 @@ impl<'i, 't> Capture<'i, 't> {
         self.end(source)
     }
 
-    /// Lets the observer see that time passes on a live wire, also where nothing comes that is wanted.
-    fn tick(&mut self, pumped: Pumped) {
+    /// Advances the observer's clock in a live capture, even if no selected packet arrives.
+    fn tick(&mut self, pumped: SourceStatus) {
         if !self.is_live {
             return;
         }
         let at = match pumped {
-            Pumped::Silence => Timestamp::now(),
-            // What waits to be handed over may be older than the clock says.
-            Pumped::More | Pumped::End => self.last,
+            SourceStatus::Silence => Timestamp::now(),
+            // Frames that are not delivered yet may be older than the clock.
+            SourceStatus::More | SourceStatus::End => self.last,
         };
         self.observer.tick(at);
-        self.observer.drain().for_each(&mut self.tell);
+        self.observer.drain().for_each(&mut self.on_line);
     }
 
-    fn end(mut self, source: &mut dyn Source) -> Ended {
+    fn end(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         self.counts.dropped = source.dropped();
         self.counts.fragments_lost = self.fragments.finish().total();
         let at = if self.is_live {
@@ -166,37 +166,37 @@ impl<'i, 't> Capture<'i, 't> {
                 self.error.get_or_insert(error);
             }
         }
-        Ended {
+        CaptureOutcome {
             report: self.observer.finish(at),
             counts: self.counts,
             error: self.error,
         }
     }
 
-    /// Shows a packet to the observer, if it is wanted; returns what there is to say of it.
+    /// Passes a selected packet to the observer. Returns its comment, or `None` if it is not selected.
     fn packet(&mut self, at: Timestamp, packet: &Packet<'_>) -> Option<Option<String>> {
-        if !self.selection.wants(packet) {
+        if !self.selection.selects(packet) {
             return None;
         }
         self.counts.packets += 1;
         let note = self.observer.observe(at, self.counts.frames, packet);
-        self.observer.drain().for_each(&mut self.tell);
+        self.observer.drain().for_each(&mut self.on_line);
         Some(note)
     }
 
-    /// Does with a frame whatever is to be done; returns the comment on it where it is kept.
+    /// Processes a frame. Returns its comment, or `None` if it is not selected.
     fn keep(&mut self, frame: &CapturedFrame<'_>) -> Option<Option<String>> {
-        let datagram = match Ipv4Datagram::parse(frame.link, frame.octets) {
+        let datagram = match Ipv4Datagram::parse(frame.link, frame.bytes) {
             Ok(datagram) => datagram,
             Err(error) => return self.unread(error, frame),
         };
         if datagram.is_fragment() {
             self.counts.fragments += 1;
-            if !self.selection.may_want(&datagram) {
+            if !self.selection.may_select(&datagram) {
                 return None;
             }
             let Some(whole) = self.fragments.take(frame.at, &datagram) else {
-                return self.selection.wants_fragment(&datagram).then_some(None);
+                return self.selection.selects_fragment(&datagram).then_some(None);
             };
             let datagram = whole.datagram();
             return match datagram.packet() {
@@ -217,7 +217,7 @@ impl<'i, 't> Capture<'i, 't> {
     }
 
     fn unread(&mut self, error: PacketError, frame: &CapturedFrame<'_>) -> Option<Option<String>> {
-        let is_cut = frame.octets.len() < frame.sent;
+        let is_cut = frame.bytes.len() < frame.sent;
         if error.is_malformed() && !is_cut || matches!(error, PacketError::LinkType(_)) {
             self.counts.malformed += 1;
             let reason = error.to_string();
@@ -226,14 +226,14 @@ impl<'i, 't> Capture<'i, 't> {
                 *reasons.entry(reason).or_default() += 1;
             }
         }
-        self.selection.wants_others().then_some(None)
+        self.selection.selects_others().then_some(None)
     }
 }
 
-impl Sink for Capture<'_, '_> {
+impl FrameSink for Capture<'_, '_> {
     fn frame(&mut self, frame: &CapturedFrame<'_>, interface: Option<&str>) -> ControlFlow<()> {
         self.counts.frames += 1;
-        self.counts.octets += frame.octets.len() as u64;
+        self.counts.bytes += frame.bytes.len() as u64;
         let first = *self.first.get_or_insert(frame.at);
         if !self.is_live
             && let Some(duration) = self.limits.duration
@@ -244,9 +244,10 @@ impl Sink for Capture<'_, '_> {
             return ControlFlow::Break(());
         }
         self.last = self.last.max(frame.at);
-        let kept = match self.selection.wants_time(frame.at) {
-            true => self.keep(frame),
-            false => None,
+        let kept = if self.selection.selects_time(frame.at) {
+            self.keep(frame)
+        } else {
+            None
         };
         match kept {
             None => self.counts.left_out += 1,

@@ -4,109 +4,112 @@ use std::path::PathBuf;
 use crate::inventory::nearest;
 use crate::wire::capture_file::CaptureFault;
 
-/// Why a capture cannot begin.
+/// Why a capture cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// There is no such interface.
-    #[error("there is no interface `{name}`")]
+    /// The interface does not exist.
+    #[error("interface `{name}` does not exist")]
     NoInterface {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Those that there are.
+        /// The existing interfaces.
         present: Vec<String>,
     },
-    /// The interface carries something that we cannot read.
-    #[error("interface `{name}` carries no Ethernet (its type is {kind})")]
+    /// The interface is not an Ethernet interface.
+    #[error("interface `{name}` is not an Ethernet interface (its type is {kind})")]
     NoEthernet {
         /// Its name.
         name: String,
-        /// Its type, as the system numbers them.
+        /// Its type, as a number of the system.
         kind: String,
     },
-    /// The filter of the system holds fewer ports.
-    #[error("the filter takes {most} ports of HTTP, and {asked} are named")]
+    /// The system's filter has no room for so many ports.
+    #[error("the capture filter holds {most} HTTP ports, found {requested}")]
     TooManyPorts {
-        /// How many it takes.
+        /// The limit.
         most: usize,
-        /// How many were asked for.
-        asked: usize,
+        /// The requested number.
+        requested: usize,
     },
-    /// The system lets others do this.
-    #[error("cannot watch `{name}`")]
+    /// The system does not permit captures.
+    #[error("cannot capture on `{name}`")]
     NotPermitted {
         /// The interface.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// There is nothing in the file.
+    /// The file is empty.
     #[error("`{}` is empty", .0.display())]
     Empty(PathBuf),
-    /// The file is no capture.
-    #[error("`{}` is no capture file that can be read: {fault}", .path.display())]
+    /// The file is not a capture.
+    #[error("`{}` is not a readable capture file: {fault}", .path.display())]
     NoCapture {
         /// The file.
         path: PathBuf,
         /// Why.
         fault: CaptureFault,
     },
-    /// The file is compressed, and broken from its beginning.
-    #[error("`{}` cannot be decompressed: {why}", .path.display())]
+    /// The compressed file is damaged at its beginning.
+    #[error("cannot decompress `{}`: {why}", .path.display())]
     Compression {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of the decompressor.
         why: String,
     },
-    /// No interface is named, and the inventory does not name one only.
-    #[error("no interface is named")]
+    /// No interface is named, and the inventory does not have exactly one.
+    #[error("no interface to capture on")]
     WhichInterface {
-        /// Those of the inventory.
+        /// The interfaces of the inventory.
         names: Vec<String>,
     },
-    /// What would be written over is there, or is what is being read.
-    #[error("`{}` is already there", .0.display())]
+    /// The output file exists.
+    #[error("`{}` already exists", .0.display())]
     Exists(PathBuf),
-    /// The same file would be read and written.
-    #[error("`{}` is the file that is read", .0.display())]
+    /// The input file is also the output file.
+    #[error("`{}` is the input file", .0.display())]
     SameFile(PathBuf),
 }
 
 impl CaptureError {
-    /// Returns what to do about it.
+    /// Returns the fix.
     pub fn help(&self) -> String {
         match self {
             Self::NoInterface { name, present } => {
                 let all = present.join("`, `");
                 match nearest(name, present.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`? There are: `{all}`"),
-                    None => format!("there are: `{all}`"),
+                    Some(near) => format!("did you mean `{near}`? The interfaces are `{all}`"),
+                    None => format!("the interfaces are `{all}`"),
                 }
             }
-            Self::NoEthernet { .. } => "capture on the Ethernet interface below it".to_owned(),
+            Self::NoEthernet { .. } => "capture on its underlying Ethernet interface".to_owned(),
             Self::TooManyPorts { .. } => {
-                "name fewer with `--http-port`; those of the site and 80, 443 and 8080 count as well"
+                "use fewer `--http-port` options; the site's port, 80, 443 and 8080 count, too"
                     .to_owned()
             }
             Self::NotPermitted { .. } => {
-                "run as root, or once `setcap cap_net_raw=+ep $(command -v pxectl)`".to_owned()
+                "run as root, or run `setcap cap_net_raw=+ep $(command -v pxectl)` once".to_owned()
             }
             Self::Empty(_) => {
-                "give a pcap or pcapng file, plain or compressed with gzip or zstd".to_owned()
+                "use a pcap or pcapng file, uncompressed or compressed with gzip or zstd".to_owned()
             }
             Self::NoCapture { fault, .. } => match fault {
                 CaptureFault::ModifiedPcap => {
                     "convert it with `editcap -F pcapng OLD NEW`".to_owned()
                 }
-                _ => "give a pcap or pcapng file, plain or compressed with gzip or zstd".to_owned(),
+                _ => "use a pcap or pcapng file, uncompressed or compressed with gzip or zstd"
+                    .to_owned(),
             },
-            Self::Compression { .. } => "copy the file again: its beginning is needed".to_owned(),
+            Self::Compression { .. } => "copy the file again; its beginning is damaged".to_owned(),
             Self::WhichInterface { names } => match &names[..] {
-                [] => "name one with `-I INTERFACE`, or a file with `--read FILE`".to_owned(),
-                names => format!("name one with `-I`: `{}`", names.join("`, `")),
+                [] => "use `-I INTERFACE`, or read a file with `--read FILE`".to_owned(),
+                names => format!("choose an interface with `-I`: `{}`", names.join("`, `")),
             },
-            Self::Exists(_) => "choose another name, or add `--force` to replace it".to_owned(),
-            Self::SameFile(_) => "choose another name".to_owned(),
+            Self::Exists(_) => {
+                "choose another name, or use `--force` to replace the file".to_owned()
+            }
+            Self::SameFile(_) => "choose another output file".to_owned(),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Boot tokens and capabilities in the frames of a capture, and what is written in their place.
+//! Finds boot tokens and capabilities in captured frames, and replaces them.
 //!
-//! A secret is known by its form, or by where it stands: behind `/s/`, `m/<mac>/` and `token=`. One that
-//! goes on in the next segment, block or fragment of its stream is followed there. What is written in its
-//! place is as long and has the same check sum, so no header changes, and a datagram stays whole whose
-//! check sum stands in another fragment.
+//! A secret is recognized by its form, or by its position: after `/s/`, `m/<mac>/` and `token=`. If it
+//! continues in the next segment, block or fragment of its stream, it is followed there. The replacement
+//! has the same length and checksum, so no header changes, and a datagram stays valid even if its
+//! checksum is in another fragment.
 
 mod stand_in;
 
@@ -16,37 +16,37 @@ use crate::wire::packet::{Ipv4Datagram, LinkType, Transport};
 
 pub use stand_in::stand_in;
 
-/// No secret of ours is longer: a capability.
+/// The length of the longest secret, a capability.
 const LONGEST: usize = 39;
-/// How many secrets that go on elsewhere are remembered; the oldest are forgotten first.
+/// The most continued secrets that are remembered; the oldest are forgotten first.
 const MOST_CONTINUED: usize = 4096;
 
-/// Finds secrets in frames, one after the other.
+/// Finds secrets in consecutive frames.
 #[derive(Debug, Default)]
 pub struct Masker {
-    /// Where a secret goes on, and how much of it came before.
-    continued: HashMap<Place, usize>,
-    order: VecDeque<Place>,
+    /// Where a secret continues, and how many of its bytes came before.
+    continued: HashMap<StreamPosition, usize>,
+    order: VecDeque<StreamPosition>,
 }
 
-/// A place in a stream.
+/// A position in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
+struct StreamPosition {
     source: SocketAddrV4,
     destination: SocketAddrV4,
     protocol: u8,
-    /// Which datagram, where it is one of fragments.
+    /// The identification of a fragmented datagram.
     identification: Option<u16>,
-    /// The number of an octet, or of a block.
+    /// The number of a byte or a block.
     number: u32,
 }
 
 /// The part of a stream that a frame carries.
-struct Part<'f> {
-    octets: &'f [u8],
-    place: Place,
-    /// The place of what follows; none where the capture lacks some of it.
-    next: Option<Place>,
+struct StreamPart<'f> {
+    bytes: &'f [u8],
+    place: StreamPosition,
+    /// The position after it; `None` if the capture does not hold the whole part.
+    next: Option<StreamPosition>,
 }
 
 impl Masker {
@@ -54,12 +54,12 @@ impl Masker {
     pub fn find(&mut self, link: LinkType, frame: &[u8], found: &mut Vec<Range<usize>>) {
         found.extend(secret_runs(frame));
         if let Some(part) = part(link, frame) {
-            let start = part.octets.as_ptr() as usize - frame.as_ptr() as usize;
+            let start = part.bytes.as_ptr() as usize - frame.as_ptr() as usize;
             let in_frame = |range: Range<usize>| start + range.start..start + range.end;
-            found.extend(self.begun(&part).map(in_frame));
-            found.extend(self.unfinished(&part).map(in_frame));
+            found.extend(self.rest_of_secret(&part).map(in_frame));
+            found.extend(self.start_of_secret(&part).map(in_frame));
         }
-        // One may be found in two ways.
+        // The same secret can be found in two ways.
         found.sort_unstable_by_key(|range| (range.start, range.end));
         found.dedup_by(|next, before| {
             let touches = next.start <= before.end;
@@ -71,35 +71,35 @@ impl Masker {
     }
 
     /// Returns the rest of a secret that began before this part.
-    fn begun(&mut self, part: &Part<'_>) -> Option<Range<usize>> {
+    fn rest_of_secret(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
         if self.continued.is_empty() {
             return None;
         }
         let before = *self.continued.get(&part.place)?;
-        let letters = part.octets.iter().take_while(|it| is_base64url(**it));
+        let letters = part.bytes.iter().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST - before).count();
-        if let Some(next) = part.next.filter(|_| length == part.octets.len()) {
-            self.goes_on(next, before + length);
+        if let Some(next) = part.next.filter(|_| length == part.bytes.len()) {
+            self.remember_continuation(next, before + length);
         }
         (length > 0).then_some(0..length)
     }
 
-    /// Returns the beginning of a secret that may go on behind this part.
-    fn unfinished(&mut self, part: &Part<'_>) -> Option<Range<usize>> {
-        let octets = part.octets;
-        let letters = octets.iter().rev().take_while(|it| is_base64url(**it));
+    /// Returns the start of a secret that may continue after this part.
+    fn start_of_secret(&mut self, part: &StreamPart<'_>) -> Option<Range<usize>> {
+        let bytes = part.bytes;
+        let letters = bytes.iter().rev().take_while(|it| is_base64url(**it));
         let length = letters.take(LONGEST).count();
-        let start = octets.len() - length;
-        if length == LONGEST || !is_place_of_secret(&octets[..start]) {
+        let start = bytes.len() - length;
+        if length == LONGEST || !is_place_of_secret(&bytes[..start]) {
             return None;
         }
         if let Some(next) = part.next {
-            self.goes_on(next, length);
+            self.remember_continuation(next, length);
         }
-        (length > 0).then_some(start..octets.len())
+        (length > 0).then_some(start..bytes.len())
     }
 
-    fn goes_on(&mut self, place: Place, before: usize) {
+    fn remember_continuation(&mut self, place: StreamPosition, before: usize) {
         if before >= LONGEST || self.continued.insert(place, before).is_some() {
             return;
         }
@@ -112,10 +112,10 @@ impl Masker {
     }
 }
 
-/// Returns what a frame carries of a stream: a segment of TCP, a block of TFTP, a fragment.
-fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
+/// Returns the part of a stream in a frame: a TCP segment, a TFTP block or a fragment.
+fn part(link: LinkType, frame: &[u8]) -> Option<StreamPart<'_>> {
     let datagram = Ipv4Datagram::parse(link, frame).ok()?;
-    let place = Place {
+    let place = StreamPosition {
         source: SocketAddrV4::new(datagram.source, 0),
         destination: SocketAddrV4::new(datagram.destination, 0),
         protocol: datagram.protocol,
@@ -123,25 +123,25 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
         number: 0,
     };
     if datagram.is_fragment() {
-        let place = Place {
+        let place = StreamPosition {
             identification: Some(datagram.identification),
             number: datagram.offset as u32,
             ..place
         };
         let number = place.number + datagram.length as u32;
-        return Some(Part {
-            octets: datagram.payload,
+        return Some(StreamPart {
+            bytes: datagram.payload,
             place,
-            next: (!datagram.cut && datagram.more).then_some(Place { number, ..place }),
+            next: (!datagram.cut && datagram.more).then_some(StreamPosition { number, ..place }),
         });
     }
     let packet = datagram.packet().ok()?;
-    let place = Place {
+    let place = StreamPosition {
         source: packet.source,
         destination: packet.destination,
         ..place
     };
-    let (octets, number, next) = match packet.transport {
+    let (bytes, number, next) = match packet.transport {
         Transport::Tcp(segment) => {
             let next = segment.sequence.wrapping_add(segment.payload.len() as u32);
             (segment.payload, segment.sequence, next)
@@ -153,10 +153,10 @@ fn part(link: LinkType, frame: &[u8]) -> Option<Part<'_>> {
         }
         _ => return None,
     };
-    Some(Part {
-        octets,
-        place: Place { number, ..place },
-        next: (!packet.cut).then_some(Place {
+    Some(StreamPart {
+        bytes,
+        place: StreamPosition { number, ..place },
+        next: (!packet.cut).then_some(StreamPosition {
             number: next,
             ..place
         }),

@@ -1,8 +1,8 @@
-//! Watches a wire, or reads what somebody else has captured, and tells what it saw.
+//! Captures frames from an interface, or reads a capture file, and reports what the frames show.
 //!
-//! Frames come from a [`Source`]: a [`CaptureReader`] or a [`LiveCapture`]. A [`Capture`] takes them:
-//! it puts fragments together, leaves out what was not asked for, shows the rest to an
-//! [`Observer`](crate::conversation::Observer), and writes it down where that is wanted.
+//! Frames come from a [`FrameSource`]: a [`CaptureReader`] or a [`LiveCapture`]. A [`Capture`] processes
+//! them: it reassembles fragments, leaves out packets that are not selected, passes the rest to an
+//! [`Observer`](crate::conversation::Observer), and writes them to a file if requested.
 
 mod drive;
 mod error;
@@ -13,7 +13,7 @@ mod select;
 mod stream;
 mod writer;
 
-pub use drive::{Capture, Counts, Ended, Limits};
+pub use drive::{Capture, CaptureOutcome, Counts, Limits};
 pub use error::CaptureError;
 pub use live::{LiveCapture, LiveOptions, STANDARD_HTTP_PORTS};
 pub use reader::CaptureReader;
@@ -24,43 +24,43 @@ use std::ops::ControlFlow;
 
 use crate::wire::capture_file::CapturedFrame;
 
-/// Where frames come from.
-pub trait Source {
-    /// Hands over the frames that are there, and waits a moment where there are none. Once somebody
-    /// wants an end, it soon says that it has come.
+/// A source of frames.
+pub trait FrameSource {
+    /// Delivers the available frames, or waits a moment if there are none. After a stop, it soon returns
+    /// [`SourceStatus::End`].
     ///
     /// # Errors
-    /// When no more can come, for another reason than that it has ended.
-    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped>;
+    /// When the source fails before its end.
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus>;
 
-    /// Wants an end: no more is waited for, and what has come already is still handed over.
+    /// Stops the source: it still delivers the frames that have arrived already.
     fn stop(&mut self) {}
 
-    /// Returns how many frames the system has dropped, where it counts them.
+    /// Returns how many frames the system has dropped, if it counts them.
     fn dropped(&mut self) -> Option<u64> {
         None
     }
 }
 
-/// What takes frames.
-pub trait Sink {
-    /// Takes a frame, and the name of the interface that saw it; says whether it wants more.
+/// A receiver of frames.
+pub trait FrameSink {
+    /// Receives a frame, and the name of its interface. Returns whether to continue.
     fn frame(&mut self, frame: &CapturedFrame<'_>, interface: Option<&str>) -> ControlFlow<()>;
 
-    /// Learns of frames that are not there, since the machine that captured was too slow.
+    /// Receives the number of frames that the capturing machine missed.
     fn missed(&mut self, count: u64);
 
-    /// Learns that something is wrong where the frames come from.
+    /// Receives an error in the source.
     fn fault(&mut self, what: String);
 }
 
-/// What a source can do next.
+/// The status of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pumped {
-    /// More, as far as it knows.
+pub enum SourceStatus {
+    /// More frames may follow.
     More,
-    /// Nothing for a moment: all that came before it was handed over.
+    /// No frame has arrived for a moment, and all earlier ones are delivered.
     Silence,
-    /// Nothing more, ever.
+    /// No more frames follow.
     End,
 }

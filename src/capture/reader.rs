@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::stream::{Raw, decompressed};
-use super::{CaptureError, Pumped, Sink, Source};
+use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
 use crate::serve::shutdown::Shutdown;
-use crate::wire::capture_file::{CaptureFile, Step};
+use crate::wire::capture_file::{CaptureFile, CaptureStep};
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const PORTION: usize = 1 << 20;
 
-/// Reads a capture file, front to back and once, in bounded memory.
+/// Reads a capture file once, from front to back, in bounded memory.
 pub struct CaptureReader {
     path: PathBuf,
     stream: Box<dyn Read + Send>,
     shutdown: Shutdown,
     file: CaptureFile,
     buffer: Vec<u8>,
-    /// What of the buffer is read and not done with.
+    /// The range of the buffer that is read and not consumed.
     start: usize,
     end: usize,
     is_last: bool,
@@ -30,7 +30,7 @@ impl CaptureReader {
     /// Opens a file, or standard input for `-`; a shutdown ends it like the end of the file.
     ///
     /// # Errors
-    /// When it cannot be read, or is no capture file.
+    /// When it cannot be read, or is not a capture file.
     pub fn open(path: &Path, shutdown: Shutdown) -> anyhow::Result<Self> {
         let raw = if path == Path::new("-") {
             Raw::stdin(shutdown.clone())
@@ -46,7 +46,7 @@ impl CaptureReader {
         let mut is_last = false;
         while end < CaptureFile::HEAD && !is_last {
             let count = match read(&mut stream, &mut buffer[end..]) {
-                Err(error) if is_of_compression(&error) => {
+                Err(error) if is_decompression_error(&error) => {
                     let (path, why) = (path.to_owned(), error.to_string());
                     return Err(CaptureError::Compression { path, why }.into());
                 }
@@ -75,13 +75,13 @@ impl CaptureReader {
         })
     }
 
-    /// Makes room for so many octets at once, and reads on.
+    /// Makes room for so many bytes at once, and reads more.
     fn refill(&mut self, need: usize) -> anyhow::Result<Result<(), String>> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        // What a reader needs at once is bounded by its format. A whole portion more is read: were it
-        // less, what is here would be moved time and again.
+        // The format bounds how many bytes a step needs. Reading a whole portion more avoids moving the
+        // same bytes again and again.
         let wanted = need.max(self.end) + PORTION;
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
@@ -95,10 +95,10 @@ impl CaptureReader {
                 self.end += count;
                 Ok(Ok(()))
             }
-            Err(error) if is_of_compression(&error) => {
+            Err(error) if is_decompression_error(&error) => {
                 self.is_last = true;
                 Ok(Err(format!(
-                    "the rest cannot be decompressed: {}",
+                    "cannot decompress the rest: {}",
                     error.to_string().to_lowercase()
                 )))
             }
@@ -110,40 +110,40 @@ impl CaptureReader {
     }
 }
 
-impl Source for CaptureReader {
-    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+impl FrameSource for CaptureReader {
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
         if self.shutdown.is_requested() {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
         let mut need = 0;
         while self.start < self.end {
-            let octets = &self.buffer[self.start..self.end];
-            match self.file.step(octets, self.is_last) {
-                Step::Need(more) => {
+            let bytes = &self.buffer[self.start..self.end];
+            match self.file.step(bytes, self.is_last) {
+                CaptureStep::Need(more) => {
                     need = more;
                     break;
                 }
-                Step::Passed(length) => self.start += length,
-                Step::Missed(length, count) => {
+                CaptureStep::Passed(length) => self.start += length,
+                CaptureStep::Missed(length, count) => {
                     self.start += length;
                     sink.missed(count);
                 }
-                Step::Damaged(length, fault) => {
+                CaptureStep::Damaged(length, fault) => {
                     self.start += length;
                     sink.fault(fault.to_string());
                 }
-                Step::Frame(length, frame) => {
+                CaptureStep::Frame(length, frame) => {
                     let name = self.file.interface_name(frame.interface);
                     let flow = sink.frame(&frame, name);
                     self.start += length;
                     if flow == ControlFlow::Break(()) {
-                        return Ok(Pumped::End);
+                        return Ok(SourceStatus::End);
                     }
                 }
             }
         }
         if self.is_last && self.start == self.end {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
         let refilled = self.refill(need)?;
         if let Err(fault) = refilled
@@ -151,11 +151,11 @@ impl Source for CaptureReader {
         {
             sink.fault(fault);
         }
-        Ok(Pumped::More)
+        Ok(SourceStatus::More)
     }
 }
 
-/// Reads once; an interruption is no error.
+/// Reads once, and retries after an interruption.
 fn read(stream: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     loop {
         match stream.read(buffer) {
@@ -165,7 +165,7 @@ fn read(stream: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     }
 }
 
-/// Reports whether an error says something about the octets, not about the system.
-fn is_of_compression(error: &std::io::Error) -> bool {
+/// Reports whether an error is about the compressed bytes, not about the system.
+fn is_decompression_error(error: &std::io::Error) -> bool {
     error.raw_os_error().is_none()
 }

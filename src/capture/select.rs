@@ -8,51 +8,51 @@ use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, SERVER_PORT};
 use crate::wire::dhcp::{DhcpMessage, MessageType, TransactionId};
 use crate::wire::packet::{Ipv4Datagram, Packet, Transport};
 
-/// The most addresses that are remembered as those of machines that are asked for.
+/// The most addresses that are remembered for the selected machines.
 const MOST_ADDRESSES: usize = 65_536;
 
-/// Which packets are wanted: by machine, by transaction, and by time. Of each kind that is asked for,
-/// a packet must meet one.
+/// Selects packets by machine, by transaction and by time. A packet must match one value of each kind
+/// that is not empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// The machines, by their Ethernet addresses.
     pub macs: BTreeSet<MacAddress>,
-    /// Addresses of these machines: those of the inventory, and those that a server acknowledges.
+    /// IP addresses of these machines: from the inventory, and from DHCPACKs.
     pub addresses: BTreeSet<Ipv4Addr>,
-    /// Transactions of DHCP; nothing else then counts.
+    /// DHCP transactions; if there are any, only DHCP is selected.
     pub transactions: BTreeSet<TransactionId>,
-    /// Nothing from before.
+    /// The earliest time.
     pub since: Option<Timestamp>,
-    /// Nothing from after.
+    /// The latest time.
     pub until: Option<Timestamp>,
 }
 
 impl Selection {
-    /// Reports whether all packets are wanted, whatever they are.
+    /// Reports whether every packet is selected.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Reports whether a time is wanted.
-    pub fn wants_time(&self, at: Timestamp) -> bool {
+    /// Reports whether a time is selected.
+    pub fn selects_time(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at <= until)
     }
 
-    /// Reports whether a frame of a wanted time may stay that holds no packet we follow.
-    pub fn wants_others(&self) -> bool {
+    /// Reports whether frames without a supported packet are selected.
+    pub fn selects_others(&self) -> bool {
         self.macs.is_empty() && self.transactions.is_empty()
     }
 
-    /// Reports whether a fragment may belong to a packet that is wanted.
-    pub fn may_want(&self, fragment: &Ipv4Datagram<'_>) -> bool {
-        !self.transactions.is_empty() || self.wants_fragment(fragment)
+    /// Reports whether a fragment may belong to a selected packet.
+    pub fn may_select(&self, fragment: &Ipv4Datagram<'_>) -> bool {
+        !self.transactions.is_empty() || self.selects_fragment(fragment)
     }
 
-    /// Reports whether a fragment belongs to a machine that is asked for; which transaction it belongs
-    /// to, nobody can say before it is whole.
-    pub fn wants_fragment(&self, fragment: &Ipv4Datagram<'_>) -> bool {
+    /// Reports whether a fragment belongs to a selected machine. Its transaction is not known before
+    /// reassembly.
+    pub fn selects_fragment(&self, fragment: &Ipv4Datagram<'_>) -> bool {
         let macs = [fragment.source_mac, fragment.destination_mac];
-        self.wants_others()
+        self.selects_others()
             || self.transactions.is_empty()
                 && (macs.iter().any(|mac| self.macs.contains(mac))
                     || [fragment.source, fragment.destination]
@@ -60,9 +60,9 @@ impl Selection {
                         .any(|address| self.addresses.contains(address)))
     }
 
-    /// Reports whether a packet of a wanted time is wanted; learns the addresses of machines.
-    pub fn wants(&mut self, packet: &Packet<'_>) -> bool {
-        if self.wants_others() {
+    /// Reports whether a packet of a selected time is selected, and learns the addresses of machines.
+    pub fn selects(&mut self, packet: &Packet<'_>) -> bool {
+        if self.selects_others() {
             return true;
         }
         let message = dhcp(packet);
@@ -78,23 +78,24 @@ impl Selection {
     fn is_of_machine(&mut self, packet: &Packet<'_>, message: Option<&DhcpMessage>) -> bool {
         let macs = [packet.source_mac, packet.destination_mac];
         if let Some(message) = message {
-            // A relay or a server sends it, but it is about one machine and no other. Where firmware
-            // put a GUID in place of its address, the frame has it.
-            let is_wanted = match message.hardware_address.mac() {
+            // The message is about one machine, even if a relay or a server sends it. If firmware sends a
+            // GUID instead of its Ethernet address, the frame has the address.
+            let is_selected = match message.hardware_address.mac() {
                 Some(mac) => self.macs.contains(&mac),
                 None => macs.iter().any(|mac| self.macs.contains(mac)),
             };
             let is_acknowledged = message.options.message_type() == Some(MessageType::Ack);
             let given = is_acknowledged.then_some(message.your_address);
             for address in given.into_iter().chain([message.client_address]) {
-                if is_wanted && !address.is_unspecified() && self.addresses.len() < MOST_ADDRESSES {
+                if is_selected && !address.is_unspecified() && self.addresses.len() < MOST_ADDRESSES
+                {
                     self.addresses.insert(address);
-                } else if !is_wanted && given == Some(address) {
-                    // Another machine has it now.
+                } else if !is_selected && given == Some(address) {
+                    // Another machine has the address now.
                     self.addresses.remove(&address);
                 }
             }
-            return is_wanted;
+            return is_selected;
         }
         let has = |address: &Ipv4Addr| self.addresses.contains(address);
         macs.iter().any(|mac| self.macs.contains(mac))
@@ -135,22 +136,22 @@ mod tests {
     const OTHER: MacAddress = MacAddress::new([2, 0, 0, 0, 0, 2]);
 
     #[test]
-    fn a_message_with_a_guid_in_place_of_an_address_is_of_the_card_that_sent_it() {
+    fn a_message_with_a_guid_belongs_to_the_sender_of_the_frame() {
         let mut selection = Selection {
             macs: BTreeSet::from([OURS]),
             ..Selection::default()
         };
         let mut message = DhcpMessage::new(Operation::Request, OTHER, TransactionId(1));
         let mut wants = |message: &DhcpMessage| {
-            let octets = message.write(1500).unwrap();
-            selection.wants(&Packet {
+            let bytes = message.write(1500).unwrap();
+            selection.selects(&Packet {
                 source_mac: OURS,
                 destination_mac: MacAddress::new([0xff; 6]),
                 vlans: VlanTags::NONE,
                 source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT),
                 destination: SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT),
-                transport: Transport::Udp(&octets),
-                length: octets.len(),
+                transport: Transport::Udp(&bytes),
+                length: bytes.len(),
                 fragmented: false,
                 cut: false,
             })

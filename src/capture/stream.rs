@@ -7,15 +7,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::serve::shutdown::Shutdown;
 
-/// How compressed files begin.
+/// The first bytes of compressed files.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The most that zstd may look back, as a power of two: what `zstd` itself takes by default.
+/// The largest zstd window, as a power of two: the default limit of `zstd` itself.
 const MOST_WINDOW: u32 = 27;
-/// How much compressed data is read at once.
+/// How many bytes of compressed data are read at once.
 const PORTION: usize = 256 << 10;
 
-/// Opens a stream of octets, whatever it is compressed with.
+/// Opens a stream of bytes, and decompresses gzip and zstd.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -39,7 +39,7 @@ pub fn decompressed(mut raw: Raw) -> io::Result<Box<dyn Read + Send>> {
     })
 }
 
-/// A file or a pipe that ends when somebody wants it to.
+/// A file or a pipe that ends on shutdown.
 #[derive(Debug)]
 pub struct Raw {
     input: Input,
@@ -81,7 +81,7 @@ impl AsFd for Input {
 
 impl Read for Raw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // A pipe may stay silent for long.
+        // A pipe may be silent for a long time.
         let mut waits = [
             PollFd::new(&self.input, PollFlags::IN),
             PollFd::new(&self.shutdown, PollFlags::IN),
@@ -95,7 +95,7 @@ impl Read for Raw {
         }
         match &mut self.input {
             Input::File(file) => file.read(buffer),
-            // Without its own buffer: ours is larger.
+            // Bypass the buffer of stdin: ours is larger.
             Input::Stdin(stdin) => Ok(rustix::io::read(&*stdin, buffer)?),
         }
     }

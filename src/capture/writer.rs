@@ -15,53 +15,53 @@ use crate::wire::capture_file::CapturedFrame;
 use crate::wire::packet::LinkType;
 use crate::wire::pcapng::{InterfaceDescription, PcapngWriter};
 
-/// How much waits at the most until it is written.
+/// The most bytes that wait to be written.
 const PORTION: usize = 1 << 20;
-/// Who may read a capture: its owner.
+/// The mode of a capture file: only its owner can read it.
 const PRIVATE: u32 = 0o600;
 
-/// Where a capture is written to.
+/// The destination of a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A file; what is there is replaced only where that is allowed.
+    /// A file.
     File {
-        /// Its name.
+        /// Its path.
         path: PathBuf,
-        /// Replace what is there.
+        /// Whether to replace an existing file.
         replace: bool,
     },
     /// Standard output.
     Stdout,
 }
 
-/// Writes a capture file, whole blocks at a time: whenever it is cut off, it can be read.
+/// Writes a capture file in whole blocks, so that it is readable at any time.
 pub struct CaptureWriter {
-    place: String,
+    target: String,
     output: Box<dyn Write>,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     interfaces: Vec<(LinkType, Option<String>)>,
     filter: Option<String>,
     system: Option<String>,
-    /// None where secrets are kept.
+    /// `None` if secrets are kept.
     masker: Option<Masker>,
-    /// The secrets of the frame at hand.
+    /// The secrets of the current frame.
     secrets: Vec<Range<usize>>,
 }
 
 impl CaptureWriter {
-    /// Begins a file; `source` is the file that is read, which is never written over, and `filter`
-    /// says which frames are kept. Boot tokens and capabilities are masked unless `keeps_secrets`; a file
-    /// can be read by its owner only.
+    /// Creates a file. `source` is the input file, which is never overwritten; `filter` describes the
+    /// captured frames. Masks boot tokens and capabilities unless `keeps_secrets`; only the owner can
+    /// read the file.
     ///
     /// # Errors
-    /// When the file is there and may not be replaced, or cannot be written.
+    /// When the file exists and must not be replaced, or cannot be written.
     pub fn create(
         destination: &Destination,
         source: Option<&Path>,
         filter: Option<String>,
         keeps_secrets: bool,
     ) -> anyhow::Result<Self> {
-        let (place, output): (String, Box<dyn Write>) = match destination {
+        let (target, output): (String, Box<dyn Write>) = match destination {
             Destination::Stdout => ("standard output".to_owned(), Box::new(io::stdout())),
             Destination::File { path, replace } => {
                 let file = open(path, *replace, source)?;
@@ -69,20 +69,19 @@ impl CaptureWriter {
             }
         };
         let system = system();
-        let mut octets = Vec::new();
-        let mut writer = PcapngWriter {
-            octets: &mut octets,
-        };
+        let mut bytes = Vec::new();
+        let mut writer = PcapngWriter { bytes: &mut bytes };
         let application = concat!("pxectl ", env!("CARGO_PKG_VERSION"));
-        let application = match keeps_secrets {
-            true => application.to_owned(),
-            false => format!("{application}, boot tokens and capabilities masked"),
+        let application = if keeps_secrets {
+            application.to_owned()
+        } else {
+            format!("{application}, boot tokens and capabilities masked")
         };
         writer.section(&application, system.as_deref());
         let mut writer = Self {
-            place,
+            target,
             output,
-            octets,
+            bytes,
             interfaces: Vec::new(),
             filter,
             system,
@@ -93,7 +92,7 @@ impl CaptureWriter {
         Ok(writer)
     }
 
-    /// Writes a frame with what others have said of it, and what there is to say now.
+    /// Writes a frame with its existing comments and a new one.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -111,58 +110,58 @@ impl CaptureWriter {
         });
         let comments: Vec<_> = comments.collect();
         let mut writer = PcapngWriter {
-            octets: &mut self.octets,
+            bytes: &mut self.bytes,
         };
         let comments = comments.iter().map(|it| it.as_ref());
-        let place = writer.frame(number, frame.at, frame.octets, frame.sent, comments);
+        let place = writer.frame(number, frame.at, frame.bytes, frame.sent, comments);
         if let Some(masker) = &mut self.masker {
-            let written = &mut self.octets[place];
+            let written = &mut self.bytes[place];
             masker.find(frame.link, written, &mut self.secrets);
             for range in self.secrets.drain(..) {
                 stand_in(&mut written[range]);
             }
         }
-        if self.octets.len() >= PORTION {
+        if self.bytes.len() >= PORTION {
             self.flush()?;
         }
         Ok(())
     }
 
-    /// Ends the file with how many frames came in, and how many were dropped.
+    /// Ends the file with the numbers of received and dropped frames.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn finish(&mut self, at: Timestamp, received: u64, dropped: u64) -> anyhow::Result<()> {
         if !self.interfaces.is_empty() {
             let mut writer = PcapngWriter {
-                octets: &mut self.octets,
+                bytes: &mut self.bytes,
             };
             writer.statistics(0, at, received, dropped);
         }
         self.flush()
     }
 
-    /// Hands everything to the system.
+    /// Writes everything that waits.
     ///
     /// # Errors
-    /// When it cannot be written; a reader that has gone away is an error, too.
+    /// When it cannot be written, for example because the reader of a pipe is gone.
     pub fn flush(&mut self) -> anyhow::Result<()> {
-        if self.octets.is_empty() {
+        if self.bytes.is_empty() {
             return Ok(());
         }
-        let written = self.output.write_all(&self.octets);
-        self.octets.clear();
+        let written = self.output.write_all(&self.bytes);
+        self.bytes.clear();
         let written = written.and_then(|()| self.output.flush());
-        written.with_context(|| format!("cannot write to {}", self.place))
+        written.with_context(|| format!("cannot write to {}", self.target))
     }
 
-    /// Returns the number of an interface, which is described first where it is new.
+    /// Returns the number of an interface, and describes a new interface first.
     fn number_of(&mut self, link: LinkType, name: Option<&str>) -> u32 {
         let mut known = self.interfaces.iter();
         let known = known.position(|(other, it)| *other == link && it.as_deref() == name);
         let number = known.unwrap_or_else(|| {
             let mut writer = PcapngWriter {
-                octets: &mut self.octets,
+                bytes: &mut self.bytes,
             };
             writer.interface(&InterfaceDescription {
                 link,
@@ -205,8 +204,8 @@ fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<Fil
     }
 }
 
-/// Makes a file private and then empty: one that was there keeps the mode that it had. A device or a
-/// pipe is nobody's to change.
+/// Makes a file private and then empty, since an existing file keeps its mode. Leaves devices and pipes
+/// unchanged.
 fn emptied(file: &File) -> io::Result<()> {
     let found = file.metadata()?;
     if !found.is_file() {
@@ -227,7 +226,7 @@ fn without_secrets(comment: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(masked(&text).into_owned().into_bytes())
 }
 
-/// Names the system, as capture files do.
+/// Returns the name and release of the operating system.
 fn system() -> Option<String> {
     let names = rustix::system::uname();
     let (name, release) = (names.sysname().to_str(), names.release().to_str());

@@ -1,12 +1,13 @@
-//! GRUB: what it takes from DHCP, and what it asks for.
+//! GRUB: the DHCP data that it uses, and the files that it requests.
 
 use std::net::Ipv4Addr;
 
+use super::loader_request::{IfMissing, LoaderRequest, Origin, address_digits, uuid_as_sent};
 use super::url;
-use super::wanted::{Missing, Origin, Wanted, address_digits, uuid_as_sent};
 use crate::machine::MacAddress;
+use crate::wire::dhcp::OptionCode;
 
-/// One GRUB: how it was built.
+/// One build of GRUB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grub {
     /// Its platform, such as `x86_64-efi`.
@@ -15,61 +16,61 @@ pub struct Grub {
     pub prefix: GrubPrefix,
 }
 
-/// Where a GRUB looks for its files, and what for.
+/// Where GRUB looks for its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrubPrefix {
-    /// Debian's signed `grubnet*.efi`: below `/grub` of the server that it came from, for one
-    /// configuration of all, without a search by client; by HTTP first for one of the platform.
+    /// Debian's signed `grubnet*.efi`: below `/grub` of its server, for one configuration for all
+    /// clients; over HTTP, first for a configuration of the platform.
     ///
-    /// Source: the configuration in that file's memory disk, and what 2.06 then asks for.
+    /// Source: the configuration in that file's memory disk, and the requests of 2.06.
     DebianSigned,
-    /// One made by `grub-mknetdir` or `grub-mkimage -p ''`: in the directory that it came from; by
-    /// TFTP, first for a configuration of the client.
+    /// A GRUB of `grub-mknetdir` or `grub-mkimage -p ''`: in its own directory; over TFTP, first for a
+    /// configuration of the client.
     Own,
 }
 
-/// What GRUB takes from the answer that firmware keeps, or from its own URL.
+/// The network data that GRUB reads from the firmware's DHCPACK, or from its own URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrubNetwork {
-    /// The directory that it came from, and the server.
+    /// Its own directory, and the server.
     pub origin: Origin,
-    /// What it calls `net_…_boot_file`: under `HTTPClient` the URL's path.
+    /// The variable `net_…_boot_file`: under `HTTPClient`, the URL's path.
     pub boot_file: String,
     /// Its address: `net_default_ip`.
     pub address: Ipv4Addr,
     /// Its Ethernet address: `net_default_mac`.
     pub mac: MacAddress,
-    /// Option 97 as it was sent: `net_…_clientuuid`. `None` where the answer does not repeat it.
+    /// Option 97 in the byte order of the option: `net_…_clientuuid`. `None` if the DHCPACK does not repeat it.
     pub uuid: Option<String>,
 }
 
-/// The octets of the header before the options, with the magic cookie.
+/// The length of the header before the options, with the magic cookie.
 const OPTIONS: usize = 240;
 
 impl GrubNetwork {
-    /// Takes what GRUB takes from the octets of the ACK that firmware keeps.
+    /// Reads the bytes of the DHCPACK that firmware keeps, like GRUB.
     ///
-    /// It finds the first option of each code, and so reads only the first part of one that was split;
-    /// what another server's offer said, it does not see. The boot file is option 67, else the header's;
-    /// the server is `siaddr`, else option 66, else `sname`, and a name there is no address to a model.
-    /// `None` where the octets are no DHCP message.
+    /// It finds the first option of each code, so it reads only the first part of a split option. It
+    /// does not read the offer of a proxy. The boot file is option 67, else `file`; the server is
+    /// `siaddr`, else option 66, else `sname`. The model does not resolve names. `None` if the bytes are
+    /// not a DHCP message.
     ///
     /// Source: GRUB 2.06, `grub-core/net/bootp.c`, `grub_net_process_dhcp_ack`,
     /// `find_dhcp_option`.
     pub fn after_pxe(ack: &[u8]) -> Option<Self> {
         let (header, options) = ack.split_at_checked(OPTIONS)?;
         let address = |at: usize| {
-            let octets: [u8; 4] = header[at..at + 4].try_into().ok()?;
-            Some(Ipv4Addr::from(octets))
+            let bytes: [u8; 4] = header[at..at + 4].try_into().ok()?;
+            Some(Ipv4Addr::from(bytes))
         };
         let (own, siaddr) = (address(16)?, address(20)?);
         let mac: [u8; 6] = header[28..34].try_into().ok()?;
-        let text = |octets: &[u8]| String::from_utf8_lossy(c_string(octets)).into_owned();
-        let boot_file = match find(options, 67) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(c_string(bytes)).into_owned();
+        let boot_file = match find(options, OptionCode::BootfileName) {
             Some(at) => text(at.value),
             None => text(&header[108..236]),
         };
-        let server_name = match find(options, 66) {
+        let server_name = match find(options, OptionCode::TFTPServerName) {
             Some(at) => text(at.value),
             None => text(&header[44..108]),
         };
@@ -80,8 +81,9 @@ impl GrubNetwork {
             server: server.unwrap_or(Ipv4Addr::UNSPECIFIED),
             prefix: boot_file[..end].to_owned(),
         };
-        // It looks for a NUL, wherever it is: also past the end of the option.
-        let is_http = find(options, 60).is_some_and(|at| c_string(at.on) == b"HTTPClient");
+        // GRUB reads up to a NUL, even past the end of the option.
+        let is_http = find(options, OptionCode::ClassIdentifier)
+            .is_some_and(|at| c_string(at.on) == b"HTTPClient");
         let boot_file = match url::path(&text(&header[108..236])) {
             Some(path) if is_http => path.to_owned(),
             _ => boot_file,
@@ -91,11 +93,12 @@ impl GrubNetwork {
             boot_file,
             address: own,
             mac: MacAddress::new(mac),
-            uuid: find(options, 97).and_then(|at| uuid_as_sent(at.value)),
+            uuid: find(options, OptionCode::ClientMachineIdentifier)
+                .and_then(|at| uuid_as_sent(at.value)),
         })
     }
 
-    /// Takes what GRUB takes after HTTP boot: its own URL, as firmware keeps it in the device path.
+    /// Reads GRUB's own URL after HTTP boot, which firmware keeps in the device path.
     ///
     /// Source: GRUB, `grub-core/net/drivers/efi/efinet.c`, `grub_efi_net_config_real`.
     pub fn after_http(own_url: &str, address: Ipv4Addr, mac: MacAddress) -> Option<Self> {
@@ -110,20 +113,20 @@ impl GrubNetwork {
 }
 
 impl Grub {
-    /// Lists what GRUB asks for, in its order; the last ones are its configuration.
+    /// Lists the files that GRUB requests, in its order; the last ones are its configuration.
     ///
     /// Source: GRUB, `grub-core/normal/main.c`, `read_lists`, `grub_cmd_normal`;
     /// `grub-core/net/net.c`, `grub_net_search_config_file`.
-    pub fn wants(&self, network: &GrubNetwork) -> Vec<Wanted> {
+    pub fn requests(&self, network: &GrubNetwork) -> Vec<LoaderRequest> {
         let prefix = self.prefix(&network.origin);
         let lists = ["command", "fs", "crypto", "terminal"].into_iter();
         let lists = lists.map(|list| format!("{}/{list}.lst", self.platform));
-        let mut wanted: Vec<Wanted> = lists
-            .map(|name| prefix.wants(&name, Missing::GoesOn))
+        let mut wanted: Vec<LoaderRequest> = lists
+            .map(|name| prefix.request(&name, IfMissing::GoesOn))
             .collect();
         let mut names = match self.prefix {
-            // Its own configuration looks for one of the platform first, by `[ -e … ]`: by TFTP that
-            // says no to every name, and asks for none.
+            // Its built-in configuration first checks for a file of the platform with `[ -e … ]`. Over
+            // TFTP that is always false, without a request.
             GrubPrefix::DebianSigned if matches!(prefix, Origin::Tftp { .. }) => Vec::new(),
             GrubPrefix::DebianSigned => vec![format!("{}/grub.cfg", self.platform)],
             GrubPrefix::Own if matches!(prefix, Origin::Tftp { .. }) => by_client(network),
@@ -133,11 +136,11 @@ impl Grub {
         let last = names.len() - 1;
         for (index, name) in names.iter().enumerate() {
             let missing = if index == last {
-                Missing::Stops
+                IfMissing::Stops
             } else {
-                Missing::AsksForNext
+                IfMissing::AsksForNext
             };
-            wanted.push(prefix.wants(name, missing));
+            wanted.push(prefix.request(name, missing));
         }
         wanted
     }
@@ -159,7 +162,7 @@ impl Grub {
     }
 }
 
-/// Lists the configurations of one client alone.
+/// Lists the names of configurations for one client.
 fn by_client(network: &GrubNetwork) -> Vec<String> {
     let uuid = network.uuid.iter().cloned();
     let mac = format!("01-{}", network.mac.hyphenated());
@@ -167,14 +170,15 @@ fn by_client(network: &GrubNetwork) -> Vec<String> {
     names.map(|name| format!("grub.cfg-{name}")).collect()
 }
 
-/// An option as it lies in a message.
-struct Found<'a> {
+/// An option in the bytes of a message.
+struct RawOption<'a> {
     value: &'a [u8],
-    /// The value, and whatever follows it.
+    /// The value, and the bytes after it.
     on: &'a [u8],
 }
 
-fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
+fn find(mut rest: &[u8], wanted: OptionCode) -> Option<RawOption<'_>> {
+    let wanted = u8::from(wanted);
     loop {
         rest = match rest {
             [0, rest @ ..] => rest,
@@ -182,7 +186,7 @@ fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
             [code, length, on @ ..] => {
                 let (value, rest) = on.split_at_checked(usize::from(*length))?;
                 if *code == wanted && !value.is_empty() {
-                    return Some(Found { value, on });
+                    return Some(RawOption { value, on });
                 }
                 rest
             }
@@ -190,9 +194,9 @@ fn find(mut rest: &[u8], wanted: u8) -> Option<Found<'_>> {
     }
 }
 
-/// Returns the octets before the first NUL.
-fn c_string(octets: &[u8]) -> &[u8] {
-    octets.split(|&octet| octet == 0).next().unwrap_or_default()
+/// Returns the bytes before the first NUL.
+fn c_string(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]

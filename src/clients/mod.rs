@@ -1,16 +1,16 @@
-//! Models of firmware and loaders: which offer they take, what they ask for next.
+//! Models of firmware and loaders: the offer that they accept, and the files that they request next.
 //!
-//! They follow the sources of the programs they stand for, so that a rehearsal goes wrong where the
-//! machine would, and says why.
+//! They follow the sources of the real programs, so that a rehearsal fails where the machine would fail,
+//! and explains why.
 
 pub mod dhcp;
 pub mod grub;
 pub mod grub_script;
 pub mod ipxe;
+mod loader_request;
 pub mod pxelinux;
 pub mod pxelinux_config;
 pub mod shim;
 mod url;
-mod wanted;
 
-pub use wanted::{Missing, Origin, Wanted};
+pub use loader_request::{IfMissing, LoaderRequest, Origin};

@@ -1,37 +1,39 @@
-//! PXELINUX: what it takes from DHCP, and what it asks for.
+//! PXELINUX: the DHCP data that it uses, and the files that it requests.
 
 use std::net::Ipv4Addr;
 
 use super::dhcp::BootFile;
+use super::loader_request::{IfMissing, LoaderRequest, address_digits, uuid_as_sent};
 use super::url;
-use super::wanted::{Missing, Wanted, address_digits, uuid_as_sent};
 use crate::machine::{Firmware, MacAddress};
-use crate::wire::dhcp::{DhcpMessage, OptionCode};
+use crate::wire::dhcp::{
+    DhcpMessage, OptionCode, PXELINUX_CONFIG_FILE, PXELINUX_PATH_PREFIX, PXELINUX_REBOOT_TIME,
+};
 
-/// What PXELINUX takes from the ACK that the ROM keeps.
+/// The data that PXELINUX reads from the ROM's DHCPACK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pxelinux {
-    /// The server: `siaddr`, else option 54; unspecified where there is neither.
+    /// The server: `siaddr`, else option 54; unspecified without both.
     pub server: Ipv4Addr,
-    /// What stands before each name: option 210, else the directory of its own file.
+    /// The prefix of each name: option 210, else the directory of its own file.
     pub prefix: String,
-    /// The configuration that option 209 names.
+    /// The configuration file (option 209).
     pub configuration: Option<String>,
-    /// Its address.
+    /// Its IP address.
     pub address: Ipv4Addr,
-    /// The address of its card.
+    /// The address of its network card.
     pub mac: MacAddress,
-    /// Option 97 as it was sent.
+    /// Option 97 in the byte order of the option.
     pub uuid: Option<String>,
-    /// How long it waits before it restarts a machine that cannot boot (211), in seconds.
+    /// The seconds until it restarts a machine that cannot boot (option 211).
     pub reboot_time: Option<u64>,
 }
 
 impl Pxelinux {
-    /// Takes what PXELINUX takes from an ACK.
+    /// Reads a DHCPACK like PXELINUX.
     ///
-    /// Its own file is the header's `file`, else option 67. Options 209 to 211 count among the
-    /// options, and inside option 43, whatever the vendor class.
+    /// Its own file is the header's `file`, else option 67. It reads options 209 to 211 directly, and
+    /// inside option 43, with any vendor class.
     ///
     /// Source: syslinux, `core/fs/pxe/dhcp_option.c`, `parse_dhcp`; `core/fs/pxe/pxe.c`,
     /// `get_prefix`.
@@ -41,15 +43,15 @@ impl Pxelinux {
             [] => options.text(OptionCode::BootfileName).unwrap_or_default(),
             file => String::from_utf8_lossy(file).into_owned(),
         };
-        let prefix = text(ack, 210).unwrap_or_else(|| directory(&file).to_owned());
+        let prefix = text(ack, PXELINUX_PATH_PREFIX).unwrap_or_else(|| directory(&file).to_owned());
         let siaddr = Some(ack.server_address).filter(|it| is_usable(*it));
         let server = siaddr.or(options.server_identifier().filter(|it| is_usable(*it)));
         let machine = options.raw(OptionCode::ClientMachineIdentifier);
-        let seconds = own(ack, 211).and_then(|it| <[u8; 4]>::try_from(it).ok());
+        let seconds = own(ack, PXELINUX_REBOOT_TIME).and_then(|it| <[u8; 4]>::try_from(it).ok());
         Self {
             server: server.unwrap_or(Ipv4Addr::UNSPECIFIED),
             prefix,
-            configuration: text(ack, 209),
+            configuration: text(ack, PXELINUX_CONFIG_FILE),
             address: ack.your_address,
             mac,
             uuid: machine
@@ -59,29 +61,29 @@ impl Pxelinux {
         }
     }
 
-    /// Lists what PXELINUX 6 asks for, in its order: its core module, then its configuration.
+    /// Lists the files that PXELINUX 6 requests, in its order: its core module, then its configuration.
     ///
     /// Source: syslinux, `core/elflink/load_env32.c`; `core/fs/pxe/pxe.c`, `pxe_load_config`.
-    pub fn wants(&self, firmware: Firmware) -> Vec<Wanted> {
+    pub fn requests(&self, firmware: Firmware) -> Vec<LoaderRequest> {
         let module = match firmware {
             Firmware::Bios => "ldlinux.c32",
             _ => "ldlinux.e64",
         };
-        let mut wanted = vec![self.wanted(module, Missing::Stops)];
+        let mut wanted = vec![self.wanted(module, IfMissing::Stops)];
         let named = self.configuration.iter();
-        wanted.extend(named.map(|name| self.wanted(name, Missing::AsksForNext)));
+        wanted.extend(named.map(|name| self.wanted(name, IfMissing::AsksForNext)));
         let mac = format!("01-{}", self.mac.hyphenated());
         let uuid = self.uuid.iter().cloned();
         let names = uuid.chain([mac]).chain(address_digits(self.address));
         wanted.extend(names.map(|name| {
             let name = format!("pxelinux.cfg/{name}");
-            self.wanted(&name, Missing::AsksForNext)
+            self.wanted(&name, IfMissing::AsksForNext)
         }));
-        wanted.push(self.wanted("pxelinux.cfg/default", Missing::Stops));
+        wanted.push(self.wanted("pxelinux.cfg/default", IfMissing::Stops));
         wanted
     }
 
-    fn wanted(&self, name: &str, missing: Missing) -> Wanted {
+    fn wanted(&self, name: &str, missing: IfMissing) -> LoaderRequest {
         let name = match url::is_absolute(name) {
             true => name.to_owned(),
             false => format!("{}{name}", self.prefix),
@@ -91,11 +93,11 @@ impl Pxelinux {
             false => self.server,
         };
         let file = BootFile { server, name };
-        Wanted { file, missing }
+        LoaderRequest { file, missing }
     }
 }
 
-/// Lists the modules that another one needs beside it, in the order in which PXELINUX asks for them.
+/// Lists the modules that a module needs, in the order in which PXELINUX requests them.
 ///
 /// Source: the dynamic sections of syslinux 6.04's modules.
 pub fn needs(module: &str) -> &'static [&'static str] {
@@ -107,18 +109,18 @@ pub fn needs(module: &str) -> &'static [&'static str] {
 }
 
 /// Returns one of PXELINUX's own options.
-fn own(ack: &DhcpMessage, code: u8) -> Option<&[u8]> {
+fn own(ack: &DhcpMessage, code: OptionCode) -> Option<&[u8]> {
     let mut inside = ack.options.sub_options(OptionCode::VendorExtensions);
-    let inside = inside.find(|(other, _)| *other == code);
-    let value = ack.options.raw(code.into());
+    let inside = inside.find(|(other, _)| *other == u8::from(code));
+    let value = ack.options.raw(code);
     value.or(inside.map(|(_, value)| value))
 }
 
-fn text(ack: &DhcpMessage, code: u8) -> Option<String> {
-    own(ack, code).map(|octets| String::from_utf8_lossy(octets).into_owned())
+fn text(ack: &DhcpMessage, code: OptionCode) -> Option<String> {
+    own(ack, code).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Cuts a name after the last octet that is no letter, digit, dot or hyphen: also after a `_`.
+/// Cuts a name after the last character that is not a letter, digit, dot or hyphen, even a `_`.
 fn directory(file: &str) -> &str {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let end = file
@@ -154,7 +156,7 @@ mod tests {
     }
 
     fn names(ack: &DhcpMessage) -> Vec<String> {
-        let wanted = Pxelinux::after_pxe(ack, MAC).wants(Firmware::Bios);
+        let wanted = Pxelinux::after_pxe(ack, MAC).requests(Firmware::Bios);
         wanted.iter().map(|wanted| wanted.file.url()).collect()
     }
 
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn options_209_and_210_go_first_also_inside_43() {
+    fn options_209_and_210_take_precedence_also_inside_43() {
         let prefix: &[u8] = b"http://10.20.0.10:8080/files/";
         let values: &[(u8, &[u8])] = &[(209, b"conf/one"), (210, prefix)];
         let mut inside = ack("pxelinux.0", &[]);
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_ends_at_whatever_is_no_part_of_a_name() {
+    fn the_prefix_ends_at_the_last_separator() {
         for (file, expected) in [
             ("pxelinux.0", ""),
             ("/bios/pxelinux.0", "/bios/"),
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_siaddr_else_the_one_that_answered() {
+    fn the_server_is_siaddr_or_else_option_54() {
         let other = [10, 20, 0, 11];
         let mut ack = ack("pxelinux.0", &[(54, &other), (211, &[0, 0, 0, 9])]);
         let taken = Pxelinux::after_pxe(&ack, MAC);

@@ -1,35 +1,35 @@
-//! PXELINUX's configuration, as far as it boots machines: what one with nobody at its keyboard does.
+//! PXELINUX configurations, as far as they boot machines without an operator.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A line that is not understood. PXELINUX itself passes over what it does not know; a rehearsal
-/// that did so would prove nothing.
+/// A line that is not supported. PXELINUX itself skips unknown lines; a rehearsal that skips them would
+/// prove nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, `{text}`: {reason}")]
-pub struct NotUnderstood {
+pub struct UnsupportedLine {
     /// The number of the line, from 1.
     pub line: usize,
     /// The line.
     pub text: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What a configuration makes of a machine.
+/// The outcome of a configuration without an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// What it shows, in lines.
+pub struct PxelinuxOutcome {
+    /// The lines on the screen.
     pub screen: Vec<String>,
-    /// How long it waits for a key that nobody presses.
+    /// The timeout.
     pub wait: Duration,
-    /// How many labels it could start.
+    /// The number of labels.
     pub labels: usize,
-    /// What it starts then.
+    /// The start after the timeout.
     pub start: Start,
 }
 
-/// What PXELINUX starts. Names are as the configuration has them: see [`file_name`].
+/// What PXELINUX starts. Names are as in the configuration: see [`file_name`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// A kernel.
@@ -38,7 +38,7 @@ pub enum Start {
         kernel: String,
         /// Its command line.
         arguments: String,
-        /// What is handed to it, in order.
+        /// Its initrds, in order.
         initrds: Vec<String>,
     },
     /// One of its own modules.
@@ -53,25 +53,25 @@ pub enum Start {
         /// Its file.
         file: String,
     },
-    /// The local disk; the number says how: -1 hands the machine back to the BIOS.
+    /// The local disk, by a type number: -1 returns to the BIOS.
     LocalDisk(i32),
-    /// Nothing: it waits for a person.
+    /// Nothing: it waits for an operator.
     NeedsOperator(String),
-    /// A file of its own name, which is not there: it asks for that again and again.
+    /// Nothing: it requests a missing file of this name again and again.
     Nothing(String),
 }
 
-/// A configuration, read.
+/// A parsed configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PxelinuxConfig {
     screen: Vec<String>,
     default: Option<String>,
     on_timeout: Option<String>,
     prompts: bool,
-    /// In tenths of a second; 0 is for ever.
+    /// In tenths of a second; 0 is unlimited.
     timeout: u64,
     total_timeout: u64,
-    /// Whether a word that is no label is the name of a kernel.
+    /// Whether a word that is not a label is the name of a kernel.
     implicit: Option<bool>,
     append: String,
     labels: BTreeMap<String, Label>,
@@ -86,7 +86,7 @@ struct Label {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Action {
-    /// A file whose name says what it is.
+    /// A file whose suffix determines its kind.
     Kernel(String),
     Linux(String),
     Module(String),
@@ -95,13 +95,13 @@ enum Action {
 }
 
 impl PxelinuxConfig {
-    /// Reads a configuration.
+    /// Parses a configuration.
     ///
     /// # Errors
-    /// The first line that is not understood.
+    /// The first line that is not supported.
     ///
     /// Source: syslinux, `com32/elflink/ldlinux/readconfig.c`, `parse_config_file`.
-    pub fn parse(text: &str) -> Result<Self, NotUnderstood> {
+    pub fn parse(text: &str) -> Result<Self, UnsupportedLine> {
         let mut config = Self::default();
         let mut current: Option<String> = None;
         let mut in_help = false;
@@ -112,7 +112,7 @@ impl PxelinuxConfig {
                 None => (trimmed, ""),
             };
             let keyword = keyword.to_ascii_lowercase();
-            let refuse = |reason: String| NotUnderstood {
+            let refuse = |reason: String| UnsupportedLine {
                 line: index + 1,
                 text: trimmed.to_owned(),
                 reason,
@@ -123,7 +123,7 @@ impl PxelinuxConfig {
             }
             let number = || {
                 let number = rest.parse::<u64>();
-                number.map_err(|_| refuse(format!("`{rest}` is no number")))
+                number.map_err(|_| refuse(format!("`{rest}` is not a number")))
             };
             let file = || match rest {
                 "" => Err(refuse("a file is missing".into())),
@@ -135,27 +135,27 @@ impl PxelinuxConfig {
                     label.action = Some(action);
                     Ok(())
                 }
-                None => Err(refuse("it belongs below a `LABEL`".into())),
+                None => Err(refuse("the line must follow a `LABEL`".into())),
             };
             match keyword.as_str() {
                 "" => {}
                 word if word.starts_with('#') => {}
-                "say" => config.screen.push(said(line)),
+                "say" => config.screen.push(say_text(line)),
                 "default" => config.default = Some(rest.to_owned()),
                 "ontimeout" => config.on_timeout = Some(rest.to_owned()),
                 "prompt" => config.prompts = number()? != 0,
                 "timeout" => config.timeout = number()?,
                 "totaltimeout" => config.total_timeout = number()?,
                 "implicit" => config.implicit = Some(number()? != 0),
-                // Keys that nobody presses.
+                // These concern the keyboard.
                 "noescape" | "nocomplete" | "allowoptions" => {
                     number()?;
                 }
-                // What it runs where a file is missing; here none is.
+                // These concern missing files; in the model, no file is missing.
                 "onerror" => {
                     file()?;
                 }
-                // How the screen looks.
+                // These concern the display.
                 "serial" | "console" | "display" | "font" | "kbdmap" => {}
                 "menu" => {}
                 "text" => in_help = true,
@@ -170,7 +170,7 @@ impl PxelinuxConfig {
                 "localboot" => {
                     let how = rest.parse();
                     act(Action::LocalDisk(
-                        how.map_err(|_| refuse(format!("`{rest}` is no number")))?,
+                        how.map_err(|_| refuse(format!("`{rest}` is not a number")))?,
                     ))?;
                 }
                 "append" => {
@@ -184,27 +184,27 @@ impl PxelinuxConfig {
                     let files = file()?;
                     match current.as_ref().and_then(|it| config.labels.get_mut(it)) {
                         Some(label) => label.initrds = list(&files),
-                        None => return Err(refuse("it belongs below a `LABEL`".into())),
+                        None => return Err(refuse("the line must follow a `LABEL`".into())),
                     }
                 }
-                other => return Err(refuse(format!("`{other}` is not understood"))),
+                other => return Err(refuse(format!("`{other}` is not supported"))),
             }
         }
         Ok(config)
     }
 
-    /// Returns what `DEFAULT` names; empty without one.
+    /// Returns the value of `DEFAULT`; empty without it.
     pub fn default_label(&self) -> &str {
         self.default.as_deref().unwrap_or_default()
     }
 
-    /// Returns what becomes of a machine at whose keyboard nobody is.
+    /// Returns the outcome for a machine without an operator.
     ///
     /// Source: syslinux, `com32/elflink/ldlinux/ldlinux.c`, `load_kernel`, `enter_cmdline`; `cli.c`,
     /// `edit_cmdline`.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> PxelinuxOutcome {
         let tenths = |tenths: u64| Duration::from_millis(tenths.saturating_mul(100));
-        let outcome = |wait, start| Outcome {
+        let outcome = |wait, start| PxelinuxOutcome {
             screen: self.screen.clone(),
             wait,
             labels: self.labels.len(),
@@ -212,8 +212,8 @@ impl PxelinuxConfig {
         };
         let default = self.default_label();
         if default.is_empty() && !self.prompts {
-            let shown = "its prompt: there is no `DEFAULT`".to_owned();
-            return outcome(Duration::ZERO, Start::NeedsOperator(shown));
+            let prompt = "its prompt: there is no `DEFAULT`".to_owned();
+            return outcome(Duration::ZERO, Start::NeedsOperator(prompt));
         }
         if !self.prompts {
             return outcome(Duration::ZERO, self.command_line(default));
@@ -226,13 +226,13 @@ impl PxelinuxConfig {
                 outcome(tenths(wait), self.command_line(command))
             }
             None => {
-                let shown = "its prompt: there is no `TIMEOUT`".to_owned();
-                outcome(Duration::ZERO, Start::NeedsOperator(shown))
+                let prompt = "its prompt: there is no `TIMEOUT`".to_owned();
+                outcome(Duration::ZERO, Start::NeedsOperator(prompt))
             }
         }
     }
 
-    /// Runs a label or, unless `IMPLICIT 0` forbids it, the file of that name; words may follow.
+    /// Runs a label or, unless `IMPLICIT 0` forbids it, the file of that name, with further words.
     fn command_line(&self, command: &str) -> Start {
         let (name, more) = match command.split_once([' ', '\t']) {
             Some((name, more)) => (name, more.trim()),
@@ -251,7 +251,7 @@ impl PxelinuxConfig {
         let words = [append.as_str(), more].into_iter();
         let words: Vec<&str> = words.flat_map(str::split_whitespace).collect();
         let arguments = words.join(" ");
-        // A label without a file means the file of its own name.
+        // A label without a file loads the file of its own name.
         let action = label.action.clone();
         match action.unwrap_or_else(|| Action::Kernel(name.to_owned())) {
             Action::LocalDisk(how) => Start::LocalDisk(how),
@@ -267,10 +267,10 @@ impl PxelinuxConfig {
     }
 }
 
-/// Returns the name by which PXELINUX asks for a file: below its prefix, unless `::` stands before
-/// it; a slash at its beginning does not make it absolute. A URL stays one.
+/// Returns the name that PXELINUX requests for a file: below its prefix, unless it starts with `::`. A
+/// leading slash does not make it absolute. A URL is unchanged.
 ///
-/// Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_searchdir`, `pxe_mangle_name`; what 6.04 really asks for.
+/// Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_searchdir`, `pxe_mangle_name`; the requests of 6.04.
 pub fn file_name(prefix: &str, name: &str) -> String {
     match name.strip_prefix("::") {
         Some(absolute) => absolute.to_owned(),
@@ -279,7 +279,7 @@ pub fn file_name(prefix: &str, name: &str) -> String {
     }
 }
 
-/// Puts the initrds of a label, else those that its arguments name, beside a kernel.
+/// Returns a kernel with the initrds of its label, or else of its arguments.
 fn kernel_with(kernel: String, arguments: String, label: &Label) -> Start {
     let mut initrds = label.initrds.clone();
     let mut arguments = arguments;
@@ -307,8 +307,8 @@ fn ending(file: &str) -> &str {
     file.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
-/// Returns what follows `SAY`: all but the one blank after it.
-fn said(line: &str) -> String {
+/// Returns the text after `SAY` and one blank.
+fn say_text(line: &str) -> String {
     let line = line.trim_start();
     line.get(4..).unwrap_or_default().to_owned()
 }

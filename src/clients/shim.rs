@@ -1,44 +1,44 @@
-//! shim: what it takes from DHCP, and what it asks for.
+//! shim: the DHCP data that it uses, and the files that it requests.
 
+use super::loader_request::{IfMissing, LoaderRequest, Origin};
 use super::url;
-use super::wanted::{Missing, Origin, Wanted};
 use crate::machine::Architecture;
 use crate::wire::dhcp::DhcpMessage;
 
-/// One shim.
+/// One build of shim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shim {
     /// The architecture that it is built for.
     pub architecture: Architecture,
-    /// Its generation.
+    /// Its release.
     pub release: ShimRelease,
 }
 
-/// The generations of shim, by what they ask for.
+/// The releases of shim, by the files that they request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShimRelease {
-    /// 15.7 and before: nothing but the second stage.
+    /// 15.7 and earlier: only the second stage.
     V15_7,
-    /// 15.8: also `revocations.efi`.
+    /// 15.8: `revocations.efi`, too.
     V15_8,
-    /// 16: also revocations by name, and certificates.
+    /// 16: named revocations and certificates, too.
     V16,
 }
 
-/// The answers that firmware keeps in its PXE protocol, where shim finds them.
+/// The DHCP messages that firmware keeps in its PXE protocol, where shim reads them.
 #[derive(Clone, Copy, Debug)]
 pub struct PxeAnswers<'a> {
-    /// The ACK that gave the address.
+    /// The DHCPACK that assigned the address.
     pub acknowledgement: &'a DhcpMessage,
-    /// The offer of a proxy, where there was one.
+    /// The offer of a proxy, if any.
     pub proxy_offer: Option<&'a DhcpMessage>,
-    /// The ACK from port 4011, where there was one.
+    /// The DHCPACK from port 4011, if any.
     pub boot_server: Option<&'a DhcpMessage>,
 }
 
 impl Shim {
-    /// Returns where shim looks after PXE: the directory of the header's `file`, on `siaddr`. It reads
-    /// no option, so a boot file in option 67 alone leaves it with neither.
+    /// Returns where shim looks after PXE: the directory of the header's `file`, on `siaddr`. It does not
+    /// read options, so without `file`, option 67 gives it no directory.
     ///
     /// Source: shim, `netboot.c`, `parseDhcp4`.
     pub fn after_pxe(self, answers: PxeAnswers<'_>) -> Origin {
@@ -64,38 +64,38 @@ impl Shim {
         }
     }
 
-    /// Returns where shim looks after HTTP boot: beside its own URL, as firmware keeps it in the
-    /// device path; `None` where that is no URL.
+    /// Returns where shim looks after HTTP boot: next to its own URL, which firmware keeps in the device
+    /// path; `None` if that is not a URL.
     ///
     /// Source: shim, `httpboot.c`, `find_httpboot`, `generate_next_uri`.
     pub fn after_http(self, url: &str) -> Option<Origin> {
         url::is_absolute(url).then(|| Origin::of_url(url))
     }
 
-    /// Lists what shim asks for, in its order; the last one is the second stage.
+    /// Lists the files that shim requests, in its order; the last one is the second stage.
     ///
     /// Source: shim, `shim.c`, `load_unbundled_trust`, `init_grub`; `httpboot.c`,
     /// `generate_next_uri`: the second stage's name keeps its slash, so its URL has two.
-    pub fn wants(self, origin: &Origin) -> Vec<Wanted> {
+    pub fn requests(self, origin: &Origin) -> Vec<LoaderRequest> {
         let beside: &[&str] = match self.release {
             ShimRelease::V15_7 => &[],
             ShimRelease::V15_8 => &["revocations.efi"],
             ShimRelease::V16 => &[
                 "revocations_sku.efi",
                 "revocations_sbat.efi",
-                // The next number is asked for only where this one is there.
+                // It requests the next number only if this file exists.
                 "shim_certificate_0.efi",
             ],
         };
         let beside = beside.iter();
-        let mut wanted: Vec<Wanted> = beside
-            .map(|name| origin.wants(name, Missing::GoesOn))
+        let mut wanted: Vec<LoaderRequest> = beside
+            .map(|name| origin.request(name, IfMissing::GoesOn))
             .collect();
-        wanted.push(origin.wants(&self.second_stage(origin), Missing::Stops));
+        wanted.push(origin.request(&self.second_stage(origin), IfMissing::Stops));
         wanted
     }
 
-    /// Returns the name of MokManager, which shim asks for where it does not trust the second stage.
+    /// Returns the name of MokManager, which shim requests if it does not trust the second stage.
     pub fn mok_manager(self) -> String {
         format!("mm{}.efi", self.suffix())
     }
@@ -114,7 +114,7 @@ impl Shim {
 }
 
 impl<'a> PxeAnswers<'a> {
-    /// Takes an ACK that names the boot file itself.
+    /// Creates the messages of a boot in which the DHCPACK names the boot file.
     pub fn acknowledged(acknowledgement: &'a DhcpMessage) -> Self {
         Self {
             acknowledgement,
@@ -151,12 +151,12 @@ mod tests {
         }
     }
 
-    fn urls(wanted: &[Wanted]) -> Vec<String> {
+    fn urls(wanted: &[LoaderRequest]) -> Vec<String> {
         wanted.iter().map(|wanted| wanted.file.url()).collect()
     }
 
     #[test]
-    fn by_tftp_it_asks_beside_the_file_of_the_header() {
+    fn by_tftp_it_uses_the_directory_of_the_header() {
         let ack = answer(SERVER, "boot/shimx64.efi");
         for (release, expected) in [
             (ShimRelease::V15_7, &["grubx64.efi"][..]),
@@ -172,11 +172,11 @@ mod tests {
             ),
         ] {
             let shim = shim(release);
-            let wanted = shim.wants(&shim.after_pxe(PxeAnswers::acknowledged(&ack)));
+            let wanted = shim.requests(&shim.after_pxe(PxeAnswers::acknowledged(&ack)));
             let name = |name| format!("tftp://10.20.0.10/boot/{name}");
             let expected: Vec<String> = expected.iter().map(name).collect();
             assert_eq!(urls(&wanted), expected);
-            assert_eq!(wanted.last().unwrap().missing, Missing::Stops);
+            assert_eq!(wanted.last().unwrap().missing, IfMissing::Stops);
         }
     }
 
@@ -188,13 +188,13 @@ mod tests {
         let shim = shim(ShimRelease::V15_7);
         let origin = shim.after_pxe(PxeAnswers::acknowledged(&ack));
         assert_eq!(
-            urls(&shim.wants(&origin)),
+            urls(&shim.requests(&origin)),
             ["tftp://10.20.0.10/grubx64.efi"]
         );
     }
 
     #[test]
-    fn a_proxy_counts_where_the_ack_names_no_file() {
+    fn a_proxy_counts_if_the_ack_names_no_file() {
         let ack = answer(Ipv4Addr::UNSPECIFIED, "");
         let named = answer(SERVER, "a/shim.efi");
         let proxy = answer(PROXY, "b/shim.efi");
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn by_http_it_asks_for_its_second_stage_with_two_slashes() {
+    fn by_http_it_requests_its_second_stage_with_two_slashes() {
         let shim = shim(ShimRelease::V15_8);
         let origin = shim.after_http("http://10.20.0.10:8080/m/52:54/shimx64.efi");
         let expected = [
             "http://10.20.0.10:8080/m/52:54/revocations.efi",
             "http://10.20.0.10:8080/m/52:54//grubx64.efi",
         ];
-        assert_eq!(urls(&shim.wants(&origin.unwrap())), expected);
+        assert_eq!(urls(&shim.requests(&origin.unwrap())), expected);
         assert_eq!(shim.after_http("shimx64.efi"), None);
     }
 
@@ -242,7 +242,7 @@ mod tests {
                 release,
             };
             let origin = shim.after_pxe(PxeAnswers::acknowledged(&answer(SERVER, "")));
-            let wanted = shim.wants(&origin);
+            let wanted = shim.requests(&origin);
             assert_eq!(wanted[0].file.name, second);
             assert_eq!(shim.mok_manager(), manager);
         }

@@ -1,14 +1,14 @@
-/// Reports whether a text is a URL of its own: a scheme, a colon and a slash.
+/// Reports whether a text is an absolute URL: a scheme, a colon and a slash.
 ///
-/// A drive letter (`C:\boot`) is none. Source: iPXE, `src/core/uri.c`, `pxe_uri`.
+/// A drive letter (`C:\boot`) is not a scheme. Source: iPXE, `src/core/uri.c`, `pxe_uri`.
 pub(super) fn is_absolute(text: &str) -> bool {
     text.split_once(':')
         .is_some_and(|(scheme, rest)| is_scheme(scheme) && rest.starts_with('/'))
 }
 
-/// Resolves a reference as iPXE does it, against the URL of the script that holds it.
+/// Resolves a reference like iPXE, against the URL of the script that contains it.
 ///
-/// The base loses its query; `./` and `../` count at the start of the reference only.
+/// The base loses its query; `./` and `../` are resolved only at the start of the reference.
 /// Source: iPXE, `src/core/uri.c`, `resolve_uri`, `resolve_path`.
 pub(super) fn resolve(base: &str, reference: &str) -> String {
     let opaque = reference.split_once(':');
@@ -39,7 +39,7 @@ pub(super) fn resolve(base: &str, reference: &str) -> String {
     format!("{origin}{directory}{slash}{rest}")
 }
 
-/// Returns the last part of a URL's path: the name that iPXE gives an image.
+/// Returns the last part of a URL's path, which iPXE uses as the name of an image.
 pub(super) fn file_name(url: &str) -> &str {
     let (_, path) = split_origin(url.split(['?', '#']).next().unwrap_or(url));
     path.rsplit('/').next().unwrap_or(path)
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drive_letter_is_no_url() {
+    fn a_drive_letter_is_not_a_url() {
         assert!(is_absolute("http://host/x") && is_absolute("tftp://host/x"));
         for text in ["x", "/x", "C:\\boot\\x", "10.0.0.1:/x", ":/x", ""] {
             assert!(!is_absolute(text), "{text}");

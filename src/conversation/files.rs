@@ -1,37 +1,37 @@
-//! What a machine fetches: which program asks for it, and what it means where it is missing.
+//! The files that a machine fetches: which program requests each, and what a missing file means.
 
+use super::display::{display_file, display_rate, display_size, display_time};
 use super::finding::FindingKind;
 use super::loader;
-use super::machine::{Lack, Machine, Transfer};
-use super::scribe::{Began, Scribe};
-use super::shown::{rate, shown_file, size, time};
+use super::machine::{MissingFile, ObservedMachine, Transfer};
+use super::recorder::{Recorder, StartPoint};
 use crate::machine::Firmware;
 
-/// A transfer is slow when it takes this long, at less than this many octets a second.
+/// A transfer is slow if it takes this long, at less than this many bytes per second.
 const SLOW_MILLISECONDS: i64 = 5000;
 const SLOW_RATE: u64 = 256 * 1024;
-/// How much of a file's beginning is needed to tell what it is.
+/// How many bytes of a file identify its format.
 pub(super) const HEAD: usize = 512;
 
-/// Begins the stage of a program when it asks for its first file.
-pub(super) fn begins(machine: &mut Machine, name: &str) {
+/// Begins the stage of a program when it requests its first file.
+pub(super) fn request_begins(machine: &mut ObservedMachine, name: &str) {
     let program = machine.fetched_program.take_if(|program| {
         let same = program.trim_start_matches('/') == name.trim_start_matches('/');
         !same
     });
     if let Some(program) = program {
-        let program = shown_file(&program);
+        let program = display_file(&program);
         machine.begin_stage(&format!("`{}`", loader::base_name(&program)));
     }
 }
 
-/// Tells of a file that has come whole.
-pub(super) fn came(
-    scribe: &mut Scribe,
-    machine: &mut Machine,
+/// Records a file that arrived completely.
+pub(super) fn arrived(
+    recorder: &mut Recorder,
+    machine: &mut ObservedMachine,
     name: &str,
     transfer: &Transfer,
-    began: Began,
+    began: StartPoint,
 ) {
     if loader::is_program(name) {
         machine.fetched_program = Some(name.to_owned());
@@ -40,48 +40,53 @@ pub(super) fn came(
         machine.missing = None;
     }
     let Transfer {
-        octets,
+        bytes,
         milliseconds,
         ..
     } = *transfer;
     let is_slow = milliseconds >= SLOW_MILLISECONDS
-        && octets * 1000 / milliseconds.unsigned_abs().max(1) < SLOW_RATE;
+        && bytes * 1000 / milliseconds.unsigned_abs().max(1) < SLOW_RATE;
     if is_slow {
         let text = format!(
             "`{}`: {} in {} ({})",
             transfer.file,
-            size(octets),
-            time(milliseconds),
-            rate(octets, milliseconds).unwrap_or_default()
+            display_size(bytes),
+            display_time(milliseconds),
+            display_rate(bytes, milliseconds).unwrap_or_default()
         );
-        scribe.find_of(machine, FindingKind::SlowTransfer, text, began);
+        recorder.report_finding_at(machine, FindingKind::SlowTransfer, text, began);
     }
 }
 
-/// Remembers a file that is not there: it is a fault when the machine gets nothing after it.
-pub(super) fn is_missing(scribe: &Scribe, machine: &mut Machine, name: &str, by: &str) {
+/// Remembers a missing file. It becomes a finding if the machine receives no file after it.
+pub(super) fn is_missing(recorder: &Recorder, machine: &mut ObservedMachine, name: &str, by: &str) {
     if loader::is_optional(name) {
         return;
     }
     let expected = machine.expected.as_ref();
     let is_boot_file = expected.is_some_and(|it| same_file(&it.name, name));
     let what = if is_boot_file { "the boot file " } else { "" };
-    let text = format!("{what}`{}` is not there ({by})", shown_file(name));
-    let began = scribe.begins(machine);
-    // The first of what is looked for in vain is the one that was meant.
-    machine.missing.get_or_insert(Lack { text, began });
+    let text = format!("{what}`{}` is missing ({by})", display_file(name));
+    let began = recorder.start_point(machine);
+    // Of several missing names, the first is the one that the machine needs.
+    machine.missing.get_or_insert(MissingFile { text, began });
 }
 
-/// Tells of the file for want of which the boot went no further.
-pub(super) fn settle(scribe: &mut Scribe, machine: &mut Machine) {
+/// Records the missing file that stopped the boot.
+pub(super) fn settle(recorder: &mut Recorder, machine: &mut ObservedMachine) {
     if let Some(lack) = machine.missing.take() {
         let kind = FindingKind::MissingFile;
-        scribe.find_of(machine, kind, lack.text, lack.began);
+        recorder.report_finding_at(machine, kind, lack.text, lack.began);
     }
 }
 
-/// Tells whether firmware can run what it fetches, by its first octets.
-pub(super) fn check_head(scribe: &mut Scribe, machine: &mut Machine, name: &str, head: &[u8]) {
+/// Checks by its first bytes whether firmware can run a file.
+pub(super) fn check_head(
+    recorder: &mut Recorder,
+    machine: &mut ObservedMachine,
+    name: &str,
+    head: &[u8],
+) {
     let Some(expected) = machine.expected.as_ref() else {
         return;
     };
@@ -89,24 +94,27 @@ pub(super) fn check_head(scribe: &mut Scribe, machine: &mut Machine, name: &str,
         return;
     }
     let architecture = expected.architecture;
-    let Some(made) = loader::by_contents(head) else {
+    let Some(target) = loader::by_contents(head) else {
         return;
     };
-    let against = made.against(architecture).or_else(|| {
-        // UEFI boots volumes over HTTP too; by TFTP it starts programs only.
-        let is_program = made.firmware.is_some();
+    let mismatch = target.mismatch(architecture).or_else(|| {
+        // UEFI boots volumes over HTTP, too; by TFTP it starts only programs.
+        let is_program = target.firmware.is_some();
         let starts_programs_only =
             architecture.firmware() == Firmware::Uefi && !architecture.is_http();
-        (!is_program && starts_programs_only).then(|| "which is no program for UEFI".to_owned())
+        (!is_program && starts_programs_only).then(|| "which is not a UEFI program".to_owned())
     });
-    if let Some(against) = against {
-        let text = format!("{architecture} fetches `{}`, {against}", shown_file(name));
-        scribe.find(machine, FindingKind::WrongLoader, text);
+    if let Some(mismatch) = mismatch {
+        let text = format!(
+            "{architecture} fetches `{}`, {mismatch}",
+            display_file(name)
+        );
+        recorder.report_finding(machine, FindingKind::WrongLoader, text);
     }
 }
 
-/// Tells of a shim that asks for its second stage without the directory that it came from.
-pub(super) fn check_bare_name(scribe: &mut Scribe, machine: &mut Machine, name: &str) {
+/// Finds a shim that requests its second stage without the directory of its own file.
+pub(super) fn check_bare_name(recorder: &mut Recorder, machine: &mut ObservedMachine, name: &str) {
     let bare = name.trim_start_matches('/').to_ascii_lowercase();
     let is_second_stage = bare.starts_with("grub") && bare.contains(".efi") && !bare.contains('/');
     let Some(expected) = machine.expected.as_ref().filter(|_| is_second_stage) else {
@@ -114,15 +122,15 @@ pub(super) fn check_bare_name(scribe: &mut Scribe, machine: &mut Machine, name: 
     };
     if expected.is_option_only && expected.name.trim_start_matches('/').contains('/') {
         let text = format!(
-            "`{}` is asked for without the directory of `{}`, which stood in option 67 alone",
-            shown_file(name),
-            shown_file(&expected.name)
+            "shim requests `{}` without the directory of `{}`, which only option 67 named",
+            display_file(name),
+            display_file(&expected.name)
         );
-        scribe.find(machine, FindingKind::ShimBareName, text);
+        recorder.report_finding(machine, FindingKind::ShimBareName, text);
     }
 }
 
-/// Compares what DHCP named with what is asked for: a name, or the path of a URL.
+/// Compares the name or URL that DHCP sent with the requested name or URL, by their paths.
 pub(super) fn same_file(expected: &str, name: &str) -> bool {
     let path = |text: &str| {
         let after = text.split_once("://").map(|(_, rest)| rest);

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::finding::{Finding, FindingKind};
 
-/// How many findings are kept in their own words; more are counted.
+/// The most findings that are kept; more are only counted.
 const FINDINGS: usize = 4096;
 
-/// The findings of a capture, each once.
+/// The findings of a capture, without duplicates.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     findings: Vec<Finding>,
@@ -16,7 +16,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Adds a finding; `false` where it was known, or there is no room for it.
+    /// Adds a finding. Returns `false` if it is known already, or if there is no room for it.
     pub fn add(
         &mut self,
         kind: FindingKind,
@@ -49,8 +49,7 @@ impl Ledger {
         true
     }
 
-    /// Returns the findings in the order of their time, the worst of one time first, and how many found
-    /// no room.
+    /// Returns the findings by time, then by severity, and the number of findings without room.
     pub fn into_findings(mut self) -> (Vec<Finding>, u64) {
         self.findings
             .sort_by_key(|it| (it.at, std::cmp::Reverse(it.severity), it.packet));

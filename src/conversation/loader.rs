@@ -1,15 +1,16 @@
-//! What a boot file is made for, by its name and by its first octets.
+//! The firmware and processor that a boot file is built for, by its name and by its first bytes.
 
+use crate::lint::boot_file::{PeMachine, machine_in_head};
 use crate::machine::{Architecture, CpuArchitecture, Firmware};
 
-/// What a boot file is made for.
+/// The firmware and processor that a boot file is built for, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct MadeFor {
+pub(super) struct LoaderTarget {
     pub firmware: Option<Firmware>,
     pub cpu: Option<CpuArchitecture>,
 }
 
-/// The words in names that tell a processor.
+/// The parts of file names that name a processor.
 const CPUS: [(&str, CpuArchitecture); 15] = [
     ("x86_64", CpuArchitecture::X86_64),
     ("x86-64", CpuArchitecture::X86_64),
@@ -27,13 +28,13 @@ const CPUS: [(&str, CpuArchitecture); 15] = [
     ("loongarch64", CpuArchitecture::Loongarch64),
     ("loong64", CpuArchitecture::Loongarch64),
 ];
-/// The ends of names of what a BIOS runs.
+/// The suffixes of files that a BIOS runs.
 const BIOS_ENDS: [&str; 6] = [".0", ".kpxe", ".kkpxe", ".kkkpxe", ".pxe", ".lkrn"];
-/// What loads further loaders, and is handed to firmware once.
-const IPXES: [&str; 3] = ["undionly", "snponly", "ipxe"];
+/// The prefixes of iPXE's file names. Firmware needs iPXE only once.
+const IPXE_NAMES: [&str; 3] = ["undionly", "snponly", "ipxe"];
 
-/// Reads a name.
-pub(super) fn by_name(path: &str) -> MadeFor {
+/// Reads the name of a file.
+pub(super) fn by_name(path: &str) -> LoaderTarget {
     let path = path.to_ascii_lowercase();
     let name = base_name(&path);
     let is_efi = name.contains(".efi");
@@ -44,58 +45,44 @@ pub(super) fn by_name(path: &str) -> MadeFor {
     } else {
         None
     };
-    // Our own directories carry an Ethernet address and no processor; those of others may.
+    // Our own directories name an Ethernet address and no processor; other servers' directories may.
     let cpu = is_efi.then(|| {
         let in_name = CPUS.iter().find(|(word, _)| name.contains(word));
         let in_path = || CPUS.iter().find(|(word, _)| path.contains(word));
         in_name.or_else(in_path).map(|(_, cpu)| *cpu)
     });
-    MadeFor {
+    LoaderTarget {
         firmware,
         cpu: cpu.flatten(),
     }
 }
 
-/// Reads the first octets of a file: the header of a UEFI program says its processor.
-///
-/// `None` where there are too few of them. Source: PE/COFF §3.
-pub(super) fn by_contents(octets: &[u8]) -> Option<MadeFor> {
-    let head: &[u8; 64] = octets.first_chunk()?;
-    if head[..2] != *b"MZ" {
-        return Some(MadeFor::default());
-    }
-    let at = u32::from_le_bytes([head[60], head[61], head[62], head[63]]);
-    let at = usize::try_from(at).ok()?;
-    let machine = match octets.get(at..)?.first_chunk()? {
-        [b'P', b'E', 0, 0, low, high] => u16::from_le_bytes([*low, *high]),
-        _ => return Some(MadeFor::default()),
+/// Reads the first bytes of a file; `None` for too few bytes.
+pub(super) fn by_contents(bytes: &[u8]) -> Option<LoaderTarget> {
+    let target = match machine_in_head(bytes)? {
+        None => LoaderTarget::default(),
+        Some(machine) => LoaderTarget {
+            firmware: Some(Firmware::Uefi),
+            cpu: match machine {
+                PeMachine::Cpu(cpu) => Some(cpu),
+                PeMachine::ByteCode | PeMachine::Unknown(_) => None,
+            },
+        },
     };
-    let cpu = match machine {
-        0x014c => Some(CpuArchitecture::I386),
-        0x8664 => Some(CpuArchitecture::X86_64),
-        0x01c0 | 0x01c2 | 0x01c4 => Some(CpuArchitecture::Arm32),
-        0xaa64 => Some(CpuArchitecture::Arm64),
-        0x5064 => Some(CpuArchitecture::Riscv64),
-        0x6264 => Some(CpuArchitecture::Loongarch64),
-        _ => None,
-    };
-    Some(MadeFor {
-        firmware: Some(Firmware::Uefi),
-        cpu,
-    })
+    Some(target)
 }
 
-impl MadeFor {
-    /// Says why a client cannot run it, where that is sure.
-    pub fn against(self, client: Architecture) -> Option<String> {
-        let here = client.firmware();
-        if let Some(firmware) = self.firmware
-            && firmware != here
+impl LoaderTarget {
+    /// Returns why a client cannot run the file, if that is certain.
+    pub fn mismatch(self, client: Architecture) -> Option<String> {
+        let firmware = client.firmware();
+        if let Some(required) = self.firmware
+            && required != firmware
         {
-            return Some(format!("a program for {}", words(firmware)));
+            return Some(format!("a program for {}", firmware_name(required)));
         }
         match self.cpu {
-            Some(cpu) if here != Firmware::Bios && cpu != client.cpu() => {
+            Some(cpu) if firmware != Firmware::Bios && cpu != client.cpu() => {
                 Some(format!("a program for {}", cpu.name()))
             }
             _ => None,
@@ -104,7 +91,7 @@ impl MadeFor {
 }
 
 /// Names a kind of firmware.
-fn words(firmware: Firmware) -> &'static str {
+fn firmware_name(firmware: Firmware) -> &'static str {
     match firmware {
         Firmware::Bios => "a BIOS",
         Firmware::Uefi => "UEFI",
@@ -113,11 +100,11 @@ fn words(firmware: Firmware) -> &'static str {
     }
 }
 
-/// Reports whether a file is an iPXE, by its name.
+/// Reports whether a file is iPXE, by its name.
 pub(super) fn is_ipxe(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let name = base_name(&path);
-    by_name(name).firmware.is_some() && IPXES.iter().any(|start| name.starts_with(start))
+    by_name(name).firmware.is_some() && IPXE_NAMES.iter().any(|start| name.starts_with(start))
 }
 
 /// Reports whether a file is a program that firmware or a loader starts, by its name.
@@ -125,7 +112,7 @@ pub(super) fn is_program(path: &str) -> bool {
     by_name(path).firmware.is_some() && !is_optional(path)
 }
 
-/// Reports whether a loader goes on where a file is missing: it looks for several, or needs none.
+/// Reports whether a loader continues if a file is missing: it tries several names, or does not need it.
 ///
 /// Source: shim, `shim.c`, `load_unbundled_trust`; GRUB 2.06, `grub-core/net/net.c`,
 /// `grub_net_search_configfile`; syslinux, `core/fs/pxe/pxe.c`, `pxe_load_config`; iPXE,
@@ -197,17 +184,17 @@ mod tests {
         program[0x80..0x86].copy_from_slice(&[b'P', b'E', 0, 0, 0x64, 0xaa]);
         let made = by_contents(&program).unwrap();
         assert_eq!(made.cpu, Some(CpuArchitecture::Arm64));
-        assert!(made.against(Architecture::UefiX64).is_some());
-        assert!(made.against(Architecture::Bios).is_some());
-        assert_eq!(made.against(Architecture::HttpArm64), None);
-        assert_eq!(by_contents(&[0; 64]), Some(MadeFor::default()));
+        assert!(made.mismatch(Architecture::UefiX64).is_some());
+        assert!(made.mismatch(Architecture::Bios).is_some());
+        assert_eq!(made.mismatch(Architecture::HttpArm64), None);
+        assert_eq!(by_contents(&[0; 64]), Some(LoaderTarget::default()));
         assert_eq!(by_contents(&program[..0x85]), None);
         program[60..64].fill(0xff);
         assert_eq!(by_contents(&program), None);
     }
 
     #[test]
-    fn what_loaders_only_try_may_be_missing() {
+    fn optional_files_may_be_missing() {
         for path in [
             "m/A/T/revocations.efi",
             "grub/x86_64-efi/command.lst",

@@ -5,164 +5,164 @@ use serde::Serialize;
 
 use super::dhcp::Exchanges;
 use super::finding::FindingKind;
-use super::scribe::Began;
+use super::recorder::StartPoint;
 use crate::clients::dhcp::Client;
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 
-/// How much is kept of one machine; more is counted.
+/// How much is kept of one machine; more is only counted.
 const ENTRIES: usize = 500;
 const STAGES: usize = 32;
 const TRANSFERS: usize = 200;
 
-/// One thing that happened to a machine.
+/// One event of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// When it was seen; what lasts stands where it began.
+pub struct TimelineEntry {
+    /// The time of the event; of a transfer, the time of its start.
     pub at: Timestamp,
-    /// The number of the packet that showed it.
+    /// The number of the packet that shows it.
     pub packet: u64,
-    /// The stage of the boot that it belongs to.
+    /// The index of the stage of the boot.
     pub stage: usize,
-    /// What happened, in one word, or the name of a finding.
+    /// The kind of event in one word, or the name of a finding.
     pub what: &'static str,
-    /// What there is to say about it.
+    /// The details.
     pub text: String,
-    /// It is a finding.
+    /// Whether the event is a finding.
     pub is_finding: bool,
 }
 
-/// A part of a boot: one firmware, loader or system that asks for things.
+/// A part of a boot: one firmware, loader or system that sends requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stage {
-    /// What runs.
+    /// The firmware, loader or system.
     pub name: String,
-    /// The offers that it got.
+    /// The offers that it received.
     pub offers: Vec<Offer>,
-    /// The server whose offer it took.
+    /// The server whose offer it accepted.
     pub winner: Option<Ipv4Addr>,
-    /// Why that one, by the model of the client.
+    /// Why it accepted that offer, by the model of the client.
     pub reason: Option<String>,
-    /// What it boots.
+    /// The boot file.
     pub boot: Option<Boot>,
-    /// What it fetched, and tried to.
+    /// The transfers that it started.
     pub transfers: Vec<Transfer>,
-    /// Transfers that found no room.
+    /// The number of transfers without room in the list.
     pub transfers_left_out: u64,
 }
 
-/// An offer, as its client takes it.
+/// An offer, as its client classifies it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Offer {
-    /// The server: option 54, else where it came from.
+    /// The server: option 54, else the source address.
     pub server: Ipv4Addr,
-    /// The address; `None` in what a proxy offers.
+    /// The address; `None` in the offer of a proxy.
     pub address: Option<Ipv4Addr>,
-    /// The boot file, as it may be shown.
+    /// The boot file, without secrets.
     pub boot_file: Option<String>,
-    /// What the client takes it for; `None` where there is no model of it.
+    /// The client's classification; `None` without a model of the client.
     pub class: Option<String>,
 }
 
-/// What a client loads first.
+/// The boot file of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Boot {
-    /// The file or URL, as it may be shown.
+    /// The file or URL, without secrets.
     pub file: String,
-    /// The server; `None` where the file is a URL.
+    /// The server; `None` if the file is a URL.
     pub server: Option<Ipv4Addr>,
 }
 
-/// What came of one request for a file.
+/// One request for a file, and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transfer {
     /// `tftp`, `http` or `tls`.
     pub protocol: &'static str,
-    /// The file, as it may be shown.
+    /// The file, without secrets.
     pub file: String,
-    /// Who was asked.
+    /// The server.
     pub server: Ipv4Addr,
-    /// The octets that came.
-    pub octets: u64,
-    /// How long it took, in milliseconds.
+    /// The number of bytes that arrived.
+    pub bytes: u64,
+    /// The duration in milliseconds.
     pub milliseconds: i64,
-    /// How it ended, in one word.
-    pub outcome: Outcome,
-    /// How it ended.
+    /// The outcome, in one word.
+    pub outcome: TransferOutcome,
+    /// The outcome as a sentence.
     pub end: String,
-    /// Whether it ended as it should.
+    /// Whether the outcome is the expected one.
     pub is_good: bool,
 }
 
-/// How a request for a file ended.
+/// The outcome of a request for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It came whole, or as much of it as was asked for.
+pub enum TransferOutcome {
+    /// The whole file, or the requested part, arrived.
     Whole,
-    /// It is not there.
+    /// The server does not have the file.
     Missing,
-    /// One side refused to go on.
+    /// One side ended the transfer with an error.
     Refused,
-    /// It ended in the middle, or was never answered.
+    /// The transfer ended early, or the server never responded.
     Cut,
-    /// The capture ended in the middle.
+    /// The capture ended before the transfer.
     Running,
-    /// It is encrypted.
+    /// The transfer is encrypted.
     Unknown,
 }
 
-/// What is known of a machine.
+/// The state of a machine that the observer follows.
 #[derive(Debug)]
-pub(super) struct Machine {
-    /// Its name in the inventory, else its address.
+pub(super) struct ObservedMachine {
+    /// The name in the inventory, else the address.
     pub name: String,
-    /// Its Ethernet addresses, in the order in which they were seen.
+    /// The Ethernet addresses, in the order of their first packets.
     pub macs: Vec<MacAddress>,
     /// Option 97.
     pub uuid: Option<SystemUuid>,
-    /// Option 93, the first one seen.
+    /// The first value of option 93.
     pub architecture: Option<Architecture>,
-    /// The client that speaks, where there is a model of it.
+    /// The model of the current client, if there is one.
     pub client: Option<Client>,
     pub stages: Vec<Stage>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TimelineEntry>,
     pub entries_left_out: u64,
     pub findings: Vec<FindingKind>,
     pub last_seen: Timestamp,
     pub exchanges: Exchanges,
-    /// The boot file that it was named last.
+    /// The boot file that DHCP named last.
     pub expected: Option<Expected>,
-    /// A program that it has fetched whole: what it asks for next, the program asks for.
+    /// The last program that it fetched completely: the next request comes from that program.
     pub fetched_program: Option<String>,
-    /// What it asked for last and did not get, while it has got nothing after it.
-    pub missing: Option<Lack>,
-    /// It is pxectl itself, which looks for other DHCP servers, and nothing else was seen of it.
+    /// The file that was missing, while no other file has arrived since.
+    pub missing: Option<MissingFile>,
+    /// Every message so far is the search of `pxectl serve` for other DHCP servers.
     pub only_searches: bool,
-    /// The ranges of one file that it reads piece by piece.
+    /// The file that it reads in ranges.
     pub ranges_of: Option<String>,
 }
 
-/// The boot file that a machine is to ask for.
+/// The boot file that a machine should request next.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
-    /// The name or URL, as it was sent.
+    /// The name or URL from the DHCP message.
     pub name: String,
-    /// It stood in option 67 alone, and not in `file`.
+    /// Only option 67 named it, not `file`.
     pub is_option_only: bool,
-    /// Who is to run it.
+    /// The architecture that runs it.
     pub architecture: Architecture,
-    /// It is for firmware, which runs programs, and not for a loader, which reads scripts.
+    /// Firmware requests it, which runs programs; loaders read scripts.
     pub is_firmware: bool,
 }
 
-/// A file that is not there.
+/// A file that the server does not have.
 #[derive(Clone, Debug)]
-pub(super) struct Lack {
+pub(super) struct MissingFile {
     pub text: String,
-    pub began: Began,
+    pub began: StartPoint,
 }
 
-impl Machine {
+impl ObservedMachine {
     pub fn new(name: String, now: Timestamp) -> Self {
         Self {
             name,
@@ -188,8 +188,8 @@ impl Machine {
         &self.name
     }
 
-    /// Adds an entry, while there is room.
-    pub fn note(&mut self, entry: Entry) {
+    /// Adds an entry if there is room.
+    pub fn note(&mut self, entry: TimelineEntry) {
         if self.entries.len() >= ENTRIES {
             self.entries_left_out += 1;
         } else {
@@ -209,7 +209,7 @@ impl Machine {
         }
     }
 
-    /// Returns the stage that runs.
+    /// Returns the current stage.
     pub fn stage(&mut self) -> &mut Stage {
         if self.stages.is_empty() {
             self.begin_stage("already running");
@@ -218,7 +218,7 @@ impl Machine {
         &mut self.stages[last]
     }
 
-    /// Adds what came of a request, to the stage that made it.
+    /// Adds a transfer to the stage that started it.
     pub fn add_transfer(&mut self, transfer: Transfer, stage: usize) {
         let Some(stage) = self.stages.get_mut(stage) else {
             return;

@@ -3,32 +3,32 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
-use super::machine::Machine;
+use super::machine::ObservedMachine;
 use crate::inventory::Inventory;
 use crate::machine::{HardwareAddress, MacAddress, SystemUuid};
 
-/// How many machines are followed at once.
+/// The most machines that are followed at once.
 const MACHINES: usize = 4096;
-/// How many entries the timelines of all of them may hold.
+/// The most entries in all timelines.
 const ENTRIES: usize = 50_000;
-/// How many addresses are known of all of them.
+/// The most keys of all machines.
 const KEYS: usize = 4 * MACHINES;
-/// How many Ethernet addresses of one machine are listed.
+/// The most Ethernet addresses that are listed for one machine.
 const MACS: usize = 16;
 
-/// Which machine it is, for as long as it is followed.
+/// Identifies a machine while the observer follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct MachineId(u64);
 
-/// By what a machine is known.
+/// A property that identifies a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    /// Its name in the inventory, whichever of its cards speaks.
+enum MachineKey {
+    /// Its name in the inventory, for any of its network cards.
     Host(String),
     Hardware(HardwareAddress),
-    /// Option 97, in whichever octet order.
+    /// Option 97, in either byte order.
     Uuid(SystemUuid),
-    /// The address that it has, or was given last.
+    /// Its current or last IP address.
     Address(Ipv4Addr),
 }
 
@@ -36,11 +36,11 @@ enum Key {
 #[derive(Debug)]
 pub(super) struct Machines<'i> {
     inventory: Option<&'i Inventory>,
-    machines: HashMap<MachineId, Machine>,
-    keys: HashMap<Key, MachineId>,
-    /// The numbers that were given.
+    machines: HashMap<MachineId, ObservedMachine>,
+    keys: HashMap<MachineKey, MachineId>,
+    /// How many identifiers were assigned.
     count: u64,
-    /// The entries that were written since the last look at all of them.
+    /// An upper bound of the entries in all timelines.
     entries: usize,
     evicted: u64,
 }
@@ -61,7 +61,7 @@ impl<'i> Machines<'i> {
         self.inventory
     }
 
-    pub fn get_mut(&mut self, id: MachineId) -> Option<&mut Machine> {
+    pub fn get_mut(&mut self, id: MachineId) -> Option<&mut ObservedMachine> {
         self.machines.get_mut(&id)
     }
 
@@ -79,19 +79,19 @@ impl<'i> Machines<'i> {
         self.evicted
     }
 
-    /// Returns the machines in the order in which they were seen.
-    pub fn into_machines(self) -> Vec<Machine> {
+    /// Returns the machines in the order of their first packets.
+    pub fn into_machines(self) -> Vec<ObservedMachine> {
         let mut machines: Vec<_> = self.machines.into_iter().collect();
         machines.sort_unstable_by_key(|(id, _)| *id);
         machines.into_iter().map(|(_, machine)| machine).collect()
     }
 
-    /// Finds the machine that a DHCP message is of, or begins to follow it.
+    /// Finds the machine that a DHCP message is about, or begins to follow it.
     ///
-    /// A machine is known by its host in the inventory, else by its hardware address, and one that
-    /// gives no Ethernet address (edk2 may put a GUID there) by its UUID. Two Ethernet addresses are
-    /// two machines unless the inventory says otherwise: makers have given many boards one UUID, and
-    /// two boots in one timeline would explain neither.
+    /// The key is the host in the inventory, else the hardware address; for a machine that sends no
+    /// Ethernet address (edk2 may send a GUID), it is the UUID. Two Ethernet addresses are two machines
+    /// unless the inventory says otherwise: vendors ship many boards with the same UUID, and a timeline
+    /// of two boots would explain neither.
     pub fn of_message(
         &mut self,
         hardware: HardwareAddress,
@@ -102,16 +102,16 @@ impl<'i> Machines<'i> {
         let mac = hardware.mac();
         let host = self.inventory.and_then(|it| it.host_by_hardware(hardware));
         let own = match host {
-            Some(host) => Key::Host(host.name.clone()),
-            None => Key::Hardware(hardware),
+            Some(host) => MachineKey::Host(host.name.clone()),
+            None => MachineKey::Hardware(hardware),
         };
-        let by_uuid = uuid.map(|uuid| Key::Uuid(uuid.order_free()));
+        let by_uuid = uuid.map(|uuid| MachineKey::Uuid(uuid.order_free()));
         let known = self.keys.get(&own).copied();
-        let twin = || match (host, mac) {
+        let same_uuid = || match (host, mac) {
             (None, None) => by_uuid.as_ref().and_then(|key| self.keys.get(key)).copied(),
             _ => None,
         };
-        let id = known.or_else(twin).unwrap_or_else(|| {
+        let id = known.or_else(same_uuid).unwrap_or_else(|| {
             let name = match host {
                 Some(host) => host.name.clone(),
                 None => hardware.to_string(),
@@ -120,7 +120,7 @@ impl<'i> Machines<'i> {
         });
         self.learn(own, id);
         if host.is_some() {
-            self.learn(Key::Hardware(hardware), id);
+            self.learn(MachineKey::Hardware(hardware), id);
         }
         if let Some(key) = by_uuid
             && !self.keys.contains_key(&key)
@@ -137,8 +137,8 @@ impl<'i> Machines<'i> {
         id
     }
 
-    /// Finds the machine that asks from an address, or begins to follow it: by the card that sent the
-    /// frame, else by the address that it was given, since a router may stand between.
+    /// Finds the machine that sends requests from an address, or begins to follow it: by the source of
+    /// the frame, else by the leased IP address, since a router may be between.
     pub fn of_client(&mut self, mac: MacAddress, address: Ipv4Addr, now: Timestamp) -> MachineId {
         let hardware = HardwareAddress::from(mac);
         let id = self.known_client(mac, address).unwrap_or_else(|| {
@@ -152,15 +152,15 @@ impl<'i> Machines<'i> {
             };
             let id = self.begin(name, now);
             if let Some(host) = host {
-                self.learn(Key::Host(host.name.clone()), id);
+                self.learn(MachineKey::Host(host.name.clone()), id);
             } else if mac.is_unicast() {
-                // What a router sends on is of many machines: the address goes first then.
-                self.learn(Key::Hardware(hardware), id);
+                // A router forwards packets of many machines, so the IP address takes precedence then.
+                self.learn(MachineKey::Hardware(hardware), id);
                 if let Some(machine) = self.machines.get_mut(&id) {
                     add_mac(machine, mac);
                 }
             }
-            self.learn(Key::Address(address), id);
+            self.learn(MachineKey::Address(address), id);
             id
         });
         if let Some(machine) = self.machines.get_mut(&id) {
@@ -169,36 +169,38 @@ impl<'i> Machines<'i> {
         id
     }
 
-    /// Finds the machine that asks from an address, if it is known.
+    /// Finds the machine that sends requests from an address, if it is known.
     pub fn known_client(&self, mac: MacAddress, address: Ipv4Addr) -> Option<MachineId> {
-        let by_mac = self.keys.get(&Key::Hardware(HardwareAddress::from(mac)));
-        let known = by_mac.or_else(|| self.keys.get(&Key::Address(address)));
+        let by_mac = self
+            .keys
+            .get(&MachineKey::Hardware(HardwareAddress::from(mac)));
+        let known = by_mac.or_else(|| self.keys.get(&MachineKey::Address(address)));
         known.copied()
     }
 
-    /// Remembers that a machine was given an address.
+    /// Remembers the IP address of a machine.
     pub fn lease(&mut self, id: MachineId, address: Ipv4Addr) {
         if !address.is_unspecified() {
-            self.learn(Key::Address(address), id);
+            self.learn(MachineKey::Address(address), id);
         }
     }
 
-    /// Finds the machine that has an address.
+    /// Finds the machine with an IP address.
     pub fn by_address(&self, address: Ipv4Addr) -> Option<MachineId> {
-        self.keys.get(&Key::Address(address)).copied()
+        self.keys.get(&MachineKey::Address(address)).copied()
     }
 
-    /// Takes into account that entries were written, and forgets machines where that are too many.
+    /// Counts written entries, and forgets machines if there are too many.
     pub fn settle_entries(&mut self, written: usize) {
         self.entries += written;
         if self.entries < ENTRIES {
             return;
         }
-        let held = |machine: &Machine| machine.entries.len() + 1;
-        let mut all: usize = self.machines.values().map(held).sum();
+        let count = |machine: &ObservedMachine| machine.entries.len() + 1;
+        let mut all: usize = self.machines.values().map(count).sum();
         while all >= ENTRIES / 2 && self.machines.len() > 1 {
             self.evict();
-            all = self.machines.values().map(held).sum();
+            all = self.machines.values().map(count).sum();
         }
         self.entries = all;
     }
@@ -209,15 +211,16 @@ impl<'i> Machines<'i> {
         }
         self.count += 1;
         let id = MachineId(self.count);
-        self.machines.insert(id, Machine::new(name, now));
+        self.machines.insert(id, ObservedMachine::new(name, now));
         id
     }
 
-    fn learn(&mut self, key: Key, id: MachineId) {
+    fn learn(&mut self, key: MachineKey, id: MachineId) {
         if self.keys.len() >= KEYS && !self.keys.contains_key(&key) {
-            // One machine with thousands of addresses: its older ones go.
+            // One machine has thousands of addresses: forget the IP addresses and UUIDs.
             let machines = &self.machines;
-            let is_address = |key: &Key| matches!(key, Key::Address(_) | Key::Uuid(_));
+            let is_address =
+                |key: &MachineKey| matches!(key, MachineKey::Address(_) | MachineKey::Uuid(_));
             self.keys
                 .retain(|key, id| machines.contains_key(id) && !is_address(key));
             if self.keys.len() >= KEYS {
@@ -227,7 +230,7 @@ impl<'i> Machines<'i> {
         self.keys.insert(key, id);
     }
 
-    /// Forgets the quarter of the machines that was seen longest ago.
+    /// Forgets the quarter of the machines that have been silent the longest.
     fn evict(&mut self) {
         let count = (self.machines.len() / 4).max(1);
         let mut oldest: Vec<_> = self
@@ -245,7 +248,7 @@ impl<'i> Machines<'i> {
     }
 }
 
-fn add_mac(machine: &mut Machine, mac: MacAddress) {
+fn add_mac(machine: &mut ObservedMachine, mac: MacAddress) {
     if machine.macs.len() < MACS && !machine.macs.contains(&mac) {
         machine.macs.push(mac);
     }

@@ -7,36 +7,35 @@ use super::files;
 use super::finding::FindingKind;
 use super::http::{Connection, Ends};
 use super::machines::Machines;
+use super::recorder::{Recorder, TimelineLine};
 use super::report::{MachineReport, Report};
-use super::scribe::{Line, Scribe};
-use super::shown::seconds;
 use super::table::Table;
 use super::tftp::TftpTransfer;
 use crate::inventory::Inventory;
 use crate::wire::packet::{Packet, Transport};
 
-/// How many transfers by TFTP, and how many connections, are followed at once.
+/// The most TFTP transfers and connections that are followed at once.
 const TRANSFERS: usize = 8192;
 const CONNECTIONS: usize = 8192;
-/// How long a transfer may be silent before it counts as ended: longer than any loader waits before it
-/// asks again.
-const TFTP_SILENCE: SignedDuration = seconds(20);
-const TCP_SILENCE: SignedDuration = seconds(90);
+/// How long a transfer may be silent before it counts as ended: longer than the retry timeout of any
+/// loader.
+const TFTP_SILENCE: SignedDuration = SignedDuration::from_secs(20);
+const TCP_SILENCE: SignedDuration = SignedDuration::from_secs(90);
 /// How long a transfer may be silent at the end of a capture and still count as running.
-const PAUSE: SignedDuration = seconds(3);
-/// How often it is looked for what has ended in silence, in the time of the packets, and where a clock
-/// says that time passes.
-const ROUND: SignedDuration = seconds(10);
-const TICK: SignedDuration = seconds(1);
+const PAUSE: SignedDuration = SignedDuration::from_secs(3);
+/// How often the observer checks for silent transfers: by the times of the packets, and by the clock.
+const PACKET_CHECK_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
+const CLOCK_CHECK_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 
-/// What an [`Observer`] is told beforehand.
+/// The options of an [`Observer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The DHCP servers that belong here, besides that of the inventory; with any, every other is rogue.
+    /// The DHCP servers that belong here, besides the server of the inventory. If there are any, every
+    /// other server is a rogue.
     pub servers: Vec<Ipv4Addr>,
-    /// The largest datagram that the links carry, where the inventory does not say it.
+    /// The MTU of networks that the inventory does not describe.
     pub mtu: u16,
-    /// Also comment on each block of a TFTP transfer, which takes time.
+    /// Whether to comment on each block of a TFTP transfer, which takes time.
     pub comment_blocks: bool,
 }
 
@@ -54,45 +53,46 @@ impl Default for Options {
 pub struct Observer<'i> {
     pub(super) options: Options,
     pub(super) machines: Machines<'i>,
-    pub(super) scribe: Scribe,
+    pub(super) recorder: Recorder,
     pub(super) servers: Servers,
     pub(super) mapping: Mapping,
     pub(super) tftp: Table<std::net::SocketAddrV4, TftpTransfer>,
     pub(super) tcp: Table<Ends, Connection>,
-    /// When it was looked for what has ended in silence, and the packets since then.
-    round: Option<Timestamp>,
-    since_round: usize,
+    /// The time of the last check for silent transfers, and the number of packets since then.
+    last_check: Option<Timestamp>,
+    packets_since_check: usize,
 }
 
 impl<'i> Observer<'i> {
-    /// Begins with nothing seen; machines and servers are named from the inventory, where there is one.
+    /// Creates an observer that has seen no packets. The inventory, if there is one, names machines and
+    /// servers.
     pub fn new(inventory: Option<&'i Inventory>, options: Options) -> Self {
         Self {
             servers: Servers::new(inventory, &options.servers),
             options,
             machines: Machines::new(inventory),
-            scribe: Scribe::default(),
+            recorder: Recorder::default(),
             mapping: Mapping::default(),
             tftp: Table::new(TRANSFERS),
             tcp: Table::new(CONNECTIONS),
-            round: None,
-            since_round: 0,
+            last_check: None,
+            packets_since_check: 0,
         }
     }
 
-    /// Takes the next packet, with its time and its number in the capture.
+    /// Processes the next packet, with its time and its number in the capture.
     ///
-    /// Returns what it says, for a comment beside the packet; `None` where it says nothing new, as do
-    /// the blocks in the middle of a transfer.
+    /// Returns a comment on the packet; `None` if there is nothing new, as for a block in the middle of
+    /// a transfer.
     pub fn observe(&mut self, at: Timestamp, number: u64, packet: &Packet<'_>) -> Option<String> {
-        self.scribe.turn_to(at, number);
-        self.scribe.totals.packets += 1;
-        self.look_around(at);
+        self.recorder.start_packet(at, number);
+        self.recorder.totals.packets += 1;
+        self.check_silence(at);
         match packet.transport {
             Transport::Udp(payload) if dhcp::is_dhcp(packet) => self.observe_dhcp(packet, payload),
             Transport::Udp(payload) => {
                 if !self.observe_tftp(packet, payload) {
-                    self.scribe.totals.others += 1;
+                    self.recorder.totals.others += 1;
                 }
             }
             Transport::Tcp(segment) => self.observe_tcp(packet, &segment),
@@ -103,31 +103,30 @@ impl<'i> Observer<'i> {
                 destination,
             } => self.observe_unreachable(code, protocol, *source.ip(), destination),
         }
-        self.machines.settle_entries(self.scribe.take_entries());
-        self.scribe.comment()
+        self.machines.settle_entries(self.recorder.take_entries());
+        self.recorder.comment()
     }
 
-    /// Learns what time it is, where no packet says so: what nobody answers is told while it lasts.
-    /// Every packet from before has been observed.
+    /// Sets the time while no packets arrive, so that unanswered requests are reported promptly. Every
+    /// earlier packet must have been observed.
     pub fn tick(&mut self, at: Timestamp) {
-        let last = *self.round.get_or_insert(at);
-        if at.duration_since(last) < TICK {
+        let last = *self.last_check.get_or_insert(at);
+        if at.duration_since(last) < CLOCK_CHECK_INTERVAL {
             return;
         }
-        self.scribe.turn_to(at, self.scribe.packet());
+        self.recorder.start_packet(at, self.recorder.packet());
         self.end_idle(at);
-        self.machines.settle_entries(self.scribe.take_entries());
+        self.machines.settle_entries(self.recorder.take_entries());
     }
 
-    /// Returns the lines of the timelines that were written since the last call; only the latest few
-    /// thousand wait for it.
-    pub fn drain(&mut self) -> impl Iterator<Item = Line> + '_ {
-        self.scribe.drain()
+    /// Returns the timeline lines since the last call; only the latest few thousand are kept.
+    pub fn drain(&mut self) -> impl Iterator<Item = TimelineLine> + '_ {
+        self.recorder.drain()
     }
 
-    /// Ends the capture: what is still open is told as it stands at this time.
+    /// Ends the capture at a time, and reports what is still open then.
     pub fn finish(mut self, at: Timestamp) -> Report {
-        self.scribe.turn_to(at, 0);
+        self.recorder.start_packet(at, 0);
         let since = earlier(at, PAUSE);
         self.end_idle_tftp(since, true);
         self.end_idle_tcp(since, true);
@@ -137,16 +136,16 @@ impl<'i> Observer<'i> {
                 self.close(id, exchanges.open, exchanges.asked, true);
             }
             if let Some(machine) = self.machines.get_mut(id) {
-                files::settle(&mut self.scribe, machine);
+                files::settle(&mut self.recorder, machine);
             }
         }
-        let mut totals = self.scribe.totals.clone();
+        let mut totals = self.recorder.totals.clone();
         totals.machines_evicted = self.machines.evicted();
         totals.transfers_evicted = self.tftp.evicted() + self.tcp.evicted();
-        let (findings, left_out) = self.scribe.ledger.into_findings();
+        let (findings, left_out) = self.recorder.ledger.into_findings();
         totals.findings_left_out = left_out;
         let machines = self.machines.into_machines().into_iter();
-        // Our own search is no machine, unless it has found something.
+        // The search of `pxectl serve` is not a machine, unless it found something.
         let machines = machines.filter(|it| !it.only_searches || !it.findings.is_empty());
         Report {
             machines: machines.map(MachineReport::of).collect(),
@@ -155,26 +154,26 @@ impl<'i> Observer<'i> {
         }
     }
 
-    /// Ends what has ended in silence. A capture whose times leap pays for it with its own packets.
-    fn look_around(&mut self, at: Timestamp) {
-        self.since_round += 1;
-        let last = *self.round.get_or_insert(at);
+    /// Ends silent transfers. The packet count bounds the cost if the times of a capture jump.
+    fn check_silence(&mut self, at: Timestamp) {
+        self.packets_since_check += 1;
+        let last = *self.last_check.get_or_insert(at);
         let open = self.tftp.len() + self.tcp.len() + self.machines.len();
-        if at.duration_since(last) < ROUND || self.since_round < open {
+        if at.duration_since(last) < PACKET_CHECK_INTERVAL || self.packets_since_check < open {
             return;
         }
         self.end_idle(at);
     }
 
     fn end_idle(&mut self, at: Timestamp) {
-        self.round = Some(at);
-        self.since_round = 0;
+        self.last_check = Some(at);
+        self.packets_since_check = 0;
         self.end_idle_tftp(earlier(at, TFTP_SILENCE), false);
         self.end_idle_tcp(earlier(at, TCP_SILENCE), false);
-        self.tell_unanswered();
+        self.report_unanswered();
     }
 
-    /// Follows an ICMP message that a datagram found nobody.
+    /// Processes an ICMP message that a datagram was not delivered.
     fn observe_unreachable(
         &mut self,
         code: u8,
@@ -200,17 +199,17 @@ impl<'i> Observer<'i> {
             return;
         };
         let why = match code {
-            PORT => "nothing listens there",
-            9 | 10 | 13 => "a firewall forbids it",
-            _ => "it cannot be reached",
+            PORT => "no server listens there",
+            9 | 10 | 13 => "a firewall blocks it",
+            _ => "the address is unreachable",
         };
-        let text = format!("{server}, the port of {what}: {why}");
-        self.scribe
-            .find(machine, FindingKind::PortUnreachable, text);
+        let text = format!("{server} ({what}): {why}");
+        self.recorder
+            .report_finding(machine, FindingKind::PortUnreachable, text);
     }
 }
 
-/// Returns a moment before another; the earliest one where that cannot be expressed.
+/// Returns the time `by` before `at`, or the earliest time.
 fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_sub(by).unwrap_or(Timestamp::MIN)
 }

@@ -3,45 +3,45 @@ use serde::Serialize;
 
 use super::finding::{Finding, FindingKind};
 use super::loader;
-use super::machine::{Entry, Machine, Outcome, Stage, Transfer};
+use super::machine::{ObservedMachine, Stage, TimelineEntry, Transfer, TransferOutcome};
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 
-/// All that was seen.
+/// The result of a capture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// The machines, in the order in which they were seen.
+    /// The machines, in the order of their first packets.
     pub machines: Vec<MachineReport>,
-    /// What is wrong, in the order of its time.
+    /// The findings, by time.
     pub findings: Vec<Finding>,
-    /// What was counted.
+    /// The counters.
     pub totals: Totals,
 }
 
-/// What was seen of one machine.
+/// The boot of one machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MachineReport {
-    /// Its name in the inventory, else its Ethernet address, else its address.
+    /// The name in the inventory, else the Ethernet address, else the IP address.
     pub name: String,
-    /// Its Ethernet addresses.
+    /// The Ethernet addresses.
     pub macs: Vec<MacAddress>,
-    /// Its UUID, as option 97 says it.
+    /// The UUID of option 97.
     pub uuid: Option<SystemUuid>,
-    /// Its architecture, as its firmware says it.
+    /// The architecture of option 93.
     pub architecture: Option<Architecture>,
     /// The stages of its boot.
     pub stages: Vec<Stage>,
-    /// What happened, in order.
-    pub timeline: Vec<Entry>,
-    /// Entries that found no room.
+    /// The events, in order.
+    pub timeline: Vec<TimelineEntry>,
+    /// The number of events without room in the timeline.
     pub timeline_left_out: u64,
-    /// What is wrong.
+    /// The kinds of findings.
     pub findings: Vec<FindingKind>,
 }
 
-/// What was counted.
+/// The counters of a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Packets that were shown.
+    /// Observed packets.
     pub packets: u64,
     /// DHCP messages among them.
     pub dhcp: u64,
@@ -49,46 +49,46 @@ pub struct Totals {
     pub tftp: u64,
     /// TCP segments.
     pub tcp: u64,
-    /// Packets that belong to no boot.
+    /// Packets that do not belong to a boot.
     pub others: u64,
-    /// What could not be read, and packets of which the capture holds too little.
+    /// Packets that could not be parsed, or of which the capture holds too little.
     pub malformed: u64,
-    /// Machines that were forgotten for want of room.
+    /// Machines that were forgotten because the table was full.
     pub machines_evicted: u64,
-    /// Transfers and connections that were forgotten for want of room.
+    /// Transfers and connections that were forgotten because a table was full.
     pub transfers_evicted: u64,
-    /// Findings that found no room.
+    /// Findings without room in the list.
     pub findings_left_out: u64,
-    /// Lines that nobody printed in time.
+    /// Timeline lines that were dropped before they were printed.
     pub lines_left_out: u64,
 }
 
-/// One machine in the table of `--summary`.
+/// One row of `--summary`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SummaryRow {
-    /// Its name.
+    /// The machine's name.
     pub machine: String,
-    /// Its firmware.
+    /// The firmware.
     pub firmware: Option<String>,
-    /// Who offered.
+    /// The servers that sent offers.
     pub offers: Vec<String>,
-    /// Whose offers it took.
+    /// The servers whose offers it accepted.
     pub winner: Option<String>,
-    /// What it boots.
+    /// The boot files.
     pub file: Option<String>,
-    /// What it fetched.
+    /// The transfers.
     pub transfers: Fetched,
-    /// What is wrong.
+    /// The findings.
     pub finding: Option<String>,
 }
 
-/// How many transfers came whole, of those that were wanted: what a loader looks for and can do
-/// without is not.
+/// How many of the needed transfers were complete. Files that a loader tries and can do without do not
+/// count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fetched {
-    /// Those that came whole.
+    /// Complete transfers.
     pub good: usize,
-    /// Those that were wanted.
+    /// Needed transfers.
     pub wanted: usize,
 }
 
@@ -98,14 +98,14 @@ impl Report {
         self.findings.iter().any(|it| kinds.contains(&it.name))
     }
 
-    /// Returns the table of `--summary`, a row for each machine.
+    /// Returns the rows of `--summary`, one for each machine.
     pub fn summary(&self) -> Vec<SummaryRow> {
         self.machines.iter().map(MachineReport::summary).collect()
     }
 }
 
 impl SummaryRow {
-    /// Returns the heads of the table's columns.
+    /// The column headings.
     pub const HEADS: [&str; 7] = [
         "MACHINE",
         "FIRMWARE",
@@ -116,7 +116,7 @@ impl SummaryRow {
         "FINDING",
     ];
 
-    /// Returns the cells in the order of the heads; `-` where there is nothing.
+    /// Returns the cells in the order of the headings; `-` for an empty cell.
     pub fn cells(&self) -> [String; 7] {
         let dash = || "-".to_owned();
         let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
@@ -136,7 +136,7 @@ impl SummaryRow {
 }
 
 impl MachineReport {
-    pub(super) fn of(machine: Machine) -> Self {
+    pub(super) fn of(machine: ObservedMachine) -> Self {
         let mut timeline = machine.entries;
         timeline.sort_by_key(|entry| (entry.at, entry.packet));
         Self {
@@ -153,10 +153,10 @@ impl MachineReport {
 
     fn summary(&self) -> SummaryRow {
         let all = || self.stages.iter().flat_map(|stage| &stage.transfers);
-        // What GRUB and shim look for is often not there; without a finding, nothing was amiss.
+        // GRUB and shim often try names that do not exist; without a finding, nothing is wrong.
         let lacks = self.findings.contains(&FindingKind::MissingFile);
         let is_wanted = |it: &&Transfer| {
-            it.outcome != Outcome::Missing || lacks && !loader::is_optional(&it.file)
+            it.outcome != TransferOutcome::Missing || lacks && !loader::is_optional(&it.file)
         };
         let transfers = Fetched {
             good: all().filter(|it| it.is_good).count(),
@@ -189,7 +189,7 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     seen
 }
 
-/// Joins what is not the same; none where there is nothing.
+/// Joins distinct texts; `None` if there are none.
 fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
     Some(distinct(texts).join(", ")).filter(|text| !text.is_empty())
 }
@@ -198,7 +198,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Returns the time from one moment to a later one, in milliseconds; none where the clock went back.
+/// Returns the time between two moments in milliseconds; 0 if the clock went back.
 pub(super) fn milliseconds(from: Timestamp, to: Timestamp) -> i64 {
     let passed = to.as_millisecond().saturating_sub(from.as_millisecond());
     passed.max(0)

@@ -3,13 +3,14 @@ use std::hash::Hash;
 
 use jiff::Timestamp;
 
-/// What is known by when it was seen last.
+/// An entry with the time of its last packet.
 pub(super) trait Aged {
-    /// Returns when it was seen last.
+    /// Returns the time of the last packet.
     fn last_seen(&self) -> Timestamp;
 }
 
-/// A table with a limit: when it is full, the quarter that was seen longest ago is forgotten.
+/// A table with a limit: if it is full, it forgets the quarter of the entries that have been silent the
+/// longest.
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
     entries: HashMap<K, V>,
@@ -18,7 +19,7 @@ pub(super) struct Table<K, V> {
 }
 
 impl<K: Copy + Eq + Hash + Ord, V: Aged> Table<K, V> {
-    /// Makes an empty table with room for `limit` entries.
+    /// Creates an empty table with room for `limit` entries.
     pub fn new(limit: usize) -> Self {
         Self {
             entries: HashMap::new(),
@@ -44,7 +45,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Aged> Table<K, V> {
         self.evicted
     }
 
-    /// Adds an entry, and returns the one that it takes the place of.
+    /// Adds an entry, and returns the entry that it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         if self.entries.len() >= self.limit && !self.entries.contains_key(&key) {
             self.evict();
@@ -52,7 +53,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Aged> Table<K, V> {
         self.entries.insert(key, value)
     }
 
-    /// Takes out what was not seen since a moment, in order.
+    /// Removes the entries without a packet since a time, and returns them in order.
     pub fn take_idle(&mut self, since: Timestamp) -> Vec<(K, V)> {
         let idle = self
             .entries
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_what_was_seen_longest_ago() {
+    fn a_full_table_forgets_the_oldest_quarter() {
         let mut table = Table::new(8);
         for number in 0..8i64 {
             table.insert(number, number);

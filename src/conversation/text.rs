@@ -3,17 +3,17 @@ use std::fmt::{self, Write};
 use jiff::Timestamp;
 
 use super::finding::Finding;
-use super::machine::Entry;
+use super::machine::TimelineEntry;
 use super::report::{MachineReport, Report, Totals, milliseconds};
 
-/// How wide the text is.
+/// The width of the text in columns.
 const WIDTH: usize = 100;
-/// Where the text of an entry begins.
+/// The column in which the text of an entry begins.
 const INDENT: usize = 25;
-/// Where a live line goes on.
+/// The column in which the continuation of a live line begins.
 const LIVE_INDENT: usize = 12;
 
-/// Prints the timelines, then the findings with what to do, then what was counted.
+/// Prints the timelines, then the findings with their fixes, then the counters.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for machine in &self.machines {
@@ -26,7 +26,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Prints in one line what was counted, and names what was left out.
+/// Prints the counters in one line.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -39,20 +39,23 @@ impl fmt::Display for Totals {
         } = self;
         write!(
             f,
-            "{packets} packets: {dhcp} of DHCP, {tftp} of TFTP, {tcp} of TCP, {others} others"
+            "{packets} packets: {dhcp} DHCP, {tftp} TFTP, {tcp} TCP, {others} other"
         )?;
         for (count, what) in [
-            (self.malformed, "could not be read"),
+            (self.malformed, "could not be parsed"),
             (
                 self.machines_evicted,
-                "machines were forgotten for want of room",
+                "machines forgotten (the table is full)",
             ),
             (
                 self.transfers_evicted,
-                "transfers were forgotten for want of room",
+                "transfers forgotten (the table is full)",
             ),
-            (self.findings_left_out, "findings found no room"),
-            (self.lines_left_out, "lines were not printed in time"),
+            (
+                self.findings_left_out,
+                "findings left out (the list is full)",
+            ),
+            (self.lines_left_out, "lines dropped (not printed in time)"),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
@@ -92,7 +95,7 @@ impl fmt::Display for MachineReport {
     }
 }
 
-fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry, passed: i64) -> fmt::Result {
+fn write_entry(f: &mut fmt::Formatter<'_>, entry: &TimelineEntry, passed: i64) -> fmt::Result {
     let time = format!("+{}.{:03}", passed / 1000, passed % 1000);
     let mark = if entry.is_finding { '!' } else { ' ' };
     let mut text = String::new();
@@ -100,10 +103,10 @@ fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry, passed: i64) -> fmt::R
     write_wrapped(f, &text, INDENT, LISTS.contains(&entry.what))
 }
 
-/// One line of a timeline beside those of other machines, folded as the report folds its own.
-struct Told<'l>(&'l super::Line, i64);
+/// One live line of a timeline, wrapped like the lines of the report.
+struct LiveLine<'l>(&'l super::TimelineLine, i64);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for LiveLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(line, passed) = *self;
         let time = format!("+{}.{:03}", passed / 1000, passed % 1000);
@@ -112,14 +115,14 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-impl super::Line {
-    /// Writes it with the time since a moment, in at most a hundred columns.
+impl super::TimelineLine {
+    /// Formats the line with the time since the first line, wrapped at 100 columns.
     pub fn folded(&self, since: Timestamp) -> String {
-        Told(self, milliseconds(since, self.at)).to_string()
+        LiveLine(self, milliseconds(since, self.at)).to_string()
     }
 }
 
-/// Prints one fault, with the rule and the fix below it.
+/// Prints one finding, with the rule and the fix below it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = self.machine.as_deref().map(|name| format!("{name}: "));
@@ -140,7 +143,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is told as a list of options, which are kept whole.
+/// The events whose text is a list of options, which are not broken in the middle.
 const LISTS: [&str; 8] = [
     "discover",
     "offer",
@@ -152,8 +155,8 @@ const LISTS: [&str; 8] = [
     "bootp",
 ];
 
-/// Breaks a line after commas, and between words where a part is longer than a line; what follows the
-/// first line is indented. Words that are longer than a line stand as they are: they may be copied.
+/// Wraps text after commas, or between words if a part is longer than a line; continuation lines are
+/// indented. Words longer than a line stay whole, so that they can be copied.
 fn write_wrapped(
     f: &mut fmt::Formatter<'_>,
     text: &str,
@@ -161,7 +164,7 @@ fn write_wrapped(
     is_list: bool,
 ) -> fmt::Result {
     for (index, text) in text.split('\n').enumerate() {
-        let mut line = Line {
+        let mut line = WrappedLine {
             text: String::new(),
             length: 0,
             indent,
@@ -178,7 +181,7 @@ fn write_wrapped(
 fn write_parts<'t>(
     f: &mut fmt::Formatter<'_>,
     parts: impl Iterator<Item = &'t str>,
-    mut line: Line,
+    mut line: WrappedLine,
 ) -> fmt::Result {
     let indent = line.indent;
     for part in parts {
@@ -201,20 +204,20 @@ fn write_parts<'t>(
     writeln!(f, "{}", line.text.trim_end())
 }
 
-/// A line that is filled.
-struct Line {
+/// The current line of wrapped text.
+struct WrappedLine {
     text: String,
     length: usize,
     indent: usize,
 }
 
-impl Line {
+impl WrappedLine {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.length += text.chars().count();
     }
 
-    /// Begins the next line, unless nothing stands on this one yet.
+    /// Starts the next line, unless this one is empty.
     fn end(&mut self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.length > self.indent {
             writeln!(f, "{}", self.text.trim_end())?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::diagnostic::nearest;
 use super::reader::Reader;
 use super::tree::{MapKey, Node};
+use crate::wire::dhcp::{OptionShape, Reservation, option_named, option_row, option_rows};
 
 /// Additional DHCP options, by code.
 pub type ExtraOptions = BTreeMap<u8, OptionValue>;
@@ -44,16 +45,20 @@ impl OptionValue {
         }
     }
 
-    fn has(&self, shape: Shape) -> bool {
+    fn has(&self, shape: OptionShape) -> bool {
+        use OptionShape::{
+            Address, Addresses, Architectures, Blocks, Bytes, FileName, MachineIdentifier, Seconds,
+            SubOptions, Text, U8, U16, U32,
+        };
         matches!(
             (self, shape),
             (Self::Octets(_), _)
-                | (_, Shape::Any)
-                | (Self::Text(_), Shape::Text)
-                | (Self::Addresses(_), Shape::Addresses)
-                | (Self::U8(_), Shape::U8)
-                | (Self::U16(_), Shape::U16)
-                | (Self::U32(_), Shape::U32)
+                | (_, Bytes | SubOptions | Architectures | MachineIdentifier)
+                | (Self::Text(_), Text | FileName)
+                | (Self::Addresses(_), Address | Addresses)
+                | (Self::U8(_), U8)
+                | (Self::U16(_), U16 | Blocks)
+                | (Self::U32(_), U32 | Seconds)
         )
     }
 }
@@ -147,98 +152,23 @@ impl TryFrom<String> for OptionValue {
     }
 }
 
-/// The form of a known option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Text,
-    Addresses,
-    U8,
-    U16,
-    U32,
-    Any,
-}
-
-impl Shape {
-    fn example(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Addresses => "`ip:…`",
-            Self::U8 => "`u8:…`",
-            Self::U16 => "`u16:…`",
-            Self::U32 => "`u32:…`",
-            Self::Any => "`hex:…`",
-        }
+/// Returns how the inventory writes a value of a shape.
+fn example(shape: OptionShape) -> &'static str {
+    match shape {
+        OptionShape::Text | OptionShape::FileName => "text",
+        OptionShape::Address | OptionShape::Addresses => "`ip:…`",
+        OptionShape::U8 => "`u8:…`",
+        OptionShape::U16 | OptionShape::Blocks => "`u16:…`",
+        OptionShape::U32 | OptionShape::Seconds => "`u32:…`",
+        OptionShape::Architectures
+        | OptionShape::MachineIdentifier
+        | OptionShape::SubOptions
+        | OptionShape::Bytes => "`hex:…`",
     }
 }
 
 /// The code of the interface MTU. Source: RFC 2132 §5.1.
 pub(super) const INTERFACE_MTU: u8 = 26;
-
-/// The table of options that have a name. Other options are written by their code.
-///
-/// Source: IANA "BOOTP Vendor Extensions and DHCP Options".
-const KNOWN: [(u8, &str, Shape); 25] = [
-    (2, "time-offset", Shape::U32),
-    (4, "time-servers", Shape::Addresses),
-    (6, "domain-name-servers", Shape::Addresses),
-    (7, "log-servers", Shape::Addresses),
-    (12, "host-name", Shape::Text),
-    (13, "boot-file-size", Shape::U16),
-    (15, "domain-name", Shape::Text),
-    (16, "swap-server", Shape::Addresses),
-    (17, "root-path", Shape::Text),
-    (23, "default-ttl", Shape::U8),
-    (INTERFACE_MTU, "interface-mtu", Shape::U16),
-    (40, "nis-domain", Shape::Text),
-    (41, "nis-servers", Shape::Addresses),
-    (42, "ntp-servers", Shape::Addresses),
-    (44, "netbios-name-servers", Shape::Addresses),
-    (46, "netbios-node-type", Shape::U8),
-    (100, "posix-timezone", Shape::Text),
-    (101, "tzdb-timezone", Shape::Text),
-    (114, "captive-portal", Shape::Text),
-    (150, "tftp-server-addresses", Shape::Addresses),
-    (208, "pxelinux-magic", Shape::Any),
-    (209, "pxelinux-config-file", Shape::Text),
-    (210, "pxelinux-path-prefix", Shape::Text),
-    (211, "pxelinux-reboot-time", Shape::U32),
-    (252, "proxy-autodiscovery", Shape::Text),
-];
-
-/// Returns why an option is reserved, and what to write instead.
-fn reserved(code: u8) -> Option<(&'static str, &'static str)> {
-    const REMOVE: &str = "remove this line";
-    Some(match code {
-        0 | 52 | 255 => ("is part of the message format", REMOVE),
-        1 | 28 => (
-            "is set by the network's `subnet`",
-            "change `subnet` of the network",
-        ),
-        3 => (
-            "is set by the network's `gateway`",
-            "write `gateway: …` in the network",
-        ),
-        43 | 60 | 66 | 67 | 175 => (
-            "selects the boot file",
-            "write `loader: …` in the host or its profile, or `loaders:` in the site",
-        ),
-        50..=51 | 58..=59 => (
-            "is set by the lease",
-            "write `lease_time: …` in the network",
-        ),
-        53..=57 | 61 => ("is part of the DHCP protocol", REMOVE),
-        77 | 82 | 93 | 94 | 97 | 118 => ("is only sent by clients and relays", REMOVE),
-        119 => (
-            "is set by the network's `search`",
-            "write `search: […]` in the network",
-        ),
-        121 => (
-            "is set by the network's `routes`",
-            "write `routes: […]` in the network",
-        ),
-        _ => return None,
-    })
-}
 
 /// Reads `options`: a mapping from codes or names to values.
 pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
@@ -248,7 +178,7 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
         let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes";
         let option: OptionValue = reader.parsed(value, expected)?;
         if !option.has(shape) {
-            let (text, expected) = (&key.text, shape.example());
+            let (text, expected) = (&key.text, example(shape));
             let message = format!("option `{text}` expects {expected}, found `{option}`");
             let help = format!("write {expected}, or the bytes as `hex:…`");
             return reader.refuse("wrong-value", value.span, message, &help);
@@ -262,31 +192,29 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
     Some(found)
 }
 
-fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, Shape)> {
+fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, OptionShape)> {
     let text = key.text.as_str();
-    let known = match text.parse::<u8>() {
-        Ok(code) => {
-            KNOWN
-                .iter()
-                .find(|row| row.0 == code)
-                .copied()
-                .or(Some((code, "", Shape::Any)))
+    let (code, row) = match text.parse::<u8>() {
+        Ok(code) => (Some(code), option_row(code.into())),
+        Err(_) => {
+            let row = option_named(text);
+            (row.map(|row| row.code), row)
         }
-        Err(_) => KNOWN.iter().find(|row| row.1 == text).copied(),
     };
-    let Some((code, _, shape)) = known else {
-        let help = match nearest(text, KNOWN.iter().map(|row| row.1)) {
+    let Some(code) = code else {
+        let free = option_rows().filter(|row| row.reservation.is_none());
+        let help = match nearest(text, free.map(|row| row.name)) {
             Some(name) => format!("did you mean `{name}`?"),
             None => "write a code from 1 to 254, or a name such as `ntp-servers`".to_owned(),
         };
         let message = format!("unknown DHCP option `{text}`");
         return reader.refuse("wrong-value", key.span, message, &help);
     };
-    if let Some((why, help)) = reserved(code) {
-        let message = format!("option {code} {why}");
+    if let Some(Reservation { reason, help }) = row.and_then(|row| row.reservation) {
+        let message = format!("option {code} {reason}");
         return reader.refuse("reserved-option", key.span, message, help);
     }
-    Some((code, shape))
+    Some((code, row.map_or(OptionShape::Bytes, |row| row.shape)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! ARP over Ethernet, as far as it tells whether an address is in use.
+//! ARP over Ethernet, as far as needed to check whether an address is in use.
 
 use std::array;
 use std::net::Ipv4Addr;
@@ -12,7 +12,7 @@ const FRAME_LENGTH: usize = 14 + 28;
 /// Ethernet, IPv4, and the lengths of their addresses.
 const KIND: [u8; 6] = [0, 1, 8, 0, 6, 4];
 
-/// Builds a frame that asks everybody who has `address`, and claims no address for us.
+/// Builds a broadcast probe for `address` that claims no address for us.
 ///
 /// Source: RFC 5227 §2.1.1.
 pub fn probe(source: MacAddress, address: Ipv4Addr) -> Vec<u8> {
@@ -29,8 +29,8 @@ pub fn probe(source: MacAddress, address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-/// Returns who an ARP frame is from: a machine that says so has the address, whatever it asks or
-/// answers. `None` for other frames, and for probes.
+/// Returns the sender of an ARP frame, request or reply: that machine has the address. `None` for other
+/// frames, and for probes.
 pub fn sender(frame: &[u8]) -> Option<(MacAddress, Ipv4Addr)> {
     let frame: &[u8; FRAME_LENGTH] = frame.first_chunk()?;
     let is_arp = frame[12..14] == ETHER_TYPE.to_be_bytes() && frame[14..20] == KIND;
@@ -49,7 +49,7 @@ mod tests {
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 200);
 
     #[test]
-    fn a_probe_asks_for_the_address_and_claims_none() {
+    fn a_probe_requests_an_address_without_claiming_one() {
         let frame = probe(US, ADDRESS);
         let expected = "ffffffffffff52540000000108060001080006040001\
                         52540000000100000000\
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_and_a_question_both_tell_whose_address_it_is() {
+    fn a_reply_and_a_request_both_show_who_has_the_address() {
         for operation in [1, 2] {
             let mut frame = probe(US, ADDRESS);
             frame[21] = operation;

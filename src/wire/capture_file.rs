@@ -1,7 +1,7 @@
-//! What the two formats of capture files have in common: frames, and what is wrong with a file.
+//! The common part of the two capture file formats: frames, and errors in a file.
 //!
-//! A file is read in steps from whatever part of it is at hand, so that neither its size nor what it
-//! says of itself decides how much memory that takes.
+//! A file is parsed in steps from the part that is in memory, so that neither its size nor the lengths
+//! in it determine the memory use.
 
 use jiff::Timestamp;
 
@@ -9,107 +9,107 @@ use super::packet::LinkType;
 use super::pcap::Pcap;
 use super::pcapng::{self, Comments, Pcapng};
 
-/// The most octets of one frame that are read; libpcap draws the same line.
+/// The most bytes of one frame that are read, the same limit as in libpcap.
 pub const MOST_FRAME: usize = 262_144;
 
 /// A frame of a capture file.
 #[derive(Clone, Copy, Debug)]
 pub struct CapturedFrame<'a> {
-    /// When it was seen.
+    /// The capture time.
     pub at: Timestamp,
-    /// Where it was seen: the number of an interface of its section; 0 where there is one only.
+    /// The number of the interface in its section; 0 if there is only one.
     pub interface: u32,
-    /// What it begins with.
+    /// The link-layer header.
     pub link: LinkType,
-    /// As much of it as the capture holds.
-    pub octets: &'a [u8],
-    /// How long it was.
+    /// The captured bytes.
+    pub bytes: &'a [u8],
+    /// The length on the network, in bytes.
     pub sent: usize,
-    /// What others have said of it.
+    /// The comments on the frame.
     pub comments: Comments<'a>,
 }
 
-/// What comes next in a file.
+/// The result of one parsing step.
 #[derive(Debug)]
-pub enum Step<'a> {
-    /// So many octets are needed at once, in all.
+pub enum CaptureStep<'a> {
+    /// The step needs so many bytes in total.
     Need(usize),
-    /// So many octets are done with.
+    /// So many bytes were consumed.
     Passed(usize),
-    /// A frame, and how many octets are done with.
+    /// A frame, after the number of consumed bytes.
     Frame(usize, CapturedFrame<'a>),
-    /// What a machine said that it had missed, and how many octets are done with.
+    /// The number of frames that the capturing machine missed, after the number of consumed bytes.
     Missed(usize, u64),
-    /// Something is wrong here. So many octets are done with; whatever can be read behind them is.
+    /// The file is damaged here, after the number of consumed bytes. Parsing continues after the damage.
     Damaged(usize, CaptureFault),
 }
 
-/// What is wrong with a capture file.
+/// An error in a capture file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptureFault {
-    /// The file is no capture.
-    #[error("it begins with `{0:#010x}`, as neither pcap nor pcapng does")]
+    /// The file is not a capture.
+    #[error("the first bytes are `{0:#010x}`, neither pcap nor pcapng")]
     Magic(u32),
-    /// An old variant of pcap, of which there are several that cannot be told apart.
-    #[error("it is in a modified pcap format")]
+    /// An old variant of pcap; there are several, which cannot be distinguished.
+    #[error("the file has a modified pcap format")]
     ModifiedPcap,
-    /// The file has a version that came after us.
-    #[error("version {0}.{1} of its format is not known")]
+    /// The version of the format is not supported.
+    #[error("version {0}.{1} of the format is not supported")]
     Version(u16, u16),
-    /// A frame is longer than any can be.
-    #[error("a frame says that it is {0} octets long")]
+    /// The length of a frame is too large.
+    #[error("a frame has an invalid length of {0} bytes")]
     FrameLength(u32),
-    /// A block is longer or shorter than any can be.
-    #[error("a block says that it is {0} octets long")]
+    /// The length of a block is too large or too small.
+    #[error("a block has an invalid length of {0} bytes")]
     BlockLength(u32),
-    /// A block ends with another length than it begins with.
-    #[error("a block begins with the length {0} and ends with {1}")]
+    /// The two lengths of a block differ.
+    #[error("a block starts with the length {0} and ends with the length {1}")]
     Trailer(u32, u32),
-    /// A section says in no way that we know how its numbers are written.
-    #[error("a section has the byte order `{0:#010x}`")]
+    /// The byte order mark of a section is invalid.
+    #[error("a section has the invalid byte order mark `{0:#010x}`")]
     ByteOrder(u32),
-    /// A block is too short for what it is.
-    #[error("{what} has no more than {have} octets")]
+    /// A block is too short for its type.
+    #[error("{what} has only {have} bytes")]
     Short {
-        /// What kind of block.
+        /// The type of block.
         what: &'static str,
-        /// How long it is.
+        /// Its length in bytes.
         have: usize,
     },
-    /// A frame came in at an interface that nobody described.
-    #[error("a frame of interface {0}, which was not described")]
+    /// A frame names an interface that the file does not describe.
+    #[error("a frame names interface {0}, which the file does not describe")]
     Interface(u32),
-    /// A section describes more interfaces than anyone has.
+    /// A section describes too many interfaces.
     #[error("a section describes more than {0} interfaces")]
     Interfaces(usize),
-    /// The file ends in the middle of something.
-    #[error("the file is cut: {need} octets are announced and {have} are there")]
+    /// The file ends too early.
+    #[error("the file is truncated: expected {need} bytes, found {have}")]
     Cut {
-        /// How many octets should be there.
+        /// The expected number of bytes.
         need: usize,
-        /// How many there are.
+        /// The number of bytes that are left.
         have: usize,
     },
 }
 
-/// A reader of one capture file.
+/// The parser of one capture file.
 #[derive(Debug)]
 pub enum CaptureFile {
-    /// The older format.
+    /// The older format, pcap.
     Pcap(Pcap),
-    /// The newer one.
+    /// The newer format, pcapng.
     Pcapng(Pcapng),
 }
 
 impl CaptureFile {
-    /// How many octets tell the format.
+    /// How many bytes identify the format.
     pub const HEAD: usize = 24;
 
-    /// Begins to read a file by its first [`CaptureFile::HEAD`] octets, or by all where it is shorter;
-    /// also returns how many of them are done with.
+    /// Starts to parse a file by its first [`CaptureFile::HEAD`] bytes, or by all bytes of a shorter file.
+    /// Also returns how many of them were consumed.
     ///
     /// # Errors
-    /// When it is no capture file of a kind that we know.
+    /// When it is not a capture file of a supported format.
     pub fn start(head: &[u8]) -> Result<(Self, usize), CaptureFault> {
         let cut = CaptureFault::Cut {
             need: Self::HEAD,
@@ -122,16 +122,16 @@ impl CaptureFile {
         }
     }
 
-    /// Reads what comes next from the part of the file that is at hand, which is its end where
-    /// `is_last`. No step is made where nothing is left.
-    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+    /// Parses the next step from the given part of the file, which is the end of the file if `is_last`.
+    /// The part must not be empty.
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         match self {
-            Self::Pcap(pcap) => pcap.step(octets, is_last),
-            Self::Pcapng(pcapng) => pcapng.step(octets, is_last),
+            Self::Pcap(pcap) => pcap.step(bytes, is_last),
+            Self::Pcapng(pcapng) => pcapng.step(bytes, is_last),
         }
     }
 
-    /// Returns the name of an interface of the section that was read last, where the file has it.
+    /// Returns the name of an interface of the current section, if the file has it.
     pub fn interface_name(&self, number: u32) -> Option<&str> {
         match self {
             Self::Pcap(_) => None,
@@ -140,39 +140,39 @@ impl CaptureFile {
     }
 }
 
-/// How numbers are written.
+/// The byte order of numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ByteOrder {
-    /// The least octet first.
+    /// The least significant byte first.
     #[default]
     Little,
-    /// The greatest octet first.
+    /// The most significant byte first.
     Big,
 }
 
 impl ByteOrder {
-    /// Reads a number at a place; 0 where there is none.
-    pub(super) fn u16(self, octets: &[u8], at: usize) -> u16 {
-        let octets = octets.get(at..).and_then(<[u8]>::first_chunk);
-        let octets = octets.copied().unwrap_or_default();
+    /// Reads a number at an offset; 0 after the end.
+    pub(super) fn u16(self, bytes: &[u8], at: usize) -> u16 {
+        let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+        let bytes = bytes.copied().unwrap_or_default();
         match self {
-            Self::Little => u16::from_le_bytes(octets),
-            Self::Big => u16::from_be_bytes(octets),
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
         }
     }
 
-    /// Reads a number at a place; 0 where there is none.
-    pub(super) fn u32(self, octets: &[u8], at: usize) -> u32 {
-        let octets = octets.get(at..).and_then(<[u8]>::first_chunk);
-        let octets = octets.copied().unwrap_or_default();
+    /// Reads a number at an offset; 0 after the end.
+    pub(super) fn u32(self, bytes: &[u8], at: usize) -> u32 {
+        let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+        let bytes = bytes.copied().unwrap_or_default();
         match self {
-            Self::Little => u32::from_le_bytes(octets),
-            Self::Big => u32::from_be_bytes(octets),
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
         }
     }
 }
 
-/// Makes a time of seconds and nanoseconds, the nearest where there is no such time.
+/// Returns a time of seconds and nanoseconds, or the nearest representable time.
 pub(super) fn time(seconds: i64, nanoseconds: i64) -> Timestamp {
     let seconds = seconds.saturating_add(nanoseconds.div_euclid(1_000_000_000));
     let nanoseconds = nanoseconds.rem_euclid(1_000_000_000) as i32;

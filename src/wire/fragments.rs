@@ -1,4 +1,4 @@
-//! Fragments of IPv4 datagrams, put together again.
+//! Reassembly of fragmented IPv4 datagrams.
 //!
 //! Source: RFC 791 §3.2; RFC 815.
 
@@ -10,51 +10,51 @@ use jiff::{SignedDuration, Timestamp};
 use super::packet::{Ipv4Datagram, VlanTags};
 use crate::machine::MacAddress;
 
-/// How long the fragments of one datagram may be apart. Source: RFC 791 §3.2 suggests 15 seconds.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+/// The longest time between the fragments of one datagram. Source: RFC 791 §3.2 suggests 15 seconds.
+const REASSEMBLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(15);
 /// The most datagrams that wait for fragments.
 const MOST_OPEN: usize = 256;
-/// The most octets that wait for others.
-const MOST_OCTETS: usize = 4 << 20;
-/// The most fragments of one datagram; one of 65,515 octets over the smallest useful link has fewer.
+/// The most bytes that wait for further fragments.
+const MOST_BYTES: usize = 4 << 20;
+/// The most fragments of one datagram; one of 65,515 bytes over the smallest useful link has fewer.
 const MOST_PARTS: usize = 512;
 /// The longest payload of a datagram.
 const MOST_LENGTH: usize = 65_515;
 
-/// Puts fragments together.
+/// Reassembles fragments.
 #[derive(Debug, Default)]
 pub struct Fragments {
-    open: HashMap<Key, Partial>,
-    /// The open ones by age; what is no longer open is passed over.
-    order: VecDeque<(u64, Key)>,
-    octets: usize,
-    /// Numbers the datagrams.
+    open: HashMap<DatagramId, Partial>,
+    /// The open datagrams by age; closed ones are skipped.
+    order: VecDeque<(u64, DatagramId)>,
+    bytes: usize,
+    /// The number of the next datagram.
     next: u64,
     lost: LostFragments,
 }
 
-/// How many datagrams were not put together, and why.
+/// How many datagrams were not reassembled, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostFragments {
-    /// A fragment did not come in time, or before the end.
+    /// A fragment did not arrive in time, or before the end of the capture.
     pub incomplete: u64,
-    /// Two fragments of it claim the same place.
+    /// Two fragments overlap.
     pub overlapping: u64,
-    /// A fragment lies beyond the longest datagram, or contradicts the end, or is of odd length.
+    /// A fragment exceeds the longest datagram, contradicts the end, or has an invalid length.
     pub malformed: u64,
-    /// It gave way to others: too many waited at once, or it came in too many parts.
+    /// It was dropped for others: too many waited at once, or it has too many fragments.
     pub crowded: u64,
 }
 
 impl LostFragments {
-    /// Returns how many there are of all kinds.
+    /// Returns the total.
     pub fn total(self) -> u64 {
         self.incomplete + self.overlapping + self.malformed + self.crowded
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct DatagramId {
     source: Ipv4Addr,
     destination: Ipv4Addr,
     identification: u16,
@@ -67,25 +67,25 @@ struct Partial {
     number: u64,
     since: Timestamp,
     parts: Vec<Part>,
-    /// How long the payload is, once the last fragment was seen.
+    /// The length of the payload, known from the last fragment.
     length: Option<usize>,
-    octets: usize,
+    bytes: usize,
     cut: bool,
 }
 
 #[derive(Debug)]
 struct Part {
     offset: usize,
-    /// How long it was when it was sent.
+    /// The length on the network, in bytes.
     length: usize,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
-/// A datagram that was put together.
+/// A reassembled datagram.
 #[derive(Debug)]
 pub struct WholeDatagram {
     macs: (MacAddress, MacAddress),
-    key: Key,
+    key: DatagramId,
     payload: Vec<u8>,
     cut: bool,
 }
@@ -110,20 +110,20 @@ impl WholeDatagram {
     }
 }
 
-/// Why a fragment cannot be taken.
-enum Refusal {
+/// Why a fragment is refused.
+enum FragmentRefusal {
     Overlapping,
     Malformed,
     Crowded,
-    /// The same fragment once more.
+    /// The same fragment was received before.
     Repeated,
 }
 
 impl Fragments {
-    /// Takes a fragment; returns the datagram that it completes.
+    /// Processes a fragment. Returns the datagram if it is now complete.
     pub fn take(&mut self, at: Timestamp, fragment: &Ipv4Datagram<'_>) -> Option<WholeDatagram> {
         self.forget(at);
-        let key = Key {
+        let key = DatagramId {
             source: fragment.source,
             destination: fragment.destination,
             identification: fragment.identification,
@@ -138,32 +138,32 @@ impl Fragments {
                 since: at,
                 parts: Vec::new(),
                 length: None,
-                octets: 0,
+                bytes: 0,
                 cut: false,
             }
         });
-        let before = partial.octets;
+        let before = partial.bytes;
         let lost = match partial.take(fragment) {
             Ok(()) => {
-                self.octets += partial.octets - before;
+                self.bytes += partial.bytes - before;
                 return self.completed(key, fragment);
             }
-            Err(Refusal::Repeated) => return None,
-            Err(Refusal::Overlapping) => &mut self.lost.overlapping,
-            Err(Refusal::Malformed) => &mut self.lost.malformed,
-            Err(Refusal::Crowded) => &mut self.lost.crowded,
+            Err(FragmentRefusal::Repeated) => return None,
+            Err(FragmentRefusal::Overlapping) => &mut self.lost.overlapping,
+            Err(FragmentRefusal::Malformed) => &mut self.lost.malformed,
+            Err(FragmentRefusal::Crowded) => &mut self.lost.crowded,
         };
         *lost += 1;
         self.drop_open(key);
         None
     }
 
-    /// Returns how many datagrams were not put together.
+    /// Returns how many datagrams were not reassembled.
     pub fn lost(&self) -> LostFragments {
         self.lost
     }
 
-    /// Ends; what still waits is lost.
+    /// Ends reassembly; incomplete datagrams count as lost.
     pub fn finish(self) -> LostFragments {
         LostFragments {
             incomplete: self.lost.incomplete + self.open.len() as u64,
@@ -171,7 +171,7 @@ impl Fragments {
         }
     }
 
-    fn completed(&mut self, key: Key, last: &Ipv4Datagram<'_>) -> Option<WholeDatagram> {
+    fn completed(&mut self, key: DatagramId, last: &Ipv4Datagram<'_>) -> Option<WholeDatagram> {
         let partial = self.open.get(&key)?;
         let length = partial.length?;
         let have: usize = partial.parts.iter().map(|part| part.length).sum();
@@ -181,11 +181,11 @@ impl Fragments {
         let mut payload = vec![0; length];
         let mut kept = 0;
         for part in &partial.parts {
-            let place = part.offset..part.offset + part.octets.len();
-            payload[place].copy_from_slice(&part.octets);
-            kept = kept.max(part.offset + part.octets.len());
+            let place = part.offset..part.offset + part.bytes.len();
+            payload[place].copy_from_slice(&part.bytes);
+            kept = kept.max(part.offset + part.bytes.len());
         }
-        // What the capture cut off at the end is not there; what it cut within reads as zeros.
+        // Bytes that the capture cut off at the end are left out; earlier ones read as zeros.
         payload.truncate(kept);
         let cut = partial.cut;
         self.drop_open(key);
@@ -197,11 +197,11 @@ impl Fragments {
         })
     }
 
-    fn drop_open(&mut self, key: Key) {
+    fn drop_open(&mut self, key: DatagramId) {
         if let Some(partial) = self.open.remove(&key) {
-            self.octets -= partial.octets;
+            self.bytes -= partial.bytes;
         }
-        // The order must not grow with what is long gone.
+        // Remove closed datagrams, so that the order stays small.
         if self.order.len() > 2 * MOST_OPEN {
             let open = &self.open;
             self.order
@@ -209,16 +209,16 @@ impl Fragments {
         }
     }
 
-    /// Forgets what has waited too long, and the oldest where too much waits.
+    /// Forgets datagrams that waited too long, and the oldest if too many wait.
     fn forget(&mut self, now: Timestamp) {
         while let Some((number, key)) = self.order.front().copied() {
             let Some(partial) = self.open.get(&key).filter(|it| it.number == number) else {
                 self.order.pop_front();
                 continue;
             };
-            // Clocks of captures go backwards, too.
-            let is_late = now.duration_since(partial.since).abs() > PATIENCE;
-            let is_crowded = self.open.len() >= MOST_OPEN || self.octets > MOST_OCTETS;
+            // The times of a capture can go backwards.
+            let is_late = now.duration_since(partial.since).abs() > REASSEMBLY_TIMEOUT;
+            let is_crowded = self.open.len() >= MOST_OPEN || self.bytes > MOST_BYTES;
             match (is_late, is_crowded) {
                 (true, _) => self.lost.incomplete += 1,
                 (false, true) => self.lost.crowded += 1,
@@ -231,45 +231,45 @@ impl Fragments {
 }
 
 impl Partial {
-    fn take(&mut self, fragment: &Ipv4Datagram<'_>) -> Result<(), Refusal> {
+    fn take(&mut self, fragment: &Ipv4Datagram<'_>) -> Result<(), FragmentRefusal> {
         let (offset, length) = (fragment.offset, fragment.length);
         let end = offset + length;
         let is_odd = fragment.more && (length % 8 != 0 || length == 0);
         let is_beyond = end > MOST_LENGTH || self.length.is_some_and(|whole| end > whole);
         if is_odd || is_beyond {
-            return Err(Refusal::Malformed);
+            return Err(FragmentRefusal::Malformed);
         }
         let place = self.parts.partition_point(|part| part.offset < offset);
         if let Some(same) = self.parts.get(place)
             && (same.offset, same.length) == (offset, length)
-            && same.octets == fragment.payload
+            && same.bytes == fragment.payload
         {
-            return Err(Refusal::Repeated);
+            return Err(FragmentRefusal::Repeated);
         }
         let before = place.checked_sub(1).map(|index| &self.parts[index]);
         let is_overlapping = before.is_some_and(|part| part.offset + part.length > offset)
             || self.parts.get(place).is_some_and(|part| part.offset < end);
         if is_overlapping {
-            return Err(Refusal::Overlapping);
+            return Err(FragmentRefusal::Overlapping);
         }
         if !fragment.more {
             let reaches_beyond = self.parts.last().is_some_and(|part| part.offset >= end);
             if self.length.is_some() || reaches_beyond {
-                return Err(Refusal::Malformed);
+                return Err(FragmentRefusal::Malformed);
             }
             self.length = Some(end);
         }
         if self.parts.len() == MOST_PARTS {
-            return Err(Refusal::Crowded);
+            return Err(FragmentRefusal::Crowded);
         }
         self.cut |= fragment.cut;
-        self.octets += fragment.payload.len();
+        self.bytes += fragment.payload.len();
         self.parts.insert(
             place,
             Part {
                 offset,
                 length,
-                octets: fragment.payload.to_vec(),
+                bytes: fragment.payload.to_vec(),
             },
         );
         Ok(())

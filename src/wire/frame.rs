@@ -10,16 +10,16 @@ const TIME_TO_LIVE: u8 = 64;
 
 /// The payload does not fit into one IPv4 datagram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a payload of {have} octets does not fit into one UDP datagram of IPv4")]
+#[error("a payload of {have} bytes does not fit into one IPv4 UDP datagram")]
 pub struct FrameError {
-    /// The octets of the payload.
+    /// The length of the payload in bytes.
     pub have: usize,
 }
 
 /// Builds an Ethernet II frame with an IPv4 and a UDP header, both with checksums.
 ///
-/// The destination is named by both its addresses, so a client whose IP stack is not up yet gets
-/// the datagram without ARP. The time to live is 64, and the datagram may be fragmented on its way.
+/// The frame holds both addresses of the destination, so a client without an IP stack receives it without
+/// ARP. The time to live is 64, and the datagram may be fragmented on its way.
 ///
 /// # Errors
 /// When the payload does not fit into one datagram.
@@ -84,7 +84,7 @@ mod tests {
     );
 
     #[test]
-    fn a_frame_reads_back_as_it_was_asked_for() {
+    fn a_frame_reads_back_as_it_was_built() {
         let frame = udp_frame(SERVER, CLIENT, b"odd").unwrap();
         let packet = SlicedPacket::from_ethernet(&frame).unwrap();
 

@@ -1,11 +1,11 @@
-//! The heads of HTTP/1.1 messages, read from what passed on a wire.
+//! The heads of captured HTTP/1.1 messages.
 
 use std::str;
 
 /// The longest head that is read.
 pub const HEAD_LIMIT: usize = 16 * 1024;
 
-/// What a client asks for.
+/// The head of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead {
     /// `GET`, `HEAD`, …
@@ -20,33 +20,33 @@ pub struct RequestHead {
     pub body: Framing,
 }
 
-/// What a server answers.
+/// The head of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
     /// The status: three digits.
     pub status: u16,
-    /// `Content-Length`, also where no body follows.
+    /// `Content-Length`, even if no body follows.
     pub length: Option<u64>,
     /// How the body is framed, if one follows.
     pub body: Framing,
 }
 
-/// How the end of a body is known.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// By its length.
+    /// By its length in bytes.
     Length(u64),
-    /// By a chunk of no length.
+    /// By an empty chunk.
     Chunked,
-    /// Nothing says it: no body of a request, and the end of the connection for a response.
-    Unsaid,
+    /// By no header: a request has no body, and a response ends with the connection.
+    Unspecified,
 }
 
 impl RequestHead {
-    /// The methods that begin a request.
+    /// The methods that are recognized.
     const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
-    /// Reports whether octets may begin a request; a few are enough.
+    /// Reports whether a request can start with these bytes; a few are enough.
     pub fn may_begin(bytes: &[u8]) -> bool {
         Self::METHODS.iter().any(|method| {
             let method = method.as_bytes();
@@ -57,7 +57,7 @@ impl RequestHead {
         })
     }
 
-    /// Reads a head, up to its empty line or the end; `None` where it is none.
+    /// Parses a head, up to its empty line or the end; `None` if it is not a head of this kind.
     ///
     /// Source: RFC 9112 §3.
     pub fn parse(head: &[u8]) -> Option<Self> {
@@ -73,7 +73,7 @@ impl RequestHead {
             target: target.to_owned(),
             host: None,
             user_agent: None,
-            body: Framing::Unsaid,
+            body: Framing::Unspecified,
         };
         for (name, value) in lines.filter_map(field) {
             match name.as_str() {
@@ -87,13 +87,13 @@ impl RequestHead {
 }
 
 impl ResponseHead {
-    /// Reports whether octets may begin a response; a few are enough.
+    /// Reports whether a response can start with these bytes; a few are enough.
     pub fn may_begin(bytes: &[u8]) -> bool {
         let start: &[u8] = b"HTTP/1.";
         !bytes.is_empty() && (bytes.starts_with(start) || start.starts_with(bytes))
     }
 
-    /// Reads a head, up to its empty line or the end; `None` where it is none.
+    /// Parses a head, up to its empty line or the end; `None` if it is not a head of this kind.
     ///
     /// Source: RFC 9112 §4.
     pub fn parse(head: &[u8]) -> Option<Self> {
@@ -105,7 +105,7 @@ impl ResponseHead {
         let mut found = Self {
             status,
             length: None,
-            body: Framing::Unsaid,
+            body: Framing::Unspecified,
         };
         for (name, value) in lines.filter_map(field) {
             if name == "content-length" {
@@ -116,7 +116,7 @@ impl ResponseHead {
         Some(found)
     }
 
-    /// Returns how the body that follows is framed, after a request of this method.
+    /// Returns how the body that follows is framed, if the request had this method.
     ///
     /// Source: RFC 9112 §6.3.
     pub fn body_after(&self, method: &str) -> Framing {
@@ -128,7 +128,7 @@ impl ResponseHead {
 }
 
 impl Framing {
-    /// Takes one more field of the head into account; chunks go before a length.
+    /// Applies one more header; chunked encoding takes precedence over a length.
     fn after(self, name: &str, value: &str) -> Self {
         match name {
             "transfer-encoding" if value.to_ascii_lowercase().ends_with("chunked") => Self::Chunked,
@@ -138,14 +138,14 @@ impl Framing {
     }
 }
 
-/// Returns where the head ends: after its empty line.
+/// Returns the offset after the empty line that ends the head.
 pub fn head_end(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     end.map(|at| at + 4)
 }
 
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|octet| *octet == b'\n')
+    head.split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .take_while(|line| !line.is_empty())
 }
@@ -160,7 +160,7 @@ fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
 }
 
-/// Reads the size of a chunk: hexadecimal digits, up to an extension.
+/// Parses the size of a chunk: hexadecimal digits, up to an extension.
 ///
 /// Source: RFC 9112 §7.1.
 pub fn chunk_size(line: &[u8]) -> Option<u64> {
@@ -176,13 +176,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_read_with_what_names_the_client() {
+    fn a_request_is_read_with_its_host_and_user_agent() {
         let head = b"GET /m/a/b?c HTTP/1.1\r\nHost: 10.20.0.10:8080\r\nuser-agent: iPXE/1.21.1\r\n\r\nx: y";
         let head = RequestHead::parse(head).unwrap();
         assert_eq!((&*head.method, &*head.target), ("GET", "/m/a/b?c"));
         assert_eq!(head.host.as_deref(), Some("10.20.0.10:8080"));
         assert_eq!(head.user_agent.as_deref(), Some("iPXE/1.21.1"));
-        assert_eq!(head.body, Framing::Unsaid);
+        assert_eq!(head.body, Framing::Unspecified);
         for bad in ["GET /", "GET / SIP/2.0", "get / HTTP/1.1", "", "\r\n"] {
             assert_eq!(RequestHead::parse(bad.as_bytes()), None, "{bad}");
         }
@@ -198,7 +198,11 @@ mod tests {
                 "GET",
                 Framing::Chunked,
             ),
-            ("200 OK\r\nContent-Length: many", "GET", Framing::Unsaid),
+            (
+                "200 OK\r\nContent-Length: many",
+                "GET",
+                Framing::Unspecified,
+            ),
             ("304 Not Modified", "GET", Framing::Length(0)),
             ("100 Continue", "POST", Framing::Length(0)),
         ] {
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_octets_tell_what_may_begin() {
+    fn a_few_bytes_show_which_message_can_start() {
         for (bytes, request, response) in [
             ("G", true, false),
             ("GET ", true, false),
@@ -232,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_octets_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = (RequestHead::parse(&bytes), ResponseHead::parse(&bytes));
             let _ = (head_end(&bytes), chunk_size(&bytes));
             let request = [&b"GET / HTTP/1.1\r\n"[..], &bytes].concat();

@@ -1,7 +1,7 @@
-//! Bytes <-> values: DHCP messages, TFTP packets, heads of HTTP, the frames that carry them, and the
-//! images that installers are published in.
+//! Bytes <-> values: DHCP messages, TFTP packets, HTTP heads, the frames that carry them, and the
+//! formats of installer images.
 //!
-//! Nothing here decides anything: it reads what a client sent, and writes what a server answers.
+//! This module makes no decisions: it parses requests and writes responses.
 
 pub mod arp;
 pub mod capture_file;

@@ -1,4 +1,4 @@
-//! What a captured frame carries: an IPv4 packet, decoded down to its transport.
+//! The IPv4 packet in a captured frame, decoded down to its transport.
 
 mod error;
 mod link;
@@ -12,71 +12,71 @@ use crate::machine::MacAddress;
 pub use error::PacketError;
 pub use link::{LinkType, VlanTags};
 
-/// The protocol numbers of IPv4 that are followed.
+/// The IPv4 protocol numbers that are decoded.
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 /// The types of an Ethernet header. Source: IEEE 802 numbers.
 const IPV4: u16 = 0x0800;
 const VLAN: [u16; 3] = [0x8100, 0x88a8, 0x9100];
-/// The type of an ICMP message that a packet did not arrive.
+/// The ICMP type "destination unreachable".
 const UNREACHABLE: u8 = 3;
 
-/// One IPv4 packet as it was seen, decoded down to its transport.
+/// One captured IPv4 packet, decoded down to its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// Who sent the frame; all zeros where the capture has no Ethernet header.
+    /// The sender of the frame; all zeros if the capture has no Ethernet header.
     pub source_mac: MacAddress,
-    /// Who it is for; all zeros where the capture does not say.
+    /// The receiver of the frame; all zeros if the capture does not hold it.
     pub destination_mac: MacAddress,
-    /// Its VLAN tags.
+    /// The VLAN tags.
     pub vlans: VlanTags,
-    /// Address and port of the sender; port 0 where there is none.
+    /// Address and port of the sender; port 0 if the transport has none.
     pub source: SocketAddrV4,
-    /// Address and port of the receiver; port 0 where there is none.
+    /// Address and port of the receiver; port 0 if the transport has none.
     pub destination: SocketAddrV4,
-    /// What it carries.
+    /// The transport and its payload.
     pub transport: Transport<'a>,
-    /// How many octets its transport carries as they were sent; a capture may hold fewer.
+    /// The length of the payload on the network, in bytes; a capture may hold less.
     pub length: usize,
-    /// The datagram was put together from fragments.
+    /// Whether the datagram was reassembled from fragments.
     pub fragmented: bool,
-    /// The capture holds less than was sent.
+    /// Whether the capture holds less than was sent.
     pub cut: bool,
 }
 
-/// What an IPv4 packet carries.
+/// The transport of an IPv4 packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport<'a> {
     /// The payload of a UDP datagram.
     Udp(&'a [u8]),
-    /// A segment of TCP.
+    /// A TCP segment.
     Tcp(TcpSegment<'a>),
-    /// ICMP says that a packet did not arrive.
+    /// An ICMP message that a packet was not delivered.
     Unreachable {
-        /// Why; 3 is a closed port.
+        /// The reason; 3 is a closed port.
         code: u8,
-        /// The protocol of the packet that it is about.
+        /// The protocol of the undelivered packet.
         protocol: u8,
-        /// Who had sent that packet.
+        /// The sender of the undelivered packet.
         source: SocketAddrV4,
-        /// Who it was for.
+        /// The receiver of the undelivered packet.
         destination: SocketAddrV4,
     },
 }
 
-/// A segment of TCP.
+/// A TCP segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpSegment<'a> {
-    /// The number of its first octet.
+    /// The sequence number of the first byte.
     pub sequence: u32,
-    /// The number of the octet that its sender expects next.
+    /// The sequence number that its sender expects next.
     pub acknowledgement: u32,
-    /// What kind of segment it is.
+    /// The flags.
     pub flags: TcpFlags,
-    /// How much its sender takes, not scaled.
+    /// The receive window of its sender, not scaled.
     pub window: u16,
-    /// The octets.
+    /// The payload.
     pub payload: &'a [u8],
 }
 
@@ -85,22 +85,22 @@ pub struct TcpSegment<'a> {
 pub struct TcpFlags(pub u8);
 
 impl TcpFlags {
-    /// No more is sent.
+    /// Reports whether the sender has finished.
     pub fn is_fin(self) -> bool {
         self.0 & 1 != 0
     }
 
-    /// It begins a connection.
+    /// Reports whether the segment opens a connection.
     pub fn is_syn(self) -> bool {
         self.0 & 2 != 0
     }
 
-    /// The connection is torn down.
+    /// Reports whether the segment resets the connection.
     pub fn is_rst(self) -> bool {
         self.0 & 4 != 0
     }
 
-    /// The acknowledgement counts.
+    /// Reports whether the acknowledgement number is valid.
     pub fn is_ack(self) -> bool {
         self.0 & 16 != 0
     }
@@ -109,37 +109,37 @@ impl TcpFlags {
 /// An IPv4 datagram, or a fragment of one, and the frame that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4Datagram<'a> {
-    /// Who sent the frame.
+    /// The sender of the frame.
     pub source_mac: MacAddress,
-    /// Who it is for.
+    /// The receiver of the frame.
     pub destination_mac: MacAddress,
-    /// Its VLAN tags.
+    /// The VLAN tags.
     pub vlans: VlanTags,
-    /// Who sent the datagram.
+    /// The sender of the datagram.
     pub source: Ipv4Addr,
-    /// Who it is for.
+    /// The receiver of the datagram.
     pub destination: Ipv4Addr,
-    /// What it carries.
+    /// The protocol of the payload.
     pub protocol: u8,
-    /// What its fragments have in common.
+    /// The identification, which its fragments share.
     pub identification: u16,
-    /// Where the payload belongs in the whole datagram, in octets.
+    /// The offset of the payload in the whole datagram, in bytes.
     pub offset: usize,
-    /// More fragments follow.
+    /// Whether more fragments follow.
     pub more: bool,
-    /// What follows the header.
+    /// The payload, as far as it was captured.
     pub payload: &'a [u8],
-    /// How many octets follow the header as they were sent.
+    /// The length of the payload on the network, in bytes.
     pub length: usize,
-    /// The capture holds less than was sent.
+    /// Whether the capture holds less than was sent.
     pub cut: bool,
 }
 
 impl<'a> Ipv4Datagram<'a> {
-    /// Reads the headers of a frame down to IPv4; what Ethernet pads short frames with is left out.
+    /// Reads the headers of a frame down to IPv4, without Ethernet padding.
     ///
     /// # Errors
-    /// When the frame holds no IPv4 datagram.
+    /// When the frame does not hold an IPv4 datagram.
     pub fn parse(link: LinkType, frame: &'a [u8]) -> Result<Self, PacketError> {
         let mut macs = [MacAddress::new([0; 6]); 2];
         let mut vlans = VlanTags::NONE;
@@ -175,29 +175,29 @@ impl<'a> Ipv4Datagram<'a> {
     }
 
     /// Reads an IPv4 header. Source: RFC 791 §3.1.
-    fn parse_network(octets: &'a [u8]) -> Result<Self, PacketError> {
+    fn parse_network(bytes: &'a [u8]) -> Result<Self, PacketError> {
         const WHAT: &str = "an IPv4 header";
-        let header = head::<20>(octets, WHAT)?;
+        let header = head::<20>(bytes, WHAT)?;
         if header[0] >> 4 != 4 {
             return Err(match header[0] >> 4 {
-                // Raw IP names no Ethernet type.
+                // Raw IP has no Ethernet type.
                 6 => PacketError::NotIpv4(0x86dd),
                 version => PacketError::Version(version),
             });
         }
         let header_length = usize::from(header[0] & 15) * 4;
         let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-        // A system that leaves segmentation to its card may write no length at all.
-        let total = if total == 0 { octets.len() } else { total };
+        // With segmentation offload, the captured length may be 0.
+        let total = if total == 0 { bytes.len() } else { total };
         if header_length < 20 || total < header_length {
             let length = header_length.min(total);
             return Err(PacketError::Length { what: WHAT, length });
         }
-        let end = total.min(octets.len());
-        let payload = octets.get(header_length..end).ok_or(PacketError::Short {
+        let end = total.min(bytes.len());
+        let payload = bytes.get(header_length..end).ok_or(PacketError::Short {
             what: WHAT,
             need: header_length,
-            have: octets.len(),
+            have: bytes.len(),
         })?;
         let fragment = u16::from_be_bytes([header[6], header[7]]);
         Ok(Self {
@@ -212,11 +212,11 @@ impl<'a> Ipv4Datagram<'a> {
             more: fragment & 0x2000 != 0,
             payload,
             length: total - header_length,
-            cut: total > octets.len(),
+            cut: total > bytes.len(),
         })
     }
 
-    /// Reports whether it is a part of a datagram.
+    /// Reports whether it is a fragment.
     pub fn is_fragment(&self) -> bool {
         self.more || self.offset > 0
     }
@@ -224,7 +224,7 @@ impl<'a> Ipv4Datagram<'a> {
     /// Reads the header of the transport.
     ///
     /// # Errors
-    /// When it is a fragment, or carries something that is not followed.
+    /// When it is a fragment, or its transport is not supported.
     pub fn packet(&self) -> Result<Packet<'a>, PacketError> {
         if self.is_fragment() {
             return Err(PacketError::Fragment);
@@ -263,13 +263,13 @@ impl<'a> Packet<'a> {
     /// Reads a frame that holds a whole datagram.
     ///
     /// # Errors
-    /// When it holds a fragment, or nothing that is followed.
+    /// When it holds a fragment, or no supported transport.
     pub fn parse(link: LinkType, frame: &'a [u8]) -> Result<Self, PacketError> {
         Ipv4Datagram::parse(link, frame)?.packet()
     }
 }
 
-/// Takes the VLAN tags off. One with the number 0 says a priority and no VLAN.
+/// Removes the VLAN tags. A tag with VLAN 0 holds only a priority.
 ///
 /// Source: IEEE 802.1Q.
 fn untagged<'a>(
@@ -301,32 +301,32 @@ fn untagged<'a>(
 
 type Ports = (u16, u16);
 
-/// Reads a UDP header; also says how long the payload was as it was sent. Source: RFC 768.
-fn udp(octets: &[u8]) -> Result<(Ports, &[u8], usize), PacketError> {
+/// Reads a UDP header. Also returns the length of the payload on the network. Source: RFC 768.
+fn udp(bytes: &[u8]) -> Result<(Ports, &[u8], usize), PacketError> {
     const WHAT: &str = "a UDP header";
-    let header = head::<8>(octets, WHAT)?;
+    let header = head::<8>(bytes, WHAT)?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let length = match length {
-        0 => octets.len(),
+        0 => bytes.len(),
         1..8 => return Err(PacketError::Length { what: WHAT, length }),
         length => length,
     };
-    let end = length.min(octets.len());
-    Ok((ports(header), &octets[8..end], length - 8))
+    let end = length.min(bytes.len());
+    Ok((ports(header), &bytes[8..end], length - 8))
 }
 
 /// Reads a TCP header. Source: RFC 9293 §3.1.
-fn tcp(octets: &[u8]) -> Result<(Ports, TcpSegment<'_>), PacketError> {
+fn tcp(bytes: &[u8]) -> Result<(Ports, TcpSegment<'_>), PacketError> {
     const WHAT: &str = "a TCP header";
-    let header = head::<20>(octets, WHAT)?;
+    let header = head::<20>(bytes, WHAT)?;
     let length = usize::from(header[12] >> 4) * 4;
     if length < 20 {
         return Err(PacketError::Length { what: WHAT, length });
     }
-    let payload = octets.get(length..).ok_or(PacketError::Short {
+    let payload = bytes.get(length..).ok_or(PacketError::Short {
         what: WHAT,
         need: length,
-        have: octets.len(),
+        have: bytes.len(),
     })?;
     let segment = TcpSegment {
         sequence: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
@@ -338,14 +338,14 @@ fn tcp(octets: &[u8]) -> Result<(Ports, TcpSegment<'_>), PacketError> {
     Ok((ports(header), segment))
 }
 
-/// Reads an ICMP message that a packet did not arrive. Source: RFC 792.
-fn unreachable(octets: &[u8]) -> Result<Transport<'_>, PacketError> {
-    let header = head::<8>(octets, "an ICMP header")?;
+/// Reads an ICMP message that a packet was not delivered. Source: RFC 792.
+fn unreachable(bytes: &[u8]) -> Result<Transport<'_>, PacketError> {
+    let header = head::<8>(bytes, "an ICMP header")?;
     if header[0] != UNREACHABLE {
         return Err(PacketError::Icmp(header[0]));
     }
-    let about = Ipv4Datagram::parse_network(&octets[8..])?;
-    // No more than eight octets of it need to be there: the ports.
+    let about = Ipv4Datagram::parse_network(&bytes[8..])?;
+    // The message holds at least the first eight bytes of that packet: the ports.
     let ports = match (about.protocol, about.offset, about.payload.first_chunk()) {
         (UDP | TCP, 0, Some([a, b, c, d])) => {
             (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]))
@@ -366,28 +366,28 @@ fn ports(header: &[u8]) -> Ports {
 }
 
 fn head<'a, const N: usize>(
-    octets: &'a [u8],
+    bytes: &'a [u8],
     what: &'static str,
 ) -> Result<&'a [u8; N], PacketError> {
-    octets.first_chunk().ok_or(PacketError::Short {
+    bytes.first_chunk().ok_or(PacketError::Short {
         what,
         need: N,
-        have: octets.len(),
+        have: bytes.len(),
     })
 }
 
-fn mac(octets: &[u8]) -> MacAddress {
-    MacAddress::new(octets.first_chunk().copied().unwrap_or_default())
+fn mac(bytes: &[u8]) -> MacAddress {
+    MacAddress::new(bytes.first_chunk().copied().unwrap_or_default())
 }
 
-fn cooked_mac(length: u16, octets: &[u8]) -> MacAddress {
+fn cooked_mac(length: u16, bytes: &[u8]) -> MacAddress {
     if length == 6 {
-        mac(octets)
+        mac(bytes)
     } else {
         MacAddress::new([0; 6])
     }
 }
 
-fn address(octets: &[u8]) -> Ipv4Addr {
-    Ipv4Addr::from(octets.first_chunk().copied().unwrap_or_default())
+fn address(bytes: &[u8]) -> Ipv4Addr {
+    Ipv4Addr::from(bytes.first_chunk().copied().unwrap_or_default())
 }

@@ -1,9 +1,9 @@
-//! The paths of requests: what escapes in them stand for, and how they may be shown.
+//! The paths of requests: decoding escapes, and removing secrets before display.
 
 use crate::machine::SystemUuid;
 
-/// Returns the path of a request as it may be logged: the parts that follow `/s/` and `/m/MAC/` may be
-/// a capability and a boot token, in whatever spelling, and a query may hold a token.
+/// Returns the path of a request without secrets, for logs: the parts after `/s/` and `/m/MAC/` may be a
+/// capability and a boot token, in any spelling, and a query may hold a token.
 pub fn shown_path(target: &str) -> String {
     let path = target.split('?').next().unwrap_or_default();
     let Some(path) = decoded(path) else {
@@ -13,7 +13,7 @@ pub fn shown_path(target: &str) -> String {
     let mut parts: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
     let first = parts.iter().position(|part| ["s", "m"].contains(part));
     if let Some(at) = first {
-        // Empty parts are passed over by whoever reads the path, so they count for nothing here.
+        // Readers of the path skip empty parts, so they do not count here either.
         let after = |count: usize| {
             let named = parts.iter().enumerate().skip(at + 1);
             let named = named.filter(|(_, part)| !part.is_empty());
@@ -32,7 +32,7 @@ pub fn shown_path(target: &str) -> String {
     parts.join("/").chars().take(200).collect()
 }
 
-/// Decodes `%XX`; `None` when an escape is broken or the result is no UTF-8.
+/// Decodes `%XX`; `None` if an escape is invalid or the result is not UTF-8.
 pub fn decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
@@ -53,7 +53,7 @@ pub fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Reports whether a part could be a secret that stands where none belongs.
+/// Reports whether a part has the form of a secret in an unexpected position.
 fn may_be_secret(part: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     part.len() >= 20 && part.chars().all(good) && part.parse::<SystemUuid>().is_err()

@@ -1,36 +1,36 @@
-//! The older format of capture files.
+//! The older capture file format.
 //!
 //! Source: draft-ietf-opsawg-pcap.
 
 use super::capture_file::{
-    ByteOrder, CaptureFault, CaptureFile, CapturedFrame, MOST_FRAME, Step, time,
+    ByteOrder, CaptureFault, CaptureFile, CaptureStep, CapturedFrame, MOST_FRAME, time,
 };
 use super::packet::LinkType;
 use super::pcapng::Comments;
 
-/// The octets of a record before its frame.
+/// The length of a record's header.
 const RECORD: usize = 16;
-/// Frames that lie further apart in time are taken for damage, where there is damage.
+/// After damage, frames that are further apart than this, in seconds, are not accepted.
 const APART: u32 = 24 * 60 * 60;
 
-/// A reader of one file.
+/// The parser of one file.
 #[derive(Debug)]
 pub struct Pcap {
     order: ByteOrder,
-    /// How many nanoseconds the unit of its times is.
+    /// The unit of its times, in nanoseconds.
     unit: u32,
     link: LinkType,
     /// The seconds of the last frame.
     last: Option<u32>,
-    /// There was damage, behind which no frame was found yet.
+    /// Whether no valid frame was found yet after damage.
     is_lost: bool,
 }
 
 impl Pcap {
-    /// Reads the header of a file, [`CaptureFile::HEAD`] octets.
+    /// Reads the header of a file, [`CaptureFile::HEAD`] bytes.
     ///
     /// # Errors
-    /// When the file is no pcap, or of a kind that we do not know.
+    /// When the file is not pcap, or of an unsupported kind.
     pub fn start(head: &[u8]) -> Result<Self, CaptureFault> {
         let magic = ByteOrder::Big.u32(head, 0);
         let (order, unit) = match magic {
@@ -48,11 +48,11 @@ impl Pcap {
             });
         }
         let version = (order.u16(head, 4), order.u16(head, 6));
-        // Before 2.3, the two lengths of a frame stood in another order.
+        // Before 2.3, the two lengths of a frame were in the other order.
         if !matches!(version, (2, 3 | 4)) {
             return Err(CaptureFault::Version(version.0, version.1));
         }
-        // What stands above it tells whether frames have a check sum at their end.
+        // The upper bits tell whether frames end with a checksum.
         let link = LinkType::from_number(order.u32(head, 20) as u16);
         Ok(Self {
             order,
@@ -63,12 +63,12 @@ impl Pcap {
         })
     }
 
-    /// Reads what comes next; see [`CaptureFile::step`].
-    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+    /// Parses the next step; see [`CaptureFile::step`].
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
-            return self.search(octets, is_last);
+            return self.search(bytes, is_last);
         }
-        let (need, fault) = match octets.first_chunk::<RECORD>() {
+        let (need, fault) = match bytes.first_chunk::<RECORD>() {
             None => (RECORD, None),
             Some(record) => {
                 let length = self.order.u32(record, 8);
@@ -78,36 +78,36 @@ impl Pcap {
                 }
             }
         };
-        let have = octets.len();
+        let have = bytes.len();
         let cut = (have < need).then_some(CaptureFault::Cut { need, have });
-        match (fault.or(cut), octets.get(RECORD..need)) {
+        match (fault.or(cut), bytes.get(RECORD..need)) {
             (None, Some(frame)) => {
-                let seconds = self.order.u32(octets, 0);
-                let fraction = i64::from(self.order.u32(octets, 4)) * i64::from(self.unit);
+                let seconds = self.order.u32(bytes, 0);
+                let fraction = i64::from(self.order.u32(bytes, 4)) * i64::from(self.unit);
                 self.last = Some(seconds);
                 let frame = CapturedFrame {
                     at: time(seconds.into(), fraction),
                     interface: 0,
                     link: self.link,
-                    octets: frame,
-                    sent: (self.order.u32(octets, 12) as usize).max(frame.len()),
+                    bytes: frame,
+                    sent: (self.order.u32(bytes, 12) as usize).max(frame.len()),
                     comments: Comments::default(),
                 };
-                Step::Frame(need, frame)
+                CaptureStep::Frame(need, frame)
             }
-            (Some(CaptureFault::Cut { .. }), _) if !is_last => Step::Need(need),
+            (Some(CaptureFault::Cut { .. }), _) if !is_last => CaptureStep::Need(need),
             (fault, _) => {
                 self.is_lost = true;
                 let fault = fault.unwrap_or(CaptureFault::Cut { need, have });
-                Step::Damaged(1.min(have), fault)
+                CaptureStep::Damaged(1.min(have), fault)
             }
         }
     }
 
-    /// Looks for two records, one behind the other, or one at the end of the file.
-    fn search<'a>(&mut self, octets: &[u8], is_last: bool) -> Step<'a> {
-        for at in 0..octets.len() {
-            let rest = &octets[at..];
+    /// Searches for two consecutive records, or one at the end of the file.
+    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> CaptureStep<'a> {
+        for at in 0..bytes.len() {
+            let rest = &bytes[at..];
             let Some(first) = self.plausible(rest, self.last) else {
                 if rest.len() < RECORD && !is_last {
                     return passed_or_need(at, RECORD);
@@ -124,15 +124,15 @@ impl Pcap {
             };
             if is_found {
                 self.is_lost = false;
-                return Step::Passed(at);
+                return CaptureStep::Passed(at);
             }
         }
-        Step::Passed(octets.len())
+        CaptureStep::Passed(bytes.len())
     }
 
-    /// Reads the header of what may be a record.
-    fn plausible(&self, octets: &[u8], near: Option<u32>) -> Option<Record> {
-        let record = octets.first_chunk::<RECORD>()?;
+    /// Parses a possible record header.
+    fn plausible(&self, bytes: &[u8], near: Option<u32>) -> Option<Record> {
+        let record = bytes.first_chunk::<RECORD>()?;
         let field = |at| self.order.u32(record, at);
         let (seconds, fraction, length, sent) = (field(0), field(4), field(8), field(12));
         let is_plausible = u64::from(fraction) * u64::from(self.unit) < 1_000_000_000
@@ -148,15 +148,15 @@ impl Pcap {
 
 struct Record {
     seconds: u32,
-    /// Of the record with its frame.
+    /// The length of the record with its frame.
     length: usize,
 }
 
-fn passed_or_need<'a>(passed: usize, need: usize) -> Step<'a> {
+fn passed_or_need<'a>(passed: usize, need: usize) -> CaptureStep<'a> {
     if passed > 0 {
-        Step::Passed(passed)
+        CaptureStep::Passed(passed)
     } else {
-        Step::Need(need)
+        CaptureStep::Need(need)
     }
 }
 

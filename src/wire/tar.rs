@@ -1,10 +1,10 @@
-//! Tar archives, read from front to back, and the headers of those that we write.
+//! Tar archives: reading from front to back, and writing headers.
 //!
 //! Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block"; GNU tar's
 //! extensions for long names, large sizes and sparse files.
 //!
-//! What an archive makes a reader hold is bounded, whatever it promises: by [`NAME_LIMIT`] for names,
-//! and by [`TEXT_LIMIT`] for the attributes in front of one entry.
+//! The memory that an archive can make a reader use is bounded: by [`NAME_LIMIT`] for names, and by
+//! [`TEXT_LIMIT`] for the attributes of one entry.
 
 mod attributes;
 mod write;
@@ -15,13 +15,13 @@ use std::io::{self, Read, Seek};
 
 use attributes::Attributes;
 
-/// The size of a block in octets.
+/// The size of a block in bytes.
 pub const BLOCK: usize = 512;
-/// The longest set of extended attributes that is read, in octets.
+/// The longest set of extended attributes that is read, in bytes.
 pub const TEXT_LIMIT: u64 = 1 << 20;
-/// The longest name that is read, in octets; Linux takes none that is longer.
+/// The longest name that is read, in bytes; Linux accepts no longer names.
 pub const NAME_LIMIT: usize = 4096;
-/// The largest size that is believed, in octets: the offset behind it is still a number.
+/// The largest size that is accepted, in bytes: the offset after it cannot overflow.
 const SIZE_LIMIT: u64 = 1 << 60;
 
 /// Why an archive cannot be read.
@@ -30,87 +30,86 @@ pub enum TarError {
     /// A header contradicts the format.
     #[error("the archive is damaged: {0}")]
     Damaged(&'static str),
-    /// It ends in the middle.
-    #[error("the archive is cut short")]
+    /// The archive ends too early.
+    #[error("the archive is truncated")]
     Truncated,
-    /// It cannot be read.
-    #[error("the archive cannot be read: {0}")]
+    /// The archive cannot be read.
+    #[error("cannot read the archive: {0}")]
     Io(io::Error),
 }
 
 /// One entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TarEntry {
-    /// Its path, as the archive says it: it may be absolute, or climb.
+    /// The path as it is in the archive: it may be absolute, or contain `..`.
     pub path: String,
-    /// What it is.
+    /// The kind of entry.
     pub kind: TarKind,
-    /// The size of its content in octets.
+    /// The size of its content in bytes.
     pub size: u64,
-    /// How many octets of the archive lie before its content.
+    /// The offset of the content in the archive, in bytes.
     pub start: u64,
 }
 
 impl TarEntry {
-    /// Reports whether it is a regular file, whose content is all that lies in the archive.
+    /// Reports whether it is a regular file whose whole content is in the archive.
     pub fn is_file(&self) -> bool {
         self.kind == TarKind::File
     }
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TarKind {
     /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// Another name of a file that came before, which this is the path of in the archive.
+    /// Another name of an earlier file, with that file's path in the archive.
     HardLink(String),
-    /// A symbolic link, and where it leads, as the archive says it.
+    /// A symbolic link, with its target as it is in the archive.
     SymbolicLink(String),
-    /// A file with holes, which lie in the archive in a manner that is not read.
+    /// A sparse file, whose format in the archive is not supported.
     Sparse,
-    /// A device, a pipe, or what somebody else has thought of, by its letter.
+    /// A device, a pipe or another kind, by its type letter.
     Other(u8),
 }
 
 /// Reads an archive entry by entry.
 pub struct Tar<R> {
     input: R,
-    /// How much of the current entry's content has not been read.
+    /// The number of content bytes of the current entry that are left.
     content: u64,
-    /// How much padding follows it.
+    /// The number of padding bytes after it.
     padding: u64,
-    /// How many octets of the archive have been read.
+    /// The number of bytes read from the archive.
     at: u64,
-    /// Whether its end may lack.
-    may_lack_its_end: bool,
+    /// Whether the end of the archive may be missing.
+    may_lack_end: bool,
 }
 
 impl<R: Read> Tar<R> {
-    /// Begins to read.
+    /// Creates a reader.
     pub fn new(input: R) -> Self {
         Self {
             input,
             content: 0,
             padding: 0,
             at: 0,
-            may_lack_its_end: false,
+            may_lack_end: false,
         }
     }
 
-    /// Begins to read an archive that may end with the content of its last file: without the padding
-    /// after it, and without the blocks of zeros that say that it is the end. umoci 0.4 writes layers so
-    /// (`umoci insert`).
+    /// Creates a reader of an archive that may end right after the content of its last file: without
+    /// padding, and without the end blocks. umoci 0.4 writes such layers (`umoci insert`).
     pub fn without_end(input: R) -> Self {
         Self {
-            may_lack_its_end: true,
+            may_lack_end: true,
             ..Self::new(input)
         }
     }
 
-    /// Goes on to the next entry; none is the end.
+    /// Reads the next entry; `None` at the end.
     ///
     /// # Errors
     /// When the archive is damaged, cut short, or cannot be read.
@@ -127,10 +126,10 @@ impl<R: Read> Tar<R> {
                 b'L' => long_name = Some(self.long_text(size)?),
                 b'K' => long_link = Some(self.long_text(size)?),
                 b'x' => {
-                    let octets = self.all(size, TEXT_LIMIT)?;
-                    attributes.read(&octets)?;
+                    let bytes = self.all(size, TEXT_LIMIT)?;
+                    attributes.read(&bytes)?;
                 }
-                // What holds for the whole archive: dates, comments.
+                // Attributes of the whole archive: dates, comments.
                 b'g' => self.begin(size),
                 letter => {
                     let path = attributes.path.or(long_name);
@@ -148,7 +147,7 @@ impl<R: Read> Tar<R> {
                     if letter == b'S' {
                         self.sparse_map(&header)?;
                     }
-                    // Nothing follows links, devices and directories, whatever their headers say.
+                    // Links, devices and directories have no content, whatever their headers say.
                     let size = match letter {
                         b'1'..=b'6' => 0,
                         _ => attributes.size.unwrap_or(size),
@@ -165,16 +164,16 @@ impl<R: Read> Tar<R> {
         }
     }
 
-    /// Reads a header; none is the end.
+    /// Reads a header; `None` at the end.
     fn header(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {
         let mut header = [0; BLOCK];
         match self.fill(&mut header)? {
             BLOCK => {}
-            0 if self.may_lack_its_end => return Ok(None),
+            0 if self.may_lack_end => return Ok(None),
             _ => return Err(TarError::Truncated),
         }
-        // One block of zeros is the end; the second is not waited for.
-        let is_end = header.iter().all(|octet| *octet == 0);
+        // The first block of zeros ends the archive; the second is not read.
+        let is_end = header.iter().all(|byte| *byte == 0);
         Ok((!is_end).then_some(header))
     }
 
@@ -183,7 +182,7 @@ impl<R: Read> Tar<R> {
         self.padding = padding_of(size);
     }
 
-    /// Reads over what is left of the current entry.
+    /// Skips the rest of the current entry.
     fn finish_entry(&mut self) -> Result<(), TarError> {
         let (content, padding) = (self.content, self.padding);
         let skipped = io::copy(
@@ -193,16 +192,16 @@ impl<R: Read> Tar<R> {
         let skipped = skipped.map_err(TarError::Io)?;
         self.at += skipped;
         (self.content, self.padding) = (0, 0);
-        if skipped < content || (skipped < content + padding && !self.may_lack_its_end) {
+        if skipped < content || (skipped < content + padding && !self.may_lack_end) {
             return Err(TarError::Truncated);
         }
         Ok(())
     }
 
     fn long_text(&mut self, size: u64) -> Result<String, TarError> {
-        // A name of GNU tar ends with a zero.
-        let octets = self.all(size, NAME_LIMIT as u64 + 1)?;
-        Ok(text_of(&octets))
+        // GNU tar ends a name with a NUL.
+        let bytes = self.all(size, NAME_LIMIT as u64 + 1)?;
+        Ok(text_of(&bytes))
     }
 
     fn all(&mut self, size: u64, limit: u64) -> Result<Vec<u8>, TarError> {
@@ -213,29 +212,29 @@ impl<R: Read> Tar<R> {
             });
         }
         self.begin(size);
-        let mut octets = Vec::new();
-        self.read_to_end(&mut octets)
+        let mut bytes = Vec::new();
+        self.read_to_end(&mut bytes)
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => TarError::Truncated,
                 _ => TarError::Io(error),
             })?;
-        Ok(octets)
+        Ok(bytes)
     }
 
-    /// Reads over what GNU tar writes of a file's holes behind its header.
+    /// Skips the map of holes that GNU tar writes after a header.
     fn sparse_map(&mut self, header: &[u8; BLOCK]) -> Result<(), TarError> {
         let mut block = [0; BLOCK];
-        let mut goes_on = header[482] != 0;
-        while goes_on {
+        let mut continues = header[482] != 0;
+        while continues {
             if self.fill(&mut block)? < BLOCK {
                 return Err(TarError::Truncated);
             }
-            goes_on = block[504] != 0;
+            continues = block[504] != 0;
         }
         Ok(())
     }
 
-    /// Reads till the buffer is full or the archive ends, and returns how much that was.
+    /// Reads until the buffer is full or the archive ends. Returns the number of bytes.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -252,12 +251,12 @@ impl<R: Read> Tar<R> {
 }
 
 impl<R: Read + Seek> Tar<R> {
-    /// Goes past the current entry without reading it. Whether the archive is so long is not looked
-    /// at: [`TarEntry::start`] and its size say how long it must be.
+    /// Seeks past the current entry. Does not check that the archive is long enough:
+    /// [`TarEntry::start`] and the size give the required length.
     ///
     /// # Errors
     /// When the input cannot seek.
-    pub fn pass_over(&mut self) -> Result<(), TarError> {
+    pub fn skip_content(&mut self) -> Result<(), TarError> {
         let left = self.content + self.padding;
         let distance = i64::try_from(left).map_err(|_| TarError::Truncated)?;
         self.input.seek_relative(distance).map_err(TarError::Io)?;
@@ -286,7 +285,7 @@ impl<R: Read> Read for Tar<R> {
     }
 }
 
-/// Returns how many octets follow a content of a size, up to a whole block.
+/// Returns the number of padding bytes after content of a size, up to a whole block.
 fn padding_of(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64) - size
 }
@@ -297,27 +296,27 @@ fn size_of(header: &[u8; BLOCK]) -> Result<u64, TarError> {
     }
     let field = &header[124..136];
     let size = match field[0] {
-        // GNU tar: the number itself, in as many octets as there are.
+        // GNU tar: a binary number in the rest of the field.
         0x80 if field[1..4] == [0; 3] => Some(
             field[4..]
                 .iter()
-                .fold(0, |sum: u64, octet| sum << 8 | u64::from(*octet)),
+                .fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte)),
         ),
-        // 0xff is a negative one.
+        // 0xff marks a negative number.
         0x80.. => None,
         _ => octal(field),
     };
     size.filter(|size| *size <= SIZE_LIMIT)
-        .ok_or(TarError::Damaged("a size that no file has"))
+        .ok_or(TarError::Damaged("an invalid file size"))
 }
 
-/// Adds up a header, its own checksum taken for blanks.
+/// Sums up the bytes of a header, with blanks for the checksum field.
 fn checksum(header: &[u8; BLOCK]) -> u64 {
-    let octets = header.iter().enumerate();
-    octets
-        .map(|(at, octet)| match at {
+    let bytes = header.iter().enumerate();
+    bytes
+        .map(|(at, byte)| match at {
             148..156 => u64::from(b' '),
-            _ => u64::from(*octet),
+            _ => u64::from(*byte),
         })
         .sum()
 }
@@ -344,7 +343,7 @@ fn name_of(header: &[u8; BLOCK]) -> String {
 fn text_of(field: &[u8]) -> String {
     let end = field
         .iter()
-        .position(|octet| *octet == 0)
+        .position(|byte| *byte == 0)
         .unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).into_owned()
 }

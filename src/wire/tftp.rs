@@ -4,19 +4,19 @@
 
 use std::fmt;
 
-/// The number of a block on the wire: two octets, from 1, with 0 after 65535.
+/// A block number: two bytes, from 1, with 0 after 65535.
 ///
-/// RFC 1350 does not say what follows 65535; every boot loader goes on with 0.
+/// RFC 1350 does not define the number after 65535; every boot loader continues with 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockNumber(u16);
 
 impl BlockNumber {
-    /// Wraps a number from the wire.
+    /// Creates a block number from a packet's number.
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
 
-    /// Returns the number under which the `index`-th block of a file travels; the first has index 1.
+    /// Returns the number of the `index`-th block of a file; the first block has index 1.
     pub const fn of_index(index: u64) -> Self {
         Self(index as u16)
     }
@@ -26,7 +26,7 @@ impl BlockNumber {
         self.0
     }
 
-    /// Returns how many blocks `self` lies after `earlier`, over the roll-over.
+    /// Returns how many blocks `self` is after `earlier`, across the rollover.
     pub const fn distance_from(self, earlier: Self) -> u16 {
         self.0.wrapping_sub(earlier.0)
     }
@@ -38,7 +38,7 @@ impl fmt::Display for BlockNumber {
     }
 }
 
-/// The first two octets of a packet.
+/// The first two bytes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opcode {
     Read = 1,
@@ -49,12 +49,12 @@ enum Opcode {
     OptionAcknowledgement = 6,
 }
 
-/// What an ERROR packet says went wrong.
+/// The reason in an ERROR packet.
 ///
 /// Source: RFC 1350 appendix, RFC 2347 for 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// 0: the message says what.
+    /// 0: see the message.
     NotDefined,
     /// 1: file not found.
     FileNotFound,
@@ -64,20 +64,20 @@ pub enum ErrorCode {
     DiskFull,
     /// 4: illegal TFTP operation.
     IllegalOperation,
-    /// 5: unknown transfer identifier, which is to say port.
+    /// 5: unknown transfer identifier (port).
     UnknownTransfer,
     /// 6: file already exists.
     FileExists,
     /// 7: no such user.
     NoSuchUser,
-    /// 8: the options that the other side acknowledged are not wanted.
+    /// 8: the acknowledged options are refused.
     OptionsRefused,
     /// Any other number.
     Unknown(u16),
 }
 
 impl ErrorCode {
-    /// Returns the number on the wire.
+    /// Returns the number in packets.
     pub const fn number(self) -> u16 {
         match self {
             Self::NotDefined => 0,
@@ -111,12 +111,12 @@ impl From<u16> for ErrorCode {
     }
 }
 
-/// How the octets of a file travel.
+/// The encoding of a file in a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// As they are.
+    /// Unchanged bytes.
     Octet,
-    /// As lines that end in CR LF, with a bare CR as CR NUL.
+    /// Lines that end in CR LF, with a bare CR as CR NUL.
     Netascii,
     /// Anything else, such as the obsolete `mail`.
     Unknown(String),
@@ -133,7 +133,7 @@ impl Mode {
         }
     }
 
-    /// Returns the text on the wire.
+    /// Returns the text in packets.
     pub fn text(&self) -> &str {
         match self {
             Self::Octet => "octet",
@@ -143,18 +143,18 @@ impl Mode {
     }
 }
 
-/// The name of an option; the wire knows no case.
+/// The name of an option, in any case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionName {
-    /// `blksize`: octets in a DATA block. Source: RFC 2348.
+    /// `blksize`: bytes in a DATA block. Source: RFC 2348.
     BlockSize,
     /// `timeout`: seconds before a retransmission. Source: RFC 2349.
     Timeout,
-    /// `tsize`: octets in the file. Source: RFC 2349.
+    /// `tsize`: bytes in the file. Source: RFC 2349.
     TransferSize,
     /// `windowsize`: blocks before an acknowledgement. Source: RFC 7440.
     WindowSize,
-    /// Any other, as it was spelled.
+    /// Any other option, as it was spelled.
     Unknown(String),
 }
 
@@ -171,7 +171,7 @@ impl OptionName {
         .unwrap_or_else(|| Self::Unknown(to_text(text)))
     }
 
-    /// Returns the text on the wire.
+    /// Returns the text in packets.
     pub fn text(&self) -> &str {
         match self {
             Self::BlockSize => "blksize",
@@ -188,11 +188,11 @@ impl OptionName {
 pub struct TransferOption {
     /// The name.
     pub name: OptionName,
-    /// The value, a decimal number for every option that we know.
+    /// The value, a decimal number for every known option.
     pub value: String,
 }
 
-/// Which way a file is to travel.
+/// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// RRQ: from the server.
@@ -201,14 +201,14 @@ pub enum Direction {
     Write,
 }
 
-/// An RRQ or a WRQ: the packet that opens a transfer.
+/// An RRQ or a WRQ: the packet that starts a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Which way the file is to travel.
+    /// The direction of the transfer.
     pub direction: Direction,
-    /// The file name as it was sent, without its NUL; any octets.
+    /// The file name as it was sent, without its NUL; any bytes.
     pub name: Vec<u8>,
-    /// How the octets travel.
+    /// The encoding of the file.
     pub mode: Mode,
     /// The options, in their order.
     pub options: Vec<TransferOption>,
@@ -219,57 +219,57 @@ pub struct Request {
 pub enum Packet<'a> {
     /// RRQ or WRQ.
     Request(Request),
-    /// DATA: one block of the file; one that is shorter than the block size is the last.
+    /// DATA: one block of the file; a block shorter than the block size is the last one.
     Data {
-        /// Which block.
+        /// The block number.
         block: BlockNumber,
-        /// The octets.
+        /// The bytes.
         payload: &'a [u8],
     },
-    /// ACK: every block up to this one has arrived.
+    /// ACK: every block up to this number has arrived.
     Acknowledgement {
-        /// The last block that arrived in order; 0 answers an OACK.
+        /// The last block that arrived in order; 0 acknowledges an OACK.
         block: BlockNumber,
     },
     /// ERROR: the transfer has ended.
     Error {
-        /// What went wrong.
+        /// The reason.
         code: ErrorCode,
-        /// What went wrong, for people.
+        /// The reason as text.
         message: String,
     },
-    /// OACK: the options that the server took, with the values it chose.
+    /// OACK: the options that the server accepted, with their values.
     OptionAcknowledgement(Vec<TransferOption>),
 }
 
-/// The octets are no TFTP packet.
+/// The bytes are not a TFTP packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The packet ends before its fixed part does.
-    #[error("the packet has `{length}` octets, it needs `{need}`")]
+    #[error("the packet needs {need} bytes, but has {length}")]
     Short {
-        /// How many octets there are.
+        /// The length of the packet in bytes.
         length: usize,
-        /// How many are needed.
+        /// The required length in bytes.
         need: usize,
     },
-    /// The first two octets are no known kind of packet.
+    /// The first two bytes are not a known opcode.
     #[error("`{0}` is not a TFTP opcode")]
     UnknownOpcode(u16),
     /// A text has no NUL at its end.
-    #[error("the {0} does not end in a NUL")]
+    #[error("the {0} has no NUL at its end")]
     Unterminated(&'static str),
 }
 
 impl<'a> Packet<'a> {
     /// Parses one datagram.
     ///
-    /// Octets behind the NUL of an error message are ignored, and so are NULs that pad a request,
-    /// which some firmware sends.
+    /// Ignores bytes after the NUL of an error message, and NULs after a request, which some firmware
+    /// sends.
     ///
     /// # Errors
     ///
-    /// Fails when a fixed part or a NUL is missing, and on an unknown opcode.
+    /// When a fixed part or a NUL is missing, and for an unknown opcode.
     ///
     /// Source: RFC 1350 §5, RFC 2347.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
@@ -303,8 +303,8 @@ impl<'a> Packet<'a> {
         if opcode == Opcode::Acknowledgement as u16 {
             return Ok(Self::Acknowledgement { block });
         }
-        // Some firmware leaves out the message's NUL, or the message: the code is what counts.
-        let message = rest.split(|&octet| octet == 0).next().unwrap_or_default();
+        // Some firmware leaves out the NUL or the whole message: the code is enough.
+        let message = rest.split(|&byte| byte == 0).next().unwrap_or_default();
         Ok(Self::Error {
             code: ErrorCode::from(number),
             message: to_text(message),
@@ -313,7 +313,7 @@ impl<'a> Packet<'a> {
 
     /// Appends the packet to `out`.
     ///
-    /// A NUL inside a text would end it early, so it is left out.
+    /// Leaves out NULs inside a text, since they would end it early.
     pub fn write(&self, out: &mut Vec<u8>) {
         let opcode = match self {
             Self::Request(request) => match request.direction {
@@ -353,7 +353,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Returns the four octets that stand before the payload of a DATA packet.
+/// Returns the four bytes before the payload of a DATA packet.
 pub fn data_header(block: BlockNumber) -> [u8; 4] {
     let [high, low] = block.0.to_be_bytes();
     [0, Opcode::Data as u8, high, low]
@@ -374,10 +374,10 @@ impl Request {
 
 fn parse_options(mut bytes: &[u8]) -> Result<Vec<TransferOption>, ParseError> {
     let mut options = Vec::new();
-    while bytes.iter().any(|&octet| octet != 0) {
+    while bytes.iter().any(|&byte| byte != 0) {
         let (name, rest) = take_text(bytes, "option name")?;
         if rest.is_empty() {
-            // A word without a value is no option: a Linksys password is one, which atftp can send.
+            // A word without a value is not an option: atftp can send a Linksys password this way.
             break;
         }
         let (value, rest) = take_text(rest, "option value")?;
@@ -401,7 +401,7 @@ fn take_u16(bytes: &[u8], length: usize) -> Result<(u16, &[u8]), ParseError> {
 }
 
 fn take_text<'a>(bytes: &'a [u8], what: &'static str) -> Result<(&'a [u8], &'a [u8]), ParseError> {
-    let end = bytes.iter().position(|&octet| octet == 0);
+    let end = bytes.iter().position(|&byte| byte == 0);
     end.and_then(|end| Some((bytes.get(..end)?, bytes.get(end + 1..)?)))
         .ok_or(ParseError::Unterminated(what))
 }
@@ -411,7 +411,7 @@ fn to_text(bytes: &[u8]) -> String {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend(text.iter().filter(|&&octet| octet != 0));
+    out.extend(text.iter().filter(|&&byte| byte != 0));
     out.push(0);
 }
 

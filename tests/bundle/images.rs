@@ -169,8 +169,8 @@ fn errors_in_images_are_explained() {
     build("../../etc/passwd").ended(1, &["is not a path inside a bundle", "spec.yaml:"]);
     // Truncated in the middle of the file, in the directories, and before the magic.
     for (bytes, expected) in [
-        (whole.len() - 400_000, "the image is cut short: `a/b/c"),
-        (20 * 2048, "the image is cut short"),
+        (whole.len() - 400_000, "the image is truncated: `a/b/c"),
+        (20 * 2048, "the image is truncated"),
         (100, "neither an ISO image nor"),
         (0, "neither an ISO image nor"),
     ] {
@@ -271,7 +271,7 @@ fn only_requested_files_are_read_from_archives() {
     };
     for name in ["gnu", "plain", "xz", "zstd"] {
         let whole = fs::read(workshop.path(&format!("{name}.tar"))).unwrap();
-        refuses(&whole[..whole.len() / 2], "is cut short");
+        refuses(&whole[..whole.len() / 2], "is truncated");
     }
     let mut changed = fs::read(workshop.path("xz.tar")).unwrap();
     let middle = changed.len() / 2;

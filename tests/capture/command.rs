@@ -31,9 +31,9 @@ pub fn capture_with<S: AsRef<OsStr>>(directory: &Path, arguments: &[S], stdin: &
         .spawn()
         .expect("the binary runs");
     let mut input = child.stdin.take().expect("piped");
-    let octets = stdin.to_vec();
+    let bytes = stdin.to_vec();
     // It may print much before it has read everything, and end before that.
-    let writer = std::thread::spawn(move || drop(input.write_all(&octets)));
+    let writer = std::thread::spawn(move || drop(input.write_all(&bytes)));
     let output = child.wait_with_output().expect("its output");
     writer.join().expect("the writer");
     Ran {

@@ -9,9 +9,9 @@ use flate2::write::GzEncoder;
 use crate::command::{Ran, capture};
 use crate::sample::{frames, pcapng};
 
-fn read(octets: &[u8]) -> Ran {
+fn read(bytes: &[u8]) -> Ran {
     let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("file"), octets).expect("a file");
+    std::fs::write(directory.path().join("file"), bytes).expect("a file");
     capture(directory.path(), &["--read", "file", "--format", "json"])
 }
 
@@ -26,19 +26,19 @@ fn a_file_that_is_cut_says_after_which_packet() {
 }
 
 #[test]
-fn reading_goes_on_behind_damage_and_says_where_it_was() {
+fn reading_continues_after_damage_with_a_warning() {
     let (frames, mut file) = (frames(), pcapng(&frames()));
     // The length of the tenth block.
     let at = pcapng(&frames[..9]).len() + 4;
     file[at..at + 4].copy_from_slice(&[0xff; 4]);
     let ran = read(&file);
     assert_eq!(ran.counts()["frames"], frames.len() - 1);
-    let expected = "after packet 9: a block says that it is 4294967295 octets long";
+    let expected = "after packet 9: a block has an invalid length of 4294967295 bytes";
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
 }
 
 #[test]
-fn compressed_data_that_is_cut_or_broken_gives_what_came_before() {
+fn truncated_or_damaged_compressed_data_is_read_up_to_the_damage() {
     // More than fits into one block of zstd.
     let all: Vec<_> = std::iter::repeat_n(frames(), 20).flatten().collect();
     let file = pcapng(&all);
@@ -48,54 +48,54 @@ fn compressed_data_that_is_cut_or_broken_gives_what_came_before() {
     let zstd = zstd::encode_all(&file[..], 1).expect("memory");
     let mut trailing = gzip.clone();
     trailing.extend(b"no gzip at all");
-    for (name, octets, is_whole) in [
+    for (name, bytes, is_whole) in [
         ("gzip", &gzip[..gzip.len() / 2], false),
         ("zstd", &zstd[..zstd.len() - 5], false),
         ("trailing", &trailing[..], true),
     ] {
-        let ran = read(octets);
-        let expected = "the rest cannot be decompressed";
+        let ran = read(bytes);
+        let expected = "cannot decompress the rest";
         assert!(ran.stderr.contains(expected), "{name}: {}", ran.stderr);
         let count = ran.counts()["frames"].as_u64().expect("a number");
         assert_eq!(count == all.len() as u64, is_whole, "{name}: {count}");
         assert!(count > 0, "{name}");
     }
-    // So little is left that nothing comes of it.
+    // Too little is left to read anything.
     let ran = read(&gzip[..12]);
     assert_eq!((ran.status, ran.text()), (1, ""));
-    let expected = "error: `file` cannot be decompressed: ";
+    let expected = "error: cannot decompress `file`: ";
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
 }
 
 #[test]
-fn frames_that_are_broken_are_counted_by_what_is_wrong_with_them() {
+fn malformed_frames_are_counted_by_their_errors() {
     let mut frames = frames();
-    // Another version of IP, a header that is too short, an Ethernet header that is not whole.
-    frames[0].octets[14] = 0x65;
-    frames[1].octets[14] = 0x44;
-    frames[2].octets.truncate(9);
+    // Another IP version, a header that is too short, a truncated Ethernet header.
+    frames[0].bytes[14] = 0x65;
+    frames[1].bytes[14] = 0x44;
+    frames[2].bytes.truncate(9);
     let ran = read(&pcapng(&frames));
     let counts = ran.counts();
     assert_eq!(counts["malformed"], 2);
     assert_eq!(counts["frames"], frames.len());
     for expected in [
-        "1 frame not read: an Ethernet header needs 14 octets and has 9",
-        "1 frame not read: an IPv4 header says that it is 16 octets long",
+        "1 frame not parsed: an Ethernet header needs 14 bytes, but has 9",
+        "1 frame not parsed: an IPv4 header has an invalid length of 16 bytes",
     ] {
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
 }
 
 #[test]
-fn what_is_no_capture_is_refused() {
-    for (octets, why) in [
+fn other_files_are_refused() {
+    for (bytes, why) in [
         (&b""[..], "` is empty"),
-        (b"#!/bin/sh\nexit 0\n", "it begins with `0x23212f62`"),
+        (b"#!/bin/sh\nexit 0\n", "the first bytes are `0x23212f62`"),
     ] {
-        let ran = read(octets);
+        let ran = read(bytes);
         assert_eq!((ran.status, ran.text()), (1, ""));
         assert!(ran.stderr.contains(why), "{}", ran.stderr);
-        assert!(ran.stderr.contains("  = help: give a pcap or pcapng file"));
+        assert!(ran.stderr.contains("  = help: use a pcap or pcapng file"));
     }
 }
 

@@ -12,9 +12,9 @@ use crate::command::{Ran, capture, capture_with, run};
 use crate::requirements::missing;
 use crate::sample::{Frame, frames, pcapng};
 
-fn gzip(octets: &[u8]) -> Vec<u8> {
+fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(octets).expect("memory");
+    encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
 }
 
@@ -32,7 +32,7 @@ fn compressed_files_and_pipes_give_what_the_plain_file_gives() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = pcapng(&frames());
     let (first, second) = file.split_at(file.len() / 3);
-    for (name, octets) in [
+    for (name, bytes) in [
         ("plain", file.clone()),
         ("gzip", gzip(&file)),
         ("gzip-twice", [gzip(first), gzip(second)].concat()),
@@ -44,15 +44,15 @@ fn compressed_files_and_pipes_give_what_the_plain_file_gives() {
                 .concat(),
         ),
     ] {
-        std::fs::write(directory.path().join(name), octets).expect("a file");
+        std::fs::write(directory.path().join(name), bytes).expect("a file");
     }
     let expected = told(&read(directory.path(), "plain"));
     assert!(expected.len() > 10, "{expected:?}");
     for name in ["gzip", "gzip-twice", "zstd", "zstd-twice"] {
         assert_eq!(told(&read(directory.path(), name)), expected, "{name}");
-        let octets = std::fs::read(directory.path().join(name)).expect("the file");
+        let bytes = std::fs::read(directory.path().join(name)).expect("the file");
         let piped = ["--read", "-", "--format", "json"];
-        let piped = capture_with(directory.path(), &piped, &octets);
+        let piped = capture_with(directory.path(), &piped, &bytes);
         assert_eq!(told(&piped), expected, "{name} through a pipe");
     }
 }
@@ -101,14 +101,14 @@ fn pcap(link: u32, frames: &[Frame], head: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
         file.extend(u32::to_le_bytes(field));
     }
     for frame in frames {
-        let octets = head(&frame.octets);
+        let bytes = head(&frame.bytes);
         let seconds = frame.at.as_second() as u32;
         let nanoseconds = frame.at.subsec_nanosecond() as u32;
-        let length = octets.len() as u32;
+        let length = bytes.len() as u32;
         for field in [seconds, nanoseconds, length, length] {
             file.extend(field.to_le_bytes());
         }
-        file.extend(octets);
+        file.extend(bytes);
     }
     file
 }
@@ -144,7 +144,7 @@ fn cooked_and_raw_files_give_what_ethernet_gives() {
     assert_eq!(told("cooked2", cooked2), expected);
 
     let mut plain = all;
-    plain.retain(|frame| frame.octets[12..14] == [8, 0]);
+    plain.retain(|frame| frame.bytes[12..14] == [8, 0]);
     let expected = told("plain", pcap(1, &plain, <[u8]>::to_vec));
     let words = expected.iter().filter(|it| it["type"] == "event");
     assert!(words.count() > 8, "{expected:?}");
@@ -160,9 +160,9 @@ fn what_is_counted_is_what_is_there() {
     let frames = frames();
     std::fs::write(directory.path().join("plain"), pcapng(&frames)).expect("a file");
     let counts = read(directory.path(), "plain").counts();
-    let octets: usize = frames.iter().map(|frame| frame.octets.len()).sum();
+    let bytes: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
     assert_eq!(counts["frames"], frames.len());
-    assert_eq!(counts["octets"], octets);
+    assert_eq!(counts["bytes"], bytes);
     // Three fragments make one packet, for each of the machines; ARP is none.
     assert_eq!(counts["fragments"], 6);
     assert_eq!(counts["packets"], frames.len() - 4 - 2);

@@ -79,12 +79,12 @@ fn wanted(meets: impl Fn(&Frame) -> bool) -> Vec<usize> {
 
 fn is_of_client(frame: &Frame) -> bool {
     let mac = CLIENT.octets();
-    frame.octets[..6] == mac || frame.octets[6..12] == mac
+    frame.bytes[..6] == mac || frame.bytes[6..12] == mac
 }
 
 fn is_arp(frame: &Frame) -> bool {
     frame
-        .octets
+        .bytes
         .windows(2)
         .skip(12)
         .take(6)
@@ -114,14 +114,14 @@ fn a_machine_behind_a_router_is_followed_by_the_address_that_it_was_given() {
     // Behind its router, everything bears the router's Ethernet address.
     for frame in frames.iter_mut().filter(|it| is_of_client(it)) {
         for at in [0, 6] {
-            if frame.octets[at..at + 6] == CLIENT.octets() {
-                frame.octets[at..at + 6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+            if frame.bytes[at..at + 6] == CLIENT.octets() {
+                frame.bytes[at..at + 6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
             }
         }
     }
     std::fs::write(directory.path().join("in"), pcapng(&frames)).expect("a file");
     let address = CLIENT_IP.octets();
-    let names_address = |frame: &Frame| frame.octets.windows(4).any(|it| it == address);
+    let names_address = |frame: &Frame| frame.bytes.windows(4).any(|it| it == address);
     let mut expected = wanted(|frame| names_address(frame) && !is_arp(frame));
     // The DISCOVER names nothing but the machine.
     expected.insert(0, 1);
@@ -155,11 +155,11 @@ fn a_file_is_never_replaced_by_accident_and_never_by_itself() {
     for (arguments, error) in [
         (
             &["--read", "in", "--write", "out"][..],
-            "error: `out` is already there\n  = help: choose another name, or add `--force` to replace it\n",
+            "error: `out` already exists\n  = help: choose another name, or use `--force` to replace the file\n",
         ),
         (
             &["--read", "in", "--write", "./in", "--force"],
-            "error: `./in` is the file that is read\n  = help: choose another name\n",
+            "error: `./in` is the input file\n  = help: choose another output file\n",
         ),
         (
             &["--read", "in", "--write", "no/such/place"],
@@ -198,13 +198,13 @@ fn a_file_on_standard_output_is_alone_there() {
 #[test]
 fn no_line_is_left_out_however_many_come_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
-    let is_dhcp = |frame: &Frame| frame.octets.len() > 300 && frame.octets[34..38].contains(&67);
+    let is_dhcp = |frame: &Frame| frame.bytes.len() > 300 && frame.bytes[34..38].contains(&67);
     let boot: Vec<Frame> = frames().into_iter().filter(is_dhcp).collect();
     let mut all = Vec::new();
     // Each time a transaction of its own.
     for transaction in 100u32..1600 {
         for mut frame in boot.clone() {
-            frame.octets[46..50].copy_from_slice(&transaction.to_be_bytes());
+            frame.bytes[46..50].copy_from_slice(&transaction.to_be_bytes());
             all.push(frame);
         }
     }
@@ -307,9 +307,9 @@ fn our_own_search_for_other_servers_is_no_machine_unless_one_answers() {
         let frames: Vec<Frame> = frames
             .iter()
             .enumerate()
-            .map(|(index, octets)| Frame {
+            .map(|(index, bytes)| Frame {
                 at: at(index),
-                octets: octets.to_vec(),
+                bytes: bytes.to_vec(),
             })
             .collect();
         std::fs::write(directory.path().join("in"), pcapng(&frames)).expect("a file");
@@ -338,11 +338,11 @@ fn a_finding_that_is_asked_for_ends_with_1_and_its_help() {
         capture(directory.path(), &[&["--read", "in"], arguments].concat())
     };
     assert_eq!(run(&["--fail-on", "rogue"]).status, 0);
-    // Only 10.20.0.99 belongs here: 10.20.0.10 is none of ours.
+    // Only 10.20.0.99 belongs here, not 10.20.0.10.
     let rogue = run(&["--server", "10.20.0.99", "--fail-on", "no-answer,rogue"]);
     assert_eq!(rogue.status, 1, "{}", rogue.stderr);
     assert!(
-        rogue.stderr.contains("error: `rogue` was found: "),
+        rogue.stderr.contains("error: finding `rogue`: "),
         "{}",
         rogue.stderr
     );
@@ -353,12 +353,12 @@ fn a_finding_that_is_asked_for_ends_with_1_and_its_help() {
 }
 
 #[test]
-fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
+fn a_missing_inventory_is_a_note_and_an_invalid_one_a_warning() {
     let directory = directory();
     let ran = capture(directory.path(), &["--read", "in"]);
     assert_eq!(ran.status, 0);
     assert!(ran.stderr.contains("no inventory in `.`"), "{}", ran.stderr);
-    // Other programs keep YAML too.
+    // Other programs use YAML files, too.
     let compose = directory.path().join("docker-compose.yaml");
     for text in [
         "services: {web: {image: nginx}}\n",
@@ -370,7 +370,7 @@ fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
         assert!(ran.stderr.contains("no inventory in `.`"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
     }
-    // Who names it means it.
+    // A directory that is named must hold an inventory.
     let here = directory.path().to_str().expect("a name");
     let ran = capture(directory.path(), &["--read", "in", "-i", here]);
     assert!(ran.stderr.contains("is at fault"), "{}", ran.stderr);
@@ -386,18 +386,18 @@ fn a_directory_without_an_inventory_is_no_fault_and_a_broken_one_a_warning() {
 }
 
 #[test]
-fn a_wire_must_be_named_where_the_inventory_does_not_name_one_only() {
+fn the_interface_must_be_named_unless_the_inventory_has_exactly_one() {
     let directory = tempfile::tempdir().expect("a directory");
     let none: [&str; 1] = ["-q"];
     let ran = capture(directory.path(), &none);
-    let expected = "error: no interface is named\n  \
-         = help: name one with `-I INTERFACE`, or a file with `--read FILE`\n";
+    let expected = "error: no interface to capture on\n  \
+         = help: use `-I INTERFACE`, or read a file with `--read FILE`\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
     let two = "  - {name: prov1, subnet: 10.21.0.0/24, interface: eth2}\nloaders:";
     let site = SITE.replacen("loaders:", two, 1);
     std::fs::write(directory.path().join("site.yaml"), site).expect("a file");
     let ran = capture(directory.path(), &none);
-    let expected = "error: no interface is named\n  = help: name one with `-I`: `eth1`, `eth2`\n";
+    let expected = "error: no interface to capture on\n  = help: choose an interface with `-I`: `eth1`, `eth2`\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
     std::fs::write(directory.path().join("site.yaml"), SITE).expect("a file");
     let ran = capture(directory.path(), &none);
@@ -413,7 +413,7 @@ fn more_ports_than_the_filter_holds_are_refused() {
         .chain(ports)
         .collect();
     let ran = capture(directory.path(), &words);
-    let expected = "error: the filter takes 60 ports of HTTP, and 61 are named\n  \
-        = help: name fewer with `--http-port`; those of the site and 80, 443 and 8080 count as well\n";
+    let expected = "error: the capture filter holds 60 HTTP ports, found 61\n  \
+        = help: use fewer `--http-port` options; the site's port, 80, 443 and 8080 count, too\n";
     assert_eq!((ran.status, &ran.stderr[..]), (2, expected));
 }

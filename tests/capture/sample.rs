@@ -22,29 +22,29 @@ pub const START: i64 = 1_770_000_000;
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub at: Timestamp,
-    pub octets: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// Frames of two machines that boot: everything that is followed, tagged, fragmented and plain.
 pub fn frames() -> Vec<Frame> {
-    let mut octets = Vec::new();
-    octets.extend(boot(CLIENT, CLIENT_IP, XID));
+    let mut bytes = Vec::new();
+    bytes.extend(boot(CLIENT, CLIENT_IP, XID));
     // One behind two VLAN tags, from its DISCOVER to its ACK.
     let other = boot(OTHER_CLIENT, OTHER_IP, TransactionId(7));
     let tags = [0x88, 0xa8, 0, 100, 0x81, 0, 0x20, 20];
-    octets.extend(other.into_iter().map(|frame| tagged(&frame, &tags)));
-    octets.push(unreachable());
-    octets.push(tagged(&arp(), &[0x81, 0, 0, 20]));
-    octets.push(arp());
+    bytes.extend(other.into_iter().map(|frame| tagged(&frame, &tags)));
+    bytes.push(unreachable());
+    bytes.push(tagged(&arp(), &[0x81, 0, 0, 20]));
+    bytes.push(arp());
     let at = |index: usize| {
         let start = Timestamp::new(START, 123_456_789).expect("a time");
         start + SignedDuration::from_millis(index as i64)
     };
-    let frames = octets.into_iter().enumerate();
+    let frames = bytes.into_iter().enumerate();
     frames
-        .map(|(index, octets)| Frame {
+        .map(|(index, bytes)| Frame {
             at: at(index),
-            octets,
+            bytes,
         })
         .collect()
 }
@@ -65,16 +65,16 @@ fn boot(mac: MacAddress, address: Ipv4Addr, transaction: TransactionId) -> Vec<V
     let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
     let broadcast = MacAddress::new([0xff; 6]);
     let asked = |message: &DhcpMessage| {
-        let octets = message.write(1472).expect("a message");
-        udp_frame((mac, nobody), (broadcast, everybody), &octets).expect("a frame")
+        let bytes = message.write(1472).expect("a message");
+        udp_frame((mac, nobody), (broadcast, everybody), &bytes).expect("a frame")
     };
     let (us, them) = (
         (SERVER, SocketAddrV4::new(SERVER_IP, 67)),
         (mac, SocketAddrV4::new(address, 68)),
     );
     let answered = |message: &DhcpMessage| {
-        let octets = message.write(1472).expect("a message");
-        udp_frame(us, them, &octets).expect("a frame")
+        let bytes = message.write(1472).expect("a message");
+        udp_frame(us, them, &bytes).expect("a frame")
     };
     let mut frames = vec![
         asked(&client.discover(transaction)),
@@ -123,7 +123,7 @@ fn reply(
     reply
 }
 
-/// Cuts the datagram of a frame as a link does that carries 1,500 octets.
+/// Cuts the datagram of a frame as a link does that carries 1,500 bytes.
 pub fn fragments(frame: &[u8], identification: u16) -> Vec<Vec<u8>> {
     const PART: usize = 1480;
     let (head, payload) = frame.split_at(34);
@@ -190,14 +190,14 @@ fn http(mac: MacAddress, address: Ipv4Addr) -> Vec<Vec<u8>> {
         } else {
             [80, 50_000]
         };
-        let mut octets = ports.map(u16::to_be_bytes).concat();
-        octets.extend(sequence.to_be_bytes());
-        octets.extend(acknowledged.to_be_bytes());
-        octets.extend([0x50, flags, 0x40, 0, 0, 0, 0, 0]);
-        octets.extend(payload);
+        let mut bytes = ports.map(u16::to_be_bytes).concat();
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend(acknowledged.to_be_bytes());
+        bytes.extend([0x50, flags, 0x40, 0, 0, 0, 0, 0]);
+        bytes.extend(payload);
         match to_server {
-            true => framed(client, server, 6, &octets),
-            false => framed(server, client, 6, &octets),
+            true => framed(client, server, 6, &bytes),
+            false => framed(server, client, 6, &bytes),
         }
     };
     let request = b"GET /boot.ipxe HTTP/1.1\r\nHost: 10.20.0.10\r\n\r\n";
@@ -244,10 +244,8 @@ fn arp() -> Vec<u8> {
 
 /// Writes the sample as a capture file, each frame with a comment.
 pub fn pcapng(frames: &[Frame]) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let mut writer = PcapngWriter {
-        octets: &mut octets,
-    };
+    let mut bytes = Vec::new();
+    let mut writer = PcapngWriter { bytes: &mut bytes };
     writer.section("a test", None);
     writer.interface(&InterfaceDescription {
         link: LinkType::Ethernet,
@@ -258,7 +256,7 @@ pub fn pcapng(frames: &[Frame]) -> Vec<u8> {
     for (index, frame) in frames.iter().enumerate() {
         let comment = format!("frame {}", index + 1);
         let comments = [comment.as_bytes()].into_iter();
-        writer.frame(0, frame.at, &frame.octets, frame.octets.len(), comments);
+        writer.frame(0, frame.at, &frame.bytes, frame.bytes.len(), comments);
     }
-    octets
+    bytes
 }

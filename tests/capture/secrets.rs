@@ -57,7 +57,7 @@ fn boot() -> Vec<Frame> {
         "#!ipxe\nkernel http://10.20.0.10:8080/s/{seed}/files/kernel ds=nocloud-net;s=http://10.20.0.10:8080/s/{seed}/\n"
     );
     let user_data = format!("late: curl http://10.20.0.10:8080/s/{callback}/installed\n");
-    let mut octets = vec![
+    let mut bytes = vec![
         udp_frame(server(67), client(68), &ack).expect("a frame"),
         udp_frame(
             client(2070),
@@ -66,13 +66,13 @@ fn boot() -> Vec<Frame> {
         )
         .expect("a frame"),
     ];
-    // A configuration by TFTP in blocks of eighty octets.
+    // A configuration by TFTP in blocks of eighty bytes.
     for (number, block) in script.as_bytes().chunks(80).enumerate() {
         let data = [&[0, 3, 0, number as u8 + 1][..], block].concat();
-        octets.push(udp_frame(server(40_000), client(2070), &data).expect("a frame"));
+        bytes.push(udp_frame(server(40_000), client(2070), &data).expect("a frame"));
     }
     let datagram = [&[0, 3, 0, 1][..], user_data.repeat(20).as_bytes()].concat();
-    octets.extend(fragments(
+    bytes.extend(fragments(
         &udp_frame(server(40_001), client(2071), &datagram).expect("a frame"),
         77,
     ));
@@ -105,16 +105,16 @@ fn boot() -> Vec<Frame> {
     for (to_server, text) in [(true, request), (false, answer)] {
         let mut at = 1000;
         for part in text.as_bytes().chunks(25) {
-            octets.push(segment(to_server, at, part));
+            bytes.push(segment(to_server, at, part));
             at += part.len();
         }
     }
     let start = Timestamp::from_second(START).expect("a time");
-    let frames = octets.into_iter().enumerate();
+    let frames = bytes.into_iter().enumerate();
     frames
-        .map(|(index, octets)| Frame {
+        .map(|(index, bytes)| Frame {
             at: start + SignedDuration::from_millis(index as i64),
-            octets,
+            bytes,
         })
         .collect()
 }
@@ -172,8 +172,8 @@ fn frames_without_secrets_are_written_as_they_were() {
     let (_, file) = written(directory.path(), &[]);
     for frame in frames() {
         assert!(
-            file.windows(frame.octets.len())
-                .any(|window| window == frame.octets)
+            file.windows(frame.bytes.len())
+                .any(|window| window == frame.bytes)
         );
     }
 }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use pxectl::wire::capture_file::{CaptureFile, Step};
+use pxectl::wire::capture_file::{CaptureFile, CaptureStep};
 use pxectl::wire::dhcp::{DhcpMessage, OptionCode};
 use pxectl::wire::fragments::Fragments;
 use pxectl::wire::packet::{Ipv4Datagram, Packet, Transport};
@@ -90,8 +90,8 @@ fn ours(file: &[u8]) -> Vec<Fields> {
     let mut found = Vec::new();
     while at < file.len() {
         match reader.step(&file[at..], true) {
-            Step::Passed(length) | Step::Missed(length, _) => at += length,
-            Step::Frame(length, frame) => {
+            CaptureStep::Passed(length) | CaptureStep::Missed(length, _) => at += length,
+            CaptureStep::Frame(length, frame) => {
                 at += length;
                 let mut fields = Fields::new();
                 let nanoseconds = frame.at.as_nanosecond();
@@ -102,8 +102,8 @@ fn ours(file: &[u8]) -> Vec<Fields> {
                 );
                 fields.insert("frame.time_epoch", time);
                 fields.insert("frame.len", frame.sent.to_string());
-                fields.insert("frame.cap_len", frame.octets.len().to_string());
-                if let Ok(datagram) = Ipv4Datagram::parse(frame.link, frame.octets) {
+                fields.insert("frame.cap_len", frame.bytes.len().to_string());
+                if let Ok(datagram) = Ipv4Datagram::parse(frame.link, frame.bytes) {
                     link(&datagram, &mut fields);
                     let whole;
                     let packet = if datagram.is_fragment() {

@@ -178,7 +178,7 @@ fn a_chain_stops_where_the_machine_would_and_reports_why() {
             },
             arguments: "grub-01",
             stops: &[
-                "  script      stopped  `tftp://10.20.0.10/m/[..]/grub.cfg`, line 2, `frobnicate grub-01`: `frobnicate` is not understood",
+                "  script      stopped  `tftp://10.20.0.10/m/[..]/grub.cfg`, line 2, `frobnicate grub-01`: command `frobnicate` is not supported",
             ],
         },
         Fault {
@@ -189,7 +189,7 @@ fn a_chain_stops_where_the_machine_would_and_reports_why() {
                 );
             },
             arguments: "legacy-01",
-            stops: &["  script      stopped  line 3, `FROB legacy-01`: `frob` is not understood"],
+            stops: &["  script      stopped  line 3, `FROB legacy-01`: `frob` is not supported"],
         },
         Fault {
             change: |rack| {

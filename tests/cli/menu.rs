@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pxectl::clients::ipxe::{Interpreter, Settings, Step};
+use pxectl::clients::ipxe::{Interpreter, IpxeStep, Settings};
 use pxectl::decide::{BootRequest, Reason, TokenState};
 use pxectl::inventory::Inventory;
 use pxectl::machine::{Architecture, Dialect};
@@ -209,17 +209,17 @@ fn grub_can_read_what_it_is_given() {
 
 /// Runs a script of iPXE in which `choice` is taken when the menu times out; returns what was
 /// printed, how it ended and what was fetched.
-fn played(script: &str, choice: &str, answers: bool) -> (Vec<String>, Step, Vec<String>) {
+fn played(script: &str, choice: &str, answers: bool) -> (Vec<String>, IpxeStep, Vec<String>) {
     let script = script.replace("--default local", &format!("--default {choice}"));
     let url = "http://10.20.0.10:8080/boot.ipxe";
     let mut machine = Interpreter::new(url, script.as_bytes(), Settings::default()).unwrap();
     let (mut printed, mut fetched) = (Vec::new(), Vec::new());
     loop {
         match machine.next() {
-            Step::Print(text) => printed.push(text),
-            Step::Wait(_) => {}
-            Step::Choose { timeout, chosen } => printed.push(format!("{chosen} {timeout:?}")),
-            Step::Fetch { url, .. } => {
+            IpxeStep::Print(text) => printed.push(text),
+            IpxeStep::Wait(_) => {}
+            IpxeStep::Choose { timeout, chosen } => printed.push(format!("{chosen} {timeout:?}")),
+            IpxeStep::Fetch { url, .. } => {
                 fetched.push(url);
                 let answer: Result<&[u8], String> = match answers {
                     true => Ok(b"MZ"),
@@ -238,7 +238,7 @@ fn ipxe_goes_to_the_local_disk_unless_somebody_chooses_and_then_to_what_was_chos
     let script = local(&inventory, "worker-01", Dialect::Ipxe, &Reason::NotArmed);
     let root = "http://10.20.0.10:8080";
     let (printed, end, fetched) = played(&script, "local", true);
-    assert_eq!((end, fetched.len()), (Step::Exit(1), 0));
+    assert_eq!((end, fetched.len()), (IpxeStep::Exit(1), 0));
     assert_eq!(
         printed[1..],
         [
@@ -254,7 +254,7 @@ fn ipxe_goes_to_the_local_disk_unless_somebody_chooses_and_then_to_what_was_chos
         ]
     );
     let (_, end, _) = played(&script, "entry-2", true);
-    let expected = Step::Chain {
+    let expected = IpxeStep::Chain {
         url: format!("{root}/files/shellx64.efi"),
         arguments: "-nomap".into(),
     };
@@ -263,7 +263,7 @@ fn ipxe_goes_to_the_local_disk_unless_somebody_chooses_and_then_to_what_was_chos
     let files = ["kernel", "initrd"].map(|file| format!("{root}/b/{digest}/{file}"));
     assert_eq!(fetched, files);
     match end {
-        Step::Boot {
+        IpxeStep::Boot {
             arguments, initrds, ..
         } => {
             assert_eq!(arguments, "initrd=initrd console=ttyS0 note=it's;$x");
@@ -273,7 +273,7 @@ fn ipxe_goes_to_the_local_disk_unless_somebody_chooses_and_then_to_what_was_chos
     }
     for entry in ["entry-1", "entry-2", "entry-3", "entry-4"] {
         let (printed, end, _) = played(&script, entry, false);
-        assert_eq!(end, Step::Exit(1), "{entry}");
+        assert_eq!(end, IpxeStep::Exit(1), "{entry}");
         assert!(
             printed
                 .last()
@@ -289,15 +289,15 @@ fn an_ipxe_that_lacks_menus_or_an_option_still_comes_to_the_local_disk() {
     let script = local(&inventory, "worker-01", Dialect::Ipxe, &Reason::NotArmed);
     let lacks_menus = script.replace("\nmenu ", "\nnomenu ");
     let (printed, end, _) = played(&lacks_menus, "local", true);
-    assert_eq!((printed.len(), end), (1, Step::Exit(1)));
+    assert_eq!((printed.len(), end), (1, IpxeStep::Exit(1)));
     // Debian 12's iPXE refuses the option, and shows the menu at the second command.
     let old = script.replace("--retimeout", "--unknown");
     let (printed, end, _) = played(&old, "local", true);
     assert_eq!(printed.last().map(String::as_str), Some("local 15s"));
-    assert_eq!(end, Step::Exit(1));
+    assert_eq!(end, IpxeStep::Exit(1));
     // A key that leaves the menu: both commands fail.
     let left = script.replace("choose ", "isset ${nothing} ");
-    assert_eq!(played(&left, "local", true).1, Step::Exit(1));
+    assert_eq!(played(&left, "local", true).1, IpxeStep::Exit(1));
 }
 
 #[test]

@@ -2,7 +2,9 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use pxectl::capture::{Capture, CaptureReader, Ended, Limits, Pumped, Selection, Sink, Source};
+use pxectl::capture::{
+    Capture, CaptureOutcome, CaptureReader, FrameSink, FrameSource, Limits, Selection, SourceStatus,
+};
 use pxectl::conversation::{Observer, Options};
 use pxectl::serve::shutdown::Shutdown;
 use pxectl::wire::capture_file::CapturedFrame;
@@ -23,14 +25,14 @@ pub fn all() -> Vec<PathBuf> {
     found
 }
 
-/// Reads a capture file as `capture --read` does, without an inventory.
-pub fn observed(path: &Path) -> Ended {
+/// Reads a capture file like `capture --read`, without an inventory.
+pub fn observed(path: &Path) -> CaptureOutcome {
     let shutdown = Shutdown::new().unwrap();
     let mut reader = CaptureReader::open(path, shutdown).unwrap();
     let observer = Observer::new(None, Options::default());
     let selection = Selection::default();
-    let (limits, mut tell) = (Limits::default(), |_| {});
-    let capture = Capture::new(observer, selection, limits, None, false, &mut tell);
+    let (limits, mut on_line) = (Limits::default(), |_| {});
+    let capture = Capture::new(observer, selection, limits, None, false, &mut on_line);
     capture.run(&mut reader)
 }
 
@@ -39,9 +41,9 @@ pub fn frames(path: &Path) -> Vec<Vec<u8>> {
     #[derive(Default)]
     struct Frames(Vec<Vec<u8>>);
 
-    impl Sink for Frames {
+    impl FrameSink for Frames {
         fn frame(&mut self, frame: &CapturedFrame<'_>, _: Option<&str>) -> ControlFlow<()> {
-            self.0.push(frame.octets.to_vec());
+            self.0.push(frame.bytes.to_vec());
             ControlFlow::Continue(())
         }
 
@@ -56,6 +58,6 @@ pub fn frames(path: &Path) -> Vec<Vec<u8>> {
 
     let mut frames = Frames::default();
     let mut reader = CaptureReader::open(path, Shutdown::new().unwrap()).unwrap();
-    while reader.pump(&mut frames).unwrap() != Pumped::End {}
+    while reader.pump(&mut frames).unwrap() != SourceStatus::End {}
     frames.0
 }

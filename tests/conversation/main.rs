@@ -1,4 +1,4 @@
-//! What was captured of real firmware, told as `capture` tells it, and decoded as Wireshark decodes it.
+//! Captures of real firmware: the reports of `capture`, and a comparison with Wireshark's decoding.
 
 mod fixture;
 #[path = "../shared/fixture_updates.rs"]

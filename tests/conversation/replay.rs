@@ -5,59 +5,59 @@ use crate::fixture::{self, CAPTURE};
 
 /// `UPDATE_FIXTURES=1` rewrites the timelines.
 #[test]
-fn each_capture_of_real_firmware_is_told_as_its_timeline_says() {
+fn each_capture_of_real_firmware_has_the_expected_report() {
     for directory in fixture::all() {
         let ended = fixture::observed(&directory.join(CAPTURE));
         assert!(ended.error.is_none(), "{:?}", ended.error);
         assert_eq!(ended.counts.faults, [""; 0], "{}", directory.display());
-        let mut told = ended.report.to_string();
+        let mut report = ended.report.to_string();
         for row in ended.report.summary() {
-            writeln!(told, "{}", row.cells().join(" | ")).unwrap();
+            writeln!(report, "{}", row.cells().join(" | ")).unwrap();
         }
         let path = directory.join("timeline.txt");
         if crate::fixture_updates::updates_fixtures() {
-            fs::write(&path, &told).unwrap();
+            fs::write(&path, &report).unwrap();
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            told == expected,
-            "{} would be told otherwise (UPDATE_FIXTURES=1 rewrites it):\n{told}",
+            report == expected,
+            "{} differs (UPDATE_FIXTURES=1 rewrites it):\n{report}",
             path.display()
         );
     }
 }
 
 #[test]
-fn each_capture_says_where_it_comes_from_and_is_small() {
+fn each_capture_names_its_source_and_is_small() {
     for directory in fixture::all() {
         let source = fs::read_to_string(directory.join("SOURCE.md")).unwrap_or_default();
         assert!(source.contains("Captured"), "{}", directory.display());
         let size = fs::metadata(directory.join(CAPTURE)).unwrap().len();
-        assert!(size < 100 * 1024, "{}: {size} octets", directory.display());
+        assert!(size < 100 * 1024, "{}: {size} bytes", directory.display());
     }
 }
 
 #[test]
-fn no_boot_token_of_a_capture_is_shown() {
-    let mut seen = 0;
+fn boot_tokens_of_a_capture_are_never_shown() {
+    let mut count = 0;
     for directory in fixture::all() {
         let path = directory.join(CAPTURE);
         let frames = fixture::frames(&path);
         let ended = fixture::observed(&path);
-        let told = format!(
+        let report = format!(
             "{}{}",
             ended.report,
             serde_json::to_string(&ended.report).unwrap()
         );
         for token in frames.iter().flat_map(|frame| tokens(frame)) {
-            assert!(!told.contains(&token), "{}: {token}", directory.display());
-            seen += 1;
+            assert!(!report.contains(&token), "{}: {token}", directory.display());
+            count += 1;
         }
     }
-    assert!(seen > 10, "{seen} tokens");
+    assert!(count > 10, "{count} tokens");
 }
 
-/// Finds what stands after `token=` and after `m/MAC/`.
+/// Finds the words after `token=` and after `m/MAC/`.
 fn tokens(frame: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(frame);
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -1,4 +1,4 @@
-//! Wireshark's dissector and our decoders read the same captures, and must find the same in them.
+//! Compares our decoders with Wireshark's dissector on the same captures.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -14,11 +14,11 @@ use serde_json::Value;
 use crate::fixture::{self, CAPTURE};
 
 const TSHARK: &str = "/usr/bin/tshark";
-/// What separates fields, and the values of one field.
+/// The separators of fields, and of the values of one field.
 const FIELD: char = '\u{1f}';
 const VALUE: char = '\u{1e}';
 
-/// Reports, loudly, whether the dissector is missing here; the test must then return.
+/// Returns whether the dissector is missing, with a warning; the test must then return.
 fn missing() -> bool {
     if Path::new(TSHARK).exists() {
         return false;
@@ -34,7 +34,7 @@ fn missing() -> bool {
 fn tshark(capture: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(TSHARK);
     command.arg("-r").arg(capture).args(arguments);
-    // What we decode from one segment, it must not put off to a later one.
+    // Wireshark must decode each segment at once, as we do.
     command.args(["-o", "tcp.desegment_tcp_streams:FALSE"]);
     let run = command.output().unwrap();
     let errors = String::from_utf8_lossy(&run.stderr);
@@ -42,7 +42,7 @@ fn tshark(capture: &Path, arguments: &[&str]) -> String {
     String::from_utf8(run.stdout).unwrap()
 }
 
-/// Returns fields of the packets that a filter wants, by the frames' numbers.
+/// Returns fields of the packets that match a filter, by frame number.
 fn fields(capture: &Path, filter: &str, names: &[&str]) -> BTreeMap<usize, Vec<String>> {
     let (separator, aggregator) = (format!("separator={FIELD}"), format!("aggregator={VALUE}"));
     let mut arguments = vec!["-Y", filter, "-T", "fields", "-E", "occurrence=a"];
@@ -139,7 +139,7 @@ fn dhcp_fields_and_options_are_those_of_wireshark() {
     assert!(compared > 500, "{compared} options");
 }
 
-/// Returns the octets of each option by its code, PAD and END left out, by the frames' numbers.
+/// Returns the bytes of each option by its code, PAD and END left out, by the frames' numbers.
 fn options_of_wireshark(capture: &Path) -> BTreeMap<usize, BTreeMap<u8, Vec<u8>>> {
     let arguments = ["-Y", "dhcp", "-T", "jsonraw", "--no-duplicate-keys"];
     let packets: Value = serde_json::from_str(&tshark(capture, &arguments)).unwrap();
@@ -150,9 +150,9 @@ fn options_of_wireshark(capture: &Path) -> BTreeMap<usize, BTreeMap<u8, Vec<u8>>
         let mut options = BTreeMap::new();
         for option in raw.as_array().unwrap() {
             // Code, length and value, as hexadecimal digits.
-            let octets = option[0].as_str().unwrap();
-            let octets = data_encoding::HEXLOWER.decode(octets.as_bytes()).unwrap();
-            match octets[..] {
+            let bytes = option[0].as_str().unwrap();
+            let bytes = data_encoding::HEXLOWER.decode(bytes.as_bytes()).unwrap();
+            match bytes[..] {
                 [0 | 255, ..] | [] => {}
                 [code, _, ref value @ ..] => {
                     options.insert(code, value.to_vec());
@@ -308,7 +308,7 @@ fn http_heads_are_those_of_wireshark() {
 
 /// What we tell of HTTP comes from streams put together; Wireshark's list of requests is the measure.
 #[test]
-fn every_request_that_wireshark_sees_is_told_with_its_status() {
+fn every_request_in_wireshark_is_reported_with_its_status() {
     if missing() {
         return;
     }
@@ -327,12 +327,12 @@ fn every_request_that_wireshark_sees_is_told_with_its_status() {
             .collect();
         let report = fixture::observed(&capture).report;
         let entries = report.machines.iter().flat_map(|it| &it.timeline);
-        let told = entries.filter(|entry| entry.what == "http").map(|entry| {
-            let (request, answer) = entry.text.split_once(" of ").unwrap();
+        let ours = entries.filter(|entry| entry.what == "http").map(|entry| {
+            let (request, answer) = entry.text.split_once(" from ").unwrap();
             let (_, answer) = answer.split_once(": ").unwrap();
             let status: String = answer.chars().take_while(char::is_ascii_digit).collect();
             format!("{request} {status}")
         });
-        assert_eq!(told.collect::<Vec<_>>(), theirs, "{}", directory.display());
+        assert_eq!(ours.collect::<Vec<_>>(), theirs, "{}", directory.display());
     }
 }

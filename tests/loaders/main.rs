@@ -47,14 +47,14 @@ const TOOLS: [&str; 4] = [
     "/usr/bin/openssl",
 ];
 
-fn image(octets: &[u8]) -> PeImage {
-    match BootFile::read(octets) {
+fn image(bytes: &[u8]) -> PeImage {
+    match BootFile::read(bytes) {
         BootFile::Image(image) => image,
         other => panic!("it is {other}"),
     }
 }
 
-fn octets(path: impl AsRef<Path>) -> Vec<u8> {
+fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path).expect("a loader")
 }
 
@@ -76,7 +76,7 @@ fn real_loaders_are_what_their_packages_say() {
         return;
     }
     for (path, cpu) in IMAGES {
-        let image = image(&octets(path));
+        let image = image(&bytes(path));
         assert_eq!(image.machine, PeMachine::Cpu(cpu), "{path}");
         assert_eq!(image.missing, 0, "{path}");
         assert_eq!(
@@ -86,7 +86,7 @@ fn real_loaders_are_what_their_packages_say() {
         );
     }
     for (path, shown) in OTHERS {
-        assert_eq!(BootFile::read(&octets(path)).to_string(), shown, "{path}");
+        assert_eq!(BootFile::read(&bytes(path)).to_string(), shown, "{path}");
     }
 }
 
@@ -97,7 +97,7 @@ fn who_signed_a_loader_is_who_sbverify_lists() {
     }
     for (path, _) in IMAGES {
         let listed = Sbsigntool::issuers(Path::new(path));
-        let image = image(&octets(path));
+        let image = image(&bytes(path));
         match image.signed_under() {
             Ok(authorities) => assert_eq!(authorities, listed, "{path}"),
             Err(NotSigned::Unsigned) => assert_eq!(listed, [""; 0], "{path}"),
@@ -116,18 +116,18 @@ fn microsoft_signed_debians_shim_and_debian_its_grub() {
     if missing(&[SHIM, GRUB, SNPONLY]) {
         return;
     }
-    let shim = image(&octets(SHIM));
+    let shim = image(&bytes(SHIM));
     let authorities = shim.signed_under().expect("a signature");
     assert!(
         authorities.contains(&"Microsoft Corporation UEFI CA 2011"),
         "{authorities:?}"
     );
     assert_eq!(
-        image(&octets(GRUB)).signed_under(),
+        image(&bytes(GRUB)).signed_under(),
         Ok(vec!["Debian Secure Boot CA"])
     );
     assert_eq!(
-        image(&octets(SNPONLY)).signed_under(),
+        image(&bytes(SNPONLY)).signed_under(),
         Err(NotSigned::Unsigned)
     );
 }
@@ -141,9 +141,9 @@ fn a_loader_is_refused_once_it_is_altered_as_sbverify_refuses_it() {
     for path in SIGNED {
         let certificates = judge.certificates(Path::new(path));
         judge.verify(Path::new(path), &certificates).expect(path);
-        let original = octets(path);
+        let original = bytes(path);
         let middle = original.len() / 2;
-        // A string of the DOS stub or the header, the code, and the last octet that is signed.
+        // A string of the DOS stub or the header, the code, and the last byte that is signed.
         for at in [0x20, 0x1000, middle] {
             let mut altered = original.clone();
             altered[at] ^= 1;
@@ -151,14 +151,14 @@ fn a_loader_is_refused_once_it_is_altered_as_sbverify_refuses_it() {
             let refused = judge.verify(&file, &certificates);
             assert!(
                 refused.is_err_and(|said| said.contains("Hash doesn't match image")),
-                "{path}, octet {at:#x}: the judge takes it"
+                "{path}, byte {at:#x}: the judge takes it"
             );
             assert!(
                 matches!(
                     image(&altered).signed_under(),
                     Err(NotSigned::Altered { .. })
                 ),
-                "{path}, octet {at:#x}"
+                "{path}, byte {at:#x}"
             );
         }
     }
@@ -173,9 +173,9 @@ fn a_loader_that_somebody_signs_with_a_key_of_their_own_says_so() {
     let key = judge.key("Rack A");
     let signed = judge.sign(Path::new(SNPONLY), &key);
     judge.verify(&signed, &key.certificate).expect("good");
-    assert_eq!(image(&octets(&signed)).signed_under(), Ok(vec!["Rack A"]));
+    assert_eq!(image(&bytes(&signed)).signed_under(), Ok(vec!["Rack A"]));
     let twice = judge.sign(Path::new(GRUB), &key);
-    let image = image(&octets(&twice));
+    let image = image(&bytes(&twice));
     assert_eq!(
         image.signed_under(),
         Ok(vec!["Debian Secure Boot CA", "Rack A"])
@@ -190,7 +190,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn real_loaders_with_other_octets_in_their_headers_and_signatures_never_panic(
+    fn real_loaders_with_other_bytes_in_their_headers_and_signatures_never_panic(
         header in vec((0..0x400usize, any::<u8>()), 0..8),
         // Counted from the end of the file, where the signatures are.
         table in vec((1..0x2000usize, any::<u8>()), 0..8),
@@ -199,15 +199,15 @@ proptest! {
             if missing(&[path]) {
                 return Ok(());
             }
-            let mut octets = octets(path);
+            let mut bytes = bytes(path);
             for (at, new) in &header {
-                octets[*at] = *new;
+                bytes[*at] = *new;
             }
-            let size = octets.len();
+            let size = bytes.len();
             for (at, new) in &table {
-                octets[size - at] = *new;
+                bytes[size - at] = *new;
             }
-            let file = BootFile::read(&octets);
+            let file = BootFile::read(&bytes);
             let _ = file.to_string();
             if let BootFile::Image(image) = file {
                 let _ = image.signed_under();

@@ -9,7 +9,7 @@ pub struct Sbsigntool {
 }
 
 /// A key that signs, with its certificate.
-pub struct Key {
+pub struct SigningKey {
     secret: PathBuf,
     pub certificate: PathBuf,
 }
@@ -52,16 +52,16 @@ impl Sbsigntool {
     }
 
     /// Writes a file and returns its path.
-    pub fn file(&self, name: &str, octets: &[u8]) -> PathBuf {
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.directory.path().join(name);
-        std::fs::write(&path, octets).expect("a file");
+        std::fs::write(&path, bytes).expect("a file");
         path
     }
 
     /// Takes the certificates out of an image's first signature.
     pub fn certificates(&self, image: &Path) -> PathBuf {
-        let octets = std::fs::read(image).expect("an image");
-        let copy = self.file("copy.efi", &octets);
+        let bytes = std::fs::read(image).expect("an image");
+        let copy = self.file("copy.efi", &bytes);
         let [signature, certificates] =
             ["signature.p7", "certificates.pem"].map(|name| self.directory.path().join(name));
         // It asks before it overwrites.
@@ -98,7 +98,7 @@ impl Sbsigntool {
     }
 
     /// Makes a key whose certificate it has signed itself.
-    pub fn key(&self, name: &str) -> Key {
+    pub fn key(&self, name: &str) -> SigningKey {
         let [secret, certificate] =
             ["key.pem", "certificate.pem"].map(|name| self.directory.path().join(name));
         succeed(
@@ -112,14 +112,14 @@ impl Sbsigntool {
                 .arg("-out")
                 .arg(&certificate),
         );
-        Key {
+        SigningKey {
             secret,
             certificate,
         }
     }
 
     /// Signs a copy of an image, besides those who have signed it.
-    pub fn sign(&self, image: &Path, key: &Key) -> PathBuf {
+    pub fn sign(&self, image: &Path, key: &SigningKey) -> PathBuf {
         let signed = self.directory.path().join("signed.efi");
         succeed(
             Command::new("sbsign")

@@ -83,9 +83,9 @@ fn a_chain_that_firmware_would_refuse_is_refused() {
     }
     let rack = inventory(CHAIN);
     let grub = rack.path().join("boot/grubnetx64.efi.signed");
-    let mut octets = fs::read(&grub).expect("GRUB");
-    octets[500_000] ^= 1;
-    fs::write(grub, octets).expect("GRUB");
+    let mut bytes = fs::read(&grub).expect("GRUB");
+    bytes[500_000] ^= 1;
+    fs::write(grub, bytes).expect("GRUB");
     let (text, is_clean) = validate(rack.path());
     let expected = "error: Secure Boot rejects `grubnetx64.efi.signed`: it was changed after it was signed under `Debian Secure Boot CA`";
     assert_eq!((first(text), is_clean), (expected.to_owned(), false));

@@ -171,7 +171,7 @@ fn two_servers_race_and_the_capture_names_both_and_the_one_that_does_not_belong_
     let ended = capture.interrupt();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.said);
     assert!(
-        ended.said.contains("error: `rogue` was found"),
+        ended.said.contains("error: finding `rogue`"),
         "{}",
         ended.said
     );

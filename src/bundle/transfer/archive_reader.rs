@@ -43,7 +43,7 @@ impl ArchiveReader {
         let mut archive = Tar::new(&mut file);
         let broken = |error| refused(format!("not a complete tar file: {error}"));
         while let Some(entry) = archive.entry().map_err(broken)? {
-            archive.pass_over().map_err(broken)?;
+            archive.skip_content().map_err(broken)?;
             let name = entry.path.trim_start_matches("./");
             let is_of_layout =
                 ["oci-layout", "index.json"].contains(&name) || name.starts_with(BLOBS);

@@ -1,7 +1,8 @@
-//! The filter that the system runs on every frame: what belongs to a boot, and little else.
+//! The filter that the kernel runs on every frame: it accepts packets of a boot, and little else.
 //!
-//! A transfer of TFTP leaves its port at once, so all of UDP is taken. The system takes the outer tag
-//! off frames that come in, but not off all that go out: each level of tags is looked for.
+//! A TFTP transfer changes its port after the first packet, so the filter accepts all of UDP. The kernel
+//! removes the outer tag of incoming frames, but not of all outgoing frames, so the filter checks each
+//! level of tags.
 
 use std::collections::BTreeSet;
 
@@ -16,26 +17,26 @@ pub struct Instruction {
     value: u32,
 }
 
-/// Load a half word or an octet at a place, or at that place behind the IP header.
+/// Load a half word or a byte at an offset, or at an offset after the IP header.
 const LOAD_HALF: u16 = 0x28;
-const LOAD_OCTET: u16 = 0x30;
-const LOAD_HALF_BEHIND: u16 = 0x48;
-const LOAD_OCTET_BEHIND: u16 = 0x50;
-/// Load four times the low half of an octet, as the length of that header.
+const LOAD_BYTE: u16 = 0x30;
+const LOAD_HALF_AFTER_IP: u16 = 0x48;
+const LOAD_BYTE_AFTER_IP: u16 = 0x50;
+/// Load four times the low half of a byte: the length of the IP header.
 const LOAD_HEADER_LENGTH: u16 = 0xb1;
 const JUMP: u16 = 0x05;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_ANY: u16 = 0x45;
 const RETURN: u16 = 0x06;
 
-/// As much of a frame as there is.
+/// Accepts the whole frame.
 const WHOLE: u32 = 262_144;
 const IPV4: u32 = 0x0800;
 const VLAN: [u32; 3] = [0x8100, 0x88a8, 0x9100];
-/// The most ports; a jump reaches over 255 instructions.
+/// The most ports: a jump skips at most 255 instructions.
 pub const MOST_PORTS: usize = 60;
 
-/// Makes the filter; `None` for more than [`MOST_PORTS`].
+/// Builds the filter; `None` for more than [`MOST_PORTS`] ports.
 pub fn program(http_ports: &BTreeSet<u16>) -> Option<Vec<Instruction>> {
     if http_ports.len() > MOST_PORTS {
         return None;
@@ -45,7 +46,7 @@ pub fn program(http_ports: &BTreeSet<u16>) -> Option<Vec<Instruction>> {
         let ether_type = 12 + 4 * level;
         program.push(load(LOAD_HALF, ether_type));
         let body = ipv4(ether_type + 2, http_ports);
-        // A jump with a condition does not reach over the whole of it.
+        // A conditional jump cannot skip the whole body.
         program.push(jump(JUMP_IF_EQUAL, IPV4, 1, 0));
         program.push(load(JUMP, body.len() as u32));
         program.extend(body);
@@ -59,30 +60,30 @@ pub fn program(http_ports: &BTreeSet<u16>) -> Option<Vec<Instruction>> {
     Some(program)
 }
 
-/// What is done with an IPv4 header at a place.
+/// Builds the instructions for an IPv4 header at an offset.
 fn ipv4(at: u32, http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
     let ports: Vec<u32> = http_ports.iter().map(|port| u32::from(*port)).collect();
     let count = ports.len() as u8;
     let mut body = vec![
-        // Flags and place of fragments.
+        // Flags and offset of fragments.
         load(LOAD_HALF, at + 6),
         jump(JUMP_IF_ANY, 0x3fff, 0, 1),
         load(RETURN, WHOLE),
-        load(LOAD_OCTET, at + 9),
+        load(LOAD_BYTE, at + 9),
         jump(JUMP_IF_EQUAL, 17, 0, 1),
         load(RETURN, WHOLE),
         load(LOAD_HEADER_LENGTH, at),
         jump(JUMP_IF_EQUAL, 1, 0, 4),
-        load(LOAD_OCTET_BEHIND, at),
+        load(LOAD_BYTE_AFTER_IP, at),
         jump(JUMP_IF_EQUAL, 3, 0, 1),
         load(RETURN, WHOLE),
         load(RETURN, 0),
         jump(JUMP_IF_EQUAL, 6, 1, 0),
         load(RETURN, 0),
     ];
-    // The port of the sender, then that of the receiver; the last instruction takes the frame.
+    // The sender's port, then the receiver's port; the last instruction accepts the frame.
     for (place, after) in [(0, count + 2), (2, 1)] {
-        body.push(load(LOAD_HALF_BEHIND, at + place));
+        body.push(load(LOAD_HALF_AFTER_IP, at + place));
         for (index, port) in (0..).zip(&ports) {
             body.push(jump(JUMP_IF_EQUAL, *port, count - index - 1 + after, 0));
         }
@@ -92,7 +93,7 @@ fn ipv4(at: u32, http_ports: &BTreeSet<u16>) -> Vec<Instruction> {
     body
 }
 
-/// Returns a filter as sockets take it.
+/// Converts a filter to the form that sockets accept.
 pub fn socket_filter(program: &[Instruction]) -> Vec<SockFilter> {
     let convert = |it: &Instruction| SockFilter::new(it.code, it.if_true, it.if_false, it.value);
     program.iter().map(convert).collect()
@@ -119,7 +120,7 @@ mod tests {
 
     const PORTS: [u16; 3] = [80, 443, 8080];
 
-    /// Runs a filter as the system does.
+    /// Runs a filter like the kernel.
     fn run(program: &[Instruction], frame: &[u8]) -> Option<u32> {
         let (mut a, mut x, mut at) = (0u32, 0u32, 0usize);
         let half = |place: u32| {
@@ -128,7 +129,7 @@ mod tests {
                 .get(place..place + 2)
                 .map(|it| u32::from(it[0]) << 8 | u32::from(it[1]))
         };
-        let octet = |place: u32| frame.get(place as usize).map(|it| u32::from(*it));
+        let byte = |place: u32| frame.get(place as usize).map(|it| u32::from(*it));
         loop {
             let it = program[at];
             at += 1;
@@ -137,10 +138,10 @@ mod tests {
             };
             match it.code {
                 LOAD_HALF => a = half(it.value)?,
-                LOAD_OCTET => a = octet(it.value)?,
-                LOAD_HALF_BEHIND => a = half(x + it.value)?,
-                LOAD_OCTET_BEHIND => a = octet(x + it.value)?,
-                LOAD_HEADER_LENGTH => x = (octet(it.value)? & 15) * 4,
+                LOAD_BYTE => a = byte(it.value)?,
+                LOAD_HALF_AFTER_IP => a = half(x + it.value)?,
+                LOAD_BYTE_AFTER_IP => a = byte(x + it.value)?,
+                LOAD_HEADER_LENGTH => x = (byte(it.value)? & 15) * 4,
                 JUMP => at += it.value as usize,
                 JUMP_IF_EQUAL => branch(a == it.value),
                 JUMP_IF_ANY => branch(a & it.value != 0),
@@ -233,8 +234,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_arrives_the_filter_ends(octets in prop::collection::vec(any::<u8>(), 0..100)) {
-            is_taken(&octets);
+        fn whatever_arrives_the_filter_ends(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            is_taken(&bytes);
         }
     }
 }

@@ -13,16 +13,16 @@ use pnet::datalink::{self, Channel, ChannelType, DataLinkReceiver, DataLinkSende
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
 
-use super::{CaptureError, Pumped, Sink, Source};
+use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
 use crate::serve::shutdown::Shutdown;
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::packet::LinkType;
 use crate::wire::pcapng::Comments;
 use ring::{AGE, Ring, RingFrame};
 
-/// Where HTTP is looked for besides the ports of the site.
+/// The HTTP ports, in addition to the site's port.
 pub const STANDARD_HTTP_PORTS: [u16; 3] = [80, 443, 8080];
-/// How long a silent wire is waited for at once.
+/// The longest wait for a frame.
 const MOMENT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
@@ -31,39 +31,39 @@ const MOMENT: Timespec = Timespec {
 const ETHERNET: &str = "1";
 const LOOPBACK: &str = "772";
 
-/// How a wire is watched.
+/// The options of a live capture.
 #[derive(Clone, Debug, Default)]
 pub struct LiveOptions {
-    /// Also take what is for others.
+    /// Whether to capture frames for other machines, too.
     pub promiscuous: bool,
-    /// The TCP ports that are taken for HTTP.
+    /// The TCP ports of HTTP.
     pub http_ports: BTreeSet<u16>,
 }
 
-/// Watches an interface.
+/// A capture on an interface.
 pub struct LiveCapture {
     name: String,
     ring: Ring,
     socket: OwnedFd,
     shutdown: Shutdown,
     is_stopped: bool,
-    /// On the loopback interface everything is seen twice.
+    /// Whether it is the loopback interface, which shows every frame twice.
     is_loopback: bool,
     scratch: Vec<u8>,
     dropped: u64,
-    /// How many blocks are still taken once somebody wants an end; what came before that is not lost.
+    /// The number of blocks that are still read after a stop, so that no earlier frame is lost.
     left: usize,
     has_waited: bool,
-    /// They hold the socket's other descriptor.
+    /// These hold the socket's other descriptor.
     _channel: (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>),
 }
 
 impl LiveCapture {
-    /// Begins to watch an interface.
+    /// Starts a capture on an interface.
     ///
     /// # Errors
-    /// When there is no such interface, it carries no Ethernet, the filter cannot hold all ports, or
-    /// the system refuses.
+    /// When the interface does not exist or is not an Ethernet interface, the filter cannot hold all
+    /// ports, or the kernel refuses.
     pub fn open(name: &str, options: &LiveOptions, shutdown: Shutdown) -> anyhow::Result<Self> {
         let interfaces = datalink::interfaces();
         let Some(interface) = interfaces.iter().find(|it| it.name == name) else {
@@ -73,17 +73,17 @@ impl LiveCapture {
         };
         let kind = fs::read_to_string(format!("/sys/class/net/{name}/type")).unwrap_or_default();
         let kind = kind.trim();
-        // Where the system does not tell, the frames will.
+        // If the type is not known, the frames show it.
         if !["", ETHERNET, LOOPBACK].contains(&kind) {
             let (name, kind) = (name.to_owned(), kind.to_owned());
             return Err(CaptureError::NoEthernet { name, kind }.into());
         }
         let filter = bpf::program(&options.http_ports).ok_or(CaptureError::TooManyPorts {
             most: bpf::MOST_PORTS,
-            asked: options.http_ports.len(),
+            requested: options.http_ports.len(),
         })?;
-        let context = || format!("cannot watch `{name}`");
-        // Until it is bound, which pnet does, nothing arrives: not before the filter is there.
+        let context = || format!("cannot capture on `{name}`");
+        // No frames arrive before pnet binds the socket, so the filter is attached in time.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None).map_err(|source| {
             let name = name.to_owned();
             match source.kind() {
@@ -96,7 +96,7 @@ impl LiveCapture {
         socket
             .attach_filter(&bpf::socket_filter(&filter))
             .with_context(context)
-            .context("the system refuses the filter")?;
+            .context("the kernel refuses the capture filter")?;
         let ring = Ring::new(&socket).with_context(context)?;
         let own = OwnedFd::from(socket.try_clone().with_context(context)?);
         let config = datalink::Config {
@@ -108,7 +108,7 @@ impl LiveCapture {
         let Channel::Ethernet(sender, receiver) =
             datalink::channel(interface, config).with_context(context)?
         else {
-            bail!("interface `{name}` carries no Ethernet");
+            bail!("interface `{name}` is not an Ethernet interface");
         };
         Ok(Self {
             name: name.to_owned(),
@@ -125,7 +125,7 @@ impl LiveCapture {
         })
     }
 
-    /// Says which frames are taken, in words.
+    /// Describes the captured frames in words.
     pub fn filter(options: &LiveOptions) -> String {
         let ports: Vec<String> = options.http_ports.iter().map(u16::to_string).collect();
         format!(
@@ -134,15 +134,15 @@ impl LiveCapture {
         )
     }
 
-    /// Waits until a frame arrives or somebody wants an end; tells where a moment passed without.
-    fn wait(&self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+    /// Waits for a frame or a shutdown, at most for a moment.
+    fn wait(&self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
         let mut waits = [
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::new(&self.shutdown, PollFlags::IN),
         ];
         let pumped = match poll(&mut waits, Some(&MOMENT)) {
-            Ok(0) => Pumped::Silence,
-            Ok(_) | Err(rustix::io::Errno::INTR) => Pumped::More,
+            Ok(0) => SourceStatus::Silence,
+            Ok(_) | Err(rustix::io::Errno::INTR) => SourceStatus::More,
             Err(error) => return Err(error).context("cannot wait for frames"),
         };
         if waits[0].revents().contains(PollFlags::ERR) {
@@ -155,7 +155,7 @@ impl LiveCapture {
                     sink.fault(format!("interface `{name}` went down"));
                 }
                 Ok(Err(error)) => {
-                    return Err(error).with_context(|| format!("cannot watch `{name}`"));
+                    return Err(error).with_context(|| format!("cannot capture on `{name}`"));
                 }
                 _ => {}
             }
@@ -164,8 +164,8 @@ impl LiveCapture {
     }
 }
 
-impl Source for LiveCapture {
-    fn pump(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Pumped> {
+impl FrameSource for LiveCapture {
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
         let (name, scratch) = (self.name.as_str(), &mut self.scratch);
         let is_loopback = self.is_loopback;
         let mut flow = ControlFlow::Continue(());
@@ -173,27 +173,28 @@ impl Source for LiveCapture {
             if is_loopback && frame.is_outgoing || flow.is_break() {
                 return;
             }
-            flow = sink.frame(&whole(&frame, scratch), Some(name));
+            flow = sink.frame(&with_outer_tag(&frame, scratch), Some(name));
         });
         if flow.is_break() {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
         if !self.is_stopped && !self.shutdown.is_requested() {
-            return match is_taken {
-                true => Ok(Pumped::More),
-                false => self.wait(sink),
+            return if is_taken {
+                Ok(SourceStatus::More)
+            } else {
+                self.wait(sink)
             };
         }
         if is_taken && self.left > 0 {
             self.left -= 1;
         } else if !is_taken && !self.has_waited {
-            // The block that is being filled comes when it is old enough.
+            // The kernel releases the current block when it is old enough.
             self.has_waited = true;
             std::thread::sleep(2 * AGE);
         } else {
-            return Ok(Pumped::End);
+            return Ok(SourceStatus::End);
         }
-        Ok(Pumped::More)
+        Ok(SourceStatus::More)
     }
 
     fn stop(&mut self) {
@@ -201,18 +202,18 @@ impl Source for LiveCapture {
     }
 
     fn dropped(&mut self) -> Option<u64> {
-        // The system begins anew whenever it was asked.
+        // Reading the counter resets it.
         let dropped = system::dropped(self.socket.as_fd()).ok()?;
         self.dropped += dropped;
         Some(self.dropped)
     }
 }
 
-/// Returns a frame as it was on the wire: the system takes the outer tag off.
-fn whole<'a>(frame: &RingFrame<'a>, scratch: &'a mut Vec<u8>) -> CapturedFrame<'a> {
-    /// Where the tag stood: behind the two addresses.
+/// Returns a frame as it was on the network, with the outer tag that the kernel removed.
+fn with_outer_tag<'a>(frame: &RingFrame<'a>, scratch: &'a mut Vec<u8>) -> CapturedFrame<'a> {
+    /// The offset of the tag: after the two addresses.
     const PLACE: usize = 12;
-    let (octets, sent) = match (frame.tag, frame.octets.split_at_checked(PLACE)) {
+    let (bytes, sent) = match (frame.tag, frame.bytes.split_at_checked(PLACE)) {
         (Some(tag), Some((addresses, rest))) => {
             scratch.clear();
             scratch.extend(addresses);
@@ -220,13 +221,13 @@ fn whole<'a>(frame: &RingFrame<'a>, scratch: &'a mut Vec<u8>) -> CapturedFrame<'
             scratch.extend(rest);
             (&scratch[..], frame.sent + 4)
         }
-        _ => (frame.octets, frame.sent),
+        _ => (frame.bytes, frame.sent),
     };
     CapturedFrame {
         at: frame.at,
         interface: 0,
         link: LinkType::Ethernet,
-        octets,
+        bytes,
         sent,
         comments: Comments::default(),
     }

@@ -1,4 +1,4 @@
-//! Memory that the system writes frames into, and we read from without a call.
+//! Memory that the kernel writes frames into, and that we read without a system call.
 //!
 //! Source: `Documentation/networking/packet_mmap.rst` of Linux.
 
@@ -13,16 +13,16 @@ use jiff::Timestamp;
 
 use super::system;
 
-/// How large a block is: the system hands over one that is full, or not so young.
+/// The size of a block. The kernel releases a block that is full, or older than [`AGE`].
 const BLOCK: usize = 1 << 20;
-/// How many blocks there are: a second at full speed, while the disk is slow. Fewer have to do where
-/// the system has no memory for them.
+/// The number of blocks: enough for a second at full speed while the disk is slow. Fewer blocks are used
+/// if the kernel has not enough memory.
 const BLOCKS: [usize; 3] = [64, 16, 4];
-/// When a block is handed over that is not full.
+/// The age at which the kernel releases a block that is not full.
 pub const AGE: Duration = Duration::from_millis(20);
-/// The system wants to be told a size of frames, and then fills blocks as they come.
+/// The kernel requires a frame size, but fills blocks without regard to it.
 const FRAME: usize = 2048;
-/// The tag of a frame that had one and does not say of which type.
+/// The type of a tag whose type is not known.
 const VLAN: u16 = 0x8100;
 
 /// The blocks of one socket.
@@ -30,7 +30,7 @@ const VLAN: u16 = 0x8100;
 pub struct Ring {
     memory: NonNull<u8>,
     length: usize,
-    /// The block that is handed over next.
+    /// The block that the kernel releases next.
     next: usize,
 }
 
@@ -38,20 +38,20 @@ pub struct Ring {
 #[derive(Debug)]
 pub struct RingFrame<'a> {
     pub at: Timestamp,
-    pub octets: &'a [u8],
-    /// How long it was.
+    pub bytes: &'a [u8],
+    /// The length on the network, in bytes.
     pub sent: usize,
-    /// The VLAN tag that the system has taken off.
+    /// The VLAN tag that the kernel removed.
     pub tag: Option<[u8; 4]>,
-    /// This machine has sent it.
+    /// Whether this machine sent the frame.
     pub is_outgoing: bool,
 }
 
 impl Ring {
-    /// Makes the blocks of a socket that is not bound yet.
+    /// Creates the blocks of a socket that is not bound yet.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the kernel refuses.
     pub fn new(socket: &impl AsFd) -> io::Result<Self> {
         let socket = socket.as_fd();
         let version = libc::tpacket_versions::TPACKET_V3 as libc::c_int;
@@ -76,7 +76,7 @@ impl Ring {
         }
         made?;
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping, wherever the system likes, of the memory that it just made.
+        // SAFETY: a new mapping, at an address that the kernel chooses, of the memory that it just created.
         let memory = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -97,17 +97,17 @@ impl Ring {
         }
     }
 
-    /// Returns how many blocks there are.
+    /// Returns the number of blocks.
     pub fn blocks(&self) -> usize {
         self.length / BLOCK
     }
 
-    /// Takes the frames of the next block, if the system has handed one over; says whether it has.
+    /// Reads the frames of the next block, if the kernel has released it. Returns whether it has.
     pub fn take_block(&mut self, mut take: impl FnMut(RingFrame<'_>)) -> bool {
-        /// Where a block has the word that says whose it is. Source: `struct tpacket_block_desc`.
+        /// The offset of the word that tells who owns a block. Source: `struct tpacket_block_desc`.
         const STATUS: usize = 8;
         let start = self.next * BLOCK;
-        // SAFETY: within the mapping, aligned to 8; the system writes it as one word, too.
+        // SAFETY: within the mapping, aligned to 8; the kernel writes it as one word, too.
         let status = unsafe {
             let status = self.memory.as_ptr().add(start + STATUS).cast::<u32>();
             AtomicU32::from_ptr(status)
@@ -115,7 +115,7 @@ impl Ring {
         if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
             return false;
         }
-        // SAFETY: within the mapping; the system does not write into a block that is ours.
+        // SAFETY: within the mapping; the kernel does not write into a released block.
         let block = unsafe { slice::from_raw_parts(self.memory.as_ptr().add(start), BLOCK) };
         frames(block, &mut take);
         status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
@@ -126,31 +126,31 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made, which nothing borrows any more.
+        // SAFETY: the mapping that `new` created, which nothing borrows any more.
         unsafe { libc::munmap(self.memory.as_ptr().cast(), self.length) };
     }
 }
 
-/// Walks through the frames of a block.
+/// Iterates over the frames of a block.
 ///
 /// Source: `struct tpacket_hdr_v1`, `struct tpacket3_hdr`, `struct sockaddr_ll`.
 fn frames(block: &[u8], take: &mut impl FnMut(RingFrame<'_>)) {
     const COUNT: usize = 12;
     const FIRST: usize = 16;
     let u32_at = |at: usize| {
-        let octets = block.get(at..).and_then(<[u8]>::first_chunk);
-        u32::from_ne_bytes(octets.copied().unwrap_or_default())
+        let bytes = block.get(at..).and_then(<[u8]>::first_chunk);
+        u32::from_ne_bytes(bytes.copied().unwrap_or_default())
     };
     let u16_at = |at: usize| {
-        let octets = block.get(at..).and_then(<[u8]>::first_chunk);
-        u16::from_ne_bytes(octets.copied().unwrap_or_default())
+        let bytes = block.get(at..).and_then(<[u8]>::first_chunk);
+        u16::from_ne_bytes(bytes.copied().unwrap_or_default())
     };
     let mut at = u32_at(FIRST) as usize;
     for _ in 0..u32_at(COUNT) {
         let [next, seconds, nanoseconds, kept, sent, status] =
             [0, 4, 8, 12, 16, 20].map(|field| u32_at(at + field));
         let start = at + usize::from(u16_at(at + 24));
-        let octets = block.get(start..start + kept as usize);
+        let bytes = block.get(start..start + kept as usize);
         let tag = (status & libc::TP_STATUS_VLAN_VALID != 0).then(|| {
             let kind = match status & libc::TP_STATUS_VLAN_TPID_VALID {
                 0 => VLAN,
@@ -163,11 +163,11 @@ fn frames(block: &[u8], take: &mut impl FnMut(RingFrame<'_>)) {
         // The address of the frame follows its header.
         let kind = block.get(at + size_of::<libc::tpacket3_hdr>() + 10);
         let at_time = Timestamp::new(seconds.into(), nanoseconds.min(999_999_999) as i32);
-        if let (Some(octets), Ok(at)) = (octets, at_time) {
+        if let (Some(bytes), Ok(at)) = (bytes, at_time) {
             take(RingFrame {
                 at,
-                octets,
-                sent: (sent as usize).max(octets.len()),
+                bytes,
+                sent: (sent as usize).max(bytes.len()),
                 tag,
                 is_outgoing: kind == Some(&libc::PACKET_OUTGOING),
             });

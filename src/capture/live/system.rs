@@ -1,12 +1,12 @@
-//! Options of sockets of frames, which neither rustix nor socket2 know.
+//! Options of packet sockets that neither rustix nor socket2 supports.
 
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Sets an option of a socket of frames.
+/// Sets an option of a packet socket.
 pub fn set<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
-    // SAFETY: `value` points to so many octets for the time of the call, and the system only reads.
+    // SAFETY: `value` points to so many bytes during the call, and the kernel only reads them.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -22,7 +22,7 @@ pub fn set<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Res
     }
 }
 
-/// Returns how many frames the system had no room for since it was last asked.
+/// Returns how many frames the kernel has dropped since the last call.
 pub fn dropped(socket: BorrowedFd<'_>) -> io::Result<u64> {
     let mut statistics = libc::tpacket_stats_v3 {
         tp_packets: 0,
@@ -30,7 +30,7 @@ pub fn dropped(socket: BorrowedFd<'_>) -> io::Result<u64> {
         tp_freeze_q_cnt: 0,
     };
     let mut length = size_of::<libc::tpacket_stats_v3>() as libc::socklen_t;
-    // SAFETY: `statistics` has `length` octets, of which any value is one.
+    // SAFETY: `statistics` has `length` bytes, and every bit pattern is valid.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

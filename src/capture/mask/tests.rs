@@ -28,7 +28,7 @@ fn capability(session: u64) -> String {
         .to_owned()
 }
 
-/// Masks frames one after the other.
+/// Masks consecutive frames.
 fn masked(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut masker = Masker::default();
     let masked = frames.iter().map(|frame| {
@@ -60,28 +60,28 @@ fn tcp(sequence: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Joins what the frames carry.
+/// Joins the payloads of frames.
 fn carried(frames: &[Vec<u8>]) -> String {
     let parts = frames
         .iter()
         .filter_map(|frame| part(LinkType::Ethernet, frame));
-    let octets: Vec<u8> = parts.flat_map(|part| part.octets.to_vec()).collect();
-    String::from_utf8_lossy(&octets).into_owned()
+    let bytes: Vec<u8> = parts.flat_map(|part| part.bytes.to_vec()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The sum of 16-bit words. Source: RFC 1071.
-fn check_sum(octets: &[u8]) -> u32 {
-    let words = octets
+fn checksum(bytes: &[u8]) -> u32 {
+    let words = bytes
         .chunks(2)
         .map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)));
     words.fold(0, |sum, word| (sum + word) % 0xffff)
 }
 
-/// Makes a frame of the number of a part, of its place in the stream, and of its octets.
+/// Builds a frame from the number of a part, its position in the stream, and its bytes.
 type Make = fn(usize, usize, &[u8]) -> Vec<u8>;
 
 #[test]
-fn a_secret_is_masked_wherever_a_stream_is_cut() {
+fn a_secret_is_masked_wherever_a_stream_is_split() {
     let secret = capability(7);
     let text = format!("kernel http://h/s/{secret}/files/kernel\ninitrd x\n");
     let make: [Make; 2] = [
@@ -92,7 +92,7 @@ fn a_secret_is_masked_wherever_a_stream_is_cut() {
         for cuts in 1..text.len() {
             for second in [cuts, cuts + 1, cuts + 9] {
                 let second = second.min(text.len());
-                // Of one that is cut in two, and cut off from the place that shows it, nothing is known.
+                // A secret that is split, and separated from the text that identifies it, is not recognized.
                 let place = text.find(&secret).unwrap();
                 if (place - 3..place).contains(&cuts)
                     && (place + 1..place + secret.len()).contains(&second)
@@ -129,7 +129,7 @@ fn a_secret_is_masked_wherever_a_stream_is_cut() {
                         && shown.ends_with("/files/kernel\ninitrd x\n")
                 );
                 for (one, other) in masked.iter().zip(&frames) {
-                    assert_eq!(check_sum(&one[34..]), check_sum(&other[34..]));
+                    assert_eq!(checksum(&one[34..]), checksum(&other[34..]));
                 }
             }
         }
@@ -137,7 +137,7 @@ fn a_secret_is_masked_wherever_a_stream_is_cut() {
 }
 
 #[test]
-fn a_secret_in_fragments_leaves_their_datagram_whole() {
+fn masking_fragments_keeps_their_datagram_valid() {
     let secret = capability(8);
     let text = format!("{}/s/{secret}/x", "y".repeat(60));
     let whole = udp_frame(ENDS[0], ENDS[1], text.as_bytes()).unwrap();
@@ -161,7 +161,7 @@ fn a_secret_in_fragments_leaves_their_datagram_whole() {
         "{shown}"
     );
     let sum = |frames: &[Vec<u8>]| {
-        check_sum(
+        checksum(
             &frames
                 .iter()
                 .flat_map(|it| it[34..].to_vec())
@@ -172,7 +172,7 @@ fn a_secret_in_fragments_leaves_their_datagram_whole() {
 }
 
 #[test]
-fn what_is_no_secret_is_left_as_it_was() {
+fn other_text_is_unchanged() {
     let text = format!(
         "{}\n{} {}",
         "0123456789abcdef".repeat(4),
@@ -189,7 +189,7 @@ fn what_is_no_secret_is_left_as_it_was() {
 }
 
 #[test]
-fn what_is_remembered_is_bounded() {
+fn remembered_continuations_are_bounded() {
     let mut masker = Masker::default();
     for number in 0..20_000 {
         masker.find(
@@ -204,15 +204,15 @@ fn what_is_remembered_is_bounded() {
 proptest! {
     #[test]
     fn a_stand_in_has_the_length_and_the_sums_and_nothing_else(secret in "[-0-9A-Z_a-z]{0,64}", before in "x?") {
-        let mut octets = secret.clone().into_bytes();
-        stand_in(&mut octets);
-        let sums = |octets: &[u8]| check_sum(&[before.as_bytes(), octets].concat());
-        prop_assert_eq!(octets.len(), secret.len());
-        prop_assert_eq!(sums(&octets), sums(secret.as_bytes()));
-        prop_assert!(octets.iter().all(u8::is_ascii_graphic));
-        let again = octets.clone();
-        stand_in(&mut octets);
-        prop_assert_eq!(&octets, &again, "masked twice");
+        let mut bytes = secret.clone().into_bytes();
+        stand_in(&mut bytes);
+        let sums = |bytes: &[u8]| checksum(&[before.as_bytes(), bytes].concat());
+        prop_assert_eq!(bytes.len(), secret.len());
+        prop_assert_eq!(sums(&bytes), sums(secret.as_bytes()));
+        prop_assert!(bytes.iter().all(u8::is_ascii_graphic));
+        let again = bytes.clone();
+        stand_in(&mut bytes);
+        prop_assert_eq!(&bytes, &again, "masked twice");
     }
 
     #[test]

@@ -21,8 +21,8 @@ use super::inventory::{Good, known_or_none};
 use super::output::Output;
 use super::{Exit, Global};
 use crate::capture::{
-    Capture as Taker, CaptureError, CaptureReader, CaptureWriter, Destination, Ended, Limits,
-    LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection, Source,
+    Capture as CaptureRun, CaptureError, CaptureOutcome, CaptureReader, CaptureWriter, Destination,
+    FrameSource, Limits, LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection,
 };
 use crate::conversation::{FindingKind, Observer, Options};
 use crate::inventory::Inventory;
@@ -30,19 +30,17 @@ use crate::machine::MacAddress;
 use crate::serve::shutdown::Shutdown;
 use crate::wire::dhcp::TransactionId;
 
-/// Watch a wire, or read a capture file: who answered whom, who won, and why
+/// Explain how machines boot, from live packets or a capture file
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It follows each machine over DHCP, proxyDHCP, TFTP and HTTP, and explains what
-it sees by what is known of firmware and loaders; pxectl-capture(7) lists what
-it finds, with the rules. Machines are named from the inventory, where there is
-one.
+Follows each machine over DHCP, proxyDHCP, TFTP and HTTP, and shows which server
+answered, which offer the machine accepted, and why. pxectl-capture(7) lists the
+findings and their rules. The inventory, if there is one, names the machines.
 
-Live, it takes all of UDP, HTTP, unreachable ports and fragments, under up to
-two VLAN tags, and ends with ^C, --duration or --count: it tells what happens as
-it happens, and ends with the report. Files are pcap or pcapng, plain or
-compressed with gzip or zstd; several are read as one through mergecap, or one
-after the other in a loop of the shell.
+A live capture includes all UDP, HTTP, unreachable ports and fragments, with up
+to two VLAN tags. It prints events as they happen and ends with a report on ^C,
+--duration or --count. Files are pcap or pcapng, uncompressed or compressed with
+gzip or zstd. To read several files as one, use mergecap.
 
 Examples:
   pxectl capture -I eth1
@@ -52,74 +50,74 @@ Examples:
   pxectl capture -I eth1 --duration 2m --fail-on rogue,no-answer
   ssh switch tcpdump -w - | pxectl capture --read - --format json
 
-Exit status: 0 when nothing of --fail-on was found, 1 when something was, or
-the file is no capture.")]
+Exit status: 0 without a finding of --fail-on, 1 with one, or if the file is not
+a capture.")]
 pub struct Capture {
-    /// The interface to watch [default: that of the inventory, where it names one only]
+    /// Interface to capture on [default: the only interface of the inventory]
     #[arg(short = 'I', long, value_name = "INTERFACE", conflicts_with = "read")]
     interface: Option<String>,
 
-    /// A capture file to read, one; `-` for standard input
+    /// Capture file to read; `-` for standard input
     #[arg(short, long, value_name = "FILE")]
     read: Option<PathBuf>,
 
-    /// Write what was seen to a pcapng file, with a comment on each packet; `-` for standard output
+    /// Write the packets to a pcapng file, with comments; `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
 
-    /// Replace the file of --write if it is there
+    /// Replace the file of --write if it exists
     #[arg(long, requires = "write")]
     force: bool,
 
-    /// Keep boot tokens and capabilities in what --write writes: they open what is armed now
+    /// Keep boot tokens and capabilities in the file of --write; they are valid credentials
     #[arg(long, requires = "write")]
     keep_secrets: bool,
 
-    /// Also take frames that are for others
+    /// Capture frames for other machines, too
     #[arg(long, conflicts_with = "read")]
     promiscuous: bool,
 
-    /// A port where HTTP is looked for, besides 80, 443, 8080 and that of the site; 60 in all
+    /// HTTP port, in addition to 80, 443, 8080 and the site's; at most 60 in all
     #[arg(long, value_name = "PORT", conflicts_with = "read")]
     http_port: Vec<u16>,
 
-    /// Machines of the inventory, with all their interfaces
+    /// Show only this host of the inventory, with all its interfaces
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
 
-    /// Machines, by an Ethernet address
+    /// Show only the machine with this Ethernet address
     #[arg(long, value_name = "MAC")]
     mac: Vec<MacAddress>,
 
-    /// DHCP transactions, in hexadecimal; nothing but DHCP is then taken
+    /// Show only this DHCP transaction, in hexadecimal, and no other protocol
     #[arg(long, value_name = "XID", value_parser = values::transaction)]
     xid: Vec<TransactionId>,
 
-    /// Nothing before this time, such as 2026-05-01T12:00:00Z
+    /// Ignore packets before this time, such as 2026-05-01T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     since: Option<Timestamp>,
 
-    /// Nothing after this time
+    /// Ignore packets after this time
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     until: Option<Timestamp>,
 
-    /// End after so long, such as 90s or 5m
+    /// Time limit of the capture, such as 90s or 5m
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     duration: Option<Duration>,
 
-    /// End after so many packets
+    /// Number of packets after which the capture ends
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// A DHCP server that belongs here, besides that of the inventory; any other is then a rogue
+    /// DHCP server that belongs here, as well as the inventory's; others are rogues
     #[arg(long, value_name = "ADDRESS")]
     server: Vec<Ipv4Addr>,
 
-    /// Print one table, a row for each machine
+    /// Print only a table with one row for each machine
     #[arg(long)]
     summary: bool,
 
-    /// Exit with 1 if one of these is found: names of pxectl-capture(7), separated by commas
+    /// Exit with status 1 on one of these findings, see pxectl-capture(7)
     #[arg(long, value_name = "FINDING", value_delimiter = ',')]
     fail_on: Vec<FindingKind>,
 }
@@ -162,13 +160,13 @@ impl Capture {
         selection: Selection,
         shutdown: &Shutdown,
         output: &Output,
-    ) -> anyhow::Result<Ended> {
+    ) -> anyhow::Result<CaptureOutcome> {
         let live = LiveOptions {
             promiscuous: self.promiscuous,
             http_ports: self.http_ports(inventory),
         };
         let mut watched = None;
-        let (mut source, filter): (Box<dyn Source>, _) = match &self.read {
+        let (mut source, filter): (Box<dyn FrameSource>, _) = match &self.read {
             Some(path) => (Box::new(CaptureReader::open(path, shutdown.clone())?), None),
             None => {
                 let name = self.interface(inventory)?;
@@ -194,16 +192,16 @@ impl Capture {
         let is_live = self.read.is_none();
         let observer = Observer::new(inventory, options);
         let printer = self.printer(output);
-        let mut tell = |line| {
+        let mut on_line = |line| {
             if !printer.line(&line) {
-                // Nobody reads what we say.
+                // The reader of the output is gone.
                 shutdown.request();
             }
         };
         if let Some(name) = watched {
-            output.note(&format!("watching `{name}`; ^C ends it"));
+            output.note(&format!("capturing on `{name}`; press ^C to end"));
         }
-        let capture = Taker::new(observer, selection, limits, writer, is_live, &mut tell);
+        let capture = CaptureRun::new(observer, selection, limits, writer, is_live, &mut on_line);
         Ok(capture.run(source.as_mut()))
     }
 
@@ -217,7 +215,7 @@ impl Capture {
         }
     }
 
-    fn exit(&self, ended: Ended, output: &Output) -> Exit {
+    fn exit(&self, ended: CaptureOutcome, output: &Output) -> Exit {
         let source = match &self.read {
             Some(path) => format!("`{}`", path.display()),
             None => "the capture".to_owned(),
@@ -229,9 +227,9 @@ impl Capture {
         let mut found = ended.report.findings.iter();
         match found.find(|it| self.fail_on.contains(&it.name)) {
             Some(finding) => {
-                let of = finding.machine.as_deref().unwrap_or("the wire");
-                let what = format!("`{}` was found: {of}: {}", finding.name, finding.seen);
-                output.error(&what, finding.name.fix());
+                let machine = finding.machine.as_deref().unwrap_or("the segment");
+                let message = format!("finding `{}`: {machine}: {}", finding.name, finding.seen);
+                output.error(&message, finding.name.fix());
                 Exit::No
             }
             None => Exit::Done,
@@ -249,7 +247,7 @@ impl Capture {
         })
     }
 
-    /// Returns the interface that is named, or the only one of the site.
+    /// Returns the named interface, or the only interface of the site.
     fn interface(&self, inventory: Option<&Inventory>) -> anyhow::Result<String> {
         if let Some(name) = &self.interface {
             return Ok(name.clone());
@@ -270,12 +268,12 @@ impl Capture {
 
     fn http_ports(&self, inventory: Option<&Inventory>) -> BTreeSet<u16> {
         let site = inventory.map(|it| it.site.server.http_port);
-        let own = STANDARD_HTTP_PORTS.into_iter().chain(site);
-        own.chain(self.http_port.iter().copied()).collect()
+        let ports = STANDARD_HTTP_PORTS.into_iter().chain(site);
+        ports.chain(self.http_port.iter().copied()).collect()
     }
 }
 
-/// The first ^C or SIGTERM ends with the report, the second at once.
+/// On the first ^C or SIGTERM, ends with the report; on the second, at once.
 fn listen_for_signals(shutdown: Shutdown) -> anyhow::Result<()> {
     let twice = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -6,45 +6,45 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::capture::{Counts, Ended};
+use crate::capture::{CaptureOutcome, Counts};
 use crate::cli::output::Output;
-use crate::conversation::{Line, Report, SummaryRow};
+use crate::conversation::{Report, SummaryRow, TimelineLine};
 use crate::inventory::plural;
 
-/// How wide a table is at most.
+/// The maximum width of a table.
 const WIDTH: u16 = 100;
 
-/// Prints what a capture tells.
+/// Prints the events and the report of a capture.
 pub struct Printer<'a> {
     pub output: &'a Output,
-    /// What happens is told as it happens.
+    /// Whether events are printed as they happen.
     pub is_live: bool,
-    /// One table, and nothing before it.
+    /// Whether to print only the summary table.
     pub is_summary: bool,
-    /// Standard output carries the capture itself.
+    /// Whether standard output carries the capture itself.
     pub is_aside: bool,
-    /// When the first line was told: live lines count from it.
+    /// The time of the first line, from which live lines count.
     pub began: Cell<Option<Timestamp>>,
 }
 
 impl Printer<'_> {
-    /// Prints one line of a timeline as it happens; `false` where nobody reads any more.
-    pub fn line(&self, line: &Line) -> bool {
+    /// Prints one line of a timeline as it happens. Returns `false` if the reader of the output is gone.
+    pub fn line(&self, line: &TimelineLine) -> bool {
         if self.is_summary {
             return true;
         }
         if self.output.is_json() {
             return self.object("event", line);
         }
-        // A file is told machine by machine, at the end.
+        // A file is reported machine by machine, at the end.
         let began = self.began.get().unwrap_or(line.at);
         self.began.set(Some(began));
         !self.is_live || self.text(&line.folded(began))
     }
 
-    /// Prints what came of it: the report, what was counted, and what is wrong with `source`.
-    pub fn end(&self, ended: &Ended, source: &str) {
-        let Ended { report, counts, .. } = ended;
+    /// Prints the report, the counters, and the errors of `source`.
+    pub fn end(&self, ended: &CaptureOutcome, source: &str) {
+        let CaptureOutcome { report, counts, .. } = ended;
         match (self.output.is_json(), self.is_summary) {
             (true, true) => {
                 for row in report.summary() {
@@ -74,24 +74,26 @@ impl Printer<'_> {
         self.remarks(report, counts, source);
     }
 
-    /// Says on the side what was counted and what could not be read.
+    /// Prints the counters and the errors of the source to standard error.
     fn remarks(&self, report: &Report, counts: &Counts, source: &str) {
         for fault in &counts.faults {
             self.output.warning(
                 &format!("{source}: {fault}"),
-                "what could be read is read; the rest is not in the report",
+                "the report covers the readable packets only",
             );
         }
         if counts.faults_left_out > 0 {
             let text = format!(
-                "{source}: and {}",
-                counted(counts.faults_left_out, "more fault")
+                "{source}: {}",
+                counted(counts.faults_left_out, "more error")
             );
             self.output.note(&text);
         }
         for (reason, count) in &counts.malformed_reasons {
-            self.output
-                .note(&format!("{} not read: {reason}", counted(*count, "frame")));
+            self.output.note(&format!(
+                "{} not parsed: {reason}",
+                counted(*count, "frame")
+            ));
         }
         let mut text = format!(
             "{}, {}, {}",
@@ -101,12 +103,9 @@ impl Printer<'_> {
         );
         for (count, what) in [
             (counts.left_out, "left out"),
-            (counts.malformed, "not readable"),
-            (
-                counts.fragments_lost,
-                "datagrams without all their fragments",
-            ),
-            (counts.missed, "missed by the machine that captured"),
+            (counts.malformed, "malformed"),
+            (counts.fragments_lost, "incomplete datagrams"),
+            (counts.missed, "missed by the capturing machine"),
         ] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
@@ -120,7 +119,7 @@ impl Printer<'_> {
 
     fn table(&self, rows: &[SummaryRow]) {
         let mut table = Table::new();
-        // Cells are folded, so that the table fits a screen.
+        // Cells wrap, so that the table fits a screen.
         table
             .load_style(NOTHING)
             .set_content_arrangement(ContentArrangement::Dynamic)
@@ -135,7 +134,7 @@ impl Printer<'_> {
         self.text(&format!("{}\n", table.trim_fmt()));
     }
 
-    /// Prints an object on a line, with what kind of object it is.
+    /// Prints an object on one line, with its type.
     fn object(&self, kind: &str, value: &impl Serialize) -> bool {
         let object = match serde_json::to_value(value) {
             Ok(Value::Object(fields)) => {

@@ -4,7 +4,7 @@ use crate::cli::output::Output;
 use crate::inventory::{Host, Inventory, nearest};
 
 impl Capture {
-    /// Returns what is wanted; prints which host there is not.
+    /// Returns the selection, or prints the name of a host that does not exist.
     pub(super) fn selection(
         &self,
         inventory: Option<&Inventory>,
@@ -25,12 +25,13 @@ impl Capture {
                 let near = names.and_then(|names| nearest(name, names));
                 let help = match (inventory, near) {
                     (None, _) => {
-                        "name the inventory with `-i DIR`, or the machine with `--mac`".to_owned()
+                        "name the inventory with `-i DIR`, or select the machine with `--mac`"
+                            .to_owned()
                     }
                     (_, Some(near)) => format!("did you mean `{near}`?"),
-                    (_, None) => "`pxectl host list` lists the hosts".to_owned(),
+                    (_, None) => "run `pxectl host list` to list the hosts".to_owned(),
                 };
-                output.error(&format!("no host `{name}` in the inventory"), &help);
+                output.error(&format!("host `{name}` is not in the inventory"), &help);
             }
             hosts.push(found?);
         }
@@ -38,7 +39,7 @@ impl Capture {
             selection.macs.insert(nic.mac);
             selection.addresses.extend(nic.ip);
         }
-        // One that is named by its address may be of the inventory, too.
+        // A machine that is selected by its address may be in the inventory, too.
         let all = inventory.iter().flat_map(|it| it.hosts.values());
         for nic in all.flat_map(|host| &host.nics) {
             if self.mac.contains(&nic.mac) {

@@ -4,27 +4,27 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::wire::dhcp::TransactionId;
 
-/// Reads a transaction's number as captures and logs print it.
+/// Parses a transaction ID in the form of captures and logs.
 pub fn transaction(text: &str) -> Result<TransactionId, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     u32::from_str_radix(digits, 16)
         .map(TransactionId)
-        .map_err(|_| "it is a hexadecimal number such as `0x1a2b3c4d`".to_owned())
+        .map_err(|_| "expected a hexadecimal number such as `0x1a2b3c4d`".to_owned())
 }
 
-/// Reads a point in time.
+/// Parses a point in time.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let parsed = text.parse();
-    parsed.map_err(|_| "it is a time with its zone, such as `2026-05-01T12:00:00Z`".to_owned())
+    parsed.map_err(|_| "expected a time with a zone, such as `2026-05-01T12:00:00Z`".to_owned())
 }
 
-/// Reads a length of time.
+/// Parses a duration.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Option<SignedDuration> = text.parse().ok();
     parsed
         .and_then(|it| Duration::try_from(it).ok())
         .filter(|it| !it.is_zero())
-        .ok_or_else(|| "it is a length of time such as `90s` or `5m`".to_owned())
+        .ok_or_else(|| "expected a duration such as `90s` or `5m`".to_owned())
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_read_as_people_write_them() {
+    fn values_are_read_in_the_usual_forms() {
         for text in ["0x1a2b3c4d", "1a2b3c4d", "1A2B3C4D"] {
             assert_eq!(transaction(text), Ok(TransactionId(0x1a2b_3c4d)), "{text}");
         }

@@ -5,17 +5,17 @@ use crate::clients::ipxe::{EndlessExpansion, Settings};
 use crate::clients::url;
 use crate::wire::dhcp::{DhcpMessage, OptionCode, PxeSubOption};
 
-/// What a client loads first, and from whom.
+/// The file that a client loads first, and its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootFile {
-    /// The server; unspecified where the name is a URL.
+    /// The server; unspecified if the name is a URL.
     pub server: Ipv4Addr,
     /// The name on the server, or a whole URL.
     pub name: String,
 }
 
 impl BootFile {
-    /// Returns the URL: the name itself, or the name on the server by TFTP.
+    /// Returns the URL: the name itself, or a TFTP URL of the name and the server.
     pub fn url(&self) -> String {
         if url::is_absolute(&self.name) {
             return self.name.clone();
@@ -28,40 +28,40 @@ impl BootFile {
     }
 }
 
-/// An answer names nothing that the client can load.
+/// The reply does not name a file that the client can load.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBootFile {
-    /// No name.
+    /// There is no name.
     #[error("neither option 67 nor the field `file` names a boot file")]
     NoName,
-    /// A name, and nobody to ask for it.
-    #[error("`{name}` is named, and `siaddr` is 0.0.0.0: the client has no server to ask for it")]
+    /// There is a name, but no server.
+    #[error("boot file `{name}` has no server: `siaddr` is 0.0.0.0")]
     NoServer {
         /// The name.
         name: String,
     },
-    /// A URL for a client that would ask for it by TFTP, letter by letter.
-    #[error("`{name}` is a URL, and a PXE client asks for it by TFTP as if it were a file")]
+    /// A URL for a client that would request it by TFTP as a file name.
+    #[error("`{name}` is a URL, but a PXE client requests it by TFTP as a file name")]
     UrlForPxe {
         /// The URL.
         name: String,
     },
-    /// No URL for a client that loads URLs only.
-    #[error("`{name}` is no URL, and HTTP boot loads nothing else")]
+    /// A name without a URL for a client that loads only URLs.
+    #[error("`{name}` is not a URL, but HTTP boot loads only URLs")]
     NoUrl {
         /// The name.
         name: String,
     },
-    /// A name with settings that do not come to an end.
+    /// The settings in the name expand without end.
     #[error(transparent)]
     EndlessExpansion(#[from] EndlessExpansion),
 }
 
 impl Client {
-    /// Returns what the client loads after an ACK, or after a proxy's offer that it follows.
+    /// Returns the file that the client loads after a DHCPACK, or after a proxy's offer.
     ///
     /// # Errors
-    /// When there is nothing that this client can load.
+    /// When the reply names no file that this client can load.
     ///
     /// Source: edk2, `PxeBcParseDhcp4Packet`, `PxeBcDhcp4BootInfo`; iPXE, `src/usr/autoboot.c`,
     /// `fetch_next_server_and_filename`, and `src/net/dhcppkt.c`, `dhcppkt_fetch`.
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// Returns the settings with which an iPXE starts once it has its address.
+    /// Returns iPXE's settings after it has received its address.
     pub fn settings(&self, answer: &DhcpMessage) -> Settings {
         let mut settings = Settings::default();
         if let Some((platform, build)) = self.kind.architecture().ipxe() {
@@ -144,12 +144,12 @@ impl Client {
                 option.or(field)
             }
             ClientKind::BiosPxe | ClientKind::Ipxe { .. } => field.or(option),
-            // It knows no option 67.
+            // It ignores option 67.
             ClientKind::RaspberryPi => field,
         }
     }
 
-    /// Returns where the boot file is.
+    /// Returns the server of the boot file.
     pub fn boot_server(&self, answer: &DhcpMessage) -> Option<Ipv4Addr> {
         let header = Some(answer.server_address).filter(|address| !address.is_unspecified());
         match self.kind {

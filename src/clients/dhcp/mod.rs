@@ -1,55 +1,56 @@
-//! DHCP clients: what edk2, a BIOS ROM, a Raspberry Pi, iPXE and GRUB send, which answer they take, and
-//! what they then boot.
+//! DHCP clients: the messages of edk2, BIOS ROMs, Raspberry Pis, iPXE and GRUB, the offer that each
+//! accepts, and its boot file.
 
 mod boot_file;
 mod offers;
 mod raspberry_pi;
 mod requests;
+mod selection;
 #[cfg(test)]
 mod tests;
 
 pub use boot_file::{BootFile, NoBootFile};
-pub use offers::{BootSource, DropReason, NoOffer, OfferClass, Selection};
 pub use requests::is_grub;
+pub use selection::{BootSource, DropReason, NoOffer, OfferClass, Selection};
 
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 use crate::wire::dhcp::IpxeFeature;
 
-/// One client: a kind of firmware in one machine.
+/// One client: the firmware or loader of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The firmware or loader.
     pub kind: ClientKind,
-    /// The address of the card that boots.
+    /// The address of the network card that boots.
     pub mac: MacAddress,
-    /// The machine's UUID, where it has one; edk2 sends zeros without it.
+    /// The machine's UUID, if it has one; edk2 sends zeros without it.
     pub uuid: Option<SystemUuid>,
 }
 
-/// The firmware or loader that speaks DHCP.
+/// The kinds of DHCP clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientKind {
-    /// PXE boot of a UEFI firmware of edk2's family.
+    /// PXE boot of UEFI firmware based on edk2.
     EdkPxe(Architecture),
-    /// HTTP boot of a UEFI firmware of edk2's family.
+    /// HTTP boot of UEFI firmware based on edk2.
     EdkHttp(Architecture),
     /// A PXE ROM under a BIOS.
     BiosPxe,
     /// iPXE.
     Ipxe {
-        /// The firmware that it runs under.
+        /// The architecture that it runs on.
         architecture: Architecture,
-        /// What it was built with.
+        /// Its built-in features.
         features: Vec<IpxeFeature>,
     },
-    /// GRUB's `net_bootp`, which names neither itself nor its firmware: the one that it runs under.
+    /// GRUB's `net_bootp`, which does not send its architecture.
     Grub(Architecture),
     /// The boot ROM of a Raspberry Pi.
     RaspberryPi,
 }
 
 impl ClientKind {
-    /// Returns an iPXE with the features that Debian builds in.
+    /// Returns iPXE with the features of Debian's build.
     pub fn ipxe(architecture: Architecture) -> Self {
         use IpxeFeature::{BzImage, Dns, Efi, Http, Https, Menu, Tftp, Vlan};
         let image = match architecture {
@@ -62,7 +63,7 @@ impl ClientKind {
         }
     }
 
-    /// Returns the architecture that the client names in option 93, if it names one.
+    /// Returns the client's architecture.
     pub fn architecture(&self) -> Architecture {
         match self {
             Self::BiosPxe => Architecture::Bios,

@@ -1,146 +1,18 @@
-use std::fmt;
+//! The offer that a client accepts.
+
 use std::net::Ipv4Addr;
 
+use super::selection::{
+    BootSource, ClassifiedOffer, DropReason, NoOffer, OfferClass, Selection, first,
+};
 use super::{Client, ClientKind, raspberry_pi};
 use crate::clients::url;
 use crate::wire::dhcp::{
     DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature, MessageType, OptionCode, PxeSubOption,
 };
 
-/// What a client takes an offer for; prints what that means for the boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OfferClass {
-    /// `PXEClient` with boot data that the client can follow at once.
-    Pxe {
-        /// Whether it comes without an address.
-        proxy: bool,
-    },
-    /// `PXEClient` without such data: the client asks on port 4011 (BINL).
-    Binl {
-        /// Whether it comes without an address.
-        proxy: bool,
-    },
-    /// `HTTPClient` with a URL.
-    Http {
-        /// Whether it comes without an address.
-        proxy: bool,
-    },
-    /// An address, and perhaps a boot file.
-    Plain {
-        /// Whether a boot file is named.
-        boot_file: bool,
-    },
-    /// Nothing says `Raspberry Pi Boot`, which a Raspberry Pi looks for.
-    NoMenu {
-        /// Whether it comes without an address.
-        proxy: bool,
-    },
-    /// The client drops it.
-    Dropped(DropReason),
-}
-
-/// Why a client drops an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropReason {
-    /// It is no DHCPOFFER.
-    NoOffer,
-    /// It has neither an address nor the client's vendor class.
-    NothingForTheClient,
-    /// It asks for MTFTP, which nobody speaks any more.
-    Mtftp,
-    /// It says `HTTPClient`, and has no URL.
-    NoUrl,
-}
-
-impl fmt::Display for OfferClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pxe { proxy: false } => "an address and PXE boot data: taken before all others",
-            Self::Pxe { proxy: true } => {
-                "PXE boot data for another server's address (old edk2 drops the first offer of this \
-                 kind that has option 43)"
-            }
-            Self::Binl { proxy: false } => {
-                "an address and option 60 `PXEClient` without discovery options in 43: the client \
-                 must get an answer on port 4011, or it fails (a BIOS ROM with PXE-E55)"
-            }
-            Self::Binl { proxy: true } => {
-                "option 60 `PXEClient` without an address: the boot file is asked for on port 4011"
-            }
-            Self::Http { proxy: false } => "an address and a URL to boot",
-            Self::Http { proxy: true } => "a URL to boot, for another server's address",
-            Self::Plain { boot_file: true } => {
-                "an address and a boot file without option 60: used when no PXE offer competes"
-            }
-            Self::Plain { boot_file: false } => "an address, and nothing to boot",
-            Self::NoMenu { proxy: false } => {
-                "an address, and no boot menu (43.9 `Raspberry Pi Boot`, and 43.10), which a Raspberry \
-                 Pi waits for"
-            }
-            Self::NoMenu { proxy: true } => {
-                "neither an address nor a boot menu (43.9 `Raspberry Pi Boot`, and 43.10)"
-            }
-            Self::Dropped(DropReason::NoOffer) => "dropped: it is no DHCPOFFER",
-            Self::Dropped(DropReason::NothingForTheClient) => {
-                "dropped: it has neither an address nor the client's vendor class in option 60"
-            }
-            Self::Dropped(DropReason::Mtftp) => "dropped: it asks for multicast TFTP",
-            Self::Dropped(DropReason::NoUrl) => {
-                "dropped: option 60 is `HTTPClient`, and neither option 67 nor `file` has a URL"
-            }
-        })
-    }
-}
-
-/// Which offer a client took, and where its boot file will come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection<'a> {
-    /// The offer whose address the client requests.
-    pub offer: &'a DhcpMessage,
-    /// Where the boot file is named.
-    pub boot: BootSource<'a>,
-    /// Why this one, for the operator.
-    pub reason: &'static str,
-}
-
-/// Where the name of the boot file comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootSource<'a> {
-    /// The ACK of the server that gives the address.
-    Acknowledgement,
-    /// The offer of a second server, which gives no address.
-    Proxy(&'a DhcpMessage),
-    /// An ACK from port 4011 of this server, still to be asked for.
-    BootServer(Ipv4Addr),
-}
-
-/// No offer lets the client boot.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoOffer {
-    /// Nobody answered.
-    #[error("no offer came (a BIOS ROM says PXE-E51)")]
-    Silence,
-    /// Nobody gave an address.
-    #[error("no offer has an address; seen: {}", list(.seen))]
-    NoAddress {
-        /// What the client took the offers for, in their order.
-        seen: Vec<OfferClass>,
-    },
-    /// There is an address, and nothing to boot.
-    #[error("no offer names a boot file (a BIOS ROM says PXE-E53); seen: {}", list(.seen))]
-    NothingToBoot {
-        /// What the client took the offers for, in their order.
-        seen: Vec<OfferClass>,
-    },
-}
-
-fn list(seen: &[OfferClass]) -> String {
-    let texts: Vec<_> = seen.iter().map(ToString::to_string).collect();
-    texts.join("; ")
-}
-
 impl Client {
-    /// Returns what the client takes an offer for.
+    /// Classifies an offer.
     ///
     /// Source: edk2, `PxeBcParseDhcp4Packet`, `HttpBootParseDhcp4Packet`; iPXE, `dhcp_discovery_rx`;
     /// PXE 2.1 §2.2.4.
@@ -164,7 +36,7 @@ impl Client {
             ClientKind::EdkPxe(_) | ClientKind::BiosPxe if options.is_pxe_client() => {
                 return if has_discovery_options(options) {
                     OfferClass::Pxe { proxy }
-                } else if asks_for_mtftp(options) {
+                } else if requires_mtftp(options) {
                     OfferClass::Dropped(DropReason::Mtftp)
                 } else {
                     OfferClass::Binl { proxy }
@@ -190,7 +62,7 @@ impl Client {
         }
     }
 
-    /// Chooses among all offers that came in time, in the order in which they came.
+    /// Chooses among all offers that arrived in time, in the order of their arrival.
     ///
     /// # Errors
     /// When the client cannot boot with any of them.
@@ -223,27 +95,15 @@ impl Client {
     }
 }
 
-/// An offer, and what the client takes it for.
-pub(super) type Seen<'a> = (&'a DhcpMessage, OfferClass);
-
-/// Returns the first offer of some class.
-pub(super) fn first<'a>(
-    seen: &[Seen<'a>],
-    is_wanted: impl Fn(OfferClass) -> bool,
-) -> Option<&'a DhcpMessage> {
-    let mut wanted = seen.iter().filter(|(_, class)| is_wanted(*class));
-    wanted.next().map(|(offer, _)| *offer)
-}
-
-/// The default policy of edk2, which ROMs under a BIOS share.
-fn select_pxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+/// The default policy of edk2, which BIOS ROMs share.
+fn select_pxe<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{Binl, Plain, Pxe};
     let plain = first(seen, |class| matches!(class, Plain { .. }));
     if let Some(offer) = first(seen, |class| class == Pxe { proxy: false }) {
         return Some(Selection {
             offer,
             boot: BootSource::Acknowledgement,
-            reason: "one server gives the address and PXE boot data",
+            reason: "one server provides the address and the PXE boot data",
         });
     }
     let proxy = first(seen, |class| class == Pxe { proxy: true });
@@ -251,15 +111,15 @@ fn select_pxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
         return Some(Selection {
             offer,
             boot: BootSource::Proxy(proxy),
-            reason: "one server gives the address, and another one the PXE boot data",
+            reason: "one server provides the address, and another server the PXE boot data",
         });
     }
     if let Some(offer) = first(seen, |class| class == Binl { proxy: false }) {
         return Some(Selection {
             offer,
             boot: BootSource::BootServer(boot_server(offer)),
-            reason: "the server that gives the address says `PXEClient` without discovery options, \
-                     so it is asked on port 4011",
+            reason: "the server of the address sends `PXEClient` without discovery options, so the \
+                     client asks it on port 4011",
         });
     }
     let proxy = first(seen, |class| class == Binl { proxy: true });
@@ -267,50 +127,50 @@ fn select_pxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
         return Some(Selection {
             offer,
             boot: BootSource::BootServer(boot_server(proxy)),
-            reason: "one server gives the address, and another one is asked for the boot file on \
-                     port 4011",
+            reason: "one server provides the address, and the client asks another server for the boot \
+                     file on port 4011",
         });
     }
     first(seen, |class| class == Plain { boot_file: true }).map(|offer| Selection {
         offer,
         boot: BootSource::Acknowledgement,
-        reason: "no PXE offer competes with a plain one that names a boot file",
+        reason: "a plain offer names a boot file, and there is no PXE offer",
     })
 }
 
-fn select_http<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+fn select_http<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{Http, Plain};
     if let Some(offer) = first(seen, |class| class == Http { proxy: false }) {
         return Some(Selection {
             offer,
             boot: BootSource::Acknowledgement,
-            reason: "one server gives the address and the URL",
+            reason: "one server provides the address and the URL",
         });
     }
     let offer = first(seen, |class| matches!(class, Plain { .. }))?;
     first(seen, |class| class == Http { proxy: true }).map(|proxy| Selection {
         offer,
         boot: BootSource::Proxy(proxy),
-        reason: "one server gives the address, and another one the URL",
+        reason: "one server provides the address, and another server the URL",
     })
 }
 
-/// GRUB takes the first address that it is offered. Source: GRUB 2.06, `grub-core/net/bootp.c`,
+/// GRUB accepts the first offer with an address. Source: GRUB 2.06, `grub-core/net/bootp.c`,
 /// `grub_net_process_dhcp`.
-fn select_plain<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+fn select_plain<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     let offer = first(seen, |class| matches!(class, OfferClass::Plain { .. }))?;
     Some(Selection {
         offer,
         boot: BootSource::Acknowledgement,
-        reason: "it is the first one with an address",
+        reason: "it is the first offer with an address",
     })
 }
 
-/// iPXE takes the last address of the highest priority, and beside it the last `PXEClient` offer,
-/// unless the server of the address says that there is none (175.0xb0).
-fn select_ipxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+/// iPXE accepts the last address of the highest priority, and the last `PXEClient` offer as well, unless
+/// the server of the address excludes a proxy (175.0xb0).
+fn select_ipxe<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{Binl, Dropped, Pxe};
-    let best = |is_wanted: &dyn Fn(&Seen<'a>) -> bool| {
+    let best = |is_wanted: &dyn Fn(&ClassifiedOffer<'a>) -> bool| {
         let wanted = seen.iter().filter(|pair| is_wanted(pair));
         wanted
             .max_by_key(|(offer, _)| priority(&offer.options))
@@ -324,23 +184,23 @@ fn select_ipxe<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
     let (boot, reason) = match proxy {
         _ if waits_for_none.is_some_and(|value| value != 0) => (
             BootSource::Acknowledgement,
-            "the server that gives the address says not to wait for another one (175.176)",
+            "the server of the address excludes a proxy (175.176)",
         ),
         Some((proxy, Pxe { .. })) if std::ptr::eq(proxy, offer) => (
             BootSource::Acknowledgement,
-            "one server gives the address and PXE boot data",
+            "one server provides the address and the PXE boot data",
         ),
         Some((proxy, Pxe { .. })) => (
             BootSource::Proxy(proxy),
-            "one server gives the address, and another one the PXE boot data",
+            "one server provides the address, and another server the PXE boot data",
         ),
         Some((proxy, _)) => (
             BootSource::BootServer(boot_server(proxy)),
-            "a server says `PXEClient` without `siaddr` and a boot file, so it is asked on port 4011",
+            "a server sends `PXEClient` without `siaddr` and a boot file, so iPXE asks it on port 4011",
         ),
         None => (
             BootSource::Acknowledgement,
-            "no PXE offer competes with the one that gives the address",
+            "there is no PXE offer besides the offer of the address",
         ),
     };
     Some(Selection {
@@ -356,7 +216,7 @@ fn has_discovery_options(options: &DhcpOptions) -> bool {
 }
 
 /// Source: edk2, `PxeBcDhcp4.h`, `IS_VALID_MTFTP_VENDOR_OPTION`.
-fn asks_for_mtftp(options: &DhcpOptions) -> bool {
+fn requires_mtftp(options: &DhcpOptions) -> bool {
     (1..=5).all(|code| vendor_codes(options).any(|other| other == code))
 }
 
@@ -365,7 +225,7 @@ fn vendor_codes(options: &DhcpOptions) -> impl Iterator<Item = u8> {
     sub_options.map(|(code, _)| code)
 }
 
-/// Returns whom to ask on port 4011. Source: edk2, `PxeBcRetryBinlOffer`.
+/// Returns the server to ask on port 4011. Source: edk2, `PxeBcRetryBinlOffer`.
 fn boot_server(offer: &DhcpMessage) -> Ipv4Addr {
     let header = offer.server_address;
     match offer.options.server_identifier() {
@@ -375,7 +235,7 @@ fn boot_server(offer: &DhcpMessage) -> Ipv4Addr {
 }
 
 fn priority(options: &DhcpOptions) -> i8 {
-    sub_option(options, 1).map_or(0, |octet| octet as i8)
+    sub_option(options, 1).map_or(0, |byte| byte as i8)
 }
 
 fn sub_option(options: &DhcpOptions, wanted: u8) -> Option<u8> {

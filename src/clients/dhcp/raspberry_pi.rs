@@ -1,12 +1,12 @@
-//! What a Raspberry Pi's own boot ROM makes of answers. What it loads, it names itself.
+//! The offers that a Raspberry Pi's boot ROM accepts. It uses its own file names.
 
-use super::offers::{BootSource, OfferClass, Seen, Selection, first};
+use super::selection::{BootSource, ClassifiedOffer, OfferClass, Selection, first};
 use crate::wire::dhcp::{DhcpMessage, PxeSubOption};
 
-/// The text that it looks for in the boot menu.
+/// The required text in the boot menu.
 const MENU: &[u8] = b"Raspberry Pi Boot";
 
-/// Returns what it takes an offer for: it wants a prompt (43.10) and its own line in the menu (43.9).
+/// Classifies an offer: a Raspberry Pi needs a prompt (43.10) and its line in the menu (43.9).
 ///
 /// Source: Raspberry Pi documentation, "Network booting", and its bootloader's `PXE_OPTION43`.
 pub(super) fn classify(offer: &DhcpMessage) -> OfferClass {
@@ -22,20 +22,20 @@ pub(super) fn classify(offer: &DhcpMessage) -> OfferClass {
     }
 }
 
-/// Chooses an address, and the menu beside it.
-pub(super) fn select<'a>(seen: &[Seen<'a>]) -> Option<Selection<'a>> {
+/// Chooses an address and a menu.
+pub(super) fn select<'a>(seen: &[ClassifiedOffer<'a>]) -> Option<Selection<'a>> {
     use OfferClass::{NoMenu, Pxe};
     if let Some(offer) = first(seen, |class| class == Pxe { proxy: false }) {
         return Some(Selection {
             offer,
             boot: BootSource::Acknowledgement,
-            reason: "one server gives the address and the menu `Raspberry Pi Boot`",
+            reason: "one server provides the address and the menu `Raspberry Pi Boot`",
         });
     }
     let offer = first(seen, |class| class == NoMenu { proxy: false })?;
     first(seen, |class| class == Pxe { proxy: true }).map(|proxy| Selection {
         offer,
         boot: BootSource::Proxy(proxy),
-        reason: "one server gives the address, and another one the menu `Raspberry Pi Boot`",
+        reason: "one server provides the address, and another server the menu `Raspberry Pi Boot`",
     })
 }

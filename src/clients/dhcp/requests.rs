@@ -6,48 +6,47 @@ use crate::wire::dhcp::{
     DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, TransactionId,
 };
 
-/// What edk2 asks for over PXE. Source: edk2, `PxeBcDhcp4.c`, `PxeBcBuildDhcp4Options`.
+/// The options that edk2 requests over PXE. Source: edk2, `PxeBcDhcp4.c`, `PxeBcBuildDhcp4Options`.
 const EDK_PXE_LIST: [u8; 35] = [
     1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66,
     67, 97, 128, 129, 130, 131, 132, 133, 134, 135,
 ];
-/// What edk2 asks for over HTTP. Source: edk2, `HttpBootDhcp4.c`, `HttpBootBuildDhcp4Options`.
+/// The options that edk2 requests over HTTP. Source: edk2, `HttpBootDhcp4.c`, `HttpBootBuildDhcp4Options`.
 const EDK_HTTP_LIST: [u8; 27] = [
     1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66,
     67, 97,
 ];
-/// What Intel's boot agent asks for.
+/// The options that Intel's boot agent requests.
 const BIOS_LIST: [u8; 36] = [
     1, 2, 3, 4, 5, 6, 11, 12, 13, 15, 16, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59,
     60, 66, 67, 128, 129, 130, 131, 132, 133, 134, 135,
 ];
-/// What iPXE asks for. Source: iPXE, `src/net/udp/dhcp.c`, `dhcp_request_options_data`.
+/// The options that iPXE requests. Source: iPXE, `src/net/udp/dhcp.c`, `dhcp_request_options_data`.
 const IPXE_LIST: [u8; 25] = [
     1, 3, 6, 7, 12, 15, 17, 26, 42, 43, 60, 66, 67, 119, 121, 128, 129, 130, 131, 132, 133, 134,
     135, 175, 203,
 ];
-/// What GRUB asks for, in the order of 2.06. Source: `grub-core/net/bootp.c`, `send_dhcp_packet`.
+/// The options that GRUB requests, in the order of 2.06. Source: `grub-core/net/bootp.c`, `send_dhcp_packet`.
 const GRUB_LIST: [u8; 7] = [1, 3, 6, 15, 12, 17, 18];
 /// An emulated network card (1af4:1000 on PCI), and iPXE's version 1.21.1.
 const IPXE_BUS_ID: (u8, &[u8]) = (0xb1, &[1, 0x1a, 0xf4, 0x10, 0x00]);
 const IPXE_VERSION: (u8, &[u8]) = (0xeb, &[1, 21, 1]);
 
-/// Reports whether a message is GRUB's, which says nothing of itself: it asks for all that GRUB 2.06
-/// asks for, in whatever order and beside whatever more. Systems that ask for both paths (17, 18) and
-/// name no class are not known.
+/// Reports whether GRUB sent a message. GRUB sends no name, but it requests at least the options of GRUB
+/// 2.06, in any order. No operating system is known that requests both paths (17, 18) without a class.
 pub fn is_grub(message: &DhcpMessage) -> bool {
     let options = &message.options;
     let names_itself = [OptionCode::ClassIdentifier, OptionCode::UserClass]
         .into_iter()
         .any(|code| options.contains(code))
         || options.is_ipxe();
-    let asked = options.raw(OptionCode::ParameterRequestList);
-    let asked = asked.unwrap_or_default();
-    !names_itself && GRUB_LIST.iter().all(|code| asked.contains(code))
+    let requested = options.raw(OptionCode::ParameterRequestList);
+    let requested = requested.unwrap_or_default();
+    !names_itself && GRUB_LIST.iter().all(|code| requested.contains(code))
 }
 
 impl Client {
-    /// Builds the DHCPDISCOVER with which the client begins.
+    /// Builds the client's DHCPDISCOVER.
     pub fn discover(&self, transaction_id: TransactionId) -> DhcpMessage {
         self.message(MessageType::Discover, transaction_id, |_| {})
     }
@@ -64,7 +63,7 @@ impl Client {
         })
     }
 
-    /// Builds the DHCPREQUEST to port 4011 of a boot server, which gives no address but a boot file.
+    /// Builds the DHCPREQUEST to port 4011 of a boot server, which names a boot file.
     ///
     /// Source: PXE 2.1 §2.2.3; edk2, `PxeBcDhcp4Discover`; iPXE, `dhcp_proxy_tx`.
     pub fn ask_boot_server(
@@ -84,8 +83,8 @@ impl Client {
         message
     }
 
-    /// Builds a message with the client's own options, in its order; `add` adds those that name a
-    /// server or an address, where the client has them.
+    /// Builds a message with the client's own options, in its order. `add` adds the options with a server
+    /// or an address, at the client's position.
     fn message(
         &self,
         kind: MessageType,
@@ -162,8 +161,8 @@ impl Client {
     }
 
     fn set_uuid(&self, message: &mut DhcpMessage) {
-        let octets = self.uuid.map_or([0; 16], |uuid| uuid.to_wire());
-        let value = [&[0][..], &octets].concat();
+        let bytes = self.uuid.map_or([0; 16], |uuid| uuid.to_wire());
+        let value = [&[0][..], &bytes].concat();
         message
             .options
             .set_raw(OptionCode::ClientMachineIdentifier, value);

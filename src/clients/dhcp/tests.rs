@@ -66,12 +66,12 @@ fn proxy(values: &[(u8, &[u8])]) -> DhcpMessage {
 }
 
 fn golden(hex: &str) -> DhcpMessage {
-    let octets: Vec<_> = hex
+    let bytes: Vec<_> = hex
         .lines()
         .flat_map(|line| line.split('#').next().unwrap().split_whitespace())
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect();
-    DhcpMessage::parse(&octets).unwrap()
+    DhcpMessage::parse(&bytes).unwrap()
 }
 
 #[test]
@@ -253,24 +253,27 @@ fn ipxe_takes_the_last_offer_of_the_highest_priority_and_a_proxy_beside_it() {
 }
 
 #[test]
-fn a_client_that_cannot_boot_says_what_it_saw() {
+fn a_client_that_cannot_boot_lists_the_offers() {
     let text =
         |client: Client, offers: &[DhcpMessage]| client.select(offers).unwrap_err().to_string();
-    assert_eq!(text(edk(), &[]), "no offer came (a BIOS ROM says PXE-E51)");
+    assert_eq!(
+        text(edk(), &[]),
+        "no offer arrived (a BIOS ROM prints PXE-E51)"
+    );
     assert_eq!(
         text(edk(), &[proxy(&[(60, b"PXEClient"), (43, STRAIGHT)])]),
-        "no offer has an address; seen: PXE boot data for another server's address (old edk2 drops \
+        "no offer has an address; offers: PXE boot data for another server's address (old edk2 drops \
          the first offer of this kind that has option 43)"
     );
     assert_eq!(
         text(bios(), &[offer(&[])]),
-        "no offer names a boot file (a BIOS ROM says PXE-E53); seen: an address, and nothing to boot"
+        "no offer names a boot file (a BIOS ROM prints PXE-E53); offers: an address without a boot file"
     );
-    assert!(text(ipxe(), &[proxy(&[])]).starts_with("no offer has an address; seen: dropped"));
+    assert!(text(ipxe(), &[proxy(&[])]).starts_with("no offer has an address; offers: dropped"));
 }
 
 #[test]
-fn each_client_reads_the_boot_file_from_its_own_places() {
+fn each_client_reads_the_boot_file_from_its_own_fields() {
     let mut both = offer(&[(67, b"option.efi")]);
     both.boot_file = b"field.efi".to_vec();
     both.server_address = OTHER;
@@ -297,7 +300,7 @@ fn each_client_reads_the_boot_file_from_its_own_places() {
     }
     assert_eq!(
         ipxe().boot_file(&only_option).unwrap_err().to_string(),
-        "`option.efi` is named, and `siaddr` is 0.0.0.0: the client has no server to ask for it"
+        "boot file `option.efi` has no server: `siaddr` is 0.0.0.0"
     );
     assert_eq!(edk().boot_file(&offer(&[])), Err(NoBootFile::NoName));
 }

@@ -1,65 +1,24 @@
-use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+//! The commands of scripts.
+
 use std::time::Duration;
 
-use super::interpreter::{Fetch, Interpreter, Loaded, Status};
+use super::effect::{CommandError, CommandResult, DONE, GrubEffect, not_understood};
+use super::loading::FileLocation;
 use super::pattern::Pattern;
-use super::{Purpose, Step};
-use crate::clients::dhcp::BootFile;
-
-/// What a command leads to.
-pub(super) enum Outcome {
-    /// It is done, well or not.
-    Done(Status),
-    /// The caller sees a step, and then it is done.
-    Show(Step),
-    /// A file is needed.
-    Fetch(Fetch),
-    /// An address is needed.
-    AskForAddress,
-    /// The innermost function ends.
-    Return,
-    /// Everything ends.
-    End(Step),
-    /// It is not known here.
-    NotUnderstood(String),
-}
-
-/// Where a name of GRUB leads.
-pub(super) enum Place {
-    /// A file of a server.
-    Network(BootFile),
-    /// A path on a local disk.
-    Disk(String),
-}
-
-/// The fault of a command line that this model does not know, beside those that GRUB itself reports.
-enum Fault {
-    Failed(String),
-    NotUnderstood(String),
-}
-
-impl From<String> for Fault {
-    fn from(reason: String) -> Self {
-        Self::Failed(reason)
-    }
-}
-
-type Ran = Result<Outcome, Fault>;
-
-const DONE: Ran = Ok(Outcome::Done(Ok(())));
+use super::state::Interpreter;
+use super::{GrubStep, Purpose};
 
 impl Interpreter {
     /// Runs one command.
-    pub(super) fn run(&mut self, name: &str, arguments: &[String]) -> Outcome {
+    pub(super) fn run(&mut self, name: &str, arguments: &[String]) -> GrubEffect {
         match self.try_run(name, arguments) {
             Ok(outcome) => outcome,
-            Err(Fault::Failed(reason)) => Outcome::Done(Err(reason)),
-            Err(Fault::NotUnderstood(reason)) => Outcome::NotUnderstood(reason),
+            Err(CommandError::Failed(reason)) => GrubEffect::Done(Err(reason)),
+            Err(CommandError::NotUnderstood(reason)) => GrubEffect::NotUnderstood(reason),
         }
     }
 
-    fn try_run(&mut self, name: &str, arguments: &[String]) -> Ran {
+    fn try_run(&mut self, name: &str, arguments: &[String]) -> CommandResult {
         match name {
             "set" => self.set_command(arguments),
             "unset" => {
@@ -81,16 +40,18 @@ impl Interpreter {
                 let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
                 let begin = words.iter().take_while(|it| ["-n", "-e"].contains(it));
                 let text = words[begin.count()..].join(" ");
-                Ok(Outcome::Show(Step::Print(text)))
+                Ok(GrubEffect::Show(GrubStep::Print(text)))
             }
             "sleep" => {
                 let seconds = arguments.iter().rfind(|word| !word.starts_with('-'));
                 let seconds = seconds.and_then(|word| word.parse().ok());
                 let seconds = seconds.ok_or_else(|| "unrecognized number".to_owned())?;
-                Ok(Outcome::Show(Step::Wait(Duration::from_secs(seconds))))
+                Ok(GrubEffect::Show(GrubStep::Wait(Duration::from_secs(
+                    seconds,
+                ))))
             }
             "true" => DONE,
-            "false" => Ok(Outcome::Done(Err(String::new()))),
+            "false" => Ok(GrubEffect::Done(Err(String::new()))),
             "test" => self.test(arguments),
             "[" => match arguments.split_last() {
                 Some((last, rest)) if last == "]" => self.test(rest),
@@ -104,20 +65,20 @@ impl Interpreter {
             "linux" | "linuxefi" | "linux16" => self.linux(arguments),
             "initrd" | "initrdefi" | "initrd16" => self.initrd(arguments),
             "chainloader" => self.chainloader(arguments),
-            "boot" => Ok(Outcome::Done(self.start())),
-            "net_bootp" | "net_dhcp" => Ok(Outcome::AskForAddress),
-            "return" => Ok(Outcome::Return),
-            "exit" => Ok(Outcome::End(Step::Exit)),
-            "reboot" => Ok(Outcome::End(Step::Reboot)),
-            "halt" => Ok(Outcome::End(Step::PowerOff)),
-            // They change the console, or load what Debian's image has built in.
+            "boot" => Ok(GrubEffect::Done(self.start())),
+            "net_bootp" | "net_dhcp" => Ok(GrubEffect::AskForAddress),
+            "return" => Ok(GrubEffect::Return),
+            "exit" => Ok(GrubEffect::End(GrubStep::Exit)),
+            "reboot" => Ok(GrubEffect::End(GrubStep::Reboot)),
+            "halt" => Ok(GrubEffect::End(GrubStep::PowerOff)),
+            // These change the console, or load modules that Debian's image has built in.
             "insmod" | "serial" | "terminal_input" | "terminal_output" | "loadfont" | "clear"
             | "background_color" | "background_image" => DONE,
-            name => Err(not_understood(format!("`{name}` is not understood"))),
+            name => Err(not_understood(format!("command `{name}` is not supported"))),
         }
     }
 
-    fn set_command(&mut self, arguments: &[String]) -> Ran {
+    fn set_command(&mut self, arguments: &[String]) -> CommandResult {
         match arguments {
             [] => DONE,
             [word] => match word.split_once('=') {
@@ -127,15 +88,15 @@ impl Interpreter {
                 }
                 _ => Err("not an assignment".to_owned().into()),
             },
-            // GRUB takes the first word alone; who wrote the others meant them.
+            // GRUB uses only the first word; the author meant the others, too.
             _ => Err(not_understood(
-                "`set` has several words: quotes are missing".into(),
+                "`set` has several words without quotes".into(),
             )),
         }
     }
 
     /// Source: GRUB, `grub-core/commands/regexp.c`.
-    fn regexp(&mut self, arguments: &[String]) -> Ran {
+    fn regexp(&mut self, arguments: &[String]) -> CommandResult {
         let mut wanted = Vec::new();
         let mut words = arguments.iter();
         let mut plain = Vec::new();
@@ -162,7 +123,7 @@ impl Interpreter {
         };
         let pattern = Pattern::parse(pattern).map_err(not_understood)?;
         match pattern.find(text).map_err(not_understood)? {
-            None => Ok(Outcome::Done(Err(String::new()))),
+            None => Ok(GrubEffect::Done(Err(String::new()))),
             Some(groups) => {
                 for (number, name) in wanted {
                     match groups.get(number) {
@@ -176,7 +137,7 @@ impl Interpreter {
     }
 
     /// Source: GRUB, `grub-core/commands/smbios.c`.
-    fn smbios(&mut self, arguments: &[String]) -> Ran {
+    fn smbios(&mut self, arguments: &[String]) -> CommandResult {
         let mut options = std::collections::BTreeMap::new();
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -204,7 +165,7 @@ impl Interpreter {
             (Some("3"), None, Some("8")) => machine.asset.clone(),
             _ => {
                 let seen = arguments.join(" ");
-                return Err(not_understood(format!("`smbios {seen}` is not understood")));
+                return Err(not_understood(format!("`smbios {seen}` is not supported")));
             }
         };
         let value = value.ok_or_else(|| "no structure matched".to_owned())?;
@@ -213,12 +174,12 @@ impl Interpreter {
                 self.set(name, value);
                 DONE
             }
-            None => Ok(Outcome::Show(Step::Print(value))),
+            None => Ok(GrubEffect::Show(GrubStep::Print(value))),
         }
     }
 
     /// Source: GRUB, `grub-core/commands/search_wrap.c`.
-    fn search(&mut self, arguments: &[String]) -> Ran {
+    fn search(&mut self, arguments: &[String]) -> CommandResult {
         let mut variable = "root".to_owned();
         let mut by_file = false;
         let mut names = Vec::new();
@@ -244,170 +205,28 @@ impl Interpreter {
         }
         Err(format!("no such device: {name}").into())
     }
-
-    fn fetch_one(&mut self, arguments: &[String], purpose: Purpose) -> Ran {
-        let [name] = arguments else {
-            return Err("filename expected".to_owned().into());
-        };
-        match self.place(name)? {
-            Place::Network(file) => Ok(Outcome::Fetch(Fetch {
-                file,
-                purpose,
-                arguments: String::new(),
-                more: VecDeque::new(),
-            })),
-            Place::Disk(_) if purpose == Purpose::Configuration => DONE,
-            Place::Disk(path) => Err(format!("file `{path}' not found").into()),
-        }
-    }
-
-    fn linux(&mut self, arguments: &[String]) -> Ran {
-        // Whatever was loaded is gone, also where this fails.
-        self.loaded = None;
-        let [name, words @ ..] = arguments else {
-            return Err("filename expected".to_owned().into());
-        };
-        let all: Vec<String> = [format!("BOOT_IMAGE={name}")]
-            .into_iter()
-            .chain(words.iter().cloned())
-            .collect();
-        match self.place(name)? {
-            Place::Network(file) => Ok(Outcome::Fetch(Fetch {
-                file,
-                purpose: Purpose::Kernel,
-                arguments: all.join(" "),
-                more: VecDeque::new(),
-            })),
-            Place::Disk(path) => Err(format!("file `{path}' not found").into()),
-        }
-    }
-
-    fn initrd(&mut self, arguments: &[String]) -> Ran {
-        if !matches!(self.loaded, Some(Loaded::Kernel { .. })) {
-            return Err("you need to load the kernel first".to_owned().into());
-        }
-        let mut files = VecDeque::new();
-        for name in arguments {
-            match self.place(name)? {
-                Place::Network(file) => files.push_back(file),
-                Place::Disk(path) => return Err(format!("file `{path}' not found").into()),
-            }
-        }
-        match files.pop_front() {
-            Some(file) => Ok(Outcome::Fetch(Fetch {
-                file,
-                purpose: Purpose::Initrd,
-                arguments: String::new(),
-                more: files,
-            })),
-            None => Err("filename expected".to_owned().into()),
-        }
-    }
-
-    /// Source: GRUB, `grub-core/loader/efi/chainloader.c`: the device handle that it hands on is that
-    /// of `$root`.
-    fn chainloader(&mut self, arguments: &[String]) -> Ran {
-        self.loaded = None;
-        let words: Vec<&String> = arguments.iter().filter(|it| *it != "--force").collect();
-        let [name, words @ ..] = words.as_slice() else {
-            return Err("filename expected".to_owned().into());
-        };
-        let text: Vec<&str> = words.iter().map(|word| word.as_str()).collect();
-        let text = text.join(" ");
-        let root = self.variable("root").trim_matches(['(', ')']).to_owned();
-        if *name == "+1" {
-            let how = format!("chainloader +1 of ({root})");
-            return match root.starts_with("hd") {
-                true => self.loads(Loaded::Disk { how }),
-                false => Err(format!("disk `{root}' not found").into()),
-            };
-        }
-        match self.place(name)? {
-            Place::Network(file) => Ok(Outcome::Fetch(Fetch {
-                file,
-                purpose: Purpose::Program,
-                arguments: text,
-                more: VecDeque::new(),
-            })),
-            Place::Disk(path) => {
-                let mut files = self.machine.disk_files.iter();
-                if !files.any(|file| file.eq_ignore_ascii_case(&path)) {
-                    return Err(format!("file `{path}' not found").into());
-                }
-                if !root.starts_with("hd") {
-                    return Err(not_understood(format!(
-                        "`$root` is `{root}`, and the loader would look there for its own files"
-                    )));
-                }
-                let how = format!("chainloader {path} of ({root})");
-                self.loads(Loaded::Disk { how })
-            }
-        }
-    }
-
-    fn loads(&mut self, loaded: Loaded) -> Ran {
-        self.loaded = Some(loaded);
-        DONE
-    }
-
-    /// Reads a name: `(device)path`, or a path on `$root`.
-    ///
-    /// # Errors
-    /// Where there is no such device. Source: GRUB, `grub-core/net/net.c`, `grub_net_open_real`.
-    pub(super) fn place(&self, name: &str) -> Result<Place, String> {
-        let root = self.variable("root").trim_matches(['(', ')']);
-        let (device, path) = match name.strip_prefix('(').and_then(|it| it.split_once(')')) {
-            Some(found) => found,
-            None => (root, name),
-        };
-        let (protocol, server) = device.split_once(',').unwrap_or((device, ""));
-        let server = match server {
-            "" => self.variable("net_default_server"),
-            server => server,
-        };
-        let not_found = || format!("disk `{device}' not found");
-        match protocol {
-            "tftp" => {
-                let address = server.split(':').next().unwrap_or_default();
-                let server: Ipv4Addr = address.parse().map_err(|_| not_found())?;
-                let name = path.to_owned();
-                Ok(Place::Network(BootFile { server, name }))
-            }
-            "http" if self.machine.has_http => {
-                let path = path.trim_start_matches('/');
-                Ok(Place::Network(BootFile {
-                    server: Ipv4Addr::UNSPECIFIED,
-                    name: format!("http://{server}/{path}"),
-                }))
-            }
-            protocol if protocol.starts_with("hd") => Ok(Place::Disk(path.to_owned())),
-            _ => Err(not_found()),
-        }
-    }
-}
-
-fn not_understood(reason: String) -> Fault {
-    Fault::NotUnderstood(reason)
 }
 
 impl Interpreter {
-    fn test(&mut self, words: &[String]) -> Ran {
-        // Only this one asks a server; `-e` and `-f` say no to whatever lies there.
+    fn test(&mut self, words: &[String]) -> CommandResult {
+        // Only `-s` requests a file; `-e` and `-f` are always false for network files.
         if let [option, name] = words
             && option == "-s"
         {
             return match self.place(name) {
-                Ok(Place::Network(_)) => self.fetch_one(std::slice::from_ref(name), Purpose::Test),
-                _ => Ok(Outcome::Done(Err(String::new()))),
+                Ok(FileLocation::Network(_)) => {
+                    self.fetch_one(std::slice::from_ref(name), Purpose::Test)
+                }
+                _ => Ok(GrubEffect::Done(Err(String::new()))),
             };
         }
         let is_there = |name: &str| match self.place(name) {
-            Ok(Place::Disk(path)) => self.machine.disk_files.contains(&path),
+            Ok(FileLocation::Disk(path)) => self.machine.disk_files.contains(&path),
             _ => false,
         };
         match super::conditions::holds(words, &is_there) {
             Ok(true) => DONE,
-            Ok(false) => Ok(Outcome::Done(Err(String::new()))),
+            Ok(false) => Ok(GrubEffect::Done(Err(String::new()))),
             Err(reason) => Err(not_understood(reason)),
         }
     }

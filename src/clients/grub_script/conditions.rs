@@ -1,19 +1,19 @@
 //! The expressions of `test`.
 
-/// Brackets inside brackets.
+/// The deepest nesting of brackets.
 const DEEPEST: usize = 20;
 
-/// Reports whether an expression holds; `is_there` looks for a file on a local disk.
+/// Evaluates an expression; `exists` checks for a file on a local disk.
 ///
 /// # Errors
-/// Where it is not understood.
+/// When it is not supported.
 ///
 /// Source: GRUB, `grub-core/commands/test.c`.
-pub(super) fn holds(words: &[String], is_there: &dyn Fn(&str) -> bool) -> Result<bool, String> {
+pub(super) fn holds(words: &[String], exists: &dyn Fn(&str) -> bool) -> Result<bool, String> {
     let mut test = Test {
         words: words.iter().map(String::as_str).collect(),
         at: 0,
-        is_there,
+        exists,
     };
     if test.words.is_empty() {
         return Ok(false);
@@ -21,20 +21,20 @@ pub(super) fn holds(words: &[String], is_there: &dyn Fn(&str) -> bool) -> Result
     let result = test.any(0)?;
     match test.words.get(test.at) {
         None => Ok(result),
-        Some(word) => Err(format!("`{word}` is not understood by `test`")),
+        Some(word) => Err(format!("`test` does not support `{word}`")),
     }
 }
 
 struct Test<'a> {
     words: Vec<&'a str>,
     at: usize,
-    is_there: &'a dyn Fn(&str) -> bool,
+    exists: &'a dyn Fn(&str) -> bool,
 }
 
 impl Test<'_> {
     fn any(&mut self, depth: usize) -> Result<bool, String> {
         if depth > DEEPEST {
-            return Err("too many brackets stand inside another".into());
+            return Err("brackets are nested too deeply".into());
         }
         let mut result = self.all(depth)?;
         while self.words.get(self.at) == Some(&"-o") {
@@ -57,7 +57,7 @@ impl Test<'_> {
         let rest = &self.words[self.at..];
         let number = |word: &str| {
             let number = word.parse::<i64>();
-            number.map_err(|_| format!("`{word}` is no number"))
+            number.map_err(|_| format!("`{word}` is not a number"))
         };
         if let [a, operator, b, ..] = rest {
             let compared = match *operator {
@@ -79,9 +79,10 @@ impl Test<'_> {
         match rest {
             ["!", ..] => {
                 self.at += 1;
-                match depth < DEEPEST {
-                    true => Ok(!self.one(depth + 1)?),
-                    false => Err("too many `!` stand in a row".into()),
+                if depth < DEEPEST {
+                    Ok(!self.one(depth + 1)?)
+                } else {
+                    Err("too many `!` in a row".into())
                 }
             }
             ["(", ..] => {
@@ -96,10 +97,10 @@ impl Test<'_> {
             ["-n", text, ..] => self.took(2, !text.is_empty()),
             ["-z", text, ..] => self.took(2, text.is_empty()),
             ["-e" | "-f", name, ..] => {
-                let result = (self.is_there)(name);
+                let result = (self.exists)(name);
                 self.took(2, result)
             }
-            ["-d" | "-s", ..] => Err(format!("`{}` is not understood here", rest[0])),
+            ["-d" | "-s", ..] => Err(format!("`{}` is not supported here", rest[0])),
             [text, ..] => self.took(1, !text.is_empty()),
             [] => Err("an expression is missing".into()),
         }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_hold_as_grub_says() {
+    fn expressions_evaluate_like_in_grub() {
         // `_` stands for an empty word.
         for (text, expected) in [
             ("", false),

@@ -1,108 +1,26 @@
+//! Runs configurations step by step.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::commands::Outcome;
-use super::menu::Entry;
+use super::context::{Context, MenuEntry};
+use super::effect::GrubEffect;
 use super::program::{Operation, Program};
-use super::variables::Context;
+use super::state::{Fetch, Interpreter, Kind, Loaded, State};
 use super::words::SyntaxError;
-use super::{Lease, Machine, Purpose, Step};
-use crate::clients::dhcp::BootFile;
+use super::{GrubMachine, GrubStep, Lease, Purpose};
 
-/// After so many operations a script is taken to run in a circle.
+/// The most operations of a script; more count as an endless loop.
 const MOST_OPERATIONS: usize = 20_000;
-/// Configurations, functions and menus, one inside the other.
-const MOST_NESTED: usize = 32;
-/// A command's outcome: done, or why not. A reason that is empty is not shown.
-pub(super) type Status = Result<(), String>;
-
-/// A machine that runs GRUB's scripts, and asks its caller for every file, address and pause.
-///
-/// Call [`Interpreter::next`] until it returns one of the ends; every later call returns the same
-/// end. A command that fails shows its error, and the script goes on, as GRUB's do. Nobody presses a
-/// key: a menu with a time-out starts its default. Programs and kernels always start here.
-/// Source: GRUB 2.06, `grub-core/script/execute.c`, `grub-core/normal/main.c`, `menu.c`.
-#[derive(Clone, Debug)]
-pub struct Interpreter {
-    pub(super) machine: Machine,
-    pub(super) contexts: Vec<Context>,
-    pub(super) loaded: Option<Loaded>,
-    pub(super) status: Status,
-    functions: BTreeMap<String, Rc<Program>>,
-    pub(super) frames: Vec<Frame>,
-    state: State,
-    operations: usize,
-}
-
-/// What `boot` starts.
-#[derive(Clone, Debug)]
-pub(super) enum Loaded {
-    Kernel {
-        file: BootFile,
-        arguments: String,
-        initrds: Vec<BootFile>,
-    },
-    Program {
-        file: BootFile,
-        arguments: String,
-    },
-    Disk {
-        how: String,
-    },
-}
-
-/// Something that runs.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
-    /// The file that it stands in.
-    file: String,
-    program: Rc<Program>,
-    at: usize,
-    /// The number of the line that ran last.
-    line: usize,
-    loops: Vec<VecDeque<String>>,
-    pub arguments: Vec<String>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// With a context of its own, whose menu is shown at its end.
-    Configuration,
-    /// A part of another one.
-    Source,
-    Function,
-    /// An entry of a menu: what it has loaded is started at its end.
-    Entry,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    Running,
-    Fetching(Fetch),
-    AskingForAddress,
-    Ended(Step),
-}
-
-/// A file that was asked for, and what happens with it.
-#[derive(Clone, Debug)]
-pub(super) struct Fetch {
-    pub file: BootFile,
-    pub purpose: Purpose,
-    /// Arguments of what is loaded, and the initrds that are still to be asked for.
-    pub arguments: String,
-    pub more: VecDeque<BootFile>,
-}
-
 impl Interpreter {
-    /// Starts a configuration, with the variables that GRUB itself has set. It exports them.
+    /// Starts a configuration, with the variables that GRUB itself sets and exports.
     ///
     /// # Errors
-    /// Where the text is no script.
+    /// When the text is not a valid script.
     pub fn new<'v>(
         file: &str,
         text: &str,
-        machine: Machine,
+        machine: GrubMachine,
         variables: impl IntoIterator<Item = (&'v str, String)>,
     ) -> Result<Self, SyntaxError> {
         let program = Program::parse(text)?;
@@ -126,15 +44,15 @@ impl Interpreter {
         Ok(interpreter)
     }
 
-    /// Runs up to the next thing that the caller has a part in.
+    /// Runs up to the next step that concerns the caller.
     #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
-    pub fn next(&mut self) -> Step {
+    pub fn next(&mut self) -> GrubStep {
         loop {
             match &self.state {
                 State::Ended(step) => return step.clone(),
-                State::AskingForAddress => return Step::Dhcp,
+                State::AskingForAddress => return GrubStep::Dhcp,
                 State::Fetching(Fetch { file, purpose, .. }) => {
-                    return Step::Fetch {
+                    return GrubStep::Fetch {
                         file: file.clone(),
                         purpose: *purpose,
                     };
@@ -145,7 +63,7 @@ impl Interpreter {
             if self.operations > MOST_OPERATIONS {
                 self.fail(
                     "",
-                    format!("`{MOST_OPERATIONS}` steps were done without an end"),
+                    format!("the script did not end within {MOST_OPERATIONS} steps"),
                 );
                 continue;
             }
@@ -155,10 +73,10 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`Step::Fetch`]: with the file, of a kernel, an initrd or a program at least its first
-    /// octets, or with the reason why there is none. Without such a step it does nothing.
+    /// Answers [`GrubStep::Fetch`] with the file (at least the first bytes of a kernel, an initrd or a
+    /// program), or with the reason of a failure. Does nothing without such a step.
     ///
-    /// Returns what the screen shows of it.
+    /// Returns the message on the console.
     pub fn supply(&mut self, answer: Result<&[u8], String>) -> Option<String> {
         let fetch = match std::mem::replace(&mut self.state, State::Running) {
             State::Fetching(fetch) => fetch,
@@ -168,7 +86,7 @@ impl Interpreter {
             }
         };
         match answer {
-            // A configuration that is not there is passed over without a word.
+            // GRUB skips a missing configuration without a message.
             Err(_) if fetch.purpose == Purpose::Configuration => {
                 self.status = Ok(());
                 None
@@ -181,16 +99,16 @@ impl Interpreter {
                 self.status = Err(reason);
                 self.shown_error()
             }
-            Ok(octets) => {
-                self.take(fetch, octets);
+            Ok(bytes) => {
+                self.take(fetch, bytes);
                 None
             }
         }
     }
 
-    /// Answers [`Step::Dhcp`]. Without such a step it does nothing.
+    /// Answers [`GrubStep::Dhcp`]. Does nothing without such a step.
     ///
-    /// Returns what the screen shows of it.
+    /// Returns the message on the console.
     pub fn supply_lease(&mut self, answer: Result<Lease, String>) -> Option<String> {
         if !matches!(self.state, State::AskingForAddress) {
             return None;
@@ -215,7 +133,7 @@ impl Interpreter {
         self.shown_error()
     }
 
-    fn take(&mut self, fetch: Fetch, octets: &[u8]) {
+    fn take(&mut self, fetch: Fetch, bytes: &[u8]) {
         let Fetch {
             file,
             purpose,
@@ -225,7 +143,7 @@ impl Interpreter {
         self.status = Ok(());
         match purpose {
             Purpose::Configuration | Purpose::Source => {
-                let text = String::from_utf8_lossy(octets);
+                let text = String::from_utf8_lossy(bytes);
                 let kind = match purpose {
                     Purpose::Configuration => Kind::Configuration,
                     _ => Kind::Source,
@@ -239,7 +157,7 @@ impl Interpreter {
                     }
                     Err(SyntaxError { line, reason }) => {
                         let lines = text.lines().nth(line.saturating_sub(1));
-                        self.end(Step::Failed {
+                        self.end(GrubStep::Failed {
                             script: file.url(),
                             line,
                             command: lines.unwrap_or_default().trim().to_owned(),
@@ -270,38 +188,18 @@ impl Interpreter {
             }
             Purpose::Program => self.loaded = Some(Loaded::Program { file, arguments }),
             Purpose::Test => {
-                if octets.is_empty() {
+                if bytes.is_empty() {
                     self.status = Err(String::new());
                 }
             }
         }
     }
 
-    /// Starts what was loaded.
-    pub(super) fn start(&mut self) -> Status {
-        let step = match self.loaded.take() {
-            None => return Err("you need to load the kernel first".into()),
-            Some(Loaded::Disk { how }) => Step::LocalDisk { how },
-            Some(Loaded::Program { file, arguments }) => Step::Chain { file, arguments },
-            Some(Loaded::Kernel {
-                file,
-                arguments,
-                initrds,
-            }) => Step::Boot {
-                kernel: file,
-                arguments,
-                initrds,
-            },
-        };
-        self.end(step);
-        Ok(())
-    }
-
-    /// Does one operation, or leaves a program behind.
-    fn advance(&mut self) -> Option<Step> {
+    /// Runs one operation, or leaves a program at its end.
+    fn advance(&mut self) -> Option<GrubStep> {
         let Some(frame) = self.frames.last_mut() else {
-            // What is left is GRUB's prompt.
-            self.end(Step::NeedsOperator {
+            // GRUB shows its prompt.
+            self.end(GrubStep::NeedsOperator {
                 command: "grub>".into(),
             });
             return None;
@@ -342,7 +240,7 @@ impl Interpreter {
                 is_submenu,
             } => {
                 let words = self.expand(words)?;
-                let entry = Entry::new(&words, body, *is_submenu);
+                let entry = MenuEntry::new(&words, body, *is_submenu);
                 if let Some(context) = self.contexts.last_mut() {
                     context.menu.push(entry);
                 }
@@ -358,7 +256,7 @@ impl Interpreter {
         None
     }
 
-    fn command(&mut self, words: &[String]) -> Option<Step> {
+    fn command(&mut self, words: &[String]) -> Option<GrubStep> {
         let name = words.first()?;
         if let Some(body) = self.functions.get(name) {
             let (body, file) = (Rc::clone(body), self.file());
@@ -366,57 +264,33 @@ impl Interpreter {
             return None;
         }
         match self.run(name, &words[1..]) {
-            Outcome::Done(status) => {
+            GrubEffect::Done(status) => {
                 self.status = status;
-                return self.shown_error().map(Step::Print);
+                return self.shown_error().map(GrubStep::Print);
             }
-            Outcome::Show(step) => {
+            GrubEffect::Show(step) => {
                 self.status = Ok(());
                 return Some(step);
             }
-            Outcome::Fetch(fetch) => self.state = State::Fetching(fetch),
-            Outcome::AskForAddress => self.state = State::AskingForAddress,
-            Outcome::Return => {
+            GrubEffect::Fetch(fetch) => self.state = State::Fetching(fetch),
+            GrubEffect::AskForAddress => self.state = State::AskingForAddress,
+            GrubEffect::Return => {
                 let innermost = self.frames.last().map(|frame| frame.kind);
                 if innermost == Some(Kind::Function) {
                     self.frames.pop();
                 } else {
                     self.status = Err("not in function body".into());
-                    return self.shown_error().map(Step::Print);
+                    return self.shown_error().map(GrubStep::Print);
                 }
             }
-            Outcome::End(step) => self.end(step),
-            Outcome::NotUnderstood(reason) => self.fail(&words.join(" "), reason),
+            GrubEffect::End(step) => self.end(step),
+            GrubEffect::NotUnderstood(reason) => self.fail(&words.join(" "), reason),
         }
         None
     }
 
-    pub(super) fn enter(
-        &mut self,
-        file: &str,
-        program: Rc<Program>,
-        arguments: Vec<String>,
-        kind: Kind,
-    ) {
-        if self.frames.len() >= MOST_NESTED {
-            return self.fail(
-                "",
-                format!("over `{MOST_NESTED}` blocks run inside another"),
-            );
-        }
-        self.frames.push(Frame {
-            file: file.to_owned(),
-            program,
-            at: 0,
-            line: 1,
-            loops: Vec::new(),
-            arguments,
-            kind,
-        });
-    }
-
-    /// Goes on where the innermost program was run from.
-    fn leave(&mut self) -> Option<Step> {
+    /// Returns to the caller of the innermost program.
+    fn leave(&mut self) -> Option<GrubStep> {
         let kind = self.frames.last().map(|frame| frame.kind);
         match kind {
             Some(Kind::Configuration) if self.has_menu() => return self.menu(),
@@ -424,8 +298,8 @@ impl Interpreter {
                 if self.loaded.is_some() {
                     let _ = self.start();
                 } else {
-                    self.end(Step::NeedsOperator {
-                        command: "a menu whose entry started nothing".into(),
+                    self.end(GrubStep::NeedsOperator {
+                        command: "a menu whose entry loaded no kernel".into(),
                     });
                 }
                 return None;
@@ -439,30 +313,8 @@ impl Interpreter {
         None
     }
 
-    pub(super) fn file(&self) -> String {
-        let frame = self.frames.last();
-        frame.map(|frame| frame.file.clone()).unwrap_or_default()
-    }
-
     fn shown_error(&self) -> Option<String> {
         let reason = self.status.as_ref().err()?;
         (!reason.is_empty()).then(|| format!("error: {reason}."))
-    }
-
-    pub(super) fn fail(&mut self, command: &str, reason: String) {
-        let frame = self.frames.last();
-        let (script, line) = frame.map_or((String::new(), 0), |it| (it.file.clone(), it.line));
-        self.end(Step::Failed {
-            script,
-            line,
-            command: command.to_owned(),
-            reason,
-        });
-    }
-
-    pub(super) fn end(&mut self, step: Step) {
-        if !matches!(self.state, State::Ended(_)) {
-            self.state = State::Ended(step);
-        }
     }
 }

@@ -1,18 +1,8 @@
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::Step;
-use super::interpreter::{Interpreter, Kind};
-use super::program::Program;
-
-/// One entry of a menu.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    title: String,
-    id: String,
-    body: Rc<Program>,
-    is_submenu: bool,
-}
+use super::GrubStep;
+use super::context::MenuEntry;
+use super::state::{Interpreter, Kind};
 
 impl Interpreter {
     pub(super) fn has_menu(&self) -> bool {
@@ -20,66 +10,42 @@ impl Interpreter {
         context.is_some_and(|context| !context.menu.is_empty())
     }
 
-    /// Shows the menu of the innermost context, and starts its default once time is over.
-    pub(super) fn menu(&mut self) -> Option<Step> {
+    /// Shows the menu of the innermost context, and starts its default entry after the timeout.
+    pub(super) fn menu(&mut self) -> Option<GrubStep> {
         let seconds = match self.variable("timeout").parse::<i64>() {
             Ok(seconds) if seconds >= 0 => seconds.unsigned_abs(),
             _ => {
-                let command = "a menu without a time-out".into();
-                self.end(Step::NeedsOperator { command });
+                let command = "a menu without a timeout".into();
+                self.end(GrubStep::NeedsOperator { command });
                 return None;
             }
         };
-        let wanted = self.variable("default").to_owned();
+        let default = self.variable("default").to_owned();
         let menu = self
             .contexts
             .last_mut()
             .map(|it| std::mem::take(&mut it.menu));
         let menu = menu.unwrap_or_default();
-        let index = wanted.parse().unwrap_or(0);
+        let index = default.parse().unwrap_or(0);
         let mut entries = menu.iter();
-        let is_named = |it: &&Entry| !wanted.is_empty() && [&it.id, &it.title].contains(&&wanted);
+        let is_named =
+            |it: &&MenuEntry| !default.is_empty() && [&it.id, &it.title].contains(&&default);
         let named = entries.find(is_named);
-        // GRUB falls back on the first one.
+        // GRUB falls back to the first entry.
         let entry = named.or(menu.get(index)).or(menu.first())?.clone();
         let file = self.file();
-        let kind = match entry.is_submenu {
-            true => Kind::Configuration,
-            false => Kind::Entry,
+        let kind = if entry.is_submenu {
+            Kind::Configuration
+        } else {
+            Kind::Entry
         };
         if entry.is_submenu {
             self.open_context();
         }
         self.enter(&file, entry.body, Vec::new(), kind);
-        Some(Step::Choose {
+        Some(GrubStep::Choose {
             timeout: Duration::from_secs(seconds),
             chosen: entry.title,
         })
-    }
-}
-
-impl Entry {
-    /// Reads a title and its options: `--id NAME`, and others that only the screen shows.
-    pub fn new(words: &[String], body: &Rc<Program>, is_submenu: bool) -> Self {
-        let mut entry = Self {
-            title: String::new(),
-            id: String::new(),
-            body: Rc::clone(body),
-            is_submenu,
-        };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--id" => entry.id = words.next().cloned().unwrap_or_default(),
-                "--class" | "--users" | "--hotkey" | "--source" => {
-                    words.next();
-                }
-                word if word.starts_with("--id=") => entry.id = word[5..].to_owned(),
-                word if word.starts_with("--") => {}
-                word if entry.title.is_empty() => entry.title = word.to_owned(),
-                _ => {}
-            }
-        }
-        entry
     }
 }

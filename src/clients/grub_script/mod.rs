@@ -1,16 +1,19 @@
-//! GRUB as a configuration sees it: variables, and an interpreter that asks its caller for files,
-//! addresses and time.
+//! A GRUB script interpreter that asks its caller for files, addresses and time.
 //!
-//! It knows the part of the language that boots machines: `if`, `for`, `while`, functions and menus,
-//! and the commands of the network, of kernels and of local disks. What it does not know ends the
-//! script with its line: a rehearsal that passes over it would prove nothing.
+//! It supports the part of the language that boots machines: `if`, `for`, `while`, functions and menus,
+//! and the commands for the network, kernels and local disks. Anything else ends the script with an error
+//! at its line: a rehearsal that skips it would prove nothing.
 
 mod commands;
 mod conditions;
+mod context;
+mod effect;
 mod interpreter;
+mod loading;
 mod menu;
 mod pattern;
 mod program;
+mod state;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -23,31 +26,31 @@ use std::time::Duration;
 use super::dhcp::BootFile;
 use crate::machine::{MacAddress, SystemUuid};
 
-pub use interpreter::Interpreter;
+pub use state::Interpreter;
 pub use words::SyntaxError;
 
-/// What a GRUB does next, or what became of it.
+/// The next action of GRUB, or its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Shows a text on the console; the next call goes on.
+pub enum GrubStep {
+    /// Prints a text on the console; the next call continues.
     Print(String),
-    /// Lets time pass; the next call goes on.
+    /// Waits; the next call continues.
     Wait(Duration),
-    /// Shows a menu at which nobody chooses; the next call goes on with its default.
+    /// Shows a menu without an operator; the next call continues with its default.
     Choose {
-        /// How long a choice is waited for.
+        /// The menu's timeout.
         timeout: Duration,
-        /// The title of what is taken then.
+        /// The title of the default entry.
         chosen: String,
     },
     /// Needs a file; [`Interpreter::supply`] answers, and until then this step repeats.
     Fetch {
         /// The file.
         file: BootFile,
-        /// What it is for.
+        /// Its purpose.
         purpose: Purpose,
     },
-    /// Needs an address, as a DHCP client that says nothing of its firmware;
+    /// Needs an address, as a DHCP client that does not name its firmware;
     /// [`Interpreter::supply_lease`] answers, and until then this step repeats.
     Dhcp,
     /// The end: starts a kernel.
@@ -56,33 +59,33 @@ pub enum Step {
         kernel: BootFile,
         /// Its command line.
         arguments: String,
-        /// What is handed to it, in order.
+        /// Its initrds, in order.
         initrds: Vec<BootFile>,
     },
-    /// The end: starts what lies on a local disk.
+    /// The end: starts a loader on a local disk.
     LocalDisk {
         /// The command.
         how: String,
     },
-    /// The end: hands the machine to another program.
+    /// The end: starts another program.
     Chain {
         /// The program.
         file: BootFile,
         /// Its arguments.
         arguments: String,
     },
-    /// The end: leaves GRUB, for whatever started it.
+    /// The end: exits to the program that started GRUB.
     Exit,
     /// The end: restarts the machine.
     Reboot,
     /// The end: switches the machine off.
     PowerOff,
-    /// The end: waits for a person, at a prompt or a menu without a time-out.
+    /// The end: waits for an operator, at a prompt or a menu without a timeout.
     NeedsOperator {
-        /// At what.
+        /// The prompt or menu.
         command: String,
     },
-    /// The end: a line that is not understood, or that does not come to an end.
+    /// The end: a line that is not supported, or that does not end.
     Failed {
         /// The file.
         script: String,
@@ -90,31 +93,31 @@ pub enum Step {
         line: usize,
         /// The command.
         command: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What a file is fetched for.
+/// The purpose of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be run as a configuration of its own: `configfile`.
+    /// A configuration of its own: `configfile`.
     Configuration,
-    /// To be run as a part of this one: `source`.
+    /// A part of this configuration: `source`.
     Source,
-    /// To be the kernel.
+    /// The kernel.
     Kernel,
-    /// To be handed to the kernel.
+    /// An initrd.
     Initrd,
-    /// To be started in place of GRUB.
+    /// A program that replaces GRUB.
     Program,
-    /// To see whether it has content: `test -s`.
+    /// A check for content: `test -s`.
     Test,
 }
 
-/// The machine on which a GRUB runs, as far as configurations ask for it.
+/// The properties of the machine that configurations can read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
+pub struct GrubMachine {
     /// The SMBIOS UUID.
     pub uuid: Option<SystemUuid>,
     /// The SMBIOS serial number.
@@ -123,18 +126,18 @@ pub struct Machine {
     pub asset: Option<String>,
     /// The files of its local disk that `search` finds, with a leading slash.
     pub disk_files: BTreeSet<String>,
-    /// Whether this GRUB speaks HTTP; Debian's signed ones do not.
+    /// Whether this GRUB supports HTTP; Debian's signed builds do not.
     pub has_http: bool,
 }
 
-/// What `net_bootp` learns.
+/// The result of `net_bootp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The address.
     pub address: Ipv4Addr,
     /// The address of the network card.
     pub mac: MacAddress,
-    /// The next server; unspecified where none is named.
+    /// The next server; unspecified if there is none.
     pub next_server: Ipv4Addr,
     /// The boot file.
     pub boot_file: String,

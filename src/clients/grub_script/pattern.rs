@@ -1,20 +1,20 @@
-//! Extended regular expressions of POSIX, as far as `regexp` needs them.
+//! POSIX extended regular expressions, as far as `regexp` needs them.
 
-/// What a repetition without a bound stands for.
+/// The upper bound of an unlimited repetition.
 const MANY: usize = usize::MAX;
-/// Groups inside groups.
+/// The deepest nesting of groups.
 const DEEPEST: usize = 20;
-/// The most characters that a pattern is held against.
+/// The most characters of a matched text.
 const LONGEST_TEXT: usize = 512;
-/// After so many comparisons a pattern is taken to have no end.
+/// The most comparisons of a search.
 const MOST_STEPS: usize = 200_000;
-/// Pieces that wait for what follows them: each takes some of the stack.
+/// The most pieces on the stack.
 const MOST_WAITING: usize = 600;
 
 /// A regular expression.
 ///
-/// Of several ways to match it takes the first one, not POSIX's longest: that differs only where two
-/// branches of `|` begin alike.
+/// It finds the first of several matches, not POSIX's longest: that differs only if two branches of `|`
+/// start alike.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     branches: Vec<Vec<Piece>>,
@@ -44,14 +44,14 @@ enum Atom {
     },
 }
 
-/// Where each group matched: the whole match first.
+/// The range of each group: the whole match first.
 type Groups = Vec<Option<(usize, usize)>>;
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// What is wrong with it, or not known here.
+    /// When it is invalid or not supported.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser {
             characters: text.chars().collect(),
@@ -64,18 +64,18 @@ impl Pattern {
                 branches,
                 groups: parser.groups,
             }),
-            Some(_) => Err("`)` closes no group".into()),
+            Some(_) => Err("unmatched `)`".into()),
         }
     }
 
-    /// Finds the first match in a text: what the whole pattern and each of its groups matched.
+    /// Finds the first match in a text. Returns the matches of the whole pattern and of each group.
     ///
     /// # Errors
     /// When the text is too long, or the search takes too long.
     pub fn find(&self, text: &str) -> Result<Option<Vec<Option<String>>>, String> {
         let characters: Vec<char> = text.chars().collect();
         if characters.len() > LONGEST_TEXT {
-            return Err(format!("it is held against over {LONGEST_TEXT} characters"));
+            return Err(format!("the text has more than {LONGEST_TEXT} characters"));
         }
         let mut search = Search {
             text: &characters,
@@ -90,7 +90,7 @@ impl Pattern {
                 true
             });
             if search.steps > MOST_STEPS {
-                return Err("its search does not come to an end".into());
+                return Err("the search takes too many steps".into());
             }
             if let (true, Some(end)) = (found, end) {
                 groups[0] = Some((begin, end));
@@ -111,7 +111,7 @@ struct Parser {
 impl Parser {
     fn branches(&mut self, depth: usize) -> Result<Vec<Vec<Piece>>, String> {
         if depth > DEEPEST {
-            return Err("too many groups stand inside another".into());
+            return Err("groups are nested too deeply".into());
         }
         let mut branches = vec![Vec::new()];
         while let Some(c) = self.peek() {
@@ -134,7 +134,7 @@ impl Parser {
     }
 
     fn atom(&mut self, depth: usize) -> Result<Atom, String> {
-        let c = self.peek().ok_or("it ends too early")?;
+        let c = self.peek().ok_or("the pattern ends too early")?;
         self.at += 1;
         Ok(match c {
             '^' => Atom::Begin,
@@ -146,16 +146,16 @@ impl Parser {
                 let number = self.groups;
                 let branches = self.branches(depth + 1)?;
                 if self.peek() != Some(')') {
-                    return Err("`(` has no end".into());
+                    return Err("unmatched `(`".into());
                 }
                 self.at += 1;
                 Atom::Group { number, branches }
             }
-            '*' | '+' | '?' => return Err(format!("`{c}` repeats nothing")),
+            '*' | '+' | '?' => return Err(format!("nothing to repeat before `{c}`")),
             '\\' => {
-                let escaped = self.peek().ok_or("`\\` ends it")?;
+                let escaped = self.peek().ok_or("the pattern ends with `\\`")?;
                 if escaped.is_ascii_alphanumeric() {
-                    return Err(format!("`\\{escaped}` is not understood"));
+                    return Err(format!("`\\{escaped}` is not supported"));
                 }
                 self.at += 1;
                 Atom::Character(escaped)
@@ -171,13 +171,13 @@ impl Parser {
         }
         let mut ranges = Vec::new();
         loop {
-            let c = self.peek().ok_or("`[` has no end")?;
+            let c = self.peek().ok_or("unmatched `[`")?;
             self.at += 1;
             let next = self.characters.get(self.at).copied();
             match c {
                 ']' if !ranges.is_empty() => return Ok(Atom::Set { is_negated, ranges }),
                 '[' if next.is_some_and(|next| ":.=".contains(next)) => {
-                    return Err("a class such as `[:alpha:]` is not understood".into());
+                    return Err("a class such as `[:alpha:]` is not supported".into());
                 }
                 low => {
                     let high = self.characters.get(self.at + 1).copied();
@@ -198,12 +198,12 @@ impl Parser {
             Some('*') => (0, MANY),
             Some('+') => (1, MANY),
             Some('?') => (0, 1),
-            Some('{') => return Err("a count such as `{2}` is not understood".into()),
+            Some('{') => return Err("a count such as `{2}` is not supported".into()),
             _ => return Ok((1, 1)),
         };
         self.at += 1;
         match self.peek() {
-            Some(c @ ('*' | '+' | '?')) => Err(format!("`{c}` repeats nothing")),
+            Some(c @ ('*' | '+' | '?')) => Err(format!("nothing to repeat before `{c}`")),
             _ => Ok((least, most)),
         }
     }
@@ -219,7 +219,7 @@ struct Search<'t> {
     waiting: usize,
 }
 
-/// What must match after a piece.
+/// The continuation after a piece.
 type After<'a> = dyn FnMut(&mut Search<'_>, usize, &mut Groups) -> bool + 'a;
 
 impl Search<'_> {
@@ -282,7 +282,7 @@ impl Search<'_> {
         if count < piece.most {
             let before = groups.clone();
             let more = self.atom(&piece.atom, at, groups, &mut |search, next, groups| {
-                // A repetition that takes nothing would never end.
+                // An empty repetition would never end.
                 let moves = next > at || count < piece.least;
                 moves && search.repeat(piece, count + 1, rest, next, groups, after)
             });
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_as_posix_says() {
+    fn patterns_match_like_posix() {
         for (pattern, text, expected) in [
             ("^[A-Fa-f0-9-]+$", "4c4c-44", Some(&["4c4c-44"][..])),
             ("^[A-Za-z0-9._-]+$", "two words", None),
@@ -364,18 +364,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_said() {
+    fn unsupported_syntax_is_reported() {
         for (pattern, expected) in [
-            ("(a", "`(` has no end"),
-            ("a)", "`)` closes no group"),
-            ("[a", "`[` has no end"),
-            ("*", "`*` repeats nothing"),
-            ("a{2}", "a count such as `{2}` is not understood"),
+            ("(a", "unmatched `(`"),
+            ("a)", "unmatched `)`"),
+            ("[a", "unmatched `[`"),
+            ("*", "nothing to repeat before `*`"),
+            ("a{2}", "a count such as `{2}` is not supported"),
             (
                 "[[:alpha:]]",
-                "a class such as `[:alpha:]` is not understood",
+                "a class such as `[:alpha:]` is not supported",
             ),
-            (r"\w", r"`\w` is not understood"),
+            (r"\w", r"`\w` is not supported"),
         ] {
             assert_eq!(
                 Pattern::parse(pattern).unwrap_err(),
@@ -385,7 +385,7 @@ mod tests {
         }
         let endless = Pattern::parse("(a*)*(a*)*(a*)*c").unwrap();
         let error = endless.find(&"a".repeat(200)).unwrap_err();
-        assert_eq!(error, "its search does not come to an end");
+        assert_eq!(error, "the search takes too many steps");
     }
 
     proptest! {

@@ -2,10 +2,10 @@ use std::rc::Rc;
 
 use super::words::{SyntaxError, Token, Word, tokens};
 
-/// Blocks inside blocks; a script has few.
+/// The deepest nesting of blocks.
 const DEEPEST: usize = 40;
 
-/// A script as a list of operations, in which blocks have become jumps.
+/// A script as a list of operations, with jumps instead of blocks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Program {
     pub operations: Vec<Operation>,
@@ -16,16 +16,15 @@ pub(super) enum Operation {
     /// Runs a command.
     Run(Vec<Word>),
     Jump(usize),
-    /// Goes on elsewhere where the last command failed.
+    /// Jumps if the last command failed.
     JumpIfFailed(usize),
-    /// Goes on elsewhere where the last command succeeded.
+    /// Jumps if the last command succeeded.
     JumpIfDone(usize),
     /// Counts as a command that succeeded.
     Succeed,
-    /// Begins to go through words.
+    /// Starts a loop over words.
     For(Vec<Word>),
-    /// Takes the next word of the innermost `for`; without one it ends, and the script goes on
-    /// elsewhere.
+    /// Takes the next word of the innermost `for`; after the last word, jumps to the end.
     Next {
         name: String,
         end: usize,
@@ -43,10 +42,10 @@ pub(super) enum Operation {
 }
 
 impl Program {
-    /// Reads a script.
+    /// Parses a script.
     ///
     /// # Errors
-    /// The line that is at fault.
+    /// The first invalid line.
     ///
     /// Source: GRUB, `grub-core/script/parser.y`.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
@@ -75,11 +74,11 @@ struct Parser {
 }
 
 impl Parser {
-    /// Reads commands up to one of `ends`, which is left where it is, up to `}`, or up to the end.
+    /// Parses commands up to one of `ends` (not consumed), up to `}`, or up to the end.
     fn list(&mut self, program: &mut Program, ends: &[&str]) -> Result<(), SyntaxError> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(self.error("too many blocks stand inside another"));
+            return Err(self.error("blocks are nested too deeply"));
         }
         loop {
             match self.peek() {
@@ -209,7 +208,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Reads `{ … }`.
+    /// Parses `{ … }`.
     fn block(&mut self) -> Result<Rc<Program>, SyntaxError> {
         self.separators();
         if self.peek() != Some(&Token::Open) {

@@ -8,8 +8,8 @@ use crate::render::{GrubOrigin, Templates, grub_stub};
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
 const BASE: &str = "m/52-54-00-85-00-01/TOKEN";
 
-fn machine() -> Machine {
-    Machine {
+fn machine() -> GrubMachine {
+    GrubMachine {
         uuid: "4c4c4544-0046-3410-8037-b8c04f4d5931".parse().ok(),
         serial: Some("C7X9K2".into()),
         asset: Some("two words".into()),
@@ -30,7 +30,7 @@ fn variables() -> [(&'static str, String); 6] {
 }
 
 /// Runs a script whose files are given by name, and returns all that was shown and the end.
-fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
+fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, GrubStep) {
     let mut grub = match Interpreter::new("grub.cfg", script, machine(), variables()) {
         Ok(grub) => grub,
         Err(error) => {
@@ -39,7 +39,7 @@ fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
             let script = "grub.cfg".to_owned();
             return (
                 Vec::new(),
-                Step::Failed {
+                GrubStep::Failed {
                     script,
                     line,
                     command,
@@ -51,18 +51,18 @@ fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
     let mut shown = Vec::new();
     for _ in 0..100_000 {
         match grub.next() {
-            Step::Print(text) => shown.push(text),
-            Step::Wait(time) => shown.push(format!("{}s", time.as_secs())),
-            Step::Choose { timeout, chosen } => {
+            GrubStep::Print(text) => shown.push(text),
+            GrubStep::Wait(time) => shown.push(format!("{}s", time.as_secs())),
+            GrubStep::Choose { timeout, chosen } => {
                 shown.push(format!("{chosen} after {}s", timeout.as_secs()));
             }
-            Step::Fetch { file, .. } => {
+            GrubStep::Fetch { file, .. } => {
                 shown.push(format!("? {}", file.name));
                 let found = files.iter().find(|(name, _)| *name == file.name);
                 let answer = found.map(|(_, text)| text.as_bytes());
                 shown.extend(grub.supply(answer.ok_or_else(|| "file not found".into())));
             }
-            Step::Dhcp => {
+            GrubStep::Dhcp => {
                 shown.push("dhcp".into());
                 let lease = Lease {
                     address: Ipv4Addr::new(10, 20, 0, 51),
@@ -84,13 +84,13 @@ fn printed(script: &str) -> String {
 
 fn failure(script: &str) -> String {
     match run(script, &[]).1 {
-        Step::Failed { line, reason, .. } => format!("{line}: {reason}"),
+        GrubStep::Failed { line, reason, .. } => format!("{line}: {reason}"),
         other => format!("{other:?}"),
     }
 }
 
 #[test]
-fn words_are_quoted_and_expanded_as_grub_does_it() {
+fn words_are_quoted_and_expanded_like_in_grub() {
     for (script, expected) in [
         ("echo a   b", "a b"),
         ("echo 'a   b' \"c  d\" e\\ f", "a   b c  d e f"),
@@ -115,7 +115,7 @@ fn words_are_quoted_and_expanded_as_grub_does_it() {
 }
 
 #[test]
-fn blocks_run_as_grub_runs_them() {
+fn blocks_run_like_in_grub() {
     for (script, expected) in [
         ("if true; then echo a; else echo b; fi", "a"),
         (
@@ -169,46 +169,46 @@ fn blocks_run_as_grub_runs_them() {
 
 #[test]
 fn scripts_end_where_grub_leaves_them() {
-    let operator = |command: &str| Step::NeedsOperator {
+    let operator = |command: &str| GrubStep::NeedsOperator {
         command: command.into(),
     };
     let entry = "menuentry 'A' --id a { echo a; halt; }\nmenuentry \"B\" { echo b; reboot; }\n";
     for (script, expected) in [
         ("", operator("grub>")),
-        ("exit 1", Step::Exit),
-        ("reboot", Step::Reboot),
-        ("halt", Step::PowerOff),
-        (entry, operator("a menu without a time-out")),
-        (&format!("set timeout=0\n{entry}"), Step::PowerOff),
+        ("exit 1", GrubStep::Exit),
+        ("reboot", GrubStep::Reboot),
+        ("halt", GrubStep::PowerOff),
+        (entry, operator("a menu without a timeout")),
+        (&format!("set timeout=0\n{entry}"), GrubStep::PowerOff),
         (
             &format!("set timeout=5; set default=1\n{entry}"),
-            Step::Reboot,
+            GrubStep::Reboot,
         ),
         (
             &format!("set timeout=5; set default=B\n{entry}"),
-            Step::Reboot,
+            GrubStep::Reboot,
         ),
         (
             &format!("set timeout=5; set default=a\n{entry}"),
-            Step::PowerOff,
+            GrubStep::PowerOff,
         ),
         (
             "set timeout=1\nmenuentry x { true\n}",
-            operator("a menu whose entry started nothing"),
+            operator("a menu whose entry loaded no kernel"),
         ),
         (
             &format!("set timeout=1\nsubmenu x {{\nset timeout=2\n{entry}}}"),
-            Step::PowerOff,
+            GrubStep::PowerOff,
         ),
         (
             "search --file --set=root /efi/DEBIAN/shimx64.efi; chainloader /EFI/debian/shimx64.efi\nboot",
-            Step::LocalDisk {
+            GrubStep::LocalDisk {
                 how: "chainloader /EFI/debian/shimx64.efi of (hd0,gpt1)".into(),
             },
         ),
         (
             "set root=(hd0)\nchainloader +1\nboot",
-            Step::LocalDisk {
+            GrubStep::LocalDisk {
                 how: "chainloader +1 of (hd0)".into(),
             },
         ),
@@ -218,49 +218,52 @@ fn scripts_end_where_grub_leaves_them() {
 }
 
 #[test]
-fn the_line_that_is_not_understood_is_named() {
+fn an_unsupported_line_is_named() {
     for (script, expected) in [
-        ("echo a\nfrobnicate b", "2: `frobnicate` is not understood"),
-        ("true\ntrue | true", "2: `|` is not understood"),
+        (
+            "echo a\nfrobnicate b",
+            "2: command `frobnicate` is not supported",
+        ),
+        ("true\ntrue | true", "2: `|` is not supported"),
         ("\nif true; then\necho a", "3: `fi` is missing"),
-        ("echo 'a\nb", "1: the quote `'` has no end"),
-        ("regexp \"a$\" b", "1: `$` names no variable"),
+        ("echo 'a\nb", "1: quote `'` is not closed"),
+        (
+            "regexp \"a$\" b",
+            "1: `$` is not followed by a variable name",
+        ),
         ("fi", "1: `fi` does not belong here"),
         ("}", "1: `}` closes nothing"),
         ("for x y z; do true; done", "1: `in` is missing"),
-        (
-            "set a=b c",
-            "1: `set` has several words: quotes are missing",
-        ),
+        ("set a=b c", "1: `set` has several words without quotes"),
         (
             "smbios --type 4 --get-byte 1",
-            "1: `smbios --type 4 --get-byte 1` is not understood",
+            "1: `smbios --type 4 --get-byte 1` is not supported",
         ),
         (
             "regexp '[[:digit:]]' 1",
-            "1: a class such as `[:alpha:]` is not understood",
+            "1: a class such as `[:alpha:]` is not supported",
         ),
         (
             "chainloader (hd0)/EFI/debian/shimx64.efi",
-            "1: `$root` is `tftp,10.20.0.10`, and the loader would look there for its own files",
+            "1: `$root` is `tftp,10.20.0.10`, where the loader would look for its own files",
         ),
         (
             "while true; do true; done",
-            "1: `20000` steps were done without an end",
+            "1: the script did not end within 20000 steps",
         ),
         (
             "function f { f; }\nf",
-            "1: over `32` blocks run inside another",
+            "1: blocks are nested more than 32 deep",
         ),
     ] {
         assert_eq!(failure(script), expected, "{script}");
     }
     let doubling = "set a=xxxxxxxxxxxxxxxx\nwhile true; do set a=$a$a; done";
-    assert_eq!(failure(doubling), "2: its words grow over 65536 octets");
+    assert_eq!(failure(doubling), "2: expanded words exceed 65536 bytes");
 }
 
 #[test]
-fn a_configuration_sees_what_is_exported_and_comes_back() {
+fn a_configuration_has_exported_variables_and_returns() {
     let files = [
         (
             "/a",
@@ -276,16 +279,16 @@ fn a_configuration_sees_what_is_exported_and_comes_back() {
     assert_eq!(shown.join("|"), expected);
     assert_eq!(
         end,
-        Step::NeedsOperator {
+        GrubStep::NeedsOperator {
             command: "grub>".into()
         }
     );
     let (_, end) = run("configfile /b", &[("/b", "echo\n'")]);
-    assert!(matches!(end, Step::Failed { line: 2, .. }), "{end:?}");
+    assert!(matches!(end, GrubStep::Failed { line: 2, .. }), "{end:?}");
 }
 
 #[test]
-fn kernels_start_with_what_was_loaded_for_them() {
+fn kernels_start_with_their_initrds() {
     let files = [("/k", "MZ"), ("/i", "x"), ("/j", "y")];
     let script = "linux (tftp,10.20.0.10)/k 'a b' c\ninitrd /i (tftp)/j\nboot";
     let (shown, end) = run(script, &files);
@@ -296,7 +299,7 @@ fn kernels_start_with_what_was_loaded_for_them() {
     };
     assert_eq!(
         end,
-        Step::Boot {
+        GrubStep::Boot {
             kernel: file("/k"),
             arguments: "BOOT_IMAGE=(tftp,10.20.0.10)/k a b c".into(),
             initrds: vec![file("/i"), file("/j")],
@@ -310,11 +313,11 @@ fn kernels_start_with_what_was_loaded_for_them() {
         shown,
         ["? /no", "error: file not found.", "refused", load, load]
     );
-    assert_eq!(end, Step::Reboot);
+    assert_eq!(end, GrubStep::Reboot);
 }
 
 #[test]
-fn our_stub_asks_for_the_configuration_of_this_machine() {
+fn our_stub_requests_the_configuration_of_this_machine() {
     let templates = Templates::compile(&BTreeMap::new()).unwrap();
     let server = Ipv4Addr::new(10, 20, 0, 10);
     let image = GrubOrigin::Image { server, base: BASE };
@@ -327,7 +330,7 @@ fn our_stub_asks_for_the_configuration_of_this_machine() {
         let own = format!("10.20.0.10 {BASE}");
         let expected = first.into_iter().chain([asked.as_str(), &own]);
         assert_eq!(shown, expected.collect::<Vec<_>>());
-        assert_eq!(end, Step::Reboot);
+        assert_eq!(end, GrubStep::Reboot);
     }
 }
 

@@ -1,22 +1,12 @@
-use std::collections::BTreeMap;
-
-use super::interpreter::Interpreter;
-use super::menu::Entry;
+use super::context::Context;
+use super::state::Interpreter;
 use super::words::{Part, Word};
 
-/// The most octets that a command's words come to.
+/// The most bytes of a command's expanded words.
 const LONGEST_COMMAND: usize = 64 * 1024;
 
-/// The variables and the menu of a configuration.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Context {
-    /// Each with whether it is seen in the configurations that are run from here.
-    pub variables: BTreeMap<String, (String, bool)>,
-    pub menu: Vec<Entry>,
-}
-
 impl Interpreter {
-    /// Returns the value of a variable; one that is not set is empty.
+    /// Returns the value of a variable; an unset variable is empty.
     pub(super) fn variable(&self, name: &str) -> &str {
         let context = self.contexts.last();
         let found = context.and_then(|context| context.variables.get(name));
@@ -42,7 +32,7 @@ impl Interpreter {
         }
     }
 
-    /// Opens a context in which only the variables that are exported are seen.
+    /// Opens a context with only the exported variables.
     pub(super) fn open_context(&mut self) {
         let exported = self.contexts.last().map(|context| {
             let variables = context.variables.iter();
@@ -56,13 +46,13 @@ impl Interpreter {
         });
     }
 
-    /// Expands words: blanks in a variable outside quotes make several of them. `None` where that
-    /// grows too long; then everything has ended.
+    /// Expands words: blanks in an unquoted variable split it. `None` if the result is too long; then the
+    /// script has ended.
     pub(super) fn expand(&mut self, words: &[Word]) -> Option<Vec<String>> {
         let mut expanded = Vec::new();
         let mut length = 0;
         for word in words {
-            // No word yet: variables that are empty make none.
+            // No word yet: empty variables do not create one.
             let mut current: Option<String> = None;
             for part in &word.parts {
                 match part {
@@ -71,7 +61,7 @@ impl Interpreter {
                         let value = self.value(name);
                         length += value.len();
                         if length > LONGEST_COMMAND {
-                            self.fail("", format!("its words grow over {LONGEST_COMMAND} octets"));
+                            self.fail("", format!("expanded words exceed {LONGEST_COMMAND} bytes"));
                             return None;
                         }
                         if *is_quoted {

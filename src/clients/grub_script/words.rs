@@ -1,14 +1,14 @@
-/// The text is no script.
+/// The text is not a valid script.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct SyntaxError {
     /// The number of the line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error.
     pub reason: String,
 }
 
-/// A piece of a script.
+/// A token of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Word(Word),
@@ -20,11 +20,11 @@ pub(super) enum Token {
     Close,
 }
 
-/// A word whose variables are not expanded yet.
+/// A word before the expansion of its variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Word {
     pub parts: Vec<Part>,
-    /// The number of the line that it begins on, from 1.
+    /// The number of its first line, from 1.
     pub line: usize,
 }
 
@@ -36,13 +36,13 @@ pub(super) enum Part {
     },
     Variable {
         name: String,
-        /// Without quotes, blanks in the value make several words of it, and an empty one none.
+        /// Without quotes, blanks split the value into words, and an empty value is no word.
         is_quoted: bool,
     },
 }
 
 impl Word {
-    /// Returns the word, where nothing in it is quoted or expanded: only such a one is a keyword.
+    /// Returns the word if nothing in it is quoted or expanded: only such a word can be a keyword.
     pub fn plain(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [
@@ -56,12 +56,12 @@ impl Word {
     }
 }
 
-/// Cuts a script into tokens, each with its line.
+/// Splits a script into tokens, each with its line.
 ///
 /// # Errors
-/// At a quote without an end, and at what this model does not know.
+/// For an unclosed quote, and for syntax that this model does not support.
 ///
-/// Source: GRUB, `grub-core/script/yylex.l`. A comment fills a line of its own there.
+/// Source: GRUB, `grub-core/script/yylex.l`. There, a comment is a line of its own.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, SyntaxError> {
     let mut lexer = Lexer {
         rest: text.chars().collect(),
@@ -108,7 +108,7 @@ impl Lexer {
                 '{' => self.single(Token::Open),
                 '}' => self.single(Token::Close),
                 '|' | '&' | '<' | '>' => {
-                    return Err(self.error(format!("`{c}` is not understood")));
+                    return Err(self.error(format!("`{c}` is not supported")));
                 }
                 _ => {
                     let word = self.word()?;
@@ -206,7 +206,7 @@ impl Lexer {
         }
     }
 
-    /// Reads `$name`, `${name}`, `$1`, `$?` and the like.
+    /// Parses `$name`, `${name}`, `$1`, `$?` and similar.
     fn variable(&mut self) -> Result<String, SyntaxError> {
         self.next();
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -221,7 +221,7 @@ impl Lexer {
                         _ => break,
                     }
                 }
-                Err(self.error(format!("`${{{name}` names no variable")))
+                Err(self.error(format!("`${{{name}` is not a variable")))
             }
             Some(c) if "?@*#".contains(c) => {
                 self.next();
@@ -239,8 +239,8 @@ impl Lexer {
                 }
                 Ok(name)
             }
-            // Also at the end of a pattern in double quotes: it belongs into single ones.
-            _ => Err(self.error("`$` names no variable".into())),
+            // For example at the end of a pattern in double quotes, which needs single quotes.
+            _ => Err(self.error("`$` is not followed by a variable name".into())),
         }
     }
 
@@ -273,12 +273,12 @@ impl Lexer {
 }
 
 fn no_end(line: usize, quote: char) -> SyntaxError {
-    let reason = format!("the quote `{quote}` has no end");
+    let reason = format!("quote `{quote}` is not closed");
     SyntaxError { line, reason }
 }
 
 impl Word {
-    /// Makes it a word even where nothing stands between the quotes.
+    /// Makes it a word even if the quotes are empty.
     fn begin_quoted(&mut self) {
         self.parts.push(Part::Text {
             text: String::new(),

@@ -9,7 +9,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads options up to the first word that is none.
+    /// Parses options up to the first other word.
     ///
     /// Source: iPXE, `src/core/getopt.c`, `getopt_long`.
     pub fn parse(words: &[String], flags: &[Flag]) -> Result<Self, String> {
@@ -34,11 +34,10 @@ impl Arguments {
                     (flags.iter().find(|flag| Some(flag.1) == letter), value)
                 }
             };
-            let &(name, _, takes_value) =
-                flag.ok_or_else(|| format!("option `{word}` is not known"))?;
+            let &(name, _, takes_value) = flag.ok_or_else(|| format!("unknown option `{word}`"))?;
             let value = match (takes_value, inline) {
                 (false, None) => String::new(),
-                (false, Some(_)) => return Err(format!("option `--{name}` takes no value")),
+                (false, Some(_)) => return Err(format!("option `--{name}` does not take a value")),
                 (true, Some(value)) => value.to_owned(),
                 (true, None) => words
                     .next_if(|word| !word.starts_with('-'))
@@ -51,7 +50,7 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// Returns the value of an option; the last one counts.
+    /// Returns the last value of an option.
     pub fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options.iter().rev();
         options
@@ -59,14 +58,11 @@ impl Arguments {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the one word that must be left.
+    /// Returns the only remaining word.
     pub fn only(&self) -> Result<&str, String> {
         match self.rest.as_slice() {
             [word] => Ok(word),
-            words => Err(format!(
-                "one argument is needed, and `{}` were given",
-                words.len()
-            )),
+            words => Err(format!("one argument is required, found {}", words.len())),
         }
     }
 
@@ -74,12 +70,12 @@ impl Arguments {
     pub fn first_and_text(&self) -> Result<(&str, String), String> {
         match self.rest.as_slice() {
             [first, others @ ..] => Ok((first, others.join(" "))),
-            [] => Err("an argument is needed".to_owned()),
+            [] => Err("an argument is required".to_owned()),
         }
     }
 }
 
-/// Reads a number as C does: `0x` for base 16, a leading zero for base 8.
+/// Parses a number like C: `0x` for base 16, a leading zero for base 8.
 pub(super) fn number(text: &str) -> Result<u32, String> {
     let lower = text.to_ascii_lowercase();
     let parsed = match lower.strip_prefix("0x") {
@@ -102,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn options_end_at_the_first_word_that_is_none() {
+    fn options_end_at_the_first_other_word() {
         for (text, name, rest) in [
             ("--name a url", Some("a"), "url"),
             ("--name=a url --name b", Some("a"), "url --name b"),
@@ -119,19 +115,19 @@ mod tests {
     }
 
     #[test]
-    fn faulty_options_are_named() {
+    fn invalid_options_are_named() {
         for (text, expected) in [
-            ("--frob", "option `--frob` is not known"),
-            ("-", "option `-` is not known"),
+            ("--frob", "unknown option `--frob`"),
+            ("-", "unknown option `-`"),
             ("--name -q", "option `--name` needs a value"),
-            ("--quiet=1", "option `--quiet` takes no value"),
+            ("--quiet=1", "option `--quiet` does not take a value"),
         ] {
             assert_eq!(parse(text).unwrap_err(), expected);
         }
     }
 
     #[test]
-    fn numbers_are_read_as_c_reads_them() {
+    fn numbers_are_read_like_in_c() {
         for (text, expected) in [
             ("10", Some(10)),
             ("0x10", Some(16)),

@@ -1,27 +1,11 @@
+//! The commands of scripts.
+
 use std::time::Duration;
 
 use super::arguments::{Arguments, Flag, number};
-use super::interpreter::{Fetch, Image, Interpreter, Status};
-use super::{Purpose, Step};
+use super::state::{Fetch, Image, Interpreter, IpxeEffect, Status};
+use super::{IpxeStep, Purpose};
 use crate::clients::url;
-
-/// What a command leads to.
-pub(super) enum Outcome {
-    /// It is done, well or not.
-    Done(Status),
-    /// The caller sees a step, and then it is done, well or not.
-    Show(Step, Status),
-    /// The script goes on at a label.
-    Goto(String),
-    /// A file is needed.
-    Fetch(Fetch),
-    /// A loaded image runs, in place of this script or inside it.
-    Execute(Image, bool),
-    /// The script ends.
-    Leave(u32),
-    /// Everything ends.
-    End(Step),
-}
 
 /// The options of the commands that load files.
 const IMAGE: [Flag; 5] = [
@@ -34,12 +18,12 @@ const IMAGE: [Flag; 5] = [
 
 impl Interpreter {
     /// Runs one command whose settings are expanded; an empty one succeeds.
-    pub(super) fn run(&mut self, words: &[String]) -> Outcome {
+    pub(super) fn run(&mut self, words: &[String]) -> IpxeEffect {
         let Some((name, arguments)) = words.split_first() else {
-            return Outcome::Done(Ok(()));
+            return IpxeEffect::Done(Ok(()));
         };
         self.try_run(name, arguments, words)
-            .unwrap_or_else(|reason| Outcome::Done(Err(format!("{name}: {reason}"))))
+            .unwrap_or_else(|reason| IpxeEffect::Done(Err(format!("{name}: {reason}"))))
     }
 
     fn try_run(
@@ -47,16 +31,16 @@ impl Interpreter {
         name: &str,
         arguments: &[String],
         words: &[String],
-    ) -> Result<Outcome, String> {
+    ) -> Result<IpxeEffect, String> {
         let plain = || Arguments::parse(arguments, &[]);
         let whole = || words.join(" ");
-        let done = Outcome::Done(Ok(()));
+        let done = IpxeEffect::Done(Ok(()));
         Ok(match name {
             "echo" => {
                 let text = Arguments::parse(arguments, &[("n", 'n', false)])?
                     .rest
                     .join(" ");
-                Outcome::Show(Step::Print(text), Ok(()))
+                IpxeEffect::Show(IpxeStep::Print(text), Ok(()))
             }
             "set" => {
                 let arguments = plain()?;
@@ -81,20 +65,18 @@ impl Interpreter {
                 [a, b] => return Err(format!("`{a}` is not `{b}`")),
                 words => {
                     let given = words.len();
-                    return Err(format!(
-                        "two arguments are needed, and `{given}` were given"
-                    ));
+                    return Err(format!("two arguments are required, found {given}"));
                 }
             },
-            "goto" => Outcome::Goto(plain()?.only()?.to_owned()),
+            "goto" => IpxeEffect::Goto(plain()?.only()?.to_owned()),
             "exit" => match plain()?.rest.as_slice() {
-                [] => Outcome::Leave(0),
-                [code] => Outcome::Leave(number(code)?),
-                _ => return Err("one exit code is enough".to_owned()),
+                [] => IpxeEffect::Leave(0),
+                [code] => IpxeEffect::Leave(number(code)?),
+                _ => return Err("only one exit code is allowed".to_owned()),
             },
             "sleep" => {
                 let seconds = number(plain()?.only()?)?;
-                Outcome::Show(Step::Wait(Duration::from_secs(seconds.into())), Ok(()))
+                IpxeEffect::Show(IpxeStep::Wait(Duration::from_secs(seconds.into())), Ok(()))
             }
             "prompt" => prompt(arguments, &whole())?,
             "menu" => self.menu(arguments)?,
@@ -117,56 +99,58 @@ impl Interpreter {
                 self.free(&plain()?.rest)?;
                 done
             }
-            "sanboot" => Outcome::End(Step::LocalDisk { how: whole() }),
-            "reboot" => Outcome::End(Step::Reboot),
-            "poweroff" => Outcome::End(Step::PowerOff),
-            "shell" | "login" | "config" => Outcome::End(Step::NeedsOperator { command: whole() }),
-            // The one card of this model has its link and its address.
+            "sanboot" => IpxeEffect::End(IpxeStep::LocalDisk { how: whole() }),
+            "reboot" => IpxeEffect::End(IpxeStep::Reboot),
+            "poweroff" => IpxeEffect::End(IpxeStep::PowerOff),
+            "shell" | "login" | "config" => {
+                IpxeEffect::End(IpxeStep::NeedsOperator { command: whole() })
+            }
+            // The only network card of this model has its link and its address.
             "dhcp" | "ifconf" | "ifopen" | "ifclose" | "iflinkwait" | "ifstat" | "route"
             | "imgstat" | "console" | "colour" | "cpair" => done,
             _ => return Err("command not found".to_owned()),
         })
     }
 
-    /// `chain`, and `boot`, which is the same: a name of a loaded image, a URL, or nothing.
-    fn chain(&mut self, arguments: &Arguments) -> Result<Outcome, String> {
+    /// `chain` and its alias `boot`: the name of a loaded image, a URL, or nothing.
+    fn chain(&mut self, arguments: &Arguments) -> Result<IpxeEffect, String> {
         let replace = arguments.option("replace").is_some();
         if arguments.rest.is_empty() {
             let selected = self.images.iter().find(|image| image.is_selected);
             let image = selected.ok_or("no image is selected")?;
-            return Ok(Outcome::Execute(image.clone(), replace));
+            return Ok(IpxeEffect::Execute(image.clone(), replace));
         }
         let (target, text) = arguments.first_and_text()?;
         if let Ok(image) = self.image(target) {
             image.apply(arguments, text);
-            return Ok(Outcome::Execute(image.clone(), replace));
+            return Ok(IpxeEffect::Execute(image.clone(), replace));
         }
-        Ok(Outcome::Fetch(Fetch {
+        Ok(IpxeEffect::Fetch(Fetch {
             image: self.new_image(target, arguments, text),
             purpose: Purpose::Chain,
             replace,
         }))
     }
 
-    fn kernel(&mut self, arguments: &Arguments) -> Result<Outcome, String> {
+    fn kernel(&mut self, arguments: &Arguments) -> Result<IpxeEffect, String> {
         let (target, text) = arguments.first_and_text()?;
         if let Some(at) = self.images.iter().position(|image| image.name == target) {
             let mut image = self.images.remove(at);
             image.apply(arguments, text);
             self.select(image);
-            return Ok(Outcome::Done(Ok(())));
+            return Ok(IpxeEffect::Done(Ok(())));
         }
-        Ok(Outcome::Fetch(Fetch {
+        Ok(IpxeEffect::Fetch(Fetch {
             image: self.new_image(target, arguments, text),
             purpose: Purpose::Kernel,
             replace: false,
         }))
     }
 
-    fn initrd(&mut self, arguments: &Arguments) -> Result<Outcome, String> {
+    fn initrd(&mut self, arguments: &Arguments) -> Result<IpxeEffect, String> {
         let (target, text) = arguments.first_and_text()?;
         let image = self.new_image(target, arguments, text);
-        Ok(Outcome::Fetch(Fetch {
+        Ok(IpxeEffect::Fetch(Fetch {
             purpose: Purpose::Initrd {
                 name: image.name.clone(),
             },
@@ -195,7 +179,7 @@ impl Interpreter {
             .ok_or_else(|| format!("no image is named `{name}`"))
     }
 
-    /// `imgfree`: all images, or those that are named.
+    /// `imgfree`: frees all images, or the named images.
     fn free(&mut self, names: &[String]) -> Status {
         if names.is_empty() {
             self.images.clear();
@@ -218,7 +202,7 @@ impl Interpreter {
 }
 
 impl Image {
-    /// Takes a name and a command line over, where they were given.
+    /// Applies a name and a command line, if there are any.
     fn apply(&mut self, arguments: &Arguments, text: String) {
         if let Some(name) = arguments.option("name") {
             self.name = name.to_owned();
@@ -230,15 +214,15 @@ impl Image {
 }
 
 /// Source: iPXE, `src/image/script.c`, `prompt_exec`.
-fn prompt(arguments: &[String], command: &str) -> Result<Outcome, String> {
+fn prompt(arguments: &[String], command: &str) -> Result<IpxeEffect, String> {
     let arguments = Arguments::parse(arguments, &[("key", 'k', true), ("timeout", 't', true)])?;
     let milliseconds = number(arguments.option("timeout").unwrap_or("0"))?;
     Ok(match milliseconds {
-        0 => Outcome::End(Step::NeedsOperator {
+        0 => IpxeEffect::End(IpxeStep::NeedsOperator {
             command: command.to_owned(),
         }),
-        _ => Outcome::Show(
-            Step::Prompt {
+        _ => IpxeEffect::Show(
+            IpxeStep::Prompt {
                 text: arguments.rest.join(" "),
                 timeout: Duration::from_millis(milliseconds.into()),
             },

@@ -1,75 +1,16 @@
-use super::commands::Outcome;
-use super::menus::Menus;
+//! Runs scripts step by step.
+
 use super::script::{NotAScript, Script, When};
-use super::{Initrd, Purpose, Settings, Step};
+use super::state::{Frame, Image, Interpreter, IpxeEffect, MOST_NESTED, Menus, State, Status};
+use super::{Initrd, IpxeStep, Purpose, Settings};
 
-/// After so many commands a script is taken to run in a circle.
+/// The most commands of a script; more count as an endless loop.
 const MOST_COMMANDS: usize = 10_000;
-/// Scripts that run scripts, one inside the other.
-const MOST_NESTED: usize = 16;
-
-/// The outcome of a command: done, or why not.
-pub(super) type Status = Result<(), String>;
-
-/// A machine that runs iPXE scripts, and asks its caller for every file and every pause.
-///
-/// Call [`Interpreter::next`] until it returns one of the ends; every later call returns the same
-/// end. Commands fail as iPXE's do: the script stops at a failing line unless `||` follows, and a
-/// script that was chained hands its failure to the line that chained it. Programs and kernels
-/// always start here, and disks always boot.
-/// Source: iPXE, `src/image/script.c`, `src/core/exec.c`, `src/hci/commands/image_cmd.c`.
-#[derive(Clone, Debug)]
-pub struct Interpreter {
-    pub(super) settings: Settings,
-    pub(super) images: Vec<Image>,
-    pub(super) menus: Menus,
-    frames: Vec<Frame>,
-    state: State,
-    commands: usize,
-}
-
-/// One running script.
-#[derive(Clone, Debug)]
-struct Frame {
-    url: String,
-    script: Script,
-    line: usize,
-    command: usize,
-    status: Status,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    Running,
-    Fetching(Fetch),
-    Ended(Step),
-}
-
-/// A file that was asked for, and what happens with it.
-#[derive(Clone, Debug)]
-pub(super) struct Fetch {
-    pub image: Image,
-    pub purpose: Purpose,
-    /// Whether a script takes the place of the one that asked for it.
-    pub replace: bool,
-}
-
-/// A file that was loaded.
-#[derive(Clone, Debug)]
-pub(super) struct Image {
-    pub name: String,
-    pub url: String,
-    pub arguments: String,
-    /// Whether it is the one that a bare `boot` starts.
-    pub is_selected: bool,
-    pub script: Option<Script>,
-}
-
 impl Interpreter {
-    /// Starts a script that came from `url`, against which its relative URLs resolve.
+    /// Starts the script from `url`, against which its relative URLs are resolved.
     ///
     /// # Errors
-    /// When the bytes are no script.
+    /// When the bytes are not a script.
     pub fn new(url: &str, script: &[u8], settings: Settings) -> Result<Self, NotAScript> {
         Ok(Self {
             settings,
@@ -81,19 +22,19 @@ impl Interpreter {
         })
     }
 
-    /// Returns the settings as the script left them.
+    /// Returns the current settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Runs up to the next thing that the caller has a part in.
+    /// Runs up to the next step that concerns the caller.
     #[allow(clippy::should_implement_trait)] // It has no `None`: the end repeats.
-    pub fn next(&mut self) -> Step {
+    pub fn next(&mut self) -> IpxeStep {
         loop {
             match &self.state {
                 State::Ended(step) => return step.clone(),
                 State::Fetching(fetch) => {
-                    return Step::Fetch {
+                    return IpxeStep::Fetch {
                         url: fetch.image.url.clone(),
                         purpose: fetch.purpose.clone(),
                     };
@@ -106,8 +47,8 @@ impl Interpreter {
         }
     }
 
-    /// Answers [`Step::Fetch`]: with the file, of a kernel or an initrd at least its first octets,
-    /// or with the reason why there is none. Without such a step it does nothing.
+    /// Answers [`IpxeStep::Fetch`] with the file (at least the first bytes of a kernel or an initrd), or
+    /// with the reason of a failure. Does nothing without such a step.
     pub fn supply(&mut self, answer: Result<&[u8], String>) {
         let mut fetch = match std::mem::replace(&mut self.state, State::Running) {
             State::Fetching(fetch) => fetch,
@@ -134,7 +75,7 @@ impl Interpreter {
         self.set_status(status);
     }
 
-    /// Runs an image: a script goes on here, anything else is the end.
+    /// Runs an image: a script continues here, anything else is the end.
     pub(super) fn execute(&mut self, image: Image, replace: bool) {
         let Some(script) = image.script else {
             return self.end(self.start(image));
@@ -143,13 +84,13 @@ impl Interpreter {
             self.frames.pop();
         } else if self.frames.len() >= MOST_NESTED {
             return self.set_status(Err(format!(
-                "over `{MOST_NESTED}` scripts run inside another"
+                "scripts are nested more than {MOST_NESTED} deep"
             )));
         }
         self.frames.push(Frame::new(image.url, script));
     }
 
-    /// Makes an image the one that a bare `boot` starts.
+    /// Selects the image for `boot` without arguments.
     pub(super) fn select(&mut self, image: Image) {
         for other in &mut self.images {
             other.is_selected = false;
@@ -160,15 +101,15 @@ impl Interpreter {
         });
     }
 
-    /// Returns the URL of the script that runs.
+    /// Returns the URL of the current script.
     pub(super) fn base(&self) -> &str {
         self.frames.last().map_or("", |frame| &frame.url)
     }
 
-    /// Runs one command, or leaves a line or a script behind.
-    fn advance(&mut self) -> Option<Step> {
+    /// Runs one command, or leaves a line or a script at its end.
+    fn advance(&mut self) -> Option<IpxeStep> {
         let Some(frame) = self.frames.last_mut() else {
-            self.end(Step::Exit(0));
+            self.end(IpxeStep::Exit(0));
             return None;
         };
         let Some(line) = frame.script.lines.get(frame.line) else {
@@ -198,7 +139,7 @@ impl Interpreter {
         self.commands += 1;
         if self.commands > MOST_COMMANDS {
             let failed = self.failed(format!(
-                "`{MOST_COMMANDS}` commands were run without an end"
+                "the script did not end within {MOST_COMMANDS} commands"
             ));
             self.end(failed);
             return None;
@@ -215,16 +156,16 @@ impl Interpreter {
             }
         }
         match self.run(&expanded) {
-            Outcome::Done(status) => self.set_status(status),
-            Outcome::Show(step, status) => {
+            IpxeEffect::Done(status) => self.set_status(status),
+            IpxeEffect::Show(step, status) => {
                 self.set_status(status);
                 return Some(step);
             }
-            Outcome::Goto(label) => self.go_to(&label),
-            Outcome::Fetch(fetch) => self.state = State::Fetching(fetch),
-            Outcome::Execute(image, replace) => self.execute(image, replace),
-            Outcome::Leave(code) => self.leave(Ok(code)),
-            Outcome::End(step) => self.end(step),
+            IpxeEffect::Goto(label) => self.go_to(&label),
+            IpxeEffect::Fetch(fetch) => self.state = State::Fetching(fetch),
+            IpxeEffect::Execute(image, replace) => self.execute(image, replace),
+            IpxeEffect::Leave(code) => self.leave(Ok(code)),
+            IpxeEffect::End(step) => self.end(step),
         }
         None
     }
@@ -239,7 +180,7 @@ impl Interpreter {
         }
     }
 
-    /// Ends the innermost script: with an exit code, or with a failure that nobody caught.
+    /// Ends the innermost script, with an exit code or with an unhandled failure.
     fn leave(&mut self, result: Result<u32, String>) {
         let failed = match &result {
             Ok(_) => None,
@@ -247,24 +188,24 @@ impl Interpreter {
         };
         let script = self.frames.pop();
         let Some(caller) = self.frames.last_mut() else {
-            self.end(failed.unwrap_or(Step::Exit(result.unwrap_or_default())));
+            self.end(failed.unwrap_or(IpxeStep::Exit(result.unwrap_or_default())));
             return;
         };
         let url = script.map(|frame| frame.url).unwrap_or_default();
         caller.status = match (result, failed) {
             (Ok(0), _) => Ok(()),
             (Ok(code), _) => Err(format!("`{url}` exited with `{code}`")),
-            (Err(_), Some(Step::Failed { line, reason, .. })) => {
+            (Err(_), Some(IpxeStep::Failed { line, reason, .. })) => {
                 Err(format!("`{url}`, line {line}: {reason}"))
             }
             (Err(reason), _) => Err(reason),
         };
     }
 
-    fn failed(&self, reason: String) -> Step {
+    fn failed(&self, reason: String) -> IpxeStep {
         let frame = self.frames.last();
         let line = frame.and_then(|frame| frame.script.lines.get(frame.line));
-        Step::Failed {
+        IpxeStep::Failed {
             script: self.base().to_owned(),
             line: line.map_or(0, |line| line.number),
             command: line.map(|line| line.text.clone()).unwrap_or_default(),
@@ -272,8 +213,8 @@ impl Interpreter {
         }
     }
 
-    /// Returns the end that starting a program is: with other files loaded it is a kernel.
-    fn start(&self, program: Image) -> Step {
+    /// Returns the end that starts a program; with other loaded files, it is a kernel.
+    fn start(&self, program: Image) -> IpxeStep {
         let others = self.images.iter();
         let initrds: Vec<_> = others
             .filter(|image| {
@@ -286,12 +227,12 @@ impl Interpreter {
             })
             .collect();
         if initrds.is_empty() && !program.is_selected {
-            Step::Chain {
+            IpxeStep::Chain {
                 url: program.url,
                 arguments: program.arguments,
             }
         } else {
-            Step::Boot {
+            IpxeStep::Boot {
                 kernel_url: program.url,
                 arguments: program.arguments,
                 initrds,
@@ -305,25 +246,7 @@ impl Interpreter {
         }
     }
 
-    fn end(&mut self, step: Step) {
+    fn end(&mut self, step: IpxeStep) {
         self.state = State::Ended(step);
-    }
-}
-
-impl Frame {
-    fn new(url: String, script: Script) -> Self {
-        Self {
-            url,
-            script,
-            line: 0,
-            command: 0,
-            status: Ok(()),
-        }
-    }
-
-    fn go_to(&mut self, line: usize) {
-        self.line = line;
-        self.command = 0;
-        self.status = Ok(());
     }
 }

@@ -1,10 +1,8 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Step;
+use super::IpxeStep;
 use super::arguments::{Arguments, Flag, number};
-use super::commands::Outcome;
-use super::interpreter::Interpreter;
+use super::state::{Interpreter, IpxeEffect, Menu};
 
 const MENU: [Flag; 2] = [("name", 'n', true), ("delete", 'd', false)];
 const ITEM: [Flag; 4] = [
@@ -21,36 +19,24 @@ const CHOOSE: [Flag; 5] = [
     ("keep", 'k', false),
 ];
 
-/// The menus that a script has made, by their names; that without one has none.
-pub(super) type Menus = BTreeMap<String, Menu>;
-
-/// A menu that is being made.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Menu {
-    /// The labels of what can be chosen, in order.
-    labels: Vec<String>,
-    /// The label that is chosen unless the choice itself says otherwise.
-    default: Option<String>,
-}
-
-/// The commands of menus. What a menu shows is printed while it is made.
+/// The menu commands. Each item is printed when it is added.
 ///
 /// Source: iPXE, `src/hci/commands/dynui_cmd.c` (`menu_cmd.c` until 2024), `src/hci/tui/menu_ui.c`.
 impl Interpreter {
-    /// `menu`: begins one, in place of one of the same name.
-    pub(super) fn menu(&mut self, arguments: &[String]) -> Result<Outcome, String> {
+    /// `menu`: creates a menu, and replaces a menu of the same name.
+    pub(super) fn menu(&mut self, arguments: &[String]) -> Result<IpxeEffect, String> {
         let arguments = Arguments::parse(arguments, &MENU)?;
         let name = arguments.option("name").unwrap_or_default().to_owned();
         if arguments.option("delete").is_some() {
             self.menus.remove(&name);
-            return Ok(Outcome::Done(Ok(())));
+            return Ok(IpxeEffect::Done(Ok(())));
         }
         self.menus.insert(name, Menu::default());
         Ok(printed(arguments.rest.join(" ")))
     }
 
     /// `item`: adds a line, which can be chosen if it has a label.
-    pub(super) fn item(&mut self, arguments: &[String]) -> Result<Outcome, String> {
+    pub(super) fn item(&mut self, arguments: &[String]) -> Result<IpxeEffect, String> {
         let arguments = Arguments::parse(arguments, &ITEM)?;
         let menu = self.menu_named(&arguments)?;
         let mut words = arguments.rest.iter();
@@ -66,12 +52,12 @@ impl Interpreter {
         Ok(printed(text.join(" ")))
     }
 
-    /// `choose`: nobody presses a key here, so its time-out passes and takes what is marked.
+    /// `choose`: there is no operator, so it takes the default after its timeout.
     pub(super) fn choose(
         &mut self,
         arguments: &[String],
         command: &str,
-    ) -> Result<Outcome, String> {
+    ) -> Result<IpxeEffect, String> {
         let arguments = Arguments::parse(arguments, &CHOOSE)?;
         let setting = arguments.only()?;
         let milliseconds = number(arguments.option("timeout").unwrap_or("0"))?;
@@ -85,15 +71,18 @@ impl Interpreter {
         if arguments.option("keep").is_none() {
             self.menus.remove(name_of(&arguments));
         }
-        let chosen = chosen.ok_or("the menu has nothing to choose")?;
+        let chosen = chosen.ok_or("the menu has no item to choose")?;
         if milliseconds == 0 {
-            return Ok(Outcome::End(Step::NeedsOperator {
+            return Ok(IpxeEffect::End(IpxeStep::NeedsOperator {
                 command: command.to_owned(),
             }));
         }
         self.settings.set(setting, chosen.clone());
         let timeout = Duration::from_millis(milliseconds.into());
-        Ok(Outcome::Show(Step::Choose { timeout, chosen }, Ok(())))
+        Ok(IpxeEffect::Show(
+            IpxeStep::Choose { timeout, chosen },
+            Ok(()),
+        ))
     }
 
     fn menu_named(&mut self, arguments: &Arguments) -> Result<&mut Menu, String> {
@@ -109,6 +98,6 @@ fn name_of(arguments: &Arguments) -> &str {
     arguments.option("menu").unwrap_or_default()
 }
 
-fn printed(text: String) -> Outcome {
-    Outcome::Show(Step::Print(text), Ok(()))
+fn printed(text: String) -> IpxeEffect {
+    IpxeEffect::Show(IpxeStep::Print(text), Ok(()))
 }

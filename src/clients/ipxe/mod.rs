@@ -1,4 +1,4 @@
-//! iPXE as a script sees it: settings, and an interpreter that asks its caller for files and time.
+//! An iPXE script interpreter that asks its caller for files and time, and iPXE's settings.
 
 mod arguments;
 mod commands;
@@ -6,43 +6,44 @@ mod interpreter;
 mod menus;
 mod script;
 mod settings;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-pub use interpreter::Interpreter;
 pub use script::NotAScript;
 pub use settings::{EndlessExpansion, Settings, Value};
+pub use state::Interpreter;
 
-/// What an iPXE does next, or what became of it.
+/// The next action of iPXE, or its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Shows a text on the console; the next call goes on.
+pub enum IpxeStep {
+    /// Prints a text on the console; the next call continues.
     Print(String),
-    /// Lets time pass; the next call goes on.
+    /// Waits; the next call continues.
     Wait(Duration),
-    /// Shows a text and waits for a key, which nobody presses here: the next call goes on with a
-    /// command that has failed.
+    /// Prints a text and waits for a key. There is no operator: the next call continues after a failed
+    /// command.
     Prompt {
         /// The text.
         text: String,
-        /// How long a key is waited for.
+        /// The timeout.
         timeout: Duration,
     },
-    /// Waits for a choice from the menu that was printed, which nobody makes here: the next call goes
-    /// on with the one that is taken then.
+    /// Waits for a choice from the printed menu. There is no operator: the next call continues with the
+    /// default.
     Choose {
-        /// How long a key is waited for.
+        /// The timeout.
         timeout: Duration,
-        /// The label of what is taken.
+        /// The label of the default.
         chosen: String,
     },
     /// Needs a file; [`Interpreter::supply`] answers, and until then this step repeats.
     Fetch {
         /// The whole URL.
         url: String,
-        /// What the file is for.
+        /// The purpose of the file.
         purpose: Purpose,
     },
     /// The end: starts a kernel.
@@ -51,10 +52,10 @@ pub enum Step {
         kernel_url: String,
         /// The kernel's command line.
         arguments: String,
-        /// The other files that were loaded, in order.
+        /// The other loaded files, in order.
         initrds: Vec<Initrd>,
     },
-    /// The end: hands the machine to another program, such as a second loader.
+    /// The end: starts another program, such as a second loader.
     Chain {
         /// Where the program came from.
         url: String,
@@ -66,18 +67,18 @@ pub enum Step {
         /// The command.
         how: String,
     },
-    /// The end: leaves iPXE, and the firmware goes on with its next boot option.
+    /// The end: exits iPXE, and the firmware continues with its next boot option.
     Exit(u32),
     /// The end: restarts the machine.
     Reboot,
     /// The end: switches the machine off.
     PowerOff,
-    /// The end: waits for a person, in a shell or at a prompt without a time-out.
+    /// The end: waits for an operator, in a shell or at a prompt without a timeout.
     NeedsOperator {
         /// The command.
         command: String,
     },
-    /// The end: a command failed and the script did not say what to do then.
+    /// The end: a command failed, and the script did not handle it.
     Failed {
         /// The URL of the script.
         script: String,
@@ -85,32 +86,32 @@ pub enum Step {
         line: usize,
         /// The line.
         command: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What a file is fetched for.
+/// The purpose of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be run at once: a script or a program.
+    /// A script or program to run at once.
     Chain,
-    /// To be the kernel.
+    /// The kernel.
     Kernel,
-    /// To be handed to the kernel.
+    /// An initrd.
     Initrd {
-        /// The name under which the kernel finds it.
+        /// Its name for the kernel.
         name: String,
     },
 }
 
-/// A file that is handed to a kernel.
+/// An initrd of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Initrd {
-    /// The name under which a UEFI kernel finds it: `initrd=` on its command line.
+    /// Its name for a UEFI kernel: `initrd=` on the command line.
     pub name: String,
     /// Where it came from.
     pub url: String,
-    /// What followed the URL, such as the path at which the kernel unpacks a plain file.
+    /// The arguments after the URL, such as the path at which the kernel unpacks a plain file.
     pub arguments: String,
 }

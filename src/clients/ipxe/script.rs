@@ -1,22 +1,22 @@
-/// The bytes are no iPXE script.
+/// The bytes are not an iPXE script.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a script begins with a line `#!ipxe`, and this file begins with `{seen}`")]
+#[error("expected the first line `#!ipxe`, found `{seen}`")]
 pub struct NotAScript {
     seen: String,
 }
 
-/// A script, cut into lines and commands; settings are not expanded yet.
+/// A script, split into lines and commands; settings are not expanded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    pub lines: Vec<Line>,
+    pub lines: Vec<ScriptLine>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
-    /// The number of the line in the file, from 1; that of the first where several are joined.
+pub(super) struct ScriptLine {
+    /// The number of the line in the file, from 1; of joined lines, the first one.
     pub number: usize,
     pub label: Option<String>,
-    /// The line as it was written, without its label.
+    /// The text of the line, without its label.
     pub text: String,
     pub commands: Vec<Command>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Command {
     pub words: Vec<String>,
 }
 
-/// After which outcome of the command before it, on the same line, a command runs.
+/// When a command runs, by the status of the previous command on the same line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     Always,
@@ -66,7 +66,7 @@ impl Script {
                 continue;
             }
             joined.push_str(line);
-            lines.push(Line::parse(first, &joined));
+            lines.push(ScriptLine::parse(first, &joined));
             joined.clear();
             number = None;
         }
@@ -81,7 +81,7 @@ impl Script {
     }
 }
 
-impl Line {
+impl ScriptLine {
     fn parse(number: usize, text: &str) -> Self {
         let text = text.trim_ascii_start();
         let (label, text) = match text.strip_prefix(':') {
@@ -125,7 +125,7 @@ fn commands(text: &str) -> Vec<Command> {
         });
         when = next;
     }
-    // An empty command succeeds: `isset ${x} && goto y ||` ends well in any case.
+    // An empty command succeeds: `isset ${x} && goto y ||` never fails.
     commands.push(Command { when, words });
     commands
 }
@@ -144,7 +144,7 @@ mod tests {
         }
         assert_eq!(
             Script::parse(b"MZ\x90").unwrap_err().to_string(),
-            "a script begins with a line `#!ipxe`, and this file begins with `MZ\\x90`"
+            "expected the first line `#!ipxe`, found `MZ\\x90`"
         );
     }
 

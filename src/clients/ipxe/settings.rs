@@ -9,7 +9,7 @@ use crate::machine::{MacAddress, SystemUuid};
 const MOST_EXPANSIONS: usize = 100;
 const LONGEST_EXPANSION: usize = 16 * 1024;
 
-/// What a setting holds; the kind decides what `:hexhyp` and the like make of it.
+/// The value of a setting; its kind determines the result of types such as `:hexhyp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A text.
@@ -22,10 +22,10 @@ pub enum Value {
     Address(Ipv4Addr),
 }
 
-/// The settings of an iPXE: `${name}`, and what stands behind it.
+/// The settings of iPXE: the values of `${name}`.
 ///
-/// A name has a block or none (`net0/mac`, `platform`); `netX` and the DHCP block of the one network
-/// card of this model are the same as `net0`, and a name without a block is looked for in all.
+/// A name can have a block (`net0/mac`, `platform`). `netX` and the DHCP block of the model's only network
+/// card are the same as `net0`; a name without a block is searched in all blocks.
 /// Source: iPXE, `src/core/settings.c`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, Value>);
@@ -38,7 +38,7 @@ pub struct EndlessExpansion {
 }
 
 impl Settings {
-    /// Sets a value; a type after the name (`name:string`) does not matter here.
+    /// Sets a value; a type after the name (`name:string`) is ignored.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         let (name, _) = split_type(name);
         self.0.insert(canonical(name), value.into());
@@ -61,10 +61,10 @@ impl Settings {
         })
     }
 
-    /// Replaces every `${…}` in a text, the innermost first; what is not set is empty.
+    /// Replaces every `${…}` in a text, the innermost first; an unset value is empty.
     ///
     /// # Errors
-    /// When that does not come to an end.
+    /// When the expansion does not end.
     pub fn expand(&self, text: &str) -> Result<String, EndlessExpansion> {
         let mut expanded = text.to_owned();
         for _ in 0..MOST_EXPANSIONS {
@@ -89,36 +89,32 @@ impl Settings {
             return String::new();
         };
         let hex = |separator: &str| {
-            let octets: Vec<_> = value
-                .octets()
+            let bytes: Vec<_> = value
+                .bytes()
                 .iter()
-                .map(|octet| format!("{octet:02x}"))
+                .map(|byte| format!("{byte:02x}"))
                 .collect();
-            octets.join(separator)
+            bytes.join(separator)
         };
         match kind {
             None => value.to_string(),
-            Some("string") => String::from_utf8_lossy(&value.octets()).into_owned(),
-            Some("uristring") => value
-                .octets()
-                .iter()
-                .map(|&octet| uri_encode(octet))
-                .collect(),
+            Some("string") => String::from_utf8_lossy(&value.bytes()).into_owned(),
+            Some("uristring") => value.bytes().iter().map(|&byte| uri_encode(byte)).collect(),
             Some("hex") => hex(":"),
             Some("hexhyp") => hex("-"),
             Some("hexraw") => hex(""),
-            Some("base64") => BASE64.encode(&value.octets()),
+            Some("base64") => BASE64.encode(&value.bytes()),
             Some("uuid" | "ipv4" | "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32") => {
                 value.to_string()
             }
-            // iPXE takes a name with an unknown type for one that is not set.
+            // iPXE treats a name with an unknown type as unset.
             Some(_) => String::new(),
         }
     }
 }
 
 impl Value {
-    fn octets(&self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Mac(mac) => mac.octets().to_vec(),
@@ -190,11 +186,11 @@ fn innermost(text: &str) -> Option<(usize, usize)> {
 }
 
 /// Source: iPXE, `src/core/uri.c`, `uri_character_escaped` for the field 0.
-fn uri_encode(octet: u8) -> String {
-    if octet.is_ascii_graphic() && !b"%/#:@?=&+".contains(&octet) {
-        char::from(octet).to_string()
+fn uri_encode(byte: u8) -> String {
+    if byte.is_ascii_graphic() && !b"%/#:@?=&+".contains(&byte) {
+        char::from(byte).to_string()
     } else {
-        format!("%{octet:02X}")
+        format!("%{byte:02X}")
     }
 }
 

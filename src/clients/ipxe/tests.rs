@@ -19,16 +19,16 @@ fn start(script: &str) -> Interpreter {
 
 /// Runs a script to its end: files that exist, by URL, and everything that was printed, waited for
 /// and fetched on the way.
-fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, Step) {
+fn run(script: &str, files: &[(&str, &str)]) -> (Vec<String>, IpxeStep) {
     let mut machine = start(script);
     let mut log = Vec::new();
     loop {
         match machine.next() {
-            Step::Print(text) => log.push(text),
-            Step::Wait(time) => log.push(format!("{time:?}")),
-            Step::Prompt { text, timeout } => log.push(format!("{text} {timeout:?}")),
-            Step::Choose { timeout, chosen } => log.push(format!("{chosen} after {timeout:?}")),
-            Step::Fetch { url, .. } => {
+            IpxeStep::Print(text) => log.push(text),
+            IpxeStep::Wait(time) => log.push(format!("{time:?}")),
+            IpxeStep::Prompt { text, timeout } => log.push(format!("{text} {timeout:?}")),
+            IpxeStep::Choose { timeout, chosen } => log.push(format!("{chosen} after {timeout:?}")),
+            IpxeStep::Fetch { url, .. } => {
                 let file = files.iter().find(|(known, _)| *known == url);
                 log.push(url);
                 machine.supply(
@@ -50,7 +50,7 @@ fn printed(script: &str) -> String {
 
 fn failure(script: &str, files: &[(&str, &str)]) -> (usize, String) {
     match run(script, files).1 {
-        Step::Failed { line, reason, .. } => (line, reason),
+        IpxeStep::Failed { line, reason, .. } => (line, reason),
         other => panic!("{other:?}"),
     }
 }
@@ -79,7 +79,7 @@ fn an_installation_boots_a_kernel_with_its_files_and_arguments() {
     };
     assert_eq!(
         end,
-        Step::Boot {
+        IpxeStep::Boot {
             kernel_url: "http://10.20.0.10:8080/b/sha256-1/kernel".into(),
             arguments: "initrd=initrd BOOTIF=01-52-54-00-12-34-56 quiet".into(),
             initrds: vec![
@@ -95,9 +95,9 @@ fn an_installation_boots_a_kernel_with_its_files_and_arguments() {
 }
 
 #[test]
-fn a_fetch_repeats_until_it_is_answered_and_says_what_it_is_for() {
+fn a_fetch_repeats_until_it_is_answered_with_its_purpose() {
     let mut machine = start("initrd --name disk x.img\n");
-    let expected = Step::Fetch {
+    let expected = IpxeStep::Fetch {
         url: "http://10.20.0.10:8080/m/52-54-00-12-34-56/x.img".into(),
         purpose: Purpose::Initrd {
             name: "disk".into(),
@@ -106,13 +106,13 @@ fn a_fetch_repeats_until_it_is_answered_and_says_what_it_is_for() {
     assert_eq!(machine.next(), expected);
     assert_eq!(machine.next(), expected);
     machine.supply(Ok(b"x"));
-    assert_eq!(machine.next(), Step::Exit(0));
+    assert_eq!(machine.next(), IpxeStep::Exit(0));
     machine.supply(Err("too late".into()));
-    assert_eq!(machine.next(), Step::Exit(0));
+    assert_eq!(machine.next(), IpxeStep::Exit(0));
 }
 
 #[test]
-fn a_failing_line_stops_the_script_unless_it_says_what_then() {
+fn a_failed_line_stops_the_script_unless_it_is_handled() {
     for (script, expected) in [
         ("isset ${x} || echo or", "or"),
         ("isset ${x} && echo and || echo or", "or"),
@@ -144,11 +144,7 @@ fn a_failure_names_the_line_and_the_reason() {
         ("\nfrob x", 3, "frob: command not found"),
         ("isset ${x} && goto y", 2, "isset: the value is empty"),
         ("goto nowhere", 2, "no label `:nowhere`"),
-        (
-            "iseq a",
-            2,
-            "iseq: two arguments are needed, and `1` were given",
-        ),
+        ("iseq a", 2, "iseq: two arguments are required, found 1"),
         ("boot", 2, "boot: no image is selected"),
         ("item a A", 2, "item: there is no menu"),
         ("item --menu m a A", 2, "item: no menu is named `m`"),
@@ -156,7 +152,7 @@ fn a_failure_names_the_line_and_the_reason() {
         (
             "menu T\nitem --gap G\nchoose x",
             4,
-            "choose: the menu has nothing to choose",
+            "choose: the menu has no item to choose",
         ),
         (
             "menu T\nchoose --timeout soon x",
@@ -164,7 +160,7 @@ fn a_failure_names_the_line_and_the_reason() {
             "choose: `soon` is not a number",
         ),
         ("imgfree x", 2, "imgfree: no image is named `x`"),
-        ("chain --frob x", 2, "chain: option `--frob` is not known"),
+        ("chain --frob x", 2, "chain: unknown option `--frob`"),
         ("sleep soon", 2, "sleep: `soon` is not a number"),
         ("chain tftp://h/x", 2, "`tftp://h/x`: not found"),
         (
@@ -172,7 +168,11 @@ fn a_failure_names_the_line_and_the_reason() {
             2,
             "prompt: no key was pressed in time",
         ),
-        (":a goto a", 2, "`10000` commands were run without an end"),
+        (
+            ":a goto a",
+            2,
+            "the script did not end within 10000 commands",
+        ),
         (
             "set a ${b} ; clear x ; nothing",
             2,
@@ -224,53 +224,53 @@ fn a_chained_script_returns_to_the_line_that_chained_it() {
     );
     assert_eq!(
         run("chain --replace http://h/a/exit", &files).1,
-        Step::Exit(3)
+        IpxeStep::Exit(3)
     );
 }
 
 #[test]
-fn a_script_that_chains_itself_comes_to_an_end() {
+fn a_script_that_chains_itself_ends() {
     let files = [("http://h/x", "#!ipxe\nchain http://h/x\n")];
     assert!(
         failure("chain http://h/x", &files)
             .1
-            .ends_with("over `16` scripts run inside another")
+            .ends_with("scripts are nested more than 16 deep")
     );
     let files = [("http://h/x", "#!ipxe\nchain --replace http://h/x\n")];
     let (_, reason) = failure("chain --replace http://h/x", &files);
-    assert_eq!(reason, "`10000` commands were run without an end");
+    assert_eq!(reason, "the script did not end within 10000 commands");
 }
 
 #[test]
-fn every_end_is_told_apart() {
+fn every_end_is_distinguished() {
     let files = [("http://h/grub.efi", "MZ")];
     for (script, expected) in [
-        ("", Step::Exit(0)),
-        ("exit", Step::Exit(0)),
-        ("exit 0x10 || echo no", Step::Exit(16)),
-        ("reboot", Step::Reboot),
-        ("poweroff", Step::PowerOff),
+        ("", IpxeStep::Exit(0)),
+        ("exit", IpxeStep::Exit(0)),
+        ("exit 0x10 || echo no", IpxeStep::Exit(16)),
+        ("reboot", IpxeStep::Reboot),
+        ("poweroff", IpxeStep::PowerOff),
         (
             "sanboot --no-describe --drive 0x80",
-            Step::LocalDisk {
+            IpxeStep::LocalDisk {
                 how: "sanboot --no-describe --drive 0x80".into(),
             },
         ),
         (
             "shell",
-            Step::NeedsOperator {
+            IpxeStep::NeedsOperator {
                 command: "shell".into(),
             },
         ),
         (
             "prompt Press a key",
-            Step::NeedsOperator {
+            IpxeStep::NeedsOperator {
                 command: "prompt Press a key".into(),
             },
         ),
         (
             "chain http://h/grub.efi a b",
-            Step::Chain {
+            IpxeStep::Chain {
                 url: "http://h/grub.efi".into(),
                 arguments: "a b".into(),
             },
@@ -281,7 +281,7 @@ fn every_end_is_told_apart() {
 }
 
 #[test]
-fn time_and_settings_are_what_the_script_made_of_them() {
+fn scripts_change_settings_and_wait() {
     let script = "sleep 2\nprompt --key 0x03 --timeout 1500 Wait ||\n\
                   inc try && inc try 2\necho ${try}\n\
                   set name a  b\necho [${name}]\nclear name\nisset ${name} || echo gone";
@@ -289,7 +289,7 @@ fn time_and_settings_are_what_the_script_made_of_them() {
 }
 
 #[test]
-fn a_menu_is_printed_and_takes_its_default_when_nobody_chooses() {
+fn a_menu_is_printed_and_takes_its_default_without_an_operator() {
     let menu = "menu A title\nitem a First\nitem --gap -- -- Gap --\nitem b Second\n";
     let shown = "A title,First,-- Gap --,Second";
     for (choose, expected) in [
@@ -325,7 +325,7 @@ fn a_menu_is_printed_and_takes_its_default_when_nobody_chooses() {
         let log = printed(&format!("{menu}{choose}"));
         assert_eq!(log, format!("{shown},{expected}"), "{choose}");
     }
-    let waits = Step::NeedsOperator {
+    let waits = IpxeStep::NeedsOperator {
         command: "choose x".into(),
     };
     assert_eq!(run(&format!("{menu}choose x"), &[]).1, waits);
@@ -341,7 +341,7 @@ fn images_can_be_freed_renamed_and_given_arguments() {
     );
     assert_eq!(
         end,
-        Step::Boot {
+        IpxeStep::Boot {
             kernel_url: "http://h/k".into(),
             arguments: "b c".into(),
             initrds: Vec::new(),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn outcome(text: &str) -> Outcome {
+fn outcome(text: &str) -> PxelinuxOutcome {
     PxelinuxConfig::parse(text).unwrap().outcome()
 }
 
@@ -15,7 +15,7 @@ fn kernel(kernel: &str, arguments: &str, initrds: &[&str]) -> Start {
 }
 
 #[test]
-fn nobody_at_the_keyboard_gets_the_default() {
+fn without_an_operator_the_default_starts() {
     let labels = "LABEL a\n LINUX ::k\n INITRD ::i,::j\n APPEND x  y\nlabel b\n localboot -1\n";
     for (head, expected) in [
         (
@@ -51,7 +51,7 @@ fn nobody_at_the_keyboard_gets_the_default() {
 }
 
 #[test]
-fn labels_are_read_as_pxelinux_reads_them() {
+fn labels_are_read_like_in_pxelinux() {
     for (text, expected) in [
         ("APPEND a\nLABEL x\nKERNEL k", kernel("k", "a", &[])),
         (
@@ -103,7 +103,7 @@ fn labels_are_read_as_pxelinux_reads_them() {
 }
 
 #[test]
-fn the_screen_and_the_wait_are_what_the_configuration_says() {
+fn the_screen_and_the_timeout_follow_the_configuration() {
     let seen = outcome(
         "# c\nSAY one\nSay   two\n say\nPROMPT 1\nTIMEOUT 300\nDEFAULT x\nLABEL x\nLOCALBOOT 0",
     );
@@ -112,19 +112,25 @@ fn the_screen_and_the_wait_are_what_the_configuration_says() {
 }
 
 #[test]
-fn the_line_that_is_not_understood_is_named() {
+fn an_unsupported_line_is_named() {
     for (text, expected) in [
-        ("\nFROB a", "line 2, `FROB a`: `frob` is not understood"),
+        ("\nFROB a", "line 2, `FROB a`: `frob` is not supported"),
         (
             "TIMEOUT soon",
-            "line 1, `TIMEOUT soon`: `soon` is no number",
+            "line 1, `TIMEOUT soon`: `soon` is not a number",
         ),
-        ("LINUX k", "line 1, `LINUX k`: it belongs below a `LABEL`"),
-        ("INITRD k", "line 1, `INITRD k`: it belongs below a `LABEL`"),
+        (
+            "LINUX k",
+            "line 1, `LINUX k`: the line must follow a `LABEL`",
+        ),
+        (
+            "INITRD k",
+            "line 1, `INITRD k`: the line must follow a `LABEL`",
+        ),
         ("LABEL a\nLINUX", "line 2, `LINUX`: a file is missing"),
         (
             "LABEL a\nLOCALBOOT x",
-            "line 2, `LOCALBOOT x`: `x` is no number",
+            "line 2, `LOCALBOOT x`: `x` is not a number",
         ),
     ] {
         let error = PxelinuxConfig::parse(text).unwrap_err();
@@ -133,7 +139,7 @@ fn the_line_that_is_not_understood_is_named() {
 }
 
 #[test]
-fn names_stand_below_the_prefix_unless_colons_say_otherwise() {
+fn names_are_below_the_prefix_unless_they_start_with_colons() {
     let prefix = "m/52-54/T/";
     for (name, expected) in [
         ("chain.c32", "m/52-54/T/chain.c32"),

@@ -1,65 +1,65 @@
-//! What a client boots after its answers, and whether it can.
+//! The boot file that a client loads after DHCP, and whether it can run it.
 
 use std::net::Ipv4Addr;
 
-use super::exchange::{Asked, Exchange};
+use super::exchange::{BootServerRequest, Exchange};
 use super::specified;
 use crate::clients::dhcp::{BootFile, BootSource, Client, ClientKind};
+use crate::conversation::display::display_file;
 use crate::conversation::finding::FindingKind;
 use crate::conversation::loader;
 use crate::conversation::machine::{Boot, Expected};
 use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
-use crate::conversation::shown::shown_file;
 use crate::machine::{Architecture, CpuArchitecture, Firmware};
 use crate::wire::dhcp::{DhcpMessage, IpxeFeature, OptionCode};
 
-/// How many boot files are compared between machines.
+/// The most boot files that are compared between machines.
 const FILES: usize = 4096;
 
-/// The boot files that were handed out, and for which kinds of machine.
+/// The boot files that servers named, and for which kinds of machines.
 #[derive(Debug, Default)]
 pub(in crate::conversation) struct Mapping {
     files: std::collections::HashMap<(Ipv4Addr, String), Kinds>,
 }
 
-/// The kinds of machine that got one file, and the architecture of the first.
+/// The architecture of the first machine, and whether the finding is recorded already.
 type Kinds = (Architecture, bool);
 
 impl Observer<'_> {
-    /// Tells what a client boots after its DHCPACK; returns what it has to ask on port 4011 first.
+    /// Records the boot file that a client loads after its DHCPACK. Returns the request to port 4011 that it
+    /// must send first, if it must.
     pub(super) fn decide_boot(
         &mut self,
         id: MachineId,
         exchange: &mut Exchange,
         ack: &DhcpMessage,
-    ) -> Option<Asked> {
+    ) -> Option<BootServerRequest> {
         let client = exchange.client.clone()?;
         if matches!(client.kind, ClientKind::Grub(_)) {
             return None;
         }
-        let due = self.scribe.begins(self.machines.get_mut(id)?);
+        let due = self.recorder.start_point(self.machines.get_mut(id)?);
         let (answer, server) = match exchange.selection().map(|it| it.boot) {
             None | Some(BootSource::Acknowledgement) => (ack, ack.server_address),
             Some(BootSource::Proxy(offer)) => (offer, offer.server_address),
             Some(BootSource::BootServer(server)) => {
-                return Some(Asked {
+                return Some(BootServerRequest {
                     transaction: ack.transaction_id,
                     server,
-                    at: None,
-                    due,
-                    times: 0,
+                    sent: None,
+                    expected: due,
+                    attempts: 0,
                     is_answered: false,
                 });
             }
         };
         if client.kind == ClientKind::RaspberryPi {
             let server = client.boot_server(answer);
-            let of = server.map_or_else(|| "nobody".to_owned(), |it| it.to_string());
-            let text =
-                format!("files that it names itself, of {of} by TFTP (it knows no option 67)");
+            let server = server.map_or_else(|| "no server".to_owned(), |it| it.to_string());
+            let text = format!("its own file names from {server} by TFTP (it ignores option 67)");
             let machine = self.machines.get_mut(id)?;
-            self.scribe.tell(machine, "boots", text);
+            self.recorder.record(machine, "boots", text);
             return None;
         }
         match client.boot_file(answer) {
@@ -72,7 +72,7 @@ impl Observer<'_> {
         None
     }
 
-    /// Tells what a client boots by an answer, and what is wrong with that.
+    /// Records the boot file that a client loads by a reply, and what is wrong with it.
     pub(super) fn boots(
         &mut self,
         id: MachineId,
@@ -90,20 +90,20 @@ impl Observer<'_> {
             Ok(file) => file,
             Err(reason) => {
                 let text = reason.to_string();
-                self.scribe
-                    .find(machine, FindingKind::UnusableBootFile, text);
+                self.recorder
+                    .report_finding(machine, FindingKind::UnusableBootFile, text);
                 return;
             }
         };
         let boot = Boot {
-            file: shown_file(&file.name),
+            file: display_file(&file.name),
             server: specified(file.server),
         };
         let text = match boot.server {
-            Some(server) => format!("`{}` of {server} by TFTP", boot.file),
+            Some(server) => format!("`{}` from {server} by TFTP", boot.file),
             None => format!("`{}`", boot.file),
         };
-        let text = format!("{text} ({})", place(client, answer));
+        let text = format!("{text} ({})", name_source(client, answer));
         machine.stage().boot = Some(boot);
         machine.expected = Some(Expected {
             name: file.name.clone(),
@@ -112,17 +112,17 @@ impl Observer<'_> {
             architecture: client.kind.architecture(),
             is_firmware: !matches!(client.kind, ClientKind::Ipxe { .. }),
         });
-        self.scribe.tell(machine, "boots", text);
+        self.recorder.record(machine, "boots", text);
         self.check_file(id, client, &file);
         self.check_mapping(id, Some(client), answer, server);
     }
 
-    /// Tells whether a client can run a file, by its name.
+    /// Checks by its name whether a client can run a file.
     fn check_file(&mut self, id: MachineId, client: &Client, file: &BootFile) {
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        let name = shown_file(&file.name);
+        let name = display_file(&file.name);
         let architecture = client.kind.architecture();
         if let ClientKind::Ipxe { features, .. } = &client.kind {
             let loads_http = features.contains(&IpxeFeature::Http);
@@ -130,7 +130,7 @@ impl Observer<'_> {
                 Firmware::Bios => features.contains(&IpxeFeature::BzImage),
                 _ => features.contains(&IpxeFeature::Efi),
             };
-            // One that lacks what it needs is given ours, once.
+            // An iPXE without the needed features receives ours, once.
             let runs_ours = machine.stages.len() > 1
                 && machine
                     .stages
@@ -139,18 +139,20 @@ impl Observer<'_> {
                     .count()
                     > 1;
             if loader::is_ipxe(&file.name) && (loads_http && boots_linux || runs_ours) {
-                let text = format!("an iPXE is handed `{name}`, which is an iPXE");
-                self.scribe.find(machine, FindingKind::IpxeLoop, text);
+                let text = format!("iPXE receives `{name}`, which is iPXE again");
+                self.recorder
+                    .report_finding(machine, FindingKind::IpxeLoop, text);
             }
         }
-        let made = loader::by_name(&file.name);
-        if let Some(against) = made.against(architecture) {
-            let text = format!("{architecture} is handed `{name}`, {against}");
-            self.scribe.find(machine, FindingKind::WrongLoader, text);
+        let target = loader::by_name(&file.name);
+        if let Some(mismatch) = target.mismatch(architecture) {
+            let text = format!("{architecture} receives `{name}`, {mismatch}");
+            self.recorder
+                .report_finding(machine, FindingKind::WrongLoader, text);
         }
     }
 
-    /// Tells whether one file is handed to machines of different kinds.
+    /// Checks whether machines of different kinds receive the same file.
     pub(super) fn check_mapping(
         &mut self,
         id: MachineId,
@@ -177,29 +179,30 @@ impl Observer<'_> {
             self.mapping.files.clear();
         }
         let key = (server, name);
-        let shown = shown_file(&key.1);
-        let (first, is_told) = self
+        let shown = display_file(&key.1);
+        let (first, is_recorded) = self
             .mapping
             .files
             .entry(key)
             .or_insert((architecture, false));
-        if kind(*first) == kind(architecture) || *is_told {
+        if kind(*first) == kind(architecture) || *is_recorded {
             return;
         }
-        *is_told = true;
-        let text = format!("{server} hands `{shown}` to {first} and to {architecture}");
+        *is_recorded = true;
+        let text = format!("{server} sends `{shown}` to {first} and to {architecture}");
         if let Some(machine) = self.machines.get_mut(id) {
-            self.scribe.find(machine, FindingKind::NoArchMapping, text);
+            self.recorder
+                .report_finding(machine, FindingKind::NoArchMapping, text);
         }
     }
 }
 
-/// What a loader must be made for.
+/// The firmware and processor that a loader must match.
 fn kind(architecture: Architecture) -> (Firmware, CpuArchitecture) {
     (architecture.firmware(), architecture.cpu())
 }
 
-/// Takes out of a path of ours what differs from one machine to the next.
+/// Removes the parts of one of our paths that differ between machines.
 fn without_machine(name: &str) -> String {
     let parts: Vec<&str> = name.split('/').collect();
     match parts.iter().position(|part| *part == "m") {
@@ -210,15 +213,15 @@ fn without_machine(name: &str) -> String {
     }
 }
 
-/// Says where the name and the server stood.
-fn place(client: &Client, answer: &DhcpMessage) -> String {
+/// Returns which field or option named the boot file.
+fn name_source(client: &Client, answer: &DhcpMessage) -> String {
     let option = answer.options.text(OptionCode::BootfileName);
     let has_option = option.is_some_and(|name| !name.is_empty());
     let has_field = !answer.boot_file.is_empty();
     let prefers_option = matches!(client.kind, ClientKind::EdkPxe(_) | ClientKind::EdkHttp(_));
     let name = match (has_option, has_field) {
-        (true, true) if prefers_option => "option 67 goes before `file`",
-        (true, true) => "`file` goes before option 67",
+        (true, true) if prefers_option => "option 67 takes precedence over `file`",
+        (true, true) => "`file` takes precedence over option 67",
         (true, false) => "option 67",
         _ => "`file`",
     };

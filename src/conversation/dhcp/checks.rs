@@ -1,58 +1,49 @@
-//! What is wrong with a reply by itself.
+//! Errors that a reply shows by itself.
 
 use crate::clients::dhcp::ClientKind;
 use crate::conversation::finding::FindingKind;
-use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode};
+use crate::wire::dhcp::{DhcpLayout, DhcpMessage, MessageType, OptionCode, option_row};
 
-/// The least length of a BOOTP message. Source: RFC 1542 §2.1.
-const LEAST: usize = 300;
-/// The headers of IPv4 and UDP, which option 57 counts.
+/// The minimum length of a BOOTP message. Source: RFC 1542 §2.1.
+const MINIMUM_LENGTH: usize = 300;
+/// The length of the IPv4 and UDP headers, which option 57 counts.
 const HEADERS: usize = 28;
-/// The options that some clients read in one piece only.
-const WHOLE: [OptionCode; 3] = [
-    OptionCode::VendorExtensions,
-    OptionCode::ClassIdentifier,
-    OptionCode::BootfileName,
-];
-/// The texts in which a NUL does harm.
-const TEXTS: [(OptionCode, u8); 3] = [
-    (OptionCode::ClassIdentifier, 60),
-    (OptionCode::TFTPServerName, 66),
-    (OptionCode::BootfileName, 67),
-];
-
-/// A reply and what it answers.
+/// A reply, and what is known of its request.
 pub(super) struct Reply<'a> {
     pub message: &'a DhcpMessage,
     pub layout: &'a DhcpLayout,
-    /// The octets of the datagram's payload.
+    /// The bytes of the datagram's payload.
     pub length: usize,
-    /// The client, where there is a model of it.
+    /// The client, if there is a model of it.
     pub client: Option<&'a ClientKind>,
-    /// The longest datagram that the client takes, where its question was seen.
+    /// The client's datagram limit, if its request was captured.
     pub limit: Option<usize>,
 }
 
-/// Lists what is wrong, each with what was seen.
-pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
+/// Lists the findings, each with its text.
+pub(super) fn findings_of(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
     let options = &reply.message.options;
     let mut found = Vec::new();
     let server = options
         .server_identifier()
         .map_or_else(|| "the server".to_owned(), |it| it.to_string());
-    if reply.length < LEAST {
-        let seen = format!("{server} sends {} octets", reply.length);
+    if reply.length < MINIMUM_LENGTH {
+        let seen = format!("{server} sends {} bytes", reply.length);
         found.push((FindingKind::ReplyTooShort, seen));
     }
     if let Some(limit) = reply.limit.filter(|limit| reply.length + HEADERS > *limit) {
         let length = reply.length + HEADERS;
         let seen =
-            format!("{server} sends a datagram of {length} octets, the client takes {limit}");
+            format!("{server} sends a datagram of {length} bytes, the client's limit is {limit}");
         found.push((FindingKind::ReplyTooLong, seen));
     }
-    for (code, number) in TEXTS {
-        if options.raw(code).is_some_and(|text| text.contains(&0)) {
-            let seen = format!("{server} counts a NUL in option {number}");
+    for (code, value) in options.iter() {
+        let is_padded = option_row(code).is_some_and(|row| row.firmware.past_the_end);
+        if is_padded && value.contains(&0) {
+            let seen = format!(
+                "{server} includes a NUL in the length of option {}",
+                u8::from(code)
+            );
             found.push((FindingKind::NulInBootFile, seen));
         }
     }
@@ -65,7 +56,9 @@ pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
         let seen = format!("{server} puts options into {fields}");
         found.push((FindingKind::Overload, seen));
     }
-    for code in reply.layout.split.iter().filter(|it| WHOLE.contains(it)) {
+    let is_unjoined =
+        |code: &&OptionCode| option_row(**code).is_some_and(|row| row.firmware.only_first_part);
+    for code in reply.layout.split.iter().filter(is_unjoined) {
         let seen = format!("{server} splits option {}", u8::from(*code));
         found.push((FindingKind::SplitOption, seen));
     }
@@ -74,13 +67,13 @@ pub(super) fn faults(reply: &Reply<'_>) -> Vec<(FindingKind, String)> {
         let is_proxy = reply.message.your_address.is_unspecified();
         let has_43 = options.contains(OptionCode::VendorExtensions);
         if is_offer && is_proxy && has_43 && matches!(kind, ClientKind::EdkPxe(_)) {
-            let seen = format!("{server} offers no address, and option 43");
+            let seen = format!("{server} sends a proxy offer with option 43");
             found.push((FindingKind::ProxyOption43, seen));
         }
         if let Some(mask) = options.address(OptionCode::SubnetMask)
             && mask.to_bits().trailing_zeros() < 2
         {
-            let seen = format!("{server} gives the mask {mask}");
+            let seen = format!("{server} sends the mask {mask}");
             found.push((FindingKind::NarrowMask, seen));
         }
     }

@@ -1,15 +1,16 @@
-//! Which client speaks, by what it sends.
+//! Identifies the client that sent a message.
 
 use crate::clients::dhcp::{Client, ClientKind, is_grub};
-use crate::conversation::shown::shown_octets;
+use crate::conversation::display::display_bytes;
 use crate::machine::{Architecture, Firmware, MacAddress};
 use crate::wire::dhcp::{DhcpMessage, IpxeFeature, MessageType, Operation, OptionCode};
 
-/// The number of iPXE's version in its own options.
+/// The code of iPXE's version in option 175.
 const IPXE_VERSION: u8 = 0xeb;
 
-/// Finds the model of who sent a message; `before` is what the machine ran before, since GRUB does not
-/// say where it runs. `None` for systems, and for firmware that there is no model of.
+/// Finds the model of the sender of a message. `before` is the architecture that the machine sent
+/// earlier, since GRUB does not send its own. `None` for operating systems, and for firmware without a
+/// model.
 pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Option<Client> {
     let options = &message.options;
     let architecture = message.architecture();
@@ -25,7 +26,7 @@ pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Opti
             None | Some((_, Firmware::Bios)) => ClientKind::BiosPxe,
             Some((it, Firmware::Uefi)) => ClientKind::EdkPxe(it),
             Some((_, Firmware::RaspberryPi)) => ClientKind::RaspberryPi,
-            // What U-Boot makes of answers is not known.
+            // How U-Boot reads replies is not known.
             Some((_, Firmware::Uboot)) => return None,
         }
     } else if is_grub(message) {
@@ -43,8 +44,8 @@ pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Opti
     })
 }
 
-/// Reports whether a message is the search of `serve dhcp` for other DHCP servers, which nobody else
-/// sends in this form: a broadcast that wants a mask and a router, and says nothing of its sender.
+/// Reports whether a message is the search of `serve dhcp` for other DHCP servers. No client sends this
+/// form: a broadcast that requests a mask and a router, and does not describe its sender.
 pub(super) fn is_search(message: &DhcpMessage) -> bool {
     let Some(mac) = message.hardware_address.mac() else {
         return false;
@@ -52,14 +53,14 @@ pub(super) fn is_search(message: &DhcpMessage) -> bool {
     let mut search = DhcpMessage::new(Operation::Request, mac, message.transaction_id);
     search.broadcast = true;
     search.options.set_message_type(MessageType::Discover);
-    let wanted = [OptionCode::SubnetMask, OptionCode::Router].map(u8::from);
+    let requested = [OptionCode::SubnetMask, OptionCode::Router].map(u8::from);
     search
         .options
-        .set_raw(OptionCode::ParameterRequestList, wanted);
+        .set_raw(OptionCode::ParameterRequestList, requested);
     *message == search
 }
 
-/// Names what runs there.
+/// Names the firmware, loader or system that sent a message.
 pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
     let options = &message.options;
     if is_search(message) {
@@ -75,15 +76,15 @@ pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
             let version = options
                 .ipxe_features()
                 .find(|(code, _)| *code == IPXE_VERSION);
-            let version = version.map(|(_, octets)| {
-                let parts: Vec<_> = octets.iter().take(4).map(ToString::to_string).collect();
+            let version = version.map(|(_, bytes)| {
+                let parts: Vec<_> = bytes.iter().take(4).map(ToString::to_string).collect();
                 format!(" {}", parts.join("."))
             });
             format!("iPXE{} ({architecture})", version.unwrap_or_default())
         }
         None => match (message.architecture(), options.vendor_class()) {
             (Some(architecture), _) => format!("firmware ({architecture})"),
-            (None, Some(class)) => format!("system (`{}`)", shown_octets(class)),
+            (None, Some(class)) => format!("system (`{}`)", display_bytes(class)),
             (None, None) => "system".to_owned(),
         },
     }

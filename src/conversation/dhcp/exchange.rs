@@ -3,24 +3,24 @@ use std::net::Ipv4Addr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::dhcp::{BootSource, Client, Selection};
-use crate::conversation::scribe::Began;
+use crate::conversation::recorder::StartPoint;
 use crate::machine::HardwareAddress;
 use crate::wire::dhcp::{DhcpMessage, TransactionId};
 use crate::wire::packet::VlanTags;
 
-/// How many exchanges of a machine are open at once, and how many offers of one are kept.
+/// The most open exchanges of a machine, and the most offers that are kept of one.
 pub(super) const EXCHANGES: usize = 4;
 pub(super) const OFFERS: usize = 8;
 const VLANS: usize = 4;
-/// No client asks again so soon.
+/// A request that repeats sooner than this is a copy: no client retries so soon.
 const COPY: SignedDuration = SignedDuration::from_millis(20);
 
 /// The exchanges of one machine.
 #[derive(Debug, Default)]
 pub(in crate::conversation) struct Exchanges {
     pub open: Vec<Exchange>,
-    /// What was asked on port 4011, the latest.
-    pub asked: Option<Asked>,
+    /// The latest request to port 4011.
+    pub asked: Option<BootServerRequest>,
 }
 
 /// One transaction, from DHCPDISCOVER to DHCPACK.
@@ -28,88 +28,88 @@ pub(in crate::conversation) struct Exchanges {
 pub(in crate::conversation) struct Exchange {
     pub transaction: TransactionId,
     pub hardware: HardwareAddress,
-    /// When it began, and when its last question was seen.
-    pub began: Began,
-    pub last_question: Timestamp,
+    /// The start of the exchange, and the time of its last request.
+    pub began: StartPoint,
+    pub last_request: Timestamp,
     pub client: Option<Client>,
-    /// How many DHCPDISCOVERs came, copies of relays left out.
+    /// The number of DHCPDISCOVERs, without the copies of relays.
     pub discovers: u32,
     pub offers: Vec<DhcpMessage>,
-    /// The first words of each offer, to tell an acknowledgement that says the same.
-    pub offered: Vec<String>,
-    /// When the first offer came.
-    pub first_offer: Option<Began>,
-    /// When an address was requested, and of which server.
-    pub requested: Option<Began>,
-    pub requested_of: Option<Ipv4Addr>,
-    /// A server acknowledged it.
+    /// Server, address and options of each offer, to recognize a DHCPACK with the same content.
+    pub offered: Vec<(Ipv4Addr, Option<Ipv4Addr>, String)>,
+    /// The first offer.
+    pub first_offer: Option<StartPoint>,
+    /// The first DHCPREQUEST, and the server that it names.
+    pub requested: Option<StartPoint>,
+    pub requested_from: Option<Ipv4Addr>,
+    /// Whether a server sent a DHCPACK.
     pub is_answered: bool,
-    /// The server that refused it last; another may acknowledge it all the same.
+    /// The last server that sent a DHCPNAK; another server may still send a DHCPACK.
     pub refused_by: Option<Ipv4Addr>,
-    /// The longest datagram that the client takes.
+    /// The client's datagram limit.
     pub limit: Option<usize>,
-    /// Where the question was seen.
+    /// The VLANs on which the requests were captured.
     pub vlans: Vec<VlanTags>,
-    /// Option 82, as the relay sent it on.
+    /// Option 82 of the relayed request.
     pub relay_information: Option<Vec<u8>>,
-    /// What the client cannot boot, by its model: it is a fault unless it boots all the same.
+    /// Why the client cannot boot, by its model. It becomes a finding unless the client boots anyway.
     pub unbootable: Option<String>,
-    /// What came to nothing in it is told already.
-    pub is_told: bool,
+    /// Its failures are recorded already.
+    pub is_closed: bool,
 }
 
 /// A request to port 4011.
 #[derive(Debug)]
-pub(in crate::conversation) struct Asked {
+pub(in crate::conversation) struct BootServerRequest {
     pub transaction: TransactionId,
     pub server: Ipv4Addr,
-    /// When it was asked first; `None` where only an offer sends the client there.
-    pub at: Option<Began>,
-    /// When the client was told to ask.
-    pub due: Began,
-    pub times: u32,
+    /// The first request; `None` if only an offer sends the client there.
+    pub sent: Option<StartPoint>,
+    /// When the client received the offer that sends it there.
+    pub expected: StartPoint,
+    pub attempts: u32,
     pub is_answered: bool,
 }
 
 impl Exchange {
-    pub fn new(message: &DhcpMessage, client: Option<Client>, began: Began) -> Self {
+    pub fn new(message: &DhcpMessage, client: Option<Client>, began: StartPoint) -> Self {
         Self {
             transaction: message.transaction_id,
             hardware: message.hardware_address,
             began,
-            last_question: began.at,
+            last_request: began.at,
             client,
             discovers: 0,
             offers: Vec::new(),
             offered: Vec::new(),
             first_offer: None,
             requested: None,
-            requested_of: None,
+            requested_from: None,
             is_answered: false,
             refused_by: None,
             limit: Some(message.options.datagram_limit()),
             vlans: Vec::new(),
             relay_information: None,
             unbootable: None,
-            is_told: false,
+            is_closed: false,
         }
     }
 
-    /// Remembers the VLAN of a question.
+    /// Remembers the VLAN of a request.
     pub fn seen_on(&mut self, vlans: VlanTags) {
         if self.vlans.len() < VLANS && !self.vlans.contains(&vlans) {
             self.vlans.push(vlans);
         }
     }
 
-    /// Reports whether a question comes too soon after the last one to be asked again: a bridge and its
-    /// port show one packet twice.
+    /// Reports whether a request follows the last one too soon to be a retry: a bridge and its port show
+    /// one packet twice.
     pub fn is_repeat(&self, now: Timestamp) -> bool {
         let is_first = self.discovers == 0 && self.requested.is_none();
-        !is_first && now.duration_since(self.last_question) < COPY
+        !is_first && now.duration_since(self.last_request) < COPY
     }
 
-    /// Returns what the model of the client takes, among the offers so far.
+    /// Returns the offer that the client accepts by its model, among the offers so far.
     pub fn selection(&self) -> Option<Selection<'_>> {
         self.client.as_ref()?.select(&self.offers).ok()
     }
@@ -124,19 +124,21 @@ impl Exchanges {
     }
 }
 
-/// Returns by what a server is known: option 54, else where its message came from.
+/// Returns the address that identifies a server: option 54, else the source address.
 pub(super) fn server_of(message: &DhcpMessage, source: Ipv4Addr) -> Ipv4Addr {
     message.options.server_identifier().unwrap_or(source)
 }
 
-/// Names where a boot file comes from.
+/// Describes the source of the boot file's name.
 pub(super) fn source_words(source: &BootSource<'_>) -> String {
     match source {
-        BootSource::Acknowledgement => "its DHCPACK names the boot file".to_owned(),
+        BootSource::Acknowledgement => "the DHCPACK names the boot file".to_owned(),
         BootSource::Proxy(offer) => match offer.options.server_identifier() {
-            Some(server) => format!("the boot file is the proxy's, {server}"),
-            None => "the boot file is the proxy's".to_owned(),
+            Some(server) => format!("the proxy {server} names the boot file"),
+            None => "the proxy names the boot file".to_owned(),
         },
-        BootSource::BootServer(server) => format!("{server}:4011 is asked for the boot file"),
+        BootSource::BootServer(server) => {
+            format!("the client asks {server}:4011 for the boot file")
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! Following DHCP: who asked, who answered, which answer the client takes, and what it boots.
+//! Follows DHCP: requests, replies, the offer that the client accepts, and its boot file.
 
 mod boot;
 mod checks;
 mod client;
+mod client_messages;
 mod close;
 mod exchange;
-mod questions;
-mod replies;
+mod option_text;
+mod server_messages;
 mod servers;
-mod spelled;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -22,43 +22,43 @@ use crate::machine::HardwareAddress;
 use crate::wire::dhcp::{DhcpMessage, DhcpParseError, Operation};
 use crate::wire::packet::{Packet, VlanTags};
 
-/// The ports of DHCP, and that of boot servers.
+/// The ports of DHCP, and the port of boot servers.
 pub(super) const SERVER_PORT: u16 = 67;
 pub(super) const CLIENT_PORT: u16 = 68;
 pub(super) const BOOT_SERVER_PORT: u16 = 4011;
 
-/// A message and how it travelled.
+/// A captured message with its addresses.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct ReceivedMessage<'a> {
     message: &'a DhcpMessage,
     payload: &'a [u8],
-    /// The octets of its payload as they were sent.
+    /// The length of the payload on the network, in bytes.
     length: usize,
     source: SocketAddrV4,
     destination: SocketAddrV4,
     vlans: VlanTags,
 }
 
-/// Reports whether a datagram is between ports of DHCP.
+/// Reports whether a datagram uses a DHCP port.
 pub(super) fn is_dhcp(packet: &Packet<'_>) -> bool {
     let ours = [SERVER_PORT, CLIENT_PORT, BOOT_SERVER_PORT];
     ours.contains(&packet.source.port()) || ours.contains(&packet.destination.port())
 }
 
 impl Observer<'_> {
-    /// Follows one message.
+    /// Processes one message.
     pub(super) fn observe_dhcp(&mut self, packet: &Packet<'_>, payload: &[u8]) {
         let message = match DhcpMessage::parse(payload) {
             Ok(message) => message,
             Err(error) => return self.unreadable(packet, payload, &error),
         };
-        self.scribe.totals.dhcp += 1;
-        let now = self.scribe.now();
+        self.recorder.totals.dhcp += 1;
+        let now = self.recorder.now();
         let uuid = message.options.system_uuid();
         let id = self
             .machines
             .of_message(message.hardware_address, uuid, now);
-        let seen = Seen {
+        let received = ReceivedMessage {
             message: &message,
             payload,
             length: packet.length,
@@ -67,47 +67,51 @@ impl Observer<'_> {
             vlans: packet.vlans,
         };
         match message.operation {
-            Operation::Request => self.question(id, seen),
-            Operation::Reply => self.reply(id, seen),
+            Operation::Request => self.client_message(id, received),
+            Operation::Reply => self.server_message(id, received),
         }
     }
 
-    /// Counts what cannot be read; a server that sends it is at fault.
+    /// Counts a message that cannot be parsed, and records a finding if a server sent it.
     fn unreadable(&mut self, packet: &Packet<'_>, payload: &[u8], error: &DhcpParseError) {
-        self.scribe.totals.malformed += 1;
+        self.recorder.totals.malformed += 1;
         let is_reply = payload.first() == Some(&2) && packet.source.port() != CLIENT_PORT;
         let Some(hardware) = hardware_address(payload).filter(|_| is_reply && !packet.cut) else {
             return;
         };
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let id = self.machines.of_message(hardware, None, now);
         if let Some(machine) = self.machines.get_mut(id) {
-            let seen = format!("{} sends what cannot be read: {error}", packet.source.ip());
-            self.scribe.find(machine, FindingKind::MalformedReply, seen);
+            let seen = format!(
+                "{} sends a reply that cannot be parsed: {error}",
+                packet.source.ip()
+            );
+            self.recorder
+                .report_finding(machine, FindingKind::MalformedReply, seen);
         }
     }
 }
 
-/// Reads `chaddr` of a message that may be broken behind it.
+/// Reads `chaddr` of a message that may be damaged after it.
 fn hardware_address(payload: &[u8]) -> Option<HardwareAddress> {
     let field: [u8; 16] = *payload.get(28..)?.first_chunk()?;
     Some(HardwareAddress::new(*payload.get(2)?, field))
 }
 
-/// Says where from and where to, where that is not plain.
-fn travelled(seen: Seen<'_>) -> Vec<String> {
-    let mut said = Vec::new();
-    if !seen.vlans.is_empty() {
-        said.push(format!("VLAN {}", seen.vlans));
+/// Describes the VLAN and the port of a message, unless they are the usual ones.
+fn route_texts(received: ReceivedMessage<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    if !received.vlans.is_empty() {
+        texts.push(format!("VLAN {}", received.vlans));
     }
-    let port = match seen.message.operation {
-        Operation::Request => seen.destination.port(),
-        Operation::Reply => seen.source.port(),
+    let port = match received.message.operation {
+        Operation::Request => received.destination.port(),
+        Operation::Reply => received.source.port(),
     };
     if port == BOOT_SERVER_PORT {
-        said.push("port 4011".to_owned());
+        texts.push("port 4011".to_owned());
     }
-    said
+    texts
 }
 
 /// Returns an address unless it is 0.0.0.0.

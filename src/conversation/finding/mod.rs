@@ -6,82 +6,82 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use table::{Row, TABLE};
+use table::{FindingRow, TABLE};
 
 use crate::inventory::{Severity, nearest};
 
-/// What can be wrong with a boot, by what the packets show.
+/// The kinds of errors that packets can show in a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FindingKind {
-    /// A DHCP server that is not ours answers too.
+    /// A DHCP server that does not belong here answers, too.
     Rogue,
-    /// Nobody answers a DHCPDISCOVER.
+    /// No server answers a DHCPDISCOVER.
     NoAnswer,
-    /// There are offers, and the machine takes none.
+    /// The machine takes no offer.
     NoOfferTaken,
-    /// A DHCPREQUEST stays without an answer.
+    /// No server answers a DHCPREQUEST.
     NoAcknowledgement,
     /// A server refuses an address.
     Nak,
-    /// A machine found its address in use.
+    /// A machine found that its address is in use.
     Declined,
-    /// A bare `PXEClient` without an answer on port 4011.
+    /// `PXEClient` without discovery options, and no response on port 4011.
     BinlWithout4011,
-    /// An answer on port 4011 comes from another port.
+    /// The response to a request on port 4011 comes from another port.
     WrongPort4011,
     /// A loader for other firmware.
     WrongLoader,
     /// The same loader for all kinds of firmware.
     NoArchMapping,
-    /// iPXE is handed an iPXE.
+    /// iPXE receives iPXE as its boot file.
     IpxeLoop,
-    /// A boot file that this client cannot ask for.
+    /// A boot file that the client cannot load.
     UnusableBootFile,
-    /// shim asks for its second stage without a directory.
+    /// shim requests its second stage without a directory.
     ShimBareName,
-    /// A reply under 300 octets.
+    /// A reply under 300 bytes.
     ReplyTooShort,
-    /// A reply longer than the client takes.
+    /// A reply longer than the client's limit.
     ReplyTooLong,
-    /// A NUL counted in a text.
+    /// A NUL that the length of a text counts.
     NulInBootFile,
-    /// Options in the fields of the boot file or the server's name.
+    /// Options in the fields `file` or `sname`.
     Overload,
-    /// Boot data in pieces.
+    /// A split option that clients do not join.
     SplitOption,
-    /// Option 43 in a proxy's offer to UEFI.
+    /// Option 43 in a proxy offer to UEFI.
     ProxyOption43,
     /// A mask without room for hosts.
     NarrowMask,
-    /// A reply that is not whole.
+    /// A reply that cannot be parsed.
     MalformedReply,
-    /// A reply without the relay's option.
+    /// A reply without the relay's option 82.
     RelayWithout82Echo,
-    /// An answer on another VLAN.
+    /// A reply on another VLAN than the request.
     VlanMismatch,
-    /// TFTP blocks over the MTU.
+    /// TFTP blocks larger than the MTU.
     BlksizeOverMtu,
-    /// TFTP blocks sent again.
+    /// TFTP blocks that were sent again.
     TftpRetransmits,
-    /// A TFTP request without an answer.
+    /// A TFTP request without a response.
     TftpSilent,
-    /// A file that the machine needs is not there.
+    /// A file that the machine needs is missing.
     MissingFile,
     /// A TFTP transfer ended with an error.
     TftpError,
-    /// An HTTP server refused.
+    /// An HTTP server responds with an error.
     HttpError,
-    /// An HTTP server does not answer.
+    /// An HTTP server does not respond.
     HttpSilent,
-    /// A redirect for a client that follows none.
+    /// A redirect for a client that does not follow redirects.
     HttpRedirect,
-    /// A length that the client needs is not said.
+    /// No `Content-Length` for a client that needs it.
     HttpWithoutLength,
-    /// A transfer broke off.
+    /// A transfer ended early.
     TransferCut,
     /// A transfer was slow.
     SlowTransfer,
-    /// Nobody listens where the machine asks.
+    /// No server listens on a port that the machine uses.
     PortUnreachable,
 }
 
@@ -91,28 +91,28 @@ impl FindingKind {
         TABLE.iter().map(|row| row.kind)
     }
 
-    /// Returns the name, by which `--fail-on` knows it.
+    /// Returns the name that `--fail-on` takes.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Returns how bad it is.
+    /// Returns the severity.
     pub fn severity(self) -> Severity {
         self.row().severity
     }
 
-    /// Returns the rule that was broken, with its source.
+    /// Returns the broken rule, with its source.
     pub fn rule(self) -> &'static str {
         self.row().rule
     }
 
-    /// Returns what to do.
+    /// Returns the fix.
     pub fn fix(self) -> &'static str {
         self.row().fix
     }
 
-    fn row(self) -> &'static Row {
-        // The table lists every variant in the order of the enum; a test holds it to that.
+    fn row(self) -> &'static FindingRow {
+        // The table lists every variant in the order of the enum; a test checks that.
         &TABLE[self as usize]
     }
 }
@@ -129,46 +129,46 @@ impl Serialize for FindingKind {
     }
 }
 
-/// The text names no finding.
+/// The text is not the name of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a finding{}", .near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
-pub struct ParseFindingError {
+pub struct UnknownFinding {
     seen: String,
     near: Option<&'static str>,
 }
 
 impl FromStr for FindingKind {
-    type Err = ParseFindingError;
+    type Err = UnknownFinding;
 
-    fn from_str(text: &str) -> Result<Self, ParseFindingError> {
+    fn from_str(text: &str) -> Result<Self, UnknownFinding> {
         let found = TABLE.iter().find(|row| row.name == text);
-        found.map(|row| row.kind).ok_or_else(|| ParseFindingError {
+        found.map(|row| row.kind).ok_or_else(|| UnknownFinding {
             seen: text.chars().take(64).collect(),
             near: nearest(text, TABLE.iter().map(|row| row.name)),
         })
     }
 }
 
-/// One thing that is wrong.
+/// One error that the packets show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind of fault it is.
+    /// The kind of finding.
     pub name: FindingKind,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The machine that it hurts: its name, else its Ethernet address; `None` where it is the wire's.
+    /// The affected machine: its name, else its Ethernet address. `None` if the segment is affected.
     pub machine: Option<String>,
-    /// When it was seen first.
+    /// The time of the first occurrence.
     pub at: Timestamp,
-    /// The number of the packet that showed it.
+    /// The number of the packet that shows it.
     pub packet: u64,
-    /// What was seen.
+    /// What the packets show.
     pub seen: String,
-    /// How often it was seen.
+    /// The number of occurrences.
     pub count: u64,
-    /// The rule that was broken, with its source.
+    /// The broken rule, with its source.
     pub rule: &'static str,
-    /// What to do.
+    /// The fix.
     pub fix: &'static str,
 }
 
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_lists_every_finding_in_order_and_says_something_of_each() {
+    fn the_table_lists_every_finding_in_order_with_a_rule_and_a_fix() {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.kind as usize, index, "{}", row.name);
             assert_eq!(row.name.parse(), Ok(row.kind));
@@ -190,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_in_a_name_is_told_the_near_one() {
-        for (text, said) in [
+    fn a_misspelled_name_gets_a_suggestion() {
+        for (text, expected) in [
             ("rouge", "`rouge` is not a finding; did you mean `rogue`?"),
             (
                 "no-answr",
@@ -200,7 +200,7 @@ mod tests {
             ("everything", "`everything` is not a finding"),
         ] {
             let error = text.parse::<FindingKind>().unwrap_err();
-            assert_eq!(error.to_string(), said);
+            assert_eq!(error.to_string(), expected);
         }
     }
 }

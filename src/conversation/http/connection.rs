@@ -3,19 +3,19 @@ use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::parser::{Found, Parser, Side};
+use super::parser::{ParsedPart, Parser, Side};
 use super::stream::{Piece, Stream};
 use crate::conversation::files;
 use crate::conversation::machines::MachineId;
-use crate::conversation::scribe::Began;
+use crate::conversation::recorder::StartPoint;
 use crate::conversation::table::Aged;
 use crate::wire::http::{RequestHead, ResponseHead};
 use crate::wire::packet::TcpSegment;
 
-/// How many requests of a connection wait for their responses.
+/// The most requests of a connection that wait for their responses.
 const REQUESTS: usize = 16;
 
-/// The connections of a capture, by their two ends in order.
+/// The two ends of a connection, in order.
 pub(in crate::conversation) type Ends = (SocketAddrV4, SocketAddrV4);
 
 /// One TCP connection.
@@ -27,7 +27,7 @@ pub(in crate::conversation) struct Connection {
     pub kind: Kind,
     pub began: (Timestamp, u64),
     pub last: Timestamp,
-    /// How often its client tried to begin it, and whether the server answered.
+    /// How often the client sent a SYN, and whether the server accepted the connection.
     pub attempts: u32,
     pub is_accepted: bool,
     sides: [Direction; 2],
@@ -35,14 +35,14 @@ pub(in crate::conversation) struct Connection {
     pub response: Option<Response>,
 }
 
-/// What a connection carries.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::conversation) enum Kind {
-    /// Nothing was sent yet.
+    /// No data was sent yet.
     Unknown,
     Http,
     Tls,
-    /// Nothing that we follow.
+    /// A protocol that is not followed.
     Other,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::conversation) enum Kind {
 struct Direction {
     stream: Stream,
     parser: Parser,
-    /// The number behind its last octet, once it has said that there is no more.
+    /// The sequence number after the last byte, known from the FIN.
     end: Option<u32>,
 }
 
@@ -58,46 +58,46 @@ struct Direction {
 #[derive(Clone, Debug)]
 pub(in crate::conversation) struct Request {
     pub head: RequestHead,
-    /// When it was made, once its machine is known.
-    pub began: Option<Began>,
+    /// The start of the request, once its machine is known.
+    pub began: Option<StartPoint>,
 }
 
-/// A response that is under way.
+/// A response that has not ended yet.
 #[derive(Debug)]
 pub(in crate::conversation) struct Response {
     pub request: Option<Request>,
     pub head: ResponseHead,
-    pub octets: u64,
-    /// The beginning of the body.
+    pub bytes: u64,
+    /// The first bytes of the body.
     pub start: Vec<u8>,
     pub last: Timestamp,
 }
 
-/// What a segment brought.
+/// An event in a segment.
 pub(in crate::conversation) enum Event {
-    /// The first request of the connection, or a further one.
+    /// A request started.
     Requested,
-    /// A response has ended; it is whole or broke off.
+    /// A response ended, complete or not.
     Responded(Box<Response>, Ending),
-    /// What was sent begins a TLS session.
+    /// A TLS session started.
     Tls,
-    /// The server refuses the connection.
+    /// The server refused the connection.
     Refused,
 }
 
-/// How a response ended.
+/// The end of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::conversation) enum Ending {
     Whole,
-    /// The connection ended before it.
+    /// The connection closed before the response was complete.
     Closed,
-    /// One side tore the connection down.
+    /// One side reset the connection.
     Reset,
-    /// The capture does not hold all of it.
+    /// The capture does not hold the whole response.
     Unseen,
-    /// Nothing more was sent.
+    /// No more data followed.
     Silence,
-    /// The capture ended first.
+    /// The capture ended before the response.
     Running,
 }
 
@@ -108,7 +108,7 @@ impl Aged for Connection {
 }
 
 impl Connection {
-    /// Begins with the first segment that is seen.
+    /// Creates a connection from its first captured segment.
     pub fn new(client: SocketAddrV4, server: SocketAddrV4, began: (Timestamp, u64)) -> Self {
         let direction = |side| Direction {
             stream: Stream::default(),
@@ -130,7 +130,7 @@ impl Connection {
         }
     }
 
-    /// Takes a segment of one side.
+    /// Processes a segment of one side.
     pub fn take(
         &mut self,
         from_server: bool,
@@ -144,9 +144,10 @@ impl Connection {
         if flags.is_syn() {
             let direction = &mut self.sides[usize::from(from_server)];
             direction.stream.begin_at(segment.sequence.wrapping_add(1));
-            match from_server {
-                true => self.is_accepted = true,
-                false => self.attempts += 1,
+            if from_server {
+                self.is_accepted = true;
+            } else {
+                self.attempts += 1;
             }
             return events;
         }
@@ -194,7 +195,7 @@ impl Connection {
         });
     }
 
-    /// Ends everything: what still waits for something before it is read first.
+    /// Ends the connection, after reading the segments that still wait for earlier ones.
     pub fn end(&mut self, ending: Ending, now: (Timestamp, u64), events: &mut Vec<Event>) {
         if self.kind == Kind::Http {
             self.read(true, now, events, |stream, deliver| stream.flush(deliver));
@@ -210,17 +211,18 @@ impl Connection {
         read: impl FnOnce(&mut Stream, &mut dyn FnMut(Piece<'_>)),
     ) {
         let mut found = Vec::new();
-        // The beginning of a body tells what it is; the bulk of it is not copied.
+        // The first bytes of a body identify its format; the rest is not copied.
         let has_start = |it: &Response| it.start.len() >= files::HEAD;
-        let wants = match self.response.as_ref().is_some_and(has_start) {
-            true => 0,
-            false => files::HEAD,
+        let wants = if self.response.as_ref().is_some_and(has_start) {
+            0
+        } else {
+            files::HEAD
         };
         let Self {
             sides, requests, ..
         } = self;
         let Direction { stream, parser, .. } = &mut sides[usize::from(from_server)];
-        // Responses in one segment answer one request after the other.
+        // Several responses in one segment answer the requests in order.
         let mut answered = usize::from(self.response.is_some());
         let mut deliver = |piece: Piece<'_>| {
             let mut method = || {
@@ -237,58 +239,58 @@ impl Connection {
         }
     }
 
-    fn found(&mut self, found: Found, now: (Timestamp, u64), events: &mut Vec<Event>) {
+    fn found(&mut self, found: ParsedPart, now: (Timestamp, u64), events: &mut Vec<Event>) {
         match found {
-            Found::Request(head) => {
+            ParsedPart::Request(head) => {
                 if self.requests.len() >= REQUESTS {
                     self.requests.pop_front();
                 }
                 self.requests.push_back(Request { head, began: None });
                 events.push(Event::Requested);
             }
-            // A provisional answer: the true one follows.
-            Found::Response(head) if head.status < 200 => {}
-            Found::Response(head) => {
+            // A provisional response: the final one follows.
+            ParsedPart::Response(head) if head.status < 200 => {}
+            ParsedPart::Response(head) => {
                 self.end_response(Ending::Unseen, events);
                 self.response = Some(Response {
-                    // It leaves the queue when the response has ended.
+                    // It leaves the queue when the response ends.
                     request: self.requests.front().cloned(),
                     head,
-                    octets: 0,
+                    bytes: 0,
                     start: Vec::new(),
                     last: now.0,
                 });
             }
-            Found::Body(length, start) => {
+            ParsedPart::Body(length, start) => {
                 if let Some(response) = &mut self.response {
-                    response.octets += length;
+                    response.bytes += length;
                     response.last = now.0;
                     let room = files::HEAD.saturating_sub(response.start.len());
                     response.start.extend(start.into_iter().take(room));
                 }
             }
-            Found::End => {
+            ParsedPart::End => {
                 if self.response.is_some() && self.is_response_over() {
                     self.end_response(Ending::Whole, events);
                 }
             }
-            Found::Lost => self.end_response(Ending::Unseen, events),
+            ParsedPart::Lost => self.end_response(Ending::Unseen, events),
         }
     }
 
-    /// Reports whether the end that was found is the response's, and not that of a further request.
+    /// Reports whether the end is the end of the response, not of a later request.
     fn is_response_over(&self) -> bool {
         let response = self.response.as_ref();
         response.is_some_and(|response| {
             let method = response.request.as_ref().map(|it| it.head.method.as_str());
             match response.head.body_after(method.unwrap_or("GET")) {
-                crate::wire::http::Framing::Length(length) => response.octets >= length,
+                crate::wire::http::Framing::Length(length) => response.bytes >= length,
                 _ => !self.sides[1].parser.is_inside(),
             }
         })
     }
 
-    /// Looks whether the server has closed, and with it what was under way.
+    /// Ends the current response if the server has closed the connection.
     fn check_end(&mut self, events: &mut Vec<Event>) {
         let Direction {
             stream,
@@ -296,15 +298,16 @@ impl Connection {
             end,
         } = &self.sides[1];
         if end.is_some_and(|end| stream.has_reached(end)) && self.response.is_some() {
-            let ending = match parser.is_to_end() {
-                true => Ending::Whole,
-                false => Ending::Closed,
+            let ending = if parser.is_to_end() {
+                Ending::Whole
+            } else {
+                Ending::Closed
             };
             self.end_response(ending, events);
         }
     }
 
-    /// Ends the response that is under way, if one is.
+    /// Ends the current response, if there is one.
     fn end_response(&mut self, ending: Ending, events: &mut Vec<Event>) {
         if let Some(response) = self.response.take() {
             self.requests.pop_front();
@@ -313,14 +316,14 @@ impl Connection {
     }
 }
 
-/// Tells what a connection carries by what is sent first.
-fn kind_of(from_server: bool, octets: &[u8]) -> Kind {
-    match octets {
+/// Identifies the protocol by the first data.
+fn kind_of(from_server: bool, bytes: &[u8]) -> Kind {
+    match bytes {
         [] => Kind::Unknown,
         [0x16, 3, ..] if !from_server => Kind::Tls,
-        _ if !from_server && RequestHead::may_begin(octets) => Kind::Http,
-        // The capture began in the middle.
-        _ if from_server && ResponseHead::may_begin(octets) && octets.len() > 8 => Kind::Http,
+        _ if !from_server && RequestHead::may_begin(bytes) => Kind::Http,
+        // The capture started in the middle of the connection.
+        _ if from_server && ResponseHead::may_begin(bytes) && bytes.len() > 8 => Kind::Http,
         _ => Kind::Other,
     }
 }

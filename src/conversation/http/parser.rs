@@ -3,17 +3,17 @@ use std::mem;
 use super::stream::Piece;
 use crate::wire::http::{Framing, HEAD_LIMIT, RequestHead, ResponseHead, chunk_size, head_end};
 
-/// The longest line before a chunk.
+/// The longest chunk-size line that is read.
 const LINE_LIMIT: usize = 64;
 
-/// One side of a connection, cut into messages.
+/// Splits one side of a connection into messages.
 #[derive(Debug)]
 pub(super) struct Parser {
     side: Side,
     state: State,
 }
 
-/// Who speaks.
+/// The sender of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
@@ -22,34 +22,34 @@ pub(super) enum Side {
 
 #[derive(Debug)]
 enum State {
-    /// A head, as far as it has come.
+    /// A head, as far as it has arrived.
     Head(Vec<u8>),
-    /// That many octets of a body are left.
+    /// The number of bytes left of a body.
     Body(u64),
-    /// The line before a chunk.
+    /// The line with the size of a chunk.
     ChunkLine(Vec<u8>),
-    /// That many octets of a chunk are left, and the end of its line.
+    /// The number of bytes left of a chunk, with the end of its line.
     Chunk(u64),
     /// The lines after the last chunk.
     Trailer(Vec<u8>),
     /// A body that ends with the connection.
     ToEnd,
-    /// Something is missing: the next head that is seen is where it goes on.
+    /// Bytes are missing: parsing continues at the next head.
     Lost,
 }
 
-/// What was found on a side.
+/// A part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// A request began.
+pub(super) enum ParsedPart {
+    /// The head of a request.
     Request(RequestHead),
-    /// A response began.
+    /// The head of a response.
     Response(ResponseHead),
-    /// Octets of a body; the beginning of it comes as it is.
+    /// The number of bytes of a body, and the first of them.
     Body(u64, Vec<u8>),
-    /// The message is over.
+    /// The end of the message.
     End,
-    /// Something is missing.
+    /// Bytes are missing.
     Lost,
 }
 
@@ -61,7 +61,7 @@ impl Parser {
         }
     }
 
-    /// Reports whether a message is under way.
+    /// Reports whether a message has started and not ended.
     pub fn is_inside(&self) -> bool {
         match &self.state {
             State::Head(head) => !head.is_empty(),
@@ -70,21 +70,21 @@ impl Parser {
         }
     }
 
-    /// Reports whether only the end of the connection ends the message.
+    /// Reports whether the message ends with the connection.
     pub fn is_to_end(&self) -> bool {
         matches!(self.state, State::ToEnd)
     }
 
-    /// Takes a piece of the stream; `method` is that of the request which a response answers, and `wants`
-    /// how many octets of a body's beginning are to be kept.
+    /// Parses a piece of the stream. `method` returns the method of the request that a response answers;
+    /// `wants` is the number of bytes to keep of a body's start.
     pub fn take(
         &mut self,
         piece: Piece<'_>,
         method: &mut dyn FnMut() -> String,
         wants: usize,
-        found: &mut Vec<Found>,
+        found: &mut Vec<ParsedPart>,
     ) {
-        let mut rest = piece.octets;
+        let mut rest = piece.bytes;
         while !rest.is_empty() {
             rest = self.step(rest, method, wants, found);
         }
@@ -93,23 +93,23 @@ impl Parser {
         }
     }
 
-    /// Takes what it can, and returns the rest; a step always takes something.
+    /// Parses as much as it can, at least one byte, and returns the rest.
     fn step<'o>(
         &mut self,
-        octets: &'o [u8],
+        bytes: &'o [u8],
         method: &mut dyn FnMut() -> String,
         wants: usize,
-        found: &mut Vec<Found>,
+        found: &mut Vec<ParsedPart>,
     ) -> &'o [u8] {
         match &mut self.state {
             State::Head(head) => {
                 let known = head.len();
                 let room = HEAD_LIMIT.saturating_sub(known);
-                head.extend_from_slice(&octets[..octets.len().min(room)]);
+                head.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 if !self.side.may_begin(head) {
                     return self.lose(found);
                 }
-                // The end may lie across two pieces.
+                // The end may be split across two pieces.
                 let Some(end) = head_end(head) else {
                     if head.len() >= HEAD_LIMIT {
                         return self.lose(found);
@@ -120,15 +120,15 @@ impl Parser {
                 let framing = match self.side {
                     Side::Client => RequestHead::parse(&head[..end]).map(|head| {
                         let body = match head.body {
-                            Framing::Unsaid => Framing::Length(0),
-                            said => said,
+                            Framing::Unspecified => Framing::Length(0),
+                            framing => framing,
                         };
-                        found.push(Found::Request(head));
+                        found.push(ParsedPart::Request(head));
                         body
                     }),
                     Side::Server => ResponseHead::parse(&head[..end]).map(|head| {
                         let body = head.body_after(&method());
-                        found.push(Found::Response(head));
+                        found.push(ParsedPart::Response(head));
                         body
                     }),
                 };
@@ -137,45 +137,45 @@ impl Parser {
                 };
                 self.state = match framing {
                     Framing::Length(0) => {
-                        found.push(Found::End);
+                        found.push(ParsedPart::End);
                         State::Head(Vec::new())
                     }
                     Framing::Length(length) => State::Body(length),
                     Framing::Chunked => State::ChunkLine(Vec::new()),
-                    Framing::Unsaid => State::ToEnd,
+                    Framing::Unspecified => State::ToEnd,
                 };
-                octets.get(end - known..).unwrap_or_default()
+                bytes.get(end - known..).unwrap_or_default()
             }
             State::Body(left) => {
-                let length = octets
+                let length = bytes
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let (body, rest) = octets.split_at(length);
+                let (body, rest) = bytes.split_at(length);
                 *left -= length as u64;
                 let is_over = *left == 0;
-                found.push(Found::Body(length as u64, kept(body, wants)));
+                found.push(ParsedPart::Body(length as u64, kept(body, wants)));
                 if is_over {
-                    found.push(Found::End);
+                    found.push(ParsedPart::End);
                     self.state = State::Head(Vec::new());
                 }
                 rest
             }
             State::Chunk(left) => {
-                let length = octets
+                let length = bytes
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let (body, rest) = octets.split_at(length);
+                let (body, rest) = bytes.split_at(length);
                 *left -= length as u64;
                 let is_over = *left == 0;
-                // The last two octets of a chunk end its line.
-                found.push(Found::Body(length as u64, kept(body, wants)));
+                // The last two bytes of a chunk end its line.
+                found.push(ParsedPart::Body(length as u64, kept(body, wants)));
                 if is_over {
                     self.state = State::ChunkLine(Vec::new());
                 }
                 rest
             }
             State::ChunkLine(line) => {
-                let (part, rest, is_whole) = until_line(octets);
+                let (part, rest, is_whole) = until_line(bytes);
                 line.extend_from_slice(part);
                 if line.len() > LINE_LIMIT {
                     return self.lose(found);
@@ -186,7 +186,7 @@ impl Parser {
                 let line = mem::take(line);
                 let line = line.trim_ascii();
                 self.state = match chunk_size(line) {
-                    // The empty line behind a chunk.
+                    // The empty line after a chunk.
                     None if line.is_empty() => State::ChunkLine(Vec::new()),
                     None => return self.lose(found),
                     Some(0) => State::Trailer(Vec::new()),
@@ -195,7 +195,7 @@ impl Parser {
                 rest
             }
             State::Trailer(line) => {
-                let (part, rest, is_whole) = until_line(octets);
+                let (part, rest, is_whole) = until_line(bytes);
                 line.extend_from_slice(part);
                 if line.len() > HEAD_LIMIT {
                     return self.lose(found);
@@ -204,39 +204,39 @@ impl Parser {
                     let is_empty = line.trim_ascii().is_empty();
                     line.clear();
                     if is_empty {
-                        found.push(Found::End);
+                        found.push(ParsedPart::End);
                         self.state = State::Head(Vec::new());
                     }
                 }
                 rest
             }
             State::ToEnd => {
-                found.push(Found::Body(octets.len() as u64, kept(octets, wants)));
+                found.push(ParsedPart::Body(bytes.len() as u64, kept(bytes, wants)));
                 &[]
             }
             State::Lost => {
-                if self.side.may_begin(octets) && octets.len() > 8 {
+                if self.side.may_begin(bytes) && bytes.len() > 8 {
                     self.state = State::Head(Vec::new());
-                    return octets;
+                    return bytes;
                 }
                 &[]
             }
         }
     }
 
-    /// Passes over octets that the capture does not hold.
-    fn miss(&mut self, missing: u64, found: &mut Vec<Found>) {
+    /// Skips bytes that the capture does not hold.
+    fn miss(&mut self, missing: u64, found: &mut Vec<ParsedPart>) {
         match &mut self.state {
             State::Body(left) | State::Chunk(left) if missing < *left => {
                 *left -= missing;
-                found.push(Found::Body(missing, Vec::new()));
+                found.push(ParsedPart::Body(missing, Vec::new()));
             }
             State::Body(left) if missing == *left => {
-                found.push(Found::Body(missing, Vec::new()));
-                found.push(Found::End);
+                found.push(ParsedPart::Body(missing, Vec::new()));
+                found.push(ParsedPart::End);
                 self.state = State::Head(Vec::new());
             }
-            State::ToEnd => found.push(Found::Body(missing, Vec::new())),
+            State::ToEnd => found.push(ParsedPart::Body(missing, Vec::new())),
             State::Lost => {}
             _ => {
                 self.lose(found);
@@ -244,31 +244,31 @@ impl Parser {
         }
     }
 
-    fn lose(&mut self, found: &mut Vec<Found>) -> &'static [u8] {
+    fn lose(&mut self, found: &mut Vec<ParsedPart>) -> &'static [u8] {
         self.state = State::Lost;
-        found.push(Found::Lost);
+        found.push(ParsedPart::Lost);
         &[]
     }
 }
 
 impl Side {
-    fn may_begin(self, octets: &[u8]) -> bool {
+    fn may_begin(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Client => RequestHead::may_begin(octets),
-            Self::Server => ResponseHead::may_begin(octets),
+            Self::Client => RequestHead::may_begin(bytes),
+            Self::Server => ResponseHead::may_begin(bytes),
         }
     }
 }
 
-fn kept(octets: &[u8], wants: usize) -> Vec<u8> {
-    octets[..octets.len().min(wants)].to_vec()
+fn kept(bytes: &[u8], wants: usize) -> Vec<u8> {
+    bytes[..bytes.len().min(wants)].to_vec()
 }
 
-/// Splits after the end of the line, if it is there.
-fn until_line(octets: &[u8]) -> (&[u8], &[u8], bool) {
-    match octets.iter().position(|octet| *octet == b'\n') {
-        Some(at) => (&octets[..=at], &octets[at + 1..], true),
-        None => (octets, &[], false),
+/// Splits after the end of the line, if it has arrived.
+fn until_line(bytes: &[u8]) -> (&[u8], &[u8], bool) {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (&bytes[..=at], &bytes[at + 1..], true),
+        None => (bytes, &[], false),
     }
 }
 
@@ -278,12 +278,12 @@ mod tests {
 
     use super::*;
 
-    fn server(pieces: &[(&str, usize)], method: &str) -> Vec<Found> {
+    fn server(pieces: &[(&str, usize)], method: &str) -> Vec<ParsedPart> {
         let mut parser = Parser::new(Side::Server);
         let mut found = Vec::new();
-        for (octets, missing) in pieces {
+        for (bytes, missing) in pieces {
             let piece = Piece {
-                octets: octets.as_bytes(),
+                bytes: bytes.as_bytes(),
                 missing: *missing,
             };
             parser.take(piece, &mut || method.to_owned(), 0, &mut found);
@@ -291,20 +291,20 @@ mod tests {
         found
     }
 
-    /// Sums up what was found: statuses, octets of bodies, `.` for an end and `?` for a loss.
-    fn said(found: &[Found]) -> String {
+    /// Formats parts: statuses, body lengths, `.` for an end and `?` for missing bytes.
+    fn summary(found: &[ParsedPart]) -> String {
         let words = found.iter().map(|it| match it {
-            Found::Request(head) => head.method.clone(),
-            Found::Response(head) => head.status.to_string(),
-            Found::Body(length, _) => format!("+{length}"),
-            Found::End => ".".to_owned(),
-            Found::Lost => "?".to_owned(),
+            ParsedPart::Request(head) => head.method.clone(),
+            ParsedPart::Response(head) => head.status.to_string(),
+            ParsedPart::Body(length, _) => format!("+{length}"),
+            ParsedPart::End => ".".to_owned(),
+            ParsedPart::Lost => "?".to_owned(),
         });
         words.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn messages_are_cut_where_they_end() {
+    fn messages_are_split_where_they_end() {
         const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         for (pieces, method, expected) in [
             (
@@ -339,7 +339,7 @@ mod tests {
             ),
             (&[("\x16\x03\x01", 0), (OK, 0)], "GET", "? 200"),
         ] {
-            assert_eq!(said(&server(pieces, method)), expected, "{pieces:?}");
+            assert_eq!(summary(&server(pieces, method)), expected, "{pieces:?}");
         }
     }
 
@@ -356,8 +356,8 @@ mod tests {
                 let mut parser = Parser::new(side);
                 let mut found = Vec::new();
                 let first = (start.as_bytes().to_vec(), 0);
-                for (octets, missing) in std::iter::once(&first).chain(&pieces) {
-                    let piece = Piece { octets, missing: *missing };
+                for (bytes, missing) in std::iter::once(&first).chain(&pieces) {
+                    let piece = Piece { bytes, missing: *missing };
                     parser.take(piece, &mut || "GET".to_owned(), 4, &mut found);
                 }
             }

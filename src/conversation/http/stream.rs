@@ -1,82 +1,82 @@
 use std::mem;
 
-/// How many segments wait for one before them, and how many octets of theirs.
+/// The most segments that wait for an earlier one, and the most bytes in them.
 const SEGMENTS: usize = 64;
-const OCTETS: usize = 256 * 1024;
+const WAITING_BYTES: usize = 256 * 1024;
 
-/// The octets of one direction of a connection, put in order.
+/// Puts the bytes of one direction of a connection in order.
 ///
-/// Segments may come again, late, overlapping, or not at all; what a capture leaves out of one is
-/// counted as missing.
+/// Segments may arrive again, late, overlapping, or never; bytes that the capture left out count as
+/// missing.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     next: Option<u32>,
     waiting: Vec<Segment>,
     held: usize,
-    /// Segments that brought nothing new.
+    /// The number of segments without new bytes.
     pub repeats: u64,
 }
 
 #[derive(Debug)]
 struct Segment {
     sequence: u32,
-    octets: Vec<u8>,
-    /// How many there were as they were sent.
+    bytes: Vec<u8>,
+    /// The length on the network, in bytes.
     length: usize,
 }
 
 /// A part of the stream, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
-    pub octets: &'a [u8],
-    /// How many follow that the capture does not hold.
+    pub bytes: &'a [u8],
+    /// How many bytes follow that the capture does not hold.
     pub missing: usize,
 }
 
 impl Stream {
-    /// Sets where the stream begins, or goes on.
+    /// Sets the sequence number of the next byte.
     pub fn begin_at(&mut self, sequence: u32) {
         self.next = Some(sequence);
         self.waiting.clear();
         self.held = 0;
     }
 
-    /// Reports whether everything up to a number has come.
+    /// Reports whether every byte before a sequence number has arrived.
     pub fn has_reached(&self, sequence: u32) -> bool {
         self.next
             .is_some_and(|next| next.wrapping_sub(sequence) as i32 >= 0)
     }
 
-    /// Takes a segment of `length` octets, of which the capture holds some, and hands on what is in order.
+    /// Processes a segment of `length` bytes, of which the capture holds some, and delivers what is in order.
     pub fn push(
         &mut self,
         sequence: u32,
-        octets: &[u8],
+        bytes: &[u8],
         length: usize,
         deliver: &mut dyn FnMut(Piece<'_>),
     ) {
-        let length = length.max(octets.len());
+        let length = length.max(bytes.len());
         if length == 0 {
             return;
         }
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
-            if self.waiting.len() < SEGMENTS && self.held + octets.len() <= OCTETS {
-                self.held += octets.len();
+            if self.waiting.len() < SEGMENTS && self.held + bytes.len() <= WAITING_BYTES {
+                self.held += bytes.len();
                 self.waiting.push(Segment {
                     sequence,
-                    octets: octets.to_vec(),
+                    bytes: bytes.to_vec(),
                     length,
                 });
                 return;
             }
-            // What was to come before it never came: go on behind it.
+            // The segment before it never arrived: continue after the gap.
             let mut held = mem::take(&mut self.waiting);
             self.held = 0;
             held.push(Segment {
                 sequence,
-                octets: octets.to_vec(),
+                bytes: bytes.to_vec(),
                 length,
             });
             held.sort_by_key(|it| it.sequence.wrapping_sub(next) as i32);
@@ -86,15 +86,15 @@ impl Stream {
             }
             return;
         }
-        self.accept_octets(sequence, octets, length, deliver);
+        self.accept_bytes(sequence, bytes, length, deliver);
         while let Some(at) = self.ready() {
             let segment = self.waiting.swap_remove(at);
-            self.held -= segment.octets.len();
+            self.held -= segment.bytes.len();
             self.accept(&segment, deliver);
         }
     }
 
-    /// Hands on what waits, with what is missing before it: nothing more will come.
+    /// Delivers the waiting segments and the gaps before them, at the end of the connection.
     pub fn flush(&mut self, deliver: &mut dyn FnMut(Piece<'_>)) {
         let next = self.next.unwrap_or_default();
         let mut held = mem::take(&mut self.waiting);
@@ -118,7 +118,7 @@ impl Stream {
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
             deliver(Piece {
-                octets: &[],
+                bytes: &[],
                 missing: ahead as usize,
             });
             self.next = Some(sequence);
@@ -126,14 +126,14 @@ impl Stream {
     }
 
     fn accept(&mut self, segment: &Segment, deliver: &mut dyn FnMut(Piece<'_>)) {
-        self.accept_octets(segment.sequence, &segment.octets, segment.length, deliver);
+        self.accept_bytes(segment.sequence, &segment.bytes, segment.length, deliver);
     }
 
-    /// Hands on what is new of a segment that begins at or before what is expected.
-    fn accept_octets(
+    /// Delivers the new bytes of a segment that starts at or before the expected byte.
+    fn accept_bytes(
         &mut self,
         sequence: u32,
-        octets: &[u8],
+        bytes: &[u8],
         length: usize,
         deliver: &mut dyn FnMut(Piece<'_>),
     ) {
@@ -143,11 +143,11 @@ impl Stream {
             self.repeats += 1;
             return;
         }
-        let fresh = octets.get(known..).unwrap_or_default();
+        let fresh = bytes.get(known..).unwrap_or_default();
         let missing = length - known - fresh.len();
         self.next = Some(sequence.wrapping_add(length as u32));
         deliver(Piece {
-            octets: fresh,
+            bytes: fresh,
             missing,
         });
     }
@@ -159,23 +159,23 @@ mod tests {
 
     use super::*;
 
-    /// Pushes segments of `(sequence, octets)` and returns the stream, with `?` for what is missing.
+    /// Pushes segments of `(sequence, bytes)` and returns the stream, with `?` for what is missing.
     fn read(segments: &[(u32, &str)]) -> String {
         let mut stream = Stream::default();
         let mut seen = Vec::new();
         let mut deliver = |piece: Piece<'_>| {
-            seen.extend_from_slice(piece.octets);
+            seen.extend_from_slice(piece.bytes);
             seen.resize(seen.len() + piece.missing, b'?');
         };
-        for (sequence, octets) in segments {
-            stream.push(*sequence, octets.as_bytes(), octets.len(), &mut deliver);
+        for (sequence, bytes) in segments {
+            stream.push(*sequence, bytes.as_bytes(), bytes.len(), &mut deliver);
         }
         stream.flush(&mut deliver);
         String::from_utf8(seen).unwrap()
     }
 
     #[test]
-    fn segments_come_late_again_overlapping_or_never() {
+    fn segments_arrive_late_again_overlapping_or_never() {
         for (segments, expected) in [
             (&[(10, "abc"), (13, "def")][..], "abcdef"),
             (&[(10, "abc"), (16, "ghi"), (13, "def")], "abcdefghi"),
@@ -188,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_capture_cuts_off_is_missing() {
+    fn bytes_that_a_capture_cuts_off_are_missing() {
         let mut stream = Stream::default();
         let mut seen = Vec::new();
         stream.push(1, b"ab", 1000, &mut |piece| {
-            seen.push((piece.octets.len(), piece.missing))
+            seen.push((piece.bytes.len(), piece.missing))
         });
         stream.push(1001, b"c", 1, &mut |piece| {
-            seen.push((piece.octets.len(), piece.missing))
+            seen.push((piece.bytes.len(), piece.missing))
         });
         assert_eq!(seen, [(2, 998), (1, 0)]);
     }
@@ -214,13 +214,13 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_segments_never_panic_and_hold_little(
+        fn arbitrary_segments_never_panic_and_use_bounded_memory(
             segments in prop::collection::vec((any::<u32>(), 0..2000usize, 0..3000usize), 0..200),
         ) {
             let mut stream = Stream::default();
             for (sequence, held, length) in segments {
                 stream.push(sequence, &vec![0; held], length, &mut |_| {});
-                prop_assert!(stream.waiting.len() <= SEGMENTS && stream.held <= OCTETS);
+                prop_assert!(stream.waiting.len() <= SEGMENTS && stream.held <= WAITING_BYTES);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::wire::dhcp::TransactionId;
 use crate::wire::packet::{Packet, TcpFlags, TcpSegment, Transport, VlanTags};
 
 #[test]
-fn more_machines_than_fit_are_forgotten_and_counted() {
+fn machines_beyond_the_limit_are_forgotten_and_counted() {
     let mut play = Play::new();
     for number in 0..20_000u32 {
         let [_, a, b, c] = number.to_be_bytes();
@@ -28,7 +28,7 @@ fn more_machines_than_fit_are_forgotten_and_counted() {
 }
 
 #[test]
-fn one_machine_that_never_ends_keeps_a_bounded_timeline() {
+fn an_endless_machine_has_a_bounded_timeline() {
     let mut play = Play::new();
     for number in 0..3000 {
         play.ask(&uefi().discover(TransactionId(number)));
@@ -43,7 +43,7 @@ fn one_machine_that_never_ends_keeps_a_bounded_timeline() {
 }
 
 #[test]
-fn transfers_and_connections_that_never_end_are_forgotten() {
+fn endless_transfers_and_connections_are_forgotten() {
     let mut play = Play::new();
     for number in 0..30_000u32 {
         let address = Ipv4Addr::from(0x0a00_0000 + number);
@@ -66,9 +66,9 @@ fn packets() -> impl Strategy<Value = (u16, u16, u8, u32, Vec<u8>, usize, bool)>
         ]
         .concat()),
         prop::collection::vec(any::<u8>(), 0..200).prop_map(|options| {
-            let mut message = octets(&uefi().discover(TransactionId(1)));
+            let mut message = bytes(&uefi().discover(TransactionId(1)));
             message.truncate(240);
-            message[0] = 1 + options.first().map_or(0, |octet| octet % 2);
+            message[0] = 1 + options.first().map_or(0, |byte| byte % 2);
             message.extend(options);
             message
         }),
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn our_secrets_are_shown_nowhere(token in "[A-Za-z0-9_-]{20,40}") {
+    fn our_secrets_are_never_shown(token in "[A-Za-z0-9_-]{20,40}") {
         let mut play = Play::new();
         let path = format!("m/52-54-00-12-34-56/{token}/bootx64.efi");
         play.exchange(&uefi(), &path, |_| {});

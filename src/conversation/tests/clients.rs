@@ -1,5 +1,5 @@
 use super::play::*;
-use super::timelines::{stages, told};
+use super::timelines::{stages, timeline};
 use crate::clients::dhcp::{Client, ClientKind};
 use crate::machine::{Architecture, MacAddress};
 use crate::wire::dhcp::{OptionCode, TransactionId};
@@ -11,7 +11,7 @@ fn raspberry_pi() -> Client {
 }
 
 #[test]
-fn a_raspberry_pi_takes_what_has_its_menu_and_names_its_files_itself() {
+fn a_raspberry_pi_accepts_an_offer_with_its_menu_and_names_its_own_files() {
     let mut play = Play::new();
     // No file is named anywhere: that is no fault.
     play.exchange(&raspberry_pi(), "", |_| {});
@@ -19,23 +19,23 @@ fn a_raspberry_pi_takes_what_has_its_menu_and_names_its_files_itself() {
     let report = play.finish();
     assert_eq!(report.findings, [], "{report}");
     assert_eq!(stages(&report), ["Raspberry Pi"]);
-    let told = told(&report);
+    let told = timeline(&report);
     let says = |text: &str| told.iter().any(|line| line == text);
     assert!(
         says(
-            "takes: the offer of 10.20.0.10: one server gives the address and the menu \
-             `Raspberry Pi Boot`"
+            "takes: the offer of 10.20.0.10: one server provides the address and the \
+             menu `Raspberry Pi Boot`"
         ),
         "{told:#?}"
     );
     assert!(
-        says("boots: files that it names itself, of 10.20.0.10 by TFTP (it knows no option 67)"),
+        says("boots: its own file names from 10.20.0.10 by TFTP (it ignores option 67)"),
         "{told:#?}"
     );
 }
 
 #[test]
-fn a_raspberry_pi_that_waits_for_its_menu_is_told_so() {
+fn a_raspberry_pi_without_its_menu_is_reported() {
     let mut play = Play::new();
     let exchange = play.discover(&raspberry_pi());
     let mut offer = exchange.offer(SERVER, Some(MACHINE), "bootcode.bin");
@@ -53,7 +53,7 @@ fn a_raspberry_pi_that_waits_for_its_menu_is_told_so() {
 }
 
 #[test]
-fn grub_is_known_by_what_it_asks_for_in_any_order_and_a_system_is_no_grub() {
+fn grub_is_recognized_by_its_parameter_list_in_any_order() {
     for (list, class, name) in [
         (&[1, 3, 6, 15, 12, 17, 18][..], None, "GRUB"),
         (&[18, 17, 12, 15, 6, 3, 1, 66, 67], None, "GRUB"),

@@ -11,7 +11,7 @@ use crate::wire::tftp::{ErrorCode, OptionName, Packet as TftpPacket};
 type Scene = fn(&mut Play<'_>);
 
 /// One fault, the packets that show it, and the same without the fault.
-struct Row {
+struct FindingCase {
     kind: FindingKind,
     fault: Scene,
     good: Scene,
@@ -73,14 +73,14 @@ fn proxy(play: &mut Play<'_>, with_43: bool, port: Option<u16>) {
         .ask_boot_server(crate::wire::dhcp::TransactionId(7), MACHINE, SERVER);
     let from = SocketAddrV4::new(MACHINE, 4011);
     let to = SocketAddrV4::new(SERVER, 4011);
-    play.udp((MAC, from), to, &octets(&ask));
+    play.udp((MAC, from), to, &bytes(&ask));
     if let Some(port) = port {
         let mut ack = exchange.offer(SERVER, None, LOADER);
         ack.transaction_id = ask.transaction_id;
         ack.client_address = MACHINE;
         ack.options.set_message_type(MessageType::Ack);
         let source = SocketAddrV4::new(SERVER, port);
-        play.udp((SERVER_MAC, source), from, &octets(&ack));
+        play.udp((SERVER_MAC, source), from, &bytes(&ack));
         play.tftp(LOADER, &program(600));
     }
     play.wait(5000);
@@ -103,16 +103,16 @@ fn relayed(play: &mut Play<'_>, change: fn(&mut DhcpMessage)) {
         transaction,
     };
     let (relay, server) = (SocketAddrV4::new(RELAY, 67), SocketAddrV4::new(SERVER, 67));
-    play.udp((SERVER_MAC, relay), server, &octets(&discover));
+    play.udp((SERVER_MAC, relay), server, &bytes(&discover));
     let mut offer = exchange.offer(SERVER, Some(MACHINE), LOADER);
     through(&mut offer);
     change(&mut offer);
-    play.udp((SERVER_MAC, server), relay, &octets(&offer));
+    play.udp((SERVER_MAC, server), relay, &bytes(&offer));
     let mut request = client.request(transaction, &offer);
     through(&mut request);
-    play.udp((SERVER_MAC, relay), server, &octets(&request));
+    play.udp((SERVER_MAC, relay), server, &bytes(&request));
     offer.options.set_message_type(MessageType::Ack);
-    play.udp((SERVER_MAC, server), relay, &octets(&offer));
+    play.udp((SERVER_MAC, server), relay, &bytes(&offer));
 }
 
 /// Two machines that are handed one file.
@@ -158,9 +158,9 @@ fn repeated(play: &mut Play<'_>, times: u16) {
 }
 
 /// A table of every finding. Each `good` scene must have none at all.
-fn rows() -> Vec<Row> {
+fn rows() -> Vec<FindingCase> {
     use FindingKind::*;
-    let row = |kind, fault, good| Row { kind, fault, good };
+    let row = |kind, fault, good| FindingCase { kind, fault, good };
     vec![
         row(
             Rogue,
@@ -300,10 +300,10 @@ fn rows() -> Vec<Row> {
             |play| {
                 let exchange = play.discover(&uefi());
                 let offer = exchange.offer(SERVER, Some(MACHINE), "");
-                let mut octets = octets(&offer);
-                let end = 1 + octets.iter().rposition(|octet| *octet == 255).unwrap();
-                octets.truncate(end);
-                play.answer_octets(SERVER, 67, &octets);
+                let mut bytes = bytes(&offer);
+                let end = 1 + bytes.iter().rposition(|byte| *byte == 255).unwrap();
+                bytes.truncate(end);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -334,13 +334,13 @@ fn rows() -> Vec<Row> {
             Overload,
             |play| {
                 let exchange = play.discover(&uefi());
-                let mut octets = octets(&exchange.offer(SERVER, Some(MACHINE), ""));
+                let mut bytes = bytes(&exchange.offer(SERVER, Some(MACHINE), ""));
                 // Option 67 in the field of the server's name, which option 52 says of.
-                octets[44..48].copy_from_slice(&[67, 1, b'x', 255]);
-                let end = octets.iter().rposition(|octet| *octet == 255).unwrap();
-                octets.resize(octets.len().max(end + 4), 0);
-                octets[end..end + 4].copy_from_slice(&[52, 1, 2, 255]);
-                play.answer_octets(SERVER, 67, &octets);
+                bytes[44..48].copy_from_slice(&[67, 1, b'x', 255]);
+                let end = bytes.iter().rposition(|byte| *byte == 255).unwrap();
+                bytes.resize(bytes.len().max(end + 4), 0);
+                bytes[end..end + 4].copy_from_slice(&[52, 1, 2, 255]);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -348,11 +348,11 @@ fn rows() -> Vec<Row> {
             SplitOption,
             |play| {
                 let exchange = play.discover(&uefi());
-                let mut octets = octets(&exchange.offer(SERVER, Some(MACHINE), LOADER));
-                let end = octets.iter().rposition(|octet| *octet == 255).unwrap();
-                octets.resize(octets.len().max(end + 4), 0);
-                octets[end..end + 4].copy_from_slice(&[67, 1, b'x', 255]);
-                play.answer_octets(SERVER, 67, &octets);
+                let mut bytes = bytes(&exchange.offer(SERVER, Some(MACHINE), LOADER));
+                let end = bytes.iter().rposition(|byte| *byte == 255).unwrap();
+                bytes.resize(bytes.len().max(end + 4), 0);
+                bytes[end..end + 4].copy_from_slice(&[67, 1, b'x', 255]);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -380,9 +380,9 @@ fn rows() -> Vec<Row> {
             MalformedReply,
             |play| {
                 let exchange = play.discover(&uefi());
-                let mut octets = octets(&exchange.offer(SERVER, Some(MACHINE), LOADER));
-                octets.truncate(260);
-                play.answer_octets(SERVER, 67, &octets);
+                let mut bytes = bytes(&exchange.offer(SERVER, Some(MACHINE), LOADER));
+                bytes.truncate(260);
+                play.answer_bytes(SERVER, 67, &bytes);
             },
             good_uefi,
         ),
@@ -551,12 +551,12 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn every_fault_is_found_and_a_good_conversation_has_none() {
+fn every_finding_has_a_case_and_a_good_boot_has_none() {
     let rows = rows();
     for kind in FindingKind::all() {
         assert!(rows.iter().any(|row| row.kind == kind), "{kind} has no row");
     }
-    for Row { kind, fault, good } in rows {
+    for FindingCase { kind, fault, good } in rows {
         let mut play = Play::new();
         fault(&mut play);
         let report = play.finish();
@@ -575,7 +575,7 @@ fn every_fault_is_found_and_a_good_conversation_has_none() {
 
 /// What is told beside the fault that a scene is for would send an operator the wrong way.
 #[test]
-fn a_fault_brings_no_others_along() {
+fn a_finding_brings_no_other_findings() {
     use FindingKind::*;
     // A file that nobody can run is not there either, a reply without its end has no boot file.
     let companions = [
@@ -584,7 +584,7 @@ fn a_fault_brings_no_others_along() {
         (ReplyTooShort, &[]),
         (MalformedReply, &[NoAnswer, ReplyTooShort]),
     ];
-    for Row { kind, fault, .. } in rows() {
+    for FindingCase { kind, fault, .. } in rows() {
         let allowed = companions.iter().find(|(of, _)| *of == kind);
         let allowed = allowed.map_or(&[][..], |(_, allowed)| allowed);
         let mut play = Play::new();
@@ -601,7 +601,7 @@ fn a_fault_brings_no_others_along() {
 }
 
 #[test]
-fn a_program_for_another_processor_is_known_by_its_contents() {
+fn a_program_for_another_processor_is_recognized_by_its_contents() {
     let mut play = Play::new();
     play.exchange(&uefi(), "boot.efi", |_| {});
     let mut arm = program(700);
@@ -613,7 +613,7 @@ fn a_program_for_another_processor_is_known_by_its_contents() {
 }
 
 #[test]
-fn a_server_that_is_named_makes_every_other_rogue() {
+fn a_named_server_makes_every_other_server_rogue() {
     let options = crate::conversation::Options {
         servers: vec![OTHER],
         ..Default::default()

@@ -1,11 +1,11 @@
-//! A wire on which machines and servers say what a test lets them say.
+//! A simulated network segment on which tests let machines and servers send packets.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::dhcp::{Client, ClientKind};
-use crate::conversation::{Line, Observer, Options, Report};
+use crate::conversation::{Observer, Options, Report, TimelineLine};
 use crate::inventory::Inventory;
 use crate::machine::{Architecture, MacAddress};
 use crate::wire::dhcp::{
@@ -22,11 +22,11 @@ pub const MACHINE: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 58);
 pub const RELAY: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
 pub const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 pub const SERVER_MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0, 0, 0x10]);
-const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
-const EVERYBODY: Ipv4Addr = Ipv4Addr::BROADCAST;
-const EVERY_MAC: MacAddress = MacAddress::new([0xff; 6]);
+const NO_ADDRESS: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+const BROADCAST_ADDRESS: Ipv4Addr = Ipv4Addr::BROADCAST;
+const BROADCAST_MAC: MacAddress = MacAddress::new([0xff; 6]);
 
-/// A wire, its clock, and what listens.
+/// A network segment, its clock, and an observer.
 pub struct Play<'i> {
     observer: Observer<'i>,
     now: Timestamp,
@@ -60,13 +60,13 @@ impl<'i> Play<'i> {
         }
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn wait(&mut self, milliseconds: i64) -> &mut Self {
         self.now += SignedDuration::from_millis(milliseconds);
         self
     }
 
-    /// Lets time pass as a clock tells it, second by second, without a packet.
+    /// Advances the clock second by second, without a packet.
     pub fn tick(&mut self, seconds: i64) {
         for _ in 0..seconds {
             self.now += SignedDuration::from_secs(1);
@@ -78,11 +78,11 @@ impl<'i> Play<'i> {
         self.observer.finish(self.now)
     }
 
-    pub fn lines(&mut self) -> Vec<Line> {
+    pub fn lines(&mut self) -> Vec<TimelineLine> {
         self.observer.drain().collect()
     }
 
-    /// Sends a packet; each takes a millisecond.
+    /// Sends a packet, one millisecond after the previous one.
     pub fn send(&mut self, packet: &Packet<'_>) {
         self.number += 1;
         self.now += SignedDuration::from_millis(1);
@@ -93,7 +93,7 @@ impl<'i> Play<'i> {
     pub fn udp(&mut self, from: (MacAddress, SocketAddrV4), to: SocketAddrV4, payload: &[u8]) {
         let packet = Packet {
             source_mac: from.0,
-            destination_mac: EVERY_MAC,
+            destination_mac: BROADCAST_MAC,
             vlans: self.vlans,
             source: from.1,
             destination: to,
@@ -105,26 +105,26 @@ impl<'i> Play<'i> {
         self.send(&packet);
     }
 
-    /// Sends what a client says by DHCP.
+    /// Sends a client's DHCP message.
     pub fn ask(&mut self, message: &DhcpMessage) {
         let mac = message.hardware_address.mac().unwrap_or(MAC);
         let source = SocketAddrV4::new(message.client_address, 68);
-        let to = SocketAddrV4::new(EVERYBODY, 67);
-        self.udp((mac, source), to, &octets(message));
+        let to = SocketAddrV4::new(BROADCAST_ADDRESS, 67);
+        self.udp((mac, source), to, &bytes(message));
     }
 
-    /// Sends what a server says by DHCP.
+    /// Sends a server's DHCP message.
     pub fn answer(&mut self, server: Ipv4Addr, message: &DhcpMessage) {
-        self.answer_octets(server, 67, &octets(message));
+        self.answer_bytes(server, 67, &bytes(message));
     }
 
-    pub fn answer_octets(&mut self, server: Ipv4Addr, port: u16, octets: &[u8]) {
-        let to = SocketAddrV4::new(EVERYBODY, 68);
+    pub fn answer_bytes(&mut self, server: Ipv4Addr, port: u16, bytes: &[u8]) {
+        let to = SocketAddrV4::new(BROADCAST_ADDRESS, 68);
         let source = SocketAddrV4::new(server, port);
-        self.udp((SERVER_MAC, source), to, octets);
+        self.udp((SERVER_MAC, source), to, bytes);
     }
 
-    /// Begins an exchange with a DHCPDISCOVER.
+    /// Starts an exchange with a DHCPDISCOVER.
     pub fn discover(&mut self, client: &Client) -> Exchange {
         let transaction = TransactionId(0x1000_0000 + self.number as u32);
         self.ask(&client.discover(transaction));
@@ -134,7 +134,7 @@ impl<'i> Play<'i> {
         }
     }
 
-    /// Requests what an offer offers, and gets it from the same server.
+    /// Requests the address of an offer, and acknowledges it from the same server.
     pub fn take(&mut self, exchange: &Exchange, offer: &DhcpMessage) {
         let request = exchange.client.request(exchange.transaction, offer);
         self.wait(500).ask(&request);
@@ -144,7 +144,7 @@ impl<'i> Play<'i> {
         self.answer(server, &ack);
     }
 
-    /// Goes through a whole exchange with one server; `change` changes what it offers.
+    /// Runs a whole exchange with one server; `change` edits its offer.
     pub fn exchange(
         &mut self,
         client: &Client,
@@ -164,7 +164,7 @@ impl<'i> Play<'i> {
         SocketAddrV4::new(MACHINE, self.port)
     }
 
-    /// Sends a read request and returns the client's end.
+    /// Sends a read request and returns the client's address and port.
     pub fn tftp_request(&mut self, name: &str, options: &[(OptionName, &str)]) -> SocketAddrV4 {
         let client = self.next_port();
         self.tftp_request_from(client, name, options);
@@ -215,7 +215,7 @@ impl<'i> Play<'i> {
         self.tftp_from_server(client, &TftpPacket::Error { code, message });
     }
 
-    /// Reads a whole file in blocks of 512 octets.
+    /// Reads a whole file in blocks of 512 bytes.
     pub fn tftp(&mut self, name: &str, contents: &[u8]) {
         let client = self.tftp_request(name, &[]);
         for (index, block) in contents.chunks(512).enumerate() {
@@ -224,7 +224,7 @@ impl<'i> Play<'i> {
         }
     }
 
-    /// Is told that a file is not there.
+    /// Requests a file that the server does not have.
     pub fn tftp_missing(&mut self, name: &str) {
         let client = self.tftp_request(name, &[]);
         self.tftp_error(client, ErrorCode::FileNotFound, "File not found");
@@ -233,9 +233,10 @@ impl<'i> Play<'i> {
     /// Sends a segment from the machine, or from the server.
     pub fn tcp(&mut self, client: SocketAddrV4, from_server: bool, segment: TcpSegment<'_>) {
         let server = SocketAddrV4::new(SERVER, 8080);
-        let (source, destination, source_mac, destination_mac) = match from_server {
-            true => (server, client, SERVER_MAC, MAC),
-            false => (client, server, MAC, SERVER_MAC),
+        let (source, destination, source_mac, destination_mac) = if from_server {
+            (server, client, SERVER_MAC, MAC)
+        } else {
+            (client, server, MAC, SERVER_MAC)
         };
         let packet = Packet {
             source_mac,
@@ -251,7 +252,7 @@ impl<'i> Play<'i> {
         self.send(&packet);
     }
 
-    /// Opens a connection and returns the client's end.
+    /// Opens a connection and returns the client's address and port.
     pub fn connect(&mut self) -> SocketAddrV4 {
         let client = self.next_port();
         self.tcp(client, false, segment(99, SYN, b""));
@@ -260,7 +261,7 @@ impl<'i> Play<'i> {
         client
     }
 
-    /// Makes one request, and lets the server answer in pieces; it closes then.
+    /// Sends one request, and a response in pieces; then the server closes the connection.
     pub fn http(&mut self, request: &str, response: &[&[u8]]) {
         let client = self.connect();
         self.tcp(client, false, segment(100, ACK, request.as_bytes()));
@@ -294,10 +295,10 @@ impl<'i> Play<'i> {
 }
 
 impl Exchange {
-    /// Makes an offer as we make it: to a PXE or an HTTP client with its class, to others plainly.
+    /// Builds an offer like our server's: with the vendor class of a PXE or an HTTP client.
     pub fn offer(&self, server: Ipv4Addr, address: Option<Ipv4Addr>, file: &str) -> DhcpMessage {
         let mut offer = DhcpMessage::new(Operation::Reply, self.client.mac, self.transaction);
-        offer.your_address = address.unwrap_or(NOBODY);
+        offer.your_address = address.unwrap_or(NO_ADDRESS);
         offer.server_address = server;
         offer.boot_file = file.into();
         let options = &mut offer.options;
@@ -370,7 +371,7 @@ pub fn ipxe() -> Client {
     client(ClientKind::ipxe(Architecture::UefiX64))
 }
 
-pub fn octets(message: &DhcpMessage) -> Vec<u8> {
+pub fn bytes(message: &DhcpMessage) -> Vec<u8> {
     message.write(1500).unwrap()
 }
 

@@ -72,7 +72,7 @@ fn give(play: &mut Play<'_>, server: Ipv4Addr, address: Ipv4Addr) {
 }
 
 #[test]
-fn with_an_inventory_machines_have_names_and_its_server_is_ours() {
+fn an_inventory_names_machines_and_our_server() {
     let inventory = inventory(PROV);
     let mut play = Play::with(Some(&inventory), Options::default());
     play.exchange(&uefi(), "boot.efi", |_| {});
@@ -82,11 +82,11 @@ fn with_an_inventory_machines_have_names_and_its_server_is_ours() {
     assert_eq!(report.machines[0].name, "worker-01");
     assert_eq!(
         rogues(&report),
-        ["10.20.0.99 gives 10.20.0.58 too: the server here is 10.20.0.10"]
+        ["10.20.0.99 assigns 10.20.0.58, but the server here is 10.20.0.10"]
     );
 }
 
-/// Returns the octets in which edk2 says who it is in place of an Ethernet address.
+/// Returns the bytes in which edk2 says who it is in place of an Ethernet address.
 fn guid(client: &Client) -> HardwareAddress {
     let message = client.discover(TransactionId(1));
     let identifier = message.options.raw(OptionCode::ClientMachineIdentifier);
@@ -94,7 +94,7 @@ fn guid(client: &Client) -> HardwareAddress {
 }
 
 #[test]
-fn a_machine_that_shows_its_guid_in_place_of_an_address_is_the_one_of_its_uuid() {
+fn a_machine_that_sends_a_guid_as_its_address_is_identified_by_its_uuid() {
     let inventory = inventory(PROV);
     for (inventory, name) in [(Some(&inventory), "worker-01"), (None, "52:54:00:12:34:56")] {
         let mut play = Play::with(inventory, Options::default());
@@ -116,7 +116,7 @@ fn a_machine_that_shows_its_guid_in_place_of_an_address_is_the_one_of_its_uuid()
 }
 
 #[test]
-fn machines_that_their_maker_gave_one_uuid_have_a_timeline_each() {
+fn machines_with_the_same_uuid_have_separate_timelines() {
     let mut play = Play::new();
     let mut other = uefi();
     other.mac = MacAddress::new([0x52, 0x54, 0, 0x12, 0x34, 0x57]);
@@ -141,7 +141,7 @@ fn machines_that_their_maker_gave_one_uuid_have_a_timeline_each() {
 
 /// On each interface we go by its own address, which stands nowhere in the inventory.
 #[test]
-fn our_address_on_a_second_interface_is_no_rogue_and_a_third_server_is() {
+fn our_address_on_a_second_interface_is_not_a_rogue_and_a_third_server_is() {
     let inventory = inventory(
         "{name: prov0, subnet: 10.20.0.0/24, interface: eth1}, \
          {name: prov1, subnet: 10.30.0.0/24, interface: eth2}, \
@@ -162,10 +162,10 @@ fn our_address_on_a_second_interface_is_no_rogue_and_a_third_server_is() {
     assert_eq!(
         rogues(&report),
         [
-            "10.30.0.99 gives 10.30.0.60 too: 10.30.0.1 was there first",
-            "10.20.0.99 gives 10.20.0.60 too: the server here is 10.20.0.10",
-            "192.168.1.1 gives 192.168.1.7 too: the server here is 10.20.0.10",
-            "10.40.0.99 gives 10.40.0.60 too: the server here is 10.20.0.10",
+            "10.30.0.99 assigns 10.30.0.60, but 10.30.0.1 did so first",
+            "10.20.0.99 assigns 10.20.0.60, but the server here is 10.20.0.10",
+            "192.168.1.1 assigns 192.168.1.7, but the server here is 10.20.0.10",
+            "10.40.0.99 assigns 10.40.0.60, but the server here is 10.20.0.10",
         ],
         "{report}"
     );
@@ -173,7 +173,7 @@ fn our_address_on_a_second_interface_is_no_rogue_and_a_third_server_is() {
 
 /// A trunk carries the networks of others, too.
 #[test]
-fn a_server_on_a_vlan_that_the_inventory_does_not_know_is_no_rogue_unless_we_are_there() {
+fn a_server_on_an_unknown_vlan_is_not_a_rogue_unless_our_server_is_there() {
     let inventory = inventory(PROV);
     let ip = |text: &str| text.parse::<Ipv4Addr>().unwrap();
     let (office, second) = (ip("192.168.1.1"), ip("192.168.1.2"));
@@ -190,15 +190,15 @@ fn a_server_on_a_vlan_that_the_inventory_does_not_know_is_no_rogue_unless_we_are
     assert_eq!(
         rogues(&play.finish()),
         [
-            "10.20.0.99 gives 10.20.0.58 too: the server here is 10.20.0.10",
-            "192.168.1.1 gives 192.168.1.7 too: 10.20.0.10 was there first",
-            "192.168.1.2 gives 192.168.1.8 too: 192.168.1.1 was there first",
+            "10.20.0.99 assigns 10.20.0.58, but the server here is 10.20.0.10",
+            "192.168.1.1 assigns 192.168.1.7, but 10.20.0.10 did so first",
+            "192.168.1.2 assigns 192.168.1.8, but 192.168.1.1 did so first",
         ]
     );
 }
 
 #[test]
-fn the_server_that_owns_the_addresses_of_a_proxied_network_is_no_rogue_and_a_second_one_is() {
+fn the_address_server_of_a_proxied_network_is_not_a_rogue_and_a_second_one_is() {
     let inventory = inventory("{name: prov0, subnet: 10.20.0.0/24, mode: proxy}");
     let mut play = Play::with(Some(&inventory), Options::default());
     give(&mut play, OTHER, MACHINE);
@@ -217,8 +217,8 @@ fn the_server_that_owns_the_addresses_of_a_proxied_network_is_no_rogue_and_a_sec
     assert_eq!(
         rogues(&report),
         [
-            "10.20.0.98 gives 10.20.0.58 too: 10.20.0.99 was there first",
-            "10.20.0.99 says what to boot too: the server here is 10.20.0.10",
+            "10.20.0.98 assigns 10.20.0.58, but 10.20.0.99 did so first",
+            "10.20.0.99 names a boot file, but the server here is 10.20.0.10",
         ],
         "{report}"
     );

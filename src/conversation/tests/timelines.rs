@@ -6,7 +6,7 @@ use crate::wire::dhcp::{OptionCode, TransactionId};
 use crate::wire::tftp::{ErrorCode, OptionName};
 
 /// Returns what is told of the first machine: each entry's word and first line.
-pub fn told(report: &Report) -> Vec<String> {
+pub fn timeline(report: &Report) -> Vec<String> {
     let entries = report.machines[0].timeline.iter();
     let lines = entries.map(|it| {
         let text = it.text.lines().next().unwrap_or_default();
@@ -42,12 +42,12 @@ fn a_boot_goes_from_firmware_to_loader_to_ipxe() {
             "iPXE 1.21.1 (uefi-x64)"
         ]
     );
-    let told = told(&report);
+    let told = timeline(&report);
     for expected in [
-        "boots: `boot/bootx64.efi` of 10.20.0.10 by TFTP (option 67 goes before `file`)",
-        "tftp: `boot/autoexec.ipxe` of 10.20.0.10: not there (`File not found`)",
-        "boots: `http://10.20.0.10:8080/boot.ipxe` (`file` goes before option 67)",
-        "http: GET `/boot.ipxe` of 10.20.0.10:8080: 200, 7 B in 1 ms",
+        "boots: `boot/bootx64.efi` from 10.20.0.10 by TFTP (option 67 takes precedence over `file`)",
+        "tftp: `boot/autoexec.ipxe` from 10.20.0.10: missing (`File not found`)",
+        "boots: `http://10.20.0.10:8080/boot.ipxe` (`file` takes precedence over option 67)",
+        "http: GET `/boot.ipxe` from 10.20.0.10:8080: 200, 7 B in 1 ms",
     ] {
         assert!(told.contains(&expected.to_owned()), "{expected}\n{told:#?}");
     }
@@ -94,7 +94,7 @@ fn the_text_is_at_most_a_hundred_columns_wide() {
 }
 
 #[test]
-fn what_a_loader_looks_for_in_vain_is_not_counted_unless_the_boot_ends_there() {
+fn a_missing_optional_file_counts_only_if_the_boot_ends_there() {
     let searched = |is_found: bool| {
         let mut play = Play::new();
         play.exchange(&uefi(), "boot/shimx64.efi", |_| {});
@@ -131,12 +131,12 @@ fn a_transfer_rolls_over_after_65535_blocks() {
     play.tftp_ack(client, 70_001u32 as u16);
     let report = play.finish();
     let transfer = &report.machines[0].stages[0].transfers[0];
-    assert_eq!(transfer.octets, 70_000 * 512 + 3);
+    assert_eq!(transfer.bytes, 70_000 * 512 + 3);
     assert!(transfer.is_good);
 }
 
 #[test]
-fn blocks_that_a_card_is_to_cut_apart_count_each() {
+fn blocks_under_segmentation_offload_count_one_by_one() {
     let mut play = Play::new();
     let options = [
         (OptionName::BlockSize, "1000"),
@@ -158,11 +158,11 @@ fn blocks_that_a_card_is_to_cut_apart_count_each() {
     let report = play.finish();
     assert_eq!(report.findings, []);
     let transfer = &report.machines[0].stages[0].transfers[0];
-    assert_eq!((transfer.octets, transfer.is_good), (4010, true));
+    assert_eq!((transfer.bytes, transfer.is_good), (4010, true));
 }
 
 #[test]
-fn a_transfer_that_stops_says_how_far_it_came() {
+fn a_transfer_that_stops_reports_its_progress() {
     let mut play = Play::new();
     let size = [(OptionName::TransferSize, "0")];
     let client = play.tftp_request("linux", &size);
@@ -172,7 +172,7 @@ fn a_transfer_that_stops_says_how_far_it_came() {
     play.wait(30_000);
     let report = play.finish();
     let end = &report.machines[0].stages[0].transfers[0].end;
-    assert_eq!(end, "cut off after 512 B of 100 KiB, without a word");
+    assert_eq!(end, "cut off after 512 B of 100 KiB, then silence");
 
     let mut play = Play::new();
     let client = play.tftp_request("linux", &[]);
@@ -180,11 +180,11 @@ fn a_transfer_that_stops_says_how_far_it_came() {
     play.tftp_error(client, ErrorCode::NotDefined, "disk\x1b[2J failed");
     let report = play.finish();
     let end = &report.machines[0].stages[0].transfers[0].end;
-    assert_eq!(end, "the server refuses: 0 `disk·[2J failed`");
+    assert_eq!(end, "the server sends error 0 `disk·[2J failed`");
 }
 
 #[test]
-fn segments_out_of_order_and_twice_and_cut_make_one_response() {
+fn reordered_repeated_and_cut_segments_make_one_response() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
     let start = 1000 + head.len() as u32;
     let mut play = Play::new();
@@ -201,12 +201,12 @@ fn segments_out_of_order_and_twice_and_cut_make_one_response() {
     let report = play.finish();
     assert_eq!(report.findings, []);
     let transfer = &report.machines[0].stages[0].transfers[0];
-    assert_eq!((transfer.octets, transfer.is_good), (3000, true));
+    assert_eq!((transfer.bytes, transfer.is_good), (3000, true));
     assert_eq!(transfer.file, "/linux");
 }
 
 #[test]
-fn a_connection_that_is_torn_down_cuts_its_transfer() {
+fn a_reset_connection_cuts_its_transfer() {
     let mut play = Play::new();
     let client = play.connect();
     play.tcp(client, false, segment(100, ACK, b"GET /x HTTP/1.1\r\n\r\n"));
@@ -215,7 +215,7 @@ fn a_connection_that_is_torn_down_cuts_its_transfer() {
     play.tcp(client, true, segment(2000, RST, b""));
     let report = play.finish();
     let end = &report.machines[0].stages[0].transfers[0].end;
-    assert_eq!(end, "200, torn down after 0 B of 2.9 KiB");
+    assert_eq!(end, "200, reset after 0 B of 2.9 KiB");
 }
 
 #[test]
@@ -226,13 +226,13 @@ fn tls_is_named_and_not_followed() {
     play.tcp(client, true, segment(1000, ACK, &[0x16, 3, 3, 0, 90, 2]));
     let report = play.finish();
     assert_eq!(
-        told(&report),
-        ["tls: TLS to 10.20.0.10:8080, which cannot be read"]
+        timeline(&report),
+        ["tls: TLS to 10.20.0.10:8080, encrypted"]
     );
 }
 
 #[test]
-fn packets_after_a_router_belong_to_whom_the_address_was_given() {
+fn routed_packets_belong_to_the_machine_with_the_lease() {
     let mut play = Play::new();
     play.exchange(&uefi(), "boot/bootx64.efi", |_| {});
     let client = SocketAddrV4::new(MACHINE, 2222);
@@ -247,7 +247,7 @@ fn packets_after_a_router_belong_to_whom_the_address_was_given() {
 }
 
 #[test]
-fn lines_are_told_as_things_happen_and_packets_get_comments() {
+fn lines_are_available_at_once_and_packets_get_comments() {
     let mut play = Play::new();
     play.exchange(&uefi(), "boot/bootx64.efi", |_| {});
     let lines = play.lines();
@@ -262,7 +262,7 @@ fn lines_are_told_as_things_happen_and_packets_get_comments() {
 }
 
 #[test]
-fn a_machine_that_nobody_answers_is_told_while_others_go_on() {
+fn a_machine_without_an_answer_is_reported_while_others_continue() {
     let mut play = Play::new();
     play.discover(&uefi());
     let mut other = bios();
@@ -279,11 +279,11 @@ fn a_machine_that_nobody_answers_is_told_while_others_go_on() {
 }
 
 #[test]
-fn on_a_wire_where_nothing_comes_any_more_it_is_told_once_what_nobody_answers() {
+fn an_unanswered_request_on_a_silent_segment_is_reported_once() {
     let mut play = Play::new();
     play.discover(&uefi());
     play.tick(10);
-    let words = |lines: Vec<crate::conversation::Line>| -> Vec<_> {
+    let words = |lines: Vec<crate::conversation::TimelineLine>| -> Vec<_> {
         lines
             .into_iter()
             .map(|line| (line.what, line.packet))
@@ -306,7 +306,7 @@ fn on_a_wire_where_nothing_comes_any_more_it_is_told_once_what_nobody_answers() 
 }
 
 #[test]
-fn packets_that_a_bridge_and_its_port_show_twice_are_no_repetition() {
+fn copies_from_a_bridge_and_its_port_are_not_retries() {
     let mut play = Play::new();
     let exchange = play.discover(&uefi());
     play.ask(&uefi().discover(exchange.transaction));
@@ -324,7 +324,7 @@ fn packets_that_a_bridge_and_its_port_show_twice_are_no_repetition() {
     play.tftp_ack(client, 5);
     let report = play.finish();
     assert_eq!(report.findings, [], "{report}");
-    let discovers = told(&report)
+    let discovers = timeline(&report)
         .iter()
         .filter(|it| it.starts_with("disc"))
         .count();
@@ -332,7 +332,7 @@ fn packets_that_a_bridge_and_its_port_show_twice_are_no_repetition() {
 }
 
 #[test]
-fn who_sees_broadcasts_only_misses_no_answers() {
+fn a_capture_of_broadcasts_only_reports_no_missing_answers() {
     let mut play = Play::new();
     let exchange = play.discover(&uefi());
     let offer = exchange.offer(SERVER, Some(MACHINE), "boot.efi");

@@ -1,4 +1,4 @@
-//! Following TFTP: which file a machine reads, how fast, and how that ends.
+//! Follows TFTP: the files that a machine reads, their rates, and the outcome of each transfer.
 
 mod transfer;
 
@@ -18,19 +18,20 @@ pub(super) use transfer::TftpTransfer;
 
 /// The port of TFTP servers.
 const PORT: u16 = 69;
-/// So many blocks that are sent again are a fault, where they are one in so many.
+/// Retransmissions become a finding from this number, if they are at least one block in
+/// [`RETRANSMITS_OF`].
 const RETRANSMITS: u64 = 3;
 const RETRANSMITS_OF: u64 = 100;
 
 impl Observer<'_> {
-    /// Follows a datagram that is not DHCP; `false` where it belongs to no transfer.
+    /// Processes a datagram that is not DHCP. Returns `false` if it does not belong to a transfer.
     pub(super) fn observe_tftp(&mut self, packet: &Packet<'_>, payload: &[u8]) -> bool {
         let is_request = packet.destination.port() == PORT && matches!(payload, [0, 1 | 2, ..]);
         if is_request {
-            self.scribe.totals.tftp += 1;
+            self.recorder.totals.tftp += 1;
             match TftpPacket::parse(payload) {
                 Ok(TftpPacket::Request(request)) => self.tftp_request(packet, &request),
-                _ => self.scribe.totals.malformed += 1,
+                _ => self.recorder.totals.malformed += 1,
             }
             return true;
         }
@@ -40,7 +41,7 @@ impl Observer<'_> {
             }
             _ => (packet.source, false),
         };
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let Some(transfer) = self.tftp.get_mut(&client) else {
             return false;
         };
@@ -52,25 +53,25 @@ impl Observer<'_> {
         if transfer.server.ip() != peer.ip() {
             return false;
         }
-        self.scribe.totals.tftp += 1;
-        // A transfer that is over may be followed by its last packets again.
+        self.recorder.totals.tftp += 1;
+        // The last packets of a transfer may be sent again after its end.
         transfer.last = now;
         if from_server {
             transfer.server = peer;
             transfer.is_silent = false;
         }
-        // The bulk of all packets: no need to look at more than the head.
+        // Most packets are blocks: their header is enough.
         match *payload {
             [0, 3, high, low, ref block @ ..] if from_server != transfer.is_write => {
                 let number = BlockNumber::new(u16::from_be_bytes([high, low]));
                 let length = packet.length.saturating_sub(4) as u64;
                 let is_first = transfer.blocks(number, length, packet.fragmented, now);
-                let is_odd = transfer.is_over_mtu(self.options.mtu) || is_first;
+                let needs_check = transfer.is_over_mtu(self.options.mtu) || is_first;
                 if self.options.comment_blocks {
                     let text = format!("block {number} of `{}`", transfer.shown);
-                    self.scribe.comment_only(text);
+                    self.recorder.add_comment(text);
                 }
-                if is_odd {
+                if needs_check {
                     self.tftp_first_block(client, block);
                 }
             }
@@ -82,21 +83,21 @@ impl Observer<'_> {
             }
             _ => match TftpPacket::parse(payload) {
                 Ok(TftpPacket::OptionAcknowledgement(options)) => {
-                    transfer.take(&options);
+                    transfer.apply(&options);
                     self.check_block_size(client);
                 }
                 Ok(TftpPacket::Error { code, message }) => {
                     let end = transfer.error(from_server, code, &message);
                     self.tftp_end(client, end);
                 }
-                _ => self.scribe.totals.malformed += 1,
+                _ => self.recorder.totals.malformed += 1,
             },
         }
         true
     }
 
     fn tftp_request(&mut self, packet: &Packet<'_>, request: &Request) {
-        let now = self.scribe.now();
+        let now = self.recorder.now();
         let client = packet.source;
         let name = String::from_utf8_lossy(&request.name).into_owned();
         if let Some(known) = self.tftp.get_mut(&client)
@@ -113,20 +114,20 @@ impl Observer<'_> {
         let id = self
             .machines
             .of_client(packet.source_mac, *client.ip(), now);
-        let asks_size = request
+        let requests_size = request
             .options
             .iter()
             .any(|it| it.name == OptionName::TransferSize);
         let Some(machine) = self.machines.get_mut(id) else {
             return;
         };
-        files::begins(machine, &name);
-        files::check_bare_name(&mut self.scribe, machine, &name);
+        files::request_begins(machine, &name);
+        files::check_bare_name(&mut self.recorder, machine, &name);
         machine.stage();
-        let began = self.scribe.begins(machine);
-        let shown = super::shown::shown_file(&name);
-        self.scribe
-            .comment_only(format!("asks for `{shown}` by TFTP"));
+        let began = self.recorder.start_point(machine);
+        let shown = super::display::display_file(&name);
+        self.recorder
+            .add_comment(format!("requests `{shown}` by TFTP"));
         let transfer = TftpTransfer {
             machine: id,
             server: packet.destination,
@@ -137,12 +138,12 @@ impl Observer<'_> {
             last: now,
             requests: 1,
             is_silent: true,
-            asks_size,
+            requests_size,
             block_size: 512,
             window: 1,
             size: None,
             blocks: 0,
-            octets: 0,
+            bytes: 0,
             has_last: false,
             is_acknowledged: false,
             retransmits: 0,
@@ -153,7 +154,7 @@ impl Observer<'_> {
         self.tftp.insert(client, transfer);
     }
 
-    /// Looks at the first block, which says what the file is, and at blocks that are too long.
+    /// Checks the first block, which shows the format of the file, and blocks that are too long.
     fn tftp_first_block(&mut self, client: SocketAddrV4, block: &[u8]) {
         let Some(transfer) = self.tftp.get_mut(&client) else {
             return;
@@ -162,12 +163,12 @@ impl Observer<'_> {
             && !transfer.is_write
             && let Some(machine) = self.machines.get_mut(transfer.machine)
         {
-            files::check_head(&mut self.scribe, machine, &transfer.name, block);
+            files::check_head(&mut self.recorder, machine, &transfer.name, block);
         }
         self.check_block_size(client);
     }
 
-    /// Tells of blocks that do not fit into the MTU, once for each transfer.
+    /// Records blocks that do not fit into the MTU, once for each transfer.
     fn check_block_size(&mut self, client: SocketAddrV4) {
         let mtu = self
             .machines
@@ -182,39 +183,42 @@ impl Observer<'_> {
         }
         transfer.is_over_mtu = true;
         let how = if transfer.fragments {
-            "its blocks travel in fragments".to_owned()
+            "its blocks are fragmented".to_owned()
         } else {
-            format!("with the headers over the MTU of {mtu}")
+            format!("with headers, it exceeds the MTU of {mtu}")
         };
         let text = format!(
             "`{}` is sent with blksize {}: {how}",
             transfer.shown, transfer.block_size
         );
         if let Some(machine) = self.machines.get_mut(transfer.machine) {
-            self.scribe.find(machine, FindingKind::BlksizeOverMtu, text);
+            self.recorder
+                .report_finding(machine, FindingKind::BlksizeOverMtu, text);
         }
     }
 
-    /// Ends what was silent since a moment, or, where the capture ends, all.
+    /// Ends the transfers that have been silent since a time, or all at the end of the capture.
     pub(super) fn end_idle_tftp(&mut self, since: Timestamp, at_end: bool) {
-        let limit = if at_end { self.scribe.now() } else { since };
+        let limit = if at_end { self.recorder.now() } else { since };
         for (_, transfer) in self.tftp.take_idle(limit) {
-            let end = match () {
-                () if transfer.has_last => End::Whole,
-                () if at_end && transfer.last > since => End::Running,
-                () => End::Silence,
+            let end = if transfer.has_last {
+                End::Whole
+            } else if at_end && transfer.last > since {
+                End::Running
+            } else {
+                End::Silence
             };
-            self.tell_transfer(transfer, end);
+            self.record_transfer(transfer, end);
         }
     }
 
     fn tftp_end(&mut self, client: SocketAddrV4, end: End) {
         if let Some(transfer) = self.tftp.remove(&client) {
-            self.tell_transfer(transfer, end);
+            self.record_transfer(transfer, end);
         }
     }
 
-    fn tell_transfer(&mut self, transfer: TftpTransfer, end: End) {
+    fn record_transfer(&mut self, transfer: TftpTransfer, end: End) {
         let Some(machine) = self.machines.get_mut(transfer.machine) else {
             return;
         };
@@ -224,40 +228,42 @@ impl Observer<'_> {
         };
         let began = transfer.began;
         let text = format!(
-            "`{}` of {}: {}",
+            "`{}` from {}: {}",
             transfer.shown,
             transfer.server.ip(),
             transfer.summary(&end)
         );
-        let told = transfer.report(&end);
-        self.scribe.tell_of(machine, "tftp", text, began);
-        let scribe = &mut self.scribe;
+        let report = transfer.report(&end);
+        self.recorder.record_at(machine, "tftp", text, began);
+        let recorder = &mut self.recorder;
         match end {
-            End::Whole => files::came(scribe, machine, &transfer.name, &told, transfer.began),
+            End::Whole => {
+                files::arrived(recorder, machine, &transfer.name, &report, transfer.began)
+            }
             End::Missing(by) => {
-                files::is_missing(scribe, machine, &transfer.name, &format!("TFTP: `{by}`"));
+                files::is_missing(recorder, machine, &transfer.name, &format!("TFTP: `{by}`"));
             }
             End::Refused(why) => {
                 let text = format!("`{}`: {why}", transfer.shown);
                 if !loader::is_optional(&transfer.name) {
-                    scribe.find_of(machine, FindingKind::TftpError, text, began);
+                    recorder.report_finding_at(machine, FindingKind::TftpError, text, began);
                 }
             }
             End::Silence if transfer.is_silent => {
                 let text = format!(
-                    "{} does not answer the request for `{}`{}",
+                    "{} does not respond to the request for `{}`{}",
                     transfer.server.ip(),
                     transfer.shown,
                     match transfer.requests {
                         1 => String::new(),
-                        times => format!(", made {times} times"),
+                        count => format!(" ({count} requests)"),
                     }
                 );
-                scribe.find_of(machine, FindingKind::TftpSilent, text, began);
+                recorder.report_finding_at(machine, FindingKind::TftpSilent, text, began);
             }
             End::Silence if transfer.blocks > 0 => {
-                let text = format!("`{}`: {}", transfer.shown, told.end);
-                scribe.find_of(machine, FindingKind::TransferCut, text, began);
+                let text = format!("`{}`: {}", transfer.shown, report.end);
+                recorder.report_finding_at(machine, FindingKind::TransferCut, text, began);
             }
             End::Silence | End::SizeOnly | End::Running => {}
         }
@@ -267,8 +273,8 @@ impl Observer<'_> {
                 "`{}`: {} of {} blocks were sent again",
                 transfer.shown, transfer.retransmits, transfer.blocks
             );
-            scribe.find_of(machine, FindingKind::TftpRetransmits, text, began);
+            recorder.report_finding_at(machine, FindingKind::TftpRetransmits, text, began);
         }
-        machine.add_transfer(told, began.stage);
+        machine.add_transfer(report, began.stage);
     }
 }

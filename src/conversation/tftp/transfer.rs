@@ -2,20 +2,20 @@ use std::net::SocketAddrV4;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::conversation::machine::{Outcome, Transfer};
+use crate::conversation::display::{display_rate, display_size, display_text, display_time};
+use crate::conversation::machine::{Transfer, TransferOutcome};
 use crate::conversation::machines::MachineId;
+use crate::conversation::recorder::StartPoint;
 use crate::conversation::report::milliseconds;
-use crate::conversation::scribe::Began;
-use crate::conversation::shown::{rate, shown_text, size, time};
 use crate::conversation::table::Aged;
 use crate::wire::tftp::{BlockNumber, ErrorCode, OptionName, TransferOption};
 
-/// The headers of IPv4, UDP and TFTP before a block.
+/// The length of the IPv4, UDP and TFTP headers before a block.
 const HEADERS: u32 = 32;
-/// No server sends a block again so soon without having sent another one.
+/// A block that repeats sooner than this is a copy: no server retransmits so soon.
 const COPY: SignedDuration = SignedDuration::from_millis(2);
 
-/// A transfer, from its request on. It is known by the client's address and port.
+/// A transfer, from its request on. The client's address and port identify it.
 #[derive(Debug)]
 pub(in crate::conversation) struct TftpTransfer {
     pub(super) machine: MachineId,
@@ -23,23 +23,23 @@ pub(in crate::conversation) struct TftpTransfer {
     pub(super) name: String,
     pub(super) shown: String,
     pub(super) is_write: bool,
-    pub(super) began: Began,
+    pub(super) began: StartPoint,
     pub(super) last: Timestamp,
     pub(super) requests: u32,
-    /// Nothing has come from the server yet.
+    /// Whether the server has not responded yet.
     pub(super) is_silent: bool,
-    pub(super) asks_size: bool,
+    pub(super) requests_size: bool,
     pub(super) block_size: u32,
     pub(super) window: u32,
-    /// `tsize`, as the server said it.
+    /// `tsize` from the server.
     pub(super) size: Option<u64>,
-    /// The blocks that were sent, over the roll-over.
+    /// The number of blocks that were sent, across rollovers.
     pub(super) blocks: u64,
-    pub(super) octets: u64,
+    pub(super) bytes: u64,
     pub(super) has_last: bool,
     pub(super) is_acknowledged: bool,
     pub(super) retransmits: u64,
-    /// When the last block was seen.
+    /// The time of the last block.
     pub(super) last_block: Timestamp,
     pub(super) fragments: bool,
     pub(super) is_over_mtu: bool,
@@ -49,15 +49,15 @@ pub(in crate::conversation) struct TftpTransfer {
 pub(super) enum End {
     /// The last block was acknowledged.
     Whole,
-    /// The client asked for the size only.
+    /// The client requested only the size.
     SizeOnly,
-    /// The server says that the file is not there.
+    /// The server does not have the file.
     Missing(String),
-    /// One side refused to go on.
+    /// One side ended the transfer with an error.
     Refused(String),
-    /// Nobody said anything any more.
+    /// No more packets followed.
     Silence,
-    /// The capture ended in the middle.
+    /// The capture ended before the transfer.
     Running,
 }
 
@@ -68,8 +68,8 @@ impl Aged for TftpTransfer {
 }
 
 impl TftpTransfer {
-    /// Takes the options that a server grants.
-    pub(super) fn take(&mut self, options: &[TransferOption]) {
+    /// Applies the options that the server granted.
+    pub(super) fn apply(&mut self, options: &[TransferOption]) {
         for option in options {
             match (&option.name, option.value.parse::<u64>()) {
                 (OptionName::BlockSize, Ok(value)) => self.block_size = value.min(65464) as u32,
@@ -80,11 +80,10 @@ impl TftpTransfer {
         }
     }
 
-    /// Counts the blocks of a datagram; `true` where the first one is among them.
+    /// Counts the blocks of a datagram. Returns `true` if the first block of the file is among them.
     ///
-    /// A server that leaves it to its card to cut what it sends into datagrams (UDP segmentation
-    /// offload) is seen to send several blocks at once, each with its header, where it is captured
-    /// on the server itself.
+    /// With UDP segmentation offload, a capture on the server itself shows several blocks in one
+    /// datagram, each with its header.
     pub(super) fn blocks(
         &mut self,
         number: BlockNumber,
@@ -108,7 +107,7 @@ impl TftpTransfer {
         }
     }
 
-    /// Counts a block; `true` for the first one.
+    /// Counts a block. Returns `true` for the first block of the file.
     pub(super) fn block(
         &mut self,
         number: BlockNumber,
@@ -119,7 +118,7 @@ impl TftpTransfer {
         let known = BlockNumber::of_index(self.blocks);
         let ahead = number.distance_from(known);
         self.fragments |= fragmented;
-        // More than half of all numbers ahead is behind: a block that was sent before.
+        // A distance of more than half of all numbers is a block that was sent before.
         if ahead == 0 || ahead > u16::MAX / 2 {
             // A bridge and its port show one packet twice, at once.
             let is_copy = ahead == 0 && now.duration_since(self.last_block) < COPY;
@@ -130,12 +129,12 @@ impl TftpTransfer {
         let is_first = self.blocks == 0;
         self.blocks += u64::from(ahead);
         let block_size = u64::from(self.block_size);
-        self.octets = (self.blocks - 1) * block_size + length;
+        self.bytes = (self.blocks - 1) * block_size + length;
         self.has_last = length < block_size;
         is_first
     }
 
-    /// Takes an acknowledgement; `true` where the last block is there.
+    /// Processes an acknowledgement. Returns `true` if it is for the last block.
     pub(super) fn acknowledged(&mut self, number: BlockNumber) -> bool {
         let is_last = number == BlockNumber::of_index(self.blocks);
         self.is_acknowledged = self.has_last && is_last;
@@ -147,61 +146,71 @@ impl TftpTransfer {
     }
 
     pub(super) fn error(&self, from_server: bool, code: ErrorCode, message: &str) -> End {
-        let said = shown_text(message);
+        let message = display_text(message);
         match (from_server, code) {
-            (true, ErrorCode::FileNotFound) => End::Missing(said),
-            (true, _) => End::Refused(format!("the server refuses: {} `{said}`", code.number())),
-            // edk2, iPXE and PXELINUX ask for the size and leave it at that, before they ask again.
-            (false, _) if self.blocks == 0 && self.asks_size => End::SizeOnly,
+            (true, ErrorCode::FileNotFound) => End::Missing(message),
+            (true, _) => End::Refused(format!(
+                "the server sends error {} `{message}`",
+                code.number()
+            )),
+            // edk2, iPXE and PXELINUX request only the size first, then the file.
+            (false, _) if self.blocks == 0 && self.requests_size => End::SizeOnly,
             (false, _) if self.has_last => End::Whole,
-            (false, _) => End::Refused(format!("the client gives up: {} `{said}`", code.number())),
+            (false, _) => End::Refused(format!(
+                "the client gives up with error {} `{message}`",
+                code.number()
+            )),
         }
     }
 
-    /// Says what came, how fast, and how it ended.
+    /// Describes how much arrived, how fast, and the outcome.
     pub(super) fn summary(&self, end: &End) -> String {
         let took = milliseconds(self.began.at, self.last);
-        let mut said = match end {
+        let mut text = match end {
             End::Whole => {
-                let fast = rate(self.octets, took).map(|it| format!(" ({it})"));
-                let came = size(self.octets);
-                format!("{came} in {}{}", time(took), fast.unwrap_or_default())
+                let fast = display_rate(self.bytes, took).map(|it| format!(" ({it})"));
+                let came = display_size(self.bytes);
+                format!(
+                    "{came} in {}{}",
+                    display_time(took),
+                    fast.unwrap_or_default()
+                )
             }
             End::SizeOnly => match self.size {
-                Some(octets) => format!("asks for the size only: {}", size(octets)),
-                None => "asks for the size only".to_owned(),
+                Some(bytes) => format!("requests only the size: {}", display_size(bytes)),
+                None => "requests only the size".to_owned(),
             },
             End::Missing(_) | End::Refused(_) | End::Silence | End::Running => self.ending(end),
         };
         if self.blocks > 0 {
-            said.push_str(&format!(", blksize {}", self.block_size));
+            text.push_str(&format!(", blksize {}", self.block_size));
             if self.window > 1 {
-                said.push_str(&format!(", windowsize {}", self.window));
+                text.push_str(&format!(", windowsize {}", self.window));
             }
         }
         if self.retransmits > 0 {
-            said.push_str(&format!(", {} blocks sent again", self.retransmits));
+            text.push_str(&format!(", {} blocks sent again", self.retransmits));
         }
         if self.is_write {
-            said.push_str(", written to the server");
+            text.push_str(", written to the server");
         }
-        said
+        text
     }
 
     pub(super) fn ending(&self, end: &End) -> String {
-        let came = match self.size {
-            Some(all) => format!("{} of {}", size(self.octets), size(all)),
-            None => size(self.octets),
+        let received = match self.size {
+            Some(all) => format!("{} of {}", display_size(self.bytes), display_size(all)),
+            None => display_size(self.bytes),
         };
         match end {
             End::Whole => "whole".to_owned(),
             End::SizeOnly => "size only".to_owned(),
-            End::Missing(said) => format!("not there (`{said}`)"),
+            End::Missing(message) => format!("missing (`{message}`)"),
             End::Refused(why) => why.clone(),
-            End::Running => format!("still running, {came} so far"),
-            End::Silence if self.is_silent => "no answer".to_owned(),
-            End::Silence if self.blocks == 0 => "the options were granted, and no more".to_owned(),
-            End::Silence => format!("cut off after {came}, without a word"),
+            End::Running => format!("still running, {received} so far"),
+            End::Silence if self.is_silent => "no response".to_owned(),
+            End::Silence if self.blocks == 0 => "options granted, then silence".to_owned(),
+            End::Silence => format!("cut off after {received}, then silence"),
         }
     }
 
@@ -210,14 +219,14 @@ impl TftpTransfer {
             protocol: "tftp",
             file: self.shown.clone(),
             server: *self.server.ip(),
-            octets: self.octets,
+            bytes: self.bytes,
             milliseconds: milliseconds(self.began.at, self.last),
             outcome: match end {
-                End::Whole | End::SizeOnly => Outcome::Whole,
-                End::Missing(_) => Outcome::Missing,
-                End::Refused(_) => Outcome::Refused,
-                End::Silence => Outcome::Cut,
-                End::Running => Outcome::Running,
+                End::Whole | End::SizeOnly => TransferOutcome::Whole,
+                End::Missing(_) => TransferOutcome::Missing,
+                End::Refused(_) => TransferOutcome::Refused,
+                End::Silence => TransferOutcome::Cut,
+                End::Running => TransferOutcome::Running,
             },
             end: self.ending(end),
             is_good: matches!(end, End::Whole | End::SizeOnly),

@@ -2,7 +2,7 @@ use std::fmt;
 
 use object::LittleEndian;
 use object::pe::{
-    IMAGE_NT_OPTIONAL_HDR32_MAGIC, IMAGE_NT_OPTIONAL_HDR64_MAGIC, ImageNtHeaders32,
+    IMAGE_NT_OPTIONAL_HDR32_MAGIC, IMAGE_NT_OPTIONAL_HDR64_MAGIC, ImageDosHeader, ImageNtHeaders32,
     ImageNtHeaders64,
 };
 use object::read::pe::{
@@ -114,6 +114,22 @@ fn read<Headers: ImageNtHeaders>(content: &[u8]) -> Result<PeImage, String> {
         missing: end(&sections).saturating_sub(size),
         signatures: signature::read(&file, sizes(&sections) <= size),
     })
+}
+
+/// Reads the processor of an image from the first bytes of its file: `None` for too few bytes, and
+/// `Some(None)` for a file that is not a PE image.
+pub fn machine_in_head(head: &[u8]) -> Option<Option<PeMachine>> {
+    if head.len() < size_of::<ImageDosHeader>() {
+        return None;
+    }
+    let Ok(dos_header) = ImageDosHeader::parse(head) else {
+        return Some(None);
+    };
+    let start = usize::try_from(dos_header.nt_headers_offset()).ok()?;
+    match head.get(start..)?.first_chunk()? {
+        [b'P', b'E', 0, 0, low, high] => Some(Some(machine(u16::from_le_bytes([*low, *high])))),
+        _ => Some(None),
+    }
 }
 
 fn machine(number: u16) -> PeMachine {

@@ -8,7 +8,7 @@ mod tests;
 
 use std::fmt;
 
-pub use image::{PeImage, PeMachine, Subsystem};
+pub use image::{PeImage, PeMachine, Subsystem, machine_in_head};
 pub use signature::{NotSigned, Signature, SignatureError};
 
 /// The number of bytes at the start of a file that identify every format except [`BootFile::Image`],

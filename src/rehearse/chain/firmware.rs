@@ -2,7 +2,7 @@
 
 use super::player::{Player, short_digest};
 use crate::clients::dhcp::{BootFile, ClientKind};
-use crate::clients::{Missing, Wanted};
+use crate::clients::{IfMissing, LoaderRequest};
 use crate::inventory::{Loader, LoaderKind};
 use crate::lint::boot_file::BootFile as Format;
 use crate::machine::Firmware;
@@ -103,21 +103,21 @@ impl Player<'_> {
     /// were requested.
     pub(super) fn request_files(
         &mut self,
-        requests: &[Wanted],
+        requests: &[LoaderRequest],
         client: TftpClient,
     ) -> Result<(BootFile, DownloadedFile, usize), StepError> {
         let mut last = None;
-        for (count, Wanted { file, missing }) in (1..).zip(requests) {
+        for (count, LoaderRequest { file, missing }) in (1..).zip(requests) {
             let shown = shown_path(&file.name);
             match self.fetch(file, client, LARGEST_KEPT) {
                 Ok(downloaded) => {
                     last = Some((file.clone(), downloaded, count));
-                    if *missing == Missing::AsksForNext {
+                    if *missing == IfMissing::AsksForNext {
                         break;
                     }
                 }
                 // Any error except "not found" ends shim, and hides the real problem.
-                Err(error) if !error.is_missing() || *missing == Missing::Stops => {
+                Err(error) if !error.is_missing() || *missing == IfMissing::Stops => {
                     let reason = format!("`{shown}`: {error} (after {count} requests)");
                     return Err(StepError::new(reason).help(
                         "check that the file is in a directory of `server.files`; the server's log has the reason",

@@ -14,7 +14,7 @@ use super::player::{
 use crate::clients::Origin;
 use crate::clients::dhcp::{BootFile, ClientKind};
 use crate::clients::grub::{Grub, GrubNetwork, GrubPrefix};
-use crate::clients::grub_script::{Interpreter, Lease, Machine, Purpose, Step as ScriptStep};
+use crate::clients::grub_script::{GrubMachine, GrubStep, Interpreter, Lease, Purpose};
 use crate::clients::shim::{Shim, ShimRelease};
 use crate::inventory::Loader;
 use crate::rehearse::report::{ChainFailure, Reach, StepError};
@@ -48,7 +48,7 @@ impl Player<'_> {
             }
         };
         self.tftp_client = TftpClient::GRUB;
-        let machine = Machine {
+        let machine = GrubMachine {
             uuid: self.host.uuid,
             serial: self.host.serial.clone(),
             asset: self.host.asset.clone(),
@@ -80,7 +80,7 @@ impl Player<'_> {
             };
             let origin = origin
                 .ok_or_else(|| StepError::new(format!("`{}` is not a URL", started.file.name)))?;
-            let requests = shim.wants(&origin);
+            let requests = shim.requests(&origin);
             let (file, downloaded, count) = player.request_files(&requests, TftpClient::SHIM)?;
             let shown = shown_path(&file.name);
             let signature = player.check_signature(&shown, &downloaded.content)?;
@@ -117,7 +117,7 @@ impl Player<'_> {
             platform: format!("{cpu}-{platform}"),
             prefix: prefix(&started.loader),
         };
-        let requests = grub.wants(&network);
+        let requests = grub.requests(&network);
         let (file, downloaded, count) = self.request_files(&requests, TftpClient::GRUB)?;
         let text = String::from_utf8_lossy(&downloaded.content).into_owned();
         let name = shown_path(&file.name);
@@ -213,20 +213,20 @@ impl Player<'_> {
         let start = Instant::now();
         loop {
             let shown = match grub.next() {
-                ScriptStep::Print(line) => Some(line),
-                ScriptStep::Wait(_) | ScriptStep::Reboot if is_hold_screen(&screen) => {
+                GrubStep::Print(line) => Some(line),
+                GrubStep::Wait(_) | GrubStep::Reboot if is_hold_screen(&screen) => {
                     return Ok(BootOutcome::Hold(hold_reason(&screen)));
                 }
-                ScriptStep::Wait(_) => None,
-                ScriptStep::Choose { timeout, chosen } => {
+                GrubStep::Wait(_) => None,
+                GrubStep::Choose { timeout, chosen } => {
                     self.note("menu", menu_timeout(timeout, &chosen));
                     None
                 }
-                ScriptStep::Dhcp => {
+                GrubStep::Dhcp => {
                     let lease = self.step("dhcp", Self::net_bootp)?;
                     grub.supply_lease(Ok(lease))
                 }
-                ScriptStep::Fetch { file, purpose } => match purpose {
+                GrubStep::Fetch { file, purpose } => match purpose {
                     Purpose::Kernel if reach == Reach::Script => {
                         return Ok(BootOutcome::Kernel {
                             kernel: file,
@@ -238,7 +238,7 @@ impl Player<'_> {
                     Purpose::Kernel | Purpose::Initrd => grub.supply(Ok(b"MZ")),
                     _ => self.answer_grub(&mut grub, &file, purpose),
                 },
-                ScriptStep::Boot {
+                GrubStep::Boot {
                     kernel,
                     arguments,
                     initrds,
@@ -249,11 +249,11 @@ impl Player<'_> {
                         initrds,
                     });
                 }
-                ScriptStep::LocalDisk { how } => {
+                GrubStep::LocalDisk { how } => {
                     self.record("disk", start, how);
                     return Ok(BootOutcome::LocalDisk);
                 }
-                ScriptStep::Failed {
+                GrubStep::Failed {
                     script,
                     line,
                     command,

@@ -5,7 +5,7 @@ use super::player::{
     Player, hold_reason, is_hold_screen, menu_timeout, script_error, shown_message,
 };
 use crate::clients::dhcp::{BootFile, Client, ClientKind};
-use crate::clients::ipxe::{Interpreter, Purpose, Settings, Step as ScriptStep, Value};
+use crate::clients::ipxe::{Interpreter, IpxeStep, Purpose, Settings, Value};
 use crate::rehearse::report::{ChainFailure, Reach, StepError};
 use crate::wire::dhcp::DhcpMessage;
 
@@ -48,19 +48,19 @@ impl Player<'_> {
         let start = Instant::now();
         loop {
             match interpreter.next() {
-                ScriptStep::Print(line) => {
+                IpxeStep::Print(line) => {
                     if !line.trim().is_empty() {
                         screen.push(line.trim().to_owned());
                     }
                 }
-                ScriptStep::Wait(_) if is_hold_screen(&screen) => {
+                IpxeStep::Wait(_) if is_hold_screen(&screen) => {
                     return Ok(BootOutcome::Hold(hold_reason(&screen)));
                 }
-                ScriptStep::Wait(_) | ScriptStep::Prompt { .. } => {}
-                ScriptStep::Choose { timeout, chosen } => {
+                IpxeStep::Wait(_) | IpxeStep::Prompt { .. } => {}
+                IpxeStep::Choose { timeout, chosen } => {
                     self.note("menu", menu_timeout(timeout, &chosen));
                 }
-                ScriptStep::Fetch {
+                IpxeStep::Fetch {
                     url,
                     purpose: Purpose::Chain,
                 } => {
@@ -72,7 +72,7 @@ impl Player<'_> {
                     })?;
                     interpreter.supply(Ok(text.as_bytes()));
                 }
-                ScriptStep::Fetch { url, purpose } => {
+                IpxeStep::Fetch { url, purpose } => {
                     if purpose == Purpose::Kernel {
                         kernel = Some(url.clone());
                     }
@@ -86,7 +86,7 @@ impl Player<'_> {
                     // The files are checked once the script has named all of them.
                     interpreter.supply(Ok(b"\x7fELF"));
                 }
-                ScriptStep::Boot {
+                IpxeStep::Boot {
                     kernel_url,
                     arguments,
                     initrds,
@@ -98,18 +98,18 @@ impl Player<'_> {
                         initrds: initrds.collect(),
                     });
                 }
-                ScriptStep::LocalDisk { how } => {
+                IpxeStep::LocalDisk { how } => {
                     self.record("disk", start, how);
                     return Ok(BootOutcome::LocalDisk);
                 }
-                ScriptStep::Exit(status) => {
+                IpxeStep::Exit(status) => {
                     let detail = format!(
                         "iPXE exits with status {status}; the firmware tries its next boot entry"
                     );
                     self.record("disk", start, detail);
                     return Ok(BootOutcome::LocalDisk);
                 }
-                ScriptStep::Failed {
+                IpxeStep::Failed {
                     line,
                     command,
                     reason,

@@ -7,7 +7,7 @@ use super::player::{
 };
 use crate::clients::dhcp::BootFile;
 use crate::clients::pxelinux::{Pxelinux, needs};
-use crate::clients::pxelinux_config::{Outcome, PxelinuxConfig, Start, file_name};
+use crate::clients::pxelinux_config::{PxelinuxConfig, PxelinuxOutcome, Start, file_name};
 use crate::rehearse::report::{ChainFailure, Reach, StepError};
 use crate::rehearse::tftp::TftpClient;
 use crate::wire::path::shown_path;
@@ -21,7 +21,7 @@ impl Player<'_> {
     ) -> Result<BootOutcome, ChainFailure> {
         self.tftp_client = TftpClient::PXELINUX;
         let pxelinux = Pxelinux::after_pxe(&started.replies.for_pxelinux(), self.mac());
-        let requests = pxelinux.wants(self.rom.architecture().firmware());
+        let requests = pxelinux.requests(self.rom.architecture().firmware());
         let text = self.step("pxelinux", |player| {
             let (file, downloaded, count) =
                 player.request_files(&requests, TftpClient::PXELINUX)?;
@@ -33,7 +33,7 @@ impl Player<'_> {
         })?;
         let config =
             PxelinuxConfig::parse(&text).map_err(|error| script_error(error.to_string()))?;
-        let Outcome {
+        let PxelinuxOutcome {
             screen,
             wait,
             labels,

@@ -4,7 +4,7 @@ use super::Asked;
 use super::boot::BootFile;
 use crate::machine::{Architecture, Firmware};
 use crate::wire::dhcp::{
-    DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry,
+    DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_rows,
 };
 
 /// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
@@ -21,18 +21,6 @@ const RASPBERRY_PI_BOOT: &[u8] =
     b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot\xff";
 /// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
-
-/// The options that replies repeat as the client sent them.
-const ECHOED: [OptionCode; 4] = [
-    // Source: RFC 6842 §3.
-    OptionCode::ClientIdentifier,
-    // GRUB builds the name of its configuration from the ACK's copy.
-    OptionCode::ClientMachineIdentifier,
-    // Source: RFC 3011 §2: by whoever goes by it, and we do behind relays.
-    OptionCode::SubnetSelection,
-    // Source: RFC 3046 §2.2: octet for octet; the layout puts it last.
-    OptionCode::RelayAgentInformation,
-];
 
 /// Builds a DHCPOFFER; it holds all that the ACK will, since firmware chooses by it.
 pub fn offer(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
@@ -83,7 +71,8 @@ pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
     reply
         .options
         .set_address(OptionCode::ServerIdentifier, asked.server);
-    for code in ECHOED {
+    for row in option_rows().filter(|row| row.is_echoed) {
+        let code = row.code.into();
         let is_unheeded =
             code == OptionCode::SubnetSelection && request.relay_address.is_unspecified();
         if is_unheeded {

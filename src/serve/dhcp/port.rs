@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::inventory::{DhcpMode, Network, Site};
 use crate::machine::MacAddress;
 use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVER_PORT};
-use crate::wire::dhcp::OptionCode;
+use crate::wire::dhcp::describe;
 use crate::wire::frame::udp_frame;
 
 /// Octets of kernel memory for messages that wait for their turn, some thousands.
@@ -263,10 +263,7 @@ impl DhcpPort {
     /// When the reply cannot be written or the system does not take it.
     pub fn send(&self, reply: &mut Reply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
         let dropped = reply.message.fit(reply.limit);
-        let dropped = dropped
-            .iter()
-            .map(|code: &OptionCode| format!("{code:?}"))
-            .collect();
+        let dropped = dropped.iter().map(|code| describe(*code)).collect();
         let bytes = reply.message.write(reply.limit)?;
         let to = match (&self.way, reply.delivery) {
             // Who has no address yet is not there to be sent to.

@@ -3,33 +3,33 @@ use std::str;
 use super::{DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, OptionCode};
 use crate::machine::{Architecture, SystemUuid};
 
-/// What an iPXE can say that it was built with, in option 175.
+/// The features that iPXE announces in option 175.
 ///
 /// Source: iPXE, `src/include/ipxe/features.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum IpxeFeature {
-    /// Loads over HTTP.
+    /// Can load over HTTP.
     Http = 0x13,
-    /// Loads over HTTPS.
+    /// Can load over HTTPS.
     Https = 0x14,
-    /// Loads over TFTP.
+    /// Can load over TFTP.
     Tftp = 0x15,
-    /// Resolves names.
+    /// Can resolve names.
     Dns = 0x17,
-    /// Boots Linux kernels of a BIOS machine.
+    /// Can boot Linux kernels on a BIOS machine.
     BzImage = 0x18,
-    /// Boots UEFI programs.
+    /// Can boot UEFI programs.
     Efi = 0x24,
-    /// Knows VLANs.
+    /// Supports VLANs.
     Vlan = 0x26,
-    /// Shows menus.
+    /// Supports menus.
     Menu = 0x27,
-    /// Told to iPXE: do not wait for a proxyDHCP offer.
+    /// Sent by a server: iPXE must not wait for a proxyDHCP offer.
     NoProxyDhcp = 0xb0,
 }
 
-/// How the Ethernet addresses of Raspberry Pis begin. Source: IEEE's registry of OUIs.
+/// The prefixes of Raspberry Pi's Ethernet addresses. Source: IEEE's registry of OUIs.
 const RASPBERRY_PI: [[u8; 3]; 7] = [
     [0x28, 0xcd, 0xc1],
     [0x2c, 0xcf, 0x67],
@@ -41,31 +41,31 @@ const RASPBERRY_PI: [[u8; 3]; 7] = [
 ];
 
 impl DhcpMessage {
-    /// Returns the client's architecture, as [`DhcpOptions::architecture`] reads it; but a Raspberry
-    /// Pi's own firmware calls itself a BIOS, and is known by its Ethernet address.
+    /// Returns the client's architecture, as [`DhcpOptions::architecture`] reads it. A Raspberry Pi's own
+    /// firmware announces a BIOS, so its Ethernet address identifies it.
     ///
-    /// UEFI and iPXE on such a machine say what they are.
+    /// UEFI and iPXE on such a machine announce their own architecture.
     pub fn architecture(&self) -> Option<Architecture> {
-        let said = self.options.architecture();
-        let octets = self.hardware_address.octets();
-        let is_pi = RASPBERRY_PI.iter().any(|oui| octets.starts_with(oui));
+        let announced = self.options.architecture();
+        let bytes = self.hardware_address.octets();
+        let is_pi = RASPBERRY_PI.iter().any(|oui| bytes.starts_with(oui));
         let is_firmware = self.options.is_pxe_client() && !self.options.is_ipxe();
-        match said {
+        match announced {
             None | Some(Architecture::Bios) if is_pi && is_firmware => {
                 Some(Architecture::RaspberryPi)
             }
-            said => said,
+            announced => announced,
         }
     }
 }
 
 impl DhcpOptions {
-    /// Reports whether the message belongs to a PXE client or its server (60).
+    /// Reports whether option 60 starts with `PXEClient`, in a request or a reply.
     pub fn is_pxe_client(&self) -> bool {
         self.vendor_class_starts_with(b"PXEClient")
     }
 
-    /// Reports whether the message belongs to a UEFI HTTP boot client or its server (60).
+    /// Reports whether option 60 starts with `HTTPClient`, in a request or a reply.
     pub fn is_http_client(&self) -> bool {
         self.vendor_class_starts_with(b"HTTPClient")
     }
@@ -88,18 +88,18 @@ impl DhcpOptions {
             .find_map(Architecture::from_code)
     }
 
-    /// Returns the machine's UUID (97), where the option has the one known type, 0, and its length.
+    /// Returns the machine's UUID (97), if the option has the one known type, 0, and its length.
     ///
     /// Source: RFC 4578 §2.3.
     pub fn system_uuid(&self) -> Option<SystemUuid> {
         match self.raw(OptionCode::ClientMachineIdentifier)? {
-            [0, octets @ ..] => octets.try_into().ok().map(SystemUuid::from_wire),
+            [0, bytes @ ..] => bytes.try_into().ok().map(SystemUuid::from_wire),
             _ => None,
         }
     }
 
-    /// Reports whether the client is iPXE: user class `iPXE` (77), raw as iPXE sends it or in the
-    /// list of RFC 3004, or iPXE's own option (175) alone, as FlexBoot does it.
+    /// Reports whether the client is iPXE: user class `iPXE` (77), raw as iPXE sends it or in the list of
+    /// RFC 3004, or iPXE's own option (175) alone, as FlexBoot sends it.
     pub fn is_ipxe(&self) -> bool {
         let user_class = self.raw(OptionCode::UserClass).unwrap_or(&[]);
         user_class == b"iPXE"
@@ -107,10 +107,10 @@ impl DhcpOptions {
             || self.contains(IPXE_ENCAPSULATED)
     }
 
-    /// Reports whether an iPXE says that it has a feature (175).
+    /// Reports whether iPXE announces a feature (175).
     pub fn has_ipxe_feature(&self, feature: IpxeFeature) -> bool {
         self.ipxe_features()
-            .any(|(code, value)| code == feature as u8 && value.iter().any(|&octet| octet != 0))
+            .any(|(code, value)| code == feature as u8 && value.iter().any(|&byte| byte != 0))
     }
 
     fn vendor_class_starts_with(&self, prefix: &[u8]) -> bool {
@@ -119,13 +119,13 @@ impl DhcpOptions {
     }
 
     fn architecture_of_vendor_class(&self) -> Option<u16> {
-        let mut parts = self.vendor_class()?.split(|&octet| octet == b':');
+        let mut parts = self.vendor_class()?.split(|&byte| byte == b':');
         parts.find(|part| part == b"Arch")?;
         str::from_utf8(parts.next()?).ok()?.parse().ok()
     }
 }
 
-/// Splits option 77 into its classes, each after an octet of its length.
+/// Splits option 77 into its classes, each after a byte with its length.
 ///
 /// Source: RFC 3004 §4.
 fn listed_classes(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -170,17 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_has_type_zero_and_sixteen_octets() {
-        let octets: [u8; 17] = std::array::from_fn(|index| index as u8);
+    fn a_uuid_has_type_zero_and_sixteen_bytes() {
+        let bytes: [u8; 17] = std::array::from_fn(|index| index as u8);
         let uuid = "04030201-0605-0807-090a-0b0c0d0e0f10".parse().ok();
-        assert_eq!(options(&[(97, &octets)]).system_uuid(), uuid);
-        for value in [&octets[..16], &[1; 17], &[0; 18], &[]] {
+        assert_eq!(options(&[(97, &bytes)]).system_uuid(), uuid);
+        for value in [&bytes[..16], &[1; 17], &[0; 18], &[]] {
             assert_eq!(options(&[(97, value)]).system_uuid(), None, "{value:?}");
         }
     }
 
     #[test]
-    fn ipxe_shows_itself_in_three_ways() {
+    fn ipxe_is_recognized_in_three_ways() {
         for (values, expected) in [
             (&[(77, &b"iPXE"[..])][..], true),
             (&[(77, b"\x04iPXE")], true),

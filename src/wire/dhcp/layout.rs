@@ -1,19 +1,19 @@
 use super::{HEADER_LENGTH, OptionCode};
 
-/// How the octets of a message lie: what [`super::DhcpMessage::parse`] smooths over, and some clients
-/// do not.
+/// The layout of a message: details that [`super::DhcpMessage::parse`] hides, but that matter to some
+/// clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DhcpLayout {
-    /// The options end with an END (255).
+    /// Whether the options end with an END (255).
     pub has_end: bool,
-    /// Option 52: which fields hold options besides.
+    /// Option 52: the fields that hold more options.
     pub overload: Option<u8>,
-    /// The options that stand there in several pieces, each once.
+    /// The options that are split, each once.
     pub split: Vec<OptionCode>,
 }
 
 impl DhcpLayout {
-    /// Reads the field of options, up to END or to what is cut short.
+    /// Reads the options field, up to END or to a truncated option.
     ///
     /// Source: RFC 2131 §4.1; RFC 2132 §9.3; RFC 3396 §5.
     pub fn read(bytes: &[u8]) -> Self {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn split_options_overload_and_a_missing_end_are_seen() {
+    fn split_options_overload_and_a_missing_end_are_found() {
         let whole = layout(&[53, 1, 2, 0, 67, 1, b'a', 255, 67, 1, b'b']);
         assert_eq!((whole.has_end, whole.overload), (true, None));
         assert!(whole.split.is_empty());

@@ -8,44 +8,44 @@ use super::{DhcpOptions, OptionCode};
 pub type RouteEntry = (Ipv4Addr, u8, Ipv4Addr);
 
 impl DhcpOptions {
-    /// Sets the domains in which a client looks for short names (119); an empty list removes the
-    /// option. A label over 63 octets cannot be expressed and is cut.
+    /// Sets the domains in which a client looks up short names (119); an empty list removes the option.
+    /// A label over 63 bytes is cut.
     ///
-    /// Names are not compressed, which clients must take and some take only.
+    /// Names are not compressed: every client accepts that, and some accept nothing else.
     /// Source: RFC 3397 §2; RFC 1035 §3.1.
     pub fn set_search_domains(&mut self, domains: &[String]) {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for domain in domains {
             for label in domain.split('.').filter(|label| !label.is_empty()) {
                 let label = &label.as_bytes()[..label.len().min(63)];
-                octets.push(label.len() as u8);
-                octets.extend_from_slice(label);
+                bytes.push(label.len() as u8);
+                bytes.extend_from_slice(label);
             }
-            octets.push(0);
+            bytes.push(0);
         }
-        self.set_or_remove(OptionCode::DomainSearch, octets);
+        self.set_or_remove(OptionCode::DomainSearch, bytes);
     }
 
-    /// Sets the routes (121); an empty list removes the option. A client that reads them ignores
-    /// option 3, so the default route must be among them, as 0.0.0.0/0.
+    /// Sets the routes (121); an empty list removes the option. A client that reads them ignores option
+    /// 3, so they must include the default route, as 0.0.0.0/0.
     ///
     /// Source: RFC 3442.
     pub fn set_routes(&mut self, routes: &[RouteEntry]) {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for (address, prefix, router) in routes {
             let prefix = (*prefix).min(32);
-            octets.push(prefix);
-            octets.extend_from_slice(&address.octets()[..usize::from(prefix.div_ceil(8))]);
-            octets.extend(router.octets());
+            bytes.push(prefix);
+            bytes.extend_from_slice(&address.octets()[..usize::from(prefix.div_ceil(8))]);
+            bytes.extend(router.octets());
         }
-        self.set_or_remove(OptionCode::ClasslessStaticRoute, octets);
+        self.set_or_remove(OptionCode::ClasslessStaticRoute, bytes);
     }
 
-    fn set_or_remove(&mut self, code: OptionCode, octets: Vec<u8>) {
-        if octets.is_empty() {
+    fn set_or_remove(&mut self, code: OptionCode, bytes: Vec<u8>) {
+        if bytes.is_empty() {
             self.remove(code);
         } else {
-            self.set_raw(code, octets);
+            self.set_raw(code, bytes);
         }
     }
 }
@@ -58,15 +58,15 @@ mod tests {
     fn search_domains_are_lists_of_labels() {
         let mut options = DhcpOptions::default();
         options.set_search_domains(&["eng.example".into(), "lab".into()]);
-        let octets = options.raw(OptionCode::DomainSearch);
-        assert_eq!(octets, Some(&b"\x03eng\x07example\0\x03lab\0"[..]));
+        let bytes = options.raw(OptionCode::DomainSearch);
+        assert_eq!(bytes, Some(&b"\x03eng\x07example\0\x03lab\0"[..]));
         options.set_search_domains(&[]);
         assert!(!options.contains(OptionCode::DomainSearch));
     }
 
     /// The examples of RFC 3442's table.
     #[test]
-    fn routes_hold_the_significant_octets_of_their_destination() {
+    fn routes_hold_the_significant_bytes_of_their_destination() {
         let router = Ipv4Addr::new(10, 20, 0, 1);
         for (address, prefix, expected) in [
             ([0, 0, 0, 0], 0, &[0][..]),
@@ -79,8 +79,8 @@ mod tests {
             let mut options = DhcpOptions::default();
             options.set_routes(&[(address.into(), prefix, router)]);
             let expected = [expected, &router.octets()].concat();
-            let octets = options.raw(OptionCode::ClasslessStaticRoute);
-            assert_eq!(octets, Some(&expected[..]));
+            let bytes = options.raw(OptionCode::ClasslessStaticRoute);
+            assert_eq!(bytes, Some(&expected[..]));
         }
     }
 }

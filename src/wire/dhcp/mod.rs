@@ -1,11 +1,12 @@
 //! DHCP messages: the layout of RFC 2131 around an ordered list of options.
 //!
-//! The option codes and message types are dhcproto's; the layout is ours, since firmware depends on
-//! the order, the padding and the length of what it is sent.
+//! The option codes and message types come from dhcproto; the layout is our own, since firmware depends
+//! on the order, the padding and the length of a reply.
 
 mod boot;
 mod layout;
 mod lists;
+mod option_table;
 mod options;
 mod parse;
 mod sub_options;
@@ -23,51 +24,53 @@ use crate::machine::HardwareAddress;
 pub use boot::IpxeFeature;
 pub use layout::DhcpLayout;
 pub use lists::RouteEntry;
+pub use option_table::{
+    FirmwareReading, IPXE_ENCAPSULATED, OptionRow, OptionShape, PXELINUX_CONFIG_FILE,
+    PXELINUX_PATH_PREFIX, PXELINUX_REBOOT_TIME, Reservation, Retention, describe, option_named,
+    option_row, option_rows,
+};
 pub use options::DhcpOptions;
 pub use parse::DhcpParseError;
 pub use sub_options::{PxeSubOption, SubOptions};
 pub use write::DhcpWriteError;
 
-/// The option in which iPXE keeps options of its own (175), also called `DHCP_EB_ENCAP`.
-pub const IPXE_ENCAPSULATED: OptionCode = OptionCode::Unknown(175);
-
-/// The octets of a message up to its first option: the fixed fields and the magic cookie.
+/// The length of a message up to its first option: the fixed fields and the magic cookie.
 const HEADER_LENGTH: usize = 240;
 const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
-/// The octets of an IPv4 and a UDP header, which option 57 counts.
+/// The length of an IPv4 and a UDP header, which option 57 counts.
 const DATAGRAM_HEADERS: usize = 28;
 
-/// One DHCP message, of a client or a server.
+/// One DHCP message of a client or a server.
 ///
-/// What [`DhcpMessage::write`] writes, [`DhcpMessage::parse`] reads back as an equal value.
+/// [`DhcpMessage::parse`] reads the output of [`DhcpMessage::write`] back as an equal value.
 /// Source: RFC 2131 §2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DhcpMessage {
-    /// Whether a client or a server speaks (`op`).
+    /// Whether a client or a server sends it (`op`).
     pub operation: Operation,
     /// The kind of network (`htype`), 1 for Ethernet.
     pub hardware_type: u8,
     /// The client's link-layer address (`chaddr`).
     pub hardware_address: HardwareAddress,
-    /// How many relays the message passed (`hops`).
+    /// The number of relays that the message passed (`hops`).
     pub hops: u8,
-    /// The number by which a client knows its answers (`xid`).
+    /// The number by which a client recognizes its replies (`xid`).
     pub transaction_id: TransactionId,
-    /// The seconds since the client began (`secs`).
+    /// The seconds since the client started (`secs`).
     pub seconds: u16,
-    /// Whether the client can take broadcast answers only (the one flag of `flags`).
+    /// Whether the client can receive only broadcast replies (the one flag of `flags`).
     pub broadcast: bool,
-    /// The address that the client has and answers ARP for (`ciaddr`), else unspecified.
+    /// The client's current address, for which it answers ARP (`ciaddr`), else unspecified.
     pub client_address: Ipv4Addr,
-    /// The address that the server gives (`yiaddr`), else unspecified.
+    /// The address that the server assigns (`yiaddr`), else unspecified.
     pub your_address: Ipv4Addr,
     /// The server of the next step of the boot (`siaddr`), else unspecified.
     pub server_address: Ipv4Addr,
-    /// The relay that the message came through (`giaddr`), else unspecified.
+    /// The relay that forwards the message (`giaddr`), else unspecified.
     pub relay_address: Ipv4Addr,
-    /// The server's name (`sname`) up to its NUL: at most 63 octets.
+    /// The server's name (`sname`) up to its NUL: at most 63 bytes.
     pub server_name: Vec<u8>,
-    /// The boot file (`file`) up to its NUL: at most 127 octets.
+    /// The boot file (`file`) up to its NUL: at most 127 bytes.
     pub boot_file: Vec<u8>,
     /// The options.
     pub options: DhcpOptions,
@@ -99,7 +102,7 @@ impl DhcpMessage {
     }
 }
 
-/// Who speaks (`op`).
+/// The sender of a message (`op`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// A client (BOOTREQUEST, 1).
@@ -108,7 +111,7 @@ pub enum Operation {
     Reply,
 }
 
-/// The number that a client puts into a message and that its answers repeat (`xid`).
+/// The number that a client puts into a message and that its replies repeat (`xid`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(pub u32);
 
@@ -121,13 +124,5 @@ impl fmt::Display for TransactionId {
 impl fmt::Debug for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-/// Prints an option as people look it up: its number, and its name where it has one.
-fn describe(code: &OptionCode) -> String {
-    match code {
-        OptionCode::Unknown(number) => number.to_string(),
-        known => format!("{} ({known:?})", u8::from(*known)),
     }
 }

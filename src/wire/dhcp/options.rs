@@ -3,25 +3,25 @@ use std::time::Duration;
 
 use super::{MessageType, OptionCode};
 
-/// The options of one message, each code once, in the order in which they were seen or set.
+/// The options of one message, each code once, in the order in which they were parsed or set.
 ///
-/// Two places are fixed, since replies need them: the message type (53) comes first and the relay
-/// agent's information (82) last. A value that does not have its option's shape reads as absent.
+/// Replies need two fixed positions: the message type (53) is first and the relay agent's information
+/// (82) is last. A value that does not have its option's shape reads as absent.
 /// Source: RFC 2132; RFC 3046 §2.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DhcpOptions(Vec<(OptionCode, Vec<u8>)>);
 
 impl DhcpOptions {
-    /// The datagram that every client takes, and the largest that one Ethernet frame carries.
+    /// The datagram size that every client accepts, and the largest in one Ethernet frame.
     const DATAGRAM: (u16, u16) = (576, 1500);
 
-    /// Returns the octets of an option.
+    /// Returns the bytes of an option.
     pub fn raw(&self, code: OptionCode) -> Option<&[u8]> {
         let at = self.position(code)?;
         self.0.get(at).map(|(_, value)| value.as_slice())
     }
 
-    /// Reports whether an option is there, whatever its value.
+    /// Reports whether an option is present, with any value.
     pub fn contains(&self, code: OptionCode) -> bool {
         self.position(code).is_some()
     }
@@ -31,38 +31,38 @@ impl DhcpOptions {
         self.0.iter().map(|(code, value)| (*code, value.as_slice()))
     }
 
-    /// Returns what kind of message it is (53); plain BOOTP has no kind.
+    /// Returns the message type (53); plain BOOTP has none.
     pub fn message_type(&self) -> Option<MessageType> {
         self.array::<1>(OptionCode::MessageType)
-            .map(|[octet]| MessageType::from(octet))
+            .map(|[byte]| MessageType::from(byte))
     }
 
-    /// Returns the address that a client asks for (50).
+    /// Returns the address that a client requests (50).
     pub fn requested_address(&self) -> Option<Ipv4Addr> {
         self.address(OptionCode::RequestedIpAddress)
     }
 
-    /// Returns the address by which a server calls itself (54).
+    /// Returns the address that identifies a server (54).
     pub fn server_identifier(&self) -> Option<Ipv4Addr> {
         self.address(OptionCode::ServerIdentifier)
     }
 
-    /// Lists the options that a client asks for (55), in its order.
+    /// Lists the options that a client requests (55), in its order.
     pub fn parameter_request_list(&self) -> Vec<OptionCode> {
         let codes = self.raw(OptionCode::ParameterRequestList).unwrap_or(&[]);
         codes.iter().copied().map(OptionCode::from).collect()
     }
 
-    /// Returns the longest datagram that the client says it takes (57), with its IP and UDP headers.
+    /// Returns the longest datagram that the client accepts (57), with its IP and UDP headers.
     pub fn maximum_message_size(&self) -> Option<u16> {
         self.array(OptionCode::MaxMessageSize)
             .map(u16::from_be_bytes)
     }
 
-    /// Returns the longest datagram to answer with: what option 57 says, never under the 576 octets
-    /// that every client takes, and never over one Ethernet frame (1500).
+    /// Returns the longest datagram for a reply: option 57, but at least the 576 bytes that every client
+    /// accepts, and at most one Ethernet frame (1500).
     ///
-    /// edk2 announces 65280, and would have to put fragments together for it.
+    /// edk2 announces 65280, and would have to reassemble fragments for it.
     /// Source: RFC 2132 §9.10.
     pub fn datagram_limit(&self) -> usize {
         let (least, most) = Self::DATAGRAM;
@@ -70,7 +70,7 @@ impl DhcpOptions {
         usize::from(limit.clamp(least, most))
     }
 
-    /// Returns the client's identifier (61), to be repeated as it is (RFC 6842).
+    /// Returns the client's identifier (61), which a reply repeats unchanged (RFC 6842).
     pub fn client_identifier(&self) -> Option<&[u8]> {
         self.raw(OptionCode::ClientIdentifier)
     }
@@ -85,7 +85,7 @@ impl DhcpOptions {
         self.text(OptionCode::Hostname)
     }
 
-    /// Returns the subnet that the client wants its address from (118).
+    /// Returns the subnet from which the client requests an address (118).
     pub fn subnet_selection(&self) -> Option<Ipv4Addr> {
         self.address(OptionCode::SubnetSelection)
     }
@@ -95,31 +95,30 @@ impl DhcpOptions {
         self.array(code).map(Ipv4Addr::from_octets)
     }
 
-    /// Returns an option that holds a list of addresses; octets after the last whole one are
-    /// dropped.
+    /// Returns an option that holds a list of addresses, without trailing bytes.
     pub fn addresses(&self, code: OptionCode) -> Vec<Ipv4Addr> {
         let (whole, _) = self.raw(code).unwrap_or(&[]).as_chunks();
         whole.iter().copied().map(Ipv4Addr::from_octets).collect()
     }
 
-    /// Returns an option that holds a text, up to a NUL, with U+FFFD in place of what is not UTF-8.
+    /// Returns an option that holds a text, up to a NUL, with U+FFFD for invalid UTF-8.
     pub fn text(&self, code: OptionCode) -> Option<String> {
-        let text = self.raw(code)?.split(|&octet| octet == 0).next()?;
+        let text = self.raw(code)?.split(|&byte| byte == 0).next()?;
         Some(String::from_utf8_lossy(text).into_owned())
     }
 
-    /// Returns an option that holds a number of seconds in four octets.
+    /// Returns an option that holds a number of seconds in four bytes.
     pub fn duration(&self, code: OptionCode) -> Option<Duration> {
         self.array(code)
-            .map(|octets| Duration::from_secs(u32::from_be_bytes(octets).into()))
+            .map(|bytes| Duration::from_secs(u32::from_be_bytes(bytes).into()))
     }
 
-    /// Sets an option to these octets; one that is there keeps its place.
+    /// Sets an option to these bytes; a present option keeps its position.
     pub fn set_raw(&mut self, code: OptionCode, value: impl Into<Vec<u8>>) {
         *self.entry(code) = value.into();
     }
 
-    /// Sets the kind of message (53).
+    /// Sets the message type (53).
     pub fn set_message_type(&mut self, message_type: MessageType) {
         self.set_raw(OptionCode::MessageType, [message_type.into()]);
     }
@@ -134,8 +133,8 @@ impl DhcpOptions {
         if addresses.is_empty() {
             self.remove(code);
         } else {
-            let octets: Vec<_> = addresses.iter().map(Ipv4Addr::octets).collect();
-            self.set_raw(code, octets.concat());
+            let bytes: Vec<_> = addresses.iter().map(Ipv4Addr::octets).collect();
+            self.set_raw(code, bytes.concat());
         }
     }
 
@@ -144,8 +143,8 @@ impl DhcpOptions {
         self.set_raw(code, text);
     }
 
-    /// Sets an option that holds a number of seconds in four octets; longer times are cut to the
-    /// longest, which means "for ever".
+    /// Sets an option that holds a number of seconds in four bytes; longer times become the maximum,
+    /// which means "forever".
     pub fn set_duration(&mut self, code: OptionCode, duration: Duration) {
         let seconds = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         self.set_raw(code, seconds.to_be_bytes());
@@ -156,18 +155,18 @@ impl DhcpOptions {
         self.set_raw(code, number.to_be_bytes());
     }
 
-    /// Removes an option and returns its octets.
+    /// Removes an option and returns its bytes.
     pub fn remove(&mut self, code: OptionCode) -> Option<Vec<u8>> {
         let at = self.position(code)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Adds octets to the end of an option, which is created where it is missing.
+    /// Adds bytes to the end of an option, and creates it if it is missing.
     pub(super) fn append(&mut self, code: OptionCode, value: &[u8]) {
         self.entry(code).extend_from_slice(value);
     }
 
-    /// Returns an option that holds exactly `N` octets.
+    /// Returns an option that holds exactly `N` bytes.
     fn array<const N: usize>(&self, code: OptionCode) -> Option<[u8; N]> {
         self.raw(code)?.try_into().ok()
     }
@@ -177,7 +176,7 @@ impl DhcpOptions {
         self.0.iter().position(|(other, _)| *other == code)
     }
 
-    /// Returns the place of an option's octets, in its order; a new one is empty.
+    /// Returns the bytes of an option for editing; a new option is empty.
     fn entry(&mut self, code: OptionCode) -> &mut Vec<u8> {
         let code = canonical(code);
         let at = self.position(code).unwrap_or_else(|| {
@@ -194,7 +193,7 @@ impl DhcpOptions {
     }
 }
 
-/// Turns `Unknown(67)` into `BootfileName`, so that one number is one option.
+/// Turns `Unknown(67)` into `BootfileName`, so that each number is one option.
 fn canonical(code: OptionCode) -> OptionCode {
     OptionCode::from(u8::from(code))
 }
@@ -204,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_type_comes_first_and_the_relay_last_in_whatever_order_they_are_set() {
+    fn the_message_type_is_first_and_the_relay_option_last_in_any_order() {
         let mut options = DhcpOptions::default();
         options.set_raw(OptionCode::RelayAgentInformation, [1, 1, 7]);
         options.set_text(OptionCode::Hostname, "worker-0008");

@@ -7,54 +7,54 @@ use super::{
 };
 use crate::machine::HardwareAddress;
 
-/// The bytes are no DHCP message.
+/// The bytes are not a DHCP message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DhcpParseError {
-    /// The fixed fields are not all there.
-    #[error("a DHCP message has at least `240` octets, and this one has `{have}`")]
+    /// The fixed fields are truncated.
+    #[error("expected a DHCP message of at least 240 bytes, found {have}")]
     TooShort {
-        /// The octets of the message.
+        /// The length of the message in bytes.
         have: usize,
     },
-    /// `op` names neither a request nor a reply.
-    #[error("the operation is `{seen}`, neither a request (1) nor a reply (2)")]
+    /// `op` is neither a request nor a reply.
+    #[error("expected operation 1 (request) or 2 (reply), found {seen}")]
     Operation {
         /// The value of `op`.
         seen: u8,
     },
-    /// It is BOOTP without options, or something else altogether.
-    #[error("no DHCP magic cookie: it would be `63825363`, and `{:08x}` was seen", u32::from_be_bytes(*.seen))]
+    /// The message is BOOTP without options, or another protocol.
+    #[error("expected the DHCP magic cookie `63825363`, found `{:08x}`", u32::from_be_bytes(*.seen))]
     MagicCookie {
-        /// The four octets in the cookie's place.
+        /// The four bytes at the cookie's offset.
         seen: [u8; 4],
     },
-    /// An option ends after the field that holds it.
-    #[error("option {} needs `{need}` more octets, and `{have}` are left", describe(.code))]
+    /// An option extends past its field.
+    #[error("option {} needs {need} more bytes, but {have} are left", describe(*.code))]
     OptionTruncated {
         /// The option.
         code: OptionCode,
-        /// The octets that follow the option's code or length.
+        /// The bytes that should follow the option's code or length.
         need: usize,
-        /// The octets that were left there.
+        /// The bytes that are left in the field.
         have: usize,
     },
-    /// Option 52 does not say which fields hold options.
-    #[error("option 52 (OptionOverload) holds `{seen:02x?}`, which is none of 1, 2 and 3")]
+    /// Option 52 does not name the fields that hold options.
+    #[error("option 52 (option-overload) must be 1, 2 or 3, found `{seen:02x?}`")]
     Overload {
-        /// The octets of the option.
+        /// The bytes of the option.
         seen: Vec<u8>,
     },
 }
 
 impl DhcpMessage {
-    /// Reads one message: the payload of a UDP datagram.
+    /// Parses one message: the payload of a UDP datagram.
     ///
-    /// Options that were split over several are joined, and options in `file` and `sname` are
-    /// followed where option 52 says so; those fields then count as empty. A missing END is taken
-    /// as the end of the datagram, since nothing is lost by it. An `hlen` over 16 counts as 16.
+    /// Joins split options, and reads options in `file` and `sname` if option 52 names them; those
+    /// fields then count as empty. Without an END, the options end with the datagram. An `hlen` over
+    /// 16 counts as 16.
     ///
     /// # Errors
-    /// When the fixed fields or an option are cut short, or the message is not DHCP.
+    /// When the fixed fields or an option are truncated, or the message is not DHCP.
     ///
     /// Source: RFC 2131 §2, §4.1; RFC 2132 §9.3; RFC 3396 §5.
     pub fn parse(bytes: &[u8]) -> Result<Self, DhcpParseError> {
@@ -93,7 +93,7 @@ impl DhcpMessage {
         if name_is_options {
             read_options(&server_name, &mut options)?;
         }
-        // An overload inside an overloaded field has nothing left to name.
+        // An overload option inside an overloaded field has no meaning.
         options.remove(OptionCode::OptionOverload);
 
         Ok(Self {
@@ -115,7 +115,7 @@ impl DhcpMessage {
     }
 }
 
-/// Copies `N` octets of the fixed fields; both numbers are constants of the layout.
+/// Copies `N` bytes of the fixed fields; both numbers are constants of the layout.
 fn field<const N: usize>(header: &[u8; HEADER_LENGTH], at: usize) -> [u8; N] {
     array::from_fn(|index| header[at + index])
 }
@@ -127,7 +127,7 @@ fn text(field: &[u8], is_options: bool) -> Vec<u8> {
     field
         .iter()
         .copied()
-        .take_while(|&octet| octet != 0)
+        .take_while(|&byte| byte != 0)
         .collect()
 }
 

@@ -4,7 +4,7 @@ use super::{DhcpOptions, IPXE_ENCAPSULATED, OptionCode};
 
 /// The options inside another option: code, length, value.
 ///
-/// Ends at an END or at the first one that is cut short; a PAD is skipped.
+/// Ends at an END or at the first truncated option; skips PADs.
 /// Source: RFC 2132 §8.4; RFC 3046 §2.0; PXE 2.1 §2.2.2.
 #[derive(Clone, Debug)]
 pub struct SubOptions<'a>(&'a [u8]);
@@ -29,26 +29,26 @@ impl<'a> Iterator for SubOptions<'a> {
     }
 }
 
-/// The sub-options of option 43 under the vendor class `PXEClient` that decide how a ROM goes on.
+/// The sub-options of option 43, under the vendor class `PXEClient`, that determine a ROM's next step.
 ///
 /// Source: PXE 2.1 §2.2.2, table 2-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum PxeSubOption {
-    /// How to look for a boot server (6); the value 8 says: boot the named file at once.
+    /// How to discover a boot server (6); the value 8 means: load the named file at once.
     DiscoveryControl = 6,
-    /// The multicast address to look for boot servers at (7).
+    /// The multicast address for boot server discovery (7).
     DiscoveryMulticast = 7,
-    /// Boot servers by type (8): type in two octets, a count, that many addresses.
+    /// Boot servers by type (8): the type in two bytes, a count, and the addresses.
     BootServers = 8,
     /// The lines of the boot menu (9).
     BootMenu = 9,
-    /// The prompt before the boot menu, and its time-out (10).
+    /// The prompt before the boot menu, and its timeout (10).
     MenuPrompt = 10,
 }
 
 impl DhcpOptions {
-    /// Lists the options inside an option; an absent one has none.
+    /// Lists the options inside an option; empty if it is absent.
     pub fn sub_options(&self, code: OptionCode) -> SubOptions<'_> {
         SubOptions(self.raw(code).unwrap_or(&[]))
     }
@@ -58,46 +58,44 @@ impl DhcpOptions {
         self.sub_option(OptionCode::VendorExtensions, sub_option as u8)
     }
 
-    /// Lists the options of iPXE's own (175).
+    /// Lists iPXE's own options (175).
     pub fn ipxe_features(&self) -> SubOptions<'_> {
         self.sub_options(IPXE_ENCAPSULATED)
     }
 
-    /// Returns what the relay added (82), to be repeated octet for octet.
+    /// Returns the relay's option (82), which a reply repeats byte for byte.
     pub fn relay_agent_information(&self) -> Option<&[u8]> {
         self.raw(OptionCode::RelayAgentInformation)
     }
 
-    /// Returns the subnet that the relay says the client is on (82.5).
+    /// Returns the subnet of the client, according to the relay (82.5).
     ///
     /// Source: RFC 3527 §3.
     pub fn link_selection(&self) -> Option<Ipv4Addr> {
         self.relay_address(5)
     }
 
-    /// Returns the address that the relay wants named as the server (82.11).
+    /// Returns the address that the relay requests as the server identifier (82.11).
     ///
     /// Source: RFC 5107 §4.
     pub fn server_identifier_override(&self) -> Option<Ipv4Addr> {
         self.relay_address(11)
     }
 
-    /// Sets an option to a list of options inside it, without an END.
-    ///
-    /// A value over 255 octets cannot be expressed there and is cut.
+    /// Sets an option to a list of options inside it, without an END. A value over 255 bytes is cut.
     pub fn set_sub_options(&mut self, code: OptionCode, sub_options: &[(u8, &[u8])]) {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for (sub_option, value) in sub_options {
             let value = &value[..value.len().min(255)];
-            octets.extend([*sub_option, value.len() as u8]);
-            octets.extend_from_slice(value);
+            bytes.extend([*sub_option, value.len() as u8]);
+            bytes.extend_from_slice(value);
         }
-        self.set_raw(code, octets);
+        self.set_raw(code, bytes);
     }
 
     fn relay_address(&self, sub_option: u8) -> Option<Ipv4Addr> {
-        let octets = self.sub_option(OptionCode::RelayAgentInformation, sub_option)?;
-        octets.try_into().ok().map(Ipv4Addr::from_octets)
+        let bytes = self.sub_option(OptionCode::RelayAgentInformation, sub_option)?;
+        bytes.try_into().ok().map(Ipv4Addr::from_octets)
     }
 
     fn sub_option(&self, code: OptionCode, sub_option: u8) -> Option<&[u8]> {
@@ -125,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn pads_are_skipped_and_the_list_ends_at_its_end_or_at_a_cut() {
-        for (octets, expected) in [
+    fn pads_are_skipped_and_the_list_ends_at_an_end_or_a_truncated_option() {
+        for (bytes, expected) in [
             (&[0, 6, 1, 8, 0, 255, 9, 0][..], 1),
             (&[6, 1, 8, 9, 4, 1, 2, 3], 1),
             (&[6, 1, 8, 9], 1),
             (&[], 0),
         ] {
-            assert_eq!(SubOptions(octets).count(), expected, "{octets:?}");
+            assert_eq!(SubOptions(bytes).count(), expected, "{bytes:?}");
         }
     }
 

@@ -12,11 +12,11 @@ const GOLDENS: [&str; 3] = [EDK2_DISCOVER, BIOS_DISCOVER, IPXE_REQUEST];
 
 const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
-/// Reads a readable packet: hexadecimal octets, and comments after `#`.
-fn octets(hex: &str) -> Vec<u8> {
+/// Reads a packet in text form: hexadecimal bytes, and comments after `#`.
+fn bytes(hex: &str) -> Vec<u8> {
     hex.lines()
         .flat_map(|line| line.split('#').next().unwrap().split_whitespace())
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect()
 }
 
@@ -28,7 +28,7 @@ fn reply(values: &[(u8, &[u8])]) -> DhcpMessage {
     message
 }
 
-/// The fixed fields of a request, with these octets as options.
+/// The fixed fields of a request, with these bytes as options.
 fn request_with(options: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_LENGTH];
     bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
@@ -61,7 +61,7 @@ fn read_everything(message: &DhcpMessage) {
 }
 
 #[test]
-fn golden_packets_say_what_their_clients_are() {
+fn golden_packets_identify_their_clients() {
     for (hex, kind, architecture, is_ipxe, limit) in [
         (
             EDK2_DISCOVER,
@@ -85,7 +85,7 @@ fn golden_packets_say_what_their_clients_are() {
             1472,
         ),
     ] {
-        let message = DhcpMessage::parse(&octets(hex)).unwrap();
+        let message = DhcpMessage::parse(&bytes(hex)).unwrap();
         let options = &message.options;
         assert_eq!(message.operation, Operation::Request);
         assert_eq!(message.hardware_address.mac(), Some(MAC));
@@ -102,8 +102,8 @@ fn golden_packets_say_what_their_clients_are() {
 }
 
 #[test]
-fn ipxe_says_what_it_asks_for_and_what_it_can_do() {
-    let message = DhcpMessage::parse(&octets(IPXE_REQUEST)).unwrap();
+fn ipxe_announces_its_parameter_list_and_features() {
+    let message = DhcpMessage::parse(&bytes(IPXE_REQUEST)).unwrap();
     let options = &message.options;
     assert_eq!(message.transaction_id.to_string(), "c8b33a91");
     assert_eq!((message.seconds, message.broadcast), (8, false));
@@ -123,15 +123,15 @@ fn ipxe_says_what_it_asks_for_and_what_it_can_do() {
 #[test]
 fn golden_packets_are_written_as_they_were_read() {
     for hex in GOLDENS {
-        let bytes = octets(hex);
+        let bytes = bytes(hex);
         assert_eq!(DhcpMessage::parse(&bytes).unwrap().write(1500), Ok(bytes));
     }
 }
 
 #[test]
-fn a_packet_cut_anywhere_is_refused_or_loses_only_whole_options() {
+fn a_truncated_packet_is_refused_or_loses_only_whole_options() {
     for hex in GOLDENS {
-        let bytes = octets(hex);
+        let bytes = bytes(hex);
         let whole = DhcpMessage::parse(&bytes).unwrap();
         for length in 0..bytes.len() {
             match DhcpMessage::parse(&bytes[..length]) {
@@ -152,41 +152,41 @@ fn a_packet_cut_anywhere_is_refused_or_loses_only_whole_options() {
 }
 
 #[test]
-fn what_is_no_dhcp_message_is_refused_with_what_was_seen() {
+fn invalid_messages_are_refused_with_the_reason() {
     let good = request_with(&[53, 1, 1, 255]);
-    let changed = |at: usize, octet: u8| {
+    let changed = |at: usize, byte: u8| {
         let mut bytes = good.clone();
-        bytes[at] = octet;
+        bytes[at] = byte;
         DhcpMessage::parse(&bytes).unwrap_err().to_string()
     };
     assert!(DhcpMessage::parse(&good).is_ok());
     assert_eq!(
         changed(0, 3),
-        "the operation is `3`, neither a request (1) nor a reply (2)"
+        "expected operation 1 (request) or 2 (reply), found 3"
     );
     assert_eq!(
         changed(236, 0),
-        "no DHCP magic cookie: it would be `63825363`, and `00825363` was seen"
+        "expected the DHCP magic cookie `63825363`, found `00825363`"
     );
     assert_eq!(
         changed(241, 9),
-        "option 53 (MessageType) needs `9` more octets, and `2` are left"
+        "option 53 (message-type) needs 9 more bytes, but 2 are left"
     );
     assert_eq!(
         DhcpMessage::parse(&request_with(&[52, 1, 4]))
             .unwrap_err()
             .to_string(),
-        "option 52 (OptionOverload) holds `[04]`, which is none of 1, 2 and 3"
+        "option 52 (option-overload) must be 1, 2 or 3, found `[04]`"
     );
 }
 
 #[test]
-fn a_hardware_address_longer_than_its_field_counts_as_sixteen_octets() {
-    for (length, octets) in [(0, 0), (6, 6), (16, 16), (17, 16), (255, 16)] {
+fn a_hardware_address_longer_than_its_field_counts_as_sixteen_bytes() {
+    for (length, expected) in [(0, 0), (6, 6), (16, 16), (17, 16), (255, 16)] {
         let mut bytes = request_with(&[255]);
         bytes[2] = length;
         let message = DhcpMessage::parse(&bytes).unwrap();
-        assert_eq!(message.hardware_address.octets().len(), octets);
+        assert_eq!(message.hardware_address.octets().len(), expected);
     }
 }
 
@@ -221,7 +221,7 @@ fn a_field_that_is_not_overloaded_stays_a_text() {
 }
 
 #[test]
-fn one_pad_follows_the_texts_that_firmware_reads_too_far() {
+fn one_pad_follows_the_texts_that_firmware_reads_past_the_end() {
     let mut message = reply(&[
         (82, b"\x01\x01x"),
         (60, b"PXEClient"),
@@ -263,7 +263,7 @@ fn a_long_option_is_split_unless_clients_would_not_join_it() {
 }
 
 #[test]
-fn what_the_layout_cannot_carry_is_refused() {
+fn values_that_the_layout_cannot_hold_are_refused() {
     for code in [0, 52, 255] {
         let code = OptionCode::from(code);
         assert_eq!(
@@ -278,12 +278,12 @@ fn what_the_layout_cannot_carry_is_refused() {
     message.boot_file.push(b'f');
     assert_eq!(
         message.write(576).unwrap_err().to_string(),
-        "the field `file` takes `127` octets, and `128` were given"
+        "the field `file` holds 127 bytes, but the text has 128"
     );
     message.boot_file = b"a\0b".to_vec();
     assert_eq!(
         message.write(576).unwrap_err().to_string(),
-        "the text of the field `file` has a NUL inside"
+        "the text of the field `file` contains a NUL"
     );
 }
 
@@ -325,7 +325,7 @@ fn a_message_over_the_limit_loses_the_least_important_options_by_name_or_is_refu
 }
 
 #[test]
-fn extras_are_lost_before_what_pxectl_knows_and_the_last_one_first() {
+fn extras_are_dropped_first_starting_with_the_last() {
     let mut full = reply(&[
         (53, &[2]),
         (209, &[b'p'; 40]),
@@ -348,7 +348,7 @@ fn any_message() -> impl Strategy<Value = DhcpMessage> {
     let options = prop::collection::vec((code, prop::collection::vec(any::<u8>(), 0..=600)), 0..12);
     let fields = any::<(bool, u8, u8, [u8; 16], u8, u32, u16, bool, [[u8; 4]; 4])>();
     (fields, text(63), text(127), options).prop_map(|(fields, name, file, options)| {
-        let (is_reply, kind, length, octets, hops, id, seconds, broadcast, addresses) = fields;
+        let (is_reply, kind, length, bytes, hops, id, seconds, broadcast, addresses) = fields;
         let [client, your, server, relay] = addresses.map(Ipv4Addr::from_octets);
         let mut message = DhcpMessage {
             operation: if is_reply {
@@ -357,7 +357,7 @@ fn any_message() -> impl Strategy<Value = DhcpMessage> {
                 Operation::Request
             },
             hardware_type: kind,
-            hardware_address: HardwareAddress::new(length, octets),
+            hardware_address: HardwareAddress::new(length, bytes),
             hops,
             transaction_id: TransactionId(id),
             seconds,
@@ -406,10 +406,10 @@ proptest! {
         which in 0..GOLDENS.len(),
         changes in prop::collection::vec((0..600usize, any::<u8>()), 1..8),
     ) {
-        let mut bytes = octets(GOLDENS[which]);
-        for (at, octet) in changes {
+        let mut bytes = bytes(GOLDENS[which]);
+        for (at, byte) in changes {
             let at = at % bytes.len();
-            bytes[at] = octet;
+            bytes[at] = byte;
         }
         if let Ok(message) = DhcpMessage::parse(&bytes) {
             read_everything(&message);

@@ -1,88 +1,50 @@
+use super::option_table::{Retention, firmware_reading, retention};
 use super::{
-    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, IPXE_ENCAPSULATED, MAGIC_COOKIE, Operation,
-    OptionCode, describe,
+    DATAGRAM_HEADERS, DhcpMessage, HEADER_LENGTH, MAGIC_COOKIE, Operation, OptionCode, describe,
 };
 
-/// The least length of a BOOTP message, which some relays and ROMs still insist on.
-const LEAST_LENGTH: usize = 300;
-/// The most octets that one option carries.
+/// The minimum length of a BOOTP message, which some relays and ROMs still require.
+const MINIMUM_LENGTH: usize = 300;
+/// The longest value of one option, in bytes.
 const LONGEST_OPTION: usize = 255;
 
-/// What no machine boots without, or what the exchange itself needs.
-const ESSENTIAL: [OptionCode; 15] = [
-    OptionCode::SubnetMask,
-    OptionCode::Router,
-    OptionCode::DomainNameServer,
-    OptionCode::VendorExtensions,
-    OptionCode::RequestedIpAddress,
-    OptionCode::AddressLeaseTime,
-    OptionCode::MessageType,
-    OptionCode::ServerIdentifier,
-    OptionCode::Message,
-    OptionCode::ClassIdentifier,
-    OptionCode::ClientIdentifier,
-    OptionCode::BootfileName,
-    OptionCode::RelayAgentInformation,
-    OptionCode::ClientMachineIdentifier,
-    IPXE_ENCAPSULATED,
-];
-/// What a machine can boot without, the least important first. Options that stand in neither list
-/// are extras, and less important than all of these.
-const DISPENSABLE: [OptionCode; 13] = [
-    OptionCode::LogServer,
-    OptionCode::TimeOffset,
-    OptionCode::NtpServers,
-    OptionCode::DomainSearch,
-    OptionCode::InterfaceMtu,
-    OptionCode::Renewal,
-    OptionCode::Rebinding,
-    OptionCode::BroadcastAddr,
-    OptionCode::DomainName,
-    // Option 3 holds the default route too.
-    OptionCode::ClasslessStaticRoute,
-    OptionCode::Hostname,
-    OptionCode::BootFileSize,
-    // The header's `siaddr` names the same server.
-    OptionCode::TFTPServerName,
-];
-
-/// The message cannot be written as it stands.
+/// The message cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DhcpWriteError {
-    /// The client does not take so long a datagram.
-    #[error("the datagram would have `{need}` octets, and the client takes `{limit}`")]
+    /// The datagram exceeds the client's limit.
+    #[error("the datagram needs {need} bytes, but the client accepts {limit}")]
     TooLong {
-        /// The octets of the datagram, with its IP and UDP headers.
+        /// The length of the datagram in bytes, with its IP and UDP headers.
         need: usize,
-        /// The most that the client takes.
+        /// The client's limit.
         limit: usize,
     },
-    /// The option would have to be split, and clients do not join it again.
-    #[error("option {} has `{have}` octets, and clients read at most 255", describe(.code))]
+    /// The option would have to be split, and clients do not join its parts.
+    #[error("option {} has {have} bytes, but clients read at most 255", describe(*.code))]
     OptionTooLong {
         /// The option.
         code: OptionCode,
-        /// Its octets.
+        /// Its length in bytes.
         have: usize,
     },
-    /// The code means something to the layout itself: PAD, END or overload.
-    #[error("option {} belongs to the layout and carries no value", describe(.code))]
+    /// The layout itself uses the code: PAD, END or overload.
+    #[error("option {} belongs to the layout and cannot hold a value", describe(*.code))]
     OptionReserved {
         /// The option.
         code: OptionCode,
     },
     /// A text of the header leaves no room for its NUL.
-    #[error("the field `{field}` takes `{limit}` octets, and `{have}` were given")]
+    #[error("the field `{field}` holds {limit} bytes, but the text has {have}")]
     FieldTooLong {
         /// The RFC's name of the field.
         field: &'static str,
-        /// The octets of the text.
+        /// The length of the text in bytes.
         have: usize,
-        /// The most that fit before the NUL.
+        /// The longest text that leaves room for the NUL.
         limit: usize,
     },
-    /// A text of the header has a NUL inside.
-    #[error("the text of the field `{field}` has a NUL inside")]
+    /// A text of the header contains a NUL.
+    #[error("the text of the field `{field}` contains a NUL")]
     FieldHoldsNul {
         /// The RFC's name of the field.
         field: &'static str,
@@ -91,15 +53,15 @@ pub enum DhcpWriteError {
 
 impl DhcpMessage {
     /// Writes the payload of a UDP datagram that, with its IP and UDP headers, has at most `limit`
-    /// octets; [`DhcpOptions::datagram_limit`](super::DhcpOptions::datagram_limit) of the request
+    /// bytes; [`DhcpOptions::datagram_limit`](super::DhcpOptions::datagram_limit) of the request
     /// is the limit of its reply.
     ///
-    /// The message type stands first and the relay agent's option last. Nothing is ever put into
-    /// `file` and `sname` but what belongs there. A long option is split, except those that clients
-    /// do not join (43, 60, 67). After END the message is padded to 300 octets.
+    /// The message type is first and the relay agent's option last. `file` and `sname` never hold
+    /// options. A long option is split, except those that clients do not join (43, 60, 67). After END
+    /// the message is padded to 300 bytes.
     ///
     /// # Errors
-    /// When something does not fit: nothing is left out silently, see [`DhcpMessage::fit`].
+    /// When the message does not fit: it leaves out no option, see [`DhcpMessage::fit`].
     ///
     /// Source: RFC 2131 §2, §4.1; RFC 3396 §4; RFC 3046 §2.2.
     pub fn write(&self, limit: usize) -> Result<Vec<u8>, DhcpWriteError> {
@@ -114,7 +76,7 @@ impl DhcpMessage {
             Operation::Reply => 2,
         });
         bytes.push(self.hardware_type);
-        // At most sixteen: a `HardwareAddress` holds no more.
+        // At most 16: a `HardwareAddress` holds no more.
         bytes.push(self.hardware_address.octets().len() as u8);
         bytes.push(self.hops);
         bytes.extend(self.transaction_id.0.to_be_bytes());
@@ -136,39 +98,45 @@ impl DhcpMessage {
             self.write_option(code, value, &mut bytes)?;
         }
         bytes.push(OptionCode::End.into());
-        bytes.resize(bytes.len().max(LEAST_LENGTH), 0);
+        bytes.resize(bytes.len().max(MINIMUM_LENGTH), 0);
         Ok(bytes)
     }
 
-    /// Drops options until the message fits into a datagram of `limit` octets, and returns what was
-    /// dropped, so that it can be logged.
+    /// Drops options until the message fits into a datagram of `limit` bytes. Returns the dropped
+    /// options, so that the caller can log them.
     ///
-    /// Dropped are, in this order and only as many as needed: extras that pxectl does not know, the
-    /// last one first; log servers (7), time offset (2), NTP
-    /// servers (42), domain search (119), interface MTU (26), T1 and T2 (58, 59), broadcast address
-    /// (28), domain name (15), routes (121), host name (12), boot file size (13), TFTP server name (66). Where
-    /// that does not suffice, [`DhcpMessage::write`] refuses the message.
+    /// Extras go first, the last one before the others; then the options that the table ranks, in the
+    /// order of their ranks; see [`Retention`]. Essential options stay: if the message still does not
+    /// fit, [`DhcpMessage::write`] refuses it.
     pub fn fit(&mut self, limit: usize) -> Vec<OptionCode> {
         let mut dropped = Vec::new();
-        let mut extras: Vec<OptionCode> = self
-            .options
-            .iter()
-            .map(|(code, _)| code)
-            .filter(|code| !ESSENTIAL.contains(code) && !DISPENSABLE.contains(code))
-            .collect();
-        extras.reverse();
-        for code in extras.into_iter().chain(DISPENSABLE) {
-            if self.datagram_length() <= limit {
+        while self.datagram_length() > limit {
+            let Some(code) = self.least_important_option() else {
                 break;
-            }
-            if self.options.remove(code).is_some() {
-                dropped.push(code);
-            }
+            };
+            self.options.remove(code);
+            dropped.push(code);
         }
         dropped
     }
 
-    /// Returns the octets of the whole datagram, with its IP and UDP headers.
+    /// Returns the option to drop next.
+    fn least_important_option(&self) -> Option<OptionCode> {
+        let codes = || self.options.iter().map(|(code, _)| code);
+        let last_extra = codes()
+            .filter(|code| retention(*code) == Retention::Extra)
+            .last();
+        let lowest_rank = || {
+            let ranked = codes().filter_map(|code| match retention(code) {
+                Retention::DroppedAtRank(rank) => Some((rank, code)),
+                Retention::Essential | Retention::Extra => None,
+            });
+            ranked.min_by_key(|(rank, _)| *rank).map(|(_, code)| code)
+        };
+        last_extra.or_else(lowest_rank)
+    }
+
+    /// Returns the length of the whole datagram in bytes, with its IP and UDP headers.
     pub fn datagram_length(&self) -> usize {
         let options: usize = self
             .options
@@ -178,7 +146,7 @@ impl DhcpMessage {
                 headers + value.len() + usize::from(self.pads_after(code))
             })
             .sum();
-        DATAGRAM_HEADERS + (HEADER_LENGTH + options + 1).max(LEAST_LENGTH)
+        DATAGRAM_HEADERS + (HEADER_LENGTH + options + 1).max(MINIMUM_LENGTH)
     }
 
     fn write_option(
@@ -187,23 +155,20 @@ impl DhcpMessage {
         value: &[u8],
         bytes: &mut Vec<u8>,
     ) -> Result<(), DhcpWriteError> {
-        use OptionCode::{BootfileName, ClassIdentifier, VendorExtensions};
-        match code {
-            OptionCode::Pad | OptionCode::End | OptionCode::OptionOverload => {
-                return Err(DhcpWriteError::OptionReserved { code });
-            }
-            // Deviation: RFC 3396 §4 would split these; GRUB and firmware read the first part only.
-            VendorExtensions | ClassIdentifier | BootfileName if value.len() > LONGEST_OPTION => {
-                return Err(DhcpWriteError::OptionTooLong {
-                    code,
-                    have: value.len(),
-                });
-            }
-            _ => {}
+        if matches!(
+            code,
+            OptionCode::Pad | OptionCode::End | OptionCode::OptionOverload
+        ) {
+            return Err(DhcpWriteError::OptionReserved { code });
+        }
+        // See `FirmwareReading`: clients do not join these.
+        if value.len() > LONGEST_OPTION && firmware_reading(code).only_first_part {
+            let have = value.len();
+            return Err(DhcpWriteError::OptionTooLong { code, have });
         }
         let (first, more) = value.split_at(value.len().min(LONGEST_OPTION));
         for part in std::iter::once(first).chain(more.chunks(LONGEST_OPTION)) {
-            // A part has at most 255 octets.
+            // A part has at most 255 bytes.
             bytes.extend([code.into(), part.len() as u8]);
             bytes.extend(part);
         }
@@ -213,25 +178,20 @@ impl DhcpMessage {
         Ok(())
     }
 
-    /// Reports whether one PAD follows the option: replies only, since it is there for firmware.
-    ///
-    /// Deviation: edk2 overwrites the octet after option 67, some ROMs read past its end, and GRUB
-    /// compares option 60 as a C string; a NUL counted inside the option breaks others.
+    /// Reports whether one PAD follows the option: in replies only, since firmware needs it.
     fn pads_after(&self, code: OptionCode) -> bool {
-        use OptionCode::{BootfileName, ClassIdentifier, TFTPServerName};
-        self.operation == Operation::Reply
-            && matches!(code, ClassIdentifier | TFTPServerName | BootfileName)
+        self.operation == Operation::Reply && firmware_reading(code).past_the_end
     }
 }
 
-/// Lays a text out as a field of `N` octets that ends in at least one NUL.
+/// Writes a text as a field of `N` bytes that ends in at least one NUL.
 fn text_field<const N: usize>(field: &'static str, text: &[u8]) -> Result<[u8; N], DhcpWriteError> {
     if text.contains(&0) {
         return Err(DhcpWriteError::FieldHoldsNul { field });
     }
-    let mut octets = [0; N];
-    match octets[..N - 1].get_mut(..text.len()) {
-        Some(place) => place.copy_from_slice(text),
+    let mut bytes = [0; N];
+    match bytes[..N - 1].get_mut(..text.len()) {
+        Some(start) => start.copy_from_slice(text),
         None => {
             return Err(DhcpWriteError::FieldTooLong {
                 field,
@@ -240,5 +200,5 @@ fn text_field<const N: usize>(field: &'static str, text: &[u8]) -> Result<[u8; N
             });
         }
     }
-    Ok(octets)
+    Ok(bytes)
 }

@@ -6,12 +6,12 @@ use crate::wire::packet::{LinkType, Packet, Transport};
 const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 10);
 const DESTINATION: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 58);
 
-fn datagram(octets: usize) -> Vec<u8> {
-    let length = octets as u16 + 8;
+fn datagram(bytes: usize) -> Vec<u8> {
+    let length = bytes as u16 + 8;
     let mut datagram = vec![0, 67, 0, 68];
     datagram.extend(length.to_be_bytes());
     datagram.extend([0; 2]);
-    datagram.extend((0..octets).map(|n| n as u8));
+    datagram.extend((0..bytes).map(|n| n as u8));
     datagram
 }
 
@@ -32,14 +32,14 @@ fn fragment(identification: u16, offset: usize, more: bool, payload: &[u8]) -> I
     }
 }
 
-/// Cuts a datagram at these places.
-fn cut<'a>(octets: &'a [u8], at: &[usize]) -> Vec<Ipv4Datagram<'a>> {
+/// Splits a datagram at these offsets.
+fn cut<'a>(bytes: &'a [u8], at: &[usize]) -> Vec<Ipv4Datagram<'a>> {
     let mut bounds = vec![0];
     bounds.extend(at);
-    bounds.push(octets.len());
+    bounds.push(bytes.len());
     let parts = bounds.windows(2);
     parts
-        .map(|it| fragment(1, it[0], it[1] < octets.len(), &octets[it[0]..it[1]]))
+        .map(|it| fragment(1, it[0], it[1] < bytes.len(), &bytes[it[0]..it[1]]))
         .collect()
 }
 
@@ -49,8 +49,8 @@ fn at(seconds: i64) -> Timestamp {
 
 #[test]
 fn fragments_in_any_order_make_the_datagram() {
-    let octets = datagram(3000);
-    let parts = cut(&octets, &[1480, 2960]);
+    let bytes = datagram(3000);
+    let parts = cut(&bytes, &[1480, 2960]);
     for order in [
         [0, 1, 2],
         [0, 2, 1],
@@ -64,17 +64,17 @@ fn fragments_in_any_order_make_the_datagram() {
         let [None, None, Some(whole)] = taken else {
             panic!("{order:?}: {taken:?}");
         };
-        let expected = fragment(1, 0, false, &octets);
+        let expected = fragment(1, 0, false, &bytes);
         assert_eq!(whole.datagram(), expected, "{order:?}");
-        assert_eq!(fragments.octets, 0);
+        assert_eq!(fragments.bytes, 0);
         assert_eq!(fragments.finish(), LostFragments::default());
     }
 }
 
 #[test]
-fn a_fragment_that_comes_twice_does_no_harm_and_one_that_overlaps_ends_its_datagram() {
-    let octets = datagram(3000);
-    let parts = cut(&octets, &[1480, 2960]);
+fn a_repeated_fragment_is_ignored_and_an_overlapping_one_ends_its_datagram() {
+    let bytes = datagram(3000);
+    let parts = cut(&bytes, &[1480, 2960]);
     let mut fragments = Fragments::default();
     for part in [0, 0, 1, 1] {
         assert!(fragments.take(at(1), &parts[part]).is_none());
@@ -83,37 +83,37 @@ fn a_fragment_that_comes_twice_does_no_harm_and_one_that_overlaps_ends_its_datag
 
     let mut fragments = Fragments::default();
     fragments.take(at(1), &parts[0]);
-    let other = fragment(1, 8, true, &octets[8..1480]);
+    let other = fragment(1, 8, true, &bytes[8..1480]);
     assert!(fragments.take(at(1), &other).is_none());
     assert_eq!(fragments.lost().overlapping, 1);
-    // The same place with other octets.
+    // The same offset with other bytes.
     let zeros = [0; 1480];
     let mut fragments = Fragments::default();
     fragments.take(at(1), &parts[0]);
     fragments.take(at(1), &fragment(1, 0, true, &zeros));
     assert_eq!(fragments.lost().overlapping, 1);
-    assert_eq!(fragments.octets, 0);
+    assert_eq!(fragments.bytes, 0);
 }
 
 #[test]
-fn what_can_be_no_part_of_a_datagram_is_counted() {
-    let octets = [7; 1480];
+fn invalid_fragments_are_counted() {
+    let bytes = [7; 1480];
     for (first, second) in [
         // Odd, empty, beyond the longest, beyond the end, two ends.
-        (None, fragment(1, 0, true, &octets[..9])),
+        (None, fragment(1, 0, true, &bytes[..9])),
         (None, fragment(1, 8, true, &[])),
-        (None, fragment(1, 65_528, false, &octets[..9])),
+        (None, fragment(1, 65_528, false, &bytes[..9])),
         (
-            Some(fragment(1, 16, false, &octets[..9])),
-            fragment(1, 32, true, &octets[..8]),
+            Some(fragment(1, 16, false, &bytes[..9])),
+            fragment(1, 32, true, &bytes[..8]),
         ),
         (
-            Some(fragment(1, 16, false, &octets[..9])),
-            fragment(1, 8, false, &octets[..8]),
+            Some(fragment(1, 16, false, &bytes[..9])),
+            fragment(1, 8, false, &bytes[..8]),
         ),
         (
-            Some(fragment(1, 32, true, &octets[..8])),
-            fragment(1, 8, false, &octets[..8]),
+            Some(fragment(1, 32, true, &bytes[..8])),
+            fragment(1, 8, false, &bytes[..8]),
         ),
     ] {
         let mut fragments = Fragments::default();
@@ -126,9 +126,9 @@ fn what_can_be_no_part_of_a_datagram_is_counted() {
 }
 
 #[test]
-fn fragments_wait_for_each_other_for_a_while_and_no_more_than_so_many() {
-    let octets = datagram(3000);
-    let parts = cut(&octets, &[1480]);
+fn fragments_wait_for_a_limited_time_and_in_limited_number() {
+    let bytes = datagram(3000);
+    let parts = cut(&bytes, &[1480]);
     let mut fragments = Fragments::default();
     fragments.take(at(1), &parts[0]);
     assert!(fragments.take(at(17), &parts[1]).is_none());
@@ -142,17 +142,17 @@ fn fragments_wait_for_each_other_for_a_while_and_no_more_than_so_many() {
         let source = Ipv4Addr::from_bits(number as u32 >> 16);
         let first = Ipv4Datagram {
             source,
-            ..fragment(identification, 0, true, &octets[..1480])
+            ..fragment(identification, 0, true, &bytes[..1480])
         };
         fragments.take(at(1), &first);
-        assert!(fragments.open.len() <= MOST_OPEN && fragments.octets <= MOST_OCTETS + 1480);
+        assert!(fragments.open.len() <= MOST_OPEN && fragments.bytes <= MOST_BYTES + 1480);
         assert!(fragments.order.len() <= 2 * MOST_OPEN + 1);
     }
     let lost = fragments.finish();
     assert_eq!(lost.total(), count);
     assert!(lost.crowded > 0);
 
-    // No end of parts.
+    // Too many fragments.
     let mut fragments = Fragments::default();
     for number in 0..600 {
         fragments.take(at(1), &fragment(1, number * 16, true, &[7; 8]));
@@ -161,32 +161,32 @@ fn fragments_wait_for_each_other_for_a_while_and_no_more_than_so_many() {
 }
 
 #[test]
-fn what_the_capture_cut_off_stays_cut() {
-    let octets = datagram(3000);
-    let mut parts = cut(&octets, &[1480]);
+fn bytes_that_the_capture_cut_off_stay_missing() {
+    let bytes = datagram(3000);
+    let mut parts = cut(&bytes, &[1480]);
     parts[1] = Ipv4Datagram {
-        payload: &octets[1480..1500],
+        payload: &bytes[1480..1500],
         cut: true,
         ..parts[1]
     };
     let mut fragments = Fragments::default();
     assert!(fragments.take(at(1), &parts[0]).is_none());
     let whole = fragments.take(at(1), &parts[1]).unwrap();
-    assert_eq!(whole.datagram().payload, &octets[..1500]);
+    assert_eq!(whole.datagram().payload, &bytes[..1500]);
     let packet = whole.datagram().packet().unwrap();
     assert!(packet.cut);
-    assert_eq!(packet.transport, Transport::Udp(&octets[8..1500]));
+    assert_eq!(packet.transport, Transport::Udp(&bytes[8..1500]));
 }
 
 proptest! {
     #[test]
-    fn a_datagram_cut_anywhere_comes_out_whole(
+    fn a_datagram_split_anywhere_is_reassembled(
         length in 16usize..8000, at_words in prop::collection::btree_set(1usize..1000, 1..9), seed: u64
     ) {
-        let octets = datagram(length);
-        let at: Vec<usize> = at_words.iter().map(|it| it * 8).filter(|it| *it < octets.len()).collect();
+        let bytes = datagram(length);
+        let at: Vec<usize> = at_words.iter().map(|it| it * 8).filter(|it| *it < bytes.len()).collect();
         prop_assume!(!at.is_empty());
-        let mut parts = cut(&octets, &at);
+        let mut parts = cut(&bytes, &at);
         let count = parts.len();
         for index in 0..count {
             parts.swap(index, (seed as usize).wrapping_mul(index + 7) % count);
@@ -194,7 +194,7 @@ proptest! {
         let mut fragments = Fragments::default();
         let mut taken: Vec<_> = parts.iter().map(|it| fragments.take(super::tests::at(1), it)).collect();
         let whole = taken.pop().unwrap().unwrap();
-        prop_assert_eq!(whole.datagram().payload, &octets[..]);
+        prop_assert_eq!(whole.datagram().payload, &bytes[..]);
         prop_assert!(taken.iter().all(Option::is_none));
     }
 
@@ -204,10 +204,10 @@ proptest! {
             (0u16..3, 0usize..40, any::<bool>(), 0usize..40, 0usize..9, 0i64..60), 0..60,
         )
     ) {
-        let octets = [7; 40];
+        let bytes = [7; 40];
         let mut fragments = Fragments::default();
         for (identification, offset, more, length, missing, time) in parts {
-            let payload = &octets[..length.saturating_sub(missing)];
+            let payload = &bytes[..length.saturating_sub(missing)];
             let part = Ipv4Datagram {
                 length, cut: payload.len() < length,
                 ..fragment(identification, offset * 8, more, payload)
@@ -215,13 +215,13 @@ proptest! {
             if let Some(whole) = fragments.take(at(time), &part) {
                 let _ = whole.datagram().packet();
             }
-            let open: usize = fragments.open.values().map(|it| it.octets).sum();
-            prop_assert_eq!(open, fragments.octets);
+            let open: usize = fragments.open.values().map(|it| it.bytes).sum();
+            prop_assert_eq!(open, fragments.bytes);
         }
     }
 
     #[test]
-    fn fragments_of_frames_are_read_as_frames_are(offset in 0u16..0x2000, more: bool) {
+    fn fragments_in_frames_are_parsed_like_frames(offset in 0u16..0x2000, more: bool) {
         let mut frame = vec![0x45, 0, 0, 36, 0, 9];
         frame.extend((offset | u16::from(more) << 13).to_be_bytes());
         frame.extend([64, 17, 0, 0]);

@@ -1,4 +1,4 @@
-//! ISO 9660 images: files found by their paths, with Rock Ridge's names, and read.
+//! ISO 9660 images: finds files by their paths, with Rock Ridge names, and reads them.
 //!
 //! Source: ECMA-119, 4th edition; SUSP 1.12 and RRIP 1.12 for Rock Ridge.
 
@@ -11,32 +11,32 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub use record::Iso9660Error;
 use record::{Entry, Record, Volume};
 
-/// The size of a sector in octets, in which volume descriptors and directories are counted.
+/// The size of a sector in bytes, in which volume descriptors and directories are counted.
 const SECTOR: u64 = 2048;
 /// The first sector of the volume descriptors.
 const FIRST_DESCRIPTOR: u64 = 16;
-/// How many volume descriptors are looked at.
+/// The most volume descriptors that are read.
 const DESCRIPTOR_LIMIT: u64 = 64;
-/// The largest directory that is read, in octets.
+/// The largest directory that is read, in bytes.
 const DIRECTORY_LIMIT: u64 = 16 << 20;
-/// How many continuations one entry may have.
+/// The most continuations of one entry.
 const CONTINUATION_LIMIT: usize = 32;
 
-/// An image whose directories can be looked through.
+/// An open image.
 pub struct Iso9660<R> {
     image: R,
     length: u64,
     volume: Volume,
-    /// How many octets of each system use field are not Rock Ridge's.
+    /// The number of bytes before Rock Ridge's data in each system use field.
     skip: usize,
 }
 
 /// A file inside an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsoFile {
-    /// Where its parts lie, in octets from the start of the image, and how long each is.
+    /// The offset of each part in the image and its length, in bytes.
     parts: Vec<(u64, u64)>,
-    /// Its size in octets.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -44,7 +44,7 @@ impl<R: Read + Seek> Iso9660<R> {
     /// Reads the volume descriptors of an image.
     ///
     /// # Errors
-    /// When it cannot be read, or is no ISO 9660 image.
+    /// When it cannot be read, or is not an ISO 9660 image.
     pub fn open(mut image: R) -> Result<Self, Iso9660Error> {
         let length = image.seek(SeekFrom::End(0))?;
         let mut iso = Self {
@@ -54,13 +54,13 @@ impl<R: Read + Seek> Iso9660<R> {
             skip: 0,
         };
         for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + DESCRIPTOR_LIMIT {
-            let octets = iso
-                .octets(sector * SECTOR, SECTOR)
+            let bytes = iso
+                .bytes(sector * SECTOR, SECTOR)
                 .map_err(|_| Iso9660Error::NotAnImage)?;
-            match Volume::parse(&octets)? {
+            match Volume::parse(&bytes)? {
                 Some(volume) if volume.primary => {
                     iso.volume = volume;
-                    iso.skip = iso.suspended()?;
+                    iso.skip = iso.system_use_skip()?;
                     return Ok(iso);
                 }
                 Some(_) => {}
@@ -70,11 +70,11 @@ impl<R: Read + Seek> Iso9660<R> {
         Err(Iso9660Error::NotAnImage)
     }
 
-    /// Finds a file by its path: by Rock Ridge's names where the image has them, else by those of
-    /// ISO 9660 in any case and without their versions.
+    /// Finds a file by its path: by Rock Ridge names if the image has them, else by ISO 9660 names in any
+    /// case and without their versions.
     ///
     /// # Errors
-    /// When it is not there or is no regular file, and when the image is damaged or cut short.
+    /// When it does not exist or is not a regular file, and when the image is damaged or truncated.
     pub fn find(&mut self, path: &str) -> Result<IsoFile, Iso9660Error> {
         let mut parts = path.split('/').peekable();
         let mut directory = (self.volume.root.place, self.volume.root.size);
@@ -109,7 +109,7 @@ impl<R: Read + Seek> Iso9660<R> {
         }
     }
 
-    fn file(&self, entry: Found, path: String) -> Result<IsoFile, Iso9660Error> {
+    fn file(&self, entry: DirectoryEntry, path: String) -> Result<IsoFile, Iso9660Error> {
         let size = entry.parts.iter().map(|(_, size)| size).sum();
         let end = entry
             .parts
@@ -129,10 +129,14 @@ impl<R: Read + Seek> Iso9660<R> {
         })
     }
 
-    fn entry(&mut self, directory: (u64, u64), name: &str) -> Result<Option<Found>, Iso9660Error> {
-        let octets = self.directory(directory)?;
-        let mut found: Option<Found> = None;
-        for record in Record::all(&octets, self.volume.block_size) {
+    fn entry(
+        &mut self,
+        directory: (u64, u64),
+        name: &str,
+    ) -> Result<Option<DirectoryEntry>, Iso9660Error> {
+        let bytes = self.directory(directory)?;
+        let mut found: Option<DirectoryEntry> = None;
+        for record in Record::all(&bytes, self.volume.block_size) {
             let record = record?;
             if record.is_dot() {
                 continue;
@@ -155,7 +159,7 @@ impl<R: Read + Seek> Iso9660<R> {
                 }
                 None => (record.place, record.size),
             };
-            let entry = found.get_or_insert_with(|| Found {
+            let entry = found.get_or_insert_with(|| DirectoryEntry {
                 parts: Vec::new(),
                 is_directory: record.is_directory || rock.child.is_some(),
                 is_link: rock.is_link,
@@ -168,10 +172,10 @@ impl<R: Read + Seek> Iso9660<R> {
         Ok(found)
     }
 
-    /// Reads the size of a directory out of its own first record.
+    /// Reads the size of a directory from its own first record.
     fn directory_size(&mut self, place: u64) -> Result<u64, Iso9660Error> {
-        let octets = self.octets(place, SECTOR)?;
-        let first = Record::all(&octets, self.volume.block_size).next();
+        let bytes = self.bytes(place, SECTOR)?;
+        let first = Record::all(&bytes, self.volume.block_size).next();
         first
             .ok_or(Iso9660Error::Damaged("a directory without records"))?
             .map(|it| it.size)
@@ -181,22 +185,22 @@ impl<R: Read + Seek> Iso9660<R> {
         if size > DIRECTORY_LIMIT {
             return Err(Iso9660Error::Damaged("a directory of more than 16 MiB"));
         }
-        self.octets(place, size)
+        self.bytes(place, size)
     }
 
-    /// Finds out how many octets of system use come before Rock Ridge's.
+    /// Returns the number of bytes before Rock Ridge's data in system use fields.
     ///
     /// Source: SUSP 1.12 §5.3, the entry `SP` of the root directory's first record.
-    fn suspended(&mut self) -> Result<usize, Iso9660Error> {
+    fn system_use_skip(&mut self) -> Result<usize, Iso9660Error> {
         let (place, size) = (self.volume.root.place, self.volume.root.size);
-        let octets = self.octets(place, size.min(SECTOR))?;
-        match Record::all(&octets, self.volume.block_size).next() {
+        let bytes = self.bytes(place, size.min(SECTOR))?;
+        match Record::all(&bytes, self.volume.block_size).next() {
             Some(Ok(first)) => Ok(record::skip_of(first.system_use)),
             _ => Err(Iso9660Error::Damaged("a root directory without records")),
         }
     }
 
-    /// Puts together what Rock Ridge says about one entry, on all its continuations.
+    /// Collects the Rock Ridge data of one entry, with all its continuations.
     fn rock_ridge(&mut self, system_use: &[u8]) -> Result<RockRidge, Iso9660Error> {
         let mut rock = RockRidge::default();
         let mut area = system_use.to_vec();
@@ -225,12 +229,12 @@ impl<R: Read + Seek> Iso9660<R> {
                 return Err(Iso9660Error::Damaged("a continuation longer than a sector"));
             }
             let place = u64::from(block) * self.volume.block_size + u64::from(offset);
-            area = self.octets(place, u64::from(length))?;
+            area = self.bytes(place, u64::from(length))?;
         }
         Err(Iso9660Error::Damaged("an entry that never ends"))
     }
 
-    fn octets(&mut self, place: u64, length: u64) -> Result<Vec<u8>, Iso9660Error> {
+    fn bytes(&mut self, place: u64, length: u64) -> Result<Vec<u8>, Iso9660Error> {
         let end = place.saturating_add(length);
         if end > self.length {
             return Err(Iso9660Error::Truncated {
@@ -240,14 +244,14 @@ impl<R: Read + Seek> Iso9660<R> {
             });
         }
         self.image.seek(SeekFrom::Start(place))?;
-        let mut octets = vec![0; length as usize];
-        self.image.read_exact(&mut octets)?;
-        Ok(octets)
+        let mut bytes = vec![0; length as usize];
+        self.image.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 }
 
-/// An entry of a directory, with all its parts.
-struct Found {
+/// A directory entry, with all its parts.
+struct DirectoryEntry {
     parts: Vec<(u64, u64)>,
     is_directory: bool,
     is_link: bool,
@@ -256,9 +260,9 @@ struct Found {
 #[derive(Default)]
 struct RockRidge {
     name: Option<Vec<u8>>,
-    /// The block of a directory that is too deep to lie where it belongs.
+    /// The block of a directory that was relocated because it is too deep.
     child: Option<u32>,
-    /// Whether this is where such a directory lies.
+    /// Whether this is the new location of such a directory.
     relocated: bool,
     is_link: bool,
 }
@@ -267,7 +271,7 @@ struct Content<'i, R> {
     image: &'i mut R,
     parts: Vec<(u64, u64)>,
     part: usize,
-    /// How much of the part has been read.
+    /// The number of bytes read from the part.
     at: u64,
 }
 

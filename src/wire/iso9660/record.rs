@@ -5,51 +5,51 @@ use super::SECTOR;
 /// Why an image, or a file in it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Iso9660Error {
-    /// It has no primary volume descriptor.
-    #[error("it is no ISO 9660 image")]
+    /// The image has no primary volume descriptor.
+    #[error("not an ISO 9660 image")]
     NotAnImage,
-    /// Something in it contradicts the standard.
+    /// The image contradicts the standard.
     #[error("the image is damaged: {0}")]
     Damaged(&'static str),
-    /// It ends before what it should hold.
-    #[error("the image is cut short: `{path}` needs {need} octets of it, it has {have}")]
+    /// The image ends too early.
+    #[error("the image is truncated: `{path}` needs {need} bytes, the image has {have}")]
     Truncated {
-        /// What does not fit.
+        /// The path that is not complete.
         path: String,
-        /// How long the image must be, in octets.
+        /// The required length of the image, in bytes.
         need: u64,
-        /// How long it is.
+        /// The length of the image, in bytes.
         have: u64,
     },
-    /// There is nothing of the name.
+    /// The path does not exist.
     #[error("the image has no `{0}`")]
     NotFound(String),
-    /// A directory stands where a file should.
-    #[error("`{0}` in the image is no file")]
+    /// The path is a directory.
+    #[error("`{0}` in the image is not a file")]
     NotAFile(String),
-    /// A file stands where a directory should.
-    #[error("`{0}` in the image is no directory")]
+    /// A parent in the path is a file.
+    #[error("`{0}` in the image is not a directory")]
     NotADirectory(String),
-    /// A symbolic link stands there.
+    /// The path is a symbolic link.
     #[error("`{0}` in the image is a symbolic link; name the file itself")]
     IsALink(String),
     /// The image cannot be read.
-    #[error("the image cannot be read: {0}")]
+    #[error("cannot read the image: {0}")]
     Io(#[from] io::Error),
 }
 
-/// What a volume descriptor says.
+/// The data of a volume descriptor.
 ///
 /// Source: ECMA-119 §8.4.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     pub primary: bool,
-    /// The size of a logical block in octets.
+    /// The size of a logical block in bytes.
     pub block_size: u64,
     pub root: Root,
 }
 
-/// Where the root directory lies, in octets, and its size.
+/// The offset and size of the root directory, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Root {
     pub place: u64,
@@ -57,7 +57,7 @@ pub struct Root {
 }
 
 impl Volume {
-    /// Reads one descriptor; none ends the set.
+    /// Parses one descriptor; `None` ends the set.
     pub fn parse(sector: &[u8]) -> Result<Option<Self>, Iso9660Error> {
         if sector.get(1..6) != Some(b"CD001") || sector.len() < SECTOR as usize {
             return Err(Iso9660Error::NotAnImage);
@@ -88,19 +88,19 @@ impl Volume {
 /// Source: ECMA-119 §9.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'d> {
-    /// Where its extent lies, in octets.
+    /// The offset of its extent, in bytes.
     pub place: u64,
-    /// The size of its extent in octets.
+    /// The size of its extent in bytes.
     pub size: u64,
     pub is_directory: bool,
-    /// Whether the next record is of the same file.
+    /// Whether the next record belongs to the same file.
     pub continues: bool,
     identifier: &'d [u8],
     pub system_use: &'d [u8],
 }
 
 impl<'d> Record<'d> {
-    /// Lists the records of a directory; they never cross from one sector into the next.
+    /// Lists the records of a directory; a record never crosses a sector boundary.
     pub fn all(
         directory: &'d [u8],
         block_size: u64,
@@ -137,7 +137,7 @@ impl<'d> Record<'d> {
         }
         let length = usize::from(fixed[32]);
         let identifier = record.get(33..33 + length).ok_or(SHORT)?;
-        // An octet of padding follows an identifier of even length.
+        // A byte of padding follows an identifier of even length.
         let system_use = record
             .get(33 + length + (length + 1) % 2..)
             .unwrap_or_default();
@@ -151,15 +151,15 @@ impl<'d> Record<'d> {
         })
     }
 
-    /// Reports whether it stands for the directory itself or the one above.
+    /// Reports whether it is the directory itself or its parent.
     pub fn is_dot(&self) -> bool {
         matches!(self.identifier, [0 | 1])
     }
 
-    /// Reports whether its own identifier is a name, whatever the case and the version.
+    /// Reports whether its own identifier is a name, in any case and version.
     pub fn is_named(&self, name: &str) -> bool {
         let mut identifier = self.identifier;
-        if let Some(at) = identifier.iter().position(|octet| *octet == b';') {
+        if let Some(at) = identifier.iter().position(|byte| *byte == b';') {
             identifier = &identifier[..at];
         }
         let identifier = identifier.strip_suffix(b".").unwrap_or(identifier);
@@ -184,12 +184,12 @@ pub enum Entry<'d> {
     },
 }
 
-/// Lists the entries of a system use field, up to the first that makes no sense.
+/// Lists the entries of a system use field, up to the first invalid one.
 pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     raw_entries(area).filter_map(|(signature, data)| {
         let number = |at: usize| {
-            let octets = data.get(at..at + 4)?.try_into().ok()?;
-            Some(u32::from_le_bytes(octets))
+            let bytes = data.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_le_bytes(bytes))
         };
         match signature {
             b"NM" => {
@@ -212,7 +212,7 @@ pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
-/// Reads how many octets to skip out of the root directory's first system use field.
+/// Reads the number of bytes to skip from the root directory's first system use field.
 pub fn skip_of(area: &[u8]) -> usize {
     let first = raw_entries(area).next();
     match first {

@@ -8,16 +8,16 @@ use super::*;
 fn record(block: u32, size: u32, flags: u8, name: &[u8], system_use: &[u8]) -> Vec<u8> {
     let padding = (name.len() + 1) % 2;
     let length = 33 + name.len() + padding + system_use.len();
-    let mut octets = vec![0; 33];
-    octets[0] = length as u8;
-    octets[2..6].copy_from_slice(&block.to_le_bytes());
-    octets[10..14].copy_from_slice(&size.to_le_bytes());
-    octets[25] = flags;
-    octets[32] = name.len() as u8;
-    octets.extend_from_slice(name);
-    octets.resize(octets.len() + padding, 0);
-    octets.extend_from_slice(system_use);
-    octets
+    let mut bytes = vec![0; 33];
+    bytes[0] = length as u8;
+    bytes[2..6].copy_from_slice(&block.to_le_bytes());
+    bytes[10..14].copy_from_slice(&size.to_le_bytes());
+    bytes[25] = flags;
+    bytes[32] = name.len() as u8;
+    bytes.extend_from_slice(name);
+    bytes.resize(bytes.len() + padding, 0);
+    bytes.extend_from_slice(system_use);
+    bytes
 }
 
 fn named(name: &str) -> Vec<u8> {
@@ -76,7 +76,10 @@ fn files_are_found_by_rock_ridges_names_or_else_in_any_case_without_versions() {
         ("VMLINUZ", Ok(&b"linux"[..])),
         ("initrd with a long name.gz", Ok(&b"ram"[..])),
         ("INITRD.GZ", Err("the image has no `INITRD.GZ`")),
-        ("vmlinuz/a", Err("`vmlinuz` in the image is no directory")),
+        (
+            "vmlinuz/a",
+            Err("`vmlinuz` in the image is not a directory"),
+        ),
         ("", Err("the image has no ``")),
         ("../vmlinuz", Err("the image has no `..`")),
     ] {
@@ -99,7 +102,7 @@ fn a_file_of_several_extents_is_read_whole() {
 }
 
 #[test]
-fn names_go_on_in_continuations_and_loops_end() {
+fn names_can_have_continuations_and_loops_end() {
     let mut continued = named("long");
     let mut more = vec![b'C', b'E', 28, 1];
     for number in [22u32, 0, 8] {
@@ -116,27 +119,27 @@ fn names_go_on_in_continuations_and_loops_end() {
     let at = image.windows(2).position(|it| it == b"CE").unwrap();
     image[at + 20..at + 24].copy_from_slice(&28u32.to_le_bytes());
     image[22 * 2048..][..28].copy_from_slice(&more);
-    let said = content(image, "longer!").unwrap_err();
-    assert!(said.contains("never ends"), "{said}");
+    let error = content(image, "longer!").unwrap_err();
+    assert!(error.contains("never ends"), "{error}");
 }
 
 #[test]
-fn an_image_that_is_cut_short_says_so() {
+fn a_truncated_image_is_reported() {
     let whole = image(&[record(21, 6000, 0, b"A.;1", b"")], 24);
     assert_eq!(content(whole.clone(), "a").unwrap().len(), 6000);
     for (length, expected) in [
-        (23 * 2048, "needs 49008 octets of it, it has 47104"),
-        (20 * 2048 + 100, "needs 43008 octets"),
-        (17 * 2048 - 1, "no ISO 9660 image"),
-        (0, "no ISO 9660 image"),
+        (23 * 2048, "needs 49008 bytes, the image has 47104"),
+        (20 * 2048 + 100, "needs 43008 bytes"),
+        (17 * 2048 - 1, "not an ISO 9660 image"),
+        (0, "not an ISO 9660 image"),
     ] {
-        let said = content(whole[..length].to_vec(), "a").unwrap_err();
-        assert!(said.contains(expected), "{length}: {said}");
+        let error = content(whole[..length].to_vec(), "a").unwrap_err();
+        assert!(error.contains(expected), "{length}: {error}");
     }
 }
 
 #[test]
-fn links_directories_and_interleaved_files_are_no_files() {
+fn links_directories_and_interleaved_files_are_not_files() {
     let link = [named("link"), vec![b'S', b'L', 5, 1, 0]].concat();
     let mut interleaved = record(21, 1, 0, b"I.;1", b"");
     interleaved[26] = 1;
@@ -146,11 +149,11 @@ fn links_directories_and_interleaved_files_are_no_files() {
             "link",
             "is a symbolic link",
         ),
-        (record(21, 1, 2, b"D", b""), "d", "is no file"),
+        (record(21, 1, 2, b"D", b""), "d", "is not a file"),
         (interleaved, "i", "interleaved"),
     ] {
-        let said = content(image(&[entry], 24), path).unwrap_err();
-        assert!(said.contains(expected), "{path}: {said}");
+        let error = content(image(&[entry], 24), path).unwrap_err();
+        assert!(error.contains(expected), "{path}: {error}");
     }
 }
 
@@ -167,28 +170,28 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_descriptors_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2048)) {
+    fn arbitrary_descriptors_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         let mut image = image(&[], 24);
-        image[16 * 2048 + 6..][..octets.len().min(2042)]
-            .copy_from_slice(&octets[..octets.len().min(2042)]);
+        image[16 * 2048 + 6..][..bytes.len().min(2042)]
+            .copy_from_slice(&bytes[..bytes.len().min(2042)]);
         let _ = content(image, "a");
     }
 
     #[test]
-    fn arbitrary_system_use_never_panics(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = record::entries(&octets).count();
-        record::skip_of(&octets);
-        let image = image(&[record(21, 1, 0, b"A.;1", &octets)], 24);
+    fn arbitrary_system_use_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = record::entries(&bytes).count();
+        record::skip_of(&bytes);
+        let image = image(&[record(21, 1, 0, b"A.;1", &bytes)], 24);
         let _ = content(image, "a");
     }
 
     #[test]
-    fn flipped_octets_of_a_good_image_never_panic(
+    fn flipped_bytes_of_a_good_image_never_panic(
         flips in proptest::collection::vec((16usize * 2048..21 * 2048, any::<u8>()), 1..20),
     ) {
         let mut image = image(&[record(21, 5, 0, b"A.;1", &named("a")), record(20, 2048, 2, b"D", b"")], 24);
-        for (at, octet) in flips {
-            image[at] = octet;
+        for (at, byte) in flips {
+            image[at] = byte;
         }
         let _ = content(image.clone(), "a");
         let _ = content(image, "d/d/a");

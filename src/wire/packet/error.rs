@@ -1,49 +1,49 @@
-/// Why a frame holds no packet that can be followed.
+/// Why a frame holds no supported packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
-    /// The frame begins with something that we cannot read.
-    #[error("frames of link type {0} are not read")]
+    /// The link type of the frame is not supported.
+    #[error("link type {0} is not supported")]
     LinkType(u16),
-    /// The frame carries something else than IPv4, by its Ethernet type.
+    /// The Ethernet type of the frame is not IPv4.
     #[error("Ethernet type {0:#06x} is not IPv4")]
     NotIpv4(u16),
     /// The frame has more than two VLAN tags.
     #[error("more than two VLAN tags")]
     Tags,
-    /// A header is not whole.
-    #[error("{what} needs {need} octets and has {have}")]
+    /// A header is truncated.
+    #[error("{what} needs {need} bytes, but has {have}")]
     Short {
-        /// Which header.
+        /// The header.
         what: &'static str,
-        /// How long it is.
+        /// The length that it needs, in bytes.
         need: usize,
-        /// How much of it there is.
+        /// The length that was captured, in bytes.
         have: usize,
     },
-    /// A length in a header contradicts the header.
-    #[error("{what} says that it is {length} octets long")]
+    /// The length in a header is too small.
+    #[error("{what} has an invalid length of {length} bytes")]
     Length {
-        /// Which header.
+        /// The header.
         what: &'static str,
-        /// What it says.
+        /// The length in the header.
         length: usize,
     },
-    /// The header says IPv4 and another version.
-    #[error("an IPv4 header of version {0}")]
+    /// The IP version is neither 4 nor 6.
+    #[error("an IPv4 header has version {0}")]
     Version(u8),
-    /// It is one fragment of a datagram.
+    /// The datagram is a fragment.
     #[error("a fragment of a datagram")]
     Fragment,
-    /// The datagram carries a protocol that is not followed.
-    #[error("IP protocol {0} is not followed")]
+    /// The protocol of the datagram is not supported.
+    #[error("IP protocol {0} is not supported")]
     Protocol(u8),
-    /// An ICMP message that reports no packet as lost.
+    /// The ICMP message does not report an undelivered packet.
     #[error("an ICMP message of type {0}")]
     Icmp(u8),
 }
 
 impl PacketError {
-    /// Reports whether the frame is broken, and not only something that nobody asked for.
+    /// Reports whether the frame is damaged, not just of another kind.
     pub fn is_malformed(self) -> bool {
         matches!(
             self,

@@ -1,17 +1,17 @@
 use std::fmt;
 
-/// What a frame of a capture begins with.
+/// The link-layer header of captured frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkType {
     /// An Ethernet header.
     Ethernet,
     /// An IP header.
     RawIp,
-    /// The header of Linux for several interfaces at once.
+    /// The Linux cooked header, for captures on several interfaces.
     LinuxCooked,
-    /// The same, which names the interface.
+    /// The second version of that header, which includes the interface.
     LinuxCooked2,
-    /// What we cannot read, by its number.
+    /// An unsupported header, by its number.
     Unknown(u16),
 }
 
@@ -22,7 +22,7 @@ impl LinkType {
     pub fn from_number(number: u16) -> Self {
         match number {
             1 => Self::Ethernet,
-            // What systems called raw IP before there was a number for it.
+            // Some systems used these numbers for raw IP before it had one.
             12 | 14 | 101 | 228 => Self::RawIp,
             113 => Self::LinuxCooked,
             276 => Self::LinuxCooked2,
@@ -47,10 +47,10 @@ impl LinkType {
 pub struct VlanTags(pub(super) [Option<u16>; 2]);
 
 impl VlanTags {
-    /// No tag.
+    /// No tags.
     pub const NONE: Self = Self([None; 2]);
 
-    /// Makes them of VLAN numbers, outermost first.
+    /// Creates tags from VLAN numbers, outermost first.
     pub fn new(outer: Option<u16>, inner: Option<u16>) -> Self {
         Self([outer, inner])
     }
@@ -67,7 +67,7 @@ impl VlanTags {
 }
 
 impl fmt::Display for VlanTags {
-    /// Prints `20`, or `100.20` where there are two; nothing where there is none.
+    /// Prints `20`, `100.20` for two tags, or nothing without a tag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, id) in self.ids().enumerate() {
             write!(f, "{}{id}", if index > 0 { "." } else { "" })?;

@@ -16,19 +16,19 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     udp_frame(SERVER, CLIENT, payload).unwrap()
 }
 
-/// Puts octets between the addresses of a frame and its type.
+/// Puts bytes between the addresses of a frame and its type.
 fn tagged(frame: &[u8], tags: &[u8]) -> Vec<u8> {
     [&frame[..12], tags, &frame[12..]].concat()
 }
 
 /// Makes an IPv4 datagram of any protocol.
 fn datagram(protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let mut octets = frame(&[])[14..34].to_vec();
+    let mut bytes = frame(&[])[14..34].to_vec();
     let length = u16::try_from(20 + payload.len()).unwrap();
-    octets[2..4].copy_from_slice(&length.to_be_bytes());
-    octets[9] = protocol;
-    octets.extend(payload);
-    octets
+    bytes[2..4].copy_from_slice(&length.to_be_bytes());
+    bytes[9] = protocol;
+    bytes.extend(payload);
+    bytes
 }
 
 fn expected(payload: &[u8]) -> Packet<'_> {
@@ -47,14 +47,14 @@ fn expected(payload: &[u8]) -> Packet<'_> {
 
 #[test]
 fn a_frame_of_ours_reads_back_and_its_padding_is_left_out() {
-    let mut octets = frame(b"odd");
+    let mut bytes = frame(b"odd");
     assert_eq!(
-        Packet::parse(LinkType::Ethernet, &octets),
+        Packet::parse(LinkType::Ethernet, &bytes),
         Ok(expected(b"odd"))
     );
-    octets.resize(60, 0);
+    bytes.resize(60, 0);
     assert_eq!(
-        Packet::parse(LinkType::Ethernet, &octets),
+        Packet::parse(LinkType::Ethernet, &bytes),
         Ok(expected(b"odd"))
     );
 }
@@ -83,8 +83,8 @@ fn tags_are_read_outermost_first_and_no_more_than_two() {
             "20",
         ),
     ] {
-        let octets = tagged(&plain, &tags);
-        let packet = Packet::parse(LinkType::Ethernet, &octets).unwrap();
+        let bytes = tagged(&plain, &tags);
+        let packet = Packet::parse(LinkType::Ethernet, &bytes).unwrap();
         assert_eq!(
             packet,
             Packet {
@@ -120,7 +120,7 @@ fn cooked_and_raw_frames_are_read_with_the_addresses_that_they_have() {
     ]
     .concat();
     let raw = &plain[14..];
-    for (link, octets, source_mac) in [
+    for (link, bytes, source_mac) in [
         (LinkType::LinuxCooked, &cooked[..], SERVER.0),
         (LinkType::LinuxCooked2, &cooked2[..], SERVER.0),
         (LinkType::RawIp, raw, none),
@@ -130,7 +130,7 @@ fn cooked_and_raw_frames_are_read_with_the_addresses_that_they_have() {
             destination_mac: none,
             ..expected(b"a")
         };
-        assert_eq!(Packet::parse(link, octets), Ok(packet), "{link:?}");
+        assert_eq!(Packet::parse(link, bytes), Ok(packet), "{link:?}");
         assert_eq!(LinkType::from_number(link.number()), link);
     }
     assert_eq!(
@@ -140,16 +140,16 @@ fn cooked_and_raw_frames_are_read_with_the_addresses_that_they_have() {
 }
 
 #[test]
-fn a_frame_that_the_capture_cut_gives_what_is_there() {
-    let octets = frame(b"abcdef");
-    let packet = Packet::parse(LinkType::Ethernet, &octets[..octets.len() - 2]);
+fn a_cut_frame_is_read_as_far_as_it_was_captured() {
+    let bytes = frame(b"abcdef");
+    let packet = Packet::parse(LinkType::Ethernet, &bytes[..bytes.len() - 2]);
     let cut = Packet {
         cut: true,
         length: 6,
         ..expected(b"abcd")
     };
     assert_eq!(packet, Ok(cut));
-    let headers = Packet::parse(LinkType::Ethernet, &octets[..40]);
+    let headers = Packet::parse(LinkType::Ethernet, &bytes[..40]);
     assert_eq!(
         headers,
         Err(PacketError::Short {
@@ -161,12 +161,12 @@ fn a_frame_that_the_capture_cut_gives_what_is_there() {
 }
 
 #[test]
-fn a_segment_of_tcp_is_read_past_its_options() {
+fn a_tcp_segment_is_read_past_its_options() {
     let mut segment = vec![0, 80, 4, 0, 0, 0, 0, 7, 0, 0, 0, 9, 0x60, 0x12, 1, 0];
     segment.extend([0; 8]);
     segment.extend(b"GET");
-    let octets = datagram(TCP, &segment);
-    let packet = Packet::parse(LinkType::RawIp, &octets).unwrap();
+    let bytes = datagram(TCP, &segment);
+    let packet = Packet::parse(LinkType::RawIp, &bytes).unwrap();
     assert_eq!(
         (packet.source.port(), packet.destination.port()),
         (80, 1024)
@@ -181,11 +181,11 @@ fn a_segment_of_tcp_is_read_past_its_options() {
 }
 
 #[test]
-fn an_unreachable_port_names_the_packet_that_it_is_about() {
+fn an_unreachable_port_names_the_undelivered_packet() {
     let lost = datagram(UDP, &[0, 67, 0x08, 0x22, 0, 99, 0, 0]);
     let icmp = [&[3, 3, 0, 0, 0, 0, 0, 0], &lost[..]].concat();
-    let octets = datagram(ICMP, &icmp);
-    let packet = Packet::parse(LinkType::RawIp, &octets).unwrap();
+    let bytes = datagram(ICMP, &icmp);
+    let packet = Packet::parse(LinkType::RawIp, &bytes).unwrap();
     assert_eq!((packet.source.port(), packet.destination.port()), (0, 0));
     assert_eq!(
         packet.transport,
@@ -204,7 +204,7 @@ fn an_unreachable_port_names_the_packet_that_it_is_about() {
 }
 
 #[test]
-fn what_is_no_packet_says_why() {
+fn unsupported_frames_have_a_reason() {
     let arp = tagged(&frame(b""), &[8, 6]);
     let mut fragment = frame(b"a");
     fragment[20] = 0x20;
@@ -212,7 +212,7 @@ fn what_is_no_packet_says_why() {
     version[14] = 0x55;
     let mut header = frame(b"a");
     header[14] = 0x44;
-    for (octets, error, malformed) in [
+    for (bytes, error, malformed) in [
         (&arp, PacketError::NotIpv4(0x0806), false),
         (&fragment, PacketError::Fragment, false),
         (&version, PacketError::Version(5), true),
@@ -225,7 +225,7 @@ fn what_is_no_packet_says_why() {
             true,
         ),
     ] {
-        assert_eq!(Packet::parse(LinkType::Ethernet, octets), Err(error));
+        assert_eq!(Packet::parse(LinkType::Ethernet, bytes), Err(error));
         assert_eq!(error.is_malformed(), malformed, "{error}");
     }
 }
@@ -240,16 +240,16 @@ proptest! {
     }
 
     #[test]
-    fn frames_that_were_changed_never_panic(at in 0usize..60, octet: u8, cut in 0usize..70) {
-        let mut octets = frame(&[7; 28]);
-        octets[at] = octet;
-        octets.truncate(cut);
-        let _ = Packet::parse(LinkType::Ethernet, &octets);
+    fn frames_that_were_changed_never_panic(at in 0usize..60, byte: u8, cut in 0usize..70) {
+        let mut bytes = frame(&[7; 28]);
+        bytes[at] = byte;
+        bytes.truncate(cut);
+        let _ = Packet::parse(LinkType::Ethernet, &bytes);
     }
 
     #[test]
     fn every_datagram_of_ours_reads_back(payload in prop::collection::vec(any::<u8>(), 0..1473)) {
-        let octets = frame(&payload);
-        prop_assert_eq!(Packet::parse(LinkType::Ethernet, &octets), Ok(expected(&payload)));
+        let bytes = frame(&payload);
+        prop_assert_eq!(Packet::parse(LinkType::Ethernet, &bytes), Ok(expected(&payload)));
     }
 }

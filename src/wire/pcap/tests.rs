@@ -2,20 +2,20 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Seen = (i128, Vec<u8>, usize);
+type ReadFrame = (i128, Vec<u8>, usize);
 
 fn header(magic: [u8; 4], order: ByteOrder) -> Vec<u8> {
-    let mut octets = magic.to_vec();
+    let mut bytes = magic.to_vec();
     for field in [2u16, 4] {
-        octets.extend(match order {
+        bytes.extend(match order {
             ByteOrder::Little => field.to_le_bytes(),
             ByteOrder::Big => field.to_be_bytes(),
         });
     }
     for field in [0u32, 0, 262_144, 1] {
-        octets.extend(number(order, field));
+        bytes.extend(number(order, field));
     }
-    octets
+    bytes
 }
 
 fn number(order: ByteOrder, number: u32) -> [u8; 4] {
@@ -26,16 +26,16 @@ fn number(order: ByteOrder, number: u32) -> [u8; 4] {
 }
 
 fn record(order: ByteOrder, seconds: u32, fraction: u32, frame: &[u8], sent: u32) -> Vec<u8> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for field in [seconds, fraction, frame.len() as u32, sent] {
-        octets.extend(number(order, field));
+        bytes.extend(number(order, field));
     }
-    octets.extend(frame);
-    octets
+    bytes.extend(frame);
+    bytes
 }
 
-/// Reads a file that comes in parts of some size.
-fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), CaptureFault> {
+/// Reads a file that arrives in parts of a given size.
+fn read(file: &[u8], part: usize) -> Result<(Vec<ReadFrame>, Vec<CaptureFault>), CaptureFault> {
     let (mut reader, start) = CaptureFile::start(&file[..file.len().min(CaptureFile::HEAD)])?;
     let (mut frames, mut faults) = (Vec::new(), Vec::new());
     let (mut at, mut want) = (start, part);
@@ -43,17 +43,17 @@ fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), Capt
         let end = (at + want).min(file.len());
         want = part;
         match reader.step(&file[at..end], end == file.len()) {
-            Step::Need(need) => {
+            CaptureStep::Need(need) => {
                 assert!(need > end - at && end < file.len(), "{need}");
                 want = need;
             }
-            Step::Passed(length) | Step::Missed(length, _) => at += length,
-            Step::Frame(length, frame) => {
+            CaptureStep::Passed(length) | CaptureStep::Missed(length, _) => at += length,
+            CaptureStep::Frame(length, frame) => {
                 at += length;
                 let nanoseconds = frame.at.as_nanosecond();
-                frames.push((nanoseconds, frame.octets.to_vec(), frame.sent));
+                frames.push((nanoseconds, frame.bytes.to_vec(), frame.sent));
             }
-            Step::Damaged(length, fault) => {
+            CaptureStep::Damaged(length, fault) => {
                 at += length;
                 faults.push(fault);
             }
@@ -64,7 +64,7 @@ fn read(file: &[u8], part: usize) -> Result<(Vec<Seen>, Vec<CaptureFault>), Capt
 
 const LITTLE: [u8; 4] = [0xd4, 0xc3, 0xb2, 0xa1];
 
-fn sample() -> (Vec<u8>, Vec<Seen>) {
+fn sample() -> (Vec<u8>, Vec<ReadFrame>) {
     let mut file = header(LITTLE, ByteOrder::Little);
     let mut frames = Vec::new();
     for number in 0..9u8 {
@@ -92,7 +92,7 @@ fn both_byte_orders_and_both_units_of_time_are_read() {
 }
 
 #[test]
-fn a_file_that_is_cut_gives_what_is_there() {
+fn a_truncated_file_is_read_as_far_as_possible() {
     let (file, mut frames) = sample();
     frames.pop();
     let (seen, faults) = read(&file[..file.len() - 1], 64).unwrap();
@@ -101,21 +101,21 @@ fn a_file_that_is_cut_gives_what_is_there() {
 }
 
 #[test]
-fn reading_goes_on_behind_a_damaged_record() {
+fn reading_continues_after_a_damaged_record() {
     let (mut file, mut frames) = sample();
     let second = CaptureFile::HEAD + RECORD + 20;
     file[second + 8..second + 12].copy_from_slice(&[0xff; 4]);
     frames.remove(1);
     let expected = (frames, vec![CaptureFault::FrameLength(u32::MAX)]);
     assert_eq!(read(&file, 64), Ok(expected.clone()));
-    // Octets that are gone.
+    // Missing bytes.
     file.drain(second..second + 9);
     let (seen, faults) = read(&file, 64).unwrap();
     assert_eq!((seen, faults.len()), (expected.0, 1));
 }
 
 #[test]
-fn what_is_no_capture_says_what_it_begins_with() {
+fn other_files_are_refused_with_their_first_bytes() {
     for (file, fault) in [
         (&b"GIF89a"[..], CaptureFault::Magic(0x4749_4638)),
         (b"", CaptureFault::Cut { need: 24, have: 0 }),
@@ -135,26 +135,26 @@ fn what_is_no_capture_says_what_it_begins_with() {
 
 proptest! {
     #[test]
-    fn arbitrary_octets_never_panic_and_end(
-        octets in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
+    fn arbitrary_bytes_never_panic_and_end(
+        bytes in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
     ) {
-        let file = [header(LITTLE, ByteOrder::Little), octets].concat();
+        let file = [header(LITTLE, ByteOrder::Little), bytes].concat();
         let _ = read(&file, part);
     }
 
     #[test]
-    fn a_changed_octet_loses_nothing_before_it(
-        at in CaptureFile::HEAD..400, octet: u8, part in 1usize..200
+    fn a_changed_byte_loses_nothing_before_it(
+        at in CaptureFile::HEAD..400, byte: u8, part in 1usize..200
     ) {
         let (mut file, frames) = sample();
         prop_assume!(at < file.len());
-        file[at] = octet;
+        file[at] = byte;
         let mut end = CaptureFile::HEAD;
         let before = frames.iter().take_while(|it| {
             end += RECORD + it.1.len();
             end <= at
         });
-        let before: Vec<Seen> = before.cloned().collect();
+        let before: Vec<ReadFrame> = before.cloned().collect();
         let (seen, _) = read(&file, part).unwrap();
         prop_assert!(seen.starts_with(&before));
     }

@@ -5,25 +5,27 @@ use super::{
     BYTE_ORDER, ENHANCED_PACKET, FRAME, INTERFACE, INTERFACE_NAME, INTERFACE_OFFSET,
     INTERFACE_RESOLUTION, OBSOLETE_PACKET, SECTION, SIMPLE_PACKET, STATISTICS, STATISTICS_DROPPED,
 };
-use crate::wire::capture_file::{ByteOrder, CaptureFault, CapturedFrame, MOST_FRAME, Step, time};
+use crate::wire::capture_file::{
+    ByteOrder, CaptureFault, CaptureStep, CapturedFrame, MOST_FRAME, time,
+};
 use crate::wire::packet::LinkType;
 
-/// The longest block that is read; keys and names that a capture holds are shorter.
+/// The longest block that is read; blocks with keys and names are shorter.
 const MOST_BLOCK: usize = 16 << 20;
-/// The longest block that is believed where there was damage.
+/// The longest block that is accepted after damage.
 const MOST_FOUND: usize = 1 << 20;
 /// The most interfaces of a section.
 const MOST_INTERFACES: usize = 4096;
-/// The most octets of an interface's name that are kept.
+/// The most bytes of an interface's name that are kept.
 const MOST_NAME: usize = 64;
 
-/// A reader of one file.
+/// The parser of one file.
 #[derive(Debug, Default)]
 pub struct Pcapng {
     order: ByteOrder,
     interfaces: Vec<Interface>,
     last: Timestamp,
-    /// There was damage, behind which no block was found yet.
+    /// Whether no valid block was found yet after damage.
     is_lost: bool,
 }
 
@@ -32,35 +34,35 @@ struct Interface {
     link: LinkType,
     snap_length: u32,
     resolution: Resolution,
-    /// Seconds to add to every time.
+    /// The seconds to add to every time.
     offset: i64,
     name: Option<String>,
 }
 
-/// How many units of time a second has.
+/// The units of time per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resolution {
     Microseconds,
     Nanoseconds,
     Units(u128),
-    /// Finer than any number of octets can say.
+    /// So fine that every time is 0.
     Nothing,
 }
 
 impl Pcapng {
-    /// Returns the name of an interface of the section that was read last.
+    /// Returns the name of an interface of the current section.
     pub fn interface_name(&self, number: u32) -> Option<&str> {
         self.interfaces.get(number as usize)?.name.as_deref()
     }
 
-    /// Reads what comes next; see `CaptureFile::step`.
-    pub fn step<'a>(&mut self, octets: &'a [u8], is_last: bool) -> Step<'a> {
+    /// Parses the next step; see `CaptureFile::step`.
+    pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
-            return self.search(octets, is_last);
+            return self.search(bytes, is_last);
         }
-        match self.whole(octets, MOST_BLOCK) {
+        match self.whole(bytes, MOST_BLOCK) {
             Ok((kind, length)) => {
-                let body = &octets[8..length - 4];
+                let body = &bytes[8..length - 4];
                 let step = match kind {
                     SECTION => Ok(self.section(body)),
                     INTERFACE => self.interface(body),
@@ -69,26 +71,26 @@ impl Pcapng {
                     _ => Ok(None),
                 };
                 match step {
-                    Ok(None) => Step::Passed(length),
-                    Ok(Some(Content::Frame(frame))) => Step::Frame(length, frame),
-                    Ok(Some(Content::Missed(count))) => Step::Missed(length, count),
-                    // The block is whole: what follows it is not in doubt.
-                    Err(fault) => Step::Damaged(length, fault),
+                    Ok(None) => CaptureStep::Passed(length),
+                    Ok(Some(Content::Frame(frame))) => CaptureStep::Frame(length, frame),
+                    Ok(Some(Content::Missed(count))) => CaptureStep::Missed(length, count),
+                    // The block has a valid frame, so the next block is safe to read.
+                    Err(fault) => CaptureStep::Damaged(length, fault),
                 }
             }
-            Err(CaptureFault::Cut { need, .. }) if !is_last => Step::Need(need),
+            Err(CaptureFault::Cut { need, .. }) if !is_last => CaptureStep::Need(need),
             Err(fault) => {
                 self.is_lost = true;
-                Step::Damaged(1.min(octets.len()), fault)
+                CaptureStep::Damaged(1.min(bytes.len()), fault)
             }
         }
     }
 
-    /// Looks for a block that is whole.
-    fn search<'a>(&mut self, octets: &[u8], is_last: bool) -> Step<'a> {
-        for at in 0..octets.len() {
-            let rest = &octets[at..];
-            // Too little to tell is taken for what everything begins with.
+    /// Searches for a valid block after damage.
+    fn search<'a>(&mut self, bytes: &[u8], is_last: bool) -> CaptureStep<'a> {
+        for at in 0..bytes.len() {
+            let rest = &bytes[at..];
+            // With fewer than four bytes, any block may start here.
             let kind = match rest.len() {
                 4.. => self.order.u32(rest, 0),
                 _ => SECTION,
@@ -108,34 +110,34 @@ impl Pcapng {
             match self.whole(rest, MOST_FOUND) {
                 Ok(_) => {
                     self.is_lost = false;
-                    return Step::Passed(at);
+                    return CaptureStep::Passed(at);
                 }
                 Err(CaptureFault::Cut { need, .. }) if !is_last => {
                     return match at {
-                        0 => Step::Need(need),
-                        _ => Step::Passed(at),
+                        0 => CaptureStep::Need(need),
+                        _ => CaptureStep::Passed(at),
                     };
                 }
                 Err(_) => {}
             }
         }
-        Step::Passed(octets.len())
+        CaptureStep::Passed(bytes.len())
     }
 
-    /// Checks the frame of a block; returns its type and its length.
-    fn whole(&self, octets: &[u8], most: usize) -> Result<(u32, usize), CaptureFault> {
-        let have = octets.len();
+    /// Checks the two lengths of a block. Returns its type and its length.
+    fn whole(&self, bytes: &[u8], most: usize) -> Result<(u32, usize), CaptureFault> {
+        let have = bytes.len();
         if have < FRAME {
             return Err(CaptureFault::Cut { need: FRAME, have });
         }
-        // It is the same in either order.
-        let is_section = self.order.u32(octets, 0) == SECTION;
+        // The section type reads the same in both byte orders.
+        let is_section = self.order.u32(bytes, 0) == SECTION;
         let order = if is_section {
-            order_of_section(octets)?
+            order_of_section(bytes)?
         } else {
             self.order
         };
-        let announced = order.u32(octets, 4);
+        let announced = order.u32(bytes, 4);
         let need = announced as usize;
         if !(FRAME..=most).contains(&need) || !need.is_multiple_of(4) || is_section && need < 28 {
             return Err(CaptureFault::BlockLength(announced));
@@ -143,14 +145,14 @@ impl Pcapng {
         if have < need {
             return Err(CaptureFault::Cut { need, have });
         }
-        match order.u32(octets, need - 4) {
-            trailer if trailer == announced => Ok((order.u32(octets, 0), need)),
+        match order.u32(bytes, need - 4) {
+            trailer if trailer == announced => Ok((order.u32(bytes, 0), need)),
             trailer => Err(CaptureFault::Trailer(announced, trailer)),
         }
     }
 
     fn section<'a>(&mut self, body: &[u8]) -> Option<Content<'a>> {
-        // Its own frame was read in this order.
+        // `whole` has used this byte order for its lengths.
         self.order = match ByteOrder::Little.u32(body, 0) {
             BYTE_ORDER => ByteOrder::Little,
             _ => ByteOrder::Big,
@@ -175,8 +177,8 @@ impl Pcapng {
             offset: 0,
             name: None,
         };
-        let octets = options;
-        for (code, value) in (Options { order, octets }) {
+        let bytes = options;
+        for (code, value) in (Options { order, bytes }) {
             match (code, value) {
                 (INTERFACE_RESOLUTION, [unit, ..]) => {
                     interface.resolution = Resolution::parse(*unit)
@@ -206,7 +208,7 @@ impl Pcapng {
         body: &'a [u8],
     ) -> Result<Option<Content<'a>>, CaptureFault> {
         let order = self.order;
-        // Where the octets begin, how many there are, how many there were, and of which interface.
+        // The offset of the frame's bytes, and the number of its interface.
         let (start, number) = match kind {
             ENHANCED_PACKET => (20, order.u32(body, 0)),
             OBSOLETE_PACKET => (20, order.u16(body, 0).into()),
@@ -225,15 +227,15 @@ impl Pcapng {
                     0 => u32::MAX,
                     snap => snap,
                 };
-                // How much of it there is, only the length of the block can tell.
+                // Only the length of the block limits the captured length.
                 let kept = (body.len() - start).min(u32::MAX as usize) as u32;
                 (sent.min(snap).min(kept), sent)
             }
             _ => (order.u32(body, 12), order.u32(body, 16)),
         };
         let end = start + length as usize;
-        let octets = body.get(start..end).filter(|it| it.len() <= MOST_FRAME);
-        let octets = octets.ok_or(CaptureFault::FrameLength(length))?;
+        let bytes = body.get(start..end).filter(|it| it.len() <= MOST_FRAME);
+        let bytes = bytes.ok_or(CaptureFault::FrameLength(length))?;
         if kind != SIMPLE_PACKET {
             let units = u64::from(order.u32(body, 4)) << 32 | u64::from(order.u32(body, 8));
             self.last = interface.time(units);
@@ -246,19 +248,19 @@ impl Pcapng {
             at: self.last,
             interface: number,
             link: interface.link,
-            octets,
-            sent: (sent as usize).max(octets.len()),
+            bytes,
+            sent: (sent as usize).max(bytes.len()),
             comments: Comments(Options {
                 order,
-                octets: options.unwrap_or_default(),
+                bytes: options.unwrap_or_default(),
             }),
         })))
     }
 
     fn statistics<'a>(&self, body: &[u8]) -> Option<Content<'a>> {
         let order = self.order;
-        let octets = body.get(12..)?;
-        let mut options = Options { order, octets };
+        let bytes = body.get(12..)?;
+        let mut options = Options { order, bytes };
         let (_, dropped) =
             options.find(|(code, value)| *code == STATISTICS_DROPPED && value.len() == 8)?;
         let (low, high) = match order {
@@ -275,10 +277,10 @@ enum Content<'a> {
     Missed(u64),
 }
 
-fn order_of_section(octets: &[u8]) -> Result<ByteOrder, CaptureFault> {
+fn order_of_section(bytes: &[u8]) -> Result<ByteOrder, CaptureFault> {
     match (
-        ByteOrder::Little.u32(octets, 8),
-        ByteOrder::Big.u32(octets, 8),
+        ByteOrder::Little.u32(bytes, 8),
+        ByteOrder::Big.u32(bytes, 8),
     ) {
         (BYTE_ORDER, _) => Ok(ByteOrder::Little),
         (_, BYTE_ORDER) => Ok(ByteOrder::Big),
@@ -294,7 +296,7 @@ impl Interface {
             Resolution::Units(a_second) => {
                 let units = u128::from(units);
                 let part = units % a_second;
-                // A part of 64 bits at the most: the product fits.
+                // At most 64 bits, so the product fits.
                 let nanoseconds = part * 1_000_000_000 / a_second;
                 ((units / a_second) as u64, nanoseconds as u64)
             }

@@ -1,4 +1,4 @@
-//! The newer format of capture files: reading it, and writing it.
+//! The newer capture file format: reading and writing.
 //!
 //! Source: draft-ietf-opsawg-pcapng.
 
@@ -21,12 +21,12 @@ const SIMPLE_PACKET: u32 = 3;
 const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
-/// What a section says in its own byte order.
+/// The byte order mark of a section.
 const BYTE_ORDER: u32 = 0x1a2b_3c4d;
-/// The octets of a block besides its body: its type, its length, and its length again.
+/// The length of a block without its body: its type and two lengths.
 const FRAME: usize = 12;
 
-/// The codes of options, each in the blocks that it stands in.
+/// The option codes, by the block that contains them.
 const END: u16 = 0;
 const COMMENT: u16 = 1;
 const SECTION_OS: u16 = 3;

@@ -1,31 +1,31 @@
 use super::{COMMENT, END};
 use crate::wire::capture_file::ByteOrder;
 
-/// The options of a block, one after the other.
+/// Iterates over the options of a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options<'a> {
     pub(super) order: ByteOrder,
-    pub(super) octets: &'a [u8],
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Iterator for Options<'a> {
     type Item = (u16, &'a [u8]);
 
-    /// Takes the next option; one that reaches beyond its block ends them.
+    /// Returns the next option; an option that exceeds its block ends the iteration.
     fn next(&mut self) -> Option<Self::Item> {
-        let (head, rest) = self.octets.split_first_chunk::<4>()?;
+        let (head, rest) = self.bytes.split_first_chunk::<4>()?;
         let code = self.order.u16(head, 0);
         let length = usize::from(self.order.u16(head, 2));
         let value = rest.get(..length)?;
         if code == END {
             return None;
         }
-        self.octets = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        self.bytes = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((code, value))
     }
 }
 
-/// The comments on a frame, as they stand in the file.
+/// Iterates over the comments on a frame, as the file holds them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Comments<'a>(pub(super) Options<'a>);
 

@@ -1,20 +1,20 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::capture_file::{ByteOrder, CaptureFault, CaptureFile, Step};
+use crate::wire::capture_file::{ByteOrder, CaptureFault, CaptureFile, CaptureStep};
 use crate::wire::packet::LinkType;
 
-type Seen = (i128, u32, Vec<u8>, usize, Vec<String>);
+type ReadFrame = (i128, u32, Vec<u8>, usize, Vec<String>);
 
-/// What was read of a file.
+/// The frames, missed counts and errors of a file.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
-    frames: Vec<Seen>,
+    frames: Vec<ReadFrame>,
     faults: Vec<CaptureFault>,
     missed: u64,
 }
 
-/// Reads a file that comes in parts of some size.
+/// Reads a file that arrives in parts of a given size.
 fn read(file: &[u8], part: usize) -> Read {
     let (mut reader, mut at) = CaptureFile::start(&file[..24]).unwrap();
     let mut read = Read::default();
@@ -23,27 +23,27 @@ fn read(file: &[u8], part: usize) -> Read {
         let end = (at + want).min(file.len());
         want = part;
         match reader.step(&file[at..end], end == file.len()) {
-            Step::Need(need) => {
+            CaptureStep::Need(need) => {
                 assert!(need > end - at && end < file.len(), "{need}");
                 want = need;
             }
-            Step::Passed(length) => at += length,
-            Step::Missed(length, count) => {
+            CaptureStep::Passed(length) => at += length,
+            CaptureStep::Missed(length, count) => {
                 at += length;
                 read.missed += count;
             }
-            Step::Frame(length, frame) => {
+            CaptureStep::Frame(length, frame) => {
                 at += length;
                 let text = |it| String::from_utf8_lossy(it).into_owned();
                 read.frames.push((
                     frame.at.as_nanosecond(),
                     frame.interface,
-                    frame.octets.to_vec(),
+                    frame.bytes.to_vec(),
                     frame.sent,
                     frame.comments.map(text).collect(),
                 ));
             }
-            Step::Damaged(length, fault) => {
+            CaptureStep::Damaged(length, fault) => {
                 at += length;
                 read.faults.push(fault);
             }
@@ -52,7 +52,7 @@ fn read(file: &[u8], part: usize) -> Read {
     read
 }
 
-/// Writes blocks by hand, in either order.
+/// Writes blocks by hand, in either byte order.
 struct ByHand(ByteOrder, Vec<u8>);
 
 impl ByHand {
@@ -106,12 +106,12 @@ impl ByHand {
     }
 }
 
-fn pad(octets: &mut Vec<u8>) {
-    octets.resize(octets.len().next_multiple_of(4), 0);
+fn pad(bytes: &mut Vec<u8>) {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
 #[test]
-fn both_byte_orders_may_stand_in_one_file_and_interfaces_are_those_of_their_section() {
+fn one_file_can_have_both_byte_orders_and_each_section_has_its_own_interfaces() {
     let mut file = Vec::new();
     for order in [ByteOrder::Big, ByteOrder::Little] {
         let mut section = ByHand::new(order);
@@ -159,7 +159,7 @@ fn times_are_read_in_every_unit() {
         file.frame(0, units, b"", 0, &[]);
         assert_eq!(read(&file.1, 99).frames[0].0, nanoseconds, "{unit:#x}");
     }
-    // What no calendar has is the last day of ours.
+    // An unrepresentable time becomes the last representable time.
     let mut file = ByHand::new(ByteOrder::Little);
     file.interface(&file.option(INTERFACE_RESOLUTION, &[0]));
     file.frame(0, u64::MAX, b"", 0, &[]);
@@ -180,13 +180,13 @@ fn simple_and_obsolete_blocks_and_statistics_are_read() {
     body.extend(b"old\0");
     body.extend(file.option(COMMENT, b"a comment"));
     file.block(OBSOLETE_PACKET, &body);
-    // It was longer than what the interface takes, and shorter.
+    // Longer than the snap length of the interface, and shorter.
     file.block(SIMPLE_PACKET, &[&file.u32(200), &[7; 96][..]].concat());
     file.block(SIMPLE_PACKET, &[&file.u32(3), &[7; 4][..]].concat());
     file.block(0x0bad, b"what nobody knows!..");
     let dropped = file.option(STATISTICS_DROPPED, &u64::to_be_bytes(5));
     file.block(STATISTICS, &[&[0; 12], &dropped[..]].concat());
-    // Too short for what they are.
+    // Too short for their types.
     file.block(SIMPLE_PACKET, &[]);
     file.block(INTERFACE, &[0; 4]);
     let read = read(&file.1, 30);
@@ -203,12 +203,10 @@ fn simple_and_obsolete_blocks_and_statistics_are_read() {
     assert_eq!(read.faults, faults);
 }
 
-/// A file as we write it, with what is in it.
-fn written() -> (Vec<u8>, Vec<Seen>) {
-    let mut octets = Vec::new();
-    let mut writer = PcapngWriter {
-        octets: &mut octets,
-    };
+/// A file that our writer made, and its frames.
+fn written() -> (Vec<u8>, Vec<ReadFrame>) {
+    let mut bytes = Vec::new();
+    let mut writer = PcapngWriter { bytes: &mut bytes };
     writer.section("pxectl", Some("Linux"));
     writer.interface(&InterfaceDescription {
         link: LinkType::Ethernet,
@@ -227,7 +225,7 @@ fn written() -> (Vec<u8>, Vec<Seen>) {
         frames.push((at, 0, frame, 1500, comments));
     }
     writer.statistics(0, jiff::Timestamp::UNIX_EPOCH, 11, 3);
-    (octets, frames)
+    (bytes, frames)
 }
 
 const PLAIN: InterfaceDescription<'_> = InterfaceDescription {
@@ -238,7 +236,7 @@ const PLAIN: InterfaceDescription<'_> = InterfaceDescription {
 };
 
 #[test]
-fn what_we_write_reads_back() {
+fn written_files_are_read_back() {
     let (file, frames) = written();
     let expected = Read {
         frames,
@@ -247,44 +245,41 @@ fn what_we_write_reads_back() {
     };
     assert_eq!(read(&file, 64), expected);
     let (mut reader, _) = CaptureFile::start(&file).unwrap();
-    let Step::Passed(length) = reader.step(&file, true) else {
+    let CaptureStep::Passed(length) = reader.step(&file, true) else {
         panic!("no section");
     };
     assert_eq!(reader.interface_name(0), None);
     assert!(matches!(
         reader.step(&file[length..], true),
-        Step::Passed(_)
+        CaptureStep::Passed(_)
     ));
     assert_eq!(reader.interface_name(0), Some("eth1"));
 }
 
 #[test]
 fn a_long_comment_is_cut_between_characters() {
-    let mut octets = Vec::new();
-    let mut writer = PcapngWriter {
-        octets: &mut octets,
-    };
+    let mut bytes = Vec::new();
+    let mut writer = PcapngWriter { bytes: &mut bytes };
     writer.section("pxectl", None);
     writer.interface(&PLAIN);
     let long = format!("a{}", "€".repeat(30_000));
     let notes = [long.as_bytes()].into_iter();
     writer.frame(0, jiff::Timestamp::UNIX_EPOCH, b"", 0, notes);
-    let read = read(&octets, 64);
+    let read = read(&bytes, 64);
     let comment = &read.frames[0].4[0];
     assert!(long.starts_with(comment.as_str()));
     assert_eq!(comment.len(), 1 + 65_534 / 3 * 3);
 }
 
 #[test]
-fn reading_goes_on_behind_damage() {
+fn reading_continues_after_damage() {
     let (file, frames) = written();
     let needle = ENHANCED_PACKET.to_le_bytes();
     let mut blocks = (0..file.len()).filter(|at| file[*at..].starts_with(&needle));
     let at = blocks.nth(3).unwrap();
     let mut without = frames;
     without.remove(3);
-    // A length that is no length, one that reaches beyond the file, and one that reaches into
-    // another block.
+    // An invalid length, a length past the end of the file, and a length into another block.
     for (length, fault) in [
         (u32::MAX, CaptureFault::BlockLength(u32::MAX)),
         (8, CaptureFault::BlockLength(8)),
@@ -306,7 +301,7 @@ fn reading_goes_on_behind_damage() {
             assert_eq!(read.faults, [fault]);
         }
     }
-    // Octets that are gone.
+    // Missing bytes.
     let mut gone = file.clone();
     gone.drain(at + 5..at + 12);
     let read = read(&gone, 64);
@@ -314,7 +309,7 @@ fn reading_goes_on_behind_damage() {
 }
 
 #[test]
-fn a_file_that_is_cut_gives_what_is_there() {
+fn a_truncated_file_is_read_as_far_as_possible() {
     let (file, frames) = written();
     for length in 28..file.len() {
         let read = read(&file[..length], 64);
@@ -326,20 +321,20 @@ fn a_file_that_is_cut_gives_what_is_there() {
 proptest! {
     #[test]
     fn arbitrary_blocks_never_panic_and_end(
-        octets in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
+        bytes in prop::collection::vec(any::<u8>(), 0..400), part in 1usize..100
     ) {
-        let file = [ByHand::new(ByteOrder::Little).1, octets].concat();
+        let file = [ByHand::new(ByteOrder::Little).1, bytes].concat();
         read(&file, part);
     }
 
     #[test]
-    fn a_changed_octet_loses_no_more_than_its_block(
-        // What stands before it describes everything.
-        at in 180usize..600, octet: u8, part in 1usize..200
+    fn a_changed_byte_loses_no_more_than_its_block(
+        // The blocks before it describe the interfaces.
+        at in 180usize..600, byte: u8, part in 1usize..200
     ) {
         let (mut file, frames) = written();
         prop_assume!(at < file.len());
-        file[at] = octet;
+        file[at] = byte;
         let seen = read(&file, part).frames;
         let kept = frames.iter().filter(|it| seen.contains(it)).count();
         prop_assert!(kept + 2 >= frames.len(), "{} of {}", kept, frames.len());
@@ -352,13 +347,13 @@ proptest! {
         at in 0i64..8_000_000_000,
         nanoseconds in 0i32..1_000_000_000,
     ) {
-        let mut octets = Vec::new();
-        let mut writer = PcapngWriter { octets: &mut octets };
+        let mut bytes = Vec::new();
+        let mut writer = PcapngWriter { bytes: &mut bytes };
         writer.section("pxectl", None);
         writer.interface(&PLAIN);
         let at = jiff::Timestamp::new(at, nanoseconds).unwrap();
         writer.frame(0, at, &frame, frame.len(), comments.iter().map(|it| it.as_bytes()));
         let expected = (at.as_nanosecond(), 0, frame.clone(), frame.len(), comments);
-        prop_assert_eq!(read(&octets, 64).frames, vec![expected]);
+        prop_assert_eq!(read(&bytes, 64).frames, vec![expected]);
     }
 }

@@ -10,36 +10,36 @@ use super::{
 use crate::wire::capture_file::MOST_FRAME;
 use crate::wire::packet::LinkType;
 
-/// What stands before the octets of a frame: type and length of its block, interface, time and lengths.
+/// The length of the fields before a frame's bytes: block type and length, interface, time and lengths.
 const PACKET_HEAD: usize = 28;
-/// Times are written in nanoseconds, since the `if_tsresol` of every interface says so.
+/// Times are in nanoseconds; `if_tsresol` of every interface states it.
 const NANOSECONDS: u8 = 9;
 const VERSION: (u16, u16) = (1, 0);
-/// How long the section is, nobody knows while it is written.
+/// The length of the section is not known while it is written.
 const UNKNOWN_LENGTH: u64 = u64::MAX;
 
-/// What is said of an interface.
+/// The description of an interface.
 #[derive(Clone, Debug)]
 pub struct InterfaceDescription<'a> {
-    /// What its frames begin with.
+    /// The link-layer header of its frames.
     pub link: LinkType,
     /// Its name.
     pub name: Option<&'a str>,
-    /// Which frames were kept, in words.
+    /// The filter that selected the frames, in words.
     pub filter: Option<&'a str>,
-    /// The system that saw them.
+    /// The operating system that captured them.
     pub system: Option<&'a str>,
 }
 
-/// Writes blocks, one after the other, to the end of `octets`.
+/// Appends blocks to `bytes`.
 #[derive(Debug)]
 pub struct PcapngWriter<'a> {
-    /// Where they go.
-    pub octets: &'a mut Vec<u8>,
+    /// The output.
+    pub bytes: &'a mut Vec<u8>,
 }
 
 impl PcapngWriter<'_> {
-    /// Begins a file: which program wrote it, and on which system.
+    /// Starts a file, with the names of the program and the operating system.
     pub fn section(&mut self, application: &str, system: Option<&str>) {
         self.block(SECTION, |block| {
             block.extend(BYTE_ORDER.to_le_bytes());
@@ -54,7 +54,7 @@ impl PcapngWriter<'_> {
         });
     }
 
-    /// Describes the next interface; they are numbered from 0.
+    /// Describes the next interface; interfaces are numbered from 0.
     pub fn interface(&mut self, interface: &InterfaceDescription<'_>) {
         self.block(INTERFACE, |block| {
             block.extend(interface.link.number().to_le_bytes());
@@ -65,7 +65,7 @@ impl PcapngWriter<'_> {
             }
             option(block, INTERFACE_RESOLUTION, &[NANOSECONDS]);
             if let Some(filter) = interface.filter {
-                // 0: in the words of its author, and no program.
+                // 0: a filter in words, not a BPF program.
                 option(block, INTERFACE_FILTER, &[&[0], filter.as_bytes()].concat());
             }
             if let Some(system) = interface.system {
@@ -75,24 +75,24 @@ impl PcapngWriter<'_> {
         });
     }
 
-    /// Writes a frame that was `sent` octets long, with what is said of it; returns where its octets
-    /// stand.
+    /// Writes a frame that was `sent` bytes long on the network, with its comments. Returns the range of
+    /// its bytes in the output.
     pub fn frame<'c>(
         &mut self,
         interface: u32,
         at: Timestamp,
-        octets: &[u8],
+        bytes: &[u8],
         sent: usize,
         comments: impl Iterator<Item = &'c [u8]>,
     ) -> Range<usize> {
-        let octets = &octets[..octets.len().min(MOST_FRAME)];
-        let start = self.octets.len() + PACKET_HEAD;
+        let bytes = &bytes[..bytes.len().min(MOST_FRAME)];
+        let start = self.bytes.len() + PACKET_HEAD;
         self.block(ENHANCED_PACKET, |block| {
             block.extend(interface.to_le_bytes());
             time(block, at);
-            block.extend((octets.len() as u32).to_le_bytes());
+            block.extend((bytes.len() as u32).to_le_bytes());
             block.extend(u32::try_from(sent).unwrap_or(u32::MAX).to_le_bytes());
-            block.extend(octets);
+            block.extend(bytes);
             pad(block);
             let mut has_options = false;
             for comment in comments {
@@ -103,10 +103,10 @@ impl PcapngWriter<'_> {
                 end(block);
             }
         });
-        start..start + octets.len()
+        start..start + bytes.len()
     }
 
-    /// Ends the frames of an interface: how many came in, and how many of them the system dropped.
+    /// Writes the statistics of an interface: received frames, and frames that the system dropped.
     pub fn statistics(&mut self, interface: u32, at: Timestamp, received: u64, dropped: u64) {
         self.block(STATISTICS, |block| {
             block.extend(interface.to_le_bytes());
@@ -118,28 +118,27 @@ impl PcapngWriter<'_> {
     }
 
     fn block(&mut self, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.octets.len();
-        self.octets.extend(kind.to_le_bytes());
-        self.octets.extend([0; 4]);
-        body(self.octets);
-        let length = (self.octets.len() - start + FRAME - 8) as u32;
-        self.octets[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
-        self.octets.extend(length.to_le_bytes());
+        let start = self.bytes.len();
+        self.bytes.extend(kind.to_le_bytes());
+        self.bytes.extend([0; 4]);
+        body(self.bytes);
+        let length = (self.bytes.len() - start + FRAME - 8) as u32;
+        self.bytes[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
+        self.bytes.extend(length.to_le_bytes());
     }
 }
 
-/// Writes a time, its greater half first; what lies before 1970 or after 2554 is written as the
-/// nearest time.
+/// Writes a time, the upper half first; a time before 1970 or after 2554 becomes the nearest valid time.
 fn time(block: &mut Vec<u8>, at: Timestamp) {
     let units = at.as_nanosecond().clamp(0, u64::MAX.into()) as u64;
     block.extend(((units >> 32) as u32).to_le_bytes());
     block.extend((units as u32).to_le_bytes());
 }
 
-/// Writes an option, cut to what one can hold, between characters where it is text.
+/// Writes an option; a value that is too long is cut, between characters if it is text.
 fn option(block: &mut Vec<u8>, code: u16, value: &[u8]) {
     let mut length = value.len().min(usize::from(u16::MAX));
-    let is_inside = |at: usize| value.get(at).is_some_and(|octet| octet & 0xc0 == 0x80);
+    let is_inside = |at: usize| value.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     for _ in 0..3 {
         length -= usize::from(length > 0 && length < value.len() && is_inside(length));
     }
@@ -155,6 +154,6 @@ fn end(block: &mut Vec<u8>) {
 }
 
 fn pad(block: &mut Vec<u8>) {
-    // Whatever was written before the block is whole words, too.
+    // Everything before this is a multiple of four bytes, too.
     block.resize(block.len().next_multiple_of(4), 0);
 }

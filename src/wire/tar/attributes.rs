@@ -1,39 +1,36 @@
 use super::{NAME_LIMIT, SIZE_LIMIT, TarError};
 
-/// A name that nobody could open.
-pub const TOO_LONG: TarError = TarError::Damaged("a name of more than 4096 octets");
+/// A name that is too long to open.
+pub const TOO_LONG: TarError = TarError::Damaged("a name of more than 4096 bytes");
 
-/// What a pax header says that matters here.
+/// The attributes of a pax header that matter here.
 #[derive(Default)]
 pub struct Attributes {
     pub path: Option<String>,
     pub link: Option<String>,
     pub size: Option<u64>,
-    /// Whether the entry has holes.
+    /// Whether the entry is a sparse file.
     pub is_sparse: bool,
 }
 
 impl Attributes {
-    /// Reads `length key=value` lines, where the length is that of the whole line.
-    pub fn read(&mut self, mut octets: &[u8]) -> Result<(), TarError> {
-        const FAULT: TarError = TarError::Damaged("an extended attribute that makes no sense");
-        while !octets.is_empty() {
-            let blank = octets
-                .iter()
-                .position(|octet| *octet == b' ')
-                .ok_or(FAULT)?;
-            let length: usize = str::from_utf8(&octets[..blank])
+    /// Reads `length key=value` lines; the length is the length of the whole line.
+    pub fn read(&mut self, mut bytes: &[u8]) -> Result<(), TarError> {
+        const INVALID: TarError = TarError::Damaged("an invalid extended attribute");
+        while !bytes.is_empty() {
+            let blank = bytes.iter().position(|byte| *byte == b' ').ok_or(INVALID)?;
+            let length: usize = str::from_utf8(&bytes[..blank])
                 .ok()
                 .and_then(|text| text.parse().ok())
-                .ok_or(FAULT)?;
-            let (line, rest) = octets.split_at_checked(length).ok_or(FAULT)?;
+                .ok_or(INVALID)?;
+            let (line, rest) = bytes.split_at_checked(length).ok_or(INVALID)?;
             let line = line
                 .get(blank + 1..)
                 .and_then(|line| line.strip_suffix(b"\n"))
-                .ok_or(FAULT)?;
-            let equals = line.iter().position(|octet| *octet == b'=').ok_or(FAULT)?;
+                .ok_or(INVALID)?;
+            let equals = line.iter().position(|byte| *byte == b'=').ok_or(INVALID)?;
             self.set(&line[..equals], &line[equals + 1..])?;
-            octets = rest;
+            bytes = rest;
         }
         Ok(())
     }
@@ -52,8 +49,8 @@ impl Attributes {
                     .ok()
                     .and_then(|text| text.parse().ok());
                 let size = size.filter(|size| digits && *size <= SIZE_LIMIT);
-                let fault = TarError::Damaged("a size that no file has");
-                self.size = Some(size.ok_or(fault)?);
+                let invalid = TarError::Damaged("an invalid file size");
+                self.size = Some(size.ok_or(invalid)?);
             }
             key if key.starts_with(b"GNU.sparse.") => self.is_sparse = true,
             _ => {}

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Builds a header in front of `size` octets, a size or name as bad as one likes; links lead to
+/// Builds a header in front of `size` bytes, a size or name as bad as one likes; links lead to
 /// `link`.
 pub fn raw(name: &str, kind: u8, link: &str, size: &[u8]) -> Vec<u8> {
     let mut header = vec![0; BLOCK];
@@ -14,7 +14,7 @@ pub fn raw(name: &str, kind: u8, link: &str, size: &[u8]) -> Vec<u8> {
     header[157..157 + link.len()].copy_from_slice(link.as_bytes());
     header[257..263].copy_from_slice(b"ustar\0");
     header[148..156].fill(b' ');
-    let sum: u32 = header.iter().map(|octet| u32::from(*octet)).sum();
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
     header
 }
@@ -22,10 +22,10 @@ pub fn raw(name: &str, kind: u8, link: &str, size: &[u8]) -> Vec<u8> {
 /// Builds an entry with its content and padding.
 pub fn entry(name: &str, kind: u8, content: &str) -> Vec<u8> {
     let size = format!("{:011o}", content.len());
-    let mut octets = raw(name, kind, "", size.as_bytes());
-    octets.extend(content.as_bytes());
-    octets.resize(octets.len().next_multiple_of(BLOCK), 0);
-    octets
+    let mut bytes = raw(name, kind, "", size.as_bytes());
+    bytes.extend(content.as_bytes());
+    bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+    bytes
 }
 
 fn pax(attribute: &str) -> Vec<u8> {
@@ -91,7 +91,7 @@ fn names_short_long_and_extended_are_read() {
 }
 
 #[test]
-fn kinds_and_where_links_lead_are_told() {
+fn kinds_and_link_targets_are_read() {
     let long = "l/".repeat(90);
     let archive = [
         raw("hard", b'1', "a", b"00000000777"),
@@ -122,7 +122,7 @@ fn kinds_and_where_links_lead_are_told() {
 }
 
 #[test]
-fn holes_that_gnu_tar_describes_over_several_blocks_are_read_over() {
+fn gnu_tar_maps_of_holes_over_several_blocks_are_skipped() {
     let mut sparse = raw("holes", b'S', "", b"00000000003");
     sparse[482] = 1;
     let sum = checksum(sparse.as_slice().try_into().unwrap());
@@ -144,12 +144,12 @@ fn holes_that_gnu_tar_describes_over_several_blocks_are_read_over() {
         ("a", "one")
     );
     assert_eq!(found[1].0.start, 5 * BLOCK as u64);
-    // A map that never ends is one that is cut short.
+    // A map without an end is truncated.
     let endless = [&sparse[..BLOCK], &[7; 64 * BLOCK]].concat();
-    assert!(listed(&endless).unwrap_err().contains("cut short"));
+    assert!(listed(&endless).unwrap_err().contains("truncated"));
 }
 
-/// Gives what begins an archive and then one octet for ever; counts what is taken.
+/// Returns the start of an archive and then one byte without end; counts the bytes read.
 struct Endless<'c> {
     head: &'c [u8],
     taken: &'c Cell<u64>,
@@ -171,15 +171,19 @@ impl Read for Endless<'_> {
 }
 
 #[test]
-fn what_promises_too_much_is_refused_before_it_is_read() {
+fn oversized_entries_are_refused_before_they_are_read() {
     let huge = b"77777777777";
     for (head, why, most) in [
         (raw("x", b'L', "", huge), "4096", 0),
         (raw("x", b'K', "", huge), "4096", 0),
         (raw("x", b'L', "", b"00000010002"), "4096", 0),
         (raw("x", b'x', "", huge), "1 MiB", 0),
-        // No line ends in so many octets.
-        (raw("x", b'x', "", b"00004000000"), "no sense", TEXT_LIMIT),
+        // No line ends within so many bytes.
+        (
+            raw("x", b'x', "", b"00004000000"),
+            "invalid extended",
+            TEXT_LIMIT,
+        ),
         (
             raw(
                 "x",
@@ -187,25 +191,25 @@ fn what_promises_too_much_is_refused_before_it_is_read() {
                 "",
                 b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe",
             ),
-            "no file",
+            "invalid file size",
             0,
         ),
         (
             raw("x", b'0', "", b"\x80\0\0\0\xff\0\0\0\0\0\0\0"),
-            "no file",
+            "invalid file size",
             0,
         ),
         (
             raw("x", b'0', "", b"\x80\x01\0\0\0\0\0\0\0\0\0\0"),
-            "no file",
+            "invalid file size",
             0,
         ),
-        (raw("x", b'0', "", b"-0000000001"), "no file", 0),
-        (raw("x", b'0', "", b"+0000000001"), "no file", 0),
-        (raw("x", b'x', "", b"-0000000001"), "no file", 0),
-        (pax("size=-1"), "no file", 0),
-        (pax("size=99999999999999999999"), "no file", 0),
-        (pax("size=9223372036854775807"), "no file", 0),
+        (raw("x", b'0', "", b"-0000000001"), "invalid file size", 0),
+        (raw("x", b'0', "", b"+0000000001"), "invalid file size", 0),
+        (raw("x", b'x', "", b"-0000000001"), "invalid file size", 0),
+        (pax("size=-1"), "invalid file size", 0),
+        (pax("size=99999999999999999999"), "invalid file size", 0),
+        (pax("size=9223372036854775807"), "invalid file size", 0),
     ] {
         let taken = Cell::new(0);
         let mut tar = Tar::new(Endless {
@@ -223,10 +227,10 @@ fn what_promises_too_much_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn an_archive_without_its_end_is_read_where_that_is_allowed() {
+fn an_archive_without_its_end_is_read_if_that_is_allowed() {
     let whole = [entry("a", b'0', "one"), entry("b", b'0', "two")].concat();
-    let read = |octets: &[u8]| {
-        let mut tar = Tar::without_end(octets);
+    let read = |bytes: &[u8]| {
+        let mut tar = Tar::without_end(bytes);
         let mut found = Vec::new();
         while let Some(entry) = tar.entry()? {
             let mut text = String::new();
@@ -245,7 +249,7 @@ fn an_archive_without_its_end_is_read_where_that_is_allowed() {
 }
 
 #[test]
-fn content_is_passed_over_without_reading_it() {
+fn content_is_skipped_without_reading_it() {
     let archive = [
         entry("a", b'0', "one"),
         entry("b", b'0', ""),
@@ -256,7 +260,7 @@ fn content_is_passed_over_without_reading_it() {
     let mut starts = Vec::new();
     while let Some(entry) = tar.entry().unwrap() {
         starts.push((entry.path, entry.start));
-        tar.pass_over().unwrap();
+        tar.skip_content().unwrap();
     }
     let expected = [("a", 512), ("b", 1536), ("c", 2048)];
     assert_eq!(
@@ -267,8 +271,8 @@ fn content_is_passed_over_without_reading_it() {
 
 proptest! {
     #[test]
-    fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2048)) {
-        let _ = listed(&octets);
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+        let _ = listed(&bytes);
     }
 
     #[test]
@@ -284,14 +288,14 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(
+    fn written_headers_are_read_back(
         path in "[a-z\u{e9}/]{1,300}",
         size in prop_oneof![0..10_000u64, (1u64 << 33) - 2..(1u64 << 33) + 2, Just(SIZE_LIMIT)],
     ) {
-        let octets = header(&path, size);
-        let found = Tar::new(octets.as_slice()).entry().unwrap().unwrap();
-        let start = octets.len() as u64;
-        prop_assert_eq!(octets.len() % BLOCK, 0);
+        let bytes = header(&path, size);
+        let found = Tar::new(bytes.as_slice()).entry().unwrap().unwrap();
+        let start = bytes.len() as u64;
+        prop_assert_eq!(bytes.len() % BLOCK, 0);
         prop_assert_eq!(found, TarEntry { path, kind: TarKind::File, size, start });
     }
 }

@@ -1,14 +1,14 @@
 use super::{BLOCK, checksum, padding_of};
 
-/// What ends an archive.
+/// The end of an archive.
 pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
-/// The longest name that a header has room for, in octets.
+/// The longest name that a header has room for, in bytes.
 const NAME_FIELD: usize = 100;
 /// The first size that does not fit into a header.
 const LARGE: u64 = 1 << 33;
 
-/// Writes what stands before the content of a regular file. The content follows, and zeros up to a
-/// whole block; nothing in it tells when or by whom it was made.
+/// Writes the header of a regular file. The content follows, then zeros up to a whole block. The header
+/// holds no time and no owner, so that the output is reproducible.
 pub fn header(path: &str, size: u64) -> Vec<u8> {
     let mut attributes = String::new();
     if path.len() > NAME_FIELD {
@@ -17,17 +17,17 @@ pub fn header(path: &str, size: u64) -> Vec<u8> {
     if size >= LARGE {
         attributes += &attribute("size", &size.to_string());
     }
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     if !attributes.is_empty() {
-        octets.extend(block("pax", attributes.len() as u64, b'x'));
-        octets.extend(attributes.as_bytes());
-        octets.extend(padding(attributes.len() as u64));
+        bytes.extend(block("pax", attributes.len() as u64, b'x'));
+        bytes.extend(attributes.as_bytes());
+        bytes.extend(padding(attributes.len() as u64));
     }
-    octets.extend(block(path, size, b'0'));
-    octets
+    bytes.extend(block(path, size, b'0'));
+    bytes
 }
 
-/// Returns what follows a content of a size, up to a whole block.
+/// Returns the zeros after content of a size, up to a whole block.
 pub fn padding(size: u64) -> &'static [u8] {
     const ZEROS: [u8; BLOCK] = [0; BLOCK];
     &ZEROS[..padding_of(size) as usize]

@@ -10,7 +10,7 @@ fn option(name: OptionName, value: &str) -> TransferOption {
 }
 
 #[test]
-fn a_request_keeps_the_order_of_its_options_and_knows_their_names_in_any_case() {
+fn a_request_keeps_the_order_of_its_options_and_accepts_their_names_in_any_case() {
     let bytes = b"\0\x01boot/x\0OcTeT\0TSIZE\x000\0x-pad\0y\0BlkSize\x001468\0windowsize\x004\0";
     assert_eq!(
         Packet::parse(bytes),
@@ -40,7 +40,7 @@ fn a_request_that_is_padded_with_nuls_is_read() {
 }
 
 #[test]
-fn every_kind_of_packet_has_its_octets() {
+fn every_kind_of_packet_is_written_and_read() {
     let block = BlockNumber::new(0x0102);
     for (packet, bytes) in [
         (
@@ -70,7 +70,7 @@ fn every_kind_of_packet_has_its_octets() {
 }
 
 #[test]
-fn broken_packets_are_refused_with_what_was_seen() {
+fn invalid_packets_are_refused_with_the_reason() {
     for (bytes, error) in [
         (&b""[..], ParseError::Short { length: 0, need: 2 }),
         (b"\0", ParseError::Short { length: 1, need: 2 }),
@@ -97,8 +97,8 @@ fn block_numbers_roll_over_to_zero() {
 }
 
 #[test]
-fn a_word_behind_the_options_is_left_out() {
-    for (octets, expected) in [
+fn a_word_after_the_options_is_ignored() {
+    for (bytes, expected) in [
         (&b"\0\x01a\0octet\0secret\0"[..], &[][..]),
         (
             b"\0\x01a\0octet\0tsize\x000\0secret\0",
@@ -109,10 +109,10 @@ fn a_word_behind_the_options_is_left_out() {
             &[option(OptionName::Unknown("x-pad".into()), "")],
         ),
     ] {
-        let Ok(Packet::Request(request)) = Packet::parse(octets) else {
-            panic!("{octets:?} is no request");
+        let Ok(Packet::Request(request)) = Packet::parse(bytes) else {
+            panic!("{bytes:?} is not a request");
         };
-        assert_eq!(request.options, expected, "{octets:?}");
+        assert_eq!(request.options, expected, "{bytes:?}");
     }
 }
 

@@ -85,7 +85,7 @@ fn pxelinux_takes_options_209_and_210_of_the_host() {
     let (ack, _) = acknowledged(ClientKind::BiosPxe, "bios/pxelinux.0");
     let pxelinux = Pxelinux::after_pxe(&ack, KNOWN);
     assert_eq!(pxelinux.server, SERVER);
-    let wanted = pxelinux.wants(Firmware::Bios);
+    let wanted = pxelinux.requests(Firmware::Bios);
     let names: Vec<&str> = wanted.iter().map(|it| it.file.name.as_str()).collect();
     assert_eq!(names[..2], ["/boot/ldlinux.c32", "/boot/pxelinux.cfg/ours"]);
     assert_eq!(names[3], "/boot/pxelinux.cfg/01-52-54-00-12-34-56");

@@ -2,34 +2,34 @@ use std::net::Ipv4Addr;
 
 use super::dhcp::BootFile;
 
-/// A file that a loader asks for of its own accord.
+/// A file that a loader requests by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LoaderRequest {
     /// The file.
     pub file: BootFile,
-    /// What the loader does where it is missing.
-    pub missing: Missing,
+    /// What the loader does if it is missing.
+    pub missing: IfMissing,
 }
 
-/// What a loader does where a file is missing.
+/// What a loader does if a file is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// It goes on without.
+pub enum IfMissing {
+    /// It continues without the file.
     GoesOn,
-    /// It asks for the next one of its list; the rest of the list is not asked for once one is there.
+    /// It requests the next file of its list, until one exists.
     AsksForNext,
     /// The boot ends.
     Stops,
 }
 
-/// Where a loader came from, and so where it asks for the rest.
+/// Where a loader came from, and where it requests further files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A TFTP server.
     Tftp {
-        /// The server; unspecified where the loader was told none.
+        /// The server; unspecified if the loader does not know it.
         server: Ipv4Addr,
-        /// What stands before each name: a directory with its last slash, or nothing.
+        /// The prefix of each name: a directory with its last slash, or nothing.
         prefix: String,
     },
     /// An HTTP server.
@@ -40,14 +40,14 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Returns the origin of a file that was loaded by URL: everything up to its last slash.
+    /// Returns the origin of a file from its URL: everything up to the last slash.
     pub(super) fn of_url(url: &str) -> Self {
         let end = url.rfind('/').map_or(0, |slash| slash + 1);
         let prefix = url[..end].to_owned();
         Self::Http { prefix }
     }
 
-    /// Names a file: the prefix and the name, joined as they are.
+    /// Returns a file: the prefix and the name, joined unchanged.
     pub(super) fn file(&self, name: &str) -> BootFile {
         let (server, prefix) = match self {
             Self::Tftp { server, prefix } => (*server, prefix),
@@ -57,27 +57,27 @@ impl Origin {
         BootFile { server, name }
     }
 
-    pub(super) fn wants(&self, name: &str, missing: Missing) -> Wanted {
+    pub(super) fn request(&self, name: &str, missing: IfMissing) -> LoaderRequest {
         let file = self.file(name);
-        Wanted { file, missing }
+        LoaderRequest { file, missing }
     }
 }
 
-/// Returns the names under which PXELINUX and GRUB look for a client's address: all eight
-/// hexadecimal digits, and ever fewer of them.
+/// Returns the names that PXELINUX and GRUB derive from a client's address: all eight hexadecimal digits,
+/// then one fewer each time.
 pub(super) fn address_digits(address: Ipv4Addr) -> impl Iterator<Item = String> {
     let digits = format!("{:08X}", address.to_bits());
     (1..=8).rev().map(move |length| digits[..length].to_owned())
 }
 
-/// Writes the octets of option 97 after its type as PXELINUX and GRUB do it: in the order in which
-/// they stand there, which is not that of the UUID's text.
+/// Formats the UUID of option 97 like PXELINUX and GRUB: in the byte order of the option, which differs
+/// from the UUID's text form.
 pub(super) fn uuid_as_sent(option: &[u8]) -> Option<String> {
-    let octets: &[u8; 16] = match option {
-        [_, octets @ ..] => octets.try_into().ok()?,
+    let bytes: &[u8; 16] = match option {
+        [_, bytes @ ..] => bytes.try_into().ok()?,
         [] => return None,
     };
-    let hex = data_encoding::HEXLOWER.encode(octets);
+    let hex = data_encoding::HEXLOWER.encode(bytes);
     let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &hex[part]);
     Some(parts.join("-"))
 }
