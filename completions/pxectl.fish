@@ -38,18 +38,18 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -s q -l quiet -d 'Print erro
 complete -c pxectl -n "__fish_pxectl_needs_command" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_needs_command" -s V -l version -d 'Print version'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "init" -d 'Write a commented example inventory to start from'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "validate" -d 'Check an inventory, and report all errors at once'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show the boot script and the seeds that an armed host is served'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, copy and clean up bundles: versioned, pinned sets of files to install'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Explain how machines boot, from live packets or a capture file'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all pages'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand init" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -64,7 +64,7 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l deny -d 'Count warnings as errors' -r -f -a "warnings\t'Warnings count as errors'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l deny -d 'Treat warnings as errors' -r -f -a "warnings\t'Exit with status 1 if there are warnings'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -78,9 +78,9 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l as -d 'One file only: boot.ipxe, grub.cfg, pxelinux.cfg, or a seed such as user-data or preseed.cfg [default: the script of the host\'s loader, and its seeds]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l out -d 'Write each file to DIR/HOST/' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l as -d 'Render one file: boot.ipxe, grub.cfg, pxelinux.cfg, or a seed such as user-data or preseed.cfg [default: the script of the host\'s loader, and its seeds]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l out -d 'Write the files to DIR/HOST/' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -91,8 +91,8 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l context -d 'Print the variables that templates may name, as JSON'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand render" -l context -d 'Print the variables that templates can use, as JSON'
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -213,7 +213,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "release" -d 'Take hosts back that were set aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -224,7 +224,7 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -241,7 +241,7 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l deadline -d 'How long the hosts are served their install; let it cover all of it [default: `provisioning.deadline` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -253,13 +253,13 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s y -l yes -d 'Do not ask, also when many hosts are armed'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l allow-retired -d 'Arm them also where their bundle is retired'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -270,11 +270,11 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l reason -d 'Why, for the machine\'s screen' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -286,11 +286,11 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -301,11 +301,11 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from retire" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -316,7 +316,7 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -434,18 +434,18 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "power" -d 'Turn machines on and off'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -456,13 +456,13 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -473,15 +473,15 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s y -l yes -d 'Continue without a prompt'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from power" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -492,17 +492,17 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s y -l yes -d 'Continue without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -l no-power -d 'Do not start or reset the machine; the setting waits for its next boot'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-pxe" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l url -d 'What the firmware fetches: a loader, or the image of a disk' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l url -d 'URL of a loader or a disk image for the firmware' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -513,17 +513,17 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Give the firmware the address, gateway and name server of the inventory, where the BMC can; they stay in its settings (HPE only, untried on hardware: see pxectl-bmc(7))'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l static -d 'Set a static address from the inventory in the firmware; it stays set (HPE only)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s y -l yes -d 'Continue without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -l no-power -d 'Do not start or reset the machine; the setting waits for its next boot'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-http" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -534,10 +534,10 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s y -l yes -d 'Do not ask'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l no-power -d 'Leave the power alone: the machine boots so when it boots the next time'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s y -l yes -d 'Continue without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -l no-power -d 'Do not start or reset the machine; the setting waits for its next boot'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from boot-disk" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -555,11 +555,11 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "insert" -d 'Insert an image'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "eject" -d 'Eject what is in the drive'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "eject" -d 'Eject the image'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -570,14 +570,14 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l write -d 'Print the corrected documents of hosts that disagree, and nothing else'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l write -d 'Print only the corrected documents of hosts that differ'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s l -l selector -d 'All hosts with a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s j -l jobs -d 'How many BMCs are spoken to at a time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l timeout -d 'How long each host may take, its self-test included' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l timeout -d 'Time limit for each host, including its self-test' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -588,20 +588,20 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l all -d 'All hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l dry-run -d 'Send what only reads, and print the other requests instead of sending them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s y -l yes -d 'Do not ask'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -l dry-run -d 'Only read from the BMCs, and print the requests that would change something'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s y -l yes -d 'Continue without a prompt'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "power" -d 'Turn machines on and off'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and not __fish_seen_subcommand_from build fetch publish pull list verify sign keygen retire gc help" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -837,19 +837,19 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_su
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Mark a bundle as no longer to be used'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "gc" -d 'Remove retired bundles and unreferenced files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bundle; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s I -l interface -d 'The interface to watch [default: that of the inventory, where it names one only]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'A capture file to read, one; `-` for standard input' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s w -l write -d 'Write what was seen to a pcapng file, with a comment on each packet; `-` for standard output' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l http-port -d 'A port where HTTP is looked for, besides 80, 443, 8080 and that of the site; 60 in all' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l host -d 'Machines of the inventory, with all their interfaces' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l mac -d 'Machines, by an Ethernet address' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l xid -d 'DHCP transactions, in hexadecimal; nothing but DHCP is then taken' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l since -d 'Nothing before this time, such as 2026-05-01T12:00:00Z' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l until -d 'Nothing after this time' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l duration -d 'End after so long, such as 90s or 5m' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l count -d 'End after so many packets' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l server -d 'A DHCP server that belongs here, besides that of the inventory; any other is then a rogue' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l fail-on -d 'Exit with 1 if one of these is found: names of pxectl-capture(7), separated by commas' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s I -l interface -d 'Interface to capture on [default: the only interface of the inventory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s r -l read -d 'Capture file to read; `-` for standard input' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s w -l write -d 'Write the packets to a pcapng file, with comments; `-` for standard output' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l http-port -d 'HTTP port, in addition to 80, 443, 8080 and the site\'s; at most 60 in all' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l host -d 'Show only this host of the inventory, with all its interfaces' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l mac -d 'Show only the machine with this Ethernet address' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l xid -d 'Show only this DHCP transaction, in hexadecimal, and no other protocol' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l since -d 'Ignore packets before this time, such as 2026-05-01T12:00:00Z' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l until -d 'Ignore packets after this time' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l duration -d 'Time limit of the capture, such as 90s or 5m' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l count -d 'Number of packets after which the capture ends' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l server -d 'DHCP server that belongs here, as well as the inventory\'s; others are rogues' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l fail-on -d 'Exit with status 1 on one of these findings, see pxectl-capture(7)' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -860,14 +860,14 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l force -d 'Replace the file of --write if it is there'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l keep-secrets -d 'Keep boot tokens and capabilities in what --write writes: they open what is armed now'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l promiscuous -d 'Also take frames that are for others'
-complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l summary -d 'Print one table, a row for each machine'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l force -d 'Replace the file of --write if it exists'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l keep-secrets -d 'Keep boot tokens and capabilities in the file of --write; they are valid credentials'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l promiscuous -d 'Capture frames for other machines, too'
+complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -l summary -d 'Print only a table with one row for each machine'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s l -l selector -d 'All hosts with a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l firmware -d 'The firmware to play: bios, bios-ipxe, uefi-x64, http-x64, …, or all that a host may have, one after the other [default: each host\'s `arch`]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l server -d 'A live server, in place of one for this rehearsal' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l dhcp-port -d 'DHCP port of the live server; on 67 it would answer the machine, not us' -r
@@ -883,7 +883,7 @@ json\t'For programs'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l all -d 'All hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l all -d 'Select all hosts'
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -l commit -d 'Go on to the end against a live server: fetch kernel and seeds, and report `installed`'
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand rehearse" -s v -l verbose -d 'Print more'
@@ -901,7 +901,7 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l out -d 'Write every page into a directory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l out -d 'Write all pages to a directory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s i -l inventory -d 'The directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l state -d 'The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -l bundles -d 'The bundle store [default: `bundles` of the site]' -r -F
@@ -915,18 +915,18 @@ never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s v -l verbose -d 'Print more'
 complete -c pxectl -n "__fish_pxectl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "init" -d 'Write a commented example inventory, ready to be edited'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "validate" -d 'Check every document of an inventory, and report every fault at once'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "render" -d 'Show what a host is served when it is armed: its boot script and its seeds'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "init" -d 'Write a commented example inventory to start from'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "validate" -d 'Check an inventory, and report all errors at once'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "render" -d 'Show the boot script and the seeds that an armed host is served'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, the next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, copy and clean up bundles: versioned, pinned sets of files to install'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Watch a wire, or read a capture file: who answered whom, who won, and why'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Explain how machines boot, from live packets or a capture file'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all of them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "man" -d 'Print the manual page of a command, or write all pages'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "dhcp" -d 'Give out addresses and boot files'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from serve" -f -a "tftp" -d 'Serve loaders, their configurations, and kernels to loaders that know no HTTP'
@@ -944,14 +944,14 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Create the store from a backup, with its open sessions suspended'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "copy" -d 'Copy the store to another directory, with open sessions suspended in the copy'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "accept-clock" -d 'Accept a clock that is behind the store\'s latest time, after closing all sessions'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show what machines are, whether they run, and what they boot next'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on and off'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network by PXE, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-http" -d 'Boot machines by UEFI HTTP boot, once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-disk" -d 'Boot machines from their disk, once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show what is in machines, and where the inventory disagrees'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs, after an exchange or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "fetch" -d 'Fetch the files that the inventory\'s bundles pin and the store lacks'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "publish" -d 'Copy a bundle to a registry, a tar file or another directory'
