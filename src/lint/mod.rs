@@ -19,13 +19,28 @@ use crate::render::{
 /// Finds the span of a position in a template.
 pub type Locate<'l> = dyn Fn(&str, Option<TemplatePosition>) -> Option<Span> + Sync + 'l;
 
+/// An error of a template, and the host for which it was rendered.
+pub type RenderingError = (TemplateError, Option<String>);
+
+/// Finds the errors of some hosts.
+pub type FindErrors<'f> = dyn Fn(&[&Host]) -> Vec<RenderingError> + Sync + 'f;
+
+/// Checks all hosts in parts, which may run at the same time. Returns the errors of each part in the
+/// order of the hosts, or the message of a panic.
+pub type CheckInParts<'c> =
+    dyn Fn(&[&Host], &FindErrors<'_>) -> Vec<Result<Vec<RenderingError>, String>> + 'c;
+
 /// Compiles the inventory's templates, and renders the scripts and seeds of every host.
 ///
 /// Returns the compiled templates.
 ///
 /// # Errors
 /// All errors, each once, as diagnostics in the template.
-pub fn templates(inventory: &Inventory, locate: &Locate<'_>) -> Result<Templates, Vec<Diagnostic>> {
+pub fn templates(
+    inventory: &Inventory,
+    locate: &Locate<'_>,
+    check_in_parts: &CheckInParts<'_>,
+) -> Result<Templates, Vec<Diagnostic>> {
     let templates = Templates::compile(&inventory.templates).map_err(|errors| {
         errors
             .iter()
@@ -35,7 +50,7 @@ pub fn templates(inventory: &Inventory, locate: &Locate<'_>) -> Result<Templates
     if inventory.templates.is_empty() {
         return Ok(templates);
     }
-    let errors = rendering_errors(inventory, &templates);
+    let errors = rendering_errors(inventory, &templates, check_in_parts);
     if errors.is_empty() {
         return Ok(templates);
     }
@@ -49,28 +64,19 @@ pub fn templates(inventory: &Inventory, locate: &Locate<'_>) -> Result<Templates
 fn rendering_errors(
     inventory: &Inventory,
     templates: &Templates,
-) -> Vec<(TemplateError, Option<String>)> {
+    check_in_parts: &CheckInParts<'_>,
+) -> Vec<RenderingError> {
     let hosts: Vec<_> = inventory.hosts.values().collect();
     let lenient = LazyLock::new(|| templates.lenient());
     let lenient = || &*lenient;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut errors: Vec<(TemplateError, Option<String>)> = std::thread::scope(|scope| {
-        let parts = hosts.chunks(hosts.len().div_ceil(threads).max(1));
-        let workers: Vec<_> = parts
-            .map(|part| {
-                let (templates, lenient) = (templates, &lenient);
-                scope.spawn(move || {
-                    part.iter()
-                        .flat_map(|host| host_errors(inventory, templates, lenient, host))
-                        .collect()
-                })
-            })
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| joined(worker.join()))
+    let find_errors = |hosts: &[&Host]| -> Vec<RenderingError> {
+        hosts
+            .iter()
+            .flat_map(|host| host_errors(inventory, templates, &lenient, host))
             .collect()
-    });
+    };
+    let parts = check_in_parts(&hosts, &find_errors).into_iter();
+    let mut errors: Vec<RenderingError> = parts.flat_map(errors_of_part).collect();
     let samples = all_errors(templates, &lenient, &|templates| sample_errors(templates));
     errors.extend(samples.into_iter().map(|error| (error, None)));
     // Many hosts may have the same error of a template: keep the first.
@@ -79,19 +85,11 @@ fn rendering_errors(
     errors
 }
 
-/// Returns the errors that a worker found. A panic is an error, because its hosts are not checked.
-fn joined(
-    found: std::thread::Result<Vec<(TemplateError, Option<String>)>>,
-) -> Vec<(TemplateError, Option<String>)> {
-    found.unwrap_or_else(|panic| {
-        let reason = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("unknown reason");
-        let reason = format!("internal error while rendering: {reason}");
-        let error = TemplateError::new("(unknown)", None, reason);
-        vec![(error, None)]
+/// Returns the errors of some hosts. A panic is an error, because these hosts are not checked.
+fn errors_of_part(part: Result<Vec<RenderingError>, String>) -> Vec<RenderingError> {
+    part.unwrap_or_else(|panic| {
+        let reason = format!("internal error while rendering: {panic}");
+        vec![(TemplateError::new("(unknown)", None, reason), None)]
     })
 }
 
@@ -100,7 +98,7 @@ fn host_errors<'t>(
     templates: &'t Templates,
     lenient: &dyn Fn() -> &'t Templates,
     host: &Host,
-) -> Vec<(TemplateError, Option<String>)> {
+) -> Vec<RenderingError> {
     let Ok(plan) = Plan::new(inventory, host) else {
         return Vec::new();
     };
@@ -156,8 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_panics_is_an_error() {
-        let found = joined(Err(Box::new("out of luck")));
+    fn a_part_that_panics_is_an_error() {
+        let found = errors_of_part(Err("out of luck".to_owned()));
         assert_eq!(found.len(), 1);
         assert!(found[0].0.reason.ends_with("while rendering: out of luck"));
     }

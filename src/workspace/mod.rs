@@ -2,6 +2,7 @@
 
 pub mod files;
 mod loaders;
+mod parallel;
 mod places;
 mod reading;
 mod secret;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::parallel::check_in_parts;
 use super::reading::{self, UnusableFile};
 use crate::inventory::{
     Diagnostic, FieldSpans, Inventory, Names, Severity, SourceFile, Span, names, parse, sort,
@@ -238,7 +239,7 @@ impl Snapshot {
             ))
         };
         let good = parsed.inventory.and_then(|inventory| {
-            let checked = lint::templates(&inventory, &locate);
+            let checked = lint::templates(&inventory, &locate, &check_in_parts);
             match checked {
                 Ok(templates) => readable.then_some((inventory, templates)),
                 Err(errors) => {
