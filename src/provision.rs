@@ -70,7 +70,7 @@ impl NotArmed {
                 "give its profile a newer bundle, or the bundle a later `expires`"
             }
             Self::Retired { .. } => {
-                "give its profile a newer bundle; `--allow-retired` arms it all the same"
+                "give its profile a newer bundle; use `--allow-retired` to arm it anyway"
             }
             Self::Unrendered(_) => {
                 "`pxectl render HOST --context` prints every variable that a template may name"

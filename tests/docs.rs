@@ -1,7 +1,12 @@
-//! The manual pages name what the sources hold: keys, templates, faults, deviations.
+//! The documents match the sources: the manual pages name every key, template, error and deviation, the
+//! guides name files that exist, and texts are in plain English.
 
+#[path = "docs/english.rs"]
+mod english;
 #[path = "shared/fixture_updates.rs"]
 mod fixture_updates;
+#[path = "docs/named_files.rs"]
+mod named_files;
 #[path = "shared/requirements.rs"]
 mod requirements;
 
