@@ -60,7 +60,7 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Reports whether a file or folder exists; `*` stands for any part of the last name.
-fn exists(path: &str) -> bool {
+pub fn exists(path: &str) -> bool {
     let Some((start, end)) = path.split_once('*') else {
         return root().join(path).exists();
     };
@@ -74,7 +74,7 @@ fn exists(path: &str) -> bool {
 }
 
 /// Reports whether code defines an item. `Type::function` stands for its last part.
-fn defines(code: &str, item: &str) -> bool {
+pub fn defines(code: &str, item: &str) -> bool {
     let name = item.rsplit("::").next().unwrap_or(item);
     ["fn", "struct", "enum", "type", "trait", "const"]
         .iter()
