@@ -278,12 +278,12 @@ mod tests {
             (
                 "install.ipxe.hbs",
                 "{{host.nmae}}",
-                "no variable `host.nmae`",
+                "unknown variable `host.nmae`",
             ),
             (
                 "autoinstall.meta-data.hbs",
                 "{{vars.rack}}",
-                "no variable `vars.rack`",
+                "unknown variable `vars.rack`",
             ),
             ("install.ipxe.hbs", "{{> part.hbs}}", "part.hbs"),
         ];

@@ -15,7 +15,7 @@ const PARSERS: [&str; 25] = [
     "Templates::compile(",
     "BootFile::read(",
     "ipxe::{Interpreter",
-    "grub_script::{Interpreter",
+    "grub_script::{GrubMachine, GrubStep, Interpreter",
     "PxelinuxConfig::parse(",
     "Iso9660::open(",
     "Tar::new(",

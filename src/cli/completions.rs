@@ -3,6 +3,7 @@ use clap_complete::Shell;
 
 use super::output::Output;
 use super::{Exit, command};
+use crate::cli::error::CommandResult;
 
 /// Print the completion script for a shell
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
+    pub fn run(&self, output: &Output) -> CommandResult {
         output.data(&completion_script(self.shell));
         Ok(Exit::Done)
     }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Exit;
 use super::output::Output;
+use crate::cli::error::CommandResult;
 
 /// The files of the example inventory.
 const EXAMPLE: [(&str, &str); 4] = [
@@ -32,7 +33,7 @@ pub struct Init {
 }
 
 impl Init {
-    pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
+    pub fn run(&self, output: &Output) -> CommandResult {
         let shown = self.directory.display();
         let taken: Vec<&str> = EXAMPLE
             .iter()

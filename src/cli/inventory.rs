@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-
+use super::Global;
 use super::output::Output;
-use super::{Exit, Global};
 use crate::bundle::BundleStore;
+use crate::cli::error::{CommandError, CommandResult};
 use crate::inventory::{Host, Inventory, Names, Sources, nearest};
 use crate::render::Templates;
 use crate::store::{RunningServer, SqliteStore};
-use crate::workspace::{Checked, Snapshot, SnapshotError, bundle_directory, state_directory};
+use crate::workspace::{Checked, Snapshot, bundle_directory, state_directory};
 
 /// An inventory that a command can work with.
 pub struct Good {
@@ -39,22 +38,18 @@ impl Known {
 
 /// Reads and checks the inventory; prints every fault, and returns `Err` with how to exit when one
 /// is an error.
-pub fn load(global: &Global, output: &Output) -> Result<Good, Exit> {
-    check(read(&global.inventory, output)?, global, output)
+pub fn load(global: &Global, output: &Output) -> CommandResult<Good> {
+    check(read(&global.inventory)?, global, output)
 }
 
 /// Like [`load`], once the directory has settled: nothing may come of half a checkout.
-pub fn load_settled(global: &Global, output: &Output) -> Result<Good, Exit> {
+pub fn load_settled(global: &Global, output: &Output) -> CommandResult<Good> {
     let snapshot = Snapshot::read_settled(&global.inventory, || true);
-    check(
-        snapshot.map_err(|error| unreadable(&error, output))?,
-        global,
-        output,
-    )
+    check(snapshot?, global, output)
 }
 
 /// Checks what was read; see [`load`].
-pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Good, Exit> {
+pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> CommandResult<Good> {
     let Checked {
         good, diagnostics, ..
     } = snapshot.check();
@@ -71,17 +66,11 @@ pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Goo
             inventory,
             templates,
         }),
-        None => {
-            let text = format!(
-                "the inventory `{}` is at fault; nothing was done",
-                global.inventory.display()
-            );
-            output.error(
-                &text,
-                "mend what is listed above; `pxectl validate` lists it again",
-            );
-            Err(Exit::No)
-        }
+        None => Err(CommandError::no(format!(
+            "the inventory `{}` has errors; nothing was done",
+            global.inventory.display()
+        ))
+        .hint("fix the errors above, then run `pxectl validate`")),
     }
 }
 
@@ -90,23 +79,23 @@ pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> Result<Goo
 ///
 /// # Errors
 /// How to exit where one is named that cannot be read, which is printed.
-pub fn known_or_none(global: &Global, output: &Output) -> Result<Option<Good>, Exit> {
+pub fn known_or_none(global: &Global, output: &Output) -> CommandResult<Option<Good>> {
     let directory = &global.inventory;
-    let snapshot = read(directory, output)?;
+    let snapshot = read(directory)?;
     if snapshot.files().is_empty() || is_unasked(global) && !looks_like_one(&snapshot) {
         let place = directory.display();
         output.note(&format!(
-            "no inventory in `{place}`: machines go by their addresses"
+            "no inventory in `{place}`: showing machines by their addresses"
         ));
         return Ok(None);
     }
     let Some((inventory, templates)) = snapshot.check().good else {
         output.warning(
             &format!(
-                "the inventory `{}` is at fault, and left out",
+                "ignoring the inventory `{}`, which has errors",
                 directory.display()
             ),
-            "`pxectl validate` lists what is at fault",
+            "run `pxectl validate` to list the errors",
         );
         return Ok(None);
     };
@@ -143,58 +132,42 @@ fn looks_like_one(snapshot: &Snapshot) -> bool {
 ///
 /// # Errors
 /// As [`state`].
-pub fn known(global: &Global, output: &Output) -> anyhow::Result<Result<Known, Exit>> {
+pub fn known(global: &Global, output: &Output) -> CommandResult<Known> {
     let (fault, names, inventory) = match Snapshot::read(&global.inventory) {
         Ok(snapshot) => {
             let inventory = snapshot.check().good.map(|(inventory, _)| inventory);
-            let text = format!("the inventory `{}` is at fault", global.inventory.display());
+            let text = format!("the inventory `{}` has errors", global.inventory.display());
             (text, snapshot.names(), inventory)
         }
-        Err(error) if global.state.is_none() => return Ok(Err(unreadable(&error, output))),
+        Err(error) if global.state.is_none() => return Err(error.into()),
         Err(error) => (error.to_string(), Names::default(), None),
     };
     let state = match (&global.state, &names.site) {
         (Some(url), _) => state_named(url)?,
         (None, Some(site)) => state_directory(site)?,
         (None, None) => {
-            output.error(
-                &format!("{fault}, and does not say which site it is"),
-                "name the store of the site with `--state DIR`",
+            let text = format!("{fault}, and the name of its site cannot be read");
+            return Err(
+                CommandError::no(text).hint("name the store of the site with `--state DIR`")
             );
-            return Ok(Err(Exit::No));
         }
     };
     if inventory.is_none() {
         output.warning(
-            &format!("{fault}; hosts are taken by name, from it and from the store"),
-            "`pxectl validate` lists what is at fault",
+            &format!("{fault}; using the host names that it and the store contain"),
+            "run `pxectl validate` to list the errors",
         );
     }
-    Ok(Ok(Known {
+    Ok(Known {
         inventory,
         hosts: names.hosts,
         state,
-    }))
+    })
 }
 
 /// Reads the inventory; prints why it cannot be.
-pub fn read(directory: &Path, output: &Output) -> Result<Snapshot, Exit> {
-    Snapshot::read(directory).map_err(|error| unreadable(&error, output))
-}
-
-fn unreadable(error: &SnapshotError, output: &Output) -> Exit {
-    let help = match error {
-        SnapshotError::Absent(_) => {
-            "name it with `-i DIR`, or make an example with `pxectl init DIR`"
-        }
-        SnapshotError::GitAtWork(_) => {
-            "try again when git is done; a lock that a crash has left behind can be removed"
-        }
-        SnapshotError::Unsettled(_) => "try again when it no longer changes",
-        SnapshotError::Io { .. } => "",
-    };
-    output.error(&error.to_string(), help);
-    Exit::Failed
+pub fn read(directory: &Path) -> CommandResult<Snapshot> {
+    Ok(Snapshot::read(directory)?)
 }
 
 /// Returns the directory of the store that a command works with.
@@ -202,19 +175,19 @@ fn unreadable(error: &SnapshotError, output: &Output) -> Exit {
 /// # Errors
 /// When `--state` names something that is no directory, and when it is left out and there is no
 /// place for a store.
-pub fn state(global: &Global, inventory: &Inventory) -> anyhow::Result<PathBuf> {
+pub fn state(global: &Global, inventory: &Inventory) -> CommandResult<PathBuf> {
     match global.state.as_deref() {
         None => Ok(state_directory(&inventory.site.name)?),
         Some(url) => state_named(url),
     }
 }
 
-fn state_named(url: &str) -> anyhow::Result<PathBuf> {
+fn state_named(url: &str) -> CommandResult<PathBuf> {
     match url.strip_prefix("sqlite:") {
         Some(path) => Ok(PathBuf::from(path)),
-        None if url.contains("://") => {
-            bail!("`--state {url}`: this version keeps its store in a directory only")
-        }
+        None if url.contains("://") => Err(CommandError::failed(format!(
+            "`--state {url}`: this version keeps its store in a directory only"
+        ))),
         None => Ok(PathBuf::from(url)),
     }
 }
@@ -223,7 +196,7 @@ fn state_named(url: &str) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// When no store is named, and when the one that is cannot be opened.
-pub fn bundles(global: &Global, good: &Good) -> anyhow::Result<BundleStore> {
+pub fn bundles(global: &Global, good: &Good) -> CommandResult<BundleStore> {
     let path = bundle_directory(
         good.snapshot.directory(),
         &good.inventory,
@@ -231,9 +204,8 @@ pub fn bundles(global: &Global, good: &Good) -> anyhow::Result<BundleStore> {
     );
     match path {
         Some(path) => Ok(BundleStore::open(&path)?),
-        None => bail!(
-            "no bundle store is named: add `bundles: DIR` to the site, or give `--bundles DIR`"
-        ),
+        None => Err(CommandError::failed("no bundle store is configured")
+            .hint("add `bundles: DIR` to the site, or use `--bundles DIR`")),
     }
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::output::Output;
 use super::{Exit, command};
+use crate::cli::error::CommandResult;
 
 /// Print the manual page of a command, or write all pages
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ pub struct Man {
 }
 
 impl Man {
-    pub fn run(&self, output: &Output) -> anyhow::Result<Exit> {
+    pub fn run(&self, output: &Output) -> CommandResult {
         let pages = man_pages().context("cannot generate the manual pages")?;
         if let Some(directory) = &self.out {
             std::fs::create_dir_all(directory)

@@ -6,6 +6,7 @@ mod bundle;
 mod capture;
 mod completions;
 mod confirm;
+mod error;
 mod host;
 mod init;
 mod inventory;
@@ -170,7 +171,7 @@ pub fn run() -> ExitCode {
         Command::Completions(command) => command.run(&output),
         Command::Man(command) => command.run(&output),
     };
-    let exit = ended.unwrap_or_else(|error| output.failed(&error));
+    let exit = ended.unwrap_or_else(|error| error.print(&output));
     ExitCode::from(exit as u8)
 }
 

@@ -4,14 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Color, Exit, Format, Global};
-use crate::bundle::transfer::TransferError;
-use crate::bundle::{BundleStoreError, KeyError};
-use crate::capture::CaptureError;
+use super::{Color, Format, Global};
 use crate::machine::{escaped_json, shown_lines};
 use crate::serve::log::{Level, Log, mask_texts};
-use crate::store::StoreError;
-use crate::workspace::NoPlaceForStore;
 
 /// The one place where commands print: results to standard output, everything else to standard
 /// error.
@@ -156,34 +151,6 @@ impl Output {
         self.stderr(&format!("{level}: {what}\n{help}"));
     }
 
-    /// Prints why a command failed. It could not be done, unless what was asked about is at fault.
-    pub fn failed(&self, error: &anyhow::Error) -> Exit {
-        let help = error.chain().find_map(|cause| {
-            let store = cause.downcast_ref().map(StoreError::help);
-            let place = || cause.downcast_ref().map(NoPlaceForStore::help);
-            store
-                .or_else(|| cause.downcast_ref().and_then(BundleStoreError::help))
-                .or_else(|| cause.downcast_ref().and_then(TransferError::help))
-                .or_else(|| cause.downcast_ref().and_then(KeyError::help))
-                .or_else(|| cause.downcast_ref().map(CaptureError::help))
-                .or_else(place)
-        });
-        self.error(&spelled(error), &help.unwrap_or_default());
-        let is_no = |cause: &(dyn std::error::Error + 'static)| {
-            let store = cause
-                .downcast_ref()
-                .is_some_and(BundleStoreError::answer_is_no);
-            store
-                || cause
-                    .downcast_ref()
-                    .is_some_and(TransferError::answer_is_no)
-        };
-        match error.chain().any(is_no) {
-            true => Exit::No,
-            false => Exit::Failed,
-        }
-    }
-
     /// Makes the log that servers write to.
     pub fn log(&self) -> Log {
         let least = match (self.quiet, self.verbose) {
@@ -210,22 +177,6 @@ impl Output {
             word.to_owned()
         }
     }
-}
-
-/// Writes an error with what caused it, each once: many say what caused them themselves.
-fn spelled(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let said = cause.to_string();
-        if text.ends_with(&said) {
-            continue;
-        }
-        if !text.is_empty() {
-            text += ": ";
-        }
-        text += &said;
-    }
-    text
 }
 
 /// Writes to standard output; `false` where its reader has gone away, which is not an error.
@@ -271,8 +222,6 @@ pub fn shown(text: &str, with_colors: bool) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]
@@ -285,16 +234,5 @@ mod tests {
             shown(text, false),
             format!("\\u{{1b}}[1;31merror\\u{{1b}}[0m{rest}")
         );
-    }
-
-    #[test]
-    fn a_cause_that_is_told_already_is_not_told_again() {
-        let disk = || BundleStoreError::Io {
-            path: "b".into(),
-            source: io::Error::other("no"),
-        };
-        assert_eq!(spelled(&disk().into()), "`b`: no");
-        let error = anyhow::Error::from(disk()).context("cannot write");
-        assert_eq!(spelled(&error), "cannot write: `b`: no");
     }
 }

@@ -15,6 +15,7 @@ use super::output::Output;
 use super::select::Select;
 use super::temporary::TemporaryState;
 use super::{Exit, Global};
+use crate::cli::error::CommandResult;
 use crate::inventory::{Host, Inventory};
 use crate::provision::{Arming, NotArmed, provision};
 use crate::rehearse::{DhcpEndpoint, Endpoints, Reach, Rehearsal, RehearsalServers, Rom, rehearse};
@@ -129,15 +130,9 @@ fn rounds<'h>(
 }
 
 impl Rehearse {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match load(global, output) {
-            Ok(good) => good,
-            Err(exit) => return Ok(exit),
-        };
-        let hosts = match self.select.find(&good.inventory, output) {
-            Ok(hosts) => hosts,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let good = load(global, output)?;
+        let hosts = self.select.find(&good.inventory)?;
         let start = Instant::now();
         let mut rehearsals = Vec::new();
         for boots in rounds(&good.inventory, &hosts, self.firmware) {
@@ -209,7 +204,7 @@ fn alone(
     good: &Good,
     boots: &[Boot<'_>],
     output: &Output,
-) -> anyhow::Result<Vec<Rehearsal>> {
+) -> CommandResult<Vec<Rehearsal>> {
     let hosts: Vec<&Host> = boots.iter().map(|(host, _)| *host).collect();
     let temporary = TemporaryState::new()?;
     let state = temporary.path().join("state");

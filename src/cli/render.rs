@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global, inventory};
+use crate::cli::error::CommandResult;
 use crate::installer::Installer;
 use crate::inventory::{Host, Inventory, LoaderKind};
 use crate::machine::Dialect;
@@ -48,15 +49,9 @@ pub struct Render {
 type RenderedFiles = Vec<(String, String)>;
 
 impl Render {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match inventory::load(global, output) {
-            Ok(good) => good,
-            Err(exit) => return Ok(exit),
-        };
-        let hosts = match self.select.find(&good.inventory, output) {
-            Ok(hosts) => hosts,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let good = inventory::load(global, output)?;
+        let hosts = self.select.find(&good.inventory)?;
         if self.context {
             for host in hosts {
                 let plan = Plan::new(&good.inventory, host)?;
@@ -127,7 +122,7 @@ impl Render {
         inventory: &Inventory,
         templates: &Templates,
         hosts: &[&Host],
-    ) -> anyhow::Result<Vec<RenderedFiles>> {
+    ) -> CommandResult<Vec<RenderedFiles>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
             let workers: Vec<_> = hosts
@@ -142,7 +137,7 @@ impl Render {
                                 }
                                 Ok(files)
                             })
-                            .collect::<anyhow::Result<Vec<_>>>()
+                            .collect::<CommandResult<Vec<_>>>()
                     })
                 })
                 .collect();
@@ -163,7 +158,7 @@ impl Render {
         inventory: &Inventory,
         templates: &Templates,
         host: &Host,
-    ) -> anyhow::Result<RenderedFiles> {
+    ) -> CommandResult<RenderedFiles> {
         let plan = Plan::new(inventory, host)?;
         let variables = Variables::new(&plan, &SessionLinks::placeholder(&plan.server));
         let names = match self.kind.as_deref() {
@@ -218,7 +213,7 @@ fn seeds(inventory: &Inventory, host: &Host) -> impl Iterator<Item = &'static st
     seeds.iter().copied()
 }
 
-fn write(directory: &std::path::Path, files: &RenderedFiles) -> anyhow::Result<()> {
+fn write(directory: &std::path::Path, files: &RenderedFiles) -> CommandResult<()> {
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot create `{}`", directory.display()))?;
     for (name, text) in files {

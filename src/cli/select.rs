@@ -2,9 +2,8 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::Exit;
+use super::error::{CommandError, CommandResult};
 use super::inventory::Known;
-use super::output::Output;
 use crate::inventory::{Host, Inventory, nearest};
 use crate::machine::HostRecord;
 
@@ -33,14 +32,10 @@ impl Select {
         }
     }
 
-    /// Finds hosts of the inventory, sorted by name. Prints an error if it cannot.
-    pub fn find<'i>(
-        &self,
-        inventory: &'i Inventory,
-        output: &Output,
-    ) -> Result<Vec<&'i Host>, Exit> {
+    /// Finds hosts of the inventory, sorted by name.
+    pub fn find<'i>(&self, inventory: &'i Inventory) -> CommandResult<Vec<&'i Host>> {
         let names: BTreeSet<&str> = inventory.hosts.keys().map(String::as_str).collect();
-        let found = self.pick(&names, Some(inventory), "in the inventory", output)?;
+        let found = self.pick(&names, Some(inventory), "in the inventory")?;
         Ok(found
             .into_iter()
             .filter_map(|name| inventory.hosts.get(name))
@@ -52,14 +47,13 @@ impl Select {
         &self,
         known: &'k Known,
         records: &'k [HostRecord],
-        output: &Output,
-    ) -> Result<Vec<&'k str>, Exit> {
+    ) -> CommandResult<Vec<&'k str>> {
         let named = known.hosts.iter().map(String::as_str);
         let names: BTreeSet<&str> = named
             .chain(records.iter().map(|record| record.host.as_str()))
             .collect();
         let place = "in the inventory or the store";
-        let found = self.pick(&names, known.inventory.as_ref(), place, output)?;
+        let found = self.pick(&names, known.inventory.as_ref(), place)?;
         Ok(found.into_iter().collect())
     }
 
@@ -68,69 +62,57 @@ impl Select {
         names: &BTreeSet<&'n str>,
         inventory: Option<&Inventory>,
         place: &str,
-        output: &Output,
-    ) -> Result<BTreeSet<&'n str>, Exit> {
+    ) -> CommandResult<BTreeSet<&'n str>> {
         if self.all {
             return Ok(names.clone());
         }
         let mut found = BTreeSet::new();
-        let mut good = true;
+        let mut errors = Vec::new();
         for name in &self.hosts {
             match names.get(name.as_str()) {
                 Some(host) => {
                     found.insert(*host);
                 }
                 None => {
-                    let help = match nearest(name, names.iter().copied()) {
+                    let hint = match nearest(name, names.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "run `pxectl host list` to list the hosts".to_owned(),
                     };
-                    output.error(&format!("no host `{name}` {place}"), &help);
-                    good = false;
+                    let text = format!("no host `{name}` {place}");
+                    errors.push(CommandError::no(text).hint(hint));
                 }
             }
         }
         for selector in &self.selector {
             let Some((key, value)) = selector.split_once('=') else {
-                output.error(
-                    &format!("`{selector}` is not a selector"),
-                    "write a selector such as `role=worker`",
-                );
-                return Err(Exit::Usage);
+                let text = format!("`{selector}` is not a selector");
+                let error = CommandError::usage(text);
+                return Err(error.hint("write a selector such as `role=worker`"));
             };
             let Some(inventory) = inventory else {
-                output.error(
-                    &format!("cannot select `{selector}`: the inventory has errors"),
-                    "use host names or `--all`",
-                );
-                good = false;
+                let text = format!("cannot select `{selector}`: the inventory has errors");
+                errors.push(CommandError::no(text).hint("use host names or `--all`"));
                 continue;
             };
-            let labelled: Vec<&str> = names
-                .iter()
-                .copied()
-                .filter(|name| {
-                    let host = inventory.hosts.get(*name);
-                    host.and_then(|host| host.labels.get(key))
-                        .is_some_and(|v| v == value)
-                })
-                .collect();
+            let has_label = |name: &&str| {
+                let host = inventory.hosts.get(*name);
+                host.and_then(|host| host.labels.get(key))
+                    .is_some_and(|it| it == value)
+            };
+            let labelled: Vec<&str> = names.iter().copied().filter(has_label).collect();
             if labelled.is_empty() {
-                output.error(
-                    &format!("no host has the label `{selector}`"),
-                    "set `labels` in the host's document",
-                );
-                good = false;
+                let text = format!("no host has the label `{selector}`");
+                errors.push(CommandError::no(text).hint("set `labels` in the host's document"));
             }
             found.extend(labelled);
         }
-        if good && found.is_empty() {
-            output.error(
-                "no hosts selected",
-                "use host names, `--selector KEY=VALUE` or `--all`",
-            );
-            return Err(Exit::Usage);
+        if let Some(error) = errors.into_iter().reduce(CommandError::and) {
+            return Err(error);
         }
-        if good { Ok(found) } else { Err(Exit::No) }
+        if found.is_empty() {
+            return Err(CommandError::usage("no hosts selected")
+                .hint("use host names, `--selector KEY=VALUE` or `--all`"));
+        }
+        Ok(found)
     }
 }

@@ -12,6 +12,7 @@ use super::inventory::{Good, load_settled, state};
 use super::output::Output;
 use super::witness::WitnessOption;
 use super::{Exit, Global};
+use crate::cli::error::CommandResult;
 use crate::respond::dhcp::SERVER_PORT;
 use crate::serve::live::{Live, Loaded};
 use crate::serve::log::{Level, Log};
@@ -90,24 +91,15 @@ impl Command {
 }
 
 impl Serve {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match load_settled(global, output) {
-            Ok(good) => good,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let good = load_settled(global, output)?;
         let log = output.log();
         let ended = self.run_with(global, output, good, &log);
         log.flush(LOG_TIME);
         ended
     }
 
-    fn run_with(
-        &self,
-        global: &Global,
-        output: &Output,
-        good: Good,
-        log: &Log,
-    ) -> anyhow::Result<Exit> {
+    fn run_with(&self, global: &Global, output: &Output, good: Good, log: &Log) -> CommandResult {
         let services = self.command.services();
         let listen = self.listen.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let site = &good.inventory.site;
@@ -176,7 +168,7 @@ impl Serve {
         log: Log,
         addresses: Addresses,
         directory: &std::path::Path,
-    ) -> anyhow::Result<()> {
+    ) -> CommandResult<()> {
         let Good {
             snapshot,
             inventory,
@@ -219,7 +211,7 @@ impl Serve {
 }
 
 /// The first ^C or SIGTERM ends cleanly, the second at once; SIGHUP reloads.
-fn listen_for_signals(shutdown: Shutdown, reload: ReloadTrigger, log: Log) -> anyhow::Result<()> {
+fn listen_for_signals(shutdown: Shutdown, reload: ReloadTrigger, log: Log) -> CommandResult<()> {
     let twice = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 3, Arc::clone(&twice))

@@ -8,6 +8,7 @@ use super::inventory::known;
 use super::output::Output;
 use super::witness::WitnessOption;
 use super::{Exit, Global};
+use crate::cli::error::CommandResult;
 use crate::store::{Settled, SqliteStore, Store, restore};
 
 /// Create, back up, restore and copy the store of a site
@@ -84,11 +85,8 @@ Examples:
 }
 
 impl StoreCommand {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let state = match known(global, output)? {
-            Ok(known) => known.state,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let state = known(global, output)?.state;
         match &self.command {
             Command::Create { witness } => {
                 let store = SqliteStore::create(&state, witness.place()?)?;

@@ -1,3 +1,4 @@
+use crate::cli::error::CommandResult;
 use std::fs::{DirBuilder, remove_dir_all};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ impl TemporaryState {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new() -> CommandResult<Self> {
         let mut bits = [0; 8];
         getrandom::fill(&mut bits)
             .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;

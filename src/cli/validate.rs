@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
+use crate::cli::error::CommandResult;
 use crate::inventory::{
     Bundle, BundleFile, Diagnostic, Inventory, Severity, Sources, plural, sort,
 };
@@ -40,11 +41,8 @@ enum Deny {
 }
 
 impl Validate {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let snapshot = match inventory::read(&global.inventory, output) {
-            Ok(snapshot) => snapshot,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let snapshot = inventory::read(&global.inventory)?;
         let mut checked = snapshot.check();
         if let Some((inventory, _)) = &checked.good {
             let directory = snapshot.directory();

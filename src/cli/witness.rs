@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::error::CommandResult;
 use crate::store::WitnessPlace;
 use crate::workspace::witness_directory;
 
@@ -24,7 +25,7 @@ impl WitnessOption {
     ///
     /// # Errors
     /// When the option is left out and the environment names no directory for it.
-    pub fn place(&self) -> anyhow::Result<WitnessPlace> {
+    pub fn place(&self) -> CommandResult<WitnessPlace> {
         match &self.witness {
             Some(path) => Ok(WitnessPlace::Exactly(path.clone())),
             None => Ok(WitnessPlace::UnlessRecorded(witness_directory()?)),

@@ -9,6 +9,8 @@ mod secret;
 mod snapshot;
 
 pub use loaders::read_loaders;
-pub use places::{NoPlaceForStore, bundle_directory, state_directory, witness_directory};
+pub use places::{
+    NoPlaceForStore, NoPlaceForWitness, bundle_directory, state_directory, witness_directory,
+};
 pub use secret::{SecretError, Secrets, Warn};
 pub use snapshot::{Checked, Snapshot, SnapshotError};

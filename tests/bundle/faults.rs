@@ -22,9 +22,9 @@ fn errors_in_a_spec_are_shown_with_carets() {
             "error: unknown key `fils` in this BundleSpec",
             "spec.yaml:4:1",
             "help: did you mean `files`?",
-            "error: nothing verifies `https://a.example/linux`",
+            "error: `https://a.example/linux` is not verified",
             "spec.yaml:6:11",
-            "error: no image `live`",
+            "error: unknown image `live`",
         ],
     );
     assert!(!workshop.path("store").exists() && ran.stdout.is_empty());

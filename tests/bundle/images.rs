@@ -164,7 +164,7 @@ fn errors_in_images_are_explained() {
         workshop.pxectl("bundle build spec.yaml")
     };
     build("casper/vmlinux").ended(1, &["live.iso`: the image has no `casper/vmlinux`"]);
-    build("casper").ended(1, &["`casper` in the image is no file"]);
+    build("casper").ended(1, &["`casper` in the image is not a file"]);
     build("casper/link").ended(1, &["is a symbolic link"]);
     build("../../etc/passwd").ended(1, &["is not a path inside a bundle", "spec.yaml:"]);
     // Truncated in the middle of the file, in the directories, and before the magic.

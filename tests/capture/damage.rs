@@ -21,7 +21,7 @@ fn a_file_that_is_cut_says_after_which_packet() {
     let ran = read(&file[..file.len() - 10]);
     let count = frames.len() - 1;
     assert_eq!(ran.counts()["frames"], count);
-    let expected = format!("warning: `file`: after packet {count}: the file is cut: ");
+    let expected = format!("warning: `file`: after packet {count}: the file is truncated: ");
     assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
 }
 

@@ -103,7 +103,7 @@ fn a_machine_is_followed_by_its_address_of_either_kind() {
     let ran = capture(directory.path(), &["--read", "in", "--host", "worker-1"]);
     assert_eq!(ran.status, 1);
     let expected =
-        "error: no host `worker-1` in the inventory\n  = help: did you mean `worker-01`?\n";
+        "error: host `worker-1` is not in the inventory\n  = help: did you mean `worker-01`?\n";
     assert_eq!(ran.stderr, expected);
 }
 

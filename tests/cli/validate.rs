@@ -561,7 +561,7 @@ fn an_existing_bundle_store_is_checked_and_a_missing_one_is_a_note() {
         .run();
     rack.pxectl("validate --deny warnings --bundles elsewhere")
         .stdout(
-            "note: there is no bundle store at `elsewhere`\n |\n \
+            "note: no bundle store at `elsewhere`\n |\n \
              = help: blobs are not checked; use `--bundles DIR` for another store\n\n\
              rack-a: 6 hosts, 2 profiles, 2 bundles: 0 errors, 0 warnings\n",
         )

@@ -70,7 +70,10 @@ fn real_loaders_are_what_their_packages_say() {
             "a Linux kernel that only another loader can start",
         ),
         ("/usr/lib/ipxe/ipxe.iso", "an ISO image"),
-        ("/usr/lib/ipxe/82540em.rom", "an option ROM, to be flashed"),
+        (
+            "/usr/lib/ipxe/82540em.rom",
+            "an option ROM, which must be flashed",
+        ),
     ];
     if missing(&[IMAGES.map(|(path, _)| path), OTHERS.map(|(path, _)| path)].concat()) {
         return;

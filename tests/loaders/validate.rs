@@ -70,12 +70,12 @@ fn a_chain_that_firmware_would_refuse_is_refused() {
         ),
         (
             "{uefi-x64: {first: bootnetaa64.efi, second: grubnetx64.efi.signed}}",
-            "error: `bootnetaa64.efi` is a UEFI program for aarch64, and `uefi-x64` boots a UEFI program for x86_64",
+            "error: `bootnetaa64.efi` is a UEFI program for aarch64, but `uefi-x64` boots a UEFI program for x86_64",
         ),
         (
             // Without shim before it, nothing in the firmware vouches for Debian.
             "{uefi-x64: grubnetx64.efi.signed}",
-            "warning: `grubnetx64.efi.signed` is signed under `Debian Secure Boot CA`, which firmware does not trust as it comes from the factory",
+            "warning: `grubnetx64.efi.signed` is signed under `Debian Secure Boot CA`, which firmware does not trust by default",
         ),
     ] {
         let (text, is_clean) = validate(inventory(loaders).path());

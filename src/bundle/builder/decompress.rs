@@ -58,7 +58,7 @@ struct DecompressReader<R>(R);
 impl<R: Read> Read for DecompressReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the archive is cut short"),
+            io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the archive is truncated"),
             kind if kind == io::ErrorKind::OutOfMemory
                 || error.to_string().contains("too much memory") =>
             {

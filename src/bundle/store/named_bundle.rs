@@ -294,7 +294,7 @@ mod tests {
             ),
             (bundle("b", "z80", one("k", "k")), "`z80`"),
             (bundle("b", "x86_64", one(&"k".repeat(129), "k")), "kkk"),
-            (bundle("b", "x86_64", one("k", "../k")), "lies outside"),
+            (bundle("b", "x86_64", one("k", "../k")), "leaves the bundle"),
             (bundle("b", "x86_64", many.collect()), "exceeds 4 MiB"),
         ] {
             let refused = store.add_bundle(&bundle).unwrap_err().to_string();

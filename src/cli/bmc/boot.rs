@@ -3,8 +3,8 @@ use jiff::Timestamp;
 
 use super::options::ChangeOptions;
 use super::rounds::Rounds;
-use super::{Stop, said};
 use crate::bmc::{BmcTarget, BmcTask, BootTarget, BootTask, StaticAddress};
+use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::inventory::warn_without_server;
 use crate::cli::output::Output;
 use crate::cli::select::Select;
@@ -30,7 +30,7 @@ pub fn pxe(
     output: &Output,
     select: &Select,
     options: &BootOptions,
-) -> Result<Exit, Stop> {
+) -> CommandResult {
     let rounds = Rounds::open_to_change(global, output, select, &options.change)?;
     if !options.no_power {
         rounds.confirm_reboot()?;
@@ -46,7 +46,7 @@ pub fn disk(
     output: &Output,
     select: &Select,
     options: &BootOptions,
-) -> Result<Exit, Stop> {
+) -> CommandResult {
     let rounds = Rounds::open_to_change(global, output, select, &options.change)?;
     if !options.no_power {
         rounds.confirm_interruption("rebooted")?;
@@ -61,7 +61,7 @@ pub fn http(
     options: &BootOptions,
     url: Option<&str>,
     is_static: bool,
-) -> Result<Exit, Stop> {
+) -> CommandResult {
     if let Some(url) = url {
         check_url(url, output)?;
     }
@@ -101,14 +101,14 @@ fn dhcp_url(
     rounds: &Rounds<'_>,
     key: &StoreKey,
     target: &BmcTarget,
-) -> Result<(Secret, Option<String>), Stop> {
+) -> CommandResult<(Secret, Option<String>)> {
     let file = http_boot_file(&rounds.good.inventory, key, &target.host, Timestamp::now());
     let Some(file) = file else {
         let message = format!("no loader for HTTP boot of `{}`", target.host.name);
         let help = "add a loader to `loaders` of the site, or use `--url URL`; BIOS firmware does \
                     not support HTTP boot";
         rounds.output.error(&message, help);
-        return Err(said(Exit::No));
+        return Err(CommandError::reported(Exit::No));
     };
     Ok((file.text().into(), Some(file.to_string())))
 }
@@ -117,7 +117,7 @@ fn static_address(
     rounds: &Rounds<'_>,
     target: &BmcTarget,
     url: &Secret,
-) -> Result<StaticAddress, Stop> {
+) -> CommandResult<StaticAddress> {
     let nic = target.host.boot_nic();
     let address = nic.and_then(|nic| nic.ip);
     let network = nic.and_then(|nic| rounds.good.inventory.site.network(&nic.network));
@@ -125,7 +125,7 @@ fn static_address(
         let message = format!("the boot NIC of `{}` has no `ip`", target.host.name);
         let help = "add `ip: …` to the NIC, or omit `--static`";
         rounds.output.error(&message, help);
-        return Err(said(Exit::No));
+        return Err(CommandError::reported(Exit::No));
     };
     Ok(StaticAddress {
         address,
@@ -138,7 +138,7 @@ fn static_address(
 
 /// Refuses a URL that firmware and BMCs cannot fetch, or one with credentials, which would appear
 /// in their logs.
-pub fn check_url(url: &str, output: &Output) -> Result<(), Stop> {
+pub fn check_url(url: &str, output: &Output) -> CommandResult<()> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let is_supported = ["http", "https", "nfs", "cifs", "smb", "tftp"].contains(&scheme);
@@ -153,7 +153,7 @@ pub fn check_url(url: &str, output: &Output) -> Result<(), Stop> {
     };
     let help = "use a URL such as `http://10.20.0.10:8080/files/rescue.iso`";
     output.error(&message, help);
-    Err(said(Exit::No))
+    Err(CommandError::reported(Exit::No))
 }
 
 /// Returns the message for a text that is not the URL of an image.

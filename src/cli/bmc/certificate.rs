@@ -2,9 +2,9 @@ use jiff::Timestamp;
 
 use super::report::{format_table, json_of, print_messages, table};
 use super::rounds::{Rounds, exit_for};
-use super::{Stop, fails, said};
 use crate::bmc::{BmcTarget, BmcTask, HostReport, controller_event, describe_certificate};
 use crate::cli::Exit;
+use crate::cli::error::{CommandError, CommandResult};
 use crate::inventory::{Certificate, plural};
 use crate::machine::{ControllerRecord, ControllerTrust};
 use crate::store::Store;
@@ -30,7 +30,7 @@ struct PinReview<'r> {
 }
 
 /// Shows the certificates of BMCs, asks, and accepts them.
-pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
+pub fn run(rounds: &Rounds<'_>) -> CommandResult {
     let reports = rounds.visit(|_| Ok(BmcTask::Certificate))?;
     print_messages(&reports, rounds.output);
     let pairs = rounds.targets.iter().zip(&reports);
@@ -49,7 +49,7 @@ pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
         return Ok(exit_for(&reports));
     }
     if !is_accepted {
-        return Err(said(Exit::No));
+        return Err(CommandError::reported(Exit::No));
     }
     let refused = reviews
         .iter()
@@ -73,7 +73,7 @@ impl<'r> PinReview<'r> {
     }
 
     /// Saves an accepted certificate in the store.
-    fn save(&self, rounds: &Rounds<'_>) -> Result<(), Stop> {
+    fn save(&self, rounds: &Rounds<'_>) -> CommandResult<()> {
         let PinChange::Accept(record) = &self.change else {
             return Ok(());
         };
@@ -86,7 +86,7 @@ impl<'r> PinReview<'r> {
         };
         let events = [controller_event(self.target, message)];
         let saved = rounds.store.keep_controller(record, &events);
-        saved.map_err(fails)
+        Ok(saved?)
     }
 
     /// Returns the result in a few words.
@@ -123,7 +123,7 @@ impl<'r> PinReview<'r> {
 }
 
 /// Shows the certificates to accept, and asks. Does not ask if there are none.
-fn confirm(rounds: &Rounds<'_>, reviews: &[PinReview<'_>]) -> Result<bool, Stop> {
+fn confirm(rounds: &Rounds<'_>, reviews: &[PinReview<'_>]) -> CommandResult<bool> {
     let to_accept: Vec<_> = reviews
         .iter()
         .filter(|review| matches!(review.change, PinChange::Accept(_)))

@@ -1,10 +1,9 @@
 use serde_json::{Value, json};
 
-use super::Stop;
 use super::report::{json_of, print_messages};
 use super::rounds::{Rounds, exit_with_findings};
 use crate::bmc::{BmcTarget, BmcTask, Hardware, HardwareDifference, HostReport, compare};
-use crate::cli::Exit;
+use crate::cli::error::CommandResult;
 use crate::inventory::{Correction, corrected, plural};
 
 /// The hardware of one machine, compared with its `Host` document.
@@ -41,7 +40,7 @@ impl<'r> HostComparison<'r> {
 
 /// Shows the hardware of machines and its differences from the inventory, or prints corrected
 /// documents.
-pub fn run(rounds: &Rounds<'_>, write: bool) -> Result<Exit, Stop> {
+pub fn run(rounds: &Rounds<'_>, write: bool) -> CommandResult {
     let reports = rounds.visit(|_| Ok(BmcTask::Hardware))?;
     print_messages(&reports, rounds.output);
     let pairs = rounds.targets.iter().zip(&reports);

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
 use crate::bmc::{BmcTask, PowerAction};
+use crate::cli::error::{CommandError, CommandResult};
 use options::{ChangeOptions, ReachOptions};
 use rounds::Rounds;
 
@@ -201,14 +202,13 @@ impl From<PowerArgument> for PowerAction {
 }
 
 impl Bmc {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        // The command that stopped early has already printed an error, or returns it here.
-        self.command.run(global, output).or_else(|stop| stop)
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        self.command.run(global, output)
     }
 }
 
 impl Command {
-    fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    fn run(&self, global: &Global, output: &Output) -> CommandResult {
         match self {
             Self::Status { select, reach } => {
                 status::run(&Rounds::open(global, output, select, reach)?)
@@ -247,7 +247,7 @@ impl Command {
 }
 
 impl Media {
-    fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    fn run(&self, global: &Global, output: &Output) -> CommandResult {
         match self {
             Self::Insert {
                 url,
@@ -259,7 +259,7 @@ impl Media {
                 if !is_url(url) && select.hosts.iter().any(is_url) {
                     let message = boot::not_an_image_url(url);
                     output.error(&message, "put the URL before the hosts");
-                    return Err(said(Exit::No));
+                    return Err(CommandError::reported(Exit::No));
                 }
                 boot::check_url(url, output)?;
                 let rounds = Rounds::open_to_change(global, output, select, change)?;
@@ -279,15 +279,4 @@ impl Media {
             }
         }
     }
-}
-
-/// Early exit: `Ok` if the error is already printed, `Err` if the caller must print it.
-type Stop = Result<Exit, anyhow::Error>;
-
-fn said(exit: Exit) -> Stop {
-    Ok(exit)
-}
-
-fn fails(error: impl Into<anyhow::Error>) -> Stop {
-    Err(error.into())
 }

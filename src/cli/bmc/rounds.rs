@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use super::options::{ChangeOptions, ReachOptions};
 use super::progress::Progress;
-use super::{Stop, fails, report, said};
+use super::report;
 use crate::bmc::{BmcTarget, BmcTask, FleetOptions, HostJob, HostReport, Services};
 use crate::cli::confirm::{confirmed, some_of};
+use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::inventory::{Good, load, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::select::Select;
@@ -37,8 +38,8 @@ impl<'o> Rounds<'o> {
         output: &'o Output,
         select: &Select,
         reach: &ReachOptions,
-    ) -> Result<Self, Stop> {
-        let good = load(global, output).map_err(said)?;
+    ) -> CommandResult<Self> {
+        let good = load(global, output)?;
         let change = ChangeOptions {
             reach: reach.clone(),
             dry_run: false,
@@ -54,8 +55,8 @@ impl<'o> Rounds<'o> {
         output: &'o Output,
         select: &Select,
         change: &ChangeOptions,
-    ) -> Result<Self, Stop> {
-        let good = load_settled(global, output).map_err(said)?;
+    ) -> CommandResult<Self> {
+        let good = load_settled(global, output)?;
         Self::with(good, global, output, select, change)
     }
 
@@ -65,9 +66,9 @@ impl<'o> Rounds<'o> {
         output: &'o Output,
         select: &Select,
         change: &ChangeOptions,
-    ) -> Result<Self, Stop> {
-        let directory = state(global, &good.inventory).map_err(fails)?;
-        let hosts = select.find(&good.inventory, output).map_err(said)?;
+    ) -> CommandResult<Self> {
+        let directory = state(global, &good.inventory)?;
+        let hosts = select.find(&good.inventory)?;
         let without: Vec<&str> = hosts
             .iter()
             .filter(|host| host.bmc.is_none())
@@ -77,16 +78,16 @@ impl<'o> Rounds<'o> {
         if !without.is_empty() && (without.len() == hosts.len() || !select.hosts.is_empty()) {
             let message = format!("no BMC in the inventory for {}", some_of(&without));
             output.error(&message, help);
-            return Err(said(Exit::No));
+            return Err(CommandError::reported(Exit::No));
         }
         if !without.is_empty() {
             let message = format!("skipping hosts without a BMC: {}", some_of(&without));
             output.warning(&message, help);
         }
-        let store = Arc::new(SqliteStore::open(&directory).map_err(fails)?);
-        let controllers = store.controllers().map_err(fails)?;
-        let records = store.hosts().map_err(fails)?;
-        let standing = store.standing().map_err(fails)?;
+        let store = Arc::new(SqliteStore::open(&directory)?);
+        let controllers = store.controllers()?;
+        let records = store.hosts()?;
+        let standing = store.standing()?;
         let targets = hosts.into_iter().filter_map(|host| {
             Some(BmcTarget {
                 bmc: host.bmc.clone()?,
@@ -114,7 +115,7 @@ impl<'o> Rounds<'o> {
 
     /// Asks before the command interrupts hosts that are installed or installing. `action` is the
     /// past participle of what would happen to them.
-    pub fn confirm_interruption(&self, action: &str) -> Result<(), Stop> {
+    pub fn confirm_interruption(&self, action: &str) -> CommandResult<()> {
         let hosts = self.hosts(|host| self.is_installing(host) || self.is_installed(host));
         let message = match hosts.as_slice() {
             [host] => format!(
@@ -133,7 +134,7 @@ impl<'o> Rounds<'o> {
 
     /// Asks before the command reboots hosts that would not install because they are not armed, and
     /// before it interrupts a running installer.
-    pub fn confirm_reboot(&self) -> Result<(), Stop> {
+    pub fn confirm_reboot(&self) -> CommandResult<()> {
         let installing = self.hosts(|host| self.is_installing(host));
         let unarmed = self.hosts(|host| !self.is_installing(host) && !self.is_armed(host));
         let parts = [
@@ -158,7 +159,7 @@ impl<'o> Rounds<'o> {
         self.confirm(&[installing, unarmed].concat(), &message, help)
     }
 
-    fn confirm(&self, hosts: &[&Host], message: &str, help: &str) -> Result<(), Stop> {
+    fn confirm(&self, hosts: &[&Host], message: &str, help: &str) -> CommandResult<()> {
         if hosts.is_empty() || self.yes {
             return Ok(());
         }
@@ -170,20 +171,20 @@ impl<'o> Rounds<'o> {
             self.output.note(&note);
             return Ok(());
         }
-        if confirmed(self.output, message, "Continue?", help).map_err(fails)? {
+        if confirmed(self.output, message, "Continue?", help)? {
             Ok(())
         } else {
-            Err(said(Exit::No))
+            Err(CommandError::reported(Exit::No))
         }
     }
 
     /// Asks a question, unless the operator used `--yes`.
-    pub fn ask(&self, message: &str, question: &str) -> Result<bool, Stop> {
+    pub fn ask(&self, message: &str, question: &str) -> CommandResult<bool> {
         if self.yes {
             return Ok(true);
         }
         let help = "use `--yes` to run without a prompt";
-        confirmed(self.output, message, question, help).map_err(fails)
+        Ok(confirmed(self.output, message, question, help)?)
     }
 
     fn hosts(&self, is_selected: impl Fn(&Host) -> bool) -> Vec<&Host> {
@@ -230,7 +231,7 @@ impl<'o> Rounds<'o> {
     }
 
     /// Runs a task on each host, prints the results, and returns the exit code.
-    pub fn run(&self, task: impl Fn(&BmcTarget) -> Result<BmcTask, Stop>) -> Result<Exit, Stop> {
+    pub fn run(&self, task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>) -> CommandResult {
         let reports = self.visit(task)?;
         report::print(&reports, self.dry_run, self.output);
         Ok(exit_for(&reports))
@@ -239,15 +240,15 @@ impl<'o> Rounds<'o> {
     /// Runs a task on each host and returns the reports, in the order of the targets.
     pub fn visit(
         &self,
-        task: impl Fn(&BmcTarget) -> Result<BmcTask, Stop>,
-    ) -> Result<Vec<HostReport>, Stop> {
+        task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
+    ) -> CommandResult<Vec<HostReport>> {
         let jobs = self.targets.iter().map(|target| {
             Ok(HostJob {
                 target: target.clone(),
                 task: task(target)?,
             })
         });
-        let jobs = jobs.collect::<Result<Vec<HostJob>, Stop>>()?;
+        let jobs = jobs.collect::<CommandResult<Vec<HostJob>>>()?;
         let names = self.targets.iter().map(|target| target.host.name.as_str());
         let progress = Arc::new(Progress::new(self.output, names));
         let directory = self.good.snapshot.directory().to_owned();
@@ -270,10 +271,7 @@ impl<'o> Rounds<'o> {
         let mut on_finished = |report: &HostReport| progress.finish(report);
         let reports = crate::bmc::run(jobs, services, options, on_progress, &mut on_finished);
         progress.end();
-        reports.map_err(|error| {
-            self.output.error(&error.to_string(), &error.help());
-            said(Exit::Failed)
-        })
+        Ok(reports?)
     }
 }
 

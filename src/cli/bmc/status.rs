@@ -1,13 +1,12 @@
 use serde_json::Value;
 
-use super::Stop;
 use super::report::{format_table, json_of, print_messages, table};
 use super::rounds::{Rounds, exit_with_findings};
 use crate::bmc::{BmcTask, HostReport, MachineStatus};
-use crate::cli::Exit;
+use crate::cli::error::CommandResult;
 
 /// Shows the power, next boot, health and identity of machines.
-pub fn run(rounds: &Rounds<'_>) -> Result<Exit, Stop> {
+pub fn run(rounds: &Rounds<'_>) -> CommandResult {
     let reports = rounds.visit(|_| Ok(BmcTask::Status))?;
     print_messages(&reports, rounds.output);
     let mut pairs = rounds.targets.iter().zip(&reports);

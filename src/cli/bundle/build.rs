@@ -9,9 +9,10 @@ use jiff::civil::Date;
 
 use super::build_progress::BuildBars;
 use super::store::{check_unsigned, directory_for_new_files, policy};
-use super::{Stop, document, fails, parse_name};
+use super::{document, parse_name};
 use crate::bundle::BundleStore;
-use crate::bundle::builder::{BuildError, WebClient, build, presets};
+use crate::bundle::builder::{WebClient, build, presets};
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{BundleSpec, PresetUse, SourceFile, Sources, parse_spec};
@@ -113,17 +114,17 @@ fn parse_arch(text: &str) -> Result<String, String> {
 }
 
 impl Build {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let (spec, base) = match &self.spec {
-            Some(path) => match read(path, output).map_err(fails)? {
+            Some(path) => match read(path, output)? {
                 Some(spec) => (spec, path.parent().unwrap_or(Path::new("")).to_owned()),
                 None => return Ok(Exit::No),
             },
-            None => (self.spec_of_preset().map_err(fails)?, PathBuf::new()),
+            None => (self.spec_of_preset()?, PathBuf::new()),
         };
         document::check(self.out.as_deref(), Some(&spec.name), output)?;
-        let directory = directory_for_new_files(global).map_err(fails)?;
-        let store = BundleStore::open_or_create(&directory).map_err(fails)?;
+        let directory = directory_for_new_files(global)?;
+        let store = BundleStore::open_or_create(&directory)?;
         let policy = policy(global).unwrap_or_default();
         let progress = BuildBars::new(output);
         let built = WebClient::new(self.retries).and_then(|web| {
@@ -138,16 +139,13 @@ impl Build {
             )
         });
         drop(progress);
-        let bundle = match built {
-            Ok(bundle) => bundle,
-            Err(error) => return report_error(error, output).map_err(fails),
-        };
-        check_unsigned(&bundle, global, output)?;
+        let bundle = built?;
+        check_unsigned(&bundle, global)?;
         document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }
 
-    fn spec_of_preset(&self) -> anyhow::Result<BundleSpec> {
+    fn spec_of_preset(&self) -> CommandResult<BundleSpec> {
         let preset = self.preset.clone().context("neither a spec nor a preset")?;
         Ok(BundleSpec {
             name: self.name.clone().unwrap_or_else(|| preset.clone()),
@@ -166,7 +164,7 @@ impl Build {
 }
 
 /// Reads a spec, and prints its errors; `None` if it has any.
-fn read(path: &Path, output: &Output) -> anyhow::Result<Option<BundleSpec>> {
+fn read(path: &Path, output: &Output) -> CommandResult<Option<BundleSpec>> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
     let file = SourceFile { name, text };
@@ -178,14 +176,4 @@ fn read(path: &Path, output: &Output) -> anyhow::Result<Option<BundleSpec>> {
         output.stderr(&format!("{text}\n"));
     }
     Ok(spec)
-}
-
-/// Prints why nothing was built, and returns the exit code.
-pub fn report_error(error: BuildError, output: &Output) -> anyhow::Result<Exit> {
-    output.error(&error.to_string(), &error.help().unwrap_or_default());
-    Ok(if error.answer_is_no() {
-        Exit::No
-    } else {
-        Exit::Failed
-    })
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::{Stop, fails, said};
 use crate::cli::Exit;
+use crate::cli::error::{CommandError, CommandResult, WhileDoing};
 use crate::cli::output::Output;
 use crate::inventory::{Bundle, SourceFile, bundle_of};
 
@@ -19,7 +19,7 @@ const LIMIT: u64 = 16 << 20;
 ///
 /// # Errors
 /// When the file has other content; prints the error.
-pub fn check(out: Option<&Path>, name: Option<&str>, output: &Output) -> Result<(), Stop> {
+pub fn check(out: Option<&Path>, name: Option<&str>, output: &Output) -> CommandResult<()> {
     let Some(path) = out else { return Ok(()) };
     let found = match existing(path) {
         Ok(ExistingFile::Nothing) => return Ok(()),
@@ -27,8 +27,7 @@ pub fn check(out: Option<&Path>, name: Option<&str>, output: &Output) -> Result<
         Ok(ExistingFile::Bundle(found)) => format!("the document of bundle `{found}`"),
         Ok(ExistingFile::Other(what)) => what.to_owned(),
         Err(error) => {
-            let failed = Err::<(), _>(error).with_context(|| format!("`{}`", path.display()));
-            return failed.map_err(fails);
+            return Err(error).while_doing(format_args!("`{}`", path.display()));
         }
     };
     let bundle = name.map_or("a bundle".to_owned(), |name| format!("bundle `{name}`"));
@@ -39,7 +38,7 @@ pub fn check(out: Option<&Path>, name: Option<&str>, output: &Output) -> Result<
         ),
         "name another file with `--out`, or omit `--out` to print the document",
     );
-    Err(said(Exit::No))
+    Err(CommandError::reported(Exit::No))
 }
 
 /// Prints a bundle as a document of the inventory, or writes it to a file atomically: a server that watches the
@@ -47,7 +46,7 @@ pub fn check(out: Option<&Path>, name: Option<&str>, output: &Output) -> Result<
 ///
 /// # Errors
 /// As [`check`], and when the disk fails.
-pub fn write(bundle: &Bundle, out: Option<&Path>, output: &Output) -> Result<(), Stop> {
+pub fn write(bundle: &Bundle, out: Option<&Path>, output: &Output) -> CommandResult<()> {
     let text = bundle.to_yaml();
     let Some(path) = out else {
         if output.is_json() {
@@ -59,7 +58,7 @@ pub fn write(bundle: &Bundle, out: Option<&Path>, output: &Output) -> Result<(),
     };
     check(out, Some(&bundle.name), output)?;
     let verb = if path.exists() { "replaced" } else { "wrote" };
-    replace(path, &text).map_err(fails)?;
+    replace(path, &text)?;
     output.note(&format!("{verb} `{}`", path.display()));
     Ok(())
 }
@@ -98,7 +97,7 @@ fn existing(path: &Path) -> io::Result<ExistingFile> {
     })
 }
 
-fn replace(path: &Path, document: &str) -> anyhow::Result<()> {
+fn replace(path: &Path, document: &str) -> CommandResult<()> {
     let name = path
         .file_name()
         .with_context(|| format!("`{}` is not a file name", path.display()))?;
@@ -108,8 +107,8 @@ fn replace(path: &Path, document: &str) -> anyhow::Result<()> {
         file.sync_all()?;
         fs::rename(&new, path)
     });
-    written.with_context(|| {
+    if written.is_err() {
         let _ = fs::remove_file(&new);
-        format!("cannot write `{}`", path.display())
-    })
+    }
+    written.while_doing(format_args!("cannot write `{}`", path.display()))
 }

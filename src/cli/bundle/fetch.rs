@@ -1,10 +1,10 @@
 use clap::Args;
 
-use super::build::report_error;
 use super::build_progress::BuildBars;
 use super::store::directory_for_new_files;
 use crate::bundle::BundleStore;
 use crate::bundle::builder::{FetchFrom, WebClient, fetch};
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global, inventory};
 use crate::inventory::{nearest, plural};
@@ -43,11 +43,8 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match inventory::load(global, output) {
-            Ok(good) => good,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let good = inventory::load(global, output)?;
         let known = &good.inventory.bundles;
         let mut names = self.names.iter();
         if let Some(name) = names.find(|name| !known.contains_key(*name)) {
@@ -71,13 +68,8 @@ impl Fetch {
         let fetched = WebClient::new(self.retries)
             .and_then(|web| fetch(&store, &web, &bundles, &from, jobs, &progress));
         drop(progress);
-        match fetched {
-            Ok(count) => {
-                let (files, bundles) = (plural(count, "file"), plural(bundles.len(), "bundle"));
-                output.note(&format!("fetched {files}; {bundles} complete in the store"));
-                Ok(Exit::Done)
-            }
-            Err(error) => report_error(error, output),
-        }
+        let (files, bundles) = (plural(fetched?, "file"), plural(bundles.len(), "bundle"));
+        output.note(&format!("fetched {files}; {bundles} complete in the store"));
+        Ok(Exit::Done)
     }
 }

@@ -6,8 +6,9 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::size::size;
-use super::{Stop, fails, said, store};
-use crate::bundle::{BundleStore, BundleStoreError, BundlesInUse, Garbage, GarbageRules};
+use super::store;
+use crate::bundle::{BundleStore, BundlesInUse, Garbage, GarbageRules};
+use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::inventory::{Good, load_settled, state};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
@@ -56,14 +57,14 @@ fn parse_age(text: &str) -> Result<Duration, String> {
 }
 
 impl Gc {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let store = store::open(global, output)?;
         let rules = GarbageRules {
             unused: self.unused,
             least_age: self.min_age,
         };
         let in_use = self.in_use(global, output)?;
-        let found = store.garbage(&in_use, rules).map_err(fails)?;
+        let found = store.garbage(&in_use, rules)?;
         self.report_kept(&store, &in_use, &found, output)?;
         if self.dry_run || found.is_empty() {
             let verb = if self.dry_run {
@@ -78,13 +79,8 @@ impl Gc {
             return Ok(Exit::No);
         }
         // Reads the users again: during the prompt, a host may have been armed, or git may have changed.
-        let in_use_now = || self.in_use(global, output).map_err(CollectError::Stopped);
-        let removed = store
-            .collect(&found, rules, in_use_now)
-            .map_err(|error| match error {
-                CollectError::Stopped(stop) => stop,
-                CollectError::Store(error) => fails(error),
-            })?;
+        let in_use_now = || self.in_use(global, output);
+        let removed = store.collect(&found, rules, in_use_now)?;
         report(output, "removed", &removed);
         Ok(Exit::Done)
     }
@@ -96,8 +92,8 @@ impl Gc {
         in_use: &BundlesInUse,
         found: &Garbage,
         output: &Output,
-    ) -> Result<(), Stop> {
-        let named = store.bundles().map_err(fails)?;
+    ) -> CommandResult<()> {
+        let named = store.bundles()?;
         for (name, it) in named
             .iter()
             .filter(|(name, _)| !found.names.contains(*name))
@@ -113,7 +109,7 @@ impl Gc {
     }
 
     /// Lists the bundles that the inventories and the installs of their sites use.
-    fn in_use(&self, global: &Global, output: &Output) -> Result<BundlesInUse, Stop> {
+    fn in_use(&self, global: &Global, output: &Output) -> CommandResult<BundlesInUse> {
         let mut in_use = BundlesInUse::default();
         self.keep(global, output, &mut in_use)?;
         for also in &self.also {
@@ -138,16 +134,16 @@ impl Gc {
         global: &Global,
         output: &Output,
         in_use: &mut BundlesInUse,
-    ) -> Result<(), Stop> {
-        let good = load_settled(global, output).map_err(said)?;
+    ) -> CommandResult<()> {
+        let good = load_settled(global, output)?;
         need_inventory(in_use, &good.inventory);
-        let directory = state(global, &good.inventory).map_err(fails)?;
+        let directory = state(global, &good.inventory)?;
         let shown = directory.display();
         if !directory.join("state.db").exists() {
             return self.unknown_installs(&good, &format!("no state store at `{shown}`"), output);
         }
-        let installs = SqliteStore::open(&directory).map_err(fails)?;
-        if need_installs(in_use, &good.inventory, &installs).map_err(fails)? {
+        let installs = SqliteStore::open(&directory)?;
+        if need_installs(in_use, &good.inventory, &installs)? {
             return Ok(());
         }
         let reason = format!("the state store `{shown}` knows none of its hosts");
@@ -155,7 +151,7 @@ impl Gc {
     }
 
     /// Stops because the open installs are unknown, unless the command line states that no install runs.
-    fn unknown_installs(&self, good: &Good, reason: &str, output: &Output) -> Result<(), Stop> {
+    fn unknown_installs(&self, good: &Good, reason: &str, output: &Output) -> CommandResult<()> {
         if self.no_running_installs {
             return Ok(());
         }
@@ -167,24 +163,11 @@ impl Gc {
             output.warning(&text, help);
             return Ok(());
         }
-        output.error(&text, help);
-        Err(said(Exit::Failed))
+        Err(CommandError::failed(text).hint(help))
     }
 }
 
-/// Why nothing was removed.
-enum CollectError {
-    Stopped(Stop),
-    Store(BundleStoreError),
-}
-
-impl From<BundleStoreError> for CollectError {
-    fn from(error: BundleStoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-fn confirmed(output: &Output, found: &Garbage) -> Result<bool, Stop> {
+fn confirmed(output: &Output, found: &Garbage) -> CommandResult<bool> {
     let what = summary(found);
     if !std::io::stdin().is_terminal() {
         output.error(
@@ -196,7 +179,7 @@ fn confirmed(output: &Output, found: &Garbage) -> Result<bool, Stop> {
     output.stderr(&format!("Remove {what}? [y/N] "));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
-    read.map_err(fails)?;
+    read?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

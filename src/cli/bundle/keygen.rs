@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Stop, fails, parse_name};
+use super::parse_name;
 use crate::bundle::SecretKey;
 use crate::cli::Exit;
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 
 /// Create a key for signing bundles, in minisign's format
@@ -28,9 +29,9 @@ pub struct Keygen {
 }
 
 impl Keygen {
-    pub fn run(&self, output: &Output) -> Result<Exit, Stop> {
-        let key = SecretKey::generate().map_err(fails)?;
-        let public_file = key.write(&self.out).map_err(fails)?;
+    pub fn run(&self, output: &Output) -> CommandResult {
+        let key = SecretKey::generate()?;
+        let public_file = key.write(&self.out)?;
         let public = key.public().map(|key| key.to_string()).unwrap_or_default();
         if output.is_json() {
             output.json_data(&json!({

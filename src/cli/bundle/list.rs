@@ -9,8 +9,9 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::size::{size, total_size};
-use super::{Stop, fails, store};
+use super::store;
 use crate::bundle::{BundleStore, NamedBundle};
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{Bundle, Inventory, KeyId, SignaturePolicy, plural};
@@ -40,7 +41,7 @@ struct BundleRow {
 }
 
 impl List {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let store = store::open(global, output)?;
         let inventory = store::rules_if_good(global);
         if inventory.is_none() {
@@ -52,7 +53,7 @@ impl List {
         let policy = store::policy(global).unwrap_or_default();
         let now = Timestamp::now();
         let today = now.to_zoned(TimeZone::UTC).date();
-        let named = store.bundles().map_err(fails)?.into_iter();
+        let named = store.bundles()?.into_iter();
         let rows: Vec<BundleRow> = named
             .map(|(name, it)| row(&store, inventory.as_ref(), &policy, name, it, today))
             .collect();

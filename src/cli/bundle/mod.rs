@@ -16,8 +16,9 @@ mod verify;
 
 use clap::{Args, Subcommand};
 
+use super::Global;
 use super::output::Output;
-use super::{Exit, Global};
+use crate::cli::error::CommandResult;
 use crate::inventory::is_name;
 
 /// Build, sign, copy and clean up bundles: versioned, pinned sets of files to install
@@ -43,10 +44,10 @@ enum Command {
 }
 
 impl Bundle {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let ended = match &self.command {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        match &self.command {
             Command::Build(command) => command.run(global, output),
-            Command::Fetch(command) => return command.run(global, output),
+            Command::Fetch(command) => command.run(global, output),
             Command::Publish(command) => command.run(global, output),
             Command::Pull(command) => command.run(global, output),
             Command::List(command) => command.run(global, output),
@@ -55,21 +56,8 @@ impl Bundle {
             Command::Keygen(command) => command.run(output),
             Command::Retire(command) => command.run(global, output),
             Command::Gc(command) => command.run(global, output),
-        };
-        // A printed error needs no further message.
-        ended.or_else(|stop| stop)
+        }
     }
-}
-
-/// Early exit: `Ok` if the error is already printed, `Err` if the caller must print it.
-type Stop = Result<Exit, anyhow::Error>;
-
-fn said(exit: Exit) -> Stop {
-    Ok(exit)
-}
-
-fn fails(error: impl Into<anyhow::Error>) -> Stop {
-    Err(error.into())
 }
 
 /// Parses a name for an inventory.

@@ -5,10 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::size::size;
+use super::store;
 use super::transfer_progress::{TransferBars, location_error};
-use super::{Stop, said, store};
 use crate::bundle::transfer::{BundleLocation, TransferError, TransferProgress, publish};
 use crate::bundle::{BundleStoreError, RegistryOptions};
+use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 
@@ -74,10 +75,10 @@ impl RegistryArgs {
 }
 
 impl Publish {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let store = store::open(global, output)?;
         if let Ok(bundle) = store.bundle(&self.name) {
-            store::check_unsigned(&bundle, global, output)?;
+            store::check_unsigned(&bundle, global)?;
         }
         let progress = TransferBars::new(output);
         let watch: Arc<dyn TransferProgress> = progress.clone();
@@ -87,10 +88,9 @@ impl Publish {
         let summary = summary.map_err(|error| match &error {
             // A damaged file is in this store, not at the destination.
             TransferError::Store(BundleStoreError::Unexpected { .. }) => {
-                output.failed(&error.into());
-                said(Exit::No)
+                CommandError::no(error.to_string()).hint(error.help().unwrap_or_default())
             }
-            _ => location_error(error, &self.destination, "DEST", output),
+            _ => location_error(error, &self.destination, "DEST"),
         })?;
         if output.is_json() {
             output.json(&json!({

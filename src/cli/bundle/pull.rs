@@ -7,9 +7,10 @@ use super::publish::RegistryArgs;
 use super::size::size;
 use super::store::{directory, rules};
 use super::transfer_progress::{TransferBars, location_error};
-use super::{Stop, document, fails, parse_name};
+use super::{document, parse_name};
 use crate::bundle::BundleStore;
 use crate::bundle::transfer::{BundleLocation, PullOptions, TransferProgress, pull};
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::SignaturePolicy;
@@ -60,7 +61,7 @@ fn parse_arch(text: &str) -> Result<CpuArchitecture, String> {
 }
 
 impl Pull {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         document::check(self.out.as_deref(), self.name.as_deref(), output)?;
         let path = directory(global, output)?;
         let mut policy = rules(global, output)?.map_or_else(SignaturePolicy::default, |good| {
@@ -69,7 +70,7 @@ impl Pull {
         if self.allow_unsigned {
             policy = policy.for_unsigned();
         }
-        let store = BundleStore::open_or_create(&path).map_err(fails)?;
+        let store = BundleStore::open_or_create(&path)?;
         let options = PullOptions {
             name: self.name.as_deref(),
             arch: self.arch,
@@ -80,8 +81,7 @@ impl Pull {
         let watch: Arc<dyn TransferProgress> = progress.clone();
         let pulled = pull(&store, &self.source, &options, &watch);
         progress.clear();
-        let pulled =
-            pulled.map_err(|error| location_error(error, &self.source, "SOURCE", output))?;
+        let pulled = pulled.map_err(|error| location_error(error, &self.source, "SOURCE"))?;
         let (bundle, copied) = (pulled.bundle, size(pulled.summary.bytes));
         output.note(&format!("{}: {copied} copied", bundle.name));
         let unsigned = policy.required && policy.check(&bundle).is_err();

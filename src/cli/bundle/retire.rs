@@ -1,7 +1,8 @@
 use clap::Args;
 
-use super::{Stop, fails, store};
+use super::store;
 use crate::bundle::NamedBundle;
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 
@@ -28,9 +29,9 @@ pub struct Retire {
 }
 
 impl Retire {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let store = store::open(global, output)?;
-        let known = store.bundles().map_err(fails)?;
+        let known = store.bundles()?;
         let before = known.get(&self.name).and_then(NamedBundle::retired);
         if let (Some(before), None, false) = (before, &self.reason, self.undo) {
             output.note(&format!("{}: already retired: {before}", self.name));
@@ -40,9 +41,7 @@ impl Retire {
             .reason
             .as_deref()
             .unwrap_or("a newer bundle is available");
-        store
-            .retire(&self.name, (!self.undo).then_some(reason))
-            .map_err(fails)?;
+        store.retire(&self.name, (!self.undo).then_some(reason))?;
         let state = if self.undo {
             "no longer retired"
         } else {

@@ -5,8 +5,9 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{Stop, document, fails, store};
+use super::{document, store};
 use crate::bundle::SecretKey;
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::{SIGNED_EXPIRES, SignaturePolicy, SiteKey, is_signature};
@@ -55,15 +56,15 @@ struct SignatureSource {
 }
 
 impl Sign {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         document::check(self.out.as_deref(), Some(&self.name), output)?;
         let store = store::open(global, output)?;
-        let mut bundle = store.bundle(&self.name).map_err(fails)?;
+        let mut bundle = store.bundle(&self.name)?;
         bundle.expires = self.expires.or(bundle.expires);
         let manifest = bundle.manifest();
         let signature = match (&self.by.key, &self.by.signature) {
             (Some(path), _) => {
-                let key = SecretKey::read(path).map_err(fails)?;
+                let key = SecretKey::read(path)?;
                 let now = Timestamp::now().as_second();
                 // A space where minisign writes a tab, for which YAML would quote the whole signature.
                 let mut comment = format!("timestamp:{now} bundle:{}", bundle.name);
@@ -82,15 +83,13 @@ impl Sign {
                 bundle.signatures = vec![signature.clone()];
                 // A key that cannot verify its own signature is damaged.
                 let checked = own.map(|policy| policy.check(&bundle).map(|_| ()));
-                checked.unwrap_or(Ok(())).map_err(fails)?;
+                checked.unwrap_or(Ok(()))?;
                 signature
             }
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(path);
                 let shown = path.display();
-                let text = text
-                    .with_context(|| format!("cannot read `{shown}`"))
-                    .map_err(fails)?;
+                let text = text.with_context(|| format!("cannot read `{shown}`"))?;
                 if !is_signature(&text) {
                     let what = format!("`{shown}` is not a minisign signature");
                     output.error(&what, "name the `.minisig` file that minisign wrote");
@@ -104,9 +103,9 @@ impl Sign {
             }
         };
         bundle.signatures = vec![signature];
-        store::check_unsigned(&bundle, global, output)?;
-        store.add_bundle(&bundle).map_err(fails)?;
-        let bundle = store.bundle(&self.name).map_err(fails)?;
+        store::check_unsigned(&bundle, global)?;
+        store.add_bundle(&bundle)?;
+        let bundle = store.bundle(&self.name)?;
         document::write(&bundle, self.out.as_deref(), output)?;
         Ok(Exit::Done)
     }

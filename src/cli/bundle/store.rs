@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-
-use super::{Stop, fails, said};
 use crate::bundle::BundleStore;
+use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::inventory::{Good, check, read};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
@@ -17,11 +15,11 @@ use crate::workspace::Snapshot;
 ///
 /// # Errors
 /// When neither the command line nor the inventory names a store; prints the error.
-pub fn directory(global: &Global, output: &Output) -> Result<PathBuf, Stop> {
+pub fn directory(global: &Global, output: &Output) -> CommandResult<PathBuf> {
     if let Some(path) = &global.bundles {
         return Ok(path.clone());
     }
-    let snapshot = read(&global.inventory, output).map_err(said)?;
+    let snapshot = read(&global.inventory)?;
     match snapshot.names().bundles {
         Some(path) => Ok(snapshot.directory().join(path)),
         None => {
@@ -33,7 +31,7 @@ pub fn directory(global: &Global, output: &Output) -> Result<PathBuf, Stop> {
                 &text,
                 "add `bundles: DIR` to the site, or use `--bundles DIR`",
             );
-            Err(said(Exit::No))
+            Err(CommandError::reported(Exit::No))
         }
     }
 }
@@ -43,22 +41,21 @@ pub fn directory(global: &Global, output: &Output) -> Result<PathBuf, Stop> {
 ///
 /// # Errors
 /// When neither the command line nor the inventory names a store.
-pub fn directory_for_new_files(global: &Global) -> anyhow::Result<PathBuf> {
+pub fn directory_for_new_files(global: &Global) -> CommandResult<PathBuf> {
     if let Some(path) = &global.bundles {
         return Ok(path.clone());
     }
     let snapshot = Snapshot::read(&global.inventory)?;
     match snapshot.names().bundles {
         Some(path) => Ok(snapshot.directory().join(path)),
-        None => bail!(
-            "no bundle store is configured: add `bundles: DIR` to the site, or use `--bundles DIR`"
-        ),
+        None => Err(CommandError::failed("no bundle store is configured")
+            .hint("add `bundles: DIR` to the site, or use `--bundles DIR`")),
     }
 }
 
 /// Opens the store.
-pub fn open(global: &Global, output: &Output) -> Result<BundleStore, Stop> {
-    BundleStore::open(&directory(global, output)?).map_err(fails)
+pub fn open(global: &Global, output: &Output) -> CommandResult<BundleStore> {
+    Ok(BundleStore::open(&directory(global, output)?)?)
 }
 
 /// Reads the inventory whose rules apply. Returns `None` if the directory has no documents and the command
@@ -66,15 +63,15 @@ pub fn open(global: &Global, output: &Output) -> Result<BundleStore, Stop> {
 ///
 /// # Errors
 /// When the inventory has errors, because its rules are unknown then; prints the errors.
-pub fn rules(global: &Global, output: &Output) -> Result<Option<Good>, Stop> {
+pub fn rules(global: &Global, output: &Output) -> CommandResult<Option<Good>> {
     if global.bundles.is_some() {
         let read = Snapshot::read(&global.inventory);
         if !read.is_ok_and(|snapshot| !snapshot.files().is_empty()) {
             return Ok(None);
         }
     }
-    let snapshot = read(&global.inventory, output).map_err(said)?;
-    check(snapshot, global, output).map(Some).map_err(said)
+    let snapshot = read(&global.inventory)?;
+    check(snapshot, global, output).map(Some)
 }
 
 /// Reads the rules for signatures, even if the inventory has other errors: the cause may be a missing
@@ -87,13 +84,12 @@ pub fn policy(global: &Global) -> Option<SignaturePolicy> {
 /// revoked key.
 ///
 /// # Errors
-/// When the bundle is refused; prints the error.
-pub fn check_unsigned(bundle: &Bundle, global: &Global, output: &Output) -> Result<(), Stop> {
+/// When the bundle is refused.
+pub fn check_unsigned(bundle: &Bundle, global: &Global) -> CommandResult<()> {
     let policy = policy(global).unwrap_or_default().for_unsigned();
     policy.check(bundle).map(drop).map_err(|error| {
         let text = format!("bundle `{}`: {error}", bundle.name);
-        output.error(&text, &error.help(&bundle.name));
-        said(Exit::No)
+        CommandError::no(text).hint(error.help(&bundle.name))
     })
 }
 

@@ -5,10 +5,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
 use super::build_progress::bar;
 use super::size::size;
-use super::{Stop, fails, said};
 use crate::bundle::BundleStoreError;
 use crate::bundle::transfer::{BundleLocation, FileProgress, TransferError, TransferProgress};
-use crate::cli::Exit;
+use crate::cli::error::CommandError;
 use crate::cli::output::Output;
 
 /// Shows the progress of a transfer: bars on a terminal, for each file and for all of them; elsewhere, a line
@@ -121,22 +120,20 @@ pub fn location_error(
     error: TransferError,
     location: &BundleLocation,
     argument: &str,
-    output: &Output,
-) -> Stop {
+) -> CommandError {
     let TransferError::Store(cause) = &error else {
-        return fails(error);
+        return error.into();
     };
     let (path, what) = match cause {
         BundleStoreError::Absent(path) => (path, format!("no bundles at `{}`", path.display())),
         BundleStoreError::NotALayout { path, .. } => (path, cause.to_string()),
-        _ => return fails(error),
+        _ => return error.into(),
     };
     if !matches!(location, BundleLocation::Directory(directory) if directory == path) {
-        return fails(error);
+        return error.into();
     }
     let help = format!(
         "{argument} must be a directory from `pxectl bundle publish`, a tar file, or `docker://…`"
     );
-    output.error(&what, &help);
-    said(Exit::Failed)
+    CommandError::failed(what).hint(help)
 }

@@ -5,10 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::size::size;
+use super::store;
 use super::transfer_progress::TransferBars;
-use super::{Stop, fails, store};
 use crate::bundle::transfer::TransferProgress;
 use crate::bundle::{BundleStoreError, Verifier};
+use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
 use crate::inventory::plural;
@@ -31,7 +32,7 @@ pub struct Verify {
 }
 
 impl Verify {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let store = store::open(global, output)?;
         let policy = store::policy(global);
         if policy.is_none() {
@@ -40,14 +41,15 @@ impl Verify {
                 "name the inventory with `-i DIR`, and run `pxectl validate` to see its errors",
             );
         }
-        let mut named = store.bundles().map_err(fails)?;
+        let mut named = store.bundles()?;
         if !self.names.is_empty() {
             for name in &self.names {
                 if !named.contains_key(name) {
-                    return Err(fails(BundleStoreError::UnknownName {
+                    return Err(BundleStoreError::UnknownName {
                         root: store.root().to_owned(),
                         name: name.clone(),
-                    }));
+                    }
+                    .into());
                 }
             }
             named.retain(|name, _| self.names.contains(name));

@@ -24,6 +24,7 @@ use crate::capture::{
     Capture as CaptureRun, CaptureError, CaptureOutcome, CaptureReader, CaptureWriter, Destination,
     FrameSource, Limits, LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection,
 };
+use crate::cli::error::{CommandError, CommandResult, chain_text};
 use crate::conversation::{FindingKind, Observer, Options};
 use crate::inventory::Inventory;
 use crate::machine::MacAddress;
@@ -123,35 +124,17 @@ pub struct Capture {
 }
 
 impl Capture {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        let good = match known_or_none(global, output) {
-            Ok(good) => good,
-            Err(exit) => return Ok(exit),
-        };
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let good = known_or_none(global, output)?;
         let inventory = good.as_ref().map(|Good { inventory, .. }| inventory);
         let Some(selection) = self.selection(inventory, output) else {
             return Ok(Exit::No);
         };
         let shutdown = Shutdown::new()?;
         listen_for_signals(shutdown.clone())?;
-        let ended = self.capture(inventory, selection, &shutdown, output);
-        match ended {
-            Ok(ended) => Ok(self.exit(ended, output)),
-            Err(error) => {
-                let exit = output.failed(&error);
-                Ok(match error.downcast_ref() {
-                    Some(
-                        CaptureError::Empty(_)
-                        | CaptureError::NoCapture { .. }
-                        | CaptureError::Compression { .. },
-                    ) => Exit::No,
-                    Some(
-                        CaptureError::WhichInterface { .. } | CaptureError::TooManyPorts { .. },
-                    ) => Exit::Usage,
-                    _ => exit,
-                })
-            }
-        }
+        let outcome = self.capture(inventory, selection, &shutdown, output);
+        let outcome = outcome.map_err(|error| command_error(&error))?;
+        self.exit(outcome, output)
     }
 
     fn capture(
@@ -215,24 +198,23 @@ impl Capture {
         }
     }
 
-    fn exit(&self, ended: CaptureOutcome, output: &Output) -> Exit {
+    fn exit(&self, ended: CaptureOutcome, output: &Output) -> CommandResult {
         let source = match &self.read {
             Some(path) => format!("`{}`", path.display()),
             None => "the capture".to_owned(),
         };
         self.printer(output).end(&ended, &source);
         if let Some(error) = &ended.error {
-            return output.failed(error);
+            return Err(command_error(error));
         }
         let mut found = ended.report.findings.iter();
         match found.find(|it| self.fail_on.contains(&it.name)) {
             Some(finding) => {
                 let machine = finding.machine.as_deref().unwrap_or("the segment");
-                let message = format!("finding `{}`: {machine}: {}", finding.name, finding.seen);
-                output.error(&message, finding.name.fix());
-                Exit::No
+                let text = format!("finding `{}`: {machine}: {}", finding.name, finding.seen);
+                Err(CommandError::no(text).hint(finding.name.fix()))
             }
-            None => Exit::Done,
+            None => Ok(Exit::Done),
         }
     }
 
@@ -273,8 +255,24 @@ impl Capture {
     }
 }
 
+/// Makes the error of a capture: what it reads may be invalid, and its options too.
+fn command_error(error: &anyhow::Error) -> CommandError {
+    let text = chain_text(error.as_ref());
+    let Some(known) = error.downcast_ref::<CaptureError>() else {
+        return CommandError::failed(text);
+    };
+    let exit = match known {
+        CaptureError::Empty(_)
+        | CaptureError::NoCapture { .. }
+        | CaptureError::Compression { .. } => Exit::No,
+        CaptureError::WhichInterface { .. } | CaptureError::TooManyPorts { .. } => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    CommandError::new(exit, text).hint(known.help())
+}
+
 /// On the first ^C or SIGTERM, ends with the report; on the second, at once.
-fn listen_for_signals(shutdown: Shutdown) -> anyhow::Result<()> {
+fn listen_for_signals(shutdown: Shutdown) -> CommandResult<()> {
     let twice = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 3, Arc::clone(&twice))

@@ -1,8 +1,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Stop, Work, exit_for, fails, said};
-use crate::cli::Exit;
+use super::{Work, exit_for};
+use crate::cli::error::CommandResult;
 use crate::cli::inventory::{Known, warn_without_server};
 use crate::cli::select::Select;
 use crate::decide::Refusal;
@@ -21,11 +21,9 @@ impl Work<'_> {
         kind: EventKind,
         done: &str,
         change: &Change<'_>,
-    ) -> Result<Exit, Stop> {
-        let records = self.store.hosts().map_err(fails)?;
-        let names = select
-            .find_known(known, &records, self.output)
-            .map_err(said)?;
+    ) -> CommandResult {
+        let records = self.store.hosts()?;
+        let names = select.find_known(known, &records)?;
         let mut outcomes = Vec::new();
         self.store
             .update(
@@ -54,8 +52,7 @@ impl Work<'_> {
                         None
                     }
                 },
-            )
-            .map_err(fails)?;
+            )?;
         let good = outcomes
             .iter()
             .filter(|(_, outcome)| outcome.is_ok())

@@ -2,8 +2,9 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::Value;
 
-use super::{Stop, Work, fails, host_json, note, said};
+use super::{Work, host_json, note};
 use crate::cli::Exit;
+use crate::cli::error::CommandResult;
 use crate::cli::inventory::Known;
 use crate::cli::select::Select;
 use crate::inventory::Host;
@@ -12,15 +13,13 @@ use crate::store::Store;
 
 impl Work<'_> {
     /// Lists hosts, those too that have left the inventory.
-    pub(super) fn list(&self, known: &Known, select: &Select) -> Result<Exit, Stop> {
-        let records = self.store.hosts().map_err(fails)?;
+    pub(super) fn list(&self, known: &Known, select: &Select) -> CommandResult {
+        let records = self.store.hosts()?;
         let everything = select.hosts.is_empty() && select.selector.is_empty();
         let all = Select::everything();
         let select = if everything { &all } else { select };
-        let names = select
-            .find_known(known, &records, self.output)
-            .map_err(said)?;
-        let standing = self.store.standing().map_err(fails)?;
+        let names = select.find_known(known, &records)?;
+        let standing = self.store.standing()?;
         let found = |name: &str| {
             let at = records
                 .binary_search_by(|record| record.host.as_str().cmp(name))

@@ -15,6 +15,7 @@ use super::inventory::{known, load_settled, state};
 use super::output::Output;
 use super::select::Select;
 use super::{Exit, Global};
+use crate::cli::error::CommandResult;
 use crate::decide::{Standing, cancel, release, set_aside};
 use crate::inventory;
 use crate::machine::{EventKind, HostRecord, Phase};
@@ -103,14 +104,9 @@ pub(in crate::cli) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Host {
-    pub fn run(&self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
-        // A selection that finds nothing has said so.
-        self.carry_out(global, output).or_else(|stop| stop)
-    }
-
-    fn carry_out(&self, global: &Global, output: &Output) -> Result<Exit, Stop> {
-        let opened = || {
-            let known = known(global, output).map_err(fails)?.map_err(said)?;
+    pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
+        let opened = || -> CommandResult<_> {
+            let known = known(global, output)?;
             Ok((Work::open(output, known.state.clone())?, known))
         };
         let change = |select, kind, done, change: &Change<'_>| {
@@ -128,8 +124,8 @@ impl Host {
                 work.show(&known, host)
             }
             Command::Provision { select, ask } => {
-                let good = load_settled(global, output).map_err(said)?;
-                let directory = state(global, &good.inventory).map_err(fails)?;
+                let good = load_settled(global, output)?;
+                let directory = state(global, &good.inventory)?;
                 let work = Work::open(output, directory)?;
                 work.settle()?;
                 work.provision(global, &good, select, ask)
@@ -164,17 +160,6 @@ impl Host {
     }
 }
 
-/// Why a command stops: what it has said already (`Ok`), or an error to print (`Err`).
-type Stop = Result<Exit, anyhow::Error>;
-
-fn said(exit: Exit) -> Stop {
-    Ok(exit)
-}
-
-fn fails(error: impl Into<anyhow::Error>) -> Stop {
-    Err(error.into())
-}
-
 struct Work<'a> {
     output: &'a Output,
     store: SqliteStore,
@@ -182,8 +167,8 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn open(output: &'a Output, directory: PathBuf) -> Result<Self, Stop> {
-        let store = SqliteStore::open(&directory).map_err(fails)?;
+    fn open(output: &'a Output, directory: PathBuf) -> CommandResult<Self> {
+        let store = SqliteStore::open(&directory)?;
         Ok(Self {
             output,
             store,
@@ -196,12 +181,12 @@ impl Work<'_> {
     /// Gives a store that was restored, copied or moved a new identity before hosts are armed in it,
     /// and warns of the sessions that this suspends. A running server does that itself: it may find
     /// the store and its witness file at other paths than this process does.
-    fn settle(&self) -> Result<(), Stop> {
-        let servers = RunningServer::list(&self.directory).map_err(fails)?;
+    fn settle(&self) -> CommandResult<()> {
+        let servers = RunningServer::list(&self.directory)?;
         if servers.iter().any(|server| server.uses(&self.store)) {
             return Ok(());
         }
-        let settled = self.store.settle().map_err(fails)?;
+        let settled = self.store.settle()?;
         if let Some(doubt) = settled.doubt {
             let hosts = match settled.suspended.as_slice() {
                 [] => "no session was open".to_owned(),
@@ -215,8 +200,8 @@ impl Work<'_> {
     }
 
     /// Warns where nothing destructive is served to any host.
-    fn warn_of_impediment(&self) -> Result<(), Stop> {
-        let standing = self.store.standing().map_err(fails)?;
+    fn warn_of_impediment(&self) -> CommandResult<()> {
+        let standing = self.store.standing()?;
         if let Some(impediment) = standing.impediment() {
             let what = format!("no host can install: {impediment}");
             self.output.warning(&what, impediment.help());

@@ -4,8 +4,9 @@ use clap::Args;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Stop, Work, exit_for, fails, parse_duration, said};
+use super::{Work, exit_for, parse_duration};
 use crate::cli::confirm::{confirmed, some_of};
+use crate::cli::error::CommandResult;
 use crate::cli::inventory::{Good, bundles, warn_without_server};
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
@@ -37,9 +38,9 @@ impl Work<'_> {
         good: &Good,
         select: &Select,
         ask: &Ask,
-    ) -> Result<Exit, Stop> {
+    ) -> CommandResult {
         let inventory = &good.inventory;
-        let hosts = select.find(inventory, self.output).map_err(said)?;
+        let hosts = select.find(inventory)?;
         let deadline = ask.deadline;
         let deadline = deadline.unwrap_or(inventory.site.provisioning.deadline);
         if deadline > USUAL_DEADLINE {
@@ -60,7 +61,7 @@ impl Work<'_> {
             return Ok(Exit::No);
         }
         self.warn_of_suspended_installs(&hosts)?;
-        let bundles = bundles(global, good).map_err(fails)?;
+        let bundles = bundles(global, good)?;
         let outcomes = provision(
             inventory,
             &bundles,
@@ -71,8 +72,7 @@ impl Work<'_> {
                 self.output
                     .note(&format!("verifying the files of bundle `{bundle}`"));
             },
-        )
-        .map_err(fails)?;
+        )?;
         let armed = outcomes
             .iter()
             .filter(|(_, outcome)| outcome.is_ok())
@@ -107,9 +107,9 @@ impl Work<'_> {
     }
 
     /// Warns of installers that may still be at work in a session that arming replaces.
-    fn warn_of_suspended_installs(&self, hosts: &[&Host]) -> Result<(), Stop> {
-        let standing = self.store.standing().map_err(fails)?;
-        let records = self.store.open_hosts().map_err(fails)?;
+    fn warn_of_suspended_installs(&self, hosts: &[&Host]) -> CommandResult<()> {
+        let standing = self.store.standing()?;
+        let records = self.store.open_hosts()?;
         let is_named = |record: &&HostRecord| hosts.iter().any(|host| host.name == record.host);
         let at_work: Vec<&str> = records
             .iter()
@@ -132,7 +132,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn confirmed(&self, hosts: &[&Host], deadline: Duration) -> Result<bool, Stop> {
+    fn confirmed(&self, hosts: &[&Host], deadline: Duration) -> CommandResult<bool> {
         let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         let what = format!(
             "{} hosts will be overwritten when they boot within {}: {}",
@@ -141,7 +141,7 @@ impl Work<'_> {
             some_of(&names)
         );
         let help = "give `--yes` to arm so many where nobody can be asked";
-        confirmed(self.output, &what, "Arm them?", help).map_err(fails)
+        Ok(confirmed(self.output, &what, "Arm them?", help)?)
     }
 }
 

@@ -1,7 +1,8 @@
 use serde_json::json;
 
-use super::{Stop, Work, fails, host_json, note, said};
+use super::{Work, host_json, note};
 use crate::cli::Exit;
+use crate::cli::error::CommandResult;
 use crate::cli::inventory::Known;
 use crate::cli::select::Select;
 use crate::machine::Phase;
@@ -9,15 +10,13 @@ use crate::store::{EventQuery, Store};
 
 impl Work<'_> {
     /// Shows a host, also one that has left the inventory.
-    pub(super) fn show(&self, known: &Known, name: &str) -> Result<Exit, Stop> {
+    pub(super) fn show(&self, known: &Known, name: &str) -> CommandResult {
         let select = Select {
             hosts: vec![name.to_owned()],
             ..Select::default()
         };
-        let mut records = self.store.hosts().map_err(fails)?;
-        select
-            .find_known(known, &records, self.output)
-            .map_err(said)?;
+        let mut records = self.store.hosts()?;
+        select.find_known(known, &records)?;
         records.retain(|record| record.host == name);
         let record = records.pop();
         let host = known.host(name);
@@ -27,14 +26,14 @@ impl Work<'_> {
             limit: 10,
             latest: true,
         };
-        let latest = &self.store.events(&query).map_err(fails)?;
+        let latest = &self.store.events(&query)?;
         if self.output.is_json() {
             let mut shown = host_json(name, host, record.as_ref());
             shown["events"] = json!(latest);
             self.output.json(&shown);
             return Ok(Exit::Done);
         }
-        let standing = self.store.standing().map_err(fails)?;
+        let standing = self.store.standing()?;
         let phase = record.as_ref().map_or(Phase::New, |record| record.phase);
         let mut text = format!("{name}: {phase}\n");
         if let Some(host) = host {

@@ -166,7 +166,7 @@ fn names_and_links_that_lead_out_are_refused() {
         (("disk/link", SOFT, "nowhere"), "not in the image"),
         (("disk/link", SOFT, "link"), "in a circle"),
         (("disk/link", SOFT, "link/link/link"), "in a circle"),
-        (("disk/holes", b'S', "x"), "with holes"),
+        (("disk/holes", b'S', "x"), "sparse file"),
     ] {
         let rows = [("etc/shadow", FILE, "x"), ("disk/vmlinuz", FILE, "k"), row];
         let refused = files(&[layer(&rows)]).unwrap_err();

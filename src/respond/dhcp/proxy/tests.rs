@@ -441,7 +441,7 @@ nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
         })
         .collect();
     let warning = || "warning".to_owned();
-    let unused = "has no effect: `mode: proxy` leaves addresses and the like to another server";
+    let unused = "has no effect with `mode: proxy`: another DHCP server owns the addresses";
     assert_eq!(
         seen,
         [
@@ -458,7 +458,7 @@ nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
             (
                 "note".to_owned(),
                 "not-handed-out",
-                "`10.20.0.150` is not handed out: another server owns the addresses of `office`"
+                "`10.20.0.150` is not handed out: another DHCP server owns the addresses of network `office`"
             ),
         ]
     );
