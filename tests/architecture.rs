@@ -259,30 +259,6 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
     },
     KnownCycle {
         files: &[
-            "conversation/dhcp/boot.rs",
-            "conversation/dhcp/mod.rs",
-            "conversation/observer.rs",
-        ],
-        reason: "the observer follows DHCP, which records in the observer",
-    },
-    KnownCycle {
-        files: &[
-            "conversation/dhcp/exchange.rs",
-            "conversation/machine.rs",
-            "conversation/recorder.rs",
-            "conversation/report.rs",
-        ],
-        reason: "a machine, its recorder and its report refer to each other",
-    },
-    KnownCycle {
-        files: &[
-            "conversation/finding/mod.rs",
-            "conversation/finding/table.rs",
-        ],
-        reason: "the table is by kind, and the kind is described by the table",
-    },
-    KnownCycle {
-        files: &[
             "respond/dhcp/asked.rs",
             "respond/dhcp/boot.rs",
             "respond/dhcp/delivery.rs",
@@ -331,23 +307,6 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
             "store/sqlite.rs",
         ],
         reason: "the statements are methods of one connection type",
-    },
-    KnownCycle {
-        files: &[
-            "wire/capture_file.rs",
-            "wire/pcap.rs",
-            "wire/pcapng/block.rs",
-            "wire/pcapng/options.rs",
-        ],
-        reason: "the two formats share the frame and error types of the file that selects the format",
-    },
-    KnownCycle {
-        files: &["wire/iso9660/mod.rs", "wire/iso9660/record.rs"],
-        reason: "a record reports the errors of the image",
-    },
-    KnownCycle {
-        files: &["wire/tar.rs", "wire/tar/attributes.rs"],
-        reason: "an attribute reports the errors of the archive",
     },
 ];
 

@@ -4,7 +4,8 @@ use super::display::{display_file, display_rate, display_size, display_time};
 use super::finding::FindingKind;
 use super::loader;
 use super::machine::{MissingFile, ObservedMachine, Transfer};
-use super::recorder::{Recorder, StartPoint};
+use super::recorder::Recorder;
+use super::start_point::StartPoint;
 use crate::machine::Firmware;
 
 /// A transfer is slow if it takes this long, at less than this many bytes per second.

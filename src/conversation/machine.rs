@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::dhcp::Exchanges;
 use super::finding::FindingKind;
-use super::recorder::StartPoint;
+use super::start_point::StartPoint;
 use crate::clients::dhcp::Client;
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 

@@ -19,6 +19,7 @@ mod machines;
 mod observer;
 mod recorder;
 mod report;
+mod start_point;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::dhcp::{self, Mapping, Servers};
+use super::dhcp::{Mapping, Servers, is_dhcp};
 use super::files;
 use super::finding::FindingKind;
 use super::http::{Connection, Ends};
@@ -89,7 +89,7 @@ impl<'i> Observer<'i> {
         self.recorder.totals.packets += 1;
         self.check_silence(at);
         match packet.transport {
-            Transport::Udp(payload) if dhcp::is_dhcp(packet) => self.observe_dhcp(packet, payload),
+            Transport::Udp(payload) if is_dhcp(packet) => self.observe_dhcp(packet, payload),
             Transport::Udp(payload) => {
                 if !self.observe_tftp(packet, payload) {
                     self.recorder.totals.others += 1;

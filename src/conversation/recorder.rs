@@ -8,6 +8,7 @@ use super::finding::FindingKind;
 use super::ledger::Ledger;
 use super::machine::{ObservedMachine, TimelineEntry};
 use super::report::Totals;
+use super::start_point::StartPoint;
 
 /// The most lines that wait to be printed; the oldest are dropped first.
 const LINES: usize = 4096;
@@ -32,14 +33,6 @@ impl fmt::Display for TimelineLine {
         let text = self.text.replace('\n', " ");
         write!(f, "{} {} {text}", self.machine, self.what)
     }
-}
-
-/// The time and stage at which an event started.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StartPoint {
-    pub at: Timestamp,
-    pub packet: u64,
-    pub stage: usize,
 }
 
 /// Records events: in the timeline of the machine, in the lines to print, in the comment on the packet,

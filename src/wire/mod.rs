@@ -4,7 +4,9 @@
 //! This module makes no decisions: it parses requests and writes responses.
 
 pub mod arp;
+mod byte_order;
 pub mod capture_file;
+mod captured_frame;
 pub mod dhcp;
 pub mod fragments;
 pub mod frame;

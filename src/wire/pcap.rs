@@ -2,11 +2,13 @@
 //!
 //! Source: draft-ietf-opsawg-pcap.
 
-use super::capture_file::{
-    ByteOrder, CaptureFault, CaptureFile, CaptureStep, CapturedFrame, MOST_FRAME, time,
-};
+use super::byte_order::ByteOrder;
+use super::captured_frame::{CaptureFault, CaptureStep, CapturedFrame, MOST_FRAME, time};
 use super::packet::LinkType;
 use super::pcapng::Comments;
+
+/// The length of the header of a file, in bytes.
+pub(super) const HEAD: usize = 24;
 
 /// The length of a record's header.
 const RECORD: usize = 16;
@@ -27,7 +29,7 @@ pub struct Pcap {
 }
 
 impl Pcap {
-    /// Reads the header of a file, [`CaptureFile::HEAD`] bytes.
+    /// Reads the header of a file, 24 bytes.
     ///
     /// # Errors
     /// When the file is not pcap, or of an unsupported kind.
@@ -41,9 +43,9 @@ impl Pcap {
             0xa1b2_cd34 | 0x34cd_b2a1 => return Err(CaptureFault::ModifiedPcap),
             other => return Err(CaptureFault::Magic(other)),
         };
-        if head.len() < CaptureFile::HEAD {
+        if head.len() < HEAD {
             return Err(CaptureFault::Cut {
-                need: CaptureFile::HEAD,
+                need: HEAD,
                 have: head.len(),
             });
         }
@@ -63,7 +65,7 @@ impl Pcap {
         })
     }
 
-    /// Parses the next step; see [`CaptureFile::step`].
+    /// Parses the next step; see `CaptureFile::step`.
     pub fn step<'a>(&mut self, bytes: &'a [u8], is_last: bool) -> CaptureStep<'a> {
         if self.is_lost {
             return self.search(bytes, is_last);

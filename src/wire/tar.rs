@@ -7,37 +7,21 @@
 //! [`TEXT_LIMIT`] for the attributes of one entry.
 
 mod attributes;
+mod error;
 mod write;
 
+pub use error::{NAME_LIMIT, TarError};
 pub use write::{END, header, padding};
 
 use std::io::{self, Read, Seek};
 
 use attributes::Attributes;
+use error::SIZE_LIMIT;
 
 /// The size of a block in bytes.
 pub const BLOCK: usize = 512;
 /// The longest set of extended attributes that is read, in bytes.
 pub const TEXT_LIMIT: u64 = 1 << 20;
-/// The longest name that is read, in bytes; Linux accepts no longer names.
-pub const NAME_LIMIT: usize = 4096;
-/// The largest size that is accepted, in bytes: the offset after it cannot overflow.
-const SIZE_LIMIT: u64 = 1 << 60;
-
-/// Why an archive cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum TarError {
-    /// A header contradicts the format.
-    #[error("the archive is damaged: {0}")]
-    Damaged(&'static str),
-    /// The archive ends too early.
-    #[error("the archive is truncated")]
-    Truncated,
-    /// The archive cannot be read.
-    #[error("cannot read the archive: {0}")]
-    Io(io::Error),
-}
-
 /// One entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TarEntry {

@@ -11,20 +11,8 @@ use crate::conversation::loader;
 use crate::conversation::machine::{Boot, Expected};
 use crate::conversation::machines::MachineId;
 use crate::conversation::observer::Observer;
-use crate::machine::{Architecture, CpuArchitecture, Firmware};
+use crate::machine::Firmware;
 use crate::wire::dhcp::{DhcpMessage, IpxeFeature, OptionCode};
-
-/// The most boot files that are compared between machines.
-const FILES: usize = 4096;
-
-/// The boot files that servers named, and for which kinds of machines.
-#[derive(Debug, Default)]
-pub(in crate::conversation) struct Mapping {
-    files: std::collections::HashMap<(Ipv4Addr, String), Kinds>,
-}
-
-/// The architecture of the first machine, and whether the finding is recorded already.
-type Kinds = (Architecture, bool);
 
 impl Observer<'_> {
     /// Records the boot file that a client loads after its DHCPACK. Returns the request to port 4011 that it
@@ -175,31 +163,16 @@ impl Observer<'_> {
         };
         let architecture = client.kind.architecture();
         let name = without_machine(&file.name);
-        if self.mapping.files.len() >= FILES {
-            self.mapping.files.clear();
-        }
-        let key = (server, name);
-        let shown = display_file(&key.1);
-        let (first, is_recorded) = self
-            .mapping
-            .files
-            .entry(key)
-            .or_insert((architecture, false));
-        if kind(*first) == kind(architecture) || *is_recorded {
+        let shown = display_file(&name);
+        let Some(first) = self.mapping.conflict(server, name, architecture) else {
             return;
-        }
-        *is_recorded = true;
+        };
         let text = format!("{server} sends `{shown}` to {first} and to {architecture}");
         if let Some(machine) = self.machines.get_mut(id) {
             self.recorder
                 .report_finding(machine, FindingKind::NoArchMapping, text);
         }
     }
-}
-
-/// The firmware and processor that a loader must match.
-fn kind(architecture: Architecture) -> (Firmware, CpuArchitecture) {
-    (architecture.firmware(), architecture.cpu())
 }
 
 /// Removes the parts of one of our paths that differ between machines.

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::dhcp::{BootSource, Client, Selection};
-use crate::conversation::recorder::StartPoint;
+use crate::conversation::start_point::StartPoint;
 use crate::machine::HardwareAddress;
 use crate::wire::dhcp::{DhcpMessage, TransactionId};
 use crate::wire::packet::VlanTags;

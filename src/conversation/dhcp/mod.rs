@@ -6,14 +6,17 @@ mod client;
 mod client_messages;
 mod close;
 mod exchange;
+mod mapping;
 mod option_text;
+mod ports;
 mod server_messages;
 mod servers;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-pub(super) use boot::Mapping;
 pub(super) use exchange::Exchanges;
+pub(super) use mapping::Mapping;
+pub(super) use ports::{BOOT_SERVER_PORT, CLIENT_PORT, SERVER_PORT, is_dhcp};
 pub(super) use servers::Servers;
 
 use super::finding::FindingKind;
@@ -21,11 +24,6 @@ use super::observer::Observer;
 use crate::machine::HardwareAddress;
 use crate::wire::dhcp::{DhcpMessage, DhcpParseError, Operation};
 use crate::wire::packet::{Packet, VlanTags};
-
-/// The ports of DHCP, and the port of boot servers.
-pub(super) const SERVER_PORT: u16 = 67;
-pub(super) const CLIENT_PORT: u16 = 68;
-pub(super) const BOOT_SERVER_PORT: u16 = 4011;
 
 /// A captured message with its addresses.
 #[derive(Clone, Copy)]
@@ -37,12 +35,6 @@ struct ReceivedMessage<'a> {
     source: SocketAddrV4,
     destination: SocketAddrV4,
     vlans: VlanTags,
-}
-
-/// Reports whether a datagram uses a DHCP port.
-pub(super) fn is_dhcp(packet: &Packet<'_>) -> bool {
-    let ours = [SERVER_PORT, CLIENT_PORT, BOOT_SERVER_PORT];
-    ours.contains(&packet.source.port()) || ours.contains(&packet.destination.port())
 }
 
 impl Observer<'_> {

@@ -1,4 +1,4 @@
-use super::FindingKind;
+use super::kind::FindingKind;
 use crate::inventory::Severity;
 
 use FindingKind::*;

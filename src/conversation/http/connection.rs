@@ -7,7 +7,7 @@ use super::parser::{ParsedPart, Parser, Side};
 use super::stream::{Piece, Stream};
 use crate::conversation::files;
 use crate::conversation::machines::MachineId;
-use crate::conversation::recorder::StartPoint;
+use crate::conversation::start_point::StartPoint;
 use crate::conversation::table::Aged;
 use crate::wire::http::{RequestHead, ResponseHead};
 use crate::wire::packet::TcpSegment;

@@ -16,8 +16,8 @@ use super::files;
 use super::finding::FindingKind;
 use super::machine::{Transfer, TransferOutcome};
 use super::observer::Observer;
-use super::recorder::StartPoint;
 use super::report::milliseconds;
+use super::start_point::StartPoint;
 use crate::wire::http::Framing;
 use crate::wire::packet::{Packet, TcpSegment};
 

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::conversation::display::{display_rate, display_size, display_text, display_time};
 use crate::conversation::machine::{Transfer, TransferOutcome};
 use crate::conversation::machines::MachineId;
-use crate::conversation::recorder::StartPoint;
 use crate::conversation::report::milliseconds;
+use crate::conversation::start_point::StartPoint;
 use crate::conversation::table::Aged;
 use crate::wire::tftp::{BlockNumber, ErrorCode, OptionName, TransferOption};
 

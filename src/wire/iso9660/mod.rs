@@ -9,10 +9,8 @@ mod tests;
 use std::io::{self, Read, Seek, SeekFrom};
 
 pub use record::Iso9660Error;
-use record::{Entry, Record, Volume};
+use record::{Entry, Record, SECTOR, Volume};
 
-/// The size of a sector in bytes, in which volume descriptors and directories are counted.
-const SECTOR: u64 = 2048;
 /// The first sector of the volume descriptors.
 const FIRST_DESCRIPTOR: u64 = 16;
 /// The most volume descriptors that are read.

@@ -1,6 +1,7 @@
 use std::io;
 
-use super::SECTOR;
+/// The size of a sector in bytes, in which volume descriptors and directories are counted.
+pub(super) const SECTOR: u64 = 2048;
 
 /// Why an image, or a file in it, cannot be read.
 #[derive(Debug, thiserror::Error)]

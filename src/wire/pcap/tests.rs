@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::capture_file::CaptureFile;
 
 type ReadFrame = (i128, Vec<u8>, usize);
 

@@ -5,9 +5,8 @@ use super::{
     BYTE_ORDER, ENHANCED_PACKET, FRAME, INTERFACE, INTERFACE_NAME, INTERFACE_OFFSET,
     INTERFACE_RESOLUTION, OBSOLETE_PACKET, SECTION, SIMPLE_PACKET, STATISTICS, STATISTICS_DROPPED,
 };
-use crate::wire::capture_file::{
-    ByteOrder, CaptureFault, CaptureStep, CapturedFrame, MOST_FRAME, time,
-};
+use crate::wire::byte_order::ByteOrder;
+use crate::wire::captured_frame::{CaptureFault, CaptureStep, CapturedFrame, MOST_FRAME, time};
 use crate::wire::packet::LinkType;
 
 /// The longest block that is read; blocks with keys and names are shorter.

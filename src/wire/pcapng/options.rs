@@ -1,5 +1,5 @@
 use super::{COMMENT, END};
-use crate::wire::capture_file::ByteOrder;
+use crate::wire::byte_order::ByteOrder;
 
 /// Iterates over the options of a block.
 #[derive(Clone, Copy, Debug, Default)]

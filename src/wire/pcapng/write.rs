@@ -7,7 +7,7 @@ use super::{
     INTERFACE_OS, INTERFACE_RESOLUTION, SECTION, SECTION_APPLICATION, SECTION_OS, STATISTICS,
     STATISTICS_DROPPED, STATISTICS_RECEIVED,
 };
-use crate::wire::capture_file::MOST_FRAME;
+use crate::wire::captured_frame::MOST_FRAME;
 use crate::wire::packet::LinkType;
 
 /// The length of the fields before a frame's bytes: block type and length, interface, time and lengths.

@@ -1,4 +1,4 @@
-use super::{NAME_LIMIT, SIZE_LIMIT, TarError};
+use super::error::{NAME_LIMIT, SIZE_LIMIT, TarError};
 
 /// A name that is too long to open.
 pub const TOO_LONG: TarError = TarError::Damaged("a name of more than 4096 bytes");
