@@ -47,6 +47,14 @@ pub fn sweep(store: &dyn Store, log: &Log, shutdown: &Shutdown) {
     }
 }
 
+/// Sweeps once and stores the time; reports whether installs can be served.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub fn sweep_now(store: &dyn Store, log: &Log) -> Result<bool, StoreError> {
+    sweep_once(store, log, true, &mut Vec::new())
+}
+
 /// What keeps installs from being served; each kind is logged once until all is well.
 #[derive(PartialEq)]
 enum Trouble {

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OpenFlags, Row};
 
@@ -22,6 +23,9 @@ pub(super) const LOCK_POLLS: i32 = 18_000;
 
 /// The file in a state directory that is locked while anything in the directory is made.
 const LOCK_FILE: &str = ".lock";
+
+/// How many statements a connection keeps ready: all that a store has.
+const STATEMENTS: usize = 64;
 
 /// Whether a database that is missing is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +95,9 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Stor
         thread::sleep(LOCK_POLL);
         polls < LOCK_POLLS
     }))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else SQLite parses a cached statement again whenever another value is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)

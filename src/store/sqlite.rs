@@ -518,10 +518,12 @@ pub(super) fn statement<'c>(
     connection: &'c Connection,
     text: &str,
 ) -> rusqlite::Result<CachedStatement<'c>> {
-    connection.prepare_cached(&schema::for_sqlite(text))
+    connection.prepare_cached(&schema::statement_for_sqlite(text))
 }
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     fn number(connection: &Connection, pragma: &str) -> i64 {
@@ -546,6 +548,20 @@ mod tests {
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .unwrap();
         assert_eq!(mode, "wal");
+    }
+
+    #[test]
+    fn a_statement_that_is_kept_is_parsed_once_whatever_is_bound_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory);
+        for name in ["a", "b", "c"] {
+            store.host(name).unwrap();
+        }
+        let reader = lock(&store.reader);
+        let read = statement(&reader, schema::READ_HOST).unwrap();
+        let status = |of| read.get_status(of);
+        assert_eq!(status(StatementStatus::Run), 3);
+        assert_eq!(status(StatementStatus::RePrepare), 0);
     }
 
     #[test]

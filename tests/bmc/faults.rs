@@ -281,7 +281,7 @@ fn old_certificate_needs_a_pin_and_legacy_tls() {
     let rack = rack_with_bmc_key(&bmc, "tls: legacy");
     rack.run(&["validate"])
         .assert_exit(1)
-        .assert_contains(&["needs a `pin`"]);
+        .assert_contains(&["requires a `pin`"]);
     let rack = rack_with_bmc_key(&bmc, &format!("tls: legacy, pin: \"sha256:{pin}\""));
     rack.bmc(&["boot-pxe", "--all", "--yes"]).assert_success();
     assert_eq!(bmc.machine(|machine| machine.boots.clone()), ["Pxe"]);

@@ -90,7 +90,7 @@ fn password_in_the_inventory_is_refused_and_not_shown() {
     let output = rack.run(&["validate"]);
     output
         .assert_exit(1)
-        .assert_contains(&["a password never stands in the inventory"]);
+        .assert_contains(&["the inventory must not contain a password"]);
 }
 
 #[test]

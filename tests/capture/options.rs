@@ -373,12 +373,12 @@ fn a_missing_inventory_is_a_note_and_an_invalid_one_a_warning() {
     // A directory that is named must hold an inventory.
     let here = directory.path().to_str().expect("a name");
     let ran = capture(directory.path(), &["--read", "in", "-i", here]);
-    assert!(ran.stderr.contains("is at fault"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has errors"), "{}", ran.stderr);
     std::fs::remove_file(&compose).expect("it is there");
     std::fs::write(directory.path().join("site.yaml"), "kind: Sit\n").expect("a file");
     let ran = capture(directory.path(), &["--read", "in"]);
     assert_eq!(ran.status, 0);
-    let expected = "warning: the inventory `.` is at fault, and left out";
+    let expected = "warning: ignoring the inventory `.`, which has errors";
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     std::fs::write(directory.path().join("site.yaml"), SITE).expect("a file");
     let ran = capture(directory.path(), &["--read", "in"]);

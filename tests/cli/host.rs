@@ -343,7 +343,7 @@ fn without_a_bundle_store_nothing_is_armed() {
     rack.edit("site.yaml", "bundles: bundles\n", "");
     provision(&rack, "worker-01")
         .stderr(
-            "error: no bundle store is named: add `bundles: DIR` to the site, or give `--bundles DIR`\n",
+            "error: no bundle store is configured\n  = help: add `bundles: DIR` to the site, or use `--bundles DIR`\n",
         )
         .status(3)
         .run();
@@ -393,12 +393,12 @@ fn hosts_that_are_not_there_are_named_and_nothing_is_done_for_the_others() {
 #[test]
 fn an_armed_host_can_be_stopped_when_the_inventory_is_broken_or_lost_it() {
     let broken = "\
-warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
-  = help: `pxectl validate` lists what is at fault
+warning: the inventory `.` has errors; using the host names that it and the store contain
+  = help: run `pxectl validate` to list the errors
 ";
     let absent = "\
-warning: no inventory at `gone`; hosts are taken by name, from it and from the store
-  = help: `pxectl validate` lists what is at fault
+warning: no inventory at `gone`; using the host names that it and the store contain
+  = help: run `pxectl validate` to list the errors
 ";
     let rows = [
         (
@@ -453,8 +453,8 @@ warning: no inventory at `gone`; hosts are taken by name, from it and from the s
 #[test]
 fn a_host_is_listed_and_shown_when_the_inventory_is_broken_or_lost_it() {
     let broken = "\
-warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
-  = help: `pxectl validate` lists what is at fault
+warning: the inventory `.` has errors; using the host names that it and the store contain
+  = help: run `pxectl validate` to list the errors
 ";
     let rack = armed();
     rack.edit("hosts.yaml", "name: worker-01", "name: worker-09");
@@ -511,8 +511,8 @@ fn a_broken_inventory_needs_its_site_or_the_store_and_knows_no_labels() {
     rack.pxectl("host cancel -l role=worker")
         .stderr(
             "\
-warning: the inventory `.` is at fault; hosts are taken by name, from it and from the store
-  = help: `pxectl validate` lists what is at fault
+warning: the inventory `.` has errors; using the host names that it and the store contain
+  = help: run `pxectl validate` to list the errors
 error: cannot select `role=worker`: the inventory has errors
   = help: use host names or `--all`
 ",
@@ -523,7 +523,7 @@ error: cannot select `role=worker`: the inventory has errors
         .without_state()
         .stderr(
             "\
-error: the inventory `.` is at fault, and does not say which site it is
+error: the inventory `.` has errors, and the name of its site cannot be read
   = help: name the store of the site with `--state DIR`
 ",
         )
@@ -538,8 +538,8 @@ fn nothing_is_armed_while_git_is_at_work() {
     rack.write(".git/index.lock", "");
     rack.pxectl("host provision worker-01")
         .stderr(
-            "error: git is running: `[..]/.git/index.lock` exists\n  = help: try again when git is \
-             done; a lock that a crash has left behind can be removed\n",
+            "error: git is running: `[..]/.git/index.lock` exists\n  = help: try again when git has \
+             finished; remove the lock if a crash left it behind\n",
         )
         .status(3)
         .run();

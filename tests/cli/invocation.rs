@@ -121,7 +121,7 @@ fn colors_are_for_terminals_unless_they_are_asked_for() {
     rack.pxectl("validate -i nowhere --color always")
         .stderr(
             "\x1b[1;31merror\x1b[0m: no inventory at `nowhere`\n  \
-             = help: name it with `-i DIR`, or make an example with `pxectl init DIR`\n",
+             = help: use `-i DIR` to name it, or create an example with `pxectl init DIR`\n",
         )
         .status(3)
         .run();

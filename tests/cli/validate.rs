@@ -295,8 +295,8 @@ fn every_other_command_refuses_a_broken_inventory_with_the_same_diagnostics() {
     ] {
         rack.pxectl(line)
             .stderr(format!(
-                "{faults}error: the inventory `.` is at fault; nothing was done\n  \
-                 = help: mend what is listed above; `pxectl validate` lists it again\n"
+                "{faults}error: the inventory `.` has errors; nothing was done\n  \
+                 = help: fix the errors above, then run `pxectl validate`\n"
             ))
             .status(1)
             .run();
@@ -532,7 +532,7 @@ fn a_missing_inventory_is_named() {
     rack.pxectl("validate -i nowhere")
         .stderr(
             "error: no inventory at `nowhere`\n  \
-             = help: name it with `-i DIR`, or make an example with `pxectl init DIR`\n",
+             = help: use `-i DIR` to name it, or create an example with `pxectl init DIR`\n",
         )
         .status(3)
         .run();

@@ -14,6 +14,10 @@ mod hostile;
 mod hung;
 mod lineage;
 mod machine_paths;
+mod model;
+#[path = "../shared/oracle/mod.rs"]
+#[allow(dead_code, reason = "the model of the store uses the rest")]
+mod oracle;
 mod preflight;
 mod private;
 mod rack;

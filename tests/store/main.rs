@@ -4,6 +4,9 @@ mod contract;
 mod files;
 mod identity;
 mod leases;
+mod model;
+#[path = "../shared/oracle/mod.rs"]
+mod oracle;
 mod processes;
 mod quotas;
 mod servers;

@@ -560,7 +560,7 @@ fn the_help_for_an_unsigned_bundle_is_to_sign_it() {
         std::fs::remove_file(rack.file(name)).expect("it is gone");
     }
     let output = rack.refused(1, &["bundle", "verify", DEBIAN]);
-    let help = format!("= help: `pxectl bundle sign {DEBIAN} --key FILE`");
+    let help = format!("= help: run `pxectl bundle sign {DEBIAN} --key FILE`");
     assert!(!output.contains("bundle fetch"), "{output}");
     assert!(output.contains(&help), "{output}");
 }

@@ -84,7 +84,7 @@ fn an_error_of_a_registry_is_explained_and_changes_nothing() {
             "HTTP 500",
         ),
         ("418 I'm a teapot", "", "HTTP 418"),
-        ("200 OK", "", "it is not JSON"),
+        ("200 OK", "", "the manifest is not JSON"),
     ] {
         let rack = Rack::empty();
         let body = br#"{"errors": [{"code": "X", "message": "the \u001b[2Jreason"}]}"#;

@@ -4,7 +4,7 @@ use pxectl::bundle::SecretKey;
 
 use crate::rack::{BUNDLE, Rack};
 
-const REVOKED: &str = "signed by key `old`, which the site has revoked";
+const REVOKED: &str = "by key `old`, which the site has revoked";
 
 /// A rack whose site revokes the key `old`, lists `new`, and requires no signature.
 fn rack() -> Rack {

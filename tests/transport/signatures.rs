@@ -99,7 +99,7 @@ fn minisign_and_pxectl_accept_each_others_signatures() {
     let refused = rack.run(&["validate"]);
     assert_eq!(refused.status, Some(1));
     assert!(
-        refused.stdout.contains("signed by no key of the site"),
+        refused.stdout.contains("no signature by a key of the site"),
         "{}",
         refused.stdout
     );
@@ -163,13 +163,13 @@ fn a_site_that_requires_signatures_refuses_bundles_without_one_by_its_keys() {
         rack.done(&["host", "provision", "worker-01"]);
         rack.done(&["host", "cancel", "worker-01"]);
     };
-    refused("it is not signed");
+    refused("no signature, but the site requires one");
     sign(&rack, "old");
     accepted();
     // A signed document with one changed digit.
     let good = rack.read("bundles.yaml");
     rack.edit("bundles.yaml", "size: 4096", "size: 4097");
-    refused("its signature by key `old` is wrong");
+    refused("the signature by key `old` is invalid");
     rack.write("bundles.yaml", &good);
 
     // Rotation: both keys count, then the new one signs, then the old one is removed.
@@ -187,10 +187,10 @@ fn a_site_that_requires_signatures_refuses_bundles_without_one_by_its_keys() {
     );
     // Revocation: a bundle that only the old key signed is refused.
     rack.write("bundles.yaml", &good);
-    refused("it is signed by key `old`, which the site has revoked");
+    refused("signed only by key `old`, which the site has revoked");
     // A key is trusted or revoked, not both.
     require(&rack, &[&new, &old], &[&old]);
-    refused("are the same key");
+    refused("have the same key or the same name");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn an_unsigned_bundle_is_not_pulled_if_signatures_are_required() {
     let pull = ["bundle", "pull", &file, "--bundles", "store"];
     let refused = rack.refused(1, &pull);
     assert!(
-        refused.contains("is not signed") && refused.contains("--allow-unsigned"),
+        refused.contains("no signature") && refused.contains("--allow-unsigned"),
         "{refused}"
     );
     assert!(rack.tree("store/blobs").is_empty());
@@ -313,21 +313,21 @@ fn a_signed_day_of_expiry_cannot_be_extended() {
     rack.done(&["validate"]);
     for (later, expected) in [
         ("expires: 2990-05-02", "expires on 2990-05-02"),
-        ("", "expires never"),
+        ("", "never expires"),
     ] {
         with(&signed.replacen(says, later, 1));
         for command in [&["validate"][..], &["host", "provision", "worker-01"]] {
             let run = rack.run(command);
             let all = run.stdout + &run.stderr;
             assert_eq!(run.status, Some(1), "{all}");
-            let day = "is good until 2990-05-01";
+            let day = "is valid until 2990-05-01";
             assert!(all.contains(day) && all.contains(expected), "{all}");
         }
     }
     // Changing the comment of the signature does not help.
     with(&signed.replace("2990", "2991"));
     let run = rack.run(&["validate"]);
-    assert!((run.stdout + &run.stderr).contains("is wrong"));
+    assert!((run.stdout + &run.stderr).contains("is invalid"));
     // The owner of the key can extend it.
     with(&sign(BUNDLE, &["--expires", "2995-01-01"]));
     rack.done(&["validate"]);
