@@ -47,7 +47,7 @@ impl Capture {
         command.args(["-I", interface, "--write", "file", "--format", "json"]);
         command.args(arguments);
         let mut program = Program::start(command);
-        program.wait_for(&["watching"]);
+        program.wait_for(&["capturing on"]);
         Self { program, directory }
     }
 
