@@ -27,10 +27,10 @@ pub enum NotArmed {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// It cannot be known for certain.
-    #[error("the inventory holds no `uuid` for it, without which nothing is overwritten")]
+    #[error("the inventory has no `uuid` for this host, and pxectl overwrites no disk without one")]
     NoUuid,
     /// What it would be served cannot be rendered.
-    #[error("what it would be served cannot be rendered: {0}")]
+    #[error("cannot render the files of this install: {0}")]
     Unrendered(#[from] TemplateError),
     /// Its bundle should not be installed any more.
     #[error("bundle `{bundle}` expired on {day}")]
@@ -64,19 +64,19 @@ impl NotArmed {
         match self {
             Self::Refused(refusal) => refusal.help(),
             Self::NoUuid => {
-                "add `uuid: …`: the log of `serve http` shows it when the machine boots"
+                "add `uuid: …` to the host; `serve http` logs the UUID when the machine boots"
             }
             Self::Expired { .. } => {
-                "give its profile a newer bundle, or the bundle a later `expires`"
+                "use a newer bundle in the profile, or set a later `expires` in the bundle"
             }
             Self::Retired { .. } => {
-                "give its profile a newer bundle; `--allow-retired` arms it all the same"
+                "use a newer bundle in the profile, or use `--allow-retired` to arm the host anyway"
             }
             Self::Unrendered(_) => {
-                "`pxectl render HOST --context` prints every variable that a template may name"
+                "run `pxectl render HOST --context` to list the variables that templates can use"
             }
             Self::Bundle { .. } => {
-                "bring the blob with `pxectl bundle fetch`, or correct the Bundle document"
+                "fetch the blob with `pxectl bundle fetch`, or correct the Bundle document"
             }
         }
     }
@@ -226,9 +226,9 @@ fn render(plan: &Plan) -> Result<(), TemplateError> {
 fn new_session(standing: &Standing, deadline: Duration) -> anyhow::Result<Session> {
     let mut bits = [0; 8];
     getrandom::fill(&mut bits)
-        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("cannot get random numbers from the system: {error}"))?;
     let id = SessionId::new(u64::from_le_bytes(bits));
-    Session::open(id, standing.clock(), deadline).context("the deadline is too far ahead")
+    Session::open(id, standing.clock(), deadline).context("the deadline is too far in the future")
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub enum TokenError {
     #[error("the boot token has expired")]
     Expired,
     /// It was not made with our key for this machine.
-    #[error("the boot token was not made for this machine")]
+    #[error("the boot token is not valid for this machine")]
     Forged,
 }
 

@@ -338,11 +338,13 @@ impl fmt::Display for Reason {
             Self::Armed => f.write_str("armed for this install"),
             Self::NotArmed => f.write_str("not armed"),
             Self::Installed => f.write_str("installed"),
-            Self::Failed(why) => said("its install failed", why, f),
-            Self::DeadlinePassed(deadline) => write!(f, "its deadline passed at {deadline:.0}"),
+            Self::Failed(why) => said("the install failed", why, f),
+            Self::DeadlinePassed(deadline) => {
+                write!(f, "the install deadline passed at {deadline:.0}")
+            }
             Self::Impeded(impediment) => fmt::Display::fmt(impediment, f),
-            Self::Suspended(why) => write!(f, "its session is suspended: {why}"),
-            Self::NotBootNic => f.write_str("this is not its boot NIC"),
+            Self::Suspended(why) => write!(f, "the session is suspended: {why}"),
+            Self::NotBootNic => f.write_str("this NIC is not the host's boot NIC"),
             Self::Unknown { uuid_owner: None } => {
                 f.write_str("no host in the inventory has this MAC")
             }
@@ -351,7 +353,7 @@ impl fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "no host in the inventory has this MAC, and the UUID is that of {owner}"
+                    "no host in the inventory has this MAC, and the UUID belongs to host {owner}"
                 )
             }
             Self::Disagrees {
@@ -360,21 +362,19 @@ impl fmt::Display for Reason {
                 recorded,
                 owner,
             } => {
-                write!(f, "its {signal} is {seen}, on record is {recorded}")?;
+                write!(f, "the {signal} is {seen}, expected {recorded}")?;
                 owner
                     .iter()
-                    .try_for_each(|owner| write!(f, ", and {seen} is that of {owner}"))
+                    .try_for_each(|owner| write!(f, ", and {seen} belongs to host {owner}"))
             }
-            Self::ArmedAsAnother => {
-                f.write_str("the host was armed as a machine with another boot MAC")
-            }
-            Self::NoUuidSeen => f.write_str("it showed no usable UUID"),
-            Self::NoUuidRecorded => f.write_str("the inventory holds no UUID for it"),
-            Self::TokenMissing => f.write_str("the request held no boot token"),
+            Self::ArmedAsAnother => f.write_str("the host was armed with another boot MAC"),
+            Self::NoUuidSeen => f.write_str("the machine reported no usable UUID"),
+            Self::NoUuidRecorded => f.write_str("the inventory has no UUID for this host"),
+            Self::TokenMissing => f.write_str("the request has no boot token"),
             Self::TokenBad(error) => fmt::Display::fmt(error, f),
             Self::UnsignedLoader(dialect) => write!(
                 f,
-                "its profile asks for Secure Boot, and {} is not signed",
+                "the profile requires Secure Boot, but {} is not signed",
                 match dialect {
                     Dialect::Ipxe => "iPXE",
                     Dialect::Grub => "GRUB",
@@ -384,12 +384,12 @@ impl fmt::Display for Reason {
             Self::AttemptUsed { attempts, allowed } => {
                 write!(
                     f,
-                    "attempt {attempts} of {allowed} was begun and its installer has not reported"
+                    "attempt {attempts} of {allowed} has started, and its installer has not reported a result"
                 )
             }
             Self::Quarantined(why) => said("in quarantine", why, f),
             Self::Retired => f.write_str("retired"),
-            Self::NoSession => f.write_str("armed, but the store holds no open session"),
+            Self::NoSession => f.write_str("armed, but the store has no open session"),
         }
     }
 }

@@ -157,8 +157,8 @@ impl Impediment {
                  `pxectl serve`"
             }
             Self::StoreUnconfirmed(_) => {
-                "the running server, or the next `pxectl serve`, suspends the open sessions; \
-                 `pxectl host provision` arms hosts again"
+                "the running server, or the next `pxectl serve`, suspends the open sessions; then run \
+                 `pxectl host provision` to arm hosts again"
             }
         }
     }
@@ -169,8 +169,8 @@ impl fmt::Display for Impediment {
         match self {
             Self::ClockBehind { wall, latest } => write!(
                 f,
-                "the server's clock shows {wall:.0}, behind {latest:.0}, which the store has \
-                 already seen"
+                "the server's clock shows {wall:.0}, but the store has already recorded \
+                 {latest:.0}"
             ),
             Self::StoreReplaced { path } => write!(
                 f,
@@ -190,15 +190,17 @@ impl fmt::Display for StoreDoubt {
             Self::UnreadableWitness { path, error } => {
                 write!(f, "cannot read the witness file `{path}`: {error}")
             }
-            Self::Copied => f.write_str("the store is a copy: its file is not the one on record"),
+            Self::Copied => {
+                f.write_str("the store is a copy: its witness file names another database file")
+            }
             Self::Moved { from } => write!(f, "the store was moved here from `{from}`"),
             Self::Restored => f.write_str("the store was restored from a backup"),
             Self::Sessions => f.write_str(
-                "the store was restored: its open sessions are not those of its witness file",
+                "the store was restored: its open sessions differ from those in its witness file",
             ),
             Self::Generation { store, witness } => write!(
                 f,
-                "the store was restored: it is at generation {store}, its witness file at {witness}"
+                "the store was restored: its generation is {store}, but its witness file has {witness}"
             ),
         }
     }

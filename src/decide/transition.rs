@@ -16,11 +16,11 @@ const TELLING_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The host is set aside.
-    #[error("it is in phase `{0}`; `host release` takes it back first")]
+    #[error("the host is in phase `{0}`; run `pxectl host release` first")]
     SetAside(Phase),
     /// An install is under way.
     #[error(
-        "attempt {attempts} of its install is under way until {deadline:.0}; `host cancel` ends it first"
+        "install attempt {attempts} is running until {deadline:.0}; run `pxectl host cancel` first"
     )]
     Running {
         /// The attempts that were begun.
@@ -29,10 +29,10 @@ pub enum Refusal {
         deadline: Timestamp,
     },
     /// There is nothing to take back.
-    #[error("it is not armed: its phase is `{0}`")]
+    #[error("the host is not armed (phase `{0}`)")]
     NotArmed(Phase),
     /// There is nothing to release.
-    #[error("it is not set aside: its phase is `{0}`")]
+    #[error("the host is neither quarantined nor retired (phase `{0}`)")]
     NotAside(Phase),
     /// The session is not the open one, or its time is over.
     #[error("the session has ended")]
@@ -44,7 +44,7 @@ pub enum Refusal {
     #[error("{0}")]
     Impeded(Impediment),
     /// The attempt was made void by a later one.
-    #[error("attempt {attempt} was made void: attempt {begun} has begun")]
+    #[error("attempt {attempt} is void: attempt {begun} has started")]
     AttemptVoid {
         /// The attempt that was asked for.
         attempt: u32,
@@ -58,7 +58,7 @@ impl Refusal {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Impeded(impediment) => impediment.help(),
-            Self::Suspended(_) => "`pxectl host provision` arms the host again",
+            Self::Suspended(_) => "run `pxectl host provision` to arm the host again",
             _ => "",
         }
     }
@@ -127,7 +127,7 @@ pub fn expire(record: &HostRecord, standing: &Standing) -> Option<HostRecord> {
         return None;
     }
     let began = match open.attempts {
-        0 => "no install began",
+        0 => "no install started",
         _ => "the installer did not report",
     };
     let reason = format!("{began} before the deadline at {:.0}", open.deadline);
@@ -188,7 +188,7 @@ pub fn cancel(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord,
         .is_some_and(|session| session.attempts > 0);
     end(&mut record, phase, SessionEnd::Operator, now);
     let reason = match began {
-        true => "cancelled after its install had begun",
+        true => "cancelled after the install started",
         false => "cancelled",
     };
     record.reason = Some(reason.to_owned());

@@ -20,9 +20,6 @@ pub struct HostRecord {
     pub reason: Option<String>,
     /// When the phase was last changed.
     pub changed_at: Timestamp,
-    /// The highest `install` number ever seen for the host. Nothing sets it yet: it is kept for
-    /// arming from git, which only a higher number will do.
-    pub install_seen: Option<u64>,
     /// The latest session: the open one while provisioning, else the one that ended last.
     pub session: Option<Session>,
 }
@@ -35,7 +32,6 @@ impl HostRecord {
             phase: Phase::New,
             reason: None,
             changed_at: now,
-            install_seen: None,
             session: None,
         }
     }
@@ -103,7 +99,7 @@ impl SessionEnd {
 
 /// The text does not name an end of a session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` does not name an end of a session")]
+#[error("`{seen}` is not a kind of session end")]
 pub struct ParseSessionEndError {
     seen: String,
 }

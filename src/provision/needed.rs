@@ -43,11 +43,11 @@ pub fn need_installs(
         }
         let (host, id) = (&record.host, session.id);
         let Some(stored) = store.session(id)? else {
-            bail!("the install {id} of `{host}` is open, and what it needs is not known");
+            bail!("session {id} of `{host}` is open, but the store has no plan for it");
         };
         let plan: Plan = serde_json::from_str(&stored.plan)
-            .with_context(|| format!("what the install {id} of `{host}` needs"))?;
-        needed.add(&plan.bundle, format!("an install of `{host}` runs"));
+            .with_context(|| format!("cannot read the plan of session {id} of `{host}`"))?;
+        needed.add(&plan.bundle, format!("used by an open install of `{host}`"));
     }
     let is_known = |host: &String| inventory.hosts.contains_key(host);
     Ok(records.iter().any(|record| is_known(&record.host)))

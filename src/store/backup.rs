@@ -183,14 +183,14 @@ fn keep_leases(file: &Path, leases: &[Lease]) -> Result<(), StoreFault> {
 fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
     // SQLite would make an empty database of a file that is missing, and wait for a pipe.
     if !fs::metadata(file)?.is_file() {
-        let what = "it is not a regular file";
+        let what = "not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
     }
     let connection = read_only(file)?;
     let is_backup: bool = connection.query_row(schema::IS_BACKUP, [], |row| row.get(0))?;
     if !is_backup {
         return Err(StoreFault::Corrupt {
-            what: "it is not a backup that `pxectl store backup` made".into(),
+            what: "not a backup made by `pxectl store backup`".into(),
         });
     }
     refuse_foreign_schema(&connection)?;
@@ -212,7 +212,7 @@ fn refuse_foreign_schema(backup: &Connection) -> Result<(), StoreFault> {
     fresh.execute_batch(&for_sqlite(schema::BACKUP_LEASES))?;
     if objects(backup)? != objects(&fresh)? {
         return Err(StoreFault::Corrupt {
-            what: "its tables are not those of a backup that `pxectl store backup` made".into(),
+            what: "its tables differ from those of a backup made by `pxectl store backup`".into(),
         });
     }
     Ok(())

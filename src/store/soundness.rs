@@ -177,10 +177,9 @@ impl SqliteStore {
             }
             let Some(witness) = &identity.witness else {
                 return Err(StoreFault::Corrupt {
-                    what:
-                        "an older pxectl made it, and no server of this one has opened it; start \
-                           `pxectl serve` once"
-                            .into(),
+                    what: "an older pxectl created the store, and no server of this version has opened \
+                           it; start `pxectl serve` once"
+                        .into(),
                 });
             };
             let now = self.standing_of(identity).now();
@@ -189,7 +188,7 @@ impl SqliteStore {
             let id = StoreId::random()?;
             statement(transaction, schema::WRITE_IDENTITY)?
                 .execute([id.as_str(), &witness.path().to_string_lossy()])?;
-            let message = format!("{doubt}; the store is `{id}` from now on");
+            let message = format!("{doubt}; the new store ID is `{id}`");
             events.push(event(now, EventKind::Store, message));
             let state = read_state(transaction)?;
             let exchange = || {
@@ -321,7 +320,7 @@ pub(super) fn identify(
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| StoreFault::Corrupt {
-            what: "its key is not 64 hexadecimal digits".into(),
+            what: "the store key is not 64 hexadecimal digits".into(),
         })
 }
 

@@ -341,7 +341,7 @@ impl Store for SqliteStore {
                 Some((record, event))
             })?;
             let message = format!(
-                "the clock was accepted: {:.0} was the latest time, now it is {now:.0}",
+                "clock accepted: the latest time was {:.0} and is now {now:.0}",
                 identity.latest_time
             );
             events.push(event(now, EventKind::Store, message));

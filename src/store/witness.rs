@@ -175,7 +175,7 @@ impl WitnessDirectory {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }
-        let what = "another process kept it locked for too long";
+        let what = "another process held the lock for too long";
         Err(io::Error::new(io::ErrorKind::WouldBlock, what))
     }
 

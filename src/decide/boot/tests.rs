@@ -196,7 +196,7 @@ fn machine_with_two_identities_is_held_and_both_are_named() {
     );
     assert_eq!(decision.action, Action::Hold);
     assert!(
-        decision.reason.to_string().ends_with("is that of b"),
+        decision.reason.to_string().ends_with("belongs to host b"),
         "{}",
         decision.reason
     );

@@ -143,13 +143,15 @@ impl Sources<'_> {
                     match install(plan, &links, request.dialect) {
                         Ok(script) => answered = (EventKind::Install, Some(session), Some(script)),
                         Err(error) => {
-                            reason_text = format!("its install cannot be rendered: {error}");
+                            reason_text = format!("cannot render the install script: {error}");
                         }
                     }
                 }
                 None => {
-                    reason_text =
-                        format!("the store holds no plan for the session of {}", host.name);
+                    reason_text = format!(
+                        "the store has no plan for the open session of {}",
+                        host.name
+                    );
                 }
             },
             (Action::LocalDisk, Some(host)) => {

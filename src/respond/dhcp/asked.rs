@@ -127,8 +127,8 @@ impl<'a> Asked<'a> {
         };
         self.passes_over.then(|| {
             format!(
-                "it went on after {other} without starting the loader that it was given: with Secure \
-                 Boot on, firmware starts only what is signed and unaltered"
+                "the firmware did not start the loader that it got by {other}: with Secure Boot on, \
+                 firmware starts only signed, unmodified loaders"
             )
         })
     }
@@ -159,8 +159,8 @@ impl<'a> Asked<'a> {
         let wants = options.is_pxe_client() || options.is_http_client();
         if self.in_circle && options.is_ipxe() {
             return Some(
-                "its iPXE was just given our loader, and still has no HTTP or starts no kernel: the \
-                 loader was not fetched, or is an iPXE of the same kind"
+                "the client's iPXE just got our loader, but still supports no HTTP or no Linux \
+                 kernel: it did not fetch the loader, or the loader is an iPXE with the same limits"
                     .to_owned(),
             );
         }
@@ -174,7 +174,7 @@ impl<'a> Asked<'a> {
                 architecture.without_http()
             ),
             None => format!(
-                "its architecture {codes:?} is not known, and the site has no loader for `bios`"
+                "client architecture {codes:?} is unknown, and the site has no loader for `bios`"
             ),
         })
     }
@@ -185,7 +185,7 @@ impl<'a> Asked<'a> {
             .known
             .filter(|(_, nic)| nic.network != self.network.name)?;
         Some(format!(
-            "it is plugged into `{}`, the inventory says `{}`",
+            "the machine is on network `{}`, but the inventory has it on `{}`",
             self.network.name, nic.network
         ))
     }

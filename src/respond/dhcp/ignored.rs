@@ -64,21 +64,25 @@ pub enum Ignored {
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotARequest => f.write_str("it is a server's message"),
-            Self::MessageType(None) => f.write_str("it is BOOTP without a DHCP message type"),
+            Self::NotARequest => f.write_str("the message is from a server"),
+            Self::MessageType(None) => {
+                f.write_str("the message is BOOTP, without a DHCP message type")
+            }
             Self::MessageType(Some(other)) => write!(f, "clients do not send {other:?}"),
             Self::HardwareAddress(seen) => {
-                write!(f, "`chaddr` holds `{seen}`, which is no Ethernet address")
+                write!(f, "`chaddr` is `{seen}`, not a unicast Ethernet address")
             }
-            Self::NoNetwork(None) => f.write_str("its interface has no network in the inventory"),
+            Self::NoNetwork(None) => {
+                f.write_str("the request did not come from a network in the inventory")
+            }
             Self::NoNetwork(Some(link)) => write!(
                 f,
-                "the relay's `{link}` lies in no network of the inventory"
+                "relay address or subnet `{link}` is not in any network of the inventory"
             ),
             Self::UnlistedRelay { relay, claim } => write!(
                 f,
-                "relay `{relay}` uses {claim}, and no network lists it; if it is your relay, add it \
-                 to `relays` of its networks"
+                "relay `{relay}` uses {claim}, but no network lists the relay; if it is your relay, \
+                 add it to `relays` of its networks"
             ),
             Self::RelayNotAccepted { relay, network } => write!(
                 f,
@@ -90,34 +94,39 @@ impl fmt::Display for Ignored {
                 networks: [first, second],
             } => write!(
                 f,
-                "relay `{relay}` is listed by `{first}` and `{second}`, and selects neither by option \
-                 82.5 or 118"
+                "networks `{first}` and `{second}` both list relay `{relay}`, which selects neither \
+                 with option 82.5 or 118"
             ),
             Self::Source(why) => why.fmt(f),
             Self::UnknownMachine => f.write_str(
-                "the machine is not in the inventory, and the site says `unknown: ignore`",
+                "the machine is not in the inventory, and the site has `unknown: ignore`",
             ),
             Self::NoPool(network) => {
                 write!(
                     f,
-                    "no address is reserved for it on `{network}`, which has no pool"
+                    "network `{network}` has no pool, and no address is reserved for the machine"
                 )
             }
             Self::PoolExhausted(network) => {
-                write!(f, "every address of the pool of `{network}` is taken")
+                write!(f, "the pool of network `{network}` has no free address")
             }
-            Self::OtherServer(server) => write!(f, "it chose the server {server}"),
-            Self::NeverAnswered => f.write_str("such a message gets no answer"),
+            Self::OtherServer(server) => write!(f, "the client chose server {server}"),
+            Self::NeverAnswered => f.write_str("messages of this type get no reply"),
             Self::AddressesElsewhere(network) => {
-                write!(f, "another server owns the addresses of `{network}`")
+                write!(
+                    f,
+                    "another DHCP server owns the addresses of network `{network}`"
+                )
             }
             Self::NoNetworkBoot(network) => write!(
                 f,
-                "another server owns the addresses of `{network}`, and it does not boot from the network"
+                "another DHCP server owns the addresses of network `{network}`, and the client does \
+                 not boot from the network"
             ),
             Self::NoProxy(network) => write!(
                 f,
-                "port 4011 serves `mode: proxy` only, and we own the addresses of `{network}`"
+                "port 4011 serves only networks with `mode: proxy`, and this server owns the addresses \
+                 of network `{network}`"
             ),
             Self::NothingToBoot(why) | Self::Filtered(why) => f.write_str(why),
         }

@@ -144,8 +144,9 @@ impl DhcpResponder {
         let other = self.leases.holder(address).filter(|holder| {
             *holder != asked.mac && !self.leases.is_free_for(address, asked.mac, asked.now)
         });
-        let remark =
-            other.map(|other| format!("{address} is reserved for it, and still leased to {other}"));
+        let remark = other.map(|other| {
+            format!("{address} is reserved for this client, but still leased to {other}")
+        });
         self.leases
             .offer(asked.mac, &asked.network.name, address, asked.now);
         let (reply, boot_file) = reply::offer(asked, address);
@@ -168,7 +169,7 @@ impl DhcpResponder {
             .requested_address()
             .or((!ciaddr.is_unspecified()).then_some(ciaddr));
         let Some(wanted) = wanted else {
-            return Verdict::refused(asked, "the request names no address");
+            return Verdict::refused(asked, "the request contains no address");
         };
         if !asked.network.subnet.is_host(wanted) {
             return Verdict::refused(
@@ -179,7 +180,7 @@ impl DhcpResponder {
         if let Some(reserved) = asked.reserved().filter(|reserved| *reserved != wanted) {
             return Verdict::refused(
                 asked,
-                &format!("{wanted} is not its address; {reserved} is reserved for it"),
+                &format!("{wanted} is not this client's address; {reserved} is reserved for it"),
             );
         }
         if asked.reserved().is_none() {
@@ -194,10 +195,10 @@ impl DhcpResponder {
                 .as_ref()
                 .is_some_and(|pool| pool.contains(wanted))
             {
-                return Verdict::refused(asked, &format!("{wanted} lies outside the pool"));
+                return Verdict::refused(asked, &format!("{wanted} is outside the pool"));
             }
             if !self.leases.is_free_for(wanted, asked.mac, asked.now) {
-                return Verdict::refused(asked, &format!("{wanted} is taken"));
+                return Verdict::refused(asked, &format!("{wanted} is in use"));
             }
         }
         let lease = Lease {
@@ -227,12 +228,12 @@ impl DhcpResponder {
         };
         if asked.reserved() == Some(address) {
             verdict.remark = Some(format!(
-                "{address} is reserved for it, and another machine answers there"
+                "{address} is reserved for this client, but another machine uses it"
             ));
         } else if self.leases.holder(address) == Some(asked.mac) {
             let lease = self.leases.decline(address, &asked.network.name, asked.now);
             verdict.remark = Some(format!(
-                "another machine answers on {address}; it is set aside for an hour"
+                "another machine uses {address}; the address is set aside for an hour"
             ));
             verdict.commit = Some(LeaseChange::Hold(lease));
         }

@@ -52,13 +52,13 @@ pub enum RouteError {
     #[error("the path is malformed")]
     Malformed,
     /// The path leads out of what is served.
-    #[error("the path holds `..`")]
+    #[error("the path contains `..`")]
     Traversal,
     /// Nothing is there.
-    #[error("there is nothing at this path")]
+    #[error("path not found")]
     NotFound,
     /// Something is there, and not for this method.
-    #[error("this path does not take this method")]
+    #[error("method not allowed for this path")]
     Method,
 }
 

@@ -5,13 +5,13 @@ pub enum NameError {
     #[error("the file name is empty")]
     Empty,
     /// It holds control characters, or octets that are no UTF-8.
-    #[error("the file name `{seen}` is not text")]
+    #[error("the file name `{seen}` is not printable UTF-8 text")]
     NotText {
         /// The name, with the odd octets escaped.
         seen: String,
     },
     /// It climbs.
-    #[error("the file name `{seen}` climbs with `..`")]
+    #[error("the file name `{seen}` contains `..`")]
     Traversal {
         /// The name.
         seen: String,

@@ -48,8 +48,8 @@ fn an_ipxe_that_cannot_run_our_scripts_is_given_ours_once_in_a_row() {
     // What comes back is no better.
     bench.wait(5);
     let again = bench.send(&rom().discover(TransactionId(2)));
-    let remark = "its iPXE was just given our loader, and still has no HTTP or starts no kernel: the \
-                  loader was not fetched, or is an iPXE of the same kind";
+    let remark = "the client's iPXE just got our loader, but still supports no HTTP or no Linux \
+                  kernel: it did not fetch the loader, or the loader is an iPXE with the same limits";
     assert_eq!(again.exchange.remark.as_deref(), Some(remark));
     let offer = again.reply.unwrap().message;
     assert_eq!(offer.your_address, RESERVED);
@@ -100,7 +100,7 @@ fn a_proxy_leads_nobody_in_a_circle_either() {
     }
     let why = bench.ignored(&rom().discover(TransactionId(2))).to_string();
     assert!(
-        why.starts_with("its iPXE was just given our loader"),
+        why.starts_with("the client's iPXE just got our loader"),
         "{why}"
     );
 }

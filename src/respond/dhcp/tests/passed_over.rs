@@ -23,7 +23,7 @@ fn firmware_that_goes_on_to_its_next_option_did_not_start_its_loader() {
         bench.lease(first);
         bench.wait(5);
         let remark = remark(&mut bench, then).unwrap();
-        let expected = format!("it went on after {protocol} without starting the loader");
+        let expected = format!("the firmware did not start the loader that it got by {protocol}");
         assert!(remark.starts_with(&expected), "{remark}");
     }
 }
