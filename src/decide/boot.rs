@@ -115,7 +115,7 @@ pub enum Signal {
 
 /// What was frozen when a host was armed: the machine that was meant, and the rules of that day.
 #[derive(Clone, Copy, Debug)]
-pub struct Armed<'a> {
+pub struct ArmedHost<'a> {
     /// The host as it was armed.
     pub host: &'a Host,
     /// What the machine must show.
@@ -135,7 +135,7 @@ pub struct Armed<'a> {
 pub fn decide<'i>(
     inventory: &'i Inventory,
     record: Option<&HostRecord>,
-    armed: Option<Armed<'_>>,
+    armed: Option<ArmedHost<'_>>,
     request: &BootRequest,
     standing: &Standing,
 ) -> BootDecision<'i> {
@@ -161,7 +161,7 @@ pub fn decide<'i>(
 fn decide_known(
     inventory: &Inventory,
     host: &Host,
-    (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
+    (record, armed): (Option<&HostRecord>, Option<ArmedHost<'_>>),
     request: &BootRequest,
     standing: &Standing,
 ) -> (Action, Reason) {
@@ -194,7 +194,7 @@ fn decide_known(
 fn decide_armed(
     inventory: &Inventory,
     host: &Host,
-    (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
+    (record, armed): (Option<&HostRecord>, Option<ArmedHost<'_>>),
     request: &BootRequest,
     standing: &Standing,
 ) -> (Action, Reason) {
@@ -330,7 +330,7 @@ impl fmt::Display for Signal {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |what: &str, why: &Option<String>, f: &mut fmt::Formatter<'_>| match why {
+        let with_detail = |what: &str, why: &Option<String>, f: &mut fmt::Formatter<'_>| match why {
             Some(why) => write!(f, "{what}: {why}"),
             None => f.write_str(what),
         };
@@ -338,7 +338,7 @@ impl fmt::Display for Reason {
             Self::Armed => f.write_str("armed for this install"),
             Self::NotArmed => f.write_str("not armed"),
             Self::Installed => f.write_str("installed"),
-            Self::Failed(why) => said("the install failed", why, f),
+            Self::Failed(why) => with_detail("the install failed", why, f),
             Self::DeadlinePassed(deadline) => {
                 write!(f, "the install deadline passed at {deadline:.0}")
             }
@@ -387,7 +387,7 @@ impl fmt::Display for Reason {
                     "attempt {attempts} of {allowed} has started, and its installer has not reported a result"
                 )
             }
-            Self::Quarantined(why) => said("in quarantine", why, f),
+            Self::Quarantined(why) => with_detail("in quarantine", why, f),
             Self::Retired => f.write_str("retired"),
             Self::NoSession => f.write_str("armed, but the store has no open session"),
         }

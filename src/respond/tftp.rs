@@ -16,7 +16,7 @@ mod transfer;
 
 use std::time::Duration;
 
-pub use admit::{Admitted, Refusal, admit};
+pub use admit::{AdmittedRequest, Refusal, admit};
 pub use allowance::{Allowance, FACTOR};
 pub use name::{NameError, sanitise};
 pub use negotiate::{Agreement, Limits, negotiate};
@@ -32,8 +32,8 @@ use crate::wire::tftp::{BlockNumber, ErrorCode};
 pub enum Outcome {
     /// The peer acknowledged the last block.
     Sent {
-        /// The octets of the file, each counted once.
-        octets: u64,
+        /// The bytes of the file, each counted once.
+        bytes: u64,
         /// From the first answer to the last acknowledgement.
         duration: Duration,
         /// Blocks that were sent again.

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::Settled;
+use super::SettleReport;
 use super::database;
 use super::error::{StoreError, StoreFault};
 use super::leases::{LeaseStore, SqliteLeases};
 use super::schema::{self, for_sqlite};
 use super::servers::RunningServer;
 use super::sqlite::SqliteStore;
-use super::witness::WitnessPlace;
+use super::witness::WitnessLocation;
 use crate::decide::StoreDoubt;
 use crate::machine::{Lease, LeaseChange};
 
@@ -71,8 +71,8 @@ impl SqliteStore {
 pub fn restore(
     file: &Path,
     directory: &Path,
-    witness: impl Into<WitnessPlace>,
-) -> Result<Settled, StoreError> {
+    witness: impl Into<WitnessLocation>,
+) -> Result<SettleReport, StoreError> {
     let state = directory.join("state.db");
     let fail = |fault: StoreFault| StoreError::new(&state, fault);
     let leases = read_leases(file).map_err(|fault| StoreError::new(file, fault))?;

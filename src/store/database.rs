@@ -27,9 +27,9 @@ const LOCK_FILE: &str = ".lock";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
     /// It is made; one that exists is used.
-    Create,
+    CreateOrOpen,
     /// It is made; one that exists is an error.
-    Make,
+    CreateNew,
     /// It is an error.
     Refuse,
 }

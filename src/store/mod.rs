@@ -51,7 +51,7 @@ pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
 pub use sqlite::SqliteStore;
-pub use witness::WitnessPlace;
+pub use witness::WitnessLocation;
 
 /// What happened to the hosts, shared by every process that was given the same place.
 ///
@@ -89,7 +89,7 @@ pub trait Store: Send + Sync {
 
     /// Makes a store its own again after it was restored, copied or moved: suspends its open
     /// sessions, gives it a new identity and a witness file. A sound store stays as it is.
-    fn settle(&self) -> Result<Settled, StoreError>;
+    fn settle(&self) -> Result<SettleReport, StoreError>;
 
     /// Remembers the time that the clock shows, so that no later decision is made by an earlier one.
     fn note_time(&self) -> Result<(), StoreError>;
@@ -157,7 +157,7 @@ pub type Change<'c> = dyn FnMut(&str, Option<&HostRecord>, &Standing) -> Option<
 
 /// What settling a store found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct SettleReport {
     /// Why the store was not its own; none where it was sound.
     pub doubt: Option<StoreDoubt>,
     /// The hosts whose open sessions were suspended.

@@ -33,20 +33,20 @@ pub(super) struct WitnessDirectory(PathBuf);
 
 /// Where the witness file of a store is.
 #[derive(Clone, Debug)]
-pub enum WitnessPlace {
+pub enum WitnessLocation {
     /// In this directory from now on.
     Exactly(PathBuf),
     /// In the directory that the store records, and in this one if it records none.
     UnlessRecorded(PathBuf),
 }
 
-impl<P: AsRef<Path> + ?Sized> From<&P> for WitnessPlace {
+impl<P: AsRef<Path> + ?Sized> From<&P> for WitnessLocation {
     fn from(directory: &P) -> Self {
         Self::Exactly(directory.as_ref().to_owned())
     }
 }
 
-impl WitnessPlace {
+impl WitnessLocation {
     /// Chooses the directory for a store that has recorded one, or has not.
     pub(super) fn choose(
         &self,

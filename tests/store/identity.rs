@@ -10,7 +10,7 @@ use pxectl::decide::{Impediment, StoreDoubt};
 use pxectl::machine::{BootId, BootTime, ClockReading, HostRecord, Phase, SessionEnd};
 use pxectl::store::{
     Clock, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreError, StoreFault,
-    WitnessPlace, restore,
+    WitnessLocation, restore,
 };
 
 use super::{arm, at, downgrade, keep};
@@ -311,7 +311,7 @@ fn a_store_finds_its_witness_where_it_was_and_a_running_server_keeps_it_there() 
     let site = Site::new();
     let store = site.armed();
     let elsewhere = site.path("elsewhere");
-    let unless_recorded = WitnessPlace::UnlessRecorded(elsewhere.clone());
+    let unless_recorded = WitnessLocation::UnlessRecorded(elsewhere.clone());
     let again = SqliteStore::open_or_create(&site.state(), unless_recorded).unwrap();
     assert_eq!(doubt(&again), None);
     let registration = RunningServer::register(&store, &site.state(), "http", 7).unwrap();

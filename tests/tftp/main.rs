@@ -72,7 +72,7 @@ fn curl_gets_every_size_with_every_block_size() {
             assert!(output.stdout == octets, "{size} {options:?}");
             let report = fixture.report();
             assert!(
-                matches!(report.outcome, Outcome::Sent { octets, .. } if octets == size as u64),
+                matches!(report.outcome, Outcome::Sent { bytes, .. } if bytes == size as u64),
                 "{report:?}"
             );
             assert_eq!(report.name, "file");

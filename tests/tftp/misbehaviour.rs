@@ -49,7 +49,7 @@ fn a_repeated_request_is_answered_again_and_begins_no_second_transfer() {
     peer.ack(2);
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { octets: 700, .. }
+        Outcome::Sent { bytes: 700, .. }
     ));
     assert!(fixture.is_silent());
 }
@@ -72,7 +72,7 @@ fn a_peer_that_asks_for_another_file_gets_that_one() {
     peer.ack(1);
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { octets: 1, .. }
+        Outcome::Sent { bytes: 1, .. }
     ));
 }
 
@@ -162,7 +162,7 @@ fn a_peer_whose_port_is_closed_does_not_disturb_the_others() {
     }
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { octets: 50_000, .. }
+        Outcome::Sent { bytes: 50_000, .. }
     ));
 }
 

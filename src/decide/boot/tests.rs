@@ -83,9 +83,9 @@ fn decided<'i>(
     decide(inventory, record, armed, request, &Standing::at(now))
 }
 
-fn armed<'a>(inventory: &Inventory, host: &'a Host) -> Armed<'a> {
+fn armed<'a>(inventory: &Inventory, host: &'a Host) -> ArmedHost<'a> {
     let (identity, provisioning) = (inventory.site.identity, inventory.site.provisioning);
-    Armed {
+    ArmedHost {
         host,
         identity,
         provisioning,
@@ -330,7 +330,7 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
     for change in changes {
         let mut other = inventory.hosts["a"].clone();
         change(&mut other);
-        let armed = Armed {
+        let armed = ArmedHost {
             host: &other,
             ..same
         };

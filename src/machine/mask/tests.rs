@@ -31,7 +31,7 @@ fn our_secrets_are_masked_wherever_they_stand() {
         token(7, 1_780_000_000),
         capability(7, 0x1234_5678_9abc_def0),
     );
-    let percent: String = token.bytes().map(|octet| format!("%{octet:02x}")).collect();
+    let percent: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let escaped = format!("{}\\xe2\\x80\\x8b{}", &token[..9], &token[9..]);
     let cut = format!("{}\u{200b}{}", &token[..9], &token[9..]);
     for (text, expected) in [

@@ -6,7 +6,7 @@ pub use path::{GrubQuery, MachinePath, MachineQuery, ScriptQuery};
 
 use jiff::Timestamp;
 
-use crate::decide::{Action, Armed, BootDecision, BootRequest, Standing, TokenState, decide};
+use crate::decide::{Action, ArmedHost, BootDecision, BootRequest, Standing, TokenState, decide};
 use crate::inventory::Inventory;
 use crate::machine::{
     Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId, SystemUuid,
@@ -38,14 +38,14 @@ pub struct BootAnswer {
     /// The script.
     pub script: String,
     /// The decision; none when the loader was only asked which machine it runs on.
-    pub decision: Option<Decided>,
+    pub decision: Option<DecisionRecord>,
     /// Why a template of the inventory failed, where the built-in one stood in for it.
     pub fault: Option<TemplateError>,
 }
 
 /// A decision, for the log and the events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided {
+pub struct DecisionRecord {
     /// What was decided.
     pub kind: EventKind,
     /// The machine's Ethernet address.
@@ -177,7 +177,7 @@ impl Sources<'_> {
         Ok(BootAnswer {
             script: script.text,
             fault: script.fault,
-            decision: Some(Decided {
+            decision: Some(DecisionRecord {
                 kind,
                 mac: request.mac,
                 host,
@@ -238,8 +238,8 @@ fn install(plan: &Plan, links: &SessionLinks, dialect: Dialect) -> Result<Script
 }
 
 /// Returns what was frozen when the host of a plan was armed.
-fn armed(plan: &Plan) -> Armed<'_> {
-    Armed {
+fn armed(plan: &Plan) -> ArmedHost<'_> {
+    ArmedHost {
         host: &plan.host,
         identity: plan.identity,
         provisioning: plan.provisioning,

@@ -2,7 +2,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::Asked;
+use super::RequestContext;
 use crate::inventory::{Host, Inventory, Loader, LoaderKind};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
@@ -15,7 +15,7 @@ pub enum BootFile {
     /// A loader, by TFTP, under its own name: one that asks DHCP once more, or for nothing else.
     Loader(String),
     /// A loader, by TFTP, under a path that says for which machine it asks for more.
-    LoaderOf(MachinePath),
+    MachineLoader(MachinePath),
     /// A loader, by UEFI HTTP boot.
     HttpLoader {
         /// The root of our URLs.
@@ -37,7 +37,7 @@ impl BootFile {
     pub fn text(&self) -> String {
         match self {
             Self::Loader(name) => name.clone(),
-            Self::LoaderOf(path) => path.to_string(),
+            Self::MachineLoader(path) => path.to_string(),
             Self::HttpLoader { base, path } => format!("{base}/{path}"),
             Self::Script { url, token } => format!("{url}?token={}", token.expose()),
         }
@@ -47,7 +47,7 @@ impl BootFile {
     pub fn tftp_file(&self) -> Option<&str> {
         match self {
             Self::Loader(name) => Some(name),
-            Self::LoaderOf(path) => match &path.query {
+            Self::MachineLoader(path) => match &path.query {
                 MachineQuery::File(name) => Some(name),
                 _ => None,
             },
@@ -65,7 +65,7 @@ impl fmt::Display for BootFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loader(text) | Self::Script { url: text, .. } => f.write_str(text),
-            Self::LoaderOf(path) => f.write_str(&path.without_token()),
+            Self::MachineLoader(path) => f.write_str(&path.without_token()),
             Self::HttpLoader { base, path } => write!(f, "{base}/{}", path.without_token()),
         }
     }
@@ -73,15 +73,17 @@ impl fmt::Display for BootFile {
 
 /// Chooses what a client boots next; `None` when it does not boot from the network, or when the
 /// site has no loader for it.
-pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
-    let options = &asked.message.options;
-    let site = &asked.inventory.site;
+pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
+    let options = &context.message.options;
+    let site = &context.inventory.site;
     let base = &site.server.base_url;
-    let host = asked.known.map(|(host, _)| host);
-    let profile = host.and_then(|host| asked.inventory.profile_of(host));
+    let host = context.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| context.inventory.profile_of(host));
     let secure = profile.is_some_and(|profile| profile.secure_boot);
     let token = || match site.boot_token {
-        true => asked.key.boot_token(asked.mac, asked.uuid(), asked.began),
+        true => context
+            .key
+            .boot_token(context.mac, context.uuid(), context.began),
         false => Secret::default(),
     };
     // iPXE cannot be signed: where Secure Boot is asked for, it is given the chain that is.
@@ -93,18 +95,24 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     if !options.is_pxe_client() && !options.is_http_client() && !options.is_ipxe() {
         return None;
     }
-    let architecture = asked.architecture();
-    let loader = asked.inventory.loader_of(host, architecture)?;
+    let architecture = context.architecture();
+    let loader = context.inventory.loader_of(host, architecture)?;
     if secure && !loader.can_be_signed() {
         return None;
     }
     if architecture.is_http() || options.is_http_client() {
-        return Some(http_loader(base, loader, asked.mac, token(), architecture));
+        return Some(http_loader(
+            base,
+            loader,
+            context.mac,
+            token(),
+            architecture,
+        ));
     }
-    let path = || MachinePath::file(asked.mac, token(), loader.first_name());
+    let path = || MachinePath::file(context.mac, token(), loader.first_name());
     Some(match loader.kind {
         LoaderKind::Ipxe | LoaderKind::Image => BootFile::Loader(loader.first_name().to_owned()),
-        LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::LoaderOf(path()),
+        LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::MachineLoader(path()),
     })
 }
 

@@ -28,7 +28,7 @@ pub struct Probes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Probe {
     /// When it was last sent.
-    asked: Timestamp,
+    sent: Timestamp,
     /// When nobody had answered one.
     free: Option<Timestamp>,
 }
@@ -44,7 +44,7 @@ impl Probes {
     pub fn is_due(&self, address: Ipv4Addr, now: Timestamp) -> bool {
         self.latest.get(&address).is_none_or(|probe| {
             let is_old = probe.free.is_none_or(|at| now + PATIENCE >= at + FRESH);
-            is_old && now >= probe.asked + PATIENCE
+            is_old && now >= probe.sent + PATIENCE
         })
     }
 
@@ -52,11 +52,11 @@ impl Probes {
     pub fn ask(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
         for address in addresses {
             let free = self.latest.get(address).and_then(|probe| probe.free);
-            self.latest.insert(*address, Probe { asked: now, free });
+            self.latest.insert(*address, Probe { sent: now, free });
         }
         // Only once they have doubled, so that looking through them costs little for each probe.
         if self.latest.len() > PROBES_KEPT.max(2 * self.kept) {
-            self.latest.retain(|_, probe| now < probe.asked + FRESH);
+            self.latest.retain(|_, probe| now < probe.sent + FRESH);
             self.kept = self.latest.len();
         }
     }

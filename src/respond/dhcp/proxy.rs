@@ -8,7 +8,7 @@ use std::net::SocketAddrV4;
 use jiff::Timestamp;
 
 use super::boot::BootFile;
-use super::{Asked, Delivery, Ignored, Ingress, Response, Verdict, exchange, reply};
+use super::{Delivery, Ignored, Ingress, RequestContext, Response, Verdict, exchange, reply};
 use crate::inventory::{DhcpMode, Inventory};
 use crate::machine::Firmware;
 use crate::respond::access::{Resource, admit};
@@ -40,15 +40,17 @@ pub fn respond_as_boot_server(
         return Response::ignored(Ignored::NoNetwork(None), exchange);
     }
     let ingress = Ingress { network, ..ingress };
-    match Asked::new(inventory, key, ingress, message, now) {
-        Ok(asked) => acknowledge(&asked).into_response(&asked, exchange, |_| Delivery::Sender),
+    match RequestContext::new(inventory, key, ingress, message, now) {
+        Ok(context) => {
+            acknowledge(&context).into_response(&context, exchange, |_| Delivery::Sender)
+        }
         Err(why) => Response::ignored(why, exchange),
     }
 }
 
 /// Offers boot data without an address: on port 67 of a network whose addresses another server owns.
-pub(super) fn offer(asked: &Asked<'_>) -> Verdict {
-    match asked.message.options.message_type() {
+pub(super) fn offer(context: &RequestContext<'_>) -> Verdict {
+    match context.message.options.message_type() {
         Some(MessageType::Discover) => {}
         // Whether the client may have an address, and for how long, is the other server's affair.
         Some(
@@ -56,74 +58,78 @@ pub(super) fn offer(asked: &Asked<'_>) -> Verdict {
             | MessageType::Decline
             | MessageType::Release
             | MessageType::Inform,
-        ) => return Verdict::ignored(Ignored::AddressesElsewhere(asked.network.name.clone())),
+        ) => return Verdict::ignored(Ignored::AddressesElsewhere(context.network.name.clone())),
         other => return Verdict::ignored(Ignored::MessageType(other)),
     }
-    let boot_file = match bootable(asked) {
+    let boot_file = match bootable(context) {
         Ok(boot_file) => boot_file,
         Err(why) => return Verdict::ignored(why),
     };
-    let mut offer = base(asked, MessageType::Offer, &boot_file);
+    let mut offer = base(context, MessageType::Offer, &boot_file);
     // Deviation: PXE 2.1 wants discovery options (43) here. Old edk2 drops the first proxy offer
     // that has them; without them every UEFI asks on port 4011.
-    if !asks_on_port_4011(asked, &boot_file) {
-        reply::add_file(asked, &mut offer, &boot_file);
+    if !asks_on_port_4011(context, &boot_file) {
+        reply::add_file(context, &mut offer, &boot_file);
     }
     Verdict::answered(offer, boot_file)
 }
 
 /// Names the boot file to a client that has its address from another server.
-fn acknowledge(asked: &Asked<'_>) -> Verdict {
-    let network = &asked.network.name;
-    if asked.network.mode != DhcpMode::Proxy {
+fn acknowledge(context: &RequestContext<'_>) -> Verdict {
+    let network = &context.network.name;
+    if context.network.mode != DhcpMode::Proxy {
         return Verdict::ignored(Ignored::NoProxy(network.clone()));
     }
-    match asked.message.options.message_type() {
+    match context.message.options.message_type() {
         Some(MessageType::Request | MessageType::Inform) => {}
         other => return Verdict::ignored(Ignored::MessageType(other)),
     }
-    if let Some(other) = asked.other_server() {
+    if let Some(other) = context.other_server() {
         return Verdict::ignored(Ignored::OtherServer(other));
     }
-    let boot_file = match bootable(asked) {
+    let boot_file = match bootable(context) {
         Ok(boot_file) => boot_file,
         Err(why) => return Verdict::ignored(why),
     };
-    let mut answer = base(asked, MessageType::Ack, &boot_file);
-    answer.client_address = asked.message.client_address;
-    reply::add_file(asked, &mut answer, &boot_file);
+    let mut answer = base(context, MessageType::Ack, &boot_file);
+    answer.client_address = context.message.client_address;
+    reply::add_file(context, &mut answer, &boot_file);
     Verdict::answered(answer, boot_file)
 }
 
 /// Finds what the client boots; a client that we have nothing for is better off without an answer,
 /// since it would wait for the rest of it.
-fn bootable(asked: &Asked<'_>) -> Result<BootFile, Ignored> {
-    let options = &asked.message.options;
-    let network = &asked.network.name;
+fn bootable(context: &RequestContext<'_>) -> Result<BootFile, Ignored> {
+    let options = &context.message.options;
+    let network = &context.network.name;
     if !options.is_pxe_client() && !options.is_http_client() {
         return Err(Ignored::NoNetworkBoot(network.clone()));
     }
-    if asked.is_ignored_stranger() {
+    if context.is_ignored_stranger() {
         return Err(Ignored::UnknownMachine);
     }
-    asked
+    context
         .boot_file()
-        .ok_or_else(|| Ignored::NothingToBoot(asked.no_loader().unwrap_or_default()))
+        .ok_or_else(|| Ignored::NothingToBoot(context.no_loader().unwrap_or_default()))
 }
 
 /// Begins an answer: who we are, what kind of client it is for, and no address.
-fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> DhcpMessage {
-    let mut answer = reply::base(asked, message_type);
-    answer.server_address = asked.inventory.site.server.address;
+fn base(
+    context: &RequestContext<'_>,
+    message_type: MessageType,
+    boot_file: &BootFile,
+) -> DhcpMessage {
+    let mut answer = reply::base(context, message_type);
+    answer.server_address = context.inventory.site.server.address;
     let class = match boot_file.is_http_loader() {
         true => "HTTPClient",
         false => "PXEClient",
     };
     let options = &mut answer.options;
     options.set_text(OptionCode::ClassIdentifier, class);
-    if is_rom(asked) {
+    if is_rom(context) {
         // Without it, a BIOS ROM stops with PXE-E55.
-        let vendor = reply::vendor_options(asked.architecture());
+        let vendor = reply::vendor_options(context.architecture());
         options.set_raw(OptionCode::VendorExtensions, vendor);
     }
     answer
@@ -131,15 +137,15 @@ fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> D
 
 /// Reports whether the client takes no boot file from an offer without an address: UEFI's PXE. A
 /// BIOS ROM and iPXE do, and UEFI's HTTP boot knows no port 4011.
-fn asks_on_port_4011(asked: &Asked<'_>, boot_file: &BootFile) -> bool {
-    asked.architecture().firmware() == Firmware::Uefi
-        && !asked.message.options.is_ipxe()
+fn asks_on_port_4011(context: &RequestContext<'_>, boot_file: &BootFile) -> bool {
+    context.architecture().firmware() == Firmware::Uefi
+        && !context.message.options.is_ipxe()
         && !boot_file.is_http_loader()
 }
 
 /// Reports whether it is firmware that knows option 43 and takes the boot file from the offer.
-fn is_rom(asked: &Asked<'_>) -> bool {
-    asked.architecture().firmware() != Firmware::Uefi && !asked.message.options.is_ipxe()
+fn is_rom(context: &RequestContext<'_>) -> bool {
+    context.architecture().firmware() != Firmware::Uefi && !context.message.options.is_ipxe()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use super::Asked;
+use super::RequestContext;
 use super::boot::BootFile;
 use crate::machine::{Architecture, Firmware};
 use crate::wire::dhcp::{
@@ -23,30 +23,33 @@ const RASPBERRY_PI_BOOT: &[u8] =
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
 
 /// Builds a DHCPOFFER; it holds all that the ACK will, since firmware chooses by it.
-pub fn offer(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
-    grant(asked, MessageType::Offer, address)
+pub fn offer(context: &RequestContext<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
+    grant(context, MessageType::Offer, address)
 }
 
 /// Builds a DHCPACK that grants an address.
-pub fn acknowledge(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
-    let (mut reply, boot_file) = grant(asked, MessageType::Ack, address);
-    reply.client_address = asked.message.client_address;
+pub fn acknowledge(
+    context: &RequestContext<'_>,
+    address: Ipv4Addr,
+) -> (DhcpMessage, Option<BootFile>) {
+    let (mut reply, boot_file) = grant(context, MessageType::Ack, address);
+    reply.client_address = context.message.client_address;
     (reply, boot_file)
 }
 
 /// Builds a DHCPACK to an INFORM: no address, no lease time. Source: RFC 2131 §4.3.5.
 ///
 /// Nothing to boot either: the answer goes wherever the client says it is, and a boot token must not.
-pub fn inform(asked: &Asked<'_>) -> (DhcpMessage, Option<BootFile>) {
-    let mut reply = base(asked, MessageType::Ack);
-    reply.client_address = asked.message.client_address;
-    add_network(asked, &mut reply);
+pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<BootFile>) {
+    let mut reply = base(context, MessageType::Ack);
+    reply.client_address = context.message.client_address;
+    add_network(context, &mut reply);
     (reply, None)
 }
 
 /// Builds a DHCPNAK: it says nothing but who refuses, and why. Source: RFC 2131 §4.3.1, table 3.
-pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
-    let mut reply = base(asked, MessageType::Nak);
+pub fn nak(context: &RequestContext<'_>, why: &str) -> DhcpMessage {
+    let mut reply = base(context, MessageType::Nak);
     reply.options.remove(OptionCode::ClientMachineIdentifier);
     reply.options.remove(OptionCode::SubnetSelection);
     // A relay must broadcast it, since the client may have a wrong address. RFC 2131 §4.3.2.
@@ -57,8 +60,8 @@ pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
 }
 
 /// Begins a reply: who answers, and what it repeats of the request.
-pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
-    let request = asked.message;
+pub fn base(context: &RequestContext<'_>, message_type: MessageType) -> DhcpMessage {
+    let request = context.message;
     let mut reply = DhcpMessage::new(
         Operation::Reply,
         request.hardware_address,
@@ -70,7 +73,7 @@ pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
     reply.options.set_message_type(message_type);
     reply
         .options
-        .set_address(OptionCode::ServerIdentifier, asked.server);
+        .set_address(OptionCode::ServerIdentifier, context.server);
     for row in option_rows().filter(|row| row.is_echoed) {
         let code = row.code.into();
         let is_unheeded =
@@ -86,13 +89,13 @@ pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
 }
 
 fn grant(
-    asked: &Asked<'_>,
+    context: &RequestContext<'_>,
     message_type: MessageType,
     address: Ipv4Addr,
 ) -> (DhcpMessage, Option<BootFile>) {
-    let mut reply = base(asked, message_type);
+    let mut reply = base(context, message_type);
     reply.your_address = address;
-    let lease_time = asked.network.lease_time;
+    let lease_time = context.network.lease_time;
     reply
         .options
         .set_duration(OptionCode::AddressLeaseTime, lease_time);
@@ -103,13 +106,13 @@ fn grant(
     reply
         .options
         .set_duration(OptionCode::Rebinding, lease_time * 7 / 8);
-    add_network(asked, &mut reply);
-    let boot_file = add_boot(asked, &mut reply);
+    add_network(context, &mut reply);
+    let boot_file = add_boot(context, &mut reply);
     (reply, boot_file)
 }
 
-fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
-    let (network, options) = (asked.network, &mut reply.options);
+fn add_network(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+    let (network, options) = (context.network, &mut reply.options);
     options.set_address(OptionCode::SubnetMask, network.subnet.mask());
     options.set_address(OptionCode::BroadcastAddr, network.subnet.broadcast());
     if let Some(gateway) = network.gateway {
@@ -124,7 +127,7 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     if let Some(domain) = &network.domain {
         options.set_text(OptionCode::DomainName, domain);
     }
-    if let Some((host, _)) = asked.known {
+    if let Some((host, _)) = context.known {
         options.set_text(OptionCode::Hostname, &host.name);
     }
     options.set_search_domains(&network.search);
@@ -141,15 +144,15 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     if let Some(mtu) = network.mtu {
         options.set_number(OptionCode::InterfaceMtu, mtu);
     }
-    add_extras(asked, reply);
+    add_extras(context, reply);
 }
 
 /// Adds the options of the inventory: the host's go before its profile's, and those before the
 /// network's.
-fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
-    let host = asked.known.map(|(host, _)| host);
-    let profile = host.and_then(|host| asked.inventory.profile_of(host));
-    let mut extras = asked.network.options.clone();
+fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+    let host = context.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| context.inventory.profile_of(host));
+    let mut extras = context.network.options.clone();
     extras.extend(profile.into_iter().flat_map(|it| it.options.clone()));
     extras.extend(host.into_iter().flat_map(|it| it.options.clone()));
     for (code, value) in extras {
@@ -157,13 +160,13 @@ fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     }
 }
 
-fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
-    let boot_file = asked.boot_file()?;
+fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
+    let boot_file = context.boot_file()?;
     let options = &mut reply.options;
     match &boot_file {
-        BootFile::Loader(_) | BootFile::LoaderOf(_) => {
+        BootFile::Loader(_) | BootFile::MachineLoader(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
-            let vendor = vendor_options(asked.architecture());
+            let vendor = vendor_options(context.architecture());
             options.set_raw(OptionCode::VendorExtensions, vendor);
         }
         // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
@@ -172,8 +175,8 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
         }
         BootFile::Script { .. } => {}
     }
-    add_server(asked, reply, &boot_file);
-    if asked.message.options.is_ipxe() {
+    add_server(context, reply, &boot_file);
+    if context.message.options.is_ipxe() {
         let options = &mut reply.options;
         options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
     }
@@ -190,13 +193,13 @@ pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
 }
 
 /// Names the boot file and its server wherever clients look for them.
-pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
-    add_server(asked, reply, boot_file);
+pub fn add_file(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    add_server(context, reply, boot_file);
     add_name(reply, boot_file);
 }
 
-fn add_server(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
-    let server = asked.inventory.site.server.address;
+fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    let server = context.inventory.site.server.address;
     reply.server_address = server;
     if !boot_file.is_http_loader() {
         let text = server.to_string();

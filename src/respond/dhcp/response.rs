@@ -1,4 +1,4 @@
-use super::asked::Asked;
+use super::request_context::RequestContext;
 use super::{BootFile, Delivery, Ignored, reply};
 use crate::machine::{Architecture, LeaseChange, MacAddress};
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
@@ -24,7 +24,7 @@ pub struct Reply {
     /// Where it goes.
     pub delivery: Delivery,
     /// The served file whose size the client asks for; the shell, which has the files, tells it with
-    /// [`Reply::tell_size`].
+    /// [`Reply::set_boot_file_size`].
     pub measured: Option<String>,
 }
 
@@ -50,12 +50,12 @@ pub struct Exchange {
 }
 
 impl Reply {
-    /// Tells the size of the boot file in octets (option 13), so that firmware need not ask for it
-    /// before it loads. One over 65,535 blocks of 512 octets cannot be told.
+    /// Tells the size of the boot file in bytes (option 13), so that firmware need not ask for it
+    /// before it loads. One over 65,535 blocks of 512 bytes cannot be told.
     ///
     /// Source: RFC 2132 §3.15; edk2, `PxeBcDhcp4BootInfo`.
-    pub fn tell_size(&mut self, octets: u64) {
-        let blocks = u16::try_from(octets.div_ceil(512)).ok();
+    pub fn set_boot_file_size(&mut self, bytes: u64) {
+        let blocks = u16::try_from(bytes.div_ceil(512)).ok();
         if let Some(blocks) = blocks.filter(|blocks| *blocks > 0) {
             let options = &mut self.message.options;
             options.set_number(OptionCode::BootFileSize, blocks);
@@ -97,10 +97,10 @@ impl Verdict {
         }
     }
 
-    pub(super) fn refused(asked: &Asked<'_>, why: &str) -> Self {
+    pub(super) fn refused(context: &RequestContext<'_>, why: &str) -> Self {
         Self {
             commit: None,
-            reply: Ok((reply::nak(asked, why), None)),
+            reply: Ok((reply::nak(context, why), None)),
             remark: Some(why.to_owned()),
         }
     }
@@ -108,24 +108,24 @@ impl Verdict {
     /// Fills in where the reply goes, and what the log says of the exchange.
     pub(super) fn into_response(
         self,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
         mut exchange: Exchange,
         delivery: impl FnOnce(&DhcpMessage) -> Delivery,
     ) -> Response {
         let reply = self.reply.map(|(message, boot_file)| {
-            let measured = boot_file.as_ref().and_then(|it| asked.measured(it));
-            let is_told = message.options.contains(OptionCode::BootFileSize);
+            let measured = boot_file.as_ref().and_then(|it| context.measured(it));
+            let has_size = message.options.contains(OptionCode::BootFileSize);
             exchange.boot_file = boot_file;
             Reply {
-                measured: measured.filter(|_| !is_told),
-                limit: asked.message.options.datagram_limit(),
+                measured: measured.filter(|_| !has_size),
+                limit: context.message.options.datagram_limit(),
                 delivery: delivery(&message),
                 message,
             }
         });
-        let remark = self.remark.or_else(|| asked.wrong_network());
-        exchange.remark = remark.or_else(|| asked.refused_loader()).or_else(|| {
-            asked
+        let remark = self.remark.or_else(|| context.wrong_network());
+        exchange.remark = remark.or_else(|| context.refused_loader()).or_else(|| {
+            context
                 .no_loader()
                 .filter(|_| reply.is_ok() && exchange.boot_file.is_none())
         });

@@ -7,14 +7,14 @@ use crate::machine::MacAddress;
 use crate::wire::dhcp::TransactionId;
 
 /// How long messages with one number count as one exchange.
-const SPAN: Duration = Duration::from_secs(60);
+const EXCHANGE_TIME: Duration = Duration::from_secs(60);
 /// How soon an iPXE that was given ours and comes back as it was is led in a circle. A machine that is
 /// switched on again takes longer; a circle without this takes a few seconds a turn.
-const CIRCLE: Duration = Duration::from_secs(20);
+const LOOP_TIME: Duration = Duration::from_secs(20);
 /// How many exchanges are kept before old ones are forgotten.
 const KEPT: usize = 4096;
 /// How many are kept at all: anybody can make some up.
-const MOST: usize = 1 << 16;
+const MAX_KEPT: usize = 1 << 16;
 
 /// The latest exchange of each client: whoever repeats a message gets the identical answer, token and
 /// all, and an iPXE that cannot run our scripts is given our own once.
@@ -32,7 +32,7 @@ pub struct Transaction {
     /// When it began.
     pub began: Timestamp,
     /// Whether the client is an iPXE that was just given ours.
-    pub in_circle: bool,
+    pub is_looping: bool,
     is_over: bool,
     chained: Option<Timestamp>,
     /// When firmware was given a loader, and whether it fetches it over HTTP.
@@ -42,9 +42,9 @@ pub struct Transaction {
 impl Transaction {
     /// Reports whether firmware that now asks by the other protocol was given a loader just now: it
     /// did not start it, and went on to its next boot option.
-    pub fn passes_over(&self, over_http: bool, now: Timestamp) -> bool {
+    pub fn skipped_loader(&self, over_http: bool, now: Timestamp) -> bool {
         self.given
-            .is_some_and(|(at, given)| given != over_http && now < at + SPAN)
+            .is_some_and(|(at, given)| given != over_http && now < at + EXCHANGE_TIME)
     }
 }
 
@@ -62,17 +62,17 @@ impl Transactions {
         let latest = self.latest.get(&mac).copied();
         let same = latest.filter(|it| {
             let is_new = is_discover && it.is_over;
-            it.id == id && now < it.began + SPAN && !is_new
+            it.id == id && now < it.began + EXCHANGE_TIME && !is_new
         });
         if let Some(same) = same {
             return same;
         }
         let chained = latest.and_then(|it| it.chained);
-        let chained = chained.filter(|at| now < *at + CIRCLE);
+        let chained = chained.filter(|at| now < *at + LOOP_TIME);
         let new = Transaction {
             id,
             began: now,
-            in_circle: chained.is_some(),
+            is_looping: chained.is_some(),
             is_over: false,
             chained,
             given: latest.and_then(|it| it.given),
@@ -105,10 +105,10 @@ impl Transactions {
 
     fn forget(&mut self, now: Timestamp) {
         if self.latest.len() > KEPT.max(2 * self.kept) {
-            self.latest.retain(|_, it| now < it.began + SPAN);
+            self.latest.retain(|_, it| now < it.began + EXCHANGE_TIME);
             self.kept = self.latest.len();
         }
-        if self.latest.len() > MOST {
+        if self.latest.len() > MAX_KEPT {
             self.latest.clear();
         }
     }
@@ -127,13 +127,13 @@ mod tests {
             let mac = MacAddress::new([2, 0, a, b, c, d]);
             transactions.enter(mac, TransactionId(number), true, now);
         }
-        assert!(transactions.latest.len() <= MOST + 1);
-        let later = now + SPAN;
+        assert!(transactions.latest.len() <= MAX_KEPT + 1);
+        let later = now + EXCHANGE_TIME;
         for number in 0..5_000_u32 {
             let [a, b, c, d] = number.to_be_bytes();
             let mac = MacAddress::new([6, 0, a, b, c, d]);
             transactions.enter(mac, TransactionId(number), true, later);
         }
-        assert!(transactions.latest.len() <= 2 * MOST);
+        assert!(transactions.latest.len() <= 2 * MAX_KEPT);
     }
 }

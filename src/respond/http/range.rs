@@ -16,7 +16,7 @@ pub struct Conditions<'a> {
 pub enum Selection {
     /// All of it (200).
     Whole,
-    /// A part of it, in octets, end exclusive (206).
+    /// A part of it, in bytes, end exclusive (206).
     Part(Range<u64>),
     /// The client has it already (304).
     NotModified,
@@ -24,7 +24,7 @@ pub enum Selection {
     Unsatisfiable,
 }
 
-/// Chooses the part of a file of `size` octets that answers a request. `etag` is quoted.
+/// Chooses the part of a file of `size` bytes that answers a request. `etag` is quoted.
 ///
 /// GRUB asks with open ranges, iPXE with bounded ones. Several ranges at once are answered with the
 /// whole file, as the standard allows. Source: RFC 9110 §13.2.2, §14.2.

@@ -4,10 +4,10 @@ pub enum NameError {
     /// Nothing is left of it.
     #[error("the file name is empty")]
     Empty,
-    /// It holds control characters, or octets that are no UTF-8.
+    /// It holds control characters, or bytes that are no UTF-8.
     #[error("the file name `{seen}` is not printable UTF-8 text")]
     NotText {
-        /// The name, with the odd octets escaped.
+        /// The name, with the odd bytes escaped.
         seen: String,
     },
     /// It climbs.
@@ -20,7 +20,7 @@ pub enum NameError {
 
 /// Turns the name that firmware sent into a relative path such as `boot/grub.cfg`.
 ///
-/// Trailing `0xff` octets are dropped, `\` becomes `/`, and a drive such as `C:`, leading and
+/// Trailing `0xff` bytes are dropped, `\` becomes `/`, and a drive such as `C:`, leading and
 /// doubled slashes and `.` components go: firmware writes all of them. What Dell's firmware makes
 /// of the name of shim's second stage becomes `grubx64.efi` again.
 ///
@@ -28,7 +28,7 @@ pub enum NameError {
 ///
 /// Refuses names that are empty or no text, and every `..`.
 pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
-    let end = name.iter().rposition(|&octet| octet != 0xff);
+    let end = name.iter().rposition(|&byte| byte != 0xff);
     let name = end.and_then(|end| name.get(..=end)).unwrap_or_default();
     let seen = || name.escape_ascii().to_string();
     let directory = name.len() - last_component(name).len();
@@ -77,7 +77,7 @@ const BOOT_OPTION_WORDS: [&str; 2] = ["Onboard", "USB"];
 
 /// Reports whether the last component of a name is no file's, but the beginning of a boot option.
 // Deviation: shim 15.8 takes the load options that Dell's firmware passes for the name of its second
-// stage, and asks for an octet that is no text and the first word of the option's title. Told that
+// stage, and asks for an byte that is no text and the first word of the option's title. Told that
 // there is no such file it gives up; later ones then ask for `grubx64.efi`. Seen on Latitude 3590 and
 // 5300, OptiPlex 3040 and 3050, Wyse 5070: issues 649 and 696 of shim.
 fn is_boot_option_text(component: &[u8]) -> bool {
@@ -88,7 +88,7 @@ fn is_boot_option_text(component: &[u8]) -> bool {
 }
 
 fn last_component(name: &[u8]) -> &[u8] {
-    let slash = name.iter().rposition(|octet| b"/\\".contains(octet));
+    let slash = name.iter().rposition(|byte| b"/\\".contains(byte));
     slash.map_or(name, |slash| &name[slash + 1..])
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long after its last octet a loader that asks for more has asked.
+/// How long after its last byte a loader that asks for more has asked.
 pub const LOADER_PATIENCE: Duration = Duration::from_secs(30);
 /// How many peers are watched at once.
 const WATCHED: usize = 4096;

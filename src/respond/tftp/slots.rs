@@ -28,7 +28,7 @@ pub struct Slots {
     most: usize,
     most_of_one: usize,
     next: u64,
-    held: HashMap<Slot, Held>,
+    holders: HashMap<Slot, SlotHolder>,
     addresses: HashMap<Ipv4Addr, BTreeSet<Slot>>,
     waiting_strangers: Groups,
     waiting_known: Groups,
@@ -37,7 +37,7 @@ pub struct Slots {
 }
 
 #[derive(Clone, Copy)]
-struct Held {
+struct SlotHolder {
     claim: Claim,
     answered: bool,
 }
@@ -45,8 +45,8 @@ struct Held {
 /// What a new request finds.
 enum Room {
     Free,
-    Instead(Slot),
-    None,
+    Displace(Slot),
+    Full,
 }
 
 impl Slots {
@@ -57,7 +57,7 @@ impl Slots {
             most,
             most_of_one,
             next: 0,
-            held: HashMap::new(),
+            holders: HashMap::new(),
             addresses: HashMap::new(),
             waiting_strangers: Groups::default(),
             waiting_known: Groups::default(),
@@ -70,8 +70,8 @@ impl Slots {
     pub fn take(&mut self, claim: Claim) -> Option<(Slot, Option<(Slot, Claim)>)> {
         let displaced = match self.room_for(&claim) {
             Room::Free => None,
-            Room::Instead(slot) => Some((slot, self.free(slot)?)),
-            Room::None => return None,
+            Room::Displace(slot) => Some((slot, self.free(slot)?)),
+            Room::Full => return None,
         };
         let slot = Slot(self.next);
         self.next += 1;
@@ -88,7 +88,7 @@ impl Slots {
 
     /// Gives a slot back; returns who had it.
     pub fn free(&mut self, slot: Slot) -> Option<Claim> {
-        let held = self.held.remove(&slot)?;
+        let held = self.holders.remove(&slot)?;
         self.groups(held).remove(Group::of(&held.claim), slot);
         let address = *held.claim.peer.ip();
         if let Some(of_one) = self.addresses.get_mut(&address) {
@@ -102,7 +102,7 @@ impl Slots {
 
     /// Reports whether a slot is taken.
     pub fn holds(&self, slot: Slot) -> bool {
-        self.held.contains_key(&slot)
+        self.holders.contains_key(&slot)
     }
 
     /// Decides who yields to a new request:
@@ -117,10 +117,10 @@ impl Slots {
         let own = self.addresses.get(address);
         if own.is_some_and(|own| own.len() >= self.most_of_one) && !address.is_loopback() {
             let mut own = own.into_iter().flatten();
-            let oldest = own.find(|slot| self.held.get(slot).is_some_and(|held| !held.answered));
-            return oldest.map_or(Room::None, |slot| Room::Instead(*slot));
+            let oldest = own.find(|slot| self.holders.get(slot).is_some_and(|held| !held.answered));
+            return oldest.map_or(Room::Full, |slot| Room::Displace(*slot));
         }
-        if self.held.len() < self.most {
+        if self.holders.len() < self.most {
             return Room::Free;
         }
         let mut yields = self.waiting_strangers.first_of_largest(1);
@@ -131,18 +131,18 @@ impl Slots {
                 .or_else(|| self.answered_strangers.first_of_largest(1))
                 .or_else(|| hoards().filter(|_| own.is_none()));
         }
-        yields.map_or(Room::None, Room::Instead)
+        yields.map_or(Room::Full, Room::Displace)
     }
 
     fn insert(&mut self, slot: Slot, claim: Claim, answered: bool) {
-        let held = Held { claim, answered };
-        self.held.insert(slot, held);
+        let held = SlotHolder { claim, answered };
+        self.holders.insert(slot, held);
         self.groups(held).insert(Group::of(&claim), slot);
         let of_one = self.addresses.entry(*claim.peer.ip()).or_default();
         of_one.insert(slot);
     }
 
-    fn groups(&mut self, held: Held) -> &mut Groups {
+    fn groups(&mut self, held: SlotHolder) -> &mut Groups {
         match (held.answered, held.claim.known) {
             (false, false) => &mut self.waiting_strangers,
             (false, true) => &mut self.waiting_known,

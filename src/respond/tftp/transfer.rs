@@ -91,7 +91,7 @@ enum Stage {
 }
 
 impl Transfer {
-    /// Begins a transfer of `size` octets, and says what to send first.
+    /// Begins a transfer of `size` bytes, and says what to send first.
     pub fn start(
         now: Duration,
         agreement: Agreement,
@@ -146,9 +146,9 @@ impl Transfer {
         self.deadline
     }
 
-    /// Returns which octets of the file the block with this index carries; none for the empty block
+    /// Returns which bytes of the file the block with this index carries; none for the empty block
     /// that ends a file of whole blocks.
-    pub fn octets(&self, index: u64) -> Range<u64> {
+    pub fn byte_range(&self, index: u64) -> Range<u64> {
         let block_size = u64::from(self.agreement.block_size);
         let start = index.saturating_sub(1).saturating_mul(block_size);
         let end = start.saturating_add(block_size);
@@ -232,7 +232,7 @@ impl Transfer {
         self.progress_at = now;
         if self.acknowledged == self.last_index() {
             return Action::Finish(Outcome::Sent {
-                octets: self.size,
+                bytes: self.size,
                 duration: now.saturating_sub(self.started_at),
                 retransmissions: self.retransmissions,
             });

@@ -361,7 +361,7 @@ fn a_size_is_told_in_blocks_of_512_octets_and_not_at_all_beyond_their_number() {
         (65_535 * 512 + 1, None),
     ] {
         let mut reply = reply.clone();
-        reply.tell_size(octets);
+        reply.set_boot_file_size(octets);
         let seen = reply.message.options.raw(OptionCode::BootFileSize);
         let expected = expected.map(u16::to_be_bytes);
         assert_eq!(seen, expected.as_ref().map(|it| &it[..]), "{octets}");

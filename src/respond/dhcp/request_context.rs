@@ -10,16 +10,16 @@ use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, Operation, OptionCode};
 
 /// What every handler needs to know of a request.
-pub struct Asked<'a> {
+pub struct RequestContext<'a> {
     pub inventory: &'a Inventory,
     pub key: &'a StoreKey,
     pub now: Timestamp,
     /// When the exchange began: whatever depends on the time is the same in all its replies.
     pub began: Timestamp,
     /// Whether the client is an iPXE that was given our own a moment ago, and is none the better.
-    pub in_circle: bool,
+    pub is_looping: bool,
     /// Whether the client is firmware that was given a loader and did not start it.
-    pub passes_over: bool,
+    pub skipped_loader: bool,
     pub message: &'a DhcpMessage,
     /// The client's Ethernet address; where `chaddr` holds a GUID, that of the host's boot interface.
     pub mac: MacAddress,
@@ -30,7 +30,7 @@ pub struct Asked<'a> {
     pub server: Ipv4Addr,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestContext<'a> {
     /// Finds out where a message comes from and whose it is, and whether it is to be answered at all.
     pub fn new(
         inventory: &'a Inventory,
@@ -67,8 +67,8 @@ impl<'a> Asked<'a> {
             key,
             now,
             began: now,
-            in_circle: false,
-            passes_over: false,
+            is_looping: false,
+            skipped_loader: false,
             message,
             mac,
             network,
@@ -125,7 +125,7 @@ impl<'a> Asked<'a> {
             true => "PXE",
             false => "HTTP boot",
         };
-        self.passes_over.then(|| {
+        self.skipped_loader.then(|| {
             format!(
                 "the firmware did not start the loader that it got by {other}: with Secure Boot on, \
                  firmware starts only signed, unmodified loaders"
@@ -135,7 +135,7 @@ impl<'a> Asked<'a> {
 
     /// Chooses what the client boots next; an iPXE is given our own at most once in a row.
     pub fn boot_file(&self) -> Option<BootFile> {
-        boot_file(self).filter(|it| !(self.in_circle && self.is_chain(it)))
+        boot_file(self).filter(|it| !(self.is_looping && self.is_chain(it)))
     }
 
     /// Reports whether a boot file is our own iPXE for an iPXE that cannot run our scripts.
@@ -157,7 +157,7 @@ impl<'a> Asked<'a> {
     pub fn no_loader(&self) -> Option<String> {
         let options = &self.message.options;
         let wants = options.is_pxe_client() || options.is_http_client();
-        if self.in_circle && options.is_ipxe() {
+        if self.is_looping && options.is_ipxe() {
             return Some(
                 "the client's iPXE just got our loader, but still supports no HTTP or no Linux \
                  kernel: it did not fetch the loader, or the loader is an iPXE with the same limits"
