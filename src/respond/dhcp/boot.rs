@@ -9,18 +9,18 @@ use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
-/// What a client is told to boot. It prints without its token.
+/// The file that a client boots next. Printed without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// A loader, by TFTP, under its own name: one that asks DHCP once more, or for nothing else.
+    /// A loader over TFTP under its own name: it runs DHCP again, or requests no other file.
     Loader(String),
-    /// A loader, by TFTP, under a path that says for which machine it asks for more.
+    /// A loader over TFTP under the path of its machine, so that its later requests name the machine.
     MachineLoader(MachinePath),
-    /// A loader, by UEFI HTTP boot.
+    /// A loader for UEFI HTTP boot.
     HttpLoader {
         /// The root of our URLs.
         base: String,
-        /// Where it lies.
+        /// The path below that root.
         path: MachinePath,
     },
     /// The script for iPXE.
@@ -55,7 +55,7 @@ impl BootFile {
         }
     }
 
-    /// Reports whether it is fetched over HTTP by the firmware itself.
+    /// Reports whether the firmware itself fetches the file over HTTP.
     pub fn is_http_loader(&self) -> bool {
         matches!(self, Self::HttpLoader { .. })
     }
@@ -71,8 +71,8 @@ impl fmt::Display for BootFile {
     }
 }
 
-/// Chooses what a client boots next; `None` when it does not boot from the network, or when the
-/// site has no loader for it.
+/// Chooses the file that a client boots next; `None` if the client does not boot from the network, or if
+/// the site has no loader for it.
 pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
     let options = &context.message.options;
     let site = &context.inventory.site;
@@ -86,7 +86,7 @@ pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
             .boot_token(context.mac, context.uuid(), context.began),
         false => Secret::default(),
     };
-    // iPXE cannot be signed: where Secure Boot is asked for, it is given the chain that is.
+    // iPXE cannot be signed: with Secure Boot, the client gets the signed chain instead.
     if runs_our_scripts(options) && !secure {
         let url = format!("{base}/boot.ipxe");
         let token = token();
@@ -124,7 +124,7 @@ fn http_loader(
     architecture: Architecture,
 ) -> BootFile {
     let path = match loader.kind {
-        // Signed GRUBs know no HTTP; in an image they find their configuration.
+        // Signed builds of GRUB do not support HTTP; in an image they find their configuration.
         LoaderKind::Grub if loader.second.is_some() => {
             MachinePath::image(mac, token, architecture.over_http())
         }
@@ -134,8 +134,8 @@ fn http_loader(
     BootFile::HttpLoader { base, path }
 }
 
-/// Chooses what the firmware of a host boots over HTTP, for one who tells it in DHCP's place, as a
-/// management controller does; `None` where the site has no loader for it, or it has no UEFI.
+/// Chooses the file that a host's firmware boots over HTTP when a management controller, not DHCP, sets
+/// the URL; `None` if the site has no loader for the host, or the host has no UEFI.
 pub fn http_boot_file(
     inventory: &Inventory,
     key: &StoreKey,
@@ -160,9 +160,9 @@ pub fn http_boot_file(
     Some(http_loader(base, loader, mac, token, architecture))
 }
 
-/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP, and start a Linux
-/// kernel. One in a card's ROM may be built without either; it says so in option 175, and is given
-/// our own iPXE, which then comes back.
+/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP and start a Linux
+/// kernel. An iPXE in a card's ROM may lack either. Option 175 shows that; the client then gets our
+/// iPXE, which runs DHCP again.
 fn runs_our_scripts(options: &DhcpOptions) -> bool {
     let has = |feature| options.has_ipxe_feature(feature);
     let announces = options.contains(IPXE_ENCAPSULATED);

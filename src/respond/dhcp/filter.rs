@@ -2,7 +2,7 @@ use crate::inventory::{ClientPatterns, Filter};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{DhcpOptions, OptionCode};
 
-/// Says why a filter refuses a client; `None` when it lets it through.
+/// Returns the reason why a filter refuses a client; `None` if the filter accepts it.
 pub fn refuses(filter: &Filter, mac: MacAddress, options: &DhcpOptions) -> Option<String> {
     let class = options.text(OptionCode::ClassIdentifier);
     let class = class.as_deref().unwrap_or_default();

@@ -5,22 +5,22 @@ use super::RelayClaim;
 use crate::respond::access::AccessRefusal;
 use crate::wire::dhcp::MessageType;
 
-/// Why a message gets no reply.
+/// Why a DHCP message gets no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ignored {
-    /// It is a server's.
+    /// A server sent the message.
     NotARequest,
-    /// It is no DHCP message (BOOTP), or of a type that only servers send.
+    /// The message is BOOTP, not DHCP, or has a type that only servers send.
     MessageType(Option<MessageType>),
-    /// `chaddr` holds no Ethernet address.
+    /// `chaddr` does not contain a unicast Ethernet address.
     HardwareAddress(String),
-    /// It came in where no network of the inventory is.
+    /// The message did not come from a network of the inventory.
     NoNetwork(Option<Ipv4Addr>),
-    /// A relay that no network lists says what only a listed one may say.
+    /// A relay that no network lists uses an option that only a listed relay may use.
     UnlistedRelay {
         /// Its `giaddr`.
         relay: Ipv4Addr,
-        /// What it says.
+        /// The option that it uses.
         claim: RelayClaim,
     },
     /// The network does not accept requests of the relay.
@@ -30,34 +30,34 @@ pub enum Ignored {
         /// The network.
         network: String,
     },
-    /// Several networks list the relay, and it does not say which one it means.
+    /// Several networks list the relay, and the relay does not select a network.
     AmbiguousRelay {
         /// Its `giaddr`.
         relay: Ipv4Addr,
         /// Two of the networks.
         networks: [String; 2],
     },
-    /// Its answer would go to an address that is not served.
+    /// The reply would go to an address that is not served.
     Source(AccessRefusal),
-    /// A filter of the site or the network refuses it, because of this.
+    /// A filter of the site or the network refuses the client, for this reason.
     Filtered(String),
-    /// The site does not answer machines that it does not know.
+    /// The site does not answer machines outside the inventory.
     UnknownMachine,
     /// The network has no pool.
     NoPool(String),
-    /// Every address of the pool is taken.
+    /// The pool has no free address.
     PoolExhausted(String),
-    /// It answers another server.
+    /// The message is meant for another server.
     OtherServer(Ipv4Addr),
-    /// Such a message is never answered: a RELEASE or a DECLINE.
+    /// Messages of this type are never answered: RELEASE and DECLINE.
     NeverAnswered,
-    /// It is about an address, and another server owns those of the network.
+    /// The message is about an address, and another server owns the addresses of the network.
     AddressesElsewhere(String),
     /// Another server owns the addresses of the network, and the client does not boot from it.
     NoNetworkBoot(String),
-    /// We own the addresses of the network, so nobody need ask on port 4011.
+    /// This server owns the addresses of the network, so port 4011 is not needed.
     NoProxy(String),
-    /// Another server owns the addresses, and we have nothing to boot for it, because of this.
+    /// Another server owns the addresses, and there is nothing to boot for the client, for this reason.
     NothingToBoot(String),
 }
 

@@ -1,5 +1,4 @@
-//! A DHCP server as a state machine: (inventory, now, message) -> what to make durable and what to
-//! send.
+//! A DHCP server as a state machine: (inventory, now, message) -> a lease change to commit and a reply.
 //!
 //! One function per message type, after RFC 2131 §4.3. The shell makes [`Response::commit`] durable
 //! before it sends [`Response::reply`].
@@ -49,17 +48,16 @@ pub const SERVER_PORT: u16 = 67;
 /// The port on which clients listen.
 pub const CLIENT_PORT: u16 = 68;
 
-/// Where a message came in.
+/// The interface on which a message arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Ingress<'a> {
-    /// The network of the interface; none where it came by way of a router or a relay, past all
-    /// interfaces of networks.
+    /// The network of the interface; `None` if the message came through a router or a relay.
     pub network: Option<&'a str>,
-    /// The address by which the machines there know us.
+    /// The address by which machines on the network know this server.
     pub address: Ipv4Addr,
 }
 
-/// The DHCP server: what it has promised, and to whom.
+/// The DHCP server with its leases and current exchanges.
 #[derive(Debug)]
 pub struct DhcpResponder {
     leases: LeaseTable,
@@ -75,7 +73,7 @@ impl DhcpResponder {
         }
     }
 
-    /// Lists the leases that are in force at `now`.
+    /// Lists the leases that are active at `now`.
     pub fn leases(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
         self.leases.active(now)
     }
@@ -121,7 +119,7 @@ impl DhcpResponder {
                 self.transactions.acknowledged(mac);
             }
             let is_chain = boot_file.as_ref().is_some_and(|it| context.is_chain(it));
-            // Whoever follows a proxy loads what the offer says.
+            // A client of a proxy loads the boot file of the offer.
             if is_firmware && boot_file.is_some() && (is_last || is_proxy) {
                 self.transactions.gave_loader(mac, over_http, now);
             }
@@ -140,7 +138,7 @@ impl DhcpResponder {
             Ok(address) => address,
             Err(why) => return Verdict::ignored(why),
         };
-        // What git reserves goes before what was leased; whoever holds it yet is worth a word.
+        // A reservation takes precedence over a lease; log the client that still holds the address.
         let other = self.leases.holder(address).filter(|holder| {
             *holder != context.mac && !self.leases.is_free_for(address, context.mac, context.now)
         });
@@ -187,8 +185,8 @@ impl DhcpResponder {
             if context.is_ignored_stranger() {
                 return Verdict::ignored(Ignored::UnknownMachine);
             }
-            // We alone own the subnet, so an address that we would not give is refused at once, and
-            // the client asks anew. Source: RFC 2131 §4.3.2, INIT-REBOOT.
+            // This server alone owns the subnet, so it refuses an unavailable address at once, and the
+            // client starts again. Source: RFC 2131 §4.3.2, INIT-REBOOT.
             if !context
                 .network
                 .pool
@@ -216,7 +214,7 @@ impl DhcpResponder {
         }
     }
 
-    /// Keeps an address aside that another machine answers on. Source: RFC 2131 §4.3.3.
+    /// Sets aside an address that another machine uses. Source: RFC 2131 §4.3.3.
     fn decline(&mut self, context: &RequestContext<'_>) -> Verdict {
         let address = context.message.options.requested_address();
         if let Some(server) = context.other_server() {
@@ -257,7 +255,7 @@ impl DhcpResponder {
         verdict
     }
 
-    /// Answers a client that has its address from elsewhere. Source: RFC 2131 §4.3.5.
+    /// Answers a client that got its address elsewhere. Source: RFC 2131 §4.3.5.
     fn inform(&mut self, context: &RequestContext<'_>) -> Verdict {
         if context.is_ignored_stranger() {
             return Verdict::ignored(Ignored::UnknownMachine);
@@ -270,7 +268,7 @@ impl DhcpResponder {
         }
     }
 
-    /// Chooses the address for a client: the one reserved for it, or one of the pool.
+    /// Chooses an address for a client: its reserved address, or a free address of the pool.
     fn choose(&mut self, context: &RequestContext<'_>) -> Result<Ipv4Addr, Ignored> {
         if let Some(reserved) = context.reserved() {
             return Ok(reserved);

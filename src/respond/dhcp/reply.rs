@@ -7,13 +7,13 @@ use crate::wire::dhcp::{
     DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_rows,
 };
 
-/// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
+/// PXE discovery control (43.6): bit 3 means "boot directly from the file name".
 ///
 /// Source: PXE 2.1 §2.2, table 2-1, tag 6.
 const BOOT_FROM_FILE_NAME: &[u8] = &[6, 1, 8];
-/// What a Raspberry Pi wants to see before it asks for a file: no discovery by multicast or broadcast
-/// (43.6), a menu prompt that waits for nobody (43.10), and a menu (43.9) of one line, boot server
-/// type 0, whose text it looks for. With its END, as it is known to work.
+/// Vendor options that a Raspberry Pi requires before it requests a file: no discovery by multicast or
+/// broadcast (43.6), a menu prompt without a wait (43.10), and a menu (43.9) of one line, boot server
+/// type 0, with the text that it looks for. The END option is included, as it is known to work.
 ///
 /// Source: Raspberry Pi documentation, "Network booting", and what dnsmasq sends for
 /// `pxe-service=0,"Raspberry Pi Boot"`.
@@ -22,7 +22,7 @@ const RASPBERRY_PI_BOOT: &[u8] =
 /// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
 
-/// Builds a DHCPOFFER; it holds all that the ACK will, since firmware chooses by it.
+/// Builds a DHCPOFFER. It has everything that the ACK will have, because firmware chooses by the offer.
 pub fn offer(context: &RequestContext<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
     grant(context, MessageType::Offer, address)
 }
@@ -39,7 +39,7 @@ pub fn acknowledge(
 
 /// Builds a DHCPACK to an INFORM: no address, no lease time. Source: RFC 2131 §4.3.5.
 ///
-/// Nothing to boot either: the answer goes wherever the client says it is, and a boot token must not.
+/// It names no boot file: the client chooses where the reply goes, and a boot token must not go there.
 pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<BootFile>) {
     let mut reply = base(context, MessageType::Ack);
     reply.client_address = context.message.client_address;
@@ -47,7 +47,7 @@ pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<BootFile>) {
     (reply, None)
 }
 
-/// Builds a DHCPNAK: it says nothing but who refuses, and why. Source: RFC 2131 §4.3.1, table 3.
+/// Builds a DHCPNAK with the server and the reason only. Source: RFC 2131 §4.3.1, table 3.
 pub fn nak(context: &RequestContext<'_>, why: &str) -> DhcpMessage {
     let mut reply = base(context, MessageType::Nak);
     reply.options.remove(OptionCode::ClientMachineIdentifier);
@@ -59,7 +59,7 @@ pub fn nak(context: &RequestContext<'_>, why: &str) -> DhcpMessage {
     reply
 }
 
-/// Begins a reply: who answers, and what it repeats of the request.
+/// Starts a reply with the server's address and the options that it copies from the request.
 pub fn base(context: &RequestContext<'_>, message_type: MessageType) -> DhcpMessage {
     let request = context.message;
     let mut reply = DhcpMessage::new(
@@ -76,9 +76,9 @@ pub fn base(context: &RequestContext<'_>, message_type: MessageType) -> DhcpMess
         .set_address(OptionCode::ServerIdentifier, context.server);
     for row in option_rows().filter(|row| row.is_echoed) {
         let code = row.code.into();
-        let is_unheeded =
+        let is_ignored =
             code == OptionCode::SubnetSelection && request.relay_address.is_unspecified();
-        if is_unheeded {
+        if is_ignored {
             continue;
         }
         if let Some(value) = request.options.raw(code) {
@@ -132,7 +132,7 @@ fn add_network(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     }
     options.set_search_domains(&network.search);
     if !network.routes.is_empty() {
-        // Who reads the routes ignores option 3. Source: RFC 3442, "DHCP Client Behavior".
+        // A client that reads the routes ignores option 3. Source: RFC 3442, "DHCP Client Behavior".
         let default = network
             .gateway
             .map(|gateway| (Ipv4Addr::UNSPECIFIED, 0, gateway));
@@ -147,7 +147,7 @@ fn add_network(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     add_extras(context, reply);
 }
 
-/// Adds the options of the inventory: the host's go before its profile's, and those before the
+/// Adds the options of the inventory: the host's take precedence over its profile's, and those over the
 /// network's.
 fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     let host = context.known.map(|(host, _)| host);
@@ -169,7 +169,7 @@ fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<Boo
             let vendor = vendor_options(context.architecture());
             options.set_raw(OptionCode::VendorExtensions, vendor);
         }
-        // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
+        // Without this option, UEFI never fetches the file. Source: UEFI 2.10 §24.7.3.1.
         BootFile::HttpLoader { .. } => {
             options.set_text(OptionCode::ClassIdentifier, "HTTPClient");
         }
@@ -184,7 +184,7 @@ fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<Boo
     Some(boot_file)
 }
 
-/// Returns the vendor's options (43) that let firmware load by TFTP.
+/// Returns the vendor options (43) that make firmware load over TFTP.
 pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
     match architecture.firmware() {
         Firmware::RaspberryPi => RASPBERRY_PI_BOOT,
@@ -192,7 +192,7 @@ pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
     }
 }
 
-/// Names the boot file and its server wherever clients look for them.
+/// Sets the boot file and its server in every field where clients look for them.
 pub fn add_file(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
     add_server(context, reply, boot_file);
     add_name(reply, boot_file);
@@ -210,7 +210,7 @@ fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: 
 fn add_name(reply: &mut DhcpMessage, boot_file: &BootFile) {
     let text = boot_file.text();
     reply.options.set_text(OptionCode::BootfileName, &text);
-    // Deviation: clients read either place, so both are filled; over 127 octets, only option 67.
+    // Deviation: clients read either place, so both are filled; over 127 bytes, only option 67.
     if text.len() <= 127 {
         reply.boot_file = text.into_bytes();
     }
