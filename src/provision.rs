@@ -26,10 +26,10 @@ pub enum NotArmed {
     /// Its phase does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It cannot be known for certain.
+    /// The host has no UUID, so its machine cannot be identified.
     #[error("the inventory has no `uuid` for this host, and pxectl overwrites no disk without one")]
     NoUuid,
-    /// What it would be served cannot be rendered.
+    /// The files of the install cannot be rendered.
     #[error("cannot render the files of this install: {0}")]
     Unrendered(#[from] TemplateError),
     /// Its bundle should not be installed any more.
@@ -45,7 +45,7 @@ pub enum NotArmed {
     Retired {
         /// The bundle.
         bundle: String,
-        /// Why, in the words of who retired it.
+        /// The reason that was given when the bundle was retired.
         why: String,
     },
     /// Its bundle is not whole.
@@ -59,7 +59,7 @@ pub enum NotArmed {
 }
 
 impl NotArmed {
-    /// Says what to do about it; empty where the reason says so itself.
+    /// Returns the help text; empty if the reason already has one.
     pub fn help(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.help(),
@@ -85,15 +85,15 @@ impl NotArmed {
 /// How hosts are armed.
 #[derive(Clone, Copy, Debug)]
 pub struct Arming {
-    /// How long they are served their install.
+    /// How long the install is served.
     pub deadline: Duration,
-    /// Whether also with bundles that were retired.
+    /// Whether retired bundles are allowed.
     pub allow_retired: bool,
 }
 
-/// Arms hosts in one transaction, and says what became of each, in their order.
+/// Arms hosts in one transaction, and returns the result for each host, in order.
 ///
-/// Each bundle's blobs are hashed once. `verified` is told of each bundle before that begins.
+/// Each bundle's blobs are hashed once. `verified` is called with each bundle before its blobs are hashed.
 ///
 /// # Errors
 /// When the store or the system's random numbers fail; no host is armed then.
@@ -210,7 +210,7 @@ fn ready(
     }
 }
 
-/// Renders all that the plan serves, from what is frozen in it alone.
+/// Renders everything that the plan serves, from the frozen plan only.
 fn render(plan: &Plan) -> Result<(), TemplateError> {
     let templates = Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0))?;
     let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));

@@ -302,7 +302,7 @@ impl Architecture {
     }
 }
 
-/// The text names no architecture.
+/// The text is not a client architecture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a client architecture")]
 pub struct ParseArchitectureError {

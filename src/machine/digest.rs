@@ -26,7 +26,7 @@ impl Sha256Digest {
     }
 }
 
-/// The text is no SHA-256 digest.
+/// The text is not a SHA-256 digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a SHA-256 digest of 64 hexadecimal digits")]
 pub struct ParseDigestError {

@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{BootTime, ClockReading, Phase};
 
-/// What the store remembers of one host.
+/// What the store remembers about one host.
 ///
 /// A host without a record is [`Phase::New`] and was never armed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HostRecord {
     /// The host's name in the inventory.
     pub host: String,
-    /// Where the host stands.
+    /// The phase of the host.
     pub phase: Phase,
-    /// Why it stands there, for people.
+    /// The reason for the phase.
     pub reason: Option<String>,
     /// When the phase was last changed.
     pub changed_at: Timestamp,
@@ -159,7 +159,7 @@ impl SessionId {
     }
 }
 
-/// The text is no session's name.
+/// The text is not a session ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a session id of 16 hexadecimal digits")]
 pub struct ParseSessionIdError {

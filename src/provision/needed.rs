@@ -1,4 +1,4 @@
-//! What a site needs of a bundle store.
+//! The bundles that a site needs.
 
 use anyhow::{Context, bail};
 
@@ -8,7 +8,7 @@ use crate::machine::Phase;
 use crate::render::Plan;
 use crate::store::Store;
 
-/// Adds to what is needed the bundles that an inventory names.
+/// Adds the bundles that an inventory names.
 pub fn need_inventory(needed: &mut BundlesInUse, inventory: &Inventory) {
     for bundle in inventory.bundles.values() {
         let users = inventory.profiles.values();
@@ -22,12 +22,11 @@ pub fn need_inventory(needed: &mut BundlesInUse, inventory: &Inventory) {
     }
 }
 
-/// Adds to what is needed the bundles that open installs were armed with, in a store that is the
-/// site's. Reports whether it is: one that knows none of the inventory's hosts is another site's, and
-/// tells nothing of the installs of this one.
+/// Adds the bundles of all open installs in a store. Reports whether the store belongs to the site: a store
+/// without any host of the inventory belongs to another site, and says nothing about this site's installs.
 ///
 /// # Errors
-/// When the store cannot be read, or does not say what an open install needs.
+/// When the store cannot be read, or has no plan for an open install.
 pub fn need_installs(
     needed: &mut BundlesInUse,
     inventory: &Inventory,

@@ -180,16 +180,16 @@ fn create_file(path: &Path) -> Result<bool, io::Error> {
     }
 }
 
-/// Says why something was not written to the database at `path`.
+/// Returns the reason why a write to the database at `path` failed.
 ///
-/// SQLite calls most refusals of a file system an I/O error; what that says of a page beside the
-/// database tells an operator more.
+/// SQLite reports most errors of a file system as an I/O error. Writing a page next to the database shows
+/// the actual error.
 pub(super) fn unwritten(path: &Path, fault: StoreFault) -> StoreError {
     let refused = || {
         let beside = path.with_extension("probe");
         let written = File::create(&beside)
             .and_then(|mut file| file.write_all(&[0; 4096]).and_then(|()| file.sync_all()));
-        // One that is left behind is in nobody's way.
+        // A file that is left behind does no harm.
         let _ = fs::remove_file(&beside);
         written.err().map(StoreFault::from)
     };
@@ -200,7 +200,7 @@ pub(super) fn unwritten(path: &Path, fault: StoreFault) -> StoreError {
     StoreError::new(path, fault)
 }
 
-/// Reads a column whose text is a value of ours.
+/// Reads a column whose text is parsed.
 pub(super) fn parsed<T>(row: &Row, column: usize) -> rusqlite::Result<T>
 where
     T: FromStr,
@@ -235,7 +235,7 @@ pub(super) fn time_option(row: &Row, column: usize) -> rusqlite::Result<Option<T
         .map_err(|error| unreadable(column, error))
 }
 
-/// Wraps the reason why a column's value is none that we wrote.
+/// Wraps the reason why a column's value is invalid.
 pub(super) fn unreadable(
     column: usize,
     error: impl std::error::Error + Send + Sync + 'static,

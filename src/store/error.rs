@@ -3,7 +3,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-/// A store could not do what it was asked for; nothing of the change was kept.
+/// An operation of a store failed; no part of the change was kept.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the store `{location}`: {fault}")]
 pub struct StoreError {
@@ -19,7 +19,7 @@ pub enum StoreFault {
     /// A file could not be made, opened or locked.
     #[error("{0}")]
     Io(io::Error),
-    /// There is no store at the path.
+    /// The store does not exist.
     #[error("the store does not exist")]
     Absent,
     /// A store that a running server opened at the path was deleted or replaced.
@@ -28,7 +28,7 @@ pub enum StoreFault {
         /// The server.
         pid: u32,
     },
-    /// A store is there already.
+    /// A store already exists.
     #[error("a store already exists")]
     Present,
     /// The witness file could not be written; nothing can be armed without it.
@@ -68,7 +68,7 @@ pub enum StoreFault {
     /// No space is left.
     #[error("the disk is full")]
     Full,
-    /// What the file holds is no store, or not what we wrote.
+    /// The file is not a store, or its content is damaged.
     #[error("the file is damaged: {what}")]
     Corrupt {
         /// What was found.
@@ -105,7 +105,7 @@ impl StoreError {
         }
     }
 
-    /// Says what an operator can do about it.
+    /// Returns the help text for an operator.
     pub fn help(&self) -> String {
         let location = &self.location;
         match &self.fault {

@@ -26,7 +26,7 @@ impl StoreId {
     /// Draws a name.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system provides no random numbers.
     pub fn random() -> io::Result<Self> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits)?;

@@ -48,7 +48,7 @@ struct Marker {
 impl RunningServer {
     /// Makes a server visible to [`RunningServer::list`] until the registration is dropped.
     ///
-    /// It is registered in the state directory, where whoever shares the directory finds it, and in
+    /// It is registered in the state directory, where every process that shares the directory finds it, and in
     /// the runtime directory of the system, where it is found after the state directory was deleted.
     ///
     /// # Errors

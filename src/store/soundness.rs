@@ -35,7 +35,7 @@ pub(super) struct Identity {
     clock_epoch: i64,
 }
 
-/// What a transaction leaves to be done once it is committed.
+/// A witness state that is confirmed once the transaction is committed.
 pub(super) struct PendingWitness<'s> {
     witness: WitnessDirectory,
     claim: (StoreId, &'s SqliteStore),
@@ -43,7 +43,7 @@ pub(super) struct PendingWitness<'s> {
     _lock: File,
 }
 
-/// What a process has seen of the time.
+/// The latest time that a process has observed.
 #[derive(Debug, Default)]
 pub(super) struct ObservedTime {
     /// The latest wall time that was read.

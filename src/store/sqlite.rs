@@ -37,7 +37,7 @@ pub struct SqliteStore {
     pub(super) real_path: PathBuf,
     pub(super) key: [u8; 32],
     pub(super) clock: Arc<dyn Clock>,
-    /// What this process has seen of the time.
+    /// The latest time that this process has observed.
     pub(super) observed_time: Mutex<ObservedTime>,
     pub(super) turnstile: Turnstile,
     /// Readers have a connection of their own: they never wait for a writer's disk. It is closed
@@ -232,7 +232,7 @@ impl SqliteStore {
     }
 }
 
-/// What a transaction wrote.
+/// The events and the witness state of a transaction.
 #[derive(Default)]
 pub(super) struct WriteResult<'s> {
     pub(super) events: Vec<Event>,

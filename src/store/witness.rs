@@ -31,7 +31,7 @@ use crate::decide::StoreDoubt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WitnessDirectory(PathBuf);
 
-/// Where the witness file of a store is.
+/// The location of a store's witness file.
 #[derive(Clone, Debug)]
 pub enum WitnessLocation {
     /// In this directory from now on.
@@ -140,7 +140,7 @@ impl WitnessDirectory {
                 });
             }
         };
-        // What we did not write ourselves vouches for nothing.
+        // A file that pxectl did not write vouches for nothing.
         let witness: Witness = match serde_json::from_slice(&text) {
             Ok(witness) => witness,
             Err(_) => return Err(StoreDoubt::NoWitness { path: shown() }),

@@ -185,7 +185,7 @@ impl Peer {
         let mut buffer = vec![0; 65_536];
         self.socket
             .set_read_timeout(Some(patience))
-            .expect("a time-out");
+            .expect("a timeout");
         let (length, from) = self.socket.recv_from(&mut buffer).ok()?;
         if let SocketAddr::V4(from) = from {
             self.server = from;

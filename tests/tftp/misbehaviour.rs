@@ -233,7 +233,7 @@ fn a_request_whose_sender_does_not_listen_frees_its_slot() {
     let gone = Peer::new(fixture.address());
     gone.request("file", "");
     drop(gone);
-    // Where the kernel was faster, the answer was not refused, and the time-out ends it.
+    // Where the kernel was faster, the answer was not refused, and the timeout ends it.
     let outcome = fixture.report().outcome;
     let block = BlockNumber::new(0);
     let expected = [Outcome::Unreachable, Outcome::TimedOut { block }];

@@ -1,4 +1,4 @@
-//! Characters that a reader cannot see, and that change what he sees of others.
+//! Characters that are invisible, or that change how other characters are displayed.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -10,7 +10,7 @@ pub struct AdmittedRequest {
     pub netascii: bool,
 }
 
-/// The answer "no", as an ERROR packet says it.
+/// The refusal of a request, sent as an ERROR packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
@@ -20,11 +20,11 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// Judges a request by itself, before any file is looked at.
+/// Checks a request before any file is opened.
 ///
 /// # Errors
 ///
-/// Refuses what would write, unknown modes, and names that [`sanitise`] refuses.
+/// Refuses write requests, unknown modes, and names that [`sanitise`] refuses.
 pub fn admit(request: &Request) -> Result<AdmittedRequest, Refusal> {
     let refuse = |code, reason| Err(Refusal { code, reason });
     if request.direction == Direction::Write {

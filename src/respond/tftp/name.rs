@@ -1,16 +1,16 @@
-/// The name cannot be that of a served file.
+/// Why a file name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing is left of it.
+    /// Nothing is left of the name.
     #[error("the file name is empty")]
     Empty,
-    /// It holds control characters, or bytes that are no UTF-8.
+    /// The name contains control characters or is not UTF-8.
     #[error("the file name `{seen}` is not printable UTF-8 text")]
     NotText {
-        /// The name, with the odd bytes escaped.
+        /// The name, with unprintable bytes escaped.
         seen: String,
     },
-    /// It climbs.
+    /// The name contains `..`.
     #[error("the file name `{seen}` contains `..`")]
     Traversal {
         /// The name.
@@ -26,7 +26,7 @@ pub enum NameError {
 ///
 /// # Errors
 ///
-/// Refuses names that are empty or no text, and every `..`.
+/// Refuses names that are empty or not printable text, and every `..`.
 pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
     let end = name.iter().rposition(|&byte| byte != 0xff);
     let name = end.and_then(|end| name.get(..=end)).unwrap_or_default();
@@ -75,10 +75,10 @@ const SECOND_STAGE: &str = "grubx64.efi";
 /// The first words of the titles of Dell's boot options, "Onboard NIC (IPv4)" and "USB NIC (IPv4)".
 const BOOT_OPTION_WORDS: [&str; 2] = ["Onboard", "USB"];
 
-/// Reports whether the last component of a name is no file's, but the beginning of a boot option.
+/// Reports whether the last component of a name is the start of a boot option instead of a file name.
 // Deviation: shim 15.8 takes the load options that Dell's firmware passes for the name of its second
-// stage, and asks for an byte that is no text and the first word of the option's title. Told that
-// there is no such file it gives up; later ones then ask for `grubx64.efi`. Seen on Latitude 3590 and
+// stage, and requests a name that starts with an unprintable byte and the option's first word. On
+// "file not found" it gives up; later versions then request `grubx64.efi`. Seen on Latitude 3590 and
 // 5300, OptiPlex 3040 and 3050, Wyse 5070: issues 649 and 696 of shim.
 fn is_boot_option_text(component: &[u8]) -> bool {
     let start = component.iter().position(u8::is_ascii_graphic);

@@ -3,10 +3,10 @@ use std::time::Duration;
 use super::Allowance;
 use crate::wire::tftp::{Mode, OptionName, Request, TransferOption};
 
-/// The block size where none was agreed. Source: RFC 1350 §2.
+/// The block size without negotiation. Source: RFC 1350 §2.
 const DEFAULT_BLOCK_SIZE: u16 = 512;
 
-/// What the server lets a peer have.
+/// The limits of the server for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest block size, in bytes.
@@ -52,7 +52,7 @@ impl Limits {
     }
 }
 
-/// What server and peer agreed on.
+/// The negotiated values of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
     /// Octets in every block but the last.
@@ -67,8 +67,8 @@ pub struct Agreement {
 
 /// Chooses the values of a transfer of `size` bytes.
 ///
-/// Only what was asked for is acknowledged, in the order in which it was asked, and values only
-/// shrink; edk2 ends a transfer whose OACK holds anything else. An option that is unknown, out of
+/// Only requested options are acknowledged, in the requested order, and values only shrink; edk2 ends a
+/// transfer whose OACK contains anything else. An option that is unknown, out of
 /// its range or repeated is left out, as RFC 2347 has it. `tsize` is left out under netascii, where
 /// the bytes on the wire are not those of the file.
 ///

@@ -1,6 +1,6 @@
 //! The `netascii` mode: text with the line ends of a network terminal.
 
-/// Encodes bytes as netascii: a bare LF becomes CR LF, a CR that ends no line becomes CR NUL.
+/// Encodes bytes as netascii: a bare LF becomes CR LF, any other CR becomes CR NUL.
 ///
 /// A CR LF of the file stays one, as a file that was written elsewhere would otherwise gain a CR.
 ///

@@ -203,7 +203,7 @@ fn the_first_window_is_sent_three_times_and_then_for_each_ack_that_asks() {
     assert_eq!(peer.ack(0), REPEATED);
     assert_eq!(peer.silence().1, Action::SendBlocks(1..5));
     assert_eq!(peer.silence().1, Action::SendBlocks(1..5));
-    // Before the time-out, a repeated ACK sends nothing, and after it one window.
+    // Before the timeout, a repeated ACK sends nothing, and after it one window.
     assert_eq!(peer.ack(0), REPEATED);
     assert_eq!(peer.silence().1, WITHHELD);
     assert_eq!(peer.ack(0), Action::SendBlocks(1..5));
@@ -398,7 +398,7 @@ proptest! {
                     prop_assert!(!gap || have < size / 512 + 1);
                     if lost() { peer.silence().1 } else { peer.ack(have as u16) }
                 }
-                // Its own time-out: it repeats its ACK.
+                // Its own timeout: it repeats its ACK.
                 Action::Ignore(Ignored::Withheld) if !lost() => peer.ack(have as u16),
                 Action::Ignore(_) => peer.silence().1,
                 Action::Finish(Outcome::Sent { bytes, .. }) => {
