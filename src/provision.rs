@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_rendered_is_not_armed() {
+    fn a_host_whose_files_cannot_be_rendered_is_not_armed() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         let checked = Snapshot::read(&fixture).unwrap().check();
         let (inventory, _) = checked.good.unwrap();

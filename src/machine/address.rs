@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guid_in_chaddr_is_no_mac() {
+    fn a_guid_in_chaddr_is_not_a_mac() {
         assert_eq!(HardwareAddress::new(16, [7; 16]).mac(), None);
         assert_eq!(HardwareAddress::new(255, [7; 16]).octets().len(), 16);
         assert_eq!(

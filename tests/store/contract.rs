@@ -79,7 +79,7 @@ fn a_change_sees_the_record_as_it_stands() {
 }
 
 #[test]
-fn what_is_known_of_a_controller_is_kept_in_place_of_what_was() {
+fn the_record_of_a_controller_replaces_the_one_before() {
     with_store(|store| {
         assert_eq!(store.controllers().unwrap(), []);
         let mut first = ControllerRecord::new("b", "https://10.21.0.2".to_owned(), at(1));

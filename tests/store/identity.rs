@@ -404,7 +404,7 @@ fn a_store_of_an_older_pxectl_suspends_its_sessions_once() {
 }
 
 #[test]
-fn a_store_that_is_deleted_or_replaced_is_noticed_by_who_has_it_open() {
+fn a_store_that_is_deleted_or_replaced_is_noticed_by_processes_that_have_it_open() {
     let site = Site::new();
     let store = site.armed();
     fs::rename(site.state(), site.path("away")).unwrap();
@@ -612,7 +612,7 @@ fn a_backup_that_holds_more_than_our_tables_is_refused() {
         let other = site.path("other");
         let error = restore(&file, &other, &site.witness()).unwrap_err();
         assert!(
-            error.to_string().contains("not those of a backup"),
+            error.to_string().contains("differ from those of a backup"),
             "{error}"
         );
         assert!(!other.join("state.db").exists());

@@ -214,7 +214,7 @@ fn a_store_whose_maker_was_killed_is_made_by_the_next() {
 }
 
 #[test]
-fn a_killed_server_is_no_running_server() {
+fn a_killed_server_is_not_a_running_server() {
     let directory = tempfile::tempdir().unwrap();
     let mut rival = Rival::start("serve", directory.path());
     let pid = rival.next("serving").unwrap().parse().unwrap();

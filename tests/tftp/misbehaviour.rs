@@ -55,7 +55,7 @@ fn a_repeated_request_is_answered_again_and_begins_no_second_transfer() {
 }
 
 #[test]
-fn a_peer_that_asks_for_another_file_gets_that_one() {
+fn a_peer_that_requests_another_file_gets_that_file() {
     let fixture = Fixture::new();
     fixture.add("first", 5_000);
     fixture.write("second", b"2");
@@ -97,7 +97,7 @@ fn repeated_acks_send_nothing_and_lost_ones_cost_a_timeout() {
 }
 
 #[test]
-fn a_probe_for_the_size_is_no_failure() {
+fn a_probe_for_the_size_is_not_a_failure() {
     let fixture = Fixture::new();
     fixture.add("file", 4_711);
     let mut peer = Peer::new(fixture.address());

@@ -357,7 +357,7 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
 }
 
 #[test]
-fn what_a_screen_shows_of_a_reason_is_the_whole_sentence() {
+fn a_screen_shows_the_whole_sentence_of_a_reason() {
     let owner = || Some("b".to_owned());
     for reason in [
         Reason::Unknown {

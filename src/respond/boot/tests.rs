@@ -94,7 +94,7 @@ fn grub_path(token: &str, uuid: &str, serial: &str) -> String {
 }
 
 #[test]
-fn grub_is_told_what_the_phase_and_the_machine_deserve() {
+fn grub_gets_the_script_for_the_phase_and_the_machine() {
     let inventory = inventory("uefi-x64", "");
     let good = token();
     let another = "99999999-0051-3610-8043-c2c04f4b3135";

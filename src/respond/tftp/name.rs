@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_firmware_writes_around_a_name_is_dropped() {
+    fn additions_of_firmware_to_a_name_are_dropped() {
         for (name, expected) in [
             (&b"pxelinux.0"[..], "pxelinux.0"),
             (b"/boot/x", "boot/x"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_climb_or_are_no_text_are_refused() {
+    fn names_with_dot_dot_or_unprintable_bytes_are_refused() {
         for name in [
             &b".."[..],
             b"../etc/passwd",
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sanitised_name_is_relative_and_never_climbs(
+        fn a_sanitised_name_is_relative_and_has_no_dot_dot(
             name in prop::collection::vec(
                 prop_oneof![Just(b'.'), Just(b'/'), Just(b'\\'), Just(b'C'), Just(b':'), Just(0xea), any::<u8>()],
                 0..40,

@@ -275,7 +275,7 @@ fn an_inform_gets_the_options_without_address_and_lease() {
 }
 
 #[test]
-fn a_flood_of_random_addresses_neither_grows_without_bound_nor_hurts_who_is_known() {
+fn a_flood_of_random_addresses_is_bounded_and_known_machines_are_served() {
     let mut bench = Bench::new();
     bench.lease(&edk(KNOWN));
     bench.lease(&edk(stranger(0)));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_gets_no_answer_says_why() {
+fn every_ignored_message_has_a_reason() {
     let offer = DhcpMessage {
         operation: Operation::Reply,
         ..message(KNOWN, MessageType::Offer)
@@ -76,7 +76,7 @@ fn a_machine_in_the_wrong_network_gets_an_address_of_it_and_a_remark() {
 }
 
 #[test]
-fn who_selects_another_server_gets_silence_and_sets_our_offer_free() {
+fn a_client_that_selects_another_server_gets_no_reply_and_frees_our_offer() {
     let mut bench = Bench::new();
     for number in 1..=3 {
         bench.offered(stranger(number)).unwrap();
@@ -91,7 +91,7 @@ fn who_selects_another_server_gets_silence_and_sets_our_offer_free() {
 }
 
 #[test]
-fn a_request_for_what_is_not_to_be_had_is_refused_with_the_reason() {
+fn a_request_for_an_unavailable_address_is_refused_with_the_reason() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     let nowhere = message(KNOWN, MessageType::Request);

@@ -303,7 +303,7 @@ fn a_repeated_request_is_answered_again_until_the_peer_has_answered() {
 }
 
 #[test]
-fn a_peer_that_leaves_on_seeing_the_options_is_no_failure() {
+fn a_peer_that_leaves_after_the_options_is_not_a_failure() {
     for (answer_options, expected) in [(false, true), (true, false)] {
         let (mut peer, _) = Timeline::request("tsize=0", 100);
         if answer_options {
