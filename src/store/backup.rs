@@ -1,7 +1,7 @@
 //! Backups: one file that holds both databases of a store, and stores made of it.
 //!
 //! A backup is an SQLite database: the tables of `state.db`, and the leases in a table of their own.
-//! It holds the store's key, so its owner alone can read it. A store that is made of it arms nobody.
+//! It holds the store's key, so only its owner can read it. A store restored from it arms no host.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -67,7 +67,7 @@ pub(super) fn open(
     Ok(connection)
 }
 
-/// Opens a database that exists, for reading only; none where nobody has made it yet.
+/// Opens an existing database for reading only; `None` if it does not exist yet.
 pub(super) fn open_read_only(
     directory: &Path,
     file: &str,
@@ -139,7 +139,7 @@ pub(super) fn lock_alone(path: &Path) -> Result<File, StoreFault> {
     }
 }
 
-/// Locks a state directory without writing to it; none where nobody has used it yet.
+/// Locks a state directory without writing to it; `None` if it has not been used yet.
 pub(super) fn lock_existing_directory(directory: &Path) -> Result<Option<File>, io::Error> {
     match File::open(directory.join(LOCK_FILE)) {
         Ok(lock) => lock.lock().map(|()| Some(lock)),

@@ -271,7 +271,7 @@ fn live(
             }
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => {
-                // Tidiness only: a reader may be unable to, and nobody counts a stale marker.
+                // Cleanup only: a reader may lack permission, and stale markers are not counted.
                 let _ = fs::remove_file(&path);
             }
         }

@@ -172,7 +172,7 @@ impl SqliteStore {
         self.file.is_at(&self.path) && self.log.is_at(&self.path.with_extension("db-wal"))
     }
 
-    /// Leaves it to the kernel when changes reach the disk: for stores that nobody keeps, such as
+    /// Lets the kernel decide when changes reach the disk: for stores that are not kept, such as
     /// that of a rehearsal.
     ///
     /// # Errors

@@ -162,14 +162,14 @@ proptest! {
         drop(SqliteLeases::open(directory.path()).unwrap());
         for file in ["state.db", "leases.db"] {
             let path = directory.path().join(file);
-            let mut octets = fs::read(&path).unwrap();
+            let mut bytes = fs::read(&path).unwrap();
             for (index, octet) in &damage {
-                *index.get_mut(&mut octets) = *octet;
+                *index.get_mut(&mut bytes) = *octet;
             }
             if cut {
-                octets.truncate(length.index(octets.len()));
+                bytes.truncate(length.index(bytes.len()));
             }
-            fs::write(&path, octets).unwrap();
+            fs::write(&path, bytes).unwrap();
         }
         if let Ok(store) = SqliteStore::open(directory.path()) {
             let _ = store.hosts();

@@ -13,8 +13,8 @@ use crate::fixture::{Fixture, Peer};
 /// Longer than any retransmission timer of these tests.
 const SILENCE: Duration = Duration::from_millis(300);
 
-fn error_code(octets: &[u8]) -> ErrorCode {
-    match Packet::parse(octets) {
+fn error_code(bytes: &[u8]) -> ErrorCode {
+    match Packet::parse(bytes) {
         Ok(Packet::Error { code, .. }) => code,
         other => panic!("no error but {other:?}"),
     }
@@ -115,7 +115,7 @@ fn malformed_and_forged_packets_leave_the_server_standing() {
     let fixture = Fixture::new();
     fixture.write("file", b"still here");
     let mut peer = Peer::new(fixture.address());
-    for octets in [
+    for bytes in [
         &b""[..],
         b"\0",
         b"\0\x01",
@@ -125,7 +125,7 @@ fn malformed_and_forged_packets_leave_the_server_standing() {
         &[0xff; 1_400],
         &[0; 60_000],
     ] {
-        peer.send(octets);
+        peer.send(bytes);
         assert!(matches!(
             fixture.report().outcome,
             Outcome::Malformed { .. }
@@ -283,10 +283,10 @@ fn transfers_that_share_a_port_do_not_meet() {
         let options = peer.receive();
         assert_eq!(options, b"\0\x06blksize\x001468\0windowsize\x009\0");
     }
-    for (peer, octets) in peers.iter_mut().zip(&files) {
+    for (peer, bytes) in peers.iter_mut().zip(&files) {
         peer.ack(0);
         let received = (1..=3).flat_map(|block| peer.block(block));
-        assert!(received.collect::<Vec<_>>() == *octets);
+        assert!(received.collect::<Vec<_>>() == *bytes);
         peer.ack(3);
     }
     for _ in &peers {
@@ -357,7 +357,7 @@ fn a_second_server_on_the_same_port_is_refused() {
 #[test]
 fn a_window_that_a_datagram_cannot_hold_arrives_whole() {
     let fixture = Fixture::with(|config| config.mtu = 65_535);
-    let octets = fixture.add("file", 1_000_000);
+    let bytes = fixture.add("file", 1_000_000);
     for (block_size, window) in [(1468, 64), (9_000, 9), (40_000, 3), (65_464, 4)] {
         let mut peer = Peer::new(fixture.address());
         peer.request("file", &format!("blksize={block_size} windowsize={window}"));
@@ -376,6 +376,6 @@ fn a_window_that_a_datagram_cannot_hold_arrives_whole() {
                 break;
             }
         }
-        assert!(have == octets, "{block_size} {window}");
+        assert!(have == bytes, "{block_size} {window}");
     }
 }

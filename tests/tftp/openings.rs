@@ -116,8 +116,8 @@ impl Slow {
     }
 }
 
-fn error_code(octets: &[u8]) -> ErrorCode {
-    match Packet::parse(octets) {
+fn error_code(bytes: &[u8]) -> ErrorCode {
+    match Packet::parse(bytes) {
         Ok(Packet::Error { code, .. }) => code,
         other => panic!("no error but {other:?}"),
     }

@@ -111,7 +111,7 @@ mod tests {
             (only, QEMU, None, Some(none)),
             (only, VMWARE, pxe, Some(maker)),
         ] {
-            // It does not matter which of the two says so.
+            // Either filter has the same effect.
             for (site, network) in [(filter, ""), ("", filter), (filter, filter)] {
                 let reply = ask(site, network, mac, class).reply;
                 let seen = reply.err();

@@ -91,7 +91,7 @@ enum Stage {
 }
 
 impl Transfer {
-    /// Begins a transfer of `size` bytes, and says what to send first.
+    /// Starts a transfer of `size` bytes, and returns the first action.
     pub fn start(
         now: Duration,
         agreement: Agreement,

@@ -352,7 +352,7 @@ fn uefi_gets_the_size_of_its_boot_file_if_it_requests_it() {
 fn a_size_is_sent_in_blocks_of_512_bytes_and_omitted_beyond_their_number() {
     let discover = edk(KNOWN).discover(TransactionId(1));
     let reply = Bench::new().send(&discover).reply.unwrap();
-    for (octets, expected) in [
+    for (bytes, expected) in [
         (0, None),
         (1, Some(1_u16)),
         (512, Some(1)),
@@ -361,9 +361,9 @@ fn a_size_is_sent_in_blocks_of_512_bytes_and_omitted_beyond_their_number() {
         (65_535 * 512 + 1, None),
     ] {
         let mut reply = reply.clone();
-        reply.set_boot_file_size(octets);
+        reply.set_boot_file_size(bytes);
         let seen = reply.message.options.raw(OptionCode::BootFileSize);
         let expected = expected.map(u16::to_be_bytes);
-        assert_eq!(seen, expected.as_ref().map(|it| &it[..]), "{octets}");
+        assert_eq!(seen, expected.as_ref().map(|it| &it[..]), "{bytes}");
     }
 }
