@@ -26,11 +26,11 @@ pub enum NotArmed {
     /// Its phase does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It cannot be known for certain.
-    #[error("the inventory holds no `uuid` for it, without which nothing is overwritten")]
+    /// The host has no UUID, so its machine cannot be identified.
+    #[error("the inventory has no `uuid` for this host, and pxectl overwrites no disk without one")]
     NoUuid,
-    /// What it would be served cannot be rendered.
-    #[error("what it would be served cannot be rendered: {0}")]
+    /// The files of the install cannot be rendered.
+    #[error("cannot render the files of this install: {0}")]
     Unrendered(#[from] TemplateError),
     /// Its bundle should not be installed any more.
     #[error("bundle `{bundle}` expired on {day}")]
@@ -45,7 +45,7 @@ pub enum NotArmed {
     Retired {
         /// The bundle.
         bundle: String,
-        /// Why, in the words of who retired it.
+        /// The reason that was given when the bundle was retired.
         why: String,
     },
     /// Its bundle is not whole.
@@ -59,24 +59,24 @@ pub enum NotArmed {
 }
 
 impl NotArmed {
-    /// Says what to do about it; empty where the reason says so itself.
+    /// Returns the help text; empty if the reason already has one.
     pub fn help(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.help(),
             Self::NoUuid => {
-                "add `uuid: …`: the log of `serve http` shows it when the machine boots"
+                "add `uuid: …` to the host; `serve http` logs the UUID when the machine boots"
             }
             Self::Expired { .. } => {
-                "give its profile a newer bundle, or the bundle a later `expires`"
+                "use a newer bundle in the profile, or set a later `expires` in the bundle"
             }
             Self::Retired { .. } => {
-                "give its profile a newer bundle; use `--allow-retired` to arm it anyway"
+                "use a newer bundle in the profile, or use `--allow-retired` to arm the host anyway"
             }
             Self::Unrendered(_) => {
-                "`pxectl render HOST --context` prints every variable that a template may name"
+                "run `pxectl render HOST --context` to list the variables that templates can use"
             }
             Self::Bundle { .. } => {
-                "bring the blob with `pxectl bundle fetch`, or correct the Bundle document"
+                "fetch the blob with `pxectl bundle fetch`, or correct the Bundle document"
             }
         }
     }
@@ -85,15 +85,15 @@ impl NotArmed {
 /// How hosts are armed.
 #[derive(Clone, Copy, Debug)]
 pub struct Arming {
-    /// How long they are served their install.
+    /// How long the install is served.
     pub deadline: Duration,
-    /// Whether also with bundles that were retired.
+    /// Whether retired bundles are allowed.
     pub allow_retired: bool,
 }
 
-/// Arms hosts in one transaction, and says what became of each, in their order.
+/// Arms hosts in one transaction, and returns the result for each host, in order.
 ///
-/// Each bundle's blobs are hashed once. `verified` is told of each bundle before that begins.
+/// Each bundle's blobs are hashed once. `verified` is called with each bundle before its blobs are hashed.
 ///
 /// # Errors
 /// When the store or the system's random numbers fail; no host is armed then.
@@ -210,7 +210,7 @@ fn ready(
     }
 }
 
-/// Renders all that the plan serves, from what is frozen in it alone.
+/// Renders everything that the plan serves, from the frozen plan only.
 fn render(plan: &Plan) -> Result<(), TemplateError> {
     let templates = Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0))?;
     let variables = Variables::new(plan, &SessionLinks::placeholder(&plan.server));
@@ -226,9 +226,9 @@ fn render(plan: &Plan) -> Result<(), TemplateError> {
 fn new_session(standing: &Standing, deadline: Duration) -> anyhow::Result<Session> {
     let mut bits = [0; 8];
     getrandom::fill(&mut bits)
-        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("cannot get random numbers from the system: {error}"))?;
     let id = SessionId::new(u64::from_le_bytes(bits));
-    Session::open(id, standing.clock(), deadline).context("the deadline is too far ahead")
+    Session::open(id, standing.clock(), deadline).context("the deadline is too far in the future")
 }
 
 #[cfg(test)]
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_rendered_is_not_armed() {
+    fn a_host_whose_files_cannot_be_rendered_is_not_armed() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rack-a");
         let checked = Snapshot::read(&fixture).unwrap().check();
         let (inventory, _) = checked.good.unwrap();

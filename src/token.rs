@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::machine::{MASK, MacAddress, Secret, SessionId, SystemUuid};
 
-/// How long a boot token is good: firmware, loader and a hold screen's wait fit into it.
+/// How long a boot token is valid: long enough for firmware, loader and the wait of a hold screen.
 pub const BOOT_TOKEN_VALIDITY: Duration = Duration::from_secs(15 * 60);
 /// Expiry times are rounded up to this many seconds, so that a repeated request gets the same token.
 const EXPIRY_STEP: i64 = 300;
@@ -51,14 +51,14 @@ pub struct Capability {
     pub purpose: Purpose,
 }
 
-/// Why a boot token is not good.
+/// Why a boot token is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Its time is over.
+    /// It has expired.
     #[error("the boot token has expired")]
     Expired,
     /// It was not made with our key for this machine.
-    #[error("the boot token was not made for this machine")]
+    #[error("the boot token is not valid for this machine")]
     Forged,
 }
 
@@ -70,8 +70,8 @@ impl StoreKey {
 
     /// Makes the boot token of a machine, good for at least [`BOOT_TOKEN_VALIDITY`] from `now`.
     ///
-    /// `uuid` is what the DHCP request said in option 97, in either octet order; where it said
-    /// nothing, the token vouches for the Ethernet address alone.
+    /// `uuid` is the value of DHCP option 97, in either byte order; without it, the token is bound to the
+    /// Ethernet address only.
     pub fn boot_token(&self, mac: MacAddress, uuid: Option<SystemUuid>, now: Timestamp) -> Secret {
         let end = now.as_second() + BOOT_TOKEN_VALIDITY.as_secs() as i64;
         let expiry = ((end / EXPIRY_STEP + 1) * EXPIRY_STEP).clamp(0, i64::from(u32::MAX)) as u32;
@@ -80,7 +80,7 @@ impl StoreKey {
         Secret::new(BASE64URL_NOPAD.encode(&bytes))
     }
 
-    /// Checks a boot token against what the machine says of itself.
+    /// Checks a boot token against the identity that the machine reports.
     ///
     /// # Errors
     /// [`TokenError::Forged`] when it was not made for this machine, else [`TokenError::Expired`].
@@ -139,7 +139,7 @@ impl StoreKey {
         tag
     }
 
-    /// Compares in constant time; a tag of another length is never good.
+    /// Compares in constant time; a tag of another length is never valid.
     fn verify(&self, input: &[u8], tag: &[u8]) -> bool {
         tag.len() == TAG_LENGTH && self.mac(input).verify_truncated_left(tag).is_ok()
     }

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::witness::WitnessOption;
 use super::{Exit, Global};
 use crate::cli::error::CommandResult;
-use crate::store::{Settled, SqliteStore, Store, restore};
+use crate::store::{SettleReport, SqliteStore, Store, restore};
 
 /// Create, back up, restore and copy the store of a site
 ///
@@ -130,7 +130,7 @@ impl StoreCommand {
     }
 }
 
-fn report(output: &Output, what: &str, settled: &Settled) {
+fn report(output: &Output, what: &str, settled: &SettleReport) {
     let hosts = match settled.suspended.as_slice() {
         [] => "no session was open".to_owned(),
         hosts => format!("suspended the sessions of {}", hosts.join(", ")),

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::error::CommandResult;
-use crate::store::WitnessPlace;
+use crate::store::WitnessLocation;
 use crate::workspace::witness_directory;
 
 /// Where the witness file of a store lies.
@@ -25,10 +25,10 @@ impl WitnessOption {
     ///
     /// # Errors
     /// When the option is left out and the environment names no directory for it.
-    pub fn place(&self) -> CommandResult<WitnessPlace> {
+    pub fn place(&self) -> CommandResult<WitnessLocation> {
         match &self.witness {
-            Some(path) => Ok(WitnessPlace::Exactly(path.clone())),
-            None => Ok(WitnessPlace::UnlessRecorded(witness_directory()?)),
+            Some(path) => Ok(WitnessLocation::Exactly(path.clone())),
+            None => Ok(WitnessLocation::UnlessRecorded(witness_directory()?)),
         }
     }
 }

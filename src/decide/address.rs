@@ -7,7 +7,7 @@ pub const ATTEMPT_ADDRESSES: usize = 8;
 /// What the source address of a fetch says about its attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptAddress {
-    /// It is the first one: store it.
+    /// It is the first address: store it.
     First,
     /// It was stored before.
     Known,
@@ -16,15 +16,14 @@ pub enum AttemptAddress {
         /// The address that fetched first.
         first: IpAddr,
     },
-    /// It is another one, and no more are stored.
+    /// It is another address, and the limit of stored addresses is reached.
     TooMany {
         /// The address that fetched first.
         first: IpAddr,
     },
 }
 
-/// Compares the source address of a fetch with those that an attempt has fetched from, the first one
-/// first. A source address is a hint for the operator, never an identity: it refuses nothing.
+/// Compares the source address of a fetch with the addresses that an attempt has used, oldest first. A source address is a hint for the operator, never an identity: it refuses nothing.
 pub fn attempt_address(known: &[IpAddr], address: IpAddr) -> AttemptAddress {
     match known.first() {
         None => AttemptAddress::First,

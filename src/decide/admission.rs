@@ -92,20 +92,20 @@ pub struct CallbackTally {
     pub message: String,
 }
 
-/// What happens with a callback. Each is acknowledged.
+/// The decision about a callback. Every callback is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// It is stored, and with it this tally, in the same transaction.
     Store(CallbackTally),
     /// It repeats the latest one: the installer did not receive our response.
     Repeated,
-    /// It came faster than the rate allows.
+    /// It exceeds the rate.
     OverRate,
-    /// The session has had its limit.
+    /// It exceeds the session's limit.
     OverLimit,
 }
 
-/// Decides whether a callback is stored. This is the one place that does.
+/// Decides whether a callback is stored. No other code decides this.
 ///
 /// `tally` is what the store holds of the same session and class, read in the transaction that
 /// stores the callback: neither a restart nor a second server resets a quota, and a write that

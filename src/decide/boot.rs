@@ -11,7 +11,7 @@ use crate::machine::{
 };
 use crate::token::TokenError;
 
-/// What a machine boots now, and why.
+/// The decision about a machine's boot, with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BootDecision<'i> {
     /// The host that owns the Ethernet address.
@@ -25,7 +25,7 @@ pub struct BootDecision<'i> {
 /// What a machine boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Its installer, in a session; nothing else is destructive.
+    /// Its installer, in a session. This is the only destructive action.
     Install {
         /// The open session.
         session: SessionId,
@@ -38,7 +38,7 @@ pub enum Action {
     Hold,
 }
 
-/// Why a machine boots what it boots; prints as a sentence for people.
+/// The reason for a boot decision, printed for the log and the machine's screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The host is armed, and the machine is the one on record.
@@ -47,60 +47,60 @@ pub enum Reason {
     NotArmed,
     /// Its install is done.
     Installed,
-    /// Its install failed; what was said.
+    /// The install failed, with the reported message.
     Failed(Option<String>),
     /// It was armed, and its deadline has passed.
     DeadlinePassed(Timestamp),
-    /// It is armed, and nothing destructive is served to any host.
+    /// The host is armed, but nothing destructive is served to any host.
     Impeded(Impediment),
-    /// It is armed in a session of a store that was restored, copied or moved.
+    /// The session belongs to a store that was restored, copied or moved.
     Suspended(String),
-    /// The request came through an interface that does not install.
+    /// The request came from an interface that is not the boot NIC.
     NotBootNic,
     /// No host has the Ethernet address; the UUID may be another's.
     Unknown {
-        /// The host that owns the UUID that was seen.
+        /// The host with the reported UUID.
         uuid_owner: Option<String>,
     },
     /// A signal differs from what is on record.
     Disagrees {
         /// Which signal.
         signal: Signal,
-        /// What the machine said.
+        /// The value that the machine reported.
         seen: String,
-        /// What is on record.
+        /// The recorded value.
         recorded: String,
-        /// The host that owns the value that was seen.
+        /// The host with the reported value.
         owner: Option<String>,
     },
-    /// The host was armed as a machine with another boot MAC.
+    /// The host was armed with another boot MAC.
     ArmedAsAnother,
-    /// The machine showed no UUID, without which nothing is overwritten.
+    /// The machine reported no usable UUID; no disk is overwritten without one.
     NoUuidSeen,
-    /// The inventory holds no UUID for the host, without which nothing is overwritten.
+    /// The inventory has no UUID for the host; no disk is overwritten without one.
     NoUuidRecorded,
     /// The boot token is missing.
     TokenMissing,
-    /// The boot token is not good.
+    /// The boot token is not valid.
     TokenBad(TokenError),
-    /// The host boots with Secure Boot, and the loader that asks cannot be signed.
+    /// The host uses Secure Boot, and its loader cannot be signed.
     UnsignedLoader(Dialect),
-    /// An attempt was begun, and its installer has not reported.
+    /// An attempt has started, and its installer has not reported a result.
     AttemptUsed {
-        /// How many were begun.
+        /// How many attempts have started.
         attempts: u32,
-        /// How many may be.
+        /// How many attempts are allowed.
         allowed: u32,
     },
     /// An operator set the host aside.
     Quarantined(Option<String>),
     /// The host has left the rack.
     Retired,
-    /// The store says that the host is armed and holds no open session.
+    /// The host is armed, but the store has no open session.
     NoSession,
 }
 
-/// A sign by which a machine is known.
+/// A value that identifies a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// The SMBIOS UUID.
@@ -113,14 +113,14 @@ pub enum Signal {
     Architecture,
 }
 
-/// What was frozen when a host was armed: the machine that was meant, and the rules of that day.
+/// The host and the rules that were frozen when a host was armed.
 #[derive(Clone, Copy, Debug)]
-pub struct Armed<'a> {
+pub struct ArmedHost<'a> {
     /// The host as it was armed.
     pub host: &'a Host,
-    /// What the machine must show.
+    /// The identity that the machine must prove.
     pub identity: IdentityPolicy,
-    /// How often it may try.
+    /// The deadline and the number of attempts.
     pub provisioning: Provisioning,
     /// Whether it boots with Secure Boot on.
     pub secure_boot: bool,
@@ -128,18 +128,18 @@ pub struct Armed<'a> {
 
 /// Decides what a machine boots now.
 ///
-/// `record` is what the store holds of the host that owns `request.mac`, `armed` what was frozen for
-/// its open session. An install needs a machine that agrees with both the inventory of today and
-/// what was armed: a change of the inventory never makes another machine the one that was meant, nor
-/// weakens what an open session asks for. Asking changes nothing.
+/// `record` is the store's record of the host with `request.mac`, `armed` the frozen host and rules of its
+/// open session. An install requires a machine that matches both the current inventory and the armed host:
+/// a change of the inventory never directs an install to another machine, and never weakens the rules of
+/// an open session. A request changes nothing.
 pub fn decide<'i>(
     inventory: &'i Inventory,
     record: Option<&HostRecord>,
-    armed: Option<Armed<'_>>,
+    armed: Option<ArmedHost<'_>>,
     request: &BootRequest,
     standing: &Standing,
 ) -> BootDecision<'i> {
-    // Between two sweeps of the store, an expiry counts although it is not recorded yet.
+    // An expiry counts even before the next sweep of the store records it.
     let expired = record.and_then(|record| expire(record, standing));
     let record = expired.as_ref().or(record);
     let Some(host) = inventory.host_by_mac(request.mac) else {
@@ -161,7 +161,7 @@ pub fn decide<'i>(
 fn decide_known(
     inventory: &Inventory,
     host: &Host,
-    (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
+    (record, armed): (Option<&HostRecord>, Option<ArmedHost<'_>>),
     request: &BootRequest,
     standing: &Standing,
 ) -> (Action, Reason) {
@@ -194,7 +194,7 @@ fn decide_known(
 fn decide_armed(
     inventory: &Inventory,
     host: &Host,
-    (record, armed): (Option<&HostRecord>, Option<Armed<'_>>),
+    (record, armed): (Option<&HostRecord>, Option<ArmedHost<'_>>),
     request: &BootRequest,
     standing: &Standing,
 ) -> (Action, Reason) {
@@ -223,7 +223,7 @@ fn decide_armed(
     if secure && !request.dialect.can_be_signed() {
         return (Action::Hold, Reason::UnsignedLoader(request.dialect));
     }
-    // The machine must be the one of today's inventory, and the one that was armed.
+    // The machine must match the current inventory and the armed host.
     for meant in [host, armed.host] {
         if !meant.nic(request.mac).is_some_and(|nic| nic.boot) {
             return (Action::Hold, Reason::ArmedAsAnother);
@@ -252,7 +252,7 @@ fn decide_armed(
     (Action::Install { session, attempt }, Reason::Armed)
 }
 
-/// Finds the first signal that was seen, is on record, and differs.
+/// Finds the first signal whose reported value differs from the recorded value.
 fn disagreement(inventory: &Inventory, host: &Host, request: &BootRequest) -> Option<Reason> {
     if let (Some(seen), Some(recorded)) = (usable(request.uuid), host.uuid)
         && !seen.same_machine(recorded)
@@ -271,7 +271,7 @@ fn disagreement(inventory: &Inventory, host: &Host, request: &BootRequest) -> Op
     texts.into_iter().find_map(|(signal, seen, recorded)| {
         let seen = seen.as_deref().filter(|seen| !is_placeholder(seen))?;
         let recorded = recorded.as_deref()?;
-        // What is sent was cleaned on the way in, so what is on record is cleaned for comparison.
+        // The reported value was cleaned when it was read, so the recorded value is cleaned too.
         (seen != cleaned(recorded, IDENTITY_LIMIT)).then(|| Reason::Disagrees {
             signal,
             seen: seen.to_owned(),
@@ -330,7 +330,7 @@ impl fmt::Display for Signal {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |what: &str, why: &Option<String>, f: &mut fmt::Formatter<'_>| match why {
+        let with_detail = |what: &str, why: &Option<String>, f: &mut fmt::Formatter<'_>| match why {
             Some(why) => write!(f, "{what}: {why}"),
             None => f.write_str(what),
         };
@@ -338,11 +338,13 @@ impl fmt::Display for Reason {
             Self::Armed => f.write_str("armed for this install"),
             Self::NotArmed => f.write_str("not armed"),
             Self::Installed => f.write_str("installed"),
-            Self::Failed(why) => said("its install failed", why, f),
-            Self::DeadlinePassed(deadline) => write!(f, "its deadline passed at {deadline:.0}"),
+            Self::Failed(why) => with_detail("the install failed", why, f),
+            Self::DeadlinePassed(deadline) => {
+                write!(f, "the install deadline passed at {deadline:.0}")
+            }
             Self::Impeded(impediment) => fmt::Display::fmt(impediment, f),
-            Self::Suspended(why) => write!(f, "its session is suspended: {why}"),
-            Self::NotBootNic => f.write_str("this is not its boot NIC"),
+            Self::Suspended(why) => write!(f, "the session is suspended: {why}"),
+            Self::NotBootNic => f.write_str("this NIC is not the host's boot NIC"),
             Self::Unknown { uuid_owner: None } => {
                 f.write_str("no host in the inventory has this MAC")
             }
@@ -351,7 +353,7 @@ impl fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "no host in the inventory has this MAC, and the UUID is that of {owner}"
+                    "no host in the inventory has this MAC, and the UUID belongs to host {owner}"
                 )
             }
             Self::Disagrees {
@@ -360,21 +362,19 @@ impl fmt::Display for Reason {
                 recorded,
                 owner,
             } => {
-                write!(f, "its {signal} is {seen}, on record is {recorded}")?;
+                write!(f, "the {signal} is {seen}, expected {recorded}")?;
                 owner
                     .iter()
-                    .try_for_each(|owner| write!(f, ", and {seen} is that of {owner}"))
+                    .try_for_each(|owner| write!(f, ", and {seen} belongs to host {owner}"))
             }
-            Self::ArmedAsAnother => {
-                f.write_str("the host was armed as a machine with another boot MAC")
-            }
-            Self::NoUuidSeen => f.write_str("it showed no usable UUID"),
-            Self::NoUuidRecorded => f.write_str("the inventory holds no UUID for it"),
-            Self::TokenMissing => f.write_str("the request held no boot token"),
+            Self::ArmedAsAnother => f.write_str("the host was armed with another boot MAC"),
+            Self::NoUuidSeen => f.write_str("the machine reported no usable UUID"),
+            Self::NoUuidRecorded => f.write_str("the inventory has no UUID for this host"),
+            Self::TokenMissing => f.write_str("the request has no boot token"),
             Self::TokenBad(error) => fmt::Display::fmt(error, f),
             Self::UnsignedLoader(dialect) => write!(
                 f,
-                "its profile asks for Secure Boot, and {} is not signed",
+                "the profile requires Secure Boot, but {} is not signed",
                 match dialect {
                     Dialect::Ipxe => "iPXE",
                     Dialect::Grub => "GRUB",
@@ -384,12 +384,12 @@ impl fmt::Display for Reason {
             Self::AttemptUsed { attempts, allowed } => {
                 write!(
                     f,
-                    "attempt {attempts} of {allowed} was begun and its installer has not reported"
+                    "attempt {attempts} of {allowed} has started, and its installer has not reported a result"
                 )
             }
-            Self::Quarantined(why) => said("in quarantine", why, f),
+            Self::Quarantined(why) => with_detail("in quarantine", why, f),
             Self::Retired => f.write_str("retired"),
-            Self::NoSession => f.write_str("armed, but the store holds no open session"),
+            Self::NoSession => f.write_str("armed, but the store has no open session"),
         }
     }
 }

@@ -14,7 +14,7 @@ pub use admission::{
     Admission, CallbackClass, CallbackTally, LATE_LIMIT, LOG_LIMIT, PROGRESS_LIMIT, READY_LIMIT,
     admit_callback,
 };
-pub use boot::{Action, Armed, BootDecision, Reason, decide};
+pub use boot::{Action, ArmedHost, BootDecision, Reason, decide};
 pub use rate::Rate;
 pub use request::{BootRequest, IDENTITY_LIMIT, TokenState};
 pub use standing::{CLOCK_TOLERANCE, Impediment, Standing, StoreDoubt};

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_moment_of_time_is_no_error() {
+    fn the_last_moment_of_time_is_not_an_error() {
         let rate = Rate::new(3, SignedDuration::from_secs(10));
         assert_eq!(rate.take(None, Timestamp::MAX), Some(Timestamp::MAX));
     }

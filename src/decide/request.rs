@@ -4,7 +4,7 @@ use crate::token::TokenError;
 /// The most characters of a serial number or an asset tag that are kept.
 pub const IDENTITY_LIMIT: usize = 64;
 
-/// What a machine says of itself when it asks for its script.
+/// What a machine reports about itself when it requests its script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootRequest {
     /// The Ethernet address of the interface that booted.
@@ -17,15 +17,14 @@ pub struct BootRequest {
     pub asset: Option<String>,
     /// Its firmware and processor.
     pub architecture: Option<Architecture>,
-    /// What it reads its script as: whose script it asks for.
+    /// The language of the requested script.
     pub dialect: Dialect,
-    /// What became of its boot token.
+    /// The result of the check of its boot token.
     pub token: TokenState,
 }
 
 impl BootRequest {
-    /// Lists what the machine showed of itself besides its Ethernet address, under the names that the
-    /// inventory uses.
+    /// Lists what the machine reported besides its Ethernet address, under the names of the inventory's keys.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         [
             ("uuid", self.uuid.map(|uuid| uuid.to_string())),
@@ -39,15 +38,15 @@ impl BootRequest {
     }
 }
 
-/// What became of a request's boot token.
+/// The result of the check of a request's boot token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenState {
-    /// It was made for this machine and is in time.
+    /// The token is valid for this machine and has not expired.
     Good,
-    /// The site does not ask for one.
+    /// The site does not require a token.
     NotAsked,
-    /// The request held none.
+    /// The request has no token.
     Missing,
-    /// The request held one that is not good.
+    /// The request has an invalid token.
     Bad(TokenError),
 }

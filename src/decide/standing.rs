@@ -1,4 +1,4 @@
-//! Whether anything destructive may be served at this moment, whatever the host.
+//! Whether anything destructive may be served now, for any host.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use jiff::Timestamp;
 
 use crate::machine::{ClockReading, Session};
 
-/// How far the wall clock may be behind the latest time that the store has seen, as it is after NTP
-/// has corrected it, before destructive answers stop.
+/// How far the wall clock may be behind the latest time in the store, for example after a correction by
+/// NTP, before destructive responses stop.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 
-/// What holds for every host at one moment: the time by which decisions are made, and what stops
-/// all destructive answers.
+/// The state of the server at one moment, for all hosts: the time for decisions, and what stops all
+/// destructive responses.
 ///
-/// Decision time only moves forward: it is the wall clock, or the latest time that the store has
-/// seen where that is later.
+/// The decision time only moves forward: it is the later of the wall clock and the latest time in the
+/// store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     clock: ClockReading,
@@ -28,7 +28,7 @@ pub struct Standing {
 pub enum Impediment {
     /// The wall clock is behind the latest time that the store has seen.
     ClockBehind {
-        /// What the wall clock shows.
+        /// The time of the wall clock.
         wall: Timestamp,
         /// The latest time that the store has seen.
         latest: Timestamp,
@@ -47,7 +47,7 @@ pub enum Impediment {
 pub enum StoreDoubt {
     /// There is no witness file of the store.
     NoWitness {
-        /// Where it would be.
+        /// The expected path.
         path: String,
     },
     /// The witness file cannot be read.
@@ -66,9 +66,9 @@ pub enum StoreDoubt {
     },
     /// The store was made from a backup.
     Restored,
-    /// The store has the newest generation and other open sessions: some of its pages are old.
+    /// The store has the latest generation but other open sessions: some of its pages are old.
     Sessions,
-    /// The store is not the one that was last written: an older one was restored.
+    /// The store has another generation: an older copy was restored.
     Generation {
         /// The generation of the store.
         store: u64,
@@ -78,8 +78,8 @@ pub enum StoreDoubt {
 }
 
 impl Standing {
-    /// Works out what holds now. `latest` is the latest time that the store has seen, `store` what
-    /// the check of its identity found.
+    /// Computes the standing. `latest` is the latest time in the store, `store` the result of its identity
+    /// check.
     pub fn new(clock: ClockReading, latest: Timestamp, store: Result<(), Impediment>) -> Self {
         let behind = latest.duration_since(clock.wall);
         let is_behind = behind.unsigned_abs() > CLOCK_TOLERANCE && behind.is_positive();
@@ -96,7 +96,7 @@ impl Standing {
         }
     }
 
-    /// Makes the standing of a sound store whose clock shows `wall`, for pure tests and timelines.
+    /// Returns the standing of a sound store at the time `wall`, for tests and timelines.
     pub fn at(wall: Timestamp) -> Self {
         Self::new(ClockReading::at(wall), wall, Ok(()))
     }
@@ -106,12 +106,12 @@ impl Standing {
         self.now
     }
 
-    /// Returns what the system's clocks show.
+    /// Returns the reading of the system's clocks.
     pub fn clock(&self) -> &ClockReading {
         &self.clock
     }
 
-    /// Returns why nothing destructive is served to any host, if anything.
+    /// Returns the reason why nothing destructive is served to any host, if there is one.
     pub fn impediment(&self) -> Option<&Impediment> {
         self.impediment.as_ref()
     }
@@ -141,7 +141,7 @@ impl Standing {
 }
 
 impl Impediment {
-    /// Says what to do about it.
+    /// Returns the help text.
     pub fn help(&self) -> &'static str {
         match self {
             Self::ClockBehind { .. } => {
@@ -157,8 +157,8 @@ impl Impediment {
                  `pxectl serve`"
             }
             Self::StoreUnconfirmed(_) => {
-                "the running server, or the next `pxectl serve`, suspends the open sessions; \
-                 `pxectl host provision` arms hosts again"
+                "the running server, or the next `pxectl serve`, suspends the open sessions; then run \
+                 `pxectl host provision` to arm hosts again"
             }
         }
     }
@@ -169,8 +169,8 @@ impl fmt::Display for Impediment {
         match self {
             Self::ClockBehind { wall, latest } => write!(
                 f,
-                "the server's clock shows {wall:.0}, behind {latest:.0}, which the store has \
-                 already seen"
+                "the server's clock shows {wall:.0}, but the store has already recorded \
+                 {latest:.0}"
             ),
             Self::StoreReplaced { path } => write!(
                 f,
@@ -190,15 +190,17 @@ impl fmt::Display for StoreDoubt {
             Self::UnreadableWitness { path, error } => {
                 write!(f, "cannot read the witness file `{path}`: {error}")
             }
-            Self::Copied => f.write_str("the store is a copy: its file is not the one on record"),
+            Self::Copied => {
+                f.write_str("the store is a copy: its witness file names another database file")
+            }
             Self::Moved { from } => write!(f, "the store was moved here from `{from}`"),
             Self::Restored => f.write_str("the store was restored from a backup"),
             Self::Sessions => f.write_str(
-                "the store was restored: its open sessions are not those of its witness file",
+                "the store was restored: its open sessions differ from those in its witness file",
             ),
             Self::Generation { store, witness } => write!(
                 f,
-                "the store was restored: it is at generation {store}, its witness file at {witness}"
+                "the store was restored: its generation is {store}, but its witness file has {witness}"
             ),
         }
     }

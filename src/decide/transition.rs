@@ -8,19 +8,19 @@ use crate::machine::{EventKind, HostRecord, Phase, Session, SessionEnd, SessionI
 /// How long after its deadline a session's callbacks still have an effect.
 const CALLBACK_GRACE: Duration = Duration::from_secs(15 * 60);
 
-/// How long after its deadline a session still tells how it goes on, as an installed system that
-/// comes up does.
-const TELLING_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long after its deadline a session still accepts progress reports, such as that of an installed
+/// system that comes up.
+const REPORT_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a change of phase was refused; the message says what to do.
+/// Why a change of phase was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The host is set aside.
-    #[error("it is in phase `{0}`; `host release` takes it back first")]
+    #[error("the host is in phase `{0}`; run `pxectl host release` first")]
     SetAside(Phase),
     /// An install is under way.
     #[error(
-        "attempt {attempts} of its install is under way until {deadline:.0}; `host cancel` ends it first"
+        "install attempt {attempts} is running until {deadline:.0}; run `pxectl host cancel` first"
     )]
     Running {
         /// The attempts that were begun.
@@ -28,13 +28,13 @@ pub enum Refusal {
         /// The session's deadline.
         deadline: Timestamp,
     },
-    /// There is nothing to take back.
-    #[error("it is not armed: its phase is `{0}`")]
+    /// The host is not armed.
+    #[error("the host is not armed (phase `{0}`)")]
     NotArmed(Phase),
-    /// There is nothing to release.
-    #[error("it is not set aside: its phase is `{0}`")]
+    /// The host is not set aside.
+    #[error("the host is neither quarantined nor retired (phase `{0}`)")]
     NotAside(Phase),
-    /// The session is not the open one, or its time is over.
+    /// The session is not the open session, or its deadline has passed.
     #[error("the session has ended")]
     SessionEnded,
     /// The session's store was restored, copied or moved.
@@ -44,7 +44,7 @@ pub enum Refusal {
     #[error("{0}")]
     Impeded(Impediment),
     /// The attempt was made void by a later one.
-    #[error("attempt {attempt} was made void: attempt {begun} has begun")]
+    #[error("attempt {attempt} is void: attempt {begun} has started")]
     AttemptVoid {
         /// The attempt that was asked for.
         attempt: u32,
@@ -54,11 +54,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Says what to do about it; empty where the message does.
+    /// Returns the help text; empty if the message already has one.
     pub fn help(&self) -> &'static str {
         match self {
             Self::Impeded(impediment) => impediment.help(),
-            Self::Suspended(_) => "`pxectl host provision` arms the host again",
+            Self::Suspended(_) => "run `pxectl host provision` to arm the host again",
             _ => "",
         }
     }
@@ -88,7 +88,7 @@ pub fn arm(
     if matches!(record.phase, Phase::Quarantine | Phase::Retired) {
         return Err(Refusal::SetAside(record.phase));
     }
-    // A suspended session serves its installer nothing, so nobody has to wait for it.
+    // A suspended session serves nothing to its installer, so arming need not wait for it.
     let waits_for = install_under_way(&record, standing);
     if let Some(open) = waits_for.filter(|open| open.suspended.is_none()) {
         return Err(Refusal::Running {
@@ -98,7 +98,7 @@ pub fn arm(
     }
     session.previous_phase = match record.open_session() {
         Some(replaced) => unarmed_phase(replaced),
-        // A host that is armed and has no open session may have a half-written disk.
+        // An armed host without an open session may have a half-written disk.
         None if record.phase == Phase::Provisioning => Phase::Failed,
         None => record.phase,
     };
@@ -117,17 +117,17 @@ pub fn install_under_way<'r>(record: &'r HostRecord, standing: &Standing) -> Opt
         .filter(|open| open.attempts > 0 && !standing.is_past_deadline(open))
 }
 
-/// Ends the open session of a host whose deadline has passed; `None` where there is nothing to end.
+/// Ends the open session of a host if its deadline has passed; `None` if there is nothing to end.
 ///
-/// An arming of which no attempt began returns to the phase before it. One that began is `failed`,
-/// since the disk may be half written.
+/// A host without a started attempt returns to its previous phase. A host with one becomes `failed`,
+/// because its disk may be half written.
 pub fn expire(record: &HostRecord, standing: &Standing) -> Option<HostRecord> {
     let open = record.open_session()?;
     if !standing.is_past_deadline(open) {
         return None;
     }
     let began = match open.attempts {
-        0 => "no install began",
+        0 => "no install started",
         _ => "the installer did not report",
     };
     let reason = format!("{began} before the deadline at {:.0}", open.deadline);
@@ -169,8 +169,8 @@ fn unarmed_phase(session: &Session) -> Phase {
     }
 }
 
-/// Takes an arming back. A host whose install began is `failed`, since its disk may be half
-/// written; any other returns to the phase before its arming.
+/// Cancels the arming of a host. A host whose install has started becomes `failed`, because its disk may be
+/// half written; any other host returns to its previous phase.
 ///
 /// # Errors
 /// Refused when the host is not armed.
@@ -187,9 +187,10 @@ pub fn cancel(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord,
         .as_ref()
         .is_some_and(|session| session.attempts > 0);
     end(&mut record, phase, SessionEnd::Operator, now);
-    let reason = match began {
-        true => "cancelled after its install had begun",
-        false => "cancelled",
+    let reason = if began {
+        "cancelled after the install started"
+    } else {
+        "cancelled"
     };
     record.reason = Some(reason.to_owned());
     Ok(record)
@@ -214,7 +215,7 @@ pub fn set_aside(
     record
 }
 
-/// Takes a host back that was set aside; it is `new` again, and boots its local disk.
+/// Releases a host that was set aside; it becomes `new` and boots its local disk.
 ///
 /// # Errors
 /// Refused when the host is not set aside.
@@ -230,17 +231,17 @@ pub fn release(record: Option<&HostRecord>, now: Timestamp) -> Result<HostRecord
     Ok(record)
 }
 
-/// What came of asking for an attempt's kernel or seed.
+/// The result of a request for an attempt's kernel or seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// It begins: this record must be durable before the answer is sent.
+    /// The attempt starts: this record must be durable before the response is sent.
     Begins(Box<HostRecord>),
-    /// It had begun already.
+    /// The attempt had already started.
     Running,
 }
 
-/// Begins an attempt, or finds it begun. This is the one place that opens a kernel or a seed of an
-/// install, as [`decide`](super::decide) is the one that opens its script.
+/// Starts an attempt, or finds that it has started. Only this function permits the kernel and seeds of an
+/// install, as only [`decide`](super::decide) permits its script.
 ///
 /// # Errors
 /// Refused while nothing destructive may be served, when the session is not the open one, suspended
@@ -318,13 +319,13 @@ impl CallbackKind {
 /// What a callback changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// The record to write; none when the callback changes nothing, as a repeated one.
+    /// The record to write; `None` if the callback changes nothing.
     pub record: Option<HostRecord>,
-    /// The event to keep; none when the callback was a repeated one.
+    /// The event to store; `None` for a repeated callback.
     pub event: Option<EventKind>,
 }
 
-/// Works out what a callback of an attempt of a session changes. Repeated callbacks change nothing;
+/// Decides what a callback of a session's attempt changes. Repeated callbacks change nothing;
 /// late ones, and those of an attempt that a later one made void, are kept as events.
 ///
 /// The report of an installer counts until [`CALLBACK_GRACE`] after the deadline, also where the
@@ -341,7 +342,7 @@ pub fn report(
         record: None,
         event: Some(event),
     };
-    // A session that is not the host's latest reports nothing of today.
+    // Reports of a session that is not the host's latest have no effect.
     let latest = record.and_then(|record| Some((record, record.session.as_ref()?)));
     let Some((current, latest)) =
         latest.filter(|(_, latest)| latest.id == session && attempt >= latest.attempts)
@@ -351,7 +352,7 @@ pub fn report(
     let target = match kind {
         CallbackKind::Installed => Phase::Installed,
         CallbackKind::Failed => Phase::Failed,
-        _ if standing.is_within_grace(latest, TELLING_GRACE) => return only_event(kind.event()),
+        _ if standing.is_within_grace(latest, REPORT_GRACE) => return only_event(kind.event()),
         _ => return only_event(EventKind::Late),
     };
     let has_expired = latest.ended_by == Some(SessionEnd::Expired) && latest.attempts > 0;

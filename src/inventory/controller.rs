@@ -272,6 +272,13 @@ mod tests {
     use super::*;
     use crate::inventory::tree;
 
+    #[test]
+    fn the_table_lists_every_scheme_in_order() {
+        for (index, (scheme, ..)) in SCHEMES.iter().enumerate() {
+            assert_eq!(*scheme as usize, index);
+        }
+    }
+
     fn read(text: &str) -> (Option<Bmc>, Vec<String>) {
         let mut diagnostics = Vec::new();
         let node = tree::parse(0, text, &mut diagnostics).remove(0);

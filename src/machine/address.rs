@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An Ethernet address, six octets in transmission order.
+/// An Ethernet address, six bytes in transmission order.
 ///
 /// Parses `52:54:00:12:34:56`, `52-54-00-12-34-56` and `525400123456` in either case; prints lower
 /// case with colons.
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
-    /// Wraps six octets in transmission order.
+    /// Wraps six bytes in transmission order.
     pub const fn new(octets: [u8; 6]) -> Self {
         Self(octets)
     }
 
-    /// Returns the six octets in transmission order.
+    /// Returns the six bytes in transmission order.
     pub const fn octets(self) -> [u8; 6] {
         self.0
     }
@@ -33,7 +33,7 @@ impl MacAddress {
     }
 }
 
-/// The text is no Ethernet address.
+/// The text is not an Ethernet address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a MAC address such as `52:54:00:12:34:56`")]
 pub struct ParseMacError {
@@ -99,9 +99,9 @@ impl TryFrom<String> for MacAddress {
     }
 }
 
-/// What a DHCP client put into `chaddr`: up to sixteen octets, of which Ethernet uses six.
+/// The value of a DHCP client's `chaddr`: up to sixteen bytes, of which Ethernet uses six.
 ///
-/// edk2 puts a GUID of sixteen octets there when it has no better idea.
+/// edk2 puts a GUID of sixteen bytes there if it has no Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HardwareAddress {
     length: u8,
@@ -109,7 +109,7 @@ pub struct HardwareAddress {
 }
 
 impl HardwareAddress {
-    /// Takes the first `length` octets of a `chaddr` field; a longer length is cut to sixteen.
+    /// Takes the first `length` bytes of a `chaddr` field; a longer length is cut to sixteen.
     pub fn new(length: u8, octets: [u8; 16]) -> Self {
         Self {
             length: length.min(16),
@@ -117,12 +117,12 @@ impl HardwareAddress {
         }
     }
 
-    /// Returns the octets in use.
+    /// Returns the bytes in use.
     pub fn octets(&self) -> &[u8] {
         &self.octets[..usize::from(self.length)]
     }
 
-    /// Returns the whole sixteen octets of the field.
+    /// Returns all sixteen bytes of the field.
     pub fn field(&self) -> [u8; 16] {
         self.octets
     }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guid_in_chaddr_is_no_mac() {
+    fn a_guid_in_chaddr_is_not_a_mac() {
         assert_eq!(HardwareAddress::new(16, [7; 16]).mac(), None);
         assert_eq!(HardwareAddress::new(255, [7; 16]).octets().len(), 16);
         assert_eq!(

@@ -83,7 +83,7 @@ use CpuArchitecture::*;
 use Firmware::{Uboot, Uefi};
 
 /// One row of the table.
-struct Row {
+struct ArchitectureRow {
     architecture: Architecture,
     name: &'static str,
     codes: &'static [u16],
@@ -98,8 +98,8 @@ const fn tftp(
     codes: &'static [u16],
     firmware: Firmware,
     cpu: CpuArchitecture,
-) -> Row {
-    Row {
+) -> ArchitectureRow {
+    ArchitectureRow {
         architecture,
         name,
         codes,
@@ -115,9 +115,9 @@ const fn http(
     codes: &'static [u16],
     firmware: Firmware,
     cpu: CpuArchitecture,
-) -> Row {
+) -> ArchitectureRow {
     let row = tftp(architecture, name, codes, firmware, cpu);
-    Row {
+    ArchitectureRow {
         is_http: true,
         ..row
     }
@@ -125,7 +125,7 @@ const fn http(
 
 /// The one table of architectures: name in the inventory, IANA codes (the one that we send first),
 /// firmware, processor, and whether the client boots over HTTP.
-const TABLE: [Row; 26] = [
+const TABLE: [ArchitectureRow; 26] = [
     tftp(Bios, "bios", &[0x00], Firmware::Bios, X86_64),
     tftp(UefiIa32, "uefi-ia32", &[0x06], Uefi, I386),
     // 7 is what clients of x64 send; 9 was meant for it and is sent by few.
@@ -296,13 +296,13 @@ impl Architecture {
         all.find(|it| it.grub() == Some((cpu, platform)))
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static ArchitectureRow {
         // The table lists every variant in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
     }
 }
 
-/// The text names no architecture.
+/// The text is not a client architecture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a client architecture")]
 pub struct ParseArchitectureError {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// The language in which a loader is told what to boot.
+/// The language of a loader's boot script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
     /// iPXE's scripts.
@@ -11,8 +11,7 @@ pub enum Dialect {
     Pxelinux,
 }
 
-/// The one table of dialects, in the order of the enum: the name, and that of its script as loaders
-/// and people know it.
+/// The table of dialects, in the order of the enum: the name, and the usual name of its script.
 const TABLE: [(Dialect, &str, &str); 3] = [
     (Dialect::Ipxe, "ipxe", "boot.ipxe"),
     (Dialect::Grub, "grub", "grub.cfg"),
@@ -35,8 +34,7 @@ impl Dialect {
         TABLE[self as usize].2
     }
 
-    /// Reports whether a loader that reads it can carry a signature that Secure Boot knows: GRUB,
-    /// behind shim.
+    /// Reports whether a loader of this dialect can be signed for Secure Boot: GRUB, behind shim.
     pub fn can_be_signed(self) -> bool {
         self == Self::Grub
     }

@@ -4,15 +4,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 digest: thirty-two octets, printed as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest: thirty-two bytes, printed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Sha256Digest([u8; 32]);
 
 impl Sha256Digest {
-    /// Wraps the thirty-two octets of a finished hash.
-    pub const fn new(octets: [u8; 32]) -> Self {
-        Self(octets)
+    /// Wraps the thirty-two bytes of a finished hash.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// Hashes `bytes`.
@@ -20,13 +20,13 @@ impl Sha256Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Returns the thirty-two octets.
-    pub const fn octets(&self) -> &[u8; 32] {
+    /// Returns the thirty-two bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// The text is no SHA-256 digest.
+/// The text is not a SHA-256 digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a SHA-256 digest of 64 hexadecimal digits")]
 pub struct ParseDigestError {
@@ -38,14 +38,14 @@ impl FromStr for Sha256Digest {
 
     fn from_str(text: &str) -> Result<Self, ParseDigestError> {
         let hex = text.strip_prefix("sha256:").unwrap_or(text).as_bytes();
-        let mut octets = [0; 32];
+        let mut bytes = [0; 32];
         // `decode_mut` panics unless the output has just the length that the input asks for.
         if hex.len() == 64
             && data_encoding::HEXLOWER_PERMISSIVE
-                .decode_mut(hex, &mut octets)
+                .decode_mut(hex, &mut bytes)
                 .is_ok()
         {
-            return Ok(Self(octets));
+            return Ok(Self(bytes));
         }
         Err(ParseDigestError {
             seen: text.chars().take(80).collect(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MacAddress, SessionId};
 
-/// Something that happened to a machine, worth keeping.
+/// Something that happened to a machine and is stored.
 ///
 /// Events never hold a secret or a capability: sessions are named by their id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,7 +14,7 @@ pub struct Event {
     pub at: Timestamp,
     /// What happened.
     pub kind: EventKind,
-    /// The host, where the machine is known.
+    /// The host, if the machine is known.
     pub host: Option<String>,
     /// The Ethernet address that was seen.
     pub mac: Option<MacAddress>,
@@ -40,15 +40,15 @@ pub struct StoredEvent {
 pub enum EventKind {
     /// An operator armed the host.
     Armed,
-    /// An operator took the arming back.
+    /// An operator cancelled the arming.
     Cancelled,
-    /// An operator set the host aside, or took it back.
+    /// An operator set the host aside, or released it.
     Changed,
-    /// A machine asked what to boot and was told to install.
+    /// A machine requested a boot script and got an install.
     Install,
-    /// A machine asked what to boot and was told to boot its local disk.
+    /// A machine requested a boot script and got its local disk.
     LocalDisk,
-    /// A machine asked what to boot and was held.
+    /// A machine requested a boot script and was held.
     Hold,
     /// An attempt began: a kernel or a seed was fetched under the session's capability.
     Attempt,
@@ -64,7 +64,7 @@ pub enum EventKind {
     Log,
     /// A callback came that no longer had an effect.
     Late,
-    /// The management controller was told something, or its certificate was accepted.
+    /// A command was sent to the management controller, or its certificate was accepted.
     Controller,
     /// A second address fetched a kernel or a seed within one attempt.
     SecondAddress,

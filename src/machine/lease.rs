@@ -5,21 +5,21 @@ use serde::Serialize;
 
 use super::MacAddress;
 
-/// An address that we promised to a machine in a DHCPACK, or that we must not promise.
+/// An address that a DHCPACK promised to a machine, or that must not be promised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lease {
     /// The address.
     pub address: Ipv4Addr,
     /// The network of the site that the address belongs to.
     pub network: String,
-    /// Who holds it; nobody holds an address that a client declined.
+    /// The holder; an address that a client declined has none.
     pub holder: Option<MacAddress>,
     /// When the promise, or the quarantine of a declined address, ends.
     pub expires: Timestamp,
 }
 
 impl Lease {
-    /// Reports whether the lease is in force at `now`.
+    /// Reports whether the lease is active at `now`.
     pub fn is_active(&self, now: Timestamp) -> bool {
         now < self.expires
     }
@@ -33,7 +33,7 @@ impl Lease {
 /// One change of the leases, to be made durable before the answer that promises it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaseChange {
-    /// The lease is in force, in place of any other of its address.
+    /// The lease is active, and replaces any other lease of its address.
     Hold(Lease),
     /// The address is free again.
     Release(Ipv4Addr),

@@ -1,4 +1,4 @@
-//! The words that every layer shares: what a machine is, and what we remember of it.
+//! The types that every layer shares: machines, and what the store remembers about them.
 
 mod address;
 mod architecture;

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a host stands in its life.
+/// The phase of a host's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -11,9 +11,9 @@ pub enum Phase {
     New,
     /// Armed: it may install, until its deadline.
     Provisioning,
-    /// The installer said that it had finished.
+    /// The installer reported success.
     Installed,
-    /// The installer said that it had failed.
+    /// The installer reported failure.
     Failed,
     /// An operator set it aside; it boots nothing.
     Quarantine,
@@ -43,7 +43,7 @@ impl Phase {
     }
 }
 
-/// The text names no phase.
+/// The text is not a phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a phase")]
 pub struct ParsePhaseError {

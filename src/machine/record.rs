@@ -7,22 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{BootTime, ClockReading, Phase};
 
-/// What the store remembers of one host.
+/// What the store remembers about one host.
 ///
 /// A host without a record is [`Phase::New`] and was never armed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HostRecord {
     /// The host's name in the inventory.
     pub host: String,
-    /// Where the host stands.
+    /// The phase of the host.
     pub phase: Phase,
-    /// Why it stands there, for people.
+    /// The reason for the phase.
     pub reason: Option<String>,
     /// When the phase was last changed.
     pub changed_at: Timestamp,
-    /// The highest `install` number ever seen for the host. Nothing sets it yet: it is kept for
-    /// arming from git, which only a higher number will do.
-    pub install_seen: Option<u64>,
     /// The latest session: the open one while provisioning, else the one that ended last.
     pub session: Option<Session>,
 }
@@ -35,7 +32,6 @@ impl HostRecord {
             phase: Phase::New,
             reason: None,
             changed_at: now,
-            install_seen: None,
             session: None,
         }
     }
@@ -103,7 +99,7 @@ impl SessionEnd {
 
 /// The text does not name an end of a session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{seen}` does not name an end of a session")]
+#[error("`{seen}` is not a kind of session end")]
 pub struct ParseSessionEndError {
     seen: String,
 }
@@ -163,7 +159,7 @@ impl SessionId {
     }
 }
 
-/// The text is no session's name.
+/// The text is not a session ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a session id of 16 hexadecimal digits")]
 pub struct ParseSessionIdError {

@@ -2,7 +2,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What stands in the place of a secret wherever text is shown.
+/// The text that replaces a secret in all output.
 pub const MASK: &str = "•••";
 
 /// A password, a key, a boot token or a capability: text that no format string can print.

@@ -30,7 +30,7 @@ const WORDS: [&str; 14] = [
     "cookie",
     "otp",
 ];
-/// Words that count with one or two slips of the fingers, and how many.
+/// Words that also count with one or two typing errors, and the number of errors allowed.
 const MISSPELLED: [(&str, usize); 8] = [
     ("password", 2),
     ("passwd", 1),

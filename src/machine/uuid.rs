@@ -23,7 +23,7 @@ const EXAMPLES: [&str; 12] = [
     "deadbeef-dead-beef-dead-beefdeadbeef",
 ];
 
-/// The SMBIOS system UUID, sixteen octets in the order in which it is printed.
+/// The SMBIOS system UUID, sixteen bytes in printed order.
 ///
 /// On the wire (DHCP option 97) the first three fields are little-endian, and some vendors swap
 /// them once more, so two values are compared with [`SystemUuid::same_machine`].
@@ -33,23 +33,23 @@ const EXAMPLES: [&str; 12] = [
 pub struct SystemUuid([u8; 16]);
 
 impl SystemUuid {
-    /// Reads the sixteen octets of DHCP option 97 after its type octet: first three fields
+    /// Reads the sixteen bytes of DHCP option 97 after its type byte; the first three fields are
     /// little-endian.
     pub fn from_wire(octets: [u8; 16]) -> Self {
         Self(octets).swapped()
     }
 
-    /// Returns the octets as DHCP option 97 carries them: first three fields little-endian.
+    /// Returns the bytes of DHCP option 97; the first three fields are little-endian.
     pub fn to_wire(self) -> [u8; 16] {
         self.swapped().0
     }
 
-    /// Returns the octets in printed order.
+    /// Returns the bytes in printed order.
     pub fn octets(self) -> [u8; 16] {
         self.0
     }
 
-    /// Returns the value with the octets of its first three fields reversed.
+    /// Returns the value with the bytes of its first three fields reversed.
     pub fn swapped(self) -> Self {
         let mut octets = self.0;
         octets[0..4].reverse();
@@ -58,12 +58,12 @@ impl SystemUuid {
         Self(octets)
     }
 
-    /// Reports whether two values name the same machine, in either octet order.
+    /// Reports whether two values name the same machine, in either byte order.
     pub fn same_machine(self, other: Self) -> bool {
         self == other || self.swapped() == other
     }
 
-    /// Returns the lesser of the two octet orders: one key for values that may be swapped.
+    /// Returns the lesser of the two byte orders: one key for values that may be swapped.
     pub fn order_free(self) -> Self {
         self.min(self.swapped())
     }
@@ -99,7 +99,7 @@ impl SystemUuid {
     }
 }
 
-/// The text is no UUID.
+/// The text is not a UUID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{seen}` is not a UUID such as `4c4c4544-0051-3610-8043-c2c04f4b3135`")]
 pub struct ParseUuidError {

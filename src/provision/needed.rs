@@ -1,4 +1,4 @@
-//! What a site needs of a bundle store.
+//! The bundles that a site needs.
 
 use anyhow::{Context, bail};
 
@@ -8,7 +8,7 @@ use crate::machine::Phase;
 use crate::render::Plan;
 use crate::store::Store;
 
-/// Adds to what is needed the bundles that an inventory names.
+/// Adds the bundles that an inventory names.
 pub fn need_inventory(needed: &mut BundlesInUse, inventory: &Inventory) {
     for bundle in inventory.bundles.values() {
         let users = inventory.profiles.values();
@@ -22,12 +22,11 @@ pub fn need_inventory(needed: &mut BundlesInUse, inventory: &Inventory) {
     }
 }
 
-/// Adds to what is needed the bundles that open installs were armed with, in a store that is the
-/// site's. Reports whether it is: one that knows none of the inventory's hosts is another site's, and
-/// tells nothing of the installs of this one.
+/// Adds the bundles of all open installs in a store. Reports whether the store belongs to the site: a store
+/// without any host of the inventory belongs to another site, and says nothing about this site's installs.
 ///
 /// # Errors
-/// When the store cannot be read, or does not say what an open install needs.
+/// When the store cannot be read, or has no plan for an open install.
 pub fn need_installs(
     needed: &mut BundlesInUse,
     inventory: &Inventory,
@@ -43,11 +42,11 @@ pub fn need_installs(
         }
         let (host, id) = (&record.host, session.id);
         let Some(stored) = store.session(id)? else {
-            bail!("the install {id} of `{host}` is open, and what it needs is not known");
+            bail!("session {id} of `{host}` is open, but the store has no plan for it");
         };
         let plan: Plan = serde_json::from_str(&stored.plan)
-            .with_context(|| format!("what the install {id} of `{host}` needs"))?;
-        needed.add(&plan.bundle, format!("an install of `{host}` runs"));
+            .with_context(|| format!("cannot read the plan of session {id} of `{host}`"))?;
+        needed.add(&plan.bundle, format!("used by an open install of `{host}`"));
     }
     let is_known = |host: &String| inventory.hosts.contains_key(host);
     Ok(records.iter().any(|record| is_known(&record.host)))

@@ -1,4 +1,4 @@
-//! Whom the servers serve: a filter by source address, which identifies nobody.
+//! A filter by source address: which requests the servers answer. It identifies nobody.
 //!
 //! Tokens and capabilities authorize a request. This filter only keeps what the site's machines need
 //! from everyone else.
@@ -83,13 +83,13 @@ pub fn admit(
         Resource::Dhcp => source.is_unspecified() || is_of_site(source, &inventory.site),
         Resource::Media => is_of_site(source, &inventory.site) || inventory.is_controller(source),
     };
-    match is_served {
-        true => Ok(()),
-        false => Err(AccessRefusal::Outside {
-            source_address: source,
-            media: resource == Resource::Media,
-        }),
+    if is_served {
+        return Ok(());
     }
+    Err(AccessRefusal::Outside {
+        source_address: source,
+        media: resource == Resource::Media,
+    })
 }
 
 /// Finds the client of an HTTP request: the peer, or, where the peer is a trusted proxy, the client
@@ -132,9 +132,10 @@ fn read_address(text: &str) -> Option<IpAddr> {
 }
 
 fn and_no_controller(media: bool) -> &'static str {
-    match media {
-        true => " and is not the address of a BMC",
-        false => "",
+    if media {
+        " and is not the address of a BMC"
+    } else {
+        ""
     }
 }
 

@@ -1,7 +1,7 @@
 //! One TFTP transfer, from its request to its last acknowledgement.
 //!
-//! [`admit()`] judges the request, [`negotiate()`] its options, and a [`Transfer`] then says what to
-//! send, given the time and what the peer sent. The caller owns the sockets, the clock and the file.
+//! [`admit()`] checks the request and [`negotiate()`] its options. A [`Transfer`] then decides what to send,
+//! from the time and the peer's packets. The caller owns the sockets, the clock and the file.
 
 mod admit;
 mod allowance;
@@ -16,7 +16,7 @@ mod transfer;
 
 use std::time::Duration;
 
-pub use admit::{Admitted, Refusal, admit};
+pub use admit::{AdmittedRequest, Refusal, admit};
 pub use allowance::{Allowance, FACTOR};
 pub use name::{NameError, sanitise};
 pub use negotiate::{Agreement, Limits, negotiate};
@@ -32,14 +32,14 @@ use crate::wire::tftp::{BlockNumber, ErrorCode};
 pub enum Outcome {
     /// The peer acknowledged the last block.
     Sent {
-        /// The octets of the file, each counted once.
-        octets: u64,
+        /// The bytes of the file, each counted once.
+        bytes: u64,
         /// From the first answer to the last acknowledgement.
         duration: Duration,
         /// Blocks that were sent again.
         retransmissions: u64,
     },
-    /// We refused the request, or gave the transfer up, with an ERROR packet.
+    /// The server refused the request or ended the transfer with an ERROR packet.
     Refused {
         /// The code that was sent.
         code: ErrorCode,
@@ -50,29 +50,29 @@ pub enum Outcome {
     Aborted {
         /// The peer's code.
         code: ErrorCode,
-        /// The peer's words.
+        /// The peer's message.
         message: String,
-        /// The peer had asked for options and left on seeing them: edk2 and many ROMs learn the
-        /// file's size that way and then ask again, so it is no failure.
+        /// The peer requested options and ended the transfer after it received them. edk2 and many ROMs
+        /// learn the file's size that way and then send a new request, so this is not a failure.
         probe: bool,
     },
-    /// The peer fell silent.
+    /// The peer stopped responding.
     TimedOut {
-        /// The block that was never acknowledged; 0 where the request's answer never was.
+        /// The block that was never acknowledged; 0 if the peer never acknowledged the first response.
         block: BlockNumber,
     },
-    /// As many transfers run as may; the peer's own retry will find room.
+    /// The limit of transfers is reached; the peer can retry.
     Busy,
-    /// The peer had not responded yet, and another request needed its slot.
+    /// The peer had not responded yet, and another request took its slot.
     Displaced,
     /// The peer's port is closed: it never made the request, or has left.
     Unreachable,
-    /// The system gave the transfer no port; the peer's own retry may find one.
+    /// The system had no port for the transfer; the peer can retry.
     NoPort {
         /// Why.
         reason: String,
     },
-    /// The datagram was no request; nothing was sent.
+    /// The datagram was not a request; nothing was sent.
     Malformed {
         /// Why.
         reason: String,
@@ -80,8 +80,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Reports whether the request may have been forged: nothing that came of it shows that its
-    /// sender has the address that it names.
+    /// Reports whether the request may have been forged: nothing shows that the sender owns its source
+    /// address.
     pub fn is_unproven(&self) -> bool {
         match self {
             Self::Sent { .. } => false,
@@ -96,8 +96,8 @@ impl Outcome {
         }
     }
 
-    /// Returns how a request ends whose peer asks for something else instead; `early` where it has
-    /// answered nothing yet.
+    /// Returns the outcome of a request that the peer replaced by another; `early` means that the peer had
+    /// not responded yet.
     pub fn superseded(early: bool) -> Self {
         Self::Aborted {
             code: ErrorCode::NotDefined,

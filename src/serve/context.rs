@@ -14,7 +14,7 @@ use crate::bundle::Verifier;
 use crate::decide::Standing;
 use crate::machine::{Event, EventKind, HostRecord, MacAddress};
 use crate::render::{Plan, TemplateError};
-use crate::respond::boot::{BootAnswer, Decided, Sources};
+use crate::respond::boot::{BootAnswer, DecisionRecord, Sources};
 use crate::store::{Store, StoreError};
 use crate::token::StoreKey;
 
@@ -242,8 +242,8 @@ impl Context {
 
     /// Logs a decision and keeps it as an event. What the machine showed stands in the line's facts,
     /// and in its text when the machine is held or its record is not `complete`.
-    fn note(&self, asker: Asker, decided: Decided, complete: bool, now: Timestamp) {
-        let Decided {
+    fn note(&self, asker: Asker, decided: DecisionRecord, complete: bool, now: Timestamp) {
+        let DecisionRecord {
             kind,
             mac,
             host,

@@ -8,7 +8,7 @@ use super::log::{Level, Line, Log};
 use super::shutdown::Shutdown;
 use crate::decide::{Impediment, expire};
 use crate::machine::{Event, EventKind};
-use crate::store::{HostUpdate, Settled, Store, StoreError, StoreFault};
+use crate::store::{HostUpdate, SettleReport, Store, StoreError, StoreFault};
 
 /// How often the store is swept.
 const SWEEP_TIME: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ fn expire_hosts(store: &dyn Store, log: &Log) -> Result<(), StoreError> {
 }
 
 /// Logs that sessions were suspended, once they were.
-pub fn log_settled(log: &Log, settled: &Settled) {
+pub fn log_settled(log: &Log, settled: &SettleReport) {
     let Some(doubt) = &settled.doubt else {
         return;
     };

@@ -284,7 +284,7 @@ fn tftp_line(report: &TftpReport) -> Line {
     let name = shown_path(name);
     let (level, event, text) = match outcome {
         Outcome::Sent {
-            octets,
+            bytes: octets,
             duration,
             retransmissions,
         } => {

@@ -1,7 +1,7 @@
 //! Backups: one file that holds both databases of a store, and stores made of it.
 //!
 //! A backup is an SQLite database: the tables of `state.db`, and the leases in a table of their own.
-//! It holds the store's key, so its owner alone can read it. A store that is made of it arms nobody.
+//! It holds the store's key, so only its owner can read it. A store restored from it arms no host.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::Settled;
+use super::SettleReport;
 use super::database;
 use super::error::{StoreError, StoreFault};
 use super::leases::{LeaseStore, SqliteLeases};
 use super::schema::{self, for_sqlite};
 use super::servers::RunningServer;
 use super::sqlite::SqliteStore;
-use super::witness::WitnessPlace;
+use super::witness::WitnessLocation;
 use crate::decide::StoreDoubt;
 use crate::machine::{Lease, LeaseChange};
 
@@ -71,8 +71,8 @@ impl SqliteStore {
 pub fn restore(
     file: &Path,
     directory: &Path,
-    witness: impl Into<WitnessPlace>,
-) -> Result<Settled, StoreError> {
+    witness: impl Into<WitnessLocation>,
+) -> Result<SettleReport, StoreError> {
     let state = directory.join("state.db");
     let fail = |fault: StoreFault| StoreError::new(&state, fault);
     let leases = read_leases(file).map_err(|fault| StoreError::new(file, fault))?;
@@ -183,14 +183,14 @@ fn keep_leases(file: &Path, leases: &[Lease]) -> Result<(), StoreFault> {
 fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
     // SQLite would make an empty database of a file that is missing, and wait for a pipe.
     if !fs::metadata(file)?.is_file() {
-        let what = "it is not a regular file";
+        let what = "not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
     }
     let connection = read_only(file)?;
     let is_backup: bool = connection.query_row(schema::IS_BACKUP, [], |row| row.get(0))?;
     if !is_backup {
         return Err(StoreFault::Corrupt {
-            what: "it is not a backup that `pxectl store backup` made".into(),
+            what: "not a backup made by `pxectl store backup`".into(),
         });
     }
     refuse_foreign_schema(&connection)?;
@@ -212,7 +212,7 @@ fn refuse_foreign_schema(backup: &Connection) -> Result<(), StoreFault> {
     fresh.execute_batch(&for_sqlite(schema::BACKUP_LEASES))?;
     if objects(backup)? != objects(&fresh)? {
         return Err(StoreFault::Corrupt {
-            what: "its tables are not those of a backup that `pxectl store backup` made".into(),
+            what: "its tables differ from those of a backup made by `pxectl store backup`".into(),
         });
     }
     Ok(())

@@ -31,9 +31,9 @@ const STATEMENTS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
     /// It is made; one that exists is used.
-    Create,
+    CreateOrOpen,
     /// It is made; one that exists is an error.
-    Make,
+    CreateNew,
     /// It is an error.
     Refuse,
 }
@@ -71,7 +71,7 @@ pub(super) fn open(
     Ok(connection)
 }
 
-/// Opens a database that exists, for reading only; none where nobody has made it yet.
+/// Opens an existing database for reading only; `None` if it does not exist yet.
 pub(super) fn open_read_only(
     directory: &Path,
     file: &str,
@@ -146,7 +146,7 @@ pub(super) fn lock_alone(path: &Path) -> Result<File, StoreFault> {
     }
 }
 
-/// Locks a state directory without writing to it; none where nobody has used it yet.
+/// Locks a state directory without writing to it; `None` if it has not been used yet.
 pub(super) fn lock_existing_directory(directory: &Path) -> Result<Option<File>, io::Error> {
     match File::open(directory.join(LOCK_FILE)) {
         Ok(lock) => lock.lock().map(|()| Some(lock)),
@@ -187,16 +187,16 @@ fn create_file(path: &Path) -> Result<bool, io::Error> {
     }
 }
 
-/// Says why something was not written to the database at `path`.
+/// Returns the reason why a write to the database at `path` failed.
 ///
-/// SQLite calls most refusals of a file system an I/O error; what that says of a page beside the
-/// database tells an operator more.
+/// SQLite reports most errors of a file system as an I/O error. Writing a page next to the database shows
+/// the actual error.
 pub(super) fn unwritten(path: &Path, fault: StoreFault) -> StoreError {
     let refused = || {
         let beside = path.with_extension("probe");
         let written = File::create(&beside)
             .and_then(|mut file| file.write_all(&[0; 4096]).and_then(|()| file.sync_all()));
-        // One that is left behind is in nobody's way.
+        // A file that is left behind does no harm.
         let _ = fs::remove_file(&beside);
         written.err().map(StoreFault::from)
     };
@@ -207,7 +207,7 @@ pub(super) fn unwritten(path: &Path, fault: StoreFault) -> StoreError {
     StoreError::new(path, fault)
 }
 
-/// Reads a column whose text is a value of ours.
+/// Reads a column whose text is parsed.
 pub(super) fn parsed<T>(row: &Row, column: usize) -> rusqlite::Result<T>
 where
     T: FromStr,
@@ -242,7 +242,7 @@ pub(super) fn time_option(row: &Row, column: usize) -> rusqlite::Result<Option<T
         .map_err(|error| unreadable(column, error))
 }
 
-/// Wraps the reason why a column's value is none that we wrote.
+/// Wraps the reason why a column's value is invalid.
 pub(super) fn unreadable(
     column: usize,
     error: impl std::error::Error + Send + Sync + 'static,

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-/// A store could not do what it was asked for; nothing of the change was kept.
+/// An operation of a store failed; no part of the change was kept.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the store `{location}`: {fault}")]
 pub struct StoreError {
@@ -19,8 +19,8 @@ pub enum StoreFault {
     /// A file could not be made, opened or locked.
     #[error("{0}")]
     Io(io::Error),
-    /// There is no store at the path.
-    #[error("there is no store")]
+    /// The store does not exist.
+    #[error("the store does not exist")]
     Absent,
     /// A store that a running server opened at the path was deleted or replaced.
     #[error("process {pid} still uses a store that was deleted or replaced here")]
@@ -28,8 +28,8 @@ pub enum StoreFault {
         /// The server.
         pid: u32,
     },
-    /// A store is there already.
-    #[error("there is a store already")]
+    /// A store already exists.
+    #[error("a store already exists")]
     Present,
     /// The witness file could not be written; nothing can be armed without it.
     #[error("cannot write the witness file in `{directory}`: {error}")]
@@ -40,13 +40,13 @@ pub enum StoreFault {
         error: io::Error,
     },
     /// The witness file would be a part of every copy of the store.
-    #[error("the witness directory `{directory}` lies in the state directory, or contains it")]
+    #[error("the witness directory `{directory}` is inside the state directory, or contains it")]
     WitnessInside {
         /// The directory that was named.
         directory: String,
     },
     /// The path does not lead to the file that was opened.
-    #[error("it was deleted or replaced")]
+    #[error("the file was deleted or replaced")]
     Replaced,
     /// A running server keeps the witness file in another directory.
     #[error("process {pid} keeps its witness file in `{recorded}`")]
@@ -57,25 +57,27 @@ pub enum StoreFault {
         recorded: String,
     },
     /// Another process kept its write lock for longer than we waited.
-    #[error("another process kept it locked for too long")]
+    #[error("another process held the lock for too long")]
     Busy,
     /// Another process writes it, and only one may.
-    #[error("another DHCP server works on it")]
+    #[error("another DHCP server is using the leases")]
     InUse,
     /// The file or its file system refuses writes.
-    #[error("it is read-only")]
+    #[error("the file or its file system is read-only")]
     ReadOnly,
     /// No space is left.
     #[error("the disk is full")]
     Full,
-    /// What the file holds is no store, or not what we wrote.
-    #[error("it is damaged: {what}")]
+    /// The file is not a store, or its content is damaged.
+    #[error("the file is damaged: {what}")]
     Corrupt {
         /// What was found.
         what: String,
     },
     /// A newer `pxectl` has altered its tables.
-    #[error("it has schema {found}, and this pxectl knows schemas up to {supported}")]
+    #[error(
+        "the file has schema version {found}, but this pxectl supports only versions up to {supported}"
+    )]
     NewerSchema {
         /// The version of the tables.
         found: u32,
@@ -83,7 +85,7 @@ pub enum StoreFault {
         supported: u32,
     },
     /// The caller asked for a change that contradicts itself or the store.
-    #[error("the change of host `{host}` does not fit: {what}")]
+    #[error("inconsistent change of host `{host}`: {what}")]
     Unfit {
         /// The host.
         host: String,
@@ -103,7 +105,7 @@ impl StoreError {
         }
     }
 
-    /// Says what an operator can do about it.
+    /// Returns the help text for an operator.
     pub fn help(&self) -> String {
         let location = &self.location;
         match &self.fault {
@@ -114,8 +116,8 @@ impl StoreError {
                 "check the path and its disk, or name another store with `--state`".into()
             }
             StoreFault::Absent => {
-                "start `pxectl serve`, which creates it, or run `pxectl store create`; \
-                 `--state` names another store"
+                "run `pxectl store create`, or start `pxectl serve`, which creates the store; or \
+                 choose another store with `--state`"
                     .into()
             }
             StoreFault::Deserted { pid } => format!(
@@ -158,10 +160,10 @@ impl StoreError {
                  a new store arms no host"
             ),
             StoreFault::NewerSchema { .. } => {
-                "use the newest pxectl that has worked on this store".into()
+                "use the newest pxectl version that has opened this store".into()
             }
             StoreFault::Unfit { .. } | StoreFault::Database(_) => {
-                "this looks like a fault of pxectl: please report it with this message".into()
+                "this is probably a bug in pxectl; please report it with this message".into()
             }
         }
     }
@@ -194,7 +196,7 @@ impl From<rusqlite::Error> for StoreFault {
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => error.to_string(),
             (_, FromSqlConversionFailure(_, _, source)) => source.to_string(),
             (_, IntegralValueOutOfRange(..) | InvalidColumnType(..)) => error.to_string(),
-            (_, QueryReturnedNoRows) => "a row that must be there is missing".into(),
+            (_, QueryReturnedNoRows) => "a required row is missing".into(),
             _ => return Self::Database(Box::new(error)),
         };
         Self::Corrupt { what }

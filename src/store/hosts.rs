@@ -34,21 +34,21 @@ pub(super) fn write_host(
         what,
     };
     if record.host != name {
-        return Err(unfit("the record is another host's"));
+        return Err(unfit("the record belongs to another host"));
     }
     let session = record.session.as_ref();
     match (session, plan) {
         (Some(session), Some(plan)) => {
             if start_session(transaction, name, session, plan)? == 0 {
-                return Err(unfit("its new session is there already"));
+                return Err(unfit("the new session already exists"));
             }
         }
         (Some(session), None) => {
             if write_session(transaction, name, session)? == 0 {
-                return Err(unfit("its session is new and has no plan"));
+                return Err(unfit("the session is new but has no plan"));
             }
         }
-        (None, Some(_)) => return Err(unfit("its plan has no session")),
+        (None, Some(_)) => return Err(unfit("the plan has no session")),
         (None, None) => {}
     }
     let ended_at = match (session, plan) {
@@ -66,7 +66,6 @@ pub(super) fn write_host(
         record.phase.name(),
         record.reason,
         record.changed_at.as_microsecond(),
-        record.install_seen.map(u64::cast_signed),
         id,
     ])?;
     Ok(())

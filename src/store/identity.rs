@@ -26,7 +26,7 @@ impl StoreId {
     /// Draws a name.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system provides no random numbers.
     pub fn random() -> io::Result<Self> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits)?;
@@ -90,7 +90,7 @@ pub(super) struct PinnedFile {
 impl PinnedFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let pin = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let status = statx(&pin, "", AtFlags::EMPTY_PATH, wanted())?;
+        let status = statx(&pin, "", AtFlags::EMPTY_PATH, statx_fields())?;
         Ok(Self {
             device: device(&status),
             identity: identity(&status),
@@ -106,14 +106,14 @@ impl PinnedFile {
     pub(super) fn is_at(&self, path: &Path) -> bool {
         // A file without a name still has its pin, and a path that leads to it has one.
         let _ = &self.pin;
-        let found = statx(CWD, path, AtFlags::empty(), wanted());
+        let found = statx(CWD, path, AtFlags::empty(), statx_fields());
         found.is_ok_and(|status| {
             device(&status) == self.device && identity(&status) == self.identity
         })
     }
 }
 
-fn wanted() -> StatxFlags {
+fn statx_fields() -> StatxFlags {
     StatxFlags::INO | StatxFlags::BTIME
 }
 

@@ -46,7 +46,8 @@ impl SqliteLeases {
         let opened = || -> Result<_, StoreFault> {
             database::create_directory(directory)?;
             let lock = database::lock_alone(&directory.join(LOCK_FILE))?;
-            let connection = database::open(directory, FILE, schema::LEASES, Missing::Create)?;
+            let connection =
+                database::open(directory, FILE, schema::LEASES, Missing::CreateOrOpen)?;
             Ok((connection, lock))
         };
         match opened() {

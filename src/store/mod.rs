@@ -1,4 +1,4 @@
-//! What happened: host records, sessions and events, and, in a database of their own, leases.
+//! The history: host records, sessions, events, and leases in their own database.
 //!
 //! A store keeps facts and knows no rules: which phase may follow which is decided by the closure
 //! that [`Store::update`] calls inside its transaction. What a call returned `Ok` for is on the
@@ -51,7 +51,7 @@ pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
 pub use sqlite::SqliteStore;
-pub use witness::WitnessPlace;
+pub use witness::WitnessLocation;
 
 /// What happened to the hosts, shared by every process that was given the same place.
 ///
@@ -74,8 +74,8 @@ pub trait Store: Send + Sync {
     /// Reads the records of the hosts that have an open session, ordered by the host's name.
     fn open_hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
 
-    /// Works out what holds at this moment for every host: the time, and whether anything
-    /// destructive may be served from this store. Its cost is one row and two files.
+    /// Returns the standing for all hosts: the time, and whether anything destructive may be served from
+    /// this store. The cost is one row and two files.
     fn standing(&self) -> Result<Standing, StoreError>;
 
     /// Changes hosts in one transaction: either every change that `change` returned is durable when
@@ -89,7 +89,7 @@ pub trait Store: Send + Sync {
 
     /// Makes a store its own again after it was restored, copied or moved: suspends its open
     /// sessions, gives it a new identity and a witness file. A sound store stays as it is.
-    fn settle(&self) -> Result<Settled, StoreError>;
+    fn settle(&self) -> Result<SettleReport, StoreError>;
 
     /// Remembers the time that the clock shows, so that no later decision is made by an earlier one.
     fn note_time(&self) -> Result<(), StoreError>;
@@ -155,16 +155,16 @@ pub trait Store: Send + Sync {
 /// A rule for the change of hosts: the name, the record and the standing of the store -> the change.
 pub type Change<'c> = dyn FnMut(&str, Option<&HostRecord>, &Standing) -> Option<HostUpdate> + 'c;
 
-/// What settling a store found and did.
+/// The result of settling a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Why the store was not its own; none where it was sound.
+pub struct SettleReport {
+    /// Why the store was not sound; `None` if it was.
     pub doubt: Option<StoreDoubt>,
     /// The hosts whose open sessions were suspended.
     pub suspended: Vec<String>,
 }
 
-/// What one host becomes.
+/// The change of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostUpdate {
     /// The whole record as it shall stand; any other open session of the host is ended.
@@ -220,7 +220,7 @@ impl Retention {
     };
 }
 
-/// A session with what it was armed for; it is kept for ever.
+/// A session with its plan; it is kept forever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSession {
     /// The host that was armed.

@@ -18,10 +18,9 @@ pub(super) fn host_record(row: &Row) -> rusqlite::Result<HostRecord> {
         phase: parsed(row, 1)?,
         reason: row.get(2)?,
         changed_at: time(row, 3)?,
-        install_seen: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-        session: match row.get_ref(5)? {
+        session: match row.get_ref(4)? {
             ValueRef::Null => None,
-            _ => Some(session(row, 5)?),
+            _ => Some(session(row, 4)?),
         },
     })
 }

@@ -3,7 +3,8 @@
 //! Times are microseconds since 1970 in UTC, identities are the text that people see. A new
 //! phase or a new kind of event is a new schema version too: an older program cannot read it.
 
-/// The migrations of the state database; the schema version is how many were applied.
+/// The migrations of the state database; the schema version is how many were applied. Nothing uses
+/// the column `install_seen`.
 pub(super) const STATE: &[&str] = &[
     "
 CREATE TABLE store (
@@ -140,21 +141,21 @@ pub(super) const COUNT_CHANGE: &str = "
 UPDATE store SET changes = changes + 1, last_event = last_event + $1 RETURNING last_event";
 
 pub(super) const READ_HOST: &str = "
-SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
+SELECT h.name, h.phase, h.reason, h.changed_at,
        s.id, s.created_at, s.deadline, s.attempts, s.ended_at,
        s.boot_id, s.boot_deadline, s.previous_phase, s.ended_by, s.suspended
 FROM host h LEFT JOIN session s ON s.id = h.session
 WHERE h.name = $1";
 
 pub(super) const READ_HOSTS: &str = "
-SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
+SELECT h.name, h.phase, h.reason, h.changed_at,
        s.id, s.created_at, s.deadline, s.attempts, s.ended_at,
        s.boot_id, s.boot_deadline, s.previous_phase, s.ended_by, s.suspended
 FROM host h LEFT JOIN session s ON s.id = h.session
 ORDER BY h.name";
 
 pub(super) const READ_OPEN_HOSTS: &str = "
-SELECT h.name, h.phase, h.reason, h.changed_at, h.install_seen,
+SELECT h.name, h.phase, h.reason, h.changed_at,
        s.id, s.created_at, s.deadline, s.attempts, s.ended_at,
        s.boot_id, s.boot_deadline, s.previous_phase, s.ended_by, s.suspended
 FROM session s JOIN host h ON h.session = s.id
@@ -162,11 +163,11 @@ WHERE s.ended_at IS NULL AND h.phase = 'provisioning'
 ORDER BY h.name";
 
 pub(super) const WRITE_HOST: &str = "
-INSERT INTO host (name, phase, reason, changed_at, install_seen, session)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO host (name, phase, reason, changed_at, session)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE SET
     phase = excluded.phase, reason = excluded.reason, changed_at = excluded.changed_at,
-    install_seen = excluded.install_seen, session = excluded.session";
+    session = excluded.session";
 
 pub(super) const READ_SESSION: &str = "
 SELECT host, plan, id, created_at, deadline, attempts, ended_at,

@@ -35,12 +35,12 @@ pub struct RunningServer {
 /// ends.
 #[derive(Debug)]
 pub struct Registration {
-    signs: Vec<Sign>,
+    markers: Vec<Marker>,
 }
 
 /// A locked file: the lock tells it from one that a killed server left behind.
 #[derive(Debug)]
-struct Sign {
+struct Marker {
     path: PathBuf,
     _lock: File,
 }
@@ -48,7 +48,7 @@ struct Sign {
 impl RunningServer {
     /// Makes a server visible to [`RunningServer::list`] until the registration is dropped.
     ///
-    /// It is registered in the state directory, where whoever shares the directory finds it, and in
+    /// It is registered in the state directory, where every process that shares the directory finds it, and in
     /// the runtime directory of the system, where it is found after the state directory was deleted.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl RunningServer {
         pid: u32,
     ) -> Result<Registration, StoreError> {
         let within = directory.join("run");
-        let sign = || -> Result<Registration, StoreFault> {
+        let marker = || -> Result<Registration, StoreFault> {
             let server = Self {
                 role: role.to_owned(),
                 pid,
@@ -72,26 +72,26 @@ impl RunningServer {
             create_directory(&within)?;
             let _lock = lock_directory(directory)?;
             let name = format!("{role}-{pid}");
-            let mut signs = vec![Sign::make(within.join(&name), &server)?];
+            let mut markers = vec![Marker::make(within.join(&name), &server)?];
             if let Some(runtime) = writable_runtime_directory() {
-                let path = runtime.join(format!("{}-{name}", place(&server.directory)));
-                signs.extend(Sign::make(path, &server));
+                let path = runtime.join(format!("{}-{name}", directory_digest(&server.directory)));
+                markers.extend(Marker::make(path, &server));
             }
-            Ok(Registration { signs })
+            Ok(Registration { markers })
         };
-        sign().map_err(|fault| StoreError::new(&within, fault))
+        marker().map_err(|fault| StoreError::new(&within, fault))
     }
 
-    /// Lists the servers that use the store of a state directory, ordered by role; removes the signs
+    /// Lists the servers that use the store of a state directory, ordered by role; removes the markers
     /// of servers that were killed.
     ///
     /// # Errors
     /// Fails where the directory cannot be read. One that does not exist has no servers.
     pub fn list(directory: &Path) -> Result<Vec<Self>, StoreError> {
-        let signs = directory.join("run");
+        let markers = directory.join("run");
         let listed = || {
             let mut servers = match lock_existing_directory(directory)? {
-                Some(_lock) => live(&signs, "", |_| true)?,
+                Some(_lock) => live(&markers, "", |_| true)?,
                 None => Vec::new(),
             };
             servers.extend(elsewhere(directory)?);
@@ -99,7 +99,7 @@ impl RunningServer {
         };
         let listed: io::Result<Vec<Self>> = listed();
         let mut servers =
-            listed.map_err(|error| StoreError::new(&signs, StoreFault::from(error)))?;
+            listed.map_err(|error| StoreError::new(&markers, StoreFault::from(error)))?;
         servers.sort_by(|a, b| (&a.role, a.pid).cmp(&(&b.role, b.pid)));
         servers.dedup();
         Ok(servers)
@@ -121,8 +121,8 @@ impl RunningServer {
     }
 }
 
-impl Sign {
-    /// Makes a sign that is locked from the moment when it has its name.
+impl Marker {
+    /// Makes a marker that is locked from the moment when it has its name.
     fn make(path: PathBuf, server: &RunningServer) -> Result<Self, io::Error> {
         match File::open(&path) {
             // A server that was killed left it behind.
@@ -146,9 +146,9 @@ impl Sign {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        for sign in &self.signs {
+        for marker in &self.markers {
             // What cannot be removed is seen as stale: the lock goes in any case.
-            let _ = fs::remove_file(&sign.path);
+            let _ = fs::remove_file(&marker.path);
         }
     }
 }
@@ -158,7 +158,7 @@ fn elsewhere(directory: &Path) -> Result<Vec<RunningServer>, io::Error> {
     let Some(directory) = real_path(directory) else {
         return Ok(Vec::new());
     };
-    let prefix = format!("{}-", place(&directory));
+    let prefix = format!("{}-", directory_digest(&directory));
     let mut trusted = vec![0, rustix::process::geteuid().as_raw()];
     trusted.extend(fs::metadata(&directory).ok().map(|it| it.uid()));
     let mut servers = Vec::new();
@@ -183,7 +183,7 @@ fn real_path(directory: &Path) -> Option<PathBuf> {
 }
 
 /// Names a state directory in a file name.
-fn place(directory: &Path) -> String {
+fn directory_digest(directory: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let digest = Sha256::digest(directory.as_os_str().as_bytes());
     HEXLOWER.encode(&digest[..8])
@@ -231,14 +231,14 @@ fn writable_runtime_directory() -> Option<PathBuf> {
     })
 }
 
-/// Reads the signs of trusted owners whose names begin with a prefix; those of servers that have ended
+/// Reads the markers of trusted owners whose names begin with a prefix; those of servers that have ended
 /// are removed.
 fn live(
-    signs: &Path,
+    markers: &Path,
     prefix: &str,
     is_trusted: impl Fn(u32) -> bool,
 ) -> Result<Vec<RunningServer>, io::Error> {
-    let entries = match fs::read_dir(signs) {
+    let entries = match fs::read_dir(markers) {
         Err(error)
             if matches!(
                 error.kind(),
@@ -257,7 +257,7 @@ fn live(
         if pid.is_none_or(|pid| pid.parse::<u32>().is_err()) {
             continue;
         }
-        // Its server has just ended, it is another user's, or it is not a sign of ours.
+        // Its server has just ended, it is another user's, or it is not a marker of ours.
         let Ok(file) = open_regular(&path) else {
             continue;
         };
@@ -271,7 +271,7 @@ fn live(
             }
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => {
-                // Tidiness only: a reader may be unable to, and nobody counts a stale sign.
+                // Cleanup only: a reader may lack permission, and stale markers are not counted.
                 let _ = fs::remove_file(&path);
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
     if !file.metadata()?.is_file() {
-        let what = "it is not a regular file";
+        let what = "not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     Ok(file)

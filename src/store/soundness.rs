@@ -16,9 +16,9 @@ use super::error::{StoreError, StoreFault};
 use super::hosts::{read_open_hosts, write_host};
 use super::identity::{FileIdentity, StoreId};
 use super::servers::RunningServer;
-use super::sqlite::{SqliteStore, Written, statement};
-use super::witness::{Claim, StoreState, WitnessDirectory, WitnessPlace};
-use super::{HostUpdate, Settled, schema};
+use super::sqlite::{SqliteStore, WriteResult, statement};
+use super::witness::{Claim, StoreState, WitnessDirectory, WitnessLocation};
+use super::{HostUpdate, SettleReport, schema};
 use crate::decide::{Impediment, Standing, StoreDoubt, suspend};
 use crate::machine::{Event, EventKind, HostRecord};
 
@@ -35,24 +35,24 @@ pub(super) struct Identity {
     clock_epoch: i64,
 }
 
-/// What a transaction leaves to be done once it is committed.
-pub(super) struct Announced<'s> {
+/// A witness state that is confirmed once the transaction is committed.
+pub(super) struct PendingWitness<'s> {
     witness: WitnessDirectory,
     claim: (StoreId, &'s SqliteStore),
     state: StoreState,
     _lock: File,
 }
 
-/// What a process has seen of the time.
+/// The latest time that a process has observed.
 #[derive(Debug, Default)]
-pub(super) struct SeenTime {
+pub(super) struct ObservedTime {
     /// The latest wall time that was read.
     read: Timestamp,
     /// How often the clock was accepted before that.
     clock_epoch: i64,
 }
 
-impl SeenTime {
+impl ObservedTime {
     /// Returns the latest time that was ever seen, `wall` apart. It moves back in one case only: an
     /// operator has accepted the clock, in whatever process.
     fn latest(&mut self, wall: Timestamp, identity: &Identity) -> Timestamp {
@@ -80,7 +80,7 @@ impl SqliteStore {
     pub(super) fn standing_of(&self, identity: &Identity) -> Standing {
         let clock = self.clock.read();
         let mut seen = self
-            .seen_time
+            .observed_time
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let latest = seen.latest(clock.wall, identity);
@@ -127,7 +127,7 @@ impl SqliteStore {
         transaction: &Transaction,
         identity: &Identity,
         leaves_open: bool,
-    ) -> Result<Option<Announced<'_>>, StoreFault> {
+    ) -> Result<Option<PendingWitness<'_>>, StoreFault> {
         statement(transaction, schema::NEXT_GENERATION)?.execute([])?;
         let is_sound = self.vouched(identity).is_ok();
         let (Some(id), Some(witness), true) = (&identity.id, &identity.witness, is_sound) else {
@@ -141,7 +141,7 @@ impl SqliteStore {
             Ok::<_, io::Error>(lock)
         };
         match announce() {
-            Ok(lock) => Ok(Some(Announced {
+            Ok(lock) => Ok(Some(PendingWitness {
                 witness: witness.clone(),
                 claim: (id.clone(), self),
                 state: next,
@@ -160,8 +160,11 @@ impl SqliteStore {
     }
 
     /// Settles the store as [`Store::settle`] does, and in any case for a reason that is known.
-    pub(super) fn settle_because(&self, known: Option<StoreDoubt>) -> Result<Settled, StoreError> {
-        let mut settled = Settled::default();
+    pub(super) fn settle_because(
+        &self,
+        known: Option<StoreDoubt>,
+    ) -> Result<SettleReport, StoreError> {
+        let mut settled = SettleReport::default();
         let mut witness_lock = None;
         self.write(|transaction, identity| {
             if !self.is_in_place() {
@@ -177,10 +180,9 @@ impl SqliteStore {
             }
             let Some(witness) = &identity.witness else {
                 return Err(StoreFault::Corrupt {
-                    what:
-                        "an older pxectl made it, and no server of this one has opened it; start \
-                           `pxectl serve` once"
-                            .into(),
+                    what: "an older pxectl created the store, and no server of this version has opened \
+                           it; start `pxectl serve` once"
+                        .into(),
                 });
             };
             let now = self.standing_of(identity).now();
@@ -189,7 +191,7 @@ impl SqliteStore {
             let id = StoreId::random()?;
             statement(transaction, schema::WRITE_IDENTITY)?
                 .execute([id.as_str(), &witness.path().to_string_lossy()])?;
-            let message = format!("{doubt}; the store is `{id}` from now on");
+            let message = format!("{doubt}; the new store ID is `{id}`");
             events.push(event(now, EventKind::Store, message));
             let state = read_state(transaction)?;
             let exchange = || {
@@ -203,11 +205,11 @@ impl SqliteStore {
                 Ok(lock)
             };
             witness_lock = Some(exchange().map_err(|error| unwritable(witness, error))?);
-            settled = Settled {
+            settled = SettleReport {
                 doubt: Some(doubt),
                 suspended,
             };
-            Ok(Some(Written::events(events)))
+            Ok(Some(WriteResult::events(events)))
         })?;
         drop(witness_lock);
         Ok(settled)
@@ -278,7 +280,7 @@ impl SqliteStore {
     }
 }
 
-impl Announced<'_> {
+impl PendingWitness<'_> {
     /// Confirms what was committed. Where that fails, what is announced stays good, and the next
     /// change confirms it.
     pub(super) fn confirm(self) {
@@ -294,7 +296,7 @@ pub(super) fn identify(
     connection: &mut Connection,
     (directory, path): (&Path, &Path),
     file: FileIdentity,
-    witness: Option<WitnessPlace>,
+    witness: Option<WitnessLocation>,
     missing: Missing,
 ) -> Result<[u8; 32], StoreFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -302,9 +304,9 @@ pub(super) fn identify(
         .query_row([], |row| row.get::<_, String>(0))
         .optional()?;
     let digits = match (read, witness) {
-        (Some(_), _) if missing == Missing::Make => return Err(StoreFault::Present),
+        (Some(_), _) if missing == Missing::CreateNew => return Err(StoreFault::Present),
         (Some(digits), Some(place)) => {
-            keep_witness_place(&transaction, directory, &place, (path, file))?;
+            record_witness_directory(&transaction, directory, &place, (path, file))?;
             digits
         }
         (Some(digits), None) => digits,
@@ -321,7 +323,7 @@ pub(super) fn identify(
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| StoreFault::Corrupt {
-            what: "its key is not 64 hexadecimal digits".into(),
+            what: "the store key is not 64 hexadecimal digits".into(),
         })
 }
 
@@ -369,10 +371,10 @@ fn refuse_inside(witness: &WitnessDirectory, path: &Path) -> Result<(), StoreFau
 }
 
 /// Records where the witness file of a store is. A running server keeps it where it is recorded.
-fn keep_witness_place(
+fn record_witness_directory(
     transaction: &Transaction,
     directory: &Path,
-    place: &WitnessPlace,
+    place: &WitnessLocation,
     (path, file): (&Path, FileIdentity),
 ) -> Result<(), StoreFault> {
     let recorded = read_identity(transaction)?.witness;

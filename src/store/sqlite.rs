@@ -15,11 +15,11 @@ use super::hosts::{read_host, read_open_hosts, write_events, write_host};
 use super::identity::{FileIdentity, PinnedFile, StoreId};
 use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
 use super::servers::RunningServer;
-use super::soundness::{Announced, Identity, SeenTime, event, identify, read_identity};
+use super::soundness::{Identity, ObservedTime, PendingWitness, event, identify, read_identity};
 use super::turnstile::Turnstile;
-use super::witness::WitnessPlace;
+use super::witness::WitnessLocation;
 use super::{
-    CallbackChange, Change, EventQuery, HostUpdate, Retention, Settled, Store, StoredSession,
+    CallbackChange, Change, EventQuery, HostUpdate, Retention, SettleReport, Store, StoredSession,
     Watermark, schema,
 };
 use crate::decide::{Impediment, Standing, close};
@@ -37,8 +37,8 @@ pub struct SqliteStore {
     pub(super) real_path: PathBuf,
     pub(super) key: [u8; 32],
     pub(super) clock: Arc<dyn Clock>,
-    /// What this process has seen of the time.
-    pub(super) seen_time: Mutex<SeenTime>,
+    /// The latest time that this process has observed.
+    pub(super) observed_time: Mutex<ObservedTime>,
     pub(super) turnstile: Turnstile,
     /// Readers have a connection of their own: they never wait for a writer's disk. It is closed
     /// first, since the last connection moves what the write-ahead log holds into the database.
@@ -72,7 +72,7 @@ impl SqliteStore {
     /// be written.
     pub fn open_or_create(
         directory: &Path,
-        witness: impl Into<WitnessPlace>,
+        witness: impl Into<WitnessLocation>,
     ) -> Result<Self, StoreError> {
         Self::open_or_create_with(directory, witness, Arc::new(SystemClock))
     }
@@ -83,24 +83,32 @@ impl SqliteStore {
     /// As [`SqliteStore::open_or_create`].
     pub fn open_or_create_with(
         directory: &Path,
-        witness: impl Into<WitnessPlace>,
+        witness: impl Into<WitnessLocation>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        Self::open_at(directory, Some(witness.into()), Missing::Create, clock)
+        Self::open_at(
+            directory,
+            Some(witness.into()),
+            Missing::CreateOrOpen,
+            clock,
+        )
     }
 
     /// Makes a store in `directory`, as [`SqliteStore::open_or_create`] does.
     ///
     /// # Errors
     /// As [`SqliteStore::open_or_create`], and where there is a store already.
-    pub fn create(directory: &Path, witness: impl Into<WitnessPlace>) -> Result<Self, StoreError> {
+    pub fn create(
+        directory: &Path,
+        witness: impl Into<WitnessLocation>,
+    ) -> Result<Self, StoreError> {
         let clock = Arc::new(SystemClock);
-        Self::open_at(directory, Some(witness.into()), Missing::Make, clock)
+        Self::open_at(directory, Some(witness.into()), Missing::CreateNew, clock)
     }
 
     fn open_at(
         directory: &Path,
-        witness: Option<WitnessPlace>,
+        witness: Option<WitnessLocation>,
         missing: Missing,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
@@ -125,7 +133,7 @@ impl SqliteStore {
                 real_path,
                 key,
                 clock,
-                seen_time: Mutex::new(SeenTime::default()),
+                observed_time: Mutex::new(ObservedTime::default()),
                 turnstile: Turnstile::open(directory)?,
                 reader: Mutex::new(reader),
                 writer: Mutex::new(writer),
@@ -164,7 +172,7 @@ impl SqliteStore {
         self.file.is_at(&self.path) && self.log.is_at(&self.path.with_extension("db-wal"))
     }
 
-    /// Leaves it to the kernel when changes reach the disk: for stores that nobody keeps, such as
+    /// Lets the kernel decide when changes reach the disk: for stores that are not kept, such as
     /// that of a rehearsal.
     ///
     /// # Errors
@@ -196,7 +204,7 @@ impl SqliteStore {
     /// changed, and nothing is written.
     pub(super) fn write<'s>(
         &'s self,
-        change: impl FnOnce(&Transaction, &Identity) -> Result<Option<Written<'s>>, StoreFault>,
+        change: impl FnOnce(&Transaction, &Identity) -> Result<Option<WriteResult<'s>>, StoreFault>,
     ) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
         let attempt = || {
@@ -224,14 +232,14 @@ impl SqliteStore {
     }
 }
 
-/// What a transaction wrote.
+/// The events and the witness state of a transaction.
 #[derive(Default)]
-pub(super) struct Written<'s> {
+pub(super) struct WriteResult<'s> {
     pub(super) events: Vec<Event>,
-    pub(super) announced: Option<Announced<'s>>,
+    pub(super) announced: Option<PendingWitness<'s>>,
 }
 
-impl Written<'_> {
+impl WriteResult<'_> {
     pub(super) fn events(events: Vec<Event>) -> Self {
         Self {
             events,
@@ -306,11 +314,11 @@ impl Store for SqliteStore {
             } else {
                 None
             };
-            Ok(Some(Written { events, announced }))
+            Ok(Some(WriteResult { events, announced }))
         })
     }
 
-    fn settle(&self) -> Result<Settled, StoreError> {
+    fn settle(&self) -> Result<SettleReport, StoreError> {
         self.settle_because(None)
     }
 
@@ -341,14 +349,14 @@ impl Store for SqliteStore {
                 Some((record, event))
             })?;
             let message = format!(
-                "the clock was accepted: {:.0} was the latest time, now it is {now:.0}",
+                "clock accepted: the latest time was {:.0} and is now {now:.0}",
                 identity.latest_time
             );
             events.push(event(now, EventKind::Store, message));
             let announced = self.advance(transaction, identity, false)?;
             statement(transaction, schema::ACCEPT_TIME)?.execute([now.as_microsecond()])?;
             closed = names;
-            Ok(Some(Written { events, announced }))
+            Ok(Some(WriteResult { events, announced }))
         })?;
         Ok(closed)
     }
@@ -371,7 +379,7 @@ impl Store for SqliteStore {
         if events.is_empty() {
             return Ok(());
         }
-        self.write(|_, _| Ok(Some(Written::events(events.to_vec()))))
+        self.write(|_, _| Ok(Some(WriteResult::events(events.to_vec()))))
     }
 
     fn controllers(&self) -> Result<Vec<ControllerRecord>, StoreError> {
@@ -407,7 +415,7 @@ impl Store for SqliteStore {
                 record.uuid.map(String::from),
                 record.seen_at.as_microsecond(),
             ])?;
-            Ok(Some(Written::events(events.to_vec())))
+            Ok(Some(WriteResult::events(events.to_vec())))
         })
     }
 
@@ -435,7 +443,7 @@ impl Store for SqliteStore {
                 announced = self.advance(transaction, identity, false)?;
             }
             callbacks::write_tally(transaction, session, update.class, &update.tally)?;
-            Ok(Some(Written {
+            Ok(Some(WriteResult {
                 events: vec![update.event],
                 announced,
             }))
@@ -463,7 +471,7 @@ impl Store for SqliteStore {
                 return Ok(None);
             };
             callbacks::add_address(transaction, session, attempt, known.len(), address)?;
-            Ok(Some(Written::events(events)))
+            Ok(Some(WriteResult::events(events)))
         })
     }
 
@@ -473,7 +481,7 @@ impl Store for SqliteStore {
         let mut removed = 0;
         self.write(|transaction, _| {
             removed = statement(transaction, schema::PRUNE_EVENTS)?.execute(kept)?;
-            Ok((removed > 0).then(Written::default))
+            Ok((removed > 0).then(WriteResult::default))
         })?;
         Ok(removed as u64)
     }

@@ -8,9 +8,9 @@ use super::error::StoreFault;
 
 /// Where the writers of a database wait for their turn, across processes.
 ///
-/// Whoever waits for SQLite's write lock stands in the turnstile meanwhile. So the writer who has
-/// just given the lock back cannot take it again before the one who waited: without this, on a
-/// slow disk, the lock is free for so short a time that those who look for it hardly ever see it.
+/// A writer that waits for SQLite's write lock holds the turnstile. So a writer that has just released the
+/// lock cannot take it again before the waiting writer. Without the turnstile, on a slow disk, the lock is
+/// free for so short a time that waiting writers rarely get it.
 pub(super) struct Turnstile(File);
 
 /// Standing in the turnstile, until dropped.
@@ -28,7 +28,7 @@ impl Turnstile {
         Ok(Self(file))
     }
 
-    /// Waits until nobody else stands in the turnstile. A hung process makes this fail, never hang.
+    /// Waits until the turnstile is free. A hung process makes this fail, never hang.
     pub(super) fn enter(&self) -> Result<Turn<'_>, StoreFault> {
         for _ in 0..LOCK_POLLS {
             match self.0.try_lock() {

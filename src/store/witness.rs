@@ -31,22 +31,22 @@ use crate::decide::StoreDoubt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WitnessDirectory(PathBuf);
 
-/// Where the witness file of a store is.
+/// The location of a store's witness file.
 #[derive(Clone, Debug)]
-pub enum WitnessPlace {
+pub enum WitnessLocation {
     /// In this directory from now on.
     Exactly(PathBuf),
     /// In the directory that the store records, and in this one if it records none.
     UnlessRecorded(PathBuf),
 }
 
-impl<P: AsRef<Path> + ?Sized> From<&P> for WitnessPlace {
+impl<P: AsRef<Path> + ?Sized> From<&P> for WitnessLocation {
     fn from(directory: &P) -> Self {
         Self::Exactly(directory.as_ref().to_owned())
     }
 }
 
-impl WitnessPlace {
+impl WitnessLocation {
     /// Chooses the directory for a store that has recorded one, or has not.
     pub(super) fn choose(
         &self,
@@ -140,7 +140,7 @@ impl WitnessDirectory {
                 });
             }
         };
-        // What we did not write ourselves vouches for nothing.
+        // A file that pxectl did not write vouches for nothing.
         let witness: Witness = match serde_json::from_slice(&text) {
             Ok(witness) => witness,
             Err(_) => return Err(StoreDoubt::NoWitness { path: shown() }),
@@ -175,7 +175,7 @@ impl WitnessDirectory {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }
-        let what = "another process kept it locked for too long";
+        let what = "another process held the lock for too long";
         Err(io::Error::new(io::ErrorKind::WouldBlock, what))
     }
 

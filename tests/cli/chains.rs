@@ -227,7 +227,7 @@ fn a_chain_stops_where_the_machine_would_and_reports_why() {
             change: |_| {},
             arguments: "worker-01 --firmware bios",
             stops: &[
-                "  script      stopped  the machine is held: its architecture is bios, on record is uefi-x64",
+                "  script      stopped  the machine is held: the architecture is bios, expected uefi-x64",
             ],
         },
         Fault {
@@ -236,7 +236,7 @@ fn a_chain_stops_where_the_machine_would_and_reports_why() {
             },
             arguments: "worker-01 --firmware bios",
             stops: &[
-                "  script      stopped  the machine is held: its architecture is bios, on record is uefi-x64",
+                "  script      stopped  the machine is held: the architecture is bios, expected uefi-x64",
             ],
         },
         Fault {
@@ -246,7 +246,7 @@ fn a_chain_stops_where_the_machine_would_and_reports_why() {
             },
             arguments: "storage-02 --firmware uefi-x64",
             stops: &[
-                "  script      stopped  the machine is held: its architecture is uefi-x64, on record is bios",
+                "  script      stopped  the machine is held: the architecture is uefi-x64, expected bios",
             ],
         },
         Fault {

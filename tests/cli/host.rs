@@ -14,11 +14,11 @@ const VERIFYING_DEBIAN: &str = "verifying the files of bundle `debian-12-stand-i
 const KERNEL: &str = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
 
 const NOT_ARMED: &str = "\
-error: `storage-01` was not cancelled: it is not armed: its phase is `new`
-error: `storage-02` was not cancelled: it is not armed: its phase is `new`
-error: `worker-02` was not cancelled: it is not armed: its phase is `new`
-error: `worker-03` was not cancelled: it is not armed: its phase is `new`
-error: `worker-04` was not cancelled: it is not armed: its phase is `new`
+error: `storage-01` was not cancelled: the host is not armed (phase `new`)
+error: `storage-02` was not cancelled: the host is not armed (phase `new`)
+error: `worker-02` was not cancelled: the host is not armed (phase `new`)
+error: `worker-03` was not cancelled: the host is not armed (phase `new`)
+error: `worker-04` was not cancelled: the host is not armed (phase `new`)
 ";
 
 fn provision(rack: &Rack, hosts: &str) -> Pxectl {
@@ -90,7 +90,7 @@ worker-01  new    ubuntu-worker  10.20.0.51  [..]Z  cancelled
         )
         .run();
     rack.pxectl("host cancel worker-01")
-        .stderr("error: `worker-01` was not cancelled: it is not armed: its phase is `new`\n")
+        .stderr("error: `worker-01` was not cancelled: the host is not armed (phase `new`)\n")
         .status(1)
         .run();
 }
@@ -122,8 +122,8 @@ fn a_host_set_aside_is_not_armed_before_its_release() {
         assert!(shown(&rack, "worker-01")["session"]["ended_at"].is_string());
         provision(&rack, "worker-01")
             .stderr(format!(
-                "{VERIFYING_UBUNTU}error: `worker-01` was not armed: it is in phase `{phase_now}`; \
-                 `host release` takes it back first\n"
+                "{VERIFYING_UBUNTU}error: `worker-01` was not armed: the host is in phase \
+                 `{phase_now}`; run `pxectl host release` first\n"
             ))
             .status(1)
             .run();
@@ -133,7 +133,7 @@ fn a_host_set_aside_is_not_armed_before_its_release() {
             .run();
         rack.pxectl("host release worker-01")
             .stderr(
-                "error: `worker-01` was not released: it is not set aside: its phase is `new`\n",
+                "error: `worker-01` was not released: the host is neither quarantined nor retired (phase `new`)\n",
             )
             .status(1)
             .run();
@@ -172,7 +172,7 @@ fn what_is_done_for_some_hosts_only_ends_in_status_4() {
                 "worker-04",
             ]
             .map(|host| {
-                format!("error: `{host}` was not cancelled: it is not armed: its phase is `new`\n")
+                format!("error: `{host}` was not cancelled: the host is not armed (phase `new`)\n")
             })
             .concat()
                 + NO_SERVER,
@@ -185,8 +185,8 @@ fn what_is_done_for_some_hosts_only_ends_in_status_4() {
     let report = provision(&rack, "-l rack=a --yes --format json")
         .stdout_returned()
         .stderr(format!(
-            "{VERIFYING_DEBIAN}{VERIFYING_UBUNTU}error: `worker-02` was not armed: it is in phase \
-             `retired`; `host release` takes it back first\n{NO_SERVER}"
+            "{VERIFYING_DEBIAN}{VERIFYING_UBUNTU}error: `worker-02` was not armed: the host is in \
+             phase `retired`; run `pxectl host release` first\n{NO_SERVER}"
         ))
         .status(4)
         .run();
@@ -257,7 +257,7 @@ fn many_hosts_are_armed_only_by_someone_who_said_so() {
 #[test]
 fn nothing_is_armed_that_could_not_be_installed() {
     let blob = format!("bundles/blobs/sha256/{KERNEL}");
-    let copy = "bring the blob with `pxectl bundle fetch`, or correct the Bundle document";
+    let copy = "fetch the blob with `pxectl bundle fetch`, or correct the Bundle document";
     type Spoil<'a> = &'a dyn Fn(&Rack);
     let rows: [(Spoil<'_>, String, &str); 5] = [
         (
@@ -292,7 +292,7 @@ fn nothing_is_armed_that_could_not_be_installed() {
                 rack.edit("bundles.yaml", "files:", "expires: 2020-02-29\nfiles:");
             },
             "bundle `ubuntu-24.04-stand-in` expired on 2020-02-29".to_owned(),
-            "give its profile a newer bundle, or the bundle a later `expires`",
+            "use a newer bundle in the profile, or set a later `expires` in the bundle",
         ),
         (
             &|rack| {
@@ -302,8 +302,9 @@ fn nothing_is_armed_that_could_not_be_installed() {
                     "",
                 );
             },
-            "the inventory holds no `uuid` for it, without which nothing is overwritten".to_owned(),
-            "add `uuid: …`: the log of `serve http` shows it when the machine boots",
+            "the inventory has no `uuid` for this host, and pxectl overwrites no disk without one"
+                .to_owned(),
+            "add `uuid: …` to the host; `serve http` logs the UUID when the machine boots",
         ),
     ];
     for (spoil, reason, help) in rows {
@@ -577,7 +578,7 @@ fn a_store_that_cannot_be_opened_is_named() {
     let rack = Rack::a();
     rack.pxectl("host list")
         .stderr(
-            "error: cannot use the store `state/state.db`: there is no store\n  \
+            "error: cannot use the store `state/state.db`: the store does not exist\n  \
              = help: [..]\n",
         )
         .status(3)
@@ -642,9 +643,9 @@ fn a_host_with_an_example_uuid_is_not_armed() {
     );
     provision(&rack, "worker-01")
         .stderr(format!(
-            "{VERIFYING_UBUNTU}error: `worker-01` was not armed: the inventory holds no `uuid` for it, \
-             without which nothing is overwritten\n  = help: add `uuid: …`: the log of `serve http` \
-             shows it when the machine boots\n"
+            "{VERIFYING_UBUNTU}error: `worker-01` was not armed: the inventory has no `uuid` for this \
+             host, and pxectl overwrites no disk without one\n  = help: add `uuid: …` to the host; \
+             `serve http` logs the UUID when the machine boots\n"
         ))
         .status(1)
         .run();

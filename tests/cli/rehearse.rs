@@ -17,7 +17,7 @@ const KERNEL: &str = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268
 fn a_host_whose_bundle_is_not_whole_stops_with_that_reason() {
     let rack = Rack::a();
     fs::remove_file(rack.file(&format!("bundles/blobs/sha256/{KERNEL}"))).expect("a kernel");
-    let help = "bring the blob with `pxectl bundle fetch`, or correct the Bundle document";
+    let help = "fetch the blob with `pxectl bundle fetch`, or correct the Bundle document";
     let text = rack
         .pxectl("rehearse worker-01 -q")
         .stdout_returned()

@@ -110,7 +110,7 @@ fn a_relay_that_is_not_listed_gets_no_offer_and_no_boot_token() {
             &link[..],
             "relay `10.99.0.7` uses link selection (82.5), and no network lists it",
         ),
-        (0x72, OUTSIDE, &[], "lies in no network of the inventory"),
+        (0x72, OUTSIDE, &[], "is not in any network of the inventory"),
         (
             0x73,
             inside,

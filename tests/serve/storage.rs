@@ -256,7 +256,7 @@ fn a_file_system_that_turned_read_only_promises_nothing_and_stops_nothing_else()
     for event in ["lease-lost", "event-lost", "store-failed"] {
         let message = server.event(aborted, event);
         for part in [
-            "it is read-only",
+            "the file or its file system is read-only",
             "make the file and its file system writable",
         ] {
             assert!(message.contains(part), "{event}: {message}");
@@ -283,7 +283,7 @@ fn a_store_that_cannot_be_written_is_named_with_its_mend_before_anything_is_serv
     for (wrapper, fault, help) in [
         (
             read_only,
-            "it is read-only",
+            "the file or its file system is read-only",
             "make the file and its file system writable, or name another store with `--state`",
         ),
         (

@@ -63,11 +63,14 @@ fn hosts_are_listed_by_name_with_their_sessions() {
 fn a_change_sees_the_record_as_it_stands() {
     with_store(|store| {
         let mut record = HostRecord::new("a", at(1));
-        for expected in [None, Some(0), Some(1)] {
-            record.install_seen = Some(expected.map_or(0, |seen| seen + 1));
-            let mut change = |name: &str, seen: Option<&HostRecord>, _: &_| {
+        for (expected, next) in [(None, "1"), (Some("1"), "2"), (Some("2"), "3")] {
+            record.reason = Some(next.to_owned());
+            let mut change = |name: &str, current: Option<&HostRecord>, _: &_| {
                 assert_eq!(name, "a");
-                assert_eq!(seen.and_then(|seen| seen.install_seen), expected);
+                assert_eq!(
+                    current.and_then(|record| record.reason.as_deref()),
+                    expected
+                );
                 Some(keep(record.clone()))
             };
             store.update(&["a"], &mut change).unwrap();
@@ -76,7 +79,7 @@ fn a_change_sees_the_record_as_it_stands() {
 }
 
 #[test]
-fn what_is_known_of_a_controller_is_kept_in_place_of_what_was() {
+fn the_record_of_a_controller_replaces_the_one_before() {
     with_store(|store| {
         assert_eq!(store.controllers().unwrap(), []);
         let mut first = ControllerRecord::new("b", "https://10.21.0.2".to_owned(), at(1));
@@ -219,11 +222,11 @@ fn an_update_that_contradicts_itself_undoes_every_host() {
     let session_taken = |name: &str| arm(name, 1, 5);
     type Wrong<'w> = &'w dyn Fn(&str) -> HostUpdate;
     let rows: [(&str, Wrong); 5] = [
-        ("the record is another host's", &another_host),
-        ("its session is new and has no plan", &session_without_plan),
-        ("its plan has no session", &plan_without_session),
-        ("its session is new and has no plan", &session_of_another),
-        ("its new session is there already", &session_taken),
+        ("the record belongs to another host", &another_host),
+        ("the session is new but has no plan", &session_without_plan),
+        ("the plan has no session", &plan_without_session),
+        ("the session is new but has no plan", &session_of_another),
+        ("the new session already exists", &session_taken),
     ];
     for (expected, wrong) in rows {
         with_store(|store| {
@@ -384,10 +387,9 @@ prop_compose! {
         phase in proptest::sample::select(Phase::all().collect::<Vec<_>>()),
         reason: Option<String>,
         changed_at in any_time(),
-        install_seen: Option<u64>,
         session in proptest::option::of(any_session()),
     ) -> HostRecord {
-        HostRecord { host, phase, reason, changed_at, install_seen, session }
+        HostRecord { host, phase, reason, changed_at, session }
     }
 }
 

@@ -76,7 +76,7 @@ fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
 }
 
 #[test]
-fn a_file_that_is_no_store_is_damaged() {
+fn a_file_that_is_not_a_store_is_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     fs::write(&path, "kind: Site\n".repeat(100)).unwrap();
@@ -87,7 +87,7 @@ fn a_file_that_is_no_store_is_damaged() {
 }
 
 #[test]
-fn a_value_that_we_never_wrote_is_damage() {
+fn an_invalid_value_is_damage() {
     for (change, what) in [
         (
             "UPDATE host SET phase = 'asleep'",
@@ -121,7 +121,7 @@ fn a_value_that_we_never_wrote_is_damage() {
 }
 
 #[test]
-fn a_key_that_we_never_made_is_damage() {
+fn an_invalid_key_is_damage() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));
     rusqlite::Connection::open(directory.path().join("state.db"))
@@ -162,14 +162,14 @@ proptest! {
         drop(SqliteLeases::open(directory.path()).unwrap());
         for file in ["state.db", "leases.db"] {
             let path = directory.path().join(file);
-            let mut octets = fs::read(&path).unwrap();
+            let mut bytes = fs::read(&path).unwrap();
             for (index, octet) in &damage {
-                *index.get_mut(&mut octets) = *octet;
+                *index.get_mut(&mut bytes) = *octet;
             }
             if cut {
-                octets.truncate(length.index(octets.len()));
+                bytes.truncate(length.index(bytes.len()));
             }
-            fs::write(&path, octets).unwrap();
+            fs::write(&path, bytes).unwrap();
         }
         if let Ok(store) = SqliteStore::open(directory.path()) {
             let _ = store.hosts();

@@ -10,7 +10,7 @@ use pxectl::decide::{Impediment, StoreDoubt};
 use pxectl::machine::{BootId, BootTime, ClockReading, HostRecord, Phase, SessionEnd};
 use pxectl::store::{
     Clock, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreError, StoreFault,
-    WitnessPlace, restore,
+    WitnessLocation, restore,
 };
 
 use super::{arm, at, downgrade, keep};
@@ -311,7 +311,7 @@ fn a_store_finds_its_witness_where_it_was_and_a_running_server_keeps_it_there() 
     let site = Site::new();
     let store = site.armed();
     let elsewhere = site.path("elsewhere");
-    let unless_recorded = WitnessPlace::UnlessRecorded(elsewhere.clone());
+    let unless_recorded = WitnessLocation::UnlessRecorded(elsewhere.clone());
     let again = SqliteStore::open_or_create(&site.state(), unless_recorded).unwrap();
     assert_eq!(doubt(&again), None);
     let registration = RunningServer::register(&store, &site.state(), "http", 7).unwrap();
@@ -404,7 +404,7 @@ fn a_store_of_an_older_pxectl_suspends_its_sessions_once() {
 }
 
 #[test]
-fn a_store_that_is_deleted_or_replaced_is_noticed_by_who_has_it_open() {
+fn a_store_that_is_deleted_or_replaced_is_noticed_by_processes_that_have_it_open() {
     let site = Site::new();
     let store = site.armed();
     fs::rename(site.state(), site.path("away")).unwrap();
@@ -612,7 +612,7 @@ fn a_backup_that_holds_more_than_our_tables_is_refused() {
         let other = site.path("other");
         let error = restore(&file, &other, &site.witness()).unwrap_err();
         assert!(
-            error.to_string().contains("not those of a backup"),
+            error.to_string().contains("differ from those of a backup"),
             "{error}"
         );
         assert!(!other.join("state.db").exists());

@@ -77,7 +77,7 @@ fn only_one_server_at_a_time_may_write_leases() {
     assert!(matches!(error.fault, StoreFault::InUse), "{error}");
     let path = directory.path().join("leases.db");
     let expected = format!(
-        "cannot use the store `{}`: another DHCP server works on it",
+        "cannot use the store `{}`: another DHCP server is using the leases",
         path.display()
     );
     assert_eq!(error.to_string(), expected);

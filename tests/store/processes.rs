@@ -114,7 +114,7 @@ fn random_pause(most: u32) -> Duration {
 
 // Killed at any moment.
 
-/// Changes host `a` and its number of events, and a lease, for ever: `start n`, then `done n`.
+/// Changes host `a` and its number of events, and a lease, forever: `start n`, then `done n`.
 fn count(directory: &Path) {
     let store = open(directory);
     let mut leases = SqliteLeases::open(directory).unwrap();
@@ -126,7 +126,7 @@ fn count(directory: &Path) {
             .unwrap();
         let mut change = |name: &str, _: Option<&HostRecord>, _: &Standing| {
             let mut update: HostUpdate = arm(name, number, 5);
-            update.record.install_seen = Some(number);
+            update.record.reason = Some(number.to_string());
             Some(update)
         };
         store.update(&["a"], &mut change).unwrap();
@@ -145,7 +145,8 @@ fn counting_lease(number: u64) -> Lease {
 
 fn counted(store: &dyn Store) -> u64 {
     let record = store.host("a").unwrap();
-    record.and_then(|record| record.install_seen).unwrap_or(0)
+    let reason = record.and_then(|record| record.reason);
+    reason.map_or(0, |number| number.parse().unwrap())
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn a_store_whose_maker_was_killed_is_made_by_the_next() {
 }
 
 #[test]
-fn a_killed_server_is_no_running_server() {
+fn a_killed_server_is_not_a_running_server() {
     let directory = tempfile::tempdir().unwrap();
     let mut rival = Rival::start("serve", directory.path());
     let pid = rival.next("serving").unwrap().parse().unwrap();

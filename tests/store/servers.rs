@@ -30,7 +30,7 @@ fn a_server_is_listed_from_its_registration_to_its_end() {
 }
 
 #[test]
-fn a_sign_without_its_server_does_not_count_and_is_removed() {
+fn a_marker_without_its_server_does_not_count_and_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let store = super::open(directory.path());
     let live = RunningServer::register(&store, directory.path(), "http", 7).unwrap();

@@ -76,15 +76,15 @@ impl Fixture {
         self.address
     }
 
-    pub fn write(&self, name: &str, octets: &[u8]) {
-        std::fs::write(self.served(name), octets).expect("a file");
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.served(name), bytes).expect("a file");
     }
 
-    /// Serves a file of `size` octets, which are returned.
+    /// Serves a file of `size` bytes, which are returned.
     pub fn add(&self, name: &str, size: usize) -> Vec<u8> {
-        let octets = pattern(size);
-        self.write(name, &octets);
-        octets
+        let bytes = pattern(size);
+        self.write(name, &bytes);
+        bytes
     }
 
     /// The path of a served file.
@@ -160,8 +160,8 @@ impl Peer {
         Self { socket, server }
     }
 
-    pub fn send(&self, octets: &[u8]) {
-        self.socket.send_to(octets, self.server).expect("a send");
+    pub fn send(&self, bytes: &[u8]) {
+        self.socket.send_to(bytes, self.server).expect("a send");
     }
 
     /// Asks for a file; options are `name=value` words.
@@ -185,7 +185,7 @@ impl Peer {
         let mut buffer = vec![0; 65_536];
         self.socket
             .set_read_timeout(Some(patience))
-            .expect("a time-out");
+            .expect("a timeout");
         let (length, from) = self.socket.recv_from(&mut buffer).ok()?;
         if let SocketAddr::V4(from) = from {
             self.server = from;
@@ -196,8 +196,8 @@ impl Peer {
 
     /// Waits for a DATA packet; returns its number and its payload.
     pub fn data(&mut self) -> (u16, Vec<u8>) {
-        let octets = self.receive();
-        match Packet::parse(&octets) {
+        let bytes = self.receive();
+        match Packet::parse(&bytes) {
             Ok(Packet::Data { block, payload }) => (block.number(), payload.to_vec()),
             other => panic!("no data but {other:?}"),
         }

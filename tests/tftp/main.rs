@@ -72,7 +72,7 @@ fn curl_gets_every_size_with_every_block_size() {
             assert!(output.stdout == octets, "{size} {options:?}");
             let report = fixture.report();
             assert!(
-                matches!(report.outcome, Outcome::Sent { octets, .. } if octets == size as u64),
+                matches!(report.outcome, Outcome::Sent { bytes, .. } if bytes == size as u64),
                 "{report:?}"
             );
             assert_eq!(report.name, "file");
@@ -81,7 +81,7 @@ fn curl_gets_every_size_with_every_block_size() {
 }
 
 #[test]
-fn curl_names_a_missing_file_and_a_climbing_name() {
+fn curl_reports_a_missing_file_and_a_name_with_dot_dot() {
     let fixture = Fixture::new();
     for (name, status, expected) in [
         ("missing", 68, ErrorCode::FileNotFound),
@@ -169,7 +169,7 @@ fn netascii_turns_line_ends() {
 }
 
 #[test]
-fn forty_clients_at_once_get_what_they_asked_for() {
+fn forty_clients_at_once_get_their_files() {
     let fixture = Fixture::new();
     let digests: Vec<_> = (0..4)
         .map(|n| Sha256Digest::of(&fixture.add(&format!("file-{n}"), 1_000_000 + n)))

@@ -13,8 +13,8 @@ use crate::fixture::{Fixture, Peer};
 /// Longer than any retransmission timer of these tests.
 const SILENCE: Duration = Duration::from_millis(300);
 
-fn error_code(octets: &[u8]) -> ErrorCode {
-    match Packet::parse(octets) {
+fn error_code(bytes: &[u8]) -> ErrorCode {
+    match Packet::parse(bytes) {
         Ok(Packet::Error { code, .. }) => code,
         other => panic!("no error but {other:?}"),
     }
@@ -49,13 +49,13 @@ fn a_repeated_request_is_answered_again_and_begins_no_second_transfer() {
     peer.ack(2);
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { octets: 700, .. }
+        Outcome::Sent { bytes: 700, .. }
     ));
     assert!(fixture.is_silent());
 }
 
 #[test]
-fn a_peer_that_asks_for_another_file_gets_that_one() {
+fn a_peer_that_requests_another_file_gets_that_file() {
     let fixture = Fixture::new();
     fixture.add("first", 5_000);
     fixture.write("second", b"2");
@@ -72,7 +72,7 @@ fn a_peer_that_asks_for_another_file_gets_that_one() {
     peer.ack(1);
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { octets: 1, .. }
+        Outcome::Sent { bytes: 1, .. }
     ));
 }
 
@@ -97,7 +97,7 @@ fn repeated_acks_send_nothing_and_lost_ones_cost_a_timeout() {
 }
 
 #[test]
-fn a_probe_for_the_size_is_no_failure() {
+fn a_probe_for_the_size_is_not_a_failure() {
     let fixture = Fixture::new();
     fixture.add("file", 4_711);
     let mut peer = Peer::new(fixture.address());
@@ -115,7 +115,7 @@ fn malformed_and_forged_packets_leave_the_server_standing() {
     let fixture = Fixture::new();
     fixture.write("file", b"still here");
     let mut peer = Peer::new(fixture.address());
-    for octets in [
+    for bytes in [
         &b""[..],
         b"\0",
         b"\0\x01",
@@ -125,7 +125,7 @@ fn malformed_and_forged_packets_leave_the_server_standing() {
         &[0xff; 1_400],
         &[0; 60_000],
     ] {
-        peer.send(octets);
+        peer.send(bytes);
         assert!(matches!(
             fixture.report().outcome,
             Outcome::Malformed { .. }
@@ -162,7 +162,7 @@ fn a_peer_whose_port_is_closed_does_not_disturb_the_others() {
     }
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { octets: 50_000, .. }
+        Outcome::Sent { bytes: 50_000, .. }
     ));
 }
 
@@ -233,7 +233,7 @@ fn a_request_whose_sender_does_not_listen_frees_its_slot() {
     let gone = Peer::new(fixture.address());
     gone.request("file", "");
     drop(gone);
-    // Where the kernel was faster, the answer was not refused, and the time-out ends it.
+    // Where the kernel was faster, the answer was not refused, and the timeout ends it.
     let outcome = fixture.report().outcome;
     let block = BlockNumber::new(0);
     let expected = [Outcome::Unreachable, Outcome::TimedOut { block }];
@@ -283,10 +283,10 @@ fn transfers_that_share_a_port_do_not_meet() {
         let options = peer.receive();
         assert_eq!(options, b"\0\x06blksize\x001468\0windowsize\x009\0");
     }
-    for (peer, octets) in peers.iter_mut().zip(&files) {
+    for (peer, bytes) in peers.iter_mut().zip(&files) {
         peer.ack(0);
         let received = (1..=3).flat_map(|block| peer.block(block));
-        assert!(received.collect::<Vec<_>>() == *octets);
+        assert!(received.collect::<Vec<_>>() == *bytes);
         peer.ack(3);
     }
     for _ in &peers {
@@ -357,7 +357,7 @@ fn a_second_server_on_the_same_port_is_refused() {
 #[test]
 fn a_window_that_a_datagram_cannot_hold_arrives_whole() {
     let fixture = Fixture::with(|config| config.mtu = 65_535);
-    let octets = fixture.add("file", 1_000_000);
+    let bytes = fixture.add("file", 1_000_000);
     for (block_size, window) in [(1468, 64), (9_000, 9), (40_000, 3), (65_464, 4)] {
         let mut peer = Peer::new(fixture.address());
         peer.request("file", &format!("blksize={block_size} windowsize={window}"));
@@ -376,6 +376,6 @@ fn a_window_that_a_datagram_cannot_hold_arrives_whole() {
                 break;
             }
         }
-        assert!(have == octets, "{block_size} {window}");
+        assert!(have == bytes, "{block_size} {window}");
     }
 }

@@ -116,8 +116,8 @@ impl Slow {
     }
 }
 
-fn error_code(octets: &[u8]) -> ErrorCode {
-    match Packet::parse(octets) {
+fn error_code(bytes: &[u8]) -> ErrorCode {
+    match Packet::parse(bytes) {
         Ok(Packet::Error { code, .. }) => code,
         other => panic!("no error but {other:?}"),
     }
@@ -176,7 +176,7 @@ fn a_repeated_request_opens_once_and_is_answered_once() {
 }
 
 #[test]
-fn what_a_slow_opening_refuses_reaches_the_peer() {
+fn the_refusal_of_a_slow_opening_reaches_the_peer() {
     let slow = Slow::new(|config| config.most_transfers = 1);
     let mut peer = slow.peer();
     peer.request("slow-missing", "");

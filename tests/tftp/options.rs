@@ -35,7 +35,7 @@ fn busybox(fixture: &Fixture, options: &[&str], name: &str, to: &Path) -> Output
 #[track_caller]
 fn assert_sent(fixture: &Fixture, size: usize) {
     let report = fixture.report();
-    let is_whole = matches!(report.outcome, Outcome::Sent { octets, .. } if octets == size as u64);
+    let is_whole = matches!(report.outcome, Outcome::Sent { bytes, .. } if bytes == size as u64);
     assert!(is_whole, "{report:?} of {size} octets");
 }
 

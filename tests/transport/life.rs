@@ -588,7 +588,9 @@ fn gc_reports_what_it_keeps_and_retire_keeps_its_reason() {
         output.stderr
     );
     assert!(
-        output.stderr.contains("an install of `storage-01` runs"),
+        output
+            .stderr
+            .contains("used by an open install of `storage-01`"),
         "{}",
         output.stderr
     );

@@ -83,9 +83,9 @@ fn decided<'i>(
     decide(inventory, record, armed, request, &Standing::at(now))
 }
 
-fn armed<'a>(inventory: &Inventory, host: &'a Host) -> Armed<'a> {
+fn armed<'a>(inventory: &Inventory, host: &'a Host) -> ArmedHost<'a> {
     let (identity, provisioning) = (inventory.site.identity, inventory.site.provisioning);
-    Armed {
+    ArmedHost {
         host,
         identity,
         provisioning,
@@ -196,7 +196,7 @@ fn machine_with_two_identities_is_held_and_both_are_named() {
     );
     assert_eq!(decision.action, Action::Hold);
     assert!(
-        decision.reason.to_string().ends_with("is that of b"),
+        decision.reason.to_string().ends_with("belongs to host b"),
         "{}",
         decision.reason
     );
@@ -330,7 +330,7 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
     for change in changes {
         let mut other = inventory.hosts["a"].clone();
         change(&mut other);
-        let armed = Armed {
+        let armed = ArmedHost {
             host: &other,
             ..same
         };
@@ -357,7 +357,7 @@ fn a_change_of_the_inventory_never_installs_another_machine_than_the_one_that_wa
 }
 
 #[test]
-fn what_a_screen_shows_of_a_reason_is_the_whole_sentence() {
+fn a_screen_shows_the_whole_sentence_of_a_reason() {
     let owner = || Some("b".to_owned());
     for reason in [
         Reason::Unknown {

@@ -247,7 +247,7 @@ fn a_callback_of_a_void_attempt_changes_nothing() {
 
 #[test]
 fn a_session_tells_how_it_goes_on_for_a_day() {
-    let day = TELLING_GRACE.as_secs() as i64;
+    let day = REPORT_GRACE.as_secs() as i64;
     for kind in [
         CallbackKind::Progress,
         CallbackKind::Ready,

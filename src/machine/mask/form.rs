@@ -19,13 +19,13 @@ const EXPIRY_STEP: u32 = 300;
 
 /// Finds the words that are boot tokens or capabilities by their form, or that stand where one belongs:
 /// behind `/s/`, `m/<mac>/` and `token=`.
-pub fn secret_runs(octets: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    Runs { octets, next: 0 }.flat_map(|run| judged(octets, run))
+pub fn secret_runs(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    Runs { bytes, next: 0 }.flat_map(|run| judged(bytes, run))
 }
 
 /// Runs of at least [`SHORTEST`] characters of base64url.
 struct Runs<'o> {
-    octets: &'o [u8],
+    bytes: &'o [u8],
     next: usize,
 }
 
@@ -34,10 +34,10 @@ impl Iterator for Runs<'_> {
 
     fn next(&mut self) -> Option<Range<usize>> {
         loop {
-            let place = self.next + first_block(self.octets.get(self.next..)?)?;
-            let before = self.octets[self.next..place].iter().rev();
+            let place = self.next + first_block(self.bytes.get(self.next..)?)?;
+            let before = self.bytes[self.next..place].iter().rev();
             let start = place - before.take_while(|it| is_base64url(**it)).count();
-            let after = self.octets[place..].iter();
+            let after = self.bytes[place..].iter();
             let end = place + after.take_while(|it| is_base64url(**it)).count();
             self.next = end;
             if end - start >= SHORTEST {
@@ -53,13 +53,13 @@ const BLOCK: usize = 8;
 const CHUNK: usize = 64;
 
 /// Finds the first block that holds nothing but base64url. Captures are gigabytes: the loops are such
-/// that the compiler looks at many octets with one instruction.
-fn first_block(octets: &[u8]) -> Option<usize> {
-    let (chunks, rest) = octets.as_chunks::<CHUNK>();
+/// that the compiler looks at many bytes with one instruction.
+fn first_block(bytes: &[u8]) -> Option<usize> {
+    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
     for (number, chunk) in chunks.iter().enumerate() {
         let mut flags = [0; CHUNK];
-        for (flag, octet) in flags.iter_mut().zip(chunk) {
-            *flag = if is_base64url(*octet) { u8::MAX } else { 0 };
+        for (flag, byte) in flags.iter_mut().zip(chunk) {
+            *flag = if is_base64url(*byte) { u8::MAX } else { 0 };
         }
         let (blocks, _) = flags.as_chunks::<BLOCK>();
         let is_whole = |block: &[u8; BLOCK]| u64::from_ne_bytes(*block) == u64::MAX;
@@ -72,17 +72,17 @@ fn first_block(octets: &[u8]) -> Option<usize> {
         }
     }
     let (blocks, _) = rest.as_chunks::<BLOCK>();
-    let is_whole = |block: &[u8; BLOCK]| block.iter().all(|octet| is_base64url(*octet));
+    let is_whole = |block: &[u8; BLOCK]| block.iter().all(|byte| is_base64url(*byte));
     let place = blocks.iter().position(is_whole)?;
-    Some(octets.len() - rest.len() + place * BLOCK)
+    Some(bytes.len() - rest.len() + place * BLOCK)
 }
 
 /// Returns what is secret of a run.
-fn judged(octets: &[u8], run: Range<usize>) -> Vec<Range<usize>> {
-    if is_place_of_secret(&octets[..run.start]) {
+fn judged(bytes: &[u8], run: Range<usize>) -> Vec<Range<usize>> {
+    if is_place_of_secret(&bytes[..run.start]) {
         return vec![run];
     }
-    let word = &octets[run.clone()];
+    let word = &bytes[run.clone()];
     if word.len() < TOKEN_LENGTH || word.iter().all(u8::is_ascii_hexdigit) {
         return Vec::new();
     }
@@ -109,16 +109,16 @@ fn judged(octets: &[u8], run: Range<usize>) -> Vec<Range<usize>> {
 
 /// Reports whether a word is made as ours are, as far as can be seen without the key.
 fn is_ours(word: &[u8]) -> bool {
-    let Some(octets) = decoded(word) else {
+    let Some(bytes) = decoded(word) else {
         return false;
     };
-    match octets.len() {
+    match bytes.len() {
         20 => {
-            let expiry = octets.first_chunk().copied().map(u32::from_be_bytes);
+            let expiry = bytes.first_chunk().copied().map(u32::from_be_bytes);
             expiry.is_some_and(|it| it.is_multiple_of(EXPIRY_STEP) || it == u32::MAX)
         }
         // Session, attempt, purpose: attempts and purposes are few.
-        29 => octets[8..10] == [0, 0] && (1..16).contains(&octets[12]),
+        29 => bytes[8..10] == [0, 0] && (1..16).contains(&bytes[12]),
         _ => false,
     }
 }
@@ -126,7 +126,7 @@ fn is_ours(word: &[u8]) -> bool {
 /// Reports whether a word looks as if it was drawn by lot, as one of ours would that was changed on its
 /// way. Names change less often between capitals, small letters and digits.
 fn is_random(word: &[u8]) -> bool {
-    let class = |octet: &u8| match octet {
+    let class = |byte: &u8| match byte {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         b'0'..=b'9' => 2,
@@ -166,10 +166,10 @@ pub fn is_place_of_secret(before: &[u8]) -> bool {
 /// Splits the last part off a path that ends in a slash; slashes may be doubled, or backslashes.
 fn last_part(path: &[u8]) -> Option<(&[u8], &[u8])> {
     const LONGEST: usize = 24;
-    let is_slash = |octet: &u8| b"/\\".contains(octet);
+    let is_slash = |byte: &u8| b"/\\".contains(byte);
     let slashes = path.iter().rev().take_while(|it| is_slash(it)).count();
     let path = &path[..path.len() - slashes];
-    let is_part = |octet: &u8| is_base64url(*octet) || b".:".contains(octet);
+    let is_part = |byte: &u8| is_base64url(*byte) || b".:".contains(byte);
     let length = path
         .iter()
         .rev()
@@ -181,16 +181,16 @@ fn last_part(path: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Reports whether a byte belongs to the alphabet of our secrets. Source: RFC 4648 §5.
-pub fn is_base64url(octet: u8) -> bool {
-    let is_letter = (octet | 0x20).wrapping_sub(b'a') < 26;
-    is_letter || octet.wrapping_sub(b'0') < 10 || octet == b'-' || octet == b'_'
+pub fn is_base64url(byte: u8) -> bool {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    is_letter || byte.wrapping_sub(b'0') < 10 || byte == b'-' || byte == b'_'
 }
 
 /// A text without its escapes and without what is invisible: `%41`, `\x41`, `\u{200b}`. A secret that is
 /// written so, or cut up so, is still one.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     /// Where each byte begins in the text, and where it ends.
     places: Vec<Range<usize>>,
 }
@@ -199,20 +199,20 @@ impl Decoded {
     /// Reads a text; `None` when nothing is escaped in it.
     pub fn of(text: &str) -> Option<Self> {
         let is_plain =
-            |octet: u8| octet.is_ascii() && !octet.is_ascii_control() && !b"%\\".contains(&octet);
+            |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && !b"%\\".contains(&byte);
         if text.bytes().all(is_plain) {
             return None;
         }
         let mut decoded = Self::default();
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
-            let (octet, length) = match c {
+            let (byte, length) = match c {
                 '%' | '\\' => unescaped(&text[at..]),
                 c if is_invisible(c) && !"\n\r\t".contains(c) => (None, c.len_utf8()),
                 c => (Some(plain(c)), c.len_utf8()),
             };
-            if let Some(octet) = octet {
-                decoded.octets.push(octet);
+            if let Some(byte) = byte {
+                decoded.bytes.push(byte);
                 decoded.places.push(at..at + length);
             }
             at += length;
@@ -222,7 +222,7 @@ impl Decoded {
 
     /// Finds secrets; where they stand in the text.
     pub fn secret_runs(&self) -> impl Iterator<Item = Range<usize>> {
-        secret_runs(&self.octets).map(|run| {
+        secret_runs(&self.bytes).map(|run| {
             let start = self.places[run.start].start;
             start..self.places[run.end - 1].end
         })
@@ -241,15 +241,15 @@ fn unescaped(text: &str) -> (Option<u8>, usize) {
         c if is_invisible(c) && !c.is_control() => None,
         c => Some(plain(c)),
     };
-    if let Some((c, length)) = escaped_octets(text) {
+    if let Some((c, length)) = escaped_bytes(text) {
         return (judged(c), length);
     }
-    let octets = text.as_bytes();
-    match (octets[0], octets.get(1)) {
+    let bytes = text.as_bytes();
+    match (bytes[0], bytes.get(1)) {
         (b'\\', Some(b'n' | b'r' | b't' | b'0')) => (Some(b'\n'), 2),
-        (b'\\', Some(octet @ (b'\\' | b'/' | b'"' | b'\''))) => (Some(*octet), 2),
+        (b'\\', Some(byte @ (b'\\' | b'/' | b'"' | b'\''))) => (Some(*byte), 2),
         (b'\\', Some(b'u')) => {
-            let digits = match octets.get(2) {
+            let digits = match bytes.get(2) {
                 Some(b'{') => text[3..].find('}').map(|end| (3..3 + end, 4 + end)),
                 _ => text.get(2..6).map(|_| (2..6, 6)),
             };
@@ -259,35 +259,35 @@ fn unescaped(text: &str) -> (Option<u8>, usize) {
             });
             read.map_or((Some(b'\\'), 1), |(c, length)| (judged(c), length))
         }
-        (octet, _) => (Some(octet), 1),
+        (byte, _) => (Some(byte), 1),
     }
 }
 
 /// Reads the character that `%c3%a9` or `\xc3\xa9` stands for; a byte that is no text counts as a line
 /// end.
-fn escaped_octets(text: &str) -> Option<(char, usize)> {
-    let mut octets = Vec::with_capacity(4);
+fn escaped_bytes(text: &str) -> Option<(char, usize)> {
+    let mut bytes = Vec::with_capacity(4);
     let mut length = 0;
-    while octets.len() < 4 {
+    while bytes.len() < 4 {
         let rest = &text[length..];
         let mark = ["%", "\\x"].into_iter().find(|mark| rest.starts_with(mark));
-        let Some((mark, octet)) = mark.and_then(|mark| Some((mark, hex(&rest[mark.len()..])?)))
+        let Some((mark, byte)) = mark.and_then(|mark| Some((mark, hex(&rest[mark.len()..])?)))
         else {
             break;
         };
         length += mark.len() + 2;
-        octets.push(octet);
-        if let Ok(read) = str::from_utf8(&octets) {
+        bytes.push(byte);
+        if let Ok(read) = str::from_utf8(&bytes) {
             return read.chars().next().map(|c| (c, length));
         }
     }
     let first = if text.starts_with('%') { 3 } else { 4 };
-    (!octets.is_empty()).then_some(('\n', first))
+    (!bytes.is_empty()).then_some(('\n', first))
 }
 
 fn hex(text: &str) -> Option<u8> {
     let digits = text
         .get(..2)
-        .filter(|it| it.bytes().all(|octet| octet.is_ascii_hexdigit()))?;
+        .filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
 }

@@ -1,4 +1,4 @@
-//! Characters that a reader cannot see, and that change what he sees of others.
+//! Characters that are invisible, or that change how other characters are displayed.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -44,9 +44,10 @@ pub fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_escaped(c) {
-            true => shown.extend(c.escape_unicode()),
-            false => shown.push(c),
+        if is_escaped(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
         }
     }
     Cow::Owned(shown)

@@ -47,7 +47,7 @@ fn credentials_of(word: &str) -> Option<Range<usize>> {
         .then(|| authority.split_once(']'))
         .flatten();
     let (_, port) = named.map_or(authority, |(_, rest)| rest).split_once(':')?;
-    let is_port = port.bytes().all(|octet| octet.is_ascii_digit());
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
     (!is_port && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
         .then(|| start..start + at)
 }

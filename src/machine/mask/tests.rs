@@ -31,7 +31,7 @@ fn our_secrets_are_masked_wherever_they_stand() {
         token(7, 1_780_000_000),
         capability(7, 0x1234_5678_9abc_def0),
     );
-    let percent: String = token.bytes().map(|octet| format!("%{octet:02x}")).collect();
+    let percent: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let escaped = format!("{}\\xe2\\x80\\x8b{}", &token[..9], &token[9..]);
     let cut = format!("{}\u{200b}{}", &token[..9], &token[9..]);
     for (text, expected) in [
@@ -75,7 +75,7 @@ fn our_secrets_are_masked_wherever_they_stand() {
 }
 
 #[test]
-fn what_stands_in_the_place_of_a_secret_is_masked_be_it_damaged() {
+fn damaged_secrets_are_masked_where_a_secret_belongs() {
     for (text, expected) in [
         ("/s/j4gCMvHuS60AAAABAUY0j/installed", "/s/•••/installed"),
         ("//s//J4GCMVHUS60AAAABAUY0J", "//s//•••"),
@@ -121,7 +121,7 @@ fn names_digests_and_ids_stay_readable() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_escaped() {
+fn invisible_characters_are_escaped() {
     assert_eq!(
         shown_line("a\u{202e}b\u{2066}c\u{200b}d\u{feff}\x1b[2J\u{9b}\u{e0041}\n\té"),
         "a\\u{202e}b\\u{2066}c\\u{200b}d\\u{feff}\\u{1b}[2J\\u{9b}\\u{e0041}\\u{a}\\u{9}é"
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn hexadecimal_digits_are_no_secret(text in "[0-9a-f]{16,128}") {
+    fn hexadecimal_digits_are_not_a_secret(text in "[0-9a-f]{16,128}") {
         prop_assert_eq!(masked(&text), text.as_str());
     }
 

@@ -1,4 +1,4 @@
-//! What a machine is told to boot, in the language of the loader that asks.
+//! The boot script for a machine, in the language of its loader.
 
 mod path;
 
@@ -6,7 +6,7 @@ pub use path::{GrubQuery, MachinePath, MachineQuery, ScriptQuery};
 
 use jiff::Timestamp;
 
-use crate::decide::{Action, Armed, BootDecision, BootRequest, Standing, TokenState, decide};
+use crate::decide::{Action, ArmedHost, BootDecision, BootRequest, Standing, TokenState, decide};
 use crate::inventory::Inventory;
 use crate::machine::{
     Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId, SystemUuid,
@@ -17,52 +17,52 @@ use crate::render::{
 };
 use crate::token::StoreKey;
 
-/// What answers are made from.
+/// The data from which boot scripts are made.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// The inventory in force.
+    /// The active inventory.
     pub inventory: &'a Inventory,
     /// Its templates.
     pub templates: &'a Templates,
     /// The store's key.
     pub key: &'a StoreKey,
-    /// What the store holds of the host that owns the machine's Ethernet address.
+    /// The store's record of the host with the machine's Ethernet address.
     pub record: Option<&'a HostRecord>,
     /// The frozen plan of its open session.
     pub plan: Option<&'a Plan>,
 }
 
-/// What a machine is answered, and what to say of it.
+/// The script for a machine, and the decision to log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootAnswer {
     /// The script.
     pub script: String,
-    /// The decision; none when the loader was only asked which machine it runs on.
-    pub decision: Option<Decided>,
-    /// Why a template of the inventory failed, where the built-in one stood in for it.
+    /// The decision; `None` if the script only makes the loader report its machine.
+    pub decision: Option<DecisionRecord>,
+    /// Why a template of the inventory failed, if the built-in template replaced it.
     pub fault: Option<TemplateError>,
 }
 
 /// A decision, for the log and the events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided {
-    /// What was decided.
+pub struct DecisionRecord {
+    /// The kind of decision.
     pub kind: EventKind,
     /// The machine's Ethernet address.
     pub mac: MacAddress,
-    /// The host, where the machine is known.
+    /// The host, if the machine is known.
     pub host: Option<String>,
     /// The session of an install.
     pub session: Option<SessionId>,
-    /// What the machine showed of itself, under the names that the inventory uses.
+    /// What the machine reported about itself, under the names of the inventory's keys.
     pub shown: Vec<(&'static str, String)>,
     /// Why.
     pub reason: String,
 }
 
 impl Sources<'_> {
-    /// Answers a loader that asks below the path of a machine: with what its machine boots now, or
-    /// with what makes it say which machine that is.
+    /// Answers a loader that requests a script below a machine's path: with the script for its machine, or
+    /// with a script that makes the loader report its machine.
     ///
     /// # Errors
     /// When a template cannot be rendered.
@@ -101,7 +101,7 @@ impl Sources<'_> {
         self.boot(&request, standing)
     }
 
-    /// Answers iPXE with the script that makes it say which machine it runs on.
+    /// Answers iPXE with the script that makes it report its machine.
     ///
     /// # Errors
     /// When a template cannot be rendered.
@@ -111,7 +111,7 @@ impl Sources<'_> {
         Ok(question(identify_script(self.templates, &url)?))
     }
 
-    /// Answers GRUB with the configuration that makes it say which machine it runs on.
+    /// Answers GRUB with the configuration that makes it report its machine.
     ///
     /// # Errors
     /// When a template cannot be rendered.
@@ -119,7 +119,7 @@ impl Sources<'_> {
         Ok(question(grub_stub(self.templates, origin)?))
     }
 
-    /// Answers a machine that has said which one it is.
+    /// Answers a machine that has identified itself.
     ///
     /// # Errors
     /// When a template cannot be rendered.
@@ -143,13 +143,15 @@ impl Sources<'_> {
                     match install(plan, &links, request.dialect) {
                         Ok(script) => answered = (EventKind::Install, Some(session), Some(script)),
                         Err(error) => {
-                            reason_text = format!("its install cannot be rendered: {error}");
+                            reason_text = format!("cannot render the install script: {error}");
                         }
                     }
                 }
                 None => {
-                    reason_text =
-                        format!("the store holds no plan for the session of {}", host.name);
+                    reason_text = format!(
+                        "the store has no plan for the open session of {}",
+                        host.name
+                    );
                 }
             },
             (Action::LocalDisk, Some(host)) => {
@@ -175,7 +177,7 @@ impl Sources<'_> {
         Ok(BootAnswer {
             script: script.text,
             fault: script.fault,
-            decision: Some(Decided {
+            decision: Some(DecisionRecord {
                 kind,
                 mac: request.mac,
                 host,
@@ -186,7 +188,7 @@ impl Sources<'_> {
         })
     }
 
-    /// Judges the token of a request.
+    /// Checks the token of a request.
     pub fn token_state(
         &self,
         token: &str,
@@ -194,10 +196,11 @@ impl Sources<'_> {
         uuid: Option<SystemUuid>,
         now: Timestamp,
     ) -> TokenState {
-        // A session that asked for a token when it was opened goes on asking.
-        let asked = self.inventory.site.boot_token || self.plan.is_some_and(|plan| plan.boot_token);
+        // A session that required a token when it was opened still requires one.
+        let is_required =
+            self.inventory.site.boot_token || self.plan.is_some_and(|plan| plan.boot_token);
         match token {
-            _ if !asked => TokenState::NotAsked,
+            _ if !is_required => TokenState::NotAsked,
             "" => TokenState::Missing,
             token => match self.key.check_boot_token(token, mac, uuid, now) {
                 Ok(()) => TokenState::Good,
@@ -206,8 +209,8 @@ impl Sources<'_> {
         }
     }
 
-    /// Returns where a held iPXE asks again: who showed a good token gets a fresh one. The others'
-    /// machines reboot, and so get theirs.
+    /// Returns the URL that a held iPXE requests next. With a good token, it gets a fresh one. Other machines
+    /// reboot to get a token.
     fn again(&self, request: &BootRequest, now: Timestamp) -> Option<String> {
         let token = match request.token {
             _ if request.dialect != Dialect::Ipxe => return None,
@@ -228,16 +231,16 @@ fn question(script: Script) -> BootAnswer {
     }
 }
 
-/// Renders the start of an installer from what was frozen.
+/// Renders the script that starts an installer, from the frozen plan.
 fn install(plan: &Plan, links: &SessionLinks, dialect: Dialect) -> Result<Script, TemplateError> {
     let templates = Templates::compile(&plan.templates).map_err(|mut faults| faults.remove(0))?;
     let text = install_script(&templates, dialect, &Variables::new(plan, links))?;
     Ok(Script { text, fault: None })
 }
 
-/// Returns what was frozen when the host of a plan was armed.
-fn armed(plan: &Plan) -> Armed<'_> {
-    Armed {
+/// Returns the frozen host and rules of a plan.
+fn armed(plan: &Plan) -> ArmedHost<'_> {
+    ArmedHost {
         host: &plan.host,
         identity: plan.identity,
         provisioning: plan.provisioning,

@@ -3,40 +3,40 @@ use std::fmt;
 use crate::decide::{IDENTITY_LIMIT, cleaned};
 use crate::machine::{Architecture, MacAddress, Secret, SystemUuid};
 
-/// A path that carries who asks: `m/<mac>/<token>/…`.
+/// A path that names the requesting machine: `m/<mac>/<token>/…`.
 ///
-/// Firmware is given its loader by such a path. shim, GRUB, PXELINUX and iPXE then ask for their next
-/// files beside it, over TFTP as over HTTP, and so say for which machine, with our token.
+/// Firmware gets its loader under such a path. shim, GRUB, PXELINUX and iPXE then request their next
+/// files in the same directory, over TFTP and HTTP, so every request carries the machine and the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachinePath {
     /// The machine's Ethernet address.
     pub mac: MacAddress,
-    /// The boot token; empty where the site asks for none.
+    /// The boot token; empty if the site does not require one.
     pub token: Secret,
-    /// What is asked for.
+    /// The requested item.
     pub query: MachineQuery,
 }
 
-/// What is asked for below a machine's path.
+/// An item below a machine's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineQuery {
-    /// A file: a loader, or what one looks for beside itself.
+    /// A file: a loader, or a file that a loader looks for in its own directory.
     File(String),
-    /// What a loader is to do.
+    /// A boot script for a loader.
     Script(ScriptQuery),
-    /// No file: GRUB tells that it could not load the kernel, as where Secure Boot refuses it.
+    /// Not a file: GRUB reports that it could not load the kernel, for example because of Secure Boot.
     KernelRefused,
-    /// A volume with shim, GRUB and a configuration, for HTTP boot of an architecture: GRUB as
-    /// Debian signs it knows no HTTP, and finds nothing where it was loaded over HTTP.
+    /// A volume with shim, GRUB and a configuration, for HTTP boot of an architecture: Debian's
+    /// signed GRUB does not support HTTP, and finds no files if it was loaded over HTTP.
     Image(Architecture),
 }
 
-/// Which loader asks what it is to do, and what it shows of its machine.
+/// A request for a boot script: the loader, and what it reports about its machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScriptQuery {
-    /// The configuration that makes GRUB say which machine it runs on.
+    /// The configuration that makes GRUB report its machine.
     GrubStub,
-    /// GRUB's configuration for the machine that it has told of.
+    /// GRUB's configuration for the machine that it has reported.
     Grub(GrubQuery),
     /// PXELINUX's configuration, by the UUID of the machine or without one.
     Pxelinux(Option<SystemUuid>),
@@ -44,7 +44,7 @@ pub enum ScriptQuery {
     Ipxe,
 }
 
-/// What GRUB says of the machine that it runs on; what was not seen is a `-` in the path.
+/// What GRUB reports about its machine; missing values are `-` in the path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrubQuery {
     /// GRUB's own `cpu-platform`, such as `x86_64-efi`.
@@ -59,7 +59,7 @@ pub struct GrubQuery {
 
 /// The first part of every machine's path.
 const PREFIX: &str = "m";
-/// What stands for a part that is not there.
+/// The placeholder for a missing part.
 const ABSENT: &str = "-";
 /// The name under which GRUB looks for its configuration.
 const GRUB_CONFIG: &str = "grub.cfg";
@@ -67,7 +67,7 @@ const GRUB_CONFIG: &str = "grub.cfg";
 const PXELINUX_DIRECTORY: &str = "pxelinux.cfg";
 /// The script that iPXE looks for beside itself.
 const AUTOEXEC: &str = "autoexec.ipxe";
-/// The name by which GRUB tells that it could not load the kernel.
+/// The name that GRUB requests to report that it could not load the kernel.
 const KERNEL_REFUSED: &str = "kernel-refused";
 /// The end of the name of a boot image, by which firmware knows a volume.
 const IMAGE_SUFFIX: &str = ".img";
@@ -100,13 +100,13 @@ impl MachinePath {
         format!("{PREFIX}/{}/{token}", self.mac.hyphenated())
     }
 
-    /// Reads the parts of a path; `None` when it is not a machine's.
+    /// Reads the parts of a path; `None` if it is not a machine's path.
     pub fn parse(parts: &[&str]) -> Option<Self> {
         let [PREFIX, mac, token, rest @ ..] = parts else {
             return None;
         };
         let mac = mac.parse().ok()?;
-        // It is repeated into scripts, so nothing but its own alphabet may pass.
+        // Scripts contain the token, so only characters of its alphabet may pass.
         let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let token = match *token {
             ABSENT => "",
@@ -136,7 +136,7 @@ impl MachinePath {
         Some(Self { mac, token, query })
     }
 
-    /// Prints the path for people: its token is not theirs.
+    /// Returns the path for logs, without its token.
     pub fn without_token(&self) -> String {
         let shown = Self {
             token: "…".into(),
@@ -146,8 +146,8 @@ impl MachinePath {
     }
 }
 
-/// Reads the name of a PXELINUX configuration: of all that it looks for, those that name this machine
-/// have an answer. Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_load_config`.
+/// Reads the name of a PXELINUX configuration. Of all names that PXELINUX tries, only those of this
+/// machine are answered. Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_load_config`.
 fn pxelinux(mac: MacAddress, name: &str) -> Option<ScriptQuery> {
     if let Ok(uuid) = name.parse() {
         return Some(ScriptQuery::Pxelinux(Some(uuid)));
@@ -168,7 +168,7 @@ fn shown(text: &str) -> Option<String> {
     (text != ABSENT && !text.is_empty()).then_some(text)
 }
 
-/// Prints the path as clients are given it, with its token.
+/// Prints the path with its token, as clients get it.
 impl fmt::Display for MachinePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base())?;

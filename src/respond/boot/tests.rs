@@ -94,7 +94,7 @@ fn grub_path(token: &str, uuid: &str, serial: &str) -> String {
 }
 
 #[test]
-fn grub_is_told_what_the_phase_and_the_machine_deserve() {
+fn grub_gets_the_script_for_the_phase_and_the_machine() {
     let inventory = inventory("uefi-x64", "");
     let good = token();
     let another = "99999999-0051-3610-8043-c2c04f4b3135";
@@ -115,19 +115,19 @@ fn grub_is_told_what_the_phase_and_the_machine_deserve() {
             Phase::Provisioning,
             grub_path("-", UUID, "C7X9K2"),
             EventKind::Hold,
-            "echo '  reason: the request held no boot token'",
+            "echo '  reason: the request has no boot token'",
         ),
         (
             Phase::Provisioning,
             grub_path("FORGED", UUID, "C7X9K2"),
             EventKind::Hold,
-            "echo '  reason: the boot token was not made for this machine'",
+            "echo '  reason: the boot token is not valid for this machine'",
         ),
         (
             Phase::Provisioning,
             grub_path(&good, "-", "C7X9K2"),
             EventKind::Hold,
-            "echo '  reason: the boot token was not made for this machine'",
+            "echo '  reason: the boot token is not valid for this machine'",
         ),
         (
             Phase::Installed,
@@ -139,7 +139,7 @@ fn grub_is_told_what_the_phase_and_the_machine_deserve() {
             Phase::Provisioning,
             grub_path(&good, UUID, "OTHER"),
             EventKind::Hold,
-            "echo '  reason: its serial number is OTHER, on record is C7X9K2'",
+            "echo '  reason: the serial number is OTHER, expected C7X9K2'",
         ),
     ] {
         let answer = answer(&inventory, phase, &path);
@@ -287,7 +287,7 @@ fn secure_boot_installs_by_grub_alone() {
     let decided = answer(&inventory, Phase::Provisioning, &path)
         .decision
         .unwrap();
-    let expected = "its profile asks for Secure Boot, and PXELINUX is not signed";
+    let expected = "the profile requires Secure Boot, but PXELINUX is not signed";
     assert_eq!(
         (decided.kind, &*decided.reason),
         (EventKind::Hold, expected)

@@ -2,25 +2,25 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::Asked;
+use super::RequestContext;
 use crate::inventory::{Host, Inventory, Loader, LoaderKind};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
 
-/// What a client is told to boot. It prints without its token.
+/// The file that a client boots next. Printed without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// A loader, by TFTP, under its own name: one that asks DHCP once more, or for nothing else.
+    /// A loader over TFTP under its own name: it runs DHCP again, or requests no other file.
     Loader(String),
-    /// A loader, by TFTP, under a path that says for which machine it asks for more.
-    LoaderOf(MachinePath),
-    /// A loader, by UEFI HTTP boot.
+    /// A loader over TFTP under the path of its machine, so that its later requests name the machine.
+    MachineLoader(MachinePath),
+    /// A loader for UEFI HTTP boot.
     HttpLoader {
         /// The root of our URLs.
         base: String,
-        /// Where it lies.
+        /// The path below that root.
         path: MachinePath,
     },
     /// The script for iPXE.
@@ -37,7 +37,7 @@ impl BootFile {
     pub fn text(&self) -> String {
         match self {
             Self::Loader(name) => name.clone(),
-            Self::LoaderOf(path) => path.to_string(),
+            Self::MachineLoader(path) => path.to_string(),
             Self::HttpLoader { base, path } => format!("{base}/{path}"),
             Self::Script { url, token } => format!("{url}?token={}", token.expose()),
         }
@@ -47,7 +47,7 @@ impl BootFile {
     pub fn tftp_file(&self) -> Option<&str> {
         match self {
             Self::Loader(name) => Some(name),
-            Self::LoaderOf(path) => match &path.query {
+            Self::MachineLoader(path) => match &path.query {
                 MachineQuery::File(name) => Some(name),
                 _ => None,
             },
@@ -55,7 +55,7 @@ impl BootFile {
         }
     }
 
-    /// Reports whether it is fetched over HTTP by the firmware itself.
+    /// Reports whether the firmware itself fetches the file over HTTP.
     pub fn is_http_loader(&self) -> bool {
         matches!(self, Self::HttpLoader { .. })
     }
@@ -65,26 +65,28 @@ impl fmt::Display for BootFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loader(text) | Self::Script { url: text, .. } => f.write_str(text),
-            Self::LoaderOf(path) => f.write_str(&path.without_token()),
+            Self::MachineLoader(path) => f.write_str(&path.without_token()),
             Self::HttpLoader { base, path } => write!(f, "{base}/{}", path.without_token()),
         }
     }
 }
 
-/// Chooses what a client boots next; `None` when it does not boot from the network, or when the
-/// site has no loader for it.
-pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
-    let options = &asked.message.options;
-    let site = &asked.inventory.site;
+/// Chooses the file that a client boots next; `None` if the client does not boot from the network, or if
+/// the site has no loader for it.
+pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
+    let options = &context.message.options;
+    let site = &context.inventory.site;
     let base = &site.server.base_url;
-    let host = asked.known.map(|(host, _)| host);
-    let profile = host.and_then(|host| asked.inventory.profile_of(host));
+    let host = context.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| context.inventory.profile_of(host));
     let secure = profile.is_some_and(|profile| profile.secure_boot);
     let token = || match site.boot_token {
-        true => asked.key.boot_token(asked.mac, asked.uuid(), asked.began),
+        true => context
+            .key
+            .boot_token(context.mac, context.uuid(), context.began),
         false => Secret::default(),
     };
-    // iPXE cannot be signed: where Secure Boot is asked for, it is given the chain that is.
+    // iPXE cannot be signed: with Secure Boot, the client gets the signed chain instead.
     if runs_our_scripts(options) && !secure {
         let url = format!("{base}/boot.ipxe");
         let token = token();
@@ -93,18 +95,24 @@ pub fn boot_file(asked: &Asked<'_>) -> Option<BootFile> {
     if !options.is_pxe_client() && !options.is_http_client() && !options.is_ipxe() {
         return None;
     }
-    let architecture = asked.architecture();
-    let loader = asked.inventory.loader_of(host, architecture)?;
+    let architecture = context.architecture();
+    let loader = context.inventory.loader_of(host, architecture)?;
     if secure && !loader.can_be_signed() {
         return None;
     }
     if architecture.is_http() || options.is_http_client() {
-        return Some(http_loader(base, loader, asked.mac, token(), architecture));
+        return Some(http_loader(
+            base,
+            loader,
+            context.mac,
+            token(),
+            architecture,
+        ));
     }
-    let path = || MachinePath::file(asked.mac, token(), loader.first_name());
+    let path = || MachinePath::file(context.mac, token(), loader.first_name());
     Some(match loader.kind {
         LoaderKind::Ipxe | LoaderKind::Image => BootFile::Loader(loader.first_name().to_owned()),
-        LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::LoaderOf(path()),
+        LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::MachineLoader(path()),
     })
 }
 
@@ -116,7 +124,7 @@ fn http_loader(
     architecture: Architecture,
 ) -> BootFile {
     let path = match loader.kind {
-        // Signed GRUBs know no HTTP; in an image they find their configuration.
+        // Signed builds of GRUB do not support HTTP; in an image they find their configuration.
         LoaderKind::Grub if loader.second.is_some() => {
             MachinePath::image(mac, token, architecture.over_http())
         }
@@ -126,8 +134,8 @@ fn http_loader(
     BootFile::HttpLoader { base, path }
 }
 
-/// Chooses what the firmware of a host boots over HTTP, for one who tells it in DHCP's place, as a
-/// management controller does; `None` where the site has no loader for it, or it has no UEFI.
+/// Chooses the file that a host's firmware boots over HTTP when a management controller, not DHCP, sets
+/// the URL; `None` if the site has no loader for the host, or the host has no UEFI.
 pub fn http_boot_file(
     inventory: &Inventory,
     key: &StoreKey,
@@ -152,9 +160,9 @@ pub fn http_boot_file(
     Some(http_loader(base, loader, mac, token, architecture))
 }
 
-/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP, and start a Linux
-/// kernel. One in a card's ROM may be built without either; it says so in option 175, and is given
-/// our own iPXE, which then comes back.
+/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP and start a Linux
+/// kernel. An iPXE in a card's ROM may lack either. Option 175 shows that; the client then gets our
+/// iPXE, which runs DHCP again.
 fn runs_our_scripts(options: &DhcpOptions) -> bool {
     let has = |feature| options.has_ipxe_feature(feature);
     let announces = options.contains(IPXE_ENCAPSULATED);

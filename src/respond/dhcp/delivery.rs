@@ -4,27 +4,27 @@ use super::{CLIENT_PORT, SERVER_PORT};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
-/// Where a reply goes. Source: RFC 2131 §4.1.
+/// The destination of a reply. Source: RFC 2131 §4.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// To the relay that the request came through.
     Relay(SocketAddrV4),
-    /// To an address that the client answers ARP for.
+    /// To an address for which the client answers ARP.
     Unicast(SocketAddrV4),
-    /// To everybody on the network.
+    /// To all machines on the network.
     Broadcast,
     /// To a client whose IP stack is not up: by its hardware address, without ARP.
     Hardware {
         /// The client's Ethernet address.
         mac: MacAddress,
-        /// The address that it was just given.
+        /// The address that the client just got.
         address: Ipv4Addr,
     },
     /// Back to the address and port that the request came from.
     Sender,
 }
 
-/// Works out where a reply goes; `is_routed` says that the network is not one of our interfaces'.
+/// Chooses the destination of a reply; `is_routed` means that this server has no interface on the network.
 ///
 /// Source: RFC 2131 §4.1.
 pub fn delivery(request: &DhcpMessage, reply: &DhcpMessage, is_routed: bool) -> Delivery {
@@ -37,7 +37,7 @@ pub fn delivery(request: &DhcpMessage, reply: &DhcpMessage, is_routed: bool) -> 
     if !client.is_unspecified() && (!is_nak || is_routed) {
         return Delivery::Unicast(SocketAddrV4::new(client, CLIENT_PORT));
     }
-    // A GUID in `chaddr` is no address to send to.
+    // A GUID in `chaddr` is not an address to send to.
     match request.hardware_address.mac() {
         Some(mac) if !is_nak && !request.broadcast && !reply.your_address.is_unspecified() => {
             Delivery::Hardware {

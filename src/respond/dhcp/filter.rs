@@ -2,7 +2,7 @@ use crate::inventory::{ClientPatterns, Filter};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{DhcpOptions, OptionCode};
 
-/// Says why a filter refuses a client; `None` when it lets it through.
+/// Returns the reason why a filter refuses a client; `None` if the filter accepts it.
 pub fn refuses(filter: &Filter, mac: MacAddress, options: &DhcpOptions) -> Option<String> {
     let class = options.text(OptionCode::ClassIdentifier);
     let class = class.as_deref().unwrap_or_default();
@@ -12,12 +12,12 @@ pub fn refuses(filter: &Filter, mac: MacAddress, options: &DhcpOptions) -> Optio
     } = &filter.ignore;
     if let Some(prefix) = vendor_classes.iter().find(|it| class.starts_with(*it)) {
         return Some(format!(
-            "its vendor class `{class}` begins with `{prefix}`, which `filter` ignores"
+            "vendor class `{class}` starts with `{prefix}`, which `filter.ignore` lists"
         ));
     }
     if let Some(oui) = ouis.iter().find(|oui| oui.made(mac)) {
         return Some(format!(
-            "its address begins with `{oui}`, which `filter` ignores"
+            "MAC address `{mac}` starts with `{oui}`, which `filter.ignore` lists"
         ));
     }
     let ClientPatterns {
@@ -27,14 +27,12 @@ pub fn refuses(filter: &Filter, mac: MacAddress, options: &DhcpOptions) -> Optio
     let is_listed = vendor_classes.iter().any(|it| class.starts_with(it));
     if !vendor_classes.is_empty() && !is_listed {
         return Some(match class {
-            "" => "it names no vendor class, and `filter` answers some only".to_owned(),
-            class => format!("its vendor class `{class}` is none that `filter` answers"),
+            "" => "the client sent no vendor class, and `filter.only` requires one".to_owned(),
+            class => format!("vendor class `{class}` does not match `filter.only`"),
         });
     }
     if !ouis.is_empty() && !ouis.iter().any(|oui| oui.made(mac)) {
-        return Some(format!(
-            "its address `{mac}` begins with none that `filter` answers"
-        ));
+        return Some(format!("MAC address `{mac}` does not match `filter.only`"));
     }
     None
 }
@@ -92,11 +90,12 @@ mod tests {
 
     #[test]
     fn a_filter_ignores_what_it_lists_or_answers_that_alone() {
-        let msft = "its vendor class `MSFT 5.0` begins with `MSFT`, which `filter` ignores";
-        let vmware = "its address begins with `00:50:56`, which `filter` ignores";
-        let other = "its vendor class `MSFT 5.0` is none that `filter` answers";
-        let none = "it names no vendor class, and `filter` answers some only";
-        let maker = "its address `00:50:56:00:00:01` begins with none that `filter` answers";
+        let msft = "vendor class `MSFT 5.0` starts with `MSFT`, which `filter.ignore` lists";
+        let vmware =
+            "MAC address `00:50:56:00:00:01` starts with `00:50:56`, which `filter.ignore` lists";
+        let other = "vendor class `MSFT 5.0` does not match `filter.only`";
+        let none = "the client sent no vendor class, and `filter.only` requires one";
+        let maker = "MAC address `00:50:56:00:00:01` does not match `filter.only`";
         let ignore = "ignore: {vendor_classes: [MSFT], ouis: ['00:50:56']}";
         let only = "only: {vendor_classes: [PXEClient, HTTPClient], ouis: ['52:54:00']}";
         let pxe = Some("PXEClient:Arch:00007:UNDI:003016");
@@ -112,7 +111,7 @@ mod tests {
             (only, QEMU, None, Some(none)),
             (only, VMWARE, pxe, Some(maker)),
         ] {
-            // It does not matter which of the two says so.
+            // Either filter has the same effect.
             for (site, network) in [(filter, ""), ("", filter), (filter, filter)] {
                 let reply = ask(site, network, mac, class).reply;
                 let seen = reply.err();

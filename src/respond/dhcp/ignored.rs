@@ -5,22 +5,22 @@ use super::RelayClaim;
 use crate::respond::access::AccessRefusal;
 use crate::wire::dhcp::MessageType;
 
-/// Why a message gets no reply.
+/// Why a DHCP message gets no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ignored {
-    /// It is a server's.
+    /// A server sent the message.
     NotARequest,
-    /// It is no DHCP message (BOOTP), or of a type that only servers send.
+    /// The message is BOOTP, not DHCP, or has a type that only servers send.
     MessageType(Option<MessageType>),
-    /// `chaddr` holds no Ethernet address.
+    /// `chaddr` does not contain a unicast Ethernet address.
     HardwareAddress(String),
-    /// It came in where no network of the inventory is.
+    /// The message did not come from a network of the inventory.
     NoNetwork(Option<Ipv4Addr>),
-    /// A relay that no network lists says what only a listed one may say.
+    /// A relay that no network lists uses an option that only a listed relay may use.
     UnlistedRelay {
         /// Its `giaddr`.
         relay: Ipv4Addr,
-        /// What it says.
+        /// The option that it uses.
         claim: RelayClaim,
     },
     /// The network does not accept requests of the relay.
@@ -30,55 +30,59 @@ pub enum Ignored {
         /// The network.
         network: String,
     },
-    /// Several networks list the relay, and it does not say which one it means.
+    /// Several networks list the relay, and the relay does not select a network.
     AmbiguousRelay {
         /// Its `giaddr`.
         relay: Ipv4Addr,
         /// Two of the networks.
         networks: [String; 2],
     },
-    /// Its answer would go to an address that is not served.
+    /// The reply would go to an address that is not served.
     Source(AccessRefusal),
-    /// A filter of the site or the network refuses it, because of this.
+    /// A filter of the site or the network refuses the client, for this reason.
     Filtered(String),
-    /// The site does not answer machines that it does not know.
+    /// The site does not answer machines outside the inventory.
     UnknownMachine,
     /// The network has no pool.
     NoPool(String),
-    /// Every address of the pool is taken.
+    /// The pool has no free address.
     PoolExhausted(String),
-    /// It answers another server.
+    /// The message is meant for another server.
     OtherServer(Ipv4Addr),
-    /// Such a message is never answered: a RELEASE or a DECLINE.
+    /// Messages of this type are never answered: RELEASE and DECLINE.
     NeverAnswered,
-    /// It is about an address, and another server owns those of the network.
+    /// The message is about an address, and another server owns the addresses of the network.
     AddressesElsewhere(String),
     /// Another server owns the addresses of the network, and the client does not boot from it.
     NoNetworkBoot(String),
-    /// We own the addresses of the network, so nobody need ask on port 4011.
+    /// This server owns the addresses of the network, so port 4011 is not needed.
     NoProxy(String),
-    /// Another server owns the addresses, and we have nothing to boot for it, because of this.
+    /// Another server owns the addresses, and there is nothing to boot for the client, for this reason.
     NothingToBoot(String),
 }
 
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotARequest => f.write_str("it is a server's message"),
-            Self::MessageType(None) => f.write_str("it is BOOTP without a DHCP message type"),
+            Self::NotARequest => f.write_str("the message is from a server"),
+            Self::MessageType(None) => {
+                f.write_str("the message is BOOTP, without a DHCP message type")
+            }
             Self::MessageType(Some(other)) => write!(f, "clients do not send {other:?}"),
             Self::HardwareAddress(seen) => {
-                write!(f, "`chaddr` holds `{seen}`, which is no Ethernet address")
+                write!(f, "`chaddr` is `{seen}`, not a unicast Ethernet address")
             }
-            Self::NoNetwork(None) => f.write_str("its interface has no network in the inventory"),
+            Self::NoNetwork(None) => {
+                f.write_str("the request did not come from a network in the inventory")
+            }
             Self::NoNetwork(Some(link)) => write!(
                 f,
-                "the relay's `{link}` lies in no network of the inventory"
+                "relay address or subnet `{link}` is not in any network of the inventory"
             ),
             Self::UnlistedRelay { relay, claim } => write!(
                 f,
-                "relay `{relay}` uses {claim}, and no network lists it; if it is your relay, add it \
-                 to `relays` of its networks"
+                "relay `{relay}` uses {claim}, but no network lists the relay; if it is your relay, \
+                 add it to `relays` of its networks"
             ),
             Self::RelayNotAccepted { relay, network } => write!(
                 f,
@@ -90,34 +94,39 @@ impl fmt::Display for Ignored {
                 networks: [first, second],
             } => write!(
                 f,
-                "relay `{relay}` is listed by `{first}` and `{second}`, and selects neither by option \
-                 82.5 or 118"
+                "networks `{first}` and `{second}` both list relay `{relay}`, which selects neither \
+                 with option 82.5 or 118"
             ),
             Self::Source(why) => why.fmt(f),
             Self::UnknownMachine => f.write_str(
-                "the machine is not in the inventory, and the site says `unknown: ignore`",
+                "the machine is not in the inventory, and the site has `unknown: ignore`",
             ),
             Self::NoPool(network) => {
                 write!(
                     f,
-                    "no address is reserved for it on `{network}`, which has no pool"
+                    "network `{network}` has no pool, and no address is reserved for the machine"
                 )
             }
             Self::PoolExhausted(network) => {
-                write!(f, "every address of the pool of `{network}` is taken")
+                write!(f, "the pool of network `{network}` has no free address")
             }
-            Self::OtherServer(server) => write!(f, "it chose the server {server}"),
-            Self::NeverAnswered => f.write_str("such a message gets no answer"),
+            Self::OtherServer(server) => write!(f, "the client chose server {server}"),
+            Self::NeverAnswered => f.write_str("messages of this type get no reply"),
             Self::AddressesElsewhere(network) => {
-                write!(f, "another server owns the addresses of `{network}`")
+                write!(
+                    f,
+                    "another DHCP server owns the addresses of network `{network}`"
+                )
             }
             Self::NoNetworkBoot(network) => write!(
                 f,
-                "another server owns the addresses of `{network}`, and it does not boot from the network"
+                "another DHCP server owns the addresses of network `{network}`, and the client does \
+                 not boot from the network"
             ),
             Self::NoProxy(network) => write!(
                 f,
-                "port 4011 serves `mode: proxy` only, and we own the addresses of `{network}`"
+                "port 4011 serves only networks with `mode: proxy`, and this server owns the addresses \
+                 of network `{network}`"
             ),
             Self::NothingToBoot(why) | Self::Filtered(why) => f.write_str(why),
         }

@@ -8,30 +8,30 @@ use super::probes::{LOOK_AHEAD, Probes};
 use crate::inventory::AddressRange;
 use crate::machine::{Lease, MacAddress};
 
-/// How long an exhausted pool is not looked through again.
+/// How long to wait before searching an exhausted pool again.
 const EXHAUSTED_TIME: Duration = Duration::from_secs(1);
 /// How long an offered address is held for its client.
 const OFFER_TIME: Duration = Duration::from_secs(60);
-/// How long an address on which another machine answers is set aside.
+/// How long an address that another machine uses is set aside.
 const DECLINED_TIME: Duration = Duration::from_secs(3600);
 
-/// How many latest addresses are kept before those of clients that never came back are forgotten.
+/// How many latest addresses are kept before those of clients that never returned are removed.
 const ADDRESSES_KEPT: usize = 4096;
 
-/// Who has which address: leases that were promised, and offers that may become some.
+/// The leases, and the offers that may become leases.
 #[derive(Debug, Default)]
 pub struct LeaseTable {
     leases: BTreeMap<Ipv4Addr, Lease>,
-    /// The latest address of each client on each network, also after its lease has run out.
+    /// The latest address of each client on each network, even after its lease has expired.
     addresses: HashMap<(MacAddress, String), Ipv4Addr>,
     offers: HashMap<Ipv4Addr, (MacAddress, Timestamp)>,
-    /// Pools in which nothing was free, and until when nobody looks again: a look costs as much as
-    /// the pool is large, and anybody can ask for one.
+    /// Exhausted pools, and when to search each again: the cost of a search grows with the pool, and
+    /// anyone can cause one.
     exhausted: HashMap<Ipv4Addr, Timestamp>,
-    /// For each pool, addresses to look at next: each is checked before it is given.
+    /// For each pool, the next addresses to try; each is checked before it is given out.
     queues: HashMap<Ipv4Addr, (AddressRange, VecDeque<Ipv4Addr>)>,
     probes: Probes,
-    /// How many latest addresses were worth keeping when they were last looked through.
+    /// How many latest addresses were still current at the last cleanup.
     kept: usize,
 }
 
@@ -45,19 +45,19 @@ impl LeaseTable {
         table
     }
 
-    /// Lists the leases in force.
+    /// Lists the active leases.
     pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
         self.leases
             .values()
             .filter(move |lease| lease.is_active(now))
     }
 
-    /// Returns who holds an address, also after the lease has run out.
+    /// Returns the holder of an address, even after the lease has expired.
     pub fn holder(&self, address: Ipv4Addr) -> Option<MacAddress> {
         self.leases.get(&address).and_then(|lease| lease.holder)
     }
 
-    /// Reports whether a client may have an address: nobody else holds it or was offered it.
+    /// Reports whether a client may have an address: no other client holds it or has an offer of it.
     pub fn is_free_for(&self, address: Ipv4Addr, mac: MacAddress, now: Timestamp) -> bool {
         let held = self
             .leases
@@ -68,17 +68,17 @@ impl LeaseTable {
             && offered.is_none_or(|(to, _)| *to == mac)
     }
 
-    /// Chooses an address of the pool: the client's latest, the one it asks for, or any free one.
+    /// Chooses an address of the pool: the client's latest address, the requested address, or any free one.
     pub fn choose(
         &mut self,
         pool: &AddressRange,
         mac: MacAddress,
         network: &str,
-        wanted: Option<Ipv4Addr>,
+        requested: Option<Ipv4Addr>,
         now: Timestamp,
     ) -> Option<Ipv4Addr> {
         let latest = self.addresses.get(&(mac, network.to_owned())).copied();
-        let preferred = [latest, wanted].into_iter().flatten();
+        let preferred = [latest, requested].into_iter().flatten();
         for address in preferred {
             if pool.contains(address) && self.is_free_for(address, mac, now) {
                 return Some(address);
@@ -87,8 +87,8 @@ impl LeaseTable {
         self.next_free(pool, mac, now)
     }
 
-    /// Goes round the pool once at the most, so that an address rests as long as possible before it
-    /// is given to another client.
+    /// Walks through the pool at most once. An address stays unused as long as possible before another
+    /// client gets it.
     fn next_free(
         &mut self,
         pool: &AddressRange,
@@ -100,7 +100,7 @@ impl LeaseTable {
             return None;
         }
         let mut queue = self.take_queue(pool);
-        // One that was probed, if it comes soon; a client never waits for a probe.
+        // Prefer a probed address near the front; a client never waits for a probe.
         let mut upcoming = queue.iter().take(LOOK_AHEAD);
         let probed = upcoming.position(|address| {
             self.probes.is_free(*address, now) && self.is_free_for(*address, mac, now)
@@ -110,7 +110,7 @@ impl LeaseTable {
             None => {
                 let mut all = queue.iter();
                 let at = all.position(|address| self.is_free_for(*address, mac, now));
-                // What is taken goes to the end, so that nobody walks past it again soon.
+                // Addresses in use go to the end, so that the next search does not walk past them.
                 queue.rotate_left(at.unwrap_or(0));
                 at.and_then(|_| queue.pop_front())
             }
@@ -123,11 +123,11 @@ impl LeaseTable {
         found
     }
 
-    /// Lists the addresses of the pool that are given next and that nobody has probed of late, and
-    /// notes that somebody now does.
+    /// Lists the next addresses of the pool that were not probed recently, and records that they are being
+    /// probed.
     pub fn probes_due(&mut self, pool: &AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
         let mut queue = self.take_queue(pool);
-        // What is in use is looked at again when its turn has come round.
+        // Addresses in use are checked again when their turn comes.
         let taken = queue.iter().take(LOOK_AHEAD).take_while(|address| {
             let lease = self.leases.get(address);
             lease.is_some_and(|lease| lease.is_active(now))
@@ -143,7 +143,7 @@ impl LeaseTable {
         due
     }
 
-    /// Reports whether anybody has an address or was offered it.
+    /// Reports whether any client holds an address or has an offer of it.
     pub fn is_given(&self, address: Ipv4Addr, now: Timestamp) -> bool {
         let lease = self.leases.get(&address);
         let offer = self.offers.get(&address);
@@ -151,8 +151,8 @@ impl LeaseTable {
             || offer.is_some_and(|(_, until)| now < *until)
     }
 
-    /// Notes that nobody answers on an address.
-    pub fn nobody_has(&mut self, address: Ipv4Addr, now: Timestamp) {
+    /// Records that a probe of an address got no answer.
+    pub fn found_free(&mut self, address: Ipv4Addr, now: Timestamp) {
         self.probes.found_free(address, now);
     }
 
@@ -167,25 +167,25 @@ impl LeaseTable {
         self.queues.insert(pool.first(), (pool.clone(), queue));
     }
 
-    /// Notes that an address was offered to a client, in place of any earlier offer to it.
+    /// Records that an address was offered to a client; this replaces an earlier offer to the client.
     pub fn offer(&mut self, mac: MacAddress, network: &str, address: Ipv4Addr, now: Timestamp) {
         self.withdraw(mac, network);
         self.offers.insert(address, (mac, now + OFFER_TIME));
         self.addresses.insert((mac, network.to_owned()), address);
-        // Only once they have doubled, so that looking through them costs little for each offer.
+        // Clean up only once the number has doubled, so that the cost for each offer stays small.
         if self.addresses.len() > ADDRESSES_KEPT.max(2 * self.kept) {
             self.forget_old_offers(now);
             self.kept = self.addresses.len();
         }
     }
 
-    /// Returns how many clients the table knows of, and how many offers it holds.
+    /// Returns the number of clients and the number of offers in the table.
     #[cfg(test)]
     pub fn size(&self) -> (usize, usize) {
         (self.addresses.len(), self.offers.len())
     }
 
-    /// Keeps memory bounded when many clients ask and never come back.
+    /// Bounds the memory used by clients that send a request and never return.
     fn forget_old_offers(&mut self, now: Timestamp) {
         let Self {
             leases,
@@ -202,7 +202,7 @@ impl LeaseTable {
         });
     }
 
-    /// Forgets what was offered to a client.
+    /// Withdraws the offer to a client.
     pub fn withdraw(&mut self, mac: MacAddress, network: &str) {
         if let Some(address) = self.addresses.get(&(mac, network.to_owned()))
             && self.offers.get(address).is_some_and(|(to, _)| *to == mac)
@@ -212,7 +212,7 @@ impl LeaseTable {
         }
     }
 
-    /// Notes a lease, in place of what was known of its address.
+    /// Records a lease; it replaces the previous lease of its address.
     pub fn hold(&mut self, lease: Lease) {
         self.offers.remove(&lease.address);
         if let Some(mac) = lease.holder {
@@ -222,7 +222,7 @@ impl LeaseTable {
         self.leases.insert(lease.address, lease);
     }
 
-    /// Sets an address aside on which another machine answers.
+    /// Sets aside an address that another machine uses.
     pub fn decline(&mut self, address: Ipv4Addr, network: &str, now: Timestamp) -> Lease {
         let lease = Lease {
             address,

@@ -1,4 +1,4 @@
-//! Which network a request is for, and whether the relay that sent it may say so.
+//! Which network a request is for, and whether its relay may select that network.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -12,11 +12,11 @@ use crate::wire::dhcp::DhcpMessage;
 pub struct Link<'a> {
     /// The network.
     pub network: &'a Network,
-    /// The address by which the relay wants the client to know us (82.11).
+    /// The server address that the relay wants the client to use (82.11).
     pub server_override: Option<Ipv4Addr>,
 }
 
-/// What a relay may say besides its own address if the inventory lists it.
+/// An option that only a relay listed in the inventory may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayClaim {
     /// The subnet of the client, RFC 3527.
@@ -43,7 +43,7 @@ impl fmt::Display for RelayClaim {
 /// relay's address gets no reply. The source address of the datagram does not count.
 ///
 /// # Errors
-/// When no network is there, or when no network accepts the relay, or not with what it says.
+/// When there is no such network, or the network does not accept the relay or its options.
 pub fn link<'a>(
     site: &'a Site,
     ingress: Ingress<'_>,
@@ -52,8 +52,7 @@ pub fn link<'a>(
     if !message.relay_address.is_unspecified() {
         return relayed(site, message);
     }
-    // What was sent past the interfaces of all networks, by way of a router, is a renewal: the client
-    // is where its address is. Source: RFC 2131 §4.3.2, RENEWING.
+    // A message that came through a router is a renewal: its client address shows the network. Source: RFC 2131 §4.3.2, RENEWING.
     let network = match ingress.network {
         Some(name) => site.network(name),
         None => site.network_of(message.client_address),
@@ -64,8 +63,8 @@ pub fn link<'a>(
     })
 }
 
-/// Decides about a request that came through a relay: its link selection (82.5) counts, else the
-/// subnet selection (118), else `giaddr`.
+/// Decides which network a relayed request is for: by its link selection (82.5), else by its subnet
+/// selection (118), else by `giaddr`.
 ///
 /// Source: RFC 3527 §3; RFC 3011 §2; RFC 5107 §4.
 fn relayed<'a>(site: &'a Site, message: &DhcpMessage) -> Result<Link<'a>, Ignored> {
@@ -79,7 +78,7 @@ fn relayed<'a>(site: &'a Site, message: &DhcpMessage) -> Result<Link<'a>, Ignore
         (RelayClaim::SubnetSelection, subnet),
         (RelayClaim::ServerOverride, server_override),
     ];
-    let claim = claims.iter().find(|(_, said)| said.is_some());
+    let claim = claims.iter().find(|(_, value)| value.is_some());
     let is_listed = site.networks.iter().any(|it| it.lists_relay(relay));
     if let (Some((claim, _)), false) = (claim, is_listed) {
         return Err(Ignored::UnlistedRelay {
@@ -105,8 +104,8 @@ fn relayed<'a>(site: &'a Site, message: &DhcpMessage) -> Result<Link<'a>, Ignore
     })
 }
 
-/// Finds the network of a relay that selects none: the network that its address lies in, else the
-/// only one that lists it.
+/// Finds the network of a relay that does not select one: the network that contains its address, else the
+/// only network that lists it.
 fn network_of_relay(site: &Site, relay: Ipv4Addr) -> Result<&Network, Ignored> {
     if let Some(network) = site.network_of(relay) {
         return Ok(network);

@@ -1,10 +1,8 @@
-//! A DHCP server as a state machine: (inventory, now, message) -> what to make durable and what to
-//! send.
+//! A DHCP server as a state machine: (inventory, now, message) -> a lease change to commit and a reply.
 //!
 //! One function per message type, after RFC 2131 §4.3. The shell makes [`Response::commit`] durable
 //! before it sends [`Response::reply`].
 
-mod asked;
 mod boot;
 mod delivery;
 mod filter;
@@ -15,6 +13,7 @@ mod others;
 mod probes;
 mod proxy;
 mod reply;
+mod request_context;
 mod response;
 #[cfg(test)]
 mod tests;
@@ -29,7 +28,6 @@ use crate::machine::{Lease, LeaseChange};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
-use asked::{Asked, known};
 pub use boot::{BootFile, http_boot_file};
 pub use delivery::Delivery;
 use delivery::delivery;
@@ -40,6 +38,7 @@ use link::link;
 pub use others::{OtherServers, chosen_server, other_server, search};
 pub use probes::ProbesDue;
 pub use proxy::{BOOT_SERVER_PORT, respond_as_boot_server};
+use request_context::{RequestContext, known};
 use response::Verdict;
 pub use response::{Exchange, Reply, Response};
 use transactions::Transactions;
@@ -49,17 +48,16 @@ pub const SERVER_PORT: u16 = 67;
 /// The port on which clients listen.
 pub const CLIENT_PORT: u16 = 68;
 
-/// Where a message came in.
+/// The interface on which a message arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Ingress<'a> {
-    /// The network of the interface; none where it came by way of a router or a relay, past all
-    /// interfaces of networks.
+    /// The network of the interface; `None` if the message came through a router or a relay.
     pub network: Option<&'a str>,
-    /// The address by which the machines there know us.
+    /// The address by which machines on the network know this server.
     pub address: Ipv4Addr,
 }
 
-/// The DHCP server: what it has promised, and to whom.
+/// The DHCP server with its leases and current exchanges.
 #[derive(Debug)]
 pub struct DhcpResponder {
     leases: LeaseTable,
@@ -75,7 +73,7 @@ impl DhcpResponder {
         }
     }
 
-    /// Lists the leases that are in force at `now`.
+    /// Lists the leases that are active at `now`.
     pub fn leases(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
         self.leases.active(now)
     }
@@ -90,29 +88,29 @@ impl DhcpResponder {
         now: Timestamp,
     ) -> Response {
         let mut exchange = exchange(inventory, message);
-        let mut asked = match Asked::new(inventory, key, ingress, message, now) {
-            Ok(asked) => asked,
+        let mut context = match RequestContext::new(inventory, key, ingress, message, now) {
+            Ok(context) => context,
             Err(why) => return Response::ignored(why, exchange),
         };
-        exchange.network = Some(asked.network.name.clone());
+        exchange.network = Some(context.network.name.clone());
         let kind = message.options.message_type();
         let is_discover = kind == Some(MessageType::Discover);
-        let (mac, id) = (asked.mac, message.transaction_id);
+        let (mac, id) = (context.mac, message.transaction_id);
         let transaction = self.transactions.enter(mac, id, is_discover, now);
-        asked.began = transaction.began;
-        asked.in_circle = transaction.in_circle;
+        context.began = transaction.began;
+        context.is_looping = transaction.is_looping;
         let is_firmware = !message.options.is_ipxe()
             && (message.options.is_pxe_client() || message.options.is_http_client());
-        let over_http = asked.boots_over_http();
-        asked.passes_over = is_firmware && transaction.passes_over(over_http, now);
-        let is_proxy = asked.network.mode == DhcpMode::Proxy;
+        let over_http = context.boots_over_http();
+        context.skipped_loader = is_firmware && transaction.skipped_loader(over_http, now);
+        let is_proxy = context.network.mode == DhcpMode::Proxy;
         let verdict = match kind {
-            _ if is_proxy => proxy::offer(&asked),
-            Some(MessageType::Discover) => self.discover(&asked),
-            Some(MessageType::Request) => self.request(&asked),
-            Some(MessageType::Decline) => self.decline(&asked),
-            Some(MessageType::Release) => self.release(&asked),
-            Some(MessageType::Inform) => self.inform(&asked),
+            _ if is_proxy => proxy::offer(&context),
+            Some(MessageType::Discover) => self.discover(&context),
+            Some(MessageType::Request) => self.request(&context),
+            Some(MessageType::Decline) => self.decline(&context),
+            Some(MessageType::Release) => self.release(&context),
+            Some(MessageType::Inform) => self.inform(&context),
             other => Verdict::ignored(Ignored::MessageType(other)),
         };
         if let Ok((reply, boot_file)) = &verdict.reply {
@@ -120,8 +118,8 @@ impl DhcpResponder {
             if is_last {
                 self.transactions.acknowledged(mac);
             }
-            let is_chain = boot_file.as_ref().is_some_and(|it| asked.is_chain(it));
-            // Whoever follows a proxy loads what the offer says.
+            let is_chain = boot_file.as_ref().is_some_and(|it| context.is_chain(it));
+            // A client of a proxy loads the boot file of the offer.
             if is_firmware && boot_file.is_some() && (is_last || is_proxy) {
                 self.transactions.gave_loader(mac, over_http, now);
             }
@@ -129,26 +127,27 @@ impl DhcpResponder {
                 self.transactions.chained(mac, now);
             }
         }
-        verdict.into_response(&asked, exchange, |reply| {
-            delivery(message, reply, asked.is_routed())
+        verdict.into_response(&context, exchange, |reply| {
+            delivery(message, reply, context.is_routed())
         })
     }
 
     /// Offers an address, and holds it for the client for a while. Source: RFC 2131 §4.3.1.
-    fn discover(&mut self, asked: &Asked<'_>) -> Verdict {
-        let address = match self.choose(asked) {
+    fn discover(&mut self, context: &RequestContext<'_>) -> Verdict {
+        let address = match self.choose(context) {
             Ok(address) => address,
             Err(why) => return Verdict::ignored(why),
         };
-        // What git reserves goes before what was leased; whoever holds it yet is worth a word.
+        // A reservation takes precedence over a lease; log the client that still holds the address.
         let other = self.leases.holder(address).filter(|holder| {
-            *holder != asked.mac && !self.leases.is_free_for(address, asked.mac, asked.now)
+            *holder != context.mac && !self.leases.is_free_for(address, context.mac, context.now)
         });
-        let remark =
-            other.map(|other| format!("{address} is reserved for it, and still leased to {other}"));
+        let remark = other.map(|other| {
+            format!("{address} is reserved for this client, but still leased to {other}")
+        });
         self.leases
-            .offer(asked.mac, &asked.network.name, address, asked.now);
-        let (reply, boot_file) = reply::offer(asked, address);
+            .offer(context.mac, &context.network.name, address, context.now);
+        let (reply, boot_file) = reply::offer(context, address);
         Verdict {
             commit: None,
             reply: Ok((reply, boot_file)),
@@ -157,57 +156,57 @@ impl DhcpResponder {
     }
 
     /// Grants or refuses an address. Source: RFC 2131 §4.3.2.
-    fn request(&mut self, asked: &Asked<'_>) -> Verdict {
-        let options = &asked.message.options;
-        let ciaddr = asked.message.client_address;
-        if let Some(server) = asked.other_server() {
-            self.leases.withdraw(asked.mac, &asked.network.name);
+    fn request(&mut self, context: &RequestContext<'_>) -> Verdict {
+        let options = &context.message.options;
+        let ciaddr = context.message.client_address;
+        if let Some(server) = context.other_server() {
+            self.leases.withdraw(context.mac, &context.network.name);
             return Verdict::ignored(Ignored::OtherServer(server));
         }
         let wanted = options
             .requested_address()
             .or((!ciaddr.is_unspecified()).then_some(ciaddr));
         let Some(wanted) = wanted else {
-            return Verdict::refused(asked, "the request names no address");
+            return Verdict::refused(context, "the request contains no address");
         };
-        if !asked.network.subnet.is_host(wanted) {
+        if !context.network.subnet.is_host(wanted) {
             return Verdict::refused(
-                asked,
-                &format!("{wanted} does not belong to {}", asked.network.subnet),
+                context,
+                &format!("{wanted} does not belong to {}", context.network.subnet),
             );
         }
-        if let Some(reserved) = asked.reserved().filter(|reserved| *reserved != wanted) {
+        if let Some(reserved) = context.reserved().filter(|reserved| *reserved != wanted) {
             return Verdict::refused(
-                asked,
-                &format!("{wanted} is not its address; {reserved} is reserved for it"),
+                context,
+                &format!("{wanted} is not this client's address; {reserved} is reserved for it"),
             );
         }
-        if asked.reserved().is_none() {
-            if asked.is_ignored_stranger() {
+        if context.reserved().is_none() {
+            if context.is_ignored_stranger() {
                 return Verdict::ignored(Ignored::UnknownMachine);
             }
-            // We alone own the subnet, so an address that we would not give is refused at once, and
-            // the client asks anew. Source: RFC 2131 §4.3.2, INIT-REBOOT.
-            if !asked
+            // This server alone owns the subnet, so it refuses an unavailable address at once, and the
+            // client starts again. Source: RFC 2131 §4.3.2, INIT-REBOOT.
+            if !context
                 .network
                 .pool
                 .as_ref()
                 .is_some_and(|pool| pool.contains(wanted))
             {
-                return Verdict::refused(asked, &format!("{wanted} lies outside the pool"));
+                return Verdict::refused(context, &format!("{wanted} is outside the pool"));
             }
-            if !self.leases.is_free_for(wanted, asked.mac, asked.now) {
-                return Verdict::refused(asked, &format!("{wanted} is taken"));
+            if !self.leases.is_free_for(wanted, context.mac, context.now) {
+                return Verdict::refused(context, &format!("{wanted} is in use"));
             }
         }
         let lease = Lease {
             address: wanted,
-            network: asked.network.name.clone(),
-            holder: Some(asked.mac),
-            expires: asked.now + asked.network.lease_time,
+            network: context.network.name.clone(),
+            holder: Some(context.mac),
+            expires: context.now + context.network.lease_time,
         };
         self.leases.hold(lease.clone());
-        let (reply, boot_file) = reply::acknowledge(asked, wanted);
+        let (reply, boot_file) = reply::acknowledge(context, wanted);
         Verdict {
             commit: Some(LeaseChange::Hold(lease)),
             reply: Ok((reply, boot_file)),
@@ -215,24 +214,26 @@ impl DhcpResponder {
         }
     }
 
-    /// Keeps an address aside that another machine answers on. Source: RFC 2131 §4.3.3.
-    fn decline(&mut self, asked: &Asked<'_>) -> Verdict {
-        let address = asked.message.options.requested_address();
-        if let Some(server) = asked.other_server() {
+    /// Sets aside an address that another machine uses. Source: RFC 2131 §4.3.3.
+    fn decline(&mut self, context: &RequestContext<'_>) -> Verdict {
+        let address = context.message.options.requested_address();
+        if let Some(server) = context.other_server() {
             return Verdict::ignored(Ignored::OtherServer(server));
         }
         let mut verdict = Verdict::ignored(Ignored::NeverAnswered);
         let Some(address) = address else {
             return verdict;
         };
-        if asked.reserved() == Some(address) {
+        if context.reserved() == Some(address) {
             verdict.remark = Some(format!(
-                "{address} is reserved for it, and another machine answers there"
+                "{address} is reserved for this client, but another machine uses it"
             ));
-        } else if self.leases.holder(address) == Some(asked.mac) {
-            let lease = self.leases.decline(address, &asked.network.name, asked.now);
+        } else if self.leases.holder(address) == Some(context.mac) {
+            let lease = self
+                .leases
+                .decline(address, &context.network.name, context.now);
             verdict.remark = Some(format!(
-                "another machine answers on {address}; it is set aside for an hour"
+                "another machine uses {address}; the address is set aside for an hour"
             ));
             verdict.commit = Some(LeaseChange::Hold(lease));
         }
@@ -240,13 +241,13 @@ impl DhcpResponder {
     }
 
     /// Takes an address back. Source: RFC 2131 §4.3.4.
-    fn release(&mut self, asked: &Asked<'_>) -> Verdict {
-        let address = asked.message.client_address;
-        if let Some(server) = asked.other_server() {
+    fn release(&mut self, context: &RequestContext<'_>) -> Verdict {
+        let address = context.message.client_address;
+        if let Some(server) = context.other_server() {
             return Verdict::ignored(Ignored::OtherServer(server));
         }
         let mut verdict = Verdict::ignored(Ignored::NeverAnswered);
-        if self.leases.holder(address) == Some(asked.mac) {
+        if self.leases.holder(address) == Some(context.mac) {
             self.leases.release(address);
             verdict.remark = Some(format!("{address} is free again"));
             verdict.commit = Some(LeaseChange::Release(address));
@@ -254,12 +255,12 @@ impl DhcpResponder {
         verdict
     }
 
-    /// Answers a client that has its address from elsewhere. Source: RFC 2131 §4.3.5.
-    fn inform(&mut self, asked: &Asked<'_>) -> Verdict {
-        if asked.is_ignored_stranger() {
+    /// Answers a client that got its address elsewhere. Source: RFC 2131 §4.3.5.
+    fn inform(&mut self, context: &RequestContext<'_>) -> Verdict {
+        if context.is_ignored_stranger() {
             return Verdict::ignored(Ignored::UnknownMachine);
         }
-        let (reply, boot_file) = reply::inform(asked);
+        let (reply, boot_file) = reply::inform(context);
         Verdict {
             commit: None,
             reply: Ok((reply, boot_file)),
@@ -267,22 +268,22 @@ impl DhcpResponder {
         }
     }
 
-    /// Chooses the address for a client: the one reserved for it, or one of the pool.
-    fn choose(&mut self, asked: &Asked<'_>) -> Result<Ipv4Addr, Ignored> {
-        if let Some(reserved) = asked.reserved() {
+    /// Chooses an address for a client: its reserved address, or a free address of the pool.
+    fn choose(&mut self, context: &RequestContext<'_>) -> Result<Ipv4Addr, Ignored> {
+        if let Some(reserved) = context.reserved() {
             return Ok(reserved);
         }
-        if asked.is_ignored_stranger() {
+        if context.is_ignored_stranger() {
             return Err(Ignored::UnknownMachine);
         }
-        let network = asked.network;
+        let network = context.network;
         let pool = network
             .pool
             .as_ref()
             .ok_or_else(|| Ignored::NoPool(network.name.clone()))?;
-        let wanted = asked.message.options.requested_address();
+        let wanted = context.message.options.requested_address();
         self.leases
-            .choose(pool, asked.mac, &network.name, wanted, asked.now)
+            .choose(pool, context.mac, &network.name, wanted, context.now)
             .ok_or_else(|| Ignored::PoolExhausted(network.name.clone()))
     }
 }

@@ -9,9 +9,9 @@ use crate::inventory::{DhcpMode, Network};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode, TransactionId};
 
-/// How long a server that was reported is not reported again.
+/// How long to wait before reporting the same server again.
 const QUIET: Duration = Duration::from_secs(3600);
-/// How many servers are remembered: anybody can make some up.
+/// The largest number of servers remembered: anyone can invent servers.
 const REMEMBERED: usize = 64;
 
 /// Other DHCP servers that were noticed on networks whose addresses we own.
@@ -19,8 +19,8 @@ const REMEMBERED: usize = 64;
 pub struct OtherServers(HashMap<(String, Ipv4Addr), Timestamp>);
 
 impl OtherServers {
-    /// Notes a server on a network, and reports whether people should hear of it: not where the
-    /// network leaves its addresses to another server, and not again and again.
+    /// Records a server on a network, and reports whether to log it: not on a proxy network, and not more
+    /// than once per [`QUIET`].
     pub fn notice(&mut self, network: &Network, server: Ipv4Addr, now: Timestamp) -> bool {
         if network.mode == DhcpMode::Proxy {
             return false;
@@ -35,7 +35,7 @@ impl OtherServers {
     }
 }
 
-/// Returns the server that offers or grants an address in a message that is none of ours.
+/// Returns the other server that offers or grants an address in a message.
 pub fn other_server(message: &DhcpMessage, ours: &[Ipv4Addr]) -> Option<Ipv4Addr> {
     let gives = matches!(
         message.options.message_type(),
@@ -45,7 +45,7 @@ pub fn other_server(message: &DhcpMessage, ours: &[Ipv4Addr]) -> Option<Ipv4Addr
     (message.operation == Operation::Reply && gives && !ours.contains(&server)).then_some(server)
 }
 
-/// Returns the server that a client chose in place of us.
+/// Returns the server that a client chose instead of this one.
 pub fn chosen_server(response: &Response) -> Option<Ipv4Addr> {
     match response.reply {
         Err(Ignored::OtherServer(server)) => Some(server),
@@ -53,7 +53,7 @@ pub fn chosen_server(response: &Response) -> Option<Ipv4Addr> {
     }
 }
 
-/// Builds a DHCPDISCOVER that finds out who else answers; nobody takes the address.
+/// Builds a DHCPDISCOVER that finds other servers; the offered address is not used.
 pub fn search(mac: MacAddress, transaction_id: TransactionId) -> DhcpMessage {
     let mut message = DhcpMessage::new(Operation::Request, mac, transaction_id);
     message.broadcast = true;

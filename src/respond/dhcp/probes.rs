@@ -10,58 +10,58 @@ use crate::machine::{LeaseChange, MacAddress};
 
 /// How many addresses of a pool are probed before they are needed.
 pub const LOOK_AHEAD: usize = 16;
-/// How long nobody's silence on an address is believed.
+/// How long an unanswered probe of an address stays valid.
 const FRESH: Duration = Duration::from_secs(60);
-/// How many probes are kept before those long past are forgotten.
+/// How many probes are kept before old ones are removed.
 const PROBES_KEPT: usize = 1024;
-/// How long the outcome of a probe is waited for before it is asked for again.
+/// How long to wait for the result of a probe before probing again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which addresses were probed, and when.
 #[derive(Debug, Default)]
 pub struct Probes {
     latest: HashMap<Ipv4Addr, Probe>,
-    /// How many were worth keeping when they were last looked through.
+    /// How many entries were still current at the last cleanup.
     kept: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Probe {
-    /// When it was last sent.
-    asked: Timestamp,
-    /// When nobody had answered one.
+    /// When the last probe was sent.
+    sent: Timestamp,
+    /// When a probe last got no answer.
     free: Option<Timestamp>,
 }
 
 impl Probes {
-    /// Reports whether nobody answered on an address a short while ago.
+    /// Reports whether a recent probe of an address got no answer.
     pub fn is_free(&self, address: Ipv4Addr, now: Timestamp) -> bool {
         let free = self.latest.get(&address).and_then(|probe| probe.free);
         free.is_some_and(|at| now < at + FRESH)
     }
 
-    /// Reports whether an address should be probed: early enough that it stays known to be free.
+    /// Reports whether to probe an address, early enough that the previous result is still valid.
     pub fn is_due(&self, address: Ipv4Addr, now: Timestamp) -> bool {
         self.latest.get(&address).is_none_or(|probe| {
             let is_old = probe.free.is_none_or(|at| now + PATIENCE >= at + FRESH);
-            is_old && now >= probe.asked + PATIENCE
+            is_old && now >= probe.sent + PATIENCE
         })
     }
 
-    /// Notes that somebody probes these; what is long past is forgotten.
+    /// Records that these addresses are being probed, and removes old probes.
     pub fn ask(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
         for address in addresses {
             let free = self.latest.get(address).and_then(|probe| probe.free);
-            self.latest.insert(*address, Probe { asked: now, free });
+            self.latest.insert(*address, Probe { sent: now, free });
         }
-        // Only once they have doubled, so that looking through them costs little for each probe.
+        // Clean up only once the number has doubled, so that the cost for each probe stays small.
         if self.latest.len() > PROBES_KEPT.max(2 * self.kept) {
-            self.latest.retain(|_, probe| now < probe.asked + FRESH);
+            self.latest.retain(|_, probe| now < probe.sent + FRESH);
             self.kept = self.latest.len();
         }
     }
 
-    /// Notes that nobody answered.
+    /// Records that a probe got no answer.
     pub fn found_free(&mut self, address: Ipv4Addr, now: Timestamp) {
         if let Some(probe) = self.latest.get_mut(&address) {
             probe.free = Some(now);
@@ -70,8 +70,8 @@ impl Probes {
 }
 
 impl DhcpResponder {
-    /// Lists what should be probed now, so that the next clients of each pool get an address on
-    /// which nobody answers: by network, those of networks with an interface of ours.
+    /// Lists the addresses to probe now, by network, so that the next clients of each pool get an unused
+    /// address. Only networks with an interface of this server are probed.
     ///
     /// A reservation is never probed, and no client ever waits for a probe.
     pub fn probes_due(&mut self, inventory: &Inventory, now: Timestamp) -> Vec<ProbesDue> {
@@ -92,8 +92,8 @@ impl DhcpResponder {
         found
     }
 
-    /// Notes what came of a probe: an address on which `answered` answers is set aside like one
-    /// that a client declined, unless it was given to a client in the meantime.
+    /// Records the result of a probe. If `answered` uses the address, the address is set aside as if a
+    /// client had declined it, unless a client got it in the meantime.
     pub fn probed(
         &mut self,
         network: &str,
@@ -102,7 +102,7 @@ impl DhcpResponder {
         now: Timestamp,
     ) -> Option<LeaseChange> {
         if answered.is_none() {
-            self.leases.nobody_has(address, now);
+            self.leases.found_free(address, now);
             return None;
         }
         let is_given = self.leases.is_given(address, now);

@@ -1,6 +1,6 @@
-//! proxyDHCP: another server owns the addresses, and we only say what to boot.
+//! proxyDHCP: another server owns the addresses, and this server only names the boot file.
 //!
-//! Everything here is a function of one message: no lease is read, held or taken back.
+//! Every function here depends on one message only and does not read or change leases.
 //! Source: PXE 2.1 §2.2.3, §2.4; UEFI 2.10 §24.3.
 
 use std::net::SocketAddrV4;
@@ -8,14 +8,14 @@ use std::net::SocketAddrV4;
 use jiff::Timestamp;
 
 use super::boot::BootFile;
-use super::{Asked, Delivery, Ignored, Ingress, Response, Verdict, exchange, reply};
+use super::{Delivery, Ignored, Ingress, RequestContext, Response, Verdict, exchange, reply};
 use crate::inventory::{DhcpMode, Inventory};
 use crate::machine::Firmware;
 use crate::respond::access::{Resource, admit};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode};
 
-/// The port on which firmware asks a server that gives no addresses for its boot file.
+/// The port on which firmware requests its boot file from a proxyDHCP server.
 pub const BOOT_SERVER_PORT: u16 = 4011;
 
 /// Answers one message that came in on port [`BOOT_SERVER_PORT`] from `from`.
@@ -28,118 +28,125 @@ pub fn respond_as_boot_server(
     now: Timestamp,
 ) -> Response {
     let exchange = exchange(inventory, message);
-    // Deviation: PXE 2.1 knows no limit of senders. The answer goes back to the sender, off the network
-    // too, and its boot file may carry a token.
+    // Deviation: PXE 2.1 does not limit senders. The reply goes back to the sender, even outside the
+    // network, and its boot file may carry a token.
     if let Err(why) = admit((*from.ip()).into(), Resource::Dhcp, inventory) {
         return Response::ignored(Ignored::Source(why), exchange);
     }
-    // The client has its address by now; where a relay stood between us, that says where it is.
+    // The client has an address by now, which shows its network if a relay was between.
     let network = inventory.site.network_of(*from.ip());
     let network = ingress.network.or(network.map(|it| it.name.as_str()));
     if network.is_none() {
         return Response::ignored(Ignored::NoNetwork(None), exchange);
     }
     let ingress = Ingress { network, ..ingress };
-    match Asked::new(inventory, key, ingress, message, now) {
-        Ok(asked) => acknowledge(&asked).into_response(&asked, exchange, |_| Delivery::Sender),
+    match RequestContext::new(inventory, key, ingress, message, now) {
+        Ok(context) => {
+            acknowledge(&context).into_response(&context, exchange, |_| Delivery::Sender)
+        }
         Err(why) => Response::ignored(why, exchange),
     }
 }
 
-/// Offers boot data without an address: on port 67 of a network whose addresses another server owns.
-pub(super) fn offer(asked: &Asked<'_>) -> Verdict {
-    match asked.message.options.message_type() {
+/// Offers boot data without an address, on port 67 of a network whose addresses another server owns.
+pub(super) fn offer(context: &RequestContext<'_>) -> Verdict {
+    match context.message.options.message_type() {
         Some(MessageType::Discover) => {}
-        // Whether the client may have an address, and for how long, is the other server's affair.
+        // The other server decides about the client's address and its lease time.
         Some(
             MessageType::Request
             | MessageType::Decline
             | MessageType::Release
             | MessageType::Inform,
-        ) => return Verdict::ignored(Ignored::AddressesElsewhere(asked.network.name.clone())),
+        ) => return Verdict::ignored(Ignored::AddressesElsewhere(context.network.name.clone())),
         other => return Verdict::ignored(Ignored::MessageType(other)),
     }
-    let boot_file = match bootable(asked) {
+    let boot_file = match bootable(context) {
         Ok(boot_file) => boot_file,
         Err(why) => return Verdict::ignored(why),
     };
-    let mut offer = base(asked, MessageType::Offer, &boot_file);
-    // Deviation: PXE 2.1 wants discovery options (43) here. Old edk2 drops the first proxy offer
-    // that has them; without them every UEFI asks on port 4011.
-    if !asks_on_port_4011(asked, &boot_file) {
-        reply::add_file(asked, &mut offer, &boot_file);
+    let mut offer = base(context, MessageType::Offer, &boot_file);
+    // Deviation: PXE 2.1 requires discovery options (43) here. Old edk2 drops the first proxy offer
+    // that has them; without them every UEFI sends a request to port 4011.
+    if !asks_on_port_4011(context, &boot_file) {
+        reply::add_file(context, &mut offer, &boot_file);
     }
     Verdict::answered(offer, boot_file)
 }
 
-/// Names the boot file to a client that has its address from another server.
-fn acknowledge(asked: &Asked<'_>) -> Verdict {
-    let network = &asked.network.name;
-    if asked.network.mode != DhcpMode::Proxy {
+/// Names the boot file to a client that got its address from another server.
+fn acknowledge(context: &RequestContext<'_>) -> Verdict {
+    let network = &context.network.name;
+    if context.network.mode != DhcpMode::Proxy {
         return Verdict::ignored(Ignored::NoProxy(network.clone()));
     }
-    match asked.message.options.message_type() {
+    match context.message.options.message_type() {
         Some(MessageType::Request | MessageType::Inform) => {}
         other => return Verdict::ignored(Ignored::MessageType(other)),
     }
-    if let Some(other) = asked.other_server() {
+    if let Some(other) = context.other_server() {
         return Verdict::ignored(Ignored::OtherServer(other));
     }
-    let boot_file = match bootable(asked) {
+    let boot_file = match bootable(context) {
         Ok(boot_file) => boot_file,
         Err(why) => return Verdict::ignored(why),
     };
-    let mut answer = base(asked, MessageType::Ack, &boot_file);
-    answer.client_address = asked.message.client_address;
-    reply::add_file(asked, &mut answer, &boot_file);
+    let mut answer = base(context, MessageType::Ack, &boot_file);
+    answer.client_address = context.message.client_address;
+    reply::add_file(context, &mut answer, &boot_file);
     Verdict::answered(answer, boot_file)
 }
 
-/// Finds what the client boots; a client that we have nothing for is better off without an answer,
-/// since it would wait for the rest of it.
-fn bootable(asked: &Asked<'_>) -> Result<BootFile, Ignored> {
-    let options = &asked.message.options;
-    let network = &asked.network.name;
+/// Finds the boot file of a client. A client without a boot file gets no reply, because it would wait for
+/// more.
+fn bootable(context: &RequestContext<'_>) -> Result<BootFile, Ignored> {
+    let options = &context.message.options;
+    let network = &context.network.name;
     if !options.is_pxe_client() && !options.is_http_client() {
         return Err(Ignored::NoNetworkBoot(network.clone()));
     }
-    if asked.is_ignored_stranger() {
+    if context.is_ignored_stranger() {
         return Err(Ignored::UnknownMachine);
     }
-    asked
+    context
         .boot_file()
-        .ok_or_else(|| Ignored::NothingToBoot(asked.no_loader().unwrap_or_default()))
+        .ok_or_else(|| Ignored::NothingToBoot(context.no_loader().unwrap_or_default()))
 }
 
-/// Begins an answer: who we are, what kind of client it is for, and no address.
-fn base(asked: &Asked<'_>, message_type: MessageType, boot_file: &BootFile) -> DhcpMessage {
-    let mut answer = reply::base(asked, message_type);
-    answer.server_address = asked.inventory.site.server.address;
-    let class = match boot_file.is_http_loader() {
-        true => "HTTPClient",
-        false => "PXEClient",
+/// Starts a reply with the server's address and the client class, and without an address for the client.
+fn base(
+    context: &RequestContext<'_>,
+    message_type: MessageType,
+    boot_file: &BootFile,
+) -> DhcpMessage {
+    let mut answer = reply::base(context, message_type);
+    answer.server_address = context.inventory.site.server.address;
+    let class = if boot_file.is_http_loader() {
+        "HTTPClient"
+    } else {
+        "PXEClient"
     };
     let options = &mut answer.options;
     options.set_text(OptionCode::ClassIdentifier, class);
-    if is_rom(asked) {
-        // Without it, a BIOS ROM stops with PXE-E55.
-        let vendor = reply::vendor_options(asked.architecture());
+    if is_rom(context) {
+        // Without this option, a BIOS ROM stops with PXE-E55.
+        let vendor = reply::vendor_options(context.architecture());
         options.set_raw(OptionCode::VendorExtensions, vendor);
     }
     answer
 }
 
-/// Reports whether the client takes no boot file from an offer without an address: UEFI's PXE. A
-/// BIOS ROM and iPXE do, and UEFI's HTTP boot knows no port 4011.
-fn asks_on_port_4011(asked: &Asked<'_>, boot_file: &BootFile) -> bool {
-    asked.architecture().firmware() == Firmware::Uefi
-        && !asked.message.options.is_ipxe()
+/// Reports whether the client ignores the boot file of a proxy offer and sends a request to port 4011, as
+/// UEFI PXE does. A BIOS ROM and iPXE use the offer, and UEFI HTTP boot does not use port 4011.
+fn asks_on_port_4011(context: &RequestContext<'_>, boot_file: &BootFile) -> bool {
+    context.architecture().firmware() == Firmware::Uefi
+        && !context.message.options.is_ipxe()
         && !boot_file.is_http_loader()
 }
 
-/// Reports whether it is firmware that knows option 43 and takes the boot file from the offer.
-fn is_rom(asked: &Asked<'_>) -> bool {
-    asked.architecture().firmware() != Firmware::Uefi && !asked.message.options.is_ipxe()
+/// Reports whether the client is firmware that reads option 43 and uses the boot file of the offer.
+fn is_rom(context: &RequestContext<'_>) -> bool {
+    context.architecture().firmware() != Firmware::Uefi && !context.message.options.is_ipxe()
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 use std::net::Ipv4Addr;
 
-use super::Asked;
+use super::RequestContext;
 use super::boot::BootFile;
 use crate::machine::{Architecture, Firmware};
 use crate::wire::dhcp::{
     DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_rows,
 };
 
-/// PXE discovery control (43.6): bit 3 says "boot straight from the file name".
+/// PXE discovery control (43.6): bit 3 means "boot directly from the file name".
 ///
 /// Source: PXE 2.1 §2.2, table 2-1, tag 6.
 const BOOT_FROM_FILE_NAME: &[u8] = &[6, 1, 8];
-/// What a Raspberry Pi wants to see before it asks for a file: no discovery by multicast or broadcast
-/// (43.6), a menu prompt that waits for nobody (43.10), and a menu (43.9) of one line, boot server
-/// type 0, whose text it looks for. With its END, as it is known to work.
+/// Vendor options that a Raspberry Pi requires before it requests a file: no discovery by multicast or
+/// broadcast (43.6), a menu prompt without a wait (43.10), and a menu (43.9) of one line, boot server
+/// type 0, with the text that it looks for. The END option is included, as it is known to work.
 ///
 /// Source: Raspberry Pi documentation, "Network booting", and what dnsmasq sends for
 /// `pxe-service=0,"Raspberry Pi Boot"`.
@@ -22,31 +22,34 @@ const RASPBERRY_PI_BOOT: &[u8] =
 /// iPXE's `no-pxedhcp` (175.176): it need not wait two seconds for a proxyDHCP server.
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
 
-/// Builds a DHCPOFFER; it holds all that the ACK will, since firmware chooses by it.
-pub fn offer(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
-    grant(asked, MessageType::Offer, address)
+/// Builds a DHCPOFFER. It has everything that the ACK will have, because firmware chooses by the offer.
+pub fn offer(context: &RequestContext<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
+    grant(context, MessageType::Offer, address)
 }
 
 /// Builds a DHCPACK that grants an address.
-pub fn acknowledge(asked: &Asked<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
-    let (mut reply, boot_file) = grant(asked, MessageType::Ack, address);
-    reply.client_address = asked.message.client_address;
+pub fn acknowledge(
+    context: &RequestContext<'_>,
+    address: Ipv4Addr,
+) -> (DhcpMessage, Option<BootFile>) {
+    let (mut reply, boot_file) = grant(context, MessageType::Ack, address);
+    reply.client_address = context.message.client_address;
     (reply, boot_file)
 }
 
 /// Builds a DHCPACK to an INFORM: no address, no lease time. Source: RFC 2131 §4.3.5.
 ///
-/// Nothing to boot either: the answer goes wherever the client says it is, and a boot token must not.
-pub fn inform(asked: &Asked<'_>) -> (DhcpMessage, Option<BootFile>) {
-    let mut reply = base(asked, MessageType::Ack);
-    reply.client_address = asked.message.client_address;
-    add_network(asked, &mut reply);
+/// It names no boot file: the client chooses where the reply goes, and a boot token must not go there.
+pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<BootFile>) {
+    let mut reply = base(context, MessageType::Ack);
+    reply.client_address = context.message.client_address;
+    add_network(context, &mut reply);
     (reply, None)
 }
 
-/// Builds a DHCPNAK: it says nothing but who refuses, and why. Source: RFC 2131 §4.3.1, table 3.
-pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
-    let mut reply = base(asked, MessageType::Nak);
+/// Builds a DHCPNAK with the server and the reason only. Source: RFC 2131 §4.3.1, table 3.
+pub fn nak(context: &RequestContext<'_>, why: &str) -> DhcpMessage {
+    let mut reply = base(context, MessageType::Nak);
     reply.options.remove(OptionCode::ClientMachineIdentifier);
     reply.options.remove(OptionCode::SubnetSelection);
     // A relay must broadcast it, since the client may have a wrong address. RFC 2131 §4.3.2.
@@ -56,9 +59,9 @@ pub fn nak(asked: &Asked<'_>, why: &str) -> DhcpMessage {
     reply
 }
 
-/// Begins a reply: who answers, and what it repeats of the request.
-pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
-    let request = asked.message;
+/// Starts a reply with the server's address and the options that it copies from the request.
+pub fn base(context: &RequestContext<'_>, message_type: MessageType) -> DhcpMessage {
+    let request = context.message;
     let mut reply = DhcpMessage::new(
         Operation::Reply,
         request.hardware_address,
@@ -70,12 +73,12 @@ pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
     reply.options.set_message_type(message_type);
     reply
         .options
-        .set_address(OptionCode::ServerIdentifier, asked.server);
+        .set_address(OptionCode::ServerIdentifier, context.server);
     for row in option_rows().filter(|row| row.is_echoed) {
         let code = row.code.into();
-        let is_unheeded =
+        let is_ignored =
             code == OptionCode::SubnetSelection && request.relay_address.is_unspecified();
-        if is_unheeded {
+        if is_ignored {
             continue;
         }
         if let Some(value) = request.options.raw(code) {
@@ -86,13 +89,13 @@ pub fn base(asked: &Asked<'_>, message_type: MessageType) -> DhcpMessage {
 }
 
 fn grant(
-    asked: &Asked<'_>,
+    context: &RequestContext<'_>,
     message_type: MessageType,
     address: Ipv4Addr,
 ) -> (DhcpMessage, Option<BootFile>) {
-    let mut reply = base(asked, message_type);
+    let mut reply = base(context, message_type);
     reply.your_address = address;
-    let lease_time = asked.network.lease_time;
+    let lease_time = context.network.lease_time;
     reply
         .options
         .set_duration(OptionCode::AddressLeaseTime, lease_time);
@@ -103,13 +106,13 @@ fn grant(
     reply
         .options
         .set_duration(OptionCode::Rebinding, lease_time * 7 / 8);
-    add_network(asked, &mut reply);
-    let boot_file = add_boot(asked, &mut reply);
+    add_network(context, &mut reply);
+    let boot_file = add_boot(context, &mut reply);
     (reply, boot_file)
 }
 
-fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
-    let (network, options) = (asked.network, &mut reply.options);
+fn add_network(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+    let (network, options) = (context.network, &mut reply.options);
     options.set_address(OptionCode::SubnetMask, network.subnet.mask());
     options.set_address(OptionCode::BroadcastAddr, network.subnet.broadcast());
     if let Some(gateway) = network.gateway {
@@ -124,12 +127,12 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     if let Some(domain) = &network.domain {
         options.set_text(OptionCode::DomainName, domain);
     }
-    if let Some((host, _)) = asked.known {
+    if let Some((host, _)) = context.known {
         options.set_text(OptionCode::Hostname, &host.name);
     }
     options.set_search_domains(&network.search);
     if !network.routes.is_empty() {
-        // Who reads the routes ignores option 3. Source: RFC 3442, "DHCP Client Behavior".
+        // A client that reads the routes ignores option 3. Source: RFC 3442, "DHCP Client Behavior".
         let default = network
             .gateway
             .map(|gateway| (Ipv4Addr::UNSPECIFIED, 0, gateway));
@@ -141,15 +144,15 @@ fn add_network(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     if let Some(mtu) = network.mtu {
         options.set_number(OptionCode::InterfaceMtu, mtu);
     }
-    add_extras(asked, reply);
+    add_extras(context, reply);
 }
 
-/// Adds the options of the inventory: the host's go before its profile's, and those before the
+/// Adds the options of the inventory: the host's take precedence over its profile's, and those over the
 /// network's.
-fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
-    let host = asked.known.map(|(host, _)| host);
-    let profile = host.and_then(|host| asked.inventory.profile_of(host));
-    let mut extras = asked.network.options.clone();
+fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+    let host = context.known.map(|(host, _)| host);
+    let profile = host.and_then(|host| context.inventory.profile_of(host));
+    let mut extras = context.network.options.clone();
     extras.extend(profile.into_iter().flat_map(|it| it.options.clone()));
     extras.extend(host.into_iter().flat_map(|it| it.options.clone()));
     for (code, value) in extras {
@@ -157,23 +160,23 @@ fn add_extras(asked: &Asked<'_>, reply: &mut DhcpMessage) {
     }
 }
 
-fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
-    let boot_file = asked.boot_file()?;
+fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
+    let boot_file = context.boot_file()?;
     let options = &mut reply.options;
     match &boot_file {
-        BootFile::Loader(_) | BootFile::LoaderOf(_) => {
+        BootFile::Loader(_) | BootFile::MachineLoader(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
-            let vendor = vendor_options(asked.architecture());
+            let vendor = vendor_options(context.architecture());
             options.set_raw(OptionCode::VendorExtensions, vendor);
         }
-        // Without it, UEFI never fetches. Source: UEFI 2.10 §24.7.3.1.
+        // Without this option, UEFI never fetches the file. Source: UEFI 2.10 §24.7.3.1.
         BootFile::HttpLoader { .. } => {
             options.set_text(OptionCode::ClassIdentifier, "HTTPClient");
         }
         BootFile::Script { .. } => {}
     }
-    add_server(asked, reply, &boot_file);
-    if asked.message.options.is_ipxe() {
+    add_server(context, reply, &boot_file);
+    if context.message.options.is_ipxe() {
         let options = &mut reply.options;
         options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
     }
@@ -181,7 +184,7 @@ fn add_boot(asked: &Asked<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
     Some(boot_file)
 }
 
-/// Returns the vendor's options (43) that let firmware load by TFTP.
+/// Returns the vendor options (43) that make firmware load over TFTP.
 pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
     match architecture.firmware() {
         Firmware::RaspberryPi => RASPBERRY_PI_BOOT,
@@ -189,14 +192,14 @@ pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
     }
 }
 
-/// Names the boot file and its server wherever clients look for them.
-pub fn add_file(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
-    add_server(asked, reply, boot_file);
+/// Sets the boot file and its server in every field where clients look for them.
+pub fn add_file(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    add_server(context, reply, boot_file);
     add_name(reply, boot_file);
 }
 
-fn add_server(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
-    let server = asked.inventory.site.server.address;
+fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+    let server = context.inventory.site.server.address;
     reply.server_address = server;
     if !boot_file.is_http_loader() {
         let text = server.to_string();
@@ -207,7 +210,7 @@ fn add_server(asked: &Asked<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) 
 fn add_name(reply: &mut DhcpMessage, boot_file: &BootFile) {
     let text = boot_file.text();
     reply.options.set_text(OptionCode::BootfileName, &text);
-    // Deviation: clients read either place, so both are filled; over 127 octets, only option 67.
+    // Deviation: clients read either place, so both are filled; over 127 bytes, only option 67.
     if text.len() <= 127 {
         reply.boot_file = text.into_bytes();
     }

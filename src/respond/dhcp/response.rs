@@ -1,37 +1,37 @@
-use super::asked::Asked;
+use super::request_context::RequestContext;
 use super::{BootFile, Delivery, Ignored, reply};
 use crate::machine::{Architecture, LeaseChange, MacAddress};
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
-/// What came of one message.
+/// The response to one DHCP message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
-    /// What must be durable before the reply is sent.
+    /// The lease change that must be durable before the reply is sent.
     pub commit: Option<LeaseChange>,
-    /// The reply, or why there is none.
+    /// The reply, or the reason for sending no reply.
     pub reply: Result<Reply, Ignored>,
-    /// What the exchange was about, for the log.
+    /// A summary of the exchange for the log.
     pub exchange: Exchange,
 }
 
-/// A message to send, and how.
+/// A message to send, with its destination.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     /// The message.
     pub message: DhcpMessage,
-    /// The longest datagram that the client takes.
+    /// The longest datagram that the client accepts.
     pub limit: usize,
     /// Where it goes.
     pub delivery: Delivery,
-    /// The served file whose size the client asks for; the shell, which has the files, tells it with
-    /// [`Reply::tell_size`].
+    /// The served file whose size the client requests. The shell has the files, and adds the size with
+    /// [`Reply::set_boot_file_size`].
     pub measured: Option<String>,
 }
 
-/// What an exchange was about.
+/// A summary of an exchange, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// What the client sent.
+    /// The type of the client's message.
     pub request: Option<MessageType>,
     /// The network that it came from.
     pub network: Option<String>,
@@ -43,19 +43,19 @@ pub struct Exchange {
     pub host: Option<String>,
     /// The client architecture.
     pub architecture: Option<Architecture>,
-    /// The boot file that it was given; never with its token.
+    /// The boot file that the client got; printed without its token.
     pub boot_file: Option<BootFile>,
-    /// What is remarkable about it, for people.
+    /// A remark for the operator.
     pub remark: Option<String>,
 }
 
 impl Reply {
-    /// Tells the size of the boot file in octets (option 13), so that firmware need not ask for it
-    /// before it loads. One over 65,535 blocks of 512 octets cannot be told.
+    /// Sets the size of the boot file (option 13) from a number of bytes, so that firmware need not request
+    /// the size first. A file of more than 65,535 blocks of 512 bytes gets no size.
     ///
     /// Source: RFC 2132 §3.15; edk2, `PxeBcDhcp4BootInfo`.
-    pub fn tell_size(&mut self, octets: u64) {
-        let blocks = u16::try_from(octets.div_ceil(512)).ok();
+    pub fn set_boot_file_size(&mut self, bytes: u64) {
+        let blocks = u16::try_from(bytes.div_ceil(512)).ok();
         if let Some(blocks) = blocks.filter(|blocks| *blocks > 0) {
             let options = &mut self.message.options;
             options.set_number(OptionCode::BootFileSize, blocks);
@@ -73,7 +73,7 @@ impl Response {
     }
 }
 
-/// What a handler decided; the reply's exchange is filled in by its caller.
+/// The decision of a handler; the caller adds the summary of the exchange.
 pub(super) struct Verdict {
     pub(super) commit: Option<LeaseChange>,
     pub(super) reply: Result<(DhcpMessage, Option<BootFile>), Ignored>,
@@ -97,35 +97,35 @@ impl Verdict {
         }
     }
 
-    pub(super) fn refused(asked: &Asked<'_>, why: &str) -> Self {
+    pub(super) fn refused(context: &RequestContext<'_>, why: &str) -> Self {
         Self {
             commit: None,
-            reply: Ok((reply::nak(asked, why), None)),
+            reply: Ok((reply::nak(context, why), None)),
             remark: Some(why.to_owned()),
         }
     }
 
-    /// Fills in where the reply goes, and what the log says of the exchange.
+    /// Adds the destination of the reply and the summary of the exchange.
     pub(super) fn into_response(
         self,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
         mut exchange: Exchange,
         delivery: impl FnOnce(&DhcpMessage) -> Delivery,
     ) -> Response {
         let reply = self.reply.map(|(message, boot_file)| {
-            let measured = boot_file.as_ref().and_then(|it| asked.measured(it));
-            let is_told = message.options.contains(OptionCode::BootFileSize);
+            let measured = boot_file.as_ref().and_then(|it| context.measured(it));
+            let has_size = message.options.contains(OptionCode::BootFileSize);
             exchange.boot_file = boot_file;
             Reply {
-                measured: measured.filter(|_| !is_told),
-                limit: asked.message.options.datagram_limit(),
+                measured: measured.filter(|_| !has_size),
+                limit: context.message.options.datagram_limit(),
                 delivery: delivery(&message),
                 message,
             }
         });
-        let remark = self.remark.or_else(|| asked.wrong_network());
-        exchange.remark = remark.or_else(|| asked.refused_loader()).or_else(|| {
-            asked
+        let remark = self.remark.or_else(|| context.wrong_network());
+        exchange.remark = remark.or_else(|| context.refused_loader()).or_else(|| {
+            context
                 .no_loader()
                 .filter(|_| reply.is_ok() && exchange.boot_file.is_none())
         });

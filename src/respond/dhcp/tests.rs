@@ -8,9 +8,9 @@ mod golden;
 mod lifecycle;
 mod loaders;
 mod odd;
-mod passed_over;
 mod refusals;
 mod relay;
+mod skipped_loader;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -6,22 +6,22 @@ use jiff::Timestamp;
 use crate::machine::MacAddress;
 use crate::wire::dhcp::TransactionId;
 
-/// How long messages with one number count as one exchange.
-const SPAN: Duration = Duration::from_secs(60);
-/// How soon an iPXE that was given ours and comes back as it was is led in a circle. A machine that is
-/// switched on again takes longer; a circle without this takes a few seconds a turn.
-const CIRCLE: Duration = Duration::from_secs(20);
+/// How long messages with the same transaction ID count as one exchange.
+const EXCHANGE_TIME: Duration = Duration::from_secs(60);
+/// If an iPXE that got our iPXE comes back unchanged within this time, it is in a loop. A machine that is
+/// switched on again takes longer; one round of the loop takes a few seconds.
+const LOOP_TIME: Duration = Duration::from_secs(20);
 /// How many exchanges are kept before old ones are forgotten.
 const KEPT: usize = 4096;
-/// How many are kept at all: anybody can make some up.
-const MOST: usize = 1 << 16;
+/// The largest number of exchanges kept: anyone can invent clients.
+const MAX_KEPT: usize = 1 << 16;
 
-/// The latest exchange of each client: whoever repeats a message gets the identical answer, token and
-/// all, and an iPXE that cannot run our scripts is given our own once.
+/// The latest exchange of each client. A client that repeats a message gets an identical reply with the
+/// same token, and an iPXE that cannot run our scripts gets our iPXE once.
 #[derive(Debug, Default)]
 pub struct Transactions {
     latest: HashMap<MacAddress, Transaction>,
-    /// How many were worth keeping when they were last looked through.
+    /// How many entries were still current at the last cleanup.
     kept: usize,
 }
 
@@ -31,27 +31,27 @@ pub struct Transaction {
     id: TransactionId,
     /// When it began.
     pub began: Timestamp,
-    /// Whether the client is an iPXE that was just given ours.
-    pub in_circle: bool,
+    /// Whether the client is an iPXE that just got our iPXE.
+    pub is_looping: bool,
     is_over: bool,
     chained: Option<Timestamp>,
-    /// When firmware was given a loader, and whether it fetches it over HTTP.
-    given: Option<(Timestamp, bool)>,
+    /// When firmware got a loader, and whether it fetches the loader over HTTP.
+    loader_given: Option<(Timestamp, bool)>,
 }
 
 impl Transaction {
-    /// Reports whether firmware that now asks by the other protocol was given a loader just now: it
-    /// did not start it, and went on to its next boot option.
-    pub fn passes_over(&self, over_http: bool, now: Timestamp) -> bool {
-        self.given
-            .is_some_and(|(at, given)| given != over_http && now < at + SPAN)
+    /// Reports whether firmware just got a loader and now uses the other protocol: it did not start the
+    /// loader, and continued with its next boot option.
+    pub fn skipped_loader(&self, over_http: bool, now: Timestamp) -> bool {
+        self.loader_given
+            .is_some_and(|(at, was_http)| was_http != over_http && now < at + EXCHANGE_TIME)
     }
 }
 
 impl Transactions {
-    /// Notes a message, and returns the exchange that it belongs to: the client's latest, when it has
-    /// the same number, or a new one. A DISCOVER after the ACK begins anew, since old clients always
-    /// use the same number.
+    /// Records a message and returns its exchange: the client's latest exchange if the transaction ID is
+    /// the same, else a new one. A DISCOVER after the ACK starts a new exchange, because old clients
+    /// always use the same ID.
     pub fn enter(
         &mut self,
         mac: MacAddress,
@@ -62,53 +62,53 @@ impl Transactions {
         let latest = self.latest.get(&mac).copied();
         let same = latest.filter(|it| {
             let is_new = is_discover && it.is_over;
-            it.id == id && now < it.began + SPAN && !is_new
+            it.id == id && now < it.began + EXCHANGE_TIME && !is_new
         });
         if let Some(same) = same {
             return same;
         }
         let chained = latest.and_then(|it| it.chained);
-        let chained = chained.filter(|at| now < *at + CIRCLE);
+        let chained = chained.filter(|at| now < *at + LOOP_TIME);
         let new = Transaction {
             id,
             began: now,
-            in_circle: chained.is_some(),
+            is_looping: chained.is_some(),
             is_over: false,
             chained,
-            given: latest.and_then(|it| it.given),
+            loader_given: latest.and_then(|it| it.loader_given),
         };
         self.forget(now);
         self.latest.insert(mac, new);
         new
     }
 
-    /// Notes that a client has its ACK.
+    /// Records that a client has its ACK.
     pub fn acknowledged(&mut self, mac: MacAddress) {
         if let Some(latest) = self.latest.get_mut(&mac) {
             latest.is_over = true;
         }
     }
 
-    /// Notes that a client was given our iPXE.
+    /// Records that a client got our iPXE.
     pub fn chained(&mut self, mac: MacAddress, now: Timestamp) {
         if let Some(latest) = self.latest.get_mut(&mac) {
             latest.chained = latest.chained.or(Some(now));
         }
     }
 
-    /// Notes that firmware was given a loader.
+    /// Records that firmware got a loader.
     pub fn gave_loader(&mut self, mac: MacAddress, over_http: bool, now: Timestamp) {
         if let Some(latest) = self.latest.get_mut(&mac) {
-            latest.given = Some((now, over_http));
+            latest.loader_given = Some((now, over_http));
         }
     }
 
     fn forget(&mut self, now: Timestamp) {
         if self.latest.len() > KEPT.max(2 * self.kept) {
-            self.latest.retain(|_, it| now < it.began + SPAN);
+            self.latest.retain(|_, it| now < it.began + EXCHANGE_TIME);
             self.kept = self.latest.len();
         }
-        if self.latest.len() > MOST {
+        if self.latest.len() > MAX_KEPT {
             self.latest.clear();
         }
     }
@@ -127,13 +127,13 @@ mod tests {
             let mac = MacAddress::new([2, 0, a, b, c, d]);
             transactions.enter(mac, TransactionId(number), true, now);
         }
-        assert!(transactions.latest.len() <= MOST + 1);
-        let later = now + SPAN;
+        assert!(transactions.latest.len() <= MAX_KEPT + 1);
+        let later = now + EXCHANGE_TIME;
         for number in 0..5_000_u32 {
             let [a, b, c, d] = number.to_be_bytes();
             let mac = MacAddress::new([6, 0, a, b, c, d]);
             transactions.enter(mac, TransactionId(number), true, later);
         }
-        assert!(transactions.latest.len() <= 2 * MOST);
+        assert!(transactions.latest.len() <= 2 * MAX_KEPT);
     }
 }

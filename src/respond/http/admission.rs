@@ -56,7 +56,7 @@ pub enum Refusal {
 
 /// A connection that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
+pub struct AdmittedConnection {
     /// Its ID.
     pub id: ConnectionId,
     /// The connection that must be closed for it.
@@ -153,7 +153,7 @@ impl Admission {
         address: IpAddr,
         origin: Origin,
         now: Instant,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<AdmittedConnection, Refusal> {
         let address = address.to_canonical();
         let evicted = match self.who_yields(address, origin) {
             None => None,
@@ -174,7 +174,7 @@ impl Admission {
         self.strangers += usize::from(origin == Origin::Stranger);
         *self.addresses.entry(address).or_default() += 1;
         self.rank(id, connection);
-        Ok(Opened { id, evicted })
+        Ok(AdmittedConnection { id, evicted })
     }
 
     /// Decides whether a new connection needs the place of another, and of whom.

@@ -1,4 +1,4 @@
-//! The HTTP side of a boot: which URL means what, and what a machine is answered.
+//! HTTP during a boot: the meaning of each URL, and the response to a machine.
 
 pub mod admission;
 mod query;

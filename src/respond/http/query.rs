@@ -6,7 +6,7 @@ use crate::render::TemplateError;
 use crate::respond::boot::{BootAnswer, Sources};
 use crate::wire::path::decoded;
 
-/// What stands in the query of a boot URL, not yet believed.
+/// The query of a boot URL, not verified yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BootQuery {
     token: Secret,
@@ -19,7 +19,7 @@ pub struct BootQuery {
 }
 
 impl BootQuery {
-    /// Reads a query; what cannot be read counts as absent.
+    /// Reads a query; unreadable values count as absent.
     pub fn parse(query: &str) -> Self {
         let mut found = Self::default();
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -41,12 +41,12 @@ impl BootQuery {
         found
     }
 
-    /// Returns the Ethernet address of the machine that asks, once it has said it.
+    /// Returns the machine's Ethernet address, if the query has one.
     pub fn mac(&self) -> Option<MacAddress> {
         self.mac
     }
 
-    /// Answers a boot request: a machine that has not said which one it is, is asked.
+    /// Answers a boot request. A machine that has not identified itself gets a script that makes it do so.
     ///
     /// # Errors
     /// When a template cannot be rendered.
@@ -77,7 +77,7 @@ impl BootQuery {
     }
 }
 
-/// A token is repeated into a script, so nothing but its own alphabet may pass.
+/// Keeps only characters of a token's alphabet, because scripts contain the token.
 fn token_only(text: &str) -> Secret {
     let good = |c: &char| c.is_ascii_alphanumeric() || *c == '-' || *c == '_';
     Secret::new(text.chars().filter(good).take(64).collect::<String>())

@@ -11,12 +11,12 @@ pub struct Conditions<'a> {
     pub if_none_match: Option<&'a str>,
 }
 
-/// What part of a file answers a request.
+/// The part of a file that answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// All of it (200).
     Whole,
-    /// A part of it, in octets, end exclusive (206).
+    /// A part of it, in bytes, end exclusive (206).
     Part(Range<u64>),
     /// The client has it already (304).
     NotModified,
@@ -24,10 +24,10 @@ pub enum Selection {
     Unsatisfiable,
 }
 
-/// Chooses the part of a file of `size` octets that answers a request. `etag` is quoted.
+/// Chooses the part of a file of `size` bytes that answers a request. `etag` is quoted.
 ///
-/// GRUB asks with open ranges, iPXE with bounded ones. Several ranges at once are answered with the
-/// whole file, as the standard allows. Source: RFC 9110 §13.2.2, §14.2.
+/// GRUB requests open ranges, iPXE bounded ranges. A request for several ranges gets the whole file, as
+/// the standard allows. Source: RFC 9110 §13.2.2, §14.2.
 pub fn select(size: u64, etag: Option<&str>, conditions: Conditions<'_>) -> Selection {
     let matches = |list: &str| {
         list.split(',')

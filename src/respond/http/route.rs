@@ -5,10 +5,10 @@ use super::query::BootQuery;
 use crate::respond::boot::MachinePath;
 use crate::wire::path::decoded;
 
-/// What a URL means.
+/// The meaning of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The boot script; what the machine says of itself stands in the query.
+    /// The boot script; the query holds what the machine reports about itself.
     Boot(BootQuery),
     /// A file below `server.files`.
     File(String),
@@ -26,7 +26,7 @@ pub enum Route {
         /// Which part.
         path: SessionPath,
     },
-    /// Something for one machine, which the path names.
+    /// An item for one machine, which the path names.
     Machine(MachinePath),
     /// Whether the process is up.
     Health,
@@ -39,40 +39,40 @@ pub enum Route {
 pub enum SessionPath {
     /// A file of its bundle, by its key.
     File(String),
-    /// A seed, by the name under which the installer asks for it.
+    /// A seed, by the name that the installer requests.
     Seed(String),
     /// A callback, which is posted.
     Callback(CallbackKind),
 }
 
-/// Why a URL means nothing here.
+/// Why a URL has no route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// The path cannot be read.
     #[error("the path is malformed")]
     Malformed,
     /// The path leads out of what is served.
-    #[error("the path holds `..`")]
+    #[error("the path contains `..`")]
     Traversal,
-    /// Nothing is there.
-    #[error("there is nothing at this path")]
+    /// The path has no meaning.
+    #[error("path not found")]
     NotFound,
-    /// Something is there, and not for this method.
-    #[error("this path does not take this method")]
+    /// The path exists, but not for this method.
+    #[error("method not allowed for this path")]
     Method,
 }
 
 /// Reads a method and a request target, in origin or absolute form. Source: RFC 9112 §3.2.
 ///
 /// # Errors
-/// When the path is malformed, leads outside, or means nothing.
+/// When the path is malformed, leads outside, or has no meaning.
 pub fn route(method: &str, target: &str) -> Result<Route, RouteError> {
     let target = match target.split_once("://") {
         Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => target,
     };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    // shim asks for `//grubx64.efi`; a redirect would stop it, so empty parts are passed over.
+    // shim requests `//grubx64.efi`; a redirect would stop it, so empty parts are skipped.
     let mut parts = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {
         let part = decoded(part).ok_or(RouteError::Malformed)?;

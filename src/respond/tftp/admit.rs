@@ -3,14 +3,14 @@ use crate::wire::tftp::{Direction, ErrorCode, Mode, Request};
 
 /// A request that may be served, if the file is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
+pub struct AdmittedRequest {
     /// The relative name of the file, as [`sanitise`] leaves it.
     pub name: String,
     /// The file travels as netascii.
     pub netascii: bool,
 }
 
-/// The answer "no", as an ERROR packet says it.
+/// The refusal of a request, sent as an ERROR packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
@@ -20,12 +20,12 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// Judges a request by itself, before any file is looked at.
+/// Checks a request before any file is opened.
 ///
 /// # Errors
 ///
-/// Refuses what would write, unknown modes, and names that [`sanitise`] refuses.
-pub fn admit(request: &Request) -> Result<Admitted, Refusal> {
+/// Refuses write requests, unknown modes, and names that [`sanitise`] refuses.
+pub fn admit(request: &Request) -> Result<AdmittedRequest, Refusal> {
     let refuse = |code, reason| Err(Refusal { code, reason });
     if request.direction == Direction::Write {
         return refuse(
@@ -42,7 +42,7 @@ pub fn admit(request: &Request) -> Result<Admitted, Refusal> {
         }
     };
     match sanitise(&request.name) {
-        Ok(name) => Ok(Admitted { name, netascii }),
+        Ok(name) => Ok(AdmittedRequest { name, netascii }),
         Err(error @ NameError::Traversal { .. }) => {
             refuse(ErrorCode::AccessViolation, error.to_string())
         }

@@ -70,12 +70,12 @@ impl Allowance {
         self.ports > 1
     }
 
-    /// Takes note that the request has come again.
+    /// Records a repeated request.
     pub(super) fn add_request(&mut self) {
         self.left = self.left.saturating_add(self.request);
     }
 
-    /// Takes note of an ACK on the transfer's port.
+    /// Records an ACK on the transfer's port.
     pub(super) fn add_acknowledgement(&mut self) {
         self.left = self
             .left
@@ -87,13 +87,13 @@ impl Allowance {
         self.left / (u64::from(block_size) + BLOCK_HEADERS)
     }
 
-    /// Takes note of blocks that are sent.
+    /// Records blocks that are sent.
     pub(super) fn spend_blocks(&mut self, blocks: u64, block_size: u16) {
         let bytes = blocks.saturating_mul(u64::from(block_size) + BLOCK_HEADERS);
         self.left = self.left.saturating_sub(bytes);
     }
 
-    /// Takes note of a packet that is sent, with its payload.
+    /// Records a packet that is sent, by the size of its payload.
     pub(super) fn spend_packet(&mut self, payload: usize) {
         self.left = self.left.saturating_sub(payload as u64 + HEADERS);
     }

@@ -1,17 +1,17 @@
-/// The name cannot be that of a served file.
+/// Why a file name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing is left of it.
+    /// Nothing is left of the name.
     #[error("the file name is empty")]
     Empty,
-    /// It holds control characters, or octets that are no UTF-8.
-    #[error("the file name `{seen}` is not text")]
+    /// The name contains control characters or is not UTF-8.
+    #[error("the file name `{seen}` is not printable UTF-8 text")]
     NotText {
-        /// The name, with the odd octets escaped.
+        /// The name, with unprintable bytes escaped.
         seen: String,
     },
-    /// It climbs.
-    #[error("the file name `{seen}` climbs with `..`")]
+    /// The name contains `..`.
+    #[error("the file name `{seen}` contains `..`")]
     Traversal {
         /// The name.
         seen: String,
@@ -20,15 +20,15 @@ pub enum NameError {
 
 /// Turns the name that firmware sent into a relative path such as `boot/grub.cfg`.
 ///
-/// Trailing `0xff` octets are dropped, `\` becomes `/`, and a drive such as `C:`, leading and
+/// Trailing `0xff` bytes are dropped, `\` becomes `/`, and a drive such as `C:`, leading and
 /// doubled slashes and `.` components go: firmware writes all of them. What Dell's firmware makes
 /// of the name of shim's second stage becomes `grubx64.efi` again.
 ///
 /// # Errors
 ///
-/// Refuses names that are empty or no text, and every `..`.
+/// Refuses names that are empty or not printable text, and every `..`.
 pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
-    let end = name.iter().rposition(|&octet| octet != 0xff);
+    let end = name.iter().rposition(|&byte| byte != 0xff);
     let name = end.and_then(|end| name.get(..=end)).unwrap_or_default();
     let seen = || name.escape_ascii().to_string();
     let directory = name.len() - last_component(name).len();
@@ -75,10 +75,10 @@ const SECOND_STAGE: &str = "grubx64.efi";
 /// The first words of the titles of Dell's boot options, "Onboard NIC (IPv4)" and "USB NIC (IPv4)".
 const BOOT_OPTION_WORDS: [&str; 2] = ["Onboard", "USB"];
 
-/// Reports whether the last component of a name is no file's, but the beginning of a boot option.
+/// Reports whether the last component of a name is the start of a boot option instead of a file name.
 // Deviation: shim 15.8 takes the load options that Dell's firmware passes for the name of its second
-// stage, and asks for an octet that is no text and the first word of the option's title. Told that
-// there is no such file it gives up; later ones then ask for `grubx64.efi`. Seen on Latitude 3590 and
+// stage, and requests a name that starts with an unprintable byte and the option's first word. On
+// "file not found" it gives up; later versions then request `grubx64.efi`. Seen on Latitude 3590 and
 // 5300, OptiPlex 3040 and 3050, Wyse 5070: issues 649 and 696 of shim.
 fn is_boot_option_text(component: &[u8]) -> bool {
     let start = component.iter().position(u8::is_ascii_graphic);
@@ -88,7 +88,7 @@ fn is_boot_option_text(component: &[u8]) -> bool {
 }
 
 fn last_component(name: &[u8]) -> &[u8] {
-    let slash = name.iter().rposition(|octet| b"/\\".contains(octet));
+    let slash = name.iter().rposition(|byte| b"/\\".contains(byte));
     slash.map_or(name, |slash| &name[slash + 1..])
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_firmware_writes_around_a_name_is_dropped() {
+    fn additions_of_firmware_to_a_name_are_dropped() {
         for (name, expected) in [
             (&b"pxelinux.0"[..], "pxelinux.0"),
             (b"/boot/x", "boot/x"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_climb_or_are_no_text_are_refused() {
+    fn names_with_dot_dot_or_unprintable_bytes_are_refused() {
         for name in [
             &b".."[..],
             b"../etc/passwd",
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sanitised_name_is_relative_and_never_climbs(
+        fn a_sanitised_name_is_relative_and_has_no_dot_dot(
             name in prop::collection::vec(
                 prop_oneof![Just(b'.'), Just(b'/'), Just(b'\\'), Just(b'C'), Just(b':'), Just(0xea), any::<u8>()],
                 0..40,

@@ -3,13 +3,13 @@ use std::time::Duration;
 use super::Allowance;
 use crate::wire::tftp::{Mode, OptionName, Request, TransferOption};
 
-/// The block size where none was agreed. Source: RFC 1350 §2.
+/// The block size without negotiation. Source: RFC 1350 §2.
 const DEFAULT_BLOCK_SIZE: u16 = 512;
 
-/// What the server lets a peer have.
+/// The limits of the server for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest block size, in octets.
+    /// The largest block size, in bytes.
     pub block_size: u16,
     /// The largest number of blocks before an acknowledgement.
     pub window_size: u16,
@@ -24,7 +24,7 @@ impl Limits {
     /// The largest value of `blksize`. Source: RFC 2348.
     const BLOCK_SIZE: u32 = 65_464;
 
-    /// Returns the limits for a path that carries IP packets of `mtu` octets without fragments.
+    /// Returns the limits for a path that carries IP packets of `mtu` bytes without fragments.
     ///
     /// `cap` shrinks the block size further, for a client that fails with its own choice. The path
     /// never takes it below 512, the size that every client must take.
@@ -52,7 +52,7 @@ impl Limits {
     }
 }
 
-/// What server and peer agreed on.
+/// The negotiated values of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
     /// Octets in every block but the last.
@@ -65,12 +65,12 @@ pub struct Agreement {
     pub acknowledged: Vec<TransferOption>,
 }
 
-/// Chooses the values of a transfer of `size` octets.
+/// Chooses the values of a transfer of `size` bytes.
 ///
-/// Only what was asked for is acknowledged, in the order in which it was asked, and values only
-/// shrink; edk2 ends a transfer whose OACK holds anything else. An option that is unknown, out of
+/// Only requested options are acknowledged, in the requested order, and values only shrink; edk2 ends a
+/// transfer whose OACK contains anything else. An option that is unknown, out of
 /// its range or repeated is left out, as RFC 2347 has it. `tsize` is left out under netascii, where
-/// the octets on the wire are not those of the file.
+/// the bytes on the wire are not those of the file.
 ///
 /// Source: RFC 2347, RFC 2348, RFC 2349, RFC 7440.
 pub fn negotiate(request: &Request, size: u64, limits: Limits) -> Agreement {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::wire::tftp::Packet;
 
-    /// Negotiates for a file of 1,000 octets over Ethernet; options as `name=value` words.
+    /// Negotiates for a file of 1,000 bytes over Ethernet; options as `name=value` words.
     fn acknowledged(mode: &str, options: &str) -> String {
         acknowledged_among(28_232, mode, options)
     }

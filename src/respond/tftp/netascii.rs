@@ -1,21 +1,21 @@
 //! The `netascii` mode: text with the line ends of a network terminal.
 
-/// Encodes octets as netascii: a bare LF becomes CR LF, a CR that ends no line becomes CR NUL.
+/// Encodes bytes as netascii: a bare LF becomes CR LF, any other CR becomes CR NUL.
 ///
 /// A CR LF of the file stays one, as a file that was written elsewhere would otherwise gain a CR.
 ///
 /// Source: RFC 764, "NVT printer and keyboard"; RFC 1350 §1.
-pub fn encode(octets: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::with_capacity(octets.len() + octets.len() / 16);
-    let mut rest = octets.iter().copied().peekable();
-    while let Some(octet) = rest.next() {
-        match octet {
+pub fn encode(bytes: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(bytes.len() + bytes.len() / 16);
+    let mut rest = bytes.iter().copied().peekable();
+    while let Some(byte) = rest.next() {
+        match byte {
             b'\n' => encoded.extend(b"\r\n"),
             b'\r' => {
                 let line_end = rest.next_if_eq(&b'\n').is_some();
                 encoded.extend(if line_end { b"\r\n" } else { b"\r\0" });
             }
-            octet => encoded.push(octet),
+            byte => encoded.push(byte),
         }
     }
     encoded
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn line_ends_become_those_of_the_network() {
-        for (octets, expected) in [
+        for (bytes, expected) in [
             (&b""[..], &b""[..]),
             (b"a\nb\n", b"a\r\nb\r\n"),
             (b"a\rb", b"a\r\0b"),
@@ -36,7 +36,7 @@ mod tests {
             (b"\n\r", b"\r\n\r\0"),
             (b"\r\r\n", b"\r\0\r\n"),
         ] {
-            assert_eq!(encode(octets), expected, "{octets:?}");
+            assert_eq!(encode(bytes), expected, "{bytes:?}");
         }
     }
 }

@@ -2,20 +2,20 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long after its last octet a loader that asks for more has asked.
+/// How long a loader may take for its next request after it received its last byte.
 pub const LOADER_PATIENCE: Duration = Duration::from_secs(30);
 /// How many peers are watched at once.
 const WATCHED: usize = 4096;
 
-/// Loaders that were sent whole and then asked for nothing, as one does that was never started.
+/// Loaders that were sent completely and requested nothing afterwards: firmware did not start them.
 #[derive(Debug, Default)]
 pub struct Silences {
-    /// By the peer's address: what it was sent, and until when it should have asked.
+    /// By the peer's address: the loader, and the time limit for its next request.
     waiting: HashMap<Ipv4Addr, (String, Duration)>,
 }
 
 impl Silences {
-    /// Notes that a peer was sent a loader whole, at `now` from some fixed moment.
+    /// Records that a loader was sent completely at `now`, measured from a fixed moment.
     pub fn sent(&mut self, peer: Ipv4Addr, name: &str, now: Duration) {
         if self.waiting.len() < WATCHED || self.waiting.contains_key(&peer) {
             let until = now + LOADER_PATIENCE;
@@ -23,12 +23,12 @@ impl Silences {
         }
     }
 
-    /// Notes that a peer asks for something: whatever it was sent runs.
+    /// Records a request of a peer: its loader runs.
     pub fn asked(&mut self, peer: Ipv4Addr) {
         self.waiting.remove(&peer);
     }
 
-    /// Returns the peers that should have asked by `now`, each once, with what they were sent.
+    /// Returns the peers whose time limit has passed at `now`, each once, with their loader.
     pub fn due(&mut self, now: Duration) -> Vec<(Ipv4Addr, String)> {
         let due = |(_, (_, until)): &(&Ipv4Addr, &(String, Duration))| *until <= now;
         let peers: Vec<_> = self

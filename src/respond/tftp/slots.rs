@@ -1,4 +1,4 @@
-//! Which transfers may run at once, and which one yields to another.
+//! Which transfers may run at once, and which transfer gives its slot to another.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -8,27 +8,27 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u64);
 
-/// Who takes a slot.
+/// A request for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The client.
     pub peer: SocketAddrV4,
-    /// The site reserves its address for a machine, or leases it.
+    /// The site reserves or leases the client's address.
     pub known: bool,
-    /// Who serves it, a number of the caller's own.
+    /// The worker that serves the client, a number chosen by the caller.
     pub owner: usize,
 }
 
 /// The slots of a server.
 ///
-/// A request whose sender never responds may be forged, so its slot is lent: it goes to the next
-/// request that needs one. Among those, the network with the most of them yields first, the oldest
-/// slot first. Machines that the site knows come before all others.
+/// A request whose sender never responds may be forged, so another request may take its slot. The network
+/// with most such slots loses its oldest slot first. Machines that the site knows take precedence over all
+/// others.
 pub struct Slots {
     most: usize,
     most_of_one: usize,
     next: u64,
-    held: HashMap<Slot, Held>,
+    holders: HashMap<Slot, SlotHolder>,
     addresses: HashMap<Ipv4Addr, BTreeSet<Slot>>,
     waiting_strangers: Groups,
     waiting_known: Groups,
@@ -37,16 +37,16 @@ pub struct Slots {
 }
 
 #[derive(Clone, Copy)]
-struct Held {
+struct SlotHolder {
     claim: Claim,
     answered: bool,
 }
 
-/// What a new request finds.
+/// Whether there is a slot for a new request.
 enum Room {
     Free,
-    Instead(Slot),
-    None,
+    Displace(Slot),
+    Full,
 }
 
 impl Slots {
@@ -57,7 +57,7 @@ impl Slots {
             most,
             most_of_one,
             next: 0,
-            held: HashMap::new(),
+            holders: HashMap::new(),
             addresses: HashMap::new(),
             waiting_strangers: Groups::default(),
             waiting_known: Groups::default(),
@@ -66,12 +66,12 @@ impl Slots {
         }
     }
 
-    /// Takes a slot, with the claim that lost it for that; `None` when there is no room.
+    /// Takes a slot; returns it with the claim that lost its slot, if any. `None` if no slot is available.
     pub fn take(&mut self, claim: Claim) -> Option<(Slot, Option<(Slot, Claim)>)> {
         let displaced = match self.room_for(&claim) {
             Room::Free => None,
-            Room::Instead(slot) => Some((slot, self.free(slot)?)),
-            Room::None => return None,
+            Room::Displace(slot) => Some((slot, self.free(slot)?)),
+            Room::Full => return None,
         };
         let slot = Slot(self.next);
         self.next += 1;
@@ -79,16 +79,15 @@ impl Slots {
         Some((slot, displaced))
     }
 
-    /// Takes note that the client has responded. It keeps its slot, even if another has just
-    /// taken it.
+    /// Records that the client has responded. It keeps its slot, even if another client has just taken it.
     pub fn answered(&mut self, slot: Slot, claim: Claim) {
         self.free(slot);
         self.insert(slot, claim, true);
     }
 
-    /// Gives a slot back; returns who had it.
+    /// Frees a slot; returns the claim that held it.
     pub fn free(&mut self, slot: Slot) -> Option<Claim> {
-        let held = self.held.remove(&slot)?;
+        let held = self.holders.remove(&slot)?;
         self.groups(held).remove(Group::of(&held.claim), slot);
         let address = *held.claim.peer.ip();
         if let Some(of_one) = self.addresses.get_mut(&address) {
@@ -102,25 +101,25 @@ impl Slots {
 
     /// Reports whether a slot is taken.
     pub fn holds(&self, slot: Slot) -> bool {
-        self.held.contains_key(&slot)
+        self.holders.contains_key(&slot)
     }
 
-    /// Decides who yields to a new request:
+    /// Decides which slot a new request takes:
     ///
-    /// 1. Where the address has its share already, its own oldest slot without a response. Nobody
-    ///    can shut a machine out with requests in its name.
+    /// 1. If the address has reached its limit, its own oldest slot without a response. So forged requests
+    ///    cannot lock a machine out.
     /// 2. A stranger that never responded.
-    /// 3. To a known machine only: a known address that never responded, then a stranger that did;
-    ///    and to one that has no slot yet, a machine that has several.
+    /// 3. For a known machine only: a known address that never responded, then a stranger that did. For a
+    ///    known machine without a slot, also a machine that has several.
     fn room_for(&self, claim: &Claim) -> Room {
         let address = claim.peer.ip();
         let own = self.addresses.get(address);
         if own.is_some_and(|own| own.len() >= self.most_of_one) && !address.is_loopback() {
             let mut own = own.into_iter().flatten();
-            let oldest = own.find(|slot| self.held.get(slot).is_some_and(|held| !held.answered));
-            return oldest.map_or(Room::None, |slot| Room::Instead(*slot));
+            let oldest = own.find(|slot| self.holders.get(slot).is_some_and(|held| !held.answered));
+            return oldest.map_or(Room::Full, |slot| Room::Displace(*slot));
         }
-        if self.held.len() < self.most {
+        if self.holders.len() < self.most {
             return Room::Free;
         }
         let mut yields = self.waiting_strangers.first_of_largest(1);
@@ -131,18 +130,18 @@ impl Slots {
                 .or_else(|| self.answered_strangers.first_of_largest(1))
                 .or_else(|| hoards().filter(|_| own.is_none()));
         }
-        yields.map_or(Room::None, Room::Instead)
+        yields.map_or(Room::Full, Room::Displace)
     }
 
     fn insert(&mut self, slot: Slot, claim: Claim, answered: bool) {
-        let held = Held { claim, answered };
-        self.held.insert(slot, held);
+        let held = SlotHolder { claim, answered };
+        self.holders.insert(slot, held);
         self.groups(held).insert(Group::of(&claim), slot);
         let of_one = self.addresses.entry(*claim.peer.ip()).or_default();
         of_one.insert(slot);
     }
 
-    fn groups(&mut self, held: Held) -> &mut Groups {
+    fn groups(&mut self, held: SlotHolder) -> &mut Groups {
         match (held.answered, held.claim.known) {
             (false, false) => &mut self.waiting_strangers,
             (false, true) => &mut self.waiting_known,
@@ -152,8 +151,7 @@ impl Slots {
     }
 }
 
-/// Those that share what there is: a known address for itself, strangers with their neighbors in
-/// 256 addresses.
+/// Clients that share a quota: each known address alone, strangers by blocks of 256 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Group(u32);
 

@@ -8,10 +8,10 @@ const BURST: u32 = 500;
 const RATE: u32 = 10;
 /// How long lines are counted before the sum is written.
 const PERIOD: Duration = Duration::from_secs(10);
-/// The most addresses that are told apart.
+/// The largest number of addresses that are counted separately.
 const ADDRESSES: usize = 4096;
 
-/// Keeps requests that nobody has proven to make from filling the log: past some lines it counts.
+/// Keeps possibly forged requests from filling the log: past a number of lines, it counts them instead.
 ///
 /// Times are durations since any one moment that the caller chooses.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct Counting {
     example: Ipv4Addr,
 }
 
-/// What was counted instead of written.
+/// The events that were counted instead of logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// How often each event occurred.
@@ -53,7 +53,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Takes note of an event, and reports whether a line is written about it.
+    /// Records an event, and reports whether to log it.
     pub fn admit(&mut self, now: Duration, event: &'static str, address: Ipv4Addr) -> bool {
         let passed = now.saturating_sub(self.filled_at).as_secs();
         if passed > 0 {

@@ -2,18 +2,18 @@ use std::time::Duration;
 
 /// When to send again, and when to stop: a retransmission timer for one peer.
 ///
-/// Where the peer negotiated a time-out, exactly that one is used. Otherwise it follows the
-/// measured round trip and doubles with each time-out, until a round trip is measured again.
+/// Where the peer negotiated a timeout, exactly that one is used. Otherwise it follows the
+/// measured round trip and doubles with each timeout, until a round trip is measured again.
 ///
-/// Source: RFC 6298 §2, §3 and §5 for the estimate, RFC 2349 for the peer's own time-out.
+/// Source: RFC 6298 §2, §3 and §5 for the estimate, RFC 2349 for the peer's own timeout.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
     negotiated: Option<Duration>,
     round_trip: Option<RoundTrip>,
-    /// Time-outs since the last answer.
+    /// Timeouts since the last answer.
     timeouts: u32,
-    /// How often the time-out is doubled. It outlasts an answer that measures nothing: where the
-    /// round trip has grown beyond the time-out, everything would be sent twice and never measured.
+    /// How often the timeout is doubled. It outlasts an answer that measures nothing: where the
+    /// round trip has grown beyond the timeout, everything would be sent twice and never measured.
     doublings: u32,
 }
 
@@ -26,18 +26,18 @@ struct RoundTrip {
 /// Before anything was measured.
 const INITIAL: Duration = Duration::from_secs(1);
 
-/// The shortest time-out. A lost packet costs this much on a fast wire; a peer that is merely slow
+/// The shortest timeout. A lost packet costs this much on a fast wire; a peer that is merely slow
 /// gets one packet twice, which it drops.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// The longest time-out, and so the pace at which a silent peer is asked.
+/// The longest timeout, and so the pace at which a silent peer is asked.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// Time-outs without an answer that end a transfer: some 25 s after the peer fell silent on a fast
+/// Timeouts without an answer that end a transfer: some 25 s after the peer fell silent on a fast
 /// wire, which outlasts what firmware does between two blocks.
 const MOST_TIMEOUTS: u32 = 15;
 
-/// The same for a time-out that the peer chose, which may be minutes long.
+/// The same for a timeout that the peer chose, which may be minutes long.
 const MOST_NEGOTIATED_TIMEOUTS: u32 = 6;
 
 impl Timing {
@@ -50,8 +50,7 @@ impl Timing {
         }
     }
 
-    /// Takes note of an answer; `round_trip` is left out where it may belong to either of two
-    /// packets (RFC 6298 §3).
+    /// Records a response; `round_trip` is `None` if the response may belong to either of two packets (RFC 6298 §3).
     pub(super) fn answered(&mut self, round_trip: Option<Duration>) {
         self.timeouts = 0;
         let Some(sample) = round_trip else { return };
@@ -71,7 +70,7 @@ impl Timing {
         });
     }
 
-    /// Takes note of a time-out; returns false when it was one too many.
+    /// Records a timeout; returns false if the limit is exceeded.
     pub(super) fn timed_out(&mut self) -> bool {
         self.timeouts += 1;
         self.doublings += 1;

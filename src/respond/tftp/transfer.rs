@@ -9,7 +9,7 @@ use crate::wire::tftp::{BlockNumber, Packet};
 const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// How often the first window is sent before the peer has acknowledged a block: once, and then by
-/// time-out. After that the peer has to ask, with its last ACK.
+/// timeout. After that the peer has to ask, with its last ACK.
 const FIRST_WINDOWS: u32 = 3;
 
 /// A peer that repeats its request after so long without progress has started over.
@@ -24,18 +24,18 @@ pub enum Action {
     SendBlocks(Range<u64>),
     /// Send nothing.
     Ignore(Ignored),
-    /// Forget this transfer and begin the peer's request anew.
+    /// Drop this transfer and start the peer's request again.
     StartOver,
     /// The transfer has ended; nothing is sent.
     Finish(Outcome),
 }
 
-/// Why nothing is sent.
+/// Why a packet or a timeout sends nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ignored {
-    /// The time-out has not come yet.
+    /// The timeout has not come yet.
     TooEarly,
-    /// The time-out has come, and nothing more is sent before the peer repeats its ACK.
+    /// The timeout has come, and nothing more is sent before the peer repeats its ACK.
     Withheld,
     /// The ACK was seen before. Sending again because of it would double every packet from here on
     /// (the "Sorcerer's Apprentice", RFC 1123 §4.2.3.1); GRUB repeats old ACKs.
@@ -53,10 +53,10 @@ pub enum Ignored {
 /// Times are durations since any one moment that the caller chooses.
 ///
 /// Until the peer has answered, each request is worth one datagram, the OACK or the first block,
-/// and no time-out repeats it. From then on the [`Allowance`] bounds what is sent, so that a forged
+/// and no timeout repeats it. From then on the [`Allowance`] bounds what is sent, so that a forged
 /// source address never pays, and the first window is sent three times at most before a block has
 /// been acknowledged.
-// Deviation: RFC 1123 §4.2.3.2 would repeat the first answer by time-out, too. The peer, which has
+// Deviation: RFC 1123 §4.2.3.2 would repeat the first answer by timeout, too. The peer, which has
 // seen nothing, repeats its request, and that is answered again.
 #[derive(Clone, Debug)]
 pub struct Transfer {
@@ -78,7 +78,7 @@ pub struct Transfer {
     allowance: Allowance,
     /// How often blocks were sent before the peer acknowledged one.
     first_windows: u32,
-    /// A time-out came when nothing more might be sent: an ACK that the peer repeats then is
+    /// A timeout came when nothing more might be sent: an ACK that the peer repeats then is
     /// answered, once.
     owed: bool,
 }
@@ -91,7 +91,7 @@ enum Stage {
 }
 
 impl Transfer {
-    /// Begins a transfer of `size` octets, and says what to send first.
+    /// Starts a transfer of `size` bytes, and returns the first action.
     pub fn start(
         now: Duration,
         agreement: Agreement,
@@ -129,8 +129,8 @@ impl Transfer {
         &self.agreement
     }
 
-    /// Reports whether the peer has responded to what it was sent, as far as that can be told from
-    /// a forged response: where the port is no secret, by acknowledging a block.
+    /// Reports whether the peer has responded, as far as that can be distinguished from a forged response: if
+    /// the port is not secret, only an acknowledged block counts.
     pub fn has_responded(&self) -> bool {
         let is_response = self.allowance.is_port_secret() || self.acknowledged > 0;
         self.has_begun() && is_response
@@ -146,16 +146,16 @@ impl Transfer {
         self.deadline
     }
 
-    /// Returns which octets of the file the block with this index carries; none for the empty block
-    /// that ends a file of whole blocks.
-    pub fn octets(&self, index: u64) -> Range<u64> {
+    /// Returns the byte range of the block with this index; empty for the empty block that ends a file of
+    /// whole blocks.
+    pub fn byte_range(&self, index: u64) -> Range<u64> {
         let block_size = u64::from(self.agreement.block_size);
         let start = index.saturating_sub(1).saturating_mul(block_size);
         let end = start.saturating_add(block_size);
         start.min(self.size)..end.min(self.size)
     }
 
-    /// Takes a packet of the peer.
+    /// Handles a packet of the peer.
     pub fn receive(&mut self, now: Duration, packet: &Packet<'_>) -> Action {
         match packet {
             Packet::Acknowledgement { block } => self.acknowledge(now, *block),
@@ -168,7 +168,7 @@ impl Transfer {
         }
     }
 
-    /// Takes the peer's request again, the same as the first.
+    /// Handles a repetition of the peer's request.
     pub fn repeat_request(&mut self, now: Duration) -> Action {
         if self.stage != Stage::Answered {
             self.once = false;
@@ -182,12 +182,12 @@ impl Transfer {
         Action::Ignore(Ignored::RepeatedRequest)
     }
 
-    /// Returns how the transfer ends when the peer asks for something else instead.
+    /// Returns the outcome of the transfer if the peer sends another request instead.
     pub fn superseded(&self) -> Outcome {
         Outcome::superseded(self.stage != Stage::Answered)
     }
 
-    /// Takes note of the time: sends again what was not acknowledged by the deadline, or gives up.
+    /// Handles the deadline: sends unacknowledged blocks again, or ends the transfer.
     ///
     /// Source: RFC 1350 §2, RFC 7440 §4.
     pub fn expire(&mut self, now: Duration) -> Action {
@@ -232,7 +232,7 @@ impl Transfer {
         self.progress_at = now;
         if self.acknowledged == self.last_index() {
             return Action::Finish(Outcome::Sent {
-                octets: self.size,
+                bytes: self.size,
                 duration: now.saturating_sub(self.started_at),
                 retransmissions: self.retransmissions,
             });
@@ -264,7 +264,7 @@ impl Transfer {
         Action::SendBlocks(first..last + 1)
     }
 
-    /// Sends nothing, and waits for the peer to ask again.
+    /// Sends nothing, and waits for the peer to repeat its ACK.
     fn withhold(&mut self, now: Duration) -> Action {
         self.owed = true;
         self.deadline = now + self.timing.timeout();

@@ -272,7 +272,7 @@ impl DhcpServer {
                     && let Some(file) = reply.measured.take()
                     && let Some(octets) = self.sizes.size(&loaded, &file, Instant::now())
                 {
-                    reply.tell_size(octets);
+                    reply.set_boot_file_size(octets);
                 }
                 let network = ingress.network.and_then(|name| site.network(name));
                 if let (Some(network), Some(server)) = (network, chosen_server(&response))

@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::respond::http::admission::{
-    Admission, ConnectionId, Limits, Opened, Origin, Refusal, Report,
+    Admission, AdmittedConnection, ConnectionId, Limits, Origin, Refusal, Report,
 };
 use crate::serve::log::{Level, Line, Log};
 
@@ -80,7 +80,8 @@ impl Connections {
     /// When there is no room.
     pub fn open(&self, address: IpAddr, origin: Origin) -> Result<(Place, Evicted), Refusal> {
         let mut table = self.lock();
-        let Opened { id, evicted } = table.admission.open(address, origin, Instant::now())?;
+        let AdmittedConnection { id, evicted } =
+            table.admission.open(address, origin, Instant::now())?;
         let evicted = evicted.and_then(|evicted| table.keepers.remove(&evicted));
         let (keeper, ended) = oneshot::channel();
         table.keepers.insert(id, keeper);

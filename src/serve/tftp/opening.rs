@@ -13,7 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::OpenLater;
 use super::content::Source;
 use super::socket::Route;
-use crate::respond::tftp::{Admitted, Claim, Refusal, Slot};
+use crate::respond::tftp::{AdmittedRequest, Claim, Refusal, Slot};
 use crate::wire::tftp::Request;
 
 /// The queue of what is to be opened, which the workers fill and [`Openers::run`] empties.
@@ -176,7 +176,7 @@ impl Done {
 /// A request whose file is about to be sent.
 pub(super) struct Asked {
     pub(super) request: Request,
-    pub(super) admitted: Admitted,
+    pub(super) admitted: AdmittedRequest,
     pub(super) route: Route,
     /// How many bytes the request had.
     pub(super) bytes: usize,

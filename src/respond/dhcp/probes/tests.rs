@@ -89,7 +89,7 @@ fn a_probed_address_is_offered_first_and_nobody_waits_for_a_probe() {
     due(&mut responder, &inventory, at(0));
     responder.probed("prov0", address(201), None, at(1));
     assert_eq!(offered(&mut responder, &inventory, 1, at(2)), Ok(201));
-    // Nothing else was probed, and the client is answered all the same.
+    // Nothing else was probed, and the client is answered anyway.
     assert_eq!(offered(&mut responder, &inventory, 2, at(2)), Ok(200));
     assert_eq!(offered(&mut responder, &inventory, 3, at(2)), Ok(202));
     // What is offered is not probed: its own client would answer.

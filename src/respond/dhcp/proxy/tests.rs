@@ -189,7 +189,7 @@ fn firmware_is_told_the_boot_file_on_port_4011_where_it_listens() {
 }
 
 #[test]
-fn what_the_answers_hold_is_what_each_kind_of_firmware_needs() {
+fn each_kind_of_firmware_gets_the_options_it_needs() {
     // The message type, who answers, what is echoed, the class; then what differs.
     let uefi = offer_to(&edk());
     assert_eq!(codes(&uefi.message), [53, 54, 97, 60]);
@@ -342,7 +342,7 @@ fn nothing_about_addresses_is_ever_answered() {
 }
 
 #[test]
-fn who_does_not_boot_from_the_network_or_has_nothing_to_boot_hears_nothing() {
+fn a_client_without_network_boot_or_boot_file_gets_no_reply() {
     let office = "office".to_owned();
     let mut laptop = edk().discover(XID);
     laptop
@@ -394,7 +394,7 @@ fn port_4011_answers_only_what_belongs_there() {
 }
 
 #[test]
-fn what_a_proxy_network_cannot_hand_out_is_reported() {
+fn settings_that_a_proxy_network_cannot_hand_out_are_reported() {
     let text = "\
 kind: Site
 name: rack-a

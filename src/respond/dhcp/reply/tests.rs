@@ -91,7 +91,7 @@ fn the_network_tells_its_mtu_search_domains_and_routes_with_the_default_one() {
 }
 
 #[test]
-fn options_of_a_host_go_before_its_profiles_and_those_before_the_networks() {
+fn options_of_a_host_take_precedence_over_its_profiles_and_those_over_the_networks() {
     for (mac, expected) in [
         (STRANGER, ["network", "network", "network"]),
         (HOST, ["network", "profile", "host"]),

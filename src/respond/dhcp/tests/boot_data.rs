@@ -160,7 +160,7 @@ fn a_url_that_is_longer_than_the_field_stands_in_option_67_alone() {
 }
 
 #[test]
-fn every_ipxe_is_told_not_to_wait_for_a_proxy() {
+fn every_ipxe_gets_the_option_not_to_wait_for_a_proxy() {
     for values in [
         &[(77, &b"iPXE"[..])][..],
         &[(93, &[0, 0]), (77, b"iPXE"), (175, &[0x18, 1, 1])],
@@ -213,7 +213,7 @@ fn the_offer_holds_all_boot_data_that_the_ack_holds() {
 }
 
 #[test]
-fn identifiers_are_echoed_octet_for_octet() {
+fn identifiers_are_echoed_byte_for_byte() {
     let swapped = [&[0][..], &[0xaa; 16]].concat();
     let odd = [9, 1, 2, 3];
     let identifier = [0xff, 0, 1, 0x80];
@@ -260,7 +260,7 @@ fn bench_with_loader(loader: &str, profile: &str) -> Bench {
 const SHIM: &str = "{first: shimx64.efi.signed, second: grubnetx64.efi.signed, as: [bootx64.efi]}";
 
 #[test]
-fn a_loader_that_asks_for_more_is_named_by_a_path_with_the_machine_and_its_token() {
+fn a_loader_that_requests_more_files_gets_a_path_with_the_machine_and_its_token() {
     for (loader, class, architecture, expected) in [
         (
             SHIM,
@@ -314,7 +314,7 @@ fn a_host_with_secure_boot_gets_nothing_that_is_not_signed() {
 }
 
 #[test]
-fn uefi_is_told_the_size_of_its_boot_file_where_it_asks_for_it() {
+fn uefi_gets_the_size_of_its_boot_file_if_it_requests_it() {
     let of = |kind| {
         let client = Client { kind, ..edk(KNOWN) };
         let reply = Bench::new().send(&client.discover(TransactionId(1))).reply;
@@ -349,10 +349,10 @@ fn uefi_is_told_the_size_of_its_boot_file_where_it_asks_for_it() {
 }
 
 #[test]
-fn a_size_is_told_in_blocks_of_512_octets_and_not_at_all_beyond_their_number() {
+fn a_size_is_sent_in_blocks_of_512_bytes_and_omitted_beyond_their_number() {
     let discover = edk(KNOWN).discover(TransactionId(1));
     let reply = Bench::new().send(&discover).reply.unwrap();
-    for (octets, expected) in [
+    for (bytes, expected) in [
         (0, None),
         (1, Some(1_u16)),
         (512, Some(1)),
@@ -361,9 +361,9 @@ fn a_size_is_told_in_blocks_of_512_octets_and_not_at_all_beyond_their_number() {
         (65_535 * 512 + 1, None),
     ] {
         let mut reply = reply.clone();
-        reply.tell_size(octets);
+        reply.set_boot_file_size(bytes);
         let seen = reply.message.options.raw(OptionCode::BootFileSize);
         let expected = expected.map(u16::to_be_bytes);
-        assert_eq!(seen, expected.as_ref().map(|it| &it[..]), "{octets}");
+        assert_eq!(seen, expected.as_ref().map(|it| &it[..]), "{bytes}");
     }
 }

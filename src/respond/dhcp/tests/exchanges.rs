@@ -48,8 +48,8 @@ fn an_ipxe_that_cannot_run_our_scripts_is_given_ours_once_in_a_row() {
     // What comes back is no better.
     bench.wait(5);
     let again = bench.send(&rom().discover(TransactionId(2)));
-    let remark = "its iPXE was just given our loader, and still has no HTTP or starts no kernel: the \
-                  loader was not fetched, or is an iPXE of the same kind";
+    let remark = "the client's iPXE just got our loader, but still supports no HTTP or no Linux \
+                  kernel: it did not fetch the loader, or the loader is an iPXE with the same limits";
     assert_eq!(again.exchange.remark.as_deref(), Some(remark));
     let offer = again.reply.unwrap().message;
     assert_eq!(offer.your_address, RESERVED);
@@ -63,7 +63,7 @@ fn an_ipxe_that_cannot_run_our_scripts_is_given_ours_once_in_a_row() {
 }
 
 #[test]
-fn our_own_ipxe_is_given_its_script_after_that_of_the_rom_and_repeats_are_no_circle() {
+fn our_ipxe_gets_its_script_after_that_of_the_rom_and_repeats_are_not_a_loop() {
     let mut bench = Bench::new();
     let discover = rom().discover(TransactionId(1));
     let offer = bench.reply(&discover);
@@ -87,7 +87,7 @@ fn our_own_ipxe_is_given_its_script_after_that_of_the_rom_and_repeats_are_no_cir
 }
 
 #[test]
-fn a_proxy_leads_nobody_in_a_circle_either() {
+fn a_proxy_causes_no_loop_either() {
     let mut bench = Bench::with(|text| {
         let text = text.replace("    pool: 10.20.0.200-10.20.0.202\n", "    mode: proxy\n");
         text.replace("    lease_time: 30m\n", "")
@@ -100,13 +100,13 @@ fn a_proxy_leads_nobody_in_a_circle_either() {
     }
     let why = bench.ignored(&rom().discover(TransactionId(2))).to_string();
     assert!(
-        why.starts_with("its iPXE was just given our loader"),
+        why.starts_with("the client's iPXE just got our loader"),
         "{why}"
     );
 }
 
 #[test]
-fn what_names_another_server_changes_nothing() {
+fn a_message_for_another_server_changes_nothing() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     let other = pool(11);

@@ -175,7 +175,8 @@ fn a_listed_relay_selects_the_networks_that_list_it_and_no_other() {
     let why = bench.ignored(&discover(FOREIGN, &[], None)).to_string();
     assert_eq!(
         why,
-        "relay `192.0.2.9` is listed by `prov0` and `far0`, and selects neither by option 82.5 or 118"
+        "networks `prov0` and `far0` both list relay `192.0.2.9`, which selects neither with option \
+         82.5 or 118"
     );
 }
 

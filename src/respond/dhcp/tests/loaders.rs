@@ -7,7 +7,7 @@ use crate::clients::pxelinux::Pxelinux;
 use crate::clients::shim::{PxeAnswers, Shim, ShimRelease};
 use crate::machine::Firmware;
 
-/// The ACK to a client, where its loader is this file, as octets.
+/// The ACK to a client, where its loader is this file, as bytes.
 fn acknowledged(kind: ClientKind, loader: &str) -> (DhcpMessage, Vec<u8>) {
     let loaders = format!("loaders: {{bios: {loader}, uefi-x64: {loader}}}");
     let mut bench = Bench::with(|text| {
@@ -24,8 +24,8 @@ fn acknowledged(kind: ClientKind, loader: &str) -> (DhcpMessage, Vec<u8>) {
     let (offer, ack) = bench.lease(&client);
     let request = client.request(TransactionId(1), &offer);
     let limit = request.options.datagram_limit();
-    let octets = ack.write(limit).unwrap();
-    (ack, octets)
+    let bytes = ack.write(limit).unwrap();
+    (ack, bytes)
 }
 
 const X64: ClientKind = ClientKind::EdkPxe(Architecture::UefiX64);
@@ -40,8 +40,8 @@ fn beside(prefix: &str) -> Origin {
 #[test]
 fn shim_and_grub_find_their_server_and_directory_in_our_ack() {
     for (loader, directory) in [("shimx64.efi", ""), ("debian/shimx64.efi", "debian/")] {
-        let (ack, octets) = acknowledged(X64, loader);
-        let grub = GrubNetwork::after_pxe(&octets).unwrap();
+        let (ack, bytes) = acknowledged(X64, loader);
+        let grub = GrubNetwork::after_pxe(&bytes).unwrap();
         // They ask for the machine that the path names.
         let machine = grub.boot_file.strip_suffix(loader).unwrap();
         assert!(machine.starts_with("m/52-54-00-12-34-56/"), "{machine}");
@@ -62,8 +62,8 @@ fn shim_and_grub_find_their_server_and_directory_in_our_ack() {
 
 #[test]
 fn grub_builds_the_name_of_its_configuration_from_what_the_client_sent() {
-    let (_, octets) = acknowledged(X64, "grubx64.efi");
-    let grub = GrubNetwork::after_pxe(&octets).unwrap();
+    let (_, bytes) = acknowledged(X64, "grubx64.efi");
+    let grub = GrubNetwork::after_pxe(&bytes).unwrap();
     let sent = uuid().unwrap().to_wire();
     let digits: String = sent.iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(grub.uuid.unwrap().replace('-', ""), digits);
@@ -72,8 +72,8 @@ fn grub_builds_the_name_of_its_configuration_from_what_the_client_sent() {
 #[test]
 fn grub_finds_a_nul_after_the_class_of_http_boot() {
     let http = ClientKind::EdkHttp(Architecture::HttpX64);
-    let (ack, octets) = acknowledged(http, "grubx64.efi");
-    let grub = GrubNetwork::after_pxe(&octets).unwrap();
+    let (ack, bytes) = acknowledged(http, "grubx64.efi");
+    let grub = GrubNetwork::after_pxe(&bytes).unwrap();
     let url = String::from_utf8(ack.boot_file).unwrap();
     // The path of the URL, and not the URL: so it took the class for `HTTPClient`.
     assert!(grub.boot_file.starts_with('/'), "{}", grub.boot_file);

@@ -111,6 +111,6 @@ fn a_guid_that_nobody_has_gets_no_answer_and_the_reason() {
         let mut discover = edk(KNOWN).discover(TransactionId(1));
         discover.hardware_address = crate::machine::HardwareAddress::new(length, octets);
         let why = Bench::new().ignored(&discover).to_string();
-        assert!(why.ends_with("which is no Ethernet address"), "{why}");
+        assert!(why.ends_with("not a unicast Ethernet address"), "{why}");
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_gets_no_answer_says_why() {
+fn every_ignored_message_has_a_reason() {
     let offer = DhcpMessage {
         operation: Operation::Reply,
         ..message(KNOWN, MessageType::Offer)
@@ -11,12 +11,12 @@ fn what_gets_no_answer_says_why() {
     let bootp = DhcpMessage::new(Operation::Request, KNOWN, TransactionId(7));
     let multicast = MacAddress::new([0x01, 0, 0x5e, 0, 0, 1]);
     for (message, expected) in [
-        (offer, "it is a server's message"),
-        (bootp, "it is BOOTP without a DHCP message type"),
+        (offer, "the message is from a server"),
+        (bootp, "the message is BOOTP, without a DHCP message type"),
         (message(KNOWN, MessageType::Ack), "clients do not send Ack"),
         (
             message(multicast, MessageType::Discover),
-            "`chaddr` holds `01:00:5e:00:00:01`, which is no Ethernet address",
+            "`chaddr` is `01:00:5e:00:00:01`, not a unicast Ethernet address",
         ),
     ] {
         let why = Bench::new().ignored(&message);
@@ -49,10 +49,10 @@ fn a_network_without_pool_and_one_whose_pool_is_taken_are_named() {
         bench.lease(&edk(stranger(number)));
     }
     let why = bench.offered(stranger(4)).unwrap_err().to_string();
-    assert_eq!(why, "every address of the pool of `prov0` is taken");
+    assert_eq!(why, "the pool of network `prov0` has no free address");
     bench.network = Some("bare0");
     let why = bench.offered(stranger(4)).unwrap_err().to_string();
-    let expected = "no address is reserved for it on `bare0`, which has no pool";
+    let expected = "network `bare0` has no pool, and no address is reserved for the machine";
     assert_eq!(why, expected);
     bench.network = None;
     let why = bench.offered(stranger(4)).unwrap_err();
@@ -71,12 +71,12 @@ fn a_machine_in_the_wrong_network_gets_an_address_of_it_and_a_remark() {
     let response = bench.send(&edk(KNOWN).discover(TransactionId(1)));
     let address = response.reply.unwrap().message.your_address;
     assert_eq!(address, Ipv4Addr::new(10, 21, 0, 5));
-    let remark = "it is plugged into `bare0`, the inventory says `prov0`";
+    let remark = "the machine is on network `bare0`, but the inventory has it on `prov0`";
     assert_eq!(response.exchange.remark.as_deref(), Some(remark));
 }
 
 #[test]
-fn who_selects_another_server_gets_silence_and_sets_our_offer_free() {
+fn a_client_that_selects_another_server_gets_no_reply_and_frees_our_offer() {
     let mut bench = Bench::new();
     for number in 1..=3 {
         bench.offered(stranger(number)).unwrap();
@@ -91,12 +91,12 @@ fn who_selects_another_server_gets_silence_and_sets_our_offer_free() {
 }
 
 #[test]
-fn a_request_for_what_is_not_to_be_had_is_refused_with_the_reason() {
+fn a_request_for_an_unavailable_address_is_refused_with_the_reason() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     let nowhere = message(KNOWN, MessageType::Request);
     for (request, expected) in [
-        (nowhere, "the request names no address"),
+        (nowhere, "the request contains no address"),
         (
             reboot(KNOWN, Ipv4Addr::new(192, 168, 1, 7)),
             "192.168.1.7 does not belong to 10.20.0.0/24",
@@ -107,18 +107,18 @@ fn a_request_for_what_is_not_to_be_had_is_refused_with_the_reason() {
         ),
         (
             reboot(KNOWN, pool(200)),
-            "10.20.0.200 is not its address; 10.20.0.58 is reserved for it",
+            "10.20.0.200 is not this client's address; 10.20.0.58 is reserved for it",
         ),
         (
             reboot(stranger(2), pool(77)),
-            "10.20.0.77 lies outside the pool",
+            "10.20.0.77 is outside the pool",
         ),
         (
             renew(stranger(2), RESERVED),
-            "10.20.0.58 lies outside the pool",
+            "10.20.0.58 is outside the pool",
         ),
-        (reboot(stranger(2), pool(200)), "10.20.0.200 is taken"),
-        (renew(stranger(2), pool(200)), "10.20.0.200 is taken"),
+        (reboot(stranger(2), pool(200)), "10.20.0.200 is in use"),
+        (renew(stranger(2), pool(200)), "10.20.0.200 is in use"),
     ] {
         let response = bench.send(&request);
         assert_eq!(response.commit, None);

@@ -17,10 +17,10 @@ fn a_relayed_client_gets_an_address_of_the_relays_network_by_way_of_the_relay() 
         assert_eq!(reply.delivery, Delivery::Relay(to));
         let message = reply.message;
         assert_eq!((message.your_address, message.relay_address), (FAR, RELAY));
-        // Octet for octet, and last.
-        let (code, octets) = message.options.iter().last().unwrap();
+        // Byte for byte, and last.
+        let (code, bytes) = message.options.iter().last().unwrap();
         assert_eq!(code, OptionCode::RelayAgentInformation);
-        assert_eq!(octets, information);
+        assert_eq!(bytes, information);
     }
 }
 

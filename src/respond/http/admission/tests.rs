@@ -21,14 +21,14 @@ impl Table {
         }
     }
 
-    fn try_open(&mut self, address: &str, origin: Origin) -> Result<Opened, Refusal> {
+    fn try_open(&mut self, address: &str, origin: Origin) -> Result<AdmittedConnection, Refusal> {
         self.now += Duration::from_millis(10);
         let address = address.parse().unwrap();
         self.admission.open(address, origin, self.now)
     }
 
     /// Opens a stranger's connection, a little after the one before.
-    fn open(&mut self, address: &str) -> Opened {
+    fn open(&mut self, address: &str) -> AdmittedConnection {
         self.try_open(address, Origin::Stranger).unwrap()
     }
 

@@ -168,7 +168,7 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(slots.held.len(), taken.len());
+            prop_assert_eq!(slots.holders.len(), taken.len());
             prop_assert!(taken.len() <= 5);
             prop_assert!(slots.addresses.values().all(|of_one| of_one.len() <= 2));
         }

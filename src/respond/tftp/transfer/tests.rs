@@ -16,7 +16,7 @@ struct Timeline {
 }
 
 impl Timeline {
-    /// Asks for a file of `size` octets with options written as `name=value` words.
+    /// Asks for a file of `size` bytes with options written as `name=value` words.
     fn request(options: &str, size: u64) -> (Self, Action) {
         Self::request_among(USUAL_PORTS, options, size)
     }
@@ -66,10 +66,10 @@ impl Timeline {
 fn sent(action: Action) -> (u64, u64) {
     match action {
         Action::Finish(Outcome::Sent {
-            octets,
+            bytes,
             retransmissions,
             ..
-        }) => (octets, retransmissions),
+        }) => (bytes, retransmissions),
         other => panic!("not sent but {other:?}"),
     }
 }
@@ -83,7 +83,7 @@ fn without_options_the_first_block_answers_the_request() {
     let (mut peer, first) = Timeline::request("", 700);
     assert_eq!(first, Action::SendBlocks(1..2));
     assert_eq!(peer.ack(1), Action::SendBlocks(2..3));
-    assert_eq!(peer.transfer.octets(2), 512..700);
+    assert_eq!(peer.transfer.byte_range(2), 512..700);
     assert_eq!(sent(peer.ack(2)), (700, 0));
 }
 
@@ -108,7 +108,7 @@ fn options_that_are_all_refused_leave_a_plain_transfer() {
 fn a_zero_length_file_is_one_empty_block() {
     let (mut peer, first) = Timeline::request("", 0);
     assert_eq!(first, Action::SendBlocks(1..2));
-    assert_eq!(peer.transfer.octets(1), 0..0);
+    assert_eq!(peer.transfer.byte_range(1), 0..0);
     assert_eq!(sent(peer.ack(1)), (0, 0));
 }
 
@@ -116,8 +116,8 @@ fn a_zero_length_file_is_one_empty_block() {
 fn a_file_of_whole_blocks_ends_with_an_empty_one() {
     let (mut peer, _) = Timeline::request("windowsize=4", 1024);
     assert_eq!(peer.ack(0), Action::SendBlocks(1..4));
-    assert_eq!(peer.transfer.octets(2), 512..1024);
-    assert_eq!(peer.transfer.octets(3), 1024..1024);
+    assert_eq!(peer.transfer.byte_range(2), 512..1024);
+    assert_eq!(peer.transfer.byte_range(3), 1024..1024);
     assert_eq!(sent(peer.ack(3)), (1024, 0));
 }
 
@@ -203,7 +203,7 @@ fn the_first_window_is_sent_three_times_and_then_for_each_ack_that_asks() {
     assert_eq!(peer.ack(0), REPEATED);
     assert_eq!(peer.silence().1, Action::SendBlocks(1..5));
     assert_eq!(peer.silence().1, Action::SendBlocks(1..5));
-    // Before the time-out, a repeated ACK sends nothing, and after it one window.
+    // Before the timeout, a repeated ACK sends nothing, and after it one window.
     assert_eq!(peer.ack(0), REPEATED);
     assert_eq!(peer.silence().1, WITHHELD);
     assert_eq!(peer.ack(0), Action::SendBlocks(1..5));
@@ -303,7 +303,7 @@ fn a_repeated_request_is_answered_again_until_the_peer_has_answered() {
 }
 
 #[test]
-fn a_peer_that_leaves_on_seeing_the_options_is_no_failure() {
+fn a_peer_that_leaves_after_the_options_is_not_a_failure() {
     for (answer_options, expected) in [(false, true), (true, false)] {
         let (mut peer, _) = Timeline::request("tsize=0", 100);
         if answer_options {
@@ -398,11 +398,11 @@ proptest! {
                     prop_assert!(!gap || have < size / 512 + 1);
                     if lost() { peer.silence().1 } else { peer.ack(have as u16) }
                 }
-                // Its own time-out: it repeats its ACK.
+                // Its own timeout: it repeats its ACK.
                 Action::Ignore(Ignored::Withheld) if !lost() => peer.ack(have as u16),
                 Action::Ignore(_) => peer.silence().1,
-                Action::Finish(Outcome::Sent { octets, .. }) => {
-                    prop_assert_eq!((octets, have), (size, size / 512 + 1));
+                Action::Finish(Outcome::Sent { bytes, .. }) => {
+                    prop_assert_eq!((bytes, have), (size, size / 512 + 1));
                     break;
                 }
                 Action::Finish(Outcome::TimedOut { .. }) => {

@@ -60,8 +60,8 @@ impl Session {
         blocks: Range<u64>,
         segment: u16,
     ) -> Result<(), SourceError> {
-        let range =
-            self.transfer.octets(blocks.start).start..self.transfer.octets(blocks.end - 1).end;
+        let range = self.transfer.byte_range(blocks.start).start
+            ..self.transfer.byte_range(blocks.end - 1).end;
         let octets = self.source.read(range)?;
         let headers: Vec<_> = blocks
             .map(|index| data_header(BlockNumber::of_index(index)))

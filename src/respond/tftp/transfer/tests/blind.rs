@@ -68,7 +68,7 @@ impl Blind {
         self.count(&action);
     }
 
-    /// Lets the server run until it gives up, `times` time-outs at most.
+    /// Lets the server run until it gives up, `times` timeouts at most.
     fn wait(&mut self, times: usize) {
         for _ in 0..times {
             let peer = &mut self.peer;

@@ -9,29 +9,32 @@ use crate::machine::{Architecture, Firmware, MacAddress, SystemUuid};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, Operation, OptionCode};
 
-/// What every handler needs to know of a request.
-pub struct Asked<'a> {
+/// A request with everything that a handler needs to answer it.
+pub struct RequestContext<'a> {
     pub inventory: &'a Inventory,
     pub key: &'a StoreKey,
     pub now: Timestamp,
-    /// When the exchange began: whatever depends on the time is the same in all its replies.
+    /// When the exchange began. Values that depend on the time are the same in all replies of an exchange.
     pub began: Timestamp,
-    /// Whether the client is an iPXE that was given our own a moment ago, and is none the better.
-    pub in_circle: bool,
-    /// Whether the client is firmware that was given a loader and did not start it.
-    pub passes_over: bool,
+    /// Whether the client is an iPXE that just got our iPXE and still cannot run our scripts.
+    pub is_looping: bool,
+    /// Whether the client is firmware that got a loader and did not start it.
+    pub skipped_loader: bool,
     pub message: &'a DhcpMessage,
     /// The client's Ethernet address; where `chaddr` holds a GUID, that of the host's boot interface.
     pub mac: MacAddress,
     pub network: &'a Network,
-    /// The host and interface that own the Ethernet address, on whatever network.
+    /// The host and interface with this Ethernet address, on any network.
     pub known: Option<(&'a Host, &'a Nic)>,
-    /// The address by which the client knows us.
+    /// The address by which the client knows this server.
     pub server: Ipv4Addr,
 }
 
-impl<'a> Asked<'a> {
-    /// Finds out where a message comes from and whose it is, and whether it is to be answered at all.
+impl<'a> RequestContext<'a> {
+    /// Determines the network and the host of a message.
+    ///
+    /// # Errors
+    /// When the message must not be answered.
     pub fn new(
         inventory: &'a Inventory,
         key: &'a StoreKey,
@@ -67,8 +70,8 @@ impl<'a> Asked<'a> {
             key,
             now,
             began: now,
-            in_circle: false,
-            passes_over: false,
+            is_looping: false,
+            skipped_loader: false,
             message,
             mac,
             network,
@@ -84,7 +87,7 @@ impl<'a> Asked<'a> {
             .and_then(|(_, nic)| nic.ip)
     }
 
-    /// Returns the machine's UUID, where it shows a real one.
+    /// Returns the machine's UUID, unless it is a placeholder.
     pub fn uuid(&self) -> Option<SystemUuid> {
         self.message
             .options
@@ -92,24 +95,24 @@ impl<'a> Asked<'a> {
             .filter(|uuid| !uuid.is_placeholder())
     }
 
-    /// Returns the client's architecture; one that names none that we know counts as a BIOS.
+    /// Returns the client's architecture; an unknown architecture counts as BIOS.
     pub fn architecture(&self) -> Architecture {
         self.message.architecture().unwrap_or(Architecture::Bios)
     }
 
-    /// Reports whether the site answers no machine like this one.
+    /// Reports whether the site ignores this machine because it is not in the inventory.
     pub fn is_ignored_stranger(&self) -> bool {
         self.known.is_none() && self.inventory.site.unknown == UnknownPolicy::Ignore
     }
 
-    /// Returns the server that a message is meant for, where that is another one.
+    /// Returns the server that a message is meant for, if it is another server.
     pub fn other_server(&self) -> Option<Ipv4Addr> {
         let ours = [self.server, self.inventory.site.server.address];
         let named = self.message.options.server_identifier();
         named.filter(|server| !ours.contains(server))
     }
 
-    /// Reports whether no interface of ours is on the client's network.
+    /// Reports whether this server has no interface on the client's network.
     pub fn is_routed(&self) -> bool {
         self.network.interface.is_none()
     }
@@ -119,23 +122,24 @@ impl<'a> Asked<'a> {
         self.architecture().is_http() || self.message.options.is_http_client()
     }
 
-    /// Says what it means that firmware comes back by another protocol than it just fetched by.
+    /// Returns a remark if firmware continued with another protocol instead of starting its loader.
     pub fn refused_loader(&self) -> Option<String> {
-        let other = match self.boots_over_http() {
-            true => "PXE",
-            false => "HTTP boot",
+        let other = if self.boots_over_http() {
+            "PXE"
+        } else {
+            "HTTP boot"
         };
-        self.passes_over.then(|| {
+        self.skipped_loader.then(|| {
             format!(
-                "it went on after {other} without starting the loader that it was given: with Secure \
-                 Boot on, firmware starts only what is signed and unaltered"
+                "the firmware did not start the loader that it got by {other}: with Secure Boot on, \
+                 firmware starts only signed, unmodified loaders"
             )
         })
     }
 
-    /// Chooses what the client boots next; an iPXE is given our own at most once in a row.
+    /// Chooses the file that the client boots next; an iPXE gets our iPXE at most once in a row.
     pub fn boot_file(&self) -> Option<BootFile> {
-        boot_file(self).filter(|it| !(self.in_circle && self.is_chain(it)))
+        boot_file(self).filter(|it| !(self.is_looping && self.is_chain(it)))
     }
 
     /// Reports whether a boot file is our own iPXE for an iPXE that cannot run our scripts.
@@ -143,24 +147,24 @@ impl<'a> Asked<'a> {
         self.message.options.is_ipxe() && matches!(boot_file, BootFile::Loader(_))
     }
 
-    /// Returns the served file behind a boot file, where the client wants to know its size: UEFI asks
-    /// for it in a transfer of its own otherwise.
+    /// Returns the served file behind a boot file if the client requests its size. Without the size, UEFI
+    /// starts an extra transfer to learn it.
     pub fn measured(&self, boot_file: &BootFile) -> Option<String> {
-        let wanted = self.message.options.parameter_request_list();
-        let is_wanted = wanted.contains(&OptionCode::BootFileSize);
+        let requested = self.message.options.parameter_request_list();
+        let requests_size = requested.contains(&OptionCode::BootFileSize);
         let is_uefi = self.architecture().firmware() == Firmware::Uefi;
-        let name = boot_file.tftp_file().filter(|_| is_wanted && is_uefi)?;
+        let name = boot_file.tftp_file().filter(|_| requests_size && is_uefi)?;
         Some(self.inventory.loader_file(name).unwrap_or(name).to_owned())
     }
 
-    /// Says why a client that wants to boot from the network is told nothing to boot.
+    /// Returns the reason why a client that boots from the network gets no boot file.
     pub fn no_loader(&self) -> Option<String> {
         let options = &self.message.options;
         let wants = options.is_pxe_client() || options.is_http_client();
-        if self.in_circle && options.is_ipxe() {
+        if self.is_looping && options.is_ipxe() {
             return Some(
-                "its iPXE was just given our loader, and still has no HTTP or starts no kernel: the \
-                 loader was not fetched, or is an iPXE of the same kind"
+                "the client's iPXE just got our loader, but still supports no HTTP or no Linux \
+                 kernel: it did not fetch the loader, or the loader is an iPXE with the same limits"
                     .to_owned(),
             );
         }
@@ -174,25 +178,25 @@ impl<'a> Asked<'a> {
                 architecture.without_http()
             ),
             None => format!(
-                "its architecture {codes:?} is not known, and the site has no loader for `bios`"
+                "client architecture {codes:?} is unknown, and the site has no loader for `bios`"
             ),
         })
     }
 
-    /// Says that the machine is on another network than the inventory says.
+    /// Returns a remark if the machine is on another network than in the inventory.
     pub fn wrong_network(&self) -> Option<String> {
         let (_, nic) = self
             .known
             .filter(|(_, nic)| nic.network != self.network.name)?;
         Some(format!(
-            "it is plugged into `{}`, the inventory says `{}`",
+            "the machine is on network `{}`, but the inventory has it on `{}`",
             self.network.name, nic.network
         ))
     }
 }
 
-/// Finds the host and interface that a message comes from; where firmware put the machine's GUID into
-/// `chaddr`, it is the interface that boots.
+/// Finds the host and interface that sent a message. If firmware put the machine's GUID into `chaddr`,
+/// the interface is the one that boots.
 pub fn known<'a>(inventory: &'a Inventory, message: &DhcpMessage) -> Option<(&'a Host, &'a Nic)> {
     let host = inventory.host_by_hardware(message.hardware_address)?;
     let nic = match message.hardware_address.mac() {

@@ -14,7 +14,7 @@ fn remark(bench: &mut Bench, client: &Client) -> Option<String> {
 }
 
 #[test]
-fn firmware_that_goes_on_to_its_next_option_did_not_start_its_loader() {
+fn firmware_that_continues_with_its_next_option_did_not_start_its_loader() {
     let pxe = client(ClientKind::EdkPxe(Architecture::UefiX64));
     let http = client(ClientKind::EdkHttp(Architecture::HttpX64));
     for (first, then, protocol) in [(&pxe, &http, "PXE"), (&http, &pxe, "HTTP boot")] {
@@ -23,7 +23,7 @@ fn firmware_that_goes_on_to_its_next_option_did_not_start_its_loader() {
         bench.lease(first);
         bench.wait(5);
         let remark = remark(&mut bench, then).unwrap();
-        let expected = format!("it went on after {protocol} without starting the loader");
+        let expected = format!("the firmware did not start the loader that it got by {protocol}");
         assert!(remark.starts_with(&expected), "{remark}");
     }
 }
