@@ -42,7 +42,7 @@ fn an_exhausted_pool_is_named_and_everybody_else_is_served() {
         assert_eq!(line["level"], "warn");
         assert_eq!(
             line["message"],
-            "no answer to a discover: every address of the pool of `prov0` is taken"
+            "ignored a discover: every address of the pool of `prov0` is taken"
         );
     }
     // Who has an address keeps it, and a reservation needs none of the pool.

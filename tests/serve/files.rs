@@ -138,7 +138,7 @@ fn ranges_of_every_form_give_exactly_their_octets() {
         }
         let answer = web.ask("GET", url, &["Range: bytes=99999-"], "");
         assert_eq!(answer.status(), 416);
-        let said = format!("the range lies outside the {size} octets");
+        let said = format!("the range is outside the {size} bytes of the file");
         assert_eq!(answer.text(), said);
         let first = format!(
             "HTTP/1.1 416 Range Not Satisfiable\nContent-Length: {}\n",

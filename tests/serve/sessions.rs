@@ -247,10 +247,14 @@ fn a_blob_that_is_missing_or_wrong_is_named_and_the_service_goes_on() {
         assert_eq!(answer.status(), 503);
         assert_eq!(
             answer.text(),
-            "the bundle store has no good copy of this file\n"
+            "the bundle store has no valid copy of this file\n"
         );
         let message = server.event(mark, "blob-refused");
-        for part in ["got 503 for kernel of ubuntu-24.04-stand-in", KERNEL] {
+        for part in [
+            "sent 503 to ",
+            " for kernel of ubuntu-24.04-stand-in",
+            KERNEL,
+        ] {
             assert!(message.contains(part), "{message}");
         }
         assert_eq!(rack.session("worker-01").attempts, 0);
