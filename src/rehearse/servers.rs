@@ -12,7 +12,7 @@ use crate::serve::active::{ActiveInventory, LoadedInventory};
 use crate::serve::dhcp::{DhcpPort, PortRole};
 use crate::serve::log::Log;
 use crate::serve::run::Shared;
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 /// The servers of a rehearsal: on loopback, on free ports, with their own store. Dropping this stops

@@ -17,7 +17,6 @@ pub mod request;
 pub mod router;
 pub mod run;
 pub mod session;
-pub mod shutdown;
 mod sizes;
 pub mod sweep;
 pub mod tftp;

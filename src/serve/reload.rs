@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::active::{ActiveInventory, LoadedInventory};
 use super::log::{Level, Log, LogLine};
-use super::shutdown::Shutdown;
 use super::watch::Watch;
 use crate::inventory::{DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural};
+use crate::shutdown::Shutdown;
 use crate::workspace::files::{Surroundings, refused_roots};
 use crate::workspace::{Checked, Snapshot, bundle_directory};
 

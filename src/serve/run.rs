@@ -16,13 +16,13 @@ use super::events::EventWriter;
 use super::http::HttpServer;
 use super::log::{Level, Log, LogLine};
 use super::preflight::Addresses;
-use super::shutdown::Shutdown;
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
 use super::volumes::Volumes;
 use crate::bundle::Verifier;
 use crate::inventory::{DhcpMode, Network, Site};
 use crate::respond::dhcp::SERVER_PORT;
+use crate::shutdown::Shutdown;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
 

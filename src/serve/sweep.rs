@@ -5,9 +5,9 @@ use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
 use super::log::{Level, Log, LogLine};
-use super::shutdown::Shutdown;
 use crate::decide::{Impediment, expire};
 use crate::machine::{Event, EventKind};
+use crate::shutdown::Shutdown;
 use crate::store::{HostUpdate, Settled, Store, StoreError, StoreFault};
 
 /// Interval between sweeps of the store.

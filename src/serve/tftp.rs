@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::respond::tftp::Slots;
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use opening::Openers;
 use ports::Ports;
 use shared::Shared;

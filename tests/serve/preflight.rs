@@ -131,7 +131,7 @@ fn missing_interface_loader_directory_and_address_have_help_texts() {
     let rest = format!(
         "warning: `{gone}` of `server.files` does not exist\n  \
          = help: create it, or correct `server.files` of the site\n\
-         warning: cannot serve loader `undionly.kpxe`: `undionly.kpxe` is in none of the served directories\n  \
+         warning: cannot serve loader `undionly.kpxe`: no served directory has `undionly.kpxe`\n  \
          = help: put the loader into a directory of `server.files`; on Debian, the package `ipxe` installs loaders in \
          /usr/lib/ipxe; if a link there leads to /boot, add its target: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`\n\
          warning: no interface has the address `10.20.0.10` of `server.address`, from which machines fetch\n  \

@@ -35,7 +35,7 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
     let mark = server.mark();
     rack.edit("hosts.yaml", change_card);
     let message = server.event(mark, "reloaded");
-    assert_eq!(message, "the inventory changed: 6 hosts");
+    assert_eq!(message, "inventory reloaded: 6 hosts");
     assert_eq!(address(&server, NEW), "10.20.0.51");
 
     let mark = server.mark();
@@ -78,7 +78,7 @@ fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
     for (field, value) in [
         ("severity", json!("error")),
         ("code", json!("dangling-reference")),
-        ("message", json!("no bundle `ubuntu`")),
+        ("message", json!("unknown bundle `ubuntu`")),
         ("line", json!(4)),
         ("column", json!(9)),
     ] {
@@ -139,11 +139,11 @@ fn directory_that_was_removed_and_created_again_is_followed() {
         assert!(message.contains("no inventory at"), "{message}");
         fs::rename(kept, rack.base().join("rack-a")).unwrap();
         let message = server.event(mark, "readable");
-        assert_eq!(message, "the inventory can be read again");
+        assert_eq!(message, "inventory is readable again");
         let mark = server.mark();
         rack.edit("hosts.yaml", change_card);
         let message = server.event(mark, "reloaded");
-        assert_eq!(message, "the inventory changed: 6 hosts");
+        assert_eq!(message, "inventory reloaded: 6 hosts");
         assert_eq!(address(&server, NEW), "10.20.0.51");
         server.stop();
     }
@@ -228,7 +228,7 @@ fn changes_that_do_not_stop_put_a_reload_off_for_a_while_only() {
             server.event(mark, "reloaded")
         }));
         busy.store(false, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(ended.unwrap(), "the inventory changed: 6 hosts");
+        assert_eq!(ended.unwrap(), "inventory reloaded: 6 hosts");
     });
     server.stop();
 }

@@ -107,19 +107,19 @@ fn a_capability_opens_what_it_was_made_for_and_no_log_or_error_shows_it() {
             "GET",
             format!("/s/{callback}/user-data"),
             403,
-            "the capability is for another purpose\n",
+            "the capability has another purpose\n",
         ),
         (
             "GET",
             format!("/s/{callback}/files/kernel"),
             403,
-            "the capability is for another purpose\n",
+            "the capability has another purpose\n",
         ),
         (
             "POST",
             format!("/s/{seed}/installed"),
             403,
-            "the capability is for another purpose\n",
+            "the capability has another purpose\n",
         ),
         (
             "GET",
@@ -149,7 +149,7 @@ fn a_capability_opens_what_it_was_made_for_and_no_log_or_error_shows_it() {
             "GET",
             format!("/s/{seed}/preseed.cfg"),
             404,
-            "autoinstall reads no seed `preseed.cfg`\n",
+            "installer autoinstall has no seed `preseed.cfg`\n",
         ),
         (
             "GET",

@@ -46,7 +46,7 @@ impl LeaseCommits {
         answer: Option<PendingReply>,
     ) -> anyhow::Result<()> {
         let sender = self.sender.as_ref();
-        if !sender.is_some_and(|sender| sender.send((change, answer)).is_ok()) {
+        if sender.is_none_or(|sender| sender.send((change, answer)).is_err()) {
             bail!("the thread that makes leases durable panicked");
         }
         Ok(())

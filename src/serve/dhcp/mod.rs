@@ -17,13 +17,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::active::ActiveInventory;
 use super::log::{Level, Log, LogLine};
-use super::shutdown::Shutdown;
 use super::sizes::Sizes;
 use crate::respond::access::{Resource, admit};
 use crate::respond::dhcp::{
     DhcpResponder, Ingress, OtherServers, ProbesDue, chosen_server, other_server,
     respond_as_boot_server,
 };
+use crate::shutdown::Shutdown;
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
 use crate::wire::dhcp::DhcpMessage;

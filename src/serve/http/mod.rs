@@ -27,8 +27,8 @@ use tokio::task::JoinSet;
 use super::context::Context;
 use super::descriptors::raise_limit;
 use super::log::{Level, Log};
-use super::shutdown::Shutdown;
 use crate::respond::http::admission::Origin;
+use crate::shutdown::Shutdown;
 
 use body::TrackedBody;
 use connections::{ConnectionSlot, Connections, Evicted};

@@ -20,7 +20,7 @@ use super::poller::{self, Poller};
 use super::shared::Shared;
 use super::socket::{Buffer, Datagram, ReplyRoute, Socket};
 use crate::respond::tftp::{Action, Claim, Ignored, Outcome, Slot, Transfer};
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::wire::tftp::{ErrorCode, Packet, Request};
 
 /// One thread of the server, with the transfers of the peers that the kernel sends its way.
