@@ -19,6 +19,7 @@
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
 //! | [`retry`] | which failed requests to repeat, and how long to wait first |
+//! | [`shutdown`] | the shutdown request, which wakes every poll loop |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
 //! | [`bundle`] | artifacts: an OCI image layout on disk; build, sign, registries |
 //! | [`workspace`] | the inventory directory on disk: one stable snapshot, reload |
@@ -48,6 +49,7 @@ pub mod render;
 pub mod respond;
 pub mod retry;
 pub mod serve;
+pub mod shutdown;
 pub mod store;
 pub mod token;
 pub mod wire;

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::stream::{Raw, decompressed};
 use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::wire::capture_file::{CaptureFile, CaptureStep};
 
 /// How many bytes are read at once.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use flate2::bufread::MultiGzDecoder;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 
 /// The first bytes of compressed files.
 const GZIP: [u8; 2] = [0x1f, 0x8b];

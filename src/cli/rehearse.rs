@@ -19,7 +19,7 @@ use crate::cli::error::CommandResult;
 use crate::inventory::{Host, Inventory};
 use crate::provision::{Arming, NotArmed, provision};
 use crate::rehearse::{DhcpEndpoint, Endpoints, Reach, Rehearsal, RehearsalServers, Rom, rehearse};
-use crate::serve::live::Loaded;
+use crate::serve::active::LoadedInventory;
 use crate::serve::log::{Level, Log, LogFormat};
 use crate::store::SqliteStore;
 
@@ -237,7 +237,7 @@ fn alone(
     let (inventory, templates) = checked
         .good
         .context("the inventory changed while it was read")?;
-    let loaded = Loaded::new(
+    let loaded = LoadedInventory::new(
         &good.snapshot,
         inventory,
         templates,

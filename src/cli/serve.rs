@@ -14,13 +14,13 @@ use super::witness::WitnessOption;
 use super::{Exit, Global};
 use crate::cli::error::CommandResult;
 use crate::respond::dhcp::SERVER_PORT;
-use crate::serve::live::{Live, Loaded};
+use crate::serve::active::{ActiveInventory, LoadedInventory};
 use crate::serve::log::{Level, Log};
 use crate::serve::preflight::{Addresses, any, preflight};
 use crate::serve::reload::{ReloadTrigger, Reloader};
 use crate::serve::run::{Service, Shared};
-use crate::serve::shutdown::Shutdown;
 use crate::serve::sweep::{log_settled, sweep};
+use crate::shutdown::Shutdown;
 use crate::store::{RunningServer, SqliteStore, Store};
 use crate::workspace::bundle_directory;
 use crate::workspace::files::{Surroundings, refused_roots};
@@ -154,7 +154,7 @@ impl Serve {
             .collect();
         let _registrations =
             registrations.context("cannot note that this server uses the store")?;
-        log.say(Level::Info, "serve", "store", store.location());
+        log.event(Level::Info, "serve", "store", store.location());
         log_settled(log, &settled);
         self.serve(global, good, store, log.clone(), addresses, &directory)?;
         Ok(Exit::Done)
@@ -183,20 +183,20 @@ impl Serve {
             .transpose()
             .context("cannot tell where the bundle store lies")?;
         let bundles = bundles.as_deref();
-        let live = Live::new(Loaded::new(
+        let active = ActiveInventory::new(LoadedInventory::new(
             &snapshot, inventory, templates, bundles, directory,
         ));
         let shared = Shared {
-            live: live.clone(),
+            active: active.clone(),
             store,
             log: log.clone(),
             shutdown: Shutdown::new()?,
         };
         let servers = shared.bind(self.command.services(), addresses, directory)?;
-        let (reloader, trigger) = Reloader::new(snapshot.directory(), bundles, live, log.clone());
+        let (reloader, trigger) = Reloader::new(snapshot.directory(), bundles, active, log.clone());
         drop(snapshot);
         // What changed between the reading and the watch raised no event.
-        trigger.pull();
+        trigger.if_changed();
         listen_for_signals(shared.shutdown.clone(), trigger, log.clone())?;
         std::thread::scope(|scope| {
             scope.spawn(|| reloader.run(&shared.shutdown));
@@ -205,7 +205,7 @@ impl Serve {
             shared.shutdown.request();
             ended
         })?;
-        log.say(Level::Info, "serve", "stopped", "ended cleanly");
+        log.event(Level::Info, "serve", "stopped", "ended cleanly");
         Ok(())
     }
 }
@@ -226,7 +226,7 @@ fn listen_for_signals(shutdown: Shutdown, reload: ReloadTrigger, log: Log) -> Co
                 continue;
             }
             twice.store(true, Ordering::SeqCst);
-            log.say(
+            log.event(
                 Level::Info,
                 "serve",
                 "stopping",

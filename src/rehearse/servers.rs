@@ -8,11 +8,11 @@ use anyhow::Context as _;
 
 use super::endpoints::{DhcpEndpoint, Endpoints};
 use crate::inventory::DhcpMode;
+use crate::serve::active::{ActiveInventory, LoadedInventory};
 use crate::serve::dhcp::{DhcpPort, PortRole};
-use crate::serve::live::{Live, Loaded};
 use crate::serve::log::Log;
 use crate::serve::run::Shared;
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 /// The servers of a rehearsal: on loopback, on free ports, with their own store. Dropping this stops
@@ -29,7 +29,7 @@ impl RehearsalServers {
     /// # Errors
     /// If a port cannot be opened or the store cannot be used.
     pub fn start(
-        loaded: Loaded,
+        loaded: LoadedInventory,
         store: Arc<dyn Store>,
         state: &Path,
         log: Log,
@@ -37,7 +37,7 @@ impl RehearsalServers {
         let site = loaded.inventory.site.clone();
         let shutdown = Shutdown::new()?;
         let shared = Shared {
-            live: Live::new(loaded),
+            active: ActiveInventory::new(loaded),
             store,
             log,
             shutdown: shutdown.clone(),

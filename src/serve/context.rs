@@ -1,14 +1,13 @@
-//! What requests are answered from, whichever protocol they come by.
+//! The state from which requests are answered, and the decision which script a machine boots.
 
-use std::fs::File;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::active::{ActiveInventory, LoadedInventory};
 use super::events::EventWriter;
-use super::live::{Live, Loaded};
-use super::log::{Level, Line, Log};
+use super::log::{Level, Log};
+use super::request::{RefusalKind, RequestRefusal, Requester};
 use super::volumes::Volumes;
 use crate::bundle::Verifier;
 use crate::decide::Standing;
@@ -18,172 +17,43 @@ use crate::respond::boot::{BootAnswer, DecisionRecord, Sources};
 use crate::store::{Store, StoreError};
 use crate::token::StoreKey;
 
-/// What every request is answered from.
+/// The state from which requests are answered.
 pub struct Context {
-    /// The inventory in force.
-    pub live: Live,
+    /// The active inventory.
+    pub active: ActiveInventory,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The store's key.
     pub key: StoreKey,
-    /// Where events go.
+    /// The writer of events.
     pub events: EventWriter,
-    /// Where lines go.
+    /// The log.
     pub log: Log,
-    /// Opens blobs that hash to their names.
+    /// Opens blobs whose content matches their digest.
     pub verifier: Verifier,
-    /// What firmware boots over HTTP.
+    /// Boot volumes for UEFI HTTP boot.
     pub volumes: Volumes,
 }
 
-/// The protocol that a request came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// HTTP.
-    Http,
-    /// TFTP.
-    Tftp,
-}
-
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker {
-    /// By which protocol.
-    pub via: Via,
-    /// From where.
-    pub peer: SocketAddr,
-}
-
-/// A file that is served.
-pub struct ServedFile {
-    /// The file, at its beginning.
-    pub file: File,
-    /// Its size in octets.
-    pub size: u64,
-    /// Its name, which tells its type.
-    pub name: String,
-    /// The digest of its content, where it can never change.
-    pub digest: Option<String>,
-    /// What the log says once it was sent.
-    pub line: Line,
-}
-
-/// Why something is not served; the line is logged.
-pub struct Refused {
-    /// Of which kind the refusal is.
-    pub status: Status,
-    /// What the peer is told.
-    pub text: String,
-    /// What the log says.
-    pub line: Box<Line>,
-}
-
-/// Of which kind a refusal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// The peer may not have it.
-    Forbidden,
-    /// It is not there.
-    NotFound,
-    /// It is there and cannot be served as it is; the log says why, and the peer is not told.
-    Withheld,
-    /// Its time is over.
-    Over,
-    /// It cannot be served now.
-    Unavailable,
-    /// We met a fault.
-    Fault,
-}
-
-impl Via {
-    /// Returns the name that the log uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Tftp => "tftp",
-        }
-    }
-
-    /// Returns the log's name for a request that is refused.
-    pub fn refused_event(self) -> &'static str {
-        match self {
-            Self::Http => "http-refused",
-            Self::Tftp => "tftp-refused",
-        }
-    }
-}
-
-impl Status {
-    /// Returns the status code that says so over HTTP. Source: RFC 9110 §15.
-    pub fn http(self) -> u16 {
-        match self {
-            Self::Forbidden => 403,
-            Self::NotFound | Self::Withheld => 404,
-            Self::Over => 410,
-            Self::Unavailable => 503,
-            Self::Fault => 500,
-        }
-    }
-}
-
-impl Asker {
-    /// Begins a line about the request.
-    pub fn line(&self, level: Level, event: &'static str, text: impl Into<String>) -> Line {
-        Line::new(level, self.via.name(), event, text)
-    }
-
-    /// Refuses: the peer is told `text`, and the log `why`.
-    pub fn refuse(&self, status: Status, text: impl Into<String>, why: &str) -> Refused {
-        let line = format!("{} {}: {why}", self.peer, self.got(status));
-        Refused {
-            status,
-            text: text.into(),
-            line: Box::new(self.line(Level::Warn, self.via.refused_event(), line)),
-        }
-    }
-
-    /// Says what the peer was answered, in the words of its protocol.
-    pub fn got(&self, status: Status) -> String {
-        match self.via {
-            Via::Http => format!("got {}", status.http()),
-            Via::Tftp => "got an error".to_owned(),
-        }
-    }
-
-    /// Refuses because the store fails.
-    pub fn store_failed(&self, error: &StoreError) -> Refused {
-        let text = format!(
-            "{} cannot be answered: {error}; {}",
-            self.peer,
-            error.help()
-        );
-        Refused {
-            status: Status::Unavailable,
-            text: "the store cannot be used".into(),
-            line: Box::new(self.line(Level::Error, "store-failed", text)),
-        }
-    }
-}
-
 impl Context {
-    /// Answers a request for a boot script: `ask` makes the answer of what is known of the machine
-    /// that has the Ethernet address.
+    /// Answers a request for a boot script. `decide` computes the answer from the known facts about the
+    /// machine with the Ethernet address.
     ///
     /// # Errors
-    /// When the store cannot be read, or a template not be rendered.
+    /// Fails when the store cannot be read or a template cannot be rendered.
     pub fn boot(
         &self,
-        asker: Asker,
+        requester: Requester,
         mac: Option<MacAddress>,
-        ask: impl FnOnce(&Sources<'_>, &Standing) -> Result<BootAnswer, TemplateError>,
-    ) -> Result<String, Refused> {
+        decide: impl FnOnce(&Sources<'_>, &Standing) -> Result<BootAnswer, TemplateError>,
+    ) -> Result<String, RequestRefusal> {
         let standing = self.store.standing();
-        let standing = standing.map_err(|error| asker.store_failed(&error))?;
-        let loaded = self.live.current();
+        let standing = standing.map_err(|error| requester.store_failed(&error))?;
+        let loaded = self.active.current();
         let (record, plan) = self.known(&loaded, mac).map_err(|error| {
-            let mut refused = asker.store_failed(&error);
-            *refused.line = refused.line.mac(mac);
-            refused
+            let mut refusal = requester.store_failed(&error);
+            *refusal.line = refusal.line.mac(mac);
+            refusal
         })?;
         let sources = Sources {
             inventory: &loaded.inventory,
@@ -192,39 +62,42 @@ impl Context {
             record: record.as_ref(),
             plan: plan.as_ref(),
         };
-        let answer = ask(&sources, &standing).map_err(|error| {
-            let line = asker.line(Level::Error, "render-failed", error.to_string());
-            Refused {
-                status: Status::Fault,
+        let answer = decide(&sources, &standing).map_err(|error| {
+            let line = requester.line(Level::Error, "render-failed", error.to_string());
+            RequestRefusal {
+                kind: RefusalKind::InternalError,
                 text: error.to_string(),
                 line: Box::new(line.mac(mac)),
             }
         })?;
         if let Some(fault) = &answer.fault {
-            let text = format!("{fault}; the built-in template stands in for it");
-            let line = asker.line(Level::Error, "render-failed", text);
+            let text = format!("{fault}; using the built-in template");
+            let line = requester.line(Level::Error, "render-failed", text);
             self.log.write(&line.mac(mac));
         }
         match answer.decision {
             Some(decided) => {
                 let host = loaded.inventory.host_by_mac(decided.mac);
-                // What the inventory does not say can be copied from the log into it.
+                // The operator can copy missing facts from the log into the inventory.
                 let complete = host.is_some_and(|host| host.uuid.is_some());
-                self.note(asker, decided, complete, standing.now());
+                self.record_decision(requester, decided, complete, standing.now());
             }
             None => {
-                let text = format!("{} asked which script to boot", asker.peer);
+                let text = format!(
+                    "{} requested the script that selects its boot script",
+                    requester.peer
+                );
                 self.log
-                    .write(&asker.line(Level::Debug, "identify", text).mac(mac));
+                    .write(&requester.line(Level::Debug, "identify", text).mac(mac));
             }
         }
         Ok(answer.script)
     }
 
-    /// Reads what the store holds of the host with an Ethernet address, and of its open session.
+    /// Reads the record of the host with an Ethernet address, and the plan of its open session.
     fn known(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedInventory,
         mac: Option<MacAddress>,
     ) -> Result<(Option<HostRecord>, Option<Plan>), StoreError> {
         let Some(host) = mac.and_then(|mac| loaded.inventory.host_by_mac(mac)) else {
@@ -240,9 +113,15 @@ impl Context {
         Ok((record, plan))
     }
 
-    /// Logs a decision and keeps it as an event. What the machine showed stands in the line's facts,
-    /// and in its text when the machine is held or its record is not `complete`.
-    fn note(&self, asker: Asker, decided: DecisionRecord, complete: bool, now: Timestamp) {
+    /// Logs a decision and stores it as an event. The line has the machine's identity as fields; its
+    /// text contains the identity if the machine is held or its record is not `complete`.
+    fn record_decision(
+        &self,
+        requester: Requester,
+        decided: DecisionRecord,
+        complete: bool,
+        now: Timestamp,
+    ) {
         let DecisionRecord {
             kind,
             mac,
@@ -260,9 +139,9 @@ impl Context {
         if !shown.is_empty() && (kind == EventKind::Hold || !complete) {
             let values = shown.iter().map(|(name, value)| format!("{name} {value}"));
             let values = values.collect::<Vec<_>>().join(", ");
-            text = format!("{text}; it showed {values}");
+            text = format!("{text}; reported identity: {values}");
         }
-        let mut line = asker
+        let mut line = requester
             .line(level, event, text)
             .mac(Some(mac))
             .host(host.as_deref())

@@ -1,18 +1,18 @@
-//! How many files and sockets the process may have open.
+//! The process's limit of open files and sockets.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit of open files and sockets to the hard limit, which needs no privilege;
-/// returns the limit then.
+/// Raises the soft limit of open files and sockets to the hard limit, which needs no privilege, and
+/// returns the new limit.
 ///
-/// The usual soft limit of 1,024 is for programs that call select(2), as none of ours does.
+/// The usual soft limit of 1,024 protects programs that call select(2), which this program does not.
 pub fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
+    let raised = Rlimit {
         current: maximum,
         maximum,
     };
-    match setrlimit(Resource::Nofile, wanted) {
+    match setrlimit(Resource::Nofile, raised) {
         Ok(()) => maximum.unwrap_or(u64::MAX),
         Err(_) => current.unwrap_or(u64::MAX),
     }

@@ -1,4 +1,4 @@
-//! Writes events to the store outside the path of a response: in batches, on one thread.
+//! Writes events to the store in batches, on its own thread, so that responses do not wait for it.
 
 mod admission;
 
@@ -13,51 +13,51 @@ use crate::machine::Event;
 use crate::store::{Retention, Store};
 use admission::{Admission, Verdict};
 
-/// How many events of hosts may wait to be written.
+/// Limit of unwritten events of hosts.
 const HOSTS_WAITING: usize = 4096;
-/// How many events of machines outside the inventory may wait to be written.
+/// Limit of unwritten events of machines outside the inventory.
 const STRANGERS_WAITING: usize = 256;
-/// How many events are written before the store is pruned again.
+/// Number of events written between two prunings of the store.
 const PRUNE_EVERY: usize = 1024;
-/// How long after a line about events that are not stored the next one may follow.
+/// Minimum time between two log lines about events that were not stored.
 const REPORT_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Takes decisions about booting and writes them soon. Anyone on the network can cause them, so not
-/// all are stored: not what a machine repeats within a minute, what exceeds a rate, or what arrives
-/// faster than the disk writes. Machines outside the inventory have a queue and rates of their own,
-/// and never push out an event of a host. [`Retention`] says what the store keeps.
+/// Queues boot decisions and soon writes them as events. Anyone on the network can cause a decision,
+/// so the writer omits events that a machine repeats within a minute, that exceed a rate, or that
+/// arrive faster than the disk can write. Machines outside the inventory have a separate queue and
+/// separate rates, and never displace an event of a host. [`Retention`] limits what the store keeps.
 pub struct EventWriter {
-    queue: Arc<Queue>,
+    queue: Arc<EventQueue>,
     thread: Option<JoinHandle<()>>,
     log: Log,
 }
 
 #[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
+struct EventQueue {
+    waiting: Mutex<WaitingEvents>,
     more: Condvar,
 }
 
-struct Waiting {
+struct WaitingEvents {
     admission: Admission,
     hosts: VecDeque<Event>,
     strangers: VecDeque<Event>,
-    dropped: Dropped,
+    dropped: DroppedEvents,
     closed: bool,
 }
 
-/// Events that were not stored since the last line about them.
+/// Number of events that were not stored since the last log line about them.
 #[derive(Default)]
-struct Dropped {
+struct DroppedEvents {
     hosts: u64,
     strangers: u64,
     reported_at: Option<Timestamp>,
 }
 
 impl EventWriter {
-    /// Starts the thread that writes.
+    /// Starts the writer thread.
     pub fn start(store: Arc<dyn Store>, log: Log) -> Self {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(EventQueue::default());
         let thread = std::thread::spawn({
             let (queue, log) = (Arc::clone(&queue), log.clone());
             move || write(&queue, store.as_ref(), &log)
@@ -69,12 +69,12 @@ impl EventWriter {
         }
     }
 
-    /// Takes an event; never waits for the disk.
+    /// Queues an event without waiting for the disk.
     pub fn push(&self, event: Event) {
         let report = self.queue.lock().push(event);
         self.queue.more.notify_one();
         if let Some(text) = report {
-            self.log.say(Level::Warn, "store", "event-dropped", text);
+            self.log.event(Level::Warn, "store", "event-dropped", text);
         }
     }
 }
@@ -87,24 +87,24 @@ impl Drop for EventWriter {
             let _ = thread.join();
         }
         if let Some(text) = self.queue.lock().dropped.take() {
-            self.log.say(Level::Warn, "store", "event-dropped", text);
+            self.log.event(Level::Warn, "store", "event-dropped", text);
         }
     }
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl EventQueue {
+    fn lock(&self) -> MutexGuard<'_, WaitingEvents> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for events. Returns all that wait, those of hosts first; `None` when there will be none.
+    /// Waits for events and returns all of them, events of hosts first; `None` after the queue closed.
     fn next(&self) -> Option<Vec<Event>> {
-        let is_idle = |waiting: &mut Waiting| waiting.is_empty() && !waiting.closed;
+        let is_idle = |waiting: &mut WaitingEvents| waiting.is_empty() && !waiting.closed;
         let mut waiting = self
             .more
             .wait_while(self.lock(), is_idle)
             .unwrap_or_else(PoisonError::into_inner);
-        let Waiting {
+        let WaitingEvents {
             hosts, strangers, ..
         } = &mut *waiting;
         let events: Vec<Event> = hosts.drain(..).chain(strangers.drain(..)).collect();
@@ -112,24 +112,24 @@ impl Queue {
     }
 }
 
-impl Default for Waiting {
+impl Default for WaitingEvents {
     fn default() -> Self {
         Self {
             admission: Admission::new(),
             hosts: VecDeque::new(),
             strangers: VecDeque::new(),
-            dropped: Dropped::default(),
+            dropped: DroppedEvents::default(),
             closed: false,
         }
     }
 }
 
-impl Waiting {
+impl WaitingEvents {
     fn is_empty(&self) -> bool {
         self.hosts.is_empty() && self.strangers.is_empty()
     }
 
-    /// Takes an event, or returns what to log about those that are not stored.
+    /// Queues an event, or returns a log message about events that were not stored.
     fn push(&mut self, event: Event) -> Option<String> {
         match self.admission.admit(&event) {
             Verdict::Repeated => return None,
@@ -149,8 +149,8 @@ impl Waiting {
     }
 }
 
-impl Dropped {
-    /// Counts an event that is not stored; returns what to log, at most once a minute.
+impl DroppedEvents {
+    /// Counts an event that was not stored. Returns a log message at most once a minute.
     fn count(&mut self, event: &Event) -> Option<String> {
         match event.host {
             Some(_) => self.hosts += 1,
@@ -170,14 +170,15 @@ impl Dropped {
         let strangers = std::mem::take(&mut self.strangers);
         (hosts + strangers > 0).then(|| {
             format!(
-                "events not stored, because they came too fast: {hosts} of hosts, {strangers} of \
-                 machines outside the inventory"
+                "dropped {} events that arrived too fast: {hosts} from hosts, {strangers} from \
+                 machines outside the inventory",
+                hosts + strangers
             )
         })
     }
 }
 
-fn write(queue: &Queue, store: &dyn Store, log: &Log) {
+fn write(queue: &EventQueue, store: &dyn Store, log: &Log) {
     let mut unpruned = PRUNE_EVERY;
     let mut failing = false;
     while let Some(batch) = queue.next() {
@@ -200,13 +201,13 @@ fn write(queue: &Queue, store: &dyn Store, log: &Log) {
         match pruned {
             Ok(()) if std::mem::take(&mut failing) => {
                 let text = "events are stored again";
-                log.say(Level::Info, "store", "event-kept", text);
+                log.event(Level::Info, "store", "event-kept", text);
             }
             Ok(()) => {}
             Err(error) => {
                 failing = true;
                 let text = format!("{error}; {}", error.help());
-                log.say(Level::Error, "store", "event-lost", text);
+                log.event(Level::Error, "store", "event-lost", text);
             }
         }
     }
@@ -231,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Pushes events to a store, and returns what is left of them.
+    /// Pushes events to a store, and returns the stored ones.
     fn written(events: impl Iterator<Item = Event>) -> Vec<Event> {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(
@@ -256,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_always_says_something_new_is_stored_at_its_rate() {
+    fn new_events_of_one_machine_are_stored_at_its_rate() {
         let events = (0..100).map(|number| hold(None, 1, &number.to_string()));
         assert_eq!(written(events).len(), 20);
     }
 
     #[test]
     fn a_flood_of_invented_machines_leaves_the_events_of_hosts() {
-        // A host speaks in the middle of it, and another one all the time.
+        // One host causes an event in the middle of the flood, another causes them throughout.
         let events = (0..20_000).map(|number| match number {
             10_000 => hold(Some("a"), 1, "quiet"),
             number if number % 100 == 0 => hold(Some("b"), 2, &number.to_string()),
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_of_strangers_has_room_for_every_host() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingEvents::default();
         let strangers = (0..1000).map(|mac| hold(None, mac, "unknown"));
         let reported = strangers.filter_map(|event| waiting.push(event)).count();
         assert_eq!((waiting.strangers.len(), reported), (STRANGERS_WAITING, 1));
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn events_that_are_not_stored_are_reported_once_a_minute() {
-        let mut dropped = Dropped::default();
+        let mut dropped = DroppedEvents::default();
         let mut count = |second, host| {
             dropped.count(&Event {
                 at: Timestamp::from_second(second).unwrap(),
@@ -308,7 +309,7 @@ mod tests {
         assert_eq!(
             count(60, None).as_deref(),
             Some(
-                "events not stored, because they came too fast: 1 of hosts, 2 of machines outside \
+                "dropped 3 events that arrived too fast: 1 from hosts, 2 from machines outside \
                  the inventory"
             )
         );

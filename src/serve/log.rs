@@ -1,4 +1,4 @@
-//! The one place where servers speak: a readable line for each event, or a JSON object a line.
+//! The log of the servers: a readable line or a JSON object for each event.
 
 mod line;
 
@@ -8,27 +8,27 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use line::{Level, Line, mask_texts};
+pub use line::{Level, LogLine, mask_texts};
 
-/// How lines are written.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Readable text.
     Text {
-        /// Whether to color by level.
+        /// Whether the level determines the color.
         color: bool,
     },
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// How many lines may wait for a reader that is slow or has stopped.
+/// Limit of lines that wait for a slow or stopped reader.
 const WAITING: usize = 4096;
-/// How long the first of a burst of lines waits for the others: they are written together, and the
-/// servers need not wake the thread that writes for each.
+/// Time for which the first line of a burst waits for the others. They are written together, so the
+/// servers do not wake the writer thread for each line.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Where lines go. Clones write to the same place.
+/// A log. Clones write to the same sink.
 #[derive(Clone)]
 pub struct Log {
     format: LogFormat,
@@ -37,10 +37,10 @@ pub struct Log {
 }
 
 enum Sink {
-    /// Written by whoever says something.
+    /// The calling thread writes.
     Direct(Mutex<Box<dyn Write + Send>>),
-    /// Written by a thread of its own.
-    Queued(Arc<Queue>),
+    /// A writer thread writes.
+    Queued(Arc<LineQueue>),
 }
 
 impl Drop for Sink {
@@ -53,34 +53,34 @@ impl Drop for Sink {
     }
 }
 
-/// Lines on their way to the thread that writes them.
+/// Lines that wait for the writer thread.
 #[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
+struct LineQueue {
+    waiting: Mutex<WaitingLines>,
     more: Condvar,
     idle: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
-    /// The lines, one after the other.
+struct WaitingLines {
+    /// The concatenated lines.
     text: String,
     lines: usize,
     dropped: u64,
     writing: bool,
-    /// The thread that writes waits to be woken.
+    /// The writer thread sleeps.
     asleep: bool,
     closed: bool,
 }
 
-impl Waiting {
+impl WaitingLines {
     fn is_empty(&self) -> bool {
         self.lines == 0 && self.dropped == 0
     }
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl LineQueue {
+    fn lock(&self) -> MutexGuard<'_, WaitingLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,20 +95,20 @@ impl Queue {
         self.wake(waiting);
     }
 
-    /// Wakes the thread that writes, where it sleeps.
-    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
+    /// Wakes the writer thread if it sleeps.
+    fn wake(&self, mut waiting: MutexGuard<'_, WaitingLines>) {
         if std::mem::take(&mut waiting.asleep) {
             drop(waiting);
             self.more.notify_one();
         }
     }
 
-    /// Waits for lines, and a little for those that follow.
-    fn wait_for_more(&self) -> MutexGuard<'_, Waiting> {
+    /// Waits for lines, and for a short time for more of them.
+    fn wait_for_more(&self) -> MutexGuard<'_, WaitingLines> {
         let mut waiting = self.lock();
         if waiting.is_empty() && !waiting.closed {
             waiting.asleep = true;
-            let asleep = |waiting: &mut Waiting| waiting.asleep;
+            let asleep = |waiting: &mut WaitingLines| waiting.asleep;
             waiting = self
                 .more
                 .wait_while(waiting, asleep)
@@ -122,40 +122,38 @@ impl Queue {
         self.lock()
     }
 
-    /// Writes lines as they come, until the last log is gone and nothing waits.
+    /// Writes lines as they arrive, until the last log is dropped and no line waits.
     fn drain(&self, mut sink: Box<dyn Write + Send>, format: LogFormat) {
-        let mut together = String::new();
+        let mut batch = String::new();
         loop {
             let mut waiting = self.wait_for_more();
             if waiting.is_empty() {
                 return;
             }
-            together.clear();
-            std::mem::swap(&mut waiting.text, &mut together);
+            batch.clear();
+            std::mem::swap(&mut waiting.text, &mut batch);
             waiting.lines = 0;
-            match std::mem::take(&mut waiting.dropped) {
-                0 => {}
-                dropped => together.push_str(&format.line(&lost(dropped))),
+            let dropped = std::mem::take(&mut waiting.dropped);
+            if dropped > 0 {
+                batch.push_str(&format.line(&dropped_lines(dropped)));
             }
             waiting.writing = true;
             drop(waiting);
-            let _ = sink
-                .write_all(together.as_bytes())
-                .and_then(|()| sink.flush());
+            let _ = sink.write_all(batch.as_bytes()).and_then(|()| sink.flush());
             self.lock().writing = false;
             self.idle.notify_all();
         }
     }
 }
 
-/// Says how many lines were not written.
-fn lost(dropped: u64) -> Line {
-    let text = format!("{dropped} lines were dropped: whoever reads this log is too slow");
-    Line::new(Level::Warn, "serve", "log-dropped", text).fact("dropped", dropped)
+/// Returns the line that counts dropped lines.
+fn dropped_lines(dropped: u64) -> LogLine {
+    let text = format!("dropped {dropped} log lines: the log reader is too slow");
+    LogLine::new(Level::Warn, "serve", "log-dropped", text).fact("dropped", dropped)
 }
 
 impl LogFormat {
-    fn line(self, line: &Line) -> String {
+    fn line(self, line: &LogLine) -> String {
         let now = Timestamp::now();
         match self {
             Self::Text { color } => line.to_text(now, color),
@@ -165,7 +163,7 @@ impl LogFormat {
 }
 
 impl Log {
-    /// Writes lines of at least `least` to `sink`, at once: for a sink that never waits.
+    /// Writes lines of level `least` and above to `sink` immediately, for a sink that never blocks.
     pub fn new(format: LogFormat, least: Level, sink: Box<dyn Write + Send>) -> Self {
         Self {
             format,
@@ -174,10 +172,10 @@ impl Log {
         }
     }
 
-    /// Writes lines of at least `least` to `sink` on a thread of its own: a reader that stops does
-    /// not stop the servers. Lines beyond a bound are dropped, and counted in the log.
+    /// Writes lines of level `least` and above to `sink` on a writer thread, so that a stopped reader
+    /// does not stop the servers. Drops lines beyond a limit, and logs their number.
     pub fn queued(format: LogFormat, least: Level, sink: Box<dyn Write + Send>) -> Self {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LineQueue::default());
         std::thread::spawn({
             let queue = Arc::clone(&queue);
             move || queue.drain(sink, format)
@@ -189,12 +187,13 @@ impl Log {
         }
     }
 
-    /// Reports whether programs read it.
+    /// Reports whether lines are JSON objects.
     pub fn is_json(&self) -> bool {
         self.format == LogFormat::Json
     }
 
-    /// Writes to standard error, in color on a terminal unless told otherwise; never waits for it.
+    /// Writes to standard error without waiting for it; in color on a terminal, unless `color`
+    /// overrides that.
     pub fn stderr(json: bool, least: Level, color: Option<bool>) -> Self {
         let color = color.unwrap_or_else(|| std::io::stderr().is_terminal());
         let format = if json {
@@ -205,16 +204,16 @@ impl Log {
         Self::queued(format, least, Box::new(std::io::stderr()))
     }
 
-    /// Waits until everything that was said is written, but no longer than `most`.
+    /// Waits until all lines are written, but at most for `most`.
     pub fn flush(&self, most: Duration) {
         if let Sink::Queued(queue) = self.sink.as_ref() {
-            let busy = |waiting: &mut Waiting| waiting.writing || !waiting.is_empty();
+            let busy = |waiting: &mut WaitingLines| waiting.writing || !waiting.is_empty();
             drop(queue.idle.wait_timeout_while(queue.lock(), most, busy));
         }
     }
 
-    /// Writes a line, whole. A sink that is gone is no reason to stop serving.
-    pub fn write(&self, line: &Line) {
+    /// Writes a whole line. Ignores errors of the sink, which must not stop the servers.
+    pub fn write(&self, line: &LogLine) {
         if line.level < self.least {
             return;
         }
@@ -229,14 +228,14 @@ impl Log {
     }
 
     /// Writes a line that is about no machine.
-    pub fn say(
+    pub fn event(
         &self,
         level: Level,
         service: &'static str,
         event: &'static str,
         message: impl Into<String>,
     ) {
-        self.write(&Line::new(level, service, event, message));
+        self.write(&LogLine::new(level, service, event, message));
     }
 }
 
@@ -244,17 +243,17 @@ impl Log {
 mod tests {
     use super::*;
 
-    /// Takes a line only when the test lets it.
+    /// A sink that accepts a line only when the test allows it.
     struct Slow {
         turns: std::sync::mpsc::Receiver<()>,
         seen: std::sync::mpsc::Sender<String>,
     }
 
     impl Write for Slow {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             let _ = self.turns.recv();
-            let _ = self.seen.send(String::from_utf8_lossy(octets).into_owned());
-            Ok(octets.len())
+            let _ = self.seen.send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -263,27 +262,28 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stops_holds_nobody_up_and_learns_what_it_missed() {
+    fn stopped_reader_blocks_no_writer_and_learns_the_number_of_dropped_lines() {
         let (turn, turns) = std::sync::mpsc::channel();
         let (seen, lines) = std::sync::mpsc::channel();
         let format = LogFormat::Text { color: false };
         let log = Log::queued(format, Level::Info, Box::new(Slow { turns, seen }));
-        let said = 3 * WAITING;
-        for number in 0..said {
-            log.say(Level::Info, "serve", "test", number.to_string());
+        let total = 3 * WAITING;
+        for number in 0..total {
+            log.event(Level::Info, "serve", "test", number.to_string());
         }
         log.flush(Duration::ZERO);
-        // From here on it reads again.
+        // From here on the reader reads again.
         drop(turn);
         log.flush(Duration::from_secs(60));
         let written: String = lines.try_iter().collect();
         let lines: Vec<&str> = written.lines().collect();
-        let lost: Vec<usize> = lines
+        let dropped: Vec<usize> = lines
             .iter()
             .filter(|line| line.contains("log-dropped"))
-            .map(|line| line.split_whitespace().nth(3).unwrap().parse().unwrap())
+            .map(|line| line.split_whitespace().nth(4).unwrap().parse().unwrap())
             .collect();
-        assert!(!lost.is_empty());
-        assert_eq!(lines.len() - lost.len() + lost.iter().sum::<usize>(), said);
+        assert!(!dropped.is_empty());
+        let written = lines.len() - dropped.len();
+        assert_eq!(written + dropped.iter().sum::<usize>(), total);
     }
 }

@@ -1,4 +1,4 @@
-//! What must be true before a server starts: each fault with its mend.
+//! Checks the requirements of the servers before they start. Each failure has a help text.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,33 +17,33 @@ use crate::inventory::{DhcpMode, Menu, Server, Site};
 use crate::respond::dhcp::{BOOT_SERVER_PORT, SERVER_PORT};
 use crate::workspace::files::{FileRoots, RootRefused, Surroundings};
 
-/// How a server gets what the system allows root only.
-const PRIVILEGES: &str = "run as root, or once \
+/// Help text for missing privileges.
+const PRIVILEGES: &str = "run as root, or first run \
      `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`";
 
-/// One thing that stands in the way of a server.
+/// A failed requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// Whether the server can start all the same.
+    /// Whether it prevents the start of the servers.
     pub fatal: bool,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// How to mend it.
+    /// The fix.
     pub help: String,
 }
 
-/// The addresses that services are about to bind.
+/// The addresses that the services will bind.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
-    /// Of `serve dhcp`; another port than 67 answers senders only.
+    /// Address of `serve dhcp`. A port other than 67 only answers the sender's address.
     pub dhcp: SocketAddrV4,
-    /// Of `serve tftp`.
+    /// Address of `serve tftp`.
     pub tftp: SocketAddrV4,
-    /// Of `serve http`.
+    /// Address of `serve http`.
     pub http: SocketAddrV4,
 }
 
-/// Looks for everything that stands in the way of the services.
+/// Checks all requirements of the services, and returns the failed ones.
 pub fn preflight(
     site: &Site,
     services: &[Service],
@@ -67,7 +67,7 @@ pub fn preflight(
             }
             Service::Http => {
                 tcp(addresses.http, &mut found);
-                found.extend(other_port(&site.server, addresses.http));
+                found.extend(port_mismatch(&site.server, addresses.http));
                 found.extend(open_files(raise_limit()));
                 bundle_store(bundles, &mut found);
             }
@@ -89,11 +89,11 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
             found.push(Obstacle {
                 fatal: false,
                 what: format!(
-                    "network `{}` has `mode: proxy`, and port 4011 is not served beside `--dhcp-port {}`",
+                    "network `{}` has `mode: proxy`, but `--dhcp-port {}` does not serve port 4011",
                     network.name,
                     address.port()
                 ),
-                help: "leave `--dhcp-port` out: UEFI firmware asks for its boot file on port 4011"
+                help: "omit `--dhcp-port`: UEFI firmware requests its boot file on port 4011"
                     .to_owned(),
             });
         }
@@ -123,13 +123,14 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
             found.push(Obstacle {
                 fatal: true,
                 what: format!(
-                    "network `{}` is on interface `{name}`, which is not there",
+                    "interface `{name}` of network `{}` does not exist",
                     network.name
                 ),
                 help: match names.as_slice() {
-                    [] => "there is none here but `lo`; look at `ip link`".to_owned(),
+                    [] => "this machine has only `lo`; run `ip link` to list its interfaces"
+                        .to_owned(),
                     names => format!(
-                        "correct `interface:` of the network; here are {}",
+                        "correct `interface:` of the network; this machine has {}",
                         names.join(", ")
                     ),
                 },
@@ -152,7 +153,7 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
                 fatal: false,
                 what: format!("interface `{name}` has no address in `{}`", network.subnet),
                 help: format!(
-                    "run `ip address add ADDRESS/{} dev {name}`, unless a router reaches it",
+                    "run `ip address add ADDRESS/{} dev {name}`, unless a router connects it",
                     network.subnet.prefix()
                 ),
             });
@@ -160,42 +161,43 @@ fn dhcp(site: &Site, address: SocketAddrV4, found: &mut Vec<Obstacle>) {
     }
 }
 
-/// Looks whether frames can be sent to machines that have no address yet. A socket without a protocol
-/// receives nothing.
+/// Checks whether frames can be sent to machines that have no address yet. A socket without a
+/// protocol receives nothing.
 fn packets(found: &mut Vec<Obstacle>) {
     if let Err(error) = Socket::new(Domain::PACKET, Type::RAW, None) {
         found.push(Obstacle {
             fatal: true,
-            what: format!("cannot send DHCP to machines without an address: {error}"),
+            what: format!("cannot send DHCP replies to machines without an address: {error}"),
             help: match error.kind() {
                 io::ErrorKind::PermissionDenied => PRIVILEGES.to_owned(),
-                _ => "see the message".to_owned(),
+                _ => "see the error message".to_owned(),
             },
         });
     }
 }
 
-/// Says that machines are told another port than the one we serve HTTP on. A `base_url` that the site
-/// gives is believed: something before us may listen there. What only this machine can reach is a trial.
-fn other_port(server: &Server, http: SocketAddrV4) -> Option<Obstacle> {
-    let (ours, told) = (http.port(), server.http_port);
-    if ours == told || http.ip().is_loopback() || !server.is_at_default_url() {
+/// Reports that machines fetch from another port than the one on which HTTP is served. Accepts a
+/// `base_url` of the site, since a reverse proxy may listen there, and a loopback address, which is
+/// for tests.
+fn port_mismatch(server: &Server, http: SocketAddrV4) -> Option<Obstacle> {
+    let (bound, configured) = (http.port(), server.http_port);
+    if bound == configured || http.ip().is_loopback() || !server.is_at_default_url() {
         return None;
     }
     Some(Obstacle {
         fatal: false,
         what: format!(
-            "HTTP is served on port {ours}, and machines are told to fetch from `{}`",
+            "HTTP is served on port {bound}, but machines fetch from `{}`",
             server.base_url
         ),
         help: format!(
-            "write `http_port: {ours}` into `server` of the site and leave `--http-port` out, or \
-             `base_url:` where something forwards port {told}"
+            "set `http_port: {bound}` in `server` of the site and omit `--http-port`, or set \
+             `base_url:` if another service forwards port {configured}"
         ),
     })
 }
 
-/// Warns of a limit of open files that allows fewer HTTP connections than there may be.
+/// Warns about a limit of open files that allows too few HTTP connections.
 fn open_files(limit: u64) -> Option<Obstacle> {
     let allowed = allowed_by(limit);
     (allowed < CONNECTIONS).then(|| Obstacle {
@@ -204,8 +206,8 @@ fn open_files(limit: u64) -> Option<Obstacle> {
             "the limit of {limit} open files allows {allowed} HTTP connections instead of {CONNECTIONS}"
         ),
         help: format!(
-            "run `ulimit -n {ENOUGH_FILES}` as root before you start it, or set \
-             `LimitNOFILE={ENOUGH_FILES}` in the unit of the service"
+            "run `ulimit -n {ENOUGH_FILES}` as root before the start, or set \
+             `LimitNOFILE={ENOUGH_FILES}` in the systemd unit"
         ),
     })
 }
@@ -221,7 +223,7 @@ fn server_address(site: &Site, found: &mut Vec<Obstacle>) {
         let prefix = network.map_or(24, |network| network.subnet.prefix());
         found.push(Obstacle {
             fatal: false,
-            what: format!("no interface here has the address `{address}`, which machines are told to fetch from"),
+            what: format!("no interface has the address `{address}` of `server.address`, from which machines fetch"),
             help: format!("run `ip address add {address}/{prefix} dev INTERFACE`, or correct `server.address` of the site"),
         });
     }
@@ -249,8 +251,8 @@ fn loaders(site: &Site, directory: &Path, found: &mut Vec<Obstacle>) {
         if let Err(error) = files.open(name) {
             found.push(Obstacle {
                 fatal: false,
-                what: format!("the loader `{name}` cannot be served: {error}"),
-                help: "put it into a directory of `server.files`; on Debian, the package `ipxe` installs it in /usr/lib/ipxe, and where a link there leads to /boot, list that file too: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`".to_owned(),
+                what: format!("cannot serve loader `{name}`: {error}"),
+                help: "put the loader into a directory of `server.files`; on Debian, the package `ipxe` installs loaders in /usr/lib/ipxe; if a link there leads to /boot, add its target: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`".to_owned(),
             });
         }
     }
@@ -262,10 +264,10 @@ fn bundle_store(path: Option<&Path>, found: &mut Vec<Obstacle>) {
     };
     found.push(Obstacle {
         fatal: false,
-        what: format!("no file of a bundle can be served: {error}"),
-        help: error.help().unwrap_or_else(|| {
-            "correct `bundles:` of the site, or name a bundle store with `--bundles`".to_owned()
-        }),
+        what: format!("cannot serve bundle files: {error}"),
+        help: error
+            .help()
+            .unwrap_or_else(|| "correct `bundles:` of the site, or use `--bundles DIR`".to_owned()),
     });
 }
 
@@ -303,20 +305,24 @@ fn bind_obstacle(
     let port = address.port();
     let other_port = |verb: &str| {
         option.map_or(String::new(), |option| {
-            format!(", or {verb} another port with `{option}`")
+            format!(", or {verb} another port with `{option} PORT`")
         })
     };
     let help = match error.kind() {
         io::ErrorKind::PermissionDenied => format!("{PRIVILEGES}{}", other_port("try")),
         io::ErrorKind::AddrInUse => match owner_of_port(table, port) {
             Some((pid, name)) => format!(
-                "`{name}` (process {pid}) has it: stop it{}",
+                "stop `{name}` (process {pid}), which uses the port{}",
                 other_port("use")
             ),
-            None => format!("another program has it: `ss -lnp 'sport = {port}'` shows which"),
+            None => {
+                format!("run `ss -lnp 'sport = {port}'` to find the program that uses the port")
+            }
         },
-        io::ErrorKind::AddrNotAvailable => "no interface here has this address".to_owned(),
-        _ => "see the message".to_owned(),
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has this address".to_owned()
+        }
+        _ => "see the error message".to_owned(),
     };
     Obstacle {
         fatal: true,
@@ -325,7 +331,7 @@ fn bind_obstacle(
     }
 }
 
-/// Finds the process that has a port open, as far as we may look.
+/// Finds the process that has a port open, as far as permissions allow.
 fn owner_of_port(table: &str, port: u16) -> Option<(u32, String)> {
     let suffix = format!(":{port:04X}");
     let text = fs::read_to_string(table).ok()?;
@@ -356,7 +362,7 @@ fn owner_of_port(table: &str, port: u16) -> Option<(u32, String)> {
         })
 }
 
-/// Returns the address that every interface answers on, with a port.
+/// Returns the wildcard address with a port.
 pub fn any(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)
 }
@@ -366,7 +372,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_no_url_names_is_said() {
+    fn http_port_that_no_url_contains_is_reported() {
         let at = |address: &str| address.parse::<SocketAddrV4>().unwrap();
         for (base_url, http, expected) in [
             ("http://10.20.0.10:8080", "0.0.0.0:8080", false),
@@ -385,16 +391,19 @@ mod tests {
                 tftp_ports: None,
                 files: Vec::new(),
             };
-            let found = other_port(&server, at(http));
+            let found = port_mismatch(&server, at(http));
             assert_eq!(found.is_some(), expected, "{base_url} {http}: {found:?}");
-            let says =
-                |it: Obstacle| !it.fatal && it.what.contains("18080") && it.what.contains(base_url);
-            assert!(found.is_none_or(says), "{base_url} {http}");
+            let is_warning = |obstacle: Obstacle| {
+                let names_both =
+                    obstacle.what.contains("18080") && obstacle.what.contains(base_url);
+                !obstacle.fatal && names_both
+            };
+            assert!(found.is_none_or(is_warning), "{base_url} {http}");
         }
     }
 
     #[test]
-    fn a_port_in_use_is_named_with_its_process() {
+    fn process_that_uses_a_port_is_reported() {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let SocketAddr::V4(address) = socket.local_addr().unwrap() else {
             panic!()

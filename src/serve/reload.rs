@@ -1,67 +1,67 @@
-//! The replacement of the inventory in force when its directory changes.
+//! Reloads the active inventory when its directory changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::live::{Live, Loaded};
-use super::log::{Level, Line, Log};
-use super::shutdown::Shutdown;
+use super::active::{ActiveInventory, LoadedInventory};
+use super::log::{Level, Log, LogLine};
 use super::watch::Watch;
 use crate::inventory::{DhcpMode, Diagnostic, Network, Server, Severity, Site, Sources, plural};
+use crate::shutdown::Shutdown;
 use crate::workspace::files::{Surroundings, refused_roots};
 use crate::workspace::{Checked, Snapshot, bundle_directory};
 
-/// How long after the last change of the directory it is read again.
+/// Time between the last change of the directory and the reload.
 const DEBOUNCE: Duration = Duration::from_millis(200);
-/// How long changes that do not stop may put that off.
+/// Limit of that delay while changes continue.
 const DEBOUNCE_LIMIT: Duration = Duration::from_secs(2);
-/// How often a waiting thread looks whether it should end.
+/// Interval at which the waiting thread checks for shutdown.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
-/// Puts the directory's new content in force whenever it changes, until `shutdown`. A broken one is
-/// refused with its diagnostics, and the last good one stays in force.
+/// Reloads the inventory whenever its directory changes, until shutdown. Refuses an invalid inventory
+/// with its diagnostics, and keeps the last valid one.
 pub struct Reloader {
     directory: PathBuf,
     bundles: Option<PathBuf>,
-    live: Live,
+    active: ActiveInventory,
     log: Log,
-    changes: mpsc::Receiver<Wanted>,
+    changes: mpsc::Receiver<ReloadRequest>,
     trigger: ReloadTrigger,
     watch: Watch,
 }
 
-/// Asks a [`Reloader`] to look now.
+/// Requests a reload from a [`Reloader`].
 #[derive(Clone)]
-pub struct ReloadTrigger(mpsc::Sender<Wanted>);
+pub struct ReloadTrigger(mpsc::Sender<ReloadRequest>);
 
-/// What a reloader is asked for.
+/// A requested reload.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// To put in force what has changed.
-    Changes,
-    /// To put all of it in force, whether it has changed or not.
-    All,
+enum ReloadRequest {
+    /// Reload if the inventory changed.
+    IfChanged,
+    /// Reload even if the inventory did not change.
+    Always,
 }
 
 impl ReloadTrigger {
-    /// Asks for what has changed; a reloader that is gone does not mind.
-    pub fn pull(&self) {
-        let _ = self.0.send(Wanted::Changes);
+    /// Requests a reload if the inventory changed; has no effect after the reloader ended.
+    pub fn if_changed(&self) {
+        let _ = self.0.send(ReloadRequest::IfChanged);
     }
 
-    /// Asks to put in force all there is, even when it looks the same.
+    /// Requests a reload even if the inventory did not change.
     pub fn force(&self) {
-        let _ = self.0.send(Wanted::All);
+        let _ = self.0.send(ReloadRequest::Always);
     }
 }
 
 impl Reloader {
-    /// Watches the directory. Where it cannot be watched, SIGHUP still reloads.
+    /// Watches the directory. If that fails, SIGHUP still reloads.
     pub fn new(
         directory: &Path,
         bundles: Option<&Path>,
-        live: Live,
+        active: ActiveInventory,
         log: Log,
     ) -> (Self, ReloadTrigger) {
         let (sender, changes) = mpsc::channel();
@@ -71,7 +71,7 @@ impl Reloader {
         let reloader = Self {
             directory: directory.to_owned(),
             bundles,
-            live,
+            active,
             log,
             changes,
             trigger: trigger.clone(),
@@ -86,12 +86,12 @@ impl Reloader {
         let mut forced = false;
         while !shutdown.is_requested() {
             match self.changes.recv_timeout(HEARTBEAT) {
-                Ok(wanted) => {
-                    forced |= wanted == Wanted::All || self.settle(shutdown);
-                    // Before the reading: what changes after it must be seen.
+                Ok(request) => {
+                    forced |= request == ReloadRequest::Always || self.settle(shutdown);
+                    // Before the read, so that later changes are noticed.
                     self.follow();
                 }
-                // Nobody tells us when git lets go of its lock, nor when a link leads elsewhere.
+                // No event reports that git released its lock, or that a symbolic link changed.
                 Err(RecvTimeoutError::Timeout) if self.follow() || unsettled => {}
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -101,61 +101,60 @@ impl Reloader {
         }
     }
 
-    /// Watches again where the watched directory is gone and another one stands under its name: one
-    /// that was made anew, or to which a link leads now. Reports whether there is another.
+    /// Watches the new directory if another one replaced the watched directory: one that was created
+    /// again, or the new target of a symbolic link. Reports whether it was replaced.
     fn follow(&mut self) -> bool {
         if !self.watch.is_lost(&self.directory) {
             return false;
         }
         self.watch = watch(&self.directory, &self.trigger, &self.log);
-        let text = format!("`{}` is another directory now", self.directory.display());
-        self.log.say(Level::Debug, "serve", "watch", text);
+        let text = format!("watching the new directory `{}`", self.directory.display());
+        self.log.event(Level::Debug, "serve", "watch", text);
         true
     }
 
-    /// Waits until changes stop, since one rarely comes alone, but not for long. Reports whether
-    /// everything was asked for meanwhile.
+    /// Waits for a short time until changes stop, since changes rarely come alone. Reports whether an
+    /// unconditional reload was requested meanwhile.
     fn settle(&self, shutdown: &Shutdown) -> bool {
         let limit = Instant::now() + DEBOUNCE_LIMIT;
         while !shutdown.is_requested() && Instant::now() < limit {
             match self.changes.recv_timeout(DEBOUNCE) {
-                Ok(Wanted::All) => return true,
-                Ok(Wanted::Changes) => {}
+                Ok(ReloadRequest::Always) => return true,
+                Ok(ReloadRequest::IfChanged) => {}
                 Err(_) => break,
             }
         }
         false
     }
 
-    /// Puts what the directory holds in force, if it is good. Reports whether it could be read;
-    /// after a time when it could not be, that is not said `again`.
+    /// Reads the directory and activates its inventory if it is valid. Reports whether it could be
+    /// read. A repeated read error (`again`) is not logged.
     fn reload(&self, shutdown: &Shutdown, again: bool, forced: bool) -> bool {
         let is_wanted = || !shutdown.is_requested();
         match Snapshot::read_settled(&self.directory, is_wanted) {
             Ok(snapshot) => {
                 if again {
-                    let text = "the inventory can be read again";
-                    self.log.say(Level::Info, "serve", "readable", text);
+                    let text = "inventory is readable again";
+                    self.log.event(Level::Info, "serve", "readable", text);
                 }
-                self.put_in_force(&snapshot, forced);
+                self.activate(&snapshot, forced);
                 true
             }
             Err(error) => {
                 if is_wanted() && !again {
-                    let text = format!(
-                        "{error}; until it can be read, the last good inventory stays in force"
-                    );
-                    self.log.say(Level::Error, "serve", "reload-refused", text);
+                    let text = format!("{error}; keeping the last valid inventory");
+                    self.log
+                        .event(Level::Error, "serve", "reload-refused", text);
                 }
                 false
             }
         }
     }
 
-    fn put_in_force(&self, snapshot: &Snapshot, forced: bool) {
-        let before = self.live.current();
+    fn activate(&self, snapshot: &Snapshot, forced: bool) {
+        let before = self.active.current();
         let changed = snapshot.digest() != before.digest;
-        // An inventory that was put back revokes no more than it says.
+        // An inventory that was restored revokes only its own revoked keys.
         if !changed && !forced && !before.revokes_more() {
             return;
         }
@@ -189,75 +188,75 @@ impl Reloader {
                 log_diagnostic(&self.log, diagnostic, &sources);
             }
             let errors = plural(errors, "error");
-            self.log.say(
+            self.log.event(
                 Level::Error,
                 "serve",
                 "reload-refused",
-                format!("the inventory has {errors}; the last good one stays in force"),
+                format!("inventory has {errors}; keeping the last valid inventory"),
             );
             return;
         };
         let (old, new) = (&before.inventory.site, &inventory.site);
-        if let Some(why) = moves(&old.server, &new.server) {
+        if let Some(why) = address_change(&old.server, &new.server) {
             self.revoke(snapshot, &before);
-            let text = format!(
-                "{why}; restart to serve there, until then the last good inventory stays in force"
-            );
-            self.log.say(Level::Error, "serve", "reload-refused", text);
+            let text = format!("{why}; keeping the last valid inventory until a restart");
+            self.log
+                .event(Level::Error, "serve", "reload-refused", text);
             return;
         }
         if ports(&old.networks) != ports(&new.networks) {
-            let text = "the interface or the mode of a network changed; restart to serve it so";
-            self.log.say(Level::Warn, "serve", "restart-needed", text);
+            let text = "the interface or mode of a network changed; restart to apply the change";
+            self.log.event(Level::Warn, "serve", "restart-needed", text);
         }
         let transfers =
             |site: &Site| (site.server.tftp_single_port, site.server.tftp_ports.clone());
         if transfers(old) != transfers(new) {
-            let text = "the ports of TFTP transfers changed; restart to use them";
-            self.log.say(Level::Warn, "serve", "restart-needed", text);
+            let text = "the TFTP transfer ports changed; restart to apply the change";
+            self.log.event(Level::Warn, "serve", "restart-needed", text);
         }
         let hosts = plural(inventory.hosts.len(), "host");
-        self.live.replace(Loaded::new(
+        self.active.replace(LoadedInventory::new(
             snapshot,
             inventory,
             templates,
             self.bundles.as_deref(),
             before.state(),
         ));
-        self.log.say(
+        self.log.event(
             Level::Info,
             "serve",
             "reloaded",
-            match changed {
-                true => format!("the inventory changed: {hosts}"),
-                false => format!("the inventory is unchanged, and in force anew: {hosts}"),
+            if changed {
+                format!("inventory reloaded: {hosts}")
+            } else {
+                format!("inventory reloaded, no changes: {hosts}")
             },
         );
     }
 
-    /// Revokes the keys that an inventory revokes although it cannot be loaded: it may be refused
-    /// for the very bundles that such a key has signed.
-    fn revoke(&self, snapshot: &Snapshot, before: &Loaded) {
+    /// Revokes the keys that an inventory revokes, even if the inventory cannot be loaded: it may be
+    /// refused because of the bundles that such a key signed.
+    fn revoke(&self, snapshot: &Snapshot, before: &LoadedInventory) {
         let Some(policy) = snapshot.names().signatures else {
             return;
         };
         for name in before.revoke(&policy.revoked) {
             let text = format!(
-                "key `{name}` is revoked: no file of a bundle that it alone has signed is served"
+                "key `{name}` is revoked; bundles signed only by this key are no longer served"
             );
-            self.log.say(Level::Warn, "serve", "key-revoked", text);
+            self.log.event(Level::Warn, "serve", "key-revoked", text);
         }
     }
 }
 
 fn watch(directory: &Path, trigger: &ReloadTrigger, log: &Log) -> Watch {
     let trigger = trigger.clone();
-    Watch::start(directory, move || trigger.pull(), log)
+    Watch::start(directory, move || trigger.if_changed(), log)
 }
 
-/// Says what of a server's address changes, if anything does: in force, it would send machines to
-/// where nobody serves before a restart.
-fn moves(old: &Server, new: &Server) -> Option<String> {
+/// Describes a change of the server's address. An active inventory with such a change would send
+/// machines to an address where nothing listens before a restart.
+fn address_change(old: &Server, new: &Server) -> Option<String> {
     if old.address != new.address {
         let (old, new) = (old.address, new.address);
         return Some(format!("`server.address` changes from {old} to {new}"));
@@ -266,7 +265,7 @@ fn moves(old: &Server, new: &Server) -> Option<String> {
     (old != new).then(|| format!("`server.http_port` changes from {old} to {new}"))
 }
 
-/// What of the networks was settled when the ports were opened.
+/// Lists the properties of the networks on which the open DHCP ports depend.
 fn ports(networks: &[Network]) -> Vec<(&str, Option<&str>, DhcpMode)> {
     networks
         .iter()
@@ -280,7 +279,7 @@ fn ports(networks: &[Network]) -> Vec<(&str, Option<&str>, DhcpMode)> {
         .collect()
 }
 
-/// Logs a fault: for people as `validate` prints it, for programs as one line with its facts.
+/// Logs a diagnostic: as text like `validate`, or as one JSON object with its fields.
 fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, sources: &Sources<'_>) {
     let level = match diagnostic.severity {
         Severity::Error => Level::Error,
@@ -288,11 +287,11 @@ fn log_diagnostic(log: &Log, diagnostic: &Diagnostic, sources: &Sources<'_>) {
         Severity::Note => Level::Info,
     };
     if log.is_json() {
-        let line = Line::new(level, "serve", "diagnostic", diagnostic.message.as_str());
+        let line = LogLine::new(level, "serve", "diagnostic", diagnostic.message.as_str());
         return log.write(&line.facts(&diagnostic.to_json(sources)));
     }
     for line in diagnostic.to_text(sources, false).lines() {
-        log.say(level, "serve", "diagnostic", line);
+        log.event(level, "serve", "diagnostic", line);
     }
 }
 
@@ -303,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_address_that_nobody_serves_waits_for_a_restart() {
+    fn only_changes_of_the_listening_address_need_a_restart() {
         let old = Server {
             address: Ipv4Addr::new(10, 20, 0, 10),
             http_port: 8080,
@@ -317,19 +316,19 @@ mod tests {
         let change = |change: fn(&mut Server)| {
             let mut new = old.clone();
             change(&mut new);
-            moves(&old, &new)
+            address_change(&old, &new)
         };
         let expected = "`server.address` changes from 10.20.0.10 to 10.20.0.11";
-        let said = change(|new| new.address = Ipv4Addr::new(10, 20, 0, 11));
-        assert_eq!(said.as_deref(), Some(expected));
+        let reason = change(|new| new.address = Ipv4Addr::new(10, 20, 0, 11));
+        assert_eq!(reason.as_deref(), Some(expected));
         let expected = "`server.http_port` changes from 8080 to 80";
-        let said = change(|new| new.http_port = 80);
-        assert_eq!(said.as_deref(), Some(expected));
-        // A proxy before us may be another one at once, and so may the directories.
-        let said = change(|new| {
+        let reason = change(|new| new.http_port = 80);
+        assert_eq!(reason.as_deref(), Some(expected));
+        // A reverse proxy and the served directories can change without a restart.
+        let reason = change(|new| {
             new.base_url = "https://boot.example".to_owned();
             new.files.push("boot".to_owned());
         });
-        assert_eq!(said, None);
+        assert_eq!(reason, None);
     }
 }

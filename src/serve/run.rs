@@ -1,4 +1,4 @@
-//! Putting the servers together: which run, on which addresses, with which store.
+//! Binds the requested servers to their addresses, and runs them.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -8,21 +8,21 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use anyhow::Context as _;
 
+use super::active::ActiveInventory;
 use super::context::Context;
 use super::descriptors::raise_limit;
 use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher, addresses, interfaces, server_address};
 use super::events::EventWriter;
 use super::http::HttpServer;
-use super::live::Live;
-use super::log::{Level, Line, Log};
+use super::log::{Level, Log, LogLine};
 use super::preflight::Addresses;
-use super::shutdown::Shutdown;
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
 use super::volumes::Volumes;
 use crate::bundle::Verifier;
 use crate::inventory::{DhcpMode, Network, Site};
 use crate::respond::dhcp::SERVER_PORT;
+use crate::shutdown::Shutdown;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
 
@@ -48,16 +48,16 @@ impl Service {
     }
 }
 
-/// What servers share.
+/// State that all servers share.
 #[derive(Clone)]
 pub struct Shared {
-    /// The inventory in force.
-    pub live: Live,
+    /// The active inventory.
+    pub active: ActiveInventory,
     /// The store.
     pub store: Arc<dyn Store>,
-    /// Where lines go.
+    /// The log.
     pub log: Log,
-    /// The request to end.
+    /// The shutdown request.
     pub shutdown: Shutdown,
 }
 
@@ -74,10 +74,10 @@ impl Shared {
         StoreKey::new(*self.store.key())
     }
 
-    /// Gathers what requests are answered from.
+    /// Builds the context from which HTTP and TFTP requests are answered.
     pub fn context(&self) -> Arc<Context> {
         Arc::new(Context {
-            live: self.live.clone(),
+            active: self.active.clone(),
             store: Arc::clone(&self.store),
             key: self.key(),
             events: EventWriter::start(Arc::clone(&self.store), self.log.clone()),
@@ -90,7 +90,7 @@ impl Shared {
     /// Binds the services.
     ///
     /// # Errors
-    /// When a port, an interface or the leases cannot be had.
+    /// Fails when a port, an interface or the lease database is not available.
     pub fn bind(
         &self,
         services: &[Service],
@@ -102,7 +102,7 @@ impl Shared {
         for service in services {
             match service {
                 Service::Dhcp => {
-                    let ports = dhcp_ports(&self.live.current().inventory.site, addresses.dhcp)?;
+                    let ports = dhcp_ports(&self.active.current().inventory.site, addresses.dhcp)?;
                     let probers = self.probers(addresses.dhcp);
                     let server = self.dhcp(ports, state)?.with_probers(probers);
                     servers.dhcp = Some(server.with_watchers(self.watchers(addresses.dhcp)));
@@ -114,51 +114,53 @@ impl Shared {
         Ok(servers)
     }
 
-    /// Gets ready to probe the pools; where that cannot be, they are given without.
+    /// Starts a prober for each pool. Where that fails, the server offers addresses without probing.
     fn probers(&self, address: SocketAddrV4) -> Vec<Prober> {
         if address.port() != SERVER_PORT {
             return Vec::new();
         }
-        let loaded = self.live.current();
-        let probers = owned(&loaded.inventory.site).filter_map(|network| {
+        let loaded = self.active.current();
+        let probers = authoritative_networks(&loaded.inventory.site).filter_map(|network| {
             let interface = network.interface.as_ref()?;
             let prober = Prober::start(&network.name, interface);
             let log = |error| {
-                let text = format!("{error:#}; addresses of the pool are offered without a probe");
-                self.log.say(Level::Warn, "dhcp", "dhcp-no-probe", text);
+                let text = format!("{error:#}; pool addresses are offered without a probe");
+                self.log.event(Level::Warn, "dhcp", "dhcp-no-probe", text);
             };
             prober.map_err(log).ok()
         });
         probers.collect()
     }
 
-    /// Listens for other servers of addresses; what is in the way is no reason not to serve.
+    /// Starts a watcher for other DHCP servers on each network. A failure does not stop the server.
     fn watchers(&self, address: SocketAddrV4) -> Vec<Watcher> {
         if address.port() != SERVER_PORT {
             return Vec::new();
         }
-        let loaded = self.live.current();
-        let watchers = owned(&loaded.inventory.site).filter_map(|network| {
+        let loaded = self.active.current();
+        let watchers = authoritative_networks(&loaded.inventory.site).filter_map(|network| {
             let watcher = Watcher::start(&network.name, network.interface.as_ref()?);
             let log = |error| {
-                let text = format!("{error:#}; other servers are noticed by what clients choose");
-                self.log.say(Level::Debug, "dhcp", "dhcp-no-watch", text);
+                let text = format!(
+                    "{error:#}; other DHCP servers are detected only when a client chooses one"
+                );
+                self.log.event(Level::Debug, "dhcp", "dhcp-no-watch", text);
             };
             watcher.map_err(log).ok()
         });
         watchers.collect()
     }
 
-    /// Makes a DHCP server on ports that are open.
+    /// Creates a DHCP server on open ports.
     ///
     /// # Errors
-    /// When the leases cannot be read.
+    /// Fails when the leases cannot be read.
     pub fn dhcp(&self, ports: Vec<DhcpPort>, state: &Path) -> anyhow::Result<DhcpServer> {
         let leases = Box::new(SqliteLeases::open(state)?);
         DhcpServer::new(
             ports,
             leases,
-            self.live.clone(),
+            self.active.clone(),
             self.key(),
             self.log.clone(),
         )
@@ -167,7 +169,7 @@ impl Shared {
     /// Binds a TFTP server.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// Fails when the port is not available.
     pub fn tftp(
         &self,
         address: SocketAddrV4,
@@ -177,11 +179,11 @@ impl Shared {
         let reported = Arc::clone(&site);
         let report = Box::new(move |report: TftpReport| reported.report(&report));
         let mut config = TftpConfig::new(address);
-        let loaded = self.live.current();
+        let loaded = self.active.current();
         let server = &loaded.inventory.site.server;
         config.single_port = server.tftp_single_port;
         config.ports.clone_from(&server.tftp_ports);
-        // A transfer has a file and a socket; half of the rest is for others.
+        // A transfer uses a file and a socket. HTTP gets the other half of the descriptors.
         let room = usize::try_from(raise_limit() / 4).unwrap_or(usize::MAX);
         config.most_transfers = config.most_transfers.min(room.max(1));
         TftpServer::bind(config, site, report)
@@ -190,7 +192,7 @@ impl Shared {
     /// Binds an HTTP server.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// Fails when the port is not available.
     pub fn http(
         &self,
         address: SocketAddrV4,
@@ -199,7 +201,7 @@ impl Shared {
         HttpServer::bind(address, Arc::clone(context))
     }
 
-    /// Runs a server on a thread of its own; one that ends early ends all.
+    /// Runs a server on its own thread. A server that ends early ends all of them.
     pub fn spawn<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -207,18 +209,18 @@ impl Shared {
         run: impl FnOnce(&Shutdown) -> anyhow::Result<()> + Send + 'scope,
     ) -> ScopedJoinHandle<'scope, anyhow::Result<()>> {
         scope.spawn(move || {
-            // Also when the server panics: a process that serves half of what it should is worse
-            // than one that ends and says so.
-            let _ends_all = EndsAll(&self.shutdown);
+            // Also when the server panics: a process that serves only half of its protocols is worse
+            // than one that ends with an error.
+            let _shutdown_on_drop = ShutdownOnDrop(&self.shutdown);
             run(&self.shutdown).with_context(|| format!("serve {} ended", service.name()))
         })
     }
 }
 
 /// Ends every server when it goes out of scope.
-struct EndsAll<'a>(&'a Shutdown);
+struct ShutdownOnDrop<'a>(&'a Shutdown);
 
-impl Drop for EndsAll<'_> {
+impl Drop for ShutdownOnDrop<'_> {
     fn drop(&mut self) {
         self.0.request();
     }
@@ -228,54 +230,54 @@ impl Servers {
     /// Serves until shutdown is requested.
     ///
     /// # Errors
-    /// The first error of a server; the others are then ended too.
+    /// Returns the first error of a server. The other servers are ended too.
     pub fn run(self, shared: &Shared) -> anyhow::Result<()> {
         let ready = |service: Service, text: String| {
             shared
                 .log
-                .write(&Line::new(Level::Info, service.name(), "ready", text));
+                .write(&LogLine::new(Level::Info, service.name(), "ready", text));
         };
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
             if let Some(server) = self.dhcp {
                 ready(
                     Service::Dhcp,
-                    format!("answers DHCP on {}", server.local_addresses()?),
+                    format!("serving DHCP on {}", server.local_addresses()?),
                 );
                 threads.push(shared.spawn(scope, Service::Dhcp, |shutdown| server.run(shutdown)));
             }
             if let Some(server) = self.tftp {
                 ready(
                     Service::Tftp,
-                    format!("serves TFTP on {}", server.local_address()),
+                    format!("serving TFTP on {}", server.local_address()),
                 );
                 threads.push(shared.spawn(scope, Service::Tftp, |shutdown| server.run(shutdown)));
             }
             if let Some(server) = self.http {
                 ready(
                     Service::Http,
-                    format!("serves HTTP on {}", server.local_address()?),
+                    format!("serving HTTP on {}", server.local_address()?),
                 );
                 threads.push(shared.spawn(scope, Service::Http, |shutdown| server.run(shutdown)));
             }
             let ended = threads.into_iter().map(|thread| {
                 thread
                     .join()
-                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a server met a fault of its own")))
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a server thread panicked")))
             });
             ended.collect::<Vec<_>>().into_iter().collect()
         })
     }
 }
 
-/// Lists the networks whose addresses are ours to give.
-fn owned(site: &Site) -> impl Iterator<Item = &Network> {
+/// Lists the networks whose addresses this server assigns.
+fn authoritative_networks(site: &Site) -> impl Iterator<Item = &Network> {
     let networks = site.networks.iter();
     networks.filter(|network| network.mode == DhcpMode::Authoritative)
 }
 
-/// Opens port 67 on every interface of the site and on every address there, and port 4011 where
-/// another server owns the addresses; another port than 67 answers senders only.
+/// Opens port 67 on every interface of the site and on each of their addresses, and port 4011 where
+/// another server owns the addresses. A port other than 67 only answers the sender's address.
 fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort>> {
     if address.port() != SERVER_PORT {
         return Ok(vec![DhcpPort::for_senders(address, None)?]);
@@ -295,13 +297,13 @@ fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort
             ours.extend(found.next().into_iter().flat_map(addresses));
         }
     }
-    let here = |address: &Ipv4Addr| {
+    let is_local = |address: &Ipv4Addr| {
         interfaces
             .iter()
             .any(|it| addresses(it).any(|ip| ip == *address))
     };
-    let is_here = here(&site.server.address);
-    for address in ours.iter().filter(|address| here(address)) {
+    let serves_own_address = is_local(&site.server.address);
+    for address in ours.iter().filter(|address| is_local(address)) {
         ports.push(DhcpPort::for_address(Some(*address))?);
     }
     let mut relayed = site
@@ -309,8 +311,8 @@ fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort
         .iter()
         .filter(|network| network.takes_relayed())
         .peekable();
-    // Something else translates the site's address to one of ours, whichever it is.
-    if relayed.peek().is_some() && !is_here {
+    // Another device translates the site's address to one of ours, and we do not know which.
+    if relayed.peek().is_some() && !serves_own_address {
         ports.push(DhcpPort::for_address(None)?);
     }
     if relayed.any(|network| network.mode == DhcpMode::Proxy) {

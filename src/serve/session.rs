@@ -1,10 +1,13 @@
-//! Sessions: their files, seeds and callbacks, each behind a capability.
+//! Files, seeds and callbacks of install sessions, which require a capability.
 
 mod address;
 mod callback;
 
-use super::context::{Asker, Context, Refused, ServedFile, Status};
-use super::log::{Level, Line};
+use super::context::Context;
+use super::log::{Level, LogLine};
+use super::request::{
+    RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer, ServedFile,
+};
 use crate::decide::{Attempt, Refusal, Standing, begin_attempt, cleaned};
 use crate::inventory::Bundle;
 use crate::machine::{Event, EventKind, HostRecord, SessionId};
@@ -13,81 +16,76 @@ use crate::respond::http::SessionPath;
 use crate::store::HostUpdate;
 use crate::token::{Capability, Purpose};
 
-/// What a session's URL is answered with.
-pub enum SessionAnswer {
-    /// A seed, or a word about a callback.
-    Text(String),
-    /// A file of the session's bundle.
-    File(ServedFile),
-}
-
-/// One opened session, and who asks.
-struct Opened<'c> {
+/// A request to an install session.
+struct SessionRequest<'c> {
     context: &'c Context,
-    asker: Asker,
+    requester: Requester,
     capability: Capability,
     host: String,
     plan: String,
     standing: Standing,
 }
 
-/// Answers a URL below `/s/`. A request that `reads_only`, as HEAD does, changes nothing.
+/// Answers a URL below `/s/`.
 ///
 /// # Errors
-/// When the capability opens nothing, or not this, or no longer.
+/// Fails when the capability is unknown, has another purpose, or its session has ended.
 pub fn answer(
     context: &Context,
-    asker: Asker,
+    requester: Requester,
     capability: &str,
     path: &SessionPath,
-    posted: &[u8],
-    reads_only: bool,
-) -> Result<SessionAnswer, Refused> {
+    options: RequestOptions<'_>,
+) -> Result<RouteAnswer, RequestRefusal> {
     let Some(capability) = context.key.read_capability(capability) else {
-        let why = "its capability is not one of this store";
-        return Err(asker.refuse(Status::Forbidden, "unknown capability", why));
+        let reason = "the capability was not issued by this store";
+        return Err(requester.refuse(RefusalKind::Forbidden, "unknown capability", reason));
     };
     let stored = context
         .store
         .session(capability.session)
-        .map_err(|error| asker.store_failed(&error))?;
+        .map_err(|error| requester.store_failed(&error))?;
     let Some(stored) = stored else {
-        let why = format!("the store does not know session {}", capability.session);
-        return Err(asker.refuse(Status::NotFound, "unknown session", &why));
+        let reason = format!("the store has no session {}", capability.session);
+        return Err(requester.refuse(RefusalKind::NotFound, "unknown session", &reason));
     };
     let standing = context.store.standing();
-    let opened = Opened {
+    let request = SessionRequest {
         context,
-        asker,
+        requester,
         capability,
         host: stored.host,
         plan: stored.plan,
-        standing: standing.map_err(|error| asker.store_failed(&error))?,
+        standing: standing.map_err(|error| requester.store_failed(&error))?,
     };
-    let wanted = match path {
+    let required = match path {
         SessionPath::Callback(_) => Purpose::Callback,
         SessionPath::File(_) | SessionPath::Seed(_) => Purpose::Seed,
     };
-    if capability.purpose != wanted {
-        return Err(opened.refused(Status::Forbidden, "the capability is for another purpose"));
+    if capability.purpose != required {
+        return Err(request.refuse(RefusalKind::Forbidden, "the capability has another purpose"));
     }
     match path {
-        SessionPath::Callback(kind) => opened.callback(*kind, posted).map(SessionAnswer::Text),
-        SessionPath::File(key) => opened.file(key, reads_only).map(SessionAnswer::File),
-        SessionPath::Seed(name) => opened.seed(name, reads_only).map(SessionAnswer::Text),
+        SessionPath::Callback(kind) => request
+            .callback(*kind, options.posted)
+            .map(RouteAnswer::Text),
+        SessionPath::File(key) => request.file(key, options.reads_only).map(RouteAnswer::File),
+        SessionPath::Seed(name) => request
+            .seed(name, options.reads_only)
+            .map(RouteAnswer::Text),
     }
 }
 
-impl Opened<'_> {
-    fn seed(&self, name: &str, reads_only: bool) -> Result<String, Refused> {
+impl SessionRequest<'_> {
+    fn seed(&self, name: &str, reads_only: bool) -> Result<String, RequestRefusal> {
         let plan = self.plan()?;
         if !plan.profile.installer.seeds().contains(&name) {
             let text = format!(
-                "{} reads no seed `{}`",
+                "installer {} has no seed `{}`",
                 plan.profile.installer,
                 cleaned(name, 64)
             );
-            return Err(self.refused(Status::NotFound, &text));
+            return Err(self.refuse(RefusalKind::NotFound, &text));
         }
         let Capability {
             session, attempt, ..
@@ -97,28 +95,25 @@ impl Opened<'_> {
             .map_err(|mut faults| faults.remove(0))
             .and_then(|templates| seed(&templates, &plan, &Variables::new(&plan, &links), name));
         let text = rendered.map_err(|error| {
-            self.refused(
-                Status::Fault,
-                &format!("the seed cannot be rendered: {error}"),
+            self.refuse(
+                RefusalKind::InternalError,
+                &format!("cannot render the seed: {error}"),
             )
         })?;
         self.begin(name, reads_only)?;
         let line = self.line(
             Level::Info,
             "seed",
-            format!("{name} to {}", self.asker.peer),
+            format!("{name} to {}", self.requester.peer),
         );
         self.context.log.write(&line);
         Ok(text)
     }
 
-    fn file(&self, key: &str, reads_only: bool) -> Result<ServedFile, Refused> {
+    fn file(&self, key: &str, reads_only: bool) -> Result<ServedFile, RequestRefusal> {
         let plan = self.plan()?;
-        let opened = bundle_file(self.context, self.asker, &plan.bundle, key);
-        let opened = opened.map_err(|refused| Refused {
-            line: Box::new(self.of_session(*refused.line)),
-            ..refused
-        })?;
+        let opened = bundle_file(self.context, self.requester, &plan.bundle, key);
+        let opened = opened.map_err(|refusal| self.with_session(refusal))?;
         self.begin(key, reads_only)?;
         Ok(ServedFile {
             line: self.of_session(opened.line),
@@ -126,8 +121,8 @@ impl Opened<'_> {
         })
     }
 
-    /// Makes it durable that the attempt has begun, before anything is sent.
-    fn begin(&self, what: &str, reads_only: bool) -> Result<(), Refused> {
+    /// Makes the start of the attempt durable, before anything is sent.
+    fn begin(&self, what: &str, reads_only: bool) -> Result<(), RequestRefusal> {
         let Capability {
             session, attempt, ..
         } = self.capability;
@@ -136,12 +131,14 @@ impl Opened<'_> {
                 .context
                 .store
                 .host(&self.host)
-                .map_err(|error| self.asker.store_failed(&error))?;
+                .map_err(|error| self.requester.store_failed(&error))?;
             let allowed = begin_attempt(record.as_ref(), session, attempt, &self.standing);
-            return allowed.map(|_| ()).map_err(|refusal| self.over(&refusal));
+            return allowed
+                .map(|_| ())
+                .map_err(|refusal| self.refuse_ended(&refusal));
         }
         let mut outcome = Ok(Attempt::Running);
-        let message = format!("attempt {attempt} began: it fetched {what}");
+        let message = format!("attempt {attempt} began: the machine fetched {what}");
         self.update(&mut |record, standing| {
             outcome = begin_attempt(record, session, attempt, standing);
             match &outcome {
@@ -163,7 +160,7 @@ impl Opened<'_> {
                     .write(&self.line(Level::Info, "attempt", message));
             }
             Ok(Attempt::Running) => {}
-            Err(refusal) => return Err(self.over(&refusal)),
+            Err(refusal) => return Err(self.refuse_ended(&refusal)),
         }
         self.compare_address(what);
         Ok(())
@@ -172,22 +169,22 @@ impl Opened<'_> {
     fn update(
         &self,
         change: &mut dyn FnMut(Option<&HostRecord>, &Standing) -> Option<HostUpdate>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RequestRefusal> {
         let updated = self
             .context
             .store
             .update(&[&self.host], &mut |_, record, standing| {
                 change(record, standing)
             });
-        updated.map_err(|error| self.asker.store_failed(&error))
+        updated.map_err(|error| self.requester.store_failed(&error))
     }
 
-    fn plan(&self) -> Result<Plan, Refused> {
+    fn plan(&self) -> Result<Plan, RequestRefusal> {
         serde_json::from_str(&self.plan).map_err(|error| {
             let text = format!(
-                "the frozen plan cannot be read: {error}; cancel the session and arm the host again"
+                "cannot read the frozen plan: {error}; cancel the session and arm the host again"
             );
-            self.refused(Status::Fault, &text)
+            self.refuse(RefusalKind::InternalError, &text)
         })
     }
 
@@ -203,82 +200,87 @@ impl Opened<'_> {
         }
     }
 
-    fn line(&self, level: Level, event: &'static str, text: String) -> Line {
-        self.of_session(self.asker.line(level, event, text))
+    fn line(&self, level: Level, event: &'static str, text: String) -> LogLine {
+        self.of_session(self.requester.line(level, event, text))
     }
 
-    fn of_session(&self, line: Line) -> Line {
+    fn of_session(&self, line: LogLine) -> LogLine {
         line.host(Some(&self.host))
             .session(Some(self.capability.session))
     }
 
-    fn over(&self, refusal: &Refusal) -> Refused {
-        let status = match refusal {
-            // It may pass: the machine can try again.
-            Refusal::Impeded(_) => Status::Unavailable,
-            _ => Status::Over,
+    fn refuse_ended(&self, refusal: &Refusal) -> RequestRefusal {
+        let kind = match refusal {
+            // Temporary: the machine can retry.
+            Refusal::Impeded(_) => RefusalKind::Unavailable,
+            _ => RefusalKind::Gone,
         };
         let help = refusal.help();
         let why = match help {
             "" => refusal.to_string(),
             help => format!("{refusal}; {help}"),
         };
-        self.refused(status, &why)
+        self.refuse(kind, &why)
     }
 
-    fn refused(&self, status: Status, text: &str) -> Refused {
-        let refused = self.asker.refuse(status, text, text);
-        Refused {
-            line: Box::new(self.of_session(*refused.line)),
-            ..refused
+    fn refuse(&self, kind: RefusalKind, text: &str) -> RequestRefusal {
+        self.with_session(self.requester.refuse(kind, text, text))
+    }
+
+    /// Adds the session to the log line of a refusal.
+    fn with_session(&self, refusal: RequestRefusal) -> RequestRefusal {
+        RequestRefusal {
+            line: Box::new(self.of_session(*refusal.line)),
+            ..refusal
         }
     }
 }
 
-/// Opens a file of a bundle that hashes to its name.
+/// Opens a file of a bundle, after verifying its digest.
 ///
 /// # Errors
-/// When the bundle has no such file, or the store no good copy of it.
+/// Fails when the bundle has no such file, its signatures are not valid, or the bundle store has no
+/// valid copy of the file.
 pub fn bundle_file(
     context: &Context,
-    asker: Asker,
+    requester: Requester,
     bundle: &Bundle,
     key: &str,
-) -> Result<ServedFile, Refused> {
+) -> Result<ServedFile, RequestRefusal> {
     let Some(file) = bundle.files.get(key) else {
         let text = format!(
             "bundle `{}` has no file `{}`",
             bundle.name,
             cleaned(key, 64)
         );
-        return Err(asker.refuse(Status::NotFound, text.clone(), &text));
+        return Err(requester.refuse(RefusalKind::NotFound, text.clone(), &text));
     };
-    let loaded = context.live.current();
-    // What was armed before a key was revoked is not installed after.
+    let loaded = context.active.current();
+    // A key may have been revoked after the host was armed.
     if let Err(error) = loaded.check_signatures(bundle) {
         let text = format!("bundle `{}`: {error}", bundle.name);
-        return Err(asker.refuse(Status::Unavailable, text.clone(), &text));
+        return Err(requester.refuse(RefusalKind::Unavailable, text.clone(), &text));
     }
     let opened = loaded.bundles().and_then(|store| {
         let opened = context.verifier.open(store, file);
         opened.map_err(|error| error.to_string())
     });
     let opened = opened.map_err(|error| {
-        let status = Status::Unavailable;
-        let (peer, got) = (asker.peer, asker.got(status));
-        let line = format!("{peer} {got} for {key} of {}: {error}", bundle.name);
-        Refused {
-            status,
-            text: "the bundle store has no good copy of this file".into(),
-            line: Box::new(asker.line(Level::Error, "blob-refused", line)),
+        let kind = RefusalKind::Unavailable;
+        let sent = requester.refused_with(kind);
+        let line = format!("{sent} for {key} of {}: {error}", bundle.name);
+        RequestRefusal {
+            kind,
+            text: "the bundle store has no valid copy of this file".into(),
+            line: Box::new(requester.line(Level::Error, "blob-refused", line)),
         }
     })?;
-    let text = format!("{key} of {} to {}", bundle.name, asker.peer);
+    let text = format!("{key} of {} to {}", bundle.name, requester.peer);
     Ok(ServedFile {
         file: opened,
         size: file.size,
         name: file.path.clone(),
         digest: Some(file.sha256.to_string()),
-        line: asker.line(Level::Info, "http-file", text),
+        line: requester.line(Level::Info, "http-file", text),
     })
 }

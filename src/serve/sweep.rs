@@ -1,21 +1,21 @@
-//! The sweep of the store: records each expiry when it happens, remembers the time, and reports what
-//! keeps anything destructive from being served.
+//! Sweeps the store: records each expiry on time, stores the current time, and logs each problem that
+//! prevents installs from being served.
 
 use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
-use super::log::{Level, Line, Log};
-use super::shutdown::Shutdown;
+use super::log::{Level, Log, LogLine};
 use crate::decide::{Impediment, expire};
 use crate::machine::{Event, EventKind};
+use crate::shutdown::Shutdown;
 use crate::store::{HostUpdate, SettleReport, Store, StoreError, StoreFault};
 
-/// How often the store is swept.
+/// Interval between sweeps of the store.
 const SWEEP_TIME: Duration = Duration::from_secs(1);
-/// How often the time is stored while nothing else is: a clock that is set back further than this is
-/// noticed after a restart too.
+/// Interval at which the current time is stored if nothing else is. After a restart, a clock that was
+/// set back further than this is still noticed.
 const NOTE_TIME: Duration = Duration::from_secs(30);
-/// How often the thread looks whether it should end.
+/// Interval at which the thread checks for shutdown.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// Sweeps a store until shutdown is requested.
@@ -33,13 +33,13 @@ pub fn sweep(store: &dyn Store, log: &Log, shutdown: &Shutdown) {
                 Ok(true) if !reported.is_empty() => {
                     reported.clear();
                     let text = "installs are served again";
-                    log.say(Level::Info, "store", "store-sound", text);
+                    log.event(Level::Info, "store", "store-sound", text);
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let trouble = Trouble::Failed(discriminant(&error.fault));
+                    let problem = StoreProblem::Failed(discriminant(&error.fault));
                     let text = format!("{error}; {}", error.help());
-                    report(log, &mut reported, trouble, text);
+                    report(log, &mut reported, problem, text);
                 }
             }
         }
@@ -55,9 +55,9 @@ pub fn sweep_now(store: &dyn Store, log: &Log) -> Result<bool, StoreError> {
     sweep_once(store, log, true, &mut Vec::new())
 }
 
-/// What keeps installs from being served; each kind is logged once until all is well.
+/// A problem that prevents installs from being served. Each kind is logged once until it is solved.
 #[derive(PartialEq)]
-enum Trouble {
+enum StoreProblem {
     Impeded(Discriminant<Impediment>),
     Failed(Discriminant<StoreFault>),
 }
@@ -67,13 +67,13 @@ fn sweep_once(
     store: &dyn Store,
     log: &Log,
     notes_time: bool,
-    reported: &mut Vec<Trouble>,
+    reported: &mut Vec<StoreProblem>,
 ) -> Result<bool, StoreError> {
     let standing = store.standing()?;
     if let Some(impediment) = standing.impediment() {
-        let trouble = Trouble::Impeded(discriminant(impediment));
+        let problem = StoreProblem::Impeded(discriminant(impediment));
         let text = format!("{impediment}; {}", impediment.help());
-        report(log, reported, trouble, text);
+        report(log, reported, problem, text);
         match impediment {
             Impediment::StoreUnconfirmed(_) => log_settled(log, &store.settle()?),
             Impediment::StoreReplaced { .. } => return Ok(false),
@@ -119,14 +119,14 @@ fn expire_hosts(store: &dyn Store, log: &Log) -> Result<(), StoreError> {
         })
     })?;
     for event in events {
-        let line = Line::new(Level::Warn, "store", "expired", event.message);
+        let line = LogLine::new(Level::Warn, "store", "expired", event.message);
         let line = line.host(event.host.as_deref());
         log.write(&line.session(event.session));
     }
     Ok(())
 }
 
-/// Logs that sessions were suspended, once they were.
+/// Logs the sessions that were suspended, if the store was in doubt.
 pub fn log_settled(log: &Log, settled: &SettleReport) {
     let Some(doubt) = &settled.doubt else {
         return;
@@ -134,11 +134,11 @@ pub fn log_settled(log: &Log, settled: &SettleReport) {
     let hosts = match settled.suspended.as_slice() {
         [] => "no session was open".to_owned(),
         hosts => format!(
-            "suspended the sessions of {}; `pxectl host provision` arms them again",
+            "suspended the sessions of {}; run `pxectl host provision` to arm them again",
             hosts.join(", ")
         ),
     };
-    log.say(
+    log.event(
         Level::Warn,
         "store",
         "store-suspended",
@@ -146,9 +146,9 @@ pub fn log_settled(log: &Log, settled: &SettleReport) {
     );
 }
 
-fn report(log: &Log, reported: &mut Vec<Trouble>, trouble: Trouble, text: String) {
-    if !reported.contains(&trouble) {
-        log.say(Level::Error, "store", "store-impeded", text);
-        reported.push(trouble);
+fn report(log: &Log, reported: &mut Vec<StoreProblem>, problem: StoreProblem, text: String) {
+    if !reported.contains(&problem) {
+        log.event(Level::Error, "store", "store-impeded", text);
+        reported.push(problem);
     }
 }

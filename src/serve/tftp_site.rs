@@ -1,4 +1,4 @@
-//! What `serve tftp` serves: the files of the site, and what loaders ask for one machine.
+//! Adapts TFTP to the router, and logs the outcome of each request.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,29 +6,31 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::context::{Asker, Context, Refused, ServedFile, Status, Via};
-use super::log::{Level, Line};
-use super::machine::{self, MachineAnswer};
-use super::session::{self, SessionAnswer};
-use super::tftp::{Content, OpenError, Opening, TftpFiles, TftpReport, Way};
+use super::context::Context;
+use super::log::{Level, LogLine};
+use super::request::{
+    Protocol, RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer,
+};
+use super::router;
+use super::tftp::{Content, OpenError, Opening, PathLimits, TftpFiles, TftpReport};
 use crate::machine::Dialect;
 use crate::render::GrubOrigin;
 use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;
-use crate::respond::http::{Route, SessionPath, route};
+use crate::respond::http::{Route, route};
 use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences, Summary, Tally};
 use crate::wire::path::shown_path;
 use crate::wire::tftp::ErrorCode;
 
-/// The files of the inventory in force, and below `m/`, `s/` and `b/` what HTTP serves there too: a
-/// loader that knows no HTTP asks for the rest of its boot by TFTP.
+/// The files of the active inventory, and the paths below `m/`, `s/` and `b/` that HTTP serves too: a
+/// loader without HTTP reads its boot files by TFTP.
 pub struct TftpSite {
     context: Arc<Context>,
-    /// Loaders that were sent and have not asked for anything yet.
+    /// Loaders that were sent and have not sent a request since.
     silences: Mutex<Silences>,
-    /// What the log says of requests that may be forged.
+    /// Counts of logged requests that may be forged.
     tally: Mutex<Tally>,
-    /// The moment from which the time of both counts.
+    /// The start of the time of both.
     epoch: Instant,
 }
 
@@ -43,8 +45,8 @@ impl TftpSite {
         }
     }
 
-    /// Writes what the log says of a request that has ended, and watches what a loader does that was
-    /// sent whole.
+    /// Logs a request that has ended. After a loader was sent completely, expects a request from its
+    /// machine.
     pub fn report(&self, report: &TftpReport) {
         let line = tftp_line(report);
         let may_be_forged = report.outcome.is_unproven();
@@ -57,7 +59,7 @@ impl TftpSite {
             && let MachineQuery::File(name) = &path.query
             && self
                 .context
-                .live
+                .active
                 .current()
                 .inventory
                 .loader_file(name)
@@ -79,51 +81,42 @@ impl TftpSite {
 
 impl TftpFiles for TftpSite {
     fn open(&self, name: &str, peer: SocketAddrV4) -> Opening {
-        let asker = Asker {
-            via: Via::Tftp,
+        let requester = Requester {
+            protocol: Protocol::Tftp,
             peer: SocketAddr::V4(peer),
         };
         let source = IpAddr::from(*peer.ip());
-        let loaded = self.context.live.current();
-        // The report of the transfer is the line about it.
-        if let Err(why) = admit(source, Resource::Machine, &loaded.inventory) {
+        let loaded = self.context.active.current();
+        // The report of the request is its log line.
+        if let Err(error) = admit(source, Resource::Machine, &loaded.inventory) {
             return Opening::Now(Err(OpenError {
                 code: ErrorCode::AccessViolation,
-                message: why.to_string(),
+                message: error.to_string(),
             }));
         }
         self.silences().asked(*peer.ip());
-        match wanted(&self.context, name) {
-            Wanted::File => {
-                let (context, name) = (Arc::clone(&self.context), name.to_owned());
-                Opening::Later(Box::new(move || {
-                    let opened = machine::file(&context, asker, &name);
-                    opened
-                        .map(content)
-                        .map_err(|refused| logged(&context, &refused))
-                }))
-            }
-            Wanted::GrubStub => {
-                let asked = self
-                    .context
-                    .boot(asker, None, |sources, _| sources.ask_grub(GrubOrigin::Tftp));
-                Opening::Now(match asked {
-                    Ok(text) => Ok(Content::Bytes(Bytes::from(text))),
-                    Err(refused) => Err(logged(&self.context, &refused)),
-                })
-            }
-            Wanted::Route(route) => {
-                let context = Arc::clone(&self.context);
-                Opening::Later(Box::new(move || open_route(&context, asker, route)))
-            }
+        if self.is_grub_stub(name) {
+            let stub = self.context.boot(requester, None, |sources, _| {
+                sources.ask_grub(GrubOrigin::Tftp)
+            });
+            return Opening::Now(match stub {
+                Ok(text) => Ok(Content::Bytes(Bytes::from(text))),
+                Err(refusal) => Err(log_refusal(&self.context, &refusal)),
+            });
         }
+        let (context, route) = (Arc::clone(&self.context), tftp_route(name));
+        Opening::Later(Box::new(move || {
+            router::answer(&context, requester, route, RequestOptions::default())
+                .map(content)
+                .map_err(|refusal| log_refusal(&context, &refusal))
+        }))
     }
 
-    fn knows(&self, address: Ipv4Addr) -> bool {
-        address.is_loopback() || self.context.live.current().inventory.is_machine(address)
+    fn is_known_machine(&self, address: Ipv4Addr) -> bool {
+        address.is_loopback() || self.context.active.current().inventory.is_machine(address)
     }
 
-    fn look_around(&self) {
+    fn tick(&self) {
         let summary = self.tally().due(self.epoch.elapsed());
         if let Some(summary) = summary {
             self.context.log.write(&summary_line(&summary));
@@ -133,123 +126,90 @@ impl TftpFiles for TftpSite {
                 Ok(Route::Machine(path)) => Some(path.mac),
                 _ => None,
             };
-            let loaded = self.context.live.current();
+            let loaded = self.context.active.current();
             let host = mac.and_then(|mac| loaded.inventory.host_by_mac(mac));
             let text = format!(
-                "{peer} was sent {} whole, and it asked for nothing in {} s: it was not started; with \
-                 Secure Boot on, firmware and shim start only what is signed and unaltered",
+                "{peer} received {} completely and sent no request for {} s: the loader did not start; \
+                 with Secure Boot, it must be signed and unmodified",
                 shown_path(&name),
                 LOADER_PATIENCE.as_secs()
             );
-            let line = Line::new(Level::Error, "tftp", "loader-silent", text).mac(mac);
+            let line = LogLine::new(Level::Error, "tftp", "loader-silent", text).mac(mac);
             self.context
                 .log
                 .write(&line.host(host.map(|host| host.name.as_str())));
         }
     }
 
-    fn way(&self, peer: SocketAddrV4) -> Way {
-        let loaded = self.context.live.current();
+    fn path_limits(&self, peer: SocketAddrV4) -> PathLimits {
+        let loaded = self.context.active.current();
         let inventory = &loaded.inventory;
         let host = inventory.host_by_ip(*peer.ip());
-        Way {
+        PathLimits {
             mtu: inventory.mtu(*peer.ip()),
             block_size: host.and_then(|host| host.tftp_blksize),
         }
     }
 }
 
-/// What a name means.
-enum Wanted {
-    /// A file of the site.
-    File,
-    /// The configuration that asks GRUB which machine it runs on.
-    GrubStub,
-    /// What the same path means over HTTP; the store is asked for it.
-    Route(Route),
+impl TftpSite {
+    /// Reports whether a name is the configuration that asks GRUB for the identity of its machine.
+    /// Debian's signed GRUB requests it below its own prefix. An installer's file of that name is never
+    /// what boots a machine.
+    fn is_grub_stub(&self, name: &str) -> bool {
+        name.ends_with("/grub.cfg")
+            && !name.starts_with("m/")
+            && self
+                .context
+                .active
+                .current()
+                .inventory
+                .speaks(Dialect::Grub)
+    }
 }
 
-fn wanted(context: &Context, name: &str) -> Wanted {
-    // GRUB as Debian signs it looks below a prefix of its own; there it is asked which machine it
-    // runs on. A file of that name, such as an installer's, is never what boots a rack.
-    let grub = name.ends_with("/grub.cfg") && !name.starts_with("m/");
-    if grub && context.live.current().inventory.speaks(Dialect::Grub) {
-        return Wanted::GrubStub;
-    }
+/// Returns the route of a name: that of the same path over HTTP if TFTP serves it, or else a file.
+fn tftp_route(name: &str) -> Route {
     match route("GET", name) {
-        Ok(
-            found @ (Route::Machine(_)
-            | Route::BundleFile { .. }
-            | Route::Session {
-                path: SessionPath::File(_),
-                ..
-            }),
-        ) => Wanted::Route(found),
-        _ => Wanted::File,
+        Ok(route) if !matches!(route, Route::File(_)) && Protocol::Tftp.serves(&route) => route,
+        _ => Route::File(name.to_owned()),
     }
 }
 
-/// Answers what HTTP answers under the same path. It may wait for the store.
-fn open_route(context: &Context, asker: Asker, route: Route) -> Result<Content, OpenError> {
-    let text = |text: String| Content::Bytes(Bytes::from(text));
-    let answered = match route {
-        Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
-            MachineAnswer::Script(script) => text(script),
-            MachineAnswer::File(served) => content(served),
-            MachineAnswer::Image(_, pieces) => Content::Bytes(Bytes::from(pieces.concat())),
+fn content(answer: RouteAnswer) -> Content {
+    match answer {
+        RouteAnswer::File(served) => Content::File {
+            file: served.file,
+            size: served.size,
+        },
+        RouteAnswer::Text(text) => Content::Bytes(text.into()),
+        RouteAnswer::Image { pieces, .. } => Content::Bytes(pieces.concat().into()),
+        RouteAnswer::Health(health) => Content::Bytes(match health {
+            Ok(text) => text.into(),
+            Err(text) => text.into(),
         }),
-        Route::BundleFile { manifest, key } => {
-            let loaded = context.live.current();
-            match loaded.bundle_by_manifest(&manifest) {
-                Some(bundle) => session::bundle_file(context, asker, bundle, &key).map(content),
-                None => {
-                    let why = format!("no bundle has the manifest {manifest}");
-                    Err(asker.refuse(Status::NotFound, why.clone(), &why))
-                }
-            }
-        }
-        Route::Session { capability, path } => {
-            let answer = session::answer(context, asker, capability.expose(), &path, &[], false);
-            answer.map(|answer| match answer {
-                SessionAnswer::Text(seed) => text(seed),
-                SessionAnswer::File(served) => content(served),
-            })
-        }
-        _ => Err(asker.refuse(Status::NotFound, "no such file", "it is not served by TFTP")),
-    };
-    answered.map_err(|refused| logged(context, &refused))
-}
-
-fn content(served: ServedFile) -> Content {
-    Content::File {
-        file: served.file,
-        size: served.size,
     }
 }
 
-/// Logs a refusal that says more than the report of the transfer will.
-fn logged(context: &Context, refused: &Refused) -> OpenError {
-    // Loaders ask for files that may well be absent, one name after the other.
-    if refused.status != Status::NotFound {
-        context.log.write(&refused.line);
+/// Logs a refusal whose reason the report of the request does not contain, and returns its ERROR.
+fn log_refusal(context: &Context, refusal: &RequestRefusal) -> OpenError {
+    // Loaders request one optional file after the other.
+    if refusal.kind != RefusalKind::NotFound {
+        context.log.write(&refusal.line);
     }
-    open_error(refused)
-}
-
-fn open_error(refused: &Refused) -> OpenError {
-    let code = match refused.status {
-        Status::NotFound | Status::Withheld => ErrorCode::FileNotFound,
-        Status::Forbidden | Status::Over => ErrorCode::AccessViolation,
-        Status::Unavailable | Status::Fault => ErrorCode::NotDefined,
+    let code = match refusal.kind {
+        RefusalKind::NotFound | RefusalKind::Withheld => ErrorCode::FileNotFound,
+        RefusalKind::Forbidden | RefusalKind::Gone => ErrorCode::AccessViolation,
+        RefusalKind::Unavailable | RefusalKind::InternalError => ErrorCode::NotDefined,
     };
     OpenError {
         code,
-        message: refused.text.clone(),
+        message: refusal.text.clone(),
     }
 }
 
-/// Returns the line that stands for those of many requests.
-fn summary_line(summary: &Summary) -> Line {
+/// Returns the log line that summarizes many requests.
+fn summary_line(summary: &Summary) -> LogLine {
     let Summary {
         counts,
         addresses,
@@ -267,15 +227,15 @@ fn summary_line(summary: &Summary) -> Line {
         period.as_secs(),
         each.join(", ")
     );
-    // Loaders that look for optional files fill a log, too.
+    // Loaders that request optional files also cause many lines.
     let is_usual = counts.keys().all(|event| *event == "tftp-refused");
     let level = if is_usual { Level::Info } else { Level::Warn };
-    let line = Line::new(level, "tftp", "tftp-summary", text);
+    let line = LogLine::new(level, "tftp", "tftp-summary", text);
     line.fact("requests", total).fact("addresses", *addresses)
 }
 
-/// Returns what the log says of a request that has ended.
-fn tftp_line(report: &TftpReport) -> Line {
+/// Returns the log line about a request that has ended.
+fn tftp_line(report: &TftpReport) -> LogLine {
     let TftpReport {
         peer,
         name,
@@ -291,17 +251,17 @@ fn tftp_line(report: &TftpReport) -> Line {
             let speed = *octets as f64 / 1e6 / duration.as_secs_f64().max(1e-6);
             let again = match retransmissions {
                 0 => String::new(),
-                count => format!(", {count} blocks sent again"),
+                count => format!(", {count} blocks retransmitted"),
             };
             let text = format!(
-                "{name} to {peer}: {octets} octets in {:.2} s, {speed:.1} MB/s{again}",
+                "{name} to {peer}: {octets} bytes in {:.2} s, {speed:.1} MB/s{again}",
                 duration.as_secs_f64()
             );
             (Level::Info, "tftp-sent", text)
         }
         Outcome::Refused { code, reason } => {
             let not_found = *code == ErrorCode::FileNotFound;
-            // Loaders ask for files that may well be absent, one name after the other.
+            // Loaders request one optional file after the other.
             let level = if not_found { Level::Info } else { Level::Warn };
             (level, "tftp-refused", format!("{name} to {peer}: {reason}"))
         }
@@ -310,23 +270,23 @@ fn tftp_line(report: &TftpReport) -> Line {
             (
                 level,
                 "tftp-aborted",
-                format!("{name} to {peer}: the client ended it: {message}"),
+                format!("{name} to {peer}: the client aborted the transfer: {message}"),
             )
         }
         Outcome::TimedOut { block } => (
             Level::Warn,
             "tftp-timeout",
-            format!("{name} to {peer}: no answer to block {block}"),
+            format!("{name} to {peer}: no acknowledgment of block {block}"),
         ),
         Outcome::Busy => (
             Level::Warn,
             "tftp-busy",
-            format!("{name} to {peer}: too many transfers; the client will ask again"),
+            format!("{name} to {peer}: too many transfers; the client will retry"),
         ),
         Outcome::Displaced => (
             Level::Warn,
             "tftp-displaced",
-            format!("{name} to {peer}: no response, and another client needed its place"),
+            format!("{name} to {peer}: no response, and another client needed the slot"),
         ),
         Outcome::Unreachable => (
             Level::Debug,
@@ -341,8 +301,8 @@ fn tftp_line(report: &TftpReport) -> Line {
         Outcome::Malformed { reason } => (
             Level::Warn,
             "tftp-malformed",
-            format!("ignored a packet of {peer}: {reason}"),
+            format!("ignored a packet from {peer}: {reason}"),
         ),
     };
-    Line::new(level, "tftp", event, text).fact("file", name)
+    LogLine::new(level, "tftp", event, text).fact("file", name)
 }

@@ -1,31 +1,31 @@
-//! The volumes that firmware boots over HTTP, each made once for all machines.
+//! Boot volumes for UEFI HTTP boot. Each volume is built once for all machines.
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::context::ServedFile;
+use super::request::ServedFile;
 use crate::machine::Architecture;
 use crate::render::BootVolume;
 
-/// The largest loader that goes into a volume, in octets.
+/// Limit of the size of a loader in a volume, in bytes.
 const LARGEST_STAGE: u64 = 32 << 20;
-/// How many volumes are kept; a site has one for each architecture.
+/// Limit of cached volumes. A site has one for each architecture.
 const KEPT: usize = 8;
 
-/// Which volume: for which processor, and of which files, as they were.
-type Key = (Architecture, Vec<[i64; 5]>);
+/// Identity of a volume: its architecture, and the identities of its files.
+type VolumeKey = (Architecture, Vec<[i64; 5]>);
 
-/// Volumes with shim and GRUB in them.
+/// Cache of volumes that contain shim and GRUB.
 #[derive(Default)]
-pub struct Volumes(Mutex<HashMap<Key, Arc<BootVolume>>>);
+pub struct Volumes(Mutex<HashMap<VolumeKey, Arc<BootVolume>>>);
 
 impl Volumes {
-    /// Returns the volume with these two stages; makes it when it is new or a file has changed.
+    /// Returns the volume with these two loader stages. Builds it if it is new or a file changed.
     ///
     /// # Errors
-    /// When a file cannot be read or is too large, for people.
+    /// Returns a message when a file cannot be read or is too large.
     pub fn volume(
         &self,
         architecture: Architecture,
@@ -33,7 +33,7 @@ impl Volumes {
     ) -> Result<Arc<BootVolume>, String> {
         let identities = stages.iter().map(identity).collect::<Result<_, _>>()?;
         let key = (architecture, identities);
-        // One at a time: whoever waits finds it made.
+        // One request builds a volume, and the others wait for it.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(volume) = kept.get(&key) {
             return Ok(Arc::clone(volume));
@@ -44,7 +44,7 @@ impl Volumes {
             format!("EFI/BOOT/grub{letters}.efi"),
         ];
         let read = names.into_iter().zip(stages);
-        let files = read.map(|(name, stage)| Ok((name, octets(stage)?)));
+        let files = read.map(|(name, stage)| Ok((name, content(stage)?)));
         let files = files.collect::<Result<Vec<_>, String>>()?;
         let volume = BootVolume::new(&files, "grub/grub.cfg").map_err(|error| error.to_string())?;
         let volume = Arc::new(volume);
@@ -56,7 +56,7 @@ impl Volumes {
     }
 }
 
-/// What changes when a file changes.
+/// Returns values that differ after a file changes.
 fn identity(stage: &ServedFile) -> Result<[i64; 5], String> {
     let data = stage.file.metadata();
     let data = data.map_err(|error| format!("cannot read `{}`: {error}", stage.name))?;
@@ -70,14 +70,15 @@ fn identity(stage: &ServedFile) -> Result<[i64; 5], String> {
     ])
 }
 
-fn octets(stage: &ServedFile) -> Result<Vec<u8>, String> {
+fn content(stage: &ServedFile) -> Result<Vec<u8>, String> {
     let name = &stage.name;
     if stage.size > LARGEST_STAGE {
-        return Err(format!("`{name}` has more than {LARGEST_STAGE} octets"));
+        let limit = LARGEST_STAGE >> 20;
+        return Err(format!("`{name}` exceeds {limit} MiB"));
     }
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let mut limited = (&stage.file).take(LARGEST_STAGE);
-    let read = limited.read_to_end(&mut octets);
+    let read = limited.read_to_end(&mut bytes);
     read.map_err(|error| format!("cannot read `{name}`: {error}"))?;
-    Ok(octets)
+    Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! The watch over the directory of an inventory.
+//! Watches the directory of an inventory for changes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,41 +11,42 @@ use notify::{RecursiveMode, Watcher};
 
 use super::log::{Level, Log};
 
-/// The watch over a directory: it sees the directory itself, whatever comes to stand under its name.
+/// A watch on a directory. It follows the directory itself, not its name.
 pub struct Watch {
-    /// The device and the number of the directory, links followed.
-    of: Option<(u64, u64)>,
-    /// Whether the directory was seen to go away; its number may then be given to another.
-    is_gone: Arc<AtomicBool>,
-    /// Kept so that the watch lasts.
+    /// Device and inode number of the directory, after symbolic links.
+    identity: Option<(u64, u64)>,
+    /// Whether the directory was removed. Another directory may then have its inode number.
+    is_removed: Arc<AtomicBool>,
+    /// Kept alive for the duration of the watch.
     _watcher: Option<notify::RecommendedWatcher>,
 }
 
 impl Watch {
-    /// Starts it; `changed` is called for each change that can be about the inventory. Where it cannot be, that is logged, and SIGHUP still reloads.
+    /// Starts the watch, which calls `changed` for each change that may concern the inventory. Logs a
+    /// failure; SIGHUP still reloads then.
     pub fn start(directory: &Path, changed: impl Fn() + Send + 'static, log: &Log) -> Self {
-        let is_gone = Arc::new(AtomicBool::new(false));
-        // Before the watch begins: one that replaces it meanwhile is watched again.
-        let of = identity(directory);
-        let watcher = watch(directory, changed, Arc::clone(&is_gone));
+        let is_removed = Arc::new(AtomicBool::new(false));
+        // Before the watch begins, so that a directory that is replaced meanwhile is noticed.
+        let identity = identity(directory);
+        let watcher = watch(directory, changed, Arc::clone(&is_removed));
         let watcher = watcher.map_err(|error| {
             let text = format!("{error:#}; send SIGHUP to reload");
-            log.say(Level::Warn, "serve", "watch-failed", text);
+            log.event(Level::Warn, "serve", "watch-failed", text);
         });
         Self {
-            of,
-            is_gone,
+            identity,
+            is_removed,
             _watcher: watcher.ok(),
         }
     }
 
-    /// Reports whether there is a directory, and it is not the one that is watched.
+    /// Reports whether the directory exists and is not the watched one.
     pub fn is_lost(&mut self, directory: &Path) -> bool {
         let now = identity(directory);
-        if now.is_none() || self.is_gone.swap(false, Ordering::SeqCst) {
-            self.of = None;
+        if now.is_none() || self.is_removed.swap(false, Ordering::SeqCst) {
+            self.identity = None;
         }
-        now.is_some() && now != self.of
+        now.is_some() && now != self.identity
     }
 }
 
@@ -57,17 +58,17 @@ fn identity(directory: &Path) -> Option<(u64, u64)> {
 fn watch(
     directory: &Path,
     changed: impl Fn() + Send + 'static,
-    is_gone: Arc<AtomicBool>,
+    is_removed: Arc<AtomicBool>,
 ) -> anyhow::Result<notify::RecommendedWatcher> {
     let context = || format!("cannot watch `{}`", directory.display());
     let watched = directory.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         if event.kind.is_remove() && event.paths.contains(&watched) {
-            is_gone.store(true, Ordering::SeqCst);
+            is_removed.store(true, Ordering::SeqCst);
         }
-        // Reading the directory is an event too, and must not lead to reading it again.
-        if !event.kind.is_access() && matters(&event, &watched) {
+        // Reading the directory is an event too, and must not trigger another read.
+        if !event.kind.is_access() && may_concern_inventory(&event, &watched) {
             changed();
         }
     })
@@ -78,16 +79,16 @@ fn watch(
     Ok(watcher)
 }
 
-/// Reports whether an event can be about the inventory: an editor's own files are not.
-fn matters(event: &notify::Event, directory: &Path) -> bool {
-    let is_ours = |path: &PathBuf| {
+/// Reports whether an event may concern the inventory. An editor's temporary files do not.
+fn may_concern_inventory(event: &notify::Event, directory: &Path) -> bool {
+    let is_inventory = |path: &PathBuf| {
         path == directory
             || path.file_name().is_some_and(|name| name == "index.lock")
             || path
                 .extension()
                 .is_some_and(|extension| extension == "yaml" || extension == "hbs")
     };
-    event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(is_ours)
+    event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(is_inventory)
 }
 
 #[cfg(test)]
@@ -99,7 +100,7 @@ mod tests {
     use crate::serve::log::LogFormat;
 
     #[test]
-    fn a_watch_is_lost_when_another_directory_stands_under_its_name() {
+    fn watch_is_lost_when_another_directory_takes_the_name() {
         let base = tempfile::tempdir().unwrap();
         let path = |name: &str| base.path().join(name);
         let rename = |from: &str, to: &str| fs::rename(path(from), path(to)).unwrap();
@@ -112,14 +113,14 @@ mod tests {
             let start = || Watch::start(&path(name), || (), &log);
             let mut watch = start();
             assert!(!watch.is_lost(&path(name)));
-            // It is away, and comes back.
+            // The directory is renamed, and renamed back.
             rename(name, "away");
             assert!(!watch.is_lost(&path(name)));
             rename("away", name);
             assert!(watch.is_lost(&path(name)), "{name} came back");
             watch = start();
-            watch.is_gone.store(true, Ordering::SeqCst);
-            assert!(watch.is_lost(&path(name)), "{name} was made anew");
+            watch.is_removed.store(true, Ordering::SeqCst);
+            assert!(watch.is_lost(&path(name)), "{name} was created again");
             watch = start();
             match name {
                 "link" => {
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_removed_is_seen_to_go() {
+    fn removal_of_the_directory_is_noticed() {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("rack");
         fs::create_dir(&path).unwrap();
@@ -145,13 +146,13 @@ mod tests {
         let (sender, changes) = mpsc::channel();
         let watch = Watch::start(&path, move || sender.send(()).unwrap_or_default(), &log);
         fs::remove_dir(&path).unwrap();
-        while !watch.is_gone.load(Ordering::SeqCst) {
+        while !watch.is_removed.load(Ordering::SeqCst) {
             changes.recv_timeout(Duration::from_secs(60)).unwrap();
         }
     }
 
     #[test]
-    fn only_what_an_inventory_is_made_of_leads_to_reading_it() {
+    fn only_inventory_files_trigger_a_reload() {
         let directory = Path::new("/rack");
         for (name, expected) in [
             ("hosts.yaml", true),
@@ -167,7 +168,7 @@ mod tests {
                 name => directory.join(name),
             };
             let event = notify::Event::new(notify::EventKind::Any).add_path(path);
-            assert_eq!(matters(&event, directory), expected, "{name}");
+            assert_eq!(may_concern_inventory(&event, directory), expected, "{name}");
         }
     }
 }

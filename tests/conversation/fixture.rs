@@ -6,7 +6,7 @@ use pxectl::capture::{
     Capture, CaptureOutcome, CaptureReader, FrameSink, FrameSource, Limits, Selection, SourceStatus,
 };
 use pxectl::conversation::{Observer, Options};
-use pxectl::serve::shutdown::Shutdown;
+use pxectl::shutdown::Shutdown;
 use pxectl::wire::capture_file::CapturedFrame;
 
 /// The name of the capture in a fixture's directory.

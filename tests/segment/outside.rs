@@ -192,7 +192,7 @@ fn dhcp_on_another_port_answers_nobody_outside() {
     command.env("PXECTL_WITNESS", directory.path().join("witness"));
     command.args(["serve", "dhcp", "--dhcp-port", "6767"]);
     let mut server = Program::start(command);
-    server.wait_for(&["answers DHCP on"]);
+    server.wait_for(&["serving DHCP on"]);
     // Its words say that it is inside.
     let mut discover = forged(0x91, Ipv4Addr::UNSPECIFIED, &[]);
     discover.client_address = Ipv4Addr::new(10, 86, 0, 77);
@@ -244,7 +244,10 @@ fn each_source_is_served_what_is_meant_for_it() {
         // A callback is judged by its capability.
         let mut curl = curl_post(&segment, name, &format!("{base}/s/x/installed"));
         assert_eq!(run(&mut curl), "403");
-        server.wait_for_event_with("http-refused", &["its capability is not one of this store"]);
+        server.wait_for_event_with(
+            "http-refused",
+            &["the capability was not issued by this store"],
+        );
         if name == "rack" {
             continue;
         }

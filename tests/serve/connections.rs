@@ -281,7 +281,7 @@ fn downloads_that_nobody_reads_yield_and_never_take_the_machines_share() {
             std::thread::sleep(Duration::from_millis(100));
         }
         let message = server.event(0, "http-busy");
-        assert!(message.contains("all 64 are in use"), "{message}");
+        assert!(message.contains("all 64 slots are in use"), "{message}");
         drop(readers);
         server.stop();
     });

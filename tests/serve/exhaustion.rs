@@ -42,7 +42,7 @@ fn an_exhausted_pool_is_named_and_everybody_else_is_served() {
         assert_eq!(line["level"], "warn");
         assert_eq!(
             line["message"],
-            "no answer to a discover: the pool of network `prov0` has no free address"
+            "ignored a discover: the pool of network `prov0` has no free address"
         );
     }
     // Who has an address keeps it, and a reservation needs none of the pool.

@@ -66,7 +66,7 @@ fn an_image_is_sent_over_http_alone_and_costs_its_memory_once() {
     let (kind, text) = ask(&server, &path(1));
     assert_eq!(
         (kind, text.trim_end_matches('\0')),
-        (5, "it comes over HTTP")
+        (5, "served only by HTTP")
     );
 
     let mark = server.mark();

@@ -1,4 +1,4 @@
-//! What stands in the way of a server is said before it starts, each with its mend.
+//! Checks before the start of the servers, and the help text of each failure.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use crate::rack::Rack;
 use crate::requirements::missing;
 
-const NO_PRIVILEGES: &str = "  = help: run as root, or once \
+const NO_PRIVILEGES: &str = "  = help: run as root, or first run \
      `setcap cap_net_bind_service,cap_net_raw,cap_net_admin=+ep $(command -v pxectl)`";
 
-/// A network namespace of its own, where nothing is but what `set_up` makes.
+/// A network namespace that contains only the devices that `set_up` creates.
 fn in_namespace(set_up: &str) -> Vec<String> {
     let script = format!("set -e; ip link set lo up; {set_up}; exec \"$@\"");
     ["unshare", "--net", "sh", "-c", &script, "sh"]
@@ -18,7 +18,7 @@ fn in_namespace(set_up: &str) -> Vec<String> {
         .to_vec()
 }
 
-/// Asserts that a server does not start, and everything that it says.
+/// Asserts that a server does not start, and asserts its output.
 #[track_caller]
 pub fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) {
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
@@ -28,7 +28,7 @@ pub fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) 
 }
 
 #[test]
-fn a_port_in_use_is_named_with_the_process_that_has_it() {
+fn process_that_uses_the_port_is_reported() {
     let rack = Rack::without_store();
     let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -44,7 +44,7 @@ fn a_port_in_use_is_named_with_the_process_that_has_it() {
         let words = ["serve", service, option, port, "--listen", "127.0.0.1"];
         let expected = format!(
             "error: cannot serve {what} on {address}:{port}: Address already in use (os error 98)\n  \
-             = help: {owner} has it: stop it, or use another port with `{option}`\n"
+             = help: stop {owner}, which uses the port, or use another port with `{option} PORT`\n"
         );
         refused(&rack, &[], &words, &expected);
     }
@@ -57,7 +57,7 @@ fn missing_privileges_are_named_all_at_once() {
         return;
     }
     let rack = Rack::new();
-    // Where nobody may read and run it.
+    // A directory in which the user `nobody` may read and run it.
     fs::set_permissions(rack.base(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = rack.base().join("pxectl");
     fs::copy(env!("CARGO_BIN_EXE_pxectl"), &binary).unwrap();
@@ -83,15 +83,16 @@ fn missing_privileges_are_named_all_at_once() {
         .args(words)
         .output()
         .unwrap();
-    let help = |option: &str| format!("{NO_PRIVILEGES}, or try another port with `{option}`\n");
+    let help =
+        |option: &str| format!("{NO_PRIVILEGES}, or try another port with `{option} PORT`\n");
     let denied = "Permission denied (os error 13)";
     let expected = format!(
         "error: cannot serve DHCP on 0.0.0.0:67: {denied}\n{}\
-         error: cannot send DHCP to machines without an address: Operation not permitted (os error 1)\n\
+         error: cannot send DHCP replies to machines without an address: Operation not permitted (os error 1)\n\
          {NO_PRIVILEGES}\n\
          error: interface `eth1` is down\n  = help: run `ip link set eth1 up`\n\
          warning: interface `eth1` has no address in `10.20.0.0/24`\n  \
-         = help: run `ip address add ADDRESS/24 dev eth1`, unless a router reaches it\n\
+         = help: run `ip address add ADDRESS/24 dev eth1`, unless a router connects it\n\
          error: cannot serve TFTP on 127.0.0.1:69: {denied}\n{}",
         help("--dhcp-port"),
         help("--tftp-port"),
@@ -110,14 +111,14 @@ fn the_privilege_to_send_frames_is_missed_before_a_machine_misses_its_offer() {
     let mut wrapper = in_namespace(set_up);
     wrapper.extend(["setpriv", "--bounding-set", "-net_raw"].map(str::to_owned));
     let expected = format!(
-        "error: cannot send DHCP to machines without an address: Operation not permitted (os error 1)\n\
+        "error: cannot send DHCP replies to machines without an address: Operation not permitted (os error 1)\n\
          {NO_PRIVILEGES}\n"
     );
     refused(&Rack::new(), &wrapper, &["serve", "dhcp"], &expected);
 }
 
 #[test]
-fn a_missing_interface_loader_directory_and_address_are_named_with_their_mend() {
+fn missing_interface_loader_directory_and_address_have_help_texts() {
     if missing(&["root", "unshare", "ip"]) {
         return;
     }
@@ -130,21 +131,24 @@ fn a_missing_interface_loader_directory_and_address_are_named_with_their_mend() 
     let rest = format!(
         "warning: `{gone}` of `server.files` does not exist\n  \
          = help: create it, or correct `server.files` of the site\n\
-         warning: the loader `undionly.kpxe` cannot be served: `undionly.kpxe` is in none of the served directories\n  \
-         = help: put it into a directory of `server.files`; on Debian, the package `ipxe` installs it in \
-         /usr/lib/ipxe, and where a link there leads to /boot, list that file too: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`\n\
-         warning: no interface here has the address `10.20.0.10`, which machines are told to fetch from\n  \
+         warning: cannot serve loader `undionly.kpxe`: no served directory has `undionly.kpxe`\n  \
+         = help: put the loader into a directory of `server.files`; on Debian, the package `ipxe` installs loaders in \
+         /usr/lib/ipxe; if a link there leads to /boot, add its target: `files: [/usr/lib/ipxe, /boot/ipxe.efi]`\n\
+         warning: no interface has the address `10.20.0.10` of `server.address`, from which machines fetch\n  \
          = help: run `ip address add 10.20.0.10/24 dev INTERFACE`, or correct `server.address` of the site\n"
     );
     for (set_up, help) in [
-        ("true", "there is none here but `lo`; look at `ip link`"),
+        (
+            "true",
+            "this machine has only `lo`; run `ip link` to list its interfaces",
+        ),
         (
             "ip link add prov type veth peer name peer",
-            "correct `interface:` of the network; here are peer, prov",
+            "correct `interface:` of the network; this machine has peer, prov",
         ),
     ] {
         let expected = format!(
-            "error: network `prov0` is on interface `eth1`, which is not there\n  = help: {help}\n{rest}"
+            "error: interface `eth1` of network `prov0` does not exist\n  = help: {help}\n{rest}"
         );
         refused(&rack, &in_namespace(set_up), &["serve", "all"], &expected);
     }

@@ -42,23 +42,20 @@ fn a_server_does_not_start_where_private_files_would_be_served() {
     for (entries, why) in [
         (
             "/etc".to_owned(),
-            "`/etc` holds configuration, keys and devices",
+            "`/etc` contains configuration, keys and devices",
         ),
         (
             "boot, /etc/ssl".to_owned(),
-            "`/etc` holds configuration, keys and devices",
+            "`/etc` contains configuration, keys and devices",
         ),
-        ("/proc".to_owned(), "`/proc` holds"),
+        ("/proc".to_owned(), "`/proc` contains"),
         ("/root".to_owned(), "it is a home directory"),
         (base.clone(), "it contains the inventory"),
         (format!("{base}/link"), "it contains the inventory"),
         (format!("{base}/state"), "it contains the store"),
-        (format!("{base}/state/state.db"), "it lies inside the store"),
+        (format!("{base}/state/state.db"), "it is inside the store"),
         ("bundles".to_owned(), "it contains the bundle store"),
-        (
-            "bundles/blobs".to_owned(),
-            "it lies inside the bundle store",
-        ),
+        ("bundles/blobs".to_owned(), "it is inside the bundle store"),
         ("hosts.yaml".to_owned(), "it is a document of the inventory"),
     ] {
         serve(&rack, &entries);

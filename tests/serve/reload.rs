@@ -1,4 +1,4 @@
-//! The inventory in force, and the end of a server.
+//! Reloads of the active inventory, and the shutdown of a server.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -35,7 +35,7 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
     let mark = server.mark();
     rack.edit("hosts.yaml", change_card);
     let message = server.event(mark, "reloaded");
-    assert_eq!(message, "the inventory changed: 6 hosts");
+    assert_eq!(message, "inventory reloaded: 6 hosts");
     assert_eq!(address(&server, NEW), "10.20.0.51");
 
     let mark = server.mark();
@@ -43,7 +43,7 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
         text.replace("bundle: ubuntu-24.04-stand-in", "bundle: ubuntu")
     });
     let message = server.event(mark, "reload-refused");
-    let expected = "the inventory has 1 error; the last good one stays in force";
+    let expected = "inventory has 1 error; keeping the last valid inventory";
     assert_eq!(message, expected);
     assert_eq!(address(&server, NEW), "10.20.0.51");
 
@@ -78,7 +78,7 @@ fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
     for (field, value) in [
         ("severity", json!("error")),
         ("code", json!("dangling-reference")),
-        ("message", json!("no bundle `ubuntu`")),
+        ("message", json!("unknown bundle `ubuntu`")),
         ("line", json!(4)),
         ("column", json!(9)),
     ] {
@@ -93,7 +93,7 @@ fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
 }
 
 #[test]
-fn an_address_that_nobody_serves_is_not_put_in_force() {
+fn address_without_a_listener_is_not_activated() {
     let rack = Rack::new();
     let mut server = Server::start(&rack, "dhcp");
     let mark = server.mark();
@@ -101,13 +101,13 @@ fn an_address_that_nobody_serves_is_not_put_in_force() {
         text.replace("address: 10.20.0.10", "address: 10.20.0.11")
     });
     let message = server.event(mark, "reload-refused");
-    let expected = "`server.address` changes from 10.20.0.10 to 10.20.0.11; restart to serve there, \
-                    until then the last good inventory stays in force";
+    let expected = "`server.address` changes from 10.20.0.10 to 10.20.0.11; keeping the last \
+                    valid inventory until a restart";
     assert_eq!(message, expected);
     let mac = NEW.parse().unwrap();
     let ack = Dhcp::connect(server.address("dhcp")).lease(&firmware(mac), 1);
     assert_eq!(ack.unwrap().server_address.to_string(), "10.20.0.10");
-    // What else changes is in force once the address is the old one again.
+    // Other changes become active once the address is the old one again.
     let mark = server.mark();
     rack.edit("hosts.yaml", change_card);
     server.event(mark, "reload-refused");
@@ -121,7 +121,7 @@ fn an_address_that_nobody_serves_is_not_put_in_force() {
 }
 
 #[test]
-fn a_directory_that_was_removed_and_made_anew_is_followed() {
+fn directory_that_was_removed_and_created_again_is_followed() {
     // In the last row we stand in the directory that goes away.
     for (inventory, stands_in) in [("rack-a", "."), (".", "rack-a")] {
         let rack = Rack::new();
@@ -139,11 +139,11 @@ fn a_directory_that_was_removed_and_made_anew_is_followed() {
         assert!(message.contains("no inventory at"), "{message}");
         fs::rename(kept, rack.base().join("rack-a")).unwrap();
         let message = server.event(mark, "readable");
-        assert_eq!(message, "the inventory can be read again");
+        assert_eq!(message, "inventory is readable again");
         let mark = server.mark();
         rack.edit("hosts.yaml", change_card);
         let message = server.event(mark, "reloaded");
-        assert_eq!(message, "the inventory changed: 6 hosts");
+        assert_eq!(message, "inventory reloaded: 6 hosts");
         assert_eq!(address(&server, NEW), "10.20.0.51");
         server.stop();
     }
@@ -193,13 +193,13 @@ fn a_hangup_reloads_what_no_watch_can_see() {
 }
 
 #[test]
-fn a_hangup_puts_an_unchanged_inventory_in_force_anew() {
+fn sighup_reloads_an_unchanged_inventory() {
     let rack = Rack::new();
     let mut server = Server::start(&rack, "http");
     let mark = server.mark();
     server.signal(Signal::HUP);
     let message = server.event(mark, "reloaded");
-    let expected = "the inventory is unchanged, and in force anew: 6 hosts";
+    let expected = "inventory reloaded, no changes: 6 hosts";
     assert_eq!(message, expected);
     assert_eq!(server.count("reloaded"), 1);
     server.stop();
@@ -228,7 +228,7 @@ fn changes_that_do_not_stop_put_a_reload_off_for_a_while_only() {
             server.event(mark, "reloaded")
         }));
         busy.store(false, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(ended.unwrap(), "the inventory changed: 6 hosts");
+        assert_eq!(ended.unwrap(), "inventory reloaded: 6 hosts");
     });
     server.stop();
 }
@@ -244,7 +244,7 @@ fn a_change_waits_until_git_has_let_go_of_its_lock() {
     rack.edit("hosts.yaml", change_card);
     let message = server.event(mark, "reload-refused");
     let expected = format!(
-        "git is running: `{}` exists; until it can be read, the last good inventory stays in force",
+        "git is running: `{}` exists; keeping the last valid inventory",
         fs::canonicalize(&lock).unwrap().display()
     );
     assert_eq!(message, expected);

@@ -74,7 +74,7 @@ fn each_second_address_of_an_attempt_is_reported_once_and_served() {
         (&messages[1], "kernel", "127.0.0.4"),
     ] {
         let expected =
-            format!("attempt 1 fetched `{what}` from {address}, and before from 127.0.0.2");
+            format!("attempt 1 fetched `{what}` from {address}, earlier files from 127.0.0.2");
         assert!(message.starts_with(&expected), "{message}");
     }
     assert_eq!(messages.len(), 2, "{messages:?}");

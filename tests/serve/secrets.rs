@@ -210,7 +210,7 @@ fn the_log_of_a_refused_reload_shows_no_password() {
         for wrong in WRONG {
             let bmc = format!("bmc: {{url: \"https://10.0.0.1\", username: a, {wrong}}}\narch:");
             rack.edit("hosts.yaml", |_| before.replacen("arch:", &bmc, 1));
-            server.wait_for(&["refused", "last good"]);
+            server.wait_for(&["refused", "last valid"]);
         }
         let log = server.stop();
         assert!(!log.contains("Hunter2"), "{log}");

@@ -107,19 +107,19 @@ fn a_capability_opens_what_it_was_made_for_and_no_log_or_error_shows_it() {
             "GET",
             format!("/s/{callback}/user-data"),
             403,
-            "the capability is for another purpose\n",
+            "the capability has another purpose\n",
         ),
         (
             "GET",
             format!("/s/{callback}/files/kernel"),
             403,
-            "the capability is for another purpose\n",
+            "the capability has another purpose\n",
         ),
         (
             "POST",
             format!("/s/{seed}/installed"),
             403,
-            "the capability is for another purpose\n",
+            "the capability has another purpose\n",
         ),
         (
             "GET",
@@ -149,7 +149,7 @@ fn a_capability_opens_what_it_was_made_for_and_no_log_or_error_shows_it() {
             "GET",
             format!("/s/{seed}/preseed.cfg"),
             404,
-            "autoinstall reads no seed `preseed.cfg`\n",
+            "installer autoinstall has no seed `preseed.cfg`\n",
         ),
         (
             "GET",
@@ -242,10 +242,14 @@ fn a_blob_that_is_missing_or_wrong_is_named_and_the_service_goes_on() {
         assert_eq!(answer.status(), 503);
         assert_eq!(
             answer.text(),
-            "the bundle store has no good copy of this file\n"
+            "the bundle store has no valid copy of this file\n"
         );
         let message = server.event(mark, "blob-refused");
-        for part in ["got 503 for kernel of ubuntu-24.04-stand-in", KERNEL] {
+        for part in [
+            "sent 503 to ",
+            " for kernel of ubuntu-24.04-stand-in",
+            KERNEL,
+        ] {
             assert!(message.contains(part), "{message}");
         }
         assert_eq!(rack.session("worker-01").attempts, 0);

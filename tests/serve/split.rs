@@ -126,7 +126,7 @@ fn a_rehearsal_against_servers_that_are_gone_says_which_step_stopped_and_exits_1
         "{text}"
     );
     assert!(
-        text.contains("= help: the log of `serve http` says why"),
+        text.contains("= help: the log of `serve http` has the reason"),
         "{text}"
     );
     assert!(

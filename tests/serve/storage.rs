@@ -90,7 +90,7 @@ fn serves_what_it_safely_can(server: &mut Server, dhcp: &Dhcp, known: &DhcpMessa
         let line = server.wait_for(mark, |line| {
             line["event"] == "dhcp-ignored" && line["mac"] == *mac
         });
-        let expected = "no answer to a request: its lease could not be made durable";
+        let expected = "ignored a request: cannot make its lease durable";
         assert_eq!(line["message"], expected);
     }
     let mut wrong = guest.request(TransactionId(13), &offer);
@@ -114,7 +114,7 @@ fn serves_what_it_safely_can(server: &mut Server, dhcp: &Dhcp, known: &DhcpMessa
     // An attempt that cannot be noted does not begin.
     let refused = web.get(kernel);
     assert_eq!(refused.status(), 503);
-    assert_eq!(refused.text(), "the store cannot be used\n");
+    assert_eq!(refused.text(), "the store is not available\n");
     server.event(mark, "store-failed");
     let block = first_block(server.address("tftp"));
     assert!(block.starts_with(&[0, 3, 0, 1]), "{block:?}");

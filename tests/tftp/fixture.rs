@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pxectl::serve::shutdown::Shutdown;
 use pxectl::serve::tftp::{TftpConfig, TftpFiles, TftpReport, TftpServer};
+use pxectl::shutdown::Shutdown;
 use pxectl::wire::tftp::{BlockNumber, Packet};
 use pxectl::workspace::files::{FileRoots, Surroundings};
 

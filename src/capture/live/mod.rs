@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
 
 use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::packet::LinkType;
 use crate::wire::pcapng::Comments;

@@ -28,7 +28,7 @@ use crate::cli::error::{CommandError, CommandResult, chain_text};
 use crate::conversation::{FindingKind, Observer, Options};
 use crate::inventory::Inventory;
 use crate::machine::MacAddress;
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::wire::dhcp::TransactionId;
 
 /// Explain how machines boot, from live packets or a capture file

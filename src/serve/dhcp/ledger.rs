@@ -1,20 +1,20 @@
-//! Making leases durable, and saying so when that fails and when it works again.
+//! Makes leases durable, and logs when that fails and when it works again.
 
 use crate::machine::LeaseChange;
 use crate::respond::dhcp::Exchange;
-use crate::serve::log::{Level, Line, Log};
+use crate::serve::log::{Level, Log, LogLine};
 use crate::store::LeaseStore;
 
-/// The leases on the disk.
+/// The lease database, with its state of failure.
 pub(super) struct Ledger {
     leases: Box<dyn LeaseStore>,
     log: Log,
-    /// Whether the latest change could not be kept.
+    /// Whether the latest commit failed.
     failing: bool,
 }
 
 impl Ledger {
-    /// Takes the store of the leases.
+    /// Creates a ledger for a lease store.
     pub(super) fn new(leases: Box<dyn LeaseStore>, log: Log) -> Self {
         Self {
             leases,
@@ -23,34 +23,34 @@ impl Ledger {
         }
     }
 
-    /// Makes changes durable, all or none; reports whether it did, and logs why not.
+    /// Makes all changes durable, or none of them. Logs a failure, and reports whether it succeeded.
     pub(super) fn commit(&mut self, changes: &[LeaseChange]) -> bool {
         match self.leases.commit(changes) {
             Ok(()) => {
                 if std::mem::take(&mut self.failing) {
-                    let text = "leases are made durable again, and promised";
-                    self.log.say(Level::Info, "dhcp", "lease-kept", text);
+                    let text = "leases are durable again; granting leases";
+                    self.log.event(Level::Info, "dhcp", "lease-kept", text);
                 }
                 true
             }
             Err(error) => {
                 self.failing = true;
                 let text = format!(
-                    "{} leases cannot be made durable, so nobody was promised one: {error}; {}",
+                    "cannot make {} leases durable, so none of them was granted: {error}; {}",
                     changes.len(),
                     error.help()
                 );
-                self.log.say(Level::Error, "dhcp", "lease-lost", text);
+                self.log.event(Level::Error, "dhcp", "lease-lost", text);
                 false
             }
         }
     }
 }
 
-/// Says that a machine got no answer because its lease could not be kept.
-pub(super) fn unpromised(exchange: &Exchange) -> Line {
-    let text = "no answer to a request: its lease could not be made durable";
-    Line::new(Level::Warn, "dhcp", "dhcp-ignored", text)
+/// Returns the line about a request that was not answered because its lease is not durable.
+pub(super) fn lease_not_durable(exchange: &Exchange) -> LogLine {
+    let text = "ignored a request: cannot make its lease durable";
+    LogLine::new(Level::Warn, "dhcp", "dhcp-ignored", text)
         .mac(exchange.mac)
         .host(exchange.host.as_deref())
         .fact("xid", exchange.transaction_id.to_string())
@@ -67,7 +67,7 @@ mod tests {
     use crate::serve::log::LogFormat;
     use crate::store::{StoreError, StoreFault};
 
-    /// A disk that is full until it has refused so often.
+    /// A disk that is full for this number of commits.
     struct Full(u32);
 
     impl LeaseStore for Full {
@@ -91,8 +91,8 @@ mod tests {
     struct Sink(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Sink {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(octets)
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_durable_is_told_each_time_and_its_end_once() {
+    fn each_failed_commit_is_logged_and_recovery_once() {
         let sink = Sink::default();
         let format = LogFormat::Text { color: false };
         let log = Log::new(format, Level::Info, Box::new(sink.clone()));
@@ -110,15 +110,15 @@ mod tests {
         let kept: Vec<bool> = (0..4).map(|_| ledger.commit(&change)).collect();
         assert_eq!(kept, [false, false, true, true]);
         let log = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-        let said: Vec<&str> = log
+        let messages: Vec<&str> = log
             .lines()
             .filter_map(|line| line.split_once("dhcp  "))
-            .map(|(_, said)| said)
+            .map(|(_, message)| message)
             .collect();
-        let lost = "lease-lost 1 leases cannot be made durable, so nobody was promised one: \
+        let lost = "lease-lost cannot make 1 leases durable, so none of them was granted: \
                     cannot use the store `leases.db`: the disk is full; free some space on its \
                     file system, then try again";
-        let again = "lease-kept leases are made durable again, and promised";
-        assert_eq!(said, [lost, lost, again]);
+        let again = "lease-kept leases are durable again; granting leases";
+        assert_eq!(messages, [lost, lost, again]);
     }
 }

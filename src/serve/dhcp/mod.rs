@@ -1,10 +1,10 @@
-//! The DHCP server's shell: receive, respond, make leases durable, send.
+//! The DHCP server's shell: receives, responds, makes leases durable, and sends.
 
-mod answers;
+mod commits;
 mod ledger;
 mod port;
 mod probe;
-mod promises;
+mod replies;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,78 +15,78 @@ use anyhow::Context;
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::live::Live;
-use super::log::{Level, Line, Log};
-use super::shutdown::Shutdown;
+use super::active::ActiveInventory;
+use super::log::{Level, Log, LogLine};
 use super::sizes::Sizes;
 use crate::respond::access::{Resource, admit};
 use crate::respond::dhcp::{
     DhcpResponder, Ingress, OtherServers, ProbesDue, chosen_server, other_server,
     respond_as_boot_server,
 };
+use crate::shutdown::Shutdown;
 use crate::store::LeaseStore;
 use crate::token::StoreKey;
 use crate::wire::dhcp::DhcpMessage;
 
-use answers::{Answer, Answers};
+use commits::LeaseCommits;
 use ledger::Ledger;
-use probe::Probed;
-use promises::Promises;
+use probe::ProbeResult;
+use replies::{PendingReply, ReplySender};
 
 pub use port::{DhcpPort, PortRole, addresses, interfaces, server_address};
 pub use probe::Prober;
 pub use watch::Watcher;
 
-/// How many messages are taken before anything else is looked at.
+/// Limit of messages that are received before other work is done.
 const BATCH: usize = 256;
-/// How often probes are looked at while no message comes.
+/// Interval at which probes are checked while no message arrives.
 const HEARTBEAT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 };
 
-/// How often it is looked at which addresses should be probed, while messages come.
+/// Interval at which due probes are started while messages arrive.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
 /// A DHCP server that is ready to run.
 pub struct DhcpServer {
-    answers: Arc<Answers>,
-    promises: Promises,
+    replies: Arc<ReplySender>,
+    commits: LeaseCommits,
     probers: Vec<Prober>,
-    /// When it was last looked at which addresses should be probed.
+    /// Time of the last check for due probes.
     probed_at: Option<Instant>,
     watchers: Vec<Watcher>,
     others: OtherServers,
-    /// Which port's turn it is to be served first.
+    /// Index of the port that is served first in the next batch.
     first: usize,
     responder: DhcpResponder,
     sizes: Sizes,
-    live: Live,
+    active: ActiveInventory,
     key: StoreKey,
     log: Log,
 }
 
 impl DhcpServer {
-    /// Takes the ports to serve on, and the leases that were promised before.
+    /// Creates a server for open ports, and reads the granted leases.
     ///
     /// # Errors
-    /// When the leases cannot be read.
+    /// Fails when the leases cannot be read.
     pub fn new(
         ports: Vec<DhcpPort>,
         leases: Box<dyn LeaseStore>,
-        live: Live,
+        active: ActiveInventory,
         key: StoreKey,
         log: Log,
     ) -> anyhow::Result<Self> {
         let responder = DhcpResponder::new(leases.load().context("cannot read the leases")?);
-        let answers = Arc::new(Answers {
+        let replies = Arc::new(ReplySender {
             ports,
             log: log.clone(),
         });
         let ledger = Ledger::new(leases, log.clone());
         Ok(Self {
-            promises: Promises::start(ledger, Arc::clone(&answers)),
-            answers,
+            commits: LeaseCommits::start(ledger, Arc::clone(&replies)),
+            replies,
             probers: Vec::new(),
             probed_at: None,
             watchers: Vec::new(),
@@ -94,19 +94,19 @@ impl DhcpServer {
             first: 0,
             responder,
             sizes: Sizes::start(),
-            live,
+            active,
             key,
             log,
         })
     }
 
-    /// Returns the addresses that were bound, with their ports and interfaces, for people.
+    /// Returns the bound addresses, with their ports and interfaces, as text.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// Fails when the system cannot report an address.
     pub fn local_addresses(&self) -> anyhow::Result<String> {
         let addresses: anyhow::Result<Vec<String>> =
-            self.answers.ports.iter().map(DhcpPort::describe).collect();
+            self.replies.ports.iter().map(DhcpPort::describe).collect();
         Ok(addresses?.join(", "))
     }
 
@@ -116,7 +116,7 @@ impl DhcpServer {
         self
     }
 
-    /// Reports other servers of addresses on these networks.
+    /// Logs other DHCP servers on these networks.
     pub fn with_watchers(mut self, watchers: Vec<Watcher>) -> Self {
         self.watchers = watchers;
         self
@@ -125,7 +125,7 @@ impl DhcpServer {
     /// Serves until `shutdown` is requested.
     ///
     /// # Errors
-    /// When the system does not let us wait for packets.
+    /// Fails when the system cannot wait for packets.
     pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         let heartbeat = (!self.probers.is_empty()).then_some(&HEARTBEAT);
@@ -133,7 +133,7 @@ impl DhcpServer {
             self.probe()?;
             self.watch(&mut buffer);
             let mut waiting: Vec<PollFd<'_>> = self
-                .answers
+                .replies
                 .ports
                 .iter()
                 .map(DhcpPort::socket)
@@ -150,10 +150,10 @@ impl DhcpServer {
         Ok(())
     }
 
-    /// Takes what other servers have said to clients.
+    /// Processes messages that other servers sent to clients.
     fn watch(&mut self, buffer: &mut [u8]) {
         let now = Timestamp::now();
-        let loaded = self.live.current();
+        let loaded = self.active.current();
         let site = &loaded.inventory.site;
         for watcher in &self.watchers {
             for _ in 0..BATCH {
@@ -162,7 +162,7 @@ impl DhcpServer {
                 };
                 let message = DhcpMessage::parse(&buffer[..length]).ok();
                 let ours: Vec<Ipv4Addr> = self
-                    .answers
+                    .replies
                     .ports
                     .iter()
                     .map(|it| it.address(site))
@@ -178,81 +178,81 @@ impl DhcpServer {
         }
     }
 
-    /// Takes what has come of probes, and asks for what is due.
+    /// Processes probe results, and starts due probes.
     fn probe(&mut self) -> anyhow::Result<()> {
         let now = Timestamp::now();
         let mut changes = Vec::new();
         for prober in &self.probers {
-            for Probed { address, answered } in prober.answers() {
+            for ProbeResult { address, answered } in prober.results() {
                 let network = prober.network();
                 let change = self.responder.probed(network, address, answered, now);
                 if let (Some(change), Some(mac)) = (change, answered) {
                     changes.push(change);
                     let text = format!(
-                        "another machine, {mac}, answers on {address} of the pool of `{network}`; \
-                         it is set aside for an hour"
+                        "another machine ({mac}) uses {address} of the pool of `{network}`; \
+                         reserving the address for an hour"
                     );
-                    let line = Line::new(Level::Warn, "dhcp", "dhcp-address-taken", text);
+                    let line = LogLine::new(Level::Warn, "dhcp", "dhcp-address-taken", text);
                     let line = line.mac(answered).fact("address", address.to_string());
                     self.log.write(&line.fact("network", network));
                 }
             }
         }
         for change in changes {
-            self.promises.take(change, None)?;
+            self.commits.queue(change, None)?;
         }
         let is_due = self.probed_at.is_none_or(|at| at.elapsed() >= PROBE_EVERY);
         if !self.probers.is_empty() && is_due {
             self.probed_at = Some(Instant::now());
-            let inventory = &self.live.current().inventory;
+            let inventory = &self.active.current().inventory;
             for ProbesDue { network, addresses } in self.responder.probes_due(inventory, now) {
                 let mut probers = self.probers.iter();
                 if let Some(prober) = probers.find(|prober| prober.network() == network) {
-                    prober.ask(addresses);
+                    prober.request(addresses);
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes up to [`BATCH`] messages that have arrived, and returns how many there were. They are
-    /// answered at once where nothing need be durable, else as soon as it is.
+    /// Processes up to [`BATCH`] received messages, and returns their number. Replies without a lease
+    /// change are sent immediately, the others once the change is durable.
     fn serve_batch(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
-        let answers = Arc::clone(&self.answers);
-        let loaded = self.live.current();
+        let replies = Arc::clone(&self.replies);
+        let loaded = self.active.current();
         let mut received = 0;
-        // Another port is first each time: a flood at one does not keep the others waiting.
+        // Each batch starts with another port, so that a flood at one port does not delay the others.
         self.first = self.first.wrapping_add(1);
-        for index in turns(self.first, answers.ports.len()) {
-            let port = &answers.ports[index];
+        for index in turns(self.first, replies.ports.len()) {
+            let port = &replies.ports[index];
             while received < BATCH {
                 let Some((length, from)) = port.receive(buffer) else {
                     break;
                 };
                 received += 1;
-                // For each: the answer to what has just been sent may be among those that follow.
+                // For each message: a later one may respond to a reply that was just sent.
                 let now = Timestamp::now();
                 let message = match DhcpMessage::parse(&buffer[..length]) {
                     Ok(message) => message,
                     Err(error) => {
-                        let text = format!("ignored {length} octets from {from}: {error}");
-                        self.log.say(Level::Warn, "dhcp", "dhcp-malformed", text);
+                        let text = format!("ignored {length} bytes from {from}: {error}");
+                        self.log.event(Level::Warn, "dhcp", "dhcp-malformed", text);
                         continue;
                     }
                 };
-                // Our own search for other servers comes back to us.
+                // We receive our own search for other servers.
                 let sender = message.hardware_address.mac();
                 if sender.is_some() && sender == port.mac() {
                     continue;
                 }
                 let site = &loaded.inventory.site;
-                // Where each answer goes back to its sender, that must be one whom we serve.
+                // A port that answers senders serves only allowed source addresses.
                 let source = IpAddr::from(*from.ip());
                 if port.answers_senders()
                     && let Err(why) = admit(source, Resource::Dhcp, &loaded.inventory)
                 {
                     let text = format!("ignored {length} bytes from {from}: {why}");
-                    self.log.say(Level::Warn, "dhcp", "dhcp-ignored", text);
+                    self.log.event(Level::Warn, "dhcp", "dhcp-ignored", text);
                     continue;
                 }
                 let ingress = Ingress {
@@ -270,9 +270,9 @@ impl DhcpServer {
                 };
                 if let Ok(reply) = &mut response.reply
                     && let Some(file) = reply.measured.take()
-                    && let Some(octets) = self.sizes.size(&loaded, &file, Instant::now())
+                    && let Some(size) = self.sizes.size(&loaded, &file, Instant::now())
                 {
-                    reply.set_boot_file_size(octets);
+                    reply.set_boot_file_size(size);
                 }
                 let network = ingress.network.and_then(|name| site.network(name));
                 if let (Some(network), Some(server)) = (network, chosen_server(&response))
@@ -281,14 +281,14 @@ impl DhcpServer {
                     self.log.write(&another_server(&network.name, server));
                 }
                 let change = response.commit.take();
-                let answer = Answer {
+                let answer = PendingReply {
                     port: index,
                     from,
                     response,
                 };
                 match change {
-                    Some(change) => self.promises.take(change, Some(answer))?,
-                    None => answers.send(answer),
+                    Some(change) => self.commits.queue(change, Some(answer))?,
+                    None => replies.send(answer),
                 }
             }
         }
@@ -296,17 +296,17 @@ impl DhcpServer {
     }
 }
 
-fn another_server(network: &str, server: Ipv4Addr) -> Line {
+fn another_server(network: &str, server: Ipv4Addr) -> LogLine {
     let text = format!(
-        "another DHCP server, {server}, answers on `{network}`, and a machine takes whichever answer \
-         it likes: stop one of the two, or write `mode: proxy` to leave the addresses to it"
+        "another DHCP server ({server}) answers on `{network}`, and each machine chooses one of the \
+         offers: stop one of the servers, or set `mode: proxy` so that the other one assigns addresses"
     );
-    Line::new(Level::Warn, "dhcp", "dhcp-other-server", text)
+    LogLine::new(Level::Warn, "dhcp", "dhcp-other-server", text)
         .fact("address", server.to_string())
         .fact("network", network)
 }
 
-/// Goes through all of `count` ports, beginning with `first`.
+/// Lists all of `count` ports once, starting with `first`.
 fn turns(first: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |step| (first % count + step) % count)
 }
@@ -316,7 +316,7 @@ mod tests {
     use super::turns;
 
     #[test]
-    fn every_port_is_first_in_its_turn_and_none_is_left_out() {
+    fn each_port_is_first_in_turn_and_all_are_served() {
         let batches: Vec<Vec<usize>> = (0..4).map(|first| turns(first, 3).collect()).collect();
         assert_eq!(batches, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
         assert_eq!(turns(5, 0).count(), 0);

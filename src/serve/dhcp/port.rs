@@ -1,3 +1,5 @@
+//! Sockets of the DHCP server, and the path in which each sends its replies.
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::IntoRawFd;
@@ -14,20 +16,20 @@ use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVE
 use crate::wire::dhcp::describe;
 use crate::wire::frame::udp_frame;
 
-/// Octets of kernel memory for messages that wait for their turn, some thousands.
+/// Bytes of kernel memory for waiting messages; room for some thousands.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// A socket on which requests arrive, and the way in which its answers leave.
+/// A socket that receives requests, and the path by which its replies leave.
 pub struct DhcpPort {
     socket: UdpSocket,
     network: Option<String>,
-    /// The address by which the clients of this port know us; none where that is the site's.
+    /// The address by which the clients of this port know us; `None` for the site's address.
     address: Option<Ipv4Addr>,
     role: PortRole,
-    way: Way,
+    path: SendPath,
 }
 
-/// What clients ask for on a port.
+/// The service that a port offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PortRole {
     /// Addresses and offers: port 67.
@@ -36,26 +38,27 @@ pub enum PortRole {
     BootServer,
 }
 
-enum Way {
-    /// As RFC 2131 §4.1 says, through an interface.
+/// The path by which replies leave.
+enum SendPath {
+    /// As RFC 2131 §4.1 requires, through an interface.
     Interface {
         mac: MacAddress,
         server: Ipv4Addr,
         frames: Mutex<Box<dyn DataLinkSender>>,
     },
-    /// As RFC 2131 §4.1 says, to relays and to clients that have an address.
+    /// As RFC 2131 §4.1 requires, to relays and to clients that have an address.
     Routed,
-    /// Back to where the request came from: for port 4011, for rehearsals, and for tests without
+    /// To the source address of the request: for port 4011, rehearsals, and tests without
     /// privileges.
     Sender,
 }
 
 impl DhcpPort {
-    /// Opens port 67 on the interface of a network, for what is broadcast there; `server` is the
-    /// address by which its clients know us.
+    /// Opens port 67 on the interface of a network, for broadcasts. `server` is the address by which
+    /// its clients know us.
     ///
     /// # Errors
-    /// When the interface is missing or has no Ethernet address, and when the system refuses.
+    /// Fails when the interface is missing or has no Ethernet address, and when the system refuses.
     pub fn on_interface(network: &str, name: &str, server: Ipv4Addr) -> anyhow::Result<Self> {
         let context = || format!("cannot serve DHCP on `{name}`");
         let interface = interface(name).with_context(context)?;
@@ -71,7 +74,7 @@ impl DhcpPort {
             .bind(&any.into())
             .with_context(|| format!("cannot bind UDP {any} on `{name}`"))?;
         let frames = Mutex::new(frame_sender(&interface).with_context(context)?);
-        let way = Way::Interface {
+        let path = SendPath::Interface {
             mac,
             server,
             frames,
@@ -81,21 +84,21 @@ impl DhcpPort {
             network: Some(network.to_owned()),
             address: Some(server),
             role: PortRole::Dhcp,
-            way,
+            path,
         })
     }
 
-    /// Opens port 4011 for the clients of a network whose addresses another server owns, on its
-    /// interface; for those behind relays, without one.
+    /// Opens port 4011 for the clients of a network whose addresses another server owns: on its
+    /// interface, or without an interface for clients behind relays.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails when the system refuses.
     pub fn for_boot_server(
         network: Option<(&str, &str)>,
         server: Ipv4Addr,
     ) -> anyhow::Result<Self> {
         let socket = udp_socket().context("cannot open a UDP socket")?;
-        // Firmware takes an answer from the address that it asked, and no other.
+        // Firmware accepts a reply only from the address to which it sent the request.
         let here = interfaces()
             .iter()
             .any(|interface| interface.ips.iter().any(|ip| ip.ip() == server));
@@ -116,18 +119,18 @@ impl DhcpPort {
             network: network.map(|(network, _)| network.to_owned()),
             address: None,
             role: PortRole::BootServer,
-            way: Way::Sender,
+            path: SendPath::Sender,
         })
     }
 
-    /// Opens port 67 of one address of ours, or of all: for what relays send there, and clients that
-    /// have an address, through whatever interface it comes.
+    /// Opens port 67 on one local address, or on all, for messages of relays and of clients that have
+    /// an address, which may arrive through any interface.
     ///
-    /// The system hands what was sent to the address to this port, and what was broadcast to those of
+    /// The system delivers messages to the address to this port, and broadcasts to the ports of
     /// interfaces.
     ///
     /// # Errors
-    /// When the address is not this machine's, or the system refuses.
+    /// Fails when the address is not local, or the system refuses.
     pub fn for_address(address: Option<Ipv4Addr>) -> anyhow::Result<Self> {
         let socket = udp_socket().context("cannot open a UDP socket")?;
         let ip = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
@@ -140,15 +143,15 @@ impl DhcpPort {
             network: None,
             address,
             role: PortRole::Dhcp,
-            way: Way::Routed,
+            path: SendPath::Routed,
         })
     }
 
-    /// Opens any other address, from which answers go back to where each request came from. Without
-    /// a `network`, the sender's address says which one it is.
+    /// Opens any other address, whose replies go to the source address of each request. Without a
+    /// `network`, the sender's address determines the network.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails when the system refuses.
     pub fn for_senders(address: SocketAddrV4, network: Option<&str>) -> anyhow::Result<Self> {
         let socket = udp_socket().context("cannot open a UDP socket")?;
         socket
@@ -159,25 +162,25 @@ impl DhcpPort {
             network: network.map(str::to_owned),
             address: None,
             role: PortRole::Dhcp,
-            way: Way::Sender,
+            path: SendPath::Sender,
         })
     }
 
-    /// Answers what clients ask for on the port of that role.
+    /// Sets the role of the port.
     pub fn with_role(mut self, role: PortRole) -> Self {
         self.role = role;
         self
     }
 
-    /// Returns the Ethernet address of the interface, where it is bound to one.
+    /// Returns the Ethernet address of the interface, if the port is bound to one.
     pub fn mac(&self) -> Option<MacAddress> {
-        match &self.way {
-            Way::Interface { mac, .. } => Some(*mac),
-            Way::Routed | Way::Sender => None,
+        match &self.path {
+            SendPath::Interface { mac, .. } => Some(*mac),
+            SendPath::Routed | SendPath::Sender => None,
         }
     }
 
-    /// Returns the address by which clients know us here.
+    /// Returns the address by which clients of this port know us.
     pub fn address(&self, site: &Site) -> Ipv4Addr {
         let network = self.network.as_deref().and_then(|it| site.network(it));
         match self.address {
@@ -186,45 +189,45 @@ impl DhcpPort {
         }
     }
 
-    /// Reports whether it is the port for what is broadcast on a network.
+    /// Reports whether this port receives the broadcasts of a network.
     pub fn is_on(&self, network: &str) -> bool {
-        let is_interface = matches!(self.way, Way::Interface { .. });
+        let is_interface = matches!(self.path, SendPath::Interface { .. });
         is_interface && self.network.as_deref() == Some(network)
     }
 
-    /// Reports whether an answer must leave by the interface of the client's network.
+    /// Reports whether a reply must leave by the interface of the client's network.
     pub fn needs_interface(&self, reply: &Reply) -> bool {
         let is_for_wire = matches!(
             reply.delivery,
             Delivery::Broadcast | Delivery::Hardware { .. }
         );
-        matches!(self.way, Way::Routed) && is_for_wire
+        matches!(self.path, SendPath::Routed) && is_for_wire
     }
 
-    /// Reports whether it answers DHCP requests at their source address, wherever that is.
+    /// Reports whether it answers DHCP requests at their source address, whatever the address.
     pub fn answers_senders(&self) -> bool {
-        matches!(self.way, Way::Sender) && self.role == PortRole::Dhcp
+        matches!(self.path, SendPath::Sender) && self.role == PortRole::Dhcp
     }
 
-    /// Returns what clients ask for here.
+    /// Returns the role of the port.
     pub fn role(&self) -> PortRole {
         self.role
     }
 
-    /// Returns the address that was bound, with its port.
+    /// Returns the bound address, with its port.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// Fails when the system cannot report the address.
     pub fn local_address(&self) -> anyhow::Result<SocketAddr> {
         self.socket
             .local_addr()
             .context("cannot read the address of a DHCP port")
     }
 
-    /// Says on which address, and for which network, it answers.
+    /// Describes the bound address and the network as text.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// Fails when the system cannot report the address.
     pub fn describe(&self) -> anyhow::Result<String> {
         let address = self.local_address()?;
         Ok(match &self.network {
@@ -233,18 +236,18 @@ impl DhcpPort {
         })
     }
 
-    /// Returns the socket, to wait for.
+    /// Returns the socket, for polling.
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
     }
 
-    /// Returns the network on which a request arrived.
+    /// Returns the network from which a request arrived.
     pub fn network<'s>(&'s self, site: &'s Site, from: SocketAddrV4) -> Option<&'s str> {
         if let Some(name) = &self.network {
             return Some(name);
         }
-        match &self.way {
-            Way::Sender if self.answers_senders() => {
+        match &self.path {
+            SendPath::Sender if self.answers_senders() => {
                 let network = site.network_of(*from.ip()).or(site.networks.first());
                 network.map(|network| network.name.as_str())
             }
@@ -252,28 +255,28 @@ impl DhcpPort {
         }
     }
 
-    /// Takes the next datagram, if one has arrived.
+    /// Receives the next datagram, if one has arrived.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
         receive(&self.socket, buffer)
     }
 
-    /// Sends a reply; takes out of it, and returns, the options for which there is no room.
+    /// Sends a reply. Removes options that do not fit, and returns their descriptions.
     ///
     /// # Errors
-    /// When the reply cannot be written or the system does not take it.
+    /// Fails when the reply cannot be encoded or the system does not send it.
     pub fn send(&self, reply: &mut Reply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
         let dropped = reply.message.fit(reply.limit);
         let dropped = dropped.iter().map(|code| describe(*code)).collect();
         let bytes = reply.message.write(reply.limit)?;
-        let to = match (&self.way, reply.delivery) {
-            // Who has no address yet is not there to be sent to.
+        let to = match (&self.path, reply.delivery) {
+            // A client without an address cannot receive unicast.
             (_, Delivery::Sender) if from.ip().is_unspecified() => {
                 SocketAddrV4::new(Ipv4Addr::BROADCAST, from.port())
             }
-            (Way::Sender, _) | (_, Delivery::Sender) => from,
+            (SendPath::Sender, _) | (_, Delivery::Sender) => from,
             (_, Delivery::Relay(to) | Delivery::Unicast(to)) => to,
             (
-                Way::Interface {
+                SendPath::Interface {
                     mac,
                     server,
                     frames,
@@ -306,24 +309,24 @@ impl DhcpPort {
     }
 }
 
-/// Takes the next datagram, if one has arrived.
+/// Receives the next datagram, if one has arrived.
 pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
     loop {
         match socket.recv_from(buffer) {
             Ok((length, SocketAddr::V4(from))) => return Some((length, from)),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            // What an earlier answer met on its way; the socket is fine.
+            // An error of an earlier reply; the socket still works.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(_) => return None,
         }
     }
 }
 
-/// Returns the address by which the clients of an interface's network know us: the site's, or the
-/// interface's own where the site's lies in another network.
+/// Returns the address by which the clients of an interface's network know us: the site's address, or
+/// the interface's own address if the site's address is in another network.
 ///
-/// A client prolongs its lease at that address, and has no other way to it than its own network.
+/// A client renews its lease at that address, and may reach only its own network.
 pub fn server_address(site: &Site, network: &Network, interfaces: &[NetworkInterface]) -> Ipv4Addr {
     let ours = site.server.address;
     if knows_site(site, network) {
@@ -335,8 +338,8 @@ pub fn server_address(site: &Site, network: &Network, interfaces: &[NetworkInter
     own.find(|ip| network.subnet.is_host(*ip)).unwrap_or(ours)
 }
 
-/// Reports whether the clients of a network know us by the site's address: it is theirs, or they ask
-/// us on port 4011, where only that one answers.
+/// Reports whether the clients of a network know us by the site's address: it is in their network, or
+/// they use port 4011, where only that address answers.
 fn knows_site(site: &Site, network: &Network) -> bool {
     network.subnet.is_host(site.server.address) || network.mode == DhcpMode::Proxy
 }
@@ -358,7 +361,7 @@ pub(super) fn interface(name: &str) -> anyhow::Result<NetworkInterface> {
     interfaces()
         .into_iter()
         .find(|interface| interface.name == name)
-        .with_context(|| format!("there is no interface `{name}`"))
+        .with_context(|| format!("interface `{name}` does not exist"))
 }
 
 fn udp_socket() -> io::Result<Socket> {
@@ -367,27 +370,30 @@ fn udp_socket() -> io::Result<Socket> {
     socket.set_broadcast(true)?;
     // Several sockets share port 67: one for each interface.
     socket.set_reuse_address(true)?;
-    // Forty machines that power on together must not overrun it.
-    // Past the system's bound only with the privilege, without which the bound has to do.
+    // Forty machines that power on together must not overflow the buffer. Only a privileged process
+    // may exceed the system's limit.
     let _ = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
         .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER));
     Ok(socket)
 }
 
-/// Opens a way to send frames, and only to send.
+/// Opens a channel that only sends frames.
 ///
-/// Source: packet(7): a socket of protocol 0 receives nothing.
+/// Source: packet(7): a socket with protocol 0 receives nothing.
 fn frame_sender(interface: &NetworkInterface) -> anyhow::Result<Box<dyn DataLinkSender>> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     let config = datalink::Config {
         socket_fd: Some(socket.into_raw_fd()),
-        // Of the socket that it is given, pnet sets the protocol alone.
+        // For an existing socket, pnet only sets the protocol.
         channel_type: ChannelType::Layer3(0),
         promiscuous: false,
         ..datalink::Config::default()
     };
     match datalink::channel(interface, config)? {
         Channel::Ethernet(sender, _) => Ok(sender),
-        _ => bail!("interface `{}` carries no Ethernet", interface.name),
+        _ => bail!(
+            "interface `{}` is not an Ethernet interface",
+            interface.name
+        ),
     }
 }

@@ -1,4 +1,4 @@
-//! Asking by ARP whether anybody has an address, on a thread of its own.
+//! Probes by ARP whether an address is in use, on a separate thread.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,33 +15,33 @@ use super::port::interface;
 use crate::machine::MacAddress;
 use crate::wire::arp;
 
-/// How long answers are waited for after each of [`TRIES`] questions.
+/// Time to wait for replies after each of [`TRIES`] probes.
 const PATIENCE: Duration = Duration::from_millis(300);
 const TRIES: u32 = 2;
-/// How often a thread that listens looks at the clock.
+/// Interval at which the listening thread checks its deadline.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
-/// Asks who has which address on one network. Its thread ends after this is dropped.
+/// Probes addresses on one network. Its thread ends after the prober is dropped.
 pub struct Prober {
     network: String,
-    questions: Sender<Vec<Ipv4Addr>>,
-    answers: Receiver<Probed>,
+    requests: Sender<Vec<Ipv4Addr>>,
+    results: Receiver<ProbeResult>,
 }
 
-/// What came of one probe.
+/// Result of one probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probed {
+pub struct ProbeResult {
     /// The address.
     pub address: Ipv4Addr,
-    /// Who answered on it.
+    /// The machine that uses it, if any.
     pub answered: Option<MacAddress>,
 }
 
 impl Prober {
-    /// Starts to listen on the interface of a network.
+    /// Starts a prober on the interface of a network.
     ///
     /// # Errors
-    /// When the interface is missing or the system refuses.
+    /// Fails when the interface is missing or the system refuses.
     pub fn start(network: &str, name: &str) -> anyhow::Result<Self> {
         let context = || format!("cannot probe addresses on `{name}`");
         let interface = interface(name).with_context(context)?;
@@ -52,7 +52,7 @@ impl Prober {
         socket.attach_filter(&only_arp()).with_context(context)?;
         let config = datalink::Config {
             socket_fd: Some(socket.into_raw_fd()),
-            // Of the socket that it is given, pnet sets the protocol alone.
+            // For an existing socket, pnet only sets the protocol.
             channel_type: ChannelType::Layer3(arp::ETHER_TYPE),
             promiscuous: false,
             read_timeout: Some(HEARTBEAT),
@@ -61,19 +61,19 @@ impl Prober {
         let Channel::Ethernet(sender, receiver) =
             datalink::channel(&interface, config).with_context(context)?
         else {
-            bail!("interface `{name}` carries no Ethernet");
+            bail!("interface `{name}` is not an Ethernet interface");
         };
-        let (questions, asked) = channel::<Vec<Ipv4Addr>>();
-        let (answered, answers) = channel();
+        let (requests, received) = channel::<Vec<Ipv4Addr>>();
+        let (result_sender, results) = channel();
         let mut wire = Wire {
             mac,
             sender,
             receiver,
         };
         std::thread::spawn(move || {
-            while let Ok(addresses) = asked.recv() {
+            while let Ok(addresses) = received.recv() {
                 for probed in wire.probe(&addresses) {
-                    if answered.send(probed).is_err() {
+                    if result_sender.send(probed).is_err() {
                         return;
                     }
                 }
@@ -82,25 +82,25 @@ impl Prober {
         let network = network.to_owned();
         Ok(Self {
             network,
-            questions,
-            answers,
+            requests,
+            results,
         })
     }
 
-    /// Returns the network that it probes.
+    /// Returns the probed network.
     pub fn network(&self) -> &str {
         &self.network
     }
 
-    /// Asks for these soon; never waits.
-    pub fn ask(&self, addresses: Vec<Ipv4Addr>) {
-        // Where the thread has ended, addresses are given without a probe.
-        let _ = self.questions.send(addresses);
+    /// Requests probes of these addresses; never waits.
+    pub fn request(&self, addresses: Vec<Ipv4Addr>) {
+        // If the thread has ended, addresses are offered without probing.
+        let _ = self.requests.send(addresses);
     }
 
-    /// Lists what has come of probes since the last time.
-    pub fn answers(&self) -> impl Iterator<Item = Probed> {
-        self.answers.try_iter()
+    /// Lists the results since the last call.
+    pub fn results(&self) -> impl Iterator<Item = ProbeResult> {
+        self.results.try_iter()
     }
 }
 
@@ -111,8 +111,8 @@ struct Wire {
 }
 
 impl Wire {
-    /// Asks for all of them at once; what could not be asked is left out.
-    fn probe(&mut self, addresses: &[Ipv4Addr]) -> Vec<Probed> {
+    /// Probes all addresses at once. Omits addresses for which no probe could be sent.
+    fn probe(&mut self, addresses: &[Ipv4Addr]) -> Vec<ProbeResult> {
         let mut found: BTreeMap<Ipv4Addr, Option<MacAddress>> = BTreeMap::new();
         for _ in 0..TRIES {
             for address in addresses {
@@ -133,17 +133,17 @@ impl Wire {
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-                    // An interface that is down: nothing is known of any address.
+                    // The interface is down, so nothing is known about any address.
                     Err(_) => return Vec::new(),
                 }
             }
         }
-        let probed = |(address, answered)| Probed { address, answered };
+        let probed = |(address, answered)| ProbeResult { address, answered };
         found.into_iter().map(probed).collect()
     }
 }
 
-/// Lets ARP through, so that a busy interface costs nothing.
+/// Returns a filter that accepts only ARP, so that a busy interface costs nothing.
 fn only_arp() -> [SockFilter; 4] {
     const LOAD_HALF_WORD: u16 = 0x28;
     const JUMP_IF_EQUAL: u16 = 0x15;

@@ -1,3 +1,5 @@
+//! Detects other DHCP servers.
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use anyhow::Context;
@@ -8,24 +10,24 @@ use crate::machine::MacAddress;
 use crate::respond::dhcp::{CLIENT_PORT, SERVER_PORT, search};
 use crate::wire::dhcp::TransactionId;
 
-/// Listens where the clients of a network do, for answers of another server.
+/// Listens on the client port of a network for replies of other servers.
 pub struct Watcher {
     network: String,
     socket: UdpSocket,
 }
 
 impl Watcher {
-    /// Listens on the interface of a network, and asks once who answers there. The question bears
-    /// the interface's own Ethernet address, by which we know it when it comes back to us.
+    /// Listens on the interface of a network, and sends one search for other servers. The search has
+    /// the interface's Ethernet address, by which we recognize it when we receive it ourselves.
     ///
     /// # Errors
-    /// When port 68 is taken, or the system refuses.
+    /// Fails when port 68 is in use, or the system refuses.
     pub fn start(network: &str, name: &str) -> anyhow::Result<Self> {
         let context = || format!("cannot listen on UDP port {CLIENT_PORT} of `{name}`");
         let mac = interface(name).with_context(context)?.mac;
         let mac = mac.with_context(|| format!("interface `{name}` has no Ethernet address"))?;
         let mac = MacAddress::new(mac.octets());
-        // Not shared: a DHCP client of this machine would lose answers to us.
+        // Not shared: a DHCP client on this machine would lose replies to us.
         let udp = Some(Protocol::UDP);
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, udp).with_context(context)?;
         socket.set_nonblocking(true).with_context(context)?;
@@ -37,28 +39,28 @@ impl Watcher {
         socket.bind(&any.into()).with_context(context)?;
         let socket = UdpSocket::from(socket);
         let transaction = TransactionId(getrandom::u32().unwrap_or_default());
-        let question = search(mac, transaction).write(576)?;
-        let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
+        let search = search(mac, transaction).write(576)?;
+        let broadcast = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
         socket
-            .send_to(&question, everybody)
-            .with_context(|| format!("cannot ask for other DHCP servers on `{name}`"))?;
+            .send_to(&search, broadcast)
+            .with_context(|| format!("cannot search for other DHCP servers on `{name}`"))?;
         Ok(Self {
             network: network.to_owned(),
             socket,
         })
     }
 
-    /// Returns the network that it watches.
+    /// Returns the watched network.
     pub fn network(&self) -> &str {
         &self.network
     }
 
-    /// Returns the socket, to wait for.
+    /// Returns the socket, for polling.
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
     }
 
-    /// Takes the next datagram, if one has arrived.
+    /// Receives the next datagram, if one has arrived.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
         receive(&self.socket, buffer)
     }

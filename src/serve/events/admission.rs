@@ -1,4 +1,4 @@
-//! Which decisions about booting become events: anyone on the network can cause them.
+//! Decides which boot decisions are stored as events. Anyone on the network can cause them.
 
 use std::collections::HashMap;
 
@@ -7,74 +7,74 @@ use jiff::{SignedDuration, Timestamp};
 use crate::decide::Rate;
 use crate::machine::{Event, EventKind, MacAddress};
 
-/// How many different events of a kind a machine may cause: a burst, then one every 30 s.
+/// Rate of different events of one kind from one machine: a burst, then one every 30 s.
 const OF_A_MACHINE: Rate = Rate::new(20, SignedDuration::from_secs(30));
-/// How many events all machines outside the inventory may cause together: a burst, then one a second.
+/// Rate of events from all machines outside the inventory together: a burst, then one a second.
 const OF_STRANGERS: Rate = Rate::new(600, SignedDuration::from_secs(1));
-/// How many machines outside the inventory are remembered.
+/// Limit of remembered machines outside the inventory.
 const STRANGERS: usize = 4096;
-/// How long an event that is the same as the one before is left out.
+/// Time during which a repetition of the previous event is omitted.
 const SAME: SignedDuration = SignedDuration::from_secs(60);
-/// How many machines are remembered before the first search for those to forget.
+/// Number of remembered machines at which the first search for outdated ones starts.
 const SWEEP: usize = 1024;
 
-/// What happens with an event.
+/// Decision about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is stored.
+    /// The event is stored.
     Store,
-    /// It repeats what the machine caused within the last minute.
+    /// The machine already caused the same event within the last minute.
     Repeated,
-    /// The machine, or all strangers together, cause more than is stored.
+    /// The machine, or all strangers together, exceed their rate.
     TooMany,
 }
 
-/// Decides which events are stored. Hosts and strangers, which are machines outside the inventory,
-/// have tables of their own. The names of hosts come from the inventory, which bounds their table;
-/// that of strangers has a fixed size, and one rate for all of them bounds what they cause.
+/// Decides which events are stored. Hosts and strangers (machines outside the inventory) have
+/// separate tables. The inventory bounds the table of hosts. The table of strangers has a fixed
+/// size, and all strangers share one rate.
 pub(super) struct Admission {
-    hosts: Table,
-    strangers: Table,
+    hosts: SourceTable,
+    strangers: SourceTable,
     strangers_due: Option<Timestamp>,
 }
 
-/// A machine as far as its events are concerned. Its kinds of events have rates of their own: holds,
-/// which anyone can cause who knows the MAC, do not use up that of installs.
+/// A machine and a kind of event. Each kind has its own rate: anyone who knows the MAC can cause
+/// holds, and they must not use up the rate of installs.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Source {
+struct EventSource {
     host: Option<String>,
     mac: Option<MacAddress>,
     kind: EventKind,
 }
 
 /// The latest event of a source.
-struct Latest {
+struct LatestEvent {
     message: String,
     at: Timestamp,
     due: Timestamp,
 }
 
-struct Table {
-    latest: HashMap<Source, Latest>,
-    /// How many sources there may be before the next search for those to forget.
+struct SourceTable {
+    latest: HashMap<EventSource, LatestEvent>,
+    /// Number of sources at which the next search for outdated ones starts.
     sweep_at: usize,
-    /// The most that `sweep_at` can be.
+    /// Upper limit of `sweep_at`.
     most: usize,
 }
 
 impl Admission {
     pub(super) fn new() -> Self {
         Self {
-            hosts: Table::new(usize::MAX),
-            strangers: Table::new(STRANGERS),
+            hosts: SourceTable::new(usize::MAX),
+            strangers: SourceTable::new(STRANGERS),
             strangers_due: None,
         }
     }
 
-    /// Decides about an event, and counts it where it is to be stored.
+    /// Decides about an event, and counts it if it is to be stored.
     pub(super) fn admit(&mut self, event: &Event) -> Verdict {
         let now = event.at;
-        let source = Source::of(event);
+        let source = EventSource::of(event);
         let is_stranger = event.host.is_none();
         let table = self.table(is_stranger);
         let latest = table.latest.get_mut(&source);
@@ -90,7 +90,7 @@ impl Admission {
             let Some(all_due) = OF_STRANGERS.take(self.strangers_due, now) else {
                 return Verdict::TooMany;
             };
-            // It counts also where the table is full, so that a flood causes few searches.
+            // Count it even if the table is full, so that a flood causes few searches.
             self.strangers_due = Some(all_due);
             self.strangers.sweep(now);
             let is_full = self.strangers.latest.len() >= STRANGERS;
@@ -101,7 +101,7 @@ impl Admission {
         let table = self.table(is_stranger);
         table.sweep(now);
         let message = event.message.clone();
-        let latest = Latest {
+        let latest = LatestEvent {
             message,
             at: now,
             due,
@@ -110,21 +110,22 @@ impl Admission {
         Verdict::Store
     }
 
-    /// Takes back that an event was stored: its write failed.
+    /// Reverts the admission of an event whose write failed.
     pub(super) fn forget(&mut self, event: &Event) {
         let table = self.table(event.host.is_none());
-        table.latest.remove(&Source::of(event));
+        table.latest.remove(&EventSource::of(event));
     }
 
-    fn table(&mut self, is_stranger: bool) -> &mut Table {
-        match is_stranger {
-            true => &mut self.strangers,
-            false => &mut self.hosts,
+    fn table(&mut self, is_stranger: bool) -> &mut SourceTable {
+        if is_stranger {
+            &mut self.strangers
+        } else {
+            &mut self.hosts
         }
     }
 }
 
-impl Source {
+impl EventSource {
     fn of(event: &Event) -> Self {
         Self {
             host: event.host.clone(),
@@ -134,19 +135,19 @@ impl Source {
     }
 }
 
-impl Latest {
+impl LatestEvent {
     fn is_repeated_by(&self, event: &Event) -> bool {
         self.message == event.message && self.is_recent(event.at)
     }
 
-    /// Reports whether it is at most a minute old. After the clock went back it is not.
+    /// Reports whether it is at most a minute old; false if the clock went back.
     fn is_recent(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.at);
         age >= SignedDuration::ZERO && age <= SAME
     }
 }
 
-impl Table {
+impl SourceTable {
     fn new(most: usize) -> Self {
         Self {
             latest: HashMap::new(),
@@ -155,8 +156,8 @@ impl Table {
         }
     }
 
-    /// Forgets the sources that no longer matter, once there are many. A source whose rate still
-    /// counts is never forgotten.
+    /// Forgets outdated sources once there are many. Never forgets a source whose rate is still in
+    /// use.
     fn sweep(&mut self, now: Timestamp) {
         if self.latest.len() < self.sweep_at {
             return;
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_always_says_something_new_has_a_rate_for_each_kind() {
+    fn new_events_of_one_machine_have_a_rate_for_each_kind() {
         let mut admission = Admission::new();
         let of_kind = |kind| {
             (0..100).map(move |number| Event {
@@ -225,12 +226,12 @@ mod tests {
     #[test]
     fn strangers_use_up_neither_the_rate_of_a_host_nor_the_memory() {
         let mut admission = Admission::new();
-        let says = |host, number: u32, second| event(host, 1, second, &number.to_string());
-        let host = |range: std::ops::Range<u32>| range.map(|number| says(Some("a"), number, 0));
+        let numbered = |number: u32| event(Some("a"), 1, 0, &number.to_string());
+        let host = |range: std::ops::Range<u32>| range.map(numbered);
         assert_eq!(stored(&mut admission, host(0..100)), 20);
         let strangers = (2..100_000).map(|mac| event(None, mac, 0, "hold"));
         assert_eq!(stored(&mut admission, strangers), 600);
-        // The limit of the host is as it was, and another host has all of its own.
+        // The host's limit is unchanged, and another host has its full rate.
         assert_eq!(stored(&mut admission, host(100..200)), 0);
         let verdict = admission.admit(&event(Some("b"), 2, 0, "hold"));
         assert_eq!(verdict, Verdict::Store);
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_whose_write_failed_counts_for_nothing() {
+    fn event_whose_write_failed_does_not_count() {
         let mut admission = Admission::new();
         for host in [None, Some("a")] {
             for _ in 0..100 {

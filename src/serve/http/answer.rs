@@ -1,3 +1,5 @@
+//! Adapts HTTP to the router: request in, response out.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,44 +11,66 @@ use hyper::header::{self, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 use crate::respond::access::{self, AccessRefusal, Resource};
 use crate::respond::http::{Conditions, Route, RouteError, Selection, content_type, route, select};
-use crate::serve::context::{Asker, Context, Refused, ServedFile, Status, Via};
-use crate::serve::log::{Level, Line, Log};
-use crate::serve::machine::{self, MachineAnswer};
-use crate::serve::session::{self, SessionAnswer};
+use crate::serve::context::Context;
+use crate::serve::log::{Level, Log, LogLine};
+use crate::serve::request::{
+    Protocol, RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer, ServedFile,
+};
+use crate::serve::router;
 use crate::wire::path::shown_path;
 
-/// The largest body of a callback, in octets.
+/// Limit of the body of a callback, in bytes.
 const CALLBACK_LIMIT: usize = 64 << 10;
-/// How long a client may take for the body of a callback.
+/// Time limit for the body of a callback.
 const CALLBACK_TIME: Duration = Duration::from_secs(30);
 
-/// An answer before it becomes an HTTP response.
-pub(super) enum Answer {
-    /// What is in memory, and nobody may keep.
+/// Content of a response, before the headers of the request select a part of it.
+enum Content {
+    /// Bytes in memory, which clients must not cache.
     Memory {
         status: StatusCode,
         content_type: &'static str,
         pieces: Vec<Bytes>,
     },
-    /// A file, of which a part may have been asked for.
+    /// A file, of which the client may have requested a part.
     File { served: ServedFile, log: Log },
 }
 
-impl Answer {
-    /// Makes an answer of a script, a seed or a word.
-    fn script(text: String) -> Self {
-        Self::Memory {
-            status: StatusCode::OK,
-            content_type: "text/plain",
-            pieces: vec![text.into()],
+impl Content {
+    /// Creates the content of an answer of the router.
+    fn of_answer(answer: RouteAnswer, log: &Log) -> Self {
+        match answer {
+            RouteAnswer::Text(text) => Self::Memory {
+                status: StatusCode::OK,
+                content_type: "text/plain",
+                pieces: vec![text.into()],
+            },
+            RouteAnswer::File(served) => Self::File {
+                served,
+                log: log.clone(),
+            },
+            RouteAnswer::Image { name, pieces } => Self::Memory {
+                status: StatusCode::OK,
+                content_type: content_type(&name),
+                pieces,
+            },
+            RouteAnswer::Health(Ok(text)) => Self::plain(StatusCode::OK, text),
+            RouteAnswer::Health(Err(text)) => Self::plain(StatusCode::SERVICE_UNAVAILABLE, text),
         }
     }
 
-    /// Makes an answer of plain text.
-    pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Self {
+    /// Creates the content of a refusal.
+    fn of_refusal(refusal: &RequestRefusal) -> Self {
+        let status = StatusCode::from_u16(refusal.kind.status_code());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::plain(status, refusal.text.as_str())
+    }
+
+    /// Creates a line of plain text.
+    fn plain(status: StatusCode, text: impl Into<String>) -> Self {
         let mut text = text.into();
         text.push('\n');
         Self::Memory {
@@ -61,7 +85,7 @@ impl Answer {
 pub(super) async fn answer(
     context: Arc<Context>,
     peer: SocketAddr,
-    place: &Place,
+    slot: &ConnectionSlot,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
@@ -71,20 +95,19 @@ pub(super) async fn answer(
     let route = match route(head.method.as_str(), &target) {
         Ok(route) => route,
         Err(error) => {
-            return respond(
-                &head.method,
-                &head.headers,
-                refused(&context, peer, &target, error),
-            );
+            let content = no_route(&context, peer, &target, error);
+            return respond(&head.method, &head.headers, content);
         }
     };
-    if let Err(why) = admit(&context, client, &route) {
-        let asker = Asker {
-            via: Via::Http,
-            peer,
-        };
-        let refused = asker.refuse(Status::Forbidden, why.to_string(), &why.to_string());
-        return respond(&head.method, &head.headers, say_no(&context, refused));
+    let requester = Requester {
+        protocol: Protocol::Http,
+        peer,
+    };
+    if let Err(error) = admit(&context, client, &route) {
+        let reason = error.to_string();
+        let refusal = requester.refuse(RefusalKind::Forbidden, reason.as_str(), &reason);
+        context.log.write(&refusal.line);
+        return respond(&head.method, &head.headers, Content::of_refusal(&refusal));
     }
     let posted = match head.method {
         Method::POST => {
@@ -94,141 +117,71 @@ pub(super) async fn answer(
                 _ => {
                     let seconds = CALLBACK_TIME.as_secs();
                     let text = format!(
-                        "the body has more than {CALLBACK_LIMIT} octets, or took over {seconds} s"
+                        "the body exceeds {} KiB, or took more than {seconds} s",
+                        CALLBACK_LIMIT >> 10
                     );
-                    let answer = Answer::plain(StatusCode::PAYLOAD_TOO_LARGE, text);
-                    return respond(&head.method, &head.headers, answer);
+                    let content = Content::plain(StatusCode::PAYLOAD_TOO_LARGE, text);
+                    return respond(&head.method, &head.headers, content);
                 }
             }
         }
         _ => Bytes::new(),
     };
-    if !place.begin() {
-        // The connection is closed already: this is never sent.
-        let answer = Answer::plain(StatusCode::SERVICE_UNAVAILABLE, "connection evicted");
-        return respond(&head.method, &head.headers, answer);
+    if !slot.begin() {
+        // The connection is already closed, so this is never sent.
+        let content = Content::plain(StatusCode::SERVICE_UNAVAILABLE, "connection evicted");
+        return respond(&head.method, &head.headers, content);
     }
     let reads_only = head.method == Method::HEAD;
-    // The store and the disk may make us wait, which the other connections need not.
-    let answered =
-        tokio::task::spawn_blocking(move || dispatch(&context, peer, route, &posted, reads_only))
-            .await;
-    let answered = answered.unwrap_or_else(|_| {
-        Answer::plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the server met a fault of its own",
-        )
-    });
-    respond(&head.method, &head.headers, answered)
-}
-
-fn dispatch(
-    context: &Context,
-    peer: SocketAddr,
-    route: Route,
-    posted: &[u8],
-    reads_only: bool,
-) -> Answer {
-    let via = Via::Http;
-    let asker = Asker { via, peer };
-    let file = |served| Answer::File {
-        served,
-        log: context.log.clone(),
-    };
-    let answered = match route {
-        Route::Boot(query) => context
-            .boot(asker, query.mac(), |sources, standing| {
-                query.answer(sources, standing)
-            })
-            .map(Answer::script),
-        Route::File(name) => machine::file(context, asker, &name).map(file),
-        Route::Machine(path) => machine::answer(context, asker, &path).map(|answer| match answer {
-            MachineAnswer::Script(text) => Answer::script(text),
-            MachineAnswer::File(served) => file(served),
-            MachineAnswer::Image(name, pieces) => Answer::Memory {
-                status: StatusCode::OK,
-                content_type: content_type(&name),
-                pieces,
-            },
-        }),
-        Route::BundleFile { manifest, key } => {
-            let loaded = context.live.current();
-            match loaded.bundle_by_manifest(&manifest) {
-                Some(bundle) => session::bundle_file(context, asker, bundle, &key).map(file),
-                None => {
-                    let text = format!("no bundle has the manifest {manifest}");
-                    Err(asker.refuse(Status::NotFound, text.clone(), &text))
-                }
+    // The store and the disk may block, and must not delay other connections.
+    let content = tokio::task::spawn_blocking(move || {
+        let options = RequestOptions {
+            posted: &posted,
+            reads_only,
+        };
+        match router::answer(&context, requester, route, options) {
+            Ok(answer) => Content::of_answer(answer, &context.log),
+            Err(refusal) => {
+                context.log.write(&refusal.line);
+                Content::of_refusal(&refusal)
             }
         }
-        Route::Session { capability, path } => {
-            let answer = session::answer(
-                context,
-                asker,
-                capability.expose(),
-                &path,
-                posted,
-                reads_only,
-            );
-            answer.map(|answer| match answer {
-                SessionAnswer::Text(text) => Answer::script(text),
-                SessionAnswer::File(served) => file(served),
-            })
-        }
-        Route::Health => Ok(Answer::plain(StatusCode::OK, "ok")),
-        Route::Ready => Ok(ready(context)),
-    };
-    answered.unwrap_or_else(|refused| say_no(context, refused))
+    });
+    let content = content.await.unwrap_or_else(|_| {
+        Content::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+    });
+    respond(&head.method, &head.headers, content)
 }
 
-/// Logs a refusal, and makes its answer.
-fn say_no(context: &Context, refused: Refused) -> Answer {
-    let Refused { status, text, line } = refused;
-    context.log.write(&line);
-    let status = StatusCode::from_u16(status.http());
-    Answer::plain(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), text)
-}
-
-/// Finds the client of a request: the peer, unless that is one of the site's proxies.
+/// Returns the address of the client: the peer, unless the peer is one of the site's proxies.
 fn client(
     context: &Context,
     peer: SocketAddr,
     headers: &header::HeaderMap,
 ) -> Result<SocketAddr, AccessRefusal> {
-    let loaded = context.live.current();
+    let loaded = context.active.current();
     let forwarded = headers.get_all("x-forwarded-for").iter();
     let proxies = &loaded.inventory.site.server.trusted_proxies;
     access::client(peer, forwarded.map(|it| it.as_bytes()), proxies)
 }
 
-/// Decides whether the client may have what it requests.
+/// Decides whether the client may request the route.
 fn admit(
     context: &Context,
     client: Result<SocketAddr, AccessRefusal>,
     route: &Route,
 ) -> Result<(), AccessRefusal> {
     let resource = Resource::of(route);
-    // Where every source is served, an unreadable one is too.
+    // An open resource is served to all clients, even if their address is unreadable.
     if resource.is_open() {
         return Ok(());
     }
-    let loaded = context.live.current();
+    let loaded = context.active.current();
     access::admit(client?.ip(), resource, &loaded.inventory)
 }
 
-/// Reports whether everything that this server exists for can be served.
-fn ready(context: &Context) -> Answer {
-    let unready = |text: String| Answer::plain(StatusCode::SERVICE_UNAVAILABLE, text);
-    match context.store.standing() {
-        Err(error) => unready(format!("{error}; {}", error.help())),
-        Ok(standing) => match standing.impediment() {
-            Some(impediment) => unready(format!("{impediment}; {}", impediment.help())),
-            None => Answer::plain(StatusCode::OK, "ready"),
-        },
-    }
-}
-
-fn refused(context: &Context, peer: SocketAddr, target: &str, error: RouteError) -> Answer {
+/// Logs a request without a route, and returns its response.
+fn no_route(context: &Context, peer: SocketAddr, target: &str, error: RouteError) -> Content {
     let status = match error {
         RouteError::Malformed => StatusCode::BAD_REQUEST,
         RouteError::Traversal => StatusCode::FORBIDDEN,
@@ -236,15 +189,15 @@ fn refused(context: &Context, peer: SocketAddr, target: &str, error: RouteError)
         RouteError::Method => StatusCode::METHOD_NOT_ALLOWED,
     };
     let shown = shown_path(target);
-    let text = format!("{peer} got {} for `{shown}`: {error}", status.as_u16());
-    context.log.say(Level::Warn, "http", "http-refused", text);
-    Answer::plain(status, error.to_string())
+    let text = format!("sent {} to {peer} for `{shown}`: {error}", status.as_u16());
+    context.log.event(Level::Warn, "http", "http-refused", text);
+    Content::plain(status, error.to_string())
 }
 
-/// Turns an answer into a response. Source: RFC 9110 §15.
-fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Response<Body> {
-    match answer {
-        Answer::Memory {
+/// Creates the response. Source: RFC 9110 §15.
+fn respond(method: &Method, headers: &header::HeaderMap, content: Content) -> Response<Body> {
+    match content {
+        Content::Memory {
             status,
             content_type,
             pieces,
@@ -261,7 +214,7 @@ fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Resp
             ];
             response(status, length, &rest, body)
         }
-        Answer::File { served, log } => {
+        Content::File { served, log } => {
             let ServedFile {
                 file,
                 size,
@@ -283,7 +236,7 @@ fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Resp
             match etag {
                 Some(ref etag) => {
                     rest.push((header::ETAG, etag.clone()));
-                    // Its name says what it holds: it never changes.
+                    // Its URL contains its digest: it never changes.
                     rest.push((
                         header::CACHE_CONTROL,
                         "public, max-age=31536000, immutable".to_owned(),
@@ -300,11 +253,16 @@ fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Resp
                 }
                 Selection::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
                 Selection::Unsatisfiable => {
-                    let text = format!("the range lies outside the {size} octets");
+                    let text = format!("the range is outside the {size} bytes of the file");
                     log.write(&line.and(&format!("416: {text}")));
                     let range = (header::CONTENT_RANGE, format!("bytes */{size}"));
-                    // An empty body would have its Content-Length put last.
-                    return said(method, StatusCode::RANGE_NOT_SATISFIABLE, text, &[range]);
+                    // For an empty body, hyper would write Content-Length last.
+                    return text_response(
+                        method,
+                        StatusCode::RANGE_NOT_SATISFIABLE,
+                        text,
+                        &[range],
+                    );
                 }
             };
             let length = part.end - part.start;
@@ -321,17 +279,18 @@ fn respond(method: &Method, headers: &header::HeaderMap, answer: Answer) -> Resp
     }
 }
 
-/// Makes a response of a sentence.
-fn said(
+/// Creates a response of plain text.
+fn text_response(
     method: &Method,
     status: StatusCode,
     text: String,
     rest: &[(HeaderName, String)],
 ) -> Response<Body> {
     let length = text.len() as u64;
-    let body = match *method {
-        Method::HEAD => Body::empty(),
-        _ => Body::text(text),
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::text(text)
     };
     let plain = (header::CONTENT_TYPE, "text/plain".to_owned());
     let rest: Vec<_> = std::iter::once(plain).chain(rest.iter().cloned()).collect();
@@ -344,7 +303,7 @@ fn response(
     rest: &[(HeaderName, String)],
     body: Body,
 ) -> Response<Body> {
-    // Deviation: shim 16.0 works only when Content-Length is the first header.
+    // Deviation: shim 16.0 works only if Content-Length is the first header.
     let mut builder = Response::builder().status(status);
     if status != StatusCode::NOT_MODIFIED {
         builder = builder.header(header::CONTENT_LENGTH, length);
@@ -359,17 +318,17 @@ fn response(
     })
 }
 
-/// Writes the line of a transfer once it has ended, with what was sent and how fast.
-fn report(line: Line, log: Log, length: u64) -> impl FnOnce(u64) + Send + Sync + 'static {
+/// Returns a function that logs a transfer after it ended, with its size and speed.
+fn report(line: LogLine, log: Log, length: u64) -> impl FnOnce(u64) + Send + Sync + 'static {
     let start = Instant::now();
     move |sent| {
         let seconds = start.elapsed().as_secs_f64();
         let speed = sent as f64 / 1e6 / seconds.max(1e-6);
         let text = if sent == length {
-            format!("{sent} octets in {seconds:.2} s, {speed:.1} MB/s")
+            format!("{sent} bytes in {seconds:.2} s, {speed:.1} MB/s")
         } else {
-            format!("broke off after {sent} of {length} octets and {seconds:.2} s")
+            format!("aborted after {sent} of {length} bytes and {seconds:.2} s")
         };
-        log.write(&line.and(&text).fact("octets", sent));
+        log.write(&line.and(&text).fact("bytes", sent));
     }
 }

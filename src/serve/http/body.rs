@@ -1,3 +1,5 @@
+//! Bodies of HTTP responses: bytes in memory, or part of a file.
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::Future;
@@ -12,38 +14,38 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 
-/// How much of a file is read at once, in octets.
+/// Bytes that one read of a file requests.
 const CHUNK: u64 = 128 << 10;
 
-/// The body of an answer: text, or a part of a file.
+/// The body of a response: bytes in memory, or part of a file.
 pub enum Body {
-    /// What is in memory, in pieces.
+    /// Pieces in memory.
     Bytes(VecDeque<Bytes>),
-    /// What is read while it is sent.
+    /// Part of a file, read while it is sent.
     File(FileBody),
 }
 
 impl Body {
-    /// Makes a body of text.
+    /// Creates a body of text.
     pub fn text(text: impl Into<Bytes>) -> Self {
         Self::pieces([text.into()])
     }
 
-    /// Makes a body of pieces, one after the other.
+    /// Creates a body of consecutive pieces.
     pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
         Self::Bytes(pieces.collect())
     }
 
-    /// Makes a body of nothing.
+    /// Creates an empty body.
     pub fn empty() -> Self {
         Self::Bytes(VecDeque::new())
     }
 
-    /// Makes a body of a part of a file; `finished` is called with the octets that were handed over
-    /// when the answer ends, whole or not.
+    /// Creates a body of part of a file. When the response ends, complete or not, it calls `finished`
+    /// with the number of bytes that were handed over.
     pub fn file(
         file: File,
         part: Range<u64>,
@@ -59,7 +61,7 @@ impl Body {
     }
 }
 
-/// A part of a file on its way.
+/// Part of a file that is being sent.
 pub struct FileBody {
     file: Arc<File>,
     start: u64,
@@ -80,7 +82,7 @@ impl FileBody {
         let chunk = done.unwrap_or_else(|error| Err(io::Error::other(error)));
         if let Ok(chunk) = &chunk {
             self.part.start += chunk.len() as u64;
-            // The next one is read while this one is written.
+            // Read the next chunk while this one is written.
             if !self.part.is_empty() {
                 self.reading = Some(read(&self.file, &self.part));
             }
@@ -97,8 +99,7 @@ impl Drop for FileBody {
     }
 }
 
-/// Reads the next chunk of a part of a file. A cold page may take a while, which must not stop the
-/// other connections.
+/// Reads the next chunk of part of a file. A slow disk must not stop the other connections.
 fn read(file: &Arc<File>, part: &Range<u64>) -> JoinHandle<io::Result<Bytes>> {
     let file = Arc::clone(file);
     let (at, length) = (part.start, CHUNK.min(part.end - part.start));
@@ -109,27 +110,27 @@ fn read(file: &Arc<File>, part: &Range<u64>) -> JoinHandle<io::Result<Bytes>> {
     })
 }
 
-/// A body that reports its end to the connection's place.
-pub struct Tracked {
+/// A body that reports its end to the slot of its connection.
+pub struct TrackedBody {
     body: Body,
-    place: Place,
+    slot: ConnectionSlot,
 }
 
-impl Tracked {
-    /// Wraps the body of a response that is ready.
-    pub fn new(body: Body, place: Place) -> Self {
-        place.progress();
-        Self { body, place }
+impl TrackedBody {
+    /// Wraps the body of a response that is ready to be sent.
+    pub fn new(body: Body, slot: ConnectionSlot) -> Self {
+        slot.progress();
+        Self { body, slot }
     }
 }
 
-impl Drop for Tracked {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        self.place.ended();
+        self.slot.ended();
     }
 }
 
-impl hyper::body::Body for Tracked {
+impl hyper::body::Body for TrackedBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -1,5 +1,4 @@
-//! The connections that are open: the admission table, and how a connection hears that it lost its
-//! place.
+//! The open connections: the admission table, and the notification of a connection that lost its slot.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,22 +11,22 @@ use tokio::sync::oneshot;
 use crate::respond::http::admission::{
     Admission, AdmittedConnection, ConnectionId, Limits, Origin, Refusal, Report,
 };
-use crate::serve::log::{Level, Line, Log};
+use crate::serve::log::{Level, Log, LogLine};
 
-/// How many connections there are at most, where the system allows as many open files.
+/// Limit of connections, if the system allows enough open files.
 pub const CONNECTIONS: usize = 2048;
-/// How many of them one address may have.
+/// Limit of connections from one address.
 const OF_ONE: usize = 64;
-/// How many of these may be incomplete or idle.
+/// Limit of incomplete or idle connections from one address.
 const WAITING_OF_ONE: usize = 32;
-/// Open files for everything but connections and transfers.
+/// Open files reserved for everything except connections and transfers.
 const OTHER_FILES: u64 = 128;
-/// A connection has a socket and perhaps a file, and TFTP may take as many.
+/// Open files per connection: a socket and perhaps a file, and the same number for TFTP.
 const FILES_OF_ONE: u64 = 4;
 /// The limit of open files that suffices for [`CONNECTIONS`].
 pub const ENOUGH_FILES: u64 = OTHER_FILES + FILES_OF_ONE * CONNECTIONS as u64;
 
-/// Returns how many connections a limit of open files allows.
+/// Returns the number of connections that a limit of open files allows.
 pub fn allowed_by(open_files: u64) -> usize {
     let allowed = open_files.saturating_sub(OTHER_FILES) / FILES_OF_ONE;
     usize::try_from(allowed).map_or(CONNECTIONS, |allowed| allowed.clamp(16, CONNECTIONS))
@@ -35,23 +34,23 @@ pub fn allowed_by(open_files: u64) -> usize {
 
 /// The connections of a server. Clones share them.
 #[derive(Clone)]
-pub struct Connections(Arc<Mutex<Table>>);
+pub struct Connections(Arc<Mutex<ConnectionTable>>);
 
-struct Table {
+struct ConnectionTable {
     admission: Admission,
-    /// Dropped when the connection is evicted.
+    /// One sender for each connection; dropped when the connection is evicted.
     keepers: HashMap<ConnectionId, oneshot::Sender<()>>,
     total: usize,
 }
 
-/// The place of a connection, which is free again once every clone is dropped.
+/// The slot of a connection, which is free again after every clone is dropped.
 #[derive(Clone)]
-pub struct Place(Arc<Held>);
+pub struct ConnectionSlot(Arc<SlotInner>);
 
-struct Held {
+struct SlotInner {
     connections: Connections,
     id: ConnectionId,
-    /// The body of the response has ended; a part of it may not have been written yet.
+    /// Whether the body of the response has ended. Part of it may not have been written yet.
     ended: AtomicBool,
 }
 
@@ -59,7 +58,7 @@ struct Held {
 pub type Evicted = oneshot::Receiver<()>;
 
 impl Connections {
-    /// Makes room for `total` connections, a quarter of it reserved for the site's machines.
+    /// Creates a table for `total` connections. A quarter of it is reserved for the site's machines.
     pub fn new(total: usize) -> Self {
         let admission = Admission::new(Limits {
             total,
@@ -67,18 +66,22 @@ impl Connections {
             of_one: OF_ONE,
             waiting_of_one: WAITING_OF_ONE,
         });
-        Self(Arc::new(Mutex::new(Table {
+        Self(Arc::new(Mutex::new(ConnectionTable {
             admission,
             keepers: HashMap::new(),
             total,
         })))
     }
 
-    /// Admits a connection, be it in the place of another.
+    /// Admits a connection, and evicts another one if necessary.
     ///
     /// # Errors
-    /// When there is no room.
-    pub fn open(&self, address: IpAddr, origin: Origin) -> Result<(Place, Evicted), Refusal> {
+    /// Fails when no slot is free and no connection can be evicted.
+    pub fn open(
+        &self,
+        address: IpAddr,
+        origin: Origin,
+    ) -> Result<(ConnectionSlot, Evicted), Refusal> {
         let mut table = self.lock();
         let AdmittedConnection { id, evicted } =
             table.admission.open(address, origin, Instant::now())?;
@@ -89,15 +92,15 @@ impl Connections {
         // Wakes the task of the other connection.
         drop(evicted);
         let connections = self.clone();
-        let held = Held {
+        let held = SlotInner {
             connections,
             id,
             ended: AtomicBool::new(false),
         };
-        Ok((Place(Arc::new(held)), ended))
+        Ok((ConnectionSlot(Arc::new(held)), ended))
     }
 
-    /// Evicts up to `most` connections, and reports whether there were any.
+    /// Evicts up to `most` connections, and reports whether it evicted any.
     pub fn shed(&self, most: usize) -> bool {
         let mut table = self.lock();
         let now = Instant::now();
@@ -108,13 +111,14 @@ impl Connections {
         !keepers.is_empty()
     }
 
-    /// Logs what was evicted and refused, once a period or, for a server that ends, at once.
+    /// Logs evicted and refused connections once per period, or immediately when the server ends.
     pub fn report(&self, log: &Log, is_ending: bool) {
         let mut table = self.lock();
         let (now, total) = (Instant::now(), table.total);
-        let report = match is_ending {
-            true => table.admission.last_report(now),
-            false => table.admission.report(now),
+        let report = if is_ending {
+            table.admission.last_report(now)
+        } else {
+            table.admission.report(now)
         };
         drop(table);
         for line in report.iter().flat_map(|report| lines(report, total)) {
@@ -122,43 +126,43 @@ impl Connections {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
-    /// Notes that a request is complete, and reports whether it may be answered: not if the connection
-    /// was evicted.
+impl ConnectionSlot {
+    /// Records that a request is complete. Returns false if the connection was evicted, so that the
+    /// request must not be answered.
     pub fn begin(&self) -> bool {
-        // Of a response before this one.
+        // Left from the previous response.
         self.0.ended.store(false, Ordering::Release);
         self.lock().admission.begin(self.0.id)
     }
 
-    /// Notes that a response is ready, or that the client took a substantial part of it.
+    /// Records that a response is ready, or that the client read a substantial part of it.
     pub fn progress(&self) {
         self.lock().admission.progress(self.0.id, Instant::now());
     }
 
-    /// Notes that the body of a response has ended.
+    /// Records that the body of a response has ended.
     pub fn ended(&self) {
         self.0.ended.store(true, Ordering::Release);
     }
 
-    /// Notes that everything that was to be written is written.
+    /// Records that all pending data is written.
     pub fn flushed(&self) {
         if self.0.ended.swap(false, Ordering::AcqRel) {
             self.lock().admission.finish(self.0.id, Instant::now());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         self.0.connections.lock()
     }
 }
 
-impl Drop for Held {
+impl Drop for SlotInner {
     fn drop(&mut self) {
         let mut table = self.connections.lock();
         table.admission.close(self.id);
@@ -168,10 +172,10 @@ impl Drop for Held {
     }
 }
 
-/// Returns what the log says of a period.
-fn lines(report: &Report, total: usize) -> Vec<Line> {
+/// Returns the log lines about a period.
+fn lines(report: &Report, total: usize) -> Vec<LogLine> {
     let seconds = report.period.as_secs();
-    let warn = |event, text: String| Line::new(Level::Warn, "http", event, text);
+    let warn = |event, text: String| LogLine::new(Level::Warn, "http", event, text);
     let mut lines = Vec::new();
     if report.evicted > 0 {
         let count = report.evicted;
@@ -180,7 +184,7 @@ fn lines(report: &Report, total: usize) -> Vec<Line> {
         let line = match report.largest {
             Some((network, held)) => warn(
                 "http-evicted",
-                format!("{text}; {network} held most ({held})"),
+                format!("{text}; {network} had the most ({held})"),
             )
             .fact("network", network.to_string())
             .fact("held", held),
@@ -191,8 +195,8 @@ fn lines(report: &Report, total: usize) -> Vec<Line> {
     if report.refused > 0 {
         let count = report.refused;
         let text = format!(
-            "refused {count} connections in {seconds} s: all {total} are in use, and none is idle, \
-             incomplete or stalled"
+            "refused {count} connections in {seconds} s: all {total} slots are in use, and no \
+             connection is idle, incomplete or stalled"
         );
         lines.push(warn("http-busy", text).fact("refused", count));
     }
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_evicted_connection_hears_of_it_and_may_not_be_answered() {
+    fn evicted_connection_is_notified_and_not_answered() {
         let connections = Connections::new(16);
         let mut open = Vec::new();
         for number in 0..12 {
@@ -251,23 +255,23 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_over_once_its_end_is_written() {
+    fn response_ends_when_its_last_byte_is_written() {
         let connections = Connections::new(16);
-        let (place, _evicted) = connections
+        let (slot, _evicted) = connections
             .open([10, 0, 0, 1].into(), Origin::Stranger)
             .unwrap();
-        assert!(place.begin());
-        place.progress();
-        place.flushed();
+        assert!(slot.begin());
+        slot.progress();
+        slot.flushed();
         assert!(!connections.shed(1));
-        place.ended();
+        slot.ended();
         assert!(!connections.shed(1));
-        place.flushed();
+        slot.flushed();
         assert!(connections.shed(1));
     }
 
     #[test]
-    fn a_low_limit_of_open_files_allows_fewer_connections() {
+    fn low_limit_of_open_files_allows_fewer_connections() {
         for (open_files, expected) in [
             (0, 16),
             (1024, 224),
@@ -281,9 +285,9 @@ mod tests {
     }
 
     #[test]
-    fn the_log_names_the_network_that_held_most() {
+    fn log_names_the_network_with_the_most_connections() {
         let connections = Connections::new(16);
-        let places: Vec<_> = (0..40)
+        let slots: Vec<_> = (0..40)
             .map(|number| connections.open([10, 99, 3, number].into(), Origin::Stranger))
             .collect();
         let mut report = connections
@@ -301,13 +305,13 @@ mod tests {
         lines.iter().for_each(|line| log.write(line));
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         for (line, expected) in text.lines().zip([
-            "evicted 28 idle, incomplete or stalled connections in 10 s; 10.99.3.0/24 held most (12)",
-            "refused 7 connections in 10 s: all 16 are in use, and none is idle, incomplete or stalled",
+            "evicted 28 idle, incomplete or stalled connections in 10 s; 10.99.3.0/24 had the most (12)",
+            "refused 7 connections in 10 s: all 16 slots are in use, and no connection is idle, incomplete or stalled",
             "refused 2 connections in 10 s from addresses with 64 active connections, such as 10.99.3.1",
         ]) {
             assert!(line.ends_with(expected), "{line}");
         }
         assert_eq!(lines.len(), 3);
-        drop(places);
+        drop(slots);
     }
 }

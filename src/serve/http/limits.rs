@@ -1,3 +1,5 @@
+//! Ends connections whose client stops reading.
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -7,30 +9,30 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 
-/// How much of a response is a substantial part, in bytes.
+/// Bytes of a response that count as progress.
 const PART: usize = 64 << 10;
 
-/// A stream that fails once its peer has taken nothing for a while although something is to be
-/// written. It reports to the connection's place what the peer takes.
-pub struct Moving<S> {
+/// A stream that fails after its peer read nothing for some time while a write was waiting. Reports
+/// progress to the slot of its connection.
+pub struct StallLimited<S> {
     stream: S,
-    place: Place,
-    /// The bytes taken since that was last reported.
+    slot: ConnectionSlot,
+    /// Bytes that the peer accepted since the last reported progress.
     taken: usize,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
-    /// Whether the last write had to wait, so that the timer runs.
+    /// Whether the last write had to wait; the timer then runs.
     stalled: bool,
 }
 
-impl<S> Moving<S> {
+impl<S> StallLimited<S> {
     /// Wraps a stream.
-    pub fn new(stream: S, limit: Duration, place: Place) -> Self {
+    pub fn new(stream: S, limit: Duration, slot: ConnectionSlot) -> Self {
         Self {
             stream,
-            place,
+            slot,
             taken: 0,
             limit,
             timer: Box::pin(tokio::time::sleep(limit)),
@@ -43,7 +45,7 @@ impl<S> Moving<S> {
             self.taken += bytes;
             if self.taken >= PART {
                 self.taken = 0;
-                self.place.progress();
+                self.slot.progress();
             }
         }
     }
@@ -62,13 +64,13 @@ impl<S> Moving<S> {
             self.timer.as_mut().reset(Instant::now() + self.limit);
         }
         self.timer.as_mut().poll(context).map(|()| {
-            let what = format!("the client took nothing for {} s", self.limit.as_secs());
+            let what = format!("the client read nothing for {} s", self.limit.as_secs());
             Err(io::Error::new(io::ErrorKind::TimedOut, what))
         })
     }
 }
 
-impl<S: Read + Unpin> Read for Moving<S> {
+impl<S: Read + Unpin> Read for StallLimited<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -78,23 +80,23 @@ impl<S: Read + Unpin> Read for Moving<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Moving<S> {
+impl<S: Write + Unpin> Write for StallLimited<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, octets);
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.taken(&written);
         self.watched(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket has nothing to flush: that says nothing about a write that waits. Hyper flushes when
-        // it has written everything.
+        // A socket has nothing to flush, so this does not show whether a write waits. Hyper flushes
+        // after it has written everything.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         if flushed.is_ready() {
-            self.place.flushed();
+            self.slot.flushed();
         }
         flushed
     }
@@ -126,7 +128,7 @@ mod tests {
     use crate::respond::http::admission::Origin;
 
     #[test]
-    fn a_peer_that_takes_nothing_ends_its_connection() {
+    fn peer_that_reads_nothing_ends_its_connection() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -135,15 +137,15 @@ mod tests {
             let (ours, _theirs) = tokio::io::duplex(64);
             let stream = hyper_util::rt::TokioIo::new(ours);
             let connections = Connections::new(16);
-            let (place, _evicted) = connections
+            let (slot, _evicted) = connections
                 .open([10, 0, 0, 1].into(), Origin::Stranger)
                 .unwrap();
-            let mut moving = Moving::new(stream, Duration::from_millis(10), place);
-            // The first fits, the second waits for room that never comes.
+            let mut stream = StallLimited::new(stream, Duration::from_millis(10), slot);
+            // The first write fits, the second waits for space forever.
             let mut last = Ok(0);
             for _ in 0..2 {
                 last = std::future::poll_fn(|context| {
-                    Pin::new(&mut moving).poll_write(context, &[0; 64])
+                    Pin::new(&mut stream).poll_write(context, &[0; 64])
                 })
                 .await;
             }

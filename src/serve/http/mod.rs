@@ -1,4 +1,4 @@
-//! The HTTP server's shell: connections and files around the pure answers of `respond::http`.
+//! The HTTP server's shell: connections and files around the pure logic of `respond::http`.
 
 mod answer;
 mod body;
@@ -27,36 +27,37 @@ use tokio::task::JoinSet;
 use super::context::Context;
 use super::descriptors::raise_limit;
 use super::log::{Level, Log};
-use super::shutdown::Shutdown;
 use crate::respond::http::admission::Origin;
+use crate::shutdown::Shutdown;
 
-use body::Tracked;
-use connections::{Connections, Evicted, Place};
-use limits::Moving;
+use body::TrackedBody;
+use connections::{ConnectionSlot, Connections, Evicted};
+use limits::StallLimited;
 
 pub use connections::{CONNECTIONS, ENOUGH_FILES, allowed_by};
 
-/// How many connections the system keeps until they are accepted: a burst must not have to retry.
+/// Limit of connections that the system queues until they are accepted, so that a burst need not
+/// retry.
 const BACKLOG: i32 = 1024;
-/// The largest head of a request, in bytes, and what is buffered of a response beyond one chunk. Hyper
-/// may allocate twice that for a connection.
+/// Limit of the head of a request, in bytes, and of buffered response data beyond one chunk. Hyper may
+/// allocate twice as much for a connection.
 const HEAD_SIZE: usize = 16 << 10;
-/// How many connections make room where a file descriptor is lacking: one for the connection, and
+/// Number of connections to evict when file descriptors run out: one for the new connection, and
 /// some for the files that it requests.
 const SHED: usize = 8;
-/// How long evicted connections get to close before more are accepted.
+/// Time for evicted connections to close before more are accepted.
 const SHED_TIME: Duration = Duration::from_millis(5);
-/// Evicted connections that may not have closed yet.
+/// Limit of evicted connections that have not closed yet.
 const CLOSING: usize = 64;
-/// How long a repeated error of the listener is not logged again.
+/// Minimum time between two log lines about errors of the listener.
 const QUIET_TIME: Duration = Duration::from_secs(10);
-/// How long a client may take none of an answer.
+/// Time after which a client that reads nothing of a response is disconnected.
 const STALL_TIME: Duration = Duration::from_secs(30);
-/// How long a client may take for the head of a request.
+/// Time limit for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
-/// How long running answers get to finish when the server shuts down.
+/// Time for running responses to finish when the server shuts down.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
-/// How often the accepting loop looks whether it should end.
+/// Interval at which the accepting loop checks for shutdown.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// An HTTP server that is ready to run.
@@ -69,27 +70,28 @@ impl HttpServer {
     /// Binds the address.
     ///
     /// # Errors
-    /// When the address is not ours, in use, or below 1024 without the privilege.
+    /// Fails when the address is not local, the port is in use, or the port is below 1024 and the
+    /// process lacks the privilege.
     pub fn bind(address: SocketAddrV4, context: Arc<Context>) -> anyhow::Result<Self> {
         let listener =
             listen(address).with_context(|| format!("cannot bind TCP {address} for HTTP"))?;
         Ok(Self { listener, context })
     }
 
-    /// Returns the address that was bound, with its port.
+    /// Returns the bound address, with its port.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// Fails when the system cannot report the address.
     pub fn local_address(&self) -> anyhow::Result<SocketAddr> {
         self.listener
             .local_addr()
             .context("cannot read the address of the HTTP server")
     }
 
-    /// Serves until `shutdown` is requested, and then lets running answers finish for a while.
+    /// Serves until `shutdown` is requested, and then gives running responses a short time to finish.
     ///
     /// # Errors
-    /// When the runtime cannot be started.
+    /// Fails when the runtime cannot be started.
     pub fn run(self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -107,7 +109,7 @@ impl HttpServer {
         let context = self.context;
         let log = &context.log;
         let total = allowed_by(raise_limit());
-        let places = Connections::new(total);
+        let slots = Connections::new(total);
         let mut errors = AcceptErrors::default();
         let mut tasks = JoinSet::new();
         let (end, ending) = watch::channel(());
@@ -116,7 +118,7 @@ impl HttpServer {
             if tasks.len() >= total + CLOSING {
                 tasks.join_next().await;
             }
-            places.report(log, false);
+            slots.report(log, false);
             let Ok(accepted) = tokio::time::timeout(HEARTBEAT, listener.accept()).await else {
                 continue;
             };
@@ -127,20 +129,20 @@ impl HttpServer {
                     if is_of_the_peer(&error) {
                         continue;
                     }
-                    let made_room = is_lack_of_files(&error) && places.shed(SHED);
+                    let made_room = is_lack_of_files(&error) && slots.shed(SHED);
                     tokio::time::sleep(if made_room { SHED_TIME } else { HEARTBEAT }).await;
                     continue;
                 }
             };
             let origin = origin(&context, peer.ip(), &stream);
-            let Ok((place, evicted)) = places.open(peer.ip(), origin) else {
+            let Ok((slot, evicted)) = slots.open(peer.ip(), origin) else {
                 continue;
             };
             let (context, ending) = (Arc::clone(&context), ending.clone());
-            tasks.spawn(serve(stream, peer, context, place, evicted, ending));
+            tasks.spawn(serve(stream, peer, context, slot, evicted, ending));
         }
-        places.report(log, true);
-        // A connection that is only kept open for the next request ends at once.
+        slots.report(log, true);
+        // Idle connections end immediately.
         drop(end);
         let finish = async { while tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(SHUTDOWN_TIME, finish).await;
@@ -158,17 +160,17 @@ fn listen(address: SocketAddrV4) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Decides what a connection counts as, by its source address.
+/// Classifies a connection by its source address.
 ///
 /// An address inside a pool counts as leased: the leases may be on another machine, and a copy of them
-/// would be late just when a machine has got its first one.
+/// would be outdated just when a machine received its first lease.
 fn origin(context: &Context, peer: IpAddr, stream: &TcpStream) -> Origin {
     let peer = peer.to_canonical();
     let is_own = || stream.local_addr().is_ok_and(|own| own.ip() == peer);
     match peer {
         peer if peer.is_loopback() || is_own() => Origin::Proxy,
         IpAddr::V4(peer) => {
-            let loaded = context.live.current();
+            let loaded = context.active.current();
             let proxies = &loaded.inventory.site.server.trusted_proxies;
             if proxies.iter().any(|block| block.contains(peer)) {
                 Origin::Proxy
@@ -182,7 +184,7 @@ fn origin(context: &Context, peer: IpAddr, stream: &TcpStream) -> Origin {
     }
 }
 
-/// Errors of the listener, each logged once in a while.
+/// Errors of the listener, logged at a limited rate.
 #[derive(Default)]
 struct AcceptErrors {
     logged: Option<Instant>,
@@ -202,12 +204,12 @@ impl AcceptErrors {
         if self.count > 1 {
             text = format!("{text} ({} times)", self.count);
         }
-        log.say(Level::Warn, "http", "http-accept", text);
+        log.event(Level::Warn, "http", "http-accept", text);
         (self.logged, self.count) = (Some(Instant::now()), 0);
     }
 }
 
-/// Reports whether the next connection may be accepted at once: only this one failed.
+/// Reports whether only this connection failed, so that the next one can be accepted immediately.
 fn is_of_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(
@@ -221,28 +223,30 @@ fn is_lack_of_files(error: &io::Error) -> bool {
     matches!(code, Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// Serves a connection until it ends or is evicted, or until `ending` does and its running answer is
-/// sent.
+/// Serves a connection until it ends or is evicted. When `ending` changes, sends the running response
+/// and ends.
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     context: Arc<Context>,
-    place: Place,
+    slot: ConnectionSlot,
     evicted: Evicted,
     mut ending: watch::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);
     let log = context.log.clone();
-    let stream = Moving::new(TokioIo::new(stream), STALL_TIME, place.clone());
+    let stream = StallLimited::new(TokioIo::new(stream), STALL_TIME, slot.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (context, place) = (Arc::clone(&context), place.clone());
+        let (context, slot) = (Arc::clone(&context), slot.clone());
         async move {
-            let response = answer::answer(context, peer, &place, request).await;
-            Ok::<Response<Tracked>, Infallible>(response.map(|body| Tracked::new(body, place)))
+            let response = answer::answer(context, peer, &slot, request).await;
+            Ok::<Response<TrackedBody>, Infallible>(
+                response.map(|body| TrackedBody::new(body, slot)),
+            )
         }
     });
     let connection = http1::Builder::new()
-        // Deviation: GRUB and older shims compare header names case by case.
+        // Deviation: GRUB and older shims compare header names case-sensitively.
         .title_case_headers(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -259,12 +263,12 @@ async fn serve(
         }
     };
     if let Err(error) = served {
-        // Firmware closes connections as it pleases.
-        log.say(
+        // Firmware closes connections at any time.
+        log.event(
             Level::Debug,
             "http",
             "http-closed",
-            format!("connection of {peer}: {error}"),
+            format!("connection from {peer} ended: {error}"),
         );
     }
 }

@@ -7,22 +7,22 @@ use serde_json::{Map, Value, json};
 
 use crate::machine::{MacAddress, SessionId, escaped_json, masked, shown_line};
 
-/// How much a line matters.
+/// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Only for the curious (`-v`).
+    /// Details, shown with `-v`.
     Debug,
-    /// Something happened as it should.
+    /// Normal operation.
     Info,
-    /// Something was refused, or may surprise.
+    /// A refusal, or an unexpected situation.
     Warn,
-    /// Something could not be done.
+    /// A failure.
     Error,
 }
 
 /// One line of the log.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct LogLine {
     pub(super) level: Level,
     service: &'static str,
     event: &'static str,
@@ -33,8 +33,8 @@ pub struct Line {
     facts: Vec<(Cow<'static, str>, Value)>,
 }
 
-impl Line {
-    /// Makes a line; `event` is a stable word for machines, `message` is for people.
+impl LogLine {
+    /// Creates a line. `event` is a stable name for programs, `message` is text for operators.
     pub fn new(
         level: Level,
         service: &'static str,
@@ -54,42 +54,42 @@ impl Line {
         }
     }
 
-    /// Returns the stable word for machines.
+    /// Returns the stable event name.
     pub fn event(&self) -> &'static str {
         self.event
     }
 
-    /// Says which machine it is about.
+    /// Sets the machine.
     pub fn mac(mut self, mac: Option<MacAddress>) -> Self {
         self.mac = mac;
         self
     }
 
-    /// Says which host it is about.
+    /// Sets the host.
     pub fn host(mut self, host: Option<&str>) -> Self {
         self.host = host.map(str::to_owned);
         self
     }
 
-    /// Says which session it is about.
+    /// Sets the install session.
     pub fn session(mut self, session: Option<SessionId>) -> Self {
         self.session = session;
         self
     }
 
-    /// Adds to the message.
+    /// Appends to the message, after a colon.
     pub fn and(mut self, more: &str) -> Self {
         self.message = format!("{}: {more}", self.message);
         self
     }
 
-    /// Adds a fact for machines.
+    /// Adds a field for programs.
     pub fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.facts.push((name.into(), value.into()));
         self
     }
 
-    /// Adds the fields of a value for machines; one that has none adds nothing.
+    /// Adds the fields of a value for programs. A value without fields adds nothing.
     pub fn facts(mut self, value: &impl Serialize) -> Self {
         if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
             let fields = fields.into_iter();
@@ -164,7 +164,7 @@ impl Line {
     }
 }
 
-/// Masks what has the form of a secret in every text of a value.
+/// Masks everything that looks like a secret in all texts of a value.
 pub fn mask_texts(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -183,9 +183,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_reads_well_and_cannot_move_the_cursor() {
-        let line =
-            Line::new(Level::Info, "dhcp", "dhcp-ack", "10.0.0.5\x1b[2J").host(Some("worker-01"));
+    fn text_line_is_readable_and_cannot_move_the_cursor() {
+        let line = LogLine::new(Level::Info, "dhcp", "dhcp-ack", "10.0.0.5\x1b[2J")
+            .host(Some("worker-01"));
         let at = Timestamp::from_second(3600).unwrap();
         assert_eq!(
             line.to_text(at, false),
@@ -197,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn no_form_of_a_line_shows_a_secret_or_what_is_invisible() {
+    fn no_format_shows_secrets_or_invisible_characters() {
         let secret = "/s/j4gCMvHuS60AAAABAUY0jAbCdEf/x";
-        let line = Line::new(
+        let line = LogLine::new(
             Level::Info,
             "tftp",
             "tftp-refused",
@@ -224,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn the_facts_of_a_value_are_fields_of_their_own() {
+    fn fields_of_a_value_become_fields_of_the_line() {
         let facts = json!({"file": "a.yaml", "line": 3});
-        let line = Line::new(Level::Warn, "serve", "diagnostic", "m").facts(&facts);
+        let line = LogLine::new(Level::Warn, "serve", "diagnostic", "m").facts(&facts);
         let text = line.facts(&"no fields").to_json(Timestamp::UNIX_EPOCH);
         let json: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(

@@ -1,24 +1,24 @@
-//! From which addresses an attempt fetches.
+//! Compares the addresses from which an attempt fetches its files.
 
-use super::Opened;
+use super::SessionRequest;
 use crate::decide::{AttemptAddress, attempt_address};
 use crate::machine::EventKind;
 use crate::serve::log::Level;
 use crate::token::Capability;
 
-impl Opened<'_> {
-    /// Reports when another address fetches than the one with which the attempt began: a second
-    /// machine may have its boot data. The addresses are in the store, since kernel and seeds may
-    /// come from different processes. Nothing is refused for it, also where the store fails.
+impl SessionRequest<'_> {
+    /// Logs when an attempt fetches from a second address: another machine may be using its boot
+    /// data. The addresses are in the store, since different processes may serve kernel and seeds.
+    /// Never refuses a request, even if the store fails.
     pub(super) fn compare_address(&self, what: &str) {
         let Capability {
             session, attempt, ..
         } = self.capability;
-        let address = self.asker.peer.ip().to_canonical();
+        let address = self.requester.peer.ip().to_canonical();
         let store = &self.context.store;
         let text = |first| {
             format!(
-                "attempt {attempt} fetched `{what}` from {address}, and before from {first}: \
+                "attempt {attempt} fetched `{what}` from {address}, earlier files from {first}: \
                  check that no other machine uses its boot data"
             )
         };
@@ -55,8 +55,8 @@ impl Opened<'_> {
             self.context.log.write(&line);
         }
         if let Err(error) = stored {
-            let refused = self.asker.store_failed(&error);
-            self.context.log.write(&self.of_session(*refused.line));
+            let refusal = self.requester.store_failed(&error);
+            self.context.log.write(&self.of_session(*refusal.line));
         }
     }
 }

@@ -1,19 +1,23 @@
-//! What an installer reports about its session.
+//! Callbacks, with which an installer reports on its session.
 
-use super::Opened;
+use super::SessionRequest;
 use crate::decide::{Admission, CallbackClass, CallbackKind, admit_callback, cleaned, report};
 use crate::machine::{EventKind, masked};
-use crate::serve::context::Refused;
 use crate::serve::log::Level;
+use crate::serve::request::RequestRefusal;
 use crate::store::CallbackUpdate;
 use crate::token::Capability;
 
-/// The most characters of a callback's message that are kept.
+/// Limit of stored characters of a callback's message.
 const MESSAGE_LIMIT: usize = 500;
 
-impl Opened<'_> {
-    /// Takes a callback, stores it where its quota allows that, and acknowledges it.
-    pub(super) fn callback(&self, kind: CallbackKind, posted: &[u8]) -> Result<String, Refused> {
+impl SessionRequest<'_> {
+    /// Stores a callback if its quota allows that, and acknowledges it.
+    pub(super) fn callback(
+        &self,
+        kind: CallbackKind,
+        posted: &[u8],
+    ) -> Result<String, RequestRefusal> {
         let message = message(posted);
         let Capability {
             session, attempt, ..
@@ -41,13 +45,13 @@ impl Opened<'_> {
                         event: self.event(event, &message),
                     })
                 });
-        stored.map_err(|error| self.asker.store_failed(&error))?;
+        stored.map_err(|error| self.requester.store_failed(&error))?;
         let is_late = outcome.as_ref().is_some_and(|(class, _)| class.is_late);
         let is_over_quota = outcome.as_ref().is_some_and(|(_, admission)| {
             matches!(admission, Admission::OverRate | Admission::OverLimit)
         });
         self.log_callback(kind, message, outcome);
-        // The installer has nothing to correct, whatever was stored.
+        // An error status would not help: the installer has nothing to correct.
         Ok(match (is_late, is_over_quota) {
             (true, _) => "late\n".into(),
             (false, true) => "too many\n".into(),
@@ -55,7 +59,7 @@ impl Opened<'_> {
         })
     }
 
-    /// Logs what happened with a callback; `None`: it repeats the one that changed the phase.
+    /// Logs a callback. The outcome is `None` if it repeats the callback that changed the phase.
     fn log_callback(
         &self,
         kind: CallbackKind,
@@ -75,19 +79,22 @@ impl Opened<'_> {
             }
             Some((class, Admission::OverLimit)) => {
                 let text = format!(
-                    "`{}` not stored: the session has had its limit",
+                    "`{}` not stored: the session reached its limit",
                     class.name()
                 );
                 return log(Level::Debug, "callback-dropped", text);
             }
             Some((class, Admission::OverRate)) => {
-                let text = format!("`{}` not stored: the session sends too many", class.name());
+                let text = format!(
+                    "`{}` not stored: the session sends callbacks too fast",
+                    class.name()
+                );
                 return log(Level::Debug, "callback-dropped", text);
             }
         };
         match kind {
             _ if class.is_late => {
-                let text = format!("`{name}` came too late to have an effect: {message}");
+                let text = format!("`{name}` arrived too late and has no effect: {message}");
                 log(Level::Warn, "late", text);
             }
             CallbackKind::Failed => log(Level::Error, name, message),
@@ -96,7 +103,7 @@ impl Opened<'_> {
         if class.limit() == Some(tally.stored) {
             let class = class.name();
             let text = format!(
-                "{} `{class}` callbacks of the session are stored; more are acknowledged and not stored",
+                "the session reached its limit of {} `{class}` callbacks; later ones are not stored",
                 tally.stored
             );
             log(Level::Warn, "callback-limit", text);
@@ -104,7 +111,7 @@ impl Opened<'_> {
     }
 }
 
-/// Makes the message of a callback: printable, without a capability, and short.
+/// Returns the message of a callback: printable, without capabilities, and short.
 fn message(posted: &[u8]) -> String {
     let printable = cleaned(&String::from_utf8_lossy(posted), posted.len());
     let clean = without_capabilities(&printable);
@@ -112,7 +119,7 @@ fn message(posted: &[u8]) -> String {
     clean.chars().take(MESSAGE_LIMIT).collect()
 }
 
-/// Takes session URLs out of what an installer sent: it may quote its own command line.
+/// Masks the capabilities in a callback's text: an installer may quote its own command line.
 fn without_capabilities(text: &str) -> String {
     let mut parts = text.split("/s/");
     let mut clean = parts.next().unwrap_or_default().to_owned();
@@ -130,7 +137,7 @@ mod tests {
     use super::{message, without_capabilities};
 
     #[test]
-    fn a_message_is_short_and_keeps_no_part_of_a_capability_at_its_end() {
+    fn message_is_short_and_does_not_end_with_part_of_a_capability() {
         for length in [1, 490, 499, 500, 10_000] {
             let posted = format!("{}/s/AbC-_9", "x".repeat(length));
             let message = message(posted.as_bytes());
@@ -141,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_posted_text_keeps_no_capability() {
+    fn capabilities_in_posted_text_are_masked() {
         let text = "url=http://10.0.0.1/s/AbC-_9/preseed.cfg and http://10.0.0.1/s/XyZ failed";
         let clean = "url=http://10.0.0.1/s/…/preseed.cfg and http://10.0.0.1/s/… failed";
         assert_eq!(without_capabilities(text), clean);

@@ -1,4 +1,4 @@
-//! Names whose content takes a while to make: a few threads open them while the workers serve.
+//! Opens files on a few threads that may wait, while the workers serve other peers.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddrV4;
@@ -10,50 +10,51 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::OpenLater;
-use super::content::Source;
-use super::socket::Route;
+use super::content::ContentReader;
+use super::files::OpenLater;
+use super::socket::ReplyRoute;
 use crate::respond::tftp::{AdmittedRequest, Claim, Refusal, Slot};
 use crate::wire::tftp::Request;
 
-/// The queue of what is to be opened, which the workers fill and [`Openers::run`] empties.
+/// The queue of files to open. The workers fill it, and [`Openers::run`] empties it.
 pub(super) struct Openers {
     most_waiting: usize,
-    queue: Mutex<Queue>,
+    queue: Mutex<JobQueue>,
     more: Condvar,
 }
 
-/// What waits, machines that the site knows first: requests in invented names do not hold them up.
+/// Waiting jobs. Known machines take precedence, so that requests with forged addresses do not delay
+/// them.
 #[derive(Default)]
-struct Queue {
-    known: VecDeque<Job>,
-    strangers: VecDeque<Job>,
+struct JobQueue {
+    known: VecDeque<OpenJob>,
+    strangers: VecDeque<OpenJob>,
     closed: bool,
 }
 
-impl Queue {
+impl JobQueue {
     fn len(&self) -> usize {
         self.known.len() + self.strangers.len()
     }
 
-    fn pop(&mut self) -> Option<Job> {
+    fn pop(&mut self) -> Option<OpenJob> {
         self.known
             .pop_front()
             .or_else(|| self.strangers.pop_front())
     }
 
     fn retain_wanted(&mut self) {
-        self.known.retain(Job::is_wanted);
-        self.strangers.retain(Job::is_wanted);
+        self.known.retain(OpenJob::is_wanted);
+        self.strangers.retain(OpenJob::is_wanted);
     }
 }
 
-struct Job {
+struct OpenJob {
     open: OpenLater,
     netascii: bool,
     peer: SocketAddrV4,
     wanted: Weak<()>,
-    done: Done,
+    done: ResultSender,
 }
 
 impl Openers {
@@ -65,11 +66,11 @@ impl Openers {
         }
     }
 
-    /// Opens what is queued until the queue is closed; several threads may do so.
+    /// Opens queued files until the queue is closed. Several threads may run it.
     pub(super) fn run(&self) {
         while let Some(job) = self.next() {
-            let source = Source::of(job.open, job.netascii);
-            job.done.tell(Opened {
+            let source = ContentReader::of(job.open, job.netascii);
+            job.done.send(OpenResult {
                 peer: job.peer,
                 wanted: job.wanted,
                 source: Some(source),
@@ -77,7 +78,7 @@ impl Openers {
         }
     }
 
-    /// Ends [`Openers::run`]; what waits is not opened any more.
+    /// Ends [`Openers::run`]. Waiting files are not opened.
     pub(super) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
@@ -87,11 +88,11 @@ impl Openers {
         self.more.notify_all();
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<OpenJob> {
         let mut queue = self.lock();
         loop {
             let job = queue.pop();
-            if job.as_ref().is_some_and(Job::is_wanted) || queue.closed {
+            if job.as_ref().is_some_and(OpenJob::is_wanted) || queue.closed {
                 return job;
             }
             if job.is_none() {
@@ -103,9 +104,9 @@ impl Openers {
         }
     }
 
-    /// Queues a job, and reports whether there was room. A known machine takes that of the stranger
-    /// who would have waited the longest, and who hears of it.
-    fn push(&self, job: Job, known: bool) -> bool {
+    /// Queues a job, and reports whether there was room. If the queue is full, the job of a known
+    /// machine displaces that of the stranger who would have waited longest, and notifies it.
+    fn push(&self, job: OpenJob, known: bool) -> bool {
         let mut queue = self.lock();
         if queue.len() >= self.most_waiting {
             queue.retain_wanted();
@@ -120,14 +121,15 @@ impl Openers {
                 return false;
             }
         }
-        match known {
-            true => queue.known.push_back(job),
-            false => queue.strangers.push_back(job),
+        if known {
+            queue.known.push_back(job);
+        } else {
+            queue.strangers.push_back(job);
         }
         drop(queue);
         self.more.notify_one();
         if let Some(job) = crowded_out {
-            job.done.tell(Opened {
+            job.done.send(OpenResult {
                 peer: job.peer,
                 wanted: job.wanted,
                 source: None,
@@ -136,49 +138,49 @@ impl Openers {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, JobQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Job {
+impl OpenJob {
     fn is_wanted(&self) -> bool {
         self.wanted.strong_count() > 0
     }
 }
 
-/// What became of an opening.
-struct Opened {
+/// Result of a job.
+struct OpenResult {
     peer: SocketAddrV4,
     wanted: Weak<()>,
-    source: Found,
+    source: OpenedContent,
 }
 
-/// What an opening led to; `None` where another had to be opened instead.
-pub(super) type Found = Option<Result<Source, Refusal>>;
+/// The opened file; `None` if another job displaced this one.
+pub(super) type OpenedContent = Option<Result<ContentReader, Refusal>>;
 
-/// The way back to the worker that asked.
+/// The channel back to the worker.
 #[derive(Clone)]
-struct Done {
-    sender: Sender<Opened>,
+struct ResultSender {
+    sender: Sender<OpenResult>,
     event: Arc<OwnedFd>,
 }
 
-impl Done {
-    fn tell(&self, opened: Opened) {
-        // A worker that has ended does not mind, and a counter that is full wakes it as well.
+impl ResultSender {
+    fn send(&self, opened: OpenResult) {
+        // Ignores a worker that has ended. A full counter also wakes the worker.
         if self.sender.send(opened).is_ok() {
             let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
         }
     }
 }
 
-/// A request whose file is about to be sent.
-pub(super) struct Asked {
+/// A request that was admitted, and its file not sent yet.
+pub(super) struct PendingTransfer {
     pub(super) request: Request,
     pub(super) admitted: AdmittedRequest,
-    pub(super) route: Route,
-    /// How many bytes the request had.
+    pub(super) route: ReplyRoute,
+    /// Length of the request in bytes.
     pub(super) bytes: usize,
     pub(super) slot: Slot,
     pub(super) claim: Claim,
@@ -186,61 +188,59 @@ pub(super) struct Asked {
 
 /// A request whose file is being opened.
 pub(super) struct Pending {
-    pub(super) asked: Asked,
-    /// When to look whether the peer is still there.
+    pub(super) admitted_request: PendingTransfer,
+    /// Time at which a silent peer is abandoned.
     pub(super) deadline: Duration,
-    /// While it lives, the file is wanted.
+    /// Dropped when the file is no longer needed.
     _wanted: Arc<()>,
 }
 
-/// What is being opened for the peers of one worker. Its descriptor becomes readable when
-/// something has been opened.
+/// The pending jobs of one worker. Its descriptor becomes readable when a file has been opened.
 pub(super) struct Openings {
     pending: HashMap<SocketAddrV4, Pending>,
-    receiver: Receiver<Opened>,
-    done: Done,
+    receiver: Receiver<OpenResult>,
+    done: ResultSender,
     abandoned_after: Duration,
 }
 
 impl Openings {
-    /// Makes one for a worker, whose peers may be silent for so long.
+    /// Creates an empty set for a worker. A peer may be silent for the given time.
     pub(super) fn new(abandoned_after: Duration) -> anyhow::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .context("cannot make an eventfd")?;
+            .context("cannot create an eventfd")?;
         let (sender, receiver) = channel();
         let event = Arc::new(event);
         Ok(Self {
             pending: HashMap::new(),
             receiver,
-            done: Done { sender, event },
+            done: ResultSender { sender, event },
             abandoned_after,
         })
     }
 
-    /// Lets `openers` open a peer's file. Returns when to look at it again; nothing where too many
-    /// wait already.
+    /// Queues a job for a peer's file. Returns its deadline, or `None` if the queue is full.
     pub(super) fn begin(
         &mut self,
         openers: &Openers,
         peer: SocketAddrV4,
-        asked: Asked,
+        admitted_request: PendingTransfer,
         open: OpenLater,
         now: Duration,
     ) -> Option<Duration> {
         let wanted = Arc::new(());
-        let job = Job {
+        let job = OpenJob {
             open,
-            netascii: asked.admitted.netascii,
+            netascii: admitted_request.admitted.netascii,
             peer,
             wanted: Arc::downgrade(&wanted),
             done: self.done.clone(),
         };
-        if !openers.push(job, asked.claim.known) {
+        if !openers.push(job, admitted_request.claim.known) {
             return None;
         }
         let deadline = now + self.abandoned_after;
         let pending = Pending {
-            asked,
+            admitted_request,
             deadline,
             _wanted: wanted,
         };
@@ -252,10 +252,10 @@ impl Openings {
         self.pending.get(&peer)
     }
 
-    /// Takes note that a peer asks again for what is being opened for it; reports whether it does.
+    /// Reports whether a request repeats the pending one of its peer, and then extends the deadline.
     pub(super) fn repeat(&mut self, peer: SocketAddrV4, request: &Request, now: Duration) -> bool {
         match self.pending.get_mut(&peer) {
-            Some(pending) if pending.asked.request == *request => {
+            Some(pending) if pending.admitted_request.request == *request => {
                 pending.deadline = now + self.abandoned_after;
                 true
             }
@@ -263,25 +263,25 @@ impl Openings {
         }
     }
 
-    /// Forgets what a peer waits for.
-    pub(super) fn remove(&mut self, peer: SocketAddrV4) -> Option<Asked> {
-        Some(self.pending.remove(&peer)?.asked)
+    /// Removes the pending request of a peer.
+    pub(super) fn remove(&mut self, peer: SocketAddrV4) -> Option<PendingTransfer> {
+        Some(self.pending.remove(&peer)?.admitted_request)
     }
 
-    /// Returns something that has been opened and is still wanted.
-    pub(super) fn next(&mut self) -> Option<(SocketAddrV4, Asked, Found)> {
+    /// Returns an opened file that is still needed.
+    pub(super) fn next(&mut self) -> Option<(SocketAddrV4, PendingTransfer, OpenedContent)> {
         loop {
             let opened = self.receiver.try_recv().ok()?;
-            // What was forgotten is not wanted, even if its peer waits for something else now.
+            // A removed request is not needed, even if its peer now waits for another file.
             if opened.wanted.strong_count() > 0 {
-                let asked = self.remove(opened.peer)?;
-                return Some((opened.peer, asked, opened.source));
+                let admitted_request = self.remove(opened.peer)?;
+                return Some((opened.peer, admitted_request, opened.source));
             }
         }
     }
 
-    /// Lets the descriptor sleep until something more has been opened.
-    pub(super) fn rest(&self) {
+    /// Clears the readiness of the descriptor until another file has been opened.
+    pub(super) fn clear_ready(&self) {
         let _ = rustix::io::read(&self.done.event, &mut [0; 8]);
     }
 

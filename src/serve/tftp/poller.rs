@@ -1,4 +1,4 @@
-//! Waiting for many sockets at once.
+//! Waits for many sockets at once.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -9,9 +9,9 @@ use anyhow::Context;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-/// What a worker waits for.
+/// PollSource of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum PollSource {
     /// The request port.
     Requests,
     /// A file was opened.
@@ -24,10 +24,10 @@ pub(super) enum Source {
     Transfer(SocketAddrV4),
 }
 
-/// Past the 48 bits of a peer's address and port.
+/// First value beyond the 48 bits of a peer's address and port.
 const OTHER: u64 = 1 << 48;
 
-impl Source {
+impl PollSource {
     fn to_data(self) -> epoll::EventData {
         epoll::EventData::new_u64(match self {
             Self::Requests => OTHER,
@@ -52,19 +52,19 @@ impl Source {
     }
 }
 
-/// The sockets that one worker waits for. One that is closed is not waited for any more.
+/// The descriptors that one worker waits for. Closing a descriptor removes it.
 pub(super) struct Poller(OwnedFd);
 
-/// How many sources are reported at once.
+/// Limit of events in one call.
 const MOST_EVENTS: usize = 256;
 
 impl Poller {
     pub(super) fn new() -> anyhow::Result<Self> {
         let poller = epoll::create(epoll::CreateFlags::CLOEXEC);
-        Ok(Self(poller.context("cannot make an epoll")?))
+        Ok(Self(poller.context("cannot create an epoll instance")?))
     }
 
-    pub(super) fn add(&self, descriptor: impl AsFd, source: Source) -> io::Result<()> {
+    pub(super) fn add(&self, descriptor: impl AsFd, source: PollSource) -> io::Result<()> {
         Ok(epoll::add(
             &self.0,
             descriptor,
@@ -73,7 +73,7 @@ impl Poller {
         )?)
     }
 
-    /// Waits until something is there, as long as `timeout` says; puts into `sources` what it is.
+    /// Waits for events for at most `timeout`, and stores them in `events`.
     pub(super) fn wait(
         &self,
         timeout: Option<Duration>,
@@ -93,9 +93,9 @@ impl Poller {
     }
 }
 
-/// Returns what an event is about.
-pub(super) fn source(event: &epoll::Event) -> Source {
-    Source::of_data(event.data)
+/// Returns the source of an event.
+pub(super) fn source(event: &epoll::Event) -> PollSource {
+    PollSource::of_data(event.data)
 }
 
 #[cfg(test)]
@@ -103,17 +103,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_is_told_apart() {
+    fn every_source_has_its_own_data() {
         let peers = ["0.0.0.0:0", "10.20.0.51:2070", "255.255.255.255:65535"];
-        let peers = peers.map(|peer| Source::Transfer(peer.parse().expect("an address")));
+        let peers = peers.map(|peer| PollSource::Transfer(peer.parse().expect("an address")));
         let others = [
-            Source::Requests,
-            Source::Opened,
-            Source::Displaced,
-            Source::Shutdown,
+            PollSource::Requests,
+            PollSource::Opened,
+            PollSource::Displaced,
+            PollSource::Shutdown,
         ];
         for source in peers.into_iter().chain(others) {
-            assert_eq!(Source::of_data(source.to_data()), source);
+            assert_eq!(PollSource::of_data(source.to_data()), source);
         }
     }
 }

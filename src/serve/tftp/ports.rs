@@ -1,31 +1,31 @@
-//! The ports of transfers.
+//! Chooses the ports of transfers.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::TftpConfig;
+use super::config::TftpConfig;
 use crate::inventory::PortRange;
 
-/// Where transfers get their ports.
+/// The ports from which those of transfers are drawn.
 #[derive(Clone, Debug)]
 pub(super) enum Ports {
-    /// The system draws one.
+    /// The system draws a port.
     System {
-        /// From so many.
+        /// Number of ports in the system's range.
         count: u32,
     },
-    /// We draw one of these.
+    /// We draw a port of this range.
     Range(PortRange),
 }
 
-/// How often a port is drawn that another program turns out to have.
+/// Limit of attempts to draw a port that no other program uses.
 const DRAWS: u32 = 32;
 
-/// Where Linux says which ports it draws from.
+/// File that contains Linux's own port range.
 const SYSTEM_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
 impl Ports {
-    /// Returns where transfers get their ports from; `None` where they have none of their own.
+    /// Returns the ports of transfers; `None` if they use the request port.
     pub(super) fn of(config: &TftpConfig) -> Option<Self> {
         match &config.ports {
             _ if config.single_port => None,
@@ -36,7 +36,7 @@ impl Ports {
         }
     }
 
-    /// Returns among how many a transfer's port has to be guessed.
+    /// Returns the number of ports among which an attacker must guess.
     pub(super) fn count(&self) -> u32 {
         match self {
             Self::System { count } => *count,
@@ -44,14 +44,14 @@ impl Ports {
         }
     }
 
-    /// Binds a socket to an address of ours, on a port that was drawn for it.
+    /// Binds a socket to a local address, on a randomly drawn port.
     pub(super) fn bind(&self, socket: &socket2::Socket, address: Ipv4Addr) -> io::Result<()> {
         let bind = |port| socket.bind(&SocketAddrV4::new(address, port).into());
         let Self::Range(range) = self else {
             return bind(0);
         };
-        // Transfers share the ports of a range that is smaller than their number. Each is connected
-        // to its peer, which tells their packets apart.
+        // Transfers share ports if the range is smaller than their number. Each socket is connected to
+        // its peer, which separates their packets.
         socket.set_reuse_address(true)?;
         let mut draws = 0;
         loop {
@@ -65,9 +65,9 @@ impl Ports {
     }
 }
 
-/// Returns how many ports a text such as `32768 60999` stands for.
+/// Returns the number of ports in a range such as `32768 60999`.
 fn system_count(text: Option<&str>) -> u32 {
-    /// Linux's own choice.
+    /// Default of Linux.
     const USUAL: u32 = 60_999 - 32_768 + 1;
     let mut ends = text.into_iter().flat_map(str::split_whitespace);
     let mut end = || ends.next()?.parse::<u16>().ok();
@@ -111,7 +111,7 @@ mod tests {
         let ports = Ports::Range("21200-21231".parse().expect("a range"));
         let sockets: Vec<_> = (0..400).map(|_| bound(&ports)).collect();
         let seen: BTreeSet<u16> = sockets.iter().map(|(_, port)| *port).collect();
-        // None of 32 is missed 400 times, but once in 10,000 times.
+        // The probability that 400 draws miss one of 32 ports is 1 in 10,000.
         assert!(seen.len() > 30, "{seen:?}");
         assert!(seen.iter().all(|port| (21_200..=21_231).contains(port)));
     }

@@ -1,4 +1,4 @@
-//! The slots of all workers, and how a worker hears that it has lost one.
+//! The slots of all workers, and the notification of a worker that lost a slot.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ pub(super) struct SharedSlots {
     mailboxes: Vec<Mailbox>,
 }
 
-/// What a worker has lost. Its descriptor is readable when there is something.
+/// The lost slots of a worker. Its descriptor is readable if there are any.
 pub(super) struct Mailbox {
     lost: Mutex<Vec<(Slot, Claim)>>,
     event: OwnedFd,
@@ -24,7 +24,7 @@ impl SharedSlots {
     pub(super) fn new(slots: Slots, workers: usize) -> anyhow::Result<Self> {
         let mailboxes = (0..workers).map(|_| {
             let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-            let event = event.context("cannot make an eventfd")?;
+            let event = event.context("cannot create an eventfd")?;
             let lost = Mutex::default();
             Ok(Mailbox { lost, event })
         });
@@ -34,7 +34,7 @@ impl SharedSlots {
         })
     }
 
-    /// Takes a slot, be it that of another transfer; `None` when there is no room.
+    /// Takes a free slot, or that of a transfer without a response; `None` if there is neither.
     pub(super) fn take(&self, claim: Claim) -> Option<Slot> {
         let (slot, displaced) = lock(&self.slots).take(claim)?;
         if let Some((lost, claim)) = displaced
@@ -45,7 +45,7 @@ impl SharedSlots {
             mail.push((lost, claim));
             drop(mail);
             if sleeps {
-                // A counter that is full wakes it as well.
+                // A full counter also wakes the worker.
                 let _ = rustix::io::write(&mailbox.event, &1u64.to_ne_bytes());
             }
         }
@@ -56,7 +56,7 @@ impl SharedSlots {
         lock(&self.slots).answered(slot, claim);
     }
 
-    /// Gives a slot back; one that was lost already stays with its new owner.
+    /// Frees a slot. A slot that was lost before stays with its new owner.
     pub(super) fn free(&self, slot: Slot) {
         lock(&self.slots).free(slot);
     }
@@ -70,7 +70,7 @@ impl SharedSlots {
         let mailbox = self.mailbox(worker);
         let _ = rustix::io::read(&mailbox.event, &mut [0; 8]);
         let mut lost = std::mem::take(&mut *lock(&mailbox.lost));
-        // One whose client has responded meanwhile has its slot again.
+        // A transfer whose client responded meanwhile has its slot again.
         let slots = lock(&self.slots);
         lost.retain(|(slot, _)| !slots.holds(*slot));
         lost

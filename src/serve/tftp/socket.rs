@@ -1,3 +1,5 @@
+//! UDP sockets that know the local address of each datagram, and send many blocks in one call.
+
 use std::ffi::{c_int, c_void};
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -10,16 +12,16 @@ use socket2::{Domain, MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr, Type};
 
 use super::ports::Ports;
 
-/// A UDP socket that says at which of our addresses a datagram arrived, and replies from there.
+/// A UDP socket that reports the local address of each datagram, and replies from that address.
 pub(super) struct Socket {
     socket: socket2::Socket,
-    /// Bound to 0.0.0.0, so that datagrams carry the address.
+    /// Whether it is bound to 0.0.0.0, so that datagrams carry their local address.
     wildcard: bool,
-    /// Connected to one peer, to which everything goes.
+    /// Whether it is connected to one peer.
     connected: bool,
 }
 
-/// Room for one datagram that was received. A request fits: RFC 2347 allows it 512 octets.
+/// Buffer for one received datagram. A request fits: RFC 2347 allows 512 bytes.
 pub(super) struct Buffer([MaybeUninit<u8>; 2048]);
 
 impl Buffer {
@@ -28,22 +30,22 @@ impl Buffer {
     }
 }
 
-/// A datagram that was received.
+/// A received datagram.
 pub(super) struct Datagram<'a> {
     pub(super) peer: SocketAddrV4,
-    /// Our address that the peer wrote to, where the socket is bound to all of them.
+    /// The local address of the datagram, if the socket is bound to all addresses.
     pub(super) local: Option<Ipv4Addr>,
-    pub(super) octets: &'a [u8],
+    pub(super) bytes: &'a [u8],
 }
 
-/// Where a reply goes, and from which of our addresses.
+/// Destination and local address of a reply.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub(super) struct ReplyRoute {
     peer: SockAddr,
     local: Option<Ipv4Addr>,
 }
 
-impl Route {
+impl ReplyRoute {
     pub(super) fn new(peer: SocketAddrV4, local: Option<Ipv4Addr>) -> Self {
         Self {
             peer: peer.into(),
@@ -51,7 +53,7 @@ impl Route {
         }
     }
 
-    /// Returns our address that the peer wrote to, where that is not the one that is served on.
+    /// Returns the local address, if the socket is bound to all addresses.
     pub(super) fn local(&self) -> Option<Ipv4Addr> {
         self.local
     }
@@ -63,15 +65,15 @@ const SOL_UDP: c_int = 17;
 const UDP_SEGMENT: c_int = 103;
 const MSG_DONTWAIT: c_int = 0x40;
 
-/// Octets of kernel memory that each direction of a socket may hold: a burst of the ACKs of
-/// hundreds of peers, and answers that wait until the kernel knows a peer's hardware address.
+/// Bytes of kernel memory for each direction of a socket: a burst of ACKs of hundreds of peers, and
+/// replies that wait until the kernel knows a peer's hardware address.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-/// How long a send waits for room, when a slow wire pushes back.
+/// Time for which a send waits for buffer space on a slow link.
 const SEND_PATIENCE: Duration = Duration::from_millis(100);
 
 impl Socket {
-    /// Binds a socket for requests; `shared` joins the sockets that are bound there already.
+    /// Binds a socket for requests. With `shared`, it joins the sockets that are already bound there.
     pub(super) fn requests(address: SocketAddrV4, shared: bool) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
         if shared {
@@ -82,9 +84,9 @@ impl Socket {
         Self::prepare(socket, address.ip().is_unspecified())
     }
 
-    /// Binds a socket for the transfer of one peer, on a port that is drawn for it.
+    /// Binds a socket for the transfer of one peer, on a randomly drawn port.
     ///
-    /// The kernel passes over what others send to it, but for what came before it was connected.
+    /// The kernel drops datagrams of other peers, except those that arrived before it was connected.
     pub(super) fn transfer(
         address: Ipv4Addr,
         ports: &Ports,
@@ -101,7 +103,7 @@ impl Socket {
         })
     }
 
-    /// Binds a socket that only sends, on a port that is drawn for it.
+    /// Binds a socket that only sends, on a randomly drawn port.
     pub(super) fn unread(address: Ipv4Addr, ports: &Ports) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
         ports.bind(&socket, address)?;
@@ -118,7 +120,7 @@ impl Socket {
             enable(&socket, IPPROTO_IP, IP_PKTINFO)?;
         }
         socket.set_write_timeout(Some(SEND_PATIENCE))?;
-        // Past the system's bound only with the privilege, without which the bound has to do.
+        // Only a privileged process may exceed the system's limit.
         let _ = sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER)
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER));
         let _ = sockopt::set_socket_send_buffer_size_force(&socket, SOCKET_BUFFER)
@@ -135,9 +137,9 @@ impl Socket {
         address.as_socket_ipv4().ok_or(io::ErrorKind::Other.into())
     }
 
-    /// Receives a datagram, if one is there.
+    /// Receives a datagram, if one has arrived.
     ///
-    /// One that was sent to a broadcast or multicast address is passed over: RFC 1123 §4.2.3.5.
+    /// Ignores datagrams to a broadcast or multicast address. Source: RFC 1123 §4.2.3.5.
     pub(super) fn receive<'a>(&self, buffer: &'a mut Buffer) -> io::Result<Option<Datagram<'a>>> {
         let mut peer = SockAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
         let mut control = [MaybeUninit::new(0u8); 64];
@@ -150,18 +152,18 @@ impl Socket {
         }
         let length = self.socket.recvmsg(&mut message, MSG_DONTWAIT)?;
         let control_length = message.control_len();
-        let (Some(octets), Some(control), Some(peer)) = (
+        let (Some(bytes), Some(control), Some(peer)) = (
             buffer.0.get(..length),
             control.get(..control_length),
             peer.as_socket_ipv4(),
         ) else {
             return Ok(None);
         };
-        // SAFETY: the kernel has written the first `length` octets of the buffer, and all of
-        // `control` was initialised above; `MaybeUninit<u8>` has the layout of `u8`.
-        let (octets, control) = unsafe {
+        // SAFETY: the kernel has written the first `length` bytes of the buffer, and all of
+        // `control` was initialized above; `MaybeUninit<u8>` has the layout of `u8`.
+        let (bytes, control) = unsafe {
             (
-                &*(std::ptr::from_ref(octets) as *const [u8]),
+                &*(std::ptr::from_ref(bytes) as *const [u8]),
                 &*(std::ptr::from_ref(control) as *const [u8]),
             )
         };
@@ -172,18 +174,14 @@ impl Socket {
                 _ => return Ok(None),
             }
         }
-        Ok(Some(Datagram {
-            peer,
-            local,
-            octets,
-        }))
+        Ok(Some(Datagram { peer, local, bytes }))
     }
 
-    /// Sends what `buffers` hold as one datagram; with `segment`, as many of that length as they
-    /// fill, of which the last may be shorter.
+    /// Sends the content of `buffers` as one datagram. With `segment`, sends datagrams of that
+    /// length; the last one may be shorter.
     pub(super) fn send(
         &self,
-        route: &Route,
+        route: &ReplyRoute,
         buffers: &[IoSlice<'_>],
         segment: Option<u16>,
     ) -> io::Result<()> {
@@ -211,8 +209,8 @@ impl Socket {
     }
 }
 
-/// Returns the largest IP packet, in octets, that leaves here for a peer in one piece, as far as the
-/// kernel knows; `transfer` is a socket that is connected to the peer, where there is one.
+/// Returns the MTU of the path to a peer in bytes, as far as the kernel knows it. `transfer` is a
+/// socket that is connected to the peer, if there is one.
 pub(super) fn link_mtu(peer: SocketAddrV4, transfer: Option<&Socket>) -> io::Result<u32> {
     if let Some(transfer) = transfer {
         return Ok(sockopt::ip_mtu(&transfer.socket)?);
@@ -228,10 +226,10 @@ impl AsFd for Socket {
     }
 }
 
-/// Control messages for `sendmsg`, laid out as cmsg(3) has it: the length, the level, the type, the
-/// payload, and padding to a word.
+/// Control messages for `sendmsg` in the layout of cmsg(3): length, level, type, payload, and padding
+/// to a word.
 struct Control {
-    octets: [u8; 64],
+    bytes: [u8; 64],
     length: usize,
 }
 
@@ -241,7 +239,7 @@ const CONTROL_HEADER: usize = WORD + 2 * mem::size_of::<c_int>();
 impl Control {
     const fn new() -> Self {
         Self {
-            octets: [0; 64],
+            bytes: [0; 64],
             length: 0,
         }
     }
@@ -256,19 +254,18 @@ impl Control {
         ];
         let mut at = self.length;
         for part in header {
-            self.octets[at..at + part.len()].copy_from_slice(part);
+            self.bytes[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
         self.length += length.next_multiple_of(WORD);
     }
 
     fn octets(&self) -> &[u8] {
-        &self.octets[..self.length]
+        &self.bytes[..self.length]
     }
 }
 
-/// Finds, in received control messages, the address of ours that stands for the datagram and the
-/// address that the datagram was sent to.
+/// Finds the local address and the destination address of a datagram in its control messages.
 fn packet_info(mut control: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr)> {
     loop {
         let (length, rest) = control.split_first_chunk::<WORD>()?;
@@ -287,7 +284,7 @@ fn packet_info(mut control: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr)> {
 
 /// Sets an integer option of a socket to 1.
 fn enable(socket: &socket2::Socket, level: c_int, option: c_int) -> io::Result<()> {
-    // Neither rustix nor socket2 knows IP_PKTINFO.
+    // Neither rustix nor socket2 supports IP_PKTINFO.
     unsafe extern "C" {
         fn setsockopt(
             socket: c_int,
@@ -298,7 +295,7 @@ fn enable(socket: &socket2::Socket, level: c_int, option: c_int) -> io::Result<(
         ) -> c_int;
     }
     let one: c_int = 1;
-    // SAFETY: `value` points to `length` octets for the time of the call.
+    // SAFETY: `value` points to `length` bytes for the duration of the call.
     let result = unsafe {
         setsockopt(
             socket.as_raw_fd(),
@@ -341,21 +338,21 @@ mod tests {
         let here = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let sender = Socket::requests(here, false).expect("a socket");
         let receiver = Socket::requests(here, false).expect("a socket");
-        let route = Route::new(receiver.local_address().expect("an address"), None);
+        let route = ReplyRoute::new(receiver.local_address().expect("an address"), None);
         let window: Vec<u8> = (0..64 * 1000 + 7).map(|n: u32| (n / 3) as u8).collect();
         let (first, rest) = window.split_at(12_345);
         let buffers = [IoSlice::new(first), IoSlice::new(rest)];
         sender.send(&route, &buffers, Some(1004)).expect("a send");
         let mut lengths = Vec::new();
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         let mut buffer = Buffer::new();
         while let Ok(Some(datagram)) = receiver.receive(&mut buffer) {
-            lengths.push(datagram.octets.len());
-            octets.extend_from_slice(datagram.octets);
+            lengths.push(datagram.bytes.len());
+            bytes.extend_from_slice(datagram.bytes);
         }
         assert_eq!(lengths[..63], [1004; 63]);
         assert_eq!(lengths[63..], [64_007 - 63 * 1004]);
-        assert!(octets == window);
+        assert!(bytes == window);
     }
 
     proptest! {

@@ -1,3 +1,5 @@
+//! One worker thread of the TFTP server.
+
 mod requests;
 mod sending;
 
@@ -11,13 +13,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::event::epoll;
 
-use super::content::Source;
+use super::config::TftpReport;
+use super::content::ContentReader;
 use super::opening::Openings;
 use super::poller::{self, Poller};
-use super::socket::{Buffer, Datagram, Route, Socket};
-use super::{Shared, TftpReport};
+use super::shared::Shared;
+use super::socket::{Buffer, Datagram, ReplyRoute, Socket};
 use crate::respond::tftp::{Action, Claim, Ignored, Outcome, Slot, Transfer};
-use crate::serve::shutdown::Shutdown;
+use crate::shutdown::Shutdown;
 use crate::wire::tftp::{ErrorCode, Packet, Request};
 
 /// One thread of the server, with the transfers of the peers that the kernel sends its way.
@@ -26,50 +29,50 @@ pub(super) struct Worker<'a> {
     /// Its number among the workers.
     number: usize,
     requests: Socket,
-    /// Where refusals are sent from, unless that is the request port. Clients such as tftp-hpa respond
-    /// to an ERROR, which nobody needs to read.
+    /// The socket that sends refusals; `None` for the request port. Clients such as tftp-hpa respond
+    /// to an ERROR, and these responses need not be read.
     refusals: Option<Socket>,
     poller: Poller,
     events: Vec<epoll::Event>,
     reports: SyncSender<TftpReport>,
     epoch: Instant,
-    sessions: HashMap<SocketAddrV4, Session>,
-    /// The peers that wait for their file; none of them has a session.
+    transfers: HashMap<SocketAddrV4, RunningTransfer>,
+    /// The peers that wait for their file to be opened. They have no running transfer.
     openings: Openings,
-    /// When to look at a peer's deadline. An entry may be early or stale, and is never late.
+    /// Times at which to check a peer's deadline. An entry may be early or stale, but never late.
     timers: BinaryHeap<Reverse<(Duration, SocketAddrV4)>>,
 }
 
-/// One transfer and what it needs.
-struct Session {
+/// One running transfer, with its resources.
+struct RunningTransfer {
     request: Request,
     name: String,
-    route: Route,
+    route: ReplyRoute,
     transfer: Transfer,
-    source: Source,
-    /// Its own port, connected to the peer; left out where it runs on the request port.
+    source: ContentReader,
+    /// Its own socket, connected to the peer; `None` if it uses the request port.
     socket: Option<Socket>,
     slot: Slot,
     claim: Claim,
-    /// The slot is not lent any more.
+    /// Whether the client has responded, so that other requests cannot displace the transfer.
     keeps_slot: bool,
-    /// The kernel takes many blocks in one call, as far as we know.
+    /// Whether the kernel accepts many blocks in one call, as far as we know.
     batches: bool,
     /// The earliest entry for this peer among the timers.
     timer: Duration,
 }
 
-/// Datagrams that are taken from the request port before it is others' turn.
+/// Limit of datagrams received from the request port in one turn.
 const BURST: usize = 64;
 
-/// How long a worker with transfers looks for the next packet before it sleeps. Between the blocks
-/// of a lone peer the two processors would otherwise sleep and wake each other all the time.
+/// Time for which a worker with transfers polls for the next packet before it sleeps. Otherwise, the
+/// two processors would sleep and wake each other between the blocks of a single peer.
 const LOOK_OUT: Duration = Duration::from_micros(50);
 
-/// How long packets may keep a worker from its timers.
+/// Limit of the time for which packets delay a worker's timers.
 const BURST_TIME: Duration = Duration::from_millis(1);
 
-/// How often a worker looks at the socket of a lone peer before it looks at all others.
+/// Number of polls of a single peer's socket before all sockets are polled.
 const LONE_LOOKS: u32 = 8;
 
 impl<'a> Worker<'a> {
@@ -93,7 +96,7 @@ impl<'a> Worker<'a> {
             events: Vec::new(),
             reports,
             epoch: Instant::now(),
-            sessions: HashMap::new(),
+            transfers: HashMap::new(),
             openings: Openings::new(shared.config.abandoned_after)?,
             timers: BinaryHeap::new(),
         })
@@ -109,7 +112,7 @@ impl<'a> Worker<'a> {
             }
             self.expire();
         }
-        let served = self.sessions.keys().copied();
+        let served = self.transfers.keys().copied();
         let peers: Vec<_> = served.chain(self.openings.peers()).collect();
         for peer in peers {
             self.give_up(peer, "the server is shutting down");
@@ -119,40 +122,42 @@ impl<'a> Worker<'a> {
 
     fn watch(&self, shutdown: &Shutdown) -> io::Result<()> {
         let mailbox = self.shared.slots.mailbox(self.number);
-        self.poller.add(&self.requests, poller::Source::Requests)?;
-        self.poller.add(&self.openings, poller::Source::Opened)?;
-        self.poller.add(mailbox, poller::Source::Displaced)?;
-        self.poller.add(shutdown, poller::Source::Shutdown)
+        self.poller
+            .add(&self.requests, poller::PollSource::Requests)?;
+        self.poller
+            .add(&self.openings, poller::PollSource::Opened)?;
+        self.poller.add(mailbox, poller::PollSource::Displaced)?;
+        self.poller.add(shutdown, poller::PollSource::Shutdown)
     }
 
-    /// Waits until something is there, as long as `timeout` says, and sees to it; returns whether a
-    /// running transfer got a packet.
+    /// Waits for events for at most `timeout`, and processes them. Reports whether a running transfer
+    /// received a packet.
     fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let mut events = std::mem::take(&mut self.events);
         let waited = self.poller.wait(timeout, &mut events);
         let mut heard = false;
         for event in &events {
             match poller::source(event) {
-                poller::Source::Requests => heard |= self.drain_requests(),
-                poller::Source::Opened => self.take_opened(),
-                poller::Source::Displaced => self.forget_displaced(),
-                poller::Source::Shutdown => {}
-                poller::Source::Transfer(peer) => heard |= self.hear_from(peer),
+                poller::PollSource::Requests => heard |= self.drain_requests(),
+                poller::PollSource::Opened => self.take_opened(),
+                poller::PollSource::Displaced => self.forget_displaced(),
+                poller::PollSource::Shutdown => {}
+                poller::PollSource::Transfer(peer) => heard |= self.hear_from(peer),
             }
         }
         self.events = events;
         waited.map(|()| heard)
     }
 
-    /// Takes the packets of running transfers until none has come for a moment.
+    /// Processes packets of running transfers until none arrives for a moment.
     fn look_out(&mut self) -> io::Result<()> {
         let begin = self.epoch.elapsed();
         let mut last = begin;
         let mut looks = 0u32;
-        while !self.sessions.is_empty() && last.saturating_sub(begin) < BURST_TIME {
+        while !self.transfers.is_empty() && last.saturating_sub(begin) < BURST_TIME {
             looks += 1;
-            let lone = match self.sessions.len() {
-                1 if !looks.is_multiple_of(LONE_LOOKS) => self.sessions.keys().next().copied(),
+            let lone = match self.transfers.len() {
+                1 if !looks.is_multiple_of(LONE_LOOKS) => self.transfers.keys().next().copied(),
                 _ => None,
             };
             let heard = match lone {
@@ -171,8 +176,8 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Takes what has arrived at the request port, as much as is one turn's share; returns whether
-    /// there was something for a running transfer.
+    /// Processes datagrams of the request port, up to the limit of one turn. Reports whether a running
+    /// transfer received a packet.
     fn drain_requests(&mut self) -> bool {
         let mut buffer = Buffer::new();
         let mut heard = false;
@@ -181,19 +186,19 @@ impl<'a> Worker<'a> {
                 Ok(Some(datagram)) => heard |= self.take(&datagram),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // What the network reports about an earlier packet; the peer's timer sees to it.
+                // An error of an earlier packet; the peer's timer handles it.
                 Err(_) => {}
             }
         }
         heard
     }
 
-    /// Takes a datagram of the request port.
+    /// Processes a datagram of the request port.
     fn take(&mut self, datagram: &Datagram<'_>) -> bool {
         let peer = datagram.peer;
-        match Packet::parse(datagram.octets) {
+        match Packet::parse(datagram.bytes) {
             Ok(Packet::Request(request)) => self.request(datagram, request),
-            // The peer does not wait for its file any more.
+            // The peer no longer waits for its file.
             Ok(Packet::Error { code, message }) if self.openings.get(peer).is_some() => {
                 let probe = false;
                 self.finish(
@@ -206,7 +211,7 @@ impl<'a> Worker<'a> {
                 );
             }
             Ok(packet) if self.shared.ports.is_none() => {
-                // A peer without a transfer here repeats the end of one: nothing more to say.
+                // A peer without a transfer repeats the end of an earlier one: no response is needed.
                 // Deviation: RFC 1350 §4 answers with error 5. GRUB repeats its last ACKs.
                 return self.hear(peer, &packet);
             }
@@ -216,30 +221,31 @@ impl<'a> Worker<'a> {
         false
     }
 
-    /// Takes a packet from the port of a peer's transfer; returns whether there was one.
+    /// Receives and processes a packet from the socket of a peer's transfer. Reports whether a packet
+    /// arrived.
     fn hear_from(&mut self, peer: SocketAddrV4) -> bool {
-        let Some(session) = self.sessions.get(&peer) else {
+        let Some(running) = self.transfers.get(&peer) else {
             return false;
         };
-        let Some(socket) = &session.socket else {
+        let Some(socket) = &running.socket else {
             return false;
         };
         let mut buffer = Buffer::new();
         match socket.receive(&mut buffer) {
             Ok(Some(datagram)) if datagram.peer == peer => {
-                if let Ok(packet) = Packet::parse(datagram.octets) {
+                if let Ok(packet) = Packet::parse(datagram.bytes) {
                     self.hear(peer, &packet);
                 }
                 true
             }
-            // Of another peer, from before the socket was connected.
+            // A packet of another peer, from before the socket was connected.
             Ok(_) => true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            // Nobody listens where the request seems to come from. A peer that has responded once
-            // is asked again by its timer.
+            // No socket is open at the source of the request. The timer handles a peer that has
+            // responded once.
             Err(error)
                 if error.kind() == io::ErrorKind::ConnectionRefused
-                    && !session.transfer.has_begun() =>
+                    && !running.transfer.has_begun() =>
             {
                 self.finish(peer, Outcome::Unreachable);
                 true
@@ -248,16 +254,16 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes a packet of a peer; returns whether it has a transfer.
+    /// Processes a packet of a peer. Reports whether the peer has a transfer.
     fn hear(&mut self, peer: SocketAddrV4, packet: &Packet<'_>) -> bool {
         let now = self.epoch.elapsed();
-        let Some(session) = self.sessions.get_mut(&peer) else {
+        let Some(running) = self.transfers.get_mut(&peer) else {
             return false;
         };
-        let action = session.transfer.receive(now, packet);
-        if !session.keeps_slot && session.transfer.has_responded() {
-            session.keeps_slot = true;
-            self.shared.slots.answered(session.slot, session.claim);
+        let action = running.transfer.receive(now, packet);
+        if !running.keeps_slot && running.transfer.has_responded() {
+            running.keeps_slot = true;
+            self.shared.slots.answered(running.slot, running.claim);
         }
         self.perform(peer, action);
         true
@@ -269,28 +275,28 @@ impl<'a> Worker<'a> {
     }
 
     fn perform(&mut self, peer: SocketAddrV4, action: Action) {
-        let Some(session) = self.sessions.get_mut(&peer) else {
+        let Some(running) = self.transfers.get_mut(&peer) else {
             return;
         };
         match action {
             Action::SendBlocks(blocks) => {
-                if let Err(error) = session.send_blocks(&self.requests, blocks) {
+                if let Err(error) = running.send_blocks(&self.requests, blocks) {
                     return self.give_up(peer, &error.to_string());
                 }
             }
-            Action::SendOptions => session.send_options(&self.requests),
+            Action::SendOptions => running.send_options(&self.requests),
             Action::Ignore(Ignored::Withheld) => {}
             Action::Ignore(_) | Action::StartOver => return,
             Action::Finish(outcome) => return self.finish(peer, outcome),
         }
-        let deadline = session.transfer.deadline();
-        if deadline < session.timer {
-            session.timer = deadline;
+        let deadline = running.transfer.deadline();
+        if deadline < running.timer {
+            running.timer = deadline;
             self.timers.push(Reverse((deadline, peer)));
         }
     }
 
-    /// Looks at the deadlines that are due.
+    /// Processes expired deadlines.
     fn expire(&mut self) {
         let now = self.epoch.elapsed();
         while let Some(&Reverse((due, peer))) = self.timers.peek() {
@@ -298,26 +304,26 @@ impl<'a> Worker<'a> {
                 return;
             }
             self.timers.pop();
-            let Some(session) = self.sessions.get_mut(&peer) else {
+            let Some(running) = self.transfers.get_mut(&peer) else {
                 self.expire_opening(peer, now);
                 continue;
             };
-            if session.timer != due {
+            if running.timer != due {
                 continue;
             }
-            let action = session.transfer.expire(now);
-            session.timer = session.transfer.deadline();
-            self.timers.push(Reverse((session.timer, peer)));
+            let action = running.transfer.expire(now);
+            running.timer = running.transfer.deadline();
+            self.timers.push(Reverse((running.timer, peer)));
             self.perform(peer, action);
         }
     }
 
-    /// Ends the transfers whose slot another request has got.
+    /// Ends transfers whose slot was given to another request.
     fn forget_displaced(&mut self) {
         for (slot, claim) in self.shared.slots.lost(self.number) {
             let peer = claim.peer;
-            let served = self.sessions.get(&peer).map(|session| session.slot);
-            let waits = || Some(self.openings.get(peer)?.asked.slot);
+            let served = self.transfers.get(&peer).map(|running| running.slot);
+            let waits = || Some(self.openings.get(peer)?.admitted_request.slot);
             if served.or_else(waits) == Some(slot) {
                 self.finish(peer, Outcome::Displaced);
             }
@@ -327,11 +333,11 @@ impl<'a> Worker<'a> {
     fn give_up(&mut self, peer: SocketAddrV4, reason: &str) {
         let code = ErrorCode::NotDefined;
         let reason = reason.to_owned();
-        match self.sessions.get(&peer) {
-            Some(session) => session.send_error(&self.requests, code, &reason),
+        match self.transfers.get(&peer) {
+            Some(running) => running.send_error(&self.requests, code, &reason),
             None => {
                 if let Some(pending) = self.openings.get(peer) {
-                    self.send_error(&pending.asked.route, code, &reason);
+                    self.send_error(&pending.admitted_request.route, code, &reason);
                 }
             }
         }
@@ -339,7 +345,7 @@ impl<'a> Worker<'a> {
     }
 
     fn finish(&mut self, peer: SocketAddrV4, outcome: Outcome) {
-        let served = self.sessions.remove(&peer).map(|it| (it.name, it.slot));
+        let served = self.transfers.remove(&peer).map(|it| (it.name, it.slot));
         let waits = || Some(self.openings.remove(peer)?).map(|it| (it.admitted.name, it.slot));
         if let Some((name, slot)) = served.or_else(waits) {
             self.shared.slots.free(slot);
@@ -347,12 +353,12 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Sends an ERROR where no transfer runs.
-    fn send_error(&self, route: &Route, code: ErrorCode, reason: &str) {
+    /// Sends an ERROR to a peer without a running transfer.
+    fn send_error(&self, route: &ReplyRoute, code: ErrorCode, reason: &str) {
         let message = reason.to_owned();
         let packet = Packet::Error { code, message }.to_bytes();
         let socket = self.refusals.as_ref().unwrap_or(&self.requests);
-        // A packet that cannot be sent is a packet that is lost.
+        // A packet that cannot be sent counts as lost.
         let _ = socket.send(route, &[IoSlice::new(&packet)], None);
     }
 

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use pxectl::clients::dhcp::{Client, ClientKind};
 use pxectl::decide::{
-    Action, Admission, Armed, Attempt, BootRequest, CallbackClass, CallbackKind, TokenState,
+    Action, Admission, ArmedHost, Attempt, BootRequest, CallbackClass, CallbackKind, TokenState,
     admit_callback, begin_attempt, decide, report,
 };
 use pxectl::machine::{
@@ -91,7 +91,7 @@ impl World {
         let stored = open.and_then(|open| self.server().store.session(open.id).unwrap());
         let armed = stored.and_then(|stored| {
             let frozen = &inventories()[stored.plan.parse::<usize>().unwrap()];
-            Some(Armed {
+            Some(ArmedHost {
                 host: frozen.hosts.get(&host?.name)?,
                 identity: frozen.site.identity,
                 provisioning: frozen.site.provisioning,

@@ -12,7 +12,7 @@ fn peer(port: u16) -> SocketAddrV4 {
 }
 
 /// A request; ports from 100 on are those of known machines.
-fn asked(name: &str, port: u16) -> Asked {
+fn admitted_request(name: &str, port: u16) -> PendingTransfer {
     let claim = Claim {
         peer: peer(port),
         known: port >= 100,
@@ -25,17 +25,17 @@ fn asked(name: &str, port: u16) -> Asked {
         mode: Mode::Octet,
         options: Vec::new(),
     };
-    Asked {
+    PendingTransfer {
         admitted: admit(&request).expect("a name"),
         request,
-        route: Route::new(peer(port), None),
+        route: ReplyRoute::new(peer(port), None),
         bytes: 20,
         slot,
         claim,
     }
 }
 
-/// Openings of a worker, and a queue with room for `most_waiting` that nobody empties.
+/// Openings of a worker, and a queue with room for `most_waiting` that no thread empties.
 struct Waiting {
     openings: Openings,
     openers: Openers,
@@ -51,17 +51,17 @@ impl Waiting {
 
     fn begin(&mut self, name: &'static str, port: u16) -> Option<Duration> {
         let open = Box::new(|| Ok(Content::Bytes(name.as_bytes().into())));
-        let asked = asked(name, port);
+        let admitted_request = admitted_request(name, port);
         self.openings
-            .begin(&self.openers, peer(port), asked, open, SECOND)
+            .begin(&self.openers, peer(port), admitted_request, open, SECOND)
     }
 
-    /// Opens what waits; returns which peers hear of it.
+    /// Opens all waiting files; returns the ports of the notified peers.
     fn open(&mut self) -> Vec<u16> {
         while self.openers.lock().len() > 0 {
             let job = self.openers.next().expect("a job");
-            let source = Some(Source::of(job.open, job.netascii));
-            job.done.tell(Opened {
+            let source = Some(ContentReader::of(job.open, job.netascii));
+            job.done.send(OpenResult {
                 peer: job.peer,
                 wanted: job.wanted,
                 source,
@@ -74,19 +74,19 @@ impl Waiting {
 }
 
 #[test]
-fn each_request_again_puts_the_deadline_off() {
+fn each_repeated_request_extends_the_deadline() {
     let mut waiting = Waiting::new(8);
     assert_eq!(waiting.begin("a", 1), Some(11 * SECOND));
     let openings = &mut waiting.openings;
-    assert!(openings.repeat(peer(1), &asked("a", 1).request, 5 * SECOND));
-    assert!(!openings.repeat(peer(1), &asked("b", 1).request, 9 * SECOND));
-    assert!(!openings.repeat(peer(2), &asked("a", 2).request, 9 * SECOND));
+    assert!(openings.repeat(peer(1), &admitted_request("a", 1).request, 5 * SECOND));
+    assert!(!openings.repeat(peer(1), &admitted_request("b", 1).request, 9 * SECOND));
+    assert!(!openings.repeat(peer(2), &admitted_request("a", 2).request, 9 * SECOND));
     let deadline = openings.get(peer(1)).map(|pending| pending.deadline);
     assert_eq!(deadline, Some(15 * SECOND));
 }
 
 #[test]
-fn what_was_forgotten_makes_room_and_reaches_nobody() {
+fn removed_request_makes_room_and_is_not_returned() {
     let mut waiting = Waiting::new(2);
     for port in [1, 2] {
         assert!(waiting.begin("a", port).is_some());
@@ -98,14 +98,14 @@ fn what_was_forgotten_makes_room_and_reaches_nobody() {
 }
 
 #[test]
-fn a_peer_that_asks_for_something_else_hears_of_that_only() {
+fn peer_that_requests_another_file_gets_only_that_file() {
     let mut waiting = Waiting::new(8);
     waiting.begin("a", 1);
     let job = waiting.openers.next().expect("a job");
     waiting.openings.remove(peer(1));
     waiting.begin("b", 1);
-    let source = Some(Source::of(job.open, false));
-    job.done.tell(Opened {
+    let source = Some(ContentReader::of(job.open, false));
+    job.done.send(OpenResult {
         peer: job.peer,
         wanted: job.wanted,
         source,
@@ -115,7 +115,7 @@ fn a_peer_that_asks_for_something_else_hears_of_that_only() {
 }
 
 #[test]
-fn known_machines_come_first_and_crowd_strangers_out() {
+fn known_machines_come_first_and_displace_strangers() {
     let mut waiting = Waiting::new(3);
     for port in [1, 2, 100] {
         assert!(waiting.begin("a", port).is_some());
@@ -130,7 +130,7 @@ fn known_machines_come_first_and_crowd_strangers_out() {
 }
 
 #[test]
-fn a_closed_queue_takes_nothing_and_ends_its_threads() {
+fn closed_queue_accepts_nothing_and_ends_its_threads() {
     let mut waiting = Waiting::new(8);
     waiting.begin("a", 1);
     waiting.openers.close();

@@ -1,34 +1,34 @@
-//! What a worker does with a request, until its transfer runs.
+//! Processes a request until its transfer runs.
 
 use std::cmp::Reverse;
 use std::io;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use super::{Session, Worker};
+use super::{RunningTransfer, Worker};
 use crate::respond::tftp::{
     Action, Allowance, Claim, Limits, Outcome, Refusal, Slot, Transfer, admit, negotiate,
 };
-use crate::serve::tftp::Opening;
-use crate::serve::tftp::content::Source;
-use crate::serve::tftp::opening::Asked;
+use crate::serve::tftp::content::ContentReader;
+use crate::serve::tftp::files::Opening;
+use crate::serve::tftp::opening::PendingTransfer;
 use crate::serve::tftp::poller;
-use crate::serve::tftp::socket::{Datagram, Route, Socket, link_mtu};
+use crate::serve::tftp::socket::{Datagram, ReplyRoute, Socket, link_mtu};
 use crate::wire::tftp::{BlockNumber, OptionName, Request};
 
 impl Worker<'_> {
     pub(super) fn request(&mut self, datagram: &Datagram<'_>, request: Request) {
         let peer = datagram.peer;
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            let action = if session.request == request {
-                session.transfer.repeat_request(self.epoch.elapsed())
+        if let Some(running) = self.transfers.get_mut(&peer) {
+            let action = if running.request == request {
+                running.transfer.repeat_request(self.epoch.elapsed())
             } else {
                 Action::StartOver
             };
             if action != Action::StartOver {
                 return self.perform(peer, action);
             }
-            let outcome = session.transfer.superseded();
+            let outcome = running.transfer.superseded();
             self.finish(peer, outcome);
         }
         let now = self.epoch.elapsed();
@@ -39,10 +39,10 @@ impl Worker<'_> {
             self.finish(peer, Outcome::superseded(true));
         }
         let name = String::from_utf8_lossy(&request.name).into_owned();
-        let route = Route::new(peer, datagram.local);
+        let route = ReplyRoute::new(peer, datagram.local);
         let claim = Claim {
             peer,
-            known: self.shared.files.knows(*peer.ip()),
+            known: self.shared.files.is_known_machine(*peer.ip()),
             owner: self.number,
         };
         let Some(slot) = self.shared.slots.take(claim) else {
@@ -53,22 +53,25 @@ impl Worker<'_> {
             Err(refusal) => return self.refuse(peer, slot, &route, name, refusal),
         };
         let opening = self.shared.files.open(&admitted.name, peer);
-        let asked = Asked {
+        let admitted_request = PendingTransfer {
             request,
             admitted,
             route,
-            bytes: datagram.octets.len(),
+            bytes: datagram.bytes.len(),
             slot,
             claim,
         };
         match opening {
             Opening::Now(content) => {
-                let source = Source::of(|| content, asked.admitted.netascii);
-                self.begin(peer, asked, source);
+                let source = ContentReader::of(|| content, admitted_request.admitted.netascii);
+                self.begin(peer, admitted_request, source);
             }
             Opening::Later(open) => {
                 let openers = &self.shared.openers;
-                match self.openings.begin(openers, peer, asked, open, now) {
+                match self
+                    .openings
+                    .begin(openers, peer, admitted_request, open, now)
+                {
                     Some(deadline) => self.timers.push(Reverse((deadline, peer))),
                     None => self.end_early(peer, slot, name, Outcome::Busy),
                 }
@@ -76,32 +79,48 @@ impl Worker<'_> {
         }
     }
 
-    /// Goes on with the requests whose files have been opened.
+    /// Continues the requests whose files have been opened.
     pub(super) fn take_opened(&mut self) {
-        self.openings.rest();
-        while let Some((peer, asked, source)) = self.openings.next() {
+        self.openings.clear_ready();
+        while let Some((peer, admitted_request, source)) = self.openings.next() {
             match source {
-                Some(source) => self.begin(peer, asked, source),
-                None => self.end_early(peer, asked.slot, asked.admitted.name, Outcome::Busy),
+                Some(source) => self.begin(peer, admitted_request, source),
+                None => self.end_early(
+                    peer,
+                    admitted_request.slot,
+                    admitted_request.admitted.name,
+                    Outcome::Busy,
+                ),
             }
         }
     }
 
-    fn begin(&mut self, peer: SocketAddrV4, asked: Asked, source: Result<Source, Refusal>) {
+    fn begin(
+        &mut self,
+        peer: SocketAddrV4,
+        admitted_request: PendingTransfer,
+        source: Result<ContentReader, Refusal>,
+    ) {
         match source {
-            Ok(source) => self.start(peer, asked, source),
+            Ok(source) => self.start(peer, admitted_request, source),
             Err(refusal) => {
-                self.refuse(peer, asked.slot, &asked.route, asked.admitted.name, refusal);
+                self.refuse(
+                    peer,
+                    admitted_request.slot,
+                    &admitted_request.route,
+                    admitted_request.admitted.name,
+                    refusal,
+                );
             }
         }
     }
 
-    /// Answers a request with an ERROR, and gives its slot back.
+    /// Answers a request with an ERROR, and frees its slot.
     fn refuse(
         &self,
         peer: SocketAddrV4,
         slot: Slot,
-        route: &Route,
+        route: &ReplyRoute,
         name: String,
         refusal: Refusal,
     ) {
@@ -110,21 +129,26 @@ impl Worker<'_> {
         self.end_early(peer, slot, name, Outcome::Refused { code, reason });
     }
 
-    /// Reports a request that came to nothing, and gives its slot back.
+    /// Reports a request that ended without a transfer, and frees its slot.
     fn end_early(&self, peer: SocketAddrV4, slot: Slot, name: String, outcome: Outcome) {
         self.shared.slots.free(slot);
         self.report(peer, name, outcome);
     }
 
-    fn start(&mut self, peer: SocketAddrV4, asked: Asked, source: Source) {
-        let Asked {
+    fn start(
+        &mut self,
+        peer: SocketAddrV4,
+        admitted_request: PendingTransfer,
+        source: ContentReader,
+    ) {
+        let PendingTransfer {
             request,
             admitted,
             route,
             bytes,
             slot,
             claim,
-        } = asked;
+        } = admitted_request;
         let socket = match self.transfer_socket(peer, &route) {
             Ok(socket) => socket,
             Err(error) => {
@@ -139,9 +163,9 @@ impl Worker<'_> {
         let (transfer, action) = Transfer::start(now, agreement, source.size(), allowance);
         let timer = transfer.deadline();
         self.timers.push(Reverse((timer, peer)));
-        self.sessions.insert(
+        self.transfers.insert(
             peer,
-            Session {
+            RunningTransfer {
                 request,
                 name: admitted.name,
                 route,
@@ -158,30 +182,35 @@ impl Worker<'_> {
         self.perform(peer, action);
     }
 
-    /// Opens the port of a transfer, where it has its own.
-    fn transfer_socket(&self, peer: SocketAddrV4, route: &Route) -> io::Result<Option<Socket>> {
+    /// Opens the socket of a transfer; `None` if transfers use the request port.
+    fn transfer_socket(
+        &self,
+        peer: SocketAddrV4,
+        route: &ReplyRoute,
+    ) -> io::Result<Option<Socket>> {
         let Some(ports) = &self.shared.ports else {
             return Ok(None);
         };
         let address = route.local().unwrap_or(*self.shared.config.address.ip());
         let socket = Socket::transfer(address, ports, peer)?;
-        self.poller.add(&socket, poller::Source::Transfer(peer))?;
+        self.poller
+            .add(&socket, poller::PollSource::Transfer(peer))?;
         Ok(Some(socket))
     }
 
     fn limits(&self, peer: SocketAddrV4, request: &Request, socket: Option<&Socket>) -> Limits {
-        let way = self.shared.files.way(peer);
-        let mut mtu = way.mtu.map_or(self.shared.config.mtu, u32::from);
-        // Without the option, blocks have 512 octets anyway.
+        let path = self.shared.files.path_limits(peer);
+        let mut mtu = path.mtu.map_or(self.shared.config.mtu, u32::from);
+        // Without the option, blocks have 512 bytes anyway.
         let names = request.options.iter().map(|option| &option.name);
         if names.into_iter().any(|name| *name == OptionName::BlockSize) {
             mtu = mtu.min(link_mtu(peer, socket).unwrap_or(u32::MAX));
         }
         let ports = self.shared.ports.as_ref().map_or(1, |ports| ports.count());
-        Limits::for_mtu(mtu, way.block_size).with_ports(ports)
+        Limits::for_mtu(mtu, path.block_size).with_ports(ports)
     }
 
-    /// Forgets a peer that has left before its file was opened.
+    /// Abandons a peer that was silent for too long before its file was opened.
     pub(super) fn expire_opening(&mut self, peer: SocketAddrV4, now: Duration) {
         match self.openings.get(peer) {
             Some(pending) if pending.deadline > now => {

@@ -1,28 +1,28 @@
-//! What a transfer sends.
+//! Sends the packets of a transfer.
 
 use std::io::IoSlice;
 use std::ops::Range;
 
 use rustix::io::Errno;
 
-use super::Session;
-use crate::serve::tftp::content::SourceError;
+use super::RunningTransfer;
+use crate::serve::tftp::content::ContentError;
 use crate::serve::tftp::socket::Socket;
 use crate::wire::tftp::{BlockNumber, ErrorCode, Packet, data_header};
 
-/// The most datagrams that the kernel makes of one call (`UDP_MAX_SEGMENTS`).
+/// Limit of datagrams in one call (`UDP_MAX_SEGMENTS`).
 const MOST_SEGMENTS: u64 = 64;
 
-/// The most octets that one call may carry: what a UDP datagram may.
-const MOST_OCTETS: u64 = 65_507;
+/// Limit of bytes in one call: that of a UDP datagram.
+const MOST_BYTES: u64 = 65_507;
 
-impl Session {
-    /// Returns its own socket, else that of the request port.
+impl RunningTransfer {
+    /// Returns its own socket, or else that of the request port.
     fn socket<'a>(&'a self, requests: &'a Socket) -> &'a Socket {
         self.socket.as_ref().unwrap_or(requests)
     }
 
-    /// A packet that cannot be sent is a packet that is lost, here and below.
+    /// Sends the OACK. Here and below, a packet that cannot be sent counts as lost.
     pub(super) fn send_options(&self, requests: &Socket) {
         let options = self.transfer.agreement().acknowledged.clone();
         let packet = Packet::OptionAcknowledgement(options).to_bytes();
@@ -41,9 +41,9 @@ impl Session {
         &mut self,
         requests: &Socket,
         blocks: Range<u64>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), ContentError> {
         let segment = self.transfer.agreement().block_size + 4;
-        let together = MOST_SEGMENTS.min(MOST_OCTETS / u64::from(segment)).max(1);
+        let together = MOST_SEGMENTS.min(MOST_BYTES / u64::from(segment)).max(1);
         let mut first = blocks.start;
         while first < blocks.end {
             let next = blocks.end.min(first + together);
@@ -53,21 +53,21 @@ impl Session {
         Ok(())
     }
 
-    /// Sends blocks in one call where the kernel can, else one by one.
+    /// Sends blocks in one call if the kernel supports that, or else one by one.
     fn send_together(
         &mut self,
         requests: &Socket,
         blocks: Range<u64>,
         segment: u16,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), ContentError> {
         let range = self.transfer.byte_range(blocks.start).start
             ..self.transfer.byte_range(blocks.end - 1).end;
-        let octets = self.source.read(range)?;
+        let bytes = self.source.read(range)?;
         let headers: Vec<_> = blocks
             .map(|index| data_header(BlockNumber::of_index(index)))
             .collect();
-        // The last block may be empty, where the octets have run out.
-        let payloads = octets.chunks(usize::from(segment) - 4).chain([&[][..]]);
+        // The last block may be empty.
+        let payloads = bytes.chunks(usize::from(segment) - 4).chain([&[][..]]);
         let buffers: Vec<_> = headers
             .iter()
             .zip(payloads)
@@ -76,7 +76,7 @@ impl Session {
         let socket = self.socket.as_ref().unwrap_or(requests);
         if headers.len() > 1 && self.batches {
             match socket.send(&self.route, &buffers, Some(segment)) {
-                // EINVAL, EIO: the path's MTU is smaller, or its device cannot. One by one, then.
+                // EINVAL, EIO: the path's MTU is smaller, or its device does not support it.
                 Err(error)
                     if matches!(
                         Errno::from_io_error(&error),

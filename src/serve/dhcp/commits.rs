@@ -1,55 +1,59 @@
-//! Making leases durable before they are promised, on a thread of its own: while the disk syncs, the
-//! server goes on to receive, and what comes meanwhile shares the next sync.
+//! Makes leases durable before they are granted, on a separate thread: the server continues to receive
+//! while the disk syncs, and changes that arrive meanwhile share the next sync.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use anyhow::anyhow;
+use anyhow::bail;
 
-use super::answers::{Answer, Answers};
-use super::ledger::{Ledger, unpromised};
+use super::ledger::{Ledger, lease_not_durable};
+use super::replies::{PendingReply, ReplySender};
 use crate::machine::LeaseChange;
 
-/// How many changes one sync of the disk makes durable at the most, and how many may wait for it: a
-/// disk that is slower than the clients makes the server slow, too, and never lets it forget.
+/// Limit of changes in one sync of the disk, and of changes that wait for it. A disk that is slower
+/// than the clients slows the server down; changes are never lost.
 const TOGETHER: usize = 1024;
 
-/// A change, and the answer that waits for it, where there is one.
-type Promise = (LeaseChange, Option<Answer>);
+/// A change, and the reply that waits for it, if any.
+type PendingCommit = (LeaseChange, Option<PendingReply>);
 
-/// Makes changes durable in their order, and sends the answers that promise them after that. What was
-/// taken is finished before this is dropped.
-pub(super) struct Promises {
-    sender: Option<SyncSender<Promise>>,
+/// Makes changes durable in order, and then sends their replies. Finishes all accepted changes before
+/// it is dropped.
+pub(super) struct LeaseCommits {
+    sender: Option<SyncSender<PendingCommit>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Promises {
+impl LeaseCommits {
     /// Starts the thread.
-    pub(super) fn start(ledger: Ledger, answers: Arc<Answers>) -> Self {
+    pub(super) fn start(ledger: Ledger, replies: Arc<ReplySender>) -> Self {
         let (sender, receiver) = sync_channel(TOGETHER);
-        let thread = std::thread::spawn(move || keep(&receiver, ledger, &answers));
+        let thread = std::thread::spawn(move || keep(&receiver, ledger, &replies));
         Self {
             sender: Some(sender),
             thread: Some(thread),
         }
     }
 
-    /// Takes a change; waits only where very many wait already.
+    /// Queues a change. Waits only if the queue is full.
     ///
     /// # Errors
-    /// When the thread has met a fault of its own and is gone.
-    pub(super) fn take(&self, change: LeaseChange, answer: Option<Answer>) -> anyhow::Result<()> {
+    /// Fails when the thread panicked.
+    pub(super) fn queue(
+        &self,
+        change: LeaseChange,
+        answer: Option<PendingReply>,
+    ) -> anyhow::Result<()> {
         let sender = self.sender.as_ref();
-        let taken = sender.is_some_and(|sender| sender.send((change, answer)).is_ok());
-        taken
-            .then_some(())
-            .ok_or_else(|| anyhow!("nothing makes leases durable any more"))
+        if sender.is_none_or(|sender| sender.send((change, answer)).is_err()) {
+            bail!("the thread that makes leases durable panicked");
+        }
+        Ok(())
     }
 }
 
-impl Drop for Promises {
+impl Drop for LeaseCommits {
     fn drop(&mut self) {
         self.sender = None;
         if let Some(thread) = self.thread.take() {
@@ -58,18 +62,19 @@ impl Drop for Promises {
     }
 }
 
-fn keep(promises: &Receiver<Promise>, mut ledger: Ledger, answers: &Answers) {
-    while let Ok(first) = promises.recv() {
-        let more = promises.try_iter().take(TOGETHER - 1);
-        let (changes, waiting): (Vec<LeaseChange>, Vec<Option<Answer>>) =
+fn keep(commits: &Receiver<PendingCommit>, mut ledger: Ledger, replies: &ReplySender) {
+    while let Ok(first) = commits.recv() {
+        let more = commits.try_iter().take(TOGETHER - 1);
+        let (changes, waiting): (Vec<LeaseChange>, Vec<Option<PendingReply>>) =
             std::iter::once(first).chain(more).unzip();
         let durable = ledger.commit(&changes);
         for answer in waiting.into_iter().flatten() {
-            // What is not durable is not promised; the client asks again.
+            // A lease that is not durable is not granted; the client retries.
             if !durable && answer.response.reply.is_ok() {
-                answers.log.write(&unpromised(&answer.response.exchange));
+                let line = lease_not_durable(&answer.response.exchange);
+                replies.log.write(&line);
             } else {
-                answers.send(answer);
+                replies.send(answer);
             }
         }
     }
@@ -84,14 +89,14 @@ mod tests {
     use super::*;
     use crate::machine::{Lease, MacAddress};
     use crate::respond::dhcp::{Delivery, Exchange, Reply, Response};
-    use crate::serve::dhcp::DhcpPort;
+    use crate::serve::dhcp::port::DhcpPort;
     use crate::serve::log::{Level, Log, LogFormat};
     use crate::store::{LeaseStore, StoreError};
     use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, TransactionId};
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A disk that says how many changes it is to keep, and syncs when the test lets it.
+    /// A disk that reports the number of changes, and syncs when the test allows it.
     struct Disk {
         begun: Sender<usize>,
         turns: Receiver<()>,
@@ -109,7 +114,7 @@ mod tests {
         }
     }
 
-    fn answer(client: SocketAddrV4, number: u32) -> Answer {
+    fn reply_to(client: SocketAddrV4, number: u32) -> PendingReply {
         let transaction_id = TransactionId(number);
         let mac = MacAddress::new([2; 6]);
         let mut message = DhcpMessage::new(Operation::Reply, mac, transaction_id);
@@ -130,7 +135,7 @@ mod tests {
             delivery: Delivery::Sender,
             measured: None,
         };
-        Answer {
+        PendingReply {
             port: 0,
             from: client,
             response: Response {
@@ -142,35 +147,35 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_leaves_after_its_sync_and_those_that_come_meanwhile_share_the_next() {
+    fn reply_leaves_after_its_sync_and_later_changes_share_the_next_sync() {
         let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let SocketAddr::V4(address) = client.local_addr().unwrap() else {
             panic!("bound to IPv4");
         };
         let loopback = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let format = LogFormat::Json;
-        let answers = Arc::new(Answers {
+        let replies = Arc::new(ReplySender {
             ports: vec![DhcpPort::for_senders(loopback, None).unwrap()],
             log: Log::new(format, Level::Info, Box::new(std::io::sink())),
         });
         let (begun, syncs) = channel();
         let (turn, turns) = channel();
-        let ledger = Ledger::new(Box::new(Disk { begun, turns }), answers.log.clone());
-        let promises = Promises::start(ledger, answers);
-        // Dropped before them: a test that fails must not leave the disk waiting.
+        let ledger = Ledger::new(Box::new(Disk { begun, turns }), replies.log.clone());
+        let commits = LeaseCommits::start(ledger, replies);
+        // Dropped first, so that a failed test does not leave the disk waiting.
         let turn = turn;
-        let mut octets = [0; 576];
+        let mut buffer = [0; 576];
         let mut answered = || {
-            client.recv(&mut octets).map(|length| {
-                let message = DhcpMessage::parse(&octets[..length]).unwrap();
+            client.recv(&mut buffer).map(|length| {
+                let message = DhcpMessage::parse(&buffer[..length]).unwrap();
                 message.transaction_id.0
             })
         };
 
         let take = |number| {
             let change = LeaseChange::Release(Ipv4Addr::LOCALHOST);
-            promises
-                .take(change, Some(answer(address, number)))
+            commits
+                .queue(change, Some(reply_to(address, number)))
                 .unwrap();
         };
         take(1);
@@ -178,7 +183,7 @@ mod tests {
         take(2);
         take(3);
         client.set_nonblocking(true).unwrap();
-        assert!(answered().is_err(), "promised before it was durable");
+        assert!(answered().is_err(), "granted before it was durable");
         client.set_nonblocking(false).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         turn.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! The inventory in force.
+//! The active inventory, which reloads replace as a whole.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,27 +11,28 @@ use crate::render::Templates;
 use crate::workspace::files::{FileRoots, Surroundings};
 use crate::workspace::{Snapshot, bundle_directory};
 
-/// An inventory with everything that serving it needs.
-pub struct Loaded {
+/// A checked inventory, with everything that the servers need to serve it.
+pub struct LoadedInventory {
     /// The inventory.
     pub inventory: Inventory,
-    /// Its templates, compiled.
+    /// The compiled templates.
     pub templates: Templates,
     /// The entries of `server.files`.
     pub roots: FileRoots,
-    /// Where the bundle store lies, if one is named, and the store once it could be opened.
+    /// Path of the bundle store, if one is configured.
     bundles: Option<PathBuf>,
+    /// The bundle store, after it was opened successfully.
     opened_bundles: OnceLock<BundleStore>,
     manifests: HashMap<Sha256Digest, String>,
-    /// Where the store lies, which is never served.
+    /// State directory, which is never served.
     state: PathBuf,
-    /// Keys that an inventory revoked which could not be loaded.
+    /// Keys that a later inventory revokes, although that inventory could not be loaded.
     revoked: RwLock<Vec<SiteKey>>,
-    /// Of everything that it was read from.
+    /// Digest of all files of the inventory.
     pub(super) digest: Sha256Digest,
 }
 
-impl Loaded {
+impl LoadedInventory {
     /// Prepares a checked inventory for serving. Relative paths are relative to its directory.
     pub fn new(
         snapshot: &Snapshot,
@@ -69,30 +70,30 @@ impl Loaded {
         }
     }
 
-    /// Returns the bundle store; one that was not there yet is looked for again.
+    /// Returns the bundle store. Tries to open it again if that failed before.
     ///
     /// # Errors
-    /// When none is named, and when it cannot be opened now.
+    /// Fails when no bundle store is configured, and when it cannot be opened now.
     pub fn bundles(&self) -> Result<&BundleStore, String> {
         if let Some(store) = self.opened_bundles.get() {
             return Ok(store);
         }
         let Some(path) = &self.bundles else {
             let text =
-                "there is no bundle store; name one with `--bundles` or `bundles:` of the site";
+                "no bundle store is configured; use `--bundles DIR`, or set `bundles:` in the site";
             return Err(text.to_owned());
         };
         let store = BundleStore::open(path).map_err(|error| error.to_string())?;
         Ok(self.opened_bundles.get_or_init(|| store))
     }
 
-    /// Returns where the store lies.
+    /// Returns the state directory.
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// Revokes keys at once, although the inventory that says so could not be loaded. Returns the
-    /// names of those that were not revoked before.
+    /// Revokes keys immediately, although the inventory that revokes them could not be loaded.
+    /// Returns the names of newly revoked keys.
     pub fn revoke(&self, keys: &[SiteKey]) -> Vec<String> {
         let known = &self.inventory.site.signatures;
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
@@ -107,13 +108,13 @@ impl Loaded {
         new
     }
 
-    /// Reports whether keys are revoked of which the loaded inventory does not say so.
+    /// Reports whether keys are revoked that the loaded inventory itself does not revoke.
     pub fn revokes_more(&self) -> bool {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         !revoked.is_empty()
     }
 
-    /// Checks a bundle's signatures by the rules of the site, before a file of it is served.
+    /// Checks a bundle's signatures by the site's policy, before a file of the bundle is served.
     ///
     /// # Errors
     /// See [`SignatureError`].
@@ -136,18 +137,18 @@ impl Loaded {
     }
 }
 
-/// The inventory in force. Clones see the same one.
+/// The active inventory. Clones share it.
 #[derive(Clone)]
-pub struct Live(Arc<RwLock<Arc<Loaded>>>);
+pub struct ActiveInventory(Arc<RwLock<Arc<LoadedInventory>>>);
 
-impl Live {
+impl ActiveInventory {
     /// Starts with an inventory.
-    pub fn new(loaded: Loaded) -> Self {
+    pub fn new(loaded: LoadedInventory) -> Self {
         Self(Arc::new(RwLock::new(Arc::new(loaded))))
     }
 
-    /// Returns the inventory in force now; it stays whole for as long as it is held.
-    pub fn current(&self) -> Arc<Loaded> {
+    /// Returns the active inventory. A later reload does not change the returned value.
+    pub fn current(&self) -> Arc<LoadedInventory> {
         Arc::clone(
             &self
                 .0
@@ -156,8 +157,8 @@ impl Live {
         )
     }
 
-    /// Puts another inventory in force.
-    pub fn replace(&self, loaded: Loaded) {
+    /// Replaces the active inventory.
+    pub fn replace(&self, loaded: LoadedInventory) {
         *self
             .0
             .write()

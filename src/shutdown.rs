@@ -1,4 +1,4 @@
-//! The word that ends every server.
+//! The shutdown request that ends every server.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use rustix::event::{EventfdFlags, eventfd};
 
-/// A request to shut down, which every holder of a clone sees.
+/// A request to shut down. Clones share it.
 ///
-/// Its descriptor becomes readable with the request and stays so: a poll loop that watches it
-/// wakes. Nobody reads from it.
+/// Its descriptor becomes readable with the request and stays readable, so that it wakes a poll loop.
+/// No thread reads from it.
 #[derive(Clone, Debug)]
 pub struct Shutdown(Arc<Inner>);
 
@@ -21,21 +21,21 @@ struct Inner {
 }
 
 impl Shutdown {
-    /// Makes one that is not requested yet.
+    /// Creates a shutdown that is not requested yet.
     ///
     /// # Errors
     ///
-    /// Fails when the process has no descriptor left.
+    /// Fails when the process has no free descriptor.
     pub fn new() -> anyhow::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .context("cannot make an eventfd")?;
+            .context("cannot create an eventfd")?;
         Ok(Self(Arc::new(Inner {
             requested: AtomicBool::new(false),
             event,
         })))
     }
 
-    /// Requests it. Once is enough, and more does no harm.
+    /// Requests the shutdown. Later calls have no effect.
     pub fn request(&self) {
         if !self.0.requested.swap(true, Ordering::AcqRel) {
             // The counter cannot overflow: this is the only write.
@@ -43,7 +43,7 @@ impl Shutdown {
         }
     }
 
-    /// Reports whether it was requested.
+    /// Reports whether the shutdown was requested.
     pub fn is_requested(&self) -> bool {
         self.0.requested.load(Ordering::Acquire)
     }

@@ -1,30 +1,30 @@
-//! Sending answers, and saying what was sent.
+//! Sends replies, and logs them.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::port::DhcpPort;
 use crate::respond::dhcp::{Delivery, Exchange, Ignored, Reply, Response};
-use crate::serve::log::{Level, Line, Log};
+use crate::serve::log::{Level, Log, LogLine};
 use crate::wire::dhcp::MessageType;
 
-/// What came of one message, on its way out.
-pub(super) struct Answer {
-    /// The number of the port on which the message came in.
+/// The response to one message, ready to be sent.
+pub(super) struct PendingReply {
+    /// Index of the port that received the message.
     pub(super) port: usize,
     pub(super) from: SocketAddrV4,
     pub(super) response: Response,
 }
 
-/// The way out, which several threads share.
-pub(super) struct Answers {
+/// Sends replies. Several threads share it.
+pub(super) struct ReplySender {
     pub(super) ports: Vec<DhcpPort>,
     pub(super) log: Log,
 }
 
-impl Answers {
-    /// Sends an answer, and logs it; or logs why there is none.
-    pub(super) fn send(&self, answer: Answer) {
-        let Answer {
+impl ReplySender {
+    /// Sends a reply and logs it, or logs the reason why there is no reply.
+    pub(super) fn send(&self, answer: PendingReply) {
+        let PendingReply {
             port,
             from,
             response,
@@ -34,30 +34,30 @@ impl Answers {
             Ok(reply) => reply,
             Err(why) => return self.log.write(&ignored(&why, &exchange)),
         };
-        let port = self.way_out(port, &reply, exchange.network.as_deref());
+        let port = self.sending_port(port, &reply, exchange.network.as_deref());
         match port.send(&mut reply, from) {
-            Ok(dropped) => self.log.write(&answered(&reply, &exchange, &dropped)),
+            Ok(dropped) => self.log.write(&sent(&reply, &exchange, &dropped)),
             Err(error) => {
-                let text = format!("cannot answer: {error:#}");
-                let line = Line::new(Level::Error, "dhcp", "dhcp-unsent", text);
+                let text = format!("cannot send the reply: {error:#}");
+                let line = LogLine::new(Level::Error, "dhcp", "dhcp-unsent", text);
                 let line = line.mac(exchange.mac).host(exchange.host.as_deref());
                 self.log.write(&line);
             }
         }
     }
 
-    /// Returns the port by which an answer leaves: that on which the request came in, unless it must
-    /// go to the wire, and the request came past it.
-    fn way_out(&self, port: usize, reply: &Reply, network: Option<&str>) -> &DhcpPort {
+    /// Returns the port that sends a reply: the port that received the request, unless the reply must
+    /// leave by the interface of the client's network and the request arrived elsewhere.
+    fn sending_port(&self, port: usize, reply: &Reply, network: Option<&str>) -> &DhcpPort {
         let port = &self.ports[port];
-        let on_wire = network
+        let interface_port = network
             .filter(|_| port.needs_interface(reply))
             .and_then(|network| self.ports.iter().find(|port| port.is_on(network)));
-        on_wire.unwrap_or(port)
+        interface_port.unwrap_or(port)
     }
 }
 
-fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
+fn sent(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> LogLine {
     let kind = reply.message.options.message_type();
     let (level, event) = match kind {
         Some(MessageType::Offer) if reply.message.your_address.is_unspecified() => {
@@ -70,7 +70,7 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
         Some(MessageType::Nak) => (Level::Warn, "dhcp-nak"),
         _ => (Level::Info, "dhcp-ack"),
     };
-    // What is remarkable wants to be seen.
+    // A remark needs attention.
     let level = if exchange.remark.is_some() {
         Level::Warn
     } else {
@@ -99,12 +99,12 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
     }
     if !dropped.is_empty() {
         parts.push(format!(
-            "(left out for want of room: {})",
+            "(options omitted for lack of space: {})",
             dropped.join(", ")
         ));
     }
     let address = (address != Ipv4Addr::UNSPECIFIED).then(|| address.to_string());
-    Line::new(level, "dhcp", event, parts.join(" "))
+    LogLine::new(level, "dhcp", event, parts.join(" "))
         .mac(exchange.mac)
         .host(exchange.host.as_deref())
         .fact("xid", exchange.transaction_id.to_string())
@@ -121,7 +121,7 @@ fn answered(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> Line {
         )
 }
 
-fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
+fn ignored(why: &Ignored, exchange: &Exchange) -> LogLine {
     let expected = matches!(
         why,
         Ignored::NeverAnswered
@@ -146,11 +146,11 @@ fn ignored(why: &Ignored, exchange: &Exchange) -> Line {
         .as_deref()
         .map(|remark| format!("; {remark}"))
         .unwrap_or_default();
-    Line::new(
+    LogLine::new(
         level,
         "dhcp",
         "dhcp-ignored",
-        format!("no answer to a {request}: {why}{remark}"),
+        format!("ignored a {request}: {why}{remark}"),
     )
     .mac(exchange.mac)
     .host(exchange.host.as_deref())
