@@ -259,7 +259,6 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
     },
     KnownCycle {
         files: &[
-            "respond/dhcp/asked.rs",
             "respond/dhcp/boot.rs",
             "respond/dhcp/delivery.rs",
             "respond/dhcp/ignored.rs",
@@ -268,6 +267,7 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
             "respond/dhcp/mod.rs",
             "respond/dhcp/probes.rs",
             "respond/dhcp/reply.rs",
+            "respond/dhcp/request_context.rs",
             "respond/dhcp/response.rs",
         ],
         reason: "the steps of the responder share its state and its request context",
@@ -280,23 +280,8 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
         reason: "the ranking compares the connections of the table that uses it",
     },
     KnownCycle {
-        files: &["serve/context.rs", "serve/volumes.rs"],
-        reason: "volumes are made from the context that keeps them",
-    },
-    KnownCycle {
         files: &["serve/preflight.rs", "serve/run.rs"],
         reason: "the preflight checks the options of the run that starts it",
-    },
-    KnownCycle {
-        files: &[
-            "serve/tftp.rs",
-            "serve/tftp/content.rs",
-            "serve/tftp/opening.rs",
-            "serve/tftp/ports.rs",
-            "serve/tftp/socket.rs",
-            "serve/tftp/worker.rs",
-        ],
-        reason: "the workers share the server's state and limits",
     },
     KnownCycle {
         files: &[

@@ -30,7 +30,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Finds a host; none while the inventory is at fault.
+    /// Finds a host. Returns `None` while the inventory has errors.
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.inventory.as_ref()?.hosts.get(name)
     }
@@ -75,7 +75,7 @@ pub fn check(snapshot: Snapshot, global: &Global, output: &Output) -> CommandRes
 }
 
 /// Reads the inventory for a command that can do without: where none is named and none is here, says
-/// so; where it is at fault, warns.
+/// so; if it has errors, warns.
 ///
 /// # Errors
 /// How to exit where one is named that cannot be read, which is printed.

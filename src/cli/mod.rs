@@ -49,9 +49,9 @@ Examples:
 
 Exit status:
   0  done
-  1  the answer is no: the input is at fault, or a check found something
-  2  the command line is at fault
-  3  it could not be done: network, permission, disk
+  1  the answer is no: the input is invalid, or a check found an error
+  2  the command line is invalid
+  3  failed: network, permission, disk
   4  done for some hosts only")]
 struct Cli {
     #[command(flatten)]
@@ -64,7 +64,7 @@ struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// The directory of the inventory
+    /// Directory of the inventory
     #[arg(
         short,
         long,
@@ -75,19 +75,19 @@ struct Global {
     )]
     inventory: PathBuf,
 
-    /// The directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]
+    /// Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]
     #[arg(long, global = true, value_name = "DIR", env = "PXECTL_STATE")]
     state: Option<String>,
 
-    /// The bundle store [default: `bundles` of the site]
+    /// Directory of the bundle store [default: `bundles` of the site]
     #[arg(long, global = true, value_name = "DIR", env = "PXECTL_BUNDLES")]
     bundles: Option<PathBuf>,
 
-    /// How results are printed
+    /// Format of results
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     format: Format,
 
-    /// How servers log
+    /// Format of log lines
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: Format,
 
@@ -95,7 +95,7 @@ struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Print more
+    /// Print more details
     #[arg(short, long, global = true)]
     verbose: bool,
 
@@ -145,9 +145,9 @@ enum Exit {
     Done = 0,
     /// The answer is no.
     No = 1,
-    /// The command line is at fault.
+    /// The command line is invalid.
     Usage = 2,
-    /// It could not be done.
+    /// The command failed.
     Failed = 3,
     /// It is done for some hosts only.
     Partly = 4,

@@ -272,7 +272,7 @@ fn alone(
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if !said.is_empty() {
-            output.note("the servers said:");
+            output.note("log of the servers:");
             output.note(String::from_utf8_lossy(&said).trim_end());
         }
     }

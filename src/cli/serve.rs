@@ -32,10 +32,10 @@ const LOG_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 #[command(after_help = "\
-A change of the inventory is put in force at once, or on SIGHUP; a broken one
-is refused with its diagnostics, and the last good one stays in force. So is
-one that changes `server.address` or `server.http_port`, until a restart. ^C
-and SIGTERM end cleanly.
+A changed inventory becomes active at once, or on SIGHUP. An invalid one is
+refused with its errors, and so is one that changes `server.address` or
+`server.http_port`, which need a restart; the last valid inventory stays
+active. ^C and SIGTERM end cleanly.
 
 Examples:
   pxectl serve all -i rack-a

@@ -44,26 +44,12 @@ const BANNED: [BannedPhrase; 13] = [
 /// Correct texts that contain a banned phrase: the file, and a part of the text.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("CHANGELOG.md", "the keys `octets`"),
-    // A log line of the TFTP server, as it is printed.
-    ("README.md", "173792 octets"),
+    ("CHANGELOG.md", "the key `octets`"),
 ];
 
 /// Files whose texts still need work. This list only shrinks: an entry without a banned phrase is an
 /// error.
-const UNFINISHED: &[&str] = &[
-    // Generated from `src/cli`.
-    "man/pxectl-serve.1",
-    "man/pxectl.1",
-    "src/cli/mod.rs",
-    "src/cli/serve.rs",
-    "src/respond/dhcp/ignored.rs",
-    "src/serve/dhcp/mod.rs",
-    "src/serve/http/answer.rs",
-    "src/serve/log.rs",
-    "src/serve/reload.rs",
-    "src/serve/tftp_site.rs",
-    "src/serve/volumes.rs",
-];
+const UNFINISHED: &[&str] = &["src/serve/tftp_site.rs"];
 
 /// Returns the banned phrases in a text.
 fn banned_phrases(text: &str) -> Vec<&'static BannedPhrase> {

@@ -385,12 +385,12 @@ fn what_hinders_a_capture_says_how_to_mend_it() {
     for (words, error) in [
         (
             &["/usr/bin/env"][..],
-            "error: there is no interface `eht0`\n  = help: did you mean `eth0`? There are: `lo`, `eth0`\n",
+            "error: interface `eht0` does not exist\n  = help: did you mean `eth0`? The interfaces are `lo`, `eth0`\n",
         ),
         (
             &["/usr/bin/setpriv", privileges[0], privileges[1]],
-            "error: cannot watch `eth0`: Operation not permitted (os error 1)\n  \
-             = help: run as root, or once `setcap cap_net_raw=+ep $(command -v pxectl)`\n",
+            "error: cannot capture on `eth0`: Operation not permitted (os error 1)\n  \
+             = help: run as root, or run `setcap cap_net_raw=+ep $(command -v pxectl)` once\n",
         ),
     ] {
         let interface = if words.len() == 1 { "eht0" } else { "eth0" };

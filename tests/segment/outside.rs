@@ -108,7 +108,7 @@ fn a_relay_that_is_not_listed_gets_no_offer_and_no_boot_token() {
             0x71,
             OUTSIDE,
             &link[..],
-            "relay `10.99.0.7` uses link selection (82.5), and no network lists it",
+            "relay `10.99.0.7` uses link selection (82.5), but no network lists the relay",
         ),
         (0x72, OUTSIDE, &[], "is not in any network of the inventory"),
         (
@@ -121,7 +121,7 @@ fn a_relay_that_is_not_listed_gets_no_offer_and_no_boot_token() {
             0x74,
             OUTSIDE,
             &[11, 4, 10, 86, 0, 1],
-            "a server identifier override (82.11)",
+            "server identifier override (82.11)",
         ),
     ] {
         let message = forged(transaction, giaddr, information);
