@@ -21,7 +21,9 @@ fuzz_target!(|input: (u8, &[u8])| {
                 assert!(need > end - at && end < file.len());
                 want = need;
             }
-            CaptureStep::Passed(length) | CaptureStep::Missed(length, _) | CaptureStep::Damaged(length, _) => {
+            CaptureStep::Passed(length)
+            | CaptureStep::Missed(length, _)
+            | CaptureStep::Damaged(length, _) => {
                 at += length;
             }
             CaptureStep::Frame(length, frame) => {

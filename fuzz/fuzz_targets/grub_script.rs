@@ -6,7 +6,8 @@ use pxectl::clients::grub_script::{GrubMachine, GrubStep, Interpreter};
 
 fuzz_target!(|script: &str| {
     let variables = [("root", "tftp,192.0.2.1".to_owned())];
-    let Ok(mut grub) = Interpreter::new("grub.cfg", script, GrubMachine::default(), variables) else {
+    let Ok(mut grub) = Interpreter::new("grub.cfg", script, GrubMachine::default(), variables)
+    else {
         return;
     };
     // It ends by itself, so that there is no bound here.

@@ -12,7 +12,7 @@ fuzz_target!(|script: &[u8]| {
     for _ in 0..1000 {
         match interpreter.next() {
             IpxeStep::Fetch { .. } => interpreter.supply(Ok(b"#!ipxe\n")),
-            IpxeStep::Print(_) | Step::Wait(_) => {}
+            IpxeStep::Print(_) | IpxeStep::Wait(_) => {}
             _ => return,
         }
     }

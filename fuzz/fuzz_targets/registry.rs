@@ -2,16 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::bundle::transfer::Place;
+use pxectl::bundle::transfer::BundleLocation;
 use pxectl::bundle::{Challenge, RegistryAddress};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let _ = Challenge::read(text);
+    let _ = Challenge::parse(text);
     if let Ok(address) = text.parse::<RegistryAddress>() {
         assert_eq!(address.to_string().parse(), Ok(address));
     }
-    let _ = text.parse::<Place>();
+    let _ = text.parse::<BundleLocation>();
 });

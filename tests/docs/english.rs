@@ -219,10 +219,8 @@ fn user_facing_text_has_no_banned_phrases() {
     let mut unfinished = BTreeSet::new();
     for (name, text) in &texts {
         for excerpt in excerpts(text) {
-            let exceptions = EXCEPTIONS.iter();
-            let exception = exceptions
-                .filter(|(file, part)| file == name && excerpt.contains(part))
-                .last();
+            let mut exceptions = EXCEPTIONS.iter();
+            let exception = exceptions.rfind(|(file, part)| file == name && excerpt.contains(part));
             if let Some(exception) = exception {
                 used_exceptions.insert(exception);
             } else if UNFINISHED.contains(&name.as_str()) {
