@@ -28,7 +28,7 @@ const PARSERS: [&str; 25] = [
     "fragments.take(",
     "CaptureFile::start(",
     "observer.observe(",
-    "Challenge::read(",
+    "Challenge::parse(",
     "shown_line(",
 ];
 

@@ -19,7 +19,7 @@ fuzz_target!(|script: &str| {
             GrubStep::Dhcp => {
                 grub.supply_lease(Err("nobody answers".to_owned()));
             }
-            GrubStep::Print(_) | Step::Wait(_) | Step::Choose { .. } => {}
+            GrubStep::Print(_) | GrubStep::Wait(_) | GrubStep::Choose { .. } => {}
             _ => return,
         }
     }

@@ -5,11 +5,11 @@ use libfuzzer_sys::fuzz_target;
 
 use std::collections::BTreeMap;
 
-use pxectl::render::{Templates, sample_faults};
+use pxectl::render::{Templates, sample_errors};
 
 fuzz_target!(|text: &str| {
     let texts = BTreeMap::from([("hold.ipxe.hbs".to_owned(), text.to_owned())]);
     if let Ok(templates) = Templates::compile(&texts) {
-        let _ = sample_faults(&templates);
+        let _ = sample_errors(&templates);
     }
 });
