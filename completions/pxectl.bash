@@ -3789,7 +3789,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__all)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3808,6 +3808,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3847,7 +3851,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__dhcp)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3866,6 +3870,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3989,7 +3997,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__http)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4008,6 +4016,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4047,7 +4059,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__serve__subcmd__tftp)
-            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            opts="-i -q -v -h --dhcp-port --tftp-port --http-port --listen --witness --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4066,6 +4078,10 @@ _pxectl() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

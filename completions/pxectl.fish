@@ -123,6 +123,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from dhcp" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
@@ -140,6 +141,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from tftp" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
@@ -157,6 +159,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from http" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
@@ -174,6 +177,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l tftp-port -d 'Port of TFTP' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l http-port -d 'Port of HTTP; the URLs that machines are given stay those of the site [default: `server.http_port` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l listen -d 'Address to listen on for TFTP and HTTP [default: all]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l witness -d 'Directory of the witness file, outside the state directory and its backups [default: /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand serve; and __fish_seen_subcommand_from all" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F

@@ -8,7 +8,8 @@ use super::inventory::known;
 use super::output::Output;
 use super::witness::WitnessOption;
 use super::{Exit, Global};
-use crate::cli::error::CommandResult;
+use crate::cli::error::{CommandError, CommandResult};
+use crate::decide::Impediment;
 use crate::store::{SettleReport, SqliteStore, Store, restore};
 
 /// Create, back up, restore and copy the store of a site
@@ -114,7 +115,18 @@ impl StoreCommand {
                 report(output, &what, &settled?);
             }
             Command::AcceptClock => {
-                let closed = SqliteStore::open(&state)?.accept_clock()?;
+                let store = SqliteStore::open(&state)?;
+                let is_behind = matches!(
+                    store.standing()?.impediment(),
+                    Some(Impediment::ClockBehind { .. })
+                );
+                if !is_behind {
+                    return Err(CommandError::no(
+                        "the clock is not behind the latest time of the store",
+                    )
+                    .hint("there is nothing to accept; no session was closed"));
+                }
+                let closed = store.accept_clock()?;
                 let hosts = match closed.as_slice() {
                     [] => "no session was open".to_owned(),
                     hosts => format!("closed the sessions of {}", hosts.join(", ")),

@@ -13,10 +13,10 @@ pub struct WitnessOption {
     /// /var/lib/pxectl-witness for root, else pxectl/witness in the XDG data directory]
     ///
     /// The witness file tells the current store from a restored, copied or moved one. A store without
-    /// its witness file suspends its open sessions: keep the directory across restarts, in a container
-    /// on a volume of its own. The store records the directory, and every command finds the file there;
+    /// its witness file suspends its open sessions: keep the directory across restarts; in a container,
+    /// put it on a volume of its own. The store records the directory, and every command finds the file there;
     /// this option moves it.
-    #[arg(long, value_name = "DIR", env = "PXECTL_WITNESS")]
+    #[arg(long, global = true, value_name = "DIR", env = "PXECTL_WITNESS")]
     witness: Option<PathBuf>,
 }
 

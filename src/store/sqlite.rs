@@ -114,8 +114,8 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
         let connect = || -> Result<Self, StoreFault> {
-            let is_new = missing != Missing::Refuse && !path.try_exists()?;
-            if is_new && let Some(server) = RunningServer::deserted_at(directory)? {
+            let is_missing = !path.try_exists()?;
+            if is_missing && let Some(server) = RunningServer::deserted_at(directory)? {
                 return Err(StoreFault::Deserted { pid: server.pid });
             }
             let mut writer = database::open(directory, FILE, schema::STATE, missing)?;

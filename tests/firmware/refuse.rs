@@ -81,7 +81,7 @@ fn grub_refuses_a_kernel_that_was_altered_and_tells_the_server() {
         .wait_for(&format!("pxectl: installing {HOST}"), TO_LOADER);
     boot.console.wait_for("bad shim signature", TO_LINUX);
     boot.console
-        .wait_for("pxectl: the kernel was refused", STEP);
+        .wait_for("pxectl: could not start the kernel", STEP);
     let event = server.wait_for_event("kernel-refused", STEP);
     assert_eq!(event.host.as_deref(), Some(HOST));
     server.stop();

@@ -192,9 +192,7 @@ impl Work<'_> {
                 [] => "no session was open".to_owned(),
                 hosts => format!("suspended the sessions of {}", hosts.join(", ")),
             };
-            let what = format!("{doubt}; {hosts}");
-            self.output
-                .warning(&what, "`pxectl host provision` arms hosts again");
+            self.output.warning(&format!("{doubt}; {hosts}"), "");
         }
         Ok(())
     }
