@@ -10,15 +10,15 @@ use crate::machine::shown_line;
 
 /// How often a line reports the progress of a long step, without a terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// One line for each step, with aligned columns; only the name is shortened.
+/// One line for each step. A column has room for its widest value, `1023.99 KiB`: only the name is shortened.
 const KNOWN: &str =
-    "{wide_msg} {bar:16} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>3}";
-const UNKNOWN: &str = "{wide_msg} {spinner} {bytes:>10}";
+    "{wide_msg} {bar:14} {bytes:>11}/{total_bytes:<11} {bytes_per_sec:>13} {eta:>3}";
+const UNKNOWN: &str = "{wide_msg} {spinner} {bytes:>11}";
 /// The width of all columns but the name.
 const BESIDE_NAME: usize = 57;
 /// The line on a narrow terminal.
-const NARROW: &str = "{wide_msg} {percent:>3}% {bytes_per_sec:>12} {eta:>3}";
-const BESIDE_NARROW: usize = 22;
+const NARROW: &str = "{wide_msg} {percent:>3}% {bytes_per_sec:>13} {eta:>3}";
+const BESIDE_NARROW: usize = 23;
 /// The minimum width of a name.
 const NAME: usize = 14;
 /// The width of a terminal that does not report it.
