@@ -8,6 +8,7 @@
 mod capture;
 mod client;
 mod clients;
+mod links;
 mod load;
 mod machines;
 mod others;

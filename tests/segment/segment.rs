@@ -169,6 +169,16 @@ impl Segment {
         });
     }
 
+    /// Runs `ip` on a machine with these words, separated by spaces.
+    pub fn ip(&self, name: &str, words: &str) {
+        let namespace = self.namespace(name);
+        let words = words.split_whitespace();
+        ip(&["-n", &namespace]
+            .into_iter()
+            .chain(words)
+            .collect::<Vec<_>>());
+    }
+
     /// Gives a machine an address in place of what it has.
     pub fn set_address(&self, name: &str, address: &str) {
         let machine = self.namespace(name);
