@@ -15,7 +15,7 @@ mod outside;
 mod probe;
 mod proxy;
 mod relay;
-#[path = "../shared/requirements.rs"]
+#[path = "../support/requirements.rs"]
 mod requirements;
 mod segment;
 mod spoof;
