@@ -18,6 +18,10 @@ mod hold;
 mod install;
 mod machine;
 mod network;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/program_log.rs"]
+mod program_log;
 mod rack;
 mod reference;
 mod refuse;

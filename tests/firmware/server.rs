@@ -1,12 +1,12 @@
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use crate::network::{Network, output};
+use crate::network::Network;
+use crate::program::run_program;
+use crate::program_log::ProgramLog;
 use crate::rack::Rack;
 
 /// `pxectl serve all` in a network; killed when dropped.
@@ -14,8 +14,7 @@ pub struct Server<'a> {
     network: &'a Network,
     rack: &'a Rack,
     child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    log: ProgramLog,
     read: usize,
 }
 
@@ -42,21 +41,12 @@ impl<'a> Server<'a> {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        let log = ProgramLog::read(child.stderr.take().unwrap());
         let mut server = Self {
             network,
             rack,
             child,
-            lines,
-            seen: Vec::new(),
+            log,
             read: 0,
         };
         let mut ready: Vec<String> = (0..3)
@@ -72,28 +62,16 @@ impl<'a> Server<'a> {
     /// # Panics
     /// When `within` has passed or the server has ended, with its whole log.
     pub fn wait_for_event(&mut self, kind: &str, within: Duration) -> Event {
-        let deadline = Instant::now() + within;
-        loop {
-            while let Some(line) = self.seen.get(self.read) {
-                self.read += 1;
-                if let Some(event) = parse(line).filter(|event| event.event == kind) {
-                    return event;
-                }
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.seen.push(line),
-                Err(reason) => {
-                    let log = self.seen.join("\n");
-                    panic!("no event `{kind}` within {within:?}: {reason}; the log:\n{log}")
-                }
-            }
-        }
+        let wanted = |line: &str| parse(line).filter(|event| event.event == kind);
+        let is_wanted = |line: &str| wanted(line).is_some();
+        let index = self.log.wait_for(self.read, within, is_wanted);
+        self.read = index + 1;
+        wanted(&self.log.lines()[index]).expect("the same line")
     }
 
     /// Runs another `pxectl` on the same inventory and state and returns its output.
     pub fn pxectl(&self, arguments: &[&str]) -> String {
-        output(pxectl(self.network, self.rack).args(arguments))
+        run_program(pxectl(self.network, self.rack).args(arguments))
     }
 
     /// Returns the phase of a host, as `host show` prints it.
@@ -106,6 +84,7 @@ impl<'a> Server<'a> {
     /// Asks the server to end, which it must do cleanly.
     pub fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.log.wait_for_end(crate::STEP);
         let status = self.child.wait().unwrap();
         assert!(status.success(), "`pxectl serve all` ended with {status}");
     }

@@ -13,6 +13,10 @@ mod machines;
 mod others;
 mod outside;
 mod probe;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/program_log.rs"]
+mod program_log;
 mod proxy;
 mod relay;
 #[path = "../support/requirements.rs"]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::machines::{PATIENCE, Program};
+use crate::program::run_program;
 use crate::requirements::missing;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -146,7 +147,7 @@ impl Segment {
             program.wait_for(&["ready"]);
             self.taggers.push(program);
             let show = ["-n", &machine, "-o", "link", "show", parent];
-            let shown = run(Command::new("ip").args(show));
+            let shown = run_program(Command::new("ip").args(show));
             let mut words = shown.split_whitespace();
             words.find(|word| *word == "link/ether");
             let mac = words.next().unwrap();
@@ -198,7 +199,7 @@ impl Segment {
         loop {
             let shown = ["addr", "route"].map(|what| {
                 let words = ["-4", "-o", "-n", &machine, what, "show", "dev", INTERFACE];
-                run(Command::new("ip").args(words))
+                run_program(Command::new("ip").args(words))
             });
             let [addresses, routes] = &shown;
             if addresses.contains(address) && routes.contains("default") {
@@ -258,23 +259,5 @@ impl Drop for Segment {
 }
 
 fn ip(args: &[&str]) {
-    run(Command::new("ip").args(args));
-}
-
-/// Runs a command to its end and returns its output.
-///
-/// # Panics
-/// When the command fails, with what it printed.
-pub fn run(command: &mut Command) -> String {
-    let run = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&run.stderr);
-    assert!(
-        run.status.success(),
-        "{command:?}: {}\n{stdout}{stderr}",
-        run.status
-    );
-    stdout
+    run_program(Command::new("ip").args(args));
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::bmc::emulator::Emulator;
 use crate::bmc::emulator::profile::CONTOSO;
 use crate::bmc::installed::installed;
-use crate::bmc::rack::{HostDocument, Rack};
+use crate::bmc::rack::HostDocument;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 /// The documents of one machine.
@@ -193,7 +194,7 @@ fn documents_of_real_bmcs_are_understood() {
         host.serial = serial.unwrap_or(&host.serial).trim().to_owned();
         bmc.controller(|controller| controller.documents = Some(documents));
         let name = host.name.clone();
-        let rack = Rack::new(&[host]);
+        let rack = Rack::with_hosts(&[host]);
 
         let run = |words: &[&str]| {
             let output = rack.bmc(&[words, &[&name]].concat());

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::bmc::emulator::profile::{CONTOSO, HPE, SUSHY};
 use crate::bmc::emulator::{Bmc, Emulator, Fault};
-use crate::bmc::rack::{HostDocument, Rack, RunOutput};
+use crate::bmc::rack::HostDocument;
+use crate::support::rack::Rack;
+use crate::support::run_output::RunOutput;
 
 const SYSTEM: &str = "/redfish/v1/Systems/";
 
@@ -22,7 +24,7 @@ impl Pair {
     fn new() -> Self {
         let mut emulator = Emulator::start();
         let (bad, good) = (emulator.add(CONTOSO), emulator.add(CONTOSO));
-        let rack = Rack::of(&[&bad, &good]);
+        let rack = Rack::of_bmcs(&[&bad, &good]);
         Self {
             emulator,
             bad,
@@ -68,7 +70,7 @@ fn wrong_password_is_tried_once() {
         let mut emulator = Emulator::start();
         let bmc = emulator.add(profile);
         bmc.controller(|controller| controller.password = "another".to_owned());
-        let rack = Rack::of(&[&bmc]);
+        let rack = Rack::of_bmcs(&[&bmc]);
         let output = rack.bmc(&["status", "--all"]);
         output
             .assert_exit(3)
@@ -266,14 +268,14 @@ fn rack_with_bmc_key(bmc: &Bmc, key: &str) -> Rack {
     let mut host = HostDocument::of(bmc, 0);
     let keys = host.bmc.strip_suffix('}').expect("a mapping");
     host.bmc = format!("{keys}, {key}}}");
-    Rack::new(&[host])
+    Rack::with_hosts(&[host])
 }
 
 #[test]
 fn old_certificate_needs_a_pin_and_legacy_tls() {
     let mut emulator = Emulator::start();
     let (bmc, pin) = emulator.add_old(CONTOSO);
-    let output = Rack::of(&[&bmc]).bmc(&["status", "--all"]);
+    let output = Rack::of_bmcs(&[&bmc]).bmc(&["status", "--all"]);
     output
         .assert_exit(3)
         .assert_contains(&["tls: legacy", "help"]);

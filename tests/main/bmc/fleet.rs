@@ -8,14 +8,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::bmc::emulator::profile::CONTOSO;
 use crate::bmc::emulator::{Bmc, Emulator};
-use crate::bmc::rack::Rack;
+use crate::support::rack::Rack;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn start_bmcs(count: usize) -> (Emulator, Vec<Bmc>, Rack) {
     let mut emulator = Emulator::start();
     let bmcs: Vec<Bmc> = (0..count).map(|_| emulator.add(CONTOSO)).collect();
-    let rack = Rack::of(&bmcs.iter().collect::<Vec<_>>());
+    let rack = Rack::of_bmcs(&bmcs.iter().collect::<Vec<_>>());
     (emulator, bmcs, rack)
 }
 
@@ -104,7 +104,7 @@ fn interrupt_logs_out_everywhere() {
             bmc.controller(|controller| controller.post = Some((10_000, 501)));
         }
         let mut child = rack
-            .pxectl(&["bmc", "boot-pxe", "--all", "--yes"])
+            .command(&["bmc", "boot-pxe", "--all", "--yes"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -135,7 +135,7 @@ fn interrupt_during_login_leaves_no_session() {
         bmc.set_latency(Duration::from_secs(1));
     }
     let mut child = rack
-        .pxectl(&["bmc", "status", "--all"])
+        .command(&["bmc", "status", "--all"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -173,7 +173,7 @@ fn race(words: &[&str]) -> (f64, u64) {
     for bmc in &bmcs {
         bmc.set_latency(latency);
     }
-    let mut command = rack.pxectl(words);
+    let mut command = rack.command(words);
     let output = fs::File::create(rack.file("output")).expect("a file");
     command
         .stdout(output.try_clone().expect("the file"))

@@ -12,9 +12,11 @@ use pxectl::bmc::{
 use pxectl::machine::Secret;
 
 use crate::bmc::installed::installed;
-use crate::bmc::rack::{HostDocument, Rack, run_command};
+use crate::bmc::rack::HostDocument;
 use crate::bmc::simulator::Simulator;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
+use crate::support::run_output::RunOutput;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -188,7 +190,7 @@ fn wrong_password_and_unreachable_bmc_are_different_errors() {
 
 /// Makes a rack of one host with IPMI.
 fn rack(port: u16, uuid: &str) -> Rack {
-    Rack::new(&[HostDocument {
+    Rack::with_hosts(&[HostDocument {
         name: "old".to_owned(),
         uuid: uuid.to_owned(),
         serial: "C7X9K2".to_owned(),
@@ -221,12 +223,12 @@ fn ipmi_password_goes_only_through_the_environment() {
         fs::write(place.join("ipmitool"), wrapper).expect("a program");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(place.join("ipmitool"), executable).expect("a mode");
-        let mut command = rack.pxectl(&["bmc", "status", "old"]);
+        let mut command = rack.command(&["bmc", "status", "old"]);
         command
             .env("BMC_PASSWORD", "s3cret")
             .env("IPMITOOL_PASSWORD", "of-somebody-else");
         command.env("PATH", format!("{}:/usr/bin:/bin", place.display()));
-        let status = run_command(&mut command);
+        let status = RunOutput::of(&mut command);
         status.assert_exit(0).assert_contains(&["on", "R7"]);
         assert!(!status.all().contains("s3cret"), "{}", status.all());
         assert!(
@@ -241,8 +243,8 @@ fn ipmi_password_goes_only_through_the_environment() {
         assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{log}");
     }
     let another = rack(simulator.port, "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58");
-    let mut command = another.pxectl(&["bmc", "power", "off", "old", "--yes"]);
-    run_command(command.env("BMC_PASSWORD", "s3cret"))
+    let mut command = another.command(&["bmc", "power", "off", "old", "--yes"]);
+    RunOutput::of(command.env("BMC_PASSWORD", "s3cret"))
         .assert_exit(3)
         .assert_contains(&["another machine"]);
     assert!(!simulator.log("calls").contains("set power"));
@@ -256,8 +258,8 @@ fn one_command_boots_an_old_machine_from_the_network() {
     let simulator = Simulator::pyghmi();
     let rack = rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
     let run = |words: &[&str]| {
-        let mut command = rack.pxectl(&[&["bmc"], words, &["old"]].concat());
-        run_command(command.env("BMC_PASSWORD", "password"))
+        let mut command = rack.command(&[&["bmc"], words, &["old"]].concat());
+        RunOutput::of(command.env("BMC_PASSWORD", "password"))
     };
     let planned = run(&["boot-pxe", "--dry-run"]);
     planned.assert_exit(0).assert_contains(&[
@@ -280,15 +282,13 @@ fn one_command_boots_an_old_machine_from_the_network() {
         .assert_exit(3)
         .assert_contains(&["HTTP boot", "help"]);
     // Without the program, the error names the package to install.
-    let mut command = rack.pxectl(&["bmc", "status", "old"]);
+    let mut command = rack.command(&["bmc", "status", "old"]);
     command
         .env("BMC_PASSWORD", "password")
         .env("PATH", "/nowhere");
-    run_command(&mut command).assert_exit(3).assert_contains(&[
-        "ipmitool",
-        "not installed",
-        "install the package",
-    ]);
+    RunOutput::of(&mut command)
+        .assert_exit(3)
+        .assert_contains(&["ipmitool", "not installed", "install the package"]);
 }
 
 #[test]

@@ -5,14 +5,14 @@ use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store};
 
 use crate::bmc::emulator::profile::CONTOSO;
 use crate::bmc::emulator::{Bmc, Emulator};
-use crate::bmc::rack::Rack;
+use crate::support::rack::Rack;
 
 const HOST: &str = "host-001-0";
 
 fn one() -> (Emulator, Bmc, Rack) {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
+    let rack = Rack::of_bmcs(&[&bmc]);
     (emulator, bmc, rack)
 }
 

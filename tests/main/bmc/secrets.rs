@@ -8,15 +8,17 @@ use serde_json::json;
 
 use crate::bmc::emulator::profile::{CONTOSO, SUSHY};
 use crate::bmc::emulator::{BodyKind, Emulator, Fault, PASSWORD};
-use crate::bmc::rack::{HostDocument, Rack, run_command};
+use crate::bmc::rack::HostDocument;
 use crate::bmc::vault::Vault;
+use crate::support::rack::Rack;
+use crate::support::run_output::RunOutput;
 
 /// Makes a rack of one host with a secret source.
 fn rack(emulator: &mut Emulator, password: &str) -> Rack {
     let bmc = emulator.add(CONTOSO);
     let mut host = HostDocument::of(&bmc, 0);
     host.bmc = host.bmc.replace("{env: BMC_PASSWORD}", password);
-    Rack::new(&[host])
+    Rack::with_hosts(&[host])
 }
 
 #[test]
@@ -34,13 +36,13 @@ fn password_is_read_from_environment_file_command_and_vault() {
         rack.write("password", format!("{PASSWORD}\n"));
         let private = fs::Permissions::from_mode(0o600);
         fs::set_permissions(rack.file("password"), private).expect("a mode");
-        let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+        let mut command = rack.command(&["bmc", "status", "--all"]);
         command.env("VAULT_ADDR", format!("http://{}", vault.address));
         command.env("VAULT_TOKEN", "the-token");
         if way != "{env: BMC_PASSWORD}" {
             command.env_remove("BMC_PASSWORD");
         }
-        let output = run_command(&mut command);
+        let output = RunOutput::of(&mut command);
         assert_eq!(output.status, Some(0), "{way}: {}", output.all());
         output.assert_success();
         assert!(!output.all().contains("the-token"), "{}", output.all());
@@ -59,17 +61,17 @@ fn unreadable_password_is_an_error_of_its_host() {
         ("{vault: secret/another}", "secret/another"),
     ] {
         let rack = rack(&mut emulator, way);
-        let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+        let mut command = rack.command(&["bmc", "status", "--all"]);
         command.env("VAULT_ADDR", format!("http://{}", vault.address));
         command.env("VAULT_TOKEN", "the-token");
-        let output = run_command(&mut command);
+        let output = RunOutput::of(&mut command);
         output.assert_exit(3).assert_contains(&[says, "help"]);
     }
     let rack = rack(&mut emulator, "{vault: secret/bmc}");
-    let mut command = rack.pxectl(&["bmc", "status", "--all"]);
+    let mut command = rack.command(&["bmc", "status", "--all"]);
     command.env("VAULT_ADDR", format!("http://{}", vault.address));
     command.env("VAULT_TOKEN", "a-wrong-token");
-    let output = run_command(&mut command);
+    let output = RunOutput::of(&mut command);
     output.assert_exit(3).assert_contains(&["secret/bmc"]);
     assert!(!output.all().contains("a-wrong-token"), "{}", output.all());
 }
@@ -113,7 +115,7 @@ fn no_diagnostic_shows_a_password_in_the_inventory() {
         format!("{{url: \"https://a\", username: a, password: {{env: \"B={PASSWORD}\"}}}}"),
         format!("\n  url: https://a\n  username: a\n  password: |\n    {PASSWORD}\n    more"),
     ] {
-        let rack = Rack::new(&[HostDocument {
+        let rack = Rack::with_hosts(&[HostDocument {
             bmc: keys.clone(),
             ..good.clone()
         }]);
@@ -143,7 +145,7 @@ fn no_secret_is_printed_or_kept() {
                 // The error message repeats the password.
                 bmc.controller(|controller| controller.password = "another".to_owned());
             }
-            let rack = Rack::of(&[&bmc]);
+            let rack = Rack::of_bmcs(&[&bmc]);
             for words in [
                 &["status", "--all", "-v"][..],
                 &["status", "--all", "--format", "json"],
@@ -172,7 +174,7 @@ fn no_secret_is_printed_or_kept() {
 fn boot_token_reaches_only_the_bmc() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
+    let rack = Rack::of_bmcs(&[&bmc]);
     let mut printed = String::new();
     for words in [
         &["boot-http", "--all", "--dry-run"][..],
@@ -210,7 +212,7 @@ fn secret_repeated_by_a_bmc_is_masked() {
         for format in ["text", "json"] {
             let mut emulator = Emulator::start();
             let bmc = emulator.add(CONTOSO);
-            let rack = Rack::of(&[&bmc]);
+            let rack = Rack::of_bmcs(&[&bmc]);
             bmc.set_fault(place, Fault::QuotesSecret(status));
             let output = rack.bmc(&[words, &["--format", format]].concat());
             // `assert_exit` searches the output for the password.
@@ -265,15 +267,15 @@ fn no_encoding_of_a_password_is_printed() {
         for kind in [BodyKind::Json, BodyKind::Text] {
             let mut emulator = Emulator::start();
             let bmc = emulator.add(CONTOSO);
-            let rack = Rack::of(&[&bmc]);
+            let rack = Rack::of_bmcs(&[&bmc]);
             bmc.set_fault(
                 "/redfish/v1/SessionService",
                 Fault::QuotesEncoded(403, kind, encode),
             );
             for format in ["text", "json"] {
                 let words = ["bmc", "status", "--all", "--format", format];
-                let mut command = rack.pxectl(&words);
-                let output = run_command(command.env("BMC_PASSWORD", ODD));
+                let mut command = rack.command(&words);
+                let output = RunOutput::of(command.env("BMC_PASSWORD", ODD));
                 output
                     .assert_exit(3)
                     .assert_contains(&["No such account", "***", "is it?"]);
@@ -298,13 +300,13 @@ fn no_encoding_of_a_password_is_printed() {
 fn text_that_may_repeat_a_very_short_password_is_not_printed() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
+    let rack = Rack::of_bmcs(&[&bmc]);
     bmc.set_fault(
         "/redfish/v1/SessionService",
         Fault::QuotesEncoded(403, BodyKind::Json, ENCODINGS[0]),
     );
-    let mut command = rack.pxectl(&["bmc", "status", "--all"]);
-    let output = run_command(command.env("BMC_PASSWORD", "zq"));
+    let mut command = rack.command(&["bmc", "status", "--all"]);
+    let output = RunOutput::of(command.env("BMC_PASSWORD", "zq"));
     output
         .assert_exit(3)
         .assert_contains(&["too short to be masked"]);
@@ -319,7 +321,7 @@ fn text_that_may_repeat_a_very_short_password_is_not_printed() {
 fn password_in_an_image_url_is_refused_and_not_shown() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
+    let rack = Rack::of_bmcs(&[&bmc]);
     let url = "http://anna:hunter2@10.20.0.10/live.iso";
     for words in [
         &["media", "insert", url, "--all", "--yes"][..],
@@ -336,7 +338,7 @@ fn password_in_an_image_url_is_refused_and_not_shown() {
 fn error_explains_the_order_of_url_and_hosts() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
+    let rack = Rack::of_bmcs(&[&bmc]);
     let url = "http://10.20.0.10/live.iso";
     let output = rack.bmc(&["media", "insert", "host-001-0", url, "--yes"]);
     output.assert_exit(1).assert_contains(&[

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use crate::bmc::emulator::PASSWORD;
 use crate::bmc::installed::installed;
-use crate::bmc::rack::{HostDocument, Rack};
+use crate::bmc::rack::HostDocument;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
+use crate::support::run_output::RunOutput;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -131,7 +133,7 @@ fn sushy_tools_is_read_and_booted() {
         return;
     }
     let sushy = Sushy::start();
-    let rack = Rack::new(&[HostDocument {
+    let rack = Rack::with_hosts(&[HostDocument {
         name: "fake".to_owned(),
         uuid: "27946b59-9e44-4fa7-8e91-f3527a1ef094".to_owned(),
         serial: "C7X9K2".to_owned(),
@@ -170,9 +172,9 @@ fn sushy_tools_is_read_and_booted() {
         .assert_success();
     assert_eq!(sushy.system()["PowerState"], "Off");
 
-    let mut wrong = rack.pxectl(&["bmc", "status", "fake"]);
+    let mut wrong = rack.command(&["bmc", "status", "fake"]);
     wrong.env("BMC_PASSWORD", "another");
-    crate::bmc::rack::run_command(&mut wrong)
+    RunOutput::of(&mut wrong)
         .assert_exit(3)
         .assert_contains(&["password"]);
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::bmc::emulator::profile::CONTOSO;
 use crate::bmc::emulator::{Bmc, Emulator};
-use crate::bmc::rack::{Rack, run_command};
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
+use crate::support::run_output::RunOutput;
 
 /// The number of hosts. Sixteen are shown at a time.
 const HOSTS: usize = 20;
@@ -19,7 +20,7 @@ fn slow() -> (Emulator, Vec<Bmc>, Rack) {
     for bmc in &bmcs {
         bmc.set_latency(Duration::from_millis(400));
     }
-    let rack = Rack::of(&bmcs.iter().collect::<Vec<_>>());
+    let rack = Rack::of_bmcs(&bmcs.iter().collect::<Vec<_>>());
     (emulator, bmcs, rack)
 }
 
@@ -32,7 +33,7 @@ fn on_terminal(rack: &Rack, terminal: &str, columns: usize, words: &str) -> Stri
     );
     let mut script = Command::new("script");
     // The environment of `pxectl` here, for another program.
-    for (name, value) in rack.pxectl(&[]).get_envs() {
+    for (name, value) in rack.command(&[]).get_envs() {
         match value {
             Some(value) => script.env(name, value),
             None => script.env_remove(name),
@@ -42,7 +43,7 @@ fn on_terminal(rack: &Rack, terminal: &str, columns: usize, words: &str) -> Stri
         .args(["-q", "-e", "-c", &line, "/dev/null"])
         .current_dir(rack.file(""))
         .stdin(Stdio::null());
-    run_command(&mut script).assert_success().stdout.clone()
+    RunOutput::of(&mut script).assert_success().stdout.clone()
 }
 
 /// Lists the texts between two cursor movements.

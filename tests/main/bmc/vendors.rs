@@ -6,7 +6,7 @@ use crate::bmc::emulator::profile::{
     CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, SUSHY, Sessions, TWINS,
 };
 use crate::bmc::emulator::{Bmc, Emulator};
-use crate::bmc::rack::Rack;
+use crate::support::rack::Rack;
 
 /// One BMC, and a host for each of its machines.
 struct Case {
@@ -19,7 +19,7 @@ impl Case {
     fn new(profile: Profile) -> Self {
         let mut emulator = Emulator::start();
         let bmc = emulator.add(profile);
-        let rack = Rack::of(&[&bmc]);
+        let rack = Rack::of_bmcs(&[&bmc]);
         Self {
             _emulator: emulator,
             bmc,
@@ -352,7 +352,7 @@ fn named_machine_behind_a_shared_address_is_booted() {
     });
     assert_eq!(boots, [vec![], vec!["Pxe".to_owned()]]);
     // Without a name, the system is found by its identity.
-    let rack = Rack::of(&[&case.bmc]);
+    let rack = Rack::of_bmcs(&[&case.bmc]);
     rack.edit("hosts.yaml", ", system: \"node-b\"", "");
     rack.bmc(&["boot-pxe", "--yes", &case.host()])
         .assert_success();

@@ -5,8 +5,9 @@ use std::fs;
 use std::time::Duration;
 
 use crate::bundle::nginx::Nginx;
-use crate::bundle::workshop::{Workshop, content, listed, run, wait_for};
+use crate::bundle::workshop::{Workshop, content, listed, wait_for};
 use crate::support::requirements::missing;
+use crate::support::tool::run_tool_in;
 
 /// Four files and the list of their digests on a web server.
 fn published(workshop: &Workshop, bytes: usize) -> BTreeMap<&'static str, Vec<u8>> {
@@ -84,18 +85,18 @@ fn a_bundle_is_built_from_downloads_and_other_programs_can_read_it() {
     // Another program reads it.
     let store = workshop.path("store");
     let name = format!("oci:{}:web-a", store.display());
-    let manifest = run("skopeo", &["inspect", "--raw", &name], &store);
+    let manifest = run_tool_in(&store, "skopeo", &["inspect", "--raw", &name]);
     assert!(manifest.contains("root.squashfs"), "{manifest}");
     let copy = format!("oci:{}:copy", workshop.path("copy").display());
-    run(
+    run_tool_in(
+        &store,
         "skopeo",
         &["--insecure-policy", "copy", &name, &copy],
-        &store,
     );
-    let names = run(
+    let names = run_tool_in(
+        &store,
         "umoci",
         &["ls", "--layout", store.to_str().unwrap()],
-        &store,
     );
     assert_eq!(names.trim(), "web-a");
 }

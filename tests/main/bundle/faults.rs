@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::bundle::workshop::{Workshop, content, listed};
 use crate::support::requirements::missing;
+use crate::support::tool::run_tool_in;
 
 #[test]
 fn errors_in_a_spec_are_shown_with_carets() {
@@ -203,7 +204,7 @@ fn a_full_disk_is_reported_and_leaves_old_bundles_intact() {
         .ended(3, &["4000000 bytes needed", "free some space"]);
     // The size of the file is not known in advance.
     let at = workshop.path("");
-    crate::bundle::workshop::run("mkfifo", &["pipe"], &at);
+    run_tool_in(&at, "mkfifo", &["pipe"]);
     workshop.spec("pipe", "files: {image: {from: pipe}}\n");
     let mut writer = Command::new("cp")
         .args(["large", "pipe"])

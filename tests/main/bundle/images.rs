@@ -2,18 +2,19 @@
 
 use std::fs;
 
-use crate::bundle::workshop::{Workshop, content, run};
+use crate::bundle::workshop::{Workshop, content};
 use crate::support::requirements::missing;
+use crate::support::tool::run_tool_in;
 
 /// Creates `live.iso` from the workshop's `tree/`, with these options.
 pub fn iso(workshop: &Workshop, tree: &str, to: &str, options: &[&str]) {
     let (tree, to) = (workshop.path(tree), workshop.path(to));
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     let made = ["-as", "mkisofs", "-quiet", "-o", to.to_str().unwrap()];
-    run(
+    run_tool_in(
+        &workshop.path(""),
         "xorriso",
         &[&made[..], options, &[tree.to_str().unwrap()]].concat(),
-        &workshop.path(""),
     );
 }
 
@@ -92,7 +93,7 @@ fn an_image_without_rock_ridge_is_read_by_its_own_names() {
         tree.to_str().unwrap(),
         "/",
     ];
-    run("xorriso", &made, &workshop.path(""));
+    run_tool_in(&workshop.path(""), "xorriso", &made);
     workshop.spec("a", "images: {live: {from: plain.iso}}\nfiles: {kernel: {image: live, member: boot/vmlinuz.efi}}\n");
     workshop.pxectl("bundle build spec.yaml").ended(0, &[]);
     assert_eq!(workshop.blob(&kernel), kernel);
@@ -223,11 +224,11 @@ fn only_requested_files_are_read_from_archives() {
             .map(|it| it.replace('\u{a0}', " "))
             .collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        run("tar", &arguments, &at);
+        run_tool_in(&at, "tar", &arguments);
         if name == "streams" {
             // Several streams in a row, as parallel compressors write them.
             let cut = "split -b 400000 streams.tar part- && for part in part-*; do xz -c $part; done > new && mv new streams.tar";
-            run("sh", &["-c", cut], &at);
+            run_tool_in(&at, "sh", &["-c", cut]);
         }
         let more = match name {
             "ustar" => String::new(),
@@ -279,7 +280,7 @@ fn only_requested_files_are_read_from_archives() {
     refuses(&changed, "the archive");
     // It is refused before the memory is allocated.
     let large = "xz --lzma2=preset=0,dict=128MiB -c plain.tar > large.tar";
-    run("sh", &["-c", large], &at);
+    run_tool_in(&at, "sh", &["-c", large]);
     let large = fs::read(workshop.path("large.tar")).unwrap();
     refuses(&large, "unpacking takes more than 64 MiB of memory");
     refuses(b"PK\x03\x04 and so on", "zip archives are not supported");

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::bundle::workshop::run;
+use crate::support::tool::run_tool_in;
 
 /// A publisher's OpenPGP key, in its own gpg directory.
 pub struct Gpg {
@@ -108,7 +108,7 @@ impl Gpg {
             "--pinentry-mode",
             "loopback",
         ];
-        run("gpg", &[&fixed[..], arguments].concat(), self.home.path());
+        run_tool_in(self.home.path(), "gpg", &[&fixed[..], arguments].concat());
     }
 }
 
@@ -132,10 +132,10 @@ pub struct Minisign {
 impl Minisign {
     pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        run(
+        run_tool_in(
+            home.path(),
             "minisign",
             &["-G", "-W", "-p", "key.pub", "-s", "key"],
-            home.path(),
         );
         Self { home }
     }
@@ -151,10 +151,10 @@ impl Minisign {
 
     /// Signs a file; the signature has the same path with `.minisig`.
     pub fn sign(&self, file: &Path) {
-        run(
+        run_tool_in(
+            self.home.path(),
             "minisign",
             &["-S", "-s", "key", "-m", file.to_str().unwrap()],
-            self.home.path(),
         );
     }
 }

@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bundle::workshop::{Workshop, run, wait_for};
+use crate::bundle::workshop::{Workshop, wait_for};
+use crate::support::tool::run_tool_in;
 
 /// nginx on loopback, which serves `web/` of a workshop: below `/` at full speed, below `/slow/` at 400 KiB
 /// per second and connection, below `/whole/` at the same rate without ranges, and only a status below
@@ -39,10 +40,10 @@ impl Nginx {
         let [port, secure] = [first, second].map(|it| it.local_addr().unwrap().port());
         let made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout key \
                     -out cert -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
-        run(
+        run_tool_in(
+            &directory,
             "openssl",
             &made.split_whitespace().collect::<Vec<_>>(),
-            &directory,
         );
         let (at, web) = (directory.display(), workshop.path("web"));
         let web = web.display();

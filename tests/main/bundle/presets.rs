@@ -8,8 +8,9 @@ use crate::bundle::publishers::{
     almalinux, centos_stream, debian, fedora, fedora_coreos, flatcar, kairos, leap_micro, rhel,
     rocky, talos, ubuntu,
 };
-use crate::bundle::workshop::{Workshop, listed, run};
+use crate::bundle::workshop::{Workshop, listed};
 use crate::support::requirements::missing;
+use crate::support::tool::run_tool_in;
 
 const PROGRAMS: [&str; 4] = ["gpg", "gpgv", "xorriso", "tar"];
 
@@ -238,15 +239,15 @@ fn installer_of_debian(debian: &str, arch: &str, efi: &str) {
     let directory = workshop.path(&format!("web/dists/bookworm/{images}"));
     let netboot = directory.join("netboot/debian-installer");
     fs::create_dir_all(&netboot).unwrap();
-    run(
+    run_tool_in(
+        &directory,
         "cp",
         &["-rL", &packaged, netboot.to_str().unwrap()],
-        &directory,
     );
-    let list = run(
+    let list = run_tool_in(
+        &directory,
         "sh",
         &["-c", "find . -type f | xargs sha256sum"],
-        &directory,
     );
     fs::write(directory.join("SHA256SUMS"), &list).unwrap();
     let release = format!(

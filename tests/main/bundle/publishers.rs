@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::bundle::images::iso;
 use crate::bundle::keys::Gpg;
-use crate::bundle::workshop::{Workshop, content, listed, run};
+use crate::bundle::workshop::{Workshop, content, listed};
+use crate::support::tool::run_tool_in;
 
 /// Creates an image with these files, and returns its content.
 fn image(workshop: &Workshop, to: &str, files: &[&str]) -> Vec<u8> {
@@ -32,10 +33,10 @@ pub fn ubuntu(workshop: &Workshop, gpg: &Gpg) {
     workshop.write("net/amd64/bootx64.efi", content(21, 9_000));
     workshop.write("net/amd64/grubx64.efi", content(22, 9_000));
     let netboot = "web/24.04/ubuntu-24.04.3-netboot-amd64.tar.gz";
-    run(
+    run_tool_in(
+        &workshop.path(""),
         "tar",
         &["-czf", netboot, "-C", "net", "./amd64"],
-        &workshop.path(""),
     );
     list += &listed(
         "ubuntu-24.04.3-netboot-amd64.tar.gz",
@@ -159,7 +160,7 @@ pub fn leap_micro(workshop: &Workshop, gpg: &Gpg) {
         workshop.path("tree/openSUSE-Leap-Micro.x86_64-6.2.kernel"),
     )
     .unwrap();
-    run("tar", &["-cf", &at, "-C", "tree", "."], &workshop.path(""));
+    run_tool_in(&workshop.path(""), "tar", &["-cf", &at, "-C", "tree", "."]);
     let archive = fs::read(workshop.path(&at)).unwrap();
     let list = workshop.write(&format!("{at}.sha256"), listed(name, &archive));
     gpg.sign(&list, ".asc");

@@ -5,8 +5,9 @@ use std::fs;
 use std::process::Stdio;
 
 use crate::bundle::nginx::Nginx;
-use crate::bundle::workshop::{Workshop, content, run};
+use crate::bundle::workshop::{Workshop, content};
 use crate::support::requirements::missing;
+use crate::support::tool::run_tool_in;
 
 const NAMES: [&str; 4] = [
     "linux",
@@ -31,7 +32,7 @@ fn on_terminal(workshop: &Workshop, columns: u16, line: &str) -> String {
     let line = format!("stty rows 24 cols {columns}; {line}");
     let at = workshop.path("");
     let arguments = ["-q", "-e", "-c", &line, "/dev/null"];
-    run("script", &arguments, &at)
+    run_tool_in(&at, "script", &arguments)
 }
 
 /// Splits the output of a terminal at each movement of the cursor.

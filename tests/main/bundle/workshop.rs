@@ -7,18 +7,12 @@ use pxectl::bundle::BundleStore;
 use pxectl::machine::Sha256Digest;
 
 use crate::bundle::PATIENCE;
+use crate::support::rack::remove_settings;
+use crate::support::run_output::RunOutput;
 
 /// A directory with a bundle store in it.
 pub struct Workshop {
     base: tempfile::TempDir,
-}
-
-/// The exit code and the output of a run.
-#[derive(Debug)]
-pub struct RunOutput {
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 impl Workshop {
@@ -50,24 +44,18 @@ impl Workshop {
     /// Prepares a run of `pxectl` in this directory with this store.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
+        remove_settings(&mut command);
         command
             .args(line.split_whitespace())
             .arg("--bundles")
             .arg(self.path("store"))
             .current_dir(self.base.path())
-            .env_remove("PXECTL_BUNDLES")
-            .env_remove("http_proxy")
             .stdin(Stdio::null());
         command
     }
 
     pub fn pxectl(&self, line: &str) -> RunOutput {
-        let output = self.command(line).output().unwrap();
-        RunOutput {
-            status: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        RunOutput::of(&mut self.command(line))
     }
 
     pub fn store(&self) -> BundleStore {
@@ -106,14 +94,7 @@ impl RunOutput {
     /// Checks the exit code, and that standard error contains these texts.
     #[track_caller]
     pub fn ended(&self, status: i32, texts: &[&str]) -> &Self {
-        assert_eq!(self.status, Some(status), "{self:#?}");
-        for text in texts {
-            assert!(
-                self.stderr.contains(text),
-                "`{text}` is not in standard error: {self:#?}"
-            );
-        }
-        self
+        self.assert_exit(status).assert_stderr_contains(texts)
     }
 }
 
@@ -127,20 +108,6 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         );
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-}
-
-/// Runs a program that must succeed; returns what it prints.
-#[track_caller]
-pub fn run(program: &str, arguments: &[&str], at: &Path) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(at)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Creates content without repetition.

@@ -5,22 +5,24 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// What came of one run.
+use crate::support::rack::remove_settings;
+
+/// The exit code and the output of a run.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CaptureOutput {
     pub stdout: Vec<u8>,
     pub stderr: String,
     pub status: i32,
 }
 
 /// Runs `pxectl capture` in a directory, with something on its standard input.
-pub fn capture_with<S: AsRef<OsStr>>(directory: &Path, arguments: &[S], stdin: &[u8]) -> Ran {
+pub fn capture_with<S: AsRef<OsStr>>(
+    directory: &Path,
+    arguments: &[S],
+    stdin: &[u8],
+) -> CaptureOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|it| it.starts_with("PXECTL_")) {
-            command.env_remove(name);
-        }
-    }
+    remove_settings(&mut command);
     let mut child = command
         .arg("capture")
         .args(arguments)
@@ -36,7 +38,7 @@ pub fn capture_with<S: AsRef<OsStr>>(directory: &Path, arguments: &[S], stdin: &
     let writer = std::thread::spawn(move || drop(input.write_all(&bytes)));
     let output = child.wait_with_output().expect("its output");
     writer.join().expect("the writer");
-    Ran {
+    CaptureOutput {
         stdout: output.stdout,
         stderr: String::from_utf8(output.stderr).expect("text on standard error"),
         status: output.status.code().expect("a status, and no signal"),
@@ -44,11 +46,11 @@ pub fn capture_with<S: AsRef<OsStr>>(directory: &Path, arguments: &[S], stdin: &
 }
 
 /// Runs `pxectl capture` in a directory.
-pub fn capture<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Ran {
+pub fn capture<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> CaptureOutput {
     capture_with(directory, arguments, b"")
 }
 
-impl Ran {
+impl CaptureOutput {
     /// Returns standard output as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("text on standard output")
@@ -64,23 +66,11 @@ impl Ran {
             .collect()
     }
 
-    /// Returns what was counted.
+    /// Returns the counts of the capture.
     #[track_caller]
     pub fn counts(&self) -> Value {
         let last = self.objects().pop().expect("an object");
         assert_eq!(last["type"], "end");
         last["capture"].clone()
     }
-}
-
-/// Runs another program, which must succeed, and returns what it prints.
-#[track_caller]
-pub fn run(program: &str, arguments: &[&OsStr]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .expect(program);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("text")
 }

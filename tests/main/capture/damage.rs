@@ -6,10 +6,10 @@ use std::process::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::capture::command::{Ran, capture};
+use crate::capture::command::{CaptureOutput, capture};
 use crate::capture::sample::{frames, pcapng};
 
-fn read(bytes: &[u8]) -> Ran {
+fn read(bytes: &[u8]) -> CaptureOutput {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("file"), bytes).expect("a file");
     capture(directory.path(), &["--read", "file", "--format", "json"])

@@ -8,9 +8,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
-use crate::capture::command::{Ran, capture, capture_with, run};
-use crate::capture::requirements::missing;
+use crate::capture::command::{CaptureOutput, capture, capture_with};
 use crate::capture::sample::{Frame, frames, pcapng};
+use crate::support::requirements::missing;
+use crate::support::tool::run_tool;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -19,11 +20,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Returns what a file tells, without what belongs to its format.
-fn told(ran: &Ran) -> Vec<Value> {
+fn told(ran: &CaptureOutput) -> Vec<Value> {
     ran.objects()
 }
 
-fn read(directory: &Path, name: &str) -> Ran {
+fn read(directory: &Path, name: &str) -> CaptureOutput {
     capture(directory, &["--read", name, "--format", "json"])
 }
 
@@ -59,7 +60,7 @@ fn compressed_files_and_pipes_give_what_the_plain_file_gives() {
 
 #[test]
 fn every_format_that_editcap_writes_gives_the_same() {
-    if missing("editcap") {
+    if missing(&["editcap"]) {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -74,7 +75,7 @@ fn every_format_that_editcap_writes_gives_the_same() {
             from.as_os_str(),
             to.as_os_str(),
         ];
-        run("editcap", &words);
+        run_tool("editcap", &words);
         assert_eq!(told(&read(directory.path(), format)), expected, "{format}");
     }
     // Microseconds are all that this one has.
@@ -85,7 +86,7 @@ fn every_format_that_editcap_writes_gives_the_same() {
         from.as_os_str(),
         to.as_os_str(),
     ];
-    run("editcap", &words);
+    run_tool("editcap", &words);
     let coarse = told(&read(directory.path(), "pcap"));
     let without_times = |objects: &[Value]| -> Vec<String> {
         let texts = objects.iter().map(Value::to_string);

@@ -8,7 +8,6 @@ mod command;
 mod damage;
 mod files;
 mod options;
-mod requirements;
 mod sample;
 mod secrets;
 mod wireshark;

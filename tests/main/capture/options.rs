@@ -9,7 +9,7 @@ use pxectl::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode};
 use pxectl::wire::frame::udp_frame;
 use serde_json::Value;
 
-use crate::capture::command::{Ran, capture, capture_with};
+use crate::capture::command::{CaptureOutput, capture, capture_with};
 use crate::capture::sample::{
     CLIENT, CLIENT_IP, Frame, OTHER_CLIENT, SERVER, START, XID, frames, pcapng,
 };
@@ -336,7 +336,7 @@ fn our_own_search_for_other_servers_is_no_machine_unless_one_answers() {
 #[test]
 fn a_finding_that_is_asked_for_ends_with_1_and_its_help() {
     let directory = directory();
-    let run = |arguments: &[&str]| -> Ran {
+    let run = |arguments: &[&str]| -> CaptureOutput {
         capture(directory.path(), &[&["--read", "in"], arguments].concat())
     };
     assert_eq!(run(&["--fail-on", "rogue"]).status, 0);

@@ -10,7 +10,7 @@ use pxectl::token::{Capability, Purpose, StoreKey};
 use pxectl::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode};
 use pxectl::wire::frame::udp_frame;
 
-use crate::capture::command::{Ran, capture};
+use crate::capture::command::{CaptureOutput, capture};
 use crate::capture::sample::{
     CLIENT, CLIENT_IP, Frame, SERVER, SERVER_IP, START, XID, fragments, frames, pcapng,
 };
@@ -124,7 +124,7 @@ fn mode(path: &Path) -> u32 {
     found.permissions().mode() & 0o777
 }
 
-fn written(directory: &Path, arguments: &[&str]) -> (Ran, Vec<u8>) {
+fn written(directory: &Path, arguments: &[&str]) -> (CaptureOutput, Vec<u8>) {
     let all = ["--read", "in", "--write", "out", "--force"];
     let ran = capture(directory, &[&all[..], arguments].concat());
     assert_eq!(ran.status, 0, "{}", ran.stderr);

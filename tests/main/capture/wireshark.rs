@@ -14,9 +14,10 @@ use pxectl::wire::fragments::Fragments;
 use pxectl::wire::packet::{Ipv4Datagram, Packet, Transport};
 use pxectl::wire::tftp;
 
-use crate::capture::command::{capture, run};
-use crate::capture::requirements::missing;
+use crate::capture::command::capture;
 use crate::capture::sample::{frames, pcapng};
+use crate::support::requirements::missing;
+use crate::support::tool::run_tool;
 
 /// What both say of a frame: a field, and its value as text.
 type Fields = BTreeMap<&'static str, String>;
@@ -73,7 +74,7 @@ fn theirs(path: &Path) -> Vec<Fields> {
     for field in FIELDS {
         words.extend([OsStr::new("-e"), OsStr::new(field)]);
     }
-    let said = run("tshark", &words);
+    let said = run_tool("tshark", &words);
     let values = said.lines().map(|line| line.split('|').map(str::to_owned));
     values
         .map(|values| {
@@ -262,7 +263,7 @@ fn kept() -> Vec<PathBuf> {
 
 #[test]
 fn our_decoders_agree_with_wireshark_field_by_field_on_the_sample() {
-    if missing("tshark") {
+    if missing(&["tshark"]) {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -275,7 +276,7 @@ fn our_decoders_agree_with_wireshark_field_by_field_on_the_sample() {
 
 #[test]
 fn our_decoders_agree_with_wireshark_field_by_field_on_every_capture_that_is_kept() {
-    if missing("tshark") {
+    if missing(&["tshark"]) {
         return;
     }
     let kept = kept();
@@ -292,7 +293,7 @@ fn our_decoders_agree_with_wireshark_field_by_field_on_every_capture_that_is_kep
 
 #[test]
 fn wireshark_shows_our_comments_beside_those_of_others_and_finds_no_fault() {
-    if missing("tshark") {
+    if missing(&["tshark"]) {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -313,7 +314,7 @@ fn wireshark_shows_our_comments_beside_those_of_others_and_finds_no_fault() {
         ]
         .map(OsStr::new),
     );
-    let said = run("tshark", &words);
+    let said = run_tool("tshark", &words);
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), frames().len());
     let mut ours = 0;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 /// The names of the steps of each boot, by the line above them.
 fn chains(printed: &str) -> BTreeMap<String, Vec<String>> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 const WRITTEN: &str = "wrote site.yaml, profiles.yaml, bundles.yaml, hosts.yaml to `.`\n";
 const NEXT: &str = "\

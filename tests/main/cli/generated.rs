@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::pxectl::golden;
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 const COMPLETIONS: [(&str, &str, &[&str]); 3] = [

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::pxectl::Pxectl;
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 const NO_SERVER: &str = "\
 warning: no running server uses the store `state`

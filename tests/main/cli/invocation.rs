@@ -1,6 +1,6 @@
 //! The command line itself: help, version, and invalid arguments.
 
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 #[test]
 fn a_wrong_command_line_ends_in_status_2_and_does_nothing() {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::cli::pxectl::fixture;
-use crate::cli::rack::Rack;
 use crate::cli::validate::{same_facts, with_host};
+use crate::support::rack::Rack;
+use crate::support::rack::fixture;
 
 /// Copies one of `fixtures/loaders/` into the rack.
 fn put(rack: &Rack, name: &str, loader: &str) {

@@ -9,8 +9,9 @@ use pxectl::machine::{Architecture, Dialect};
 use pxectl::render::{Templates, local_script};
 use pxectl::workspace::Snapshot;
 
-use crate::cli::pxectl::{fixture, golden};
-use crate::cli::rack::Rack;
+use crate::cli::pxectl::golden;
+use crate::support::rack::Rack;
+use crate::support::rack::fixture;
 use crate::support::requirements::missing;
 
 const MENU: &str = r#"

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::rack::{fixture, remove_settings};
+
 /// One run of the binary, and its expected output. Unless set, output must be empty and the status 0.
 ///
 /// In expected text, `[..]` matches any text within a line.
@@ -26,14 +28,7 @@ impl Pxectl {
     /// Prepares a run in a directory, which is also its inventory, and whose `state` is its store.
     pub fn at(directory: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
-        for (name, _) in std::env::vars_os() {
-            let ours = name
-                .to_str()
-                .is_some_and(|name| name.starts_with("PXECTL_"));
-            if ours || name == "NO_COLOR" || name == "COLUMNS" {
-                command.env_remove(name);
-            }
-        }
+        remove_settings(&mut command);
         command
             .current_dir(directory)
             .env("PXECTL_STATE", "state")
@@ -161,13 +156,6 @@ impl Expected {
             Self::Anything => {}
         }
     }
-}
-
-/// Returns a path below `fixtures/`.
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
 }
 
 /// Compares with a checked-in file, or rewrites it with `UPDATE_FIXTURES=1`.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 const KERNEL: &str = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 /// Reads every file below a directory, by its path in it.
 fn tree(directory: &Path) -> BTreeMap<String, String> {

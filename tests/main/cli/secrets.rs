@@ -1,7 +1,7 @@
 //! What a screen shows of secrets that an inventory or a command line holds where none belong.
 
 use crate::cli::pxectl::Pxectl;
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 /// The values of `bmc.password`, and lines beside it, that are at fault and hold a password.
 const WRONG: [&str; 16] = [

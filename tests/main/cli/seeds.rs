@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 /// What hosts can be, beside those of `fixtures/rack-a`.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::pxectl::Pxectl;
-use crate::cli::rack::Rack;
+use crate::support::rack::Rack;
 
 /// A valid host.
 const HOST: &str = "\

@@ -1,7 +1,6 @@
 //! Compares our decoders with Wireshark's dissector on the same captures.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,24 +11,12 @@ use pxectl::wire::tftp::{Packet as TftpPacket, TransferOption};
 use serde_json::Value;
 
 use crate::conversation::fixture::{self, CAPTURE};
+use crate::support::requirements::missing;
 
 const TSHARK: &str = "/usr/bin/tshark";
 /// The separators of fields, and of the values of one field.
 const FIELD: char = '\u{1f}';
 const VALUE: char = '\u{1e}';
-
-/// Returns whether the dissector is missing, with a warning; the test must then return.
-fn missing() -> bool {
-    if Path::new(TSHARK).exists() {
-        return false;
-    }
-    let message = format!("needs `{TSHARK}`; `tests/run` as root has it");
-    let required = std::env::var_os("PXECTL_REQUIRE_FIRMWARE").is_some_and(|value| value == "1");
-    assert!(!required, "{message}");
-    // Straight to stderr: the test runner would keep what `eprintln!` prints to itself.
-    let _ = writeln!(io::stderr(), "SKIPPED, nothing is proved: {message}");
-    true
-}
 
 fn tshark(capture: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(TSHARK);
@@ -70,7 +57,7 @@ fn each_packet(capture: &Path, mut test: impl FnMut(usize, &Packet<'_>)) {
 
 #[test]
 fn dhcp_fields_and_options_are_those_of_wireshark() {
-    if missing() {
+    if missing(&[TSHARK]) {
         return;
     }
     const FIELDS: [&str; 12] = [
@@ -167,7 +154,7 @@ fn options_of_wireshark(capture: &Path) -> BTreeMap<usize, BTreeMap<u8, Vec<u8>>
 
 #[test]
 fn tftp_packets_are_those_of_wireshark() {
-    if missing() {
+    if missing(&[TSHARK]) {
         return;
     }
     const FIELDS: [&str; 8] = [
@@ -248,7 +235,7 @@ fn spelled(packet: &TftpPacket<'_>) -> [String; 8] {
 
 #[test]
 fn http_heads_are_those_of_wireshark() {
-    if missing() {
+    if missing(&[TSHARK]) {
         return;
     }
     const FIELDS: [&str; 6] = [
@@ -309,7 +296,7 @@ fn http_heads_are_those_of_wireshark() {
 /// What we tell of HTTP comes from streams put together; Wireshark's list of requests is the measure.
 #[test]
 fn every_request_in_wireshark_is_reported_with_its_status() {
-    if missing() {
+    if missing(&[TSHARK]) {
         return;
     }
     for directory in fixture::all() {

@@ -4,9 +4,9 @@
 use pxectl::machine::Phase;
 use pxectl::token::Purpose;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
 use crate::serve::web::{Answer, Web};
+use crate::support::rack::Rack;
 
 const BMC: &str = "10.21.0.51";
 const OUTSIDE: &str = "192.0.2.8";
@@ -14,11 +14,11 @@ const OUTSIDE_WHY: &str = "the source address 192.0.2.8 is outside the site's ne
 
 /// A rack whose first host has a BMC, and whose server has these keys besides.
 fn rack(server: &str) -> Rack {
-    let rack = Rack::new();
-    rack.edit("site.yaml", |text| {
+    let rack = Rack::beside_store();
+    rack.rewrite("site.yaml", |text| {
         text.replace("http_port: 8080", &format!("http_port: 8080\n  {server}"))
     });
-    rack.edit("hosts.yaml", |text| {
+    rack.rewrite("hosts.yaml", |text| {
         let disk = "disk: {wwn: \"0x5000c500a1b2c301\"}";
         let bmc =
             format!("bmc: {{url: 'https://{BMC}', username: admin, password: {{env: BMC_0001}}}}");
@@ -35,10 +35,10 @@ fn from(web: &mut Web, source: &str, method: &str, target: &str) -> Answer {
 #[test]
 fn each_source_gets_what_is_meant_for_it_and_the_others_hear_why_not() {
     let rack = rack("trusted_proxies: [127.0.0.1]\n  allow: [198.51.100.0/24]");
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     let mut server = Server::start(&rack, "http");
     let seed = rack.capability("worker-01", Purpose::Seed);
-    let inventory = pxectl::workspace::Snapshot::read(&rack.path("")).unwrap();
+    let inventory = pxectl::workspace::Snapshot::read(&rack.path()).unwrap();
     let (inventory, _) = inventory.check().good.unwrap();
     let manifest = inventory.bundles["ubuntu-24.04-stand-in"].manifest_digest();
     let (boot, token) = rack.boot_url();
@@ -92,7 +92,7 @@ fn each_source_gets_what_is_meant_for_it_and_the_others_hear_why_not() {
 #[test]
 fn a_callback_comes_from_any_source() {
     let rack = rack("trusted_proxies: [127.0.0.1]");
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     let server = Server::start(&rack, "http");
     let seed = rack.capability("worker-01", Purpose::Seed);
     let callback = rack.capability("worker-01", Purpose::Callback);
@@ -121,7 +121,7 @@ fn only_a_configured_proxy_is_believed() {
     assert_eq!(from(&mut web, OUTSIDE, "GET", "/boot.ipxe").status(), 200);
     // The same header counts once the proxy is in the inventory, without a restart.
     let mark = server.mark();
-    rack.edit("site.yaml", |text| {
+    rack.rewrite("site.yaml", |text| {
         text.replace("allow:", "trusted_proxies: [127.0.0.1]\n  allow:")
     });
     server.event(mark, "reloaded");

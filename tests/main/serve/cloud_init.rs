@@ -7,8 +7,8 @@ use std::process::Command;
 
 use pxectl::token::Purpose;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 /// Runs cloud-init's network stage over directories of its own, in which none of its modules is on:
@@ -40,8 +40,8 @@ fn cloud_init_finds_its_nocloud_seed_by_our_kernel_command_line() {
     if missing(&["root", "unshare", "mount", "cloud-init"]) {
         return;
     }
-    let rack = Rack::new();
-    rack.run(&["host", "provision", "worker-01"]);
+    let rack = Rack::beside_store();
+    rack.done(&["host", "provision", "worker-01"]);
     let mut server = Server::start(&rack, "http");
     let url = format!("http://{}", server.address("http"));
     let seed = rack.capability("worker-01", Purpose::Seed);

@@ -12,8 +12,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use socket2::{Domain, Socket, Type};
 
 use crate::serve::PATIENCE;
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 /// The address of `worker-01`.
@@ -69,7 +69,7 @@ fn in_network(test: impl FnOnce() + Send) {
 /// Starts `serve http` on every address, under another command or none.
 fn start(rack: &Rack, wrapper: &[&str]) -> (Server, SocketAddrV4) {
     let words = ["serve", "http", "--http-port", "0", "--log-format", "json"];
-    let mut command = rack.pxectl_under(wrapper, &words);
+    let mut command = rack.command_under(wrapper, &words);
     let server = Server::start_with(&mut command, "http");
     let port = server.address("http").port();
     (
@@ -187,9 +187,9 @@ fn is_open(stream: &mut TcpStream, drips: bool) -> bool {
 /// attack.
 fn serves_everyone_during(sources: Vec<Ipv4Addr>) {
     in_network(|| {
-        let rack = Rack::new();
+        let rack = Rack::beside_store();
         let (mut server, to) = start(&rack, &[]);
-        let loader = std::fs::read(rack.path("boot/snponly.efi")).unwrap();
+        let loader = std::fs::read(rack.file("boot/snponly.efi")).unwrap();
         assert_eq!(fetch(MACHINE, to, "/files/snponly.efi"), Ok(loader.clone()));
         let memory = server.memory();
         let began = Instant::now();
@@ -253,8 +253,8 @@ fn thirty_three_addresses_with_64_connections_each_keep_no_request_from_being_se
 #[test]
 fn downloads_that_nobody_reads_yield_and_never_take_the_machines_share() {
     in_network(|| {
-        let rack = Rack::new();
-        std::fs::write(rack.path("boot/large.img"), vec![7; 16 << 20]).unwrap();
+        let rack = Rack::beside_store();
+        std::fs::write(rack.file("boot/large.img"), vec![7; 16 << 20]).unwrap();
         let limited = ["sh", "-c", "ulimit -n 384; exec \"$@\"", "sh"];
         let (mut server, to) = start(&rack, &limited);
         let warning = "the limit of 384 open files allows 64 HTTP connections instead of 2048";
@@ -289,7 +289,7 @@ fn downloads_that_nobody_reads_yield_and_never_take_the_machines_share() {
 
 #[test]
 fn a_lack_of_file_descriptors_closes_idle_connections_and_not_the_server() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "http");
     let idle: Vec<_> = (0..100)
         .map(|_| {

@@ -10,8 +10,8 @@ use pxectl::machine::{EventKind, MacAddress, Phase};
 use pxectl::store::{EventQuery, LeaseStore, SqliteLeases, Store};
 
 use crate::serve::client::{Dhcp, firmware};
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 const ROUNDS: u32 = 16;
 const CLIENTS: u8 = 3;
@@ -39,8 +39,8 @@ fn ask_for_leases(dhcp: &Dhcp, client: u8, stop: &AtomicBool) -> Promises {
 
 #[test]
 fn a_kill_at_any_moment_loses_no_lease_and_arms_nobody() {
-    let rack = Rack::new();
-    rack.edit("site.yaml", |text| {
+    let rack = Rack::beside_store();
+    rack.rewrite("site.yaml", |text| {
         text.replace("10.20.0.200-", "10.20.0.100-")
     });
     let mut promises = Promises::new();
@@ -53,9 +53,9 @@ fn a_kill_at_any_moment_loses_no_lease_and_arms_nobody() {
         // A host whose attempt was cut off is failed first, and then armed again.
         let phase = rack.record("worker-01").map(|record| record.phase);
         if phase == Some(Phase::Provisioning) {
-            rack.run(&["host", "cancel", "worker-01"]);
+            rack.done(&["host", "cancel", "worker-01"]);
         }
-        rack.run(&["host", "provision", "worker-01", "--yes"]);
+        rack.done(&["host", "provision", "worker-01", "--yes"]);
         armed += 1;
         let words = ["rehearse", "--all", "--server", "127.0.0.1", "--commit"];
         let ports = [
@@ -67,7 +67,7 @@ fn a_kill_at_any_moment_loses_no_lease_and_arms_nobody() {
             &http,
         ];
         let mut rehearsal = rack
-            .pxectl(&[&words[..], &ports].concat())
+            .command(&[&words[..], &ports].concat())
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()

@@ -4,8 +4,8 @@ use pxectl::machine::MacAddress;
 use pxectl::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 use crate::serve::client::{Dhcp, firmware};
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 fn guest(number: u8) -> MacAddress {
     MacAddress::new([2, 0, 0, 0, 0, number])
@@ -21,8 +21,8 @@ fn about_its_address(kind: MessageType, number: u8, ack: &DhcpMessage) -> DhcpMe
 
 #[test]
 fn an_exhausted_pool_is_named_and_everybody_else_is_served() {
-    let rack = Rack::new();
-    rack.edit("site.yaml", |text| {
+    let rack = Rack::beside_store();
+    rack.rewrite("site.yaml", |text| {
         text.replace("10.20.0.200-10.20.0.250", "10.20.0.200-10.20.0.201")
     });
     let mut server = Server::start(&rack, "dhcp");

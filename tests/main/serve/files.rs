@@ -2,13 +2,13 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 use pxectl::workspace::Snapshot;
 
 /// The URL of a bundle's kernel, and the digest of the file.
 fn kernel(rack: &Rack) -> (String, &'static str) {
-    let checked = Snapshot::read(&rack.path("")).unwrap().check();
+    let checked = Snapshot::read(&rack.path()).unwrap().check();
     let (inventory, _) = checked.good.unwrap();
     let manifest = inventory.bundles["ubuntu-24.04-stand-in"].manifest_digest();
     let digest = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
@@ -17,9 +17,9 @@ fn kernel(rack: &Rack) -> (String, &'static str) {
 
 #[test]
 fn the_head_is_what_shim_and_grub_read() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let server = Server::start(&rack, "http");
-    let loader = std::fs::read(rack.path("boot/snponly.efi")).unwrap();
+    let loader = std::fs::read(rack.file("boot/snponly.efi")).unwrap();
     let expected = "HTTP/1.1 200 OK\nContent-Length: 7500\nContent-Type: application/efi\n\
                     Accept-Ranges: bytes\nCache-Control: no-cache\nDate: …";
     let mut web = server.web();
@@ -56,9 +56,9 @@ fn the_head_is_what_shim_and_grub_read() {
 
 #[test]
 fn a_bundle_store_that_comes_later_is_warned_of_and_then_used() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let (url, _) = kernel(&rack);
-    let (bundles, away) = (rack.path("bundles"), rack.base().join("away"));
+    let (bundles, away) = (rack.file("bundles"), rack.base().join("away"));
     std::fs::rename(&bundles, &away).unwrap();
     let server = Server::start(&rack, "http");
     let mut web = server.web();
@@ -72,7 +72,7 @@ fn a_bundle_store_that_comes_later_is_warned_of_and_then_used() {
 
 #[test]
 fn a_bundle_file_never_changes_and_says_so() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let server = Server::start(&rack, "http");
     let (url, digest) = kernel(&rack);
     let mut web = server.web();
@@ -83,7 +83,7 @@ fn a_bundle_file_never_changes_and_says_so() {
          Cache-Control: public, max-age=31536000, immutable\nDate: …"
     );
     assert_eq!(whole.head, expected);
-    let blob = std::fs::read(rack.path(&format!("bundles/blobs/sha256/{digest}"))).unwrap();
+    let blob = std::fs::read(rack.file(&format!("bundles/blobs/sha256/{digest}"))).unwrap();
     assert!(whole.body == blob);
 
     let known = format!("If-None-Match: \"{digest}\"");
@@ -109,12 +109,12 @@ fn a_bundle_file_never_changes_and_says_so() {
 
 #[test]
 fn ranges_of_every_form_give_exactly_their_octets() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "http");
     let (kernel, _) = kernel(&rack);
     let digest = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
-    let blob = std::fs::read(rack.path(&format!("bundles/blobs/sha256/{digest}"))).unwrap();
-    let loader = std::fs::read(rack.path("boot/snponly.efi")).unwrap();
+    let blob = std::fs::read(rack.file(&format!("bundles/blobs/sha256/{digest}"))).unwrap();
+    let loader = std::fs::read(rack.file("boot/snponly.efi")).unwrap();
     let mut web = server.web();
     for (url, whole) in [(&*kernel, &blob), ("/files/snponly.efi", &loader)] {
         let size = whole.len();
@@ -159,10 +159,10 @@ fn ranges_of_every_form_give_exactly_their_octets() {
 
 #[test]
 fn no_path_leads_out_of_the_roots_and_each_attempt_is_logged() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     std::fs::write(rack.base().join("secret"), "the secret").unwrap();
-    symlink(rack.base().join("secret"), rack.path("boot/link")).unwrap();
-    symlink("../..", rack.path("boot/up")).unwrap();
+    symlink(rack.base().join("secret"), rack.file("boot/link")).unwrap();
+    symlink("../..", rack.file("boot/up")).unwrap();
     let mut server = Server::start(&rack, "http");
     for (path, status) in [
         ("/files/../../secret", 403),

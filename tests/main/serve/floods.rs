@@ -6,9 +6,9 @@ use pxectl::machine::{Event, EventKind, Phase};
 use pxectl::store::{EventQuery, Store};
 use pxectl::token::Purpose;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
 use crate::serve::web::Web;
+use crate::support::rack::Rack;
 
 /// How many callbacks of a kind are stored at once.
 const BURST: usize = 120;
@@ -48,8 +48,8 @@ fn flood(web: &mut Web, capability: &str, kind: &str, posts: usize, expected: &[
 }
 
 fn armed() -> (Rack, String) {
-    let rack = Rack::new();
-    rack.run(&["host", "provision", "worker-01"]);
+    let rack = Rack::beside_store();
+    rack.done(&["host", "provision", "worker-01"]);
     let callback = rack.capability("worker-01", Purpose::Callback);
     (rack, callback)
 }
@@ -128,7 +128,7 @@ fn a_callback_that_is_sent_again_is_stored_once() {
 
 #[test]
 fn a_flood_of_invented_machines_leaves_the_events_of_a_host() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "http");
     let mut web = server.web();
     let known = |host: u8, serial: &str| {

@@ -12,8 +12,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::serve::PATIENCE;
-use crate::serve::rack::Rack;
 use crate::serve::server::{OPTIONS, Server};
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 10);
@@ -63,14 +63,14 @@ fn in_network(test: impl FnOnce() + Send + 'static) {
 fn start(rack: &Rack, line: &str) -> (Server, SocketAddrV4) {
     if !line.is_empty() {
         let to = format!("  {line}\n  http_port");
-        rack.edit("site.yaml", |text| text.replace("  http_port", &to));
+        rack.rewrite("site.yaml", |text| text.replace("  http_port", &to));
     }
-    std::fs::write(rack.path("boot/large"), vec![7; 5_000_000]).unwrap();
-    std::fs::write(rack.path("boot/small"), vec![7; 20_000]).unwrap();
+    std::fs::write(rack.file("boot/large"), vec![7; 5_000_000]).unwrap();
+    std::fs::write(rack.file("boot/small"), vec![7; 20_000]).unwrap();
     let listen = SERVER.to_string();
     let options = OPTIONS.map(|word| if word == "127.0.0.1" { &listen } else { word });
     let words = [&["serve", "tftp"], &options[..]].concat();
-    let server = Server::start_with(&mut rack.pxectl(&words), "tftp");
+    let server = Server::start_with(&mut rack.command(&words), "tftp");
     let port = server.address("tftp").port();
     (server, SocketAddrV4::new(SERVER, port))
 }
@@ -156,7 +156,7 @@ fn forge_with(
     window: u16,
 ) {
     in_network(move || {
-        let rack = Rack::new();
+        let rack = Rack::beside_store();
         let (mut server, to) = start(&rack, line);
         // The sender knows the ports of its own transfers, and the request port.
         let mut ports: Vec<u16> = [learn(to), to.port()].into_iter().chain(guessed).collect();
@@ -279,7 +279,7 @@ fn fetch(from: Ipv4Addr, server: SocketAddrV4) -> usize {
 #[test]
 fn under_a_flood_of_forged_requests_every_machine_is_served() {
     in_network(|| {
-        let rack = Rack::new();
+        let rack = Rack::beside_store();
         let (mut server, to) = start(&rack, "");
         let ended = AtomicBool::new(false);
         // A scoped thread has the network of the one that starts it.

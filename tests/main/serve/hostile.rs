@@ -6,8 +6,8 @@ use pxectl::machine::MacAddress;
 use pxectl::wire::dhcp::TransactionId;
 
 use crate::serve::client::{Dhcp, firmware, first_block};
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 fn is_well(server: &Server) {
     let answer = server.web().get("/readyz");
@@ -16,7 +16,7 @@ fn is_well(server: &Server) {
 
 #[test]
 fn malformed_requests_and_endless_heads_hurt_nobody() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let server = Server::start(&rack, "http");
     let long = vec![b'x'; 64 << 10];
     let start = b"GET /healthz HTTP/1.1\r\nX: ";
@@ -49,7 +49,7 @@ fn malformed_requests_and_endless_heads_hurt_nobody() {
 
 #[test]
 fn a_client_that_sends_nothing_keeps_nobody_waiting() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let server = Server::start(&rack, "http");
     let mut idle: Vec<_> = (0..100).map(|_| server.web()).collect();
     for web in &mut idle[..50] {
@@ -66,7 +66,7 @@ fn a_client_that_sends_nothing_keeps_nobody_waiting() {
 
 #[test]
 fn malformed_dhcp_packets_are_logged_and_the_next_one_is_answered() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "dhcp");
     let mac: MacAddress = "52:54:00:85:00:01".parse().unwrap();
     let dhcp = Dhcp::connect(server.address("dhcp"));
@@ -119,7 +119,7 @@ fn hostile(good: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn datagrams_of_every_length_and_kind_leave_dhcp_answering() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "all");
     let known = firmware("52:54:00:85:00:01".parse().unwrap());
     let dhcp = Dhcp::connect(server.address("dhcp"));
@@ -151,7 +151,7 @@ fn datagrams_of_every_length_and_kind_leave_dhcp_answering() {
 
 #[test]
 fn datagrams_of_every_length_and_kind_leave_tftp_answering() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "all");
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let requests = [
@@ -172,7 +172,7 @@ fn datagrams_of_every_length_and_kind_leave_tftp_answering() {
         }
     }
     let block = first_block(server.address("tftp"));
-    let loader = std::fs::read(rack.path("boot/snponly.efi")).unwrap();
+    let loader = std::fs::read(rack.file("boot/snponly.efi")).unwrap();
     assert!(block[4..] == loader[..512]);
     assert!(server.count("tftp-malformed") > 0);
     is_well(&server);

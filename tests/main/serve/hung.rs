@@ -13,8 +13,8 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::serve::PATIENCE;
 use crate::serve::client::{Dhcp, firmware, first_block, request};
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 const KNOWN: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
@@ -66,7 +66,7 @@ fn a_file_system_that_hangs_holds_up_only_those_who_ask_for_its_files() {
     if missing(&["root", "/dev/fuse"]) {
         return;
     }
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "all");
     let dhcp = Dhcp::connect(server.address("dhcp"));
 
@@ -75,7 +75,7 @@ fn a_file_system_that_hangs_holds_up_only_those_who_ask_for_its_files() {
     for transaction in 1.. {
         let ack = dhcp.lease(&firmware(KNOWN), transaction).unwrap();
         if let Some(told) = size(&ack) {
-            let octets = std::fs::metadata(rack.path("boot/snponly.efi"))
+            let octets = std::fs::metadata(rack.file("boot/snponly.efi"))
                 .unwrap()
                 .len();
             let blocks = u16::try_from(octets.div_ceil(512)).unwrap();
@@ -86,11 +86,11 @@ fn a_file_system_that_hangs_holds_up_only_those_who_ask_for_its_files() {
     }
 
     // Another loader, of which nothing is known yet.
-    rack.edit("site.yaml", |text| {
+    rack.rewrite("site.yaml", |text| {
         text.replace("uefi-x64: snponly.efi", "uefi-x64: new.efi")
     });
     server.event(0, "reloaded");
-    let hung = Hung::over(rack.path("boot"));
+    let hung = Hung::over(rack.file("boot"));
     for transaction in 1000..1020 {
         let ack = dhcp.lease(&firmware(OTHER), transaction).unwrap();
         assert_eq!(ack.boot_file, b"new.efi");

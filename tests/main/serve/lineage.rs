@@ -1,19 +1,19 @@
 //! Stores that were deleted, copied, moved and restored, as servers and commands see them.
 
 use std::fs;
-use std::path::Path;
 use std::process::Output;
 
 use pxectl::machine::{EventKind, Phase};
 use pxectl::store::{EventQuery, SqliteStore, Store};
 use pxectl::token::Purpose;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::directory::copy_files;
+use crate::support::rack::Rack;
 
 fn armed() -> Rack {
-    let rack = Rack::new();
-    rack.run(&["host", "provision", "worker-01"]);
+    let rack = Rack::beside_store();
+    rack.done(&["host", "provision", "worker-01"]);
     rack
 }
 
@@ -23,20 +23,9 @@ fn installs(rack: &Rack, server: &Server) -> bool {
 }
 
 fn refused(rack: &Rack, words: &[&str]) -> String {
-    let output: Output = rack.pxectl(words).output().unwrap();
+    let output: Output = rack.command(words).output().unwrap();
     assert!(!output.status.success(), "{words:?}: {output:?}");
     String::from_utf8(output.stderr).unwrap()
-}
-
-/// Copies the files of a state directory into another, in place where they exist.
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-        }
-    }
 }
 
 /// The third attack of the issue: `state.db` is deleted under a running server.
@@ -85,8 +74,8 @@ fn a_server_whose_store_was_deleted_installs_nothing_and_no_command_makes_anothe
         }
         assert!(!rack.state().join("state.db").exists());
         server.stop();
-        rack.run(&["store", "create"]);
-        rack.run(&["host", "list"]);
+        rack.done(&["store", "create"]);
+        rack.done(&["host", "list"]);
     }
 }
 
@@ -130,7 +119,7 @@ fn a_copy_restored_after_an_install_does_not_install_again() {
         let suspended = |it: &&pxectl::machine::StoredEvent| it.event.kind == EventKind::Suspended;
         assert_eq!(events.iter().filter(suspended).count(), 1);
         // The operator arms it again.
-        rack.run(&["host", "provision", "worker-01"]);
+        rack.done(&["host", "provision", "worker-01"]);
         assert!(installs(&rack, &server));
         server.stop();
     }
@@ -181,7 +170,7 @@ fn a_backup_of_a_running_site_is_restored_disarmed() {
     let server = Server::start(&rack, "all");
     let file = rack.base().join("backup.db");
     let path = file.display().to_string();
-    rack.run(&["store", "backup", &path]);
+    rack.done(&["store", "backup", &path]);
     assert!(
         installs(&rack, &server),
         "the site that was backed up goes on"
@@ -193,13 +182,12 @@ fn a_backup_of_a_running_site_is_restored_disarmed() {
     server.stop();
 
     fs::remove_dir_all(rack.state()).unwrap();
-    let restored = rack.run(&["store", "restore", &path]);
-    let text = String::from_utf8(restored.stdout).unwrap();
+    let text = rack.done(&["store", "restore", &path]);
     assert!(text.contains("worker-01"), "{text}");
     let server = Server::start(&rack, "all");
     assert!(!installs(&rack, &server));
     assert_eq!(server.web().get("/readyz").status(), 200);
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     assert!(installs(&rack, &server));
     server.stop();
 }
@@ -209,7 +197,7 @@ fn a_copied_site_arms_nobody_and_leaves_the_first_one_as_it_is() {
     let rack = armed();
     let server = Server::start(&rack, "all");
     let other = rack.base().join("other");
-    rack.run(&["store", "copy", &other.display().to_string()]);
+    rack.done(&["store", "copy", &other.display().to_string()]);
     assert!(installs(&rack, &server));
     let copied = SqliteStore::open(&other).unwrap();
     let record = copied.host("worker-01").unwrap().unwrap();

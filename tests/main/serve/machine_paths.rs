@@ -1,22 +1,22 @@
 //! What lies below a machine's own path, over TFTP and over HTTP.
 
 use crate::serve::client::request;
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 const TOKEN: &str = "AAAAAAAABBBBBBBBCCCCCCCCDDD";
 
 /// A rack whose UEFI machines boot shim and GRUB; both are large.
 fn rack() -> Rack {
-    let rack = Rack::new();
-    rack.edit("site.yaml", |text| {
+    let rack = Rack::beside_store();
+    rack.rewrite("site.yaml", |text| {
         text.replace(
             "uefi-x64: snponly.efi",
             "uefi-x64: {first: shim.efi, second: grub.efi}",
         )
     });
     for (name, size) in [("shim.efi", 900_000), ("grub.efi", 3_000_000)] {
-        std::fs::write(rack.path("boot").join(name), vec![7; size]).unwrap();
+        std::fs::write(rack.file("boot").join(name), vec![7; size]).unwrap();
     }
     rack
 }

@@ -8,7 +8,6 @@ mod machine;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use jiff::Timestamp;
 use pxectl::machine::{Phase as StoredPhase, Session};
@@ -16,11 +15,12 @@ use pxectl::store::{SqliteStore, Store};
 use pxectl::token::{Capability, StoreKey};
 use serde_json::Value;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::directory::copy_files;
 use crate::support::oracle::{
     Clocks, Draw, Hardware, Order, Phase, Process, StoreFile, Stores, Terms, Trust,
 };
+use crate::support::rack::Rack;
 
 const HOSTS: [&str; 5] = [
     "worker-01",
@@ -104,7 +104,7 @@ struct World {
 
 #[test]
 fn no_sequence_of_steps_makes_the_server_install_what_nobody_ordered() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut stores = Stores::default();
     let mut world = World {
         server: Server::start(&rack, "http"),
@@ -250,7 +250,7 @@ impl World {
             &["host", "provision", "--yes", "--format", "json"][..],
             &names,
         ];
-        let output = self.rack.pxectl(&words.concat()).output().unwrap();
+        let output = self.rack.command(&words.concat()).output().unwrap();
         let is_there = self.stores.is_in_place(&self.process);
         if !is_there {
             return expect(output.status.success(), false, "armed without a store");
@@ -293,7 +293,7 @@ impl World {
         }
         let names: Vec<&str> = hosts.iter().map(|host| HOSTS[*host]).collect();
         let words = [&["host", name][..], &names].concat();
-        let output = self.rack.pxectl(&words).output().unwrap();
+        let output = self.rack.command(&words).output().unwrap();
         let clocks = self.clocks();
         self.stores.moment(&mut self.process, clocks);
         let mut expected = self.stores.is_in_place(&self.process);
@@ -373,7 +373,7 @@ impl World {
         let [mine, other] = [0, 9].map(|more| format!("b4c04f4e{:02}32", host + 1 + more));
         let mark = self.server.mark();
         self.rack
-            .edit("hosts.yaml", |text| text.replace(&mine, &other));
+            .rewrite("hosts.yaml", |text| text.replace(&mine, &other));
         self.server.event(mark, "reloaded");
         let memory = self.stores.hosts(&self.process)[host];
         // A host that nobody lists as this machine is not armed.
@@ -382,7 +382,7 @@ impl World {
         self.stores.hosts(&self.process)[host] = memory;
         let mark = self.server.mark();
         self.rack
-            .edit("hosts.yaml", |text| text.replace(&other, &mine));
+            .rewrite("hosts.yaml", |text| text.replace(&other, &mine));
         self.server.event(mark, "reloaded");
         booted
     }
@@ -426,15 +426,5 @@ fn expect(found: bool, expected: bool, what: &str) -> Result<(), String> {
     match found == expected {
         true => Ok(()),
         false => Err(format!("{what}: {found}, expected {expected}")),
-    }
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-        }
     }
 }

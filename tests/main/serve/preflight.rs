@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::serve::rack::Rack;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 const NO_PRIVILEGES: &str = "  = help: run as root, or first run \
@@ -22,7 +22,7 @@ fn in_namespace(set_up: &str) -> Vec<String> {
 #[track_caller]
 pub fn refused(rack: &Rack, wrapper: &[String], words: &[&str], expected: &str) {
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
-    let output = rack.pxectl_under(&wrapper, words).output().unwrap();
+    let output = rack.command_under(&wrapper, words).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
     assert_eq!((output.stdout.len(), output.status.code()), (0, Some(3)));
 }
@@ -56,7 +56,7 @@ fn missing_privileges_are_named_all_at_once() {
     if missing(&["root", "unshare", "ip"]) {
         return;
     }
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     // A directory in which the user `nobody` may read and run it.
     fs::set_permissions(rack.base(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = rack.base().join("pxectl");
@@ -66,7 +66,7 @@ fn missing_privileges_are_named_all_at_once() {
     wrapper.extend(nobody.split(' ').map(str::to_owned));
     wrapper.push(binary.display().to_string());
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
-    let inventory = rack.path("").display().to_string();
+    let inventory = rack.path().display().to_string();
     let state = rack.state().display().to_string();
     let words = [
         "serve",
@@ -114,7 +114,12 @@ fn the_privilege_to_send_frames_is_missed_before_a_machine_misses_its_offer() {
         "error: cannot send DHCP replies to machines without an address: Operation not permitted (os error 1)\n\
          {NO_PRIVILEGES}\n"
     );
-    refused(&Rack::new(), &wrapper, &["serve", "dhcp"], &expected);
+    refused(
+        &Rack::beside_store(),
+        &wrapper,
+        &["serve", "dhcp"],
+        &expected,
+    );
 }
 
 #[test]
@@ -122,12 +127,12 @@ fn missing_interface_loader_directory_and_address_have_help_texts() {
     if missing(&["root", "unshare", "ip"]) {
         return;
     }
-    let rack = Rack::new();
-    fs::remove_file(rack.path("boot/undionly.kpxe")).unwrap();
-    rack.edit("site.yaml", |text| {
+    let rack = Rack::beside_store();
+    fs::remove_file(rack.file("boot/undionly.kpxe")).unwrap();
+    rack.rewrite("site.yaml", |text| {
         text.replace("files: [boot]", "files: [boot, gone]")
     });
-    let gone = rack.path("gone").display().to_string();
+    let gone = rack.file("gone").display().to_string();
     let rest = format!(
         "warning: `{gone}` of `server.files` does not exist\n  \
          = help: create it, or correct `server.files` of the site\n\

@@ -5,12 +5,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::serve::client::request;
-use crate::serve::rack::Rack;
 use crate::serve::server::{OPTIONS, Server};
+use crate::support::rack::Rack;
 
 /// Serves these entries, in place of those of the fixture.
 fn serve(rack: &Rack, entries: &str) {
-    rack.edit("site.yaml", |text| {
+    rack.rewrite("site.yaml", |text| {
         let line = text
             .lines()
             .find(|line| line.contains("  files: ["))
@@ -35,9 +35,9 @@ fn tftp_error(server: &Server, name: &str) -> (u8, String) {
 
 #[test]
 fn a_server_does_not_start_where_private_files_would_be_served() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     symlink(rack.base(), rack.base().join("link")).unwrap();
-    fs::write(rack.path("boot/password"), "hunter2").unwrap();
+    fs::write(rack.file("boot/password"), "hunter2").unwrap();
     let base = rack.base().display().to_string();
     for (entries, why) in [
         (
@@ -61,7 +61,7 @@ fn a_server_does_not_start_where_private_files_would_be_served() {
         serve(&rack, &entries);
         for service in ["http", "tftp"] {
             let words = [&["serve", service], &OPTIONS[..]].concat();
-            let output = rack.pxectl(&words).output().unwrap();
+            let output = rack.command(&words).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(3), "{entries}: {said}");
             assert!(
@@ -73,13 +73,13 @@ fn a_server_does_not_start_where_private_files_would_be_served() {
     }
     // The directory of the fixture holds a secret now.
     serve(&rack, "boot");
-    rack.edit("hosts.yaml", |text| {
+    rack.rewrite("hosts.yaml", |text| {
         let bmc =
             "bmc: {url: \"https://10.21.0.51\", username: a, password: {file: boot/password}}\n";
         text.replacen("disk:", &format!("{bmc}disk:"), 1)
     });
     let words = [&["serve", "http"], &OPTIONS[..]].concat();
-    let output = rack.pxectl(&words).output().unwrap();
+    let output = rack.command(&words).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(
@@ -90,7 +90,7 @@ fn a_server_does_not_start_where_private_files_would_be_served() {
 
 #[test]
 fn a_reload_that_would_serve_private_files_is_refused() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "http");
     for entries in ["boot, /etc".to_owned(), rack.base().display().to_string()] {
         let mark = server.mark();
@@ -104,7 +104,7 @@ fn a_reload_that_would_serve_private_files_is_refused() {
     }
     let mark = server.mark();
     serve(&rack, "boot");
-    rack.edit("hosts.yaml", |text| {
+    rack.rewrite("hosts.yaml", |text| {
         text.replace("10.20.0.51", "10.20.0.59")
     });
     server.event(mark, "reloaded");
@@ -113,9 +113,9 @@ fn a_reload_that_would_serve_private_files_is_refused() {
 
 #[test]
 fn an_entry_that_leads_to_private_files_later_serves_none_of_them() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let entry = rack.base().join("entry");
-    symlink(rack.path("boot"), &entry).unwrap();
+    symlink(rack.file("boot"), &entry).unwrap();
     serve(&rack, &entry.display().to_string());
     let mut server = Server::start(&rack, "all");
     assert_eq!(server.web().get("/files/snponly.efi").status(), 200);
@@ -134,14 +134,14 @@ fn an_entry_that_leads_to_private_files_later_serves_none_of_them() {
 
 #[test]
 fn files_that_others_may_not_read_are_not_there_and_the_log_has_the_fix() {
-    let rack = Rack::new();
-    fs::create_dir(rack.path("boot/closed")).unwrap();
+    let rack = Rack::beside_store();
+    fs::create_dir(rack.file("boot/closed")).unwrap();
     for name in ["key", "closed/file"] {
-        fs::write(rack.path("boot").join(name), "private").unwrap();
+        fs::write(rack.file("boot").join(name), "private").unwrap();
     }
-    symlink("loop", rack.path("boot/loop")).unwrap();
-    chmod(&rack.path("boot/key"), 0o600);
-    chmod(&rack.path("boot/closed"), 0o750);
+    symlink("loop", rack.file("boot/loop")).unwrap();
+    chmod(&rack.file("boot/key"), 0o600);
+    chmod(&rack.file("boot/closed"), 0o750);
     let mut server = Server::start(&rack, "all");
     for (name, reason) in [
         ("key", "run `chmod o+r "),
@@ -161,8 +161,8 @@ fn files_that_others_may_not_read_are_not_there_and_the_log_has_the_fix() {
         assert!(message.contains(reason), "{name}: {message}");
     }
     // The fix works at once.
-    chmod(&rack.path("boot/key"), 0o604);
-    chmod(&rack.path("boot/closed"), 0o751);
+    chmod(&rack.file("boot/key"), 0o604);
+    chmod(&rack.file("boot/closed"), 0o751);
     for name in ["key", "closed/file"] {
         assert_eq!(
             server.web().get(&format!("/files/{name}")).status(),
@@ -175,12 +175,12 @@ fn files_that_others_may_not_read_are_not_there_and_the_log_has_the_fix() {
 
 #[test]
 fn a_single_file_is_served_by_its_name_and_nothing_else_is() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let elsewhere = rack.base().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     for name in ["ipxe.efi", "vmlinuz"] {
         fs::write(elsewhere.join(name), name).unwrap();
-        symlink(elsewhere.join(name), rack.path("boot").join(name)).unwrap();
+        symlink(elsewhere.join(name), rack.file("boot").join(name)).unwrap();
     }
     // As Debian's /usr/lib/ipxe/ipxe.efi leads to /boot.
     let file = elsewhere.join("ipxe.efi").display().to_string();

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::serve::PATIENCE;
 use crate::serve::client::{Dhcp, firmware};
-use crate::serve::rack::Rack;
 use crate::serve::server::{OPTIONS, Server};
+use crate::support::rack::Rack;
 
 const NEW: &str = "52:54:00:85:00:77";
 
@@ -29,17 +29,17 @@ fn change_card(text: String) -> String {
 
 #[test]
 fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "dhcp");
     assert_eq!(address(&server, NEW), "10.20.0.200");
     let mark = server.mark();
-    rack.edit("hosts.yaml", change_card);
+    rack.rewrite("hosts.yaml", change_card);
     let message = server.event(mark, "reloaded");
     assert_eq!(message, "inventory reloaded: 6 hosts");
     assert_eq!(address(&server, NEW), "10.20.0.51");
 
     let mark = server.mark();
-    rack.edit("profiles.yaml", |text| {
+    rack.rewrite("profiles.yaml", |text| {
         text.replace("bundle: ubuntu-24.04-stand-in", "bundle: ubuntu")
     });
     let message = server.event(mark, "reload-refused");
@@ -48,10 +48,10 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
     assert_eq!(address(&server, NEW), "10.20.0.51");
 
     let mark = server.mark();
-    rack.edit("profiles.yaml", |text| {
+    rack.rewrite("profiles.yaml", |text| {
         text.replace("bundle: ubuntu\n", "bundle: ubuntu-24.04-stand-in\n")
     });
-    rack.edit("hosts.yaml", |text| {
+    rack.rewrite("hosts.yaml", |text| {
         text.replace("10.20.0.51", "10.20.0.59")
     });
     server.event(mark, "reloaded");
@@ -61,11 +61,11 @@ fn a_change_is_in_force_soon_and_a_broken_one_is_refused_with_its_diagnostics() 
 
 #[test]
 fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "http");
     let mark = server.mark();
-    fs::write(rack.path("notes.yml"), "kind: Host\n").unwrap();
-    rack.edit("profiles.yaml", |text| {
+    fs::write(rack.file("notes.yml"), "kind: Host\n").unwrap();
+    rack.rewrite("profiles.yaml", |text| {
         text.replace("bundle: ubuntu-24.04-stand-in", "bundle: ubuntu")
     });
     server.event(mark, "reload-refused");
@@ -74,7 +74,7 @@ fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
     };
     let error = server.wait_for(mark, fault("error"));
     let file = error["file"].as_str().unwrap();
-    assert_eq!(file, rack.path("profiles.yaml").to_str().unwrap());
+    assert_eq!(file, rack.file("profiles.yaml").to_str().unwrap());
     for (field, value) in [
         ("severity", json!("error")),
         ("code", json!("dangling-reference")),
@@ -94,10 +94,10 @@ fn a_fault_of_a_refused_inventory_is_one_event_with_its_place() {
 
 #[test]
 fn address_without_a_listener_is_not_activated() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "dhcp");
     let mark = server.mark();
-    rack.edit("site.yaml", |text| {
+    rack.rewrite("site.yaml", |text| {
         text.replace("address: 10.20.0.10", "address: 10.20.0.11")
     });
     let message = server.event(mark, "reload-refused");
@@ -109,10 +109,10 @@ fn address_without_a_listener_is_not_activated() {
     assert_eq!(ack.unwrap().server_address.to_string(), "10.20.0.10");
     // Other changes become active once the address is the old one again.
     let mark = server.mark();
-    rack.edit("hosts.yaml", change_card);
+    rack.rewrite("hosts.yaml", change_card);
     server.event(mark, "reload-refused");
     let mark = server.mark();
-    rack.edit("site.yaml", |text| {
+    rack.rewrite("site.yaml", |text| {
         text.replace("address: 10.20.0.11", "address: 10.20.0.10")
     });
     server.event(mark, "reloaded");
@@ -124,7 +124,7 @@ fn address_without_a_listener_is_not_activated() {
 fn directory_that_was_removed_and_created_again_is_followed() {
     // In the last row we stand in the directory that goes away.
     for (inventory, stands_in) in [("rack-a", "."), (".", "rack-a")] {
-        let rack = Rack::new();
+        let rack = Rack::beside_store();
         let kept = rack.copy_to("kept");
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         command
@@ -141,7 +141,7 @@ fn directory_that_was_removed_and_created_again_is_followed() {
         let message = server.event(mark, "readable");
         assert_eq!(message, "inventory is readable again");
         let mark = server.mark();
-        rack.edit("hosts.yaml", change_card);
+        rack.rewrite("hosts.yaml", change_card);
         let message = server.event(mark, "reloaded");
         assert_eq!(message, "inventory reloaded: 6 hosts");
         assert_eq!(address(&server, NEW), "10.20.0.51");
@@ -151,7 +151,7 @@ fn directory_that_was_removed_and_created_again_is_followed() {
 
 #[test]
 fn a_link_that_leads_to_another_release_is_followed() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let second = rack.copy_to("second");
     let text = fs::read_to_string(second.join("hosts.yaml")).unwrap();
     fs::write(second.join("hosts.yaml"), change_card(text)).unwrap();
@@ -167,7 +167,7 @@ fn a_link_that_leads_to_another_release_is_followed() {
     assert_eq!(address(&server, NEW), "10.20.0.51");
     // From now on the second release is the one that is watched.
     let mark = server.mark();
-    rack.edit("hosts.yaml", |text| text.replace(NEW, "52:54:00:85:00:78"));
+    rack.rewrite("hosts.yaml", |text| text.replace(NEW, "52:54:00:85:00:78"));
     server.event(mark, "reloaded");
     assert_eq!(address(&server, "52:54:00:85:00:78"), "10.20.0.51");
     server.stop();
@@ -175,12 +175,12 @@ fn a_link_that_leads_to_another_release_is_followed() {
 
 #[test]
 fn a_hangup_reloads_what_no_watch_can_see() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     // The watch sees the directory, not what lies below it.
-    fs::create_dir(rack.path("below")).unwrap();
-    let elsewhere = rack.path("below/elsewhere.yaml");
-    fs::rename(rack.path("hosts.yaml"), &elsewhere).unwrap();
-    symlink(&elsewhere, rack.path("hosts.yaml")).unwrap();
+    fs::create_dir(rack.file("below")).unwrap();
+    let elsewhere = rack.file("below/elsewhere.yaml");
+    fs::rename(rack.file("hosts.yaml"), &elsewhere).unwrap();
+    symlink(&elsewhere, rack.file("hosts.yaml")).unwrap();
     let mut server = Server::start(&rack, "dhcp");
     let text = fs::read_to_string(&elsewhere).unwrap();
     fs::write(&elsewhere, change_card(text)).unwrap();
@@ -194,7 +194,7 @@ fn a_hangup_reloads_what_no_watch_can_see() {
 
 #[test]
 fn sighup_reloads_an_unchanged_inventory() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "http");
     let mark = server.mark();
     server.signal(Signal::HUP);
@@ -207,17 +207,17 @@ fn sighup_reloads_an_unchanged_inventory() {
 
 #[test]
 fn changes_that_do_not_stop_put_a_reload_off_for_a_while_only() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let mut server = Server::start(&rack, "dhcp");
     let mark = server.mark();
-    rack.edit("hosts.yaml", change_card);
+    rack.rewrite("hosts.yaml", change_card);
     let busy = std::sync::atomic::AtomicBool::new(true);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // Its time changes, its text does not.
             let file = fs::File::options()
                 .append(true)
-                .open(rack.path("hosts.yaml"))
+                .open(rack.file("hosts.yaml"))
                 .unwrap();
             while busy.load(std::sync::atomic::Ordering::Relaxed) {
                 file.set_modified(std::time::SystemTime::now()).unwrap();
@@ -235,13 +235,13 @@ fn changes_that_do_not_stop_put_a_reload_off_for_a_while_only() {
 
 #[test]
 fn a_change_waits_until_git_has_let_go_of_its_lock() {
-    let rack = Rack::new();
-    fs::create_dir(rack.path(".git")).unwrap();
-    let lock = rack.path(".git/index.lock");
+    let rack = Rack::beside_store();
+    fs::create_dir(rack.file(".git")).unwrap();
+    let lock = rack.file(".git/index.lock");
     let mut server = Server::start(&rack, "dhcp");
     fs::write(&lock, "").unwrap();
     let mark = server.mark();
-    rack.edit("hosts.yaml", change_card);
+    rack.rewrite("hosts.yaml", change_card);
     let message = server.event(mark, "reload-refused");
     let expected = format!(
         "git is running: `{}` exists; keeping the last valid inventory",
@@ -267,11 +267,11 @@ fn a_signal_ends_every_server_cleanly_also_while_it_waits_for_git() {
         ("all", Signal::INT),
         ("all", Signal::TERM),
     ] {
-        let rack = Rack::new();
-        fs::create_dir(rack.path(".git")).unwrap();
+        let rack = Rack::beside_store();
+        fs::create_dir(rack.file(".git")).unwrap();
         let mut server = Server::start(&rack, service);
-        fs::write(rack.path(".git/index.lock"), "").unwrap();
-        rack.edit("hosts.yaml", change_card);
+        fs::write(rack.file(".git/index.lock"), "").unwrap();
+        rack.rewrite("hosts.yaml", change_card);
         // A connection that is only open holds nobody up.
         let _idle = (service == "all").then(|| server.web());
         let start = Instant::now();
@@ -293,9 +293,9 @@ fn a_signal_ends_every_server_cleanly_also_while_it_waits_for_git() {
 
 #[test]
 fn a_second_signal_ends_a_server_that_still_finishes_a_transfer() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let size = 256 << 20;
-    let large = fs::File::create(rack.path("boot/large")).unwrap();
+    let large = fs::File::create(rack.file("boot/large")).unwrap();
     large.set_len(size).unwrap();
     let mut server = Server::start(&rack, "http");
     let mut web = server.web();

@@ -7,9 +7,9 @@ use pxectl::store::{EventQuery, Store};
 use pxectl::token::Purpose;
 
 use crate::serve::client::request;
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
 use crate::serve::web::Web;
+use crate::support::rack::Rack;
 
 fn reported(rack: &Rack) -> Vec<String> {
     let query = EventQuery {
@@ -27,8 +27,8 @@ fn reported(rack: &Rack) -> Vec<String> {
 
 #[test]
 fn each_second_address_of_an_attempt_is_reported_once_and_served() {
-    let rack = Rack::new();
-    rack.run(&["host", "provision", "worker-01"]);
+    let rack = Rack::beside_store();
+    rack.done(&["host", "provision", "worker-01"]);
     let seed = rack.capability("worker-01", Purpose::Seed);
     let kernel = format!("/s/{seed}/files/kernel");
     let user_data = format!("/s/{seed}/user-data");

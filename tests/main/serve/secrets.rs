@@ -1,60 +1,50 @@
 //! What a log shows of secrets that machines, or a broken inventory, put where none belong.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, ChildStderr, Stdio};
-use std::time::Instant;
+use std::process::{Child, Stdio};
 
 use pxectl::token::Purpose;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::serve::PATIENCE;
-use crate::serve::rack::Rack;
 use crate::serve::server::OPTIONS;
 use crate::serve::web::Web;
+use crate::support::program_log::ProgramLog;
+use crate::support::rack::Rack;
 
 /// `pxectl serve` with a log of either format; killed when dropped.
 struct Logged {
     child: Child,
-    log: BufReader<ChildStderr>,
-    lines: String,
+    log: ProgramLog,
+    next: usize,
     format: &'static str,
 }
 
 impl Logged {
     fn start(rack: &Rack, service: &str, format: &'static str) -> Self {
         let options = OPTIONS.map(|option| if option == "json" { format } else { option });
-        let mut command = rack.pxectl(&[&["serve", service], &options[..]].concat());
+        let mut command = rack.command(&[&["serve", service], &options[..]].concat());
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let log = ProgramLog::read(child.stderr.take().unwrap());
         Self {
             child,
             log,
-            lines: String::new(),
+            next: 0,
             format,
         }
     }
 
     /// Reads on to a line that holds some words, and returns it.
     fn wait_for(&mut self, words: &[&str]) -> String {
-        let begin = Instant::now();
-        loop {
-            let mut line = String::new();
-            let length = self.log.read_line(&mut line).unwrap();
-            assert!(
-                length > 0 && begin.elapsed() < PATIENCE,
-                "{words:?}: {}",
-                self.lines
-            );
-            self.lines.push_str(&line);
-            if words.iter().all(|word| line.contains(word)) {
-                return line;
-            }
-        }
+        let index = self.log.wait_for(self.next, PATIENCE, |line| {
+            words.iter().all(|word| line.contains(word))
+        });
+        self.next = index + 1;
+        self.log.lines()[index].clone()
     }
 
     /// Waits until a service is ready, and returns its address.
@@ -81,9 +71,10 @@ impl Logged {
     fn stop(mut self) -> String {
         let pid = Pid::from_raw(self.child.id() as i32).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
-        self.log.read_to_string(&mut self.lines).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{}", self.lines);
-        std::mem::take(&mut self.lines)
+        self.log.wait_for_end(PATIENCE);
+        let log = self.log.lines().join("\n");
+        assert!(self.child.wait().unwrap().success(), "{log}");
+        log
     }
 }
 
@@ -139,8 +130,8 @@ fn odd_requests(secret: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn no_log_shows_a_secret_or_what_is_invisible() {
-    let rack = Rack::new();
-    rack.run(&["host", "provision", "worker-01", "--yes"]);
+    let rack = Rack::beside_store();
+    rack.done(&["host", "provision", "worker-01", "--yes"]);
     let secrets = [
         rack.boot_url().1,
         rack.capability("worker-01", Purpose::Seed),
@@ -203,13 +194,13 @@ fn the_log_of_a_refused_reload_shows_no_password() {
         "nonsense: \"https://root:Hunter2@10.0.0.1\"",
     ];
     for format in ["json", "text"] {
-        let rack = Rack::new();
-        let before = std::fs::read_to_string(rack.path("hosts.yaml")).unwrap();
+        let rack = Rack::beside_store();
+        let before = std::fs::read_to_string(rack.file("hosts.yaml")).unwrap();
         let mut server = Logged::start(&rack, "http", format);
         server.ready("http");
         for wrong in WRONG {
             let bmc = format!("bmc: {{url: \"https://10.0.0.1\", username: a, {wrong}}}\narch:");
-            rack.edit("hosts.yaml", |_| before.replacen("arch:", &bmc, 1));
+            rack.rewrite("hosts.yaml", |_| before.replacen("arch:", &bmc, 1));
             server.wait_for(&["refused", "last valid"]);
         }
         let log = server.stop();

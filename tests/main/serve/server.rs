@@ -1,15 +1,13 @@
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::serve::PATIENCE;
-use crate::serve::rack::Rack;
 use crate::serve::web::Web;
+use crate::support::program_log::ProgramLog;
+use crate::support::rack::Rack;
 
 /// Free ports, on loopback where it can be chosen, and a log that a program reads.
 pub const OPTIONS: [&str; 11] = [
@@ -29,15 +27,14 @@ pub const OPTIONS: [&str; 11] = [
 /// `pxectl serve`; killed when dropped.
 pub struct Server {
     child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    log: ProgramLog,
     ports: Vec<(String, u16)>,
 }
 
 impl Server {
     pub fn start(rack: &Rack, service: &str) -> Self {
         Self::start_with(
-            &mut rack.pxectl(&[&["serve", service], &OPTIONS[..]].concat()),
+            &mut rack.command(&[&["serve", service], &OPTIONS[..]].concat()),
             service,
         )
     }
@@ -49,19 +46,10 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        let log = ProgramLog::read(child.stderr.take().unwrap());
         let mut server = Self {
             child,
-            lines,
-            seen: Vec::new(),
+            log,
             ports: Vec::new(),
         };
         let services = match service {
@@ -106,36 +94,23 @@ impl Server {
         Web::connect(self.address("http"))
     }
 
-    /// The number of lines seen so far, to wait for what comes after them.
+    /// Returns the number of lines so far, to wait for later ones.
     pub fn mark(&mut self) -> usize {
-        while let Ok(line) = self.lines.try_recv() {
-            self.seen.push(line);
-        }
-        self.seen.len()
+        self.log.lines().len()
     }
 
     /// Waits for a line that the log has after `mark`.
+    #[track_caller]
     pub fn wait_for(&mut self, mark: usize, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + PATIENCE;
-        let mut next = mark;
-        loop {
-            while let Some(line) = self.seen.get(next) {
-                next += 1;
-                if let Ok(line) = serde_json::from_str::<Value>(line)
-                    && is_wanted(&line)
-                {
-                    return line;
-                }
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.seen.push(line),
-                Err(error) => panic!("no such line ({error}) in\n{}", self.seen.join("\n")),
-            }
-        }
+        let parse = |line: &str| serde_json::from_str::<Value>(line).ok();
+        let index = self.log.wait_for(mark, PATIENCE, |line| {
+            parse(line).is_some_and(|line| is_wanted(&line))
+        });
+        parse(&self.log.lines()[index]).expect("the same line")
     }
 
     /// Waits for an event, and returns its message.
+    #[track_caller]
     pub fn event(&mut self, mark: usize, event: &str) -> String {
         let line = self.wait_for(mark, |line| line["event"] == event);
         line["message"].as_str().unwrap_or_default().to_owned()
@@ -143,18 +118,14 @@ impl Server {
 
     /// How many lines so far tell of an event.
     pub fn count(&mut self, event: &str) -> usize {
-        self.mark();
         let event = format!("\"event\":\"{event}\"");
-        self.seen
-            .iter()
-            .filter(|line| line.contains(&event))
-            .count()
+        let lines = self.log.lines().iter();
+        lines.filter(|line| line.contains(&event)).count()
     }
 
-    /// The whole log so far.
+    /// Returns the whole log so far.
     pub fn log(&mut self) -> String {
-        self.mark();
-        self.seen.join("\n")
+        self.log.lines().join("\n")
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -170,16 +141,8 @@ impl Server {
 
     /// Waits until it has ended by itself, and has said everything.
     pub fn ended(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.seen.push(line),
-                // Its standard error is closed, so it is ending.
-                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
-                Err(RecvTimeoutError::Timeout) => panic!("it goes on:\n{}", self.seen.join("\n")),
-            }
-        }
+        self.log.wait_for_end(PATIENCE);
+        self.child.wait().unwrap()
     }
 
     /// Ends it cleanly, and returns its whole log.

@@ -5,14 +5,14 @@ use std::fs;
 use pxectl::machine::Phase;
 use pxectl::token::Purpose;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 const KERNEL: &str = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";
 
 fn armed() -> Rack {
-    let rack = Rack::new();
-    rack.run(&["host", "provision", "worker-01"]);
+    let rack = Rack::beside_store();
+    rack.done(&["host", "provision", "worker-01"]);
     rack
 }
 
@@ -229,7 +229,7 @@ fn a_blob_that_is_missing_or_wrong_is_named_and_the_service_goes_on() {
     let rack = armed();
     let mut server = Server::start(&rack, "http");
     let seed = rack.capability("worker-01", Purpose::Seed);
-    let blob = rack.path(&format!("bundles/blobs/sha256/{KERNEL}"));
+    let blob = rack.file(&format!("bundles/blobs/sha256/{KERNEL}"));
     let good = fs::read(&blob).unwrap();
     let url = format!("/s/{seed}/files/kernel");
     fs::remove_file(&blob).unwrap();

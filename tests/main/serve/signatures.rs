@@ -3,12 +3,12 @@
 use pxectl::bundle::SecretKey;
 use pxectl::token::Purpose;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 #[test]
 fn a_running_install_gets_no_file_of_a_bundle_whose_key_was_revoked() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let keys = ["old", "new"].map(|name| (name, SecretKey::generate().expect("a key")));
     let line = |(name, key): &(&str, SecretKey)| {
         format!("{{name: {name}, key: {}}}", key.public().expect("a key"))
@@ -16,7 +16,7 @@ fn a_running_install_gets_no_file_of_a_bundle_whose_key_was_revoked() {
     let [old, new] = [line(&keys[0]), line(&keys[1])];
     // Signs every bundle of the inventory as it is pinned.
     let sign = |key: &SecretKey| {
-        let snapshot = pxectl::workspace::Snapshot::read(&rack.path("")).expect("the inventory");
+        let snapshot = pxectl::workspace::Snapshot::read(&rack.path()).expect("the inventory");
         let (inventory, _) = snapshot.check().good.expect("a good one");
         let documents = inventory.bundles.values().map(|bundle| {
             let mut bundle = bundle.clone();
@@ -24,17 +24,17 @@ fn a_running_install_gets_no_file_of_a_bundle_whose_key_was_revoked() {
             bundle.to_yaml()
         });
         let documents: Vec<String> = documents.collect();
-        rack.edit("bundles.yaml", |_| documents.join("---\n"));
+        rack.rewrite("bundles.yaml", |_| documents.join("---\n"));
     };
     let require = |keys: &str, revoked: &str| {
-        rack.edit("site.yaml", |text| {
+        rack.rewrite("site.yaml", |text| {
             let base = text.split("signatures:").next().unwrap_or_default();
             format!("{base}signatures: {{required: true, keys: [{keys}], revoked: [{revoked}]}}\n")
         });
     };
     sign(&keys[0].1);
     require(&old, "");
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     let mut server = Server::start(&rack, "http");
     let seed = rack.capability("worker-01", Purpose::Seed);
     let url = format!("/s/{seed}/files/kernel");
@@ -64,11 +64,11 @@ fn a_running_install_gets_no_file_of_a_bundle_whose_key_was_revoked() {
 
 #[test]
 fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let key = SecretKey::generate().expect("a key");
     let line = format!("{{name: old, key: {}}}", key.public().expect("a key"));
-    let plain = std::fs::read_to_string(rack.path("site.yaml")).expect("the site");
-    let snapshot = pxectl::workspace::Snapshot::read(&rack.path("")).expect("the inventory");
+    let plain = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
+    let snapshot = pxectl::workspace::Snapshot::read(&rack.path()).expect("the inventory");
     let (inventory, _) = snapshot.check().good.expect("a good one");
     let documents = inventory.bundles.values().map(|bundle| {
         let mut bundle = bundle.clone();
@@ -76,11 +76,11 @@ fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
         bundle.to_yaml()
     });
     let documents: Vec<String> = documents.collect();
-    rack.edit("bundles.yaml", |_| documents.join("---\n"));
-    rack.edit("site.yaml", |_| {
+    rack.rewrite("bundles.yaml", |_| documents.join("---\n"));
+    rack.rewrite("site.yaml", |_| {
         format!("{plain}signatures: {{keys: [{line}]}}\n")
     });
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     let mut server = Server::start(&rack, "all");
     let manifest = inventory.bundles["ubuntu-24.04-stand-in"].manifest_digest();
     let seed = rack.capability("worker-01", Purpose::Seed);
@@ -93,7 +93,7 @@ fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
     }
     // The inventory whose every bundle such a key has signed is refused; the key is revoked anyway.
     let mark = server.mark();
-    rack.edit("site.yaml", |_| {
+    rack.rewrite("site.yaml", |_| {
         format!("{plain}signatures: {{revoked: [{line}]}}\n")
     });
     server.event(mark, "reload-refused");
@@ -114,15 +114,15 @@ fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
         assert_eq!(buffer[..2], [0, 5], "{:?}", &buffer[..length]);
     }
     // Putting the inventory back takes the revocation back.
-    let revoked = std::fs::read_to_string(rack.path("site.yaml")).expect("the site");
+    let revoked = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
     let mark = server.mark();
-    rack.edit("site.yaml", |_| {
+    rack.rewrite("site.yaml", |_| {
         format!("{plain}signatures: {{keys: [{line}]}}\n")
     });
     server.event(mark, "reloaded");
     assert_eq!(server.web().get(&urls[0]).status(), 200);
     server.stop();
-    rack.edit("site.yaml", |_| revoked);
+    rack.rewrite("site.yaml", |_| revoked);
     for words in [
         &["validate"][..],
         &["host", "provision", "worker-02"],
@@ -130,7 +130,7 @@ fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
         &["rehearse", "worker-01"],
         &["bundle", "fetch"],
     ] {
-        let output = rack.pxectl(words).output().expect("the binary runs");
+        let output = rack.command(words).output().expect("the binary runs");
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");

@@ -4,8 +4,8 @@ use std::process::Output;
 
 use pxectl::machine::Phase;
 
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 fn rehearse(rack: &Rack, servers: [&Server; 3], more: &[&str]) -> Output {
     rehearse_host(rack, servers, "worker-01", more)
@@ -23,7 +23,7 @@ fn rehearse_host(rack: &Rack, servers: [&Server; 3], host: &str, more: &[&str]) 
         "--http-port",
         &http,
     ];
-    rack.pxectl(&[&words[..], &ports, more].concat())
+    rack.command(&[&words[..], &ports, more].concat())
         .output()
         .unwrap()
 }
@@ -39,13 +39,13 @@ fn steps(output: &Output) -> Vec<String> {
 
 fn arm(rack: &Rack) {
     let output = rack.run(&["host", "provision", "worker-01"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!said.contains("warning"), "{said}");
+    output.assert_success();
+    assert!(!output.stderr.contains("warning"), "{}", output.stderr);
 }
 
 #[test]
 fn three_processes_share_one_store_and_a_rehearsal_walks_them() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let (dhcp, tftp) = (Server::start(&rack, "dhcp"), Server::start(&rack, "tftp"));
     let mut http = Server::start(&rack, "http");
     let servers = [&dhcp, &tftp, &http];
@@ -98,7 +98,7 @@ fn three_processes_share_one_store_and_a_rehearsal_walks_them() {
 
 #[test]
 fn a_rehearsal_against_servers_that_are_gone_says_which_step_stopped_and_exits_1() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let (dhcp, tftp) = (Server::start(&rack, "dhcp"), Server::start(&rack, "tftp"));
     let http = Server::start(&rack, "http");
     arm(&rack);
@@ -116,7 +116,7 @@ fn a_rehearsal_against_servers_that_are_gone_says_which_step_stopped_and_exits_1
     http.stop();
     let ports = [&*port, "--tftp-port", &tftp_port, "--http-port", &http_port];
     let output = rack
-        .pxectl(&[&words, &ports[..]].concat())
+        .command(&[&words, &ports[..]].concat())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -138,12 +138,12 @@ fn a_rehearsal_against_servers_that_are_gone_says_which_step_stopped_and_exits_1
 
 #[test]
 fn a_second_dhcp_server_on_the_same_store_is_refused() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let first = Server::start(&rack, "dhcp");
     for service in ["dhcp", "all"] {
         let ports = ["--dhcp-port", "0", "--tftp-port", "0", "--http-port", "0"];
         let words = [&["serve", service, "--listen", "127.0.0.1"], &ports[..]].concat();
-        let output = rack.pxectl(&words).output().unwrap();
+        let output = rack.command(&words).output().unwrap();
         let expected = format!(
             "error: process {} serves dhcp from the same store `{}`\n  \
              = help: stop it first, or give another `--state`\n",
@@ -160,7 +160,7 @@ fn a_second_dhcp_server_on_the_same_store_is_refused() {
 
 #[test]
 fn a_rehearsal_of_grub_and_pxelinux_against_live_servers_begins_no_session() {
-    let rack = Rack::whole();
+    let rack = Rack::whole_beside_store();
     let (dhcp, tftp) = (Server::start(&rack, "dhcp"), Server::start(&rack, "tftp"));
     let http = Server::start(&rack, "http");
     let servers = [&dhcp, &tftp, &http];
@@ -183,12 +183,12 @@ fn a_rehearsal_of_grub_and_pxelinux_against_live_servers_begins_no_session() {
         };
         // Nobody armed it: its local disk.
         assert_eq!(walk(), [until, disk].concat(), "{host} as {firmware}");
-        rack.run(&["host", "provision", host]);
+        rack.done(&["host", "provision", host]);
         assert_eq!(walk(), [until, &["stop"]].concat(), "{host} as {firmware}");
         let phase = rack.record(host).unwrap().phase;
         let attempts = rack.session(host).attempts;
         assert_eq!((phase, attempts), (Phase::Provisioning, 0));
-        rack.run(&["host", "cancel", host]);
+        rack.done(&["host", "cancel", host]);
     }
     for server in [dhcp, tftp, http] {
         server.stop();

@@ -13,8 +13,8 @@ use pxectl::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 use crate::serve::client::{Dhcp, firmware, first_block};
 use crate::serve::preflight::refused;
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 const KNOWN: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
@@ -122,7 +122,7 @@ fn serves_what_it_safely_can(server: &mut Server, dhcp: &Dhcp, known: &DhcpMessa
 
 /// Arms a host, and returns the path of the file with which its attempt begins.
 fn armed_kernel(rack: &Rack) -> String {
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     let seed = rack.capability("worker-01", Purpose::Seed);
     format!("/s/{seed}/files/kernel")
 }
@@ -158,7 +158,7 @@ fn a_full_disk_promises_nothing_stops_nothing_else_and_is_over_when_there_is_spa
             assert!(message.contains(part), "{event}: {message}");
         }
     }
-    let refused = rack.pxectl(&["host", "provision", "worker-02"]).output();
+    let refused = rack.command(&["host", "provision", "worker-02"]).output();
     let refused = refused.unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("the disk is full"), "{said}");
@@ -195,7 +195,7 @@ fn a_callback_that_could_not_be_stored_does_not_use_up_the_quota() {
     let rack = Rack::without_store();
     let _disk = Mounted::new(&rack, &["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"]);
     let server = Server::start(&rack, "http");
-    rack.run(&["host", "provision", "worker-01"]);
+    rack.done(&["host", "provision", "worker-01"]);
     let callback = rack.capability("worker-01", Purpose::Callback);
     let filler = rack.state().join("filler");
     fill(&filler);

@@ -14,8 +14,8 @@ use pxectl::token::Purpose;
 
 use crate::serve::PATIENCE;
 use crate::serve::client::{Dhcp, firmware};
-use crate::serve::rack::Rack;
 use crate::serve::server::{OPTIONS, Server};
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
 
 const HOUR: i64 = 3600;
@@ -56,13 +56,13 @@ impl WallClock {
     }
 
     fn serve(&self, rack: &Rack) -> Server {
-        let mut command = rack.pxectl(&[&["serve", "all"], &OPTIONS[..]].concat());
+        let mut command = rack.command(&[&["serve", "all"], &OPTIONS[..]].concat());
         self.give_to(&mut command);
         Server::start_with(&mut command, "all")
     }
 
     fn run(&self, rack: &Rack, words: &[&str]) -> Output {
-        let mut command = rack.pxectl(words);
+        let mut command = rack.command(words);
         self.give_to(&mut command);
         command.output().unwrap()
     }
@@ -129,7 +129,7 @@ fn events(rack: &Rack, kind: EventKind) -> usize {
 /// The first attack of the issue: the clock goes back after a session expired.
 #[test]
 fn an_expired_session_stays_expired_when_the_clock_goes_back() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let Some(clock) = WallClock::new(&rack) else {
         return;
     };
@@ -181,7 +181,7 @@ fn an_expired_session_stays_expired_when_the_clock_goes_back() {
 /// The second attack: a server starts with a dead real-time clock.
 #[test]
 fn a_server_that_starts_with_a_clock_of_the_past_installs_nothing() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let Some(clock) = WallClock::new(&rack) else {
         return;
     };
@@ -216,7 +216,7 @@ fn a_server_that_starts_with_a_clock_of_the_past_installs_nothing() {
 /// NTP sets the clock during an install.
 #[test]
 fn a_step_of_the_clock_does_not_reject_the_report_of_an_installer() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let Some(clock) = WallClock::new(&rack) else {
         return;
     };
@@ -241,7 +241,7 @@ fn a_step_of_the_clock_does_not_reject_the_report_of_an_installer() {
 
 #[test]
 fn a_server_that_was_off_when_a_deadline_passed_records_it_when_it_starts() {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     let Some(clock) = WallClock::new(&rack) else {
         return;
     };

@@ -4,16 +4,16 @@ use std::net::{SocketAddr, UdpSocket};
 
 use crate::serve::PATIENCE;
 use crate::serve::client::request;
-use crate::serve::rack::Rack;
 use crate::serve::server::Server;
+use crate::support::rack::Rack;
 
 /// A rack whose machines are on loopback, with a file that fills any block.
 fn rack() -> Rack {
-    let rack = Rack::new();
+    let rack = Rack::beside_store();
     for file in ["site.yaml", "hosts.yaml"] {
-        rack.edit(file, |text| text.replace("10.20.0.", "127.30.0."));
+        rack.rewrite(file, |text| text.replace("10.20.0.", "127.30.0."));
     }
-    std::fs::write(rack.path("boot/large"), vec![7; 100_000]).unwrap();
+    std::fs::write(rack.file("boot/large"), vec![7; 100_000]).unwrap();
     rack
 }
 
@@ -31,7 +31,7 @@ fn ask(from: &str, server: &Server, block_size: &str) -> (String, SocketAddr) {
 #[test]
 fn blocks_keep_to_the_cap_of_the_host_and_the_mtu_of_its_network() {
     let rack = rack();
-    rack.edit("hosts.yaml", |text| {
+    rack.rewrite("hosts.yaml", |text| {
         let text = text.replacen("arch:", "tftp_blksize: 1024\narch:", 1);
         let plain = "options: {interface-mtu: 'u16:1400'}\n";
         text.replace("name: worker-03\n", &format!("name: worker-03\n{plain}"))
@@ -41,7 +41,7 @@ fn blocks_keep_to_the_cap_of_the_host_and_the_mtu_of_its_network() {
     let expect = |server: &mut Server, mtu: Option<u16>, rows: &[(&str, &str, &str)]| {
         if let Some(mtu) = mtu {
             let mark = server.mark();
-            rack.edit("site.yaml", |text| {
+            rack.rewrite("site.yaml", |text| {
                 let kept = text.lines().filter(|line| !line.contains("mtu:"));
                 let kept = kept.map(|line| format!("{line}\n")).collect::<String>();
                 kept.replace("    gateway:", &format!("    mtu: {mtu}\n    gateway:"))
@@ -114,7 +114,7 @@ fn a_probe_for_the_size_is_logged_for_the_curious_only() {
 fn the_site_keeps_tftp_to_one_port() {
     for single in [false, true] {
         let rack = rack();
-        rack.edit("site.yaml", |text| {
+        rack.rewrite("site.yaml", |text| {
             let line = format!("  tftp_single_port: {single}\n");
             text.replace("  http_port", &format!("{line}  http_port"))
         });

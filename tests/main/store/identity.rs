@@ -14,6 +14,7 @@ use pxectl::store::{
 };
 
 use super::{arm, at, downgrade, keep};
+use crate::support::directory::copy_files;
 
 /// A clock that a test moves.
 #[derive(Clone)]
@@ -112,17 +113,6 @@ fn is_suspended(store: &SqliteStore, host: &str) -> bool {
     record
         .open_session()
         .is_some_and(|session| session.suspended.is_some())
-}
-
-/// Copies the files of a directory into another, in place where they exist.
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-        }
-    }
 }
 
 #[test]

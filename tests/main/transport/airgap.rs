@@ -1,5 +1,6 @@
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, tool};
+use crate::support::tool::run_tool;
 
 #[test]
 fn a_tar_file_carries_bundles_to_a_site_without_a_network() {
@@ -37,19 +38,19 @@ fn skopeo_and_umoci_read_the_tar_file_and_the_store() {
     rack.done(&["bundle", "publish", BUNDLE, "usb.tar"]);
     let at = |name: &str| rack.file(name).display().to_string();
     let archive = format!("oci-archive:{}:{BUNDLE}", at("usb.tar"));
-    let shown = tool("skopeo", &["inspect", "--raw", &archive]);
+    let shown = run_tool("skopeo", &["inspect", "--raw", &archive]);
     assert!(shown.contains("casper/vmlinuz"), "{shown}");
-    tool(
+    run_tool(
         "skopeo",
         &["copy", &archive, &format!("oci:{}:{BUNDLE}", at("copied"))],
     );
-    let listed = tool("umoci", &["ls", "--layout", &at("bundles")]);
+    let listed = run_tool("umoci", &["ls", "--layout", &at("bundles")]);
     assert!(listed.lines().any(|line| line == BUNDLE), "{listed}");
-    let listed = tool("umoci", &["ls", "--layout", &at("copied")]);
+    let listed = run_tool("umoci", &["ls", "--layout", &at("copied")]);
     assert_eq!(listed.trim(), BUNDLE);
     // A tar file from skopeo can be pulled, too.
     let theirs = format!("oci-archive:{}:{BUNDLE}", at("theirs.tar"));
-    tool(
+    run_tool(
         "skopeo",
         &["copy", &format!("oci:{}:{BUNDLE}", at("bundles")), &theirs],
     );

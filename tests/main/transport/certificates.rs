@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, tool};
+use crate::support::tool::run_tool;
 use crate::transport::server::DockerRegistry;
 
 const NEEDED: [&str; 2] = ["docker-registry", "openssl"];
@@ -43,9 +44,9 @@ impl Authority {
     /// Waits until a certificate has expired: it is valid for all of its last second.
     fn wait_for_expiry(&self, name: &str) {
         let path = self.file(&format!("{name}.cert")).display().to_string();
-        let end = tool("openssl", &["x509", "-noout", "-enddate", "-in", &path]);
+        let end = run_tool("openssl", &["x509", "-noout", "-enddate", "-in", &path]);
         let end = end.trim().trim_start_matches("notAfter=").to_owned();
-        let end = tool("date", &["-d", &end, "+%s"]);
+        let end = run_tool("date", &["-d", &end, "+%s"]);
         let end: i64 = end.trim().parse().expect("seconds");
         assert!(end - jiff::Timestamp::now().as_second() < 60, "{end}");
         while jiff::Timestamp::now().as_second() <= end {
@@ -62,7 +63,7 @@ impl Authority {
             "cd {} && openssl {words} 2>&1",
             self.directory.path().display()
         );
-        tool("sh", &["-c", &script]);
+        run_tool("sh", &["-c", &script]);
     }
 }
 
@@ -105,7 +106,7 @@ fn a_registry_is_trusted_by_the_ca_option_and_the_directories_of_docker_and_podm
     let named = ["--ca", &ca.display().to_string()];
     rack.done(&[&publish[..], &named].concat());
     // The certificates of the system, wherever they are.
-    let mut pull = rack.pxectl(&["bundle", "pull", &place, BUNDLE, "--bundles", "one"]);
+    let mut pull = rack.command(&["bundle", "pull", &place, BUNDLE, "--bundles", "one"]);
     let pulled = pull.env("SSL_CERT_FILE", &ca).output().expect("it runs");
     let stderr = String::from_utf8_lossy(&pulled.stderr).into_owned();
     assert!(pulled.status.success(), "{stderr}");
@@ -114,7 +115,7 @@ fn a_registry_is_trusted_by_the_ca_option_and_the_directories_of_docker_and_podm
     let of_host = home.join(".config/containers/certs.d").join(&registry.host);
     std::fs::create_dir_all(&of_host).expect("a directory");
     std::fs::copy(&ca, of_host.join("ours.crt")).expect("a copy");
-    let mut pull = rack.pxectl(&["bundle", "pull", &place, BUNDLE, "--bundles", "two"]);
+    let mut pull = rack.command(&["bundle", "pull", &place, BUNDLE, "--bundles", "two"]);
     let pulled = pull.env("HOME", &home).output().expect("it runs");
     let stderr = String::from_utf8_lossy(&pulled.stderr).into_owned();
     assert!(pulled.status.success(), "{stderr}");
@@ -125,7 +126,7 @@ fn a_registry_is_trusted_by_the_ca_option_and_the_directories_of_docker_and_podm
     let directory = of_host.display().to_string();
     let tagged = format!("{place}:{BUNDLE}");
     let inspect = ["inspect", "--raw", "--cert-dir", &directory, &tagged];
-    assert!(tool("skopeo", &inspect).contains("vnd.pxectl.bundle"));
+    assert!(run_tool("skopeo", &inspect).contains("vnd.pxectl.bundle"));
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn a_registry_that_requires_a_client_certificate_gets_the_one_beside_its_own() {
     for name in ["ca.crt", "client.cert", "client.key"] {
         std::fs::copy(authority.file(name), of_host.join(name)).expect("a copy");
     }
-    let mut publish = rack.pxectl(&["bundle", "publish", BUNDLE, &place]);
+    let mut publish = rack.command(&["bundle", "publish", BUNDLE, &place]);
     let published = publish.env("HOME", &home).output().expect("it runs");
     let output = String::from_utf8_lossy(&published.stderr).into_owned();
     assert!(published.status.success(), "{output}");

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, RunOutput, run_output};
+use crate::support::run_output::RunOutput;
 use crate::transport::server::DockerRegistry;
 
 /// Runs a command with a script as the credential helper.
@@ -18,8 +19,8 @@ fn run_with_helper(rack: &Rack, script: Option<&str>, arguments: &[&str]) -> Run
         std::fs::set_permissions(&helper, mode).expect("it can be run");
     }
     let path = format!("{}:/usr/bin:/bin", directory.display());
-    let mut command = rack.pxectl(arguments);
-    run_output(command.env("PATH", path).output().expect("it runs"))
+    let mut command = rack.command(arguments);
+    RunOutput::of(command.env("PATH", path))
 }
 
 fn config(rack: &Rack, text: &str) {
@@ -159,15 +160,15 @@ fn the_files_of_docker_and_podman_are_found() {
         ("DOCKER_CONFIG", "conf", "conf/config.json"),
         ("HOME", "home", "home/.docker/config.json"),
     ] {
-        let mut command = rack.pxectl(&publish);
+        let mut command = rack.command(&publish);
         if variable == "HOME" {
             command.env_remove("DOCKER_CONFIG");
         }
         command.env(variable, rack.file(value));
-        let refused = run_output(command.output().expect("it runs"));
+        let refused = RunOutput::of(&mut command);
         assert_eq!(refused.status, Some(3), "{variable}: {}", refused.stderr);
         rack.write(file, &good);
-        let published = run_output(command.output().expect("it runs"));
+        let published = RunOutput::of(&mut command);
         assert_eq!(
             published.status,
             Some(0),
@@ -177,8 +178,8 @@ fn the_files_of_docker_and_podman_are_found() {
     }
     // An unreadable file is not ignored.
     rack.write("own.json", "{");
-    let mut command = rack.pxectl(&publish);
+    let mut command = rack.command(&publish);
     command.env("REGISTRY_AUTH_FILE", rack.file("own.json"));
-    let refused = run_output(command.output().expect("it runs"));
+    let refused = RunOutput::of(&mut command);
     assert!(refused.stderr.contains("own.json"), "{}", refused.stderr);
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::transport::rack::{BUNDLE, Rack};
+use crate::support::rack::{BUNDLE, Rack};
 use crate::transport::server::{FakeRegistry, response};
 
 /// Holds requests until so many are there at the same time, and counts them.

@@ -1,8 +1,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, run_output};
+use crate::support::run_output::RunOutput;
 
 /// Puts a bundle with one large file into the store of a rack.
 fn large(rack: &Rack, bytes: usize) {
@@ -27,7 +28,7 @@ fn a_killed_transfer_changes_no_name_and_can_be_repeated() {
     for place in ["mirror", "usb.tar"] {
         let index = rack.read("mirror/index.json");
         let mut child = rack
-            .pxectl(&["bundle", "publish", "large", place])
+            .command(&["bundle", "publish", "large", place])
             .stderr(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -74,7 +75,7 @@ fn a_full_disk_is_reported_and_leaves_nothing_incomplete() {
         shell
             .args(["--mount", "sh", "-c", &script])
             .current_dir(rack.path());
-        let output = run_output(shell.output().expect("the shell runs"));
+        let output = RunOutput::of(&mut shell);
         assert!(
             output.stdout.starts_with("status 3"),
             "{}{}",

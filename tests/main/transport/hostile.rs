@@ -7,7 +7,7 @@ use pxectl::bundle::{BundleStore, Descriptor};
 use pxectl::wire::tar::{END, header};
 use serde_json::json;
 
-use crate::transport::rack::Rack;
+use crate::support::rack::Rack;
 
 /// The expanded size of a layer: more than a pull may keep in memory.
 const UNFOLDED: u64 = 256 << 20;
@@ -80,7 +80,7 @@ fn image(rack: &Rack, name: &str, layer: &[u8]) {
 /// Pulls an image; returns the exit code, standard error, and the peak of memory.
 fn pulled(rack: &Rack, name: &str) -> (Option<i32>, String, u64) {
     let mut child = rack
-        .pxectl(&["bundle", "pull", name, "b", "--bundles", "store"])
+        .command(&["bundle", "pull", name, "b", "--bundles", "store"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use pxectl::bundle::BundleStore;
 use pxectl::inventory::Bundle;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack};
 use crate::transport::server::DockerRegistry;
 use crate::transport::wire::{Way, What, When, Wire};
 
@@ -52,7 +52,7 @@ fn layers(rack: &Rack, data: &Rack) -> usize {
 #[track_caller]
 fn killed(rack: &Rack, wire: &Wire, arguments: &[&str]) {
     let mut child = rack
-        .pxectl(arguments)
+        .command(arguments)
         .stderr(Stdio::null())
         .stdout(Stdio::null())
         .spawn()

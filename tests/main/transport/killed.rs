@@ -6,8 +6,8 @@ use std::process::Command;
 use pxectl::bundle::BundleStore;
 use pxectl::machine::Sha256Digest;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack};
 
 /// The system calls that lead to a new name, and every how many calls the process is killed.
 const CALLS: [(&str, usize); 4] = [("fsync", 1), ("rename", 1), ("write", 4), ("openat", 31)];
@@ -18,7 +18,7 @@ const OTHER: &str = "debian-12-stand-in";
 
 /// Runs a command until its n-th system call of a kind; reports whether it was killed there.
 fn killed(rack: &Rack, call: &str, number: usize, arguments: &[&str]) -> bool {
-    let plain = rack.pxectl(arguments);
+    let plain = rack.command(arguments);
     let mut strace = Command::new("strace");
     strace
         .args(["-f", "-qq", "-o", "/dev/null", "-e"])

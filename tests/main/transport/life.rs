@@ -3,8 +3,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack};
 
 const DEBIAN: &str = "debian-12-stand-in";
 

@@ -11,7 +11,6 @@ mod interrupted;
 mod killed;
 mod life;
 mod netboot;
-mod rack;
 mod refusals;
 mod registry;
 mod revoked;

@@ -1,5 +1,6 @@
+use crate::support::rack::Rack;
 use crate::support::requirements::missing;
-use crate::transport::rack::{Rack, tool};
+use crate::support::tool::run_tool;
 use crate::transport::server::DockerRegistry;
 
 /// Creates the files that a container build would copy below `/disk`.
@@ -20,13 +21,13 @@ fn disk(rack: &Rack) {
 fn image(rack: &Rack) {
     let at = |name: &str| rack.file(name).display().to_string();
     let image = format!("{}:latest", at("image"));
-    tool("umoci", &["init", "--layout", &at("image")]);
-    tool("umoci", &["new", "--image", &image]);
-    tool(
+    run_tool("umoci", &["init", "--layout", &at("image")]);
+    run_tool("umoci", &["new", "--image", &image]);
+    run_tool(
         "umoci",
         &["config", "--image", &image, "--architecture", "amd64"],
     );
-    tool(
+    run_tool(
         "umoci",
         &[
             "insert",
@@ -65,7 +66,7 @@ fn an_image_with_boot_files_becomes_a_bundle() {
     let layout = format!("oci:{}:latest", rack.file("image").display());
     for (name, format, compress) in [("zstd", "oci", "zstd"), ("docker", "v2s2", "gzip")] {
         let place = format!("docker://{}/metal:{name}", registry.host);
-        tool(
+        run_tool(
             "skopeo",
             &[
                 "copy",
@@ -104,13 +105,13 @@ fn an_image_with_a_path_that_leads_out_is_refused() {
     let rack = Rack::a();
     let at = |name: &str| rack.file(name).display().to_string();
     let image = format!("{}:latest", at("image"));
-    tool("umoci", &["init", "--layout", &at("image")]);
-    tool("umoci", &["new", "--image", &image]);
+    run_tool("umoci", &["init", "--layout", &at("image")]);
+    run_tool("umoci", &["new", "--image", &image]);
     let script = "import tarfile,io,sys\nt=tarfile.open(sys.argv[1],'w')\n\
         for n in ['disk/vmlinuz','../../../escaped']:\n\
         \u{20}i=tarfile.TarInfo(n);i.size=1;t.addfile(i,io.BytesIO(b'x'))\nt.close()";
-    tool("python3", &["-c", script, &at("layer.tar")]);
-    tool(
+    run_tool("python3", &["-c", script, &at("layer.tar")]);
+    run_tool(
         "umoci",
         &["raw", "add-layer", "--image", &image, &at("layer.tar")],
     );

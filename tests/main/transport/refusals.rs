@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pxectl::inventory::Bundle;
 use pxectl::machine::Sha256Digest;
 
-use crate::transport::rack::{BUNDLE, Rack};
+use crate::support::rack::{BUNDLE, Rack};
+use crate::support::run_output::RunOutput;
 use crate::transport::server::{FakeRegistry, Request, response};
 
 const OCTETS: usize = 300_000;
@@ -34,7 +35,7 @@ fn found(asked: &Request) -> Vec<u8> {
 }
 
 #[track_caller]
-fn pull(rack: &Rack, fake: &FakeRegistry, retries: &str) -> crate::transport::rack::RunOutput {
+fn pull(rack: &Rack, fake: &FakeRegistry, retries: &str) -> RunOutput {
     rack.run(&[
         "bundle",
         "pull",

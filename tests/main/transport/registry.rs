@@ -1,5 +1,6 @@
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, tool};
+use crate::support::tool::run_tool;
 use crate::transport::server::DockerRegistry;
 
 /// The line of a user for a registry, as `docker login` writes it.
@@ -50,7 +51,7 @@ fn a_bundle_is_published_and_pulled_and_skopeo_reads_it() {
     assert_eq!(again.stdout, pulled);
     assert!(again.stderr.contains("0 B copied"), "{}", again.stderr);
 
-    let shown = tool(
+    let shown = run_tool(
         "skopeo",
         &[
             "inspect",
@@ -65,7 +66,7 @@ fn a_bundle_is_published_and_pulled_and_skopeo_reads_it() {
     );
     let copied = other.file("copied");
     let layout = format!("oci:{}:{BUNDLE}", copied.display());
-    tool(
+    run_tool(
         "skopeo",
         &[
             "copy",
@@ -86,7 +87,7 @@ fn a_bundle_is_published_and_pulled_and_skopeo_reads_it() {
     // A bundle that skopeo pushes directly from the store.
     let store = format!("oci:{}:{BUNDLE}", rack.file("bundles").display());
     let pushed = format!("docker://{}/pushed:one", registry.host);
-    tool(
+    run_tool(
         "skopeo",
         &["copy", "--dest-tls-verify=false", &store, &pushed],
     );
@@ -216,7 +217,7 @@ fn a_digest_can_be_pulled_but_not_published() {
     let place = registry.place("boot:v1");
     rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
     let raw = ["inspect", "--raw", "--tls-verify=false", &place];
-    let manifest = tool("skopeo", &raw);
+    let manifest = run_tool("skopeo", &raw);
     let digest = pxectl::machine::Sha256Digest::of(manifest.as_bytes());
     let named = registry.place(&format!("boot@sha256:{digest}"));
     let pull = ["bundle", "pull", &named, "--plain-http", "--bundles", "new"];

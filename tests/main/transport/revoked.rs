@@ -2,7 +2,7 @@
 
 use pxectl::bundle::SecretKey;
 
-use crate::transport::rack::{BUNDLE, Rack};
+use crate::support::rack::{BUNDLE, Rack};
 
 const REVOKED: &str = "by key `old`, which the site has revoked";
 

@@ -1,5 +1,6 @@
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, tool};
+use crate::support::tool::run_tool;
 use crate::transport::server::DockerRegistry;
 
 /// Makes a key, and returns the site's line for it.
@@ -44,7 +45,7 @@ fn minisign_and_pxectl_accept_each_others_signatures() {
     // minisign checks a signature by pxectl over the manifest in the store.
     let manifest = rack.done(&["bundle", "sign", BUNDLE, "--print"]);
     rack.write("manifest", &manifest);
-    let digest = tool("sha256sum", &[&at("manifest")]);
+    let digest = run_tool("sha256sum", &[&at("manifest")]);
     let blob = rack.file("bundles/blobs/sha256").join(&digest[..64]);
     assert!(blob.is_file(), "{}", blob.display());
     let document = rack.read("bundles.yaml");
@@ -61,7 +62,7 @@ fn minisign_and_pxectl_accept_each_others_signatures() {
         "-x",
         &at("ours.minisig"),
     ];
-    let output = tool(
+    let output = run_tool(
         "minisign",
         &[&verify[..], &["-p", &at("ours.pub")]].concat(),
     );
@@ -71,7 +72,7 @@ fn minisign_and_pxectl_accept_each_others_signatures() {
     );
     assert!(output.contains(&format!("bundle:{BUNDLE}")), "{output}");
     // minisign signs with a key from pxectl.
-    tool(
+    run_tool(
         "minisign",
         &[
             "-S",
@@ -86,7 +87,7 @@ fn minisign_and_pxectl_accept_each_others_signatures() {
     rack.done(&["bundle", "sign", BUNDLE, "--signature", "by-ours"]);
 
     // Both programs sign with a key from minisign.
-    tool(
+    run_tool(
         "minisign",
         &["-G", "-W", "-p", &at("theirs.pub"), "-s", &at("theirs")],
     );
@@ -108,7 +109,7 @@ fn minisign_and_pxectl_accept_each_others_signatures() {
         let (key, manifest, signature) = (at("theirs"), at("manifest"), at("by-theirs"));
         sign.extend([key.as_str(), "-m", &manifest, "-x", &signature]);
         sign.extend(legacy.then_some("-l"));
-        tool("minisign", &sign);
+        run_tool("minisign", &sign);
         let document = rack.done(&["bundle", "sign", BUNDLE, "--signature", "by-theirs"]);
         rack.write("bundles.yaml", &document);
         let listed = rack.run(&["validate"]);
@@ -131,14 +132,14 @@ fn a_key_with_a_password_is_left_to_minisign() {
     let rack = Rack::a();
     let at = |name: &str| rack.file(name).display().to_string();
     // minisign prompts on a terminal, so the test sets the two bytes that mark an encrypted key.
-    tool(
+    run_tool(
         "minisign",
         &["-G", "-W", "-p", &at("k.pub"), "-s", &at("k")],
     );
     let script = "import base64,sys\np=sys.argv[1]\na,b=open(p).read().split('\\n')[:2]\n\
         d=bytearray(base64.b64decode(b));d[2:4]=b'Sc'\n\
         open(p,'w').write(a+'\\n'+base64.b64encode(d).decode()+'\\n')";
-    tool("python3", &["-c", script, &at("k")]);
+    run_tool("python3", &["-c", script, &at("k")]);
     let refused = rack.refused(3, &["bundle", "sign", BUNDLE, "--key", "k"]);
     assert!(refused.contains("encrypted with a password"), "{refused}");
     assert!(refused.contains("minisign -S"), "{refused}");
@@ -206,7 +207,7 @@ fn signatures_and_expiry_survive_skopeo_and_a_registry() {
     let place = format!("docker://{}/boot:{BUNDLE}", registry.host);
     rack.done(&["bundle", "publish", BUNDLE, &place, "--plain-http"]);
     let layout = format!("oci:{}:{BUNDLE}", rack.file("copied").display());
-    tool(
+    run_tool(
         "skopeo",
         &["copy", "--src-tls-verify=false", &place, &layout],
     );
@@ -349,7 +350,7 @@ fn signatures_by_two_publishers_are_merged_and_survive_skopeo() {
             rack.done(&["bundle", "publish", BUNDLE, place, "--plain-http"]);
         }
     }
-    tool(
+    run_tool(
         "skopeo",
         &[
             "copy",

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::json;
 
+use crate::support::rack::{BUNDLE, Rack};
 use crate::support::requirements::missing;
-use crate::transport::rack::{BUNDLE, Rack, tool};
+use crate::support::tool::run_tool;
 use crate::transport::server::{DockerRegistry, FakeRegistry, Request, response};
 
 /// Signs a token with some rights for docker-registry.
@@ -36,7 +37,7 @@ fn token(keys: &Path, scope: &str, seconds: i64) -> String {
         "cd {} && printf %s '{signed}' | openssl dgst -sha256 -sign token.key | base64 -w 0",
         keys.display()
     );
-    let signature = BASE64.decode(tool("sh", &["-c", &script]).as_bytes());
+    let signature = BASE64.decode(run_tool("sh", &["-c", &script]).as_bytes());
     let signature = BASE64URL_NOPAD.encode(&signature.expect("base64"));
     format!("{signed}.{signature}")
 }
@@ -94,7 +95,7 @@ fn a_registry_with_a_token_server_is_written_and_read() {
          -keyout token.key -out token.crt 2>&1",
         keys.path().display()
     );
-    tool("sh", &["-c", &make]);
+    run_tool("sh", &["-c", &make]);
     let seconds = Arc::new(Mutex::new(3600));
     let tokens = token_server(keys.path(), Arc::clone(&seconds));
     let auth = format!(

@@ -27,7 +27,7 @@ use profile::Profile;
 pub use responses::EmulatorRequest;
 
 /// The password of every BMC.
-pub const PASSWORD: &str = "s3cret-of-the-bmc";
+pub const PASSWORD: &str = crate::support::run_output::BMC_PASSWORD;
 
 /// Several BMCs, which end with the test.
 pub struct Emulator {
