@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "the tests report what each boot took")]
 
 mod bmc;
+mod boot_site;
 mod chain;
 mod console;
 mod controller;
@@ -22,7 +23,6 @@ mod network;
 mod program;
 #[path = "../support/program_log.rs"]
 mod program_log;
-mod rack;
 mod reference;
 mod refuse;
 mod relay;

@@ -4,15 +4,15 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
+use crate::boot_site::BootSite;
 use crate::network::Network;
 use crate::program::run_program;
 use crate::program_log::ProgramLog;
-use crate::rack::Rack;
 
 /// `pxectl serve all` in a network; killed when dropped.
 pub struct Server<'a> {
     network: &'a Network,
-    rack: &'a Rack,
+    site: &'a BootSite,
     child: Child,
     log: ProgramLog,
     read: usize,
@@ -33,8 +33,8 @@ pub struct Event {
 
 impl<'a> Server<'a> {
     /// Starts the servers and waits until all three are ready.
-    pub fn start(network: &'a Network, rack: &'a Rack) -> Self {
-        let mut child = pxectl(network, rack)
+    pub fn start(network: &'a Network, site: &'a BootSite) -> Self {
+        let mut child = pxectl(network, site)
             .args(["serve", "all", "--log-format", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -44,7 +44,7 @@ impl<'a> Server<'a> {
         let log = ProgramLog::read(child.stderr.take().unwrap());
         let mut server = Self {
             network,
-            rack,
+            site,
             child,
             log,
             read: 0,
@@ -71,7 +71,7 @@ impl<'a> Server<'a> {
 
     /// Runs another `pxectl` on the same inventory and state and returns its output.
     pub fn pxectl(&self, arguments: &[&str]) -> String {
-        run_program(pxectl(self.network, self.rack).args(arguments))
+        run_program(pxectl(self.network, self.site).args(arguments))
     }
 
     /// Returns the phase of a host, as `host show` prints it.
@@ -97,11 +97,11 @@ impl Drop for Server<'_> {
     }
 }
 
-fn pxectl(network: &Network, rack: &Rack) -> Command {
+fn pxectl(network: &Network, site: &BootSite) -> Command {
     let mut pxectl = network.server_command(env!("CARGO_BIN_EXE_pxectl"));
-    pxectl.arg("-i").arg(rack.inventory());
-    pxectl.arg("--state").arg(rack.state());
-    pxectl.env("PXECTL_WITNESS", rack.state().with_extension("witness"));
+    pxectl.arg("-i").arg(site.inventory());
+    pxectl.arg("--state").arg(site.state());
+    pxectl.env("PXECTL_WITNESS", site.state().with_extension("witness"));
     pxectl.env("BMC_PASSWORD", crate::controller::PASSWORD);
     pxectl
 }

@@ -14,11 +14,11 @@ pub const HOST: &str = "worker-0001";
 const BUNDLE: &str = "debian-12-netboot";
 
 /// A directory of a site: its inventory, its state and its bundle store.
-pub struct Rack {
+pub struct BootSite {
     directory: TempDir,
 }
 
-impl Rack {
+impl BootSite {
     /// Writes a site with one host that installs Debian.
     pub fn new(chain: Chain) -> Self {
         Self::with_kernel(chain, &fs::read(chain.installer().kernel).unwrap())
@@ -26,9 +26,9 @@ impl Rack {
 
     /// Writes a site with one host that installs Debian with another kernel.
     pub fn with_kernel(chain: Chain, kernel: &[u8]) -> Self {
-        let rack = Self::without_installer(chain);
+        let site = Self::without_installer(chain);
         let installer = chain.installer();
-        let store = BundleStore::create(&rack.directory.path().join("bundles"));
+        let store = BundleStore::create(&site.directory.path().join("bundles"));
         let kernel = store.add(kernel);
         let initrd = store.add(&fs::read(installer.initrd).unwrap());
         store.publish(BUNDLE, &[("linux", &kernel), ("initrd.gz", &initrd)]);
@@ -38,7 +38,7 @@ impl Rack {
             serial,
             asset,
         } = host();
-        rack.write(
+        site.write(
             "hosts.yaml",
             &format!(
                 r#"kind: Bundle
@@ -76,7 +76,7 @@ disk: {{serial: DISK0001}}
                 architecture = chain.architecture(),
             ),
         );
-        rack
+        site
     }
 
     /// Writes a site in which no host is known.
@@ -92,26 +92,26 @@ disk: {{serial: DISK0001}}
 
     /// Writes a site in which no host is known, and to which a relay sends what machines ask.
     pub fn behind_a_relay(chain: Chain) -> Self {
-        let rack = Self::without_installer(chain);
-        let site = fs::read_to_string(rack.inventory().join("site.yaml")).unwrap();
-        let site = site
+        let site = Self::without_installer(chain);
+        let text = fs::read_to_string(site.inventory().join("site.yaml")).unwrap();
+        let text = text
             .replace(
                 &format!("address: {SERVER}"),
                 &format!("address: {FAR_SERVER}"),
             )
             .replace(&format!("interface: {INTERFACE}, "), "");
-        rack.write("site.yaml", &site);
-        rack
+        site.write("site.yaml", &text);
+        site
     }
 
     fn with_addresses(chain: Chain, addresses: &str) -> Self {
-        let rack = Self {
+        let site = Self {
             directory: tempfile::tempdir().unwrap(),
         };
         for part in ["inventory", "state", "bundles"] {
-            fs::create_dir(rack.directory.path().join(part)).unwrap();
+            fs::create_dir(site.directory.path().join(part)).unwrap();
         }
-        rack.write(
+        site.write(
             "site.yaml",
             &format!(
                 r#"kind: Site
@@ -132,7 +132,7 @@ loaders:
                 loader = chain.loader,
             ),
         );
-        rack
+        site
     }
 
     /// Adds a directory to those whose files are served.
