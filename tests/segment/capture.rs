@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::client::Port;
 use crate::machines::{Dnsmasq, PATIENCE, Program, Server};
 use crate::program::run_program;
-use crate::segment::{INTERFACE, SERVER_INTERFACE, Segment};
+use crate::segment::{INTERFACE, SERVER_INTERFACE, SITE, Segment};
 use crate::udhcpc::Udhcpc;
 
 const TSHARK: &str = "/usr/bin/tshark";
@@ -23,14 +23,6 @@ const PXECTL: &str = env!("CARGO_BIN_EXE_pxectl");
 const MAC: &str = "52:54:00:86:00:07";
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 7);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 1);
-const SITE: &str = "\
-kind: Site
-name: rack-a
-server: {address: 10.86.0.1}
-networks:
-  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
-loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
-";
 
 /// A capture that runs.
 struct Capture {

@@ -24,6 +24,15 @@ const PROGRAMS: [&str; 7] = [
 pub const INTERFACE: &str = "eth0";
 /// The server's interface.
 pub const SERVER_INTERFACE: &str = "prov0";
+/// A site that gives three addresses to the segment.
+pub const SITE: &str = "\
+kind: Site
+name: rack-a
+server: {address: 10.86.0.1}
+networks:
+  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
+loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
+";
 
 /// An Ethernet segment: namespaces around a bridge, removed by name when dropped.
 pub struct Segment {

@@ -168,6 +168,19 @@ fn every_error_is_shown_with_its_position_and_help() {
     }
 }
 
+/// Checks the report of an inventory that has warnings only: as text and as JSON, and with
+/// `--deny warnings`, which makes the same report an error.
+#[track_caller]
+fn assert_warning(rack: &Rack, golden: &str) {
+    let text = rack.pxectl("validate").stdout_golden(golden).run();
+    rack.pxectl("validate --deny warnings")
+        .stdout_golden(golden)
+        .status(1)
+        .run();
+    same_facts(rack, "validate --format json", &text, 0);
+    same_facts(rack, "validate --deny=warnings --format json", &text, 1);
+}
+
 /// Checks that JSON says what the text says, in the same order.
 #[track_caller]
 pub fn same_facts(rack: &Rack, line: &str, text: &str, status: i32) {
@@ -312,13 +325,7 @@ fn warnings_pass_unless_they_are_denied() {
         "unknown:",
         "boot_token: off\nidentity: mac\nunknown:",
     );
-    let golden = "diagnostics/weak-identity.txt";
-    let text = rack.pxectl("validate").stdout_golden(golden).run();
-    rack.pxectl("validate --deny warnings")
-        .stdout_golden(golden)
-        .status(1)
-        .run();
-    same_facts(&rack, "validate --format json", &text, 0);
+    assert_warning(&rack, "diagnostics/weak-identity.txt");
 
     let rack = Rack::a();
     rack.edit(
@@ -326,13 +333,7 @@ fn warnings_pass_unless_they_are_denied() {
         "uuid: 4c4c4544-0035-5a10-8054-b4c04f4e0132\n",
         "",
     );
-    let golden = "diagnostics/no-uuid.txt";
-    let text = rack.pxectl("validate").stdout_golden(golden).run();
-    rack.pxectl("validate --deny warnings")
-        .stdout_golden(golden)
-        .status(1)
-        .run();
-    same_facts(&rack, "validate --deny=warnings --format json", &text, 1);
+    assert_warning(&rack, "diagnostics/no-uuid.txt");
 }
 
 #[test]
@@ -348,26 +349,14 @@ fn a_list_of_nearly_all_addresses_is_a_warning() {
         "interface: eth1",
         "interface: eth1\n    relays: [0.0.0.0/0]",
     );
-    let golden = "diagnostics/open-access.txt";
-    let text = rack.pxectl("validate").stdout_golden(golden).run();
-    rack.pxectl("validate --deny warnings")
-        .stdout_golden(golden)
-        .status(1)
-        .run();
-    same_facts(&rack, "validate --format json", &text, 0);
+    assert_warning(&rack, "diagnostics/open-access.txt");
 }
 
 #[test]
 fn a_port_range_without_effect_is_a_warning() {
     let rack = Rack::a();
     with_tftp(&rack, "tftp_single_port: true\n  tftp_ports: 50000-50999");
-    let golden = "diagnostics/tftp-ports-unused.txt";
-    let text = rack.pxectl("validate").stdout_golden(golden).run();
-    rack.pxectl("validate --deny warnings")
-        .stdout_golden(golden)
-        .status(1)
-        .run();
-    same_facts(&rack, "validate --format json", &text, 0);
+    assert_warning(&rack, "diagnostics/tftp-ports-unused.txt");
 }
 
 #[test]
@@ -454,13 +443,7 @@ fn private_files_are_an_error_wherever_links_lead() {
 fn an_installer_in_the_menu_is_a_warning() {
     let rack = Rack::a();
     with_menu(&rack, "10s", "5s");
-    let golden = "diagnostics/menu-installer.txt";
-    let text = rack.pxectl("validate").stdout_golden(golden).run();
-    rack.pxectl("validate --deny warnings")
-        .stdout_golden(golden)
-        .status(1)
-        .run();
-    same_facts(&rack, "validate --format json", &text, 0);
+    assert_warning(&rack, "diagnostics/menu-installer.txt");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn each_source_gets_what_is_meant_for_it_and_the_others_hear_why_not() {
     rack.done(&["host", "provision", "worker-01"]);
     let mut server = Server::start(&rack, "http");
     let seed = rack.capability("worker-01", Purpose::Seed);
-    let inventory = pxectl::workspace::Snapshot::read(&rack.path()).unwrap();
+    let inventory = pxectl::workspace::Snapshot::read(rack.path()).unwrap();
     let (inventory, _) = inventory.check().good.unwrap();
     let manifest = inventory.bundles["ubuntu-24.04-stand-in"].manifest_digest();
     let (boot, token) = rack.boot_url();

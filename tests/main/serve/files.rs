@@ -8,7 +8,7 @@ use pxectl::workspace::Snapshot;
 
 /// The URL of a bundle's kernel, and the digest of the file.
 fn kernel(rack: &Rack) -> (String, &'static str) {
-    let checked = Snapshot::read(&rack.path()).unwrap().check();
+    let checked = Snapshot::read(rack.path()).unwrap().check();
     let (inventory, _) = checked.good.unwrap();
     let manifest = inventory.bundles["ubuntu-24.04-stand-in"].manifest_digest();
     let digest = "ad6ee40a67983b25960651f7fd20808aa6f3a3504000183cb05a57f268f1c269";

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::serve::server::Server;
 use crate::support::directory::copy_files;
 use crate::support::oracle::{
-    Clocks, Draw, Hardware, Order, Phase, Process, StoreFile, Stores, Terms, Trust,
+    Clocks, Draw, Hardware, Order, Phase, Process, StoreFile, Stores, Terms, Trust, same,
 };
 use crate::support::rack::Rack;
 
@@ -253,7 +253,7 @@ impl World {
         let output = self.rack.command(&words.concat()).output().unwrap();
         let is_there = self.stores.is_in_place(&self.process);
         if !is_there {
-            return expect(output.status.success(), false, "armed without a store");
+            return same("armed without a store", output.status.success(), false);
         }
         let listed: Value = serde_json::from_slice(&output.stdout)
             .map_err(|error| format!("{error}: {output:?}"))?;
@@ -277,7 +277,7 @@ impl World {
             let memory = &mut self.stores.hosts(&self.process)[*host];
             let expected = is_sound && memory.provision(order, moment);
             changed |= expected;
-            expect(number.is_some(), expected, HOSTS[*host])?;
+            same(HOSTS[*host], number.is_some(), expected)?;
         }
         if changed {
             self.stores.wrote(&self.process, clocks.wall, true);
@@ -308,7 +308,7 @@ impl World {
             }
             self.stores.wrote(&self.process, clocks.wall, true);
         }
-        expect(output.status.success(), expected, name)
+        same(name, output.status.success(), expected)
     }
 
     /// Kills the server, does something to its files, and starts another.
@@ -341,11 +341,10 @@ impl World {
                         let _ = fs::remove_file(state.join(side));
                     }
                     copy_files(&copy, &state);
-                    match in_place {
-                        true => self.stores.put_into(1, taken),
-                        false => {
-                            self.stores.put_new(1, taken);
-                        }
+                    if in_place {
+                        self.stores.put_into(1, taken);
+                    } else {
+                        self.stores.put_new(1, taken);
                     }
                 }
             }
@@ -365,7 +364,7 @@ impl World {
         if is_foreign {
             self.count("suspended");
         }
-        expect(is_foreign, !was_own, "suspended")
+        same("suspended", is_foreign, !was_own)
     }
 
     /// Gives a host another UUID in the inventory while its machine boots, and takes that back.
@@ -419,12 +418,5 @@ impl World {
 
     fn key(&self) -> StoreKey {
         StoreKey::new(*self.store.key())
-    }
-}
-
-fn expect(found: bool, expected: bool, what: &str) -> Result<(), String> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(format!("{what}: {found}, expected {expected}")),
     }
 }

@@ -33,7 +33,7 @@ fn name(rack: &Rack, from: &str, to: &str) {
 #[test]
 fn one_name_changed_back_serves_the_old_octets_again() {
     let rack = Rack::beside_store();
-    let (inventory, _) = Snapshot::read(&rack.path()).unwrap().check().good.unwrap();
+    let (inventory, _) = Snapshot::read(rack.path()).unwrap().check().good.unwrap();
     let file = &inventory.bundles[OLD].files["kernel"];
     let store = BundleStore::open(&rack.file("bundles")).unwrap();
     let old = std::fs::read(store.blob_path(&file.sha256)).unwrap();

@@ -16,7 +16,7 @@ fn a_running_install_gets_no_file_of_a_bundle_whose_key_was_revoked() {
     let [old, new] = [line(&keys[0]), line(&keys[1])];
     // Signs every bundle of the inventory as it is pinned.
     let sign = |key: &SecretKey| {
-        let snapshot = pxectl::workspace::Snapshot::read(&rack.path()).expect("the inventory");
+        let snapshot = pxectl::workspace::Snapshot::read(rack.path()).expect("the inventory");
         let (inventory, _) = snapshot.check().good.expect("a good one");
         let documents = inventory.bundles.values().map(|bundle| {
             let mut bundle = bundle.clone();
@@ -68,7 +68,7 @@ fn a_revoked_key_counts_nowhere_although_no_signature_is_required() {
     let key = SecretKey::generate().expect("a key");
     let line = format!("{{name: old, key: {}}}", key.public().expect("a key"));
     let plain = std::fs::read_to_string(rack.file("site.yaml")).expect("the site");
-    let snapshot = pxectl::workspace::Snapshot::read(&rack.path()).expect("the inventory");
+    let snapshot = pxectl::workspace::Snapshot::read(rack.path()).expect("the inventory");
     let (inventory, _) = snapshot.check().good.expect("a good one");
     let documents = inventory.bundles.values().map(|bundle| {
         let mut bundle = bundle.clone();

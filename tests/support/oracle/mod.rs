@@ -313,3 +313,19 @@ impl Stores {
         self.last
     }
 }
+
+/// Compares a result with the oracle's.
+///
+/// # Errors
+/// Names what differs.
+pub fn same<T: PartialEq + std::fmt::Debug>(
+    name: &str,
+    found: T,
+    expected: T,
+) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{name}: {found:?}, expected {expected:?}"))
+    }
+}

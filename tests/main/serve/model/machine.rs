@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use pxectl::machine::{MacAddress, SystemUuid};
 use pxectl::token::{Capability, Purpose, StoreKey};
 
-use super::{HOSTS, World, expect, hardware};
-use crate::support::oracle::{Fetch, Phase, Terms, swapped};
+use super::{HOSTS, World, hardware};
+use crate::support::oracle::{Fetch, Phase, Terms, same, swapped};
 
 impl World {
     pub fn boot(&mut self, host: usize, other_uuid: bool, has_token: bool) -> Result<(), String> {
@@ -97,7 +97,7 @@ impl World {
             });
         }
         self.count(if found { "fetched" } else { "fetch refused" });
-        expect(found, expected != Fetch::Refused, "fetched")
+        same("fetched", found, expected != Fetch::Refused)
     }
 
     pub fn report(&mut self, host: usize, is_first: bool, phase: Phase) -> Result<(), String> {
@@ -133,10 +133,10 @@ impl World {
         }
         self.count("report does not count");
         // One that would be lost must not be acknowledged, so that the installer tries again.
-        expect(
+        same(
+            "acknowledged what is lost",
             answer.status() == 200 && !is_in_place,
             false,
-            "acknowledged what is lost",
         )
     }
 }

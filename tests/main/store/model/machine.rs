@@ -15,12 +15,12 @@ use pxectl::store::{CallbackUpdate, HostUpdate, Store};
 use pxectl::token::{Capability, Purpose, StoreKey};
 use pxectl::wire::dhcp::{OptionCode, TransactionId};
 
-use super::run::{kept, same};
+use super::run::kept;
 use super::site::{HOSTS, inventories, listed, machine, owner, uuid};
 use super::step::{Shown, Text, Way, Wish};
 use super::world::{Checked, Given, World};
 use crate::store::at;
-use crate::support::oracle::{Fetch, Hardware, Phase, Terms, swapped};
+use crate::support::oracle::{Fetch, Hardware, Phase, Terms, same, swapped};
 
 const RELAY: Ipv4Addr = Ipv4Addr::new(10, 22, 0, 1);
 /// How long a boot token is good at most, in seconds: 15 minutes, rounded up.

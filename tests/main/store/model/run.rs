@@ -8,7 +8,7 @@ use super::site::listed;
 use super::step::Step;
 use super::world::{Checked, World};
 use crate::store::at;
-use crate::support::oracle::{HostMemory, Order, Process, Terms, Trust};
+use crate::support::oracle::{HostMemory, Order, Process, Terms, Trust, same};
 
 impl World {
     pub fn step(&mut self, step: Step) -> Checked {
@@ -156,12 +156,5 @@ pub fn kept(written: Result<(), StoreError>) -> bool {
 fn command_process(world: &mut World, process: Process) {
     if let Some(command) = &mut world.command {
         command.process = process;
-    }
-}
-
-pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Checked {
-    match found == expected {
-        true => Ok(()),
-        false => Err(format!("{what}: {found:?}, expected {expected:?}")),
     }
 }
