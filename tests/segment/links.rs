@@ -8,7 +8,8 @@ use pxectl::wire::dhcp::{DhcpMessage, OptionCode, TransactionId};
 
 use crate::client::Port;
 use crate::machines::Server;
-use crate::segment::{SERVER_INTERFACE, Segment, run};
+use crate::program::run_program;
+use crate::segment::{SERVER_INTERFACE, Segment};
 
 const MAC: &str = "52:54:00:86:00:07";
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 1);
@@ -47,7 +48,7 @@ fn fetch(segment: &Segment, offer: &DhcpMessage) {
         let mut curl = segment.command("client", "/usr/bin/curl");
         curl.args(["--silent", "--show-error", "--max-time", "60"]);
         curl.args(["--output", "/dev/null", "--write-out", "%{http_code}", url]);
-        let status = run(&mut curl);
+        let status = run_program(&mut curl);
         assert!(status.contains(expected), "{url}: {status}");
     }
 }
