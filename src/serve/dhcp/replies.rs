@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::port::DhcpPort;
-use crate::respond::dhcp::{Delivery, Exchange, Ignored, Reply, Response};
+use crate::respond::dhcp::{Delivery, DhcpReply, Exchange, IgnoreReason, Response};
 use crate::serve::log::{Level, Log, LogLine};
 use crate::wire::dhcp::MessageType;
 
@@ -48,7 +48,7 @@ impl ReplySender {
 
     /// Returns the port that sends a reply: the port that received the request, unless the reply must
     /// leave by the interface of the client's network and the request arrived elsewhere.
-    fn sending_port(&self, port: usize, reply: &Reply, network: Option<&str>) -> &DhcpPort {
+    fn sending_port(&self, port: usize, reply: &DhcpReply, network: Option<&str>) -> &DhcpPort {
         let port = &self.ports[port];
         let interface_port = network
             .filter(|_| port.needs_interface(reply))
@@ -57,7 +57,7 @@ impl ReplySender {
     }
 }
 
-fn sent(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> LogLine {
+fn sent(reply: &DhcpReply, exchange: &Exchange, dropped: &[String]) -> LogLine {
     let kind = reply.message.options.message_type();
     let (level, event) = match kind {
         Some(MessageType::Offer) if reply.message.your_address.is_unspecified() => {
@@ -121,19 +121,21 @@ fn sent(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> LogLine {
         )
 }
 
-fn ignored(why: &Ignored, exchange: &Exchange) -> LogLine {
+fn ignored(why: &IgnoreReason, exchange: &Exchange) -> LogLine {
     let expected = matches!(
         why,
-        Ignored::NeverAnswered
-            | Ignored::OtherServer(_)
-            | Ignored::NotARequest
-            | Ignored::AddressesElsewhere(_)
-            | Ignored::NoNetworkBoot(_)
+        IgnoreReason::NeverAnswered
+            | IgnoreReason::OtherServer(_)
+            | IgnoreReason::NotARequest
+            | IgnoreReason::AddressesElsewhere(_)
+            | IgnoreReason::NoNetworkBoot(_)
     );
     let level = match why {
         _ if expected && exchange.remark.is_none() => Level::Debug,
-        Ignored::Filtered(_) => Level::Info,
-        Ignored::NeverAnswered if exchange.request == Some(MessageType::Release) => Level::Info,
+        IgnoreReason::Filtered(_) => Level::Info,
+        IgnoreReason::NeverAnswered if exchange.request == Some(MessageType::Release) => {
+            Level::Info
+        }
         _ => Level::Warn,
     };
     let request = match exchange.request {
