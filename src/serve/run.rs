@@ -8,7 +8,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use anyhow::Context as _;
 
 use super::active::ActiveInventory;
-use super::context::Context;
+use super::context::ServerContext;
 use super::descriptors::raise_limit;
 use super::dhcp::{DhcpServer, DhcpSockets};
 use super::events::EventWriter;
@@ -73,8 +73,8 @@ impl Shared {
     }
 
     /// Builds the context from which HTTP and TFTP requests are answered.
-    pub fn context(&self) -> Arc<Context> {
-        Arc::new(Context {
+    pub fn context(&self) -> Arc<ServerContext> {
+        Arc::new(ServerContext {
             active: self.active.clone(),
             store: Arc::clone(&self.store),
             key: self.key(),
@@ -133,7 +133,7 @@ impl Shared {
     pub fn tftp(
         &self,
         address: SocketAddrV4,
-        context: &Arc<Context>,
+        context: &Arc<ServerContext>,
     ) -> anyhow::Result<TftpServer> {
         let site = Arc::new(TftpSite::new(context));
         let reported = Arc::clone(&site);
@@ -156,7 +156,7 @@ impl Shared {
     pub fn http(
         &self,
         address: SocketAddrV4,
-        context: &Arc<Context>,
+        context: &Arc<ServerContext>,
     ) -> anyhow::Result<HttpServer> {
         HttpServer::bind(address, Arc::clone(context))
     }

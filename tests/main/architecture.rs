@@ -258,28 +258,6 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
         reason: "the output reads its options from the global arguments",
     },
     KnownCycle {
-        files: &[
-            "respond/dhcp/boot.rs",
-            "respond/dhcp/delivery.rs",
-            "respond/dhcp/ignored.rs",
-            "respond/dhcp/leases.rs",
-            "respond/dhcp/link.rs",
-            "respond/dhcp/mod.rs",
-            "respond/dhcp/probes.rs",
-            "respond/dhcp/reply.rs",
-            "respond/dhcp/request_context.rs",
-            "respond/dhcp/response.rs",
-        ],
-        reason: "the steps of the responder share its state and its request context",
-    },
-    KnownCycle {
-        files: &[
-            "respond/http/admission.rs",
-            "respond/http/admission/ranking.rs",
-        ],
-        reason: "the ranking compares the connections of the table that uses it",
-    },
-    KnownCycle {
         files: &["serve/preflight.rs", "serve/run.rs"],
         reason: "the preflight checks the options of the run that starts it",
     },

@@ -19,7 +19,7 @@ use crate::token::StoreKey;
 
 /// The data from which boot scripts are made.
 #[derive(Clone, Copy)]
-pub struct Sources<'a> {
+pub struct BootSources<'a> {
     /// The active inventory.
     pub inventory: &'a Inventory,
     /// Its templates.
@@ -60,7 +60,7 @@ pub struct DecisionRecord {
     pub reason: String,
 }
 
-impl Sources<'_> {
+impl BootSources<'_> {
     /// Answers a loader that requests a script below a machine's path: with the script for its machine, or
     /// with a script that makes the loader report its machine.
     ///

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_a_loader_looks_for_has_its_meaning() {
+    fn every_file_that_a_loader_requests_has_a_query() {
         let uuid = UUID.parse().ok();
         let grub = ScriptQuery::Grub(GrubQuery {
             platform: "x86_64-efi".into(),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_names_no_machine_or_another_one_has_no_meaning() {
+    fn a_path_without_a_machine_is_not_a_machine_path() {
         for path in [
             "m",
             "m/52:54:00:85:00:01/T",

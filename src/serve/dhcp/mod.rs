@@ -259,7 +259,7 @@ impl DhcpServer {
                     }
                 };
                 if let Ok(reply) = &mut response.reply
-                    && let Some(file) = reply.measured.take()
+                    && let Some(file) = reply.needs_size_of.take()
                     && let Some(size) = self.sizes.size(&loaded, &file, Instant::now())
                 {
                     reply.set_boot_file_size(size);

@@ -10,7 +10,7 @@ use pxectl::decide::{
 use pxectl::machine::{
     Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId,
 };
-use pxectl::respond::dhcp::{BootFile, DhcpResponder, Ingress};
+use pxectl::respond::dhcp::{AssignedBootFile, DhcpResponder, Ingress};
 use pxectl::store::{CallbackUpdate, HostUpdate, Store};
 use pxectl::token::{Capability, Purpose, StoreKey};
 use pxectl::wire::dhcp::{OptionCode, TransactionId};
@@ -391,7 +391,7 @@ fn token(
     let response = responder.respond(inventory, key, ingress, &message, at(wall));
     response.reply.ok()?;
     match response.exchange.boot_file {
-        Some(BootFile::Script { token, .. }) => Some(token),
+        Some(AssignedBootFile::Script { token, .. }) => Some(token),
         _ => None,
     }
 }
