@@ -250,14 +250,6 @@ struct KnownCycle {
 /// cycle no longer occurs.
 const KNOWN_CYCLES: &[KnownCycle] = &[
     KnownCycle {
-        files: &["cli/host/change.rs", "cli/host/mod.rs"],
-        reason: "the error type of the commands of a group is in its `mod.rs`",
-    },
-    KnownCycle {
-        files: &["cli/mod.rs", "cli/output.rs"],
-        reason: "the output reads its options from the global arguments",
-    },
-    KnownCycle {
         files: &[
             "respond/dhcp/boot.rs",
             "respond/dhcp/delivery.rs",
@@ -278,20 +270,6 @@ const KNOWN_CYCLES: &[KnownCycle] = &[
             "respond/http/admission/ranking.rs",
         ],
         reason: "the ranking compares the connections of the table that uses it",
-    },
-    KnownCycle {
-        files: &["serve/preflight.rs", "serve/run.rs"],
-        reason: "the preflight checks the options of the run that starts it",
-    },
-    KnownCycle {
-        files: &[
-            "store/callbacks.rs",
-            "store/hosts.rs",
-            "store/servers.rs",
-            "store/soundness.rs",
-            "store/sqlite.rs",
-        ],
-        reason: "the statements are methods of one connection type",
     },
 ];
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use super::Exit;
+use super::global::Exit;
 use super::output::Output;
 use crate::bmc::FleetError;
 use crate::bundle::builder::BuildError;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{Type, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Row};
 
 use super::error::{StoreError, StoreFault};
-use super::schema::for_sqlite;
+use super::schema::{self, for_sqlite};
 
 /// How long a waiter sleeps between two looks at a lock, and how often it looks: about ten seconds.
 ///
@@ -101,6 +101,14 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Stor
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Prepares a statement of the schema, once for each connection.
+pub(super) fn statement<'c>(
+    connection: &'c Connection,
+    text: &str,
+) -> rusqlite::Result<CachedStatement<'c>> {
+    connection.prepare_cached(&schema::statement_for_sqlite(text))
 }
 
 /// Reads the version of the tables; a version that is not ours to touch is an error.

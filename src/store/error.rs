@@ -169,6 +169,15 @@ impl StoreError {
     }
 }
 
+impl StoreFault {
+    pub(super) fn witness(directory: &Path, error: io::Error) -> Self {
+        Self::Witness {
+            directory: directory.display().to_string(),
+            error,
+        }
+    }
+}
+
 impl From<io::Error> for StoreFault {
     fn from(error: io::Error) -> Self {
         match error.kind() {

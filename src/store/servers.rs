@@ -11,7 +11,6 @@ use super::database::{create_directory, lock_directory, lock_existing_directory}
 use super::error::{StoreError, StoreFault};
 use super::identity::{FileIdentity, StoreId};
 use super::small_file::{open_regular, read_bounded};
-use super::sqlite::SqliteStore;
 
 /// Where servers of the system are registered.
 const SYSTEM_RUNTIME: &str = "/run/pxectl";
@@ -55,7 +54,7 @@ impl RunningServer {
     /// Fails where the state directory cannot be written, and when the server is registered already.
     /// A runtime directory that cannot be written is left out.
     pub fn register(
-        store: &SqliteStore,
+        (store, file): (Option<StoreId>, FileIdentity),
         directory: &Path,
         role: &str,
         pid: u32,
@@ -66,8 +65,8 @@ impl RunningServer {
                 role: role.to_owned(),
                 pid,
                 directory: directory.canonicalize()?,
-                store: store.id().map_err(|error| error.fault)?,
-                file: store.file(),
+                store: store.clone(),
+                file,
             };
             create_directory(&within)?;
             let _lock = lock_directory(directory)?;
@@ -114,10 +113,10 @@ impl RunningServer {
         Ok(servers.into_iter().next())
     }
 
-    /// Reports whether the server uses the store that `store` is, and not another one that lies or
-    /// lay at the same path.
-    pub fn uses(&self, store: &SqliteStore) -> bool {
-        self.file == store.file()
+    /// Reports whether the server uses the store in `file`, and not another one that is or was at the
+    /// same path.
+    pub fn uses(&self, file: FileIdentity) -> bool {
+        self.file == file
     }
 }
 

@@ -314,7 +314,7 @@ fn a_store_finds_its_witness_where_it_was_and_a_running_server_keeps_it_there() 
     let unless_recorded = WitnessLocation::UnlessRecorded(elsewhere.clone());
     let again = SqliteStore::open_or_create(&site.state(), unless_recorded).unwrap();
     assert_eq!(doubt(&again), None);
-    let registration = RunningServer::register(&store, &site.state(), "http", 7).unwrap();
+    let registration = store.register_server(&site.state(), "http", 7).unwrap();
     let error = SqliteStore::open_or_create(&site.state(), &elsewhere)
         .err()
         .unwrap();
@@ -440,7 +440,7 @@ fn only_those_who_may_make_a_store_make_one_and_never_under_a_running_server() {
         .err()
         .unwrap();
     assert!(matches!(error.fault, StoreFault::Present), "{error}");
-    let registration = RunningServer::register(&store, &site.state(), "http", 7).unwrap();
+    let registration = store.register_server(&site.state(), "http", 7).unwrap();
     for delete in ["state/state.db", "state"] {
         let path = site.path(delete);
         if path.is_dir() {
