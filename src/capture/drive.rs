@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
+use super::{CaptureError, CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
 use crate::conversation::{Observer, Report, TimelineLine};
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
@@ -62,7 +62,7 @@ pub struct CaptureOutcome {
     /// The counters.
     pub counts: Counts,
     /// The error that ended the capture early, if any; the report covers the time before it.
-    pub error: Option<anyhow::Error>,
+    pub error: Option<CaptureError>,
 }
 
 /// Processes frames: selects, observes and writes them.
@@ -77,7 +77,7 @@ pub struct Capture<'i, 't> {
     first: Option<Timestamp>,
     last: Timestamp,
     is_live: bool,
-    error: Option<anyhow::Error>,
+    error: Option<CaptureError>,
 }
 
 impl<'i, 't> Capture<'i, 't> {
