@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{CaptureError, CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
+use crate::clock::wall_time;
 use crate::conversation::{Observer, Report, TimelineLine};
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
@@ -144,7 +145,7 @@ impl<'i, 't> Capture<'i, 't> {
             return;
         }
         let at = match pumped {
-            SourceStatus::Silence => Timestamp::now(),
+            SourceStatus::Silence => wall_time(),
             // Frames that are not delivered yet may be older than the clock.
             SourceStatus::More | SourceStatus::End => self.last,
         };
@@ -155,11 +156,7 @@ impl<'i, 't> Capture<'i, 't> {
     fn end(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         self.counts.dropped = source.dropped();
         self.counts.fragments_lost = self.fragments.finish().total();
-        let at = if self.is_live {
-            Timestamp::now()
-        } else {
-            self.last
-        };
+        let at = if self.is_live { wall_time() } else { self.last };
         if let Some(writer) = &mut self.writer {
             let dropped = self.counts.dropped.unwrap_or(0) + self.counts.missed;
             if let Err(error) = writer.finish(at, self.counts.frames, dropped) {

@@ -23,7 +23,8 @@
 //! | `witness` | the file outside the state directory that tells a restored store from a current one |
 //! | `small_file` | reads small files from directories that others may write to |
 //! | `clock` | the system's clocks, which a test can replace |
-//! | `backup` | one file that holds both databases, and stores made of it |
+//! | `backup` | one file that holds both databases, and stores made from it |
+//! | `publish` | gives a complete file its final name, without replacing another |
 //! | `error` | [`StoreError`], and what to do about it |
 
 mod backup;
@@ -36,6 +37,7 @@ mod hosts;
 mod identity;
 mod leases;
 mod operations;
+mod publish;
 mod rows;
 mod schema;
 mod servers;
@@ -54,7 +56,7 @@ use crate::machine::{ControllerRecord, Event, HostRecord, Session, SessionId, St
 
 pub use backup::restore;
 pub use clock::{Clock, SystemClock};
-pub use error::{StoreError, StoreFault};
+pub use error::{StoreError, StoreFault, StoreSubject};
 pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};
