@@ -1,6 +1,5 @@
 //! One host with its BMC, before any request.
 
-
 use crate::clock::wall_time;
 use crate::inventory::{Bmc, Host};
 use crate::machine::{ControllerRecord, Event, EventKind, SessionId};

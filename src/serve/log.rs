@@ -7,7 +7,6 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-
 pub use line::{Level, LogLine, mask_texts};
 
 /// Format of the log.

@@ -17,4 +17,5 @@ mod render;
 mod requirements;
 mod secrets;
 mod seeds;
+mod store;
 mod validate;

@@ -545,7 +545,7 @@ fn a_backup_holds_everything_and_a_store_made_of_it_arms_nobody() {
         &site.path("third"),
         &site.witness(),
     );
-    assert!(error.unwrap_err().to_string().contains("not a backup"));
+    assert!(error.unwrap_err().to_string().contains("expected a backup"));
     assert!(!site.path("third/state.db").exists());
 }
 
@@ -561,6 +561,43 @@ fn a_write_ahead_log_that_was_removed_stops_installs_and_acknowledges_nothing() 
     ));
     let error = store.append(&[super::event("a", 1, "lost")]).unwrap_err();
     assert!(matches!(error.fault, StoreFault::Replaced), "{error}");
+}
+
+#[test]
+fn a_missing_log_is_named_together_with_the_way_out() {
+    let site = Site::new();
+    let _store = site.armed();
+    fs::remove_file(site.state().join("state.db-wal")).unwrap();
+    // SQLite creates an empty log at the first attempt.
+    for _ in 0..2 {
+        let error = SqliteStore::open(&site.state()).err().unwrap();
+        assert!(
+            matches!(error.fault, StoreFault::LogMissing { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("state.db-wal"), "{error}");
+        assert!(error.help().contains("pxectl store restore"), "{error}");
+    }
+}
+
+#[test]
+fn a_copy_says_that_it_is_one() {
+    let site = Site::new();
+    let store = site.armed();
+    let copied = store
+        .copy_to(&site.state(), &site.path("copy"), &site.witness())
+        .unwrap();
+    assert_eq!(copied.suspended, ["a"]);
+    let doubt = copied.doubt.unwrap().to_string();
+    assert_eq!(
+        doubt,
+        format!("the store is a copy of `{}`", site.state().display())
+    );
+    let copy = site.open_at(&site.path("copy"));
+    let record = copy.host("a").unwrap().unwrap();
+    let session = record.session.unwrap();
+    assert_eq!(session.suspended, Some(doubt));
+    assert_eq!(self::doubt(&store), None, "the original stays sound");
 }
 
 #[test]

@@ -1,4 +1,3 @@
-
 use super::report::{format_table, json_of, print_messages, table};
 use super::rounds::{Rounds, exit_for};
 use crate::bmc::{BmcTarget, BmcTask, HostReport, controller_event, describe_certificate};
