@@ -139,8 +139,10 @@ impl NewStore<'_> {
         })?;
         self.refuse_present()?;
         database::create_directory(self.directory).map_err(|error| self.failed(error))?;
-        // Both databases are completed in a directory of their own, and then get their names.
-        remove_if_present(fs::remove_dir_all(self.unfinished()))
+        // Both databases are completed in a directory of their own, and then get their names. Leases that
+        // are here now come from a restore that was killed, as `refuse_present` verified.
+        remove_if_present(fs::remove_file(self.leases()))
+            .and_then(|()| remove_if_present(fs::remove_dir_all(self.unfinished())))
             .and_then(|()| database::create_directory(&self.unfinished()))
             .map_err(|error| self.failed(error))?;
         let changes: Vec<LeaseChange> = leases.into_iter().map(LeaseChange::Hold).collect();
@@ -166,7 +168,6 @@ impl NewStore<'_> {
                     remove_if_present(fs::remove_file(side))?;
                 }
             }
-            remove_if_present(fs::remove_file(self.leases()))?;
             publish(&self.unfinished().join("leases.db"), &self.leases())?;
             publish(&self.unfinished().join("state.db"), &self.state())?;
             remove_if_present(fs::remove_dir_all(self.unfinished()))

@@ -27,14 +27,14 @@ const LOCK_FILE: &str = ".lock";
 /// How many statements a connection keeps ready: all that a store has.
 const STATEMENTS: usize = 64;
 
-/// Whether a database that is missing is made.
+/// Whether to create a missing database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// It is made; one that exists is used.
+    /// Create it, or use the existing one.
     CreateOrOpen,
-    /// It is made; one that exists is an error.
+    /// Create it; an existing one is an error.
     CreateNew,
-    /// It is an error.
+    /// Report an error.
     Refuse,
 }
 
@@ -152,8 +152,8 @@ pub(super) fn lock_directory(directory: &Path) -> Result<File, io::Error> {
     Ok(lock)
 }
 
-/// Locks a file, which is made where it is missing, for as long as it stays open; fails at once
-/// when another has it locked.
+/// Locks a file, which is created if it is missing, until it is closed. Fails at once if another process
+/// holds the lock.
 pub(super) fn lock_alone(path: &Path) -> Result<File, StoreFault> {
     let lock = OpenOptions::new()
         .write(true)
@@ -177,7 +177,7 @@ pub(super) fn lock_existing_directory(directory: &Path) -> Result<Option<File>, 
     }
 }
 
-/// Makes a directory for its owner alone, durably; one that is there is left as it is.
+/// Creates a directory for its owner alone, durably. An existing directory is not changed.
 pub(super) fn create_directory(directory: &Path) -> Result<(), io::Error> {
     if directory.is_dir() {
         return Ok(());
@@ -192,9 +192,9 @@ pub(super) fn create_directory(directory: &Path) -> Result<(), io::Error> {
     }
 }
 
-/// Makes an empty file for its owner alone, and reports whether it did.
+/// Creates an empty file for its owner alone. Returns `false` if the file exists.
 ///
-/// A file that is there is not opened: closing it again would drop every POSIX lock that SQLite
+/// An existing file is not opened: closing it again would drop every POSIX lock that SQLite
 /// holds on it in this process.
 fn create_file(path: &Path) -> Result<bool, io::Error> {
     let made = OpenOptions::new()

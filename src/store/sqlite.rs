@@ -357,7 +357,7 @@ mod tests {
         };
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             store.update(&["a", "b"], &mut |name, _, _| match name {
-                "b" => panic!("a rule is at fault"),
+                "b" => panic!("the rule has a bug"),
                 name => change(name),
             })
         }));

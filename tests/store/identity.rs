@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use pxectl::decide::{Impediment, StoreDoubt};
 use pxectl::machine::{BootId, BootTime, ClockReading, HostRecord, Phase, SessionEnd};
 use pxectl::store::{
-    Clock, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreError, StoreFault,
-    WitnessLocation, restore,
+    Clock, LeaseStore, SqliteLeases, SqliteStore, Store, StoreError, StoreFault, WitnessLocation,
+    restore,
 };
 
 use super::{arm, at, downgrade, keep};
