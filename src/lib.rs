@@ -18,6 +18,7 @@
 //! | [`conversation`] | packets of a boot -> who answered, who won, and what is wrong |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
+//! | [`clock`] | the wall clock, as a time that every part of the program can hold |
 //! | [`retry`] | which failed requests to repeat, and how long to wait first |
 //! | [`shutdown`] | the shutdown request, which wakes every poll loop |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
@@ -37,6 +38,7 @@ pub mod bundle;
 pub mod capture;
 pub mod cli;
 pub mod clients;
+pub mod clock;
 pub mod conversation;
 pub mod decide;
 pub mod installer;

@@ -72,7 +72,9 @@ pub use secret::SecretReference;
 pub use server::Server;
 pub use signature::{KeyId, ParsePublicKeyError, PublicKey, is_signature};
 pub use signature_policy::{SIGNED_EXPIRES, SignatureError, SignaturePolicy, SiteKey};
-pub use site::{IdentityPolicy, Provisioning, Site, USUAL_DEADLINE, UnknownPolicy};
+pub use site::{
+    IdentityPolicy, Provisioning, SHORTEST_DEADLINE, Site, USUAL_DEADLINE, UnknownPolicy,
+};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
     BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,

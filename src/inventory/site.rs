@@ -86,6 +86,10 @@ pub struct Provisioning {
     pub retry: bool,
 }
 
+/// The shortest deadline. Firmware alone needs about a minute before it requests a boot file, so no
+/// install can begin within a shorter one.
+pub const SHORTEST_DEADLINE: Duration = Duration::from_secs(60);
+
 /// The longest deadline without a warning. A host that stays armed longer may be overwritten when
 /// nobody expects it.
 pub const USUAL_DEADLINE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -226,6 +230,11 @@ fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {
     let default = Provisioning::default();
     let deadline = fields.optional(reader, "deadline", |reader, node| {
         let deadline = reader.duration(node)?;
+        if deadline < SHORTEST_DEADLINE {
+            let message = format!("a deadline of {deadline:?} is shorter than a minute");
+            let help = "write the time that an install takes, such as `45m`; at least `1m`";
+            return reader.refuse("wrong-value", node.span, message, help);
+        }
         if deadline > USUAL_DEADLINE {
             let message = "a host that stays armed for more than 7 days may be overwritten when nobody \
                            expects it";

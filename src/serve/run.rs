@@ -15,7 +15,7 @@ use super::events::EventWriter;
 use super::http::HttpServer;
 use super::links::LinkMonitor;
 use super::log::{Level, Log, LogLine};
-use super::preflight::Addresses;
+use super::service::{Addresses, Service};
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
 use super::volumes::Volumes;
@@ -23,28 +23,6 @@ use crate::bundle::Verifier;
 use crate::shutdown::Shutdown;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
-
-/// A server that `serve` can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Addresses and boot files.
-    Dhcp,
-    /// Loaders.
-    Tftp,
-    /// Scripts, sessions and bundles.
-    Http,
-}
-
-impl Service {
-    /// Returns the name that commands and logs use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dhcp => "dhcp",
-            Self::Tftp => "tftp",
-            Self::Http => "http",
-        }
-    }
-}
 
 /// State that all servers share.
 #[derive(Clone)]
