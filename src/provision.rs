@@ -13,7 +13,8 @@ use jiff::tz::TimeZone;
 use crate::bundle::{BundleStore, RETIRED_ANNOTATION, Verifier};
 use crate::decide::{Refusal, Standing, arm};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
-use crate::machine::{Dialect, Event, EventKind, Session, SessionId};
+use crate::loader::Dialect;
+use crate::machine::{Event, EventKind, Session, SessionId};
 use crate::render::{
     Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
 };

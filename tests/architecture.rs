@@ -644,6 +644,7 @@ fn the_table_names_every_module_of_the_crate() {
         "machine",
         "wire",
         "installer",
+        "loader",
         "inventory",
         "token",
         "decide",

@@ -64,10 +64,9 @@ fn every_word_that_the_inventory_knows_is_in_the_manual() {
     let vars = pxectl::installer::default_vars().map(|(name, _)| name);
     let words = architectures.chain(installers).chain(vars);
     let mut wanted: BTreeSet<String> = words.map(str::to_owned).collect();
-    let builtin = read("src/render/builtin.rs");
-    wanted.extend(
-        quoted(&builtin).filter(|text| text.ends_with(".hbs") && !text.contains(['/', '{'])),
-    );
+    let scripts = pxectl::loader::Dialect::all().flat_map(|it| it.templates());
+    wanted.extend(scripts.map(|(name, _)| name.to_owned()));
+    wanted.extend(pxectl::loader::LoaderKind::all().map(|it| it.name().to_owned()));
     for source in rust_sources() {
         let text = fs::read_to_string(&source).unwrap();
         wanted.extend(codes(code(&text)));

@@ -97,17 +97,6 @@ impl Pxelinux {
     }
 }
 
-/// Lists the modules that a module needs, in the order in which PXELINUX requests them.
-///
-/// Source: the dynamic sections of syslinux 6.04's modules.
-pub fn needs(module: &str) -> &'static [&'static str] {
-    match module {
-        "chain.c32" => &["libutil.c32", "libcom32.c32"],
-        "reboot.c32" | "poweroff.c32" => &["libcom32.c32"],
-        _ => &[],
-    }
-}
-
 /// Returns one of PXELINUX's own options.
 fn own(ack: &DhcpMessage, code: OptionCode) -> Option<&[u8]> {
     let mut inside = ack.options.sub_options(OptionCode::VendorExtensions);

@@ -10,7 +10,7 @@ pub use expiry::expiry;
 pub use loaders::{LoaderFile, LoaderFiles, loader_names, loaders};
 
 use crate::inventory::{Diagnostic, Host, Inventory, Severity, Span};
-use crate::machine::Dialect;
+use crate::loader::Dialect;
 use crate::render::{
     Plan, SessionLinks, TemplateError, TemplatePosition, Templates, Variables, install_script,
     sample_errors, seed, unknown_variables,

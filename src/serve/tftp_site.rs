@@ -13,7 +13,7 @@ use super::request::{
 };
 use super::router;
 use super::tftp::{Content, OpenError, Opening, PathLimits, TftpFiles, TftpReport};
-use crate::machine::Dialect;
+use crate::loader::Dialect;
 use crate::render::GrubOrigin;
 use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;

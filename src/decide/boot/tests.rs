@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::inventory::{SourceFile, Sources, parse};
+use crate::loader::Dialect;
+use crate::machine::Architecture;
 use crate::machine::Session;
-use crate::machine::{Architecture, Dialect};
 
 const SITE: &str = "kind: Site
 name: s
