@@ -84,13 +84,15 @@ impl Pxelinux {
     }
 
     fn wanted(&self, name: &str, missing: IfMissing) -> LoaderRequest {
-        let name = match url::is_absolute(name) {
-            true => name.to_owned(),
-            false => format!("{}{name}", self.prefix),
+        let name = if url::is_absolute(name) {
+            name.to_owned()
+        } else {
+            format!("{}{name}", self.prefix)
         };
-        let server = match url::is_absolute(&name) {
-            true => Ipv4Addr::UNSPECIFIED,
-            false => self.server,
+        let server = if url::is_absolute(&name) {
+            Ipv4Addr::UNSPECIFIED
+        } else {
+            self.server
         };
         let file = BootFile { server, name };
         LoaderRequest { file, missing }

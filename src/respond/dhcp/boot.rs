@@ -80,11 +80,13 @@ pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
     let host = context.known.map(|(host, _)| host);
     let profile = host.and_then(|host| context.inventory.profile_of(host));
     let secure = profile.is_some_and(|profile| profile.secure_boot);
-    let token = || match site.boot_token {
-        true => context
-            .key
-            .boot_token(context.mac, context.uuid(), context.began),
-        false => Secret::default(),
+    let token = || {
+        if site.boot_token {
+            let key = context.key;
+            key.boot_token(context.mac, context.uuid(), context.began)
+        } else {
+            Secret::default()
+        }
     };
     // iPXE cannot be signed: with Secure Boot, the client gets the signed chain instead.
     if runs_our_scripts(options) && !secure {
@@ -151,9 +153,10 @@ pub fn http_boot_file(
         return None;
     }
     let mac = host.boot_nic()?.mac;
-    let token = match inventory.site.boot_token {
-        true => key.boot_token(mac, host.uuid, now),
-        false => Secret::default(),
+    let token = if inventory.site.boot_token {
+        key.boot_token(mac, host.uuid, now)
+    } else {
+        Secret::default()
     };
     let base = &inventory.site.server.base_url;
     Some(http_loader(base, loader, mac, token, architecture))
