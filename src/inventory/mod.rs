@@ -75,7 +75,7 @@ pub use signature_policy::{SIGNED_EXPIRES, SignatureError, SignaturePolicy, Site
 pub use site::{IdentityPolicy, Provisioning, Site, USUAL_DEADLINE, UnknownPolicy};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
-    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
+    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, SpecFile, SpecSource,
     bundle_of, parse_spec,
 };
 pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};
