@@ -16,7 +16,7 @@ use crate::inventory::{Host, IdentityPolicy, Inventory};
 use crate::loader::Dialect;
 use crate::machine::{Event, EventKind, Session, SessionId};
 use crate::render::{
-    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
+    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed_errors,
 };
 use crate::store::{HostUpdate, Store};
 pub use needed::{need_installs, need_inventory};
@@ -219,7 +219,12 @@ fn render(plan: &Plan) -> Result<(), TemplateError> {
         install_script(&templates, dialect, &variables)?;
     }
     for name in plan.profile.installer.seeds() {
-        seed(&templates, plan, &variables, name)?;
+        if let Some(error) = seed_errors(&templates, plan, &variables, name)
+            .into_iter()
+            .next()
+        {
+            return Err(error);
+        }
     }
     Ok(())
 }
