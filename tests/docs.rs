@@ -327,10 +327,6 @@ fn until_quote(text: &str) -> &str {
     text.split('"').next().unwrap_or_default()
 }
 
-fn quoted(text: &str) -> impl Iterator<Item = String> {
-    text.split('"').skip(1).step_by(2).map(str::to_owned)
-}
-
 /// Returns the text below one heading of a manual page.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let start = format!(".Sh {heading}\n");

@@ -107,15 +107,19 @@ pub fn seed_errors(
     };
     let errors = plan.profile.installer.check_seed(name, &text).into_iter();
     let located = errors.map(|error| match error.line {
-        None => TemplateError::new(&template, None, format!("`{name}`: {error}")),
+        None => TemplateError::new(&template, None, format!("invalid seed `{name}`: {error}")),
         // Lines have other numbers for other hosts, so the number is only shown if it is needed.
         Some(line) => match source_line(source, text.lines().nth(line - 1).unwrap_or_default()) {
             Some(line) => {
                 let position = TemplatePosition { line, column: None };
-                TemplateError::new(&template, Some(position), format!("`{name}`: {error}"))
+                TemplateError::new(
+                    &template,
+                    Some(position),
+                    format!("invalid seed `{name}`: {error}"),
+                )
             }
             None => {
-                let reason = format!("line {line} of `{name}`: {error}");
+                let reason = format!("invalid seed `{name}`, line {line}: {error}");
                 TemplateError::new(&template, None, reason)
             }
         },
