@@ -9,6 +9,7 @@
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
 //! | [`wire`] | bytes <-> values: DHCP messages, TFTP packets, frames |
 //! | [`installer`] | one file for each installer kind: requirements, arguments, seeds, disks, callbacks |
+//! | [`loader`] | one file for each loader family: recognition, scripts, templates, requested files |
 //! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
@@ -44,6 +45,7 @@ pub mod decide;
 pub mod installer;
 pub mod inventory;
 pub mod lint;
+pub mod loader;
 pub mod machine;
 pub mod provision;
 pub mod rehearse;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
-use super::loader::{Loader, LoaderKind};
+use super::loader::Loader;
 use super::loader_syntax::read_loader;
 use super::menu::{Menu, read_menu};
 use super::network::{Network, check_reach, read_network};
@@ -216,7 +216,7 @@ fn read_entry(
     };
     claims.loader_for(architecture);
     let (loader, spans) = loader?;
-    if architecture.is_http() && loader.kind == LoaderKind::Grub && loader.second.is_none() {
+    if architecture.is_http() && loader.kind.needs_http_volume() && loader.second.is_none() {
         let message = format!("`{}` finds no configuration over HTTP", loader.first);
         let help = "use shim as `first` and GRUB as `second`: pxectl then serves both with their configuration in one boot volume";
         return reader.refuse("wrong-value", node.span, message, help);

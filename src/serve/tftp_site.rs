@@ -14,7 +14,7 @@ use super::request::{
 use super::router;
 use super::tftp::{OpenError, Opening, PathLimits, TftpContent, TftpFiles, TftpReport};
 use crate::inventory::Inventory;
-use crate::machine::Dialect;
+use crate::loader::Dialect;
 use crate::render::GrubOrigin;
 use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;

@@ -576,6 +576,7 @@ fn the_table_names_every_module_of_the_crate() {
         "machine",
         "wire",
         "installer",
+        "loader",
         "inventory",
         "token",
         "decide",

@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::request_context::RequestContext;
-use crate::inventory::{Host, Inventory, Loader, LoaderKind};
+use crate::inventory::{Host, Inventory, Loader};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
@@ -141,12 +141,11 @@ fn next_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
             architecture,
         ));
     }
-    let path = || MachinePath::file(context.mac, token(), loader.first_name());
-    Some(match loader.kind {
-        LoaderKind::Ipxe | LoaderKind::Image => {
-            AssignedBootFile::Loader(loader.first_name().to_owned())
-        }
-        LoaderKind::Grub | LoaderKind::Pxelinux => AssignedBootFile::MachineLoader(path()),
+    let name = loader.first_name();
+    Some(if loader.kind.uses_machine_path() {
+        AssignedBootFile::MachineLoader(MachinePath::file(context.mac, token(), name))
+    } else {
+        AssignedBootFile::Loader(name.to_owned())
     })
 }
 
@@ -157,12 +156,10 @@ fn http_loader(
     token: Secret,
     architecture: Architecture,
 ) -> AssignedBootFile {
-    let path = match loader.kind {
-        // Signed builds of GRUB do not support HTTP; in an image they find their configuration.
-        LoaderKind::Grub if loader.second.is_some() => {
-            MachinePath::image(mac, token, architecture.over_http())
-        }
-        _ => MachinePath::file(mac, token, loader.first_name()),
+    let path = if loader.kind.needs_http_volume() && loader.second.is_some() {
+        MachinePath::image(mac, token, architecture.over_http())
+    } else {
+        MachinePath::file(mac, token, loader.first_name())
     };
     let base = base.to_owned();
     AssignedBootFile::HttpLoader { base, path }

@@ -1,7 +1,8 @@
 use jiff::Timestamp;
 
 use crate::decide::{BootRequest, IDENTITY_LIMIT, Standing, cleaned};
-use crate::machine::{Architecture, Dialect, MacAddress, Secret, SystemUuid};
+use crate::loader::Dialect;
+use crate::machine::{Architecture, MacAddress, Secret, SystemUuid};
 use crate::render::TemplateError;
 use crate::respond::boot::{BootAnswer, BootSources};
 use crate::wire::path::decoded;

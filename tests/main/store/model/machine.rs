@@ -7,9 +7,8 @@ use pxectl::decide::{
     Action, Admission, ArmedHost, Attempt, BootRequest, CallbackClass, CallbackKind, TokenState,
     admit_callback, begin_attempt, decide, report,
 };
-use pxectl::machine::{
-    Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId,
-};
+use pxectl::loader::Dialect;
+use pxectl::machine::{Architecture, EventKind, HostRecord, MacAddress, Secret, SessionId};
 use pxectl::respond::dhcp::{AssignedBootFile, DhcpResponder, Ingress};
 use pxectl::store::{CallbackUpdate, HostUpdate, Store};
 use pxectl::token::{Capability, Purpose, StoreKey};
