@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
         uri_optional: true,
     };
     let _ = request.check(&system.machine.boot, &system);
-    let _ = request.override_requests(&system, &quirks);
+    let _ = request.override_requests(&system, system.settings.as_deref(), &quirks);
     let drive = VirtualDrive::read("/", &value);
     let _ = (
         drive.insert_requests("http://a/b.iso", &quirks),

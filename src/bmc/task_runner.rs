@@ -1,5 +1,6 @@
 //! Runs the task of one machine, from the connection to the logout.
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::context::TaskContext;
 use super::controller::Controller;
 use super::error::BmcError;
 use super::identity;
+use super::log::{LogEntry, LogQuery, LogSink};
 use super::power::PowerAction;
 use super::redfish::RedfishController;
 use super::services::Services;
@@ -24,6 +26,10 @@ use crate::machine::{Architecture, ControllerRecord};
 
 /// How long an interrupt waits for a login in progress.
 const LOGIN_TIME: Duration = Duration::from_secs(5);
+/// The interval between two reads of an event log that is followed.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(5);
+/// How many of the newest entries to compare in each read.
+const MIN_FOLLOWED_ENTRIES: usize = 200;
 
 /// Runs a job until it ends, its deadline passes or `stop` becomes true, and always logs out.
 pub async fn run_task(
@@ -69,7 +75,7 @@ pub async fn run_task(
                     }
                 };
                 let _ = tokio::time::timeout(LOGIN_TIME, logged_in).await;
-                Err(BmcError::Interrupted)
+                interrupted(&job.task)
             }
         }
     };
@@ -86,6 +92,17 @@ pub async fn run_task(
         report.result = Err(error);
     }
     report
+}
+
+/// Returns the result of an interrupted task. An interrupt is the usual end of a log that is
+/// followed.
+fn interrupted(task: &BmcTask) -> Result<TaskResult, BmcError> {
+    match task {
+        BmcTask::Log(LogQuery {
+            follow: Some(_), ..
+        }) => Ok(TaskResult::default()),
+        _ => Err(BmcError::Interrupted),
+    }
 }
 
 /// Masks the secrets in the URLs of a task: boot tokens and query strings.
@@ -151,13 +168,30 @@ async fn perform(
     match identity::check(&job.target.host, record.as_ref(), controller.machine()) {
         Ok(()) => save_identity(controller, &job.target, services, context).await?,
         // A task that only reads shows the other machine, with a note.
-        Err(error) if matches!(job.task, BmcTask::Status | BmcTask::Hardware) => {
+        Err(error)
+            if matches!(
+                job.task,
+                BmcTask::Status | BmcTask::Hardware | BmcTask::Log(_)
+            ) =>
+        {
             context.note(&error.to_string());
         }
         Err(error) => return Err(error),
     }
     match &job.task {
-        BmcTask::Status | BmcTask::Certificate => Ok(TaskResult::default()),
+        BmcTask::Status => {
+            controller.read_details().await?;
+            Ok(TaskResult::default())
+        }
+        BmcTask::Certificate => Ok(TaskResult::default()),
+        BmcTask::Log(query) => read_log(controller, query, context).await,
+        BmcTask::Console(request) => {
+            let console = controller.console(*request, &job.target, services, context);
+            Ok(TaskResult {
+                console: Some(console.await?),
+                ..TaskResult::default()
+            })
+        }
         BmcTask::Power(action) => change_power(controller, *action, context).await,
         BmcTask::Boot(boot) => set_boot(controller, &job.target, boot, context).await,
         BmcTask::InsertMedia { url, boot } => {
@@ -169,6 +203,35 @@ async fn perform(
             ..TaskResult::default()
         }),
     }
+}
+
+/// Reads the event logs. Follows them if the query has a sink: then every entry goes there.
+async fn read_log(
+    controller: &mut Controller,
+    query: &LogQuery,
+    context: &TaskContext,
+) -> Result<TaskResult, BmcError> {
+    let Some(LogSink(send)) = &query.follow else {
+        return Ok(TaskResult {
+            log: controller.read_log(query).await?,
+            ..TaskResult::default()
+        });
+    };
+    let newest = LogQuery {
+        since: None,
+        lines: query.lines.max(MIN_FOLLOWED_ENTRIES),
+        ..query.clone()
+    };
+    let key = |entry: &LogEntry| (entry.log.clone(), entry.id.clone(), entry.time);
+    let entries = controller.read_log(&newest).await?;
+    let mut known: HashSet<_> = entries.iter().map(key).collect();
+    let mut new = query.select(vec![entries]);
+    while send(&context.host, new) {
+        context.pause(FOLLOW_INTERVAL).await?;
+        new = controller.read_log(&newest).await?;
+        new.retain(|entry| known.insert(key(entry)));
+    }
+    Ok(TaskResult::default())
 }
 
 /// Saves the identity of the machine behind a BMC if it is new or was corrected.
@@ -199,29 +262,19 @@ async fn change_power(
     context: &TaskContext,
 ) -> Result<TaskResult, BmcError> {
     let before = controller.machine().power;
-    let changed = controller.change_power(action).await?;
-    let done = effect_on(before, action);
-    if changed {
-        context.record_change(done.to_owned());
-    }
-    Ok(TaskResult::new(
-        changed,
-        match (changed, context.dry_run) {
-            (true, true) => format!("would be {done}"),
-            (true, false) => done.to_owned(),
-            (false, true) => format!("would not change: already {before}"),
-            (false, false) => format!("already {before}"),
-        },
-    ))
-}
-
-/// Returns what a power action does in a power state: actions that restart a machine start one that
-/// is off.
-fn effect_on(before: PowerState, action: PowerAction) -> &'static str {
-    match before {
-        PowerState::Off => PowerAction::On.past_tense(),
-        _ => action.past_tense(),
-    }
+    let effect = controller.change_power(action).await?;
+    let Some(effect) = effect else {
+        let summary = if context.dry_run {
+            format!("would not change: already {before}")
+        } else {
+            format!("already {before}")
+        };
+        return Ok(TaskResult::new(false, summary));
+    };
+    let done = effect.past_tense();
+    context.record_change(done.to_owned());
+    let would_be = if context.dry_run { "would be " } else { "" };
+    Ok(TaskResult::new(true, format!("{would_be}{done}")))
 }
 
 async fn set_boot(
@@ -230,6 +283,10 @@ async fn set_boot(
     boot: &BootTask,
     context: &TaskContext,
 ) -> Result<TaskResult, BmcError> {
+    if boot.reboot {
+        // An override without a reset would wait for some later boot.
+        controller.check_power(reboot_action(controller)).await?;
+    }
     if let Some(address) = &boot.address {
         controller.set_static_address(address).await?;
     }
@@ -273,19 +330,29 @@ async fn set_boot(
     if !boot.reboot {
         return Ok(TaskResult::new(changed, summary));
     }
-    let before = machine.power;
-    let action = match before {
-        PowerState::Off | PowerState::PoweringOff => PowerAction::On,
-        _ => PowerAction::Reset,
-    };
-    controller.change_power(action).await?;
-    let done = effect_on(before, action);
-    context.record_change(done.to_owned());
+    let rebooted = controller.change_power(reboot_action(controller)).await;
+    let effect = rebooted.inspect_err(|_| {
+        context.note(&format!(
+            "{summary}, and not rebooted: its next boot is affected"
+        ));
+    })?;
+    let done = effect.map_or("already on", PowerAction::past_tense);
+    if effect.is_some() {
+        context.record_change(done.to_owned());
+    }
     let would_be = if context.dry_run { "would be " } else { "" };
     Ok(TaskResult::new(
         true,
         format!("{summary}; {would_be}{done}"),
     ))
+}
+
+/// Returns the power action that boots a machine: a machine that is off is started.
+fn reboot_action(controller: &Controller) -> PowerAction {
+    match controller.machine().power {
+        PowerState::Off | PowerState::PoweringOff => PowerAction::On,
+        _ => PowerAction::Reset,
+    }
 }
 
 async fn insert_media(
@@ -295,6 +362,9 @@ async fn insert_media(
     boot: bool,
     context: &TaskContext,
 ) -> Result<TaskResult, BmcError> {
+    if boot {
+        controller.check_power(reboot_action(controller)).await?;
+    }
     let changed = controller.insert_media(url).await?;
     let summary = match (changed, context.dry_run) {
         (true, true) => "would be inserted",

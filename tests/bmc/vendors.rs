@@ -193,7 +193,7 @@ fn each_vendor_boots_from_disk_http_and_virtual_media() {
             continue;
         }
         let host = case.host();
-        let insert = ["media", "insert", "--yes", IMAGE, &host];
+        let insert = ["media", "insert", "--yes", &host, IMAGE];
         let output = case.rack.bmc(&insert);
         assert_eq!(output.status, Some(0), "{}: {}", profile.name, output.all());
         let image = case.bmc.machine(|machine| machine.image.clone());

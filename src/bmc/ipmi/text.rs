@@ -72,6 +72,11 @@ impl<'a> IpmiText<'a> {
         })
     }
 
+    /// Reads from `sol info` whether serial over LAN is enabled.
+    pub fn sol_enabled(&self) -> Option<bool> {
+        self.value("Enabled")?.parse().ok()
+    }
+
     fn value(&self, name: &str) -> Option<&'a str> {
         self.0.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;

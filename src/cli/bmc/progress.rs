@@ -62,6 +62,16 @@ impl Progress {
         }
     }
 
+    /// Shows no progress, only warnings.
+    pub fn hidden(output: &Output) -> Self {
+        Self {
+            bars: None,
+            is_quiet: output.is_quiet(),
+            count: 0,
+            finished: Mutex::default(),
+        }
+    }
+
     /// Shows the current activity of a host.
     pub fn report(&self, host: &str, activity: &str) {
         let Some(bars) = &self.bars else {

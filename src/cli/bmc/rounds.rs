@@ -242,6 +242,24 @@ impl<'o> Rounds<'o> {
         &self,
         task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
     ) -> CommandResult<Vec<HostReport>> {
+        let names = self.targets.iter().map(|target| target.host.name.as_str());
+        self.visit_with(Progress::new(self.output, names), task)
+    }
+
+    /// Like [`Rounds::visit`], for tasks that print while they run.
+    pub fn visit_without_progress(
+        &self,
+        task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
+    ) -> CommandResult<Vec<HostReport>> {
+        self.visit_with(Progress::hidden(self.output), task)
+    }
+
+    fn visit_with(
+        &self,
+        progress: Progress,
+        task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
+    ) -> CommandResult<Vec<HostReport>> {
+        let progress = Arc::new(progress);
         let jobs = self.targets.iter().map(|target| {
             Ok(HostJob {
                 target: target.clone(),
@@ -249,8 +267,6 @@ impl<'o> Rounds<'o> {
             })
         });
         let jobs = jobs.collect::<CommandResult<Vec<HostJob>>>()?;
-        let names = self.targets.iter().map(|target| target.host.name.as_str());
-        let progress = Arc::new(Progress::new(self.output, names));
         let directory = self.good.snapshot.directory().to_owned();
         let warn = {
             let progress = Arc::clone(&progress);
