@@ -213,7 +213,7 @@ async fn read_log(
 ) -> Result<TaskResult, BmcError> {
     let Some(LogSink(send)) = &query.follow else {
         return Ok(TaskResult {
-            log: controller.read_log(query).await?,
+            log: printable(controller.read_log(query).await?, context),
             ..TaskResult::default()
         });
     };
@@ -226,12 +226,20 @@ async fn read_log(
     let entries = controller.read_log(&newest).await?;
     let mut known: HashSet<_> = entries.iter().map(key).collect();
     let mut new = query.select(vec![entries]);
-    while send(&context.host, new) {
+    while send(&context.host, printable(new, context)) {
         context.pause(FOLLOW_INTERVAL).await?;
         new = controller.read_log(&newest).await?;
         new.retain(|entry| known.insert(key(entry)));
     }
     Ok(TaskResult::default())
+}
+
+/// Masks the secrets that a BMC logs.
+fn printable(mut entries: Vec<LogEntry>, context: &TaskContext) -> Vec<LogEntry> {
+    for entry in &mut entries {
+        entry.message = context.printable(&entry.message);
+    }
+    entries
 }
 
 /// Saves the identity of the machine behind a BMC if it is new or was corrected.

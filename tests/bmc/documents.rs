@@ -24,7 +24,7 @@ struct DocumentSet {
     /// Files of other resources that have one of the addresses.
     without: &'static [&'static str],
     /// The texts that `status` and `inventory` must show.
-    says: &'static [&'static str],
+    shown: &'static [&'static str],
     /// The path of the system, to which a dry run of `boot` would send a change.
     system: &'static str,
     /// A boot command and its target that differ from the override in the documents.
@@ -50,7 +50,7 @@ const SETS: &[DocumentSet] = &[
             "storage_collection.json",
         ],
         without: &["settings", "bare_minimum_root.json"],
-        says: &["Contoso", "3500"],
+        shown: &["Contoso", "3500"],
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
@@ -59,7 +59,7 @@ const SETS: &[DocumentSet] = &[
         directory: SUSHY,
         first: &["root.json", "systemv1_20.json", "managerv1_18.json"],
         without: &["settings", "bare_minimum_root.json"],
-        says: &["Contoso", "3500"],
+        shown: &["Contoso", "3500"],
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
@@ -68,7 +68,7 @@ const SETS: &[DocumentSet] = &[
         directory: DELL,
         first: &["system.json"],
         without: &["storage_controller.json"],
-        says: &["Dell Inc.", "PowerEdge R640"],
+        shown: &["Dell Inc.", "PowerEdge R640"],
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
@@ -77,7 +77,7 @@ const SETS: &[DocumentSet] = &[
         directory: CRATE,
         first: &["system_dell.json", "manager_dell.json"],
         without: &["system_bluefield", "lenovo", "supermicro", "hp"],
-        says: &["Dell Inc.", "PowerEdge"],
+        shown: &["Dell Inc.", "PowerEdge"],
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
@@ -96,7 +96,7 @@ const SETS: &[DocumentSet] = &[
             "hp",
             "systems.json",
         ],
-        says: &["Lenovo", "ThinkSystem"],
+        shown: &["Lenovo", "ThinkSystem"],
         system: "/redfish/v1/Systems/1",
         boot: PXE,
     },
@@ -105,7 +105,7 @@ const SETS: &[DocumentSet] = &[
         directory: CRATE,
         first: &["system_bluefield_boot_valid.json"],
         without: &["dell", "supermicro", "hp", "lenovo", "systems.json"],
-        says: &[],
+        shown: &[],
         system: "/redfish/v1/Systems/Bluefield",
         boot: PXE,
     },
@@ -122,8 +122,8 @@ impl DocumentSet {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            let place = self.first.iter().position(|first| *first == name);
-            (place.unwrap_or(usize::MAX), name)
+            let rank = self.first.iter().position(|first| *first == name);
+            (rank.unwrap_or(usize::MAX), name)
         });
         let mut documents = HashMap::new();
         for path in paths {
@@ -217,7 +217,7 @@ fn documents_of_real_bmcs_are_understood() {
             status.all()
         );
         let inventory = run(&["inventory"]);
-        for text in set.says {
+        for text in set.shown {
             assert!(
                 inventory.all().contains(text),
                 "{}: `{text}` in {}",

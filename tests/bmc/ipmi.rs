@@ -90,14 +90,14 @@ fn invalid_boot_flags_are_detected_and_nothing_is_rebooted() {
     }
     let simulator = Simulator::openipmi();
     let mut client = Client::new(simulator.port, "admin", "s3cret");
-    let taken = client.boot(&BootTarget::Pxe, true);
+    let result = client.boot(&BootTarget::Pxe, true);
     let Err(BmcError::NotApplied {
         property,
         expected,
         actual,
-    }) = taken
+    }) = result
     else {
-        panic!("{taken:?}");
+        panic!("{result:?}");
     };
     let found = (property.as_str(), expected.as_str(), actual.as_str());
     assert_eq!(found, ("the boot device", "Pxe", "not valid"));
@@ -138,7 +138,7 @@ fn boot_device_is_set_once_and_read_back() {
         (BootTarget::Cd, true, "Cd"),
         (BootTarget::Pxe, false, "Pxe"),
     ] {
-        client.boot(&target, uefi).expect("it is taken");
+        client.boot(&target, uefi).expect("the BMC accepts it");
         let boot = client.machine().expect("it responds").boot;
         assert_eq!(boot.target.as_deref(), Some(expected));
         assert_eq!(boot.enabled.as_deref(), Some("Once"));
@@ -199,19 +199,19 @@ fn ipmi_password_goes_only_through_the_environment() {
     ] {
         let rack = ipmi_rack(simulator.port, uuid);
         // Logs the arguments and the environment, and runs ipmitool.
-        let place = rack.file("bin");
-        fs::create_dir(&place).expect("a directory");
+        let bin = rack.file("bin");
+        fs::create_dir(&bin).expect("a directory");
         let log = rack.file("log").display().to_string();
         let wrapper =
             format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{log}\nexec /usr/bin/ipmitool \"$@\"\n");
-        fs::write(place.join("ipmitool"), wrapper).expect("a program");
+        fs::write(bin.join("ipmitool"), wrapper).expect("a program");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(place.join("ipmitool"), executable).expect("a mode");
+        fs::set_permissions(bin.join("ipmitool"), executable).expect("a mode");
         let mut command = rack.pxectl(&["bmc", "status", "old"]);
         command
             .env("BMC_PASSWORD", "s3cret")
             .env("IPMITOOL_PASSWORD", "of-somebody-else");
-        command.env("PATH", format!("{}:/usr/bin:/bin", place.display()));
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
         let status = run_command(&mut command);
         status.assert_exit(0).assert_contains(&["on", "R7"]);
         assert!(!status.all().contains("s3cret"), "{}", status.all());

@@ -73,18 +73,18 @@ pub struct HostDocument {
 
 impl HostDocument {
     /// Makes the host of an emulated machine, as the inventory should have it.
-    pub fn of(bmc: &Bmc, place: usize) -> Self {
-        let machine = bmc.controller(|controller| controller.machines[place].clone());
+    pub fn of(bmc: &Bmc, index: usize) -> Self {
+        let machine = bmc.controller(|controller| controller.machines[index].clone());
         let mut keys = format!(
             "{{url: \"{}\", username: admin, password: {{env: BMC_PASSWORD}}",
             bmc.url()
         );
         if bmc.profile.systems.len() > 1 {
-            let _ = write!(keys, ", system: \"{}\"", bmc.profile.systems[place]);
+            let _ = write!(keys, ", system: \"{}\"", bmc.profile.systems[index]);
         }
         keys.push('}');
         Self {
-            name: format!("host-{:03}-{place}", bmc.number),
+            name: format!("host-{:03}-{index}", bmc.number),
             uuid: machine.uuid,
             serial: machine.serial,
             mac: machine.mac,
@@ -139,7 +139,7 @@ impl Rack {
     pub fn of(bmcs: &[&Bmc]) -> Self {
         let mut hosts = Vec::new();
         for bmc in bmcs {
-            hosts.extend((0..bmc.profile.systems.len()).map(|place| HostDocument::of(bmc, place)));
+            hosts.extend((0..bmc.profile.systems.len()).map(|index| HostDocument::of(bmc, index)));
         }
         Self::new(&hosts)
     }

@@ -119,7 +119,7 @@ fn installing_host_is_not_interrupted_without_confirmation() {
 fn dry_run_reports_the_result_and_the_prompt() {
     let (_emulator, bmc, rack) = one();
     let image = "http://10.20.0.10:8080/a.iso";
-    for (command, says) in [
+    for (command, expected) in [
         (&["power", "off"][..], "would be powered off\n"),
         (&["power", "on"], "would not change: already on"),
         (
@@ -142,7 +142,7 @@ fn dry_run_reports_the_result_and_the_prompt() {
         let output = rack.bmc(&words);
         output
             .assert_success()
-            .assert_contains(&[&format!("{HOST}: {says}")]);
+            .assert_contains(&[&format!("{HOST}: {expected}")]);
         let asks = command[0] == "boot-pxe";
         assert_eq!(
             output.stderr.contains("asks first"),
@@ -185,10 +185,10 @@ fn dry_run_reports_the_result_and_the_prompt() {
 
 #[test]
 fn changed_serial_or_uuid_is_refused_even_with_yes() {
-    for what in ["serial", "uuid"] {
+    for property in ["serial", "uuid"] {
         let (_emulator, bmc, rack) = one();
         rack.arm(&[HOST]);
-        bmc.machine(|machine| match what {
+        bmc.machine(|machine| match property {
             "serial" => machine.serial = "ANOTHER1".to_owned(),
             _ => machine.uuid = "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58".to_owned(),
         });
@@ -202,7 +202,7 @@ fn changed_serial_or_uuid_is_refused_even_with_yes() {
                 .assert_exit(3)
                 .assert_contains(&["another machine", "help"]);
         }
-        assert_eq!(bmc.changes(), [], "{what}");
+        assert_eq!(bmc.changes(), [], "{property}");
         // Commands that only read show a note, and offer no value of the other machine as a
         // correction.
         for words in [&["status", HOST][..], &["inventory", HOST]] {

@@ -25,8 +25,8 @@ impl Simulator {
         let (directory, port) = (tempfile::tempdir().expect("a directory"), free_port());
         let serial = serial_port();
         let serial_port = serial.local_addr().expect("its address").port();
-        let place = |name: &str| directory.path().join(name).display().to_string();
-        fs::create_dir(place("state")).expect("a directory");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        fs::create_dir(path("state")).expect("a directory");
         // The simulator runs this program to read and change the simulated hardware. It refuses the
         // changes in the file `refused`.
         let chassis = format!(
@@ -38,15 +38,15 @@ impl Simulator {
              shift 2\nfor property; do\n\
              case $property in\npower) cat {power} ;;\nboot) cat {boot} ;;\nesac\ndone\n\
              exit 0\n",
-            calls = place("calls"),
-            refused = place("refused"),
-            power = place("power"),
-            boot = place("boot")
+            calls = path("calls"),
+            refused = path("refused"),
+            power = path("power"),
+            boot = path("boot")
         );
-        fs::write(place("boot"), "boot:none\n").expect("a file");
-        fs::write(place("power"), "power:1\n").expect("a file");
-        fs::write(place("refused"), "").expect("a file");
-        fs::write(place("chassis"), chassis).expect("a program");
+        fs::write(path("boot"), "boot:none\n").expect("a file");
+        fs::write(path("power"), "power:1\n").expect("a file");
+        fs::write(path("refused"), "").expect("a file");
+        fs::write(path("chassis"), chassis).expect("a program");
         let auths = ["callback", "user", "operator", "admin"]
             .map(|level| format!("allowed_auths_{level} none md2 md5 straight\n"));
         let lan = format!(
@@ -56,9 +56,9 @@ impl Simulator {
              user 1 true \"\" \"test\" user 10 none md2 md5 straight\n\
              user 2 true \"admin\" \"s3cret\" admin 10 none md2 md5 straight\n",
             auths.concat(),
-            place("chassis")
+            path("chassis")
         );
-        fs::write(place("lan.conf"), lan).expect("a file");
+        fs::write(path("lan.conf"), lan).expect("a file");
         let fru: Vec<String> = fru().iter().map(|byte| format!("{byte:#04x}")).collect();
         let commands = format!(
             "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\n\
@@ -70,10 +70,10 @@ impl Simulator {
             fru.len(),
             fru.join(" ")
         );
-        fs::write(place("sim.emu"), commands).expect("a file");
+        fs::write(path("sim.emu"), commands).expect("a file");
         let mut command = Command::new("ipmi_sim");
-        command.args(["-n", "-c", &place("lan.conf"), "-f", &place("sim.emu")]);
-        command.args(["-s", &place("state")]);
+        command.args(["-n", "-c", &path("lan.conf"), "-f", &path("sim.emu")]);
+        command.args(["-s", &path("state")]);
         thread::spawn(move || echo(&serial));
         Self::start(command, directory, port)
     }

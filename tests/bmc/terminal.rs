@@ -87,12 +87,12 @@ fn each_host_has_a_line_below_the_total_bar() {
         let name = |line: &str| line.split(' ').nth(1).map(str::to_owned);
         let names: BTreeSet<_> = hosts.iter().filter_map(|it| name(it)).collect();
         assert!(names.len() >= 16, "{names:?}");
-        for what in ["connecting", "logging in", "finding the system"] {
-            let line = hosts.iter().find(|it| it.contains(what));
+        for activity in ["connecting", "logging in", "finding the system"] {
+            let line = hosts.iter().find(|it| it.contains(activity));
             // The activities are in one column.
-            let place = line.and_then(|it| it.find(what));
-            assert!(place.is_some(), "{what}: {hosts:#?}");
-            assert_eq!(place, hosts[0].find("connecting"), "{what}");
+            let column = line.and_then(|it| it.find(activity));
+            assert!(column.is_some(), "{activity}: {hosts:#?}");
+            assert_eq!(column, hosts[0].find("connecting"), "{activity}");
         }
         for line in &lines {
             assert!(line.chars().count() <= columns, "{line:?}");

@@ -102,8 +102,10 @@ impl RedfishController {
     fn with_boot_targets(&self, request: &BootRequest, error: BmcError) -> BmcError {
         let supported = self.system.boot_targets.clone();
         let is_refused = match &error {
-            BmcError::Refused { .. } | BmcError::OperationFailed { .. } => true,
-            BmcError::NotApplied { .. } => !request.is_listed(&self.system),
+            BmcError::Refused { .. } => true,
+            BmcError::OperationFailed { .. } | BmcError::NotApplied { .. } => {
+                !request.is_listed(&self.system)
+            }
             _ => false,
         };
         if !is_refused || supported.is_empty() {

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::RedfishController;
+use super::details::optional;
 use crate::bmc::error::BmcError;
 use crate::bmc::fields::{Fields, members};
 
@@ -31,7 +32,8 @@ impl RedfishController {
         Ok(self.session.require(path).await?.body)
     }
 
-    /// Returns the members of a collection. Requests those that the collection only refers to.
+    /// Returns the members of a collection. Requests those that the collection only refers to, and
+    /// skips those that cannot be read.
     pub(super) async fn complete_members(
         &mut self,
         collection: &Value,
@@ -42,7 +44,8 @@ impl RedfishController {
         }
         let mut found = Vec::new();
         for path in members(collection).iter().take(limit) {
-            found.push(self.session.require(path).await?.body);
+            let member = self.session.require(path).await;
+            found.extend(optional(member)?.map(|response| response.body));
         }
         Ok(found)
     }

@@ -100,9 +100,12 @@ fn follow(rounds: &Rounds<'_>, options: &LogOptions) -> CommandResult<Vec<HostRe
                 let text: String = entries
                     .iter()
                     .map(|entry| HostEntry { host: &host, entry })
-                    .map(|entry| match output.is_json() {
-                        true => Output::json_line(entry.json()),
-                        false => entry.line(width),
+                    .map(|entry| {
+                        if output.is_json() {
+                            Output::json_line(entry.json())
+                        } else {
+                            entry.line(width)
+                        }
                     })
                     .collect();
                 if !output.stream(&text) {

@@ -8,6 +8,7 @@ use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::output::Output;
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
+use crate::machine::cleaned;
 
 #[derive(Debug, Subcommand)]
 pub enum Media {
@@ -98,6 +99,7 @@ impl InsertTargets {
             } else {
                 boot::not_an_image_url(url)
             };
+            let early = cleaned(early, 120);
             let help = format!("put the hosts first and `{early}` last");
             output.error(&message, &help);
             return Err(CommandError::reported(Exit::No));

@@ -69,12 +69,12 @@ pub struct BootState {
 }
 
 impl EmulatedMachine {
-    pub fn new(id: &str, number: usize, place: usize) -> Self {
+    pub fn new(id: &str, number: usize, index: usize) -> Self {
         Self {
             id: id.to_owned(),
-            uuid: format!("4c4c4544-0035-5a10-8054-{number:08x}{place:04x}"),
-            serial: format!("SN{number:04}{place}"),
-            mac: mac(number, place),
+            uuid: format!("4c4c4544-0035-5a10-8054-{number:08x}{index:04x}"),
+            serial: format!("SN{number:04}{index}"),
+            mac: mac(number, index),
             power: "On",
             boot: BootState {
                 enabled: "Disabled".to_owned(),
@@ -243,9 +243,9 @@ impl EmulatedMachine {
     }
 }
 
-pub fn mac(number: usize, place: usize) -> String {
+pub fn mac(number: usize, index: usize) -> String {
     let (high, low) = (number >> 8 & 0xff, number & 0xff);
-    format!("52:54:00:{high:02x}:{low:02x}:{place:02x}")
+    format!("52:54:00:{high:02x}:{low:02x}:{index:02x}")
 }
 
 /// A BMC: its machines, its account and its sessions.
@@ -297,8 +297,8 @@ impl EmulatedController {
         Self {
             profile,
             machines: ids
-                .map(|(place, id)| {
-                    let mut machine = EmulatedMachine::new(id, number, place);
+                .map(|(index, id)| {
+                    let mut machine = EmulatedMachine::new(id, number, index);
                     let settings = profile.settings.iter();
                     machine.settings = settings
                         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

@@ -239,7 +239,7 @@ fn patch(
     ignores_changes: bool,
 ) -> EmulatorResponse {
     let profile = controller.profile;
-    if let Some(at) = media_place(controller, path)
+    if let Some(at) = media_index(controller, path)
         && profile.media == Media::ManagerByPatch
     {
         if !ignores_changes {
@@ -250,18 +250,18 @@ fn patch(
     }
     if let Some(at) = path
         .strip_suffix("/Bios/Settings")
-        .and_then(|it| place(controller, it))
+        .and_then(|it| machine_index(controller, it))
     {
         return settings::change(&mut controller.machines[at], &request.body);
     }
     if let Some(at) = path
         .strip_suffix("/SD")
-        .and_then(|it| place(controller, it))
+        .and_then(|it| machine_index(controller, it))
     {
         controller.machines[at].patch_settings(&request.body["Boot"]);
         return EmulatorResponse::empty(204);
     }
-    let Some(at) = place(controller, path) else {
+    let Some(at) = machine_index(controller, path) else {
         return EmulatorResponse::error(404, "The resource was not found.");
     };
     let machine = &mut controller.machines[at];
@@ -299,7 +299,7 @@ fn post(
 ) -> EmulatorResponse {
     let profile = controller.profile;
     if let Some(system) = path.strip_suffix("/Actions/ComputerSystem.Reset")
-        && let Some(at) = place(controller, system)
+        && let Some(at) = machine_index(controller, system)
     {
         let kind = request.body["ResetType"]
             .as_str()
@@ -325,7 +325,7 @@ fn post(
         let suffix = format!("/Actions/VirtualMedia.{action}");
         let Some(at) = path
             .strip_suffix(&suffix)
-            .and_then(|it| media_place(controller, it))
+            .and_then(|it| media_index(controller, it))
         else {
             continue;
         };
@@ -345,16 +345,16 @@ fn post(
 }
 
 /// Returns the index of the machine that a path names.
-fn place(controller: &EmulatedController, path: &str) -> Option<usize> {
+fn machine_index(controller: &EmulatedController, path: &str) -> Option<usize> {
     let id = path.strip_prefix("/redfish/v1/Systems/")?;
     controller.machines.iter().position(|it| it.id == id)
 }
 
 /// Returns the index of the machine whose virtual CD drive a path names.
-fn media_place(controller: &EmulatedController, path: &str) -> Option<usize> {
+fn media_index(controller: &EmulatedController, path: &str) -> Option<usize> {
     let owner = path.strip_suffix("/VirtualMedia/Cd")?;
     match controller.profile.media {
-        Media::System => place(controller, owner),
+        Media::System => machine_index(controller, owner),
         Media::None => None,
         Media::Manager | Media::ManagerByPatch => {
             let manager = format!("/redfish/v1/Managers/{}", controller.profile.manager);
