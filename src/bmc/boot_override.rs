@@ -101,15 +101,13 @@ impl BootRequest {
         quirks: &Quirks,
     ) -> Vec<ChangeRequest> {
         let everywhere = |bodies: Vec<Value>| {
-            let direct = bodies.iter().cloned();
-            let direct = direct.map(|body| ChangeRequest::patch(&system.path, body));
-            let direct: Vec<_> = direct.collect();
+            let to_system = |body: &Value| ChangeRequest::patch(&system.path, body.clone());
+            let direct: Vec<_> = bodies.iter().map(to_system).collect();
             let Some(settings) = settings else {
                 return direct;
             };
-            let pending = bodies.into_iter();
-            let pending = pending.map(|body| ChangeRequest::patch_settings(settings, body));
-            let pending: Vec<_> = pending.collect();
+            let to_settings = |body| ChangeRequest::patch_settings(settings, body);
+            let pending: Vec<_> = bodies.into_iter().map(to_settings).collect();
             if quirks.settings_first {
                 [pending, direct].concat()
             } else {

@@ -110,16 +110,16 @@ pub fn named_settings(value: &Value, system: &str) -> Option<String> {
     let is_path = |c: char| c.is_ascii_alphanumeric() || "/._~%-".contains(c);
     let path_in = |text: &str| {
         let start = text.find(&below)?;
-        let path: String = text[start..].chars().take_while(|c| is_path(*c)).collect();
-        let path = path.trim_end_matches(['/', '.']);
+        let rest: String = text[start..].chars().take_while(|c| is_path(*c)).collect();
+        let path = rest.trim_end_matches(['/', '.']);
         let is_resource = path.len() > below.len() && !path.contains("/Actions/");
         is_resource.then(|| path.to_owned())
     };
     let mut entries = error_entries(value);
     entries.find_map(|entry| {
         let arguments = entry.items("MessageArgs").iter().filter_map(Value::as_str);
-        let texts = ["Message", "message"].map(|name| entry.raw(name));
-        let mut texts = texts.into_iter().flatten().chain(arguments);
+        let messages = ["Message", "message"].map(|name| entry.raw(name));
+        let mut texts = messages.into_iter().flatten().chain(arguments);
         texts.find_map(path_in)
     })
 }

@@ -39,9 +39,8 @@ pub fn boot_order(references: &[String], options: &[Value]) -> Vec<BootOption> {
     let name = |reference: &str| {
         let mut options = options.iter().map(Fields::of);
         let option = options.find(|option| {
-            let names = ["BootOptionReference", "Id"];
-            let mut names = names.iter().filter_map(|name| option.raw(name));
-            names.any(|name| name == reference)
+            let is_reference = |name: &str| option.raw(name) == Some(reference);
+            is_reference("BootOptionReference") || is_reference("Id")
         })?;
         option.text("DisplayName").or_else(|| option.text("Name"))
     };

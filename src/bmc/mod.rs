@@ -18,7 +18,7 @@
 //! | `transport`, `session` | requests with limits, retries, login and logout |
 //! | `redfish`, `ipmi` | one machine through Redfish, or through `ipmitool` |
 //! | `controller` | one interface to both |
-//! | `task`, `task_runner` | the tasks of the commands, and how one runs |
+//! | `task`, `task_runner`, `log_task` | the tasks of the commands, and how one runs |
 //! | `fleet` | many tasks in parallel |
 
 pub mod boot;
@@ -38,6 +38,7 @@ mod identity;
 mod ipmi;
 mod legacy;
 pub mod log;
+mod log_task;
 mod mask;
 pub mod media;
 pub mod operation;

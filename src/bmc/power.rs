@@ -102,8 +102,8 @@ pub fn plan(
     };
     let step = |reset_types: &[&'static str], with_button: bool, until| {
         let button = with_button.then_some(BUTTON);
-        let reset_types = reset_types.iter().copied().chain(button);
-        let reset_types: Vec<_> = reset_types.filter(is_supported).collect();
+        let candidates = reset_types.iter().copied().chain(button);
+        let reset_types: Vec<_> = candidates.filter(is_supported).collect();
         (!reset_types.is_empty()).then_some(PowerStep { reset_types, until })
     };
     let off = step(OFF, false, Off);

@@ -144,19 +144,24 @@ const TABLE: &[VendorRow] = &[
 /// resource, and these over the manufacturer: the maker of a board may buy its BMC from another
 /// vendor, and many systems report no manufacturer.
 pub fn quirks(root: &ServiceRoot, system: &System) -> Quirks {
-    let of_bmc = [&root.vendor, &root.product].into_iter().flatten();
-    let of_bmc: Vec<&String> = of_bmc.chain(&root.extensions).collect();
-    // A path such as `/redfish/v1/Managers/iDRAC.Embedded.1` names the BMC, too.
-    let of_system = system.extensions.iter().chain(&system.links.managers);
-    let of_system: Vec<&String> = of_system.collect();
-    let of_maker: Vec<&String> = system.machine.manufacturer.iter().collect();
-    let model = [&root.product, &system.machine.model].map(|it| it.clone().unwrap_or_default());
-    let model = model.join("\n").to_ascii_lowercase();
-    let levels = [of_bmc, of_system, of_maker];
-    let row = levels.iter().find_map(|texts| {
+    let root_names = [&root.vendor, &root.product].into_iter().flatten();
+    let levels: [Vec<&String>; 3] = [
+        root_names.chain(&root.extensions).collect(),
+        // A path such as `/redfish/v1/Managers/iDRAC.Embedded.1` names the BMC, too.
+        system
+            .extensions
+            .iter()
+            .chain(&system.links.managers)
+            .collect(),
+        system.machine.manufacturer.iter().collect(),
+    ];
+    let product = root.product.clone().unwrap_or_default();
+    let model = system.machine.model.clone().unwrap_or_default();
+    let models = format!("{product}\n{model}").to_ascii_lowercase();
+    let row = levels.iter().find_map(|names| {
         TABLE.iter().find(|row| {
-            texts.iter().any(|text| names_vendor(text, row.vendor))
-                && (row.model.is_empty() || matches(&model, row.model))
+            names.iter().any(|name| names_vendor(name, row.vendor))
+                && (row.model.is_empty() || matches(&models, row.model))
         })
     });
     row.map_or(STANDARD, |row| row.quirks)

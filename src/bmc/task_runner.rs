@@ -1,6 +1,5 @@
 //! Runs the task of one machine, from the connection to the logout.
 
-use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,8 @@ use super::context::TaskContext;
 use super::controller::Controller;
 use super::error::BmcError;
 use super::identity;
-use super::log::{LogEntry, LogQuery, LogSink};
+use super::log::LogQuery;
+use super::log_task::read_log;
 use super::power::PowerAction;
 use super::redfish::RedfishController;
 use super::services::Services;
@@ -26,10 +26,6 @@ use crate::machine::{Architecture, ControllerRecord};
 
 /// How long an interrupt waits for a login in progress.
 const LOGIN_TIME: Duration = Duration::from_secs(5);
-/// The interval between two reads of an event log that is followed.
-const FOLLOW_INTERVAL: Duration = Duration::from_secs(5);
-/// How many of the newest entries to compare in each read.
-const MIN_FOLLOWED_ENTRIES: usize = 200;
 
 /// Runs a job until it ends, its deadline passes or `stop` becomes true, and always logs out.
 pub async fn run_task(
@@ -128,15 +124,13 @@ fn mask_urls(task: &BmcTask, context: &TaskContext) {
 /// Returns the middle of a text that differs from another text: the token in a URL.
 fn differing_part<'t>(text: &'t str, other: &str) -> &'t str {
     let is_same = |(left, right): &(char, char)| left == right;
-    let prefix = text.chars().zip(other.chars()).take_while(is_same);
-    let prefix: usize = prefix.map(|(left, _)| left.len_utf8()).sum();
-    let rest = &text[prefix..];
-    let suffix = rest.chars().rev().zip(other.chars().rev());
-    let suffix: usize = suffix
-        .take_while(is_same)
-        .map(|(left, _)| left.len_utf8())
-        .sum();
-    &rest[..rest.len() - suffix]
+    let common_prefix = text.chars().zip(other.chars()).take_while(is_same);
+    let prefix_length: usize = common_prefix.map(|(left, _)| left.len_utf8()).sum();
+    let rest = &text[prefix_length..];
+    let backwards = rest.chars().rev().zip(other.chars().rev());
+    let common_suffix = backwards.take_while(is_same);
+    let suffix_length: usize = common_suffix.map(|(left, _)| left.len_utf8()).sum();
+    &rest[..rest.len() - suffix_length]
 }
 
 /// Waits until the operator stops the command.
@@ -203,43 +197,6 @@ async fn perform(
             ..TaskResult::default()
         }),
     }
-}
-
-/// Reads the event logs. Follows them if the query has a sink: then every entry goes there.
-async fn read_log(
-    controller: &mut Controller,
-    query: &LogQuery,
-    context: &TaskContext,
-) -> Result<TaskResult, BmcError> {
-    let Some(LogSink(send)) = &query.follow else {
-        return Ok(TaskResult {
-            log: printable(controller.read_log(query).await?, context),
-            ..TaskResult::default()
-        });
-    };
-    let newest = LogQuery {
-        since: None,
-        lines: query.lines.max(MIN_FOLLOWED_ENTRIES),
-        ..query.clone()
-    };
-    let key = |entry: &LogEntry| (entry.log.clone(), entry.id.clone(), entry.time);
-    let entries = controller.read_log(&newest).await?;
-    let mut known: HashSet<_> = entries.iter().map(key).collect();
-    let mut new = query.select(vec![entries]);
-    while send(&context.host, printable(new, context)) {
-        context.pause(FOLLOW_INTERVAL).await?;
-        new = controller.read_log(&newest).await?;
-        new.retain(|entry| known.insert(key(entry)));
-    }
-    Ok(TaskResult::default())
-}
-
-/// Masks the secrets that a BMC logs.
-fn printable(mut entries: Vec<LogEntry>, context: &TaskContext) -> Vec<LogEntry> {
-    for entry in &mut entries {
-        entry.message = context.printable(&entry.message);
-    }
-    entries
 }
 
 /// Saves the identity of the machine behind a BMC if it is new or was corrected.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::emulator::profile::{CONTOSO, Profile, SUPERMICRO_X10};
 use crate::emulator::{Bmc, Emulator, Fault, Operations, SettingsResource};
-use crate::rack::{Rack, RunOutput};
+use crate::rack::{Rack, RunOutput, single_host};
 
 const HOST: &str = "host-001-0";
 
@@ -18,9 +18,7 @@ struct SingleBmc {
 
 impl SingleBmc {
     fn new(profile: Profile) -> Self {
-        let mut emulator = Emulator::start();
-        let bmc = emulator.add(profile);
-        let rack = Rack::of(&[&bmc]);
+        let (emulator, bmc, rack) = single_host(profile);
         Self {
             _emulator: emulator,
             bmc,

@@ -1,7 +1,7 @@
 //! Serial consoles: over IPMI on a terminal, and the console that a BMC offers instead.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::profile::CONTOSO;
 use crate::emulator::{Bmc, Emulator};
-use crate::rack::Rack;
+use crate::rack::{Rack, single_host};
 use crate::requirements::missing;
 use crate::simulator::{Simulator, ipmi_rack};
 
@@ -18,27 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HOST: &str = "host-001-0";
 
 fn one() -> (Emulator, Bmc, Rack) {
-    let mut emulator = Emulator::start();
-    let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
-    (emulator, bmc, rack)
+    single_host(CONTOSO)
 }
 
 /// Runs `bmc console` on a terminal, types a line once the console is open, and closes the console
 /// when the machine has answered. Returns everything on the terminal.
 fn on_terminal(rack: &Rack, password: &str, words: &str) -> String {
     let line = format!("{} bmc console {words}", env!("CARGO_BIN_EXE_pxectl"));
-    let mut script = Command::new("script");
-    for (name, value) in rack.pxectl(&[]).get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    let mut child = script
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
+    let mut child = rack
+        .on_terminal(&line)
         .env("BMC_PASSWORD", password)
-        .current_dir(rack.file(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

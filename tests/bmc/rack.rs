@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use pxectl::store::SqliteStore;
 
-use crate::emulator::{Bmc, PASSWORD};
+use crate::emulator::profile::Profile;
+use crate::emulator::{Bmc, Emulator, PASSWORD};
 
 /// An inventory of hosts with BMCs, and its store.
 pub struct Rack {
@@ -186,6 +187,22 @@ impl Rack {
         command
     }
 
+    /// Returns a command that runs a shell command line on a terminal, in this directory and with the
+    /// environment of `pxectl`.
+    pub fn on_terminal(&self, line: &str) -> Command {
+        let mut script = Command::new("script");
+        for (name, value) in self.pxectl(&[]).get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        script
+            .args(["-q", "-e", "-c", line, "/dev/null"])
+            .current_dir(self.directory.path());
+        script
+    }
+
     pub fn run(&self, words: &[&str]) -> RunOutput {
         run_command(&mut self.pxectl(words))
     }
@@ -200,6 +217,14 @@ impl Rack {
         let words = [&["host", "provision", "--yes"], hosts].concat();
         self.run(&words).assert_success();
     }
+}
+
+/// Starts one BMC, and makes a rack of its machine.
+pub fn single_host(profile: Profile) -> (Emulator, Bmc, Rack) {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(profile);
+    let rack = Rack::of(&[&bmc]);
+    (emulator, bmc, rack)
 }
 
 pub fn run_command(command: &mut Command) -> RunOutput {

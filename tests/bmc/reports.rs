@@ -8,15 +8,12 @@ use serde_json::{Value, json};
 
 use crate::emulator::profile::{CONTOSO, SUPERMICRO_X10};
 use crate::emulator::{Bmc, EmulatedLog, Emulator, log_entry};
-use crate::rack::Rack;
+use crate::rack::{Rack, single_host};
 
 const HOST: &str = "host-001-0";
 
 fn one() -> (Emulator, Bmc, Rack) {
-    let mut emulator = Emulator::start();
-    let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
-    (emulator, bmc, rack)
+    single_host(CONTOSO)
 }
 
 fn set_logs(bmc: &Bmc, logs: Vec<EmulatedLog>) {

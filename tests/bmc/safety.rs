@@ -5,15 +5,12 @@ use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store};
 
 use crate::emulator::profile::CONTOSO;
 use crate::emulator::{Bmc, Emulator};
-use crate::rack::Rack;
+use crate::rack::{Rack, single_host};
 
 const HOST: &str = "host-001-0";
 
 fn one() -> (Emulator, Bmc, Rack) {
-    let mut emulator = Emulator::start();
-    let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of(&[&bmc]);
-    (emulator, bmc, rack)
+    single_host(CONTOSO)
 }
 
 /// Puts the host into a phase, as its installation would.

@@ -1,7 +1,7 @@
 //! Progress on a terminal, and in a pipe.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::emulator::profile::CONTOSO;
@@ -30,18 +30,8 @@ fn on_terminal(rack: &Rack, terminal: &str, columns: usize, words: &str) -> Stri
         "stty rows 24 cols {columns}; TERM={terminal} {} bmc {words} >table",
         env!("CARGO_BIN_EXE_pxectl")
     );
-    let mut script = Command::new("script");
-    // The environment of `pxectl` here, for another program.
-    for (name, value) in rack.pxectl(&[]).get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    script
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
-        .current_dir(rack.file(""))
-        .stdin(Stdio::null());
+    let mut script = rack.on_terminal(&line);
+    script.stdin(Stdio::null());
     run_command(&mut script).assert_success().stdout.clone()
 }
 

@@ -6,7 +6,7 @@ use crate::emulator::profile::{
     CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, SUSHY, Sessions, TWINS,
 };
 use crate::emulator::{Bmc, Emulator};
-use crate::rack::Rack;
+use crate::rack::{Rack, single_host};
 
 /// One BMC, and a host for each of its machines.
 struct VendorCase {
@@ -17,9 +17,7 @@ struct VendorCase {
 
 impl VendorCase {
     fn new(profile: Profile) -> Self {
-        let mut emulator = Emulator::start();
-        let bmc = emulator.add(profile);
-        let rack = Rack::of(&[&bmc]);
+        let (emulator, bmc, rack) = single_host(profile);
         Self {
             _emulator: emulator,
             bmc,

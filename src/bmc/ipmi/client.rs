@@ -79,13 +79,14 @@ impl IpmiClient {
     /// See [`BmcError`].
     pub async fn machine(&mut self) -> Result<MachineStatus, BmcError> {
         let status = self.run_checked(&["chassis", "status"]).await?;
-        let power = IpmiText::new(&status).power();
-        let power = power.ok_or_else(|| malformed("chassis status", "no line `System Power`"))?;
+        let power = IpmiText::new(&status)
+            .power()
+            .ok_or_else(|| malformed("chassis status", "no line `System Power`"))?;
         // Some BMCs lack the rest. A machine without an identity is not refused.
         let boot = self.run(&["chassis", "bootparam", "get", "5"]).await?;
         let guid = self.run(&["mc", "guid"]).await?;
-        let fru = self.run(&["fru", "print", "0"]).await?;
-        let fru = IpmiText::new(&fru.stdout);
+        let fru_output = self.run(&["fru", "print", "0"]).await?;
+        let fru = IpmiText::new(&fru_output.stdout);
         let mut manufacturer =
             fru.field(&["Product Manufacturer", "Board Mfg", "Chassis Manufacturer"]);
         if manufacturer.is_none() {
@@ -128,8 +129,9 @@ impl IpmiClient {
         let output = self
             .run_checked(&["chassis", "bootparam", "get", "5"])
             .await?;
-        let boot = IpmiText::new(&output).boot();
-        let boot = boot.ok_or_else(|| malformed("chassis bootparam get 5", "no boot flags"))?;
+        let boot = IpmiText::new(&output)
+            .boot()
+            .ok_or_else(|| malformed("chassis bootparam get 5", "no boot flags"))?;
         // The mode is not compared: pyghmi and some Supermicro boards drop the EFI flag, and
         // firmware in UEFI mode follows its own setup.
         let actual = match boot.enabled.as_deref() {

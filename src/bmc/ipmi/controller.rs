@@ -121,12 +121,13 @@ impl IpmiController {
     ) -> Result<(), BmcError> {
         let client = self.client.as_mut().ok_or(BmcError::Interrupted)?;
         for step in &sequence.steps {
-            let request = step.reset_types.first();
-            let request = RESET_TYPES.iter().find(|(name, _)| Some(name) == request);
-            let Some((_, request)) = request else {
+            let command = RESET_TYPES
+                .iter()
+                .find(|(name, _)| step.reset_types.contains(name));
+            let Some((_, command)) = command else {
                 continue;
             };
-            client.change_power(*request).await?;
+            client.change_power(*command).await?;
             if self.context.dry_run {
                 continue;
             }

@@ -25,13 +25,13 @@ fn parse_line(line: &str) -> Option<LogEntry> {
     let (date, time) = (fields.next()?, fields.next()?);
     let sensor = fields.next()?;
     let rest: Vec<&str> = fields.filter(|field| !field.is_empty()).collect();
-    let message = match rest.split_last() {
+    let event = match rest.split_last() {
         Some((&"Asserted", description)) => description.join(", "),
         Some((&"Deasserted", description)) => format!("{} (ended)", description.join(", ")),
         _ => rest.join(", "),
     };
-    let message = [sensor, &message].join(": ");
-    let message = cleaned(message.trim_matches([':', ' ']), MESSAGE_LIMIT);
+    let sensor_and_event = [sensor, &event].join(": ");
+    let message = cleaned(sensor_and_event.trim_matches([':', ' ']), MESSAGE_LIMIT);
     (!message.is_empty()).then(|| LogEntry {
         time: timestamp(date, time),
         log: NAME.to_owned(),

@@ -179,8 +179,8 @@ impl RedfishController {
         }
         // The settings resource reports pending values until they take effect.
         let response = self.session.get(&change.path).await?;
-        let pending = System::read(&change.path, &response.body);
-        let pending = request.check(&pending.machine.boot, &self.system);
+        let settings = System::read(&change.path, &response.body);
+        let pending = request.check(&settings.machine.boot, &self.system);
         Ok(match (current, pending) {
             (OverrideCheck::ActiveEveryBoot, OverrideCheck::Mismatch { .. }) => {
                 OverrideCheck::ActiveEveryBoot

@@ -1,7 +1,6 @@
 use serde_json::Value;
 
 use super::RedfishController;
-use super::details::optional;
 use crate::bmc::console::ConsoleOffer;
 use crate::bmc::error::BmcError;
 use crate::bmc::fields::Fields;
@@ -17,12 +16,10 @@ impl RedfishController {
         let system = self.session.require(&path).await?.body;
         let (mut manager, mut protocols) = (Value::Null, Value::Null);
         if let Some(path) = self.system.links.managers.first().cloned() {
-            let response = self.session.require(&path).await;
-            manager = optional(response)?.map_or(Value::Null, |response| response.body);
+            manager = self.optional_body(&path).await?;
         }
         if let Some(path) = Fields::of(&manager).link("NetworkProtocol") {
-            let response = self.session.require(&path).await;
-            protocols = optional(response)?.map_or(Value::Null, |response| response.body);
+            protocols = self.optional_body(&path).await?;
         }
         Ok(ConsoleOffer::read(&system, &manager, &protocols))
     }

@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::RedfishController;
 use crate::bmc::error::BmcError;
 use crate::bmc::firmware::boot_order;
@@ -15,21 +17,24 @@ impl RedfishController {
     pub async fn read_details(&mut self) -> Result<(), BmcError> {
         self.context.report_progress("reading the boot order");
         if let Some(path) = self.system.links.secure_boot.clone() {
-            let response = self.session.require(&path).await;
-            let response = optional(response)?;
-            self.system.machine.secure_boot =
-                response.and_then(|response| SecureBoot::read(&response.body));
+            let body = self.optional_body(&path).await?;
+            self.system.machine.secure_boot = SecureBoot::read(&body);
         }
         let references = self.system.boot_order.clone();
         let options = match self.system.links.boot_options.clone() {
             Some(path) if !references.is_empty() => {
-                let options = self.read_members(&path, MAX_BOOT_OPTIONS).await;
-                optional(options)?.unwrap_or_default()
+                optional(self.read_members(&path, MAX_BOOT_OPTIONS).await)?.unwrap_or_default()
             }
             _ => Vec::new(),
         };
         self.system.machine.boot_order = boot_order(&references, &options);
         Ok(())
+    }
+
+    /// Reads a resource, or null if the BMC does not have it or does not show it to this account.
+    pub(super) async fn optional_body(&mut self, path: &str) -> Result<Value, BmcError> {
+        let response = optional(self.session.require(path).await)?;
+        Ok(response.map_or(Value::Null, |response| response.body))
     }
 }
 

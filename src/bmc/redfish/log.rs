@@ -20,7 +20,7 @@ impl RedfishController {
     /// Reads the selected entries of the event logs, the newest last.
     ///
     /// # Errors
-    /// [`BmcError::Unsupported`] when there is no such log; otherwise see [`BmcError`].
+    /// [`BmcError::NoLog`] when there is no such log; otherwise see [`BmcError`].
     pub async fn read_log(&mut self, query: &LogQuery) -> Result<Vec<LogEntry>, BmcError> {
         self.context.report_progress("reading the event log");
         let services = self.log_services().await?;
@@ -59,26 +59,21 @@ impl RedfishController {
     async fn log_services(&mut self) -> Result<Vec<LogService>, BmcError> {
         let mut collections: Vec<String> = self.system.links.logs.iter().cloned().collect();
         for manager in self.system.links.managers.clone() {
-            let manager = self.session.require(&manager).await;
-            if let Some(manager) = optional(manager)? {
-                collections.extend(Fields::of(&manager.body).link("LogServices"));
-            }
+            let manager = self.optional_body(&manager).await?;
+            collections.extend(Fields::of(&manager).link("LogServices"));
         }
         let (mut services, mut known) = (Vec::new(), HashSet::new());
         for collection in collections {
-            let collection = self.session.require(&collection).await;
-            let Some(collection) = optional(collection)? else {
-                continue;
-            };
-            for path in members(&collection.body) {
+            let collection = self.optional_body(&collection).await?;
+            for path in members(&collection) {
                 // A manager may list the logs of its system.
                 let is_new = known.insert(path.trim_end_matches('/').to_owned());
                 if !is_new || services.len() == MAX_LOGS {
                     continue;
                 }
-                let service = self.session.require(&path).await;
-                if let Some(service) = optional(service)? {
-                    services.push(LogService::read(&path, &service.body));
+                let service = self.optional_body(&path).await?;
+                if service.is_object() {
+                    services.push(LogService::read(&path, &service));
                 }
             }
         }

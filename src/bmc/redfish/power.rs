@@ -71,11 +71,12 @@ impl RedfishController {
         if let (true, Some(info)) = (supported.is_empty(), &reset.action_info) {
             supported = reset_types(&self.session.get(info).await?.body);
         }
-        let sequences = plan(action, self.system.machine.power, &supported);
-        let sequences = sequences.map_err(|error| BmcError::Unsupported {
-            message: error.to_string(),
-        })?;
-        Ok((reset.target, sequences))
+        match plan(action, self.system.machine.power, &supported) {
+            Ok(sequences) => Ok((reset.target, sequences)),
+            Err(error) => Err(BmcError::Unsupported {
+                message: error.to_string(),
+            }),
+        }
     }
 
     async fn run_sequence(
@@ -188,9 +189,10 @@ impl RedfishController {
 
 /// Reads the supported reset types from the description of an action. Source: DSP0268, ActionInfo.
 fn reset_types(action_info: &Value) -> Vec<String> {
-    let parameters = Fields::of(action_info).items("Parameters").iter();
-    let mut parameters = parameters.map(Fields::of);
+    let parameters = Fields::of(action_info).items("Parameters");
     parameters
+        .iter()
+        .map(Fields::of)
         .find(|parameter| parameter.raw("Name") == Some("ResetType"))
         .map_or_else(Vec::new, |parameter| parameter.texts("AllowableValues"))
 }

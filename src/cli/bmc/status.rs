@@ -73,12 +73,12 @@ fn next_boot(machine: &MachineStatus) -> String {
 
 /// Formats a boot order, or its first entries if it is long.
 fn boot_order(order: &[BootOption]) -> Option<String> {
-    let entries = order.iter().take(MAX_BOOT_OPTIONS);
-    let entries = entries.map(|option| match &option.name {
+    let described = |option: &BootOption| match &option.name {
         Some(name) => format!("{name} ({})", option.reference),
         None => option.reference.clone(),
-    });
-    let mut text = entries.collect::<Vec<_>>().join(", ");
+    };
+    let first = order.iter().take(MAX_BOOT_OPTIONS).map(described);
+    let mut text = first.collect::<Vec<_>>().join(", ");
     let hidden = order.len().saturating_sub(MAX_BOOT_OPTIONS);
     if hidden > 0 {
         text.push_str(&format!(", {hidden} more"));
