@@ -84,3 +84,6 @@ pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet}
 pub use crate::installer::{DiskSelector, Installer};
 
 pub(crate) use reader::{is_name, list};
+
+#[cfg(test)]
+pub mod site_builder;

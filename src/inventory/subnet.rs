@@ -184,10 +184,9 @@ impl TryFrom<String> for AddressRange {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::parse_text;
 
     #[test]
     fn subnets_know_their_mask_and_members() {
@@ -232,8 +231,7 @@ mod tests {
             "{{kind: Site, name: s, server: {{address: 10.20.0.10{server}}}, loaders: {{}}, \
              networks: [{{name: prov0, {network}}}]}}"
         );
-        let name = "site.yaml".to_owned();
-        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+        let parsed = parse_text(text);
         let found = parsed.diagnostics.iter();
         found
             .map(|found| format!("{}: {}: {}", found.severity, found.code, found.message))

@@ -20,10 +20,9 @@ pub fn expiry(inventory: &Inventory, spans: &FieldSpans, today: Date) -> Vec<Dia
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::parse_text;
 
     #[test]
     fn a_used_bundle_expires_at_the_start_of_its_day() {
@@ -42,11 +41,7 @@ mod tests {
             bundle("lasting", ""),
         );
         let start = text.find("2026").unwrap() as u32;
-        let file = SourceFile {
-            name: "a.yaml".to_owned(),
-            text,
-        };
-        let parsed = parse(&[file], BTreeMap::new());
+        let parsed = parse_text(text);
         let inventory = parsed.inventory.expect("a valid inventory");
         let on = |day: &str| expiry(&inventory, &parsed.spans, day.parse().unwrap());
         assert_eq!(on("2026-04-30"), []);

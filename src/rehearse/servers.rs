@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::endpoints::{DhcpEndpoint, Endpoints};
 use crate::inventory::DhcpMode;
 use crate::serve::active::{ActiveInventory, LoadedInventory};
-use crate::serve::dhcp::{DhcpPort, PortRole};
+use crate::serve::dhcp::{DhcpPort, DhcpSockets, PortRole};
 use crate::serve::log::Log;
 use crate::serve::run::Shared;
 use crate::shutdown::Shutdown;
@@ -60,7 +60,7 @@ impl RehearsalServers {
             }
             dhcp.insert(network.name.clone(), endpoint);
         }
-        let dhcp_server = shared.dhcp(ports, state)?;
+        let dhcp_server = shared.dhcp(DhcpSockets::of_ports(ports), state)?;
         let context = shared.context();
         let tftp_server = shared.tftp(loopback, &context)?;
         let http_server = shared

@@ -156,10 +156,9 @@ fn holds(blocks: &[AddressBlock], address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::inventory_of;
     use crate::respond::http::route;
 
     const INVENTORY: &str = r#"
@@ -202,11 +201,7 @@ files:
 
     fn inventory(change: impl FnOnce(String) -> String) -> Inventory {
         let text = change(INVENTORY.to_owned());
-        let name = "test.yaml".to_owned();
-        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-        parsed
-            .inventory
-            .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+        inventory_of(text)
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 pub mod active;
 pub mod context;
+mod control_message;
 mod descriptors;
 pub mod dhcp;
 pub mod events;
 pub mod http;
+pub mod links;
 pub mod log;
 pub mod machine;
 pub mod preflight;

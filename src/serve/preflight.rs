@@ -9,8 +9,8 @@ use std::path::Path;
 use socket2::{Domain, Socket, Type};
 
 use super::descriptors::raise_limit;
-use super::dhcp::interfaces;
 use super::http::{CONNECTIONS, ENOUGH_FILES, allowed_by};
+use super::links::interfaces;
 use super::run::Service;
 use crate::bundle::BundleStore;
 use crate::inventory::{DhcpMode, Menu, Server, Site};

@@ -1,7 +1,6 @@
 //! Binds the requested servers to their addresses, and runs them.
 
-use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -11,17 +10,16 @@ use anyhow::Context as _;
 use super::active::ActiveInventory;
 use super::context::Context;
 use super::descriptors::raise_limit;
-use super::dhcp::{DhcpPort, DhcpServer, Prober, Watcher, addresses, interfaces, server_address};
+use super::dhcp::{DhcpServer, DhcpSockets};
 use super::events::EventWriter;
 use super::http::HttpServer;
+use super::links::LinkMonitor;
 use super::log::{Level, Log, LogLine};
 use super::preflight::Addresses;
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
 use super::volumes::Volumes;
 use crate::bundle::Verifier;
-use crate::inventory::{DhcpMode, Network, Site};
-use crate::respond::dhcp::SERVER_PORT;
 use crate::shutdown::Shutdown;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
@@ -102,10 +100,9 @@ impl Shared {
         for service in services {
             match service {
                 Service::Dhcp => {
-                    let ports = dhcp_ports(&self.active.current().inventory.site, addresses.dhcp)?;
-                    let probers = self.probers(addresses.dhcp);
-                    let server = self.dhcp(ports, state)?.with_probers(probers);
-                    servers.dhcp = Some(server.with_watchers(self.watchers(addresses.dhcp)));
+                    let site = &self.active.current().inventory.site;
+                    let sockets = DhcpSockets::open(site, addresses.dhcp, &self.log)?;
+                    servers.dhcp = Some(self.dhcp(sockets, state)?);
                 }
                 Service::Tftp => servers.tftp = Some(self.tftp(addresses.tftp, &context)?),
                 Service::Http => servers.http = Some(self.http(addresses.http, &context)?),
@@ -114,51 +111,14 @@ impl Shared {
         Ok(servers)
     }
 
-    /// Starts a prober for each pool. Where that fails, the server offers addresses without probing.
-    fn probers(&self, address: SocketAddrV4) -> Vec<Prober> {
-        if address.port() != SERVER_PORT {
-            return Vec::new();
-        }
-        let loaded = self.active.current();
-        let probers = authoritative_networks(&loaded.inventory.site).filter_map(|network| {
-            let interface = network.interface.as_ref()?;
-            let prober = Prober::start(&network.name, interface);
-            let log = |error| {
-                let text = format!("{error:#}; pool addresses are offered without a probe");
-                self.log.event(Level::Warn, "dhcp", "dhcp-no-probe", text);
-            };
-            prober.map_err(log).ok()
-        });
-        probers.collect()
-    }
-
-    /// Starts a watcher for other DHCP servers on each network. A failure does not stop the server.
-    fn watchers(&self, address: SocketAddrV4) -> Vec<Watcher> {
-        if address.port() != SERVER_PORT {
-            return Vec::new();
-        }
-        let loaded = self.active.current();
-        let watchers = authoritative_networks(&loaded.inventory.site).filter_map(|network| {
-            let watcher = Watcher::start(&network.name, network.interface.as_ref()?);
-            let log = |error| {
-                let text = format!(
-                    "{error:#}; other DHCP servers are detected only when a client chooses one"
-                );
-                self.log.event(Level::Debug, "dhcp", "dhcp-no-watch", text);
-            };
-            watcher.map_err(log).ok()
-        });
-        watchers.collect()
-    }
-
-    /// Creates a DHCP server on open ports.
+    /// Creates a DHCP server on open sockets.
     ///
     /// # Errors
     /// Fails when the leases cannot be read.
-    pub fn dhcp(&self, ports: Vec<DhcpPort>, state: &Path) -> anyhow::Result<DhcpServer> {
+    pub fn dhcp(&self, sockets: DhcpSockets, state: &Path) -> anyhow::Result<DhcpServer> {
         let leases = Box::new(SqliteLeases::open(state)?);
         DhcpServer::new(
-            ports,
+            sockets,
             leases,
             self.active.clone(),
             self.key(),
@@ -239,6 +199,21 @@ impl Servers {
         };
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
+            // The DHCP server follows the interfaces itself, because it must open its ports again.
+            if self.dhcp.is_none() {
+                match LinkMonitor::start(
+                    &shared.active.current().inventory.site,
+                    shared.log.clone(),
+                ) {
+                    Ok(monitor) => {
+                        scope.spawn(|| monitor.run(&shared.shutdown));
+                    }
+                    Err(error) => {
+                        let text = format!("{error:#}; their changes are not logged");
+                        shared.log.event(Level::Warn, "serve", "interface", text);
+                    }
+                }
+            }
             if let Some(server) = self.dhcp {
                 ready(
                     Service::Dhcp,
@@ -268,55 +243,4 @@ impl Servers {
             ended.collect::<Vec<_>>().into_iter().collect()
         })
     }
-}
-
-/// Lists the networks whose addresses this server assigns.
-fn authoritative_networks(site: &Site) -> impl Iterator<Item = &Network> {
-    let networks = site.networks.iter();
-    networks.filter(|network| network.mode == DhcpMode::Authoritative)
-}
-
-/// Opens port 67 on every interface of the site and on each of their addresses, and port 4011 where
-/// another server owns the addresses. A port other than 67 only answers the sender's address.
-fn dhcp_ports(site: &Site, address: SocketAddrV4) -> anyhow::Result<Vec<DhcpPort>> {
-    if address.port() != SERVER_PORT {
-        return Ok(vec![DhcpPort::for_senders(address, None)?]);
-    }
-    let interfaces = interfaces();
-    let mut ports = Vec::new();
-    let mut ours = BTreeSet::from([site.server.address]);
-    for network in &site.networks {
-        let server = server_address(site, network, &interfaces);
-        let (name, is_proxy) = (&network.name, network.mode == DhcpMode::Proxy);
-        if let Some(interface) = &network.interface {
-            ports.push(DhcpPort::on_interface(name, interface, server)?);
-            if is_proxy {
-                ports.push(DhcpPort::for_boot_server(Some((name, interface)), server)?);
-            }
-            let mut found = interfaces.iter().filter(|it| it.name == *interface);
-            ours.extend(found.next().into_iter().flat_map(addresses));
-        }
-    }
-    let is_local = |address: &Ipv4Addr| {
-        interfaces
-            .iter()
-            .any(|it| addresses(it).any(|ip| ip == *address))
-    };
-    let serves_own_address = is_local(&site.server.address);
-    for address in ours.iter().filter(|address| is_local(address)) {
-        ports.push(DhcpPort::for_address(Some(*address))?);
-    }
-    let mut relayed = site
-        .networks
-        .iter()
-        .filter(|network| network.takes_relayed())
-        .peekable();
-    // Another device translates the site's address to one of ours, and we do not know which.
-    if relayed.peek().is_some() && !serves_own_address {
-        ports.push(DhcpPort::for_address(None)?);
-    }
-    if relayed.any(|network| network.mode == DhcpMode::Proxy) {
-        ports.push(DhcpPort::for_boot_server(None, site.server.address)?);
-    }
-    Ok(ports)
 }

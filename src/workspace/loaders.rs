@@ -63,22 +63,16 @@ fn read_content(opened: OpenedFile) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::fs;
 
     use super::*;
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::inventory_of;
 
     /// An inventory whose loaders are `a` and `b`, in the directories `one` and `two`.
     fn inventory() -> Inventory {
         let text = "kind: Site\nname: s\nserver: {address: 10.20.0.10, files: [one, two]}\n\
                     networks: []\nloaders: {uefi-x64: {first: a, second: b}, uefi-ia32: a}\n";
-        let file = SourceFile {
-            name: "site.yaml".into(),
-            text: text.into(),
-        };
-        let parsed = parse(&[file], BTreeMap::new());
-        parsed.inventory.expect("a valid inventory")
+        inventory_of(text)
     }
 
     #[test]

@@ -90,10 +90,9 @@ pub fn bundle_directory(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::inventory_of;
 
     #[test]
     fn a_user_without_a_home_must_set_the_directory() {
@@ -133,12 +132,7 @@ mod tests {
         ] {
             let site =
                 "kind: Site\nname: a\nserver: {address: 10.0.0.1}\nnetworks: []\nloaders: {}\n";
-            let file = SourceFile {
-                name: "site.yaml".to_owned(),
-                text: format!("{site}{line}"),
-            };
-            let parsed = parse(&[file], BTreeMap::new());
-            let inventory = parsed.inventory.expect("a valid inventory");
+            let inventory = inventory_of(format!("{site}{line}"));
             let found = bundle_directory(Path::new("/rack"), &inventory, given.map(Path::new));
             assert_eq!(found.as_deref(), expected.map(Path::new), "{line}");
         }

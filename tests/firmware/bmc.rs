@@ -1,10 +1,10 @@
 //! From the controller to the boot script: nothing but Redfish starts the machine.
 
 use crate::TO_LOADER;
+use crate::boot_site::{self, BootSite, HOST};
 use crate::chain::UEFI_IPXE;
 use crate::controller::{Controller, URL};
 use crate::network::Network;
-use crate::rack::{self, HOST, Rack};
 use crate::requirements::{Requirement, missing};
 use crate::server::Server;
 
@@ -24,10 +24,10 @@ fn one_command_boots_a_machine_behind_redfish_into_the_network() {
         return;
     }
     let network = Network::new();
-    let rack = Rack::new(UEFI_IPXE);
-    rack.give_a_controller(URL);
-    let controller = Controller::start(&network, rack::host());
-    let mut server = Server::start(&network, &rack);
+    let site = BootSite::new(UEFI_IPXE);
+    site.give_a_controller(URL);
+    let controller = Controller::start(&network, boot_site::host());
+    let mut server = Server::start(&network, &site);
 
     let status = server.pxectl(&["bmc", "status", HOST]);
     assert!(status.contains("off"), "{status}\n{}", controller.log());

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::firmware::Firmware;
 use crate::machine::Identity;
-use crate::network::{CABLE, Network, SERVER, output};
+use crate::network::{CABLE, Network, SERVER};
+use crate::program::run_program;
 
 /// The password of the user `admin`.
 pub const PASSWORD: &str = "s3cret-of-the-bmc";
@@ -35,7 +36,7 @@ impl Controller {
         fs::copy(flash.variables, directory.join("variables")).unwrap();
         fs::write(directory.join("password"), PASSWORD).unwrap();
         fs::write(directory.join("domain.xml"), domain(&directory, identity)).unwrap();
-        output(
+        run_program(
             Command::new("openssl")
                 .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
                 .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "30"])

@@ -1,11 +1,11 @@
 //! The harness against servers that are not ours.
 
+use crate::boot_site;
 use crate::debian::{AMD64, ARM64};
 use crate::disk::LOCAL_DISK_BOOTED;
 use crate::firmware::Firmware;
 use crate::machine::Machine;
 use crate::network::Network;
-use crate::rack;
 use crate::reference::{self, Reference};
 use crate::requirements::{Requirement, missing};
 use crate::{STEP, TO_LOADER, TO_USER_SPACE};
@@ -23,7 +23,7 @@ fn the_same_machine_installs_from_dnsmasq() {
         return;
     }
     let network = Network::new();
-    let machine = Machine::new("reference", Firmware::UefiX64, rack::host()).with_local_disk();
+    let machine = Machine::new("reference", Firmware::UefiX64, boot_site::host()).with_local_disk();
 
     let reference = Reference::start(&network, Firmware::UefiX64, &reference::install_script());
     let mut boot = machine.power_on(&network);
@@ -35,7 +35,7 @@ fn the_same_machine_installs_from_dnsmasq() {
     boot.console
         .wait_for("reference: early command", TO_USER_SPACE);
     drop(boot);
-    let installed = rack::callback(&network.fetch(&seed), "installed");
+    let installed = boot_site::callback(&network.fetch(&seed), "installed");
     assert!(installed.ends_with("/s/capability/installed"));
     drop(reference);
 
@@ -65,7 +65,7 @@ fn every_firmware_boots_its_local_disk_for_dnsmasq() {
         eprintln!("{firmware:?}");
         let _reference = Reference::start(&network, firmware, reference::LOCAL_DISK_SCRIPT);
         let name = format!("reference-{firmware:?}");
-        let machine = Machine::new(&name, firmware, rack::host()).with_local_disk();
+        let machine = Machine::new(&name, firmware, boot_site::host()).with_local_disk();
         let mut boot = machine.power_on(&network);
         let console = &mut boot.console;
         if firmware == Firmware::SecureHttpX64 {

@@ -1,7 +1,7 @@
+use crate::boot_site::BootSite;
 use crate::chain::{BIOS_IPXE, BIOS_PXELINUX, Chain, HTTP_IPXE, IPXE_ROM, SIGNED, UEFI_IPXE};
 use crate::machine::{Identity, Machine};
 use crate::network::Network;
-use crate::rack::Rack;
 use crate::requirements::{Requirement, missing};
 use crate::server::Server;
 use crate::{STEP, TO_LOADER};
@@ -57,7 +57,7 @@ fn held_by(chain: Chain, name: &str) {
     }
     held(
         &Network::new(),
-        &Rack::without_installer(chain),
+        &BootSite::without_installer(chain),
         chain,
         name,
     );
@@ -69,12 +69,17 @@ fn held_beside_dnsmasq(chain: Chain, name: &str) {
     }
     let network = Network::new();
     let _addresses = network.add_address_server();
-    held(&network, &Rack::beside_another_server(chain), chain, name);
+    held(
+        &network,
+        &BootSite::beside_another_server(chain),
+        chain,
+        name,
+    );
 }
 
 /// Boots a machine that nobody knows, and sees it held.
-pub fn held(network: &Network, rack: &Rack, chain: Chain, name: &str) {
-    let mut server = Server::start(network, rack);
+pub fn held(network: &Network, site: &BootSite, chain: Chain, name: &str) {
+    let mut server = Server::start(network, site);
     let stranger = Identity {
         mac: "52:54:00:85:00:99".parse().unwrap(),
         // The same in either byte order: PXELINUX sends the bytes of option 97 as they are.

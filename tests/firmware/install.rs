@@ -1,8 +1,8 @@
+use crate::boot_site::{self, BootSite, HOST};
 use crate::chain::{ARM64_GRUB, BIOS_PXELINUX, Chain, HTTP_SIGNED, SIGNED, UEFI_IPXE};
 use crate::disk::LOCAL_DISK_BOOTED;
 use crate::machine::Machine;
 use crate::network::Network;
-use crate::rack::{self, HOST, Rack};
 use crate::requirements::{Requirement, missing};
 use crate::server::Server;
 use crate::{STEP, TO_LINUX, TO_LOADER, TO_USER_SPACE};
@@ -46,9 +46,9 @@ fn installs(chain: Chain, name: &str, goes_on: GoesOn) {
         return;
     }
     let network = Network::new();
-    let rack = Rack::new(chain);
-    let mut server = Server::start(&network, &rack);
-    let machine = Machine::new(name, chain.firmware, rack::host()).with_local_disk();
+    let site = BootSite::new(chain);
+    let mut server = Server::start(&network, &site);
+    let machine = Machine::new(name, chain.firmware, boot_site::host()).with_local_disk();
 
     server.pxectl(&["host", "provision", HOST, "--yes"]);
     let mut boot = machine.power_on(&network);
@@ -66,7 +66,7 @@ fn installs(chain: Chain, name: &str, goes_on: GoesOn) {
 
     // A whole installation cannot run here, so the test speaks the preseed's last line.
     let preseed = network.fetch(&seed);
-    let installed = rack::callback(&preseed, "installed");
+    let installed = boot_site::callback(&preseed, "installed");
     network.post(&installed);
     server.wait_for_event("installed", STEP);
     assert_eq!(server.phase(HOST), "installed");

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "the tests report what each boot took")]
 
 mod bmc;
+mod boot_site;
 mod chain;
 mod console;
 mod controller;
@@ -18,7 +19,10 @@ mod hold;
 mod install;
 mod machine;
 mod network;
-mod rack;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/program_log.rs"]
+mod program_log;
 mod reference;
 mod refuse;
 mod relay;

@@ -1,3 +1,4 @@
+use crate::program::run_program;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -100,7 +101,7 @@ impl Network {
         ip(&["-n", &far, "link", "set", "lo", "up"]);
         ip(&["-n", &far, "route", "add", "default", "via", "10.88.0.2"]);
         let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
-        output(network.command("/bin/sh").args(["-c", forward]));
+        run_program(network.command("/bin/sh").args(["-c", forward]));
         network.record(UPLINK);
         network
     }
@@ -179,7 +180,7 @@ impl Network {
     fn curl(&self, args: &[&str]) -> String {
         let mut curl = self.command("curl");
         curl.args(["--silent", "--show-error", "--fail", "--max-time", "20"]);
-        output(curl.args(args))
+        run_program(curl.args(args))
     }
 }
 
@@ -219,23 +220,5 @@ fn delete_namespace(name: &str) {
 }
 
 fn ip(args: &[&str]) {
-    output(Command::new("ip").args(args));
-}
-
-/// Runs a command to its end and returns its output.
-///
-/// # Panics
-/// When the command fails, with what it printed.
-pub fn output(command: &mut Command) -> String {
-    let run = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
-    assert!(
-        run.status.success(),
-        "{command:?}: {}\n{stdout}{}",
-        run.status,
-        String::from_utf8_lossy(&run.stderr)
-    );
-    stdout
+    run_program(Command::new("ip").args(args));
 }

@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::boot_site::HOST;
 use crate::debian::{AMD64, ARM64};
 use crate::firmware::Firmware;
 use crate::network::{INTERFACE, Network, SERVER};
-use crate::rack::HOST;
 
 /// What every loader prints that runs [`LOCAL_DISK_SCRIPT`], or what GRUB has in its place.
 pub const LOCAL_DISK_SAID: &str = "reference: booting from the local disk";

@@ -4,12 +4,12 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use crate::boot_site::{self, BootSite, HOST};
 use crate::chain::{Chain, SIGNED, UEFI_IPXE};
 use crate::disk::LOCAL_DISK_BOOTED;
 use crate::firmware::Firmware;
 use crate::machine::Machine;
 use crate::network::Network;
-use crate::rack::{self, HOST, Rack};
 use crate::requirements::{Requirement, missing};
 use crate::server::Server;
 use crate::{STEP, TO_LINUX, TO_LOADER};
@@ -30,9 +30,9 @@ fn secure_boot_refuses_ipxe_and_the_firmware_goes_on() {
     }
     let network = Network::new();
     // No host: a profile that asks for Secure Boot is not given iPXE in the first place.
-    let rack = Rack::without_installer(chain);
-    let _server = Server::start(&network, &rack);
-    let machine = Machine::new("refused-ipxe", chain.firmware, rack::host()).with_local_disk();
+    let site = BootSite::without_installer(chain);
+    let _server = Server::start(&network, &site);
+    let machine = Machine::new("refused-ipxe", chain.firmware, boot_site::host()).with_local_disk();
     let mut boot = machine.power_on(&network);
     boot.console
         .wait_for("NBP file downloaded successfully", TO_LOADER);
@@ -54,10 +54,10 @@ fn shim_refuses_a_grub_that_was_altered() {
         ..SIGNED
     };
     let network = Network::new();
-    let rack = Rack::without_installer(chain);
-    rack.serve_also(files.path());
-    let _server = Server::start(&network, &rack);
-    let machine = Machine::new("refused-grub", chain.firmware, rack::host());
+    let site = BootSite::without_installer(chain);
+    site.serve_also(files.path());
+    let _server = Server::start(&network, &site);
+    let machine = Machine::new("refused-grub", chain.firmware, boot_site::host());
     let mut boot = machine.power_on(&network);
     boot.console.wait_for("grubx64.efi", TO_LOADER);
     boot.console.wait_for("Security Violation", TO_LINUX);
@@ -72,10 +72,10 @@ fn grub_refuses_a_kernel_that_was_altered_and_tells_the_server() {
     }
     let network = Network::new();
     // The bundle was made of it: its digest is right, its signature is not.
-    let rack = Rack::with_kernel(SIGNED, &flipped(&fs::read(installer.kernel).unwrap()));
-    let mut server = Server::start(&network, &rack);
+    let site = BootSite::with_kernel(SIGNED, &flipped(&fs::read(installer.kernel).unwrap()));
+    let mut server = Server::start(&network, &site);
     server.pxectl(&["host", "provision", HOST, "--yes"]);
-    let machine = Machine::new("refused-kernel", SIGNED.firmware, rack::host());
+    let machine = Machine::new("refused-kernel", SIGNED.firmware, boot_site::host());
     let mut boot = machine.power_on(&network);
     boot.console
         .wait_for(&format!("pxectl: installing {HOST}"), TO_LOADER);

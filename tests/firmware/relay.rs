@@ -2,10 +2,10 @@
 
 use std::process::{Child, Stdio};
 
+use crate::boot_site::BootSite;
 use crate::chain::{Chain, UEFI_IPXE};
 use crate::hold;
 use crate::network::Network;
-use crate::rack::Rack;
 use crate::requirements::{Requirement, missing};
 
 const RELAY: &str = "/usr/sbin/dhcrelay";
@@ -22,8 +22,8 @@ fn uefi_boots_through_a_relay_of_another_wire() {
 fn through_a_relay(chain: Chain) {
     let network = Network::behind_a_router();
     let _relay = Relay::start(&network);
-    let rack = Rack::behind_a_relay(chain);
-    hold::held(&network, &rack, chain, "held-relayed");
+    let site = BootSite::behind_a_relay(chain);
+    hold::held(&network, &site, chain, "held-relayed");
 }
 
 /// ISC's relay on the machine's own wire; killed when dropped.

@@ -1,4 +1,4 @@
-#[path = "../shared/requirements.rs"]
+#[path = "../support/requirements.rs"]
 mod shared;
 
 use crate::debian::Installer;

@@ -1,21 +1,20 @@
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use crate::network::{Network, output};
-use crate::rack::Rack;
+use crate::boot_site::BootSite;
+use crate::network::Network;
+use crate::program::run_program;
+use crate::program_log::ProgramLog;
 
 /// `pxectl serve all` in a network; killed when dropped.
 pub struct Server<'a> {
     network: &'a Network,
-    rack: &'a Rack,
+    site: &'a BootSite,
     child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    log: ProgramLog,
     read: usize,
 }
 
@@ -34,29 +33,20 @@ pub struct Event {
 
 impl<'a> Server<'a> {
     /// Starts the servers and waits until all three are ready.
-    pub fn start(network: &'a Network, rack: &'a Rack) -> Self {
-        let mut child = pxectl(network, rack)
+    pub fn start(network: &'a Network, site: &'a BootSite) -> Self {
+        let mut child = pxectl(network, site)
             .args(["serve", "all", "--log-format", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        let log = ProgramLog::read(child.stderr.take().unwrap());
         let mut server = Self {
             network,
-            rack,
+            site,
             child,
-            lines,
-            seen: Vec::new(),
+            log,
             read: 0,
         };
         let mut ready: Vec<String> = (0..3)
@@ -72,28 +62,16 @@ impl<'a> Server<'a> {
     /// # Panics
     /// When `within` has passed or the server has ended, with its whole log.
     pub fn wait_for_event(&mut self, kind: &str, within: Duration) -> Event {
-        let deadline = Instant::now() + within;
-        loop {
-            while let Some(line) = self.seen.get(self.read) {
-                self.read += 1;
-                if let Some(event) = parse(line).filter(|event| event.event == kind) {
-                    return event;
-                }
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.seen.push(line),
-                Err(reason) => {
-                    let log = self.seen.join("\n");
-                    panic!("no event `{kind}` within {within:?}: {reason}; the log:\n{log}")
-                }
-            }
-        }
+        let wanted = |line: &str| parse(line).filter(|event| event.event == kind);
+        let is_wanted = |line: &str| wanted(line).is_some();
+        let index = self.log.wait_for(self.read, within, is_wanted);
+        self.read = index + 1;
+        wanted(&self.log.lines()[index]).expect("the same line")
     }
 
     /// Runs another `pxectl` on the same inventory and state and returns its output.
     pub fn pxectl(&self, arguments: &[&str]) -> String {
-        output(pxectl(self.network, self.rack).args(arguments))
+        run_program(pxectl(self.network, self.site).args(arguments))
     }
 
     /// Returns the phase of a host, as `host show` prints it.
@@ -106,6 +84,7 @@ impl<'a> Server<'a> {
     /// Asks the server to end, which it must do cleanly.
     pub fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.log.wait_for_end(crate::STEP);
         let status = self.child.wait().unwrap();
         assert!(status.success(), "`pxectl serve all` ended with {status}");
     }
@@ -118,11 +97,11 @@ impl Drop for Server<'_> {
     }
 }
 
-fn pxectl(network: &Network, rack: &Rack) -> Command {
+fn pxectl(network: &Network, site: &BootSite) -> Command {
     let mut pxectl = network.server_command(env!("CARGO_BIN_EXE_pxectl"));
-    pxectl.arg("-i").arg(rack.inventory());
-    pxectl.arg("--state").arg(rack.state());
-    pxectl.env("PXECTL_WITNESS", rack.state().with_extension("witness"));
+    pxectl.arg("-i").arg(site.inventory());
+    pxectl.arg("--state").arg(site.state());
+    pxectl.env("PXECTL_WITNESS", site.state().with_extension("witness"));
     pxectl.env("BMC_PASSWORD", crate::controller::PASSWORD);
     pxectl
 }

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::client::Port;
 use crate::machines::{Dnsmasq, PATIENCE, Program, Server};
-use crate::segment::{INTERFACE, SERVER_INTERFACE, Segment, run};
+use crate::program::run_program;
+use crate::segment::{INTERFACE, SERVER_INTERFACE, SITE, Segment};
 use crate::udhcpc::Udhcpc;
 
 const TSHARK: &str = "/usr/bin/tshark";
@@ -22,14 +23,6 @@ const PXECTL: &str = env!("CARGO_BIN_EXE_pxectl");
 const MAC: &str = "52:54:00:86:00:07";
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 7);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 1);
-const SITE: &str = "\
-kind: Site
-name: rack-a
-server: {address: 10.86.0.1}
-networks:
-  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
-loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
-";
 
 /// A capture that runs.
 struct Capture {
@@ -219,7 +212,7 @@ fn two_servers_race_and_the_capture_names_both_and_the_one_that_does_not_belong_
         "-e",
         "frame.comment",
     ]);
-    let said = run(&mut tshark);
+    let said = run_program(&mut tshark);
     for kind in ["1\t", "2\t", "3\t", "5\t"] {
         let line = said.lines().find(|line| line.starts_with(kind));
         assert!(
@@ -291,7 +284,7 @@ fn tags_that_the_system_takes_off_are_in_the_file() {
         "-e",
         "vlan.id",
     ]);
-    let said = run(&mut tshark);
+    let said = run_program(&mut tshark);
     for kind in 1..=3 {
         assert!(said.contains(&format!("{kind}\t20\n")), "{said}");
     }
@@ -353,7 +346,7 @@ fn a_capture_ends_by_count_and_by_time_and_sees_each_frame_of_loopback_once() {
     let words = ["--count", "3", "--promiscuous"];
     let capture = Capture::start(&segment, "client", INTERFACE, &words);
     let mut shown = segment.command("client", "/usr/sbin/ip");
-    let shown = run(shown.args(["-d", "link", "show", "dev", INTERFACE]));
+    let shown = run_program(shown.args(["-d", "link", "show", "dev", INTERFACE]));
     assert!(shown.contains("promiscuity 1"), "{shown}");
     send(&segment, 5, b"a datagram");
     let ended = capture.end();

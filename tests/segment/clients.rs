@@ -10,7 +10,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::machines::{Program, Server};
-use crate::segment::{INTERFACE, Segment, run};
+use crate::program::run_program;
+use crate::segment::{INTERFACE, Segment};
 
 const DHCLIENT: &str = "/usr/sbin/dhclient";
 const BUSYBOX: &str = "/usr/bin/busybox";
@@ -192,7 +193,7 @@ fn dhclient_gets_renews_and_releases_its_address() {
         client.wait_for(&["DHCPACK of", &machine.2.to_string()]);
         client.wait_for(&["bound to", &machine.2.to_string(), "renewal in"]);
         scene.is_renewed(machine);
-        run(&mut release);
+        run_program(&mut release);
         scene.is_released(machine);
     }
     scene.end();

@@ -1,14 +1,13 @@
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pxectl::machine::Lease;
 use pxectl::store::{LeaseStore, SqliteLeases};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::program_log::ProgramLog;
 use crate::segment::{INTERFACE, Segment};
 
 /// How long a program may take to do what it is waited for.
@@ -17,8 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A program on a machine, whose lines can be waited for; killed when dropped.
 pub struct Program {
     child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    log: ProgramLog,
     read: usize,
 }
 
@@ -27,21 +25,11 @@ impl Program {
     pub fn start(mut command: std::process::Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let output: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let (seen, read) = (Vec::new(), 0);
+        let log = ProgramLog::read(child.stderr.take().unwrap());
         Self {
             child,
-            lines,
-            seen,
-            read,
+            log,
+            read: 0,
         }
     }
 
@@ -50,45 +38,25 @@ impl Program {
     /// # Panics
     /// When it does not come in time, with all that it has said.
     pub fn wait_for(&mut self, words: &[&str]) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            while let Some(line) = self.seen.get(self.read) {
-                self.read += 1;
-                if words.iter().all(|word| line.contains(word)) {
-                    return line.clone();
-                }
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.seen.push(line),
-                Err(reason) => {
-                    let log = self.seen.join("\n");
-                    panic!("no line with {words:?}: {reason}; the log:\n{log}")
-                }
-            }
-        }
+        let index = self.log.wait_for(self.read, PATIENCE, |line| {
+            words.iter().all(|word| line.contains(word))
+        });
+        self.read = index + 1;
+        self.log.lines()[index].clone()
     }
 }
 
 impl Program {
     /// Returns what it has said up to the line that was last waited for.
-    pub fn said(&self) -> &[String] {
-        &self.seen[..self.read]
+    pub fn said(&mut self) -> &[String] {
+        &self.log.lines()[..self.read]
     }
 
     /// Waits until it ends by itself, and returns how, and all that it has said.
     pub fn ended(mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            let said = self.seen.join("\n");
-            assert!(Instant::now() < deadline, "it does not end: {said}");
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        self.seen.extend(self.lines.iter());
-        (status, self.seen.join("\n"))
+        self.log.wait_for_end(PATIENCE);
+        let status = self.child.wait().unwrap();
+        (status, self.log.lines().join("\n"))
     }
 
     /// Sends a signal.
@@ -222,11 +190,14 @@ impl Server {
     /// Ends it cleanly, and returns how many leases it has ever promised, and its whole log.
     pub fn stop_with_log(mut self) -> (usize, String) {
         self.program.signal(Signal::TERM);
+        self.program.log.wait_for_end(PATIENCE);
         let status = self.program.child.wait().unwrap();
         assert!(status.success(), "`pxectl serve all` ended with {status}");
-        self.program.seen.extend(self.program.lines.iter());
         let leases = SqliteLeases::open(&state(self.directory.path())).unwrap();
-        (leases.load().unwrap().len(), self.program.seen.join("\n"))
+        (
+            leases.load().unwrap().len(),
+            self.program.log.lines().join("\n"),
+        )
     }
 }
 

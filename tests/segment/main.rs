@@ -8,14 +8,19 @@
 mod capture;
 mod client;
 mod clients;
+mod links;
 mod load;
 mod machines;
 mod others;
 mod outside;
 mod probe;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/program_log.rs"]
+mod program_log;
 mod proxy;
 mod relay;
-#[path = "../shared/requirements.rs"]
+#[path = "../support/requirements.rs"]
 mod requirements;
 mod segment;
 mod spoof;

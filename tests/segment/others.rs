@@ -7,16 +7,7 @@ use pxectl::wire::dhcp::TransactionId;
 
 use crate::client::Port;
 use crate::machines::{Dnsmasq, Server};
-use crate::segment::Segment;
-
-const SITE: &str = "\
-kind: Site
-name: rack-a
-server: {address: 10.86.0.1}
-networks:
-  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
-loaders: {uefi-x64: snponly.efi}
-";
+use crate::segment::{SITE, Segment};
 
 #[test]
 fn another_server_is_reported_once_with_its_address_before_any_client_comes() {

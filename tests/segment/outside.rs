@@ -10,7 +10,8 @@ use pxectl::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 use crate::client::Port;
 use crate::machines::{PATIENCE, Program, Server};
-use crate::segment::{Segment, run};
+use crate::program::run_program;
+use crate::segment::Segment;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 1);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 7);
@@ -239,11 +240,11 @@ fn each_source_is_served_what_is_meant_for_it() {
         }
         // A header says nothing, since the site has no proxy.
         let mut curl = curl(&segment, name, &script);
-        let claimed = run(curl.args(["--header", "X-Forwarded-For: 10.86.0.8"]));
+        let claimed = run_program(curl.args(["--header", "X-Forwarded-For: 10.86.0.8"]));
         assert_eq!(claimed, script_status, "{name}");
         // A callback is judged by its capability.
         let mut curl = curl_post(&segment, name, &format!("{base}/s/x/installed"));
-        assert_eq!(run(&mut curl), "403");
+        assert_eq!(run_program(&mut curl), "403");
         server.wait_for_event_with(
             "http-refused",
             &["the capability was not issued by this store"],
@@ -292,5 +293,5 @@ fn curl_post(segment: &Segment, name: &str, url: &str) -> std::process::Command 
 
 /// The status of a GET that a machine sends.
 fn status(segment: &Segment, name: &str, url: &str) -> String {
-    run(&mut curl(segment, name, url))
+    run_program(&mut curl(segment, name, url))
 }

@@ -8,18 +8,10 @@ use pxectl::wire::dhcp::TransactionId;
 
 use crate::client::Port;
 use crate::machines::Server;
-use crate::segment::Segment;
+use crate::segment::{SITE, Segment};
 
 const SQUATTER: &str = "52:54:00:86:00:c8";
 const MAC: &str = "52:54:00:86:00:07";
-const SITE: &str = "\
-kind: Site
-name: rack-a
-server: {address: 10.86.0.1}
-networks:
-  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
-loaders: {uefi-x64: snponly.efi}
-";
 
 #[test]
 fn an_address_of_the_pool_on_which_another_machine_answers_is_not_offered() {

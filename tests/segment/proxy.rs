@@ -8,7 +8,8 @@ use pxectl::wire::dhcp::{DhcpMessage, MessageType, TransactionId};
 
 use crate::client::Port;
 use crate::machines::{Dnsmasq, Server};
-use crate::segment::{Segment, run};
+use crate::program::run_program;
+use crate::segment::Segment;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 86, 0, 2);
@@ -71,7 +72,7 @@ fn every_client_gets_its_address_from_dnsmasq_and_its_boot_file_from_the_proxy()
         if matches!(client.kind, ClientKind::Ipxe { .. }) {
             let mut curl = segment.command("client", "/usr/bin/curl");
             curl.args(["--silent", "--show-error", "--fail", "--max-time", "20"]);
-            let script = run(curl.arg(format!("{}&mac={MAC}", boot.url())));
+            let script = run_program(curl.arg(format!("{}&mac={MAC}", boot.url())));
             assert!(script.starts_with("#!ipxe\n"), "{script}");
         }
     }

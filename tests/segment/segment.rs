@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::machines::{PATIENCE, Program};
+use crate::program::run_program;
 use crate::requirements::missing;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -23,6 +24,15 @@ const PROGRAMS: [&str; 7] = [
 pub const INTERFACE: &str = "eth0";
 /// The server's interface.
 pub const SERVER_INTERFACE: &str = "prov0";
+/// A site that gives three addresses to the segment.
+pub const SITE: &str = "\
+kind: Site
+name: rack-a
+server: {address: 10.86.0.1}
+networks:
+  - {name: prov0, subnet: 10.86.0.0/24, interface: prov0, pool: 10.86.0.200-10.86.0.202}
+loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
+";
 
 /// An Ethernet segment: namespaces around a bridge, removed by name when dropped.
 pub struct Segment {
@@ -146,7 +156,7 @@ impl Segment {
             program.wait_for(&["ready"]);
             self.taggers.push(program);
             let show = ["-n", &machine, "-o", "link", "show", parent];
-            let shown = run(Command::new("ip").args(show));
+            let shown = run_program(Command::new("ip").args(show));
             let mut words = shown.split_whitespace();
             words.find(|word| *word == "link/ether");
             let mac = words.next().unwrap();
@@ -167,6 +177,16 @@ impl Segment {
                 std::fs::write(path, "0").unwrap();
             }
         });
+    }
+
+    /// Runs `ip` on a machine with these words, separated by spaces.
+    pub fn ip(&self, name: &str, words: &str) {
+        let namespace = self.namespace(name);
+        let words = words.split_whitespace();
+        ip(&["-n", &namespace]
+            .into_iter()
+            .chain(words)
+            .collect::<Vec<_>>());
     }
 
     /// Gives a machine an address in place of what it has.
@@ -198,7 +218,7 @@ impl Segment {
         loop {
             let shown = ["addr", "route"].map(|what| {
                 let words = ["-4", "-o", "-n", &machine, what, "show", "dev", INTERFACE];
-                run(Command::new("ip").args(words))
+                run_program(Command::new("ip").args(words))
             });
             let [addresses, routes] = &shown;
             if addresses.contains(address) && routes.contains("default") {
@@ -258,23 +278,5 @@ impl Drop for Segment {
 }
 
 fn ip(args: &[&str]) {
-    run(Command::new("ip").args(args));
-}
-
-/// Runs a command to its end and returns its output.
-///
-/// # Panics
-/// When the command fails, with what it printed.
-pub fn run(command: &mut Command) -> String {
-    let run = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&run.stderr);
-    assert!(
-        run.status.success(),
-        "{command:?}: {}\n{stdout}{stderr}",
-        run.status
-    );
-    stdout
+    run_program(Command::new("ip").args(args));
 }

@@ -1,12 +1,12 @@
 //! What an inventory adds: names, and which servers belong on a wire.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::play::*;
 use crate::clients::dhcp::Client;
 use crate::conversation::{Finding, FindingKind, Options, Report};
-use crate::inventory::{Inventory, SourceFile, parse};
+use crate::inventory::Inventory;
+use crate::inventory::site_builder::inventory_of;
 use crate::machine::{HardwareAddress, MacAddress};
 use crate::wire::dhcp::{OptionCode, TransactionId};
 use crate::wire::packet::VlanTags;
@@ -45,15 +45,7 @@ files:
 ";
     let digest = format!("\"{}\"", "5e".repeat(32));
     let text = site.replace("DIGEST", &digest);
-    let file = SourceFile {
-        name: "site.yaml".into(),
-        text: text.replace("NETWORKS", networks),
-    };
-    let parsed = parse(&[file], BTreeMap::new());
-    let diagnostics = parsed.diagnostics;
-    parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{diagnostics:?}"))
+    inventory_of(text.replace("NETWORKS", networks))
 }
 
 fn rogues(report: &Report) -> Vec<&str> {

@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::inventory::{SourceFile, Sources, parse};
+use crate::inventory::site_builder::inventory_of;
 use crate::machine::Session;
 use crate::machine::{Architecture, Dialect};
 
@@ -51,23 +49,7 @@ disk: {serial: D3}
 ";
 
 fn inventory(site_extra: &str) -> Inventory {
-    let file = |name: &str, text: String| SourceFile {
-        name: name.into(),
-        text,
-    };
-    let files = [
-        file("site.yaml", format!("{SITE}{site_extra}")),
-        file("rest.yaml", REST.into()),
-    ];
-    let parsed = parse(&files, BTreeMap::new());
-    let faults: Vec<_> = parsed
-        .diagnostics
-        .iter()
-        .map(|d| d.to_text(&Sources::new(&files, &[]), false))
-        .collect();
-    parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{}", faults.concat()))
+    inventory_of(format!("{SITE}{site_extra}---\n{REST}"))
 }
 
 /// Decides for a host that was armed as it stands in the inventory.

@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::site_builder::parse_text;
 use crate::lint::boot_file::{PeImage, PeMachine, Signature};
 use crate::machine::CpuArchitecture;
 
@@ -43,8 +41,7 @@ fn found(loaders: &str, own: &str, files: &[(&str, BootFile)]) -> Vec<String> {
          ---\nkind: Host\nname: three\nprofile: open\narch: bios\ndisk: {{serial: a}}\nnics: [{{mac: \"52:54:00:00:00:03\", network: n, boot: true}}]\n",
         "0".repeat(64)
     );
-    let name = "all.yaml".to_owned();
-    let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+    let parsed = parse_text(text);
     let inventory = parsed
         .inventory
         .unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::site_builder::inventory_of;
 use crate::machine::{Phase, Session};
 
 const INVENTORY: &str = r#"
@@ -43,19 +43,16 @@ fn key() -> StoreKey {
 }
 
 fn inventory(arch: &str, secure: &str) -> Inventory {
-    inventory_of(INVENTORY, arch, secure)
+    inventory_with(INVENTORY, arch, secure)
 }
 
-fn inventory_of(text: &str, arch: &str, secure: &str) -> Inventory {
+fn inventory_with(text: &str, arch: &str, secure: &str) -> Inventory {
     // A quoted argument has a blank, which the inventory refuses.
     let text = text
         .replace("ARCH", arch)
         .replace("SECURE", secure)
         .replace(r#", "c='d e'""#, r#", "c='d'""#);
-    let name = "all.yaml".to_owned();
-    let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-    let faults = parsed.diagnostics;
-    parsed.inventory.unwrap_or_else(|| panic!("{faults:?}"))
+    inventory_of(text)
 }
 
 /// What the machine of a path is answered while its host is in a phase.
@@ -267,7 +264,7 @@ fn a_menu_is_shown_where_the_local_disk_is_decided_and_nowhere_else() {
             true => "bios",
             false => "uefi-x64",
         };
-        let inventory = inventory_of(&text, arch, "");
+        let inventory = inventory_with(&text, arch, "");
         let answer = answer(&inventory, phase, &path);
         assert_eq!(answer.fault, None);
         let found = answer.script.contains("Tool");

@@ -172,10 +172,9 @@ fn runs_our_scripts(options: &DhcpOptions) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use crate::clients::dhcp::{Client, ClientKind};
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::SiteBuilder;
     use crate::machine::Architecture;
     use crate::respond::dhcp::{DhcpResponder, Ingress};
     use crate::token::StoreKey;
@@ -193,12 +192,11 @@ mod tests {
                 "http://10.20.0.10:8080/m/52-54-00-12-34-56/…/b.efi",
             ),
         ] {
-            let text = format!(
-                "kind: Site\nname: s\nserver: {{address: 10.20.0.10}}\nloaders: {loaders}\nnetworks:\n  \
-                 - {{name: n, subnet: 10.20.0.0/24, interface: e, pool: 10.20.0.200-10.20.0.201}}\n"
-            );
-            let name = "site.yaml".to_owned();
-            let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
+            let inventory = SiteBuilder::new(&format!(
+                "loaders: {loaders}\nnetworks: [{{name: n, subnet: 10.20.0.0/24, interface: e, \
+                 pool: 10.20.0.200-10.20.0.201}}]"
+            ))
+            .build();
             let ingress = Ingress {
                 network: Some("n"),
                 address: "10.20.0.10".parse().unwrap(),
@@ -209,7 +207,7 @@ mod tests {
                 uuid: None,
             };
             let response = DhcpResponder::new([]).respond(
-                &parsed.inventory.unwrap(),
+                &inventory,
                 &StoreKey::new([7; 32]),
                 ingress,
                 &client.discover(TransactionId(1)),

@@ -39,7 +39,6 @@ pub fn refuses(filter: &Filter, mac: MacAddress, options: &DhcpOptions) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
 
     use jiff::Timestamp;
@@ -47,7 +46,7 @@ mod tests {
     use super::super::{DhcpResponder, Ignored, Ingress, Response};
     use super::*;
     use crate::clients::dhcp::{Client, ClientKind};
-    use crate::inventory::{SourceFile, parse};
+    use crate::inventory::site_builder::SiteBuilder;
     use crate::machine::Architecture;
     use crate::token::StoreKey;
     use crate::wire::dhcp::TransactionId;
@@ -57,16 +56,11 @@ mod tests {
 
     /// Whether a machine is offered an address, under a filter of the site and one of the network.
     fn ask(site: &str, network: &str, mac: &str, class: Option<&str>) -> Response {
-        let text = format!(
-            "{{kind: Site, name: rack-a, server: {{address: 10.20.0.10}}, filter: {{{site}}}, \
-             loaders: {{uefi-x64: snponly.efi}}, networks: [{{name: prov0, subnet: 10.20.0.0/24, \
-             pool: 10.20.0.200-10.20.0.250, filter: {{{network}}}}}]}}"
-        );
-        let name = "site.yaml".to_owned();
-        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-        let inventory = parsed
-            .inventory
-            .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics));
+        let inventory = SiteBuilder::new(&format!(
+            "filter: {{{site}}}\nloaders: {{uefi-x64: snponly.efi}}\nnetworks: [{{name: prov0, \
+             subnet: 10.20.0.0/24, pool: 10.20.0.200-10.20.0.250, filter: {{{network}}}}}]"
+        ))
+        .build();
         let client = Client {
             kind: ClientKind::EdkPxe(Architecture::UefiX64),
             mac: mac.parse().unwrap(),

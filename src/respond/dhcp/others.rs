@@ -66,11 +66,11 @@ pub fn search(mac: MacAddress, transaction_id: TransactionId) -> DhcpMessage {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::super::{DhcpResponder, Ingress};
     use super::*;
-    use crate::inventory::{Site, SourceFile, parse};
+    use crate::inventory::Site;
+    use crate::inventory::site_builder::SiteBuilder;
     use crate::token::StoreKey;
 
     const US: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 10);
@@ -78,16 +78,10 @@ mod tests {
     const MAC: MacAddress = MacAddress::new([2, 0, 0, 0, 0, 1]);
 
     fn site() -> Site {
-        let name = "site.yaml".to_owned();
-        let text = "{kind: Site, name: rack-a, server: {address: 10.20.0.10}, loaders: {}, networks: [\
-             {name: prov0, subnet: 10.20.0.0/24}, {name: prov1, subnet: 10.30.0.0/24},\
-             {name: office, subnet: 10.40.0.0/24, mode: proxy}]}";
-        let text = text.to_owned();
-        let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-        let inventory = parsed.inventory;
-        inventory
-            .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
-            .site
+        let networks = "[{name: prov0, subnet: 10.20.0.0/24}, {name: prov1, subnet: 10.30.0.0/24}, \
+                        {name: office, subnet: 10.40.0.0/24, mode: proxy}]";
+        let site = SiteBuilder::new(&format!("loaders: {{}}\nnetworks: {networks}"));
+        site.build().site
     }
 
     #[test]
@@ -122,11 +116,8 @@ mod tests {
 
     #[test]
     fn a_client_that_chose_another_server_shows_one() {
-        let name = "site.yaml".to_owned();
-        let text = "{kind: Site, name: rack-a, server: {address: 10.20.0.10}, loaders: {}, networks: [\
-             {name: prov0, subnet: 10.20.0.0/24}]}";
-        let text = text.to_owned();
-        let inventory = parse(&[SourceFile { name, text }], BTreeMap::new()).inventory;
+        let network = "networks: [{name: prov0, subnet: 10.20.0.0/24}]";
+        let inventory = SiteBuilder::new(&format!("loaders: {{}}\n{network}")).build();
         let mut request = search(MAC, TransactionId(7));
         request.options.set_message_type(MessageType::Request);
         let code = OptionCode::ServerIdentifier;
@@ -138,8 +129,7 @@ mod tests {
             };
             let (key, now) = (StoreKey::new([7; 32]), Timestamp::UNIX_EPOCH);
             let mut responder = DhcpResponder::new([]);
-            let inventory = inventory.as_ref().unwrap();
-            let response = responder.respond(inventory, &key, ingress, &request, now);
+            let response = responder.respond(&inventory, &key, ingress, &request, now);
             assert_eq!(chosen_server(&response), expected);
         }
     }

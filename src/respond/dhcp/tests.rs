@@ -12,13 +12,12 @@ mod refusals;
 mod relay;
 mod skipped_loader;
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::*;
 use crate::clients::dhcp::{Client, ClientKind};
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::site_builder::inventory_of;
 use crate::machine::{Architecture, MacAddress, SystemUuid};
 use crate::wire::dhcp::{Operation, OptionCode, TransactionId};
 use std::net::SocketAddrV4;
@@ -168,15 +167,8 @@ impl Bench {
 
     /// Starts with an inventory whose text was changed.
     fn with(change: impl FnOnce(String) -> String) -> Self {
-        let file = SourceFile {
-            name: "test.yaml".into(),
-            text: change(INVENTORY.to_owned()),
-        };
-        let parsed = parse(&[file], BTreeMap::new());
         Self {
-            inventory: parsed
-                .inventory
-                .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)),
+            inventory: inventory_of(change(INVENTORY.to_owned())),
             key: StoreKey::new([7; 32]),
             responder: DhcpResponder::new([]),
             now: Timestamp::from_second(1_800_000_000).unwrap(),

@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    fn reply_to(client: SocketAddrV4, number: u32) -> PendingReply {
+    fn reply_to(port: &Arc<DhcpPort>, client: SocketAddrV4, number: u32) -> PendingReply {
         let transaction_id = TransactionId(number);
         let mac = MacAddress::new([2; 6]);
         let mut message = DhcpMessage::new(Operation::Reply, mac, transaction_id);
@@ -136,7 +136,7 @@ mod tests {
             measured: None,
         };
         PendingReply {
-            port: 0,
+            port: Arc::clone(port),
             from: client,
             response: Response {
                 commit: None,
@@ -154,10 +154,9 @@ mod tests {
         };
         let loopback = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let format = LogFormat::Json;
-        let replies = Arc::new(ReplySender {
-            ports: vec![DhcpPort::for_senders(loopback, None).unwrap()],
-            log: Log::new(format, Level::Info, Box::new(std::io::sink())),
-        });
+        let port = Arc::new(DhcpPort::for_senders(loopback, None).unwrap());
+        let log = Log::new(format, Level::Info, Box::new(std::io::sink()));
+        let replies = Arc::new(ReplySender::new(vec![Arc::clone(&port)], log));
         let (begun, syncs) = channel();
         let (turn, turns) = channel();
         let ledger = Ledger::new(Box::new(Disk { begun, turns }), replies.log.clone());
@@ -175,7 +174,7 @@ mod tests {
         let take = |number| {
             let change = LeaseChange::Release(Ipv4Addr::LOCALHOST);
             commits
-                .queue(change, Some(reply_to(address, number)))
+                .queue(change, Some(reply_to(&port, address, number)))
                 .unwrap();
         };
         take(1);

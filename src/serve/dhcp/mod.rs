@@ -2,6 +2,7 @@
 
 mod commits;
 mod ledger;
+mod open;
 mod port;
 mod probe;
 mod replies;
@@ -13,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::active::ActiveInventory;
+use super::links::{LinkMonitor, timespec};
 use super::log::{Level, Log, LogLine};
 use super::sizes::Sizes;
 use crate::respond::access::{Resource, admit};
@@ -32,18 +34,15 @@ use commits::LeaseCommits;
 use ledger::Ledger;
 use probe::ProbeResult;
 use replies::{PendingReply, ReplySender};
+use watch::Watcher;
 
-pub use port::{DhcpPort, PortRole, addresses, interfaces, server_address};
-pub use probe::Prober;
-pub use watch::Watcher;
+pub use open::DhcpSockets;
+pub use port::{DhcpPort, PortRole};
 
 /// Limit of messages that are received before other work is done.
 const BATCH: usize = 256;
 /// Interval at which probes are checked while no message arrives.
-const HEARTBEAT: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 500_000_000,
-};
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Interval at which due probes are started while messages arrive.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
@@ -52,10 +51,9 @@ const PROBE_EVERY: Duration = Duration::from_millis(100);
 pub struct DhcpServer {
     replies: Arc<ReplySender>,
     commits: LeaseCommits,
-    probers: Vec<Prober>,
+    sockets: DhcpSockets,
     /// Time of the last check for due probes.
     probed_at: Option<Instant>,
-    watchers: Vec<Watcher>,
     others: OtherServers,
     /// Index of the port that is served first in the next batch.
     first: usize,
@@ -67,29 +65,25 @@ pub struct DhcpServer {
 }
 
 impl DhcpServer {
-    /// Creates a server for open ports, and reads the granted leases.
+    /// Creates a server for open sockets, and reads the granted leases.
     ///
     /// # Errors
     /// Fails when the leases cannot be read.
     pub fn new(
-        ports: Vec<DhcpPort>,
+        sockets: DhcpSockets,
         leases: Box<dyn LeaseStore>,
         active: ActiveInventory,
         key: StoreKey,
         log: Log,
     ) -> anyhow::Result<Self> {
         let responder = DhcpResponder::new(leases.load().context("cannot read the leases")?);
-        let replies = Arc::new(ReplySender {
-            ports,
-            log: log.clone(),
-        });
+        let replies = Arc::new(ReplySender::new(sockets.ports.clone(), log.clone()));
         let ledger = Ledger::new(leases, log.clone());
         Ok(Self {
             commits: LeaseCommits::start(ledger, Arc::clone(&replies)),
             replies,
-            probers: Vec::new(),
+            sockets,
             probed_at: None,
-            watchers: Vec::new(),
             others: OtherServers::default(),
             first: 0,
             responder,
@@ -105,21 +99,9 @@ impl DhcpServer {
     /// # Errors
     /// Fails when the system cannot report an address.
     pub fn local_addresses(&self) -> anyhow::Result<String> {
-        let addresses: anyhow::Result<Vec<String>> =
-            self.replies.ports.iter().map(DhcpPort::describe).collect();
+        let ports = self.sockets.ports.iter();
+        let addresses: anyhow::Result<Vec<String>> = ports.map(|port| port.describe()).collect();
         Ok(addresses?.join(", "))
-    }
-
-    /// Probes addresses of the pools on these networks before they are offered.
-    pub fn with_probers(mut self, probers: Vec<Prober>) -> Self {
-        self.probers = probers;
-        self
-    }
-
-    /// Logs other DHCP servers on these networks.
-    pub fn with_watchers(mut self, watchers: Vec<Watcher>) -> Self {
-        self.watchers = watchers;
-        self
     }
 
     /// Serves until `shutdown` is requested.
@@ -128,20 +110,28 @@ impl DhcpServer {
     /// Fails when the system cannot wait for packets.
     pub fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut buffer = vec![0; 64 << 10];
-        let heartbeat = (!self.probers.is_empty()).then_some(&HEARTBEAT);
         while !shutdown.is_requested() {
+            if self.sockets.follow() {
+                self.replies.replace_ports(self.sockets.ports.clone());
+            }
             self.probe()?;
             self.watch(&mut buffer);
-            let mut waiting: Vec<PollFd<'_>> = self
-                .replies
-                .ports
-                .iter()
-                .map(DhcpPort::socket)
-                .chain(self.watchers.iter().map(Watcher::socket))
+            let ports = self.sockets.ports.iter().map(|port| port.socket());
+            let watchers = self.sockets.watchers.iter().map(Watcher::socket);
+            let mut waiting: Vec<PollFd<'_>> = ports
+                .chain(watchers)
                 .map(|socket| PollFd::new(socket, PollFlags::IN))
                 .collect();
             waiting.push(PollFd::new(shutdown, PollFlags::IN));
-            match poll(&mut waiting, heartbeat) {
+            let monitor = self.sockets.monitor();
+            waiting.extend(monitor.map(|it| PollFd::new(it, PollFlags::IN)));
+            let heartbeat = (!self.sockets.probers.is_empty()).then_some(HEARTBEAT);
+            let patience = heartbeat
+                .into_iter()
+                .chain(monitor.and_then(LinkMonitor::patience))
+                .min()
+                .map(timespec);
+            match poll(&mut waiting, patience.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).context("cannot wait for DHCP packets"),
             }
@@ -155,14 +145,14 @@ impl DhcpServer {
         let now = Timestamp::now();
         let loaded = self.active.current();
         let site = &loaded.inventory.site;
-        for watcher in &self.watchers {
+        for watcher in &self.sockets.watchers {
             for _ in 0..BATCH {
                 let Some((length, _)) = watcher.receive(buffer) else {
                     break;
                 };
                 let message = DhcpMessage::parse(&buffer[..length]).ok();
                 let ours: Vec<Ipv4Addr> = self
-                    .replies
+                    .sockets
                     .ports
                     .iter()
                     .map(|it| it.address(site))
@@ -182,7 +172,7 @@ impl DhcpServer {
     fn probe(&mut self) -> anyhow::Result<()> {
         let now = Timestamp::now();
         let mut changes = Vec::new();
-        for prober in &self.probers {
+        for prober in &self.sockets.probers {
             for ProbeResult { address, answered } in prober.results() {
                 let network = prober.network();
                 let change = self.responder.probed(network, address, answered, now);
@@ -202,11 +192,11 @@ impl DhcpServer {
             self.commits.queue(change, None)?;
         }
         let is_due = self.probed_at.is_none_or(|at| at.elapsed() >= PROBE_EVERY);
-        if !self.probers.is_empty() && is_due {
+        if !self.sockets.probers.is_empty() && is_due {
             self.probed_at = Some(Instant::now());
             let inventory = &self.active.current().inventory;
             for ProbesDue { network, addresses } in self.responder.probes_due(inventory, now) {
-                let mut probers = self.probers.iter();
+                let mut probers = self.sockets.probers.iter();
                 if let Some(prober) = probers.find(|prober| prober.network() == network) {
                     prober.request(addresses);
                 }
@@ -223,8 +213,8 @@ impl DhcpServer {
         let mut received = 0;
         // Each batch starts with another port, so that a flood at one port does not delay the others.
         self.first = self.first.wrapping_add(1);
-        for index in turns(self.first, replies.ports.len()) {
-            let port = &replies.ports[index];
+        for index in turns(self.first, self.sockets.ports.len()) {
+            let port = &self.sockets.ports[index];
             while received < BATCH {
                 let Some((length, from)) = port.receive(buffer) else {
                     break;
@@ -282,7 +272,7 @@ impl DhcpServer {
                 }
                 let change = response.commit.take();
                 let answer = PendingReply {
-                    port: index,
+                    port: Arc::clone(port),
                     from,
                     response,
                 };

@@ -1,7 +1,7 @@
 //! Sockets of the DHCP server, and the path in which each sends its replies.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::IntoRawFd;
 use std::sync::{Mutex, PoisonError};
 
@@ -13,11 +13,39 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::inventory::{DhcpMode, Network, Site};
 use crate::machine::MacAddress;
 use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVER_PORT};
+use crate::serve::control_message::send_from;
+use crate::serve::links::{addresses, interfaces};
 use crate::wire::dhcp::describe;
 use crate::wire::frame::udp_frame;
 
 /// Bytes of kernel memory for waiting messages; room for some thousands.
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// An interface as it was when a port was opened on it. A socket stays bound to that one, even if another
+/// interface gets its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceIdentity {
+    /// The name that the inventory uses.
+    pub name: String,
+    /// The index that the kernel gave it; `None` if it does not exist.
+    pub index: Option<u32>,
+    /// Its Ethernet address.
+    pub mac: Option<MacAddress>,
+}
+
+impl InterfaceIdentity {
+    /// Finds an interface by its name.
+    pub fn find(name: &str, interfaces: &[NetworkInterface]) -> Self {
+        let interface = interfaces.iter().find(|interface| interface.name == name);
+        Self {
+            name: name.to_owned(),
+            index: interface.map(|interface| interface.index),
+            mac: interface
+                .and_then(|interface| interface.mac)
+                .map(|mac| MacAddress::new(mac.octets())),
+        }
+    }
+}
 
 /// A socket that receives requests, and the path by which its replies leave.
 pub struct DhcpPort {
@@ -44,6 +72,8 @@ enum SendPath {
     Interface {
         mac: MacAddress,
         server: Ipv4Addr,
+        /// Whether `server` is an address of this machine, which datagrams can leave from.
+        is_local: bool,
         frames: Mutex<Box<dyn DataLinkSender>>,
     },
     /// As RFC 2131 §4.1 requires, to relays and to clients that have an address.
@@ -77,6 +107,7 @@ impl DhcpPort {
         let path = SendPath::Interface {
             mac,
             server,
+            is_local: is_local(server, &interfaces()),
             frames,
         };
         Ok(Self {
@@ -99,10 +130,11 @@ impl DhcpPort {
     ) -> anyhow::Result<Self> {
         let socket = udp_socket().context("cannot open a UDP socket")?;
         // Firmware accepts a reply only from the address to which it sent the request.
-        let here = interfaces()
-            .iter()
-            .any(|interface| interface.ips.iter().any(|ip| ip.ip() == server));
-        let ip = if here { server } else { Ipv4Addr::UNSPECIFIED };
+        let ip = if is_local(server, &interfaces()) {
+            server
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
         let address = SocketAddr::from((ip, BOOT_SERVER_PORT));
         let context = || match network {
             Some((_, name)) => format!("cannot bind UDP {address} on `{name}`"),
@@ -280,6 +312,7 @@ impl DhcpPort {
                     mac,
                     server,
                     frames,
+                    ..
                 },
                 Delivery::Hardware {
                     mac: client,
@@ -302,9 +335,16 @@ impl DhcpPort {
                 SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)
             }
         };
-        self.socket
-            .send_to(&bytes, to)
-            .with_context(|| format!("cannot send to {to}"))?;
+        let sent = match &self.path {
+            // The interface may have several addresses, and its clients know us by this one.
+            SendPath::Interface {
+                server,
+                is_local: true,
+                ..
+            } => send_from(&self.socket, *server, to, &bytes),
+            _ => self.socket.send_to(&bytes, to).map(drop),
+        };
+        sent.with_context(|| format!("cannot send to {to}"))?;
         Ok(dropped)
     }
 }
@@ -344,17 +384,11 @@ fn knows_site(site: &Site, network: &Network) -> bool {
     network.subnet.is_host(site.server.address) || network.mode == DhcpMode::Proxy
 }
 
-/// Lists the IPv4 addresses of an interface.
-pub fn addresses(interface: &NetworkInterface) -> impl Iterator<Item = Ipv4Addr> {
-    interface.ips.iter().filter_map(|ip| match ip.ip() {
-        IpAddr::V4(ip) => Some(ip),
-        IpAddr::V6(_) => None,
-    })
-}
-
-/// Lists the interfaces of this machine.
-pub fn interfaces() -> Vec<NetworkInterface> {
-    datalink::interfaces()
+/// Reports whether an interface of this machine has the address.
+pub fn is_local(address: Ipv4Addr, interfaces: &[NetworkInterface]) -> bool {
+    interfaces
+        .iter()
+        .any(|interface| addresses(interface).any(|it| it == address))
 }
 
 pub(super) fn interface(name: &str) -> anyhow::Result<NetworkInterface> {

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use pnet::datalink::{self, Channel, ChannelType, DataLinkReceiver, DataLinkSender};
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::port::interface;
+use super::port::{InterfaceIdentity, interface};
 use crate::machine::MacAddress;
 use crate::wire::arp;
 
@@ -24,6 +24,7 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 /// Probes addresses on one network. Its thread ends after the prober is dropped.
 pub struct Prober {
     network: String,
+    interface: InterfaceIdentity,
     requests: Sender<Vec<Ipv4Addr>>,
     results: Receiver<ProbeResult>,
 }
@@ -42,10 +43,11 @@ impl Prober {
     ///
     /// # Errors
     /// Fails when the interface is missing or the system refuses.
-    pub fn start(network: &str, name: &str) -> anyhow::Result<Self> {
+    pub fn start(network: &str, identity: InterfaceIdentity) -> anyhow::Result<Self> {
+        let name = &identity.name;
         let context = || format!("cannot probe addresses on `{name}`");
         let interface = interface(name).with_context(context)?;
-        let Some(mac) = interface.mac.map(|mac| MacAddress::new(mac.octets())) else {
+        let Some(mac) = identity.mac else {
             bail!("interface `{name}` has no Ethernet address");
         };
         let socket = Socket::new(Domain::PACKET, Type::RAW, None).with_context(context)?;
@@ -82,6 +84,7 @@ impl Prober {
         let network = network.to_owned();
         Ok(Self {
             network,
+            interface: identity,
             requests,
             results,
         })
@@ -90,6 +93,11 @@ impl Prober {
     /// Returns the probed network.
     pub fn network(&self) -> &str {
         &self.network
+    }
+
+    /// Returns the interface on which it probes.
+    pub(super) fn interface(&self) -> &InterfaceIdentity {
+        &self.interface
     }
 
     /// Requests probes of these addresses; never waits.

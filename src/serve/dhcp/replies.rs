@@ -1,6 +1,7 @@
 //! Sends replies, and logs them.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::port::DhcpPort;
 use crate::respond::dhcp::{Delivery, Exchange, Ignored, Reply, Response};
@@ -9,19 +10,31 @@ use crate::wire::dhcp::MessageType;
 
 /// The response to one message, ready to be sent.
 pub(super) struct PendingReply {
-    /// Index of the port that received the message.
-    pub(super) port: usize,
+    /// The port that received the message.
+    pub(super) port: Arc<DhcpPort>,
     pub(super) from: SocketAddrV4,
     pub(super) response: Response,
 }
 
 /// Sends replies. Several threads share it.
 pub(super) struct ReplySender {
-    pub(super) ports: Vec<DhcpPort>,
+    ports: Mutex<Vec<Arc<DhcpPort>>>,
     pub(super) log: Log,
 }
 
 impl ReplySender {
+    pub(super) fn new(ports: Vec<Arc<DhcpPort>>, log: Log) -> Self {
+        Self {
+            ports: Mutex::new(ports),
+            log,
+        }
+    }
+
+    /// Uses these ports from now on.
+    pub(super) fn replace_ports(&self, ports: Vec<Arc<DhcpPort>>) {
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+    }
+
     /// Sends a reply and logs it, or logs the reason why there is no reply.
     pub(super) fn send(&self, answer: PendingReply) {
         let PendingReply {
@@ -48,12 +61,18 @@ impl ReplySender {
 
     /// Returns the port that sends a reply: the port that received the request, unless the reply must
     /// leave by the interface of the client's network and the request arrived elsewhere.
-    fn sending_port(&self, port: usize, reply: &Reply, network: Option<&str>) -> &DhcpPort {
-        let port = &self.ports[port];
-        let interface_port = network
-            .filter(|_| port.needs_interface(reply))
-            .and_then(|network| self.ports.iter().find(|port| port.is_on(network)));
-        interface_port.unwrap_or(port)
+    fn sending_port(
+        &self,
+        port: Arc<DhcpPort>,
+        reply: &Reply,
+        network: Option<&str>,
+    ) -> Arc<DhcpPort> {
+        let Some(network) = network.filter(|_| port.needs_interface(reply)) else {
+            return port;
+        };
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        let interface_port = ports.iter().find(|port| port.is_on(network));
+        interface_port.map_or(port, Arc::clone)
     }
 }
 

@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::port::{interface, receive};
-use crate::machine::MacAddress;
+use super::port::{InterfaceIdentity, receive};
 use crate::respond::dhcp::{CLIENT_PORT, SERVER_PORT, search};
 use crate::wire::dhcp::TransactionId;
 
 /// Listens on the client port of a network for replies of other servers.
 pub struct Watcher {
     network: String,
+    interface: InterfaceIdentity,
     socket: UdpSocket,
 }
 
@@ -22,11 +22,11 @@ impl Watcher {
     ///
     /// # Errors
     /// Fails when port 68 is in use, or the system refuses.
-    pub fn start(network: &str, name: &str) -> anyhow::Result<Self> {
+    pub fn start(network: &str, interface: InterfaceIdentity) -> anyhow::Result<Self> {
+        let name = &interface.name;
         let context = || format!("cannot listen on UDP port {CLIENT_PORT} of `{name}`");
-        let mac = interface(name).with_context(context)?.mac;
+        let mac = interface.mac;
         let mac = mac.with_context(|| format!("interface `{name}` has no Ethernet address"))?;
-        let mac = MacAddress::new(mac.octets());
         // Not shared: a DHCP client on this machine would lose replies to us.
         let udp = Some(Protocol::UDP);
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, udp).with_context(context)?;
@@ -46,6 +46,7 @@ impl Watcher {
             .with_context(|| format!("cannot search for other DHCP servers on `{name}`"))?;
         Ok(Self {
             network: network.to_owned(),
+            interface,
             socket,
         })
     }
@@ -53,6 +54,11 @@ impl Watcher {
     /// Returns the watched network.
     pub fn network(&self) -> &str {
         &self.network
+    }
+
+    /// Returns the interface on which it listens.
+    pub(super) fn interface(&self) -> &InterfaceIdentity {
+        &self.interface
     }
 
     /// Returns the socket, for polling.

@@ -11,6 +11,9 @@ use rustix::net::sockopt;
 use socket2::{Domain, MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr, Type};
 
 use super::ports::Ports;
+use crate::serve::control_message::{
+    CONTROL_HEADER, ControlMessages, IP_PKTINFO, IPPROTO_IP, WORD,
+};
 
 /// A UDP socket that reports the local address of each datagram, and replies from that address.
 pub(super) struct Socket {
@@ -59,8 +62,6 @@ impl ReplyRoute {
     }
 }
 
-const IPPROTO_IP: c_int = 0;
-const IP_PKTINFO: c_int = 8;
 const SOL_UDP: c_int = 17;
 const UDP_SEGMENT: c_int = 103;
 const MSG_DONTWAIT: c_int = 0x40;
@@ -185,15 +186,9 @@ impl Socket {
         buffers: &[IoSlice<'_>],
         segment: Option<u16>,
     ) -> io::Result<()> {
-        let mut control = Control::new();
+        let mut control = ControlMessages::new();
         if let Some(local) = route.local.filter(|_| !self.connected) {
-            // struct in_pktinfo: interface (any), source address, destination (unused).
-            let [a, b, c, d] = local.octets();
-            control.push(
-                IPPROTO_IP,
-                IP_PKTINFO,
-                &[0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0],
-            );
+            control.push_source(local);
         }
         if let Some(segment) = segment {
             control.push(SOL_UDP, UDP_SEGMENT, &segment.to_ne_bytes());
@@ -202,8 +197,8 @@ impl Socket {
         if !self.connected {
             message = message.with_addr(&route.peer);
         }
-        if control.length > 0 {
-            message = message.with_control(control.octets());
+        if !control.is_empty() {
+            message = message.with_control(control.bytes());
         }
         self.socket.sendmsg(&message, 0).map(drop)
     }
@@ -223,45 +218,6 @@ pub(super) fn link_mtu(peer: SocketAddrV4, transfer: Option<&Socket>) -> io::Res
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-/// Control messages for `sendmsg` in the layout of cmsg(3): length, level, type, payload, and padding
-/// to a word.
-struct Control {
-    bytes: [u8; 64],
-    length: usize,
-}
-
-const WORD: usize = mem::size_of::<usize>();
-const CONTROL_HEADER: usize = WORD + 2 * mem::size_of::<c_int>();
-
-impl Control {
-    const fn new() -> Self {
-        Self {
-            bytes: [0; 64],
-            length: 0,
-        }
-    }
-
-    fn push(&mut self, level: c_int, kind: c_int, payload: &[u8]) {
-        let length = CONTROL_HEADER + payload.len();
-        let header = [
-            &length.to_ne_bytes()[..],
-            &level.to_ne_bytes(),
-            &kind.to_ne_bytes(),
-            payload,
-        ];
-        let mut at = self.length;
-        for part in header {
-            self.bytes[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        self.length += length.next_multiple_of(WORD);
-    }
-
-    fn octets(&self) -> &[u8] {
-        &self.bytes[..self.length]
     }
 }
 
@@ -319,7 +275,7 @@ mod tests {
 
     #[test]
     fn packet_info_is_found_behind_other_control_messages() {
-        let mut control = Control::new();
+        let mut control = ControlMessages::new();
         control.push(SOL_UDP, UDP_SEGMENT, &[1, 2]);
         control.push(
             IPPROTO_IP,
@@ -327,10 +283,10 @@ mod tests {
             &[9, 0, 0, 0, 10, 0, 0, 1, 10, 0, 0, 255],
         );
         assert_eq!(
-            packet_info(control.octets()),
+            packet_info(control.bytes()),
             Some((Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 255)))
         );
-        assert_eq!(packet_info(&control.octets()[..20]), None);
+        assert_eq!(packet_info(&control.bytes()[..20]), None);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Probing ahead, as timelines.
 
-use std::collections::BTreeMap;
-
 use super::super::{Ignored, Ingress};
 use super::*;
 use crate::clients::dhcp::{Client, ClientKind};
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::site_builder::SiteBuilder;
 use crate::machine::Architecture;
 use crate::token::StoreKey;
 use crate::wire::dhcp::TransactionId;
@@ -14,15 +12,10 @@ const NONE: [u8; 0] = [];
 const SQUATTER: MacAddress = MacAddress::new([2, 0, 0, 0, 0, 9]);
 
 fn site(network: &str) -> Inventory {
-    let name = "site.yaml".to_owned();
-    let text = format!(
-        "{{kind: Site, name: rack-a, server: {{address: 10.20.0.10}}, loaders: {{}}, \
-         networks: [{{name: prov0, subnet: 10.20.0.0/24, {network}}}]}}"
-    );
-    let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-    parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+    SiteBuilder::new(&format!(
+        "loaders: {{}}\nnetworks: [{{name: prov0, subnet: 10.20.0.0/24, {network}}}]"
+    ))
+    .build()
 }
 
 fn small() -> Inventory {

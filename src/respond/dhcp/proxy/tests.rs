@@ -1,7 +1,6 @@
 //! A proxy beside a server that gives addresses and knows nothing of booting, as firmware sees both.
 
 use crate::machine::Architecture;
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use jiff::Timestamp;
 use super::super::{Delivery, DhcpResponder, Ignored, Ingress, Reply};
 use super::*;
 use crate::clients::dhcp::{BootSource, Client, ClientKind, OfferClass};
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::site_builder::{inventory_of, parse_text};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{IPXE_ENCAPSULATED, IpxeFeature, Operation, TransactionId};
 
@@ -29,14 +28,7 @@ loaders: {bios: undionly.kpxe, uefi-x64: snponly.efi}
 ";
 
 fn inventory(site: &str) -> Inventory {
-    let file = SourceFile {
-        name: "site.yaml".into(),
-        text: site.into(),
-    };
-    let parsed = parse(&[file], BTreeMap::new());
-    parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+    inventory_of(site)
 }
 
 fn key() -> StoreKey {
@@ -424,11 +416,7 @@ arch: uefi-x64
 disk: {serial: D1}
 nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
 ";
-    let file = SourceFile {
-        name: "site.yaml".into(),
-        text: text.into(),
-    };
-    let parsed = parse(&[file], BTreeMap::new());
+    let parsed = parse_text(text);
     let seen: Vec<_> = parsed
         .diagnostics
         .iter()

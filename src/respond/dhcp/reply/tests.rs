@@ -1,23 +1,20 @@
 //! What replies say besides an address and a boot file.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
 use super::super::{DhcpResponder, Ingress};
 use crate::clients::dhcp::{Client, ClientKind};
-use crate::inventory::{Inventory, SourceFile, parse};
+use crate::inventory::Inventory;
+use crate::inventory::site_builder::SiteBuilder;
 use crate::machine::Architecture;
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, OptionCode, TransactionId};
 
 const HOST: &str = "52:54:00:00:00:01";
 const STRANGER: &str = "52:54:00:00:00:99";
-const RACK: &str = "\
-kind: Site
-name: rack-a
-server: {address: 10.20.0.10}
+const SITE: &str = "\
 networks:
   - name: prov0
     subnet: 10.20.0.0/24
@@ -27,17 +24,8 @@ networks:
     search: [rack.example, example]
     routes: [{to: 10.40.0.0/16, via: 10.20.0.254}]
     options: {ntp-servers: 'ip:10.20.0.5', 224: network, 225: network, 226: network}
-loaders: {uefi-x64: snponly.efi}
----
-kind: Bundle
-name: b
-arch: x86_64
-files:
-  kernel: {path: k, sha256: 0000000000000000000000000000000000000000000000000000000000000000, size: 1}
-  initrd: {path: i, sha256: 0000000000000000000000000000000000000000000000000000000000000000, size: 1}
----
-{kind: Profile, name: p, installer: preseed, bundle: b, options: {225: profile, 226: profile}}
----
+loaders: {uefi-x64: snponly.efi}";
+const WORKER: &str = "\
 kind: Host
 name: worker
 profile: p
@@ -45,18 +33,13 @@ uuid: 4c4c4544-0051-3610-8043-c2c04f4b3135
 arch: uefi-x64
 disk: {serial: D1}
 nics: [{mac: '52:54:00:00:00:01', network: prov0, ip: 10.20.0.58, boot: true}]
-options: {226: host, interface-mtu: 'u16:1500'}
-";
+options: {226: host, interface-mtu: 'u16:1500'}";
 
 fn rack() -> Inventory {
-    let file = SourceFile {
-        name: "rack.yaml".into(),
-        text: RACK.into(),
-    };
-    let parsed = parse(&[file], BTreeMap::new());
-    parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+    SiteBuilder::new(SITE)
+        .profile("options: {225: profile, 226: profile}")
+        .document(WORKER)
+        .build()
 }
 
 fn offer_to(mac: &str) -> DhcpMessage {

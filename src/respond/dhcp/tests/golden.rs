@@ -1,6 +1,6 @@
 //! Golden replies beside the golden requests, octet for octet, in a form that people read.
 
-#[path = "../../../../tests/shared/fixture_updates.rs"]
+#[path = "../../../../tests/support/fixture_updates.rs"]
 mod fixture_updates;
 
 use std::fmt::Write;

@@ -1,8 +1,7 @@
-use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::inventory::{SourceFile, parse};
+use crate::inventory::site_builder::inventory_of;
 
 /// An inventory whose hosts keep their passwords as these references say.
 fn inventory(passwords: &[&str]) -> Inventory {
@@ -22,11 +21,7 @@ fn inventory(passwords: &[&str]) -> Inventory {
          ---\nkind: Profile\nname: p\ninstaller: preseed\nbundle: b\n\
          ---\nkind: Bundle\nname: b\narch: x86_64\nfiles: {{kernel: {file}, initrd: {file}}}\n{hosts}"
     );
-    let name = "a.yaml".to_owned();
-    let parsed = parse(&[SourceFile { name, text }], BTreeMap::new());
-    parsed
-        .inventory
-        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+    inventory_of(text)
 }
 
 #[test]

@@ -1,0 +1,125 @@
+use crate::support::rack::Rack;
+use crate::support::requirements::missing;
+use crate::support::tool::run_tool;
+use crate::transport::server::DockerRegistry;
+
+/// Creates the files that a container build would copy below `/disk`.
+fn disk(rack: &Rack) {
+    std::fs::create_dir_all(rack.file("root/disk/grub")).expect("a directory");
+    for (name, text) in [
+        ("vmlinuz", "a kernel"),
+        ("initrd", "an initrd"),
+        ("shimx64.efi", "a shim"),
+        ("grub/grub.cfg.tmpl", "a menu"),
+        ("metadata.yaml", "dhcpBootImageName: shimx64.efi\n"),
+    ] {
+        rack.write(&format!("root/disk/{name}"), text);
+    }
+}
+
+/// Builds an image as metalman's users do, `FROM scratch`, with umoci.
+fn image(rack: &Rack) {
+    let at = |name: &str| rack.file(name).display().to_string();
+    let image = format!("{}:latest", at("image"));
+    run_tool("umoci", &["init", "--layout", &at("image")]);
+    run_tool("umoci", &["new", "--image", &image]);
+    run_tool(
+        "umoci",
+        &["config", "--image", &image, "--architecture", "amd64"],
+    );
+    run_tool(
+        "umoci",
+        &[
+            "insert",
+            "--rootless",
+            "--image",
+            &image,
+            &at("root/disk"),
+            "/disk",
+        ],
+    );
+}
+
+#[test]
+fn an_image_with_boot_files_becomes_a_bundle() {
+    if missing(&["umoci", "skopeo", "docker-registry"]) {
+        return;
+    }
+    let (rack, data) = (Rack::a(), Rack::empty());
+    disk(&rack);
+    image(&rack);
+    let refused = rack.refused(3, &["bundle", "pull", "image"]);
+    assert!(refused.contains("needs a name"), "{refused}");
+    let document = rack.done(&["bundle", "pull", "image", "metal-a"]);
+    for line in [
+        "name: metal-a",
+        "arch: x86_64",
+        "  kernel:",
+        "  initrd:",
+        "  loader:",
+        "path: grub/grub.cfg.tmpl",
+    ] {
+        assert!(document.contains(line), "{line}: {document}");
+    }
+    // The same from a registry, with zstd layers by skopeo, and with Docker's media types.
+    let registry = DockerRegistry::start(data.path(), false);
+    let layout = format!("oci:{}:latest", rack.file("image").display());
+    for (name, format, compress) in [("zstd", "oci", "zstd"), ("docker", "v2s2", "gzip")] {
+        let place = format!("docker://{}/metal:{name}", registry.host);
+        run_tool(
+            "skopeo",
+            &[
+                "copy",
+                "--dest-tls-verify=false",
+                "--format",
+                format,
+                "--dest-compress-format",
+                compress,
+                "--dest-compress",
+                &layout,
+                &place,
+            ],
+        );
+        let again = rack.done(&[
+            "bundle",
+            "pull",
+            &place,
+            "metal-a",
+            "--plain-http",
+            "--bundles",
+            name,
+        ]);
+        assert_eq!(again, document, "{name}");
+    }
+    // The bundle is like any other.
+    rack.write("metal.yaml", &document);
+    rack.done(&["validate"]);
+    rack.done(&["bundle", "publish", "metal-a", "metal.tar"]);
+}
+
+#[test]
+fn an_image_with_a_path_that_leads_out_is_refused() {
+    if missing(&["umoci", "skopeo", "python3"]) {
+        return;
+    }
+    let rack = Rack::a();
+    let at = |name: &str| rack.file(name).display().to_string();
+    let image = format!("{}:latest", at("image"));
+    run_tool("umoci", &["init", "--layout", &at("image")]);
+    run_tool("umoci", &["new", "--image", &image]);
+    let script = "import tarfile,io,sys\nt=tarfile.open(sys.argv[1],'w')\n\
+        for n in ['disk/vmlinuz','../../../escaped']:\n\
+        \u{20}i=tarfile.TarInfo(n);i.size=1;t.addfile(i,io.BytesIO(b'x'))\nt.close()";
+    run_tool("python3", &["-c", script, &at("layer.tar")]);
+    run_tool(
+        "umoci",
+        &["raw", "add-layer", "--image", &image, &at("layer.tar")],
+    );
+    let before = rack.read("bundles/index.json");
+    let refused = rack.refused(3, &["bundle", "pull", "image", "metal-a"]);
+    assert!(
+        refused.contains("`../../../escaped` is outside the image"),
+        "{refused}"
+    );
+    assert_eq!(rack.read("bundles/index.json"), before);
+}
