@@ -12,9 +12,12 @@ use serde_json::Value;
 use super::fields::{Fields, MAX_TEXT};
 use crate::machine::cleaned;
 
-/// Receives new entries of a host. Returns `false` if nobody reads them.
+/// Receives a host name and new entries of that host. Returns `false` if the reader is gone.
+type EntryCallback = dyn Fn(&str, Vec<LogEntry>) -> bool + Send + Sync;
+
+/// Where the entries of a followed log go.
 #[derive(Clone)]
-pub struct LogSink(pub Arc<dyn Fn(&str, Vec<LogEntry>) -> bool + Send + Sync>);
+pub struct LogSink(pub Arc<EntryCallback>);
 
 impl fmt::Debug for LogSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

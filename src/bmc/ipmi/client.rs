@@ -160,7 +160,7 @@ impl IpmiClient {
         if !output.status.success() {
             return Err(self.failed(&["sel", "list"], &output));
         }
-        Ok(parse_sel(&output.stdout))
+        Ok(parse_sel(&self.context.masked(&output.stdout)))
     }
 
     /// Prepares a console over the serial port of the machine (serial over LAN). With `take_over`,

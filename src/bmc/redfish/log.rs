@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -87,10 +88,11 @@ impl RedfishController {
         service: &LogService,
         query: &LogQuery,
     ) -> Result<Vec<LogEntry>, BmcError> {
+        let context = Arc::clone(&self.context);
         let read = |values: &[Value]| -> Vec<LogEntry> {
-            let entries = values.iter();
-            entries
-                .filter_map(|value| LogEntry::read(&service.name, value))
+            let masked = values.iter().map(|value| context.masked_json(value));
+            masked
+                .filter_map(|value| LogEntry::read(&service.name, &value))
                 .collect()
         };
         let mut page = self.session.require(&service.entries).await?.body;
@@ -98,7 +100,15 @@ impl RedfishController {
             page = self.read_collection(&service.entries).await?;
         }
         if !is_complete(&page) {
-            let newest = newest_references(&page, query.lines.min(MAX_SINGLE_ENTRIES));
+            let count = members(&page).len().min(query.lines);
+            if count > MAX_SINGLE_ENTRIES {
+                let name = &service.name;
+                self.context.note(&format!(
+                    "only the newest {MAX_SINGLE_ENTRIES} entries of the log `{name}` were read: \
+                     the BMC sends one at a time"
+                ));
+            }
+            let newest = newest_references(&page, count.min(MAX_SINGLE_ENTRIES));
             let values = self.complete_members(&newest, MAX_SINGLE_ENTRIES).await?;
             return Ok(read(&values));
         }

@@ -32,7 +32,8 @@ impl RedfishController {
         let settings_deadline = Instant::now() + SETTINGS_TIME;
         let mut response = accepted;
         loop {
-            match OperationState::read(response.status, &response.body) {
+            let body = self.context.masked_json(&response.body);
+            match OperationState::read(response.status, &body) {
                 OperationState::Succeeded { warning } => {
                     if let Some(warning) = warning {
                         self.context.note(&self.context.printable(&warning));

@@ -27,7 +27,7 @@ pub struct LogOptions {
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<Timestamp>,
 
-    /// Number of entries to show for each host; the newest count
+    /// Number of newest entries to show for each host
     #[arg(short = 'n', long, value_name = "COUNT", default_value = "100",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     lines: u32,
@@ -85,7 +85,7 @@ impl LogOptions {
     }
 }
 
-/// Prints new entries as they appear, until the command is interrupted or nobody reads its output.
+/// Prints new entries as they appear, until the command is interrupted or its reader is gone.
 fn follow(rounds: &Rounds<'_>, options: &LogOptions) -> CommandResult<Vec<HostReport>> {
     let (sender, receiver) = mpsc::channel::<(String, Vec<LogEntry>)>();
     let sink = LogSink(Arc::new(move |host: &str, entries: Vec<LogEntry>| {

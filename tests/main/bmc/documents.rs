@@ -26,6 +26,8 @@ struct DocumentSet {
     without: &'static [&'static str],
     /// The texts that `status` and `inventory` must show.
     shown: &'static [&'static str],
+    /// The Secure Boot state and the boot options that `status` must show.
+    firmware: &'static [&'static str],
     /// The path of the system, to which a dry run of `boot` would send a change.
     system: &'static str,
     /// A boot command and its target that differ from the override in the documents.
@@ -52,6 +54,7 @@ const SETS: &[DocumentSet] = &[
         ],
         without: &["settings", "bare_minimum_root.json"],
         shown: &["Contoso", "3500"],
+        firmware: &["disabled"],
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
@@ -61,6 +64,7 @@ const SETS: &[DocumentSet] = &[
         first: &["root.json", "systemv1_20.json", "managerv1_18.json"],
         without: &["settings", "bare_minimum_root.json"],
         shown: &["Contoso", "3500"],
+        firmware: &["disabled"],
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
@@ -70,6 +74,7 @@ const SETS: &[DocumentSet] = &[
         first: &["system.json"],
         without: &["storage_controller.json"],
         shown: &["Dell Inc.", "PowerEdge R640"],
+        firmware: &[],
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
@@ -79,6 +84,7 @@ const SETS: &[DocumentSet] = &[
         first: &["system_dell.json", "manager_dell.json"],
         without: &["system_bluefield", "lenovo", "supermicro", "hp"],
         shown: &["Dell Inc.", "PowerEdge"],
+        firmware: &["Boot0003, Boot0000, Boot0001"],
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
@@ -98,6 +104,7 @@ const SETS: &[DocumentSet] = &[
             "systems.json",
         ],
         shown: &["Lenovo", "ThinkSystem"],
+        firmware: &["Boot0004, Network (Boot0003)"],
         system: "/redfish/v1/Systems/1",
         boot: PXE,
     },
@@ -107,6 +114,7 @@ const SETS: &[DocumentSet] = &[
         first: &["system_bluefield_boot_valid.json"],
         without: &["dell", "supermicro", "hp", "lenovo", "systems.json"],
         shown: &[],
+        firmware: &["Boot0000, Boot0001"],
         system: "/redfish/v1/Systems/Bluefield",
         boot: PXE,
     },
@@ -217,6 +225,14 @@ fn documents_of_real_bmcs_are_understood() {
             set.name,
             status.all()
         );
+        for text in set.firmware {
+            assert!(
+                status.stdout.contains(text),
+                "{}: `{text}` in {}",
+                set.name,
+                status.stdout
+            );
+        }
         let inventory = run(&["inventory"]);
         for text in set.shown {
             assert!(

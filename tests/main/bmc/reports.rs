@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::bmc::emulator::profile::{CONTOSO, SUPERMICRO_X10};
-use crate::bmc::emulator::{Bmc, EmulatedLog, Emulator, log_entry};
+use crate::bmc::emulator::{Bmc, EmulatedLog, Emulator, PASSWORD, log_entry};
 use crate::bmc::rack::single_host;
 use crate::support::rack::Rack;
 
@@ -139,6 +139,20 @@ fn log_merges_the_logs_of_system_and_manager() {
         })
     );
     assert_eq!(bmc.changes(), []);
+}
+
+#[test]
+fn password_in_a_log_is_masked() {
+    // Characters of the second password are removed from texts of BMCs.
+    for password in [PASSWORD, "pa$s'w\"o;rd"] {
+        let (_emulator, bmc, mut rack) = one();
+        rack.set_environment("BMC_PASSWORD", password);
+        bmc.controller(|controller| controller.password = password.to_owned());
+        let message = format!("Login of admin with {password} failed.");
+        let entry = log_entry(1, "12:00:00", "Warning", &message);
+        set_logs(&bmc, vec![EmulatedLog::new("SEL", vec![entry])]);
+        assert_eq!(messages(&rack, &[]), ["Login of admin with *** failed."]);
+    }
 }
 
 /// Makes 500 entries, one for each second, the oldest first.
