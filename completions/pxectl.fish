@@ -582,7 +582,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l since -d 'Show entries since a time, such as `2h`, `2026-11-29` or `2026-11-29T12:00:00Z`' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s n -l lines -d 'Number of entries to show for each host; the newest count' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s n -l lines -d 'Number of newest entries to show for each host' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l log -d 'Read only the log with this name, such as `SEL` or `IML`' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l timeout -d 'Time limit for each host, including its self-test' -r
