@@ -33,7 +33,7 @@ pub struct Bmc {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the power, next boot, Secure Boot, health, identity and boot order of machines
+    /// Show power, next boot, Secure Boot, health, identity and boot order of machines
     #[command(after_help = "\
 Examples:
   pxectl bmc status --all
