@@ -212,10 +212,10 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "list" -d 'List hosts with their phases'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "show" -d 'Show one host: its phase, its session and its latest events'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "provision" -d 'Arm hosts: the next time one boots from the network, before the deadline, it installs'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "cancel" -d 'Take an arming back'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "cancel" -d 'Disarm hosts: their sessions end, and they no longer install'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "quarantine" -d 'Quarantine hosts: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "release" -d 'Release hosts that are quarantined or retired'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and not __fish_seen_subcommand_from list show provision cancel quarantine retire release help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Directory of the inventory' -r -F
@@ -246,7 +246,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Print more details'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s l -l selector -d 'Select the hosts that have a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l deadline -d 'How long the hosts are served their install; let it cover all of it [default: `provisioning.deadline` of the site]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l deadline -d 'Time limit of the install, from boot to end, at least 1m [default: `provisioning.deadline` of the site]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
@@ -258,8 +258,8 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 always\t'Always'
 never\t'Never'"
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l all -d 'Select all hosts'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s y -l yes -d 'Do not ask, also when many hosts are armed'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l allow-retired -d 'Arm them also where their bundle is retired'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s y -l yes -d 'Arm several hosts without a prompt'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -l allow-retired -d 'Arm hosts even if their bundle is retired'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s v -l verbose -d 'Print more details'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from provision" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -279,7 +279,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Print more details'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s l -l selector -d 'Select the hosts that have a label' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l reason -d 'Why, for the machine\'s screen' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l reason -d 'Reason to show on the screen of the machine' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from quarantine" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
@@ -327,10 +327,10 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "list" -d 'List hosts with their phases'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one host: its phase, its session and its latest events'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "provision" -d 'Arm hosts: the next time one boots from the network, before the deadline, it installs'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "cancel" -d 'Take an arming back'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "cancel" -d 'Disarm hosts: their sessions end, and they no longer install'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "quarantine" -d 'Quarantine hosts: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
-complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "release" -d 'Release hosts that are quarantined or retired'
 complete -c pxectl -n "__fish_pxectl_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -s i -l inventory -d 'Directory of the inventory' -r -F
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and not __fish_seen_subcommand_from create backup restore copy accept-clock help" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
@@ -981,10 +981,10 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "list" -d 'List hosts with their phases'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "show" -d 'Show one host: its phase, its session and its latest events'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "provision" -d 'Arm hosts: the next time one boots from the network, before the deadline, it installs'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "cancel" -d 'Take an arming back'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Set hosts aside: they boot nothing until they are released'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "cancel" -d 'Disarm hosts: their sessions end, and they no longer install'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "quarantine" -d 'Quarantine hosts: they boot nothing until they are released'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take hosts out of service for good: they boot nothing'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Take hosts back that were set aside'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "release" -d 'Release hosts that are quarantined or retired'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "create" -d 'Create an empty store, in which no host is armed'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "backup" -d 'Back up the store and the leases to one file, while servers run'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Create the store from a backup, with its open sessions suspended'

@@ -9,6 +9,7 @@
 //! | [`machine`] | the words everyone shares: addresses, UUIDs, architectures, phases, records |
 //! | [`wire`] | bytes <-> values: DHCP messages, TFTP packets, frames |
 //! | [`installer`] | one file for each installer kind: requirements, arguments, seeds, disks, callbacks |
+//! | [`loader`] | one file for each loader family: recognition, scripts, templates, requested files |
 //! | [`inventory`] | YAML text -> a typed inventory, and diagnostics with `file:line:column` |
 //! | [`token`] | boot tokens and session capabilities, made with the store's key |
 //! | [`decide`] | what a machine boots now, and why; how phases change |
@@ -18,6 +19,7 @@
 //! | [`conversation`] | packets of a boot -> who answered, who won, and what is wrong |
 //! | [`respond`] | protocol state machines: (now, input) -> outputs, for DHCP, TFTP and HTTP |
 //! | — | — |
+//! | [`clock`] | the wall clock, as a time that every part of the program can hold |
 //! | [`retry`] | which failed requests to repeat, and how long to wait first |
 //! | [`shutdown`] | the shutdown request, which wakes every poll loop |
 //! | [`store`] | what happened: host records, sessions and events; leases in a database of their own |
@@ -37,11 +39,13 @@ pub mod bundle;
 pub mod capture;
 pub mod cli;
 pub mod clients;
+pub mod clock;
 pub mod conversation;
 pub mod decide;
 pub mod installer;
 pub mod inventory;
 pub mod lint;
+pub mod loader;
 pub mod machine;
 pub mod provision;
 pub mod rehearse;

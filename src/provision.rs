@@ -13,9 +13,10 @@ use jiff::tz::TimeZone;
 use crate::bundle::{BundleStore, RETIRED_ANNOTATION, Verifier};
 use crate::decide::{Refusal, Standing, arm};
 use crate::inventory::{Host, IdentityPolicy, Inventory};
-use crate::machine::{Dialect, Event, EventKind, Session, SessionId};
+use crate::loader::Dialect;
+use crate::machine::{Event, EventKind, Session, SessionId};
 use crate::render::{
-    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed,
+    Plan, SessionLinks, TemplateError, Templates, Variables, install_script, seed_errors,
 };
 use crate::store::{HostUpdate, Store};
 pub use needed::{need_installs, need_inventory};
@@ -218,7 +219,12 @@ fn render(plan: &Plan) -> Result<(), TemplateError> {
         install_script(&templates, dialect, &variables)?;
     }
     for name in plan.profile.installer.seeds() {
-        seed(&templates, plan, &variables, name)?;
+        if let Some(error) = seed_errors(&templates, plan, &variables, name)
+            .into_iter()
+            .next()
+        {
+            return Err(error);
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ const PROFILES: u32 = 10;
 /// A template that overrides the built-in one of its name.
 pub const TEMPLATE: (&str, &str) = (
     "install.ipxe.hbs",
-    include_str!("../../src/render/templates/install.ipxe.hbs"),
+    include_str!("../../src/loader/templates/install.ipxe.hbs"),
 );
 
 const SITE: &str = "\

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::respond::http::{Conditions, Selection, route, select};
+use pxectl::respond::http::{Conditions, RangeSelection, route, select};
 
 fuzz_target!(|text: &str| {
     let (target, range) = text.split_once('\n').unwrap_or((text, text));
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         if_range: None,
         if_none_match: None,
     };
-    if let Selection::Part(part) = select(1000, None, conditions) {
+    if let RangeSelection::Part(part) = select(1000, None, conditions) {
         assert!(part.start < part.end && part.end <= 1000);
     }
 });

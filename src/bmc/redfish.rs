@@ -13,7 +13,6 @@ mod power;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -31,6 +30,7 @@ use super::status::MachineStatus;
 use super::target::{BmcTarget, controller_event};
 use super::transport::{RedfishResponse, Transport};
 use super::trust::{CertificateVerifier, PresentedCertificate, Trust, describe_certificate};
+use crate::clock::wall_time;
 use crate::inventory::{BmcScheme, Certificate};
 use crate::machine::{ControllerRecord, ControllerTrust};
 
@@ -203,7 +203,7 @@ impl RedfishController {
         let url = target.bmc.url.to_string();
         let mut record = match &target.record {
             Some(record) => record.clone(),
-            None => ControllerRecord::new(&self.context.host, url, Timestamp::now()),
+            None => ControllerRecord::new(&self.context.host, url, wall_time()),
         };
         let mut events = Vec::new();
         record.trust = if certificate.by_authority {

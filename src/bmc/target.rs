@@ -1,7 +1,6 @@
 //! One host with its BMC, before any request.
 
-use jiff::Timestamp;
-
+use crate::clock::wall_time;
 use crate::inventory::{Bmc, Host};
 use crate::machine::{ControllerRecord, Event, EventKind, SessionId};
 
@@ -21,7 +20,7 @@ pub struct BmcTarget {
 /// Makes an event about the BMC of a host.
 pub fn controller_event(target: &BmcTarget, message: String) -> Event {
     Event {
-        at: Timestamp::now(),
+        at: wall_time(),
         kind: EventKind::Controller,
         host: Some(target.host.name.clone()),
         mac: None,

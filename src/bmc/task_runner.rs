@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::boot::{BootRequest, BootTarget, OverrideResult};
@@ -21,6 +20,7 @@ use super::status::PowerState;
 use super::target::BmcTarget;
 use super::task::{BmcTask, BootTask, HostJob, HostReport, TaskResult};
 use super::trust::PresentedCertificate;
+use crate::clock::wall_time;
 use crate::inventory::BmcScheme;
 use crate::machine::{Architecture, ControllerRecord};
 
@@ -210,7 +210,7 @@ async fn save_identity(
     let url = target.bmc.url.to_string();
     let mut record = match controller.record() {
         Some(record) => record.clone(),
-        None => ControllerRecord::new(&context.host, url.clone(), Timestamp::now()),
+        None => ControllerRecord::new(&context.host, url.clone(), wall_time()),
     };
     let serial = machine.serial.clone().or_else(|| record.serial.clone());
     let uuid = machine.uuid.or(record.uuid);

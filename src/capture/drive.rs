@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
+use super::{CaptureError, CaptureWriter, FrameSink, FrameSource, Selection, SourceStatus};
+use crate::clock::wall_time;
 use crate::conversation::{Observer, Report, TimelineLine};
 use crate::wire::capture_file::CapturedFrame;
 use crate::wire::fragments::Fragments;
@@ -62,7 +63,7 @@ pub struct CaptureOutcome {
     /// The counters.
     pub counts: Counts,
     /// The error that ended the capture early, if any; the report covers the time before it.
-    pub error: Option<anyhow::Error>,
+    pub error: Option<CaptureError>,
 }
 
 /// Processes frames: selects, observes and writes them.
@@ -77,7 +78,7 @@ pub struct Capture<'i, 't> {
     first: Option<Timestamp>,
     last: Timestamp,
     is_live: bool,
-    error: Option<anyhow::Error>,
+    error: Option<CaptureError>,
 }
 
 impl<'i, 't> Capture<'i, 't> {
@@ -144,7 +145,7 @@ impl<'i, 't> Capture<'i, 't> {
             return;
         }
         let at = match pumped {
-            SourceStatus::Silence => Timestamp::now(),
+            SourceStatus::Silence => wall_time(),
             // Frames that are not delivered yet may be older than the clock.
             SourceStatus::More | SourceStatus::End => self.last,
         };
@@ -155,11 +156,7 @@ impl<'i, 't> Capture<'i, 't> {
     fn end(mut self, source: &mut dyn FrameSource) -> CaptureOutcome {
         self.counts.dropped = source.dropped();
         self.counts.fragments_lost = self.fragments.finish().total();
-        let at = if self.is_live {
-            Timestamp::now()
-        } else {
-            self.last
-        };
+        let at = if self.is_live { wall_time() } else { self.last };
         if let Some(writer) = &mut self.writer {
             let dropped = self.counts.dropped.unwrap_or(0) + self.counts.missed;
             if let Err(error) = writer.finish(at, self.counts.frames, dropped) {

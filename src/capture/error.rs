@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use crate::inventory::nearest;
 use crate::wire::capture_file::CaptureFault;
 
-/// Why a capture cannot start.
+/// Why a capture cannot start, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The interface does not exist.
@@ -36,6 +36,38 @@ pub enum CaptureError {
     NotPermitted {
         /// The interface.
         name: String,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The kernel refuses a step of a live capture.
+    #[error("cannot capture on `{name}`: {what}")]
+    Live {
+        /// The interface.
+        name: String,
+        /// The refused step, such as `cannot attach the filter`.
+        what: &'static str,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The interface was removed during the capture.
+    #[error("interface `{name}` is gone")]
+    InterfaceGone {
+        /// The interface.
+        name: String,
+    },
+    /// The input cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file, or `-`.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The output cannot be written.
+    #[error("cannot write to {target}")]
+    Write {
+        /// The file, or standard output.
+        target: String,
         /// The error of the system.
         source: io::Error,
     },
@@ -73,9 +105,25 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// Returns the fix.
-    pub fn help(&self) -> String {
-        match self {
+    /// Reports whether the input is not a capture, as opposed to an error of the system.
+    pub fn answer_is_no(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty(_) | Self::NoCapture { .. } | Self::Compression { .. }
+        )
+    }
+
+    /// Reports whether the options are the cause.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::WhichInterface { .. } | Self::TooManyPorts { .. }
+        )
+    }
+
+    /// Returns the next command or edit; `None` if the error text is enough.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
             Self::NoInterface { name, present } => {
                 let all = present.join("`, `");
                 match nearest(name, present.iter().map(String::as_str)) {
@@ -110,6 +158,10 @@ impl CaptureError {
                 "choose another name, or use `--force` to replace the file".to_owned()
             }
             Self::SameFile(_) => "choose another output file".to_owned(),
-        }
+            Self::Live { .. }
+            | Self::InterfaceGone { .. }
+            | Self::Read { .. }
+            | Self::Write { .. } => return None,
+        })
     }
 }

@@ -31,7 +31,7 @@ pub trait FrameSource {
     ///
     /// # Errors
     /// When the source fails before its end.
-    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus>;
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> Result<SourceStatus, CaptureError>;
 
     /// Stops the source: it still delivers the frames that have arrived already.
     fn stop(&mut self) {}

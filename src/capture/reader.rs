@@ -3,8 +3,6 @@ use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-
 use super::stream::{Raw, decompressed};
 use super::{CaptureError, FrameSink, FrameSource, SourceStatus};
 use crate::shutdown::Shutdown;
@@ -31,16 +29,18 @@ impl CaptureReader {
     ///
     /// # Errors
     /// When it cannot be read, or is not a capture file.
-    pub fn open(path: &Path, shutdown: Shutdown) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, shutdown: Shutdown) -> Result<Self, CaptureError> {
+        let unreadable = |source| CaptureError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let raw = if path == Path::new("-") {
             Raw::stdin(shutdown.clone())
         } else {
-            let file = File::open(path);
-            let file = file.with_context(|| format!("cannot read `{}`", path.display()))?;
+            let file = File::open(path).map_err(unreadable)?;
             Raw::file(file, shutdown.clone())
         };
-        let cannot = || format!("cannot read `{}`", path.display());
-        let mut stream = decompressed(raw).with_context(cannot)?;
+        let mut stream = decompressed(raw).map_err(unreadable)?;
         let mut buffer = vec![0; PORTION];
         let mut end = 0;
         let mut is_last = false;
@@ -48,15 +48,15 @@ impl CaptureReader {
             let count = match read(&mut stream, &mut buffer[end..]) {
                 Err(error) if is_decompression_error(&error) => {
                     let (path, why) = (path.to_owned(), error.to_string());
-                    return Err(CaptureError::Compression { path, why }.into());
+                    return Err(CaptureError::Compression { path, why });
                 }
-                other => other.with_context(cannot)?,
+                other => other.map_err(unreadable)?,
             };
             is_last = count == 0;
             end += count;
         }
         if end == 0 && !shutdown.is_requested() {
-            return Err(CaptureError::Empty(path.to_owned()).into());
+            return Err(CaptureError::Empty(path.to_owned()));
         }
         let head = &buffer[..end.min(CaptureFile::HEAD)];
         let (file, start) = CaptureFile::start(head).map_err(|fault| CaptureError::NoCapture {
@@ -76,7 +76,7 @@ impl CaptureReader {
     }
 
     /// Makes room for so many bytes at once, and reads more.
-    fn refill(&mut self, need: usize) -> anyhow::Result<Result<(), String>> {
+    fn refill(&mut self, need: usize) -> Result<Result<(), String>, CaptureError> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -102,16 +102,16 @@ impl CaptureReader {
                     error.to_string().to_lowercase()
                 )))
             }
-            Err(error) => {
-                let path = self.path.display();
-                Err(error).with_context(|| format!("cannot read `{path}`"))
-            }
+            Err(source) => Err(CaptureError::Read {
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 }
 
 impl FrameSource for CaptureReader {
-    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> Result<SourceStatus, CaptureError> {
         if self.shutdown.is_requested() {
             return Ok(SourceStatus::End);
         }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 
 use super::CaptureError;
@@ -60,7 +59,7 @@ impl CaptureWriter {
         source: Option<&Path>,
         filter: Option<String>,
         keeps_secrets: bool,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, CaptureError> {
         let (target, output): (String, Box<dyn Write>) = match destination {
             Destination::Stdout => ("standard output".to_owned(), Box::new(io::stdout())),
             Destination::File { path, replace } => {
@@ -71,12 +70,12 @@ impl CaptureWriter {
         let system = system();
         let mut bytes = Vec::new();
         let mut writer = PcapngWriter { bytes: &mut bytes };
-        let application = concat!("pxectl ", env!("CARGO_PKG_VERSION"));
-        let application = if keeps_secrets {
-            application.to_owned()
+        let masked = if keeps_secrets {
+            ""
         } else {
-            format!("{application}, boot tokens and capabilities masked")
+            ", boot tokens and capabilities masked"
         };
+        let application = concat!("pxectl ", env!("CARGO_PKG_VERSION")).to_owned() + masked;
         writer.section(&application, system.as_deref());
         let mut writer = Self {
             target,
@@ -101,18 +100,20 @@ impl CaptureWriter {
         frame: &CapturedFrame<'_>,
         interface: Option<&str>,
         note: Option<&str>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), CaptureError> {
         let number = self.number_of(frame.link, interface);
-        let comments = frame.comments.chain(note.map(str::as_bytes));
-        let comments = comments.map(|it| match &self.masker {
-            Some(_) => without_secrets(it),
-            None => Cow::Borrowed(it),
-        });
-        let comments: Vec<_> = comments.collect();
+        let comments: Vec<_> = frame
+            .comments
+            .chain(note.map(str::as_bytes))
+            .map(|comment| match &self.masker {
+                Some(_) => without_secrets(comment),
+                None => Cow::Borrowed(comment),
+            })
+            .collect();
         let mut writer = PcapngWriter {
             bytes: &mut self.bytes,
         };
-        let comments = comments.iter().map(|it| it.as_ref());
+        let comments = comments.iter().map(|comment| comment.as_ref());
         let place = writer.frame(number, frame.at, frame.bytes, frame.sent, comments);
         if let Some(masker) = &mut self.masker {
             let written = &mut self.bytes[place];
@@ -131,7 +132,12 @@ impl CaptureWriter {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(&mut self, at: Timestamp, received: u64, dropped: u64) -> anyhow::Result<()> {
+    pub fn finish(
+        &mut self,
+        at: Timestamp,
+        received: u64,
+        dropped: u64,
+    ) -> Result<(), CaptureError> {
         if !self.interfaces.is_empty() {
             let mut writer = PcapngWriter {
                 bytes: &mut self.bytes,
@@ -145,21 +151,28 @@ impl CaptureWriter {
     ///
     /// # Errors
     /// When it cannot be written, for example because the reader of a pipe is gone.
-    pub fn flush(&mut self) -> anyhow::Result<()> {
+    pub fn flush(&mut self) -> Result<(), CaptureError> {
         if self.bytes.is_empty() {
             return Ok(());
         }
-        let written = self.output.write_all(&self.bytes);
+        let written = self
+            .output
+            .write_all(&self.bytes)
+            .and_then(|()| self.output.flush());
         self.bytes.clear();
-        let written = written.and_then(|()| self.output.flush());
-        written.with_context(|| format!("cannot write to {}", self.target))
+        written.map_err(|source| CaptureError::Write {
+            target: self.target.clone(),
+            source,
+        })
     }
 
     /// Returns the number of an interface, and describes a new interface first.
     fn number_of(&mut self, link: LinkType, name: Option<&str>) -> u32 {
-        let mut known = self.interfaces.iter();
-        let known = known.position(|(other, it)| *other == link && it.as_deref() == name);
-        let number = known.unwrap_or_else(|| {
+        let described = self
+            .interfaces
+            .iter()
+            .position(|(other_link, other)| *other_link == link && other.as_deref() == name);
+        let number = described.unwrap_or_else(|| {
             let mut writer = PcapngWriter {
                 bytes: &mut self.bytes,
             };
@@ -176,7 +189,7 @@ impl CaptureWriter {
     }
 }
 
-fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<File> {
+fn open(path: &Path, replace: bool, source: Option<&Path>) -> Result<File, CaptureError> {
     let identity = |path: &Path| {
         let found = std::fs::metadata(path).ok();
         found.map(|it| (it.dev(), it.ino()))
@@ -184,7 +197,7 @@ fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<Fil
     if let (Some(source), Some(own)) = (source, identity(path))
         && identity(source) == Some(own)
     {
-        return Err(CaptureError::SameFile(path.to_owned()).into());
+        return Err(CaptureError::SameFile(path.to_owned()));
     }
     let mut options = OpenOptions::new();
     options.write(true).mode(PRIVATE);
@@ -195,11 +208,14 @@ fn open(path: &Path, replace: bool, source: Option<&Path>) -> anyhow::Result<Fil
     }
     match options.open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(CaptureError::Exists(path.to_owned()).into())
+            Err(CaptureError::Exists(path.to_owned()))
         }
         other => {
             let opened = other.and_then(|file| emptied(&file).map(|()| file));
-            opened.with_context(|| format!("cannot write to `{}`", path.display()))
+            opened.map_err(|source| CaptureError::Write {
+                target: format!("`{}`", path.display()),
+                source,
+            })
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use super::Exit;
+use super::global::Exit;
 use super::output::Output;
 use crate::bmc::FleetError;
 use crate::bundle::builder::BuildError;
 use crate::bundle::transfer::TransferError;
 use crate::bundle::{BundleStoreError, KeyError};
+use crate::capture::CaptureError;
 use crate::inventory::SignatureError;
 use crate::render::PlanError;
 use crate::store::StoreError;
@@ -153,6 +154,16 @@ from_errors! {
     NoPlaceForWitness => |it| (None, false);
     SignatureError => |it| (None, false);
     PlanError => |it| (None, false);
+}
+
+impl From<CaptureError> for CommandError {
+    fn from(error: CaptureError) -> Self {
+        let hint = error.help().unwrap_or_default();
+        if error.is_usage() {
+            return Self::usage(chain_text(&error)).hint(hint);
+        }
+        Self::of(&error, hint, error.answer_is_no())
+    }
 }
 
 impl From<SnapshotError> for CommandError {

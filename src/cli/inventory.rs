@@ -213,7 +213,7 @@ pub fn bundles(global: &Global, good: &Good) -> CommandResult<BundleStore> {
 pub fn warn_without_server(store: &SqliteStore, directory: &Path, output: &Output) {
     let running = RunningServer::list(directory).unwrap_or_default();
     let mut running = running.iter().filter(|server| server.role == "http");
-    if running.any(|server| server.uses(store)) {
+    if running.any(|server| server.uses(store.file())) {
         return;
     }
     let what = format!("no running server uses the store `{}`", directory.display());

@@ -1,4 +1,4 @@
-//! The command line: one file a command, each turning arguments into one call and printing its
+//! The command line: one file for each command, which turns arguments into one call and prints the
 //! result.
 
 mod bmc;
@@ -6,7 +6,9 @@ mod bundle;
 mod capture;
 mod completions;
 mod confirm;
+mod duration;
 mod error;
+mod global;
 mod host;
 mod init;
 mod inventory;
@@ -21,13 +23,14 @@ mod temporary;
 mod validate;
 mod witness;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use completions::completion_script;
 pub use man::{man_page_names, man_pages};
+
+pub(in crate::cli) use global::{Exit, Global};
 use output::Output;
 
 /// Network-boots racks of bare machines into installed hosts, from a flat directory of YAML files
@@ -60,68 +63,6 @@ struct Cli {
     command: Command,
 }
 
-/// The options of every command.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
-struct Global {
-    /// Directory of the inventory
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "PXECTL_INVENTORY",
-        default_value = "."
-    )]
-    inventory: PathBuf,
-
-    /// Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]
-    #[arg(long, global = true, value_name = "DIR", env = "PXECTL_STATE")]
-    state: Option<String>,
-
-    /// Directory of the bundle store [default: `bundles` of the site]
-    #[arg(long, global = true, value_name = "DIR", env = "PXECTL_BUNDLES")]
-    bundles: Option<PathBuf>,
-
-    /// Format of results
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
-    format: Format,
-
-    /// Format of log lines
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
-    log_format: Format,
-
-    /// Print errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-
-    /// Print more details
-    #[arg(short, long, global = true)]
-    verbose: bool,
-
-    /// When to color
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    color: Color,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
@@ -136,21 +77,6 @@ enum Command {
     Rehearse(rehearse::Rehearse),
     Completions(completions::Completions),
     Man(man::Man),
-}
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// It is done.
-    Done = 0,
-    /// The answer is no.
-    No = 1,
-    /// The command line is invalid.
-    Usage = 2,
-    /// The command failed.
-    Failed = 3,
-    /// It is done for some hosts only.
-    Partly = 4,
 }
 
 /// Runs the command line of this process.
@@ -175,13 +101,13 @@ pub fn run() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Prints what is wrong with the command line, and exits. What the environment gives was not written,
-/// and so is left out of the usage.
+/// Prints what is wrong with the command line, and exits. The usage leaves out options that come from
+/// the environment.
 fn refused(error: clap::Error) -> ! {
-    let written = GIVEN_BY_ENVIRONMENT
+    let written = ENVIRONMENT_OPTIONS
         .iter()
-        .fold(Cli::command(), |it, name| {
-            it.mut_arg(name, |argument| argument.env(None))
+        .fold(Cli::command(), |command, name| {
+            command.mut_arg(name, |argument| argument.env(None))
         })
         .try_get_matches();
     match written {
@@ -190,7 +116,7 @@ fn refused(error: clap::Error) -> ! {
     }
 }
 
-/// Prints what clap has to say, and exits. An error repeats what was written, which may hold a password.
+/// Prints an error or help of clap, and exits. An error repeats arguments, which may contain a password.
 fn exit_with(error: &clap::Error) -> ! {
     if error.use_stderr() {
         Output::refusal(&error.render().ansi().to_string());
@@ -199,8 +125,8 @@ fn exit_with(error: &clap::Error) -> ! {
     error.exit()
 }
 
-/// The options that the environment can give.
-const GIVEN_BY_ENVIRONMENT: [&str; 3] = ["inventory", "state", "bundles"];
+/// The options that the environment can set.
+const ENVIRONMENT_OPTIONS: [&str; 3] = ["inventory", "state", "bundles"];
 
 /// Returns the command line's definition, from which completions and man pages are made.
 pub fn command() -> clap::Command {

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Color, Format, Global};
+use super::global::{Color, Format, Global};
 use crate::machine::{escaped_json, shown_lines};
 use crate::serve::log::{Level, Log, mask_texts};
 
@@ -29,7 +29,7 @@ impl Output {
         }
     }
 
-    /// Reports whether results are wanted as JSON.
+    /// Reports whether results are printed as JSON.
     pub fn is_json(&self) -> bool {
         self.json
     }
@@ -44,14 +44,14 @@ impl Output {
         self.colored(io::stderr().is_terminal())
     }
 
-    /// Reports whether somebody watches standard error, and wants to see progress. A terminal that
-    /// cannot move its cursor gets lines, as a file does.
+    /// Reports whether standard error shows progress bars: it is a terminal that can move its cursor.
+    /// Other terminals and files get lines.
     pub fn shows_progress(&self) -> bool {
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         io::stderr().is_terminal() && !is_dumb && !self.quiet
     }
 
-    /// Reports whether errors only are wanted.
+    /// Reports whether only errors are printed.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -66,12 +66,12 @@ impl Output {
         }
     }
 
-    /// Prints a result for people: secrets in it are masked, and what is invisible is escaped.
+    /// Prints a result as text; masks secrets and escapes invisible characters.
     pub fn result(&self, text: &str) {
         self.stream(text);
     }
 
-    /// Prints a part of a result that goes on; `false` where the reader has gone away.
+    /// Prints a part of a longer result. Returns `false` if the reader is gone.
     pub fn stream(&self, text: &str) -> bool {
         write_to_stdout(&shown(text, self.stdout_color()))
     }
@@ -81,7 +81,7 @@ impl Output {
         write_to_stdout(text);
     }
 
-    /// Prints a result as JSON, on lines of its own; secrets in its texts are masked.
+    /// Prints a result as indented JSON; masks secrets in its texts.
     pub fn json(&self, value: &impl Serialize) {
         if let Ok(mut value) = serde_json::to_value(value) {
             mask_texts(&mut value);
@@ -89,25 +89,25 @@ impl Output {
         }
     }
 
-    /// Prints data as JSON: its texts are what they are.
+    /// Prints data as indented JSON, without changes to its texts.
     pub fn json_data(&self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string_pretty(value) {
             write_to_stdout(&escaped_json(format!("{text}\n")));
         }
     }
 
-    /// Writes a value as JSON on one line, as it may be shown.
+    /// Formats a value as one line of JSON; masks secrets in its texts.
     pub fn json_line(mut value: Value) -> String {
         mask_texts(&mut value);
         escaped_json(format!("{value}\n"))
     }
 
-    /// Writes a line to standard error, from wherever.
+    /// Writes a line to standard error, where no output is at hand.
     pub fn line_to_stderr(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{}", shown_lines(text));
     }
 
-    /// Prints what is wrong with a command line, before any of it is known.
+    /// Prints the error of a command line, before its options are known.
     pub fn refusal(text: &str) {
         let plain = Self {
             json: false,
@@ -116,13 +116,14 @@ impl Output {
             verbose: false,
             color: Color::Auto,
         };
-        match plain.stderr_color() {
-            true => plain.stderr(text),
-            false => plain.stderr(&without_colors(text)),
+        if plain.stderr_color() {
+            plain.stderr(text);
+        } else {
+            plain.stderr(&without_colors(text));
         }
     }
 
-    /// Tells something on the side, unless `--quiet`.
+    /// Prints a note to standard error, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             self.stderr(&format!("{text}\n"));
@@ -161,7 +162,7 @@ impl Output {
         Log::stderr(self.log_json, least, Some(self.stderr_color()))
     }
 
-    /// Writes text for people to standard error, in the colors that it has where colors are wanted.
+    /// Writes text to standard error; removes its colors unless colors are on.
     pub fn stderr(&self, text: &str) {
         let text = shown(text, self.stderr_color());
         let mut stderr = io::stderr().lock();
@@ -179,14 +180,14 @@ impl Output {
     }
 }
 
-/// Writes to standard output; `false` where its reader has gone away, which is not an error.
+/// Writes to standard output. Returns `false` if its reader is gone, which is not an error.
 fn write_to_stdout(text: &str) -> bool {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
     written.and_then(|()| stdout.flush()).is_ok()
 }
 
-/// Takes the colors out of a text.
+/// Removes the colors from a text.
 fn without_colors(text: &str) -> String {
     let mut pieces = text.split("\x1b[");
     let mut plain = pieces.next().unwrap_or_default().to_owned();
@@ -196,8 +197,8 @@ fn without_colors(text: &str) -> String {
     plain
 }
 
-/// Returns a text as a screen may show it: the last step before a terminal. Of what moves a cursor or
-/// changes a screen, only colors stay, where they are wanted.
+/// Returns a text that is safe to print on a terminal: escapes every control sequence except colors,
+/// and these too unless colors are on.
 pub fn shown(text: &str, with_colors: bool) -> Cow<'_, str> {
     if !with_colors || !text.contains('\x1b') {
         return shown_lines(text);
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_all_escapes_only_wanted_colors_reach_a_screen() {
+    fn only_colors_reach_a_terminal_and_only_if_they_are_on() {
         let text =
             "\x1b[1;31merror\x1b[0m: /s/j4gCMvHuS60AAAABAUY0jA \x1b[2J\x1b]0;t\x07\u{202e}\n";
         let rest = ": /s/••• \\u{1b}[2J\\u{1b}]0;t\\u{7}\\u{202e}\n";

@@ -327,9 +327,10 @@ fn progress(hosts: usize, output: &Output) -> ProgressBar {
 }
 
 fn text(rehearsal: &Rehearsal, with_firmware: bool) -> String {
-    let mut text = match with_firmware {
-        true => format!("{} as {}\n", rehearsal.host, rehearsal.firmware),
-        false => format!("{}\n", rehearsal.host),
+    let mut text = if with_firmware {
+        format!("{} as {}\n", rehearsal.host, rehearsal.firmware)
+    } else {
+        format!("{}\n", rehearsal.host)
     };
     for step in &rehearsal.steps {
         let took = format!("{:.1} ms", step.took.as_secs_f64() * 1e3);

@@ -10,8 +10,8 @@ use super::select::Select;
 use super::{Exit, Global, inventory};
 use crate::cli::error::CommandResult;
 use crate::installer::Installer;
-use crate::inventory::{Host, Inventory, LoaderKind};
-use crate::machine::Dialect;
+use crate::inventory::{Host, Inventory};
+use crate::loader::{Dialect, LoaderKind};
 use crate::render::{Plan, SessionLinks, Templates, Variables, install_script, seed};
 
 /// The number of hosts that are rendered before they are printed.

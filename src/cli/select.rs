@@ -32,6 +32,11 @@ impl Select {
         }
     }
 
+    /// Reports whether a host is selected by its name, and not only by a label or `--all`.
+    pub fn names(&self, host: &str) -> bool {
+        self.hosts.iter().any(|name| name == host)
+    }
+
     /// Finds hosts of the inventory, sorted by name.
     pub fn find<'i>(&self, inventory: &'i Inventory) -> CommandResult<Vec<&'i Host>> {
         let names: BTreeSet<&str> = inventory.hosts.keys().map(String::as_str).collect();

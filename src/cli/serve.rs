@@ -16,9 +16,10 @@ use crate::cli::error::CommandResult;
 use crate::respond::dhcp::SERVER_PORT;
 use crate::serve::active::{ActiveInventory, LoadedInventory};
 use crate::serve::log::{Level, Log};
-use crate::serve::preflight::{Addresses, any, preflight};
+use crate::serve::preflight::preflight;
 use crate::serve::reload::{ReloadTrigger, Reloader};
-use crate::serve::run::{Service, Shared};
+use crate::serve::run::Shared;
+use crate::serve::service::{Addresses, Service, any};
 use crate::serve::sweep::{log_settled, sweep};
 use crate::shutdown::Shutdown;
 use crate::store::{RunningServer, SqliteStore, Store};
@@ -148,12 +149,10 @@ impl Serve {
         let settled = store.settle()?;
         let registrations: Result<Vec<_>, _> = services
             .iter()
-            .map(|service| {
-                RunningServer::register(&store, &directory, service.name(), std::process::id())
-            })
+            .map(|service| store.register_server(&directory, service.name(), std::process::id()))
             .collect();
         let _registrations =
-            registrations.context("cannot note that this server uses the store")?;
+            registrations.context("cannot register this server in the state directory")?;
         log.event(Level::Info, "serve", "store", store.location());
         log_settled(log, &settled);
         self.serve(global, good, store, log.clone(), addresses, &directory)?;

@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -96,23 +96,27 @@ impl StoreCommand {
             }
             Command::Backup { file } => {
                 SqliteStore::open(&state)?.back_up(&state, file)?;
+                warn_if_readable(output, file);
                 let text = format!("backed up `{}` to `{}`\n", state.display(), file.display());
                 done(output, &text, json!({ "file": file }));
             }
             Command::Restore { file, witness } => {
                 let settled = restore(file, &state, witness.place()?)?;
                 report(output, &format!("restored `{}`", state.display()), &settled);
+                output.note(
+                    "next, start `pxectl serve`, check the phases with `pxectl host list`, and arm \
+                     the hosts that should install with `pxectl host provision`",
+                );
             }
             Command::Copy { directory, witness } => {
                 let store = SqliteStore::open(&state)?;
-                // It holds the key: it stays inside the state directory, whatever happens.
-                let backup = state.join(format!(".copy-{}.db", std::process::id()));
-                store.back_up(&state, &backup)?;
-                let settled = restore(&backup, directory, witness.place()?);
-                std::fs::remove_file(&backup)
-                    .with_context(|| format!("cannot remove `{}`", backup.display()))?;
+                let settled = store.copy_to(&state, directory, witness.place()?)?;
                 let what = format!("copied `{}` to `{}`", state.display(), directory.display());
-                report(output, &what, &settled?);
+                report(output, &what, &settled);
+                output.note(&format!(
+                    "to use the copy, add `--state {}`; `pxectl host provision` arms its hosts again",
+                    directory.display()
+                ));
             }
             Command::AcceptClock => {
                 let store = SqliteStore::open(&state)?;
@@ -155,8 +159,22 @@ fn report(output: &Output, what: &str, settled: &SettleReport) {
 }
 
 fn done(output: &Output, text: &str, value: serde_json::Value) {
-    match output.is_json() {
-        true => output.json(&value),
-        false => output.result(text),
+    if output.is_json() {
+        output.json(&value);
+    } else {
+        output.result(text);
+    }
+}
+
+/// Warns about a backup on a file system without file modes, such as FAT: others can read the key.
+fn warn_if_readable(output: &Output, file: &Path) {
+    let mode = file.metadata().map(|found| found.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+        let what = format!(
+            "other users can read the backup `{}`: its file system does not keep file modes",
+            file.display()
+        );
+        let help = "the backup contains the key of all tokens; move it to a protected place";
+        output.warning(&what, help);
     }
 }

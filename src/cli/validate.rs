@@ -1,5 +1,4 @@
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -7,6 +6,7 @@ use super::output::Output;
 use super::{Exit, Global, inventory};
 use crate::bundle::{BundleStore, BundleStoreError};
 use crate::cli::error::CommandResult;
+use crate::clock::wall_time;
 use crate::inventory::{
     Bundle, BundleFile, Diagnostic, Inventory, Severity, Sources, plural, sort,
 };
@@ -60,7 +60,7 @@ impl Validate {
             let files = read_loaders(inventory, directory, surroundings);
             let findings = lint::loaders(inventory, &checked.spans, &files);
             checked.diagnostics.extend(findings);
-            let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+            let today = wall_time().to_zoned(TimeZone::UTC).date();
             let expired = lint::expiry(inventory, &checked.spans, today);
             checked.diagnostics.extend(expired);
             sort(&mut checked.diagnostics, snapshot.files());

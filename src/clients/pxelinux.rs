@@ -84,27 +84,18 @@ impl Pxelinux {
     }
 
     fn wanted(&self, name: &str, missing: IfMissing) -> LoaderRequest {
-        let name = match url::is_absolute(name) {
-            true => name.to_owned(),
-            false => format!("{}{name}", self.prefix),
+        let name = if url::is_absolute(name) {
+            name.to_owned()
+        } else {
+            format!("{}{name}", self.prefix)
         };
-        let server = match url::is_absolute(&name) {
-            true => Ipv4Addr::UNSPECIFIED,
-            false => self.server,
+        let server = if url::is_absolute(&name) {
+            Ipv4Addr::UNSPECIFIED
+        } else {
+            self.server
         };
         let file = BootFile { server, name };
         LoaderRequest { file, missing }
-    }
-}
-
-/// Lists the modules that a module needs, in the order in which PXELINUX requests them.
-///
-/// Source: the dynamic sections of syslinux 6.04's modules.
-pub fn needs(module: &str) -> &'static [&'static str] {
-    match module {
-        "chain.c32" => &["libutil.c32", "libcom32.c32"],
-        "reboot.c32" | "poweroff.c32" => &["libcom32.c32"],
-        _ => &[],
     }
 }
 

@@ -2,12 +2,13 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::request::{BootRequest, IDENTITY_LIMIT, TokenState};
+use super::request::{BootRequest, TokenState};
 use super::standing::{Impediment, Standing};
 use super::transition::expire;
 use crate::inventory::{Host, IdentityPolicy, Inventory, Provisioning};
+use crate::loader::Dialect;
 use crate::machine::{
-    Dialect, HostRecord, Phase, SessionEnd, SessionId, SystemUuid, cleaned, is_placeholder,
+    HostRecord, IDENTITY_LIMIT, Phase, SessionEnd, SessionId, SystemUuid, cleaned, is_placeholder,
 };
 use crate::token::TokenError;
 
@@ -375,11 +376,7 @@ impl fmt::Display for Reason {
             Self::UnsignedLoader(dialect) => write!(
                 f,
                 "the profile requires Secure Boot, but {} is not signed",
-                match dialect {
-                    Dialect::Ipxe => "iPXE",
-                    Dialect::Grub => "GRUB",
-                    Dialect::Pxelinux => "PXELINUX",
-                }
+                dialect.kind().label()
             ),
             Self::AttemptUsed { attempts, allowed } => {
                 write!(

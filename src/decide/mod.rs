@@ -8,7 +8,7 @@ mod request;
 mod standing;
 mod transition;
 
-pub use crate::machine::cleaned;
+pub use crate::machine::{IDENTITY_LIMIT, cleaned};
 pub use address::{ATTEMPT_ADDRESSES, AttemptAddress, attempt_address};
 pub use admission::{
     Admission, CallbackClass, CallbackTally, LATE_LIMIT, LOG_LIMIT, PROGRESS_LIMIT, READY_LIMIT,
@@ -16,7 +16,7 @@ pub use admission::{
 };
 pub use boot::{Action, ArmedHost, BootDecision, Reason, decide};
 pub use rate::Rate;
-pub use request::{BootRequest, IDENTITY_LIMIT, TokenState};
+pub use request::{BootRequest, TokenState};
 pub use standing::{CLOCK_TOLERANCE, Impediment, Standing, StoreDoubt};
 pub use transition::{
     Attempt, Callback, CallbackKind, Refusal, arm, begin_attempt, cancel, close, expire,

@@ -1,8 +1,6 @@
-use crate::machine::{Architecture, Dialect, MacAddress, SystemUuid};
+use crate::loader::Dialect;
+use crate::machine::{Architecture, MacAddress, SystemUuid};
 use crate::token::TokenError;
-
-/// The most characters of a serial number or an asset tag that are kept.
-pub const IDENTITY_LIMIT: usize = 64;
 
 /// What a machine reports about itself when it requests its script.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -66,6 +66,11 @@ pub enum StoreDoubt {
     },
     /// The store was made from a backup.
     Restored,
+    /// The store was made by `pxectl store copy`.
+    CopyOf {
+        /// The state directory of the original.
+        original: String,
+    },
     /// The store has the latest generation but other open sessions: some of its pages are old.
     Sessions,
     /// The store has another generation: an older copy was restored.
@@ -135,7 +140,10 @@ impl Standing {
         });
         match by_boot {
             Some(is_over) => !is_over,
-            None => self.now < session.deadline + grace,
+            None => {
+                let end = session.deadline.saturating_add(grace);
+                self.now < end.unwrap_or(Timestamp::MAX)
+            }
         }
     }
 }
@@ -195,6 +203,7 @@ impl fmt::Display for StoreDoubt {
             }
             Self::Moved { from } => write!(f, "the store was moved here from `{from}`"),
             Self::Restored => f.write_str("the store was restored from a backup"),
+            Self::CopyOf { original } => write!(f, "the store is a copy of `{original}`"),
             Self::Sessions => f.write_str(
                 "the store was restored: its open sessions differ from those in its witness file",
             ),

@@ -1,17 +1,15 @@
 //! Installer kinds: what each one needs from its bundle, and how it is started, fed and rehearsed.
 //!
 //! One file describes one installer kind as an [`InstallerKind`]: the files its bundle must hold,
-//! its kernel arguments, its seeds with their built-in templates, the shell commands that find the
-//! disk and report progress, and what a rehearsal fetches and expects. To add an installer, write
-//! such a file with its templates, and register it below: one `mod` line, one variant, one row of
-//! [`KINDS`].
+//! its kernel arguments, its seeds with their built-in templates and their check, the shell commands
+//! that find the disk and report progress, and what a rehearsal fetches and expects. To add an
+//! installer, write such a file with its templates, and add one line to [`installers!`] below.
 //!
 //! Everything here is text: an [`Install`] says what is installed, and nothing is read or sent.
 
-mod autoinstall;
 mod callback;
 mod disk;
-mod preseed;
+mod seed_error;
 mod shell;
 
 use std::fmt;
@@ -20,23 +18,37 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use disk::DiskSelector;
+pub use seed_error::SeedError;
 pub use shell::shell_word;
 
-/// The installers that pxectl can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Installer {
-    /// Ubuntu's autoinstall, fed by cloud-init's NoCloud.
-    Autoinstall,
-    /// The Debian installer, fed by a preseed file.
-    Preseed,
+/// Declares each installer: its module, its variant and its row.
+macro_rules! installers {
+    ($($module:ident => $variant:ident: $text:literal,)+) => {
+        $(mod $module;)+
+
+        /// The installers that pxectl can run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Installer {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl Installer {
+            const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            fn kind(self) -> &'static InstallerKind {
+                match self {
+                    $(Self::$variant => &$module::KIND,)+
+                }
+            }
+        }
+    };
 }
 
-/// The one table of installers, in the order of the enum.
-const KINDS: [(Installer, &InstallerKind); 2] = [
-    (Installer::Autoinstall, &autoinstall::AUTOINSTALL),
-    (Installer::Preseed, &preseed::PRESEED),
-];
+installers! {
+    autoinstall => Autoinstall: "Ubuntu's autoinstall, fed by cloud-init's NoCloud.",
+    preseed => Preseed: "The Debian installer, fed by a preseed file.",
+}
 
 /// What one installer needs and does.
 struct InstallerKind {
@@ -50,6 +62,8 @@ struct InstallerKind {
     templates: &'static [(&'static str, &'static str)],
     /// The seed that partitions the disk: its built-in template needs a [`DiskSelector`].
     disk_seed: &'static str,
+    /// Finds errors in the text of a rendered seed, by the name of the seed.
+    check_seed: fn(&str, &str) -> Vec<SeedError>,
     /// Returns the default values that its built-in templates add to [`default_vars`].
     vars: fn() -> Vec<(&'static str, Value)>,
     /// Returns the kernel arguments that make it fetch its seeds.
@@ -106,7 +120,7 @@ pub struct Downloads {
 impl Installer {
     /// Lists every installer.
     pub fn all() -> impl Iterator<Item = Self> {
-        KINDS.iter().map(|row| row.0)
+        Self::ALL.iter().copied()
     }
 
     /// Returns the name that the inventory uses.
@@ -139,6 +153,12 @@ impl Installer {
         self.kind().disk_seed
     }
 
+    /// Finds the errors of a rendered seed that its installer would stop at or misread, as far as its
+    /// text shows them.
+    pub fn check_seed(self, seed: &str, text: &str) -> Vec<SeedError> {
+        (self.kind().check_seed)(seed, text)
+    }
+
     /// Returns the kernel arguments that make it fetch its seeds.
     pub fn kernel_arguments(self, install: &Install<'_>) -> Vec<String> {
         (self.kind().kernel_arguments)(install)
@@ -158,10 +178,6 @@ impl Installer {
     pub fn efi_vendor(self) -> &'static str {
         self.kind().efi_vendor
     }
-
-    fn kind(self) -> &'static InstallerKind {
-        KINDS[self as usize].1
-    }
 }
 
 impl fmt::Display for Installer {
@@ -172,9 +188,8 @@ impl fmt::Display for Installer {
 
 /// Returns the shell commands of every installer, by its name: a template may use them all.
 pub fn commands(install: &Install<'_>) -> Value {
-    let by_name: Map<String, Value> = KINDS
-        .iter()
-        .map(|(_, kind)| (kind.name.to_owned(), (kind.commands)(install)))
+    let by_name: Map<String, Value> = Installer::all()
+        .map(|it| (it.name().to_owned(), (it.kind().commands)(install)))
         .collect();
     by_name.into()
 }
@@ -187,7 +202,7 @@ pub fn default_vars() -> impl Iterator<Item = (&'static str, Value)> {
         ("timezone", json!("Etc/UTC")),
         ("username", json!("ops")),
     ];
-    let own = KINDS.iter().flat_map(|(_, kind)| (kind.vars)());
+    let own = Installer::all().flat_map(|it| (it.kind().vars)());
     shared.into_iter().chain(own)
 }
 
@@ -198,14 +213,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_lists_every_installer_in_the_order_of_the_enum() {
-        for (index, (installer, kind)) in KINDS.iter().enumerate() {
-            assert_eq!(*installer as usize, index, "{installer}");
+    fn serde_and_the_inventory_use_the_same_names() {
+        for installer in Installer::all() {
             let written = serde_json::to_value(installer).unwrap();
-            assert_eq!(written, kind.name, "serde and the table disagree");
+            assert_eq!(written, installer.name());
         }
         let names: BTreeSet<&str> = Installer::all().map(Installer::name).collect();
-        assert_eq!(names.len(), KINDS.len(), "each name is used once");
+        assert_eq!(
+            names.len(),
+            Installer::all().count(),
+            "each name is used once"
+        );
     }
 
     #[test]

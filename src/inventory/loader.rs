@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Architecture, Dialect};
+use crate::loader::{Dialect, LoaderKind};
+use crate::machine::Architecture;
 
 /// The loader that firmware requests, and the second stage that it requests in turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,67 +17,12 @@ pub struct Loader {
     pub kind: LoaderKind,
 }
 
-/// The kinds of loaders, by what they request once they run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LoaderKind {
-    /// iPXE: an address by DHCP, then a script.
-    Ipxe,
-    /// GRUB, alone or behind shim: `grub.cfg`.
-    Grub,
-    /// PXELINUX: `pxelinux.cfg/…`.
-    Pxelinux,
-    /// An image that requests nothing, such as an ISO image or a unified kernel image.
-    Image,
-}
-
-/// The table of kinds, in the order of the enum: the name in the inventory, and words in file names that
-/// indicate the kind.
-const TABLE: [(LoaderKind, &str, &[&str]); 4] = [
-    (LoaderKind::Ipxe, "ipxe", &[]),
-    (LoaderKind::Grub, "grub", &["shim", "grub", "bootnet"]),
-    (LoaderKind::Pxelinux, "pxelinux", &["pxelinux"]),
-    (LoaderKind::Image, "image", &[".iso", ".img"]),
-];
-
-impl LoaderKind {
-    /// Lists every kind.
-    pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|row| row.0)
-    }
-
-    /// Returns the name that the inventory uses.
-    pub fn name(self) -> &'static str {
-        TABLE[self as usize].1
-    }
-
-    /// Returns the language of its boot scripts, if it requests one.
-    pub fn dialect(self) -> Option<Dialect> {
-        match self {
-            Self::Ipxe => Some(Dialect::Ipxe),
-            Self::Grub => Some(Dialect::Grub),
-            Self::Pxelinux => Some(Dialect::Pxelinux),
-            Self::Image => None,
-        }
-    }
-
-    /// Guesses the kind from a file name. iPXE has no specific name.
-    pub(super) fn of_file(name: &str) -> Self {
-        let name = base_name(name).to_ascii_lowercase();
-        let contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        TABLE
-            .iter()
-            .find(|row| contains(row.2))
-            .map_or(Self::Ipxe, |row| row.0)
-    }
-}
-
 impl Loader {
     /// Makes a loader with one stage, requested by its file name.
     pub fn file(first: impl Into<String>) -> Self {
         let first = first.into();
         Self {
-            kind: LoaderKind::of_file(&first),
+            kind: kind_of_file(&first),
             first,
             second: None,
             names: Vec::new(),
@@ -88,16 +34,14 @@ impl Loader {
         self.names.first().unwrap_or(&self.first)
     }
 
-    /// Returns the name under which the first stage requests the second. By default, that is `grub`
-    /// with the processor's letters, in the directory of the first stage.
-    ///
-    /// Source: shim, `netboot.c` and `include/fallback.h` (`DEFAULT_LOADER`).
+    /// Returns the name under which the first stage requests the second: by default a file in the
+    /// directory of the first stage, whose name depends on the kind of the loader.
     pub fn second_name(&self, architecture: Architecture) -> Option<String> {
         self.second.as_ref()?;
         let own = self.names.get(1).cloned();
         own.or_else(|| {
-            let letters = architecture.cpu().efi_letters();
-            Some(self.beside(&format!("grub{letters}.efi")))
+            let name = self.kind.second_stage_name(architecture.cpu());
+            Some(self.beside(&name))
         })
     }
 
@@ -114,15 +58,16 @@ impl Loader {
         beside(self.first_name(), name)
     }
 
-    /// Reports whether the loader can be signed for Secure Boot. iPXE and PXELINUX cannot.
+    /// Reports whether the loader can be signed for Secure Boot.
     pub fn can_be_signed(&self) -> bool {
         self.kind.dialect().is_none_or(Dialect::can_be_signed)
     }
 }
 
-/// Returns the part of a path after its last slash.
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// Guesses the kind of a loader from the last part of its path.
+pub(super) fn kind_of_file(path: &str) -> LoaderKind {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    LoaderKind::of_file(name)
 }
 
 /// Returns the path of `name` in the directory of `path`.
@@ -136,13 +81,6 @@ fn beside(path: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_lists_every_kind_in_order() {
-        for (index, row) in TABLE.iter().enumerate() {
-            assert_eq!(row.0 as usize, index);
-        }
-    }
 
     #[test]
     fn the_kind_is_guessed_from_the_file_name() {

@@ -2,9 +2,10 @@
 
 use super::claims::Claims;
 use super::field_spans::LoaderSpans;
-use super::loader::{Loader, LoaderKind};
+use super::loader::{Loader, kind_of_file};
 use super::reader::{Reader, Spanned};
 use super::tree::{Node, Value};
+use crate::loader::LoaderKind;
 
 /// The longest name of a file that firmware requests, in bytes: DHCP's `file` field holds 127, and the
 /// path of a machine (`m/MAC/TOKEN/`) takes 48 of them.
@@ -57,7 +58,7 @@ pub(super) fn read_loader(
     }
     let guessed_kind = match &second {
         Some(_) => LoaderKind::Grub,
-        None => LoaderKind::of_file(&first.value),
+        None => kind_of_file(&first.value),
     };
     let spans = LoaderSpans {
         first: first.span,

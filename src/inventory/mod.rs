@@ -56,7 +56,7 @@ pub use documents::{ParsedInventory, parse};
 pub use field_spans::{FieldSpans, LoaderSpans};
 pub use filter::{ClientPatterns, Filter, Oui, ParseOuiError};
 pub use host::{Host, LocalBoot, Nic};
-pub use loader::{Loader, LoaderKind};
+pub use loader::Loader;
 pub use manifest::ManifestError;
 pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
 pub use model::Inventory;
@@ -72,10 +72,12 @@ pub use secret::SecretReference;
 pub use server::Server;
 pub use signature::{KeyId, ParsePublicKeyError, PublicKey, is_signature};
 pub use signature_policy::{SIGNED_EXPIRES, SignatureError, SignaturePolicy, SiteKey};
-pub use site::{IdentityPolicy, Provisioning, Site, USUAL_DEADLINE, UnknownPolicy};
+pub use site::{
+    IdentityPolicy, Provisioning, SHORTEST_DEADLINE, Site, USUAL_DEADLINE, UnknownPolicy,
+};
 pub use source::{Position, SourceFile, Span};
 pub use spec::{
-    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
+    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, SpecFile, SpecSource,
     bundle_of, parse_spec,
 };
 pub use subnet::{AddressRange, ParseAddressRangeError, ParseSubnetError, Subnet};

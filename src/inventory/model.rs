@@ -11,9 +11,8 @@ use super::network::Network;
 use super::options::{INTERFACE_MTU, OptionValue};
 use super::profile::Profile;
 use super::site::Site;
-use crate::machine::{
-    Architecture, Dialect, HardwareAddress, MacAddress, Sha256Digest, SystemUuid,
-};
+use crate::loader::Dialect;
+use crate::machine::{Architecture, HardwareAddress, MacAddress, Sha256Digest, SystemUuid};
 
 /// A valid inventory: every name that one document uses for another exists.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::diagnostic::{Diagnostic, nearest};
 use super::filter::{Filter, read_filter};
-use super::loader::{Loader, LoaderKind};
+use super::loader::Loader;
 use super::loader_syntax::read_loader;
 use super::menu::{Menu, read_menu};
 use super::network::{Network, check_reach, read_network};
@@ -85,6 +85,10 @@ pub struct Provisioning {
     /// Whether a second attempt is allowed without arming the host again.
     pub retry: bool,
 }
+
+/// The shortest deadline. Firmware alone needs about a minute before it requests a boot file, so no
+/// install can begin within a shorter one.
+pub const SHORTEST_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The longest deadline without a warning. A host that stays armed longer may be overwritten when
 /// nobody expects it.
@@ -212,7 +216,7 @@ fn read_entry(
     };
     claims.loader_for(architecture);
     let (loader, spans) = loader?;
-    if architecture.is_http() && loader.kind == LoaderKind::Grub && loader.second.is_none() {
+    if architecture.is_http() && loader.kind.needs_http_volume() && loader.second.is_none() {
         let message = format!("`{}` finds no configuration over HTTP", loader.first);
         let help = "use shim as `first` and GRUB as `second`: pxectl then serves both with their configuration in one boot volume";
         return reader.refuse("wrong-value", node.span, message, help);
@@ -226,6 +230,11 @@ fn read_provisioning(reader: &mut Reader, node: &Node) -> Option<Provisioning> {
     let default = Provisioning::default();
     let deadline = fields.optional(reader, "deadline", |reader, node| {
         let deadline = reader.duration(node)?;
+        if deadline < SHORTEST_DEADLINE {
+            let message = format!("a deadline of {deadline:?} is shorter than a minute");
+            let help = "write the time that an install takes, such as `45m`; at least `1m`";
+            return reader.refuse("wrong-value", node.span, message, help);
+        }
         if deadline > USUAL_DEADLINE {
             let message = "a host that stays armed for more than 7 days may be overwritten when nobody \
                            expects it";

@@ -21,7 +21,7 @@ pub struct BundleSpec {
     /// A distribution whose files are used.
     pub preset: Option<PresetUse>,
     /// ISO images and archives that contain several files.
-    pub images: BTreeMap<String, Source>,
+    pub images: BTreeMap<String, SpecSource>,
     /// The files, by the keys that profiles and templates name.
     pub files: BTreeMap<String, SpecFile>,
 }
@@ -41,7 +41,7 @@ pub struct PresetUse {
 
 /// A file to download, and how it is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct SpecSource {
     /// A URL, or a path relative to the spec. For a file that verifies another one, a suffix such as
     /// `.asc` means the other file's URL with that suffix. A `*` matches any text in the names of the
     /// list that verifies it.
@@ -49,7 +49,7 @@ pub struct Source {
     /// The digest that it must have.
     pub sha256: Option<Sha256Digest>,
     /// The publisher's list of digests, which may be verified itself.
-    pub checksums: Option<Box<Source>>,
+    pub checksums: Option<Box<SpecSource>>,
     /// The publisher's signature.
     pub signature: Option<Signature>,
     /// Whether it may be used without verification.
@@ -96,7 +96,7 @@ pub struct SpecFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// The publisher's file.
-    Whole(Source),
+    Whole(SpecSource),
     /// One of the spec's images.
     Image(String),
     /// A file inside one of the spec's images.
@@ -177,7 +177,10 @@ pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<BundleSpec> {
     let preset = fields.optional(reader, "preset", read_preset);
     let images = fields.optional(reader, "images", |reader, node| {
         let images = reader.entries(node, |reader, key, value| {
-            Some((key.text.clone(), read_source(reader, value, Role::Image)?))
+            Some((
+                key.text.clone(),
+                read_source(reader, value, SourceRole::Image)?,
+            ))
         })?;
         Some(images.into_iter().collect::<BTreeMap<_, _>>())
     });
@@ -240,12 +243,12 @@ fn read_preset(reader: &mut Reader, node: &Node) -> Option<PresetUse> {
 fn read_file(
     reader: &mut Reader,
     node: &Node,
-    images: &BTreeMap<String, Source>,
+    images: &BTreeMap<String, SpecSource>,
 ) -> Option<SpecFile> {
     let mut fields = reader.fields(node, "this file")?;
     let path = fields.optional(reader, "path", read_path);
     if !fields.has("image") {
-        let source = source_fields(reader, &mut fields, node, Role::File);
+        let source = source_fields(reader, &mut fields, node, SourceRole::File);
         fields.finish(reader);
         return Some(SpecFile {
             path,
@@ -278,17 +281,17 @@ fn read_file(
 
 /// The purpose of a source.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum SourceRole {
     File,
     Image,
     List,
 }
 
-fn read_source(reader: &mut Reader, node: &Node, role: Role) -> Option<Source> {
+fn read_source(reader: &mut Reader, node: &Node, role: SourceRole) -> Option<SpecSource> {
     let what = match role {
-        Role::File => "this file",
-        Role::Image => "this image",
-        Role::List => "this list of checksums",
+        SourceRole::File => "this file",
+        SourceRole::Image => "this image",
+        SourceRole::List => "this list of checksums",
     };
     let mut fields = reader.fields(node, what)?;
     let source = source_fields(reader, &mut fields, node, role);
@@ -300,14 +303,14 @@ fn source_fields(
     reader: &mut Reader,
     fields: &mut Fields<'_>,
     node: &Node,
-    role: Role,
-) -> Option<Source> {
+    role: SourceRole,
+) -> Option<SpecSource> {
     let from = fields.required(reader, "from", Reader::text);
     let sha256 = fields.optional(reader, "sha256", |r, n| {
         r.parsed(n, "the digest as `sha256sum` prints it")
     });
     let checksums = fields.optional(reader, "checksums", |reader, node| {
-        read_source(reader, node, Role::List)
+        read_source(reader, node, SourceRole::List)
     });
     let place = fields.optional(reader, "signature", Reader::text);
     let keyring = fields.optional(reader, "keyring", Reader::text);
@@ -355,7 +358,7 @@ fn source_fields(
         .iter()
         .any(|check| fields.has(check));
     // The build warns about a list that is not verified.
-    if role != Role::List && is_url && !verified && unverified != Some(true) {
+    if role != SourceRole::List && is_url && !verified && unverified != Some(true) {
         reader.report(
             Diagnostic::error(
                 "unverified",
@@ -366,7 +369,7 @@ fn source_fields(
         );
         return None;
     }
-    Some(Source {
+    Some(SpecSource {
         from,
         sha256,
         checksums: checksums.map(Box::new),
@@ -376,109 +379,4 @@ fn source_fields(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(text: &str) -> (Option<BundleSpec>, Vec<String>) {
-        let file = SourceFile {
-            name: "spec.yaml".into(),
-            text: text.into(),
-        };
-        let (spec, diagnostics) = parse_spec(&file);
-        let messages = diagnostics.iter().map(|it| {
-            let help = it.help.clone().unwrap_or_default();
-            format!("{}: {} ({help})", it.code, it.message)
-        });
-        (spec, messages.collect())
-    }
-
-    #[test]
-    fn a_complete_spec_is_read() {
-        let (spec, messages) = parsed(
-            "kind: BundleSpec\nname: a\narch: amd64\nexpires: 2027-05-01\nimages:\n  live:\n    \
-             from: https://a.example/x*.iso\n    checksums: {from: https://a.example/SUMS, signature: .gpg, keyring: k.gpg}\n\
-             files:\n  kernel: {image: live, member: casper/vmlinuz}\n  iso: {image: live, path: live.iso}\n  \
-             extra: {from: ../extra.img}\n  signed: {from: 'http://a.example/s', signature: .minisig, minisign: RWQ}\n",
-        );
-        let spec = spec.unwrap_or_else(|| panic!("{messages:#?}"));
-        assert_eq!((spec.name.as_str(), spec.arch.as_str()), ("a", "x86_64"));
-        let sums = spec.images["live"].checksums.as_ref().unwrap();
-        assert_eq!(
-            sums.signature,
-            Some(Signature {
-                place: SignaturePlace::Detached(".gpg".into()),
-                key: SignatureKey::OpenPgp("k.gpg".into()),
-            })
-        );
-        assert_eq!(
-            spec.files["kernel"].content,
-            Content::Member {
-                image: "live".into(),
-                member: "casper/vmlinuz".into()
-            }
-        );
-        assert_eq!(spec.files["iso"].path.as_deref(), Some("live.iso"));
-    }
-
-    #[test]
-    fn every_error_of_a_spec_is_reported() {
-        let head = "kind: BundleSpec\nname: a\narch: x86_64\n";
-        for (text, expected) in [
-            ("", "no-spec"),
-            ("kind: Bundle\n", "unknown-kind: expected a `BundleSpec`"),
-            (
-                "files: {kernel: {from: 'http://a.example/k'}}\n",
-                "unverified: `http://a.example/k` is not verified",
-            ),
-            (
-                "files: {kernel: {image: live}}\n",
-                "unknown-image: unknown image `live`",
-            ),
-            (
-                "images: {live: {from: a.iso}}\nfiles: {k: {image: liv}}\n",
-                "did you mean `live`?",
-            ),
-            (
-                "images: {l: {from: a}}\nfiles: {k: {image: l, member: ../../etc/passwd}}\n",
-                "is not a path inside",
-            ),
-            (
-                "files: {k: {from: a, path: /etc/passwd}}\n",
-                "is not a path inside",
-            ),
-            ("files: {../k: {from: a}}\n", "is not a valid file key"),
-            ("files: {k: {from: a, signature: .sig}}\n", "no-key"),
-            (
-                "files: {k: {from: a, signature: .sig, keyring: k, minisign: m}}\n",
-                "no-key",
-            ),
-            (
-                "files: {k: {from: a, keyring: k}}\n",
-                "no-signature: `keyring` without",
-            ),
-            (
-                "files: {k: {from: a, sha256: 12}}\n",
-                "is not a SHA-256 digest",
-            ),
-            (
-                "files: {k: {from: a, sh256: 12}}\n",
-                "did you mean `sha256`?",
-            ),
-            ("", "no-spec"),
-            ("expires: 2027\nfiles: {k: {from: a}}\n", "wrong-value"),
-        ] {
-            let whole = match text {
-                "" | "kind: Bundle\n" => text.to_owned(),
-                _ => format!("{head}{text}"),
-            };
-            let (spec, messages) = parsed(&whole);
-            assert_eq!(spec, None, "{text}");
-            assert!(
-                messages.iter().any(|message| message.contains(expected)),
-                "{text}: {messages:#?}"
-            );
-        }
-        let (spec, messages) = parsed(head);
-        assert!(spec.is_none() && messages.iter().any(|it| it.contains("no `files`")));
-    }
-}
+mod tests;

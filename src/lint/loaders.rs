@@ -4,7 +4,7 @@ mod absent;
 mod files;
 mod findings;
 mod menu;
-mod pxelinux;
+mod modules;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -17,7 +17,8 @@ use findings::{refused, runs};
 use usage::{LoaderStage, LoaderUse, loader_uses};
 
 use super::boot_file::{BootFile, NotSigned, Subsystem};
-use crate::inventory::{Diagnostic, FieldSpans, Inventory, LoaderKind, Menu, Severity, list};
+use crate::inventory::{Diagnostic, FieldSpans, Inventory, Menu, Severity, list};
+use crate::loader::LoaderKind;
 use crate::machine::{Architecture, Firmware};
 
 /// The authorities that firmware trusts by default.
@@ -43,7 +44,7 @@ pub fn loader_names(inventory: &Inventory) -> BTreeSet<String> {
     for loader in loaders {
         names.insert(loader.first.clone());
         names.extend(loader.second.clone());
-        names.extend(pxelinux::modules(loader));
+        names.extend(modules::modules(loader));
     }
     let of_menu = inventory.site.menu.iter().flat_map(Menu::loaders);
     names.extend(of_menu.map(str::to_owned));
@@ -68,7 +69,7 @@ pub fn loaders(inventory: &Inventory, spans: &FieldSpans, files: &LoaderFiles) -
                 }),
             }
         }
-        missing_files.extend(pxelinux::missing_modules(&usage, files));
+        missing_files.extend(modules::missing_modules(&usage, files));
     }
     menu::check(
         inventory,

@@ -10,10 +10,10 @@ pub use expiry::expiry;
 pub use loaders::{LoaderFile, LoaderFiles, loader_names, loaders};
 
 use crate::inventory::{Diagnostic, Host, Inventory, Severity, Span};
-use crate::machine::Dialect;
+use crate::loader::Dialect;
 use crate::render::{
     Plan, SessionLinks, TemplateError, TemplatePosition, Templates, Variables, install_script,
-    sample_errors, seed, unknown_variables,
+    sample_errors, seed_errors, unknown_variables,
 };
 
 /// Finds the span of a position in a template.
@@ -110,7 +110,7 @@ fn host_errors<'t>(
             .installer
             .seeds()
             .iter()
-            .filter_map(|name| seed(templates, &plan, &variables, name).err());
+            .flat_map(|name| seed_errors(templates, &plan, &variables, name));
         Dialect::all().filter_map(script).chain(seeds).collect()
     });
     let named = |error| (error, Some(host.name.clone()));

@@ -5,7 +5,6 @@ mod architecture;
 mod clock;
 mod controller;
 mod cpu;
-mod dialect;
 mod digest;
 mod event;
 mod lease;
@@ -22,7 +21,6 @@ pub use architecture::{Architecture, Firmware, ParseArchitectureError};
 pub use clock::{BootId, BootTime, ClockReading};
 pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use cpu::CpuArchitecture;
-pub use dialect::Dialect;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
 pub use lease::{Lease, LeaseChange};
@@ -36,7 +34,7 @@ pub use record::{
 };
 pub use secret::{MASK, Secret};
 pub use secret_name::{is_secret_name, may_be_secret_name};
-pub use text::cleaned;
+pub use text::{IDENTITY_LIMIT, cleaned};
 pub use uuid::{ParseUuidError, SystemUuid};
 
 /// Reports whether an identity string is one that vendors leave in place of a real value.

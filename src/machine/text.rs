@@ -1,3 +1,6 @@
+/// The most characters of a serial number or an asset tag that are kept.
+pub const IDENTITY_LIMIT: usize = 64;
+
 /// Cleans text for screens and logs: printable ASCII without the characters that mean something to
 /// a script, at most `limit` of them.
 pub fn cleaned(text: &str, limit: usize) -> String {

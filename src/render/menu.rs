@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::inventory::{INITRD, Inventory, KERNEL, MenuEntry, MenuTarget};
-use crate::machine::{Architecture, Dialect, Sha256Digest};
+use crate::loader::{Dialect, FileServer};
+use crate::machine::{Architecture, Sha256Digest};
 
 /// The timeout of the sample.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +27,10 @@ pub fn values(
     let server = &inventory.site.server;
     let notation = FileNotation {
         dialect,
-        base_url: &server.base_url,
-        server: server.address,
+        server: FileServer {
+            base_url: &server.base_url,
+            address: server.address,
+        },
     };
     let mut id = 0;
     let mut groups = Vec::new();
@@ -62,8 +65,10 @@ pub fn values(
 pub fn sample(dialect: Dialect) -> Value {
     let notation = FileNotation {
         dialect,
-        base_url: "http://192.0.2.1:8080",
-        server: Ipv4Addr::new(192, 0, 2, 1),
+        server: FileServer {
+            base_url: "http://192.0.2.1:8080",
+            address: Ipv4Addr::new(192, 0, 2, 1),
+        },
     };
     let entry = |target, args: &[&str]| MenuEntry {
         label: "Label".to_owned(),
@@ -140,26 +145,18 @@ fn entry_values(
 /// The notation of a loader for file locations.
 struct FileNotation<'a> {
     dialect: Dialect,
-    base_url: &'a str,
-    server: Ipv4Addr,
+    server: FileServer<'a>,
 }
 
 impl FileNotation<'_> {
     fn bundle_file(&self, manifest: &Sha256Digest, key: &str) -> String {
         let path = format!("b/{manifest}/{key}");
-        match self.dialect {
-            Dialect::Ipxe => format!("{}/{path}", self.base_url),
-            Dialect::Grub | Dialect::Pxelinux => self.file(&path),
-        }
+        self.dialect.bundle_location(&self.server, &path)
     }
 
-    /// Returns the location of a file in `server.files`. Debian's signed GRUB has no HTTP.
+    /// Returns the location of a file in `server.files`.
     fn file(&self, name: &str) -> String {
-        match self.dialect {
-            Dialect::Ipxe => format!("{}/files/{name}", self.base_url),
-            Dialect::Grub => format!("(tftp,{})/{name}", self.server),
-            Dialect::Pxelinux => format!("::{name}"),
-        }
+        self.dialect.file_location(&self.server, name)
     }
 }
 

@@ -18,5 +18,5 @@ pub use scripts::{
     GrubOrigin, HoldScreen, Script, grub_stub, hold_script, identify_script, install_script,
     local_script, sample_errors,
 };
-pub use seeds::{SessionLinks, Variables, seed};
+pub use seeds::{SessionLinks, Variables, seed, seed_errors};
 pub use templates::{Templates, unknown_variables};

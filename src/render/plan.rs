@@ -8,7 +8,8 @@ use crate::installer::default_vars;
 use crate::inventory::{
     Bundle, Host, IdentityPolicy, Inventory, Network, Profile, Provisioning, Server,
 };
-use crate::machine::{Dialect, Sha256Digest};
+use crate::loader::Dialect;
+use crate::machine::Sha256Digest;
 
 /// Everything that an install is rendered from, frozen when the host is armed.
 ///
@@ -61,7 +62,7 @@ pub enum PlanError {
 fn templates(inventory: &Inventory, profile: &Profile) -> BTreeMap<String, String> {
     let seeds = profile.installer.seeds().iter();
     let names: Vec<String> = Dialect::all()
-        .map(|dialect| builtin::install(dialect).to_owned())
+        .map(|dialect| dialect.install_template().to_owned())
         .chain(seeds.map(|seed| profile.installer.seed_template(seed)))
         .chain(profile.seeds.values().cloned())
         .collect();

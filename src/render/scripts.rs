@@ -5,12 +5,13 @@ use std::time::Duration;
 use handlebars::Context;
 use serde_json::{Value, json};
 
+use super::menu;
 use super::seeds::Variables;
 use super::templates::{TemplateError, Templates};
-use super::{builtin, menu};
 use crate::decide::{BootRequest, Reason, TokenState, cleaned};
 use crate::inventory::{Host, Inventory, LocalBoot};
-use crate::machine::{Architecture, Dialect, Firmware, MacAddress};
+use crate::loader::{Dialect, IDENTIFY_TEMPLATE, STUB_TEMPLATE};
+use crate::machine::{Architecture, Firmware, MacAddress};
 
 /// How long the quarantine screen waits before it requests a new script, in seconds.
 const HOLD_SECONDS: u32 = 30;
@@ -35,7 +36,7 @@ pub struct Script {
 /// # Errors
 /// The template, line and reason.
 pub fn identify_script(templates: &Templates, url: &str) -> Result<Script, TemplateError> {
-    render(templates, builtin::IDENTIFY, json!({ "url": url }))
+    render(templates, IDENTIFY_TEMPLATE, json!({ "url": url }))
 }
 
 /// How GRUB was loaded, which decides how it finds the server.
@@ -63,7 +64,7 @@ pub fn grub_stub(templates: &Templates, origin: GrubOrigin<'_>) -> Result<Script
             json!({ "image": true, "server": server, "base": base })
         }
     };
-    render(templates, builtin::STUB, values)
+    render(templates, STUB_TEMPLATE, values)
 }
 
 /// Renders the script that starts an installer.
@@ -75,7 +76,7 @@ pub fn install_script(
     dialect: Dialect,
     variables: &Variables,
 ) -> Result<String, TemplateError> {
-    templates.render(builtin::install(dialect), variables.context())
+    templates.render(dialect.install_template(), variables.context())
 }
 
 /// Renders the script that boots the local disk of a host. The script first shows an important reason,
@@ -123,7 +124,7 @@ fn local_named(
         "sanboot": local_boot == LocalBoot::Sanboot,
         "menu": menu,
     });
-    render(templates, builtin::local(dialect), values)
+    render(templates, dialect.local_template(), values)
 }
 
 /// The content of the quarantine screen.
@@ -165,7 +166,7 @@ pub fn hold_script(
         "seconds": HOLD_SECONDS,
         "again": again,
     });
-    render(templates, builtin::hold(request.dialect), values)
+    render(templates, request.dialect.hold_template(), values)
 }
 
 /// Renders every script except install scripts for each kind of machine, and returns the errors of their
@@ -270,8 +271,8 @@ mod tests {
         let own = compiled(&[]);
         assert_eq!(sample_errors(&own), []);
         let of_dialects =
-            Dialect::all().flat_map(|dialect| [builtin::local(dialect), builtin::hold(dialect)]);
-        for name in [builtin::IDENTIFY, builtin::STUB]
+            Dialect::all().flat_map(|dialect| [dialect.local_template(), dialect.hold_template()]);
+        for name in [IDENTIFY_TEMPLATE, STUB_TEMPLATE]
             .into_iter()
             .chain(of_dialects)
         {
@@ -300,7 +301,7 @@ mod tests {
                 assert!(faults.iter().all(|fault| fault.template == name));
             }
         }
-        let broken = compiled(&[(builtin::IDENTIFY, "{{nothing}}")]);
+        let broken = compiled(&[(IDENTIFY_TEMPLATE, "{{nothing}}")]);
         let script = identify_script(&broken, "http://a/").unwrap();
         assert_eq!(
             script.text,

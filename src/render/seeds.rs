@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::plan::Plan;
 use super::templates::{TemplateError, Templates};
+use super::{TemplatePosition, builtin};
 use crate::installer::{self, Install};
 use crate::inventory::{Nic, Server};
 use crate::machine::{Secret, SessionId};
@@ -83,6 +84,78 @@ pub fn seed(
     seed: &str,
 ) -> Result<String, TemplateError> {
     templates.render(&plan.seed_template(seed), variables.context())
+}
+
+/// Renders a seed, and returns every error of its template: what stops the rendering, or what its
+/// installer would stop at or misread.
+///
+/// Only templates of the inventory are checked: the built-in templates are tested.
+pub fn seed_errors(
+    templates: &Templates,
+    plan: &Plan,
+    variables: &Variables,
+    name: &str,
+) -> Vec<TemplateError> {
+    let text = match seed(templates, plan, variables, name) {
+        Ok(text) => text,
+        Err(error) => return vec![error],
+    };
+    let template = plan.seed_template(name);
+    let source = plan.templates.get(&template).map(String::as_str);
+    let Some(source) = source.filter(|it| Some(*it) != builtin::text(&template)) else {
+        return Vec::new();
+    };
+    let errors = plan.profile.installer.check_seed(name, &text).into_iter();
+    let located = errors.map(|error| match error.line {
+        None => TemplateError::new(&template, None, format!("invalid seed `{name}`: {error}")),
+        // Lines have other numbers for other hosts, so the number is only shown if it is needed.
+        Some(line) => match source_line(source, text.lines().nth(line - 1).unwrap_or_default()) {
+            Some(line) => {
+                let position = TemplatePosition { line, column: None };
+                TemplateError::new(
+                    &template,
+                    Some(position),
+                    format!("invalid seed `{name}`: {error}"),
+                )
+            }
+            None => {
+                let reason = format!("invalid seed `{name}`, line {line}: {error}");
+                TemplateError::new(&template, None, reason)
+            }
+        },
+    });
+    located.collect()
+}
+
+/// Finds the line of a template, from 1, that can render a line of text: its text outside tags must
+/// occur in the same order. Returns `None` if only tags render the line.
+fn source_line(source: &str, rendered: &str) -> Option<usize> {
+    let position = source.lines().position(|line| {
+        let mut rest = rendered;
+        let mut literals = literal_parts(line).filter(|it| !it.trim().is_empty());
+        let mut has_literal = false;
+        let fits = literals.all(|literal| {
+            has_literal = true;
+            match rest.split_once(literal) {
+                Some((_, after)) => {
+                    rest = after;
+                    true
+                }
+                None => false,
+            }
+        });
+        let has_tag = line.contains("{{");
+        fits && has_literal && (has_tag || line == rendered)
+    });
+    position.map(|index| index + 1)
+}
+
+/// Lists the parts of a line of a template that are outside tags.
+fn literal_parts(line: &str) -> impl Iterator<Item = &str> {
+    line.split("{{").enumerate().map(|(index, part)| {
+        let after_tag = part.rsplit_once("}}").map_or("", |(_, after)| after);
+        if index == 0 { part } else { after_tag }
+    })
 }
 
 fn variables(plan: &Plan, links: &SessionLinks) -> Value {
@@ -204,6 +277,18 @@ mod tests {
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn an_error_of_a_rendered_line_is_shown_at_the_line_of_the_template() {
+        let source = "# {{host.name}}\nd-i a/b bool {{vars.a}}\n{{#if b}}\nd-i c/d string\n{{/if}}\n{{line vars.e}}\n";
+        for (rendered, line) in [
+            ("d-i a/b bool true", Some(2)),
+            ("d-i c/d string", Some(4)),
+            ("d-i e/f", None),
+        ] {
+            assert_eq!(source_line(source, rendered), line, "{rendered}");
+        }
     }
 
     #[test]

@@ -1,23 +1,23 @@
-//! A filter by source address: which requests the servers answer. It identifies nobody.
+//! A filter by source address, which decides which requests the servers answer. It does not identify machines.
 //!
-//! Tokens and capabilities authorize a request. This filter only keeps what the site's machines need
-//! from everyone else.
+//! Tokens and capabilities authorize a request. This filter only withholds resources of
+//! the site's machines from everyone else.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::inventory::{AddressBlock, Inventory, Site};
 use crate::respond::http::{Route, SessionPath};
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
-    /// What only the site's machines need: TFTP, boot scripts, `/m/`, the files and seeds of a session.
+    /// Resources that only the site's machines need: TFTP, boot scripts, `/m/`, the files and seeds of a session.
     Machine,
     /// DHCP on a port that answers the sender, which may have no address yet.
     Dhcp,
     /// `/files/` and `/b/`, from which BMCs load virtual media too.
     Media,
-    /// What a capability alone authorizes: callbacks. An installed machine may have any address.
+    /// Resources that a capability alone authorizes: callbacks. An installed machine may have any address.
     Capability,
     /// Health, for everyone who reaches the listener.
     Status,
@@ -29,7 +29,7 @@ impl Resource {
         matches!(self, Self::Capability | Self::Status)
     }
 
-    /// Returns what a URL is for.
+    /// Returns the resource of a URL.
     pub fn of(route: &Route) -> Self {
         match route {
             Route::Boot(_) | Route::Machine(_) => Self::Machine,
@@ -46,7 +46,7 @@ impl Resource {
 /// Why a request is refused by its source address. The text is for the peer as well as for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessRefusal {
-    /// The address may not have this.
+    /// The address is not allowed to use the resource.
     #[error(
         "the source address {source_address} is outside the site's networks{}; \
          add it to `server.allow` if it needs access",
@@ -95,7 +95,7 @@ pub fn admit(
 /// Finds the client of an HTTP request: the peer, or, where the peer is a trusted proxy, the client
 /// that it names. `forwarded` holds the values of `X-Forwarded-For` in
 /// order; each proxy appends the address that it saw, so the rightmost one that is not a trusted
-/// proxy's counts. Without the header, the proxy asks for itself.
+/// proxy's counts. Without the header, the proxy itself is the client.
 ///
 /// The client of a proxy has port 0.
 ///
@@ -205,7 +205,7 @@ files:
     }
 
     #[test]
-    fn each_source_is_served_what_its_kind_needs() {
+    fn each_source_is_served_the_resources_of_its_kind() {
         let inventory = inventory(|text| text);
         let (machine, media) = (Resource::Machine, Resource::Media);
         for (source, expected) in [
@@ -243,7 +243,7 @@ files:
     }
 
     #[test]
-    fn a_site_without_networks_serves_loopback_and_what_it_allows() {
+    fn a_site_without_networks_serves_loopback_and_allowed_addresses() {
         let inventory = inventory(|text| {
             let site = text.split("---").next().unwrap();
             let (head, rest) = site.split_once("networks:").unwrap();
@@ -279,7 +279,7 @@ files:
     }
 
     #[test]
-    fn each_url_has_its_kind() {
+    fn each_url_has_its_resource() {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         for (method, target, expected) in [
             ("GET", "/boot.ipxe", Resource::Machine),
@@ -304,10 +304,10 @@ files:
             .map(|it| it.parse().unwrap())
             .collect();
         for (peer, headers, expected) in [
-            // Nobody else's header counts.
+            // The header of any other client is ignored.
             ("10.20.0.58", &["192.0.2.8"][..], Some("10.20.0.58:7")),
             ("192.0.2.8", &["10.20.0.58"], Some("192.0.2.8:7")),
-            // A proxy's does; the rightmost address is the one that it saw itself.
+            // The header of a proxy counts; the proxy itself added the rightmost address.
             ("10.9.0.1", &["192.0.2.8"], Some("192.0.2.8:0")),
             ("10.9.0.1", &["10.20.0.58, 192.0.2.8"], Some("192.0.2.8:0")),
             (
@@ -331,18 +331,18 @@ files:
             ("10.9.0.1", &["::ffff:192.0.2.8"], Some("192.0.2.8:0")),
             // The proxy's own request, such as a health check.
             ("10.9.0.1", &[], Some("10.9.0.1:7")),
-            // What is not an address.
+            // Values that are not addresses.
             ("10.9.0.1", &["10.20.0.58, unknown"], None),
             ("10.9.0.1", &[""], None),
             ("10.9.0.1", &["\u{e4}"], None),
-            // What stands left of the client is the client's own claim.
+            // Addresses left of the client are claims of the client.
             ("10.9.0.1", &["unknown, 192.0.2.8"], Some("192.0.2.8:0")),
         ] {
             let peer = SocketAddr::new(peer.parse().unwrap(), 7);
             let values = headers.iter().map(|it| it.as_bytes());
-            let seen = client(peer, values, &proxies);
+            let found = client(peer, values, &proxies);
             let expected = expected.map(|it| it.parse().unwrap());
-            assert_eq!(seen.ok(), expected, "{peer} {headers:?}");
+            assert_eq!(found.ok(), expected, "{peer} {headers:?}");
         }
     }
 }

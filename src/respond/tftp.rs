@@ -1,6 +1,6 @@
-//! One TFTP transfer, from its request to its last acknowledgement.
+//! One TFTP transfer, from its request to its last acknowledgment.
 //!
-//! [`admit()`] checks the request and [`negotiate()`] its options. A [`Transfer`] then decides what to send,
+//! [`admit()`] checks the request and [`negotiate()`] its options. An [`OutgoingTransfer`] then decides what to send,
 //! from the time and the peer's packets. The caller owns the sockets, the clock and the file.
 
 mod admit;
@@ -16,25 +16,25 @@ mod transfer;
 
 use std::time::Duration;
 
-pub use admit::{AdmittedRequest, Refusal, admit};
+pub use admit::{AdmittedRequest, TftpRefusal, admit};
 pub use allowance::{Allowance, FACTOR};
-pub use name::{NameError, sanitise};
-pub use negotiate::{Agreement, Limits, negotiate};
+pub use name::{NameError, sanitize};
+pub use negotiate::{Agreement, TransferLimits, negotiate};
 pub use silence::{LOADER_PATIENCE, Silences};
-pub use slots::{Claim, Slot, Slots};
-pub use tally::{Summary, Tally};
-pub use transfer::{Action, Ignored, Transfer};
+pub use slots::{SlotClaim, TransferSlot, TransferSlots};
+pub use tally::{Tally, TallySummary};
+pub use transfer::{NoActionReason, OutgoingTransfer, TransferAction};
 
 use crate::wire::tftp::{BlockNumber, ErrorCode};
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TftpOutcome {
     /// The peer acknowledged the last block.
     Sent {
         /// The bytes of the file, each counted once.
         bytes: u64,
-        /// From the first answer to the last acknowledgement.
+        /// The time from the first answer to the last acknowledgment.
         duration: Duration,
         /// Blocks that were sent again.
         retransmissions: u64,
@@ -43,7 +43,7 @@ pub enum Outcome {
     Refused {
         /// The code that was sent.
         code: ErrorCode,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
     /// The peer ended the transfer with an ERROR packet.
@@ -69,17 +69,17 @@ pub enum Outcome {
     Unreachable,
     /// The system had no port for the transfer; the peer can retry.
     NoPort {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The datagram was not a request; nothing was sent.
     Malformed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-impl Outcome {
+impl TftpOutcome {
     /// Reports whether the request may have been forged: nothing shows that the sender owns its source
     /// address.
     pub fn is_unproven(&self) -> bool {

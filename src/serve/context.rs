@@ -1,4 +1,4 @@
-//! The state from which requests are answered, and the decision which script a machine boots.
+//! The state from which requests are answered, one request of it, and the script that a machine boots.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::bundle::Verifier;
 use crate::decide::Standing;
 use crate::machine::{Event, EventKind, HostRecord, MacAddress};
 use crate::render::{Plan, TemplateError};
-use crate::respond::boot::{BootAnswer, DecisionRecord, Sources};
+use crate::respond::boot::{BootAnswer, BootSources, DecisionRecord};
 use crate::store::{Store, StoreError};
 use crate::token::StoreKey;
 
 /// The state from which requests are answered.
-pub struct Context {
+pub struct ServerContext {
     /// The active inventory.
     pub active: ActiveInventory,
     /// The store.
@@ -35,7 +35,17 @@ pub struct Context {
     pub volumes: Volumes,
 }
 
-impl Context {
+/// One request, with the state from which it is answered. It is created once for each request.
+pub struct ServerRequest {
+    /// The state of the server.
+    pub context: Arc<ServerContext>,
+    /// The inventory that was active when the request arrived. A later reload does not change it.
+    pub loaded: Arc<LoadedInventory>,
+    /// The client that sent the request.
+    pub requester: Requester,
+}
+
+impl ServerRequest {
     /// Answers a request for a boot script. `decide` computes the answer from the known facts about the
     /// machine with the Ethernet address.
     ///
@@ -43,22 +53,25 @@ impl Context {
     /// Fails when the store cannot be read or a template cannot be rendered.
     pub fn boot(
         &self,
-        requester: Requester,
         mac: Option<MacAddress>,
-        decide: impl FnOnce(&Sources<'_>, &Standing) -> Result<BootAnswer, TemplateError>,
+        decide: impl FnOnce(&BootSources<'_>, &Standing) -> Result<BootAnswer, TemplateError>,
     ) -> Result<String, RequestRefusal> {
-        let standing = self.store.standing();
+        let Self {
+            context,
+            loaded,
+            requester,
+        } = self;
+        let standing = context.store.standing();
         let standing = standing.map_err(|error| requester.store_failed(&error))?;
-        let loaded = self.active.current();
-        let (record, plan) = self.known(&loaded, mac).map_err(|error| {
+        let (record, plan) = self.known(mac).map_err(|error| {
             let mut refusal = requester.store_failed(&error);
             *refusal.line = refusal.line.mac(mac);
             refusal
         })?;
-        let sources = Sources {
+        let sources = BootSources {
             inventory: &loaded.inventory,
             templates: &loaded.templates,
-            key: &self.key,
+            key: &context.key,
             record: record.as_ref(),
             plan: plan.as_ref(),
         };
@@ -73,21 +86,22 @@ impl Context {
         if let Some(fault) = &answer.fault {
             let text = format!("{fault}; using the built-in template");
             let line = requester.line(Level::Error, "render-failed", text);
-            self.log.write(&line.mac(mac));
+            context.log.write(&line.mac(mac));
         }
         match answer.decision {
             Some(decided) => {
                 let host = loaded.inventory.host_by_mac(decided.mac);
                 // The operator can copy missing facts from the log into the inventory.
                 let complete = host.is_some_and(|host| host.uuid.is_some());
-                self.record_decision(requester, decided, complete, standing.now());
+                self.record_decision(decided, complete, standing.now());
             }
             None => {
                 let text = format!(
                     "{} requested the script that selects its boot script",
                     requester.peer
                 );
-                self.log
+                context
+                    .log
                     .write(&requester.line(Level::Debug, "identify", text).mac(mac));
             }
         }
@@ -97,16 +111,16 @@ impl Context {
     /// Reads the record of the host with an Ethernet address, and the plan of its open session.
     fn known(
         &self,
-        loaded: &LoadedInventory,
         mac: Option<MacAddress>,
     ) -> Result<(Option<HostRecord>, Option<Plan>), StoreError> {
-        let Some(host) = mac.and_then(|mac| loaded.inventory.host_by_mac(mac)) else {
+        let Some(host) = mac.and_then(|mac| self.loaded.inventory.host_by_mac(mac)) else {
             return Ok((None, None));
         };
-        let record = self.store.host(&host.name)?;
+        let store = &self.context.store;
+        let record = store.host(&host.name)?;
         let open = record.as_ref().and_then(|record| record.open_session());
         let stored = open
-            .map(|open| self.store.session(open.id))
+            .map(|open| store.session(open.id))
             .transpose()?
             .flatten();
         let plan = stored.and_then(|stored| serde_json::from_str(&stored.plan).ok());
@@ -115,13 +129,7 @@ impl Context {
 
     /// Logs a decision and stores it as an event. The line has the machine's identity as fields; its
     /// text contains the identity if the machine is held or its record is not `complete`.
-    fn record_decision(
-        &self,
-        requester: Requester,
-        decided: DecisionRecord,
-        complete: bool,
-        now: Timestamp,
-    ) {
+    fn record_decision(&self, decided: DecisionRecord, complete: bool, now: Timestamp) {
         let DecisionRecord {
             kind,
             mac,
@@ -141,7 +149,8 @@ impl Context {
             let values = values.collect::<Vec<_>>().join(", ");
             text = format!("{text}; reported identity: {values}");
         }
-        let mut line = requester
+        let mut line = self
+            .requester
             .line(level, event, text)
             .mac(Some(mac))
             .host(host.as_deref())
@@ -149,8 +158,8 @@ impl Context {
         for (name, value) in shown {
             line = line.fact(name, value);
         }
-        self.log.write(&line);
-        self.events.push(Event {
+        self.context.log.write(&line);
+        self.context.events.push(Event {
             at: now,
             kind,
             host,

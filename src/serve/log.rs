@@ -2,11 +2,10 @@
 
 mod line;
 
+use crate::clock::wall_time;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 pub use line::{Level, LogLine, mask_texts};
 
@@ -154,7 +153,7 @@ fn dropped_lines(dropped: u64) -> LogLine {
 
 impl LogFormat {
     fn line(self, line: &LogLine) -> String {
-        let now = Timestamp::now();
+        let now = wall_time();
         match self {
             Self::Text { color } => line.to_text(now, color),
             Self::Json => line.to_json(now),

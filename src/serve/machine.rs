@@ -1,8 +1,8 @@
 //! Files and scripts below a machine's own path: its loaders, and their boot configuration.
 
-use super::context::Context;
+use super::context::ServerRequest;
 use super::log::Level;
-use super::request::{Protocol, RefusalKind, RequestRefusal, Requester, RouteAnswer, ServedFile};
+use super::request::{Protocol, RefusalKind, RequestRefusal, RouteAnswer, ServedFile};
 use crate::machine::Architecture;
 use crate::render::GrubOrigin;
 use crate::respond::boot::{MachinePath, MachineQuery};
@@ -13,17 +13,13 @@ use crate::workspace::files::FileError;
 ///
 /// # Errors
 /// Fails when the file does not exist, the store cannot be read, or a template cannot be rendered.
-pub fn answer(
-    context: &Context,
-    requester: Requester,
-    path: &MachinePath,
-) -> Result<RouteAnswer, RequestRefusal> {
+pub fn answer(request: &ServerRequest, path: &MachinePath) -> Result<RouteAnswer, RequestRefusal> {
     match &path.query {
-        MachineQuery::File(name) => file(context, requester, name).map(RouteAnswer::File),
-        MachineQuery::KernelRefused => Err(kernel_refused(context, requester, path)),
-        MachineQuery::Image(architecture) => image(context, requester, path, *architecture),
+        MachineQuery::File(name) => file(request, name).map(RouteAnswer::File),
+        MachineQuery::KernelRefused => Err(kernel_refused(request, path)),
+        MachineQuery::Image(architecture) => image(request, path, *architecture),
         MachineQuery::Script(query) => {
-            let script = context.boot(requester, Some(path.mac), |sources, standing| {
+            let script = request.boot(Some(path.mac), |sources, standing| {
                 sources.answer(path.mac, path.token.expose(), query, standing)
             });
             script.map(RouteAnswer::Text)
@@ -33,8 +29,12 @@ pub fn answer(
 
 /// Logs that GRUB reports a kernel that it could not load, by requesting a file that does not exist.
 /// Anyone can send this request, so it changes nothing.
-fn kernel_refused(context: &Context, requester: Requester, path: &MachinePath) -> RequestRefusal {
-    let loaded = context.active.current();
+fn kernel_refused(request: &ServerRequest, path: &MachinePath) -> RequestRefusal {
+    let ServerRequest {
+        context,
+        loaded,
+        requester,
+    } = request;
     let host = loaded.inventory.host_by_mac(path.mac);
     let text = "GRUB reports that it could not load the kernel: with Secure Boot, the kernel must be \
                 signed and unmodified; see GRUB's message on the machine's screen";
@@ -53,12 +53,15 @@ fn kernel_refused(context: &Context, requester: Requester, path: &MachinePath) -
 /// Builds the volume that a machine boots over HTTP: both stages of its loader, and the configuration
 /// of the second stage.
 fn image(
-    context: &Context,
-    requester: Requester,
+    request: &ServerRequest,
     path: &MachinePath,
     architecture: Architecture,
 ) -> Result<RouteAnswer, RequestRefusal> {
-    let loaded = context.active.current();
+    let ServerRequest {
+        context,
+        loaded,
+        requester,
+    } = request;
     let host = loaded.inventory.host_by_mac(path.mac);
     let loader = loaded.inventory.loader_of(host, architecture);
     let Some((loader, second)) = loader.and_then(|it| Some((it, it.second.as_ref()?))) else {
@@ -73,18 +76,13 @@ fn image(
             "boot volumes are served only by HTTP",
         ));
     }
-    let stages = [
-        file(context, requester, &loader.first)?,
-        file(context, requester, second)?,
-    ];
+    let stages = [file(request, &loader.first)?, file(request, second)?];
     let (server, base) = (loaded.inventory.site.server.address, path.base());
     let origin = GrubOrigin::Image {
         server,
         base: &base,
     };
-    let stub = context.boot(requester, Some(path.mac), |sources, _| {
-        sources.ask_grub(origin)
-    })?;
+    let stub = request.boot(Some(path.mac), |sources, _| sources.ask_grub(origin))?;
     let fault = |why: String| {
         let why = format!("cannot build the boot volume: {why}");
         requester.refuse(
@@ -116,12 +114,10 @@ fn image(
 ///
 /// # Errors
 /// Fails when the file does not exist or must not be served.
-pub fn file(
-    context: &Context,
-    requester: Requester,
-    name: &str,
-) -> Result<ServedFile, RequestRefusal> {
-    let loaded = context.active.current();
+pub fn file(request: &ServerRequest, name: &str) -> Result<ServedFile, RequestRefusal> {
+    let ServerRequest {
+        loaded, requester, ..
+    } = request;
     let file = loaded.inventory.loader_file(name).unwrap_or(name);
     let opened = loaded.roots.open(file).map_err(|error| {
         let kind = match &error {

@@ -18,6 +18,7 @@ pub mod reload;
 pub mod request;
 pub mod router;
 pub mod run;
+pub mod service;
 pub mod session;
 mod sizes;
 pub mod sweep;

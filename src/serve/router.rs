@@ -1,8 +1,8 @@
 //! Answers every request that arrives by HTTP or TFTP.
 
-use super::context::Context;
+use super::context::{ServerContext, ServerRequest};
 use super::machine;
-use super::request::{RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer};
+use super::request::{RefusalKind, RequestOptions, RequestRefusal, RouteAnswer};
 use super::session;
 use crate::machine::Sha256Digest;
 use crate::respond::http::Route;
@@ -13,48 +13,48 @@ use crate::respond::http::Route;
 /// Fails when the route does not exist for the protocol, the client may not read it, or the store or
 /// a file cannot be read.
 pub fn answer(
-    context: &Context,
-    requester: Requester,
+    request: &ServerRequest,
     route: Route,
     options: RequestOptions<'_>,
 ) -> Result<RouteAnswer, RequestRefusal> {
+    let requester = request.requester;
     if !requester.protocol.serves(&route) {
         let reason = format!("not served by {}", requester.protocol.name());
         return Err(requester.refuse(RefusalKind::NotFound, "no such file", &reason));
     }
     match route {
-        Route::Boot(query) => context
-            .boot(requester, query.mac(), |sources, standing| {
+        Route::Boot(query) => request
+            .boot(query.mac(), |sources, standing| {
                 query.answer(sources, standing)
             })
             .map(RouteAnswer::Text),
-        Route::File(name) => machine::file(context, requester, &name).map(RouteAnswer::File),
-        Route::Machine(path) => machine::answer(context, requester, &path),
-        Route::BundleFile { manifest, key } => bundle_file(context, requester, &manifest, &key),
+        Route::File(name) => machine::file(request, &name).map(RouteAnswer::File),
+        Route::Machine(path) => machine::answer(request, &path),
+        Route::BundleFile { manifest, key } => bundle_file(request, &manifest, &key),
         Route::Session { capability, path } => {
-            session::answer(context, requester, capability.expose(), &path, options)
+            session::answer(request, capability.expose(), &path, options)
         }
         Route::Health => Ok(RouteAnswer::Health(Ok("ok"))),
-        Route::Ready => Ok(RouteAnswer::Health(readiness(context))),
+        Route::Ready => Ok(RouteAnswer::Health(readiness(&request.context))),
     }
 }
 
 fn bundle_file(
-    context: &Context,
-    requester: Requester,
+    request: &ServerRequest,
     manifest: &Sha256Digest,
     key: &str,
 ) -> Result<RouteAnswer, RequestRefusal> {
-    let loaded = context.active.current();
-    let Some(bundle) = loaded.bundle_by_manifest(manifest) else {
+    let Some(bundle) = request.loaded.bundle_by_manifest(manifest) else {
         let text = format!("no bundle has the manifest {manifest}");
-        return Err(requester.refuse(RefusalKind::NotFound, text.clone(), &text));
+        return Err(request
+            .requester
+            .refuse(RefusalKind::NotFound, text.clone(), &text));
     };
-    session::bundle_file(context, requester, bundle, key).map(RouteAnswer::File)
+    session::bundle_file(request, bundle, key).map(RouteAnswer::File)
 }
 
 /// Reports whether this server can serve installs, or the reason why not.
-fn readiness(context: &Context) -> Result<&'static str, String> {
+fn readiness(context: &ServerContext) -> Result<&'static str, String> {
     let standing = context
         .store
         .standing()

@@ -8,14 +8,14 @@ use std::thread::{Scope, ScopedJoinHandle};
 use anyhow::Context as _;
 
 use super::active::ActiveInventory;
-use super::context::Context;
+use super::context::ServerContext;
 use super::descriptors::raise_limit;
 use super::dhcp::{DhcpServer, DhcpSockets};
 use super::events::EventWriter;
 use super::http::HttpServer;
 use super::links::LinkMonitor;
 use super::log::{Level, Log, LogLine};
-use super::preflight::Addresses;
+use super::service::{Addresses, Service};
 use super::tftp::{TftpConfig, TftpReport, TftpServer};
 use super::tftp_site::TftpSite;
 use super::volumes::Volumes;
@@ -23,28 +23,6 @@ use crate::bundle::Verifier;
 use crate::shutdown::Shutdown;
 use crate::store::{SqliteLeases, Store};
 use crate::token::StoreKey;
-
-/// A server that `serve` can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Addresses and boot files.
-    Dhcp,
-    /// Loaders.
-    Tftp,
-    /// Scripts, sessions and bundles.
-    Http,
-}
-
-impl Service {
-    /// Returns the name that commands and logs use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dhcp => "dhcp",
-            Self::Tftp => "tftp",
-            Self::Http => "http",
-        }
-    }
-}
 
 /// State that all servers share.
 #[derive(Clone)]
@@ -73,8 +51,8 @@ impl Shared {
     }
 
     /// Builds the context from which HTTP and TFTP requests are answered.
-    pub fn context(&self) -> Arc<Context> {
-        Arc::new(Context {
+    pub fn context(&self) -> Arc<ServerContext> {
+        Arc::new(ServerContext {
             active: self.active.clone(),
             store: Arc::clone(&self.store),
             key: self.key(),
@@ -133,7 +111,7 @@ impl Shared {
     pub fn tftp(
         &self,
         address: SocketAddrV4,
-        context: &Arc<Context>,
+        context: &Arc<ServerContext>,
     ) -> anyhow::Result<TftpServer> {
         let site = Arc::new(TftpSite::new(context));
         let reported = Arc::clone(&site);
@@ -156,7 +134,7 @@ impl Shared {
     pub fn http(
         &self,
         address: SocketAddrV4,
-        context: &Arc<Context>,
+        context: &Arc<ServerContext>,
     ) -> anyhow::Result<HttpServer> {
         HttpServer::bind(address, Arc::clone(context))
     }

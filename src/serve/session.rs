@@ -3,11 +3,9 @@
 mod address;
 mod callback;
 
-use super::context::Context;
+use super::context::ServerRequest;
 use super::log::{Level, LogLine};
-use super::request::{
-    RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer, ServedFile,
-};
+use super::request::{RefusalKind, RequestOptions, RequestRefusal, RouteAnswer, ServedFile};
 use crate::decide::{Attempt, Refusal, Standing, begin_attempt, cleaned};
 use crate::inventory::Bundle;
 use crate::machine::{Event, EventKind, HostRecord, SessionId};
@@ -17,9 +15,8 @@ use crate::store::HostUpdate;
 use crate::token::{Capability, Purpose};
 
 /// A request to an install session.
-struct SessionRequest<'c> {
-    context: &'c Context,
-    requester: Requester,
+struct SessionRequest<'r> {
+    request: &'r ServerRequest,
     capability: Capability,
     host: String,
     plan: String,
@@ -31,12 +28,14 @@ struct SessionRequest<'c> {
 /// # Errors
 /// Fails when the capability is unknown, has another purpose, or its session has ended.
 pub fn answer(
-    context: &Context,
-    requester: Requester,
+    request: &ServerRequest,
     capability: &str,
     path: &SessionPath,
     options: RequestOptions<'_>,
 ) -> Result<RouteAnswer, RequestRefusal> {
+    let ServerRequest {
+        context, requester, ..
+    } = request;
     let Some(capability) = context.key.read_capability(capability) else {
         let reason = "the capability was not issued by this store";
         return Err(requester.refuse(RefusalKind::Forbidden, "unknown capability", reason));
@@ -50,9 +49,8 @@ pub fn answer(
         return Err(requester.refuse(RefusalKind::NotFound, "unknown session", &reason));
     };
     let standing = context.store.standing();
-    let request = SessionRequest {
-        context,
-        requester,
+    let session_request = SessionRequest {
+        request,
         capability,
         host: stored.host,
         plan: stored.plan,
@@ -63,14 +61,18 @@ pub fn answer(
         SessionPath::File(_) | SessionPath::Seed(_) => Purpose::Seed,
     };
     if capability.purpose != required {
-        return Err(request.refuse(RefusalKind::Forbidden, "the capability has another purpose"));
+        return Err(
+            session_request.refuse(RefusalKind::Forbidden, "the capability has another purpose")
+        );
     }
     match path {
-        SessionPath::Callback(kind) => request
+        SessionPath::Callback(kind) => session_request
             .callback(*kind, options.posted)
             .map(RouteAnswer::Text),
-        SessionPath::File(key) => request.file(key, options.reads_only).map(RouteAnswer::File),
-        SessionPath::Seed(name) => request
+        SessionPath::File(key) => session_request
+            .file(key, options.reads_only)
+            .map(RouteAnswer::File),
+        SessionPath::Seed(name) => session_request
             .seed(name, options.reads_only)
             .map(RouteAnswer::Text),
     }
@@ -90,7 +92,7 @@ impl SessionRequest<'_> {
         let Capability {
             session, attempt, ..
         } = self.capability;
-        let links = SessionLinks::new(&plan.server, &self.context.key, session, attempt);
+        let links = SessionLinks::new(&plan.server, &self.request.context.key, session, attempt);
         let rendered = Templates::compile(&plan.templates)
             .map_err(|mut faults| faults.remove(0))
             .and_then(|templates| seed(&templates, &plan, &Variables::new(&plan, &links), name));
@@ -104,15 +106,15 @@ impl SessionRequest<'_> {
         let line = self.line(
             Level::Info,
             "seed",
-            format!("{name} to {}", self.requester.peer),
+            format!("{name} to {}", self.request.requester.peer),
         );
-        self.context.log.write(&line);
+        self.request.context.log.write(&line);
         Ok(text)
     }
 
     fn file(&self, key: &str, reads_only: bool) -> Result<ServedFile, RequestRefusal> {
         let plan = self.plan()?;
-        let opened = bundle_file(self.context, self.requester, &plan.bundle, key);
+        let opened = bundle_file(self.request, &plan.bundle, key);
         let opened = opened.map_err(|refusal| self.with_session(refusal))?;
         self.begin(key, reads_only)?;
         Ok(ServedFile {
@@ -128,10 +130,11 @@ impl SessionRequest<'_> {
         } = self.capability;
         if reads_only {
             let record = self
+                .request
                 .context
                 .store
                 .host(&self.host)
-                .map_err(|error| self.requester.store_failed(&error))?;
+                .map_err(|error| self.request.requester.store_failed(&error))?;
             let allowed = begin_attempt(record.as_ref(), session, attempt, &self.standing);
             return allowed
                 .map(|_| ())
@@ -155,7 +158,8 @@ impl SessionRequest<'_> {
         })?;
         match outcome {
             Ok(Attempt::Begins(_)) => {
-                self.context
+                self.request
+                    .context
                     .log
                     .write(&self.line(Level::Info, "attempt", message));
             }
@@ -171,12 +175,13 @@ impl SessionRequest<'_> {
         change: &mut dyn FnMut(Option<&HostRecord>, &Standing) -> Option<HostUpdate>,
     ) -> Result<(), RequestRefusal> {
         let updated = self
+            .request
             .context
             .store
             .update(&[&self.host], &mut |_, record, standing| {
                 change(record, standing)
             });
-        updated.map_err(|error| self.requester.store_failed(&error))
+        updated.map_err(|error| self.request.requester.store_failed(&error))
     }
 
     fn plan(&self) -> Result<Plan, RequestRefusal> {
@@ -201,7 +206,7 @@ impl SessionRequest<'_> {
     }
 
     fn line(&self, level: Level, event: &'static str, text: String) -> LogLine {
-        self.of_session(self.requester.line(level, event, text))
+        self.of_session(self.request.requester.line(level, event, text))
     }
 
     fn of_session(&self, line: LogLine) -> LogLine {
@@ -224,7 +229,7 @@ impl SessionRequest<'_> {
     }
 
     fn refuse(&self, kind: RefusalKind, text: &str) -> RequestRefusal {
-        self.with_session(self.requester.refuse(kind, text, text))
+        self.with_session(self.request.requester.refuse(kind, text, text))
     }
 
     /// Adds the session to the log line of a refusal.
@@ -242,11 +247,15 @@ impl SessionRequest<'_> {
 /// Fails when the bundle has no such file, its signatures are not valid, or the bundle store has no
 /// valid copy of the file.
 pub fn bundle_file(
-    context: &Context,
-    requester: Requester,
+    request: &ServerRequest,
     bundle: &Bundle,
     key: &str,
 ) -> Result<ServedFile, RequestRefusal> {
+    let ServerRequest {
+        context,
+        loaded,
+        requester,
+    } = request;
     let Some(file) = bundle.files.get(key) else {
         let text = format!(
             "bundle `{}` has no file `{}`",
@@ -255,7 +264,6 @@ pub fn bundle_file(
         );
         return Err(requester.refuse(RefusalKind::NotFound, text.clone(), &text));
     };
-    let loaded = context.active.current();
     // A key may have been revoked after the host was armed.
     if let Err(error) = loaded.check_signatures(bundle) {
         let text = format!("bundle `{}`: {error}", bundle.name);

@@ -24,21 +24,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::respond::tftp::Slots;
+use crate::respond::tftp::TransferSlots;
 use crate::shutdown::Shutdown;
 use opening::Openers;
-use ports::Ports;
-use shared::Shared;
+use ports::TransferPorts;
+use shared::TftpShared;
 use sharing::SharedSlots;
 use socket::Socket;
 use worker::Worker;
 
 pub use config::{TftpConfig, TftpReport};
-pub use files::{Content, OpenError, OpenLater, Opening, PathLimits, TftpFiles};
+pub use files::{OpenError, OpenLater, Opening, PathLimits, TftpContent, TftpFiles};
 
 /// A TFTP server whose sockets are bound.
 pub struct TftpServer {
-    shared: Arc<Shared>,
+    shared: Arc<TftpShared>,
     sockets: Vec<Socket>,
     local_address: SocketAddrV4,
     report: Box<dyn Fn(TftpReport) + Send>,
@@ -74,12 +74,12 @@ impl TftpServer {
             address = requests.local_address()?;
             sockets.push(requests);
         }
-        let slots = Slots::new(config.most_transfers, config.most_transfers_of_one);
+        let slots = TransferSlots::new(config.most_transfers, config.most_transfers_of_one);
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(TftpShared {
                 slots: SharedSlots::new(slots, workers)?,
                 openers: Openers::new(config.most_waiting),
-                ports: Ports::of(&config),
+                ports: TransferPorts::of(&config),
                 config,
                 files,
             }),
@@ -103,10 +103,10 @@ impl TftpServer {
         let (sender, receiver) = sync_channel(REPORTS_WAITING);
         let shared = &self.shared;
         thread::scope(|scope| {
-            let _shutdown_on_drop = ShutdownOnDrop { shutdown, shared };
+            let _shutdown_on_drop = StopServerOnDrop { shutdown, shared };
             for _ in 0..shared.config.openers {
                 scope.spawn(move || {
-                    let _shutdown_on_drop = ShutdownOnDrop { shutdown, shared };
+                    let _shutdown_on_drop = StopServerOnDrop { shutdown, shared };
                     shared.openers.run();
                 });
             }
@@ -117,7 +117,7 @@ impl TftpServer {
                 .map(|(number, requests)| {
                     let sender: SyncSender<TftpReport> = sender.clone();
                     scope.spawn(move || {
-                        let _shutdown_on_drop = ShutdownOnDrop { shutdown, shared };
+                        let _shutdown_on_drop = StopServerOnDrop { shutdown, shared };
                         Worker::new(shared, number, requests, sender)?.run(shutdown)
                     })
                 })
@@ -146,12 +146,12 @@ impl TftpServer {
 }
 
 /// Ends all threads of a server when one of them ends, also by a panic.
-struct ShutdownOnDrop<'a> {
+struct StopServerOnDrop<'a> {
     shutdown: &'a Shutdown,
-    shared: &'a Shared,
+    shared: &'a TftpShared,
 }
 
-impl Drop for ShutdownOnDrop<'_> {
+impl Drop for StopServerOnDrop<'_> {
     fn drop(&mut self) {
         self.shutdown.request();
         self.shared.openers.close();

@@ -6,26 +6,27 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::context::Context;
+use super::context::{ServerContext, ServerRequest};
 use super::log::{Level, LogLine};
 use super::request::{
     Protocol, RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer,
 };
 use super::router;
-use super::tftp::{Content, OpenError, Opening, PathLimits, TftpFiles, TftpReport};
-use crate::machine::Dialect;
+use super::tftp::{OpenError, Opening, PathLimits, TftpContent, TftpFiles, TftpReport};
+use crate::inventory::Inventory;
+use crate::loader::Dialect;
 use crate::render::GrubOrigin;
 use crate::respond::access::{Resource, admit};
 use crate::respond::boot::MachineQuery;
 use crate::respond::http::{Route, route};
-use crate::respond::tftp::{LOADER_PATIENCE, Outcome, Silences, Summary, Tally};
+use crate::respond::tftp::{LOADER_PATIENCE, Silences, Tally, TallySummary, TftpOutcome};
 use crate::wire::path::shown_path;
 use crate::wire::tftp::ErrorCode;
 
 /// The files of the active inventory, and the paths below `m/`, `s/` and `b/` that HTTP serves too: a
 /// loader without HTTP reads its boot files by TFTP.
 pub struct TftpSite {
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     /// Loaders that were sent and have not sent a request since.
     silences: Mutex<Silences>,
     /// Counts of logged requests that may be forged.
@@ -36,7 +37,7 @@ pub struct TftpSite {
 
 impl TftpSite {
     /// Serves from `context`.
-    pub fn new(context: &Arc<Context>) -> Self {
+    pub fn new(context: &Arc<ServerContext>) -> Self {
         Self {
             context: Arc::clone(context),
             silences: Mutex::default(),
@@ -54,7 +55,7 @@ impl TftpSite {
         if !may_be_forged || self.tally().admit(now, line.event(), *report.peer.ip()) {
             self.context.log.write(&line);
         }
-        if matches!(report.outcome, Outcome::Sent { .. })
+        if matches!(report.outcome, TftpOutcome::Sent { .. })
             && let Ok(Route::Machine(path)) = route("GET", &report.name)
             && let MachineQuery::File(name) = &path.query
             && self
@@ -94,21 +95,24 @@ impl TftpFiles for TftpSite {
                 message: error.to_string(),
             }));
         }
-        self.silences().asked(*peer.ip());
-        if self.is_grub_stub(name) {
-            let stub = self.context.boot(requester, None, |sources, _| {
-                sources.ask_grub(GrubOrigin::Tftp)
-            });
+        self.silences().requested(*peer.ip());
+        let request = ServerRequest {
+            context: Arc::clone(&self.context),
+            loaded,
+            requester,
+        };
+        if is_grub_stub(name, &request.loaded.inventory) {
+            let stub = request.boot(None, |sources, _| sources.ask_grub(GrubOrigin::Tftp));
             return Opening::Now(match stub {
-                Ok(text) => Ok(Content::Bytes(Bytes::from(text))),
+                Ok(text) => Ok(TftpContent::Bytes(Bytes::from(text))),
                 Err(refusal) => Err(log_refusal(&self.context, &refusal)),
             });
         }
-        let (context, route) = (Arc::clone(&self.context), tftp_route(name));
+        let route = tftp_route(name);
         Opening::Later(Box::new(move || {
-            router::answer(&context, requester, route, RequestOptions::default())
+            router::answer(&request, route, RequestOptions::default())
                 .map(content)
-                .map_err(|refusal| log_refusal(&context, &refusal))
+                .map_err(|refusal| log_refusal(&request.context, &refusal))
         }))
     }
 
@@ -152,20 +156,11 @@ impl TftpFiles for TftpSite {
     }
 }
 
-impl TftpSite {
-    /// Reports whether a name is the configuration that asks GRUB for the identity of its machine.
-    /// Debian's signed GRUB requests it below its own prefix. An installer's file of that name is never
-    /// what boots a machine.
-    fn is_grub_stub(&self, name: &str) -> bool {
-        name.ends_with("/grub.cfg")
-            && !name.starts_with("m/")
-            && self
-                .context
-                .active
-                .current()
-                .inventory
-                .speaks(Dialect::Grub)
-    }
+/// Reports whether a name is the configuration that makes GRUB report the identity of its machine.
+/// Debian's signed GRUB requests it below its own prefix. Machines never boot from an installer's file of
+/// that name.
+fn is_grub_stub(name: &str, inventory: &Inventory) -> bool {
+    name.ends_with("/grub.cfg") && !name.starts_with("m/") && inventory.speaks(Dialect::Grub)
 }
 
 /// Returns the route of a name: that of the same path over HTTP if TFTP serves it, or else a file.
@@ -176,15 +171,15 @@ fn tftp_route(name: &str) -> Route {
     }
 }
 
-fn content(answer: RouteAnswer) -> Content {
+fn content(answer: RouteAnswer) -> TftpContent {
     match answer {
-        RouteAnswer::File(served) => Content::File {
+        RouteAnswer::File(served) => TftpContent::File {
             file: served.file,
             size: served.size,
         },
-        RouteAnswer::Text(text) => Content::Bytes(text.into()),
-        RouteAnswer::Image { pieces, .. } => Content::Bytes(pieces.concat().into()),
-        RouteAnswer::Health(health) => Content::Bytes(match health {
+        RouteAnswer::Text(text) => TftpContent::Bytes(text.into()),
+        RouteAnswer::Image { pieces, .. } => TftpContent::Bytes(pieces.concat().into()),
+        RouteAnswer::Health(health) => TftpContent::Bytes(match health {
             Ok(text) => text.into(),
             Err(text) => text.into(),
         }),
@@ -192,7 +187,7 @@ fn content(answer: RouteAnswer) -> Content {
 }
 
 /// Logs a refusal whose reason the report of the request does not contain, and returns its ERROR.
-fn log_refusal(context: &Context, refusal: &RequestRefusal) -> OpenError {
+fn log_refusal(context: &ServerContext, refusal: &RequestRefusal) -> OpenError {
     // Loaders request one optional file after the other.
     if refusal.kind != RefusalKind::NotFound {
         context.log.write(&refusal.line);
@@ -209,8 +204,8 @@ fn log_refusal(context: &Context, refusal: &RequestRefusal) -> OpenError {
 }
 
 /// Returns the log line that summarizes many requests.
-fn summary_line(summary: &Summary) -> LogLine {
-    let Summary {
+fn summary_line(summary: &TallySummary) -> LogLine {
+    let TallySummary {
         counts,
         addresses,
         example,
@@ -243,29 +238,29 @@ fn tftp_line(report: &TftpReport) -> LogLine {
     } = report;
     let name = shown_path(name);
     let (level, event, text) = match outcome {
-        Outcome::Sent {
-            bytes: octets,
+        TftpOutcome::Sent {
+            bytes,
             duration,
             retransmissions,
         } => {
-            let speed = *octets as f64 / 1e6 / duration.as_secs_f64().max(1e-6);
+            let speed = *bytes as f64 / 1e6 / duration.as_secs_f64().max(1e-6);
             let again = match retransmissions {
                 0 => String::new(),
                 count => format!(", {count} blocks retransmitted"),
             };
             let text = format!(
-                "{name} to {peer}: {octets} bytes in {:.2} s, {speed:.1} MB/s{again}",
+                "{name} to {peer}: {bytes} bytes in {:.2} s, {speed:.1} MB/s{again}",
                 duration.as_secs_f64()
             );
             (Level::Info, "tftp-sent", text)
         }
-        Outcome::Refused { code, reason } => {
+        TftpOutcome::Refused { code, reason } => {
             let not_found = *code == ErrorCode::FileNotFound;
             // Loaders request one optional file after the other.
             let level = if not_found { Level::Info } else { Level::Warn };
             (level, "tftp-refused", format!("{name} to {peer}: {reason}"))
         }
-        Outcome::Aborted { message, probe, .. } => {
+        TftpOutcome::Aborted { message, probe, .. } => {
             let level = if *probe { Level::Debug } else { Level::Warn };
             (
                 level,
@@ -273,32 +268,32 @@ fn tftp_line(report: &TftpReport) -> LogLine {
                 format!("{name} to {peer}: the client aborted the transfer: {message}"),
             )
         }
-        Outcome::TimedOut { block } => (
+        TftpOutcome::TimedOut { block } => (
             Level::Warn,
             "tftp-timeout",
             format!("{name} to {peer}: no acknowledgment of block {block}"),
         ),
-        Outcome::Busy => (
+        TftpOutcome::Busy => (
             Level::Warn,
             "tftp-busy",
             format!("{name} to {peer}: too many transfers; the client will retry"),
         ),
-        Outcome::Displaced => (
+        TftpOutcome::Displaced => (
             Level::Warn,
             "tftp-displaced",
             format!("{name} to {peer}: no response, and another client needed the slot"),
         ),
-        Outcome::Unreachable => (
+        TftpOutcome::Unreachable => (
             Level::Debug,
             "tftp-unreachable",
             format!("{name} to {peer}: the client's port is closed"),
         ),
-        Outcome::NoPort { reason } => (
+        TftpOutcome::NoPort { reason } => (
             Level::Error,
             "tftp-no-port",
             format!("{name} to {peer}: cannot open a port for the transfer: {reason}"),
         ),
-        Outcome::Malformed { reason } => (
+        TftpOutcome::Malformed { reason } => (
             Level::Warn,
             "tftp-malformed",
             format!("ignored a packet from {peer}: {reason}"),

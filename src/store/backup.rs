@@ -1,4 +1,4 @@
-//! Backups: one file that holds both databases of a store, and stores made of it.
+//! Backups: one file that holds both databases of a store, and stores made from it.
 //!
 //! A backup is an SQLite database: the tables of `state.db`, and the leases in a table of their own.
 //! It holds the store's key, so only its owner can read it. A store restored from it arms no host.
@@ -12,8 +12,9 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::SettleReport;
 use super::database;
-use super::error::{StoreError, StoreFault};
+use super::error::{StoreError, StoreFault, StoreSubject};
 use super::leases::{LeaseStore, SqliteLeases};
+use super::publish::publish;
 use super::schema::{self, for_sqlite};
 use super::servers::RunningServer;
 use super::sqlite::SqliteStore;
@@ -21,109 +22,208 @@ use super::witness::WitnessLocation;
 use crate::decide::StoreDoubt;
 use crate::machine::{Lease, LeaseChange};
 
+/// What a backup is, for people.
+const BACKUP: &str = "a backup made by `pxectl store backup`";
+
 impl SqliteStore {
     /// Writes a backup of the store, and of the leases beside it, to a file that appears when it is
-    /// whole and durable. Servers go on meanwhile.
+    /// complete and durable. Servers continue meanwhile.
     ///
     /// # Errors
     /// When the store cannot be read, and when the file exists or cannot be written.
     pub fn back_up(&self, directory: &Path, file: &Path) -> Result<(), StoreError> {
-        let fail = |fault: StoreFault| StoreError::new(file, fault);
+        let fail = |path: &Path, error: io::Error| {
+            let fault = match error.kind() {
+                io::ErrorKind::AlreadyExists => StoreFault::FileExists,
+                _ => error.into(),
+            };
+            StoreError::of(StoreSubject::BackupToWrite, path, fault)
+        };
+        if file.symlink_metadata().is_ok() {
+            return Err(fail(file, io::ErrorKind::AlreadyExists.into()));
+        }
         let partial = partial(file);
-        create_alone(&partial).map_err(|error| fail(error.into()))?;
-        let written = self.write_backup(directory, file, &partial);
+        create_alone(&partial).map_err(|error| fail(&partial, error))?;
+        let written = self.write_backup(directory, &partial).and_then(|()| {
+            let synced = File::open(&partial).and_then(|file| file.sync_all());
+            synced
+                .and_then(|()| publish(&partial, file))
+                .map_err(|error| fail(file, error))
+        });
         if written.is_err() {
             let _ = fs::remove_file(&partial);
         }
         written
     }
 
-    fn write_backup(
-        &self,
-        directory: &Path,
-        file: &Path,
-        partial: &Path,
-    ) -> Result<(), StoreError> {
-        let fail = |fault: StoreFault| StoreError::new(file, fault);
+    fn write_backup(&self, directory: &Path, partial: &Path) -> Result<(), StoreError> {
         self.copy_into(partial)?;
         let leases = match SqliteLeases::open_read_only(directory)? {
             Some(leases) => leases.load()?,
             None => Vec::new(),
         };
-        keep_leases(partial, &leases).map_err(fail)?;
-        let publish = || {
-            File::open(partial)?.sync_all()?;
-            // A backup that is there is never replaced.
-            fs::hard_link(partial, file)?;
-            fs::remove_file(partial)?;
-            sync_parent(file)
+        keep_leases(partial, &leases)
+            .map_err(|fault| StoreError::of(StoreSubject::BackupToWrite, partial, fault))
+    }
+
+    /// Copies the store of the state directory `from`, and its leases, to a directory that has none. The
+    /// open sessions of the copy are suspended.
+    ///
+    /// # Errors
+    /// When the store cannot be read, when the other directory has a store, and when the copy cannot be
+    /// written.
+    pub fn copy_to(
+        &self,
+        from: &Path,
+        to: &Path,
+        witness: impl Into<WitnessLocation>,
+    ) -> Result<SettleReport, StoreError> {
+        // It holds the key, so it stays inside the state directory.
+        let backup = from.join(format!(".copy-{}.db", std::process::id()));
+        self.back_up(from, &backup)?;
+        let doubt = StoreDoubt::CopyOf {
+            original: from.display().to_string(),
         };
-        publish().map_err(|error| fail(error.into()))
+        let new_store = NewStore {
+            subject: StoreSubject::Copy,
+            directory: to,
+        };
+        let copied = new_store.create(&backup, witness.into(), doubt);
+        let removed = fs::remove_file(&backup).map_err(|error| StoreError::new(&backup, error));
+        let report = copied?;
+        removed?;
+        Ok(report)
     }
 }
 
-/// Makes a store of a backup in a state directory that has none. Its open sessions are suspended:
+/// Makes a store from a backup in a state directory that has none. Its open sessions are suspended:
 /// hosts must be armed again. A restore that was killed is repeated from its beginning.
 ///
 /// # Errors
-/// When the backup cannot be read or is not a backup, when the directory has a store or a running
-/// server uses one that was there, and when the new store cannot be written.
+/// When the backup cannot be read or is not a backup, when the directory has a store or leases or a
+/// running server uses a store that was there, and when the new store cannot be written.
 pub fn restore(
     file: &Path,
     directory: &Path,
     witness: impl Into<WitnessLocation>,
 ) -> Result<SettleReport, StoreError> {
-    let state = directory.join("state.db");
-    let fail = |fault: StoreFault| StoreError::new(&state, fault);
-    let leases = read_leases(file).map_err(|fault| StoreError::new(file, fault))?;
-    let refuse_present = || -> Result<(), StoreFault> {
-        if state.symlink_metadata().is_ok() {
-            return Err(StoreFault::Present);
-        }
-        match RunningServer::deserted_at(directory)? {
-            Some(server) => Err(StoreFault::Deserted { pid: server.pid }),
-            None => Ok(()),
-        }
+    let new_store = NewStore {
+        subject: StoreSubject::Store,
+        directory,
     };
-    refuse_present().map_err(fail)?;
-    database::create_directory(directory).map_err(|error| fail(error.into()))?;
-    // Both databases are made whole in a directory of their own, and then get their names.
-    let unfinished = directory.join(".restore");
-    let made = || -> Result<(), StoreFault> {
-        remove_if_present(fs::remove_dir_all(&unfinished))?;
-        database::create_directory(&unfinished)?;
-        let copy = unfinished.join("state.db");
-        create_alone(&copy)?;
-        read_only(file)?.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
-        let copied = Connection::open(&copy)?;
-        copied.execute_batch("DROP TABLE backup_lease")?;
-        copied.close().map_err(|(_, error)| error)?;
-        File::open(&copy)?.sync_all()?;
-        Ok(())
-    };
-    made().map_err(fail)?;
-    let changes: Vec<LeaseChange> = leases.into_iter().map(LeaseChange::Hold).collect();
-    let mut lease_store = SqliteLeases::open(&unfinished)?;
-    lease_store.commit(&changes)?;
-    drop(lease_store);
-    let publish = || -> Result<(), StoreFault> {
-        let _lock = database::lock_directory(directory)?;
-        refuse_present()?;
-        // Without its database, what SQLite keeps beside it belongs to nothing, and must not be
-        // taken for a part of the restored one.
-        for database in ["state.db", "leases.db"] {
-            for side in ["-wal", "-shm", "-journal"] {
-                remove_if_present(fs::remove_file(directory.join(format!("{database}{side}"))))?;
+    new_store.create(file, witness.into(), StoreDoubt::Restored)
+}
+
+/// A store that is made from a backup.
+struct NewStore<'d> {
+    subject: StoreSubject,
+    directory: &'d Path,
+}
+
+impl NewStore<'_> {
+    fn create(
+        &self,
+        backup: &Path,
+        witness: WitnessLocation,
+        doubt: StoreDoubt,
+    ) -> Result<SettleReport, StoreError> {
+        let leases = read_leases(backup).map_err(|fault| {
+            let fault = match fault {
+                StoreFault::Foreign { found, .. } => StoreFault::Foreign {
+                    expected: BACKUP,
+                    found,
+                },
+                fault => fault,
+            };
+            StoreError::of(StoreSubject::BackupToRead, backup, fault)
+        })?;
+        self.refuse_present()?;
+        database::create_directory(self.directory).map_err(|error| self.failed(error))?;
+        // Both databases are completed in a directory of their own, and then get their names. Leases that
+        // are here now come from a restore that was killed, as `refuse_present` verified.
+        remove_if_present(fs::remove_file(self.leases()))
+            .and_then(|()| remove_if_present(fs::remove_dir_all(self.unfinished())))
+            .and_then(|()| database::create_directory(&self.unfinished()))
+            .map_err(|error| self.failed(error))?;
+        let changes: Vec<LeaseChange> = leases.into_iter().map(LeaseChange::Hold).collect();
+        SqliteLeases::open(&self.unfinished())?.commit(&changes)?;
+        // After the leases: see `is_interrupted`.
+        copy_state(backup, &self.unfinished().join("state.db"))
+            .map_err(|fault| self.failed(fault))?;
+        self.publish()?;
+        SqliteStore::open_or_create(self.directory, witness)?.settle_because(Some(doubt))
+    }
+
+    /// Gives both databases their names.
+    fn publish(&self) -> Result<(), StoreError> {
+        let _lock = database::lock_directory(self.directory).map_err(|error| self.failed(error))?;
+        self.refuse_present()?;
+        let publish_both = || {
+            // Without its database, a log of SQLite belongs to nothing, and must not be taken for a part
+            // of the restored database.
+            for database in [self.state(), self.leases()] {
+                for suffix in ["-wal", "-shm", "-journal"] {
+                    let mut side = database.clone().into_os_string();
+                    side.push(suffix);
+                    remove_if_present(fs::remove_file(side))?;
+                }
             }
+            publish(&self.unfinished().join("leases.db"), &self.leases())?;
+            publish(&self.unfinished().join("state.db"), &self.state())?;
+            remove_if_present(fs::remove_dir_all(self.unfinished()))
+        };
+        publish_both().map_err(|error| self.failed(error))
+    }
+
+    /// Refuses a directory that has a store or leases, or whose deleted store a server still uses.
+    fn refuse_present(&self) -> Result<(), StoreError> {
+        if self.state().symlink_metadata().is_ok() {
+            return Err(self.failed(StoreFault::Present));
         }
-        fs::rename(unfinished.join("leases.db"), directory.join("leases.db"))?;
-        fs::hard_link(unfinished.join("state.db"), &state)?;
-        sync_parent(&state)?;
-        remove_if_present(fs::remove_dir_all(&unfinished))?;
-        Ok(())
-    };
-    publish().map_err(fail)?;
-    SqliteStore::open_or_create(directory, witness)?.settle_because(Some(StoreDoubt::Restored))
+        if self.leases().symlink_metadata().is_ok() && !self.is_interrupted() {
+            let fault = StoreFault::LeasesPresent;
+            return Err(StoreError::of(self.subject, &self.leases(), fault));
+        }
+        match RunningServer::deserted_at(self.directory) {
+            Ok(None) => Ok(()),
+            Ok(Some(server)) => Err(self.failed(StoreFault::Deserted { pid: server.pid })),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Reports whether the leases come from a restore that was killed before it gave the store its
+    /// name: it makes the leases first, so a store without leases beside it shows that they were moved.
+    fn is_interrupted(&self) -> bool {
+        let unfinished = self.unfinished();
+        unfinished.join("state.db").exists() && !unfinished.join("leases.db").exists()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.join("state.db")
+    }
+
+    fn leases(&self) -> PathBuf {
+        self.directory.join("leases.db")
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.directory.join(".restore")
+    }
+
+    fn failed(&self, fault: impl Into<StoreFault>) -> StoreError {
+        StoreError::of(self.subject, &self.state(), fault)
+    }
+}
+
+/// Copies the tables of `state.db` from a backup.
+fn copy_state(backup: &Path, copy: &Path) -> Result<(), StoreFault> {
+    create_alone(copy)?;
+    read_only(backup)?.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    let connection = Connection::open(copy)?;
+    connection.execute_batch("DROP TABLE backup_lease")?;
+    connection.close().map_err(|(_, error)| error)?;
+    File::open(copy)?.sync_all()?;
+    Ok(())
 }
 
 fn remove_if_present(removed: io::Result<()>) -> io::Result<()> {
@@ -148,15 +248,9 @@ fn create_alone(path: &Path) -> io::Result<()> {
         .map(|_| ())
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
 fn read_only(file: &Path) -> Result<Connection, StoreFault> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    database::refuse_foreign(&connection, schema::STATE)?;
     database::schema_version(&connection, schema::STATE)?;
     Ok(connection)
 }
@@ -189,8 +283,15 @@ fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
     let connection = read_only(file)?;
     let is_backup: bool = connection.query_row(schema::IS_BACKUP, [], |row| row.get(0))?;
     if !is_backup {
-        return Err(StoreFault::Corrupt {
-            what: "not a backup made by `pxectl store backup`".into(),
+        // An SQLite database without any table is empty.
+        let found = if is_store(&connection)? {
+            "a store"
+        } else {
+            "an empty file"
+        };
+        return Err(StoreFault::Foreign {
+            expected: BACKUP,
+            found,
         });
     }
     refuse_foreign_schema(&connection)?;
@@ -201,12 +302,16 @@ fn read_leases(file: &Path) -> Result<Vec<Lease>, StoreFault> {
     Ok(leases)
 }
 
+fn is_store(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(!objects(connection)?.is_empty())
+}
+
 /// Refuses a backup whose tables, indexes, views and triggers are not exactly those that its version
 /// of the schema makes: a trigger could undo what a restore does.
 fn refuse_foreign_schema(backup: &Connection) -> Result<(), StoreFault> {
     let version = database::schema_version(backup, schema::STATE)?;
     let fresh = Connection::open_in_memory()?;
-    for migration in &schema::STATE[..version as usize] {
+    for migration in &schema::STATE.migrations[..version as usize] {
         fresh.execute_batch(&for_sqlite(migration))?;
     }
     fresh.execute_batch(&for_sqlite(schema::BACKUP_LEASES))?;

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use rusqlite::{Connection, Row, params};
 
-use super::database::{parsed, time, unreadable};
+use super::database::{parsed, statement, time, unreadable};
 use super::schema;
-use super::sqlite::statement;
 use crate::decide::{CallbackClass, CallbackTally};
 use crate::machine::SessionId;
 

@@ -2,9 +2,9 @@ use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::clock::wall_time;
 use crate::machine::{BootId, BootTime, ClockReading};
 
 /// Where the kernel shows the ID of the running boot. Source: proc_sys_kernel(5).
@@ -26,7 +26,7 @@ impl Clock for SystemClock {
         let seconds = Duration::from_secs(boot.tv_sec.max(0).cast_unsigned());
         let micros = Duration::from_micros(boot.tv_nsec.max(0).cast_unsigned() / 1000);
         ClockReading {
-            wall: Timestamp::now(),
+            wall: wall_time(),
             boot: BootTime {
                 boot_id: boot_id().clone(),
                 since_boot: seconds + micros,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{Type, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Row};
 
 use super::error::{StoreError, StoreFault};
-use super::schema::for_sqlite;
+use super::schema::{self, Schema, for_sqlite};
 
 /// How long a waiter sleeps between two looks at a lock, and how often it looks: about ten seconds.
 ///
@@ -27,14 +27,14 @@ const LOCK_FILE: &str = ".lock";
 /// How many statements a connection keeps ready: all that a store has.
 const STATEMENTS: usize = 64;
 
-/// Whether a database that is missing is made.
+/// Whether to create a missing database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// It is made; one that exists is used.
+    /// Create it, or use the existing one.
     CreateOrOpen,
-    /// It is made; one that exists is an error.
+    /// Create it; an existing one is an error.
     CreateNew,
-    /// It is an error.
+    /// Report an error.
     Refuse,
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Missing {
 pub(super) fn open(
     directory: &Path,
     file: &str,
-    migrations: &[&str],
+    schema: &Schema,
     missing: Missing,
 ) -> Result<Connection, StoreFault> {
     let path = directory.join(file);
@@ -57,9 +57,10 @@ pub(super) fn open(
     let _lock = lock_directory(directory)?;
     let created = missing != Missing::Refuse && create_file(&path)?;
     let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    refuse_foreign(&connection, schema)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    let found = schema_version(&connection, migrations)?;
-    for (version, migration) in (1..).zip(migrations).skip(found as usize) {
+    let found = schema_version(&connection, schema)?;
+    for (version, migration) in (1..).zip(schema.migrations).skip(found as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(&for_sqlite(migration))?;
         transaction.pragma_update(None, "user_version", version)?;
@@ -75,7 +76,7 @@ pub(super) fn open(
 pub(super) fn open_read_only(
     directory: &Path,
     file: &str,
-    migrations: &[&str],
+    schema: &Schema,
 ) -> Result<Option<Connection>, StoreFault> {
     let path = directory.join(file);
     let _lock = match lock_existing_directory(directory)? {
@@ -83,8 +84,9 @@ pub(super) fn open_read_only(
         _ => return Ok(None),
     };
     let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let found = schema_version(&connection, migrations)?;
-    Ok((found as usize == migrations.len()).then_some(connection))
+    refuse_foreign(&connection, schema)?;
+    let found = schema_version(&connection, schema)?;
+    Ok((found as usize == schema.migrations.len()).then_some(connection))
 }
 
 /// Opens one more connection to a database that [`open`] has made ready.
@@ -103,15 +105,35 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Stor
     Ok(connection)
 }
 
+/// Prepares a statement of the schema, once for each connection.
+pub(super) fn statement<'c>(
+    connection: &'c Connection,
+    text: &str,
+) -> rusqlite::Result<CachedStatement<'c>> {
+    connection.prepare_cached(&schema::statement_for_sqlite(text))
+}
+
+/// Refuses a database that another program made: a migration would add our tables to it.
+pub(super) fn refuse_foreign(connection: &Connection, schema: &Schema) -> Result<(), StoreFault> {
+    let (objects, is_ours): (i64, bool) =
+        connection.query_row(schema::HAS_TABLE, [schema.table], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if objects > 0 && !is_ours {
+        return Err(StoreFault::Foreign {
+            expected: schema.name,
+            found: "an SQLite database with other tables",
+        });
+    }
+    Ok(())
+}
+
 /// Reads the version of the tables; a version that is not ours to touch is an error.
-pub(super) fn schema_version(
-    connection: &Connection,
-    migrations: &[&str],
-) -> Result<u32, StoreFault> {
+pub(super) fn schema_version(connection: &Connection, schema: &Schema) -> Result<u32, StoreFault> {
     let found = connection
         .prepare_cached("PRAGMA user_version")?
         .query_row([], |row| row.get(0))?;
-    let supported = migrations.len() as u32;
+    let supported = schema.migrations.len() as u32;
     if found > supported {
         return Err(StoreFault::NewerSchema { found, supported });
     }
@@ -130,8 +152,8 @@ pub(super) fn lock_directory(directory: &Path) -> Result<File, io::Error> {
     Ok(lock)
 }
 
-/// Locks a file, which is made where it is missing, for as long as it stays open; fails at once
-/// when another has it locked.
+/// Locks a file, which is created if it is missing, until it is closed. Fails at once if another process
+/// holds the lock.
 pub(super) fn lock_alone(path: &Path) -> Result<File, StoreFault> {
     let lock = OpenOptions::new()
         .write(true)
@@ -155,7 +177,7 @@ pub(super) fn lock_existing_directory(directory: &Path) -> Result<Option<File>, 
     }
 }
 
-/// Makes a directory for its owner alone, durably; one that is there is left as it is.
+/// Creates a directory for its owner alone, durably. An existing directory is not changed.
 pub(super) fn create_directory(directory: &Path) -> Result<(), io::Error> {
     if directory.is_dir() {
         return Ok(());
@@ -170,9 +192,9 @@ pub(super) fn create_directory(directory: &Path) -> Result<(), io::Error> {
     }
 }
 
-/// Makes an empty file for its owner alone, and reports whether it did.
+/// Creates an empty file for its owner alone. Returns `false` if the file exists.
 ///
-/// A file that is there is not opened: closing it again would drop every POSIX lock that SQLite
+/// An existing file is not opened: closing it again would drop every POSIX lock that SQLite
 /// holds on it in this process.
 fn create_file(path: &Path) -> Result<bool, io::Error> {
     let made = OpenOptions::new()

@@ -1,16 +1,45 @@
+use std::fmt;
 use std::io;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
 
+use super::schema;
+
 /// An operation of a store failed; no part of the change was kept.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the store `{location}`: {fault}")]
+#[error("cannot {subject} `{location}`: {fault}")]
 pub struct StoreError {
+    /// What the file is in this operation.
+    pub subject: StoreSubject,
     /// The file or the server.
     pub location: String,
     /// What went wrong there.
     pub fault: StoreFault,
+}
+
+/// What a file is in an operation that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreSubject {
+    /// A store, or a part of one.
+    Store,
+    /// A backup that is restored.
+    BackupToRead,
+    /// A backup that is written.
+    BackupToWrite,
+    /// The copy of a store.
+    Copy,
+}
+
+impl fmt::Display for StoreSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Store => "use the store",
+            Self::BackupToRead => "restore the backup",
+            Self::BackupToWrite => "write the backup",
+            Self::Copy => "write the copy",
+        })
+    }
 }
 
 /// What went wrong in a store.
@@ -68,7 +97,27 @@ pub enum StoreFault {
     /// No space is left.
     #[error("the disk is full")]
     Full,
-    /// The file is not a store, or its content is damaged.
+    /// A restore would replace leases.
+    #[error("leases without a store already exist")]
+    LeasesPresent,
+    /// A backup would replace a file.
+    #[error("the file already exists")]
+    FileExists,
+    /// The file is not what the operation needs.
+    #[error("expected {expected}, found {found}")]
+    Foreign {
+        /// What the operation needs.
+        expected: &'static str,
+        /// What the file is.
+        found: &'static str,
+    },
+    /// The write-ahead log is missing while processes use the database.
+    #[error("its write-ahead log `{log}` is missing, and with it the newest changes")]
+    LogMissing {
+        /// The path of the log.
+        log: String,
+    },
+    /// The content of the file is damaged.
     #[error("the file is damaged: {what}")]
     Corrupt {
         /// What was found.
@@ -99,9 +148,21 @@ pub enum StoreFault {
 
 impl StoreError {
     pub(super) fn new(path: &Path, fault: impl Into<StoreFault>) -> Self {
+        Self::of(StoreSubject::Store, path, fault)
+    }
+
+    pub(super) fn of(subject: StoreSubject, path: &Path, fault: impl Into<StoreFault>) -> Self {
+        let location = path.display().to_string();
+        let fault = match fault.into() {
+            StoreFault::LogMissing { .. } => StoreFault::LogMissing {
+                log: format!("{location}-wal"),
+            },
+            fault => fault,
+        };
         Self {
-            location: path.display().to_string(),
-            fault: fault.into(),
+            subject,
+            location,
+            fault,
         }
     }
 
@@ -109,6 +170,16 @@ impl StoreError {
     pub fn help(&self) -> String {
         let location = &self.location;
         match &self.fault {
+            StoreFault::Io(_) | StoreFault::Corrupt { .. } | StoreFault::Foreign { .. }
+                if self.subject == StoreSubject::BackupToRead =>
+            {
+                "use a file that `pxectl store backup` wrote, and check its path; to copy a store, \
+                 use `pxectl store copy DIR`"
+                    .into()
+            }
+            StoreFault::Io(_) if self.subject == StoreSubject::BackupToWrite => {
+                "check the path and its disk, or choose another file".into()
+            }
             StoreFault::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 "run as the user who owns the store, or name another one with `--state`".into()
             }
@@ -124,6 +195,25 @@ impl StoreError {
                 "stop process {pid}, then restore a backup with `pxectl store restore FILE`, or \
                  start `pxectl serve` with a new store"
             ),
+            StoreFault::Present if self.subject == StoreSubject::Copy => {
+                "choose another directory for the copy, or move the store there away first".into()
+            }
+            StoreFault::LeasesPresent => format!(
+                "move `{location}` away first: the leases of the backup would replace it"
+            ),
+            StoreFault::FileExists => {
+                "choose another file: a backup never replaces one".into()
+            }
+            StoreFault::Foreign { .. } => {
+                "name the state directory of the site with `--state DIR`; if the store was \
+                 overwritten, move the file away and restore a backup with `pxectl store restore FILE`"
+                    .into()
+            }
+            StoreFault::LogMissing { .. } => {
+                "stop the servers of the store, move its directory away, then restore a backup with \
+                 `pxectl store restore FILE`"
+                    .into()
+            }
             StoreFault::Present => {
                 "stop its servers and move it away first, or name another directory with `--state`"
                     .into()
@@ -169,6 +259,15 @@ impl StoreError {
     }
 }
 
+impl StoreFault {
+    pub(super) fn witness(directory: &Path, error: io::Error) -> Self {
+        Self::Witness {
+            directory: directory.display().to_string(),
+            error,
+        }
+    }
+}
+
 impl From<io::Error> for StoreFault {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -190,10 +289,23 @@ impl From<rusqlite::Error> for StoreFault {
             (Some(ErrorCode::PermissionDenied), _) => {
                 return Self::Io(io::ErrorKind::PermissionDenied.into());
             }
+            // SQLite fills up a database that is cut short, but not its log.
+            (Some(ErrorCode::SystemIoFailure), _)
+                if error.sqlite_error().map(|it| it.extended_code)
+                    == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ) =>
+            {
+                return Self::LogMissing { log: String::new() };
+            }
             (Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure), _) => {
                 return Self::Io(io::Error::other(error));
             }
-            (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => error.to_string(),
+            (Some(ErrorCode::NotADatabase), _) => {
+                return Self::Foreign {
+                    expected: schema::STATE.name,
+                    found: "a file that is not an SQLite database",
+                };
+            }
+            (Some(ErrorCode::DatabaseCorrupt), _) => error.to_string(),
             (_, FromSqlConversionFailure(_, _, source)) => source.to_string(),
             (_, IntegralValueOutOfRange(..) | InvalidColumnType(..)) => error.to_string(),
             (_, QueryReturnedNoRows) => "a required row is missing".into(),

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::database::statement;
 use super::error::StoreFault;
 use super::rows::host_record;
-use super::sqlite::statement;
 use super::{HostUpdate, schema};
 use crate::machine::{Event, HostRecord, Session, SessionEnd};
 

@@ -9,9 +9,13 @@
 //! | `schema` | the tables and the statements, as text that SQLite and PostgreSQL share |
 //! | `database` | opens a database file: created once however many processes race, then migrated |
 //! | `turnstile` | lets the writers of all processes take turns |
-//! | `sqlite` | [`SqliteStore`], the store in `state.db` |
+//! | `sqlite` | [`SqliteStore`], the store in `state.db`: its connections and transactions |
+//! | `operations` | the [`Store`] operations of [`SqliteStore`] |
+//! | `settling` | settles a store that was restored, copied or moved; accepts a clock |
+//! | `creation` | creates the key, the identity and the witness file, or reads them |
+//! | `store_record` | the one row of a store: identity, generation and latest time |
 //! | `hosts` | writes host records, their sessions and events |
-//! | `soundness` | whether the store may arm hosts: its identity, generation and clock |
+//! | `soundness` | whether the store may arm hosts: its files, its witness file and its clock |
 //! | `callbacks` | what bounds a session's events: tallies of its callbacks, addresses of its attempts |
 //! | `leases` | [`SqliteLeases`], the leases in `leases.db` |
 //! | `servers` | [`RunningServer`], which servers use a store right now |
@@ -19,23 +23,29 @@
 //! | `witness` | the file outside the state directory that tells a restored store from a current one |
 //! | `small_file` | reads small files from directories that others may write to |
 //! | `clock` | the system's clocks, which a test can replace |
-//! | `backup` | one file that holds both databases, and stores made of it |
+//! | `backup` | one file that holds both databases, and stores made from it |
+//! | `publish` | gives a complete file its final name, without replacing another |
 //! | `error` | [`StoreError`], and what to do about it |
 
 mod backup;
 mod callbacks;
 mod clock;
+mod creation;
 mod database;
 mod error;
 mod hosts;
 mod identity;
 mod leases;
+mod operations;
+mod publish;
 mod rows;
 mod schema;
 mod servers;
+mod settling;
 mod small_file;
 mod soundness;
 mod sqlite;
+mod store_record;
 mod turnstile;
 mod witness;
 
@@ -46,7 +56,7 @@ use crate::machine::{ControllerRecord, Event, HostRecord, Session, SessionId, St
 
 pub use backup::restore;
 pub use clock::{Clock, SystemClock};
-pub use error::{StoreError, StoreFault};
+pub use error::{StoreError, StoreFault, StoreSubject};
 pub use identity::{FileIdentity, ParseStoreIdError, StoreId};
 pub use leases::{LeaseStore, SqliteLeases};
 pub use servers::{Registration, RunningServer};

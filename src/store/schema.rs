@@ -3,9 +3,31 @@
 //! Times are microseconds since 1970 in UTC, identities are the text that people see. A new
 //! phase or a new kind of event is a new schema version too: an older program cannot read it.
 
-/// The migrations of the state database; the schema version is how many were applied. Nothing uses
-/// the column `install_seen`.
-pub(super) const STATE: &[&str] = &[
+/// The tables of a database.
+pub(super) struct Schema {
+    /// What the database is, for people.
+    pub(super) name: &'static str,
+    /// A table that every version has: it tells our databases from those of other programs.
+    pub(super) table: &'static str,
+    /// The migrations; the schema version is how many were applied.
+    pub(super) migrations: &'static [&'static str],
+}
+
+/// The state database. Nothing uses the column `install_seen`.
+pub(super) const STATE: &Schema = &Schema {
+    name: "a pxectl store",
+    table: "store",
+    migrations: STATE_MIGRATIONS,
+};
+
+/// The lease database. An address is its 32 bits as a number.
+pub(super) const LEASES: &Schema = &Schema {
+    name: "the leases of a pxectl store",
+    table: "lease",
+    migrations: LEASE_MIGRATIONS,
+};
+
+const STATE_MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE store (
     id BIGINT PRIMARY KEY CHECK (id = 1),
@@ -94,8 +116,7 @@ UPDATE session SET ended_by = 'operator' WHERE ended_at IS NOT NULL;
 ",
 ];
 
-/// The migrations of the lease database. An address is its 32 bits as a number.
-pub(super) const LEASES: &[&str] = &["
+const LEASE_MIGRATIONS: &[&str] = &["
 CREATE TABLE lease (
     address BIGINT PRIMARY KEY,
     network TEXT NOT NULL,
@@ -266,6 +287,10 @@ INSERT INTO backup_lease (address, network, holder, expires) VALUES ($1, $2, $3,
 
 pub(super) const READ_BACKUP_LEASES: &str = "
 SELECT address, network, holder, expires FROM backup_lease ORDER BY address";
+
+/// Counts everything in a database, and reports whether it has a table.
+pub(super) const HAS_TABLE: &str = "
+SELECT COUNT(*), COALESCE(SUM(type = 'table' AND name = ?1), 0) > 0 FROM sqlite_master";
 
 /// Only SQLite has backups of this kind.
 pub(super) const IS_BACKUP: &str = "

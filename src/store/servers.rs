@@ -11,34 +11,33 @@ use super::database::{create_directory, lock_directory, lock_existing_directory}
 use super::error::{StoreError, StoreFault};
 use super::identity::{FileIdentity, StoreId};
 use super::small_file::{open_regular, read_bounded};
-use super::sqlite::SqliteStore;
 
-/// Where servers of the system are registered.
+/// The directory in which servers of the system are registered.
 const SYSTEM_RUNTIME: &str = "/run/pxectl";
 
 /// A server process that uses a store right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningServer {
-    /// What it serves, such as `dhcp`.
+    /// The service, such as `dhcp`.
     pub role: String,
     /// Its process ID.
     pub pid: u32,
     /// The state directory, without links.
     pub directory: PathBuf,
-    /// The store that it opened there, when it opened it.
+    /// The store that it opened there.
     pub store: Option<StoreId>,
     /// The file of that store.
     pub file: FileIdentity,
 }
 
-/// What makes a running server visible to other processes; it ends with the process, however that
-/// ends.
+/// The registration of a running server, which other processes see. It ends with the process, even if
+/// the process is killed.
 #[derive(Debug)]
 pub struct Registration {
     markers: Vec<Marker>,
 }
 
-/// A locked file: the lock tells it from one that a killed server left behind.
+/// A locked file. The lock distinguishes it from a file that a killed server left behind.
 #[derive(Debug)]
 struct Marker {
     path: PathBuf,
@@ -55,7 +54,7 @@ impl RunningServer {
     /// Fails where the state directory cannot be written, and when the server is registered already.
     /// A runtime directory that cannot be written is left out.
     pub fn register(
-        store: &SqliteStore,
+        (store, file): (Option<StoreId>, FileIdentity),
         directory: &Path,
         role: &str,
         pid: u32,
@@ -66,8 +65,8 @@ impl RunningServer {
                 role: role.to_owned(),
                 pid,
                 directory: directory.canonicalize()?,
-                store: store.id().map_err(|error| error.fault)?,
-                file: store.file(),
+                store: store.clone(),
+                file,
             };
             create_directory(&within)?;
             let _lock = lock_directory(directory)?;
@@ -105,7 +104,7 @@ impl RunningServer {
         Ok(servers)
     }
 
-    /// Finds a server that opened a store in a state directory, where there is none any more.
+    /// Finds a server that still uses a store of a state directory from which the store was removed.
     pub(super) fn deserted_at(directory: &Path) -> Result<Option<Self>, io::Error> {
         let mut servers = elsewhere(directory)?;
         if directory.join("run").is_dir() {
@@ -114,15 +113,15 @@ impl RunningServer {
         Ok(servers.into_iter().next())
     }
 
-    /// Reports whether the server uses the store that `store` is, and not another one that lies or
-    /// lay at the same path.
-    pub fn uses(&self, store: &SqliteStore) -> bool {
-        self.file == store.file()
+    /// Reports whether the server uses the store in `file`, and not another one that is or was at the
+    /// same path.
+    pub fn uses(&self, file: FileIdentity) -> bool {
+        self.file == file
     }
 }
 
 impl Marker {
-    /// Makes a marker that is locked from the moment when it has its name.
+    /// Creates a marker that is locked before it gets its name.
     fn make(path: PathBuf, server: &RunningServer) -> Result<Self, io::Error> {
         match File::open(&path) {
             // A server that was killed left it behind.
@@ -147,7 +146,7 @@ impl Marker {
 impl Drop for Registration {
     fn drop(&mut self) {
         for marker in &self.markers {
-            // What cannot be removed is seen as stale: the lock goes in any case.
+            // A marker that cannot be removed is stale, since its lock ends anyway.
             let _ = fs::remove_file(&marker.path);
         }
     }
@@ -163,7 +162,7 @@ fn elsewhere(directory: &Path) -> Result<Vec<RunningServer>, io::Error> {
     trusted.extend(fs::metadata(&directory).ok().map(|it| it.uid()));
     let mut servers = Vec::new();
     for runtime in runtime_directories() {
-        // Anyone may write to a directory of their own, and must not stop a server of somebody else.
+        // Users may write to their own directories, but must not affect the servers of other users.
         let is_of_system = runtime == Path::new(SYSTEM_RUNTIME);
         let is_trusted = |owner| is_of_system || trusted.contains(&owner);
         let found = live(&runtime, &prefix, is_trusted)?;
@@ -189,8 +188,8 @@ fn directory_digest(directory: &Path) -> String {
     HEXLOWER.encode(&digest[..8])
 }
 
-/// Lists where servers may be registered outside their state directories: those of the system and of
-/// this user, and for root those of every user.
+/// Lists the directories in which servers may be registered outside their state directories: those of
+/// the system and of this user, and for root those of every user.
 fn runtime_directories() -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from(SYSTEM_RUNTIME)];
     if rustix::process::geteuid().is_root() {
@@ -216,17 +215,17 @@ fn own_runtime_directories() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = xdg.into_iter().chain([of_login]).collect();
     found.iter_mut().for_each(|path| path.push("pxectl"));
     found.push(PathBuf::from(SYSTEM_RUNTIME));
-    // A service without a login session has no other place that every process of its user knows.
+    // A service without a login session has no other directory that every process of its user knows.
     found.push(PathBuf::from(format!("/tmp/pxectl-{}", user.as_raw())));
     found
 }
 
-/// Makes a runtime directory of this user, where one can be made.
+/// Creates a runtime directory of this user, if possible.
 fn writable_runtime_directory() -> Option<PathBuf> {
     let user = rustix::process::geteuid();
     own_runtime_directories().into_iter().find(|path| {
         let _ = DirBuilder::new().mode(0o755).create(path);
-        // A link or a directory of somebody else is not ours to use.
+        // Do not use a link, or a directory of another user.
         fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() && it.uid() == user.as_raw())
     })
 }
@@ -257,7 +256,7 @@ fn live(
         if pid.is_none_or(|pid| pid.parse::<u32>().is_err()) {
             continue;
         }
-        // Its server has just ended, it is another user's, or it is not a marker of ours.
+        // The server has just ended, the file belongs to another user, or it is not a marker.
         let Ok(file) = open_regular(&path) else {
             continue;
         };

@@ -1,55 +1,37 @@
-use std::net::IpAddr;
+//! The connections to `state.db`: opens the database, and runs reads and transactions.
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{
-    CachedStatement, Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
-    params,
-};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::callbacks;
 use super::clock::{Clock, SystemClock};
+use super::creation::read_or_create_key;
 use super::database::{self, Missing};
 use super::error::{StoreError, StoreFault};
-use super::hosts::{read_host, read_open_hosts, write_events, write_host};
+use super::hosts::write_events;
 use super::identity::{FileIdentity, PinnedFile, StoreId};
-use super::rows::{AUTHORITY, PINNED, PLAIN, controller, host_record, session, stored_event};
-use super::servers::RunningServer;
-use super::soundness::{Identity, ObservedTime, PendingWitness, event, identify, read_identity};
+use super::schema;
+use super::servers::{Registration, RunningServer};
+use super::soundness::{PendingWitness, Soundness};
+use super::store_record::{StoreRecord, read_store_record};
 use super::turnstile::Turnstile;
 use super::witness::WitnessLocation;
-use super::{
-    CallbackChange, Change, EventQuery, HostUpdate, Retention, SettleReport, Store, StoredSession,
-    Watermark, schema,
-};
-use crate::decide::{Impediment, Standing, close};
-use crate::machine::{
-    ControllerRecord, ControllerTrust, Event, EventKind, HostRecord, Phase, SessionId, StoredEvent,
-};
+use crate::machine::Event;
 
 /// The name of the database in a state directory.
 const FILE: &str = "state.db";
 
 /// The store in the SQLite database `state.db`, which any number of processes may share.
 pub struct SqliteStore {
-    pub(super) path: PathBuf,
-    /// The path without links, by which the witness knows the store.
-    pub(super) real_path: PathBuf,
-    pub(super) key: [u8; 32],
-    pub(super) clock: Arc<dyn Clock>,
-    /// The latest time that this process has observed.
-    pub(super) observed_time: Mutex<ObservedTime>,
-    pub(super) turnstile: Turnstile,
+    key: [u8; 32],
+    turnstile: Turnstile,
     /// Readers have a connection of their own: they never wait for a writer's disk. It is closed
-    /// first, since the last connection moves what the write-ahead log holds into the database.
-    pub(super) reader: Mutex<Connection>,
-    pub(super) writer: Mutex<Connection>,
-    /// Closed after the connections.
-    pub(super) file: PinnedFile,
-    /// The write-ahead log, without which the newest changes are lost.
-    log: PinnedFile,
-    /// Whether each change is on the disk before it is acknowledged.
-    pub(super) is_durable: bool,
+    /// first, since the last connection moves the content of the write-ahead log into the database.
+    reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
+    /// Closes its files after the connections.
+    pub(super) soundness: Soundness,
 }
 
 impl SqliteStore {
@@ -126,20 +108,13 @@ impl SqliteStore {
             }
             let real_path = directory.canonicalize()?.join(FILE);
             let place = (directory, real_path.as_path());
-            let key = identify(&mut writer, place, file.identity(), witness, missing)?;
-            let log = PinnedFile::open(&path.with_extension("db-wal"))?;
+            let key = read_or_create_key(&mut writer, place, file.identity(), witness, missing)?;
             Ok(Self {
-                path: path.clone(),
-                real_path,
                 key,
-                clock,
-                observed_time: Mutex::new(ObservedTime::default()),
                 turnstile: Turnstile::open(directory)?,
                 reader: Mutex::new(reader),
                 writer: Mutex::new(writer),
-                file,
-                log,
-                is_durable: true,
+                soundness: Soundness::new((&path, real_path), file, clock)?,
             })
         };
         connect().map_err(|fault| StoreError::new(&path, fault))
@@ -150,7 +125,7 @@ impl SqliteStore {
     /// # Errors
     /// When the store cannot be read.
     pub fn id(&self) -> Result<Option<StoreId>, StoreError> {
-        Ok(self.identity()?.id)
+        Ok(self.record()?.id)
     }
 
     /// Returns the directory of the store's witness file.
@@ -158,18 +133,42 @@ impl SqliteStore {
     /// # Errors
     /// When the store cannot be read.
     pub fn witness_directory(&self) -> Result<Option<PathBuf>, StoreError> {
-        let identity = self.identity()?;
-        Ok(identity.witness.map(|witness| witness.path().to_owned()))
+        let record = self.record()?;
+        Ok(record.witness.map(|witness| witness.path().to_owned()))
     }
 
     /// Returns what tells the store's file from a copy of it.
     pub fn file(&self) -> FileIdentity {
-        self.file.identity()
+        self.soundness.file().identity()
     }
 
-    /// Reports whether the path still leads to the files that were opened.
-    pub(super) fn is_in_place(&self) -> bool {
-        self.file.is_at(&self.path) && self.log.is_at(&self.path.with_extension("db-wal"))
+    /// Registers a server process that uses this store, until the registration is dropped.
+    ///
+    /// # Errors
+    /// As [`RunningServer::register`].
+    pub fn register_server(
+        &self,
+        directory: &Path,
+        role: &str,
+        pid: u32,
+    ) -> Result<Registration, StoreError> {
+        RunningServer::register((self.id()?, self.file()), directory, role, pid)
+    }
+
+    pub(super) fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.soundness.path()
+    }
+
+    pub(super) fn record(&self) -> Result<StoreRecord, StoreError> {
+        // One snapshot holds both the store's row and its sessions.
+        self.read(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            read_store_record(&snapshot)
+        })
     }
 
     /// Lets the kernel decide when changes reach the disk: for stores that are not kept, such as
@@ -178,9 +177,9 @@ impl SqliteStore {
     /// # Errors
     /// When the store cannot be used.
     pub fn without_sync(mut self) -> Result<Self, StoreError> {
-        self.is_durable = false;
+        self.soundness.without_sync();
         let set = lock(&self.writer).pragma_update(None, "synchronous", "OFF");
-        set.map_err(|error| StoreError::new(&self.path, error))?;
+        set.map_err(|error| StoreError::new(self.path(), error))?;
         Ok(self)
     }
 
@@ -197,14 +196,48 @@ impl SqliteStore {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        query(&lock(&self.reader)).map_err(|error| StoreError::new(&self.path, error))
+        query(&lock(&self.reader)).map_err(|error| StoreError::new(self.path(), error))
     }
 
     /// Runs `change` in a transaction; the events that it returns belong to it. `None`: nothing was
     /// changed, and nothing is written.
     pub(super) fn write<'s>(
         &'s self,
-        change: impl FnOnce(&Transaction, &Identity) -> Result<Option<WriteResult<'s>>, StoreFault>,
+        change: impl FnOnce(&Transaction, &StoreRecord) -> Result<Option<WriteResult<'s>>, StoreFault>,
+    ) -> Result<(), StoreError> {
+        let mut announced = None;
+        self.transact(|transaction, record| {
+            let Some(written) = change(transaction, record)? else {
+                return Ok(false);
+            };
+            write_events(transaction, &written.events)?;
+            self.soundness.remember_time(transaction, record)?;
+            // What goes into a deleted file is lost: it must not be acknowledged.
+            if !self.soundness.is_in_place() {
+                return Err(StoreFault::Replaced);
+            }
+            announced = written.announced;
+            Ok(true)
+        })?;
+        if let Some(announced) = announced {
+            announced.confirm();
+        }
+        Ok(())
+    }
+
+    /// Stores the time of the wall clock, if it is later than the latest time of the store.
+    pub(super) fn remember_time(&self) -> Result<(), StoreError> {
+        self.transact(|transaction, record| {
+            self.soundness.remember_time(transaction, record)?;
+            Ok(true)
+        })
+    }
+
+    /// Runs `change` in a transaction, when it is the turn of this process; commits it if `change`
+    /// returns `true`.
+    fn transact(
+        &self,
+        change: impl FnOnce(&Transaction, &StoreRecord) -> Result<bool, StoreFault>,
     ) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
         let attempt = || {
@@ -213,22 +246,13 @@ impl SqliteStore {
             drop(turn);
             // A newer program may have migrated the store since we opened it.
             database::schema_version(&transaction, schema::STATE)?;
-            let identity = read_identity(&transaction)?;
-            if let Some(written) = change(&transaction, &identity)? {
-                write_events(&transaction, &written.events)?;
-                self.remember_time(&transaction, &identity)?;
-                // What goes into a deleted file is lost: it must not be acknowledged.
-                if !self.is_in_place() {
-                    return Err(StoreFault::Replaced);
-                }
+            let record = read_store_record(&transaction)?;
+            if change(&transaction, &record)? {
                 transaction.commit()?;
-                if let Some(announced) = written.announced {
-                    announced.confirm();
-                }
             }
             Ok(())
         };
-        attempt().map_err(|fault| database::unwritten(&self.path, fault))
+        attempt().map_err(|fault| database::unwritten(self.path(), fault))
     }
 }
 
@@ -247,292 +271,20 @@ impl WriteResult<'_> {
         }
     }
 }
-impl Store for SqliteStore {
-    fn key(&self) -> &[u8; 32] {
-        &self.key
-    }
-
-    fn location(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn host(&self, name: &str) -> Result<Option<HostRecord>, StoreError> {
-        self.read(|connection| read_host(connection, name))
-    }
-
-    fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
-        self.read(|connection| {
-            statement(connection, schema::READ_HOSTS)?
-                .query_map([], host_record)?
-                .collect()
-        })
-    }
-
-    fn open_hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
-        self.read(read_open_hosts)
-    }
-
-    fn standing(&self) -> Result<Standing, StoreError> {
-        let is_unconfirmed = |standing: &Standing| {
-            matches!(standing.impediment(), Some(Impediment::StoreUnconfirmed(_)))
-        };
-        let mut standing = self.standing_of(&self.identity()?);
-        // Between the two reads, the store may have gone on by a generation.
-        for _ in 0..3 {
-            if !is_unconfirmed(&standing) {
-                break;
-            }
-            standing = self.standing_of(&self.identity()?);
-        }
-        Ok(standing)
-    }
-
-    fn update(&self, names: &[&str], change: &mut Change<'_>) -> Result<(), StoreError> {
-        self.write(|transaction, identity| {
-            let standing = self.standing_of(identity);
-            let mut events = None;
-            let (mut is_step, mut leaves_open) = (false, false);
-            for name in names {
-                let record = read_host(transaction, name)?;
-                if let Some(update) = change(name, record.as_ref(), &standing) {
-                    let before = record.as_ref();
-                    let was_open = before.and_then(HostRecord::open_session).is_some();
-                    let was_in = before.map_or(Phase::New, |record| record.phase);
-                    let is_open = update.record.open_session().is_some();
-                    leaves_open |= is_open;
-                    // An older copy is known as such also by the phases of hosts.
-                    is_step |= was_open || is_open || was_in != update.record.phase;
-                    write_host(transaction, name, &update)?;
-                    events.get_or_insert_with(Vec::new).extend(update.events);
-                }
-            }
-            let Some(events) = events else {
-                return Ok(None);
-            };
-            let announced = if is_step {
-                self.advance(transaction, identity, leaves_open)?
-            } else {
-                None
-            };
-            Ok(Some(WriteResult { events, announced }))
-        })
-    }
-
-    fn settle(&self) -> Result<SettleReport, StoreError> {
-        self.settle_because(None)
-    }
-
-    fn note_time(&self) -> Result<(), StoreError> {
-        let mut writer = lock(&self.writer);
-        let mut note = || {
-            let turn = self.turnstile.enter()?;
-            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            drop(turn);
-            database::schema_version(&transaction, schema::STATE)?;
-            let identity = read_identity(&transaction)?;
-            self.remember_time(&transaction, &identity)?;
-            Ok(transaction.commit()?)
-        };
-        note().map_err(|fault| database::unwritten(&self.path, fault))
-    }
-
-    fn accept_clock(&self) -> Result<Vec<String>, StoreError> {
-        let mut closed = Vec::new();
-        self.write(|transaction, identity| {
-            let now = self.clock.read().wall;
-            let why = "closed by `pxectl store accept-clock`";
-            let (names, mut events) = self.change_open_hosts(transaction, |record| {
-                let record = close(record, why, now)?;
-                let mut event = event(now, EventKind::Cancelled, why.to_owned());
-                event.host = Some(record.host.clone());
-                event.session = record.session.as_ref().map(|session| session.id);
-                Some((record, event))
-            })?;
-            let message = format!(
-                "clock accepted: the latest time was {:.0} and is now {now:.0}",
-                identity.latest_time
-            );
-            events.push(event(now, EventKind::Store, message));
-            let announced = self.advance(transaction, identity, false)?;
-            statement(transaction, schema::ACCEPT_TIME)?.execute([now.as_microsecond()])?;
-            closed = names;
-            Ok(Some(WriteResult { events, announced }))
-        })?;
-        Ok(closed)
-    }
-
-    fn session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
-        self.read(|connection| {
-            statement(connection, schema::READ_SESSION)?
-                .query_row([id.to_string()], |row| {
-                    Ok(StoredSession {
-                        host: row.get(0)?,
-                        plan: row.get(1)?,
-                        session: session(row, 2)?,
-                    })
-                })
-                .optional()
-        })
-    }
-
-    fn append(&self, events: &[Event]) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.write(|_, _| Ok(Some(WriteResult::events(events.to_vec()))))
-    }
-
-    fn controllers(&self) -> Result<Vec<ControllerRecord>, StoreError> {
-        self.read(|connection| {
-            statement(connection, schema::READ_CONTROLLERS)?
-                .query_map([], controller)?
-                .collect()
-        })
-    }
-
-    fn keep_controller(
-        &self,
-        record: &ControllerRecord,
-        events: &[Event],
-    ) -> Result<(), StoreError> {
-        self.write(|transaction, _| {
-            let (trust, note) = match &record.trust {
-                ControllerTrust::Plain => (PLAIN, None),
-                ControllerTrust::Authority => (AUTHORITY, None),
-                ControllerTrust::Pinned(note) => (PINNED, Some(note)),
-            };
-            statement(transaction, schema::WRITE_CONTROLLER)?.execute(params![
-                record.host,
-                record.url,
-                trust,
-                note.map(|note| note.fingerprint.to_string()),
-                note.map(|note| &note.subject),
-                note.and_then(|note| note.valid_from)
-                    .map(|at| at.as_microsecond()),
-                note.and_then(|note| note.valid_until)
-                    .map(|at| at.as_microsecond()),
-                record.serial,
-                record.uuid.map(String::from),
-                record.seen_at.as_microsecond(),
-            ])?;
-            Ok(Some(WriteResult::events(events.to_vec())))
-        })
-    }
-
-    fn callback(
-        &self,
-        host: &str,
-        session: SessionId,
-        change: CallbackChange<'_>,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction, identity| {
-            let record = read_host(transaction, host)?;
-            let tallies = callbacks::read_tallies(transaction, session)?;
-            let standing = self.standing_of(identity);
-            let Some(update) = change(record.as_ref(), &tallies, &standing) else {
-                return Ok(None);
-            };
-            let mut announced = None;
-            if let Some(record) = update.record {
-                let update = HostUpdate {
-                    record,
-                    plan: None,
-                    events: Vec::new(),
-                };
-                write_host(transaction, host, &update)?;
-                announced = self.advance(transaction, identity, false)?;
-            }
-            callbacks::write_tally(transaction, session, update.class, &update.tally)?;
-            Ok(Some(WriteResult {
-                events: vec![update.event],
-                announced,
-            }))
-        })
-    }
-
-    fn attempt_addresses(
-        &self,
-        session: SessionId,
-        attempt: u32,
-    ) -> Result<Vec<IpAddr>, StoreError> {
-        self.read(|connection| callbacks::read_addresses(connection, session, attempt))
-    }
-
-    fn add_attempt_address(
-        &self,
-        session: SessionId,
-        attempt: u32,
-        address: IpAddr,
-        change: &mut dyn FnMut(&[IpAddr]) -> Option<Vec<Event>>,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction, _| {
-            let known = callbacks::read_addresses(transaction, session, attempt)?;
-            let Some(events) = change(&known) else {
-                return Ok(None);
-            };
-            callbacks::add_address(transaction, session, attempt, known.len(), address)?;
-            Ok(Some(WriteResult::events(events)))
-        })
-    }
-
-    fn prune(&self, kept: Retention) -> Result<u64, StoreError> {
-        let kept = [kept.host_decisions, kept.stranger_decisions];
-        let kept = kept.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
-        let mut removed = 0;
-        self.write(|transaction, _| {
-            removed = statement(transaction, schema::PRUNE_EVENTS)?.execute(kept)?;
-            Ok((removed > 0).then(WriteResult::default))
-        })?;
-        Ok(removed as u64)
-    }
-
-    fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, StoreError> {
-        let after = i64::try_from(query.after).unwrap_or(i64::MAX);
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        let text = match (&query.host, query.latest) {
-            (None, false) => schema::READ_EVENTS,
-            (None, true) => schema::READ_LATEST_EVENTS,
-            (Some(_), false) => schema::READ_EVENTS_OF_HOST,
-            (Some(_), true) => schema::READ_LATEST_EVENTS_OF_HOST,
-        };
-        self.read(|connection| match &query.host {
-            None => statement(connection, text)?
-                .query_map(params![after, limit], stored_event)?
-                .collect(),
-            Some(host) => statement(connection, text)?
-                .query_map(params![after, limit, host], stored_event)?
-                .collect(),
-        })
-    }
-
-    fn watermark(&self) -> Result<Watermark, StoreError> {
-        self.read(|connection| {
-            statement(connection, schema::READ_WATERMARK)?.query_row([], |row| {
-                Ok(Watermark {
-                    changes: row.get::<_, i64>(0)?.cast_unsigned(),
-                    last_event: row.get::<_, i64>(1)?.cast_unsigned(),
-                })
-            })
-        })
-    }
-}
 
 /// Takes a connection, also after a panic: its transaction was rolled back on the way out.
-pub(super) fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn statement<'c>(
-    connection: &'c Connection,
-    text: &str,
-) -> rusqlite::Result<CachedStatement<'c>> {
-    connection.prepare_cached(&schema::statement_for_sqlite(text))
-}
 #[cfg(test)]
 mod tests {
     use rusqlite::StatementStatus;
 
+    use super::super::database::statement;
+    use super::super::{HostUpdate, Store};
     use super::*;
+    use crate::machine::HostRecord;
 
     fn number(connection: &Connection, pragma: &str) -> i64 {
         connection
@@ -605,7 +357,7 @@ mod tests {
         };
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             store.update(&["a", "b"], &mut |name, _, _| match name {
-                "b" => panic!("a rule is at fault"),
+                "b" => panic!("the rule has a bug"),
                 name => change(name),
             })
         }));

@@ -1,10 +1,11 @@
-//! The witness: a small file outside the state directory that knows how far a store has come.
+//! The witness file: a small file outside the state directory that records the generation of a store.
 //!
 //! A backup of a state directory that was taken while a host was armed would install the host again
 //! when it is restored. So each change of an open session gives the store a higher *generation*, and
 //! the witness file of the store holds it too: it is written as *pending* before the store commits
-//! the change, and as *confirmed* after, each with a digest of the open sessions. The file also names
-//! the database file, by its path, inode number and birth time. A store that its witness file does not vouch for arms nobody.
+//! the change, and as *confirmed* after, each with a digest of the open sessions. The file also records
+//! the path, inode number and birth time of the database file. A store that does not match its witness
+//! file arms no host.
 //!
 //! | crash | the store is at | the witness holds | the store is |
 //! |---|---|---|---|
@@ -47,7 +48,7 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for WitnessLocation {
 }
 
 impl WitnessLocation {
-    /// Chooses the directory for a store that has recorded one, or has not.
+    /// Returns the directory of the witness file, given the directory that the store records.
     pub(super) fn choose(
         &self,
         recorded: Option<&WitnessDirectory>,
@@ -62,7 +63,7 @@ impl WitnessLocation {
     }
 }
 
-/// What a witness file holds.
+/// The content of a witness file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Witness {
     store: StoreId,
@@ -72,7 +73,7 @@ pub(super) struct Witness {
     pending: Option<StoreState>,
 }
 
-/// How far a store has come.
+/// The generation of a store and its open sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoreState {
     /// How many changes of open sessions were made.
@@ -82,7 +83,7 @@ pub(super) struct StoreState {
     pub(super) sessions: String,
 }
 
-/// What a witness vouches for: a store at one place.
+/// What a witness file vouches for: a store in one database file at one path.
 #[derive(Clone, Debug)]
 pub(super) struct Claim<'a> {
     pub(super) store: &'a StoreId,
@@ -127,28 +128,28 @@ impl WitnessDirectory {
     /// Checks that the witness vouches for a store in this state.
     pub(super) fn check(&self, claim: &Claim<'_>, state: &StoreState) -> Result<(), StoreDoubt> {
         let path = self.file(claim.store);
-        let shown = || path.display().to_string();
+        let path_text = || path.display().to_string();
         let text = match open_regular(&path).and_then(|file| read_bounded(&file)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StoreDoubt::NoWitness { path: shown() });
+                return Err(StoreDoubt::NoWitness { path: path_text() });
             }
             Err(error) => {
                 return Err(StoreDoubt::UnreadableWitness {
-                    path: shown(),
+                    path: path_text(),
                     error: error.to_string(),
                 });
             }
         };
-        // A file that pxectl did not write vouches for nothing.
+        // A file that pxectl did not write is not a witness file.
         let witness: Witness = match serde_json::from_slice(&text) {
             Ok(witness) => witness,
-            Err(_) => return Err(StoreDoubt::NoWitness { path: shown() }),
+            Err(_) => return Err(StoreDoubt::NoWitness { path: path_text() }),
         };
         witness.vouches(claim, state)
     }
 
-    /// Reports whether the witness of a store has announced a generation that was never confirmed.
+    /// Reports whether the witness file holds a generation that was announced and never confirmed.
     pub(super) fn is_pending(&self, claim: &Claim<'_>) -> bool {
         let text = open_regular(&self.file(claim.store)).and_then(|file| read_bounded(&file));
         let witness: Option<Witness> = text
@@ -157,11 +158,11 @@ impl WitnessDirectory {
         witness.is_some_and(|witness| witness.pending.is_some())
     }
 
-    /// Keeps every other writer of a store's witness file out until the lock is dropped: between an
-    /// announcement and its confirmation, nobody else may announce.
+    /// Locks the witness file of a store against other writers until the lock is dropped: there is no
+    /// other announcement between an announcement and its confirmation.
     ///
     /// # Errors
-    /// `WouldBlock` when another process has held the lock for about ten seconds.
+    /// `WouldBlock` if another process holds the lock for about ten seconds.
     pub(super) fn lock(&self, store: &StoreId) -> io::Result<File> {
         if !self.0.is_dir() {
             let mut builder = DirBuilder::new();
@@ -183,8 +184,8 @@ impl WitnessDirectory {
         self.0.join(format!("{store}.lock"))
     }
 
-    /// Opens a file for writing, and makes it where it is missing. It belongs to the owner of the
-    /// directory, also when root writes it for a server of another user.
+    /// Opens a file for writing, and creates it if it is missing. The file belongs to the owner of the
+    /// directory, even if root writes it for a server of another user.
     fn create(&self, path: &Path, truncates: bool) -> io::Result<File> {
         // A link or a pipe in its place must neither mislead nor block.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -202,7 +203,7 @@ impl WitnessDirectory {
         Ok(file)
     }
 
-    /// Notes that a store is about to move from one state to the next.
+    /// Records that a store is about to change from one state to the next.
     pub(super) fn announce(
         &self,
         claim: &Claim<'_>,
@@ -217,13 +218,13 @@ impl WitnessDirectory {
         Ok(())
     }
 
-    /// Notes that a store is in a state.
+    /// Records that a store is in a state.
     pub(super) fn confirm(&self, claim: &Claim<'_>, state: &StoreState) -> io::Result<()> {
         self.write(&Witness::of(claim, state.clone(), None), claim)
     }
 
-    /// Removes the witness file of a store that is at this place, so that nothing vouches for it any
-    /// more. The witness file of another place, such as that of the original of a copy, stays.
+    /// Removes the witness file of a store at this path, so that nothing vouches for the store any more.
+    /// A witness file that names another database file, such as the original of a copy, stays.
     pub(super) fn revoke(&self, claim: &Claim<'_>) -> io::Result<()> {
         let path = self.file(claim.store);
         let text = match open_regular(&path).and_then(|file| read_bounded(&file)) {
@@ -274,12 +275,11 @@ impl Witness {
                 from: self.path.display().to_string(),
             });
         }
-        let mut known = self.pending.iter().chain([&self.confirmed]);
-        if known.any(|known| known == state) {
+        let recorded = || self.pending.iter().chain([&self.confirmed]);
+        if recorded().any(|recorded| recorded == state) {
             return Ok(());
         }
-        let mut known = self.pending.iter().chain([&self.confirmed]);
-        if known.any(|known| known.generation == state.generation) {
+        if recorded().any(|recorded| recorded.generation == state.generation) {
             return Err(StoreDoubt::Sessions);
         }
         Err(StoreDoubt::Generation {

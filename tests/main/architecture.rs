@@ -238,63 +238,6 @@ fn table() -> Layers {
     Layers::read(&fs::read_to_string(lib).expect("the map of the crate"))
 }
 
-/// One cycle of imports that the crate still has.
-struct KnownCycle {
-    /// The files, below `src/`, in alphabetical order.
-    files: &'static [&'static str],
-    /// Why they still import each other.
-    reason: &'static str,
-}
-
-/// The remaining cycles. This list only shrinks: a new cycle is an error, and so is an entry whose
-/// cycle no longer occurs.
-const KNOWN_CYCLES: &[KnownCycle] = &[
-    KnownCycle {
-        files: &["cli/host/change.rs", "cli/host/mod.rs"],
-        reason: "the error type of the commands of a group is in its `mod.rs`",
-    },
-    KnownCycle {
-        files: &["cli/mod.rs", "cli/output.rs"],
-        reason: "the output reads its options from the global arguments",
-    },
-    KnownCycle {
-        files: &[
-            "respond/dhcp/boot.rs",
-            "respond/dhcp/delivery.rs",
-            "respond/dhcp/ignored.rs",
-            "respond/dhcp/leases.rs",
-            "respond/dhcp/link.rs",
-            "respond/dhcp/mod.rs",
-            "respond/dhcp/probes.rs",
-            "respond/dhcp/reply.rs",
-            "respond/dhcp/request_context.rs",
-            "respond/dhcp/response.rs",
-        ],
-        reason: "the steps of the responder share its state and its request context",
-    },
-    KnownCycle {
-        files: &[
-            "respond/http/admission.rs",
-            "respond/http/admission/ranking.rs",
-        ],
-        reason: "the ranking compares the connections of the table that uses it",
-    },
-    KnownCycle {
-        files: &["serve/preflight.rs", "serve/run.rs"],
-        reason: "the preflight checks the options of the run that starts it",
-    },
-    KnownCycle {
-        files: &[
-            "store/callbacks.rs",
-            "store/hosts.rs",
-            "store/servers.rs",
-            "store/soundness.rs",
-            "store/sqlite.rs",
-        ],
-        reason: "the statements are methods of one connection type",
-    },
-];
-
 /// The files of the crate, and what each of them imports.
 struct ImportGraph {
     /// By module path: `["wire", "dhcp"]` is `crate::wire::dhcp`.
@@ -508,19 +451,8 @@ fn files_do_not_import_each_other() {
     assert!(graph.files.len() > 400, "{} files", graph.files.len());
     assert!(imports > 1500, "{imports} imports between files");
 
-    let found = graph.cycles();
-    let mut known = BTreeSet::new();
-    for cycle in KNOWN_CYCLES {
-        assert!(!cycle.reason.is_empty(), "no reason: {:?}", cycle.files);
-        known.insert(cycle.files.iter().map(|it| (*it).to_owned()).collect());
-    }
-    let new: Vec<_> = found.difference(&known).collect();
-    let gone: Vec<_> = known.difference(&found).collect();
-    assert!(
-        new.is_empty() && gone.is_empty(),
-        "import cycles that `KNOWN_CYCLES` does not list: {new:#?}\n\
-         entries of `KNOWN_CYCLES` to delete or shorten: {gone:#?}"
-    );
+    let cycles = graph.cycles();
+    assert!(cycles.is_empty(), "import cycles: {cycles:#?}");
 }
 
 #[test]
@@ -644,6 +576,7 @@ fn the_table_names_every_module_of_the_crate() {
         "machine",
         "wire",
         "installer",
+        "loader",
         "inventory",
         "token",
         "decide",

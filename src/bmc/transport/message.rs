@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION};
 use serde_json::Value;
@@ -9,6 +8,7 @@ use crate::bmc::error::{BmcError, after_colon};
 use crate::bmc::error_body::DenialCause;
 use crate::bmc::fields::Fields;
 use crate::bmc::request::ChangeMethod;
+use crate::clock::wall_time;
 use crate::retry;
 
 /// The credentials of a request.
@@ -101,7 +101,7 @@ impl RedfishResponse {
             etag: header(ETAG.as_str()).or(etag_in_body).map(str::to_owned),
             location: header(LOCATION.as_str()).map(str::to_owned),
             token: headers.get("X-Auth-Token").cloned(),
-            retry_after: retry::retry_after(headers, Timestamp::now()),
+            retry_after: retry::retry_after(headers, wall_time()),
             body,
         })
     }

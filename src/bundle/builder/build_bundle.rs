@@ -9,7 +9,7 @@ use super::progress::BuildProgress;
 use super::web::WebClient;
 use crate::bundle::parallel::run_parallel;
 use crate::bundle::store::BundleStore;
-use crate::inventory::{Bundle, BundleFile, BundleSpec, Content, SignaturePolicy, Source};
+use crate::inventory::{Bundle, BundleFile, BundleSpec, Content, SignaturePolicy, SpecSource};
 
 /// Builds a bundle: copies its files into the store, verifies them, and adds the name when all are verified.
 /// Works on `jobs` files at the same time; relative paths start from `base`.
@@ -73,7 +73,7 @@ pub fn build(
 }
 
 /// Lists the sources, each once, with the files that come from it.
-fn parts(spec: &BundleSpec) -> Vec<(&Source, RequestedFiles)> {
+fn parts(spec: &BundleSpec) -> Vec<(&SpecSource, RequestedFiles)> {
     let mut of_images: BTreeMap<&str, RequestedFiles> = BTreeMap::new();
     let mut parts = Vec::new();
     for (key, file) in &spec.files {

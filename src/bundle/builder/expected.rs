@@ -6,7 +6,7 @@ use super::error::BuildError;
 use super::location::{SourceLocation, beside, path_of};
 use super::signature::{OpenPgp, check_minisign};
 use crate::bundle::store::Temporary;
-use crate::inventory::{KeyId, Signature, SignatureKey, SignaturePlace, Source};
+use crate::inventory::{KeyId, Signature, SignatureKey, SignaturePlace, SpecSource};
 use crate::machine::Sha256Digest;
 
 /// The largest list of checksums that is read, in bytes. Debian's `InRelease` has about 1 MB.
@@ -24,7 +24,7 @@ pub(super) struct ExpectedFile {
 
 impl Builder<'_> {
     /// Finds the path or URL of a source, and its expected digest.
-    pub(super) fn expected(&self, source: &Source) -> Result<ExpectedFile, BuildError> {
+    pub(super) fn expected(&self, source: &SpecSource) -> Result<ExpectedFile, BuildError> {
         let mut from = source.from.clone();
         let mut digest = source.sha256.map(|digest| (digest, "the spec".to_owned()));
         if let Some(list) = &source.checksums {
@@ -89,7 +89,7 @@ impl Builder<'_> {
     }
 
     /// Reads a list once for all files that it verifies.
-    fn checksums(&self, list: &Source, location: &str) -> Result<Arc<Checksums>, BuildError> {
+    fn checksums(&self, list: &SpecSource, location: &str) -> Result<Arc<Checksums>, BuildError> {
         let known = {
             let mut lists = self.lists.0.lock().unwrap_or_else(PoisonError::into_inner);
             lists.entry(location.to_owned()).or_default().clone()
@@ -105,11 +105,11 @@ impl Builder<'_> {
     }
 
     /// Reads a list, and verifies it as the source states.
-    fn read_list(&self, source: &Source, from: &str) -> Result<Vec<u8>, BuildError> {
+    fn read_list(&self, source: &SpecSource, from: &str) -> Result<Vec<u8>, BuildError> {
         let location = SourceLocation::new(from, self.base);
         let shown = location.shown();
         let content = location.read(self.web, LIST_LIMIT, self.progress)?;
-        let named = Source {
+        let named = SpecSource {
             from: from.to_owned(),
             ..source.clone()
         };

@@ -8,7 +8,7 @@ use super::expected::ExpectedFile;
 use super::location::{SourceLocation, path_of};
 use super::progress::BuildStep;
 use crate::bundle::store::{BlobWriter, BundleStoreError, hash};
-use crate::inventory::{FileSource, Source, is_inside};
+use crate::inventory::{FileSource, SpecSource, is_inside};
 use crate::machine::Sha256Digest;
 
 /// The files that come from one source.
@@ -69,7 +69,7 @@ impl Builder<'_> {
     /// Copies the requested files of a source into the store.
     pub(super) fn obtain(
         &self,
-        source: &Source,
+        source: &SpecSource,
         requested: &RequestedFiles,
     ) -> Result<Vec<(String, StoredFile)>, BuildError> {
         let expected = self.expected(source)?;
@@ -168,7 +168,11 @@ impl Builder<'_> {
 
     /// Finds an intact copy in the store. A signed file is always downloaded, because its signature is
     /// checked against the file.
-    fn find_in_store(&self, source: &Source, expected: &ExpectedFile) -> Option<VerifiedSource> {
+    fn find_in_store(
+        &self,
+        source: &SpecSource,
+        expected: &ExpectedFile,
+    ) -> Option<VerifiedSource> {
         let (digest, _) = expected
             .digest
             .as_ref()
@@ -180,7 +184,7 @@ impl Builder<'_> {
 
     fn download(
         &self,
-        source: &Source,
+        source: &SpecSource,
         expected: &ExpectedFile,
         url: &str,
     ) -> Result<super::download::Download, BuildError> {
@@ -210,7 +214,7 @@ impl Builder<'_> {
     /// Copies a local file into the store, and verifies it.
     fn copy_into_store(
         &self,
-        source: &Source,
+        source: &SpecSource,
         expected: &ExpectedFile,
         path: &Path,
     ) -> Result<VerifiedSource, BuildError> {
@@ -237,7 +241,7 @@ impl Builder<'_> {
     /// Verifies a local image of which only files inside are requested.
     fn verify_image(
         &self,
-        source: &Source,
+        source: &SpecSource,
         expected: &ExpectedFile,
         path: &Path,
     ) -> Result<VerifiedSource, BuildError> {
@@ -261,7 +265,7 @@ impl Builder<'_> {
 
     fn verify(
         &self,
-        source: &Source,
+        source: &SpecSource,
         expected: &ExpectedFile,
         file: &Path,
         found: Sha256Digest,

@@ -1,7 +1,6 @@
 use std::io::Read;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::blocking::{Client, Response};
 use reqwest::redirect::Policy;
 
@@ -9,6 +8,7 @@ use super::error::BuildError;
 use super::progress::BuildProgress;
 use crate::bundle::parallel::StopSignal;
 use crate::bundle::store::BundleStoreError;
+use crate::clock::wall_time;
 use crate::retry;
 
 /// Time limit for a connection attempt.
@@ -165,7 +165,7 @@ pub(super) fn accepted(url: &str, response: Response) -> Result<Response, Attemp
     }
     Err(AttemptError::Retryable {
         reason: format!("the server returned HTTP {}", status.as_u16()),
-        retry_after: retry::retry_after(response.headers(), Timestamp::now()),
+        retry_after: retry::retry_after(response.headers(), wall_time()),
         made_progress: false,
     })
 }

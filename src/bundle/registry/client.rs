@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RANGE};
 use reqwest::{StatusCode, Url};
@@ -16,6 +15,7 @@ use super::options::RegistryOptions;
 use super::tls::TlsSettings;
 use crate::bundle::oci::{Descriptor, MANIFEST_LIMIT};
 use crate::bundle::parallel::StopSignal;
+use crate::clock::wall_time;
 use crate::machine::{Secret, Sha256Digest};
 use crate::retry;
 
@@ -205,7 +205,7 @@ impl<'w> Registry<'w> {
         let (reason, retry_after) = match &failed {
             Ok(response) => (
                 format!("HTTP {}", response.status().as_u16()),
-                retry::retry_after(response.headers(), Timestamp::now()),
+                retry::retry_after(response.headers(), wall_time()),
             ),
             Err(error) => (describe(error), None),
         };

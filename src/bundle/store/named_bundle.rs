@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::error::BundleStoreError;
 use super::layout::BundleStore;
 use crate::bundle::oci::{Descriptor, Index, MANIFEST_LIMIT, NAME_ANNOTATION};
+use crate::clock::wall_time;
 use crate::inventory::{ARTIFACT_TYPE, Bundle, EMPTY_CONFIG, KeyId, MANIFEST_MEDIA_TYPE};
 use crate::machine::Sha256Digest;
 
@@ -74,7 +75,7 @@ impl BundleStore {
             let name = (NAME_ANNOTATION.to_owned(), bundle.name.clone());
             descriptor.annotations.extend([name]);
             let created = descriptor.annotations.entry(CREATED_ANNOTATION.to_owned());
-            created.or_insert_with(|| format!("{:.0}", Timestamp::now()));
+            created.or_insert_with(|| format!("{:.0}", wall_time()));
             let put = |index: &mut Index| {
                 if index.find(&bundle.name) != present.as_ref() {
                     return Ok::<bool, BundleStoreError>(false);

@@ -4,11 +4,10 @@ mod system;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, bail};
 use pnet::datalink::{self, Channel, ChannelType, DataLinkReceiver, DataLinkSender};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
@@ -64,51 +63,65 @@ impl LiveCapture {
     /// # Errors
     /// When the interface does not exist or is not an Ethernet interface, the filter cannot hold all
     /// ports, or the kernel refuses.
-    pub fn open(name: &str, options: &LiveOptions, shutdown: Shutdown) -> anyhow::Result<Self> {
+    pub fn open(
+        name: &str,
+        options: &LiveOptions,
+        shutdown: Shutdown,
+    ) -> Result<Self, CaptureError> {
         let interfaces = datalink::interfaces();
         let Some(interface) = interfaces.iter().find(|it| it.name == name) else {
             let present = interfaces.into_iter().map(|it| it.name).collect();
             let name = name.to_owned();
-            return Err(CaptureError::NoInterface { name, present }.into());
+            return Err(CaptureError::NoInterface { name, present });
         };
-        let kind = fs::read_to_string(format!("/sys/class/net/{name}/type")).unwrap_or_default();
-        let kind = kind.trim();
+        let type_file = fs::read_to_string(format!("/sys/class/net/{name}/type"));
+        let kind = type_file.as_deref().map_or("", str::trim);
         // If the type is not known, the frames show it.
         if !["", ETHERNET, LOOPBACK].contains(&kind) {
-            let (name, kind) = (name.to_owned(), kind.to_owned());
-            return Err(CaptureError::NoEthernet { name, kind }.into());
+            return Err(CaptureError::NoEthernet {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+            });
         }
         let filter = bpf::program(&options.http_ports).ok_or(CaptureError::TooManyPorts {
             most: bpf::MOST_PORTS,
             requested: options.http_ports.len(),
         })?;
-        let context = || format!("cannot capture on `{name}`");
+        let refused = |what| {
+            let name = name.to_owned();
+            move |source| CaptureError::Live { name, what, source }
+        };
         // No frames arrive before pnet binds the socket, so the filter is attached in time.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None).map_err(|source| {
-            let name = name.to_owned();
-            match source.kind() {
-                ErrorKind::PermissionDenied => {
-                    anyhow::Error::new(CaptureError::NotPermitted { name, source })
-                }
-                _ => anyhow::Error::new(source).context(context()),
+            if source.kind() == ErrorKind::PermissionDenied {
+                let name = name.to_owned();
+                CaptureError::NotPermitted { name, source }
+            } else {
+                refused("cannot open a packet socket")(source)
             }
         })?;
         socket
             .attach_filter(&bpf::socket_filter(&filter))
-            .with_context(context)
-            .context("the kernel refuses the capture filter")?;
-        let ring = Ring::new(&socket).with_context(context)?;
-        let own = OwnedFd::from(socket.try_clone().with_context(context)?);
+            .map_err(refused("the kernel refuses the capture filter"))?;
+        let ring = Ring::new(&socket).map_err(refused("cannot create the frame ring"))?;
+        let own = OwnedFd::from(
+            socket
+                .try_clone()
+                .map_err(refused("cannot duplicate the socket"))?,
+        );
         let config = datalink::Config {
             socket_fd: Some(std::os::fd::IntoRawFd::into_raw_fd(socket)),
             channel_type: ChannelType::Layer2,
             promiscuous: options.promiscuous,
             ..datalink::Config::default()
         };
-        let Channel::Ethernet(sender, receiver) =
-            datalink::channel(interface, config).with_context(context)?
-        else {
-            bail!("interface `{name}` is not an Ethernet interface");
+        let channel = datalink::channel(interface, config)
+            .map_err(refused("cannot bind the socket to the interface"))?;
+        let Channel::Ethernet(sender, receiver) = channel else {
+            return Err(CaptureError::NoEthernet {
+                name: name.to_owned(),
+                kind: "unknown".to_owned(),
+            });
         };
         Ok(Self {
             name: name.to_owned(),
@@ -135,7 +148,7 @@ impl LiveCapture {
     }
 
     /// Waits for a frame or a shutdown, at most for a moment.
-    fn wait(&self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
+    fn wait(&self, sink: &mut dyn FrameSink) -> Result<SourceStatus, CaptureError> {
         let mut waits = [
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::new(&self.shutdown, PollFlags::IN),
@@ -143,29 +156,35 @@ impl LiveCapture {
         let pumped = match poll(&mut waits, Some(&MOMENT)) {
             Ok(0) => SourceStatus::Silence,
             Ok(_) | Err(rustix::io::Errno::INTR) => SourceStatus::More,
-            Err(error) => return Err(error).context("cannot wait for frames"),
+            Err(error) => return Err(self.failed("cannot wait for frames", error)),
         };
         if waits[0].revents().contains(PollFlags::ERR) {
-            let name = &self.name;
             match rustix::net::sockopt::socket_error(self.socket.as_fd()) {
                 Ok(Err(rustix::io::Errno::NETDOWN)) => {
-                    if datalink::interfaces().iter().all(|it| it.name != *name) {
-                        bail!("interface `{name}` is gone");
+                    let name = self.name.clone();
+                    if datalink::interfaces().iter().all(|it| it.name != name) {
+                        return Err(CaptureError::InterfaceGone { name });
                     }
                     sink.fault(format!("interface `{name}` went down"));
                 }
-                Ok(Err(error)) => {
-                    return Err(error).with_context(|| format!("cannot capture on `{name}`"));
-                }
+                Ok(Err(error)) => return Err(self.failed("cannot receive frames", error)),
                 _ => {}
             }
         }
         Ok(pumped)
     }
+
+    fn failed(&self, what: &'static str, error: rustix::io::Errno) -> CaptureError {
+        CaptureError::Live {
+            name: self.name.clone(),
+            what,
+            source: io::Error::from(error),
+        }
+    }
 }
 
 impl FrameSource for LiveCapture {
-    fn pump(&mut self, sink: &mut dyn FrameSink) -> anyhow::Result<SourceStatus> {
+    fn pump(&mut self, sink: &mut dyn FrameSink) -> Result<SourceStatus, CaptureError> {
         let (name, scratch) = (self.name.as_str(), &mut self.scratch);
         let is_loopback = self.is_loopback;
         let mut flow = ControlFlow::Continue(());

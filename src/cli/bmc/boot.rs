@@ -1,5 +1,4 @@
 use clap::Args;
-use jiff::Timestamp;
 
 use super::options::ChangeOptions;
 use super::rounds::Rounds;
@@ -9,6 +8,7 @@ use crate::cli::inventory::warn_without_server;
 use crate::cli::output::Output;
 use crate::cli::select::Select;
 use crate::cli::{Exit, Global};
+use crate::clock::wall_time;
 use crate::machine::{Secret, cleaned};
 use crate::respond::dhcp::http_boot_file;
 use crate::store::Store;
@@ -102,7 +102,7 @@ fn dhcp_url(
     key: &StoreKey,
     target: &BmcTarget,
 ) -> CommandResult<(Secret, Option<String>)> {
-    let file = http_boot_file(&rounds.good.inventory, key, &target.host, Timestamp::now());
+    let file = http_boot_file(&rounds.good.inventory, key, &target.host, wall_time());
     let Some(file) = file else {
         let message = format!("no loader for HTTP boot of `{}`", target.host.name);
         let help = "add a loader to `loaders` of the site, or use `--url URL`; BIOS firmware does \

@@ -1,10 +1,9 @@
-use jiff::Timestamp;
-
 use super::report::{format_table, json_of, print_messages, table};
 use super::rounds::{Rounds, exit_for};
 use crate::bmc::{BmcTarget, BmcTask, HostReport, controller_event, describe_certificate};
 use crate::cli::Exit;
 use crate::cli::error::{CommandError, CommandResult};
+use crate::clock::wall_time;
 use crate::inventory::{Certificate, plural};
 use crate::machine::{ControllerRecord, ControllerTrust};
 use crate::store::Store;
@@ -186,7 +185,7 @@ fn is_trusted(target: &BmcTarget, report: &HostReport) -> bool {
 fn pin_change(target: &BmcTarget, report: &HostReport, yes: bool) -> PinChange {
     let url = target.bmc.url.to_string();
     // The new record forgets the machine, which may have been replaced together with its BMC.
-    let mut record = ControllerRecord::new(&target.host.name, url, Timestamp::now());
+    let mut record = ControllerRecord::new(&target.host.name, url, wall_time());
     if let Some(certificate) = &report.certificate {
         let fingerprint = certificate.note.fingerprint;
         if matches!(&target.bmc.certificate, Certificate::Pinned(pin) if *pin != fingerprint) {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::host::parse_duration;
+use crate::cli::duration::parse_duration;
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]

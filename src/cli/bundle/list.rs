@@ -14,6 +14,7 @@ use crate::bundle::{BundleStore, NamedBundle};
 use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
+use crate::clock::wall_time;
 use crate::inventory::{Bundle, Inventory, KeyId, SignaturePolicy, plural};
 use crate::machine::shown_line;
 
@@ -51,7 +52,7 @@ impl List {
             );
         }
         let policy = store::policy(global).unwrap_or_default();
-        let now = Timestamp::now();
+        let now = wall_time();
         let today = now.to_zoned(TimeZone::UTC).date();
         let named = store.bundles()?.into_iter();
         let rows: Vec<BundleRow> = named

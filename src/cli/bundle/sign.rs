@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::{document, store};
@@ -10,6 +9,7 @@ use crate::bundle::SecretKey;
 use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
+use crate::clock::wall_time;
 use crate::inventory::{SIGNED_EXPIRES, SignaturePolicy, SiteKey, is_signature};
 
 /// Sign a bundle of the store, and print its document with the signature
@@ -65,7 +65,7 @@ impl Sign {
         let signature = match (&self.by.key, &self.by.signature) {
             (Some(path), _) => {
                 let key = SecretKey::read(path)?;
-                let now = Timestamp::now().as_second();
+                let now = wall_time().as_second();
                 // A space where minisign writes a tab, for which YAML would quote the whole signature.
                 let mut comment = format!("timestamp:{now} bundle:{}", bundle.name);
                 if let Some(day) = bundle.expires {

@@ -24,7 +24,7 @@ use crate::capture::{
     Capture as CaptureRun, CaptureError, CaptureOutcome, CaptureReader, CaptureWriter, Destination,
     FrameSource, Limits, LiveCapture, LiveOptions, STANDARD_HTTP_PORTS, Selection,
 };
-use crate::cli::error::{CommandError, CommandResult, chain_text};
+use crate::cli::error::{CommandError, CommandResult};
 use crate::conversation::{FindingKind, Observer, Options};
 use crate::inventory::Inventory;
 use crate::machine::MacAddress;
@@ -132,8 +132,7 @@ impl Capture {
         };
         let shutdown = Shutdown::new()?;
         listen_for_signals(shutdown.clone())?;
-        let outcome = self.capture(inventory, selection, &shutdown, output);
-        let outcome = outcome.map_err(|error| command_error(&error))?;
+        let outcome = self.capture(inventory, selection, &shutdown, output)?;
         self.exit(outcome, output)
     }
 
@@ -143,7 +142,7 @@ impl Capture {
         selection: Selection,
         shutdown: &Shutdown,
         output: &Output,
-    ) -> anyhow::Result<CaptureOutcome> {
+    ) -> Result<CaptureOutcome, CaptureError> {
         let live = LiveOptions {
             promiscuous: self.promiscuous,
             http_ports: self.http_ports(inventory),
@@ -204,8 +203,8 @@ impl Capture {
             None => "the capture".to_owned(),
         };
         self.printer(output).end(&ended, &source);
-        if let Some(error) = &ended.error {
-            return Err(command_error(error));
+        if let Some(error) = ended.error {
+            return Err(error.into());
         }
         let mut found = ended.report.findings.iter();
         match found.find(|it| self.fail_on.contains(&it.name)) {
@@ -230,7 +229,7 @@ impl Capture {
     }
 
     /// Returns the named interface, or the only interface of the site.
-    fn interface(&self, inventory: Option<&Inventory>) -> anyhow::Result<String> {
+    fn interface(&self, inventory: Option<&Inventory>) -> Result<String, CaptureError> {
         if let Some(name) = &self.interface {
             return Ok(name.clone());
         }
@@ -243,7 +242,7 @@ impl Capture {
             [name] => Ok(name.to_owned()),
             ref names => {
                 let names = names.iter().map(|it| (*it).to_owned()).collect();
-                Err(CaptureError::WhichInterface { names }.into())
+                Err(CaptureError::WhichInterface { names })
             }
         }
     }
@@ -253,22 +252,6 @@ impl Capture {
         let ports = STANDARD_HTTP_PORTS.into_iter().chain(site);
         ports.chain(self.http_port.iter().copied()).collect()
     }
-}
-
-/// Makes the error of a capture: what it reads may be invalid, and its options too.
-fn command_error(error: &anyhow::Error) -> CommandError {
-    let text = chain_text(error.as_ref());
-    let Some(known) = error.downcast_ref::<CaptureError>() else {
-        return CommandError::failed(text);
-    };
-    let exit = match known {
-        CaptureError::Empty(_)
-        | CaptureError::NoCapture { .. }
-        | CaptureError::Compression { .. } => Exit::No,
-        CaptureError::WhichInterface { .. } | CaptureError::TooManyPorts { .. } => Exit::Usage,
-        _ => Exit::Failed,
-    };
-    CommandError::new(exit, text).hint(known.help())
 }
 
 /// On the first ^C or SIGTERM, ends with the report; on the second, at once.

@@ -2,7 +2,8 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::Value;
 
-use super::{Work, host_json, note};
+use super::description::{host_json, session_note};
+use super::open_store::OpenStore;
 use crate::cli::Exit;
 use crate::cli::error::CommandResult;
 use crate::cli::inventory::Known;
@@ -11,8 +12,8 @@ use crate::inventory::Host;
 use crate::machine::Phase;
 use crate::store::Store;
 
-impl Work<'_> {
-    /// Lists hosts, those too that have left the inventory.
+impl OpenStore<'_> {
+    /// Lists hosts, including hosts that left the inventory.
     pub(super) fn list(&self, known: &Known, select: &Select) -> CommandResult {
         let records = self.store.hosts()?;
         let everything = select.hosts.is_empty() && select.selector.is_empty();
@@ -54,7 +55,7 @@ impl Work<'_> {
                 address.unwrap_or_default(),
                 since.unwrap_or_default(),
                 record
-                    .map(|record| note(record, &standing))
+                    .map(|record| session_note(record, &standing))
                     .unwrap_or_default(),
             ]);
         }

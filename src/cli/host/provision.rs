@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Work, exit_for, parse_duration};
+use super::description::exit_for;
+use super::open_store::OpenStore;
 use crate::cli::confirm::{confirmed, some_of};
+use crate::cli::duration::{duration_text, parse_deadline};
 use crate::cli::error::CommandResult;
 use crate::cli::inventory::{Good, bundles, warn_without_server};
 use crate::cli::select::Select;
@@ -16,38 +17,39 @@ use crate::machine::HostRecord;
 use crate::provision::{Arming, provision};
 use crate::store::Store;
 
-/// How hosts are to be armed.
+/// Options of `host provision`.
 #[derive(Debug, Args)]
-pub struct Ask {
-    /// How long the hosts are served their install; let it cover all of it [default:
-    /// `provisioning.deadline` of the site]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+pub struct ProvisionOptions {
+    /// Time limit of the install, from boot to end, at least 1m [default: `provisioning.deadline` of the
+    /// site]
+    #[arg(long, value_name = "TIME", value_parser = parse_deadline)]
     deadline: Option<Duration>,
-    /// Do not ask, also when many hosts are armed
+    /// Arm several hosts without a prompt
     #[arg(short, long)]
     yes: bool,
-    /// Arm them also where their bundle is retired
+    /// Arm hosts even if their bundle is retired
     #[arg(long)]
     allow_retired: bool,
 }
 
-impl Work<'_> {
+impl OpenStore<'_> {
     pub(super) fn provision(
         &self,
         global: &Global,
         good: &Good,
         select: &Select,
-        ask: &Ask,
+        options: &ProvisionOptions,
     ) -> CommandResult {
         let inventory = &good.inventory;
         let hosts = select.find(inventory)?;
-        let deadline = ask.deadline;
-        let deadline = deadline.unwrap_or(inventory.site.provisioning.deadline);
+        let deadline = options
+            .deadline
+            .unwrap_or(inventory.site.provisioning.deadline);
         if deadline > USUAL_DEADLINE {
             let what = format!(
                 "the hosts stay armed for {}, and are overwritten whenever they boot from the \
                  network until then",
-                spelled(deadline)
+                duration_text(deadline)
             );
             let help = "use `--deadline` with the time that an install takes, such as `45m`; \
                         `pxectl host cancel` disarms hosts";
@@ -55,9 +57,9 @@ impl Work<'_> {
         }
         let how = Arming {
             deadline,
-            allow_retired: ask.allow_retired,
+            allow_retired: options.allow_retired,
         };
-        if hosts.len() > 1 && !ask.yes && !self.confirmed(&hosts, deadline)? {
+        if hosts.len() > 1 && !options.yes && !self.confirmed(&hosts, deadline)? {
             return Ok(Exit::No);
         }
         self.warn_of_suspended_installs(&hosts)?;
@@ -106,7 +108,7 @@ impl Work<'_> {
         Ok(exit_for(armed, outcomes.len()))
     }
 
-    /// Warns of installers that may still be at work in a session that arming replaces.
+    /// Warns about installers that may still be at work in a session that arming replaces.
     fn warn_of_suspended_installs(&self, hosts: &[&Host]) -> CommandResult<()> {
         let standing = self.store.standing()?;
         let records = self.store.open_hosts()?;
@@ -137,15 +139,10 @@ impl Work<'_> {
         let what = format!(
             "{} hosts will be overwritten when they boot within {}: {}",
             hosts.len(),
-            spelled(deadline),
+            duration_text(deadline),
             some_of(&names)
         );
-        let help = "give `--yes` to arm so many where nobody can be asked";
+        let help = "use `--yes` to arm several hosts without a prompt";
         Ok(confirmed(self.output, &what, "Arm them?", help)?)
     }
-}
-
-/// Writes a length of time as people do: `45m`, `1h 30m`.
-fn spelled(time: Duration) -> String {
-    SignedDuration::try_from(time).map_or_else(|_| format!("{time:?}"), |time| format!("{time:#}"))
 }

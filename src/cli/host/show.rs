@@ -1,6 +1,7 @@
 use serde_json::json;
 
-use super::{Work, host_json, note};
+use super::description::{host_json, session_note};
+use super::open_store::OpenStore;
 use crate::cli::Exit;
 use crate::cli::error::CommandResult;
 use crate::cli::inventory::Known;
@@ -8,8 +9,8 @@ use crate::cli::select::Select;
 use crate::machine::Phase;
 use crate::store::{EventQuery, Store};
 
-impl Work<'_> {
-    /// Shows a host, also one that has left the inventory.
+impl OpenStore<'_> {
+    /// Shows a host, even if it left the inventory.
     pub(super) fn show(&self, known: &Known, name: &str) -> CommandResult {
         let select = Select {
             hosts: vec![name.to_owned()],
@@ -59,7 +60,7 @@ impl Work<'_> {
                 text.push_str(&format!(
                     "  session   {}, {}\n",
                     session.id,
-                    note(record, &standing)
+                    session_note(record, &standing)
                 ));
             }
         }

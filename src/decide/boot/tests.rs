@@ -1,7 +1,8 @@
 use super::*;
 use crate::inventory::site_builder::inventory_of;
+use crate::loader::Dialect;
+use crate::machine::Architecture;
 use crate::machine::Session;
-use crate::machine::{Architecture, Dialect};
 
 const SITE: &str = "kind: Site
 name: s

@@ -171,9 +171,10 @@ impl<'t> Scan<'t> {
         let number = self.line_at(key.start);
         let line = self.lines[number].clone();
         let is_flow = depth(&self.text[line.start..key.start]) > 0;
-        let column = match is_flow {
-            true => self.indent(number),
-            false => key.start - line.start,
+        let column = if is_flow {
+            self.indent(number)
+        } else {
+            key.start - line.start
         };
         let start = self.value_start(key.value, line.end);
         if key.kind == Separator::Equals {
@@ -270,9 +271,10 @@ impl<'t> Scan<'t> {
     fn closing_line(&self, number: usize, column: usize) -> usize {
         let last = self.last_line(number, column, false);
         let closes = |next: usize| self.line(next).trim_start().starts_with(['}', ']']);
-        match last + 1 < self.lines.len() && closes(last + 1) {
-            true => last + 1,
-            false => last,
+        if last + 1 < self.lines.len() && closes(last + 1) {
+            last + 1
+        } else {
+            last
         }
     }
 
@@ -281,9 +283,10 @@ impl<'t> Scan<'t> {
         let next = (number + 1).min(self.lines.len() - 1);
         let is_value = self.line(number).trim_start().starts_with('?')
             && self.line(next).trim_start().starts_with(':');
-        match is_value {
-            true => self.lines[self.last_line(next, self.indent(next), false)].end,
-            false => self.lines[number].end,
+        if is_value {
+            self.lines[self.last_line(next, self.indent(next), false)].end
+        } else {
+            self.lines[number].end
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::inventory::{Diagnostic, FieldSpans, Inventory, Severity, Span, list};
+use crate::loader::LoaderKind;
 
 /// A file that no entry of `server.files` has.
 pub struct MissingFile {
@@ -19,8 +20,8 @@ pub struct MissingFile {
 pub enum FilePurpose {
     /// A loader, or a file that the menu starts.
     Loader,
-    /// A module that PXELINUX requests.
-    Module,
+    /// A module that a loader of this kind requests.
+    Module(LoaderKind),
 }
 
 /// Warns about missing files. If some directories do not exist here, notes that the files are not
@@ -45,8 +46,9 @@ fn warning(inventory: &Inventory, missing: &MissingFile) -> Diagnostic {
     let file = &missing.file;
     let message = match missing.purpose {
         FilePurpose::Loader => format!("no directory of `server.files` has the loader `{file}`"),
-        FilePurpose::Module => {
-            format!("no directory of `server.files` has `{file}`, which PXELINUX requests")
+        FilePurpose::Module(kind) => {
+            let loader = kind.label();
+            format!("no directory of `server.files` has `{file}`, which {loader} requests")
         }
     };
     let help = match inventory.site.server.files.as_slice() {

@@ -9,7 +9,8 @@ use super::files::{LoaderFile, LoaderFiles};
 use super::findings::{refused, runs};
 use crate::inventory::{Diagnostic, FieldSpans, Host, Inventory, MenuEntry, MenuTarget, Span};
 use crate::lint::boot_file::{BootFile, Subsystem};
-use crate::machine::{Architecture, Dialect, Firmware};
+use crate::loader::Dialect;
+use crate::machine::{Architecture, Firmware};
 
 /// Checks every file that the menu starts.
 pub fn check(
@@ -111,7 +112,7 @@ fn starts(architecture: Architecture, dialect: Dialect, file: &BootFile) -> bool
             let is_program = image.subsystem == Subsystem::Application && image.missing == 0;
             is_program && runs(architecture, image.machine)
         }
-        (_, BootFile::Script) => dialect == Dialect::Ipxe,
+        (_, BootFile::Script) => dialect.starts_scripts(),
         (Firmware::Uefi, _) => false,
         // A kernel with an EFI stub is also a BIOS kernel.
         (Firmware::Bios, BootFile::Image(image)) => image.is_linux,

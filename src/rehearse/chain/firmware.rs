@@ -3,8 +3,9 @@
 use super::player::{Player, short_digest};
 use crate::clients::dhcp::{BootFile, ClientKind};
 use crate::clients::{IfMissing, LoaderRequest};
-use crate::inventory::{Loader, LoaderKind};
+use crate::inventory::Loader;
 use crate::lint::boot_file::BootFile as Format;
+use crate::loader::LoaderKind;
 use crate::machine::Firmware;
 use crate::rehearse::dhcp::ClientReplies;
 use crate::rehearse::download::DownloadedFile;

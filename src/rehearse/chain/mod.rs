@@ -11,7 +11,8 @@ mod pxelinux;
 use super::endpoints::Endpoints;
 use super::report::{ChainFailure, Reach, Rehearsal, StepError, host_status_help};
 use super::rom::Rom;
-use crate::inventory::{Host, Inventory, LoaderKind};
+use crate::inventory::{Host, Inventory};
+use crate::loader::LoaderKind;
 
 use outcome::BootOutcome;
 use player::Player;
@@ -96,7 +97,9 @@ impl Player<'_> {
     fn boot_again(&mut self, kind: LoaderKind) -> Result<(), ChainFailure> {
         let outcome = match kind {
             LoaderKind::Ipxe => self.run_ipxe(Reach::Script)?,
-            _ => self.boot(Reach::Script)?.1,
+            LoaderKind::Grub | LoaderKind::Pxelinux | LoaderKind::Image => {
+                self.boot(Reach::Script)?.1
+            }
         };
         match outcome {
             BootOutcome::LocalDisk => Ok(()),

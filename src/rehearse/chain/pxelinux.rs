@@ -6,8 +6,9 @@ use super::player::{
     Player, hold_reason, is_hold_screen, menu_timeout, script_error, shown_message,
 };
 use crate::clients::dhcp::BootFile;
-use crate::clients::pxelinux::{Pxelinux, needs};
+use crate::clients::pxelinux::Pxelinux;
 use crate::clients::pxelinux_config::{PxelinuxConfig, PxelinuxOutcome, Start, file_name};
+use crate::loader::module_needs;
 use crate::rehearse::report::{ChainFailure, Reach, StepError};
 use crate::rehearse::tftp::TftpClient;
 use crate::wire::path::shown_path;
@@ -69,7 +70,7 @@ impl Player<'_> {
                 file: module,
                 arguments,
             } => {
-                for name in [module.as_str()].iter().chain(needs(&module)) {
+                for name in [module.as_str()].iter().chain(module_needs(&module)) {
                     self.step("module", |player| player.load_module(&file(name)))?;
                 }
                 match module.as_str() {

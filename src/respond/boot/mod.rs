@@ -2,15 +2,14 @@
 
 mod path;
 
-pub use path::{GrubQuery, MachinePath, MachineQuery, ScriptQuery};
+pub use path::{MachinePath, MachineQuery, ScriptQuery};
 
 use jiff::Timestamp;
 
 use crate::decide::{Action, ArmedHost, BootDecision, BootRequest, Standing, TokenState, decide};
 use crate::inventory::Inventory;
-use crate::machine::{
-    Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId, SystemUuid,
-};
+use crate::loader::Dialect;
+use crate::machine::{EventKind, HostRecord, MacAddress, Secret, SessionId, SystemUuid};
 use crate::render::{
     GrubOrigin, HoldScreen, Plan, Script, SessionLinks, TemplateError, Templates, Variables,
     grub_stub, hold_script, identify_script, install_script, local_script,
@@ -19,7 +18,7 @@ use crate::token::StoreKey;
 
 /// The data from which boot scripts are made.
 #[derive(Clone, Copy)]
-pub struct Sources<'a> {
+pub struct BootSources<'a> {
     /// The active inventory.
     pub inventory: &'a Inventory,
     /// Its templates.
@@ -60,7 +59,7 @@ pub struct DecisionRecord {
     pub reason: String,
 }
 
-impl Sources<'_> {
+impl BootSources<'_> {
     /// Answers a loader that requests a script below a machine's path: with the script for its machine, or
     /// with a script that makes the loader report its machine.
     ///
@@ -73,30 +72,19 @@ impl Sources<'_> {
         query: &ScriptQuery,
         standing: &Standing,
     ) -> Result<BootAnswer, TemplateError> {
-        let request = |dialect, architecture, uuid| BootRequest {
-            mac,
-            uuid,
-            serial: None,
-            asset: None,
-            architecture,
-            dialect,
-            token: self.token_state(token, mac, uuid, standing.now()),
+        let report = match (query.dialect, &query.report) {
+            (Dialect::Ipxe, _) => return self.ask_ipxe(token),
+            (Dialect::Grub, None) => return self.ask_grub(GrubOrigin::Tftp),
+            (_, report) => report.clone().unwrap_or_default(),
         };
-        let request = match query {
-            ScriptQuery::GrubStub => return self.ask_grub(GrubOrigin::Tftp),
-            ScriptQuery::Ipxe => return self.ask_ipxe(token),
-            ScriptQuery::Grub(query) => BootRequest {
-                serial: query.serial.clone(),
-                asset: query.asset.clone(),
-                ..request(
-                    Dialect::Grub,
-                    Architecture::from_grub(&query.platform),
-                    query.uuid,
-                )
-            },
-            ScriptQuery::Pxelinux(uuid) => {
-                request(Dialect::Pxelinux, Some(Architecture::Bios), *uuid)
-            }
+        let request = BootRequest {
+            mac,
+            uuid: report.uuid,
+            architecture: query.dialect.architecture(&report),
+            serial: report.serial,
+            asset: report.asset,
+            dialect: query.dialect,
+            token: self.token_state(token, mac, report.uuid, standing.now()),
         };
         self.boot(&request, standing)
     }
@@ -213,7 +201,7 @@ impl Sources<'_> {
     /// reboot to get a token.
     fn again(&self, request: &BootRequest, now: Timestamp) -> Option<String> {
         let token = match request.token {
-            _ if request.dialect != Dialect::Ipxe => return None,
+            _ if !request.dialect.requests_again() => return None,
             TokenState::Good => self.key.boot_token(request.mac, request.uuid, now),
             TokenState::NotAsked => Secret::default(),
             TokenState::Missing | TokenState::Bad(_) => return None,

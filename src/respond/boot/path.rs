@@ -1,7 +1,7 @@
 use std::fmt;
 
-use crate::decide::{IDENTITY_LIMIT, cleaned};
-use crate::machine::{Architecture, MacAddress, Secret, SystemUuid};
+use crate::loader::{Dialect, LoaderReport, RequestMatch};
+use crate::machine::{Architecture, MacAddress, Secret};
 
 /// A path that names the requesting machine: `m/<mac>/<token>/…`.
 ///
@@ -31,42 +31,19 @@ pub enum MachineQuery {
     Image(Architecture),
 }
 
-/// A request for a boot script: the loader, and what it reports about its machine.
+/// A request for a boot script.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScriptQuery {
-    /// The configuration that makes GRUB report its machine.
-    GrubStub,
-    /// GRUB's configuration for the machine that it has reported.
-    Grub(GrubQuery),
-    /// PXELINUX's configuration, by the UUID of the machine or without one.
-    Pxelinux(Option<SystemUuid>),
-    /// The script that iPXE looks for beside itself.
-    Ipxe,
-}
-
-/// What GRUB reports about its machine; missing values are `-` in the path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GrubQuery {
-    /// GRUB's own `cpu-platform`, such as `x86_64-efi`.
-    pub platform: String,
-    /// The SMBIOS UUID.
-    pub uuid: Option<SystemUuid>,
-    /// The SMBIOS serial number.
-    pub serial: Option<String>,
-    /// The SMBIOS asset tag.
-    pub asset: Option<String>,
+pub struct ScriptQuery {
+    /// The language of the script.
+    pub dialect: Dialect,
+    /// The values that the loader reports about its machine; `None` if the path contains none.
+    pub report: Option<LoaderReport>,
 }
 
 /// The first part of every machine's path.
 const PREFIX: &str = "m";
-/// The placeholder for a missing part.
+/// The placeholder for a missing token.
 const ABSENT: &str = "-";
-/// The name under which GRUB looks for its configuration.
-const GRUB_CONFIG: &str = "grub.cfg";
-/// The directory of PXELINUX's configuration.
-const PXELINUX_DIRECTORY: &str = "pxelinux.cfg";
-/// The script that iPXE looks for beside itself.
-const AUTOEXEC: &str = "autoexec.ipxe";
 /// The name that GRUB requests to report that it could not load the kernel.
 const KERNEL_REFUSED: &str = "kernel-refused";
 /// The end of the name of a boot image, by which firmware knows a volume.
@@ -115,22 +92,11 @@ impl MachinePath {
         };
         let query = match rest {
             [] => return None,
-            [platform, uuid, serial, asset, GRUB_CONFIG] => {
-                MachineQuery::Script(ScriptQuery::Grub(GrubQuery {
-                    platform: cleaned(platform, IDENTITY_LIMIT),
-                    uuid: uuid.parse().ok(),
-                    serial: shown(serial),
-                    asset: shown(asset),
-                }))
-            }
-            [.., GRUB_CONFIG] => MachineQuery::Script(ScriptQuery::GrubStub),
             [KERNEL_REFUSED] => MachineQuery::KernelRefused,
-            [.., AUTOEXEC] => MachineQuery::Script(ScriptQuery::Ipxe),
-            [.., PXELINUX_DIRECTORY, name] => MachineQuery::Script(pxelinux(mac, name)?),
             [name] if image_architecture(name).is_some() => {
                 MachineQuery::Image(image_architecture(name)?)
             }
-            rest => MachineQuery::File(rest.join("/")),
+            rest => script(mac, rest)?,
         };
         let token = token.into();
         Some(Self { mac, token, query })
@@ -146,15 +112,18 @@ impl MachinePath {
     }
 }
 
-/// Reads the name of a PXELINUX configuration. Of all names that PXELINUX tries, only those of this
-/// machine are answered. Source: syslinux, `core/fs/pxe/pxe.c`, `pxe_load_config`.
-fn pxelinux(mac: MacAddress, name: &str) -> Option<ScriptQuery> {
-    if let Ok(uuid) = name.parse() {
-        return Some(ScriptQuery::Pxelinux(Some(uuid)));
+/// Reads the request for a script, or for another file; `None` if this machine never gets the script.
+fn script(mac: MacAddress, parts: &[&str]) -> Option<MachineQuery> {
+    for dialect in Dialect::all() {
+        match dialect.recognize(mac, parts) {
+            RequestMatch::Script(report) => {
+                return Some(MachineQuery::Script(ScriptQuery { dialect, report }));
+            }
+            RequestMatch::Foreign => return None,
+            RequestMatch::Other => {}
+        }
     }
-    let hardware = format!("01-{}", mac.hyphenated());
-    name.eq_ignore_ascii_case(&hardware)
-        .then_some(ScriptQuery::Pxelinux(None))
+    Some(MachineQuery::File(parts.join("/")))
 }
 
 /// Reads the name of a boot image: `http-x64.img`.
@@ -163,34 +132,15 @@ fn image_architecture(name: &str) -> Option<Architecture> {
     architecture.is_http().then_some(architecture)
 }
 
-fn shown(text: &str) -> Option<String> {
-    let text = cleaned(text, IDENTITY_LIMIT);
-    (text != ABSENT && !text.is_empty()).then_some(text)
-}
-
 /// Prints the path with its token, as clients get it.
 impl fmt::Display for MachinePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base())?;
-        let or_absent = |text: &Option<String>| text.clone().unwrap_or_else(|| ABSENT.to_owned());
         match &self.query {
             MachineQuery::File(name) => write!(f, "/{name}"),
-            MachineQuery::Script(ScriptQuery::GrubStub) => write!(f, "/{GRUB_CONFIG}"),
-            MachineQuery::Script(ScriptQuery::Grub(query)) => write!(
-                f,
-                "/{}/{}/{}/{}/{GRUB_CONFIG}",
-                query.platform,
-                or_absent(&query.uuid.map(|uuid| uuid.to_string())),
-                or_absent(&query.serial),
-                or_absent(&query.asset)
-            ),
-            MachineQuery::Script(ScriptQuery::Pxelinux(Some(uuid))) => {
-                write!(f, "/{PXELINUX_DIRECTORY}/{uuid}")
+            MachineQuery::Script(ScriptQuery { dialect, report }) => {
+                write!(f, "/{}", dialect.request_path(self.mac, report.as_ref()))
             }
-            MachineQuery::Script(ScriptQuery::Pxelinux(None)) => {
-                write!(f, "/{PXELINUX_DIRECTORY}/01-{}", self.mac.hyphenated())
-            }
-            MachineQuery::Script(ScriptQuery::Ipxe) => write!(f, "/{AUTOEXEC}"),
             MachineQuery::KernelRefused => write!(f, "/{KERNEL_REFUSED}"),
             MachineQuery::Image(architecture) => write!(f, "/{architecture}{IMAGE_SUFFIX}"),
         }
@@ -202,6 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::machine::{IDENTITY_LIMIT, cleaned};
 
     const MAC: MacAddress = MacAddress::new([0x52, 0x54, 0, 0x85, 0, 1]);
     const UUID: &str = "4c4c4544-0051-3610-8043-c2c04f4b3135";
@@ -211,35 +162,39 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_a_loader_looks_for_has_its_meaning() {
+    fn every_file_that_a_loader_requests_has_a_query() {
         let uuid = UUID.parse().ok();
-        let grub = ScriptQuery::Grub(GrubQuery {
+        let grub = LoaderReport {
             platform: "x86_64-efi".into(),
             uuid,
             serial: Some("C7X9K2".into()),
             asset: None,
-        });
+        };
+        let pxelinux = LoaderReport {
+            uuid,
+            ..LoaderReport::default()
+        };
         let file = |name: &str| MachineQuery::File(name.into());
-        let script = MachineQuery::Script;
+        let script = |dialect, report| MachineQuery::Script(ScriptQuery { dialect, report });
         for (rest, expected) in [
             ("bootx64.efi", file("bootx64.efi")),
             ("debian/grubx64.efi", file("debian/grubx64.efi")),
             ("ldlinux.c32", file("ldlinux.c32")),
-            ("grub.cfg", script(ScriptQuery::GrubStub)),
-            ("grub/x86_64-efi/grub.cfg", script(ScriptQuery::GrubStub)),
+            ("grub.cfg", script(Dialect::Grub, None)),
+            ("grub/x86_64-efi/grub.cfg", script(Dialect::Grub, None)),
             (
                 &format!("x86_64-efi/{UUID}/C7X9K2/-/grub.cfg"),
-                script(grub),
+                script(Dialect::Grub, Some(grub)),
             ),
             (
                 &format!("pxelinux.cfg/{UUID}"),
-                script(ScriptQuery::Pxelinux(uuid)),
+                script(Dialect::Pxelinux, Some(pxelinux)),
             ),
             (
                 "pxelinux.cfg/01-52-54-00-85-00-01",
-                script(ScriptQuery::Pxelinux(None)),
+                script(Dialect::Pxelinux, None),
             ),
-            ("autoexec.ipxe", script(ScriptQuery::Ipxe)),
+            ("autoexec.ipxe", script(Dialect::Ipxe, None)),
             ("kernel-refused", MachineQuery::KernelRefused),
             ("http-x64.img", MachineQuery::Image(Architecture::HttpX64)),
             ("uefi-x64.img", file("uefi-x64.img")),
@@ -256,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_names_no_machine_or_another_one_has_no_meaning() {
+    fn a_path_without_a_machine_is_not_a_machine_path() {
         for path in [
             "m",
             "m/52:54:00:85:00:01/T",
@@ -277,8 +232,10 @@ mod tests {
             let path = parsed(&format!("m/52:54:00:85:00:01/{rest}"));
             if let Some(MachinePath { token, query, .. }) = path {
                 prop_assert!(token.expose().chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
-                if let MachineQuery::Script(ScriptQuery::Grub(GrubQuery { serial: Some(serial), .. })) = query {
-                    prop_assert_eq!(cleaned(&serial, IDENTITY_LIMIT), serial);
+                if let MachineQuery::Script(ScriptQuery { report: Some(report), .. }) = query {
+                    for text in [Some(report.platform), report.serial, report.asset].into_iter().flatten() {
+                        prop_assert_eq!(cleaned(&text, IDENTITY_LIMIT), text);
+                    }
                 }
             }
         }

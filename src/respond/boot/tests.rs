@@ -1,4 +1,4 @@
-//! What each loader is answered, by what it shows.
+//! The answer to each loader, by the identity that it reports.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ fn inventory_with(text: &str, arch: &str, secure: &str) -> Inventory {
     inventory_of(text)
 }
 
-/// What the machine of a path is answered while its host is in a phase.
+/// Returns the answer to the machine of a path while its host is in a phase.
 fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
     let path = MachinePath::parse(&path.split('/').collect::<Vec<_>>()).unwrap();
     let plan = Plan::new(inventory, &inventory.hosts["a"]).unwrap();
@@ -67,7 +67,7 @@ fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
         ..HostRecord::new("a", now())
     };
     let key = key();
-    let sources = Sources {
+    let sources = BootSources {
         inventory,
         templates: &Templates::compile(&BTreeMap::new()).unwrap(),
         key: &key,
@@ -75,7 +75,7 @@ fn answer(inventory: &Inventory, phase: Phase, path: &str) -> BootAnswer {
         plan: Some(&plan),
     };
     let MachineQuery::Script(query) = path.query else {
-        panic!("no script is asked for: {path}");
+        panic!("not a path of a script: {path}");
     };
     let answer = sources.answer(path.mac, path.token.expose(), &query, &Standing::at(now()));
     answer.unwrap()
@@ -147,8 +147,8 @@ fn grub_gets_the_script_for_the_phase_and_the_machine() {
     }
 }
 
-/// Who has shown nothing of the machine is only asked for it; who has shown something is judged by
-/// all of it.
+/// A loader that reported nothing about its machine gets a script that reports it. The decision about any
+/// other loader uses everything that it reported.
 #[test]
 fn each_loader_is_answered_in_its_own_language() {
     let inventory = inventory("uefi-x64", "");
@@ -187,7 +187,7 @@ fn each_loader_is_answered_in_its_own_language() {
 }
 
 #[test]
-fn kernel_arguments_reach_grub_and_pxelinux_whole() {
+fn kernel_arguments_reach_grub_and_pxelinux_unchanged() {
     let grub = answer(
         &inventory("uefi-x64", ""),
         Phase::Provisioning,
@@ -237,7 +237,7 @@ fn pxelinux_without_a_uuid_is_held_and_an_installed_host_boots_its_disk() {
 }
 
 #[test]
-fn a_menu_is_shown_where_the_local_disk_is_decided_and_nowhere_else() {
+fn a_menu_is_shown_only_for_a_boot_from_the_local_disk() {
     let menu =
         "menu: {groups: [{title: T, entries: [{label: Tool, loader: tool}]}]}\n---\n{kind: Profile";
     let text = INVENTORY.replacen("---\n{kind: Profile", menu, 1);
@@ -275,7 +275,7 @@ fn a_menu_is_shown_where_the_local_disk_is_decided_and_nowhere_else() {
 }
 
 #[test]
-fn secure_boot_installs_by_grub_alone() {
+fn secure_boot_installs_only_through_grub() {
     let inventory = inventory("uefi-x64", "secure_boot: true,");
     let path = grub_path(&token(), UUID, "C7X9K2");
     let grub = answer(&inventory, Phase::Provisioning, &path);
@@ -292,7 +292,7 @@ fn secure_boot_installs_by_grub_alone() {
 }
 
 #[test]
-fn only_a_held_ipxe_asks_again_by_itself() {
+fn only_a_held_ipxe_sends_another_request_by_itself() {
     let inventory = inventory("uefi-x64", "");
     let held = answer(
         &inventory,

@@ -2,16 +2,16 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::RequestContext;
-use crate::inventory::{Host, Inventory, Loader, LoaderKind};
+use super::request_context::RequestContext;
+use crate::inventory::{Host, Inventory, Loader};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
-use crate::wire::dhcp::{DhcpOptions, IPXE_ENCAPSULATED, IpxeFeature};
+use crate::wire::dhcp::{IPXE_ENCAPSULATED, IpxeFeature, OptionCode};
 
 /// The file that a client boots next. Printed without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootFile {
+pub enum AssignedBootFile {
     /// A loader over TFTP under its own name: it runs DHCP again, or requests no other file.
     Loader(String),
     /// A loader over TFTP under the path of its machine, so that its later requests name the machine.
@@ -32,7 +32,7 @@ pub enum BootFile {
     },
 }
 
-impl BootFile {
+impl AssignedBootFile {
     /// Returns the text that goes into `file` and option 67.
     pub fn text(&self) -> String {
         match self {
@@ -61,7 +61,7 @@ impl BootFile {
     }
 }
 
-impl fmt::Display for BootFile {
+impl fmt::Display for AssignedBootFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loader(text) | Self::Script { url: text, .. } => f.write_str(text),
@@ -72,27 +72,59 @@ impl fmt::Display for BootFile {
 }
 
 /// Chooses the file that a client boots next; `None` if the client does not boot from the network, or if
-/// the site has no loader for it.
-pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
-    let options = &context.message.options;
+/// the site has no loader for it. An iPXE gets our iPXE at most once in a row.
+pub fn boot_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
+    next_file(context).filter(|it| !(context.is_looping && is_chain(context, it)))
+}
+
+/// Reports whether a boot file is our own iPXE for an iPXE that cannot run our scripts.
+pub fn is_chain(context: &RequestContext<'_>, boot_file: &AssignedBootFile) -> bool {
+    context.is_ipxe && matches!(boot_file, AssignedBootFile::Loader(_))
+}
+
+/// Returns the served file behind a boot file if the client requests its size. Without the size, UEFI
+/// starts an extra transfer to learn it.
+pub fn file_of_requested_size(
+    context: &RequestContext<'_>,
+    boot_file: &AssignedBootFile,
+) -> Option<String> {
+    let requested = context
+        .message
+        .options
+        .raw(OptionCode::ParameterRequestList);
+    let requests_size = requested?.contains(&OptionCode::BootFileSize.into());
+    let is_uefi = context.architecture().firmware() == Firmware::Uefi;
+    let name = boot_file.tftp_file().filter(|_| requests_size && is_uefi)?;
+    Some(
+        context
+            .inventory
+            .loader_file(name)
+            .unwrap_or(name)
+            .to_owned(),
+    )
+}
+
+fn next_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
     let site = &context.inventory.site;
     let base = &site.server.base_url;
     let host = context.known.map(|(host, _)| host);
     let profile = host.and_then(|host| context.inventory.profile_of(host));
     let secure = profile.is_some_and(|profile| profile.secure_boot);
-    let token = || match site.boot_token {
-        true => context
-            .key
-            .boot_token(context.mac, context.uuid(), context.began),
-        false => Secret::default(),
+    let token = || {
+        if site.boot_token {
+            let (mac, uuid) = (context.mac, context.uuid());
+            context.key.boot_token(mac, uuid, context.began)
+        } else {
+            Secret::default()
+        }
     };
     // iPXE cannot be signed: with Secure Boot, the client gets the signed chain instead.
-    if runs_our_scripts(options) && !secure {
+    if runs_our_scripts(context) && !secure {
         let url = format!("{base}/boot.ipxe");
         let token = token();
-        return Some(BootFile::Script { url, token });
+        return Some(AssignedBootFile::Script { url, token });
     }
-    if !options.is_pxe_client() && !options.is_http_client() && !options.is_ipxe() {
+    if !context.boots_from_network() && !context.is_ipxe {
         return None;
     }
     let architecture = context.architecture();
@@ -100,7 +132,7 @@ pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
     if secure && !loader.can_be_signed() {
         return None;
     }
-    if architecture.is_http() || options.is_http_client() {
+    if context.boots_over_http() {
         return Some(http_loader(
             base,
             loader,
@@ -109,10 +141,11 @@ pub fn boot_file(context: &RequestContext<'_>) -> Option<BootFile> {
             architecture,
         ));
     }
-    let path = || MachinePath::file(context.mac, token(), loader.first_name());
-    Some(match loader.kind {
-        LoaderKind::Ipxe | LoaderKind::Image => BootFile::Loader(loader.first_name().to_owned()),
-        LoaderKind::Grub | LoaderKind::Pxelinux => BootFile::MachineLoader(path()),
+    let name = loader.first_name();
+    Some(if loader.kind.uses_machine_path() {
+        AssignedBootFile::MachineLoader(MachinePath::file(context.mac, token(), name))
+    } else {
+        AssignedBootFile::Loader(name.to_owned())
     })
 }
 
@@ -122,16 +155,14 @@ fn http_loader(
     mac: MacAddress,
     token: Secret,
     architecture: Architecture,
-) -> BootFile {
-    let path = match loader.kind {
-        // Signed builds of GRUB do not support HTTP; in an image they find their configuration.
-        LoaderKind::Grub if loader.second.is_some() => {
-            MachinePath::image(mac, token, architecture.over_http())
-        }
-        _ => MachinePath::file(mac, token, loader.first_name()),
+) -> AssignedBootFile {
+    let path = if loader.kind.needs_http_volume() && loader.second.is_some() {
+        MachinePath::image(mac, token, architecture.over_http())
+    } else {
+        MachinePath::file(mac, token, loader.first_name())
     };
     let base = base.to_owned();
-    BootFile::HttpLoader { base, path }
+    AssignedBootFile::HttpLoader { base, path }
 }
 
 /// Chooses the file that a host's firmware boots over HTTP when a management controller, not DHCP, sets
@@ -141,7 +172,7 @@ pub fn http_boot_file(
     key: &StoreKey,
     host: &Host,
     now: Timestamp,
-) -> Option<BootFile> {
+) -> Option<AssignedBootFile> {
     let architecture = host.arch.over_http();
     if host.arch.firmware() != Firmware::Uefi || !architecture.is_http() {
         return None;
@@ -152,9 +183,10 @@ pub fn http_boot_file(
         return None;
     }
     let mac = host.boot_nic()?.mac;
-    let token = match inventory.site.boot_token {
-        true => key.boot_token(mac, host.uuid, now),
-        false => Secret::default(),
+    let token = if inventory.site.boot_token {
+        key.boot_token(mac, host.uuid, now)
+    } else {
+        Secret::default()
     };
     let base = &inventory.site.server.base_url;
     Some(http_loader(base, loader, mac, token, architecture))
@@ -163,11 +195,12 @@ pub fn http_boot_file(
 /// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP and start a Linux
 /// kernel. An iPXE in a card's ROM may lack either. Option 175 shows that; the client then gets our
 /// iPXE, which runs DHCP again.
-fn runs_our_scripts(options: &DhcpOptions) -> bool {
+fn runs_our_scripts(context: &RequestContext<'_>) -> bool {
+    let options = &context.message.options;
     let has = |feature| options.has_ipxe_feature(feature);
     let announces = options.contains(IPXE_ENCAPSULATED);
     let boots_linux = has(IpxeFeature::BzImage) || has(IpxeFeature::Efi);
-    options.is_ipxe() && (!announces || has(IpxeFeature::Http) && boots_linux)
+    context.is_ipxe && (!announces || has(IpxeFeature::Http) && boots_linux)
 }
 
 #[cfg(test)]
@@ -181,7 +214,7 @@ mod tests {
     use crate::wire::dhcp::TransactionId;
 
     #[test]
-    fn http_boot_gets_its_own_loader_before_that_of_tftp() {
+    fn http_boot_prefers_its_own_loader_to_that_of_tftp() {
         for (loaders, expected) in [
             (
                 "{uefi-x64: a.efi}",

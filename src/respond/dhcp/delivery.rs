@@ -1,6 +1,6 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::{CLIENT_PORT, SERVER_PORT};
+use super::ports::{CLIENT_PORT, SERVER_PORT};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 

@@ -43,7 +43,7 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::super::{DhcpResponder, Ignored, Ingress, Response};
+    use super::super::{DhcpResponder, IgnoreReason, Ingress, Response};
     use super::*;
     use crate::clients::dhcp::{Client, ClientKind};
     use crate::inventory::site_builder::SiteBuilder;
@@ -54,8 +54,8 @@ mod tests {
     const QEMU: &str = "52:54:00:00:00:01";
     const VMWARE: &str = "00:50:56:00:00:01";
 
-    /// Whether a machine is offered an address, under a filter of the site and one of the network.
-    fn ask(site: &str, network: &str, mac: &str, class: Option<&str>) -> Response {
+    /// Returns the response to a machine, under a filter of the site and one of the network.
+    fn response_to(site: &str, network: &str, mac: &str, class: Option<&str>) -> Response {
         let inventory = SiteBuilder::new(&format!(
             "filter: {{{site}}}\nloaders: {{uefi-x64: snponly.efi}}\nnetworks: [{{name: prov0, \
              subnet: 10.20.0.0/24, pool: 10.20.0.200-10.20.0.250, filter: {{{network}}}}}]"
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_ignores_what_it_lists_or_answers_that_alone() {
+    fn ignore_filter_refuses_listed_clients_and_only_filter_refuses_all_others() {
         let msft = "vendor class `MSFT 5.0` starts with `MSFT`, which `filter.ignore` lists";
         let vmware =
             "MAC address `00:50:56:00:00:01` starts with `00:50:56`, which `filter.ignore` lists";
@@ -107,10 +107,10 @@ mod tests {
         ] {
             // Either filter has the same effect.
             for (site, network) in [(filter, ""), ("", filter), (filter, filter)] {
-                let reply = ask(site, network, mac, class).reply;
-                let seen = reply.err();
-                let expected = expected.map(|why| Ignored::Filtered(why.to_owned()));
-                assert_eq!(seen, expected, "{site} {network} {mac} {class:?}");
+                let reply = response_to(site, network, mac, class).reply;
+                let refusal = reply.err();
+                let expected = expected.map(|why| IgnoreReason::Filtered(why.to_owned()));
+                assert_eq!(refusal, expected, "{site} {network} {mac} {class:?}");
             }
         }
     }

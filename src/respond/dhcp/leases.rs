@@ -15,7 +15,7 @@ const OFFER_TIME: Duration = Duration::from_secs(60);
 /// How long an address that another machine uses is set aside.
 const DECLINED_TIME: Duration = Duration::from_secs(3600);
 
-/// How many latest addresses are kept before those of clients that never returned are removed.
+/// The number of latest addresses above which those of clients that never returned are removed.
 const ADDRESSES_KEPT: usize = 4096;
 
 /// The leases, and the offers that may become leases.
@@ -28,7 +28,7 @@ pub struct LeaseTable {
     /// Exhausted pools, and when to search each again: the cost of a search grows with the pool, and
     /// anyone can cause one.
     exhausted: HashMap<Ipv4Addr, Timestamp>,
-    /// For each pool, the next addresses to try; each is checked before it is given out.
+    /// For each pool, the next addresses to try; each is checked before it is offered.
     queues: HashMap<Ipv4Addr, (AddressRange, VecDeque<Ipv4Addr>)>,
     probes: Probes,
     /// How many latest addresses were still current at the last cleanup.
@@ -138,7 +138,7 @@ impl LeaseTable {
         let due: Vec<Ipv4Addr> = upcoming
             .filter(|address| !self.is_given(*address, now) && self.probes.is_due(*address, now))
             .collect();
-        self.probes.ask(&due, now);
+        self.probes.start(&due, now);
         self.put_queue(pool, queue);
         due
     }

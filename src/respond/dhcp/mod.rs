@@ -1,61 +1,56 @@
 //! A DHCP server as a state machine: (inventory, now, message) -> a lease change to commit and a reply.
 //!
-//! One function per message type, after RFC 2131 §4.3. The shell makes [`Response::commit`] durable
-//! before it sends [`Response::reply`].
+//! [`RequestOrigin`] and [`Transactions`] tell who sends a message and which exchange it belongs to; the
+//! [`RequestContext`] made of them does not change. [`authoritative`] or [`proxy`] decides, and the verdict
+//! becomes a [`Response`]. The shell makes [`Response::commit`] durable before it sends
+//! [`Response::reply`].
 
+mod authoritative;
 mod boot;
 mod delivery;
 mod filter;
-mod ignored;
+mod ignore_reason;
 mod leases;
 mod link;
+mod origin;
 mod others;
+mod ports;
 mod probes;
 mod proxy;
+mod remarks;
 mod reply;
 mod request_context;
 mod response;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod verdict;
 
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
-use crate::inventory::{DhcpMode, Host, Inventory, Nic};
-use crate::machine::{Lease, LeaseChange};
+use crate::inventory::{DhcpMode, Inventory};
+use crate::machine::{Lease, LeaseChange, MacAddress};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
-pub use boot::{BootFile, http_boot_file};
-pub use delivery::Delivery;
+use boot::is_chain;
 use delivery::delivery;
-pub use ignored::Ignored;
 use leases::LeaseTable;
-pub use link::RelayClaim;
-use link::link;
-pub use others::{OtherServers, chosen_server, other_server, search};
-pub use probes::ProbesDue;
-pub use proxy::{BOOT_SERVER_PORT, respond_as_boot_server};
-use request_context::{RequestContext, known};
-use response::Verdict;
-pub use response::{Exchange, Reply, Response};
+use origin::{RequestOrigin, known_sender};
+use request_context::RequestContext;
 use transactions::Transactions;
 
-/// The port on which servers and relays listen.
-pub const SERVER_PORT: u16 = 67;
-/// The port on which clients listen.
-pub const CLIENT_PORT: u16 = 68;
-
-/// The interface on which a message arrived.
-#[derive(Clone, Copy, Debug)]
-pub struct Ingress<'a> {
-    /// The network of the interface; `None` if the message came through a router or a relay.
-    pub network: Option<&'a str>,
-    /// The address by which machines on the network know this server.
-    pub address: Ipv4Addr,
-}
+pub use boot::{AssignedBootFile, http_boot_file};
+pub use delivery::Delivery;
+pub use ignore_reason::{IgnoreReason, RelayClaim};
+pub use link::Ingress;
+pub use others::{OtherServers, chosen_server, other_server, search};
+pub use ports::{BOOT_SERVER_PORT, CLIENT_PORT, SERVER_PORT};
+pub use probes::ProbesDue;
+pub use proxy::respond_as_boot_server;
+pub use response::{DhcpReply, Exchange, Response};
 
 /// The DHCP server with its leases and current exchanges.
 #[derive(Debug)]
@@ -87,219 +82,92 @@ impl DhcpResponder {
         message: &DhcpMessage,
         now: Timestamp,
     ) -> Response {
-        let mut exchange = exchange(inventory, message);
-        let mut context = match RequestContext::new(inventory, key, ingress, message, now) {
-            Ok(context) => context,
+        let known = known_sender(inventory, message);
+        let mut exchange = Exchange::new(message, known);
+        let origin = match RequestOrigin::find(inventory, ingress, message, known) {
+            Ok(origin) => origin,
             Err(why) => return Response::ignored(why, exchange),
         };
-        exchange.network = Some(context.network.name.clone());
-        let kind = message.options.message_type();
-        let is_discover = kind == Some(MessageType::Discover);
-        let (mac, id) = (context.mac, message.transaction_id);
+        exchange.network = Some(origin.network.name.clone());
+        let is_discover = exchange.request == Some(MessageType::Discover);
+        let (mac, id) = (origin.mac, message.transaction_id);
         let transaction = self.transactions.enter(mac, id, is_discover, now);
-        context.began = transaction.began;
-        context.is_looping = transaction.is_looping;
-        let is_firmware = !message.options.is_ipxe()
-            && (message.options.is_pxe_client() || message.options.is_http_client());
-        let over_http = context.boots_over_http();
-        context.skipped_loader = is_firmware && transaction.skipped_loader(over_http, now);
-        let is_proxy = context.network.mode == DhcpMode::Proxy;
-        let verdict = match kind {
-            _ if is_proxy => proxy::offer(&context),
-            Some(MessageType::Discover) => self.discover(&context),
-            Some(MessageType::Request) => self.request(&context),
-            Some(MessageType::Decline) => self.decline(&context),
-            Some(MessageType::Release) => self.release(&context),
-            Some(MessageType::Inform) => self.inform(&context),
-            other => Verdict::ignored(Ignored::MessageType(other)),
+        let context = RequestContext::new(inventory, key, message, origin, &transaction, now);
+        let verdict = if context.network.mode == DhcpMode::Proxy {
+            proxy::offer(&context)
+        } else {
+            authoritative::respond(&mut self.leases, &context)
         };
         if let Ok((reply, boot_file)) = &verdict.reply {
-            let is_last = reply.options.message_type() != Some(MessageType::Offer);
-            if is_last {
-                self.transactions.acknowledged(mac);
-            }
-            let is_chain = boot_file.as_ref().is_some_and(|it| context.is_chain(it));
-            // A client of a proxy loads the boot file of the offer.
-            if is_firmware && boot_file.is_some() && (is_last || is_proxy) {
-                self.transactions.gave_loader(mac, over_http, now);
-            }
-            if is_chain && (is_last || is_proxy) {
-                self.transactions.chained(mac, now);
-            }
+            self.record_answer(&context, reply, boot_file.as_ref());
         }
         verdict.into_response(&context, exchange, |reply| {
             delivery(message, reply, context.is_routed())
         })
     }
 
-    /// Offers an address, and holds it for the client for a while. Source: RFC 2131 §4.3.1.
-    fn discover(&mut self, context: &RequestContext<'_>) -> Verdict {
-        let address = match self.choose(context) {
-            Ok(address) => address,
-            Err(why) => return Verdict::ignored(why),
+    /// Records in the client's exchange that it gets an answer.
+    fn record_answer(
+        &mut self,
+        context: &RequestContext<'_>,
+        reply: &DhcpMessage,
+        boot_file: Option<&AssignedBootFile>,
+    ) {
+        let (mac, now) = (context.mac, context.now);
+        let is_last = reply.options.message_type() != Some(MessageType::Offer);
+        if is_last {
+            self.transactions.acknowledged(mac);
+        }
+        // A client of a proxy loads the boot file of the offer.
+        let is_loaded = is_last || context.network.mode == DhcpMode::Proxy;
+        let Some(boot_file) = boot_file.filter(|_| is_loaded) else {
+            return;
         };
-        // A reservation takes precedence over a lease; log the client that still holds the address.
-        let other = self.leases.holder(address).filter(|holder| {
-            *holder != context.mac && !self.leases.is_free_for(address, context.mac, context.now)
-        });
-        let remark = other.map(|other| {
-            format!("{address} is reserved for this client, but still leased to {other}")
-        });
-        self.leases
-            .offer(context.mac, &context.network.name, address, context.now);
-        let (reply, boot_file) = reply::offer(context, address);
-        Verdict {
-            commit: None,
-            reply: Ok((reply, boot_file)),
-            remark,
+        if context.is_firmware() {
+            let over_http = context.boots_over_http();
+            self.transactions.gave_loader(mac, over_http, now);
+        }
+        if is_chain(context, boot_file) {
+            self.transactions.chained(mac, now);
         }
     }
 
-    /// Grants or refuses an address. Source: RFC 2131 §4.3.2.
-    fn request(&mut self, context: &RequestContext<'_>) -> Verdict {
-        let options = &context.message.options;
-        let ciaddr = context.message.client_address;
-        if let Some(server) = context.other_server() {
-            self.leases.withdraw(context.mac, &context.network.name);
-            return Verdict::ignored(Ignored::OtherServer(server));
-        }
-        let wanted = options
-            .requested_address()
-            .or((!ciaddr.is_unspecified()).then_some(ciaddr));
-        let Some(wanted) = wanted else {
-            return Verdict::refused(context, "the request contains no address");
-        };
-        if !context.network.subnet.is_host(wanted) {
-            return Verdict::refused(
-                context,
-                &format!("{wanted} does not belong to {}", context.network.subnet),
-            );
-        }
-        if let Some(reserved) = context.reserved().filter(|reserved| *reserved != wanted) {
-            return Verdict::refused(
-                context,
-                &format!("{wanted} is not this client's address; {reserved} is reserved for it"),
-            );
-        }
-        if context.reserved().is_none() {
-            if context.is_ignored_stranger() {
-                return Verdict::ignored(Ignored::UnknownMachine);
-            }
-            // This server alone owns the subnet, so it refuses an unavailable address at once, and the
-            // client starts again. Source: RFC 2131 §4.3.2, INIT-REBOOT.
-            if !context
-                .network
-                .pool
-                .as_ref()
-                .is_some_and(|pool| pool.contains(wanted))
-            {
-                return Verdict::refused(context, &format!("{wanted} is outside the pool"));
-            }
-            if !self.leases.is_free_for(wanted, context.mac, context.now) {
-                return Verdict::refused(context, &format!("{wanted} is in use"));
+    /// Lists the addresses to probe now, by network, so that the next clients of each pool get an unused
+    /// address. Only networks with an interface of this server are probed.
+    ///
+    /// A reservation is never probed, and no client ever waits for a probe.
+    pub fn probes_due(&mut self, inventory: &Inventory, now: Timestamp) -> Vec<ProbesDue> {
+        let mut found = Vec::new();
+        for network in &inventory.site.networks {
+            let is_ours = network.mode == DhcpMode::Authoritative && network.interface.is_some();
+            let Some(pool) = network.pool.as_ref().filter(|_| is_ours) else {
+                continue;
+            };
+            let addresses = self.leases.probes_due(pool, now);
+            if !addresses.is_empty() {
+                found.push(ProbesDue {
+                    network: network.name.clone(),
+                    addresses,
+                });
             }
         }
-        let lease = Lease {
-            address: wanted,
-            network: context.network.name.clone(),
-            holder: Some(context.mac),
-            expires: context.now + context.network.lease_time,
-        };
-        self.leases.hold(lease.clone());
-        let (reply, boot_file) = reply::acknowledge(context, wanted);
-        Verdict {
-            commit: Some(LeaseChange::Hold(lease)),
-            reply: Ok((reply, boot_file)),
-            remark: None,
-        }
+        found
     }
 
-    /// Sets aside an address that another machine uses. Source: RFC 2131 §4.3.3.
-    fn decline(&mut self, context: &RequestContext<'_>) -> Verdict {
-        let address = context.message.options.requested_address();
-        if let Some(server) = context.other_server() {
-            return Verdict::ignored(Ignored::OtherServer(server));
+    /// Records the result of a probe. If `answered` uses the address, the address is set aside as if a
+    /// client had declined it, unless a client got it in the meantime.
+    pub fn probed(
+        &mut self,
+        network: &str,
+        address: Ipv4Addr,
+        answered: Option<MacAddress>,
+        now: Timestamp,
+    ) -> Option<LeaseChange> {
+        if answered.is_none() {
+            self.leases.found_free(address, now);
+            return None;
         }
-        let mut verdict = Verdict::ignored(Ignored::NeverAnswered);
-        let Some(address) = address else {
-            return verdict;
-        };
-        if context.reserved() == Some(address) {
-            verdict.remark = Some(format!(
-                "{address} is reserved for this client, but another machine uses it"
-            ));
-        } else if self.leases.holder(address) == Some(context.mac) {
-            let lease = self
-                .leases
-                .decline(address, &context.network.name, context.now);
-            verdict.remark = Some(format!(
-                "another machine uses {address}; the address is set aside for an hour"
-            ));
-            verdict.commit = Some(LeaseChange::Hold(lease));
-        }
-        verdict
-    }
-
-    /// Takes an address back. Source: RFC 2131 §4.3.4.
-    fn release(&mut self, context: &RequestContext<'_>) -> Verdict {
-        let address = context.message.client_address;
-        if let Some(server) = context.other_server() {
-            return Verdict::ignored(Ignored::OtherServer(server));
-        }
-        let mut verdict = Verdict::ignored(Ignored::NeverAnswered);
-        if self.leases.holder(address) == Some(context.mac) {
-            self.leases.release(address);
-            verdict.remark = Some(format!("{address} is free again"));
-            verdict.commit = Some(LeaseChange::Release(address));
-        }
-        verdict
-    }
-
-    /// Answers a client that got its address elsewhere. Source: RFC 2131 §4.3.5.
-    fn inform(&mut self, context: &RequestContext<'_>) -> Verdict {
-        if context.is_ignored_stranger() {
-            return Verdict::ignored(Ignored::UnknownMachine);
-        }
-        let (reply, boot_file) = reply::inform(context);
-        Verdict {
-            commit: None,
-            reply: Ok((reply, boot_file)),
-            remark: None,
-        }
-    }
-
-    /// Chooses an address for a client: its reserved address, or a free address of the pool.
-    fn choose(&mut self, context: &RequestContext<'_>) -> Result<Ipv4Addr, Ignored> {
-        if let Some(reserved) = context.reserved() {
-            return Ok(reserved);
-        }
-        if context.is_ignored_stranger() {
-            return Err(Ignored::UnknownMachine);
-        }
-        let network = context.network;
-        let pool = network
-            .pool
-            .as_ref()
-            .ok_or_else(|| Ignored::NoPool(network.name.clone()))?;
-        let wanted = context.message.options.requested_address();
-        self.leases
-            .choose(pool, context.mac, &network.name, wanted, context.now)
-            .ok_or_else(|| Ignored::PoolExhausted(network.name.clone()))
-    }
-}
-
-fn exchange(inventory: &Inventory, message: &DhcpMessage) -> Exchange {
-    let known: Option<(&Host, &Nic)> = known(inventory, message);
-    Exchange {
-        request: message.options.message_type(),
-        network: None,
-        transaction_id: message.transaction_id,
-        mac: known
-            .map(|(_, nic)| nic.mac)
-            .or(message.hardware_address.mac()),
-        host: known.map(|(host, _)| host.name.clone()),
-        architecture: message.architecture(),
-        boot_file: None,
-        remark: None,
+        let is_given = self.leases.is_given(address, now);
+        (!is_given).then(|| LeaseChange::Hold(self.leases.decline(address, network, now)))
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ignored, Response};
+use super::ignore_reason::IgnoreReason;
+use super::response::Response;
 use crate::inventory::{DhcpMode, Network};
 use crate::machine::MacAddress;
 use crate::wire::dhcp::{DhcpMessage, MessageType, Operation, OptionCode, TransactionId};
@@ -48,7 +49,7 @@ pub fn other_server(message: &DhcpMessage, ours: &[Ipv4Addr]) -> Option<Ipv4Addr
 /// Returns the server that a client chose instead of this one.
 pub fn chosen_server(response: &Response) -> Option<Ipv4Addr> {
     match response.reply {
-        Err(Ignored::OtherServer(server)) => Some(server),
+        Err(IgnoreReason::OtherServer(server)) => Some(server),
         _ => None,
     }
 }
@@ -58,9 +59,9 @@ pub fn search(mac: MacAddress, transaction_id: TransactionId) -> DhcpMessage {
     let mut message = DhcpMessage::new(Operation::Request, mac, transaction_id);
     message.broadcast = true;
     message.options.set_message_type(MessageType::Discover);
-    let wanted = [OptionCode::SubnetMask, OptionCode::Router].map(u8::from);
+    let requested = [OptionCode::SubnetMask, OptionCode::Router].map(u8::from);
     let code = OptionCode::ParameterRequestList;
-    message.options.set_raw(code, wanted);
+    message.options.set_raw(code, requested);
     message
 }
 
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_reported_once_an_hour_for_each_network_and_never_beside_a_proxy() {
+    fn another_server_is_reported_once_an_hour_per_network_and_never_on_a_proxy_network() {
         let (site, mut others) = (site(), OtherServers::default());
         let mut notice = |network: &str, seconds: i64| {
             let now = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_servers_take_little_memory() {
+    fn invented_servers_take_little_memory() {
         let (site, mut others) = (site(), OtherServers::default());
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let reported = (0..1000_u32).filter(|number| {
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_chose_another_server_shows_one() {
+    fn a_client_that_chose_another_server_reveals_that_server() {
         let network = "networks: [{name: prov0, subnet: 10.20.0.0/24}]";
         let inventory = SiteBuilder::new(&format!("loaders: {{}}\n{network}")).build();
         let mut request = search(MAC, TransactionId(7));
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_of_another_server_show_one() {
+    fn only_replies_of_another_server_reveal_it() {
         let reply = |kind, server| {
             let mut message = DhcpMessage::new(Operation::Reply, MAC, TransactionId(7));
             message.options.set_message_type(kind);

@@ -4,10 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::DhcpResponder;
-use crate::inventory::{DhcpMode, Inventory};
-use crate::machine::{LeaseChange, MacAddress};
-
 /// How many addresses of a pool are probed before they are needed.
 pub const LOOK_AHEAD: usize = 16;
 /// How long an unanswered probe of an address stays valid.
@@ -49,7 +45,7 @@ impl Probes {
     }
 
     /// Records that these addresses are being probed, and removes old probes.
-    pub fn ask(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
+    pub fn start(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
         for address in addresses {
             let free = self.latest.get(address).and_then(|probe| probe.free);
             self.latest.insert(*address, Probe { sent: now, free });
@@ -66,47 +62,6 @@ impl Probes {
         if let Some(probe) = self.latest.get_mut(&address) {
             probe.free = Some(now);
         }
-    }
-}
-
-impl DhcpResponder {
-    /// Lists the addresses to probe now, by network, so that the next clients of each pool get an unused
-    /// address. Only networks with an interface of this server are probed.
-    ///
-    /// A reservation is never probed, and no client ever waits for a probe.
-    pub fn probes_due(&mut self, inventory: &Inventory, now: Timestamp) -> Vec<ProbesDue> {
-        let mut found = Vec::new();
-        for network in &inventory.site.networks {
-            let is_ours = network.mode == DhcpMode::Authoritative && network.interface.is_some();
-            let Some(pool) = network.pool.as_ref().filter(|_| is_ours) else {
-                continue;
-            };
-            let addresses = self.leases.probes_due(pool, now);
-            if !addresses.is_empty() {
-                found.push(ProbesDue {
-                    network: network.name.clone(),
-                    addresses,
-                });
-            }
-        }
-        found
-    }
-
-    /// Records the result of a probe. If `answered` uses the address, the address is set aside as if a
-    /// client had declined it, unless a client got it in the meantime.
-    pub fn probed(
-        &mut self,
-        network: &str,
-        address: Ipv4Addr,
-        answered: Option<MacAddress>,
-        now: Timestamp,
-    ) -> Option<LeaseChange> {
-        if answered.is_none() {
-            self.leases.found_free(address, now);
-            return None;
-        }
-        let is_given = self.leases.is_given(address, now);
-        (!is_given).then(|| LeaseChange::Hold(self.leases.decline(address, network, now)))
     }
 }
 

@@ -7,18 +7,23 @@ use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::boot::BootFile;
-use super::{Delivery, Ignored, Ingress, RequestContext, Response, Verdict, exchange, reply};
+use super::boot::{AssignedBootFile, boot_file};
+use super::delivery::Delivery;
+use super::ignore_reason::IgnoreReason;
+use super::link::Ingress;
+use super::origin::{RequestOrigin, known_sender};
+use super::request_context::RequestContext;
+use super::response::{Exchange, Response};
+use super::transactions::Transaction;
+use super::verdict::DhcpVerdict;
+use super::{remarks, reply};
 use crate::inventory::{DhcpMode, Inventory};
 use crate::machine::Firmware;
 use crate::respond::access::{Resource, admit};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode};
 
-/// The port on which firmware requests its boot file from a proxyDHCP server.
-pub const BOOT_SERVER_PORT: u16 = 4011;
-
-/// Answers one message that came in on port [`BOOT_SERVER_PORT`] from `from`.
+/// Answers one message that came in on port 4011 from `from`.
 pub fn respond_as_boot_server(
     inventory: &Inventory,
     key: &StoreKey,
@@ -27,29 +32,31 @@ pub fn respond_as_boot_server(
     message: &DhcpMessage,
     now: Timestamp,
 ) -> Response {
-    let exchange = exchange(inventory, message);
+    let known = known_sender(inventory, message);
+    let exchange = Exchange::new(message, known);
     // Deviation: PXE 2.1 does not limit senders. The reply goes back to the sender, even outside the
     // network, and its boot file may carry a token.
     if let Err(why) = admit((*from.ip()).into(), Resource::Dhcp, inventory) {
-        return Response::ignored(Ignored::Source(why), exchange);
+        return Response::ignored(IgnoreReason::Source(why), exchange);
     }
     // The client has an address by now, which shows its network if a relay was between.
     let network = inventory.site.network_of(*from.ip());
     let network = ingress.network.or(network.map(|it| it.name.as_str()));
     if network.is_none() {
-        return Response::ignored(Ignored::NoNetwork(None), exchange);
+        return Response::ignored(IgnoreReason::NoNetwork(None), exchange);
     }
     let ingress = Ingress { network, ..ingress };
-    match RequestContext::new(inventory, key, ingress, message, now) {
-        Ok(context) => {
-            acknowledge(&context).into_response(&context, exchange, |_| Delivery::Sender)
-        }
-        Err(why) => Response::ignored(why, exchange),
-    }
+    let origin = match RequestOrigin::find(inventory, ingress, message, known) {
+        Ok(origin) => origin,
+        Err(why) => return Response::ignored(why, exchange),
+    };
+    let transaction = Transaction::new(message.transaction_id, now);
+    let context = RequestContext::new(inventory, key, message, origin, &transaction, now);
+    acknowledge(&context).into_response(&context, exchange, |_| Delivery::Sender)
 }
 
 /// Offers boot data without an address, on port 67 of a network whose addresses another server owns.
-pub(super) fn offer(context: &RequestContext<'_>) -> Verdict {
+pub fn offer(context: &RequestContext<'_>) -> DhcpVerdict {
     match context.message.options.message_type() {
         Some(MessageType::Discover) => {}
         // The other server decides about the client's address and its lease time.
@@ -58,12 +65,16 @@ pub(super) fn offer(context: &RequestContext<'_>) -> Verdict {
             | MessageType::Decline
             | MessageType::Release
             | MessageType::Inform,
-        ) => return Verdict::ignored(Ignored::AddressesElsewhere(context.network.name.clone())),
-        other => return Verdict::ignored(Ignored::MessageType(other)),
+        ) => {
+            return DhcpVerdict::ignored(IgnoreReason::AddressesElsewhere(
+                context.network.name.clone(),
+            ));
+        }
+        other => return DhcpVerdict::ignored(IgnoreReason::MessageType(other)),
     }
     let boot_file = match bootable(context) {
         Ok(boot_file) => boot_file,
-        Err(why) => return Verdict::ignored(why),
+        Err(why) => return DhcpVerdict::ignored(why),
     };
     let mut offer = base(context, MessageType::Offer, &boot_file);
     // Deviation: PXE 2.1 requires discovery options (43) here. Old edk2 drops the first proxy offer
@@ -71,53 +82,51 @@ pub(super) fn offer(context: &RequestContext<'_>) -> Verdict {
     if !asks_on_port_4011(context, &boot_file) {
         reply::add_file(context, &mut offer, &boot_file);
     }
-    Verdict::answered(offer, boot_file)
+    DhcpVerdict::answered(offer, boot_file)
 }
 
 /// Names the boot file to a client that got its address from another server.
-fn acknowledge(context: &RequestContext<'_>) -> Verdict {
+fn acknowledge(context: &RequestContext<'_>) -> DhcpVerdict {
     let network = &context.network.name;
     if context.network.mode != DhcpMode::Proxy {
-        return Verdict::ignored(Ignored::NoProxy(network.clone()));
+        return DhcpVerdict::ignored(IgnoreReason::NoProxy(network.clone()));
     }
     match context.message.options.message_type() {
         Some(MessageType::Request | MessageType::Inform) => {}
-        other => return Verdict::ignored(Ignored::MessageType(other)),
+        other => return DhcpVerdict::ignored(IgnoreReason::MessageType(other)),
     }
     if let Some(other) = context.other_server() {
-        return Verdict::ignored(Ignored::OtherServer(other));
+        return DhcpVerdict::ignored(IgnoreReason::OtherServer(other));
     }
     let boot_file = match bootable(context) {
         Ok(boot_file) => boot_file,
-        Err(why) => return Verdict::ignored(why),
+        Err(why) => return DhcpVerdict::ignored(why),
     };
     let mut answer = base(context, MessageType::Ack, &boot_file);
     answer.client_address = context.message.client_address;
     reply::add_file(context, &mut answer, &boot_file);
-    Verdict::answered(answer, boot_file)
+    DhcpVerdict::answered(answer, boot_file)
 }
 
 /// Finds the boot file of a client. A client without a boot file gets no reply, because it would wait for
 /// more.
-fn bootable(context: &RequestContext<'_>) -> Result<BootFile, Ignored> {
-    let options = &context.message.options;
+fn bootable(context: &RequestContext<'_>) -> Result<AssignedBootFile, IgnoreReason> {
     let network = &context.network.name;
-    if !options.is_pxe_client() && !options.is_http_client() {
-        return Err(Ignored::NoNetworkBoot(network.clone()));
+    if !context.boots_from_network() {
+        return Err(IgnoreReason::NoNetworkBoot(network.clone()));
     }
     if context.is_ignored_stranger() {
-        return Err(Ignored::UnknownMachine);
+        return Err(IgnoreReason::UnknownMachine);
     }
-    context
-        .boot_file()
-        .ok_or_else(|| Ignored::NothingToBoot(context.no_loader().unwrap_or_default()))
+    boot_file(context)
+        .ok_or_else(|| IgnoreReason::NothingToBoot(remarks::no_loader(context).unwrap_or_default()))
 }
 
 /// Starts a reply with the server's address and the client class, and without an address for the client.
 fn base(
     context: &RequestContext<'_>,
     message_type: MessageType,
-    boot_file: &BootFile,
+    boot_file: &AssignedBootFile,
 ) -> DhcpMessage {
     let mut answer = reply::base(context, message_type);
     answer.server_address = context.inventory.site.server.address;
@@ -138,15 +147,15 @@ fn base(
 
 /// Reports whether the client ignores the boot file of a proxy offer and sends a request to port 4011, as
 /// UEFI PXE does. A BIOS ROM and iPXE use the offer, and UEFI HTTP boot does not use port 4011.
-fn asks_on_port_4011(context: &RequestContext<'_>, boot_file: &BootFile) -> bool {
+fn asks_on_port_4011(context: &RequestContext<'_>, boot_file: &AssignedBootFile) -> bool {
     context.architecture().firmware() == Firmware::Uefi
-        && !context.message.options.is_ipxe()
+        && !context.is_ipxe
         && !boot_file.is_http_loader()
 }
 
 /// Reports whether the client is firmware that reads option 43 and uses the boot file of the offer.
 fn is_rom(context: &RequestContext<'_>) -> bool {
-    context.architecture().firmware() != Firmware::Uefi && !context.message.options.is_ipxe()
+    context.architecture().firmware() != Firmware::Uefi && !context.is_ipxe
 }
 
 #[cfg(test)]

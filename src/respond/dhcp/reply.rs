@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
-use super::RequestContext;
-use super::boot::BootFile;
+use super::boot::{AssignedBootFile, boot_file};
+use super::request_context::RequestContext;
 use crate::machine::{Architecture, Firmware};
 use crate::wire::dhcp::{
     DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_rows,
@@ -13,9 +13,9 @@ use crate::wire::dhcp::{
 const BOOT_FROM_FILE_NAME: &[u8] = &[6, 1, 8];
 /// Vendor options that a Raspberry Pi requires before it requests a file: no discovery by multicast or
 /// broadcast (43.6), a menu prompt without a wait (43.10), and a menu (43.9) of one line, boot server
-/// type 0, with the text that it looks for. The END option is included, as it is known to work.
+/// type 0, with the text that the firmware expects. The END option is included, as it is known to work.
 ///
-/// Source: Raspberry Pi documentation, "Network booting", and what dnsmasq sends for
+/// Source: Raspberry Pi documentation, "Network booting", and the reply of dnsmasq for
 /// `pxe-service=0,"Raspberry Pi Boot"`.
 const RASPBERRY_PI_BOOT: &[u8] =
     b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot\xff";
@@ -23,7 +23,10 @@ const RASPBERRY_PI_BOOT: &[u8] =
 const NO_PROXY_DHCP: (u8, &[u8]) = (0xb0, &[1]);
 
 /// Builds a DHCPOFFER. It has everything that the ACK will have, because firmware chooses by the offer.
-pub fn offer(context: &RequestContext<'_>, address: Ipv4Addr) -> (DhcpMessage, Option<BootFile>) {
+pub fn offer(
+    context: &RequestContext<'_>,
+    address: Ipv4Addr,
+) -> (DhcpMessage, Option<AssignedBootFile>) {
     grant(context, MessageType::Offer, address)
 }
 
@@ -31,7 +34,7 @@ pub fn offer(context: &RequestContext<'_>, address: Ipv4Addr) -> (DhcpMessage, O
 pub fn acknowledge(
     context: &RequestContext<'_>,
     address: Ipv4Addr,
-) -> (DhcpMessage, Option<BootFile>) {
+) -> (DhcpMessage, Option<AssignedBootFile>) {
     let (mut reply, boot_file) = grant(context, MessageType::Ack, address);
     reply.client_address = context.message.client_address;
     (reply, boot_file)
@@ -40,7 +43,7 @@ pub fn acknowledge(
 /// Builds a DHCPACK to an INFORM: no address, no lease time. Source: RFC 2131 §4.3.5.
 ///
 /// It names no boot file: the client chooses where the reply goes, and a boot token must not go there.
-pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<BootFile>) {
+pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<AssignedBootFile>) {
     let mut reply = base(context, MessageType::Ack);
     reply.client_address = context.message.client_address;
     add_network(context, &mut reply);
@@ -92,7 +95,7 @@ fn grant(
     context: &RequestContext<'_>,
     message_type: MessageType,
     address: Ipv4Addr,
-) -> (DhcpMessage, Option<BootFile>) {
+) -> (DhcpMessage, Option<AssignedBootFile>) {
     let mut reply = base(context, message_type);
     reply.your_address = address;
     let lease_time = context.network.lease_time;
@@ -160,23 +163,23 @@ fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     }
 }
 
-fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<BootFile> {
-    let boot_file = context.boot_file()?;
+fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<AssignedBootFile> {
+    let boot_file = boot_file(context)?;
     let options = &mut reply.options;
     match &boot_file {
-        BootFile::Loader(_) | BootFile::MachineLoader(_) => {
+        AssignedBootFile::Loader(_) | AssignedBootFile::MachineLoader(_) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
             let vendor = vendor_options(context.architecture());
             options.set_raw(OptionCode::VendorExtensions, vendor);
         }
         // Without this option, UEFI never fetches the file. Source: UEFI 2.10 §24.7.3.1.
-        BootFile::HttpLoader { .. } => {
+        AssignedBootFile::HttpLoader { .. } => {
             options.set_text(OptionCode::ClassIdentifier, "HTTPClient");
         }
-        BootFile::Script { .. } => {}
+        AssignedBootFile::Script { .. } => {}
     }
     add_server(context, reply, &boot_file);
-    if context.message.options.is_ipxe() {
+    if context.is_ipxe {
         let options = &mut reply.options;
         options.set_sub_options(IPXE_ENCAPSULATED, &[NO_PROXY_DHCP]);
     }
@@ -193,12 +196,16 @@ pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
 }
 
 /// Sets the boot file and its server in every field where clients look for them.
-pub fn add_file(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+pub fn add_file(
+    context: &RequestContext<'_>,
+    reply: &mut DhcpMessage,
+    boot_file: &AssignedBootFile,
+) {
     add_server(context, reply, boot_file);
     add_name(reply, boot_file);
 }
 
-fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &BootFile) {
+fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &AssignedBootFile) {
     let server = context.inventory.site.server.address;
     reply.server_address = server;
     if !boot_file.is_http_loader() {
@@ -207,7 +214,7 @@ fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: 
     }
 }
 
-fn add_name(reply: &mut DhcpMessage, boot_file: &BootFile) {
+fn add_name(reply: &mut DhcpMessage, boot_file: &AssignedBootFile) {
     let text = boot_file.text();
     reply.options.set_text(OptionCode::BootfileName, &text);
     // Deviation: clients read either place, so both are filled; over 127 bytes, only option 67.

@@ -1,4 +1,4 @@
-//! The responder as timelines: one server, its clock in our hands, and the clients that ask it.
+//! Timelines of the responder: one server, injected time, and clients.
 
 mod boot_data;
 mod clients;
@@ -22,7 +22,8 @@ use crate::machine::{Architecture, MacAddress, SystemUuid};
 use crate::wire::dhcp::{Operation, OptionCode, TransactionId};
 use std::net::SocketAddrV4;
 
-/// A site with a pool of three addresses, a network without a pool, and one that only relays reach.
+/// A site with three networks: one with a pool of three addresses, one without a pool, and one that is
+/// reached only through relays.
 const INVENTORY: &str = r#"
 kind: Site
 name: test
@@ -107,7 +108,7 @@ fn edk(mac: MacAddress) -> Client {
     Client { kind, mac, uuid }
 }
 
-/// A message without any option but its type.
+/// A message whose only option is its type.
 fn message(mac: MacAddress, kind: MessageType) -> DhcpMessage {
     let mut message = DhcpMessage::new(Operation::Request, mac, TransactionId(7));
     message.options.set_message_type(kind);
@@ -122,8 +123,8 @@ fn reboot(mac: MacAddress, address: Ipv4Addr) -> DhcpMessage {
     request
 }
 
-/// A DHCPREQUEST that prolongs a lease: the address stands in `ciaddr`. Renewing and rebinding
-/// clients send the same message, the one to us and the other to everybody.
+/// A DHCPREQUEST that extends a lease: the address is in `ciaddr`. A renewing client sends it to us, and a
+/// rebinding client broadcasts it.
 fn renew(mac: MacAddress, address: Ipv4Addr) -> DhcpMessage {
     let mut request = message(mac, MessageType::Request);
     request.client_address = address;
@@ -151,7 +152,7 @@ fn relayed(mut message: DhcpMessage, information: &[u8]) -> DhcpMessage {
     message
 }
 
-/// One server, and the time.
+/// One server and its clock.
 struct Bench {
     inventory: Inventory,
     key: StoreKey,
@@ -196,7 +197,7 @@ impl Bench {
         let response = self
             .responder
             .respond(inventory, key, ingress, message, self.now);
-        // Only what an ACK promises, and what a client gives back, changes a lease.
+        // Only an ACK, a DECLINE and a RELEASE change a lease.
         let acknowledged = response
             .reply
             .as_ref()
@@ -211,13 +212,13 @@ impl Bench {
         self.send(message).reply.expect("a reply").message
     }
 
-    fn ignored(&mut self, message: &DhcpMessage) -> Ignored {
+    fn ignored(&mut self, message: &DhcpMessage) -> IgnoreReason {
         let response = self.send(message);
         assert_eq!(response.commit, None);
         response.reply.expect_err("no reply")
     }
 
-    /// Walks DISCOVER, OFFER, REQUEST, ACK; returns offer and ACK.
+    /// Runs DISCOVER, OFFER, REQUEST, ACK; returns the OFFER and the ACK.
     fn lease(&mut self, client: &Client) -> (DhcpMessage, DhcpMessage) {
         let offer = self.reply(&client.discover(TransactionId(1)));
         assert_eq!(kind_of(&offer), MessageType::Offer);
@@ -226,7 +227,7 @@ impl Bench {
         (offer, ack)
     }
 
-    fn offered(&mut self, mac: MacAddress) -> Result<Ipv4Addr, Ignored> {
+    fn offered(&mut self, mac: MacAddress) -> Result<Ipv4Addr, IgnoreReason> {
         let reply = self.send(&edk(mac).discover(TransactionId(1))).reply;
         reply.map(|reply| reply.message.your_address)
     }

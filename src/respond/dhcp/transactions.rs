@@ -40,6 +40,18 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// Starts an exchange of a client without an earlier one.
+    pub fn new(id: TransactionId, now: Timestamp) -> Self {
+        Self {
+            id,
+            began: now,
+            is_looping: false,
+            is_over: false,
+            chained: None,
+            loader_given: None,
+        }
+    }
+
     /// Reports whether firmware just got a loader and now uses the other protocol: it did not start the
     /// loader, and continued with its next boot option.
     pub fn skipped_loader(&self, over_http: bool, now: Timestamp) -> bool {
@@ -70,12 +82,10 @@ impl Transactions {
         let chained = latest.and_then(|it| it.chained);
         let chained = chained.filter(|at| now < *at + LOOP_TIME);
         let new = Transaction {
-            id,
-            began: now,
             is_looping: chained.is_some(),
-            is_over: false,
             chained,
             loader_given: latest.and_then(|it| it.loader_given),
+            ..Transaction::new(id, now)
         };
         self.forget(now);
         self.latest.insert(mac, new);
@@ -119,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_up_clients_take_little_memory() {
+    fn invented_clients_take_little_memory() {
         let mut transactions = Transactions::default();
         let now = Timestamp::UNIX_EPOCH;
         for number in 0..200_000_u32 {

@@ -6,5 +6,5 @@ mod range;
 mod route;
 
 pub use query::BootQuery;
-pub use range::{Conditions, Selection, select};
+pub use range::{Conditions, RangeSelection, select};
 pub use route::{Route, RouteError, SessionPath, content_type, route};

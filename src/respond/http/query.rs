@@ -1,9 +1,10 @@
 use jiff::Timestamp;
 
 use crate::decide::{BootRequest, IDENTITY_LIMIT, Standing, cleaned};
-use crate::machine::{Architecture, Dialect, MacAddress, Secret, SystemUuid};
+use crate::loader::Dialect;
+use crate::machine::{Architecture, MacAddress, Secret, SystemUuid};
 use crate::render::TemplateError;
-use crate::respond::boot::{BootAnswer, Sources};
+use crate::respond::boot::{BootAnswer, BootSources};
 use crate::wire::path::decoded;
 
 /// The query of a boot URL, not verified yet.
@@ -52,7 +53,7 @@ impl BootQuery {
     /// When a template cannot be rendered.
     pub fn answer(
         &self,
-        sources: &Sources<'_>,
+        sources: &BootSources<'_>,
         standing: &Standing,
     ) -> Result<BootAnswer, TemplateError> {
         match self.mac {
@@ -64,7 +65,7 @@ impl BootQuery {
         }
     }
 
-    fn request(&self, mac: MacAddress, sources: &Sources<'_>, now: Timestamp) -> BootRequest {
+    fn request(&self, mac: MacAddress, sources: &BootSources<'_>, now: Timestamp) -> BootRequest {
         BootRequest {
             mac,
             uuid: self.uuid,
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_read_as_ipxe_writes_it() {
+    fn a_query_in_the_form_of_ipxe_is_parsed() {
         let query = "token=T&mac=52-54-00-85-00-01&uuid=4c4c4544-0051-3610-8043-c2c04f4b3135\
                      &serial=C7%20X9&asset=&platform=efi&buildarch=x86_64&more=1";
         let expected = BootQuery {

@@ -51,7 +51,7 @@ pub enum RouteError {
     /// The path cannot be read.
     #[error("the path is malformed")]
     Malformed,
-    /// The path leads out of what is served.
+    /// The path leaves the served files.
     #[error("the path contains `..`")]
     Traversal,
     /// The path has no meaning.
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_url_of_the_design_has_its_route() {
+    fn every_documented_url_has_its_route() {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let rows = [
             (

@@ -1,10 +1,10 @@
-use crate::respond::tftp::{NameError, sanitise};
+use crate::respond::tftp::{NameError, sanitize};
 use crate::wire::tftp::{Direction, ErrorCode, Mode, Request};
 
-/// A request that may be served, if the file is there.
+/// A request that may be served if the file exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmittedRequest {
-    /// The relative name of the file, as [`sanitise`] leaves it.
+    /// The relative name of the file, as [`sanitize`] leaves it.
     pub name: String,
     /// The file travels as netascii.
     pub netascii: bool,
@@ -13,10 +13,10 @@ pub struct AdmittedRequest {
 /// The refusal of a request, sent as an ERROR packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct Refusal {
+pub struct TftpRefusal {
     /// The code.
     pub code: ErrorCode,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 
@@ -24,9 +24,9 @@ pub struct Refusal {
 ///
 /// # Errors
 ///
-/// Refuses write requests, unknown modes, and names that [`sanitise`] refuses.
-pub fn admit(request: &Request) -> Result<AdmittedRequest, Refusal> {
-    let refuse = |code, reason| Err(Refusal { code, reason });
+/// Refuses write requests, unknown modes, and names that [`sanitize`] refuses.
+pub fn admit(request: &Request) -> Result<AdmittedRequest, TftpRefusal> {
+    let refuse = |code, reason| Err(TftpRefusal { code, reason });
     if request.direction == Direction::Write {
         return refuse(
             ErrorCode::AccessViolation,
@@ -41,7 +41,7 @@ pub fn admit(request: &Request) -> Result<AdmittedRequest, Refusal> {
             return refuse(ErrorCode::IllegalOperation, reason);
         }
     };
-    match sanitise(&request.name) {
+    match sanitize(&request.name) {
         Ok(name) => Ok(AdmittedRequest { name, netascii }),
         Err(error @ NameError::Traversal { .. }) => {
             refuse(ErrorCode::AccessViolation, error.to_string())
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_reads_of_honest_names_in_known_modes_are_admitted() {
+    fn only_reads_of_valid_names_in_known_modes_are_admitted() {
         for (direction, name, mode, expected) in [
             (Direction::Read, "/a", Mode::Octet, Ok(("a", false))),
             (Direction::Read, "a", Mode::Netascii, Ok(("a", true))),
@@ -90,12 +90,12 @@ mod tests {
                 mode,
                 options: Vec::new(),
             };
-            let seen = admit(&request);
-            let seen = seen
+            let answer = admit(&request);
+            let answer = answer
                 .as_ref()
                 .map(|admitted| (admitted.name.as_str(), admitted.netascii))
                 .map_err(|refusal| refusal.code);
-            assert_eq!(seen, expected, "{request:?}");
+            assert_eq!(answer, expected, "{request:?}");
         }
     }
 }

@@ -1,28 +1,27 @@
 /// How many bytes a transfer may still send, so that a forged request does not pay.
 ///
 /// Anyone can put another machine's address into a UDP packet. A *blind* sender does so and never
-/// sees our replies. It knows the request port. The port of a transfer it has to guess, among as
-/// many `ports` as the transfer's own port was drawn from, and no reply tells it which guess was
-/// right: one of `ports` forged packets reaches the transfer. A packet on that port therefore shows
-/// that its sender read our reply, or that it sent `ports` packets in all. So a transfer sends at
-/// most
+/// sees our replies. It knows the request port, but it must guess the port of the transfer among the
+/// `ports` from which that port was drawn, and no reply confirms a guess: one of `ports` forged packets
+/// reaches the transfer. A packet on that port therefore shows that its sender read our reply, or sent
+/// `ports` packets in total. So a transfer sends at most
 ///
 /// > [`FACTOR`] × (bytes of its requests + `ports` × bytes of the packets on its port),
 ///
-/// and a blind sender has the address that it forges receive on average at most [`FACTOR`] times
-/// what it sends itself, whatever it sends. Bytes are those of IP packets.
+/// and the victim of a blind sender receives on average at most [`FACTOR`] times the bytes that the
+/// sender sends. Bytes are counted in IP packets.
 ///
-/// What it means for a client (an ACK is an IP packet of 32 bytes, so that it pays for
+/// The effect on a client (an ACK is an IP packet of 32 bytes, so that it pays for
 /// 928 × `ports` bytes; a block is a packet of its size + 32 bytes):
 ///
 /// | transfer ports | an ACK pays for, at 1,468 bytes a block |
 /// |---|---|
-/// | 1 (`tftp_single_port`) | one block of at most 896 bytes, so that is what is negotiated |
+/// | 1 (`tftp_single_port`) | one block of at most 896 bytes, so the negotiated block size is at most 896 |
 /// | 16 (the smallest `tftp_ports`) | 9 blocks |
 /// | 104 or more | 64 blocks, the largest window |
 /// | 28,232 (Linux's own range) | 17,466 blocks: such a window, and every repetition of it |
 ///
-/// What it means for a blind sender, in bytes of IP packets, with the shortest name:
+/// The effect on a blind sender, in bytes of IP packets, with the shortest name:
 ///
 /// | it sends | we send | ratio |
 /// |---|---|---|
@@ -34,14 +33,14 @@
 #[derive(Clone, Debug)]
 pub struct Allowance {
     ports: u32,
-    /// What the request is worth.
+    /// Bytes for which a request pays.
     request: u64,
     left: u64,
 }
 
-/// How many bytes one byte of a sender whose address is not proven is worth.
+/// The number of bytes for which one byte of a sender with an unproven address pays.
 ///
-/// The limit that we promise is 30. The rest is for the ERROR that may end a transfer.
+/// The documented limit is 30. The difference is for the ERROR that may end a transfer.
 pub const FACTOR: u64 = 29;
 
 /// The IP and UDP headers of a packet.
@@ -54,8 +53,8 @@ const ACKNOWLEDGEMENT: u64 = HEADERS + 4;
 const BLOCK_HEADERS: u64 = HEADERS + 4;
 
 impl Allowance {
-    /// Makes that of a request of so many bytes, whose transfer has a port that was drawn from as
-    /// many as `ports`; 1 where the port is known.
+    /// Creates the allowance of a request of `request_bytes` bytes, whose transfer has a port that was
+    /// drawn from `ports` ports; 1 if the port is known.
     pub fn new(ports: u32, request_bytes: usize) -> Self {
         let request = FACTOR * (request_bytes as u64 + HEADERS);
         Self {
@@ -65,7 +64,7 @@ impl Allowance {
         }
     }
 
-    /// Reports whether a packet on the transfer's port says anything about its sender.
+    /// Reports whether a packet on the transfer's port shows that its sender received our reply.
     pub fn is_port_secret(&self) -> bool {
         self.ports > 1
     }
@@ -98,7 +97,7 @@ impl Allowance {
         self.left = self.left.saturating_sub(payload as u64 + HEADERS);
     }
 
-    /// Returns the largest block of which every ACK pays for one.
+    /// Returns the size of the largest block for which one ACK pays.
     pub(super) fn largest_block(ports: u32) -> u16 {
         let block = Self::per_acknowledgement(ports) - BLOCK_HEADERS;
         u16::try_from(block).unwrap_or(u16::MAX)
@@ -121,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_and_blocks_are_what_an_ack_pays_for() {
+    fn an_ack_pays_for_the_largest_window_and_block() {
         for (ports, block_size, window) in [
             (1, 896, 1),
             (1, 512, 1),
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_that_was_not_paid_for() {
+    fn only_blocks_within_the_allowance_are_sent() {
         let mut allowance = Allowance::new(1, 10);
         assert_eq!(allowance.blocks(512), 2);
         allowance.spend_blocks(2, 512);

@@ -1,36 +1,36 @@
 /// Why a file name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing is left of the name.
+    /// The name is empty after the cleanup.
     #[error("the file name is empty")]
     Empty,
     /// The name contains control characters or is not UTF-8.
-    #[error("the file name `{seen}` is not printable UTF-8 text")]
+    #[error("the file name `{name}` is not printable UTF-8 text")]
     NotText {
         /// The name, with unprintable bytes escaped.
-        seen: String,
+        name: String,
     },
     /// The name contains `..`.
-    #[error("the file name `{seen}` contains `..`")]
+    #[error("the file name `{name}` contains `..`")]
     Traversal {
         /// The name.
-        seen: String,
+        name: String,
     },
 }
 
-/// Turns the name that firmware sent into a relative path such as `boot/grub.cfg`.
+/// Converts a name that firmware sent into a relative path such as `boot/grub.cfg`.
 ///
 /// Trailing `0xff` bytes are dropped, `\` becomes `/`, and a drive such as `C:`, leading and
-/// doubled slashes and `.` components go: firmware writes all of them. What Dell's firmware makes
-/// of the name of shim's second stage becomes `grubx64.efi` again.
+/// doubled slashes and `.` components are removed: firmware sends all of them. The text that Dell's
+/// firmware puts in place of the name of shim's second stage becomes `grubx64.efi`.
 ///
 /// # Errors
 ///
 /// Refuses names that are empty or not printable text, and every `..`.
-pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
+pub fn sanitize(name: &[u8]) -> Result<String, NameError> {
     let end = name.iter().rposition(|&byte| byte != 0xff);
     let name = end.and_then(|end| name.get(..=end)).unwrap_or_default();
-    let seen = || name.escape_ascii().to_string();
+    let escaped = || name.escape_ascii().to_string();
     let directory = name.len() - last_component(name).len();
     let second_stage = is_boot_option_text(&name[directory..]);
     let name = if second_stage {
@@ -41,7 +41,7 @@ pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
     let text = str::from_utf8(name)
         .ok()
         .filter(|text| !text.chars().any(char::is_control))
-        .ok_or_else(|| NameError::NotText { seen: seen() })?;
+        .ok_or_else(|| NameError::NotText { name: escaped() })?;
     let path = match text.split_at_checked(2) {
         Some((drive, path))
             if drive.ends_with(':') && drive.starts_with(|c: char| c.is_ascii_alphabetic()) =>
@@ -55,7 +55,7 @@ pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
     for component in path.split(['/', '\\']).chain(second_stage) {
         match component {
             "" | "." => continue,
-            ".." => return Err(NameError::Traversal { seen: seen() }),
+            ".." => return Err(NameError::Traversal { name: escaped() }),
             _ => {}
         }
         if !clean.is_empty() {
@@ -69,7 +69,7 @@ pub fn sanitise(name: &[u8]) -> Result<String, NameError> {
     Ok(clean)
 }
 
-/// The second stage of shim on x86-64, the only processor on which the following was seen.
+/// The second stage of shim on x86-64, the only processor on which this behavior was observed.
 const SECOND_STAGE: &str = "grubx64.efi";
 
 /// The first words of the titles of Dell's boot options, "Onboard NIC (IPv4)" and "USB NIC (IPv4)".
@@ -120,7 +120,7 @@ mod tests {
             (b"usb", "usb"),
             ("\u{ea}tage".as_bytes(), "\u{ea}tage"),
         ] {
-            assert_eq!(sanitise(name).as_deref(), Ok(expected), "{name:?}");
+            assert_eq!(sanitize(name).as_deref(), Ok(expected), "{name:?}");
         }
     }
 
@@ -136,12 +136,12 @@ mod tests {
             b"../\xeaUSB",
         ] {
             assert!(
-                matches!(sanitise(name), Err(NameError::Traversal { .. })),
+                matches!(sanitize(name), Err(NameError::Traversal { .. })),
                 "{name:?}"
             );
         }
         for name in [&b""[..], b"/", b"C:", b"\xff", b"./."] {
-            assert_eq!(sanitise(name), Err(NameError::Empty), "{name:?}");
+            assert_eq!(sanitize(name), Err(NameError::Empty), "{name:?}");
         }
         for name in [
             &b"a\nb"[..],
@@ -151,7 +151,7 @@ mod tests {
             b"\xeaOnboard NIC",
         ] {
             assert!(
-                matches!(sanitise(name), Err(NameError::NotText { .. })),
+                matches!(sanitize(name), Err(NameError::NotText { .. })),
                 "{name:?}"
             );
         }
@@ -159,13 +159,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sanitised_name_is_relative_and_has_no_dot_dot(
+        fn a_sanitized_name_is_relative_and_has_no_dot_dot(
             name in prop::collection::vec(
                 prop_oneof![Just(b'.'), Just(b'/'), Just(b'\\'), Just(b'C'), Just(b':'), Just(0xea), any::<u8>()],
                 0..40,
             )
         ) {
-            if let Ok(clean) = sanitise(&name) {
+            if let Ok(clean) = sanitize(&name) {
                 prop_assert!(!clean.starts_with('/'));
                 prop_assert!(clean.split('/').all(|part| !matches!(part, "" | "." | "..")));
                 prop_assert!(!clean.contains('\\'));

@@ -8,17 +8,17 @@ const DEFAULT_BLOCK_SIZE: u16 = 512;
 
 /// The limits of the server for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct TransferLimits {
     /// The largest block size, in bytes.
     pub block_size: u16,
-    /// The largest number of blocks before an acknowledgement.
+    /// The largest number of blocks before an acknowledgment.
     pub window_size: u16,
-    /// From how many ports that of the transfer is drawn.
+    /// The number of ports from which the port of the transfer is drawn.
     pub ports: u32,
 }
 
-impl Limits {
-    /// The window that a peer may have at most: past it, a burst only overruns receivers.
+impl TransferLimits {
+    /// The largest window of a peer: a larger burst only overruns receivers.
     pub const WINDOW_SIZE: u16 = 64;
 
     /// The largest value of `blksize`. Source: RFC 2348.
@@ -40,8 +40,8 @@ impl Limits {
         }
     }
 
-    /// Returns these limits for a transfer whose port is drawn from as many as `ports`: what an ACK
-    /// allows may be less than what the path carries, see [`Allowance`].
+    /// Returns these limits for a transfer whose port is drawn from `ports` ports. An ACK may pay for less
+    /// than the path carries, see [`Allowance`].
     pub fn with_ports(self, ports: u32) -> Self {
         let block_size = self.block_size.min(Allowance::largest_block(ports));
         Self {
@@ -55,58 +55,58 @@ impl Limits {
 /// The negotiated values of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// Octets in every block but the last.
+    /// The size in bytes of every block except the last.
     pub block_size: u16,
-    /// Blocks before an acknowledgement.
+    /// Blocks before an acknowledgment.
     pub window_size: u16,
-    /// The peer's own choice of when to retransmit.
+    /// The retransmission timeout that the peer chose.
     pub timeout: Option<Duration>,
-    /// The options of the OACK; where none is left, no OACK is sent.
+    /// The options of the OACK. Without options, no OACK is sent.
     pub acknowledged: Vec<TransferOption>,
 }
 
 /// Chooses the values of a transfer of `size` bytes.
 ///
 /// Only requested options are acknowledged, in the requested order, and values only shrink; edk2 ends a
-/// transfer whose OACK contains anything else. An option that is unknown, out of
-/// its range or repeated is left out, as RFC 2347 has it. `tsize` is left out under netascii, where
-/// the bytes on the wire are not those of the file.
+/// transfer whose OACK contains anything else. RFC 2347 requires that an
+/// option is omitted if it is unknown, out of range or repeated. `tsize` is omitted in netascii mode, in
+/// which the bytes on the wire differ from those of the file.
 ///
 /// Source: RFC 2347, RFC 2348, RFC 2349, RFC 7440.
-pub fn negotiate(request: &Request, size: u64, limits: Limits) -> Agreement {
+pub fn negotiate(request: &Request, size: u64, limits: TransferLimits) -> Agreement {
     let mut agreement = Agreement {
         block_size: DEFAULT_BLOCK_SIZE,
         window_size: 1,
         timeout: None,
         acknowledged: Vec::new(),
     };
-    // The window depends on the block size, whichever is named first.
-    let mut asked = request.options.iter().filter_map(|option| {
+    // The window depends on the block size, in either order of the options.
+    let mut requested = request.options.iter().filter_map(|option| {
         let number: u64 = option.value.parse().ok()?;
         (option.name == OptionName::BlockSize && number >= 8).then_some(number)
     });
-    if let Some(asked) = asked.next() {
-        agreement.block_size = shrink(asked, limits.block_size);
+    if let Some(requested) = requested.next() {
+        agreement.block_size = shrink(requested, limits.block_size);
     }
     let paid = Allowance::largest_window(limits.ports, agreement.block_size);
     let window_size = limits.window_size.min(paid);
     for option in &request.options {
-        let seen = |taken: &TransferOption| taken.name == option.name;
-        let Ok(asked) = option.value.parse::<u64>() else {
+        let is_same = |known: &TransferOption| known.name == option.name;
+        let Ok(requested) = option.value.parse::<u64>() else {
             continue;
         };
-        if agreement.acknowledged.iter().any(seen) {
+        if agreement.acknowledged.iter().any(is_same) {
             continue;
         }
         let value = match option.name {
-            OptionName::BlockSize if asked >= 8 => u64::from(agreement.block_size),
-            OptionName::WindowSize if asked >= 1 => {
-                agreement.window_size = shrink(asked, window_size);
+            OptionName::BlockSize if requested >= 8 => u64::from(agreement.block_size),
+            OptionName::WindowSize if requested >= 1 => {
+                agreement.window_size = shrink(requested, window_size);
                 u64::from(agreement.window_size)
             }
-            OptionName::Timeout if (1..=255).contains(&asked) => {
-                agreement.timeout = Some(Duration::from_secs(asked));
-                asked
+            OptionName::Timeout if (1..=255).contains(&requested) => {
+                agreement.timeout = Some(Duration::from_secs(requested));
+                requested
             }
             OptionName::TransferSize if request.mode == Mode::Octet => size,
             _ => continue,
@@ -119,8 +119,8 @@ pub fn negotiate(request: &Request, size: u64, limits: Limits) -> Agreement {
     agreement
 }
 
-fn shrink(asked: u64, limit: u16) -> u16 {
-    u16::try_from(asked).map_or(limit, |asked| asked.min(limit))
+fn shrink(requested: u64, limit: u16) -> u16 {
+    u16::try_from(requested).map_or(limit, |requested| requested.min(limit))
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
         acknowledged_among(28_232, mode, options)
     }
 
-    /// The same with a port that is drawn from so many.
+    /// The same with a port that is drawn from `ports` ports.
     fn acknowledged_among(ports: u32, mode: &str, options: &str) -> String {
         let options = options.replace(['=', ' '], "\0");
         let bytes = format!("\0\x01file\0{mode}\0{options}\0");
@@ -143,7 +143,7 @@ mod tests {
         negotiate(
             &request,
             1000,
-            Limits::for_mtu(1500, None).with_ports(ports),
+            TransferLimits::for_mtu(1500, None).with_ports(ports),
         )
         .acknowledged
         .iter()
@@ -153,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_for_is_acknowledged_and_values_only_shrink() {
-        for (asked, expected) in [
+    fn only_requested_options_are_acknowledged_and_values_only_shrink() {
+        for (requested, expected) in [
             ("", ""),
             ("tsize=0", "tsize=1000"),
             ("blksize=1468", "blksize=1468"),
@@ -177,7 +177,7 @@ mod tests {
             ),
             ("blksize=600 blksize=700", "blksize=600"),
         ] {
-            assert_eq!(acknowledged("octet", asked), expected, "{asked}");
+            assert_eq!(acknowledged("octet", requested), expected, "{requested}");
         }
         assert_eq!(
             acknowledged("netascii", "tsize=0 blksize=600"),
@@ -186,8 +186,8 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_what_an_ack_pays_for() {
-        for (ports, asked, expected) in [
+    fn a_window_is_at_most_what_an_ack_pays_for() {
+        for (ports, requested, expected) in [
             (1, "windowsize=4 blksize=1468", "windowsize=1 blksize=896"),
             (1, "windowsize=8", "windowsize=1"),
             (1, "blksize=100 windowsize=8", "blksize=100 windowsize=7"),
@@ -204,9 +204,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                acknowledged_among(ports, "octet", asked),
+                acknowledged_among(ports, "octet", requested),
                 expected,
-                "{ports} {asked}"
+                "{ports} {requested}"
             );
         }
     }
@@ -223,7 +223,7 @@ mod tests {
             (1500, Some(256), 256),
         ] {
             assert_eq!(
-                Limits::for_mtu(mtu, cap).block_size,
+                TransferLimits::for_mtu(mtu, cap).block_size,
                 expected,
                 "{mtu} {cap:?}"
             );

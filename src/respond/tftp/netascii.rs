@@ -2,7 +2,7 @@
 
 /// Encodes bytes as netascii: a bare LF becomes CR LF, any other CR becomes CR NUL.
 ///
-/// A CR LF of the file stays one, as a file that was written elsewhere would otherwise gain a CR.
+/// A CR LF of the file is unchanged; otherwise a file from another system would gain a CR.
 ///
 /// Source: RFC 764, "NVT printer and keyboard"; RFC 1350 §1.
 pub fn encode(bytes: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ mod tests {
     use super::encode;
 
     #[test]
-    fn line_ends_become_those_of_the_network() {
+    fn line_ends_are_encoded_for_the_network() {
         for (bytes, expected) in [
             (&b""[..], &b""[..]),
             (b"a\nb\n", b"a\r\nb\r\n"),

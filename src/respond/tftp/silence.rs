@@ -24,7 +24,7 @@ impl Silences {
     }
 
     /// Records a request of a peer: its loader runs.
-    pub fn asked(&mut self, peer: Ipv4Addr) {
+    pub fn requested(&mut self, peer: Ipv4Addr) {
         self.waiting.remove(&peer);
     }
 
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loader_that_asks_for_nothing_is_reported_once() {
+    fn a_loader_without_a_request_is_reported_once() {
         let mut silences = Silences::default();
         silences.sent(PEER, "grubx64.efi", at(10));
         assert_eq!(silences.due(at(39)), []);
@@ -65,15 +65,15 @@ mod tests {
     }
 
     #[test]
-    fn a_loader_that_asks_runs() {
+    fn a_loader_that_sends_a_request_is_not_reported() {
         let mut silences = Silences::default();
         silences.sent(PEER, "bootx64.efi", at(10));
-        silences.asked(PEER);
+        silences.requested(PEER);
         assert_eq!(silences.due(at(99)), []);
     }
 
     #[test]
-    fn made_up_peers_take_little_memory() {
+    fn invented_peers_take_little_memory() {
         let mut silences = Silences::default();
         for number in 0..100_000 {
             silences.sent(Ipv4Addr::from_bits(number), "x", at(0));

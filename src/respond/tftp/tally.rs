@@ -2,11 +2,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// Lines that may be written at once, enough for a rack whose loaders look for optional files.
+/// Limit of lines that are written at once, enough for a rack whose loaders look for optional files.
 const BURST: u32 = 500;
-/// Lines a second that may be written after that.
+/// Limit of lines per second after that.
 const RATE: u32 = 10;
-/// How long lines are counted before the sum is written.
+/// Time for which lines are counted before the summary is written.
 const PERIOD: Duration = Duration::from_secs(10);
 /// The largest number of addresses that are counted separately.
 const ADDRESSES: usize = 4096;
@@ -31,14 +31,14 @@ struct Counting {
 
 /// The events that were counted instead of logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct TallySummary {
     /// How often each event occurred.
     pub counts: BTreeMap<&'static str, u64>,
-    /// From how many addresses, as far as they are told apart.
+    /// The number of addresses, as far as they were counted separately.
     pub addresses: usize,
-    /// One of them.
+    /// One of the addresses.
     pub example: Ipv4Addr,
-    /// In how long.
+    /// The length of the period.
     pub period: Duration,
 }
 
@@ -80,11 +80,11 @@ impl Tally {
         false
     }
 
-    /// Returns what was counted, once a period is over.
-    pub fn due(&mut self, now: Duration) -> Option<Summary> {
+    /// Returns the summary of a period once the period is over.
+    pub fn due(&mut self, now: Duration) -> Option<TallySummary> {
         let over = |counting: &mut Counting| now >= counting.since + PERIOD;
         let counting = self.counting.take_if(over)?;
-        Some(Summary {
+        Some(TallySummary {
             counts: counting.counts,
             addresses: counting.addresses.len(),
             example: counting.example,
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn past_a_burst_events_are_counted_and_summed_up_once() {
+    fn events_beyond_a_burst_are_counted_and_summarized_once() {
         let mut tally = Tally::default();
         let mut written = 0;
         for number in 0..20_000u32 {

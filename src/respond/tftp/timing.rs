@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-/// When to send again, and when to stop: a retransmission timer for one peer.
+/// The retransmission timer of one peer: when to send again, and when to stop.
 ///
-/// Where the peer negotiated a timeout, exactly that one is used. Otherwise it follows the
-/// measured round trip and doubles with each timeout, until a round trip is measured again.
+/// A negotiated timeout is used exactly. Otherwise the timeout follows the measured round trip, and
+/// doubles with each timeout until a round trip is measured again.
 ///
 /// Source: RFC 6298 §2, §3 and §5 for the estimate, RFC 2349 for the peer's own timeout.
 #[derive(Clone, Debug)]
@@ -12,8 +12,8 @@ pub(super) struct Timing {
     round_trip: Option<RoundTrip>,
     /// Timeouts since the last answer.
     timeouts: u32,
-    /// How often the timeout is doubled. It outlasts an answer that measures nothing: where the
-    /// round trip has grown beyond the timeout, everything would be sent twice and never measured.
+    /// How often the timeout is doubled. An answer without a measurement does not reset it: if the round
+    /// trip exceeds the timeout, everything is sent twice, and no round trip could be measured.
     doublings: u32,
 }
 
@@ -23,21 +23,21 @@ struct RoundTrip {
     variation: Duration,
 }
 
-/// Before anything was measured.
+/// The timeout before the first measurement.
 const INITIAL: Duration = Duration::from_secs(1);
 
 /// The shortest timeout. A lost packet costs this much on a fast wire; a peer that is merely slow
 /// gets one packet twice, which it drops.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// The longest timeout, and so the pace at which a silent peer is asked.
+/// The longest timeout, and so the interval of retransmissions to a silent peer.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// Timeouts without an answer that end a transfer: some 25 s after the peer fell silent on a fast
-/// wire, which outlasts what firmware does between two blocks.
+/// Number of timeouts without an answer that end a transfer: about 25 s after the last packet of the peer
+/// on a fast wire, longer than any pause of firmware between two blocks.
 const MOST_TIMEOUTS: u32 = 15;
 
-/// The same for a timeout that the peer chose, which may be minutes long.
+/// The same for a negotiated timeout, which may be minutes long.
 const MOST_NEGOTIATED_TIMEOUTS: u32 = 6;
 
 impl Timing {
@@ -50,7 +50,8 @@ impl Timing {
         }
     }
 
-    /// Records a response; `round_trip` is `None` if the response may belong to either of two packets (RFC 6298 §3).
+    /// Records a response; `round_trip` is `None` if the response may belong to either of two packets.
+    /// Source: RFC 6298 §3.
     pub(super) fn answered(&mut self, round_trip: Option<Duration>) {
         self.timeouts = 0;
         let Some(sample) = round_trip else { return };
@@ -81,7 +82,7 @@ impl Timing {
         self.timeouts <= most
     }
 
-    /// Returns how long to wait for an answer to what is sent now.
+    /// Returns how long to wait for the answer to a packet that is sent now.
     pub(super) fn timeout(&self) -> Duration {
         if let Some(negotiated) = self.negotiated {
             return negotiated;

@@ -2,45 +2,45 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::timing::Timing;
-use super::{Agreement, Allowance, Outcome};
+use super::{Agreement, Allowance, TftpOutcome};
 use crate::wire::tftp::{BlockNumber, Packet};
 
-/// How long the answer to a request waits for the peer.
+/// How long a transfer waits for the first answer of the peer.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// How often the first window is sent before the peer has acknowledged a block: once, and then by
-/// timeout. After that the peer has to ask, with its last ACK.
+/// timeout. After that, only a repeated ACK of the peer sends it again.
 const FIRST_WINDOWS: u32 = 3;
 
-/// A peer that repeats its request after so long without progress has started over.
+/// Time without progress after which a repeated request means that the peer has started over.
 const STARTED_OVER: Duration = Duration::from_secs(1);
 
-/// What to do now.
+/// The next action of the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum TransferAction {
     /// Send an OACK with the agreement's options.
     SendOptions,
     /// Send these blocks, in order; the first block of a file has index 1.
     SendBlocks(Range<u64>),
     /// Send nothing.
-    Ignore(Ignored),
+    Ignore(NoActionReason),
     /// Drop this transfer and start the peer's request again.
     StartOver,
     /// The transfer has ended; nothing is sent.
-    Finish(Outcome),
+    Finish(TftpOutcome),
 }
 
-/// Why a packet or a timeout sends nothing.
+/// Why a packet or a timeout causes no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ignored {
-    /// The timeout has not come yet.
+pub enum NoActionReason {
+    /// The timeout has not passed yet.
     TooEarly,
-    /// The timeout has come, and nothing more is sent before the peer repeats its ACK.
+    /// The timeout has passed, and nothing more is sent until the peer repeats its ACK.
     Withheld,
-    /// The ACK was seen before. Sending again because of it would double every packet from here on
+    /// The ACK is a repetition. Sending again because of it would double every packet from here on
     /// (the "Sorcerer's Apprentice", RFC 1123 §4.2.3.1); GRUB repeats old ACKs.
     RepeatedAcknowledgement,
-    /// The ACK names a block that is not under way.
+    /// The ACK is for a block that is not in flight.
     StrayAcknowledgement,
     /// The request is repeated in the middle of the transfer that it began.
     RepeatedRequest,
@@ -50,19 +50,19 @@ pub enum Ignored {
 
 /// One file on its way to one peer.
 ///
-/// Times are durations since any one moment that the caller chooses.
+/// Times are durations since a moment that the caller chooses.
 ///
-/// Until the peer has answered, each request is worth one datagram, the OACK or the first block,
-/// and no timeout repeats it. From then on the [`Allowance`] bounds what is sent, so that a forged
-/// source address never pays, and the first window is sent three times at most before a block has
-/// been acknowledged.
-// Deviation: RFC 1123 §4.2.3.2 would repeat the first answer by timeout, too. The peer, which has
-// seen nothing, repeats its request, and that is answered again.
+/// Until the peer has answered, each request causes one datagram, the OACK or the first block, and no
+/// timeout repeats it. After that, the [`Allowance`] limits the bytes that are sent, so that a forged
+/// source address never pays, and the first window is sent at most three times before a block has been
+/// acknowledged.
+// Deviation: RFC 1123 §4.2.3.2 also repeats the first answer by timeout. A peer that did not receive it
+// repeats its request, and that is answered again.
 #[derive(Clone, Debug)]
-pub struct Transfer {
+pub struct OutgoingTransfer {
     agreement: Agreement,
     size: u64,
-    stage: Stage,
+    stage: TransferStage,
     /// The index of the last block that the peer has.
     acknowledged: u64,
     /// The index of the last block that was sent.
@@ -71,42 +71,42 @@ pub struct Transfer {
     sent_at: Duration,
     progress_at: Duration,
     deadline: Duration,
-    /// What is under way was sent once only, so that its ACK measures the round trip.
+    /// The blocks in flight were sent only once, so that their ACK measures the round trip.
     once: bool,
     retransmissions: u64,
     timing: Timing,
     allowance: Allowance,
     /// How often blocks were sent before the peer acknowledged one.
     first_windows: u32,
-    /// A timeout came when nothing more might be sent: an ACK that the peer repeats then is
-    /// answered, once.
+    /// A timeout passed while nothing more could be sent: the next repeated ACK of the peer is answered,
+    /// once.
     owed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum TransferStage {
     OptionsSent,
     FirstBlockSent,
     Answered,
 }
 
-impl Transfer {
+impl OutgoingTransfer {
     /// Starts a transfer of `size` bytes, and returns the first action.
     pub fn start(
         now: Duration,
         agreement: Agreement,
         size: u64,
         allowance: Allowance,
-    ) -> (Self, Action) {
+    ) -> (Self, TransferAction) {
         let options = !agreement.acknowledged.is_empty();
         let mut transfer = Self {
             timing: Timing::new(agreement.timeout),
             agreement,
             size,
             stage: if options {
-                Stage::OptionsSent
+                TransferStage::OptionsSent
             } else {
-                Stage::FirstBlockSent
+                TransferStage::FirstBlockSent
             },
             acknowledged: 0,
             sent: if options { 0 } else { 1 },
@@ -124,7 +124,7 @@ impl Transfer {
         (transfer, action)
     }
 
-    /// Returns what was agreed on.
+    /// Returns the negotiated values.
     pub fn agreement(&self) -> &Agreement {
         &self.agreement
     }
@@ -138,10 +138,10 @@ impl Transfer {
 
     /// Reports whether any response has come.
     pub fn has_begun(&self) -> bool {
-        self.stage == Stage::Answered
+        self.stage == TransferStage::Answered
     }
 
-    /// Returns when [`Transfer::expire`] is due.
+    /// Returns when [`OutgoingTransfer::expire`] is due.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -156,50 +156,50 @@ impl Transfer {
     }
 
     /// Handles a packet of the peer.
-    pub fn receive(&mut self, now: Duration, packet: &Packet<'_>) -> Action {
+    pub fn receive(&mut self, now: Duration, packet: &Packet<'_>) -> TransferAction {
         match packet {
             Packet::Acknowledgement { block } => self.acknowledge(now, *block),
-            Packet::Error { code, message } => Action::Finish(Outcome::Aborted {
+            Packet::Error { code, message } => TransferAction::Finish(TftpOutcome::Aborted {
                 code: *code,
                 message: message.clone(),
-                probe: self.stage == Stage::OptionsSent,
+                probe: self.stage == TransferStage::OptionsSent,
             }),
-            _ => Action::Ignore(Ignored::Unexpected),
+            _ => TransferAction::Ignore(NoActionReason::Unexpected),
         }
     }
 
     /// Handles a repetition of the peer's request.
-    pub fn repeat_request(&mut self, now: Duration) -> Action {
-        if self.stage != Stage::Answered {
+    pub fn repeat_request(&mut self, now: Duration) -> TransferAction {
+        if self.stage != TransferStage::Answered {
             self.once = false;
             self.deadline = now + UNANSWERED;
             self.allowance.add_request();
             return self.first_answer();
         }
         if now >= self.progress_at + STARTED_OVER {
-            return Action::StartOver;
+            return TransferAction::StartOver;
         }
-        Action::Ignore(Ignored::RepeatedRequest)
+        TransferAction::Ignore(NoActionReason::RepeatedRequest)
     }
 
     /// Returns the outcome of the transfer if the peer sends another request instead.
-    pub fn superseded(&self) -> Outcome {
-        Outcome::superseded(self.stage != Stage::Answered)
+    pub fn superseded(&self) -> TftpOutcome {
+        TftpOutcome::superseded(self.stage != TransferStage::Answered)
     }
 
     /// Handles the deadline: sends unacknowledged blocks again, or ends the transfer.
     ///
     /// Source: RFC 1350 §2, RFC 7440 §4.
-    pub fn expire(&mut self, now: Duration) -> Action {
+    pub fn expire(&mut self, now: Duration) -> TransferAction {
         if now < self.deadline {
-            return Action::Ignore(Ignored::TooEarly);
+            return TransferAction::Ignore(NoActionReason::TooEarly);
         }
         let silent = |index| {
-            Action::Finish(Outcome::TimedOut {
+            TransferAction::Finish(TftpOutcome::TimedOut {
                 block: BlockNumber::of_index(index),
             })
         };
-        if self.stage != Stage::Answered {
+        if self.stage != TransferStage::Answered {
             return silent(0);
         }
         if !self.timing.timed_out() {
@@ -211,27 +211,27 @@ impl Transfer {
         self.send_window(now)
     }
 
-    fn acknowledge(&mut self, now: Duration, block: BlockNumber) -> Action {
+    fn acknowledge(&mut self, now: Duration, block: BlockNumber) -> TransferAction {
         let advance = block.distance_from(BlockNumber::of_index(self.acknowledged));
-        let under_way = self.sent - self.acknowledged;
-        let answers_options = self.stage == Stage::OptionsSent && advance == 0;
+        let in_flight = self.sent - self.acknowledged;
+        let answers_options = self.stage == TransferStage::OptionsSent && advance == 0;
         let asks_again = self.owed && advance == 0;
         self.allowance.add_acknowledgement();
         if !answers_options && !asks_again {
             if advance == 0 {
-                return Action::Ignore(Ignored::RepeatedAcknowledgement);
+                return TransferAction::Ignore(NoActionReason::RepeatedAcknowledgement);
             }
-            if u64::from(advance) > under_way {
-                return Action::Ignore(Ignored::StrayAcknowledgement);
+            if u64::from(advance) > in_flight {
+                return TransferAction::Ignore(NoActionReason::StrayAcknowledgement);
             }
         }
         self.timing
             .answered(self.once.then(|| now.saturating_sub(self.sent_at)));
-        self.stage = Stage::Answered;
+        self.stage = TransferStage::Answered;
         self.acknowledged += u64::from(advance);
         self.progress_at = now;
         if self.acknowledged == self.last_index() {
-            return Action::Finish(Outcome::Sent {
+            return TransferAction::Finish(TftpOutcome::Sent {
                 bytes: self.size,
                 duration: now.saturating_sub(self.started_at),
                 retransmissions: self.retransmissions,
@@ -240,9 +240,9 @@ impl Transfer {
         self.send_window(now)
     }
 
-    /// Sends the window that follows the last acknowledged block, be it in the middle of the last
-    /// window, as far as the allowance goes.
-    fn send_window(&mut self, now: Duration) -> Action {
+    /// Sends the window after the last acknowledged block, which may be in the middle of the last window,
+    /// within the allowance.
+    fn send_window(&mut self, now: Duration) -> TransferAction {
         let first = self.acknowledged + 1;
         let block_size = self.agreement.block_size;
         let window = u64::from(self.agreement.window_size).min(self.allowance.blocks(block_size));
@@ -261,32 +261,32 @@ impl Transfer {
         self.sent = self.sent.max(last);
         self.sent_at = now;
         self.deadline = now + self.timing.timeout();
-        Action::SendBlocks(first..last + 1)
+        TransferAction::SendBlocks(first..last + 1)
     }
 
     /// Sends nothing, and waits for the peer to repeat its ACK.
-    fn withhold(&mut self, now: Duration) -> Action {
+    fn withhold(&mut self, now: Duration) -> TransferAction {
         self.owed = true;
         self.deadline = now + self.timing.timeout();
-        Action::Ignore(Ignored::Withheld)
+        TransferAction::Ignore(NoActionReason::Withheld)
     }
 
-    fn first_answer(&mut self) -> Action {
+    fn first_answer(&mut self) -> TransferAction {
         match self.stage {
-            Stage::OptionsSent => {
+            TransferStage::OptionsSent => {
                 let options = self.agreement.acknowledged.iter();
                 let lengths = options.map(|it| it.name.text().len() + it.value.len() + 2);
                 self.allowance.spend_packet(2 + lengths.sum::<usize>());
-                Action::SendOptions
+                TransferAction::SendOptions
             }
             _ => {
                 self.allowance.spend_blocks(1, self.agreement.block_size);
-                Action::SendBlocks(1..2)
+                TransferAction::SendBlocks(1..2)
             }
         }
     }
 
-    /// The index of the last block: the one that is shorter than the block size.
+    /// The index of the last block, which is shorter than the block size.
     fn last_index(&self) -> u64 {
         self.size / u64::from(self.agreement.block_size) + 1
     }

@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::machine::{Lease, MacAddress};
-    use crate::respond::dhcp::{Delivery, Exchange, Reply, Response};
+    use crate::respond::dhcp::{Delivery, DhcpReply, Exchange, Response};
     use crate::serve::dhcp::port::DhcpPort;
     use crate::serve::log::{Level, Log, LogFormat};
     use crate::store::{LeaseStore, StoreError};
@@ -129,11 +129,11 @@ mod tests {
             boot_file: None,
             remark: None,
         };
-        let reply = Reply {
+        let reply = DhcpReply {
             message,
             limit: 576,
             delivery: Delivery::Sender,
-            measured: None,
+            needs_size_of: None,
         };
         PendingReply {
             port: Arc::clone(port),

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::machine::Lease;
     use crate::serve::log::LogFormat;
-    use crate::store::{StoreError, StoreFault};
+    use crate::store::{StoreError, StoreFault, StoreSubject};
 
     /// A disk that is full for this number of commits.
     struct Full(u32);
@@ -80,6 +80,7 @@ mod tests {
             self.0 = left.unwrap_or_default();
             left.map_or(Ok(()), |_| {
                 Err(StoreError {
+                    subject: StoreSubject::Store,
                     location: "leases.db".to_owned(),
                     fault: StoreFault::Full,
                 })

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::active::ActiveInventory;
 use super::links::{LinkMonitor, timespec};
 use super::log::{Level, Log, LogLine};
 use super::sizes::Sizes;
+use crate::clock::wall_time;
 use crate::respond::access::{Resource, admit};
 use crate::respond::dhcp::{
     DhcpResponder, Ingress, OtherServers, ProbesDue, chosen_server, other_server,
@@ -142,7 +142,7 @@ impl DhcpServer {
 
     /// Processes messages that other servers sent to clients.
     fn watch(&mut self, buffer: &mut [u8]) {
-        let now = Timestamp::now();
+        let now = wall_time();
         let loaded = self.active.current();
         let site = &loaded.inventory.site;
         for watcher in &self.sockets.watchers {
@@ -170,7 +170,7 @@ impl DhcpServer {
 
     /// Processes probe results, and starts due probes.
     fn probe(&mut self) -> anyhow::Result<()> {
-        let now = Timestamp::now();
+        let now = wall_time();
         let mut changes = Vec::new();
         for prober in &self.sockets.probers {
             for ProbeResult { address, answered } in prober.results() {
@@ -221,7 +221,7 @@ impl DhcpServer {
                 };
                 received += 1;
                 // For each message: a later one may respond to a reply that was just sent.
-                let now = Timestamp::now();
+                let now = wall_time();
                 let message = match DhcpMessage::parse(&buffer[..length]) {
                     Ok(message) => message,
                     Err(error) => {
@@ -259,7 +259,7 @@ impl DhcpServer {
                     }
                 };
                 if let Ok(reply) = &mut response.reply
-                    && let Some(file) = reply.measured.take()
+                    && let Some(file) = reply.needs_size_of.take()
                     && let Some(size) = self.sizes.size(&loaded, &file, Instant::now())
                 {
                     reply.set_boot_file_size(size);

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::inventory::{DhcpMode, Network, Site};
 use crate::machine::MacAddress;
-use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, Reply, SERVER_PORT};
+use crate::respond::dhcp::{BOOT_SERVER_PORT, CLIENT_PORT, Delivery, DhcpReply, SERVER_PORT};
 use crate::serve::control_message::send_from;
 use crate::serve::links::{addresses, interfaces};
 use crate::wire::dhcp::describe;
@@ -228,7 +228,7 @@ impl DhcpPort {
     }
 
     /// Reports whether a reply must leave by the interface of the client's network.
-    pub fn needs_interface(&self, reply: &Reply) -> bool {
+    pub fn needs_interface(&self, reply: &DhcpReply) -> bool {
         let is_for_wire = matches!(
             reply.delivery,
             Delivery::Broadcast | Delivery::Hardware { .. }
@@ -296,7 +296,7 @@ impl DhcpPort {
     ///
     /// # Errors
     /// Fails when the reply cannot be encoded or the system does not send it.
-    pub fn send(&self, reply: &mut Reply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
+    pub fn send(&self, reply: &mut DhcpReply, from: SocketAddrV4) -> anyhow::Result<Vec<String>> {
         let dropped = reply.message.fit(reply.limit);
         let dropped = dropped.iter().map(|code| describe(*code)).collect();
         let bytes = reply.message.write(reply.limit)?;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::port::DhcpPort;
-use crate::respond::dhcp::{Delivery, Exchange, Ignored, Reply, Response};
+use crate::respond::dhcp::{Delivery, DhcpReply, Exchange, IgnoreReason, Response};
 use crate::serve::log::{Level, Log, LogLine};
 use crate::wire::dhcp::MessageType;
 
@@ -64,7 +64,7 @@ impl ReplySender {
     fn sending_port(
         &self,
         port: Arc<DhcpPort>,
-        reply: &Reply,
+        reply: &DhcpReply,
         network: Option<&str>,
     ) -> Arc<DhcpPort> {
         let Some(network) = network.filter(|_| port.needs_interface(reply)) else {
@@ -76,7 +76,7 @@ impl ReplySender {
     }
 }
 
-fn sent(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> LogLine {
+fn sent(reply: &DhcpReply, exchange: &Exchange, dropped: &[String]) -> LogLine {
     let kind = reply.message.options.message_type();
     let (level, event) = match kind {
         Some(MessageType::Offer) if reply.message.your_address.is_unspecified() => {
@@ -140,19 +140,21 @@ fn sent(reply: &Reply, exchange: &Exchange, dropped: &[String]) -> LogLine {
         )
 }
 
-fn ignored(why: &Ignored, exchange: &Exchange) -> LogLine {
+fn ignored(why: &IgnoreReason, exchange: &Exchange) -> LogLine {
     let expected = matches!(
         why,
-        Ignored::NeverAnswered
-            | Ignored::OtherServer(_)
-            | Ignored::NotARequest
-            | Ignored::AddressesElsewhere(_)
-            | Ignored::NoNetworkBoot(_)
+        IgnoreReason::NeverAnswered
+            | IgnoreReason::OtherServer(_)
+            | IgnoreReason::NotARequest
+            | IgnoreReason::AddressesElsewhere(_)
+            | IgnoreReason::NoNetworkBoot(_)
     );
     let level = match why {
         _ if expected && exchange.remark.is_none() => Level::Debug,
-        Ignored::Filtered(_) => Level::Info,
-        Ignored::NeverAnswered if exchange.request == Some(MessageType::Release) => Level::Info,
+        IgnoreReason::Filtered(_) => Level::Info,
+        IgnoreReason::NeverAnswered if exchange.request == Some(MessageType::Release) => {
+            Level::Info
+        }
         _ => Level::Warn,
     };
     let request = match exchange.request {

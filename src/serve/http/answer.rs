@@ -12,9 +12,12 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use super::connections::ConnectionSlot;
+use crate::inventory::Inventory;
 use crate::respond::access::{self, AccessRefusal, Resource};
-use crate::respond::http::{Conditions, Route, RouteError, Selection, content_type, route, select};
-use crate::serve::context::Context;
+use crate::respond::http::{
+    Conditions, RangeSelection, Route, RouteError, content_type, route, select,
+};
+use crate::serve::context::{ServerContext, ServerRequest};
 use crate::serve::log::{Level, Log, LogLine};
 use crate::serve::request::{
     Protocol, RefusalKind, RequestOptions, RequestRefusal, Requester, RouteAnswer, ServedFile,
@@ -27,8 +30,8 @@ const CALLBACK_LIMIT: usize = 64 << 10;
 /// Time limit for the body of a callback.
 const CALLBACK_TIME: Duration = Duration::from_secs(30);
 
-/// Content of a response, before the headers of the request select a part of it.
-enum Content {
+/// The content of a response, before the headers of the request select a part of it.
+enum ResponseContent {
     /// Bytes in memory, which clients must not cache.
     Memory {
         status: StatusCode,
@@ -39,7 +42,7 @@ enum Content {
     File { served: ServedFile, log: Log },
 }
 
-impl Content {
+impl ResponseContent {
     /// Creates the content of an answer of the router.
     fn of_answer(answer: RouteAnswer, log: &Log) -> Self {
         match answer {
@@ -83,14 +86,15 @@ impl Content {
 
 /// Answers one request.
 pub(super) async fn answer(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     peer: SocketAddr,
     slot: &ConnectionSlot,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     let target = head.uri.to_string();
-    let client = client(&context, peer, &head.headers);
+    let loaded = context.active.current();
+    let client = client(&loaded.inventory, peer, &head.headers);
     let peer = *client.as_ref().unwrap_or(&peer);
     let route = match route(head.method.as_str(), &target) {
         Ok(route) => route,
@@ -103,11 +107,15 @@ pub(super) async fn answer(
         protocol: Protocol::Http,
         peer,
     };
-    if let Err(error) = admit(&context, client, &route) {
+    if let Err(error) = admit(&loaded.inventory, client, &route) {
         let reason = error.to_string();
         let refusal = requester.refuse(RefusalKind::Forbidden, reason.as_str(), &reason);
         context.log.write(&refusal.line);
-        return respond(&head.method, &head.headers, Content::of_refusal(&refusal));
+        return respond(
+            &head.method,
+            &head.headers,
+            ResponseContent::of_refusal(&refusal),
+        );
     }
     let posted = match head.method {
         Method::POST => {
@@ -120,7 +128,7 @@ pub(super) async fn answer(
                         "the body exceeds {} KiB, or took more than {seconds} s",
                         CALLBACK_LIMIT >> 10
                     );
-                    let content = Content::plain(StatusCode::PAYLOAD_TOO_LARGE, text);
+                    let content = ResponseContent::plain(StatusCode::PAYLOAD_TOO_LARGE, text);
                     return respond(&head.method, &head.headers, content);
                 }
             }
@@ -129,7 +137,7 @@ pub(super) async fn answer(
     };
     if !slot.begin() {
         // The connection is already closed, so this is never sent.
-        let content = Content::plain(StatusCode::SERVICE_UNAVAILABLE, "connection evicted");
+        let content = ResponseContent::plain(StatusCode::SERVICE_UNAVAILABLE, "connection evicted");
         return respond(&head.method, &head.headers, content);
     }
     let reads_only = head.method == Method::HEAD;
@@ -139,35 +147,40 @@ pub(super) async fn answer(
             posted: &posted,
             reads_only,
         };
-        match router::answer(&context, requester, route, options) {
-            Ok(answer) => Content::of_answer(answer, &context.log),
+        let request = ServerRequest {
+            context,
+            loaded,
+            requester,
+        };
+        let log = &request.context.log;
+        match router::answer(&request, route, options) {
+            Ok(answer) => ResponseContent::of_answer(answer, log),
             Err(refusal) => {
-                context.log.write(&refusal.line);
-                Content::of_refusal(&refusal)
+                log.write(&refusal.line);
+                ResponseContent::of_refusal(&refusal)
             }
         }
     });
     let content = content.await.unwrap_or_else(|_| {
-        Content::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+        ResponseContent::plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     });
     respond(&head.method, &head.headers, content)
 }
 
 /// Returns the address of the client: the peer, unless the peer is one of the site's proxies.
 fn client(
-    context: &Context,
+    inventory: &Inventory,
     peer: SocketAddr,
     headers: &header::HeaderMap,
 ) -> Result<SocketAddr, AccessRefusal> {
-    let loaded = context.active.current();
     let forwarded = headers.get_all("x-forwarded-for").iter();
-    let proxies = &loaded.inventory.site.server.trusted_proxies;
+    let proxies = &inventory.site.server.trusted_proxies;
     access::client(peer, forwarded.map(|it| it.as_bytes()), proxies)
 }
 
 /// Decides whether the client may request the route.
 fn admit(
-    context: &Context,
+    inventory: &Inventory,
     client: Result<SocketAddr, AccessRefusal>,
     route: &Route,
 ) -> Result<(), AccessRefusal> {
@@ -176,12 +189,16 @@ fn admit(
     if resource.is_open() {
         return Ok(());
     }
-    let loaded = context.active.current();
-    access::admit(client?.ip(), resource, &loaded.inventory)
+    access::admit(client?.ip(), resource, inventory)
 }
 
 /// Logs a request without a route, and returns its response.
-fn no_route(context: &Context, peer: SocketAddr, target: &str, error: RouteError) -> Content {
+fn no_route(
+    context: &ServerContext,
+    peer: SocketAddr,
+    target: &str,
+    error: RouteError,
+) -> ResponseContent {
     let status = match error {
         RouteError::Malformed => StatusCode::BAD_REQUEST,
         RouteError::Traversal => StatusCode::FORBIDDEN,
@@ -191,13 +208,17 @@ fn no_route(context: &Context, peer: SocketAddr, target: &str, error: RouteError
     let shown = shown_path(target);
     let text = format!("sent {} to {peer} for `{shown}`: {error}", status.as_u16());
     context.log.event(Level::Warn, "http", "http-refused", text);
-    Content::plain(status, error.to_string())
+    ResponseContent::plain(status, error.to_string())
 }
 
 /// Creates the response. Source: RFC 9110 §15.
-fn respond(method: &Method, headers: &header::HeaderMap, content: Content) -> Response<Body> {
+fn respond(
+    method: &Method,
+    headers: &header::HeaderMap,
+    content: ResponseContent,
+) -> Response<Body> {
     match content {
-        Content::Memory {
+        ResponseContent::Memory {
             status,
             content_type,
             pieces,
@@ -214,7 +235,7 @@ fn respond(method: &Method, headers: &header::HeaderMap, content: Content) -> Re
             ];
             response(status, length, &rest, body)
         }
-        Content::File { served, log } => {
+        ResponseContent::File { served, log } => {
             let ServedFile {
                 file,
                 size,
@@ -245,18 +266,18 @@ fn respond(method: &Method, headers: &header::HeaderMap, content: Content) -> Re
                 None => rest.push((header::CACHE_CONTROL, "no-cache".to_owned())),
             }
             let (status, part) = match select(size, etag.as_deref(), conditions) {
-                Selection::Whole => (StatusCode::OK, 0..size),
-                Selection::Part(part) => {
+                RangeSelection::Whole => (StatusCode::OK, 0..size),
+                RangeSelection::Part(part) => {
                     let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
                     rest.push((header::CONTENT_RANGE, range));
                     (StatusCode::PARTIAL_CONTENT, part)
                 }
-                Selection::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
-                Selection::Unsatisfiable => {
+                RangeSelection::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
+                RangeSelection::Unsatisfiable => {
                     let text = format!("the range is outside the {size} bytes of the file");
                     log.write(&line.and(&format!("416: {text}")));
                     let range = (header::CONTENT_RANGE, format!("bytes */{size}"));
-                    // For an empty body, hyper would write Content-Length last.
+                    // For an empty body, hyper would write ResponseContent-Length last.
                     return text_response(
                         method,
                         StatusCode::RANGE_NOT_SATISFIABLE,
@@ -303,7 +324,7 @@ fn response(
     rest: &[(HeaderName, String)],
     body: Body,
 ) -> Response<Body> {
-    // Deviation: shim 16.0 works only if Content-Length is the first header.
+    // Deviation: shim 16.0 works only if ResponseContent-Length is the first header.
     let mut builder = Response::builder().status(status);
     if status != StatusCode::NOT_MODIFIED {
         builder = builder.header(header::CONTENT_LENGTH, length);

@@ -9,7 +9,8 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::respond::http::admission::{
-    Admission, AdmittedConnection, ConnectionId, Limits, Origin, Refusal, Report,
+    AdmissionReport, AdmittedConnection, ConnectionAdmission, ConnectionId, ConnectionLimits,
+    ConnectionOrigin, ConnectionRefusal,
 };
 use crate::serve::log::{Level, Log, LogLine};
 
@@ -37,7 +38,7 @@ pub fn allowed_by(open_files: u64) -> usize {
 pub struct Connections(Arc<Mutex<ConnectionTable>>);
 
 struct ConnectionTable {
-    admission: Admission,
+    admission: ConnectionAdmission,
     /// One sender for each connection; dropped when the connection is evicted.
     keepers: HashMap<ConnectionId, oneshot::Sender<()>>,
     total: usize,
@@ -60,7 +61,7 @@ pub type Evicted = oneshot::Receiver<()>;
 impl Connections {
     /// Creates a table for `total` connections. A quarter of it is reserved for the site's machines.
     pub fn new(total: usize) -> Self {
-        let admission = Admission::new(Limits {
+        let admission = ConnectionAdmission::new(ConnectionLimits {
             total,
             reserved: total / 4,
             of_one: OF_ONE,
@@ -80,8 +81,8 @@ impl Connections {
     pub fn open(
         &self,
         address: IpAddr,
-        origin: Origin,
-    ) -> Result<(ConnectionSlot, Evicted), Refusal> {
+        origin: ConnectionOrigin,
+    ) -> Result<(ConnectionSlot, Evicted), ConnectionRefusal> {
         let mut table = self.lock();
         let AdmittedConnection { id, evicted } =
             table.admission.open(address, origin, Instant::now())?;
@@ -173,7 +174,7 @@ impl Drop for SlotInner {
 }
 
 /// Returns the log lines about a period.
-fn lines(report: &Report, total: usize) -> Vec<LogLine> {
+fn lines(report: &AdmissionReport, total: usize) -> Vec<LogLine> {
     let seconds = report.period.as_secs();
     let warn = |event, text: String| LogLine::new(Level::Warn, "http", event, text);
     let mut lines = Vec::new();
@@ -238,12 +239,16 @@ mod tests {
         let mut open = Vec::new();
         for number in 0..12 {
             let address = IpAddr::from([10, 0, number, 1]);
-            open.push(connections.open(address, Origin::Stranger).unwrap());
+            open.push(
+                connections
+                    .open(address, ConnectionOrigin::Stranger)
+                    .unwrap(),
+            );
         }
         let (first, ended) = &mut open[0];
         assert!(ended.try_recv() == Err(oneshot::error::TryRecvError::Empty));
         let clone = first.clone();
-        let newcomer = connections.open([10, 1, 0, 1].into(), Origin::Stranger);
+        let newcomer = connections.open([10, 1, 0, 1].into(), ConnectionOrigin::Stranger);
         assert!(newcomer.is_ok() && !clone.begin());
         assert!(ended.try_recv() == Err(oneshot::error::TryRecvError::Closed));
         assert!(open[1].0.begin());
@@ -258,7 +263,7 @@ mod tests {
     fn response_ends_when_its_last_byte_is_written() {
         let connections = Connections::new(16);
         let (slot, _evicted) = connections
-            .open([10, 0, 0, 1].into(), Origin::Stranger)
+            .open([10, 0, 0, 1].into(), ConnectionOrigin::Stranger)
             .unwrap();
         assert!(slot.begin());
         slot.progress();
@@ -288,7 +293,7 @@ mod tests {
     fn log_names_the_network_with_the_most_connections() {
         let connections = Connections::new(16);
         let slots: Vec<_> = (0..40)
-            .map(|number| connections.open([10, 99, 3, number].into(), Origin::Stranger))
+            .map(|number| connections.open([10, 99, 3, number].into(), ConnectionOrigin::Stranger))
             .collect();
         let mut report = connections
             .lock()

@@ -125,7 +125,7 @@ impl<S: Write + Unpin> Write for StallLimited<S> {
 mod tests {
     use super::super::connections::Connections;
     use super::*;
-    use crate::respond::http::admission::Origin;
+    use crate::respond::http::admission::ConnectionOrigin;
 
     #[test]
     fn peer_that_reads_nothing_ends_its_connection() {
@@ -138,7 +138,7 @@ mod tests {
             let stream = hyper_util::rt::TokioIo::new(ours);
             let connections = Connections::new(16);
             let (slot, _evicted) = connections
-                .open([10, 0, 0, 1].into(), Origin::Stranger)
+                .open([10, 0, 0, 1].into(), ConnectionOrigin::Stranger)
                 .unwrap();
             let mut stream = StallLimited::new(stream, Duration::from_millis(10), slot);
             // The first write fits, the second waits for space forever.

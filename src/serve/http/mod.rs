@@ -24,10 +24,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::context::Context;
+use super::context::ServerContext;
 use super::descriptors::raise_limit;
 use super::log::{Level, Log};
-use crate::respond::http::admission::Origin;
+use crate::respond::http::admission::ConnectionOrigin;
 use crate::shutdown::Shutdown;
 
 use body::TrackedBody;
@@ -63,7 +63,7 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 /// An HTTP server that is ready to run.
 pub struct HttpServer {
     listener: std::net::TcpListener,
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
 }
 
 impl HttpServer {
@@ -72,7 +72,7 @@ impl HttpServer {
     /// # Errors
     /// Fails when the address is not local, the port is in use, or the port is below 1024 and the
     /// process lacks the privilege.
-    pub fn bind(address: SocketAddrV4, context: Arc<Context>) -> anyhow::Result<Self> {
+    pub fn bind(address: SocketAddrV4, context: Arc<ServerContext>) -> anyhow::Result<Self> {
         let listener =
             listen(address).with_context(|| format!("cannot bind TCP {address} for HTTP"))?;
         Ok(Self { listener, context })
@@ -164,23 +164,23 @@ fn listen(address: SocketAddrV4) -> io::Result<std::net::TcpListener> {
 ///
 /// An address inside a pool counts as leased: the leases may be on another machine, and a copy of them
 /// would be outdated just when a machine received its first lease.
-fn origin(context: &Context, peer: IpAddr, stream: &TcpStream) -> Origin {
+fn origin(context: &ServerContext, peer: IpAddr, stream: &TcpStream) -> ConnectionOrigin {
     let peer = peer.to_canonical();
     let is_own = || stream.local_addr().is_ok_and(|own| own.ip() == peer);
     match peer {
-        peer if peer.is_loopback() || is_own() => Origin::Proxy,
+        peer if peer.is_loopback() || is_own() => ConnectionOrigin::Proxy,
         IpAddr::V4(peer) => {
             let loaded = context.active.current();
             let proxies = &loaded.inventory.site.server.trusted_proxies;
             if proxies.iter().any(|block| block.contains(peer)) {
-                Origin::Proxy
+                ConnectionOrigin::Proxy
             } else if loaded.inventory.is_machine(peer) {
-                Origin::Machine
+                ConnectionOrigin::Machine
             } else {
-                Origin::Stranger
+                ConnectionOrigin::Stranger
             }
         }
-        IpAddr::V6(_) => Origin::Stranger,
+        IpAddr::V6(_) => ConnectionOrigin::Stranger,
     }
 }
 
@@ -228,7 +228,7 @@ fn is_lack_of_files(error: &io::Error) -> bool {
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     slot: ConnectionSlot,
     evicted: Evicted,
     mut ending: watch::Receiver<()>,

@@ -14,8 +14,8 @@ impl SessionRequest<'_> {
         let Capability {
             session, attempt, ..
         } = self.capability;
-        let address = self.requester.peer.ip().to_canonical();
-        let store = &self.context.store;
+        let address = self.request.requester.peer.ip().to_canonical();
+        let store = &self.request.context.store;
         let text = |first| {
             format!(
                 "attempt {attempt} fetched `{what}` from {address}, earlier files from {first}: \
@@ -52,11 +52,14 @@ impl SessionRequest<'_> {
                 .line(level, "second-address", text(first))
                 .fact("first", first.to_string())
                 .fact("second", address.to_string());
-            self.context.log.write(&line);
+            self.request.context.log.write(&line);
         }
         if let Err(error) = stored {
-            let refusal = self.requester.store_failed(&error);
-            self.context.log.write(&self.of_session(*refusal.line));
+            let refusal = self.request.requester.store_failed(&error);
+            self.request
+                .context
+                .log
+                .write(&self.of_session(*refusal.line));
         }
     }
 }

@@ -23,29 +23,30 @@ impl SessionRequest<'_> {
             session, attempt, ..
         } = self.capability;
         let mut outcome = None;
-        let stored =
-            self.context
-                .store
-                .callback(&self.host, session, &mut |record, tallies, standing| {
-                    let callback = report(record, session, attempt, kind, &message, standing);
-                    let event = callback.event?;
-                    let is_late = event == EventKind::Late;
-                    let class = CallbackClass { kind, is_late };
-                    let tally = tallies.iter().find(|(of, _)| *of == class);
-                    let tally = tally.map(|(_, tally)| tally);
-                    let admission = admit_callback(class, tally, attempt, &message, standing.now());
-                    outcome = Some((class, admission.clone()));
-                    let Admission::Store(tally) = admission else {
-                        return None;
-                    };
-                    Some(CallbackUpdate {
-                        record: callback.record,
-                        class,
-                        tally,
-                        event: self.event(event, &message),
-                    })
-                });
-        stored.map_err(|error| self.requester.store_failed(&error))?;
+        let stored = self.request.context.store.callback(
+            &self.host,
+            session,
+            &mut |record, tallies, standing| {
+                let callback = report(record, session, attempt, kind, &message, standing);
+                let event = callback.event?;
+                let is_late = event == EventKind::Late;
+                let class = CallbackClass { kind, is_late };
+                let tally = tallies.iter().find(|(of, _)| *of == class);
+                let tally = tally.map(|(_, tally)| tally);
+                let admission = admit_callback(class, tally, attempt, &message, standing.now());
+                outcome = Some((class, admission.clone()));
+                let Admission::Store(tally) = admission else {
+                    return None;
+                };
+                Some(CallbackUpdate {
+                    record: callback.record,
+                    class,
+                    tally,
+                    event: self.event(event, &message),
+                })
+            },
+        );
+        stored.map_err(|error| self.request.requester.store_failed(&error))?;
         let is_late = outcome.as_ref().is_some_and(|(class, _)| class.is_late);
         let is_over_quota = outcome.as_ref().is_some_and(|(_, admission)| {
             matches!(admission, Admission::OverRate | Admission::OverLimit)
@@ -67,7 +68,12 @@ impl SessionRequest<'_> {
         outcome: Option<(CallbackClass, Admission)>,
     ) {
         let name = kind.name();
-        let log = |level, event, text| self.context.log.write(&self.line(level, event, text));
+        let log = |level, event, text| {
+            self.request
+                .context
+                .log
+                .write(&self.line(level, event, text))
+        };
         let (class, tally) = match outcome {
             Some((class, Admission::Store(tally))) => (class, tally),
             None | Some((_, Admission::Repeated)) => {

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use crate::inventory::PortRange;
-use crate::respond::tftp::Outcome;
+use crate::respond::tftp::TftpOutcome;
 
 /// Result of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct TftpReport {
     /// The name of the file, normalized if it is valid; empty if the datagram was not a request.
     pub name: String,
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: TftpOutcome,
 }
 
 /// Address and limits of a TFTP server.
@@ -31,7 +31,7 @@ pub struct TftpConfig {
     /// The port range of transfers; `None` for the system's range.
     pub ports: Option<PortRange>,
     /// Limit of simultaneous transfers. A further request displaces a transfer without a response,
-    /// see [`Slots`](crate::respond::tftp::Slots), or waits for the peer's own retry.
+    /// see [`TransferSlots`](crate::respond::tftp::TransferSlots), or waits for the peer's own retry.
     pub most_transfers: usize,
     /// Limit of simultaneous transfers of one address, except loopback.
     pub most_transfers_of_one: usize,

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 
-use super::files::{Content, OpenError};
-use crate::respond::tftp::{Refusal, netascii};
+use super::files::{OpenError, TftpContent};
+use crate::respond::tftp::{TftpRefusal, netascii};
 use crate::wire::tftp::ErrorCode;
 
 /// Bytes that one read of a file requests: enough for the next dozens of blocks.
@@ -50,38 +50,38 @@ pub(super) enum ContentError {
 impl ContentReader {
     /// Opens the content of one transfer. The refusal is sent to the peer.
     pub(super) fn of(
-        open: impl FnOnce() -> Result<Content, OpenError>,
+        open: impl FnOnce() -> Result<TftpContent, OpenError>,
         netascii: bool,
-    ) -> Result<Self, Refusal> {
-        let content = open().map_err(|OpenError { code, message }| Refusal {
+    ) -> Result<Self, TftpRefusal> {
+        let content = open().map_err(|OpenError { code, message }| TftpRefusal {
             code,
             reason: message,
         })?;
-        Self::new(content, netascii).map_err(|error| Refusal {
+        Self::new(content, netascii).map_err(|error| TftpRefusal {
             code: ErrorCode::NotDefined,
             reason: error.to_string(),
         })
     }
 
-    fn new(content: Content, netascii: bool) -> Result<Self, ContentError> {
+    fn new(content: TftpContent, netascii: bool) -> Result<Self, ContentError> {
         let mut source = Self::bytes(content);
         if netascii {
             if source.size > LARGEST_NETASCII {
                 return Err(ContentError::TooLargeForNetascii);
             }
             let encoded = netascii::encode(source.read(0..source.size)?);
-            source = Self::bytes(Content::Bytes(encoded.into()));
+            source = Self::bytes(TftpContent::Bytes(encoded.into()));
         }
         Ok(source)
     }
 
-    fn bytes(content: Content) -> Self {
+    fn bytes(content: TftpContent) -> Self {
         match content {
-            Content::Bytes(bytes) => Self {
+            TftpContent::Bytes(bytes) => Self {
                 size: bytes.len() as u64,
                 bytes: ContentBytes::Memory(bytes),
             },
-            Content::File { file, size } => {
+            TftpContent::File { file, size } => {
                 // The kernel then reads further ahead. It may refuse the advice.
                 let _ = fadvise(&file, 0, None, Advice::Sequential);
                 Self {
@@ -149,7 +149,7 @@ mod tests {
     fn file(bytes: &[u8]) -> (std::fs::File, ContentReader) {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(bytes).expect("a write");
-        let content = Content::File {
+        let content = TftpContent::File {
             file: file.try_clone().expect("a descriptor"),
             size: bytes.len() as u64,
         };
@@ -161,7 +161,7 @@ mod tests {
         let bytes: Vec<u8> = (0..200_000u32).map(|n| (n / 7) as u8).collect();
         let (_file, mut from_file) = file(&bytes);
         let mut from_memory =
-            ContentReader::new(Content::Bytes(bytes.clone().into()), false).expect("a source");
+            ContentReader::new(TftpContent::Bytes(bytes.clone().into()), false).expect("a source");
         for range in [
             0..512,
             512..1024,
@@ -189,13 +189,13 @@ mod tests {
 
     #[test]
     fn netascii_is_encoded_as_a_whole_and_only_for_small_files() {
-        let mut source = ContentReader::new(Content::Bytes(Bytes::from_static(b"a\nb")), true)
+        let mut source = ContentReader::new(TftpContent::Bytes(Bytes::from_static(b"a\nb")), true)
             .expect("a source");
         assert_eq!(source.size(), 4);
         assert_eq!(source.read(0..4).ok(), Some(&b"a\r\nb"[..]));
         let large = Bytes::from(vec![0; 64 * 1024 + 1]);
         assert!(matches!(
-            ContentReader::new(Content::Bytes(large), true),
+            ContentReader::new(TftpContent::Bytes(large), true),
             Err(ContentError::TooLargeForNetascii)
         ));
     }

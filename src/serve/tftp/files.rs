@@ -47,7 +47,7 @@ pub struct PathLimits {
 /// loaders look for optional files and continue without them.
 pub enum Opening {
     /// The file is open, or cannot be opened.
-    Now(Result<Content, OpenError>),
+    Now(Result<TftpContent, OpenError>),
     /// The file must be opened by calling this function once, on a thread that may wait. It is not
     /// called if the peer left meanwhile, or the server ends. A peer that repeats its request waits
     /// for the same call.
@@ -55,11 +55,11 @@ pub enum Opening {
 }
 
 /// Opens a file on a thread that may wait.
-pub type OpenLater = Box<dyn FnOnce() -> Result<Content, OpenError> + Send>;
+pub type OpenLater = Box<dyn FnOnce() -> Result<TftpContent, OpenError> + Send>;
 
 /// Content of one transfer.
 #[derive(Debug)]
-pub enum Content {
+pub enum TftpContent {
     /// A file, read as it is sent.
     File {
         /// The file.
@@ -107,7 +107,7 @@ impl TftpFiles for FileRoots {
         let (roots, name) = (self.clone(), name.to_owned());
         Opening::Later(Box::new(move || {
             let OpenedFile { file, size, .. } = FileRoots::open(&roots, &name)?;
-            Ok(Content::File { file, size })
+            Ok(TftpContent::File { file, size })
         }))
     }
 }

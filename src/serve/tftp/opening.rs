@@ -13,7 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::content::ContentReader;
 use super::files::OpenLater;
 use super::socket::ReplyRoute;
-use crate::respond::tftp::{AdmittedRequest, Claim, Refusal, Slot};
+use crate::respond::tftp::{AdmittedRequest, SlotClaim, TftpRefusal, TransferSlot};
 use crate::wire::tftp::Request;
 
 /// The queue of files to open. The workers fill it, and [`Openers::run`] empties it.
@@ -157,7 +157,7 @@ struct OpenResult {
 }
 
 /// The opened file; `None` if another job displaced this one.
-pub(super) type OpenedContent = Option<Result<ContentReader, Refusal>>;
+pub(super) type OpenedContent = Option<Result<ContentReader, TftpRefusal>>;
 
 /// The channel back to the worker.
 #[derive(Clone)]
@@ -182,8 +182,8 @@ pub(super) struct PendingTransfer {
     pub(super) route: ReplyRoute,
     /// Length of the request in bytes.
     pub(super) bytes: usize,
-    pub(super) slot: Slot,
-    pub(super) claim: Claim,
+    pub(super) slot: TransferSlot,
+    pub(super) claim: SlotClaim,
 }
 
 /// A request whose file is being opened.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-/// PollSource of an event.
+/// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PollSource {
     /// The request port.

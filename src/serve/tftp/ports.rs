@@ -8,7 +8,7 @@ use crate::inventory::PortRange;
 
 /// The ports from which those of transfers are drawn.
 #[derive(Clone, Debug)]
-pub(super) enum Ports {
+pub(super) enum TransferPorts {
     /// The system draws a port.
     System {
         /// Number of ports in the system's range.
@@ -24,7 +24,7 @@ const DRAWS: u32 = 32;
 /// File that contains Linux's own port range.
 const SYSTEM_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
-impl Ports {
+impl TransferPorts {
     /// Returns the ports of transfers; `None` if they use the request port.
     pub(super) fn of(config: &TftpConfig) -> Option<Self> {
         match &config.ports {
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    fn bound(ports: &Ports) -> (Socket, u16) {
+    fn bound(ports: &TransferPorts) -> (Socket, u16) {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
         ports.bind(&socket, Ipv4Addr::LOCALHOST).expect("a port");
         let address = socket.local_addr().expect("an address");
@@ -108,18 +108,18 @@ mod tests {
 
     #[test]
     fn ports_are_drawn_from_the_range_and_shared() {
-        let ports = Ports::Range("21200-21231".parse().expect("a range"));
+        let ports = TransferPorts::Range("21200-21231".parse().expect("a range"));
         let sockets: Vec<_> = (0..400).map(|_| bound(&ports)).collect();
-        let seen: BTreeSet<u16> = sockets.iter().map(|(_, port)| *port).collect();
+        let drawn: BTreeSet<u16> = sockets.iter().map(|(_, port)| *port).collect();
         // The probability that 400 draws miss one of 32 ports is 1 in 10,000.
-        assert!(seen.len() > 30, "{seen:?}");
-        assert!(seen.iter().all(|port| (21_200..=21_231).contains(port)));
+        assert!(drawn.len() > 30, "{drawn:?}");
+        assert!(drawn.iter().all(|port| (21_200..=21_231).contains(port)));
     }
 
     #[test]
     fn the_system_draws_ports_that_do_not_follow_each_other() {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
-        let ports = Ports::of(&TftpConfig::new(address)).expect("ports of their own");
+        let ports = TransferPorts::of(&TftpConfig::new(address)).expect("ports of their own");
         let sockets: Vec<_> = (0..64).map(|_| bound(&ports)).collect();
         let numbers: Vec<i32> = sockets.iter().map(|(_, port)| i32::from(*port)).collect();
         let near = numbers

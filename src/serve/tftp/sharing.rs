@@ -6,22 +6,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::respond::tftp::{Claim, Slot, Slots};
+use crate::respond::tftp::{SlotClaim, TransferSlot, TransferSlots};
 
-/// The slots of all workers; the owner of a [`Claim`] is a worker's number.
+/// The slots of all workers; the owner of a [`SlotClaim`] is a worker's number.
 pub(super) struct SharedSlots {
-    slots: Mutex<Slots>,
+    slots: Mutex<TransferSlots>,
     mailboxes: Vec<Mailbox>,
 }
 
 /// The lost slots of a worker. Its descriptor is readable if there are any.
 pub(super) struct Mailbox {
-    lost: Mutex<Vec<(Slot, Claim)>>,
+    lost: Mutex<Vec<(TransferSlot, SlotClaim)>>,
     event: OwnedFd,
 }
 
 impl SharedSlots {
-    pub(super) fn new(slots: Slots, workers: usize) -> anyhow::Result<Self> {
+    pub(super) fn new(slots: TransferSlots, workers: usize) -> anyhow::Result<Self> {
         let mailboxes = (0..workers).map(|_| {
             let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
             let event = event.context("cannot create an eventfd")?;
@@ -35,7 +35,7 @@ impl SharedSlots {
     }
 
     /// Takes a free slot, or that of a transfer without a response; `None` if there is neither.
-    pub(super) fn take(&self, claim: Claim) -> Option<Slot> {
+    pub(super) fn take(&self, claim: SlotClaim) -> Option<TransferSlot> {
         let (slot, displaced) = lock(&self.slots).take(claim)?;
         if let Some((lost, claim)) = displaced
             && let Some(mailbox) = self.mailboxes.get(claim.owner)
@@ -52,12 +52,12 @@ impl SharedSlots {
         Some(slot)
     }
 
-    pub(super) fn answered(&self, slot: Slot, claim: Claim) {
+    pub(super) fn answered(&self, slot: TransferSlot, claim: SlotClaim) {
         lock(&self.slots).answered(slot, claim);
     }
 
     /// Frees a slot. A slot that was lost before stays with its new owner.
-    pub(super) fn free(&self, slot: Slot) {
+    pub(super) fn free(&self, slot: TransferSlot) {
         lock(&self.slots).free(slot);
     }
 
@@ -66,7 +66,7 @@ impl SharedSlots {
     }
 
     /// Returns the slots that a worker has lost since the last call.
-    pub(super) fn lost(&self, worker: usize) -> Vec<(Slot, Claim)> {
+    pub(super) fn lost(&self, worker: usize) -> Vec<(TransferSlot, SlotClaim)> {
         let mailbox = self.mailbox(worker);
         let _ = rustix::io::read(&mailbox.event, &mut [0; 8]);
         let mut lost = std::mem::take(&mut *lock(&mailbox.lost));

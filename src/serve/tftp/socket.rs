@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use socket2::{Domain, MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr, Type};
 
-use super::ports::Ports;
+use super::ports::TransferPorts;
 use crate::serve::control_message::{
     CONTROL_HEADER, ControlMessages, IP_PKTINFO, IPPROTO_IP, WORD,
 };
@@ -25,9 +25,9 @@ pub(super) struct Socket {
 }
 
 /// Buffer for one received datagram. A request fits: RFC 2347 allows 512 bytes.
-pub(super) struct Buffer([MaybeUninit<u8>; 2048]);
+pub(super) struct PacketBuffer([MaybeUninit<u8>; 2048]);
 
-impl Buffer {
+impl PacketBuffer {
     pub(super) const fn new() -> Self {
         Self([MaybeUninit::uninit(); 2048])
     }
@@ -90,7 +90,7 @@ impl Socket {
     /// The kernel drops datagrams of other peers, except those that arrived before it was connected.
     pub(super) fn transfer(
         address: Ipv4Addr,
-        ports: &Ports,
+        ports: &TransferPorts,
         peer: SocketAddrV4,
     ) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
@@ -105,7 +105,7 @@ impl Socket {
     }
 
     /// Binds a socket that only sends, on a randomly drawn port.
-    pub(super) fn unread(address: Ipv4Addr, ports: &Ports) -> io::Result<Self> {
+    pub(super) fn unread(address: Ipv4Addr, ports: &TransferPorts) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
         ports.bind(&socket, address)?;
         socket.set_write_timeout(Some(SEND_PATIENCE))?;
@@ -141,7 +141,10 @@ impl Socket {
     /// Receives a datagram, if one has arrived.
     ///
     /// Ignores datagrams to a broadcast or multicast address. Source: RFC 1123 §4.2.3.5.
-    pub(super) fn receive<'a>(&self, buffer: &'a mut Buffer) -> io::Result<Option<Datagram<'a>>> {
+    pub(super) fn receive<'a>(
+        &self,
+        buffer: &'a mut PacketBuffer,
+    ) -> io::Result<Option<Datagram<'a>>> {
         let mut peer = SockAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
         let mut control = [MaybeUninit::new(0u8); 64];
         let mut buffers = [MaybeUninitSlice::new(&mut buffer.0)];
@@ -301,7 +304,7 @@ mod tests {
         sender.send(&route, &buffers, Some(1004)).expect("a send");
         let mut lengths = Vec::new();
         let mut bytes = Vec::new();
-        let mut buffer = Buffer::new();
+        let mut buffer = PacketBuffer::new();
         while let Ok(Some(datagram)) = receiver.receive(&mut buffer) {
             lengths.push(datagram.bytes.len());
             bytes.extend_from_slice(datagram.bytes);

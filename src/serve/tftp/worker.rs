@@ -17,15 +17,17 @@ use super::config::TftpReport;
 use super::content::ContentReader;
 use super::opening::Openings;
 use super::poller::{self, Poller};
-use super::shared::Shared;
-use super::socket::{Buffer, Datagram, ReplyRoute, Socket};
-use crate::respond::tftp::{Action, Claim, Ignored, Outcome, Slot, Transfer};
+use super::shared::TftpShared;
+use super::socket::{Datagram, PacketBuffer, ReplyRoute, Socket};
+use crate::respond::tftp::{
+    NoActionReason, OutgoingTransfer, SlotClaim, TftpOutcome, TransferAction, TransferSlot,
+};
 use crate::shutdown::Shutdown;
 use crate::wire::tftp::{ErrorCode, Packet, Request};
 
 /// One thread of the server, with the transfers of the peers that the kernel sends its way.
 pub(super) struct Worker<'a> {
-    shared: &'a Shared,
+    shared: &'a TftpShared,
     /// Its number among the workers.
     number: usize,
     requests: Socket,
@@ -48,12 +50,12 @@ struct RunningTransfer {
     request: Request,
     name: String,
     route: ReplyRoute,
-    transfer: Transfer,
+    transfer: OutgoingTransfer,
     source: ContentReader,
     /// Its own socket, connected to the peer; `None` if it uses the request port.
     socket: Option<Socket>,
-    slot: Slot,
-    claim: Claim,
+    slot: TransferSlot,
+    claim: SlotClaim,
     /// Whether the client has responded, so that other requests cannot displace the transfer.
     keeps_slot: bool,
     /// Whether the kernel accepts many blocks in one call, as far as we know.
@@ -77,7 +79,7 @@ const LONE_LOOKS: u32 = 8;
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
-        shared: &'a Shared,
+        shared: &'a TftpShared,
         number: usize,
         requests: Socket,
         reports: SyncSender<TftpReport>,
@@ -179,7 +181,7 @@ impl<'a> Worker<'a> {
     /// Processes datagrams of the request port, up to the limit of one turn. Reports whether a running
     /// transfer received a packet.
     fn drain_requests(&mut self) -> bool {
-        let mut buffer = Buffer::new();
+        let mut buffer = PacketBuffer::new();
         let mut heard = false;
         for _ in 0..BURST {
             match self.requests.receive(&mut buffer) {
@@ -203,7 +205,7 @@ impl<'a> Worker<'a> {
                 let probe = false;
                 self.finish(
                     peer,
-                    Outcome::Aborted {
+                    TftpOutcome::Aborted {
                         code,
                         message,
                         probe,
@@ -230,7 +232,7 @@ impl<'a> Worker<'a> {
         let Some(socket) = &running.socket else {
             return false;
         };
-        let mut buffer = Buffer::new();
+        let mut buffer = PacketBuffer::new();
         match socket.receive(&mut buffer) {
             Ok(Some(datagram)) if datagram.peer == peer => {
                 if let Ok(packet) = Packet::parse(datagram.bytes) {
@@ -247,7 +249,7 @@ impl<'a> Worker<'a> {
                 if error.kind() == io::ErrorKind::ConnectionRefused
                     && !running.transfer.has_begun() =>
             {
-                self.finish(peer, Outcome::Unreachable);
+                self.finish(peer, TftpOutcome::Unreachable);
                 true
             }
             Err(_) => true,
@@ -271,23 +273,23 @@ impl<'a> Worker<'a> {
 
     fn malformed(&self, peer: SocketAddrV4, reason: &str) {
         let reason = reason.to_owned();
-        self.report(peer, String::new(), Outcome::Malformed { reason });
+        self.report(peer, String::new(), TftpOutcome::Malformed { reason });
     }
 
-    fn perform(&mut self, peer: SocketAddrV4, action: Action) {
+    fn perform(&mut self, peer: SocketAddrV4, action: TransferAction) {
         let Some(running) = self.transfers.get_mut(&peer) else {
             return;
         };
         match action {
-            Action::SendBlocks(blocks) => {
+            TransferAction::SendBlocks(blocks) => {
                 if let Err(error) = running.send_blocks(&self.requests, blocks) {
                     return self.give_up(peer, &error.to_string());
                 }
             }
-            Action::SendOptions => running.send_options(&self.requests),
-            Action::Ignore(Ignored::Withheld) => {}
-            Action::Ignore(_) | Action::StartOver => return,
-            Action::Finish(outcome) => return self.finish(peer, outcome),
+            TransferAction::SendOptions => running.send_options(&self.requests),
+            TransferAction::Ignore(NoActionReason::Withheld) => {}
+            TransferAction::Ignore(_) | TransferAction::StartOver => return,
+            TransferAction::Finish(outcome) => return self.finish(peer, outcome),
         }
         let deadline = running.transfer.deadline();
         if deadline < running.timer {
@@ -325,7 +327,7 @@ impl<'a> Worker<'a> {
             let served = self.transfers.get(&peer).map(|running| running.slot);
             let waits = || Some(self.openings.get(peer)?.admitted_request.slot);
             if served.or_else(waits) == Some(slot) {
-                self.finish(peer, Outcome::Displaced);
+                self.finish(peer, TftpOutcome::Displaced);
             }
         }
     }
@@ -341,10 +343,10 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        self.finish(peer, Outcome::Refused { code, reason });
+        self.finish(peer, TftpOutcome::Refused { code, reason });
     }
 
-    fn finish(&mut self, peer: SocketAddrV4, outcome: Outcome) {
+    fn finish(&mut self, peer: SocketAddrV4, outcome: TftpOutcome) {
         let served = self.transfers.remove(&peer).map(|it| (it.name, it.slot));
         let waits = || Some(self.openings.remove(peer)?).map(|it| (it.admitted.name, it.slot));
         if let Some((name, slot)) = served.or_else(waits) {
@@ -362,7 +364,7 @@ impl<'a> Worker<'a> {
         let _ = socket.send(route, &[IoSlice::new(&packet)], None);
     }
 
-    fn report(&self, peer: SocketAddrV4, name: String, outcome: Outcome) {
+    fn report(&self, peer: SocketAddrV4, name: String, outcome: TftpOutcome) {
         let _ = self.reports.try_send(TftpReport {
             peer,
             name,

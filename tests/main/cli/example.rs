@@ -98,7 +98,8 @@ fn every_option_of_the_example_works_when_its_hash_is_removed() {
         let all: String = lines.collect();
         rack.write(name, all);
     }
-    rack.write("worker.user-data.hbs", "#cloud-config\n{}\n");
+    let user_data = "#cloud-config\nautoinstall: {version: 1, user-data: {}}\n";
+    rack.write("worker.user-data.hbs", user_data);
     assert!(options > 15, "{options} options");
     rack.pxectl("validate --deny warnings").stdout(CLEAN).run();
 }

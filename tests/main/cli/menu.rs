@@ -5,7 +5,8 @@ use std::process::Command;
 use pxectl::clients::ipxe::{Interpreter, IpxeStep, Settings};
 use pxectl::decide::{BootRequest, Reason, TokenState};
 use pxectl::inventory::Inventory;
-use pxectl::machine::{Architecture, Dialect};
+use pxectl::loader::Dialect;
+use pxectl::machine::Architecture;
 use pxectl::render::{Templates, local_script};
 use pxectl::workspace::Snapshot;
 

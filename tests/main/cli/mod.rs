@@ -13,4 +13,5 @@ mod rehearse;
 mod render;
 mod secrets;
 mod seeds;
+mod store;
 mod validate;

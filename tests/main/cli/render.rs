@@ -109,7 +109,10 @@ fn a_template_of_the_inventory_takes_the_place_of_a_built_in_one() {
         "#!ipxe\necho {{host.name}} {{> part.hbs rack=host.labels.rack}}\n",
     )
     .write("part.hbs", "in {{rack}}")
-    .write("own.hbs", "#cloud-config\nhostname: {{yaml host.name}}\n")
+    .write(
+        "own.hbs",
+        "#cloud-config\nautoinstall:\n  version: 1\n  user-data:\n    hostname: {{yaml host.name}}\n",
+    )
     .edit(
         "profiles.yaml",
         "args:",
@@ -119,7 +122,9 @@ fn a_template_of_the_inventory_takes_the_place_of_a_built_in_one() {
         .stdout("#!ipxe\necho worker-02 in a\n")
         .run();
     rack.pxectl("render worker-02 --as user-data")
-        .stdout("#cloud-config\nhostname: \"worker-02\"\n")
+        .stdout(
+            "#cloud-config\nautoinstall:\n  version: 1\n  user-data:\n    hostname: \"worker-02\"\n",
+        )
         .run();
 }
 

@@ -141,6 +141,8 @@ const ERRORS: &[Fault] = &[
     ("template-condition", |rack| { rack.write(TEMPLATE, "#!ipxe\n{{#if vars.gpu}}\necho gpu\n{{/if}}\n"); }),
     ("template-syntax", |rack| { rack.write(TEMPLATE, "#!ipxe\n{{#if host}}\n"); }),
     ("template-braces", |rack| { rack.write(TEMPLATE, "#!ipxe\necho {{host\n"); }),
+    ("seed-autoinstall", |rack| { rack.write("autoinstall.user-data.hbs", "#cloud-config\n# {{host.name}}\nautoinstall:\n  locale: {{yaml vars.locale}}\n"); }),
+    ("seed-preseed", |rack| { rack.write("preseed.preseed.cfg.hbs", "d-i netcfg/get_hostname string {{host.name}}\nd-i passwd/root-login bool false\nd-i time/zone string  {{line vars.timezone}}\n"); }),
     ("template-circle", |rack| { rack.write(TEMPLATE, "{{> part.hbs}}\n").write("part.hbs", "{{> install.ipxe.hbs}}\n"); }),
 ];
 

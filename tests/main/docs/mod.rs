@@ -58,10 +58,9 @@ fn every_word_that_the_inventory_knows_is_in_the_manual() {
     let vars = pxectl::installer::default_vars().map(|(name, _)| name);
     let words = architectures.chain(installers).chain(vars);
     let mut wanted: BTreeSet<String> = words.map(str::to_owned).collect();
-    let builtin = read("src/render/builtin.rs");
-    wanted.extend(
-        quoted(&builtin).filter(|text| text.ends_with(".hbs") && !text.contains(['/', '{'])),
-    );
+    let scripts = pxectl::loader::Dialect::all().flat_map(|it| it.templates());
+    wanted.extend(scripts.map(|(name, _)| name.to_owned()));
+    wanted.extend(pxectl::loader::LoaderKind::all().map(|it| it.name().to_owned()));
     for source in rust_sources() {
         let text = fs::read_to_string(&source).unwrap();
         wanted.extend(codes(code(&text)));
@@ -320,10 +319,6 @@ fn after<'t>(text: &'t str, pattern: &'t str) -> impl Iterator<Item = &'t str> {
 
 fn until_quote(text: &str) -> &str {
     text.split('"').next().unwrap_or_default()
-}
-
-fn quoted(text: &str) -> impl Iterator<Item = String> {
-    text.split('"').skip(1).step_by(2).map(str::to_owned)
 }
 
 /// Returns the text below one heading of a manual page.

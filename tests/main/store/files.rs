@@ -76,14 +76,34 @@ fn a_newer_schema_is_refused_also_by_a_store_that_is_open() {
 }
 
 #[test]
-fn a_file_that_is_not_a_store_is_damaged() {
+fn a_file_that_is_not_a_store_is_refused_as_such() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     fs::write(&path, "kind: Site\n".repeat(100)).unwrap();
     let error = SqliteStore::open(directory.path()).err().unwrap();
-    assert!(matches!(error.fault, StoreFault::Corrupt { .. }), "{error}");
+    assert!(matches!(error.fault, StoreFault::Foreign { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(path.to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_stays_as_it_is() {
+    for file in ["state.db", "leases.db"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(file);
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch("CREATE TABLE bookmark (a); PRAGMA user_version = 70")
+            .unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = if file == "state.db" {
+            SqliteStore::open(directory.path()).err().unwrap()
+        } else {
+            SqliteLeases::open(directory.path()).err().unwrap()
+        };
+        assert!(matches!(error.fault, StoreFault::Foreign { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{file}");
+    }
 }
 
 #[test]

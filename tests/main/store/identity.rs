@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use pxectl::decide::{Impediment, StoreDoubt};
 use pxectl::machine::{BootId, BootTime, ClockReading, HostRecord, Phase, SessionEnd};
 use pxectl::store::{
-    Clock, LeaseStore, RunningServer, SqliteLeases, SqliteStore, Store, StoreError, StoreFault,
-    WitnessLocation, restore,
+    Clock, LeaseStore, SqliteLeases, SqliteStore, Store, StoreError, StoreFault, WitnessLocation,
+    restore,
 };
 
 use super::{arm, at, downgrade, keep};
@@ -304,7 +304,7 @@ fn a_store_finds_its_witness_where_it_was_and_a_running_server_keeps_it_there() 
     let unless_recorded = WitnessLocation::UnlessRecorded(elsewhere.clone());
     let again = SqliteStore::open_or_create(&site.state(), unless_recorded).unwrap();
     assert_eq!(doubt(&again), None);
-    let registration = RunningServer::register(&store, &site.state(), "http", 7).unwrap();
+    let registration = store.register_server(&site.state(), "http", 7).unwrap();
     let error = SqliteStore::open_or_create(&site.state(), &elsewhere)
         .err()
         .unwrap();
@@ -430,7 +430,7 @@ fn only_those_who_may_make_a_store_make_one_and_never_under_a_running_server() {
         .err()
         .unwrap();
     assert!(matches!(error.fault, StoreFault::Present), "{error}");
-    let registration = RunningServer::register(&store, &site.state(), "http", 7).unwrap();
+    let registration = store.register_server(&site.state(), "http", 7).unwrap();
     for delete in ["state/state.db", "state"] {
         let path = site.path(delete);
         if path.is_dir() {
@@ -535,7 +535,7 @@ fn a_backup_holds_everything_and_a_store_made_of_it_arms_nobody() {
         &site.path("third"),
         &site.witness(),
     );
-    assert!(error.unwrap_err().to_string().contains("not a backup"));
+    assert!(error.unwrap_err().to_string().contains("expected a backup"));
     assert!(!site.path("third/state.db").exists());
 }
 
@@ -551,6 +551,43 @@ fn a_write_ahead_log_that_was_removed_stops_installs_and_acknowledges_nothing() 
     ));
     let error = store.append(&[super::event("a", 1, "lost")]).unwrap_err();
     assert!(matches!(error.fault, StoreFault::Replaced), "{error}");
+}
+
+#[test]
+fn a_missing_log_is_named_together_with_the_way_out() {
+    let site = Site::new();
+    let _store = site.armed();
+    fs::remove_file(site.state().join("state.db-wal")).unwrap();
+    // SQLite creates an empty log at the first attempt.
+    for _ in 0..2 {
+        let error = SqliteStore::open(&site.state()).err().unwrap();
+        assert!(
+            matches!(error.fault, StoreFault::LogMissing { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("state.db-wal"), "{error}");
+        assert!(error.help().contains("pxectl store restore"), "{error}");
+    }
+}
+
+#[test]
+fn a_copy_says_that_it_is_one() {
+    let site = Site::new();
+    let store = site.armed();
+    let copied = store
+        .copy_to(&site.state(), &site.path("copy"), &site.witness())
+        .unwrap();
+    assert_eq!(copied.suspended, ["a"]);
+    let doubt = copied.doubt.unwrap().to_string();
+    assert_eq!(
+        doubt,
+        format!("the store is a copy of `{}`", site.state().display())
+    );
+    let copy = site.open_at(&site.path("copy"));
+    let record = copy.host("a").unwrap().unwrap();
+    let session = record.session.unwrap();
+    assert_eq!(session.suspended, Some(doubt));
+    assert_eq!(self::doubt(&store), None, "the original stays sound");
 }
 
 #[test]

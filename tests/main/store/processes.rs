@@ -228,7 +228,7 @@ fn a_killed_server_is_not_a_running_server() {
         panic!("{listed:?}");
     };
     assert_eq!((server.role.as_str(), server.pid), ("all", pid));
-    assert!(server.uses(&open(directory.path())));
+    assert!(server.uses(open(directory.path()).file()));
     rival.kill();
     assert_eq!(rival.next("serving"), None);
     rival.child.wait().unwrap();
@@ -238,7 +238,7 @@ fn a_killed_server_is_not_a_running_server() {
 fn serve(directory: &Path) {
     let pid = std::process::id();
     let store = open(directory);
-    let _registration = RunningServer::register(&store, directory, "all", pid).unwrap();
+    let _registration = store.register_server(directory, "all", pid).unwrap();
     say(format_args!("serving {pid}"));
     let _ = std::io::stdin().read_line(&mut String::new());
 }

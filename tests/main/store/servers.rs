@@ -18,10 +18,10 @@ fn a_server_is_listed_from_its_registration_to_its_end() {
     let state = directory.path().join("state");
     assert_eq!(names(&state), [""; 0]);
     let store = super::open(&state);
-    let tftp = RunningServer::register(&store, &state, "tftp", 7).unwrap();
-    let dhcp = RunningServer::register(&store, &state, "dhcp", 8).unwrap();
+    let tftp = store.register_server(&state, "tftp", 7).unwrap();
+    let dhcp = store.register_server(&state, "dhcp", 8).unwrap();
     assert_eq!(names(&state), ["dhcp 8", "tftp 7"]);
-    let error = RunningServer::register(&store, &state, "dhcp", 8).unwrap_err();
+    let error = store.register_server(&state, "dhcp", 8).unwrap_err();
     assert!(matches!(error.fault, StoreFault::Io(_)), "{error}");
     drop(dhcp);
     assert_eq!(names(&state), ["tftp 7"]);
@@ -33,7 +33,7 @@ fn a_server_is_listed_from_its_registration_to_its_end() {
 fn a_marker_without_its_server_does_not_count_and_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let store = super::open(directory.path());
-    let live = RunningServer::register(&store, directory.path(), "http", 7).unwrap();
+    let live = store.register_server(directory.path(), "http", 7).unwrap();
     let run = directory.path().join("run");
     fs::write(run.join("dhcp-8"), "").unwrap();
     fs::write(run.join("README"), "").unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use pxectl::respond::tftp::Outcome;
+use pxectl::respond::tftp::TftpOutcome;
 use pxectl::wire::tftp::{BlockNumber, ErrorCode, Packet};
 use pxectl::workspace::files::{FileRoots, Surroundings};
 
@@ -49,7 +49,7 @@ fn a_repeated_request_is_answered_again_and_begins_no_second_transfer() {
     peer.ack(2);
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { bytes: 700, .. }
+        TftpOutcome::Sent { bytes: 700, .. }
     ));
     assert!(fixture.is_silent());
 }
@@ -67,12 +67,12 @@ fn a_peer_that_requests_another_file_gets_that_file() {
     assert_eq!(peer.data(), (1, b"2".to_vec()));
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Aborted { probe: true, .. }
+        TftpOutcome::Aborted { probe: true, .. }
     ));
     peer.ack(1);
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { bytes: 1, .. }
+        TftpOutcome::Sent { bytes: 1, .. }
     ));
 }
 
@@ -106,7 +106,7 @@ fn a_probe_for_the_size_is_not_a_failure() {
     peer.send(b"\0\x05\0\x08User aborted the transfer\0");
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Aborted { probe: true, .. }
+        TftpOutcome::Aborted { probe: true, .. }
     ));
 }
 
@@ -128,7 +128,7 @@ fn malformed_and_forged_packets_leave_the_server_standing() {
         peer.send(bytes);
         assert!(matches!(
             fixture.report().outcome,
-            Outcome::Malformed { .. }
+            TftpOutcome::Malformed { .. }
         ));
     }
     peer.request("file", "");
@@ -139,7 +139,7 @@ fn malformed_and_forged_packets_leave_the_server_standing() {
     stranger.send(b"\0\x05\0\0bye\0");
     peer.send(b"\xff");
     peer.ack(1);
-    assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    assert!(matches!(fixture.report().outcome, TftpOutcome::Sent { .. }));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_peer_whose_port_is_closed_does_not_disturb_the_others() {
     }
     assert!(matches!(
         fixture.report().outcome,
-        Outcome::Sent { bytes: 50_000, .. }
+        TftpOutcome::Sent { bytes: 50_000, .. }
     ));
 }
 
@@ -179,7 +179,7 @@ fn a_file_that_becomes_shorter_ends_the_transfer_with_an_error() {
     file.and_then(|file| file.set_len(500)).expect("a cut");
     peer.ack(0);
     assert_eq!(error_code(&peer.receive()), ErrorCode::NotDefined);
-    let Outcome::Refused { code, reason } = fixture.report().outcome else {
+    let TftpOutcome::Refused { code, reason } = fixture.report().outcome else {
         panic!("not refused");
     };
     assert_eq!(code, ErrorCode::NotDefined);
@@ -197,9 +197,9 @@ fn one_transfer_more_than_allowed_waits_for_the_peers_retry() {
     first.ack(1);
     first.block(2);
     second.request("file", "");
-    assert_eq!(fixture.report().outcome, Outcome::Busy);
+    assert_eq!(fixture.report().outcome, TftpOutcome::Busy);
     first.ack(2);
-    assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    assert!(matches!(fixture.report().outcome, TftpOutcome::Sent { .. }));
     second.request("file", "");
     assert_eq!(second.data().0, 1);
 }
@@ -214,13 +214,13 @@ fn a_transfer_without_a_response_yields_its_slot() {
     silent.data();
     second.request("file", "");
     assert_eq!(second.data().0, 1);
-    assert_eq!(fixture.report().outcome, Outcome::Displaced);
+    assert_eq!(fixture.report().outcome, TftpOutcome::Displaced);
     // What it says now comes too late, and its request begins anew.
     silent.ack(1);
     second.ack(1);
     assert_eq!(second.data().0, 2);
     second.ack(2);
-    assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+    assert!(matches!(fixture.report().outcome, TftpOutcome::Sent { .. }));
     silent.server = fixture.address();
     silent.request("file", "");
     assert_eq!(silent.data().0, 1);
@@ -236,7 +236,7 @@ fn a_request_whose_sender_does_not_listen_frees_its_slot() {
     // Where the kernel was faster, the answer was not refused, and the timeout ends it.
     let outcome = fixture.report().outcome;
     let block = BlockNumber::new(0);
-    let expected = [Outcome::Unreachable, Outcome::TimedOut { block }];
+    let expected = [TftpOutcome::Unreachable, TftpOutcome::TimedOut { block }];
     assert!(expected.contains(&outcome), "{outcome:?}");
 }
 
@@ -290,7 +290,7 @@ fn transfers_that_share_a_port_do_not_meet() {
         peer.ack(3);
     }
     for _ in &peers {
-        assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+        assert!(matches!(fixture.report().outcome, TftpOutcome::Sent { .. }));
     }
 }
 
@@ -312,7 +312,7 @@ fn a_single_port_answers_from_the_port_that_was_asked() {
             peer.block(block + 1);
         }
         peer.ack(4);
-        assert!(matches!(fixture.report().outcome, Outcome::Sent { .. }));
+        assert!(matches!(fixture.report().outcome, TftpOutcome::Sent { .. }));
     }
 }
 

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use fixture::Fixture;
 use pxectl::machine::Sha256Digest;
-use pxectl::respond::tftp::Outcome;
+use pxectl::respond::tftp::TftpOutcome;
 use pxectl::wire::tftp::ErrorCode;
 
 fn run(command: &mut Command) -> Output {
@@ -70,7 +70,7 @@ fn curl_gets_every_size_with_every_block_size() {
             assert!(output.stdout == octets, "{size} {options:?}");
             let report = fixture.report();
             assert!(
-                matches!(report.outcome, Outcome::Sent { bytes, .. } if bytes == size as u64),
+                matches!(report.outcome, TftpOutcome::Sent { bytes, .. } if bytes == size as u64),
                 "{report:?}"
             );
             assert_eq!(report.name, "file");
@@ -90,7 +90,7 @@ fn curl_reports_a_missing_file_and_a_name_with_dot_dot() {
         assert_eq!(output.status.code(), Some(status), "{name}: {output:?}");
         let report = fixture.report();
         assert!(
-            matches!(report.outcome, Outcome::Refused { code, .. } if code == expected),
+            matches!(report.outcome, TftpOutcome::Refused { code, .. } if code == expected),
             "{report:?}"
         );
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pxectl::respond::tftp::Outcome;
-use pxectl::serve::tftp::{Content, OpenError, Opening, TftpConfig, TftpFiles};
+use pxectl::respond::tftp::TftpOutcome;
+use pxectl::serve::tftp::{OpenError, Opening, TftpConfig, TftpContent, TftpFiles};
 use pxectl::wire::tftp::{BlockNumber, ErrorCode, Packet};
 
 use crate::tftp::fixture::{Fixture, PATIENCE, Peer};
@@ -31,7 +31,7 @@ impl TftpFiles for Gate {
                 code: ErrorCode::FileNotFound,
                 message: "not here".to_owned(),
             }),
-            false => Ok(Content::Bytes(Bytes::from(name.to_owned()))),
+            false => Ok(TftpContent::Bytes(Bytes::from(name.to_owned()))),
         };
         if !name.starts_with("slow") {
             return Opening::Now(content);
@@ -111,7 +111,10 @@ impl Slow {
         assert_eq!(peer.data(), (1, name.as_bytes().to_vec()));
         peer.ack(1);
         let report = self.fixture.report();
-        assert!(matches!(report.outcome, Outcome::Sent { .. }), "{report:?}");
+        assert!(
+            matches!(report.outcome, TftpOutcome::Sent { .. }),
+            "{report:?}"
+        );
         assert_eq!(report.name, name);
     }
 }
@@ -185,7 +188,7 @@ fn the_refusal_of_a_slow_opening_reaches_the_peer() {
     assert_eq!(error_code(&peer.receive()), ErrorCode::FileNotFound);
     let report = slow.fixture.report();
     assert_eq!(report.name, "slow-missing");
-    assert!(matches!(report.outcome, Outcome::Refused { .. }));
+    assert!(matches!(report.outcome, TftpOutcome::Refused { .. }));
     // Its slot is free again.
     slow.fetch(&mut peer, "quick");
 }
@@ -209,7 +212,7 @@ fn an_opening_takes_a_slot() {
     let mut other = slow.peer();
     other.request("quick", "");
     // It has not responded, so that its slot is lent.
-    assert_eq!(slow.fixture.report().outcome, Outcome::Displaced);
+    assert_eq!(slow.fixture.report().outcome, TftpOutcome::Displaced);
     slow.take(&mut other, "quick");
     slow.let_one_go();
     slow.fetch(&mut waiting, "quick");
@@ -223,7 +226,10 @@ fn a_peer_that_leaves_or_asks_for_something_else_frees_its_slot() {
     slow.begun();
     peer.request("quick", "");
     let left = slow.fixture.report();
-    assert!(matches!(left.outcome, Outcome::Aborted { .. }), "{left:?}");
+    assert!(
+        matches!(left.outcome, TftpOutcome::Aborted { .. }),
+        "{left:?}"
+    );
     slow.take(&mut peer, "quick");
     peer.server = slow.fixture.address();
     peer.request("slow-2", "");
@@ -231,7 +237,7 @@ fn a_peer_that_leaves_or_asks_for_something_else_frees_its_slot() {
     peer.send(b"\0\x05\0\0I leave\0");
     let left = slow.fixture.report();
     assert!(
-        matches!(&left.outcome, Outcome::Aborted { message, .. } if message == "I leave"),
+        matches!(&left.outcome, TftpOutcome::Aborted { message, .. } if message == "I leave"),
         "{left:?}"
     );
     slow.fetch(&mut peer, "quick");
@@ -257,7 +263,7 @@ fn a_peer_that_falls_silent_frees_its_slot() {
     slow.begun();
     let report = slow.fixture.report();
     let block = BlockNumber::new(0);
-    assert_eq!(report.outcome, Outcome::TimedOut { block });
+    assert_eq!(report.outcome, TftpOutcome::TimedOut { block });
     slow.fetch(&mut slow.peer(), "quick");
     slow.let_one_go();
     slow.fetch(&mut slow.peer(), "quick");
@@ -278,7 +284,7 @@ fn past_the_queue_a_request_is_left_to_the_peers_retry() {
     waiting.request("slow-2", "");
     late.request("slow-3", "");
     let report = slow.fixture.report();
-    assert_eq!(report.outcome, Outcome::Busy);
+    assert_eq!(report.outcome, TftpOutcome::Busy);
     let mut late_name = "slow-3";
     if report.name == "slow-2" {
         late_name = "slow-2";
@@ -287,7 +293,10 @@ fn past_the_queue_a_request_is_left_to_the_peers_retry() {
     // The one that waits leaves, and makes room.
     waiting.request("quick", "");
     let left = slow.fixture.report();
-    assert!(matches!(left.outcome, Outcome::Aborted { .. }), "{left:?}");
+    assert!(
+        matches!(left.outcome, TftpOutcome::Aborted { .. }),
+        "{left:?}"
+    );
     slow.take(&mut waiting, "quick");
     late.request(late_name, "");
     slow.let_one_go();

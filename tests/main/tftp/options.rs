@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use pxectl::respond::tftp::Outcome;
+use pxectl::respond::tftp::TftpOutcome;
 use pxectl::wire::tftp::ErrorCode;
 
 use crate::tftp::fixture::Fixture;
@@ -35,14 +35,16 @@ fn busybox(fixture: &Fixture, options: &[&str], name: &str, to: &Path) -> Output
 #[track_caller]
 fn assert_sent(fixture: &Fixture, size: usize) {
     let report = fixture.report();
-    let is_whole = matches!(report.outcome, Outcome::Sent { bytes, .. } if bytes == size as u64);
+    let is_whole =
+        matches!(report.outcome, TftpOutcome::Sent { bytes, .. } if bytes == size as u64);
     assert!(is_whole, "{report:?} of {size} octets");
 }
 
 #[track_caller]
 fn assert_refused(fixture: &Fixture, expected: ErrorCode) {
     let report = fixture.report();
-    let is_refused = matches!(report.outcome, Outcome::Refused { code, .. } if code == expected);
+    let is_refused =
+        matches!(report.outcome, TftpOutcome::Refused { code, .. } if code == expected);
     assert!(is_refused, "{report:?} is not {expected:?}");
 }
 

@@ -7,7 +7,7 @@ use table::{PRESETS, Preset};
 
 use crate::bundle::builder::error::BuildError;
 use crate::inventory::{
-    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, Source, SpecFile,
+    BundleSpec, Content, PresetUse, Signature, SignatureKey, SignaturePlace, SpecFile, SpecSource,
     nearest,
 };
 
@@ -115,7 +115,7 @@ fn source(
     checks: PresetChecks,
     locate: &dyn Fn(&str) -> String,
     keyring: &str,
-) -> Source {
+) -> SpecSource {
     let signed = |place| {
         Some(Signature {
             place,
@@ -123,11 +123,11 @@ fn source(
         })
     };
     let detached = |path: &str| signed(SignaturePlace::Detached(locate(path)));
-    let list = |path: &str| Source {
+    let list = |path: &str| SpecSource {
         from: locate(path),
-        ..Source::default()
+        ..SpecSource::default()
     };
-    let inline = |path: &str| Source {
+    let inline = |path: &str| SpecSource {
         signature: signed(SignaturePlace::Inline),
         ..list(path)
     };
@@ -135,7 +135,7 @@ fn source(
         List(path, signature) => {
             let signature = detached(signature);
             (
-                Some(Source {
+                Some(SpecSource {
                     signature,
                     ..list(path)
                 }),
@@ -146,7 +146,7 @@ fn source(
         ListInList(path, outer) => {
             let checksums = Some(Box::new(inline(outer)));
             (
-                Some(Source {
+                Some(SpecSource {
                     checksums,
                     ..list(path)
                 }),
@@ -159,7 +159,7 @@ fn source(
         ListAndSigned(path, signature) => {
             let unverified = true;
             (
-                Some(Source {
+                Some(SpecSource {
                     unverified,
                     ..list(path)
                 }),
@@ -167,11 +167,11 @@ fn source(
             )
         }
     };
-    Source {
+    SpecSource {
         from,
         checksums: list.map(Box::new),
         signature,
-        ..Source::default()
+        ..SpecSource::default()
     }
 }
 
@@ -328,9 +328,9 @@ mod tests {
     #[test]
     fn a_file_of_the_spec_takes_precedence_over_one_of_the_preset() {
         let mut spec = spec("debian-12", "x86_64", None, None);
-        let content = Content::Whole(Source {
+        let content = Content::Whole(SpecSource {
             from: "linux".into(),
-            ..Source::default()
+            ..SpecSource::default()
         });
         let own = SpecFile {
             path: None,

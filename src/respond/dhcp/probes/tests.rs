@@ -1,10 +1,11 @@
-//! Probing ahead, as timelines.
+//! Timelines of probes of addresses before they are offered.
 
-use super::super::{Ignored, Ingress};
+use super::super::{DhcpResponder, IgnoreReason, Ingress};
 use super::*;
 use crate::clients::dhcp::{Client, ClientKind};
+use crate::inventory::Inventory;
 use crate::inventory::site_builder::SiteBuilder;
-use crate::machine::Architecture;
+use crate::machine::{Architecture, LeaseChange, MacAddress};
 use crate::token::StoreKey;
 use crate::wire::dhcp::TransactionId;
 
@@ -30,20 +31,20 @@ fn address(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 20, 0, last)
 }
 
-/// The last octets of what should be probed.
+/// The last bytes of the addresses to probe.
 fn due(responder: &mut DhcpResponder, inventory: &Inventory, now: Timestamp) -> Vec<u8> {
     let all = responder.probes_due(inventory, now);
     let addresses = all.iter().flat_map(|due| &due.addresses);
     addresses.map(|address| address.octets()[3]).collect()
 }
 
-/// The last octet of what a machine is offered.
+/// The last byte of the address that a machine is offered.
 fn offered(
     responder: &mut DhcpResponder,
     inventory: &Inventory,
     machine: u8,
     now: Timestamp,
-) -> Result<u8, Ignored> {
+) -> Result<u8, IgnoreReason> {
     let client = Client {
         kind: ClientKind::EdkPxe(Architecture::UefiX64),
         mac: MacAddress::new([2, 0, 0, 0, 0, machine]),
@@ -62,7 +63,7 @@ fn offered(
 }
 
 #[test]
-fn addresses_are_probed_ahead_again_before_their_silence_is_old_and_while_no_answer_comes() {
+fn addresses_are_probed_again_before_a_result_expires_and_while_a_result_is_missing() {
     let (mut responder, inventory) = (DhcpResponder::new([]), small());
     assert_eq!(due(&mut responder, &inventory, at(0)), [200, 201, 202]);
     assert_eq!(due(&mut responder, &inventory, at(1)), NONE);
@@ -77,7 +78,7 @@ fn addresses_are_probed_ahead_again_before_their_silence_is_old_and_while_no_ans
 }
 
 #[test]
-fn a_probed_address_is_offered_first_and_nobody_waits_for_a_probe() {
+fn a_probed_address_is_offered_first_and_no_client_waits_for_a_probe() {
     let (mut responder, inventory) = (DhcpResponder::new([]), small());
     due(&mut responder, &inventory, at(0));
     responder.probed("prov0", address(201), None, at(1));
@@ -85,12 +86,12 @@ fn a_probed_address_is_offered_first_and_nobody_waits_for_a_probe() {
     // Nothing else was probed, and the client is answered anyway.
     assert_eq!(offered(&mut responder, &inventory, 2, at(2)), Ok(200));
     assert_eq!(offered(&mut responder, &inventory, 3, at(2)), Ok(202));
-    // What is offered is not probed: its own client would answer.
+    // An offered address is not probed: its own client would answer.
     assert_eq!(due(&mut responder, &inventory, at(20)), NONE);
 }
 
 #[test]
-fn an_address_on_which_another_machine_answers_is_set_aside_for_an_hour() {
+fn an_address_that_another_machine_uses_is_set_aside_for_an_hour() {
     let (mut responder, inventory) = (DhcpResponder::new([]), small());
     due(&mut responder, &inventory, at(0));
     let change = responder.probed("prov0", address(200), Some(SQUATTER), at(1));
@@ -104,14 +105,14 @@ fn an_address_on_which_another_machine_answers_is_set_aside_for_an_hour() {
             expected
         );
     }
-    let exhausted = Err(Ignored::PoolExhausted("prov0".into()));
+    let exhausted = Err(IgnoreReason::PoolExhausted("prov0".into()));
     assert_eq!(offered(&mut responder, &inventory, 3, at(2)), exhausted);
     assert_eq!(due(&mut responder, &inventory, at(3599)), [201, 202]);
     assert_eq!(due(&mut responder, &inventory, at(3601)), [200]);
 }
 
 #[test]
-fn an_answer_that_comes_after_the_address_was_given_away_takes_nothing_back() {
+fn a_probe_result_does_not_revoke_an_address_that_was_leased_meanwhile() {
     let (mut responder, inventory) = (DhcpResponder::new([]), small());
     due(&mut responder, &inventory, at(0));
     assert_eq!(offered(&mut responder, &inventory, 1, at(0)), Ok(200));
@@ -124,7 +125,7 @@ fn an_answer_that_comes_after_the_address_was_given_away_takes_nothing_back() {
 }
 
 #[test]
-fn only_pools_of_ours_on_an_interface_are_probed_and_a_few_addresses_of_each() {
+fn only_a_few_addresses_of_each_own_pool_on_an_interface_are_probed() {
     let mut responder = DhcpResponder::new([]);
     for network in [
         "interface: eth1",

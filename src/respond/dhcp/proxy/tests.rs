@@ -1,11 +1,11 @@
-//! A proxy beside a server that gives addresses and knows nothing of booting, as firmware sees both.
+//! A proxy beside a DHCP server without boot data, from the point of view of firmware.
 
 use crate::machine::Architecture;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use jiff::Timestamp;
 
-use super::super::{Delivery, DhcpResponder, Ignored, Ingress, Reply};
+use super::super::{Delivery, DhcpReply, DhcpResponder, IgnoreReason, Ingress};
 use super::*;
 use crate::clients::dhcp::{BootSource, Client, ClientKind, OfferClass};
 use crate::inventory::site_builder::{inventory_of, parse_text};
@@ -70,7 +70,7 @@ fn ipxe(architecture: Architecture) -> Client {
     client(ClientKind::ipxe(architecture))
 }
 
-/// What the proxy says on port 67 of a network.
+/// Returns the response of the proxy on port 67 of a network.
 fn on_67(network: &str, message: &DhcpMessage) -> Response {
     let mut responder = DhcpResponder::new([]);
     let response = responder.respond(&inventory(SITE), &key(), ingress(network), message, now());
@@ -78,7 +78,7 @@ fn on_67(network: &str, message: &DhcpMessage) -> Response {
     response
 }
 
-/// What the proxy says on port 4011 of a network to a client that asks from `from`.
+/// Returns the response of the proxy on port 4011 of a network to a client at `from`.
 fn on_4011(network: Option<&str>, from: SocketAddrV4, message: &DhcpMessage) -> Response {
     let ingress = Ingress {
         network,
@@ -87,11 +87,11 @@ fn on_4011(network: Option<&str>, from: SocketAddrV4, message: &DhcpMessage) -> 
     respond_as_boot_server(&inventory(SITE), &key(), ingress, from, message, now())
 }
 
-fn offer_to(client: &Client) -> Reply {
+fn offer_to(client: &Client) -> DhcpReply {
     on_67("office", &client.discover(XID)).reply.unwrap()
 }
 
-/// The offer of a server that gives addresses, and has never heard of booting.
+/// The offer of a DHCP server without boot data.
 fn address_only() -> DhcpMessage {
     let mut offer = DhcpMessage::new(Operation::Reply, MAC, XID);
     offer.your_address = ADDRESS;
@@ -133,7 +133,7 @@ fn each_client_merges_the_two_offers_in_its_own_way() {
     ] {
         let proxy = offer_to(&client).message;
         assert_eq!(client.classify(&proxy), class, "{client:?}");
-        // In whatever order they come in.
+        // In either order.
         for offers in [
             [address_only(), proxy.clone()],
             [proxy.clone(), address_only()],
@@ -153,7 +153,7 @@ fn each_client_merges_the_two_offers_in_its_own_way() {
 }
 
 #[test]
-fn firmware_is_told_the_boot_file_on_port_4011_where_it_listens() {
+fn firmware_that_uses_port_4011_gets_its_boot_file_there() {
     for (client, port, expected) in [
         (edk(), 4011, "tftp://10.20.0.10/snponly.efi"),
         (bios(), 68, "tftp://10.20.0.10/undionly.kpxe"),
@@ -166,7 +166,7 @@ fn firmware_is_told_the_boot_file_on_port_4011_where_it_listens() {
         let request = client.ask_boot_server(XID, ADDRESS, US);
         let from = SocketAddrV4::new(ADDRESS, port);
         let response = on_4011(Some("office"), from, &request);
-        let Reply {
+        let DhcpReply {
             message, delivery, ..
         } = response.reply.unwrap();
         assert_eq!(delivery, Delivery::Sender);
@@ -182,7 +182,7 @@ fn firmware_is_told_the_boot_file_on_port_4011_where_it_listens() {
 
 #[test]
 fn each_kind_of_firmware_gets_the_options_it_needs() {
-    // The message type, who answers, what is echoed, the class; then what differs.
+    // Message type, server, echoed options, class; then the options that differ.
     let uefi = offer_to(&edk());
     assert_eq!(codes(&uefi.message), [53, 54, 97, 60]);
     assert_eq!(uefi.message.server_address, US);
@@ -235,7 +235,7 @@ fn the_script_carries_a_boot_token_for_this_machine() {
 }
 
 #[test]
-fn an_ipxe_without_http_is_given_ours_in_the_offer() {
+fn an_ipxe_without_http_gets_our_ipxe_in_the_offer() {
     let client = client(ClientKind::Ipxe {
         architecture: Architecture::UefiX64,
         features: vec![IpxeFeature::Tftp, IpxeFeature::Efi],
@@ -261,7 +261,7 @@ fn a_relayed_request_is_answered_through_the_relay_and_then_at_its_source() {
         Delivery::Relay(SocketAddrV4::new(relay, 67))
     );
     assert_eq!(offer.message.options.raw(relayed_by), Some(override_server));
-    // The client speaks to us itself on port 4011, so it must know us by our own address.
+    // The client itself sends to port 4011, so the reply must contain our own address.
     assert_eq!(offer.message.options.server_identifier(), Some(US));
 
     let request = edk().ask_boot_server(XID, ADDRESS, US);
@@ -282,14 +282,14 @@ fn a_relay_that_is_not_listed_is_ignored_on_both_ports() {
     let from = SocketAddrV4::new(ADDRESS, 4011);
     for network in [Some("office"), None] {
         let why = on_4011(network, from, &request).reply.unwrap_err();
-        assert!(matches!(why, Ignored::UnlistedRelay { .. }), "{why:?}");
+        assert!(matches!(why, IgnoreReason::UnlistedRelay { .. }), "{why:?}");
     }
     let why = on_67("office", &discover).reply.unwrap_err();
-    assert!(matches!(why, Ignored::UnlistedRelay { .. }), "{why:?}");
+    assert!(matches!(why, IgnoreReason::UnlistedRelay { .. }), "{why:?}");
 }
 
 #[test]
-fn port_4011_answers_no_address_outside_the_site() {
+fn port_4011_ignores_addresses_outside_the_site() {
     let request = edk().ask_boot_server(XID, ADDRESS, US);
     for network in [Some("office"), None] {
         let outside = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 9), 4011);
@@ -307,7 +307,7 @@ fn port_4011_answers_no_address_outside_the_site() {
 }
 
 #[test]
-fn nothing_about_addresses_is_ever_answered() {
+fn messages_about_addresses_are_never_answered() {
     let office = "office".to_owned();
     let offer = address_only();
     let mut others = Vec::new();
@@ -321,14 +321,14 @@ fn nothing_about_addresses_is_ever_answered() {
         others.push(message);
     }
     others.push(edk().request(XID, &offer));
-    // A renewal, and a request that takes our own offer for one of an address.
+    // A renewal, and a request from a client that mistakes our offer for the offer of an address.
     let mut renewal = bios().request(XID, &offer);
     renewal.client_address = ADDRESS;
     others.push(renewal);
     others.push(edk().request(XID, &offer_to(&edk()).message));
     for message in others {
         let response = on_67("office", &message);
-        let expected = Err(Ignored::AddressesElsewhere(office.clone()));
+        let expected = Err(IgnoreReason::AddressesElsewhere(office.clone()));
         assert_eq!((response.commit, response.reply), (None, expected));
     }
 }
@@ -344,10 +344,10 @@ fn a_client_without_network_boot_or_boot_file_gets_no_reply() {
     silent.options.remove(OptionCode::ClassIdentifier);
     for message in [laptop, silent] {
         let reply = on_67("office", &message).reply;
-        assert_eq!(reply, Err(Ignored::NoNetworkBoot(office.clone())));
+        assert_eq!(reply, Err(IgnoreReason::NoNetworkBoot(office.clone())));
     }
     let arm = client(ClientKind::EdkPxe(Architecture::UefiArm64));
-    let why = Ignored::NothingToBoot("the site has no loader for `uefi-arm64`".into());
+    let why = IgnoreReason::NothingToBoot("the site has no loader for `uefi-arm64`".into());
     assert_eq!(on_67("office", &arm.discover(XID)).reply, Err(why));
 
     let site = format!("{SITE}unknown: ignore\n");
@@ -360,29 +360,38 @@ fn a_client_without_network_boot_or_boot_file_gets_no_reply() {
         &discover,
         now(),
     );
-    assert_eq!(response.reply, Err(Ignored::UnknownMachine));
+    assert_eq!(response.reply, Err(IgnoreReason::UnknownMachine));
 }
 
 #[test]
-fn port_4011_answers_only_what_belongs_there() {
+fn port_4011_answers_only_boot_requests_of_proxy_networks() {
     let from = SocketAddrV4::new(ADDRESS, 4011);
     let refused = |network, message: &DhcpMessage| {
         let response = on_4011(Some(network), from, message);
         response.reply.unwrap_err()
     };
     let request = edk().ask_boot_server(XID, ADDRESS, US);
-    assert_eq!(refused("prov0", &request), Ignored::NoProxy("prov0".into()));
+    assert_eq!(
+        refused("prov0", &request),
+        IgnoreReason::NoProxy("prov0".into())
+    );
     let discover = edk().discover(XID);
     let kind = Some(MessageType::Discover);
-    assert_eq!(refused("office", &discover), Ignored::MessageType(kind));
+    assert_eq!(
+        refused("office", &discover),
+        IgnoreReason::MessageType(kind)
+    );
     let elsewhere = ipxe(Architecture::Bios).ask_boot_server(XID, ADDRESS, OTHER);
-    assert_eq!(refused("office", &elsewhere), Ignored::OtherServer(OTHER));
+    assert_eq!(
+        refused("office", &elsewhere),
+        IgnoreReason::OtherServer(OTHER)
+    );
     let far = on_4011(
         None,
         SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 68),
         &request,
     );
-    assert!(matches!(far.reply, Err(Ignored::Source(_))), "{far:?}");
+    assert!(matches!(far.reply, Err(IgnoreReason::Source(_))), "{far:?}");
 }
 
 #[test]
@@ -417,7 +426,7 @@ disk: {serial: D1}
 nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
 ";
     let parsed = parse_text(text);
-    let seen: Vec<_> = parsed
+    let warnings: Vec<_> = parsed
         .diagnostics
         .iter()
         .map(|found| {
@@ -431,7 +440,7 @@ nics: [{mac: '52:54:00:12:34:56', network: office, ip: 10.20.0.150, boot: true}]
     let warning = || "warning".to_owned();
     let unused = "has no effect with `mode: proxy`: another DHCP server owns the addresses";
     assert_eq!(
-        seen,
+        warnings,
         [
             (
                 warning(),

@@ -1,4 +1,4 @@
-//! What replies say besides an address and a boot file.
+//! The options of replies beside the address and the boot file.
 
 use std::net::Ipv4Addr;
 
@@ -60,7 +60,7 @@ fn offer_to(mac: &str) -> DhcpMessage {
 }
 
 #[test]
-fn the_network_tells_its_mtu_search_domains_and_routes_with_the_default_one() {
+fn a_reply_contains_mtu_search_domains_and_routes_with_the_default_route() {
     let offer = offer_to(STRANGER);
     let raw = |code| offer.options.raw(code).unwrap();
     assert_eq!(raw(OptionCode::InterfaceMtu), 9000_u16.to_be_bytes());
@@ -74,7 +74,7 @@ fn the_network_tells_its_mtu_search_domains_and_routes_with_the_default_one() {
 }
 
 #[test]
-fn options_of_a_host_take_precedence_over_its_profiles_and_those_over_the_networks() {
+fn host_options_take_precedence_over_profile_options_and_those_over_network_options() {
     for (mac, expected) in [
         (STRANGER, ["network", "network", "network"]),
         (HOST, ["network", "profile", "host"]),

@@ -1,4 +1,4 @@
-//! What each client is told to boot, and where that stands in the reply.
+//! The boot file of each client, and its place in the reply.
 
 use super::*;
 
@@ -40,7 +40,7 @@ fn each_architecture_gets_its_loader() {
         ),
         (&[(60, b"HTTPClient"), (93, &[0, 0x10])], Some(http)),
         (&[(60, b"HTTPClient:Arch:00016:UNDI:003001")], Some(http)),
-        // No loader is named for it: an address, and nothing to boot.
+        // The site has no loader for it: the client gets an address only.
         (&[(60, b"PXEClient"), (93, &[0, 0x0b])], None),
         // An operating system.
         (&[(60, b"MSFT 5.0")], None),
@@ -52,7 +52,7 @@ fn each_architecture_gets_its_loader() {
 }
 
 #[test]
-fn ipxe_gets_the_script_however_it_shows_itself() {
+fn ipxe_gets_the_script_in_every_form_in_which_it_identifies_itself() {
     const BIOS: (u8, &[u8]) = (93, &[0, 0]);
     const X64: (u8, &[u8]) = (93, &[0, 7]);
     let script = Some(SCRIPT);
@@ -64,7 +64,7 @@ fn ipxe_gets_the_script_however_it_shows_itself() {
             script,
         ),
         (&[X64, (175, &[0x13, 1, 1, 0x24, 1, 1])], script),
-        // One without HTTP, or without kernels, loads ours first.
+        // An iPXE without HTTP or without kernel support loads our iPXE first.
         (&[X64, (175, &[0x24, 1, 1])], Some("snponly.efi")),
         (
             &[BIOS, (77, b"iPXE"), (175, &[0x18, 1, 1])],
@@ -117,7 +117,7 @@ fn a_host_and_its_profile_may_name_a_loader_for_the_firmware_on_record() {
 }
 
 #[test]
-fn a_loader_stands_in_every_place_where_firmware_looks() {
+fn a_loader_is_in_every_field_that_firmware_reads() {
     let values: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7])];
     let reply = Bench::new().reply(&discover(KNOWN, values));
     assert_eq!(reply.server_address, SERVER);
@@ -148,7 +148,7 @@ fn http_boot_gets_its_class_and_the_url_twice() {
 }
 
 #[test]
-fn a_url_that_is_longer_than_the_field_stands_in_option_67_alone() {
+fn a_url_that_exceeds_the_file_field_is_only_in_option_67() {
     let long = "a".repeat(70);
     let mut bench = Bench::with(|text| text.replace("snponly.efi", &format!("{long}.efi")));
     let values: &[(u8, &[u8])] = &[(60, b"HTTPClient"), (93, &[0, 16])];
@@ -160,7 +160,7 @@ fn a_url_that_is_longer_than_the_field_stands_in_option_67_alone() {
 }
 
 #[test]
-fn every_ipxe_gets_the_option_not_to_wait_for_a_proxy() {
+fn every_ipxe_gets_the_option_that_avoids_the_wait_for_a_proxy() {
     for values in [
         &[(77, &b"iPXE"[..])][..],
         &[(93, &[0, 0]), (77, b"iPXE"), (175, &[0x18, 1, 1])],
@@ -174,7 +174,7 @@ fn every_ipxe_gets_the_option_not_to_wait_for_a_proxy() {
 const IPXE: OptionCode = crate::wire::dhcp::IPXE_ENCAPSULATED;
 
 #[test]
-fn the_script_carries_a_token_that_is_good_for_the_machine_and_never_logged() {
+fn the_script_url_has_a_valid_token_that_is_never_logged() {
     let mut bench = Bench::new();
     let client = Client {
         kind: ClientKind::ipxe(Architecture::UefiX64),
@@ -231,7 +231,7 @@ fn identifiers_are_echoed_byte_for_byte() {
 }
 
 #[test]
-fn a_reply_keeps_to_the_length_that_the_client_takes() {
+fn a_reply_fits_the_length_that_the_client_accepts() {
     for (announced, expected) in [(None, 576), (Some(1260_u16), 1260), (Some(0xff00), 1500)] {
         let mut discover = discover(KNOWN, &[]);
         if let Some(announced) = announced {
@@ -244,7 +244,7 @@ fn a_reply_keeps_to_the_length_that_the_client_takes() {
     }
 }
 
-/// The test site with another loader for UEFI on x86-64, and the host's profile as `profile` says.
+/// The test site with another loader for UEFI on x86-64, and the keys `profile` in the host's profile.
 fn bench_with_loader(loader: &str, profile: &str) -> Bench {
     Bench::with(|text| {
         text.replace("uefi-x64: snponly.efi", &format!("uefi-x64: {loader}"))
@@ -283,8 +283,8 @@ fn a_loader_that_requests_more_files_gets_a_path_with_the_machine_and_its_token(
         ("tool.img", b"PXEClient", 7, "tool.img"),
     ] {
         let mut bench = bench_with_loader(loader, "");
-        let asked = discover(KNOWN, &[(60, class), (93, &[0, architecture])]);
-        let response = bench.send(&asked);
+        let discover = discover(KNOWN, &[(60, class), (93, &[0, architecture])]);
+        let response = bench.send(&discover);
         let shown = response.exchange.boot_file.unwrap().to_string();
         assert_eq!(shown, expected);
         let reply = response.reply.unwrap().message;
@@ -300,7 +300,7 @@ fn a_loader_that_requests_more_files_gets_a_path_with_the_machine_and_its_token(
 }
 
 #[test]
-fn a_host_with_secure_boot_gets_nothing_that_is_not_signed() {
+fn a_host_with_secure_boot_gets_only_signed_loaders() {
     let ipxe: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7]), (77, b"iPXE")];
     let rom: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7])];
     let bios: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 0])];
@@ -318,7 +318,7 @@ fn uefi_gets_the_size_of_its_boot_file_if_it_requests_it() {
     let of = |kind| {
         let client = Client { kind, ..edk(KNOWN) };
         let reply = Bench::new().send(&client.discover(TransactionId(1))).reply;
-        reply.unwrap().measured
+        reply.unwrap().needs_size_of
     };
     let x64 = Architecture::UefiX64;
     let file = Some("snponly.efi".to_owned());
@@ -330,21 +330,21 @@ fn uefi_gets_the_size_of_its_boot_file_if_it_requests_it() {
     ] {
         assert_eq!(of(kind.clone()), None, "{kind:?}");
     }
-    // Nobody asks, or the inventory says it.
+    // The client does not request the size, or the inventory sets it.
     let silent = Bench::new().send(&discover(KNOWN, &[(60, b"PXEClient"), (93, &[0, 7])]));
-    assert_eq!(silent.reply.unwrap().measured, None);
-    let mut said = Bench::with(|text| {
+    assert_eq!(silent.reply.unwrap().needs_size_of, None);
+    let mut configured = Bench::with(|text| {
         text.replace(
             "lease_time: 30m",
             "lease_time: 30m\n    options: {13: 'u16:7'}",
         )
     });
-    let said = said
+    let configured = configured
         .send(&edk(KNOWN).discover(TransactionId(1)))
         .reply
         .unwrap();
-    assert_eq!(said.measured, None);
-    let size = said.message.options.raw(OptionCode::BootFileSize);
+    assert_eq!(configured.needs_size_of, None);
+    let size = configured.message.options.raw(OptionCode::BootFileSize);
     assert_eq!(size, Some(&[0, 7][..]));
 }
 

@@ -1,10 +1,10 @@
-//! The models of real clients take our offers, and boot what we meant.
+//! The models of real clients accept our offers and boot the intended file.
 
 use super::*;
 use crate::clients::dhcp::{BootSource, OfferClass};
 
 #[test]
-fn every_client_takes_our_offer_and_boots_what_we_meant() {
+fn every_client_accepts_our_offer_and_boots_the_intended_file() {
     let script = "http://10.20.0.10:8080/boot.ipxe?token=";
     let url = "http://10.20.0.10:8080/m/";
     let tftp = |name: &str| format!("tftp://10.20.0.10/{name}");
@@ -62,7 +62,7 @@ fn every_client_takes_our_offer_and_boots_what_we_meant() {
 }
 
 #[test]
-fn our_offer_is_taken_beside_a_plain_one_that_comes_first() {
+fn our_offer_wins_against_an_earlier_offer_without_boot_data() {
     for kind in [
         ClientKind::BiosPxe,
         ClientKind::EdkPxe(Architecture::UefiX64),

@@ -1,4 +1,4 @@
-//! One exchange, one answer; and nobody is led in a circle.
+//! Repeated messages get the same answer, and no client boots in a loop.
 
 use super::*;
 use crate::wire::dhcp::IpxeFeature;
@@ -17,10 +17,10 @@ fn rom() -> Client {
 }
 
 #[test]
-fn a_repeated_message_gets_the_same_token_also_when_a_new_one_is_due() {
+fn a_repeated_message_gets_the_same_token_even_when_a_new_token_is_due() {
     let mut bench = Bench::new();
     let client = ipxe(&[IpxeFeature::Http, IpxeFeature::BzImage]);
-    // A second before the token's expiry takes its next step.
+    // A second before new tokens get a later expiry.
     let step = 300 - bench.now.as_second().rem_euclid(300);
     bench.wait(step as u64 - 1);
     let discover = client.discover(TransactionId(9));
@@ -32,20 +32,20 @@ fn a_repeated_message_gets_the_same_token_also_when_a_new_one_is_due() {
     assert_eq!(ack.boot_file, offer.boot_file);
     bench.wait(4);
     assert_eq!(bench.reply(&request), ack);
-    // Another exchange gets another one.
+    // Another exchange gets another token.
     let other = bench.reply(&client.discover(TransactionId(10)));
     assert_ne!(other.boot_file, offer.boot_file);
-    // And so does an old client's, whose number never changes.
+    // So does an old client whose transaction ID never changes.
     let old = bench.reply(&discover);
     assert_eq!(old.boot_file, other.boot_file);
 }
 
 #[test]
-fn an_ipxe_that_cannot_run_our_scripts_is_given_ours_once_in_a_row() {
+fn an_ipxe_that_cannot_run_our_scripts_gets_our_ipxe_once_in_a_row() {
     let mut bench = Bench::new();
     let (_, ack) = bench.lease(&rom());
     assert_eq!(ack.boot_file, b"undionly.kpxe");
-    // What comes back is no better.
+    // The client comes back with the same limits.
     bench.wait(5);
     let again = bench.send(&rom().discover(TransactionId(2)));
     let remark = "the client's iPXE just got our loader, but still supports no HTTP or no Linux \
@@ -56,14 +56,14 @@ fn an_ipxe_that_cannot_run_our_scripts_is_given_ours_once_in_a_row() {
     assert!(offer.boot_file.is_empty() && !codes(&offer).contains(&67));
     let ack = bench.reply(&rom().request(TransactionId(2), &offer));
     assert!(ack.boot_file.is_empty());
-    // Switched on again later, it is given ours again.
+    // After a later restart, it gets our iPXE again.
     bench.wait(15);
     let offer = bench.reply(&rom().discover(TransactionId(3)));
     assert_eq!(offer.boot_file, b"undionly.kpxe");
 }
 
 #[test]
-fn our_ipxe_gets_its_script_after_that_of_the_rom_and_repeats_are_not_a_loop() {
+fn our_ipxe_gets_its_script_after_the_ipxe_of_the_rom_and_repeats_are_not_a_loop() {
     let mut bench = Bench::new();
     let discover = rom().discover(TransactionId(1));
     let offer = bench.reply(&discover);
@@ -87,7 +87,7 @@ fn our_ipxe_gets_its_script_after_that_of_the_rom_and_repeats_are_not_a_loop() {
 }
 
 #[test]
-fn a_proxy_causes_no_loop_either() {
+fn a_proxy_causes_no_loop() {
     let mut bench = Bench::with(|text| {
         let text = text.replace("    pool: 10.20.0.200-10.20.0.202\n", "    mode: proxy\n");
         text.replace("    lease_time: 30m\n", "")
@@ -117,7 +117,7 @@ fn a_message_for_another_server_changes_nothing() {
         let mut elsewhere = message.clone();
         let code = OptionCode::ServerIdentifier;
         elsewhere.options.set_address(code, other);
-        assert_eq!(bench.ignored(&elsewhere), Ignored::OtherServer(other));
+        assert_eq!(bench.ignored(&elsewhere), IgnoreReason::OtherServer(other));
         assert_eq!(bench.responder.leases(bench.now).count(), 1);
     }
 }

@@ -1,5 +1,4 @@
-//! Relays that the inventory does not name: nobody gets an answer, and a boot token, by writing
-//! another relay's words.
+//! Relays that the inventory does not name: no sender gets an answer or a boot token by forging a relay.
 
 use proptest::prelude::*;
 
@@ -11,7 +10,7 @@ const FOREIGN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 /// Another address on `prov0`, which has an interface.
 const NEIGHBOR: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 77);
 
-/// A DISCOVER of the known host, with option 82 and 118 as a relay says them.
+/// A DISCOVER of the known host, with options 82 and 118 as a relay sends them.
 fn discover(giaddr: Ipv4Addr, information: &[u8], subnet: Option<Ipv4Addr>) -> DhcpMessage {
     let mut discover = relayed(edk(KNOWN).discover(TransactionId(1)), information);
     discover.relay_address = giaddr;
@@ -51,9 +50,9 @@ fn link(subnet: [u8; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn a_foreign_relay_gets_no_answer_whatever_it_says() {
+fn an_unlisted_relay_gets_no_answer_with_any_options() {
     let prov = Ipv4Addr::new(10, 20, 0, 0);
-    let unlisted = |claim| Ignored::UnlistedRelay {
+    let unlisted = |claim| IgnoreReason::UnlistedRelay {
         relay: FOREIGN,
         claim,
     };
@@ -69,7 +68,7 @@ fn a_foreign_relay_gets_no_answer_whatever_it_says() {
             None,
             unlisted(RelayClaim::ServerOverride),
         ),
-        (vec![], None, Ignored::NoNetwork(Some(FOREIGN))),
+        (vec![], None, IgnoreReason::NoNetwork(Some(FOREIGN))),
     ] {
         for network in [Some("prov0"), Some("bare0"), None] {
             let mut bench = Bench::new();
@@ -92,24 +91,24 @@ fn a_foreign_relay_gets_no_answer_whatever_it_says() {
 }
 
 #[test]
-fn a_network_with_an_interface_and_no_relays_accepts_none() {
+fn a_network_with_an_interface_and_without_relays_accepts_no_relay() {
     let mut bench = Bench::new();
     for network in [Some("prov0"), None] {
         bench.network = network;
         let why = bench.ignored(&discover(NEIGHBOR, &[1, 1, 7], None));
-        let expected = Ignored::RelayNotAccepted {
+        let expected = IgnoreReason::RelayNotAccepted {
             relay: NEIGHBOR,
             network: "prov0".to_owned(),
         };
         assert_eq!(why, expected);
     }
-    // A machine of that network is answered on its wire.
+    // A machine on the wire of that network gets an answer.
     bench.network = Some("prov0");
     assert_eq!(bench.offered(KNOWN), Ok(RESERVED));
 }
 
 #[test]
-fn a_relay_inside_the_subnet_of_a_network_without_interface_needs_no_entry_unless_it_says_more() {
+fn a_relay_inside_the_subnet_of_a_network_without_interface_needs_an_entry_only_for_its_options() {
     let mut bench = Bench::new();
     bench.network = None;
     let reply = bench.send(&discover(RELAY, &[1, 1, 7], None)).reply;
@@ -117,23 +116,26 @@ fn a_relay_inside_the_subnet_of_a_network_without_interface_needs_no_entry_unles
         reply.unwrap().delivery,
         Delivery::Relay(SocketAddrV4::new(RELAY, 67))
     );
-    // Not even about its own network.
+    // Not even for its own network.
     let why = bench.ignored(&discover(RELAY, &link([10, 22, 0, 0]), None));
-    let expected = Ignored::UnlistedRelay {
+    let expected = IgnoreReason::UnlistedRelay {
         relay: RELAY,
         claim: RelayClaim::LinkSelection,
     };
     assert_eq!(why, expected);
-    // The first and the last address of a subnet are no relay's.
+    // The first and the last address of a subnet cannot belong to a relay.
     for last in [0, 255] {
         let relay = Ipv4Addr::new(10, 22, 0, last);
         let why = bench.ignored(&discover(relay, &[], None));
-        assert!(matches!(why, Ignored::RelayNotAccepted { .. }), "{why:?}");
+        assert!(
+            matches!(why, IgnoreReason::RelayNotAccepted { .. }),
+            "{why:?}"
+        );
     }
 }
 
 #[test]
-fn the_list_takes_the_place_of_the_subnet() {
+fn a_list_of_relays_replaces_the_subnet() {
     let mut bench = with_relays(&[("far0", "[10.22.0.1]")]);
     assert!(bench.send(&discover(RELAY, &[], None)).reply.is_ok());
     let other = Ipv4Addr::new(10, 22, 0, 2);
@@ -148,7 +150,7 @@ fn the_list_takes_the_place_of_the_subnet() {
 }
 
 #[test]
-fn a_listed_relay_selects_the_networks_that_list_it_and_no_other() {
+fn a_listed_relay_selects_only_networks_that_list_it() {
     let to_prov = link([10, 20, 0, 0]);
     let to_far = link([10, 22, 0, 0]);
     let mut bench = with_relays(&[("prov0", "[192.0.2.9]"), ("far0", "[192.0.2.0/24]")]);
@@ -159,19 +161,22 @@ fn a_listed_relay_selects_the_networks_that_list_it_and_no_other() {
         let reply = bench.reply(&discover(FOREIGN, information, None));
         assert_eq!(reply.your_address, expected);
     }
-    // 192.0.2.8 is far0's alone, so it need not say so, and may not select another.
+    // Only far0 lists 192.0.2.8: the relay need not select it, and cannot select another network.
     let of_far = Ipv4Addr::new(192, 0, 2, 8);
     let reply = bench.reply(&discover(of_far, &[], None));
     assert_eq!(reply.your_address.octets()[..3], [10, 22, 0]);
     let why = bench.ignored(&discover(of_far, &to_prov, None));
-    let expected = Ignored::RelayNotAccepted {
+    let expected = IgnoreReason::RelayNotAccepted {
         relay: of_far,
         network: "prov0".to_owned(),
     };
     assert_eq!(why, expected);
     let why = bench.ignored(&discover(of_far, &link([10, 21, 0, 0]), None));
-    assert!(matches!(why, Ignored::RelayNotAccepted { .. }), "{why:?}");
-    // Both list 192.0.2.9, so it must say.
+    assert!(
+        matches!(why, IgnoreReason::RelayNotAccepted { .. }),
+        "{why:?}"
+    );
+    // Two networks list 192.0.2.9, so the relay must select one.
     let why = bench.ignored(&discover(FOREIGN, &[], None)).to_string();
     assert_eq!(
         why,
@@ -181,15 +186,18 @@ fn a_listed_relay_selects_the_networks_that_list_it_and_no_other() {
 }
 
 #[test]
-fn a_listed_relay_may_select_a_network_without_relays_if_its_address_lies_there() {
+fn a_listed_relay_may_select_a_network_without_relays_that_contains_its_address() {
     let mut bench = with_relays(&[("bare0", "[10.22.0.1]")]);
     let reply = bench.reply(&discover(RELAY, &link([10, 22, 0, 0]), None));
     assert_eq!(reply.your_address.octets()[..3], [10, 22, 0]);
     let why = bench.ignored(&discover(RELAY, &link([10, 20, 0, 0]), None));
-    assert!(matches!(why, Ignored::RelayNotAccepted { .. }), "{why:?}");
+    assert!(
+        matches!(why, IgnoreReason::RelayNotAccepted { .. }),
+        "{why:?}"
+    );
 }
 
-/// The rule, stated once more: of the whole site, and with no regard to how the responder works.
+/// The rule again, written for the whole site and independently of the responder.
 fn may_be_answered(networks: &[Network], message: &DhcpMessage) -> bool {
     let relay = message.relay_address;
     let options = &message.options;

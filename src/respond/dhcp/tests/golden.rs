@@ -1,4 +1,4 @@
-//! Golden replies beside the golden requests, octet for octet, in a form that people read.
+//! Golden replies beside the golden requests, byte for byte, in a readable form.
 
 #[path = "../../../../tests/support/fixture_updates.rs"]
 mod fixture_updates;
@@ -21,42 +21,42 @@ const FIELDS: [(&str, usize); 9] = [
     ("", 0),
 ];
 
-fn section(text: &mut String, name: &str, octets: &[u8]) {
+fn section(text: &mut String, name: &str, bytes: &[u8]) {
     writeln!(text, "\n# {name}").unwrap();
-    for line in octets.chunks(16) {
+    for line in bytes.chunks(16) {
         let line: Vec<_> = line.iter().map(|octet| format!("{octet:02x}")).collect();
         writeln!(text, "{}", line.join(" ")).unwrap();
     }
 }
 
-/// Writes a packet as hexadecimal octets, each field and option under its name.
-fn readable(title: &str, mut octets: &[u8]) -> String {
+/// Writes a packet as hexadecimal bytes, each field and option under its name.
+fn readable(title: &str, mut bytes: &[u8]) -> String {
     let mut text = format!("# {title}\n");
     for (name, length) in FIELDS.into_iter().filter(|(_, length)| *length > 0) {
-        let (field, rest) = octets.split_at(length);
+        let (field, rest) = bytes.split_at(length);
         section(&mut text, name, field);
-        octets = rest;
+        bytes = rest;
     }
-    while let Some(&code) = octets.first() {
+    while let Some(&code) = bytes.first() {
         let (name, length) = match code {
             0 => ("PAD".to_owned(), 1),
-            255 => ("END, and padding to 300 octets".to_owned(), octets.len()),
+            255 => ("END, and padding to 300 bytes".to_owned(), bytes.len()),
             _ => (
                 format!("{code} {:?}", OptionCode::from(code)),
-                2 + usize::from(octets[1]),
+                2 + usize::from(bytes[1]),
             ),
         };
-        let (option, rest) = octets.split_at(length);
+        let (option, rest) = bytes.split_at(length);
         section(&mut text, &name, option);
-        octets = rest;
+        bytes = rest;
     }
     text
 }
 
-fn octets(hex: &str) -> Vec<u8> {
+fn parse_hex(hex: &str) -> Vec<u8> {
     hex.lines()
         .flat_map(|line| line.split('#').next().unwrap().split_whitespace())
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect()
 }
 
@@ -76,11 +76,11 @@ fn golden_requests_get_golden_replies() {
     ] {
         let directory = fixtures.join(name);
         let request = std::fs::read_to_string(directory.join("request.hex")).unwrap();
-        let request = DhcpMessage::parse(&octets(&request)).unwrap();
+        let request = DhcpMessage::parse(&parse_hex(&request)).unwrap();
         let reply = Bench::new().send(&request).reply.unwrap();
         let bytes = reply.message.write(reply.limit).unwrap();
         let text = readable(title, &bytes);
-        assert_eq!(octets(&text), bytes);
+        assert_eq!(parse_hex(&text), bytes);
         let path = directory.join("reply.hex");
         if fixture_updates::updates_fixtures() {
             std::fs::write(&path, &text).unwrap();

@@ -32,7 +32,7 @@ fn a_reserved_machine_gets_its_address_and_a_lease_that_is_committed_with_the_ac
 }
 
 #[test]
-fn an_ack_tells_the_network_and_the_times_of_the_lease() {
+fn an_ack_contains_the_network_options_and_the_lease_times() {
     let mut bench = Bench::new();
     let (offer, ack) = bench.lease(&edk(KNOWN));
     for reply in [&offer, &ack] {
@@ -65,20 +65,20 @@ fn a_stranger_gets_an_address_of_the_pool_and_the_same_one_again() {
     assert_eq!(ack.options.host_name(), None);
     let (_, other) = bench.lease(&edk(stranger(2)));
     assert_eq!(other.your_address, pool(201));
-    // Long after its lease has run out, it still comes back to the same address.
+    // Long after its lease has expired, the client still gets the same address.
     bench.wait(100_000);
     let (_, again) = bench.lease(&edk(stranger(1)));
     assert_eq!(again.your_address, pool(200));
 }
 
 #[test]
-fn a_card_without_a_reservation_gets_an_address_of_the_pool() {
+fn a_nic_without_a_reservation_gets_an_address_of_the_pool() {
     let mut bench = Bench::new();
     assert_eq!(bench.offered(SECOND_NIC), Ok(pool(200)));
 }
 
 #[test]
-fn a_client_may_wish_for_a_free_address_of_the_pool() {
+fn a_client_may_request_a_free_address_of_the_pool() {
     let mut bench = Bench::new();
     let mut discover = edk(stranger(1)).discover(TransactionId(1));
     let code = OptionCode::RequestedIpAddress;
@@ -114,12 +114,12 @@ fn a_retransmit_gets_the_identical_answer() {
 }
 
 #[test]
-fn an_offer_that_nobody_takes_is_free_after_a_minute() {
+fn an_unused_offer_expires_after_a_minute() {
     let mut bench = Bench::new();
     for number in 1..=3 {
         bench.offered(stranger(number)).unwrap();
     }
-    let exhausted = Err(Ignored::PoolExhausted("prov0".into()));
+    let exhausted = Err(IgnoreReason::PoolExhausted("prov0".into()));
     assert_eq!(bench.offered(stranger(4)), exhausted);
     bench.wait(59);
     assert_eq!(bench.offered(stranger(4)), exhausted);
@@ -128,24 +128,24 @@ fn an_offer_that_nobody_takes_is_free_after_a_minute() {
 }
 
 #[test]
-fn a_lease_runs_out_to_the_second_and_the_address_that_rested_longest_goes_first() {
+fn a_lease_expires_to_the_second_and_the_address_unused_longest_is_offered_first() {
     let mut bench = Bench::new();
     for number in 1..=3 {
         bench.lease(&edk(stranger(number)));
     }
     bench.wait(1799);
-    let exhausted = Err(Ignored::PoolExhausted("prov0".into()));
+    let exhausted = Err(IgnoreReason::PoolExhausted("prov0".into()));
     assert_eq!(bench.offered(stranger(4)), exhausted);
     bench.wait(1);
     assert_eq!(bench.responder.leases(bench.now).count(), 0);
     assert_eq!(bench.offered(stranger(4)), Ok(pool(200)));
-    // The second one wakes up: it keeps what nobody took.
+    // The second client wakes up: it keeps an address that no other client took.
     assert_eq!(bench.offered(stranger(2)), Ok(pool(201)));
     assert_eq!(bench.offered(stranger(5)), Ok(pool(202)));
 }
 
 #[test]
-fn a_lease_is_prolonged_by_renewing_and_by_rebinding() {
+fn renewing_and_rebinding_extend_a_lease() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     for (wait, broadcast) in [(900, false), (1575, true)] {
@@ -194,7 +194,7 @@ fn a_declined_address_is_set_aside_for_an_hour_and_the_decline_gets_no_answer() 
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     let response = bench.send(&decline(stranger(1), pool(200)));
-    assert_eq!(response.reply, Err(Ignored::NeverAnswered));
+    assert_eq!(response.reply, Err(IgnoreReason::NeverAnswered));
     let lease = Lease {
         address: pool(200),
         network: "prov0".into(),
@@ -204,25 +204,25 @@ fn a_declined_address_is_set_aside_for_an_hour_and_the_decline_gets_no_answer() 
     assert_eq!(response.commit, Some(LeaseChange::Hold(lease)));
     let remark = "another machine uses 10.20.0.200; the address is set aside for an hour";
     assert_eq!(response.exchange.remark.as_deref(), Some(remark));
-    // Its own client gets another address; nobody gets the declined one before the hour is over.
+    // Its client gets another address; the declined address stays unused for an hour.
     assert_eq!(bench.lease(&edk(stranger(1))).1.your_address, pool(201));
     bench.lease(&edk(stranger(2)));
     bench.wait(3599);
     assert_eq!(bench.offered(stranger(3)), Ok(pool(201)));
     assert_eq!(bench.offered(stranger(4)), Ok(pool(202)));
-    let exhausted = Err(Ignored::PoolExhausted("prov0".into()));
+    let exhausted = Err(IgnoreReason::PoolExhausted("prov0".into()));
     assert_eq!(bench.offered(stranger(5)), exhausted);
     bench.wait(1);
     assert_eq!(bench.offered(stranger(5)), Ok(pool(200)));
 }
 
 #[test]
-fn nobody_declines_the_address_of_another_and_a_declined_reservation_is_only_told() {
+fn only_the_holder_declines_an_address_and_a_declined_reservation_is_only_logged() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     bench.lease(&edk(KNOWN));
     let foreign = decline(stranger(2), pool(200));
-    assert_eq!(bench.ignored(&foreign), Ignored::NeverAnswered);
+    assert_eq!(bench.ignored(&foreign), IgnoreReason::NeverAnswered);
     let response = bench.send(&decline(KNOWN, RESERVED));
     assert_eq!(response.commit, None);
     let remark = "10.20.0.58 is reserved for this client, but another machine uses it";
@@ -237,11 +237,11 @@ fn a_released_address_is_free_at_once_and_only_its_holder_releases_it() {
         bench.lease(&edk(stranger(number)));
     }
     let foreign = release(stranger(2), pool(200));
-    assert_eq!(bench.ignored(&foreign), Ignored::NeverAnswered);
-    let exhausted = Err(Ignored::PoolExhausted("prov0".into()));
+    assert_eq!(bench.ignored(&foreign), IgnoreReason::NeverAnswered);
+    let exhausted = Err(IgnoreReason::PoolExhausted("prov0".into()));
     assert_eq!(bench.offered(stranger(4)), exhausted);
     let response = bench.send(&release(stranger(1), pool(200)));
-    assert_eq!(response.reply, Err(Ignored::NeverAnswered));
+    assert_eq!(response.reply, Err(IgnoreReason::NeverAnswered));
     assert_eq!(response.commit, Some(LeaseChange::Release(pool(200))));
     let remark = response.exchange.remark.as_deref();
     assert_eq!(remark, Some("10.20.0.200 is free again"));
@@ -264,7 +264,7 @@ fn an_inform_gets_the_options_without_address_and_lease() {
     assert_eq!(message.client_address, pool(77));
     assert_eq!(message.your_address, Ipv4Addr::UNSPECIFIED);
     let codes = codes(&message);
-    // Its answer goes wherever it says: nothing to boot, and so no token.
+    // The client chooses the destination of the answer, so it contains no boot file and no token.
     for absent in [51, 58, 59, 66, 67] {
         assert!(!codes.contains(&absent), "{absent}");
     }
@@ -281,7 +281,7 @@ fn a_flood_of_random_addresses_is_bounded_and_known_machines_are_served() {
     bench.lease(&edk(stranger(0)));
     for number in 1..50_000 {
         let _ = bench.offered(stranger(number));
-        // The flood is patient: each time, the earlier offers have run out.
+        // A slow flood: the earlier offers have expired each time.
         bench.wait(61);
         if number % 20 == 0 {
             let request = renew(stranger(0), pool(200));

@@ -1,4 +1,4 @@
-//! What the second stages make of our ACKs.
+//! How second-stage loaders read our ACKs.
 
 use super::*;
 use crate::clients::Origin;
@@ -7,7 +7,7 @@ use crate::clients::pxelinux::Pxelinux;
 use crate::clients::shim::{PxeAnswers, Shim, ShimRelease};
 use crate::machine::Firmware;
 
-/// The ACK to a client, where its loader is this file, as bytes.
+/// Returns the bytes of the ACK to a client whose loader is this file.
 fn acknowledged(kind: ClientKind, loader: &str) -> (DhcpMessage, Vec<u8>) {
     let loaders = format!("loaders: {{bios: {loader}, uefi-x64: {loader}}}");
     let mut bench = Bench::with(|text| {
@@ -42,7 +42,7 @@ fn shim_and_grub_find_their_server_and_directory_in_our_ack() {
     for (loader, directory) in [("shimx64.efi", ""), ("debian/shimx64.efi", "debian/")] {
         let (ack, bytes) = acknowledged(X64, loader);
         let grub = GrubNetwork::after_pxe(&bytes).unwrap();
-        // They ask for the machine that the path names.
+        // Their requests name the machine of the path.
         let machine = grub.boot_file.strip_suffix(loader).unwrap();
         assert!(machine.starts_with("m/52-54-00-12-34-56/"), "{machine}");
         let expected = beside(&format!("{machine}{directory}"));
@@ -61,7 +61,7 @@ fn shim_and_grub_find_their_server_and_directory_in_our_ack() {
 }
 
 #[test]
-fn grub_builds_the_name_of_its_configuration_from_what_the_client_sent() {
+fn grub_builds_the_name_of_its_configuration_from_the_options_of_the_client() {
     let (_, bytes) = acknowledged(X64, "grubx64.efi");
     let grub = GrubNetwork::after_pxe(&bytes).unwrap();
     let sent = uuid().unwrap().to_wire();
@@ -75,7 +75,7 @@ fn grub_finds_a_nul_after_the_class_of_http_boot() {
     let (ack, bytes) = acknowledged(http, "grubx64.efi");
     let grub = GrubNetwork::after_pxe(&bytes).unwrap();
     let url = String::from_utf8(ack.boot_file).unwrap();
-    // The path of the URL, and not the URL: so it took the class for `HTTPClient`.
+    // GRUB reads the path of the URL, so it recognized the class `HTTPClient`.
     assert!(grub.boot_file.starts_with('/'), "{}", grub.boot_file);
     assert_eq!(format!("http://10.20.0.10:8080{}", grub.boot_file), url);
 }
@@ -85,8 +85,8 @@ fn pxelinux_takes_options_209_and_210_of_the_host() {
     let (ack, _) = acknowledged(ClientKind::BiosPxe, "bios/pxelinux.0");
     let pxelinux = Pxelinux::after_pxe(&ack, KNOWN);
     assert_eq!(pxelinux.server, SERVER);
-    let wanted = pxelinux.requests(Firmware::Bios);
-    let names: Vec<&str> = wanted.iter().map(|it| it.file.name.as_str()).collect();
+    let requests = pxelinux.requests(Firmware::Bios);
+    let names: Vec<&str> = requests.iter().map(|it| it.file.name.as_str()).collect();
     assert_eq!(names[..2], ["/boot/ldlinux.c32", "/boot/pxelinux.cfg/ours"]);
     assert_eq!(names[3], "/boot/pxelinux.cfg/01-52-54-00-12-34-56");
 }

@@ -1,4 +1,4 @@
-//! Clients that are not what they seem.
+//! Clients that need special treatment: Raspberry Pi firmware, and GUIDs in `chaddr`.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn with_pi(text: String) -> String {
 }
 
 #[test]
-fn a_raspberry_pi_is_known_by_its_address_and_gets_the_menu_that_it_looks_for() {
+fn a_raspberry_pi_is_recognized_by_its_address_and_gets_the_menu_that_it_requires() {
     for architecture in [0, 0x29] {
         let mut bench = Bench::with(with_pi);
         let response = bench.send(&pxe(PI, architecture));
@@ -43,7 +43,7 @@ fn a_raspberry_pi_is_known_by_its_address_and_gets_the_menu_that_it_looks_for() 
 }
 
 #[test]
-fn other_firmware_on_a_raspberry_pi_is_what_it_says_and_a_bios_is_a_bios() {
+fn other_firmware_on_a_raspberry_pi_keeps_its_announced_architecture() {
     let ipxe = {
         let mut discover = pxe(PI, 0);
         discover.options.set_raw(OptionCode::UserClass, *b"iPXE");
@@ -63,7 +63,7 @@ fn other_firmware_on_a_raspberry_pi_is_what_it_says_and_a_bios_is_a_bios() {
 }
 
 #[test]
-fn a_raspberry_pi_without_a_loader_of_its_own_is_not_given_that_of_a_bios() {
+fn a_raspberry_pi_never_gets_the_loader_for_bios() {
     let response = Bench::new().send(&pxe(PI, 0));
     let remark = "the site has no loader for `raspberry-pi`";
     assert_eq!(response.exchange.remark.as_deref(), Some(remark));
@@ -71,7 +71,7 @@ fn a_raspberry_pi_without_a_loader_of_its_own_is_not_given_that_of_a_bios() {
 }
 
 #[test]
-fn a_proxy_gives_a_raspberry_pi_all_of_it_in_the_offer() {
+fn a_proxy_offer_contains_all_boot_data_for_a_raspberry_pi() {
     let mut bench = Bench::with(|text| {
         let text = with_pi(text);
         let text = text.replace("    pool: 10.20.0.200-10.20.0.202\n", "    mode: proxy\n");
@@ -85,7 +85,7 @@ fn a_proxy_gives_a_raspberry_pi_all_of_it_in_the_offer() {
 }
 
 #[test]
-fn a_machine_that_puts_its_guid_into_chaddr_is_known_by_it() {
+fn a_machine_with_its_guid_in_chaddr_is_recognized_by_the_guid() {
     let uuid = uuid().unwrap();
     for guid in [uuid.to_wire(), uuid.swapped().to_wire()] {
         let mut bench = Bench::new();
@@ -95,21 +95,21 @@ fn a_machine_that_puts_its_guid_into_chaddr_is_known_by_it() {
         let response = bench.send(&discover);
         assert_eq!(response.exchange.mac, Some(KNOWN));
         let reply = response.reply.unwrap();
-        // A GUID is no address to send to.
+        // A GUID is not an address to send to.
         assert_eq!(reply.delivery, Delivery::Broadcast);
         assert_eq!(reply.message.your_address, RESERVED);
         assert_eq!(reply.message.hardware_address, discover.hardware_address);
         assert_eq!(reply.message.boot_file, b"snponly.efi");
-        let octets = reply.message.write(reply.limit).unwrap();
-        assert_eq!((octets[2], &octets[28..44]), (16, &guid[..]));
+        let bytes = reply.message.write(reply.limit).unwrap();
+        assert_eq!((bytes[2], &bytes[28..44]), (16, &guid[..]));
     }
 }
 
 #[test]
-fn a_guid_that_nobody_has_gets_no_answer_and_the_reason() {
-    for (length, octets) in [(16, [7; 16]), (16, [0; 16]), (255, [9; 16]), (0, [0; 16])] {
+fn an_unknown_guid_is_ignored_with_the_reason() {
+    for (length, bytes) in [(16, [7; 16]), (16, [0; 16]), (255, [9; 16]), (0, [0; 16])] {
         let mut discover = edk(KNOWN).discover(TransactionId(1));
-        discover.hardware_address = crate::machine::HardwareAddress::new(length, octets);
+        discover.hardware_address = crate::machine::HardwareAddress::new(length, bytes);
         let why = Bench::new().ignored(&discover).to_string();
         assert!(why.ends_with("not a unicast Ethernet address"), "{why}");
     }

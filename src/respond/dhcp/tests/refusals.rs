@@ -1,4 +1,4 @@
-//! Silence and NAK: each with its reason.
+//! Ignored messages and NAKs, each with its reason.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn every_ignored_message_has_a_reason() {
 }
 
 #[test]
-fn a_site_that_ignores_strangers_answers_none_of_their_messages() {
+fn a_site_with_unknown_ignore_answers_no_message_of_strangers() {
     let ignore = |text: String| text.replace("loaders:", "unknown: ignore\nloaders:");
     let mut bench = Bench::with(ignore);
     let mut inform = renew(stranger(1), pool(9));
@@ -36,14 +36,14 @@ fn a_site_that_ignores_strangers_answers_none_of_their_messages() {
         renew(stranger(1), pool(200)),
         inform,
     ] {
-        assert_eq!(bench.ignored(&message), Ignored::UnknownMachine);
+        assert_eq!(bench.ignored(&message), IgnoreReason::UnknownMachine);
     }
     assert_eq!(bench.offered(KNOWN), Ok(RESERVED));
     assert_eq!(bench.offered(SECOND_NIC), Ok(pool(200)));
 }
 
 #[test]
-fn a_network_without_pool_and_one_whose_pool_is_taken_are_named() {
+fn a_missing_pool_and_an_exhausted_pool_are_reported_with_the_network() {
     let mut bench = Bench::new();
     for number in 1..=3 {
         bench.lease(&edk(stranger(number)));
@@ -56,11 +56,11 @@ fn a_network_without_pool_and_one_whose_pool_is_taken_are_named() {
     assert_eq!(why, expected);
     bench.network = None;
     let why = bench.offered(stranger(4)).unwrap_err();
-    assert_eq!(why, Ignored::NoNetwork(None));
+    assert_eq!(why, IgnoreReason::NoNetwork(None));
 }
 
 #[test]
-fn a_machine_in_the_wrong_network_gets_an_address_of_it_and_a_remark() {
+fn a_machine_on_the_wrong_network_gets_an_address_there_and_a_remark() {
     let mut bench = Bench::with(|text| {
         text.replace(
             "interface: eth2",
@@ -86,7 +86,7 @@ fn a_client_that_selects_another_server_gets_no_reply_and_frees_our_offer() {
     let other = pool(11);
     let code = OptionCode::ServerIdentifier;
     request.options.set_address(code, other);
-    assert_eq!(bench.ignored(&request), Ignored::OtherServer(other));
+    assert_eq!(bench.ignored(&request), IgnoreReason::OtherServer(other));
     assert_eq!(bench.offered(stranger(4)), Ok(pool(201)));
 }
 
@@ -127,14 +127,14 @@ fn a_request_for_an_unavailable_address_is_refused_with_the_reason() {
         assert_eq!(kind_of(&reply.message), MessageType::Nak, "{expected}");
         let text = reply.message.options.text(OptionCode::Message);
         assert_eq!(text.as_deref(), Some(expected));
-        // Even to a client with an address, which may be a wrong one. RFC 2131 §4.1.
+        // Even to a client with an address, because the address may be wrong. RFC 2131 §4.1.
         assert_eq!(reply.delivery, Delivery::Broadcast, "{expected}");
     }
     assert_eq!(bench.responder.leases(bench.now).count(), 1);
 }
 
 #[test]
-fn a_nak_says_who_refuses_and_why_and_nothing_else() {
+fn a_nak_contains_only_the_server_and_the_reason() {
     let mut bench = Bench::new();
     let mut request = edk(KNOWN).discover(TransactionId(5));
     request.options.set_message_type(MessageType::Request);

@@ -1,11 +1,11 @@
-//! Where a client is, where its answer goes, and what a relay gets back.
+//! The network of a client, the destination of its reply, and the options for its relay.
 
 use super::*;
 
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 22, 0, 200);
 
 #[test]
-fn a_relayed_client_gets_an_address_of_the_relays_network_by_way_of_the_relay() {
+fn a_relayed_client_gets_an_address_of_the_relays_network_through_the_relay() {
     for network in [Some("prov0"), Some("bare0"), None] {
         let mut bench = Bench::new();
         bench.network = network;
@@ -17,7 +17,7 @@ fn a_relayed_client_gets_an_address_of_the_relays_network_by_way_of_the_relay() 
         assert_eq!(reply.delivery, Delivery::Relay(to));
         let message = reply.message;
         assert_eq!((message.your_address, message.relay_address), (FAR, RELAY));
-        // Byte for byte, and last.
+        // Unchanged, and the last option.
         let (code, bytes) = message.options.iter().last().unwrap();
         assert_eq!(code, OptionCode::RelayAgentInformation);
         assert_eq!(bytes, information);
@@ -25,7 +25,7 @@ fn a_relayed_client_gets_an_address_of_the_relays_network_by_way_of_the_relay() 
 }
 
 #[test]
-fn the_network_is_what_82_5_says_else_what_118_says_else_the_relays() {
+fn option_82_5_selects_the_network_else_118_else_the_relay_address() {
     let (prov, far) = (pool(200), FAR);
     let subnet_of_prov = [10, 20, 0, 0];
     let link = [5, 4, 10, 20, 0, 0];
@@ -39,7 +39,7 @@ fn the_network_is_what_82_5_says_else_what_118_says_else_the_relays() {
         (
             &nowhere,
             None,
-            Err(Ignored::NoNetwork(Some(Ipv4Addr::new(10, 99, 0, 0)))),
+            Err(IgnoreReason::NoNetwork(Some(Ipv4Addr::new(10, 99, 0, 0)))),
         ),
     ] {
         let mut bench = Bench::with_relay();
@@ -56,14 +56,14 @@ fn the_network_is_what_82_5_says_else_what_118_says_else_the_relays() {
 }
 
 #[test]
-fn a_relay_may_name_the_server_and_the_client_then_selects_us_by_that_name() {
+fn a_relay_may_name_the_server_address_by_which_the_client_selects_us() {
     let mut bench = Bench::with_relay();
     let information = [11, 4, 10, 22, 0, 1];
     let client = edk(stranger(1));
     let discover = relayed(client.discover(TransactionId(1)), &information);
     let offer = bench.reply(&discover);
     assert_eq!(offer.options.server_identifier(), Some(RELAY));
-    // The boot data still names the machine that has the files.
+    // The boot data still names the server that has the files.
     assert_eq!(offer.server_address, SERVER);
     let request = relayed(client.request(TransactionId(1), &offer), &information);
     let ack = bench.reply(&request);
@@ -72,19 +72,19 @@ fn a_relay_may_name_the_server_and_the_client_then_selects_us_by_that_name() {
 }
 
 #[test]
-fn a_client_behind_a_relay_renews_past_it_by_way_of_a_router() {
+fn a_client_behind_a_relay_renews_through_a_router() {
     let mut bench = Bench::new();
     let client = edk(stranger(1));
     let offer = bench.reply(&relayed(client.discover(TransactionId(1)), &[]));
     bench.reply(&relayed(client.request(TransactionId(1), &offer), &[]));
-    // Past the interfaces of all networks, to an address of ours.
+    // The message reaches one of our addresses, on the interface of no network.
     bench.network = None;
     bench.wait(900);
     let reply = bench.send(&renew(stranger(1), FAR)).reply.unwrap();
     assert_eq!(kind_of(&reply.message), MessageType::Ack);
     let to = SocketAddrV4::new(FAR, 68);
     assert_eq!(reply.delivery, Delivery::Unicast(to));
-    // A NAK goes there too: no broadcast of ours is heard behind a router.
+    // A NAK goes there too: our broadcasts do not pass a router.
     let foreign = bench.send(&renew(stranger(2), FAR)).reply.unwrap();
     assert_eq!(kind_of(&foreign.message), MessageType::Nak);
     assert_eq!(foreign.delivery, Delivery::Unicast(to));
@@ -93,7 +93,7 @@ fn a_client_behind_a_relay_renews_past_it_by_way_of_a_router() {
 }
 
 #[test]
-fn a_client_that_renews_by_way_of_a_router_is_where_it_says_it_is() {
+fn a_renewal_through_a_router_belongs_to_the_network_of_its_client_address() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     bench.network = None;
@@ -103,27 +103,27 @@ fn a_client_that_renews_by_way_of_a_router_is_where_it_says_it_is() {
     assert_eq!(foreign.exchange.network.as_deref(), Some("prov0"));
     let foreign = foreign.reply.unwrap();
     assert_eq!(kind_of(&foreign.message), MessageType::Nak);
-    // On the wire of its network, which is ours.
+    // On the interface of its own network.
     assert_eq!(foreign.delivery, Delivery::Broadcast);
 }
 
 #[test]
-fn a_client_that_rebinds_on_a_wire_of_ours_is_on_that_wire() {
+fn a_client_that_rebinds_on_one_of_our_wires_is_on_that_wire() {
     let mut bench = Bench::new();
     let client = edk(stranger(1));
     let offer = bench.reply(&relayed(client.discover(TransactionId(1)), &[]));
     bench.reply(&relayed(client.request(TransactionId(1), &offer), &[]));
-    // It was moved from behind the relay to a wire of ours, and asks everybody there.
+    // The machine was moved from behind the relay to one of our wires, and broadcasts its request.
     let reply = bench.send(&renew(stranger(1), FAR)).reply.unwrap();
     assert_eq!(kind_of(&reply.message), MessageType::Nak);
     assert_eq!(reply.delivery, Delivery::Broadcast);
-    // Behind the relay, the same question is good.
+    // Behind the relay, the same request is valid.
     let reply = bench.send(&relayed(renew(stranger(1), FAR), &[])).reply;
     assert_eq!(kind_of(&reply.unwrap().message), MessageType::Ack);
 }
 
 #[test]
-fn the_subnet_selection_is_repeated_where_we_go_by_it() {
+fn the_reply_echoes_the_subnet_selection_that_was_used() {
     let code = OptionCode::SubnetSelection;
     let mut discover = message(stranger(1), MessageType::Discover);
     discover.options.set_raw(code, [10, 20, 0, 0]);
@@ -131,7 +131,7 @@ fn the_subnet_selection_is_repeated_where_we_go_by_it() {
     let behind = bench.reply(&relayed(discover.clone(), &[1, 1, 7]));
     assert_eq!(behind.options.raw(code), Some(&[10, 20, 0, 0][..]));
     assert_eq!(codes(&behind).last(), Some(&82));
-    // A client alone does not choose among our networks.
+    // A client without a relay cannot select a network.
     bench.network = Some("far0");
     let alone = bench.reply(&discover);
     assert_eq!(alone.your_address.octets()[..3], [10, 22, 0]);
@@ -139,13 +139,13 @@ fn the_subnet_selection_is_repeated_where_we_go_by_it() {
 }
 
 #[test]
-fn a_switch_that_adds_option_82_without_being_a_relay_gets_it_back() {
+fn a_switch_that_adds_option_82_without_relaying_gets_it_back() {
     let mut discover = edk(stranger(1)).discover(TransactionId(1));
     let information = [1, 2, 0, 9, 5, 4, 10, 22, 0, 0, 11, 4, 10, 22, 0, 1];
     let code = OptionCode::RelayAgentInformation;
     discover.options.set_raw(code, information);
     let offer = Bench::new().reply(&discover);
-    // What it says of link and server is a relay's to say.
+    // Only a relay may state the link and the server.
     assert_eq!(offer.your_address, pool(200));
     assert_eq!(offer.options.server_identifier(), Some(SERVER));
     let last = offer.options.iter().last();
@@ -153,7 +153,7 @@ fn a_switch_that_adds_option_82_without_being_a_relay_gets_it_back() {
 }
 
 #[test]
-fn a_client_that_was_moved_to_another_wire_of_ours_is_refused_its_old_address() {
+fn a_client_that_moved_to_another_wire_does_not_keep_its_old_address() {
     let mut bench = Bench::new();
     bench.lease(&edk(stranger(1)));
     bench.network = Some("bare0");
@@ -162,7 +162,7 @@ fn a_client_that_was_moved_to_another_wire_of_ours_is_refused_its_old_address() 
 }
 
 #[test]
-fn a_reply_goes_where_the_client_can_hear_it() {
+fn a_reply_is_delivered_where_the_client_can_receive_it() {
     let address = pool(200);
     let ciaddr = pool(77);
     let relay = Delivery::Relay(SocketAddrV4::new(RELAY, 67));

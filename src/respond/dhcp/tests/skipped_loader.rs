@@ -1,4 +1,4 @@
-//! Firmware that comes back without having started what it was given.
+//! Firmware that comes back without having started its loader.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn remark(bench: &mut Bench, client: &Client) -> Option<String> {
 }
 
 #[test]
-fn firmware_that_continues_with_its_next_option_did_not_start_its_loader() {
+fn firmware_that_continues_with_its_next_boot_option_did_not_start_its_loader() {
     let pxe = client(ClientKind::EdkPxe(Architecture::UefiX64));
     let http = client(ClientKind::EdkHttp(Architecture::HttpX64));
     for (first, then, protocol) in [(&pxe, &http, "PXE"), (&http, &pxe, "HTTP boot")] {
@@ -29,7 +29,7 @@ fn firmware_that_continues_with_its_next_option_did_not_start_its_loader() {
 }
 
 #[test]
-fn a_loader_that_runs_a_reboot_and_a_later_boot_are_nothing_remarkable() {
+fn a_running_loader_a_reboot_and_a_later_boot_cause_no_remark() {
     let pxe = client(ClientKind::EdkPxe(Architecture::UefiX64));
     let http = client(ClientKind::EdkHttp(Architecture::HttpX64));
     let ipxe = client(ClientKind::ipxe(Architecture::UefiX64));

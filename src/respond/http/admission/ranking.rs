@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
-use super::ConnectionId;
+use super::connection::ConnectionId;
 
 /// The network that an address counts for.
 ///
@@ -38,25 +38,25 @@ impl fmt::Display for AddressGroup {
     }
 }
 
-/// Since when a connection can be evicted, and which one it is; older ones are smaller.
+/// The time since which a connection can be evicted, with its ID; older connections are smaller.
 pub(super) type Age = (Instant, ConnectionId);
 
-/// Connections that can be evicted, in the order in which that is fair.
+/// Connections that can be evicted, in a fair order.
 #[derive(Debug, Default)]
 pub(super) struct Ranking {
-    groups: HashMap<AddressGroup, Group>,
-    /// The last one holds most; of equal ones, the one with the oldest connection is the last.
+    groups: HashMap<AddressGroup, GroupConnections>,
+    /// The last network has most connections; among equal ones, the last has the oldest connection.
     order: BTreeSet<(usize, Reverse<Age>, AddressGroup)>,
 }
 
 /// The connections of one network.
 #[derive(Debug, Default)]
-struct Group {
+struct GroupConnections {
     ages: BTreeSet<Age>,
     addresses: BTreeMap<IpAddr, BTreeSet<Age>>,
 }
 
-impl Group {
+impl GroupConnections {
     fn key(&self, name: AddressGroup) -> Option<(usize, Reverse<Age>, AddressGroup)> {
         let oldest = self.ages.first()?;
         Some((self.ages.len(), Reverse(*oldest), name))
@@ -83,7 +83,7 @@ impl Ranking {
         });
     }
 
-    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut Group)) {
+    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut GroupConnections)) {
         let name = AddressGroup::of(address);
         let group = self.groups.entry(name).or_default();
         if let Some(key) = group.key(name) {
@@ -100,19 +100,19 @@ impl Ranking {
         }
     }
 
-    /// Returns the network that holds most, and how many that is.
+    /// Returns the network with most connections, and their number.
     pub(super) fn largest(&self) -> Option<(AddressGroup, usize)> {
         let (count, _, name) = self.order.last()?;
         Some((*name, *count))
     }
 
-    /// Reports whether the other ranking's largest network comes first for eviction.
+    /// Reports whether the other ranking's largest network must lose a connection before ours.
     pub(super) fn yields_after(&self, other: &Self) -> bool {
         let key = |ranking: &Self| ranking.order.last().map(|(count, age, _)| (*count, *age));
         key(other) > key(self)
     }
 
-    /// Returns the oldest connection of the address that holds most in the network that holds most.
+    /// Returns the oldest connection of the largest address in the largest network.
     pub(super) fn first(&self) -> Option<ConnectionId> {
         let (_, _, name) = self.order.last()?;
         let addresses = self.groups.get(name)?.addresses.values();
@@ -120,12 +120,12 @@ impl Ranking {
         ages.max().map(|(_, Reverse((_, id)))| id)
     }
 
-    /// Returns how many connections of an address are in it.
+    /// Returns the number of connections of an address.
     pub(super) fn count(&self, address: IpAddr) -> usize {
         self.of(address).map_or(0, BTreeSet::len)
     }
 
-    /// Returns how many connections the network of an address holds.
+    /// Returns the number of connections of the network of an address.
     pub(super) fn count_of_group(&self, address: IpAddr) -> usize {
         let group = self.groups.get(&AddressGroup::of(address));
         group.map_or(0, |group| group.ages.len())

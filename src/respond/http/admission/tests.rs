@@ -1,35 +1,39 @@
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     total: 8,
     reserved: 2,
     of_one: 4,
     waiting_of_one: 3,
 };
 
-/// A table, and its clock.
+/// A table and its clock.
 struct Table {
-    admission: Admission,
+    admission: ConnectionAdmission,
     now: Instant,
 }
 
 impl Table {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ConnectionLimits) -> Self {
         Self {
-            admission: Admission::new(limits),
+            admission: ConnectionAdmission::new(limits),
             now: Instant::now(),
         }
     }
 
-    fn try_open(&mut self, address: &str, origin: Origin) -> Result<AdmittedConnection, Refusal> {
+    fn try_open(
+        &mut self,
+        address: &str,
+        origin: ConnectionOrigin,
+    ) -> Result<AdmittedConnection, ConnectionRefusal> {
         self.now += Duration::from_millis(10);
         let address = address.parse().unwrap();
         self.admission.open(address, origin, self.now)
     }
 
-    /// Opens a stranger's connection, a little after the one before.
+    /// Opens a stranger's connection, shortly after the previous one.
     fn open(&mut self, address: &str) -> AdmittedConnection {
-        self.try_open(address, Origin::Stranger).unwrap()
+        self.try_open(address, ConnectionOrigin::Stranger).unwrap()
     }
 
     fn progress(&mut self, id: ConnectionId) {
@@ -52,16 +56,16 @@ impl Table {
 #[test]
 fn the_largest_network_loses_the_oldest_connection_of_its_largest_address() {
     let mut table = Table::new(LIMITS);
-    // The oldest of all is alone in its network.
+    // The oldest connection is the only one of its network.
     let alone = table.open("10.0.0.1").id;
     let ids = ["10.1.0.1", "10.1.0.2", "10.1.0.2", "10.2.0.1", "10.2.0.2"]
         .map(|address| table.open(address).id);
-    // 10.1.0.0/24 holds three, of which 10.1.0.2 holds two.
+    // 10.1.0.0/24 has three connections, two of them from 10.1.0.2.
     assert_eq!(table.open("10.3.0.1").evicted, Some(ids[1]));
-    // Now it is two and two, and 10.1.0.0/24 has the older ones.
+    // Now both networks have two, and those of 10.1.0.0/24 are older.
     assert_eq!(table.open("10.4.0.1").evicted, Some(ids[0]));
     assert_eq!(table.open("10.5.0.1").evicted, Some(ids[3]));
-    // All networks hold one each.
+    // Each network has one connection.
     assert_eq!(table.open("10.6.0.1").evicted, Some(alone));
     assert_eq!(table.admission.len(), 6);
 }
@@ -95,11 +99,13 @@ fn a_response_that_makes_progress_is_never_cut_off() {
     let mut table = Table::new(LIMITS);
     let busy: Vec<_> = (0..6).map(|n| table.busy(&format!("10.0.{n}.1"))).collect();
     assert_eq!(
-        table.try_open("10.9.0.1", Origin::Stranger),
-        Err(Refusal::Full)
+        table.try_open("10.9.0.1", ConnectionOrigin::Stranger),
+        Err(ConnectionRefusal::Full)
     );
     // The reserve is free for machines; a stranger cannot take it.
-    let machine = table.try_open("10.20.0.51", Origin::Machine).unwrap();
+    let machine = table
+        .try_open("10.20.0.51", ConnectionOrigin::Machine)
+        .unwrap();
     assert_eq!(machine.evicted, None);
     // The third has stopped reading.
     table.now += STALLED;
@@ -108,14 +114,14 @@ fn a_response_that_makes_progress_is_never_cut_off() {
     }
     assert_eq!(table.open("10.9.0.1").evicted, Some(busy[2]));
     assert!(!table.admission.begin(busy[2]));
-    // The newcomer waits now, and yields in its turn.
+    // The new connection waits now, so it is evicted next.
     let next = table.open("10.9.0.2");
     assert!(next.evicted.is_some());
     assert!(busy.iter().skip(3).all(|id| table.admission.begin(*id)));
 }
 
 #[test]
-fn a_request_that_is_being_answered_stays_however_long_that_takes() {
+fn a_connection_stays_while_its_request_is_answered() {
     let mut table = Table::new(LIMITS);
     for number in 0..6 {
         let id = table.open(&format!("10.0.{number}.1")).id;
@@ -123,13 +129,13 @@ fn a_request_that_is_being_answered_stays_however_long_that_takes() {
     }
     table.now += Duration::from_secs(3600);
     assert_eq!(
-        table.try_open("10.9.0.1", Origin::Stranger),
-        Err(Refusal::Full)
+        table.try_open("10.9.0.1", ConnectionOrigin::Stranger),
+        Err(ConnectionRefusal::Full)
     );
 }
 
 #[test]
-fn an_idle_connection_is_as_old_as_its_last_response() {
+fn the_age_of_an_idle_connection_counts_from_its_last_response() {
     let mut table = Table::new(LIMITS);
     let ids: Vec<_> = (0..6)
         .map(|n| table.open(&format!("10.0.{n}.1")).id)
@@ -138,7 +144,7 @@ fn an_idle_connection_is_as_old_as_its_last_response() {
     table.progress(ids[0]);
     table.now += Duration::from_secs(1);
     table.finish(ids[0]);
-    // The others sent nothing, or a head that drips in, which makes no connection younger.
+    // The others sent nothing, or parts of a head, which do not count as progress.
     for (number, id) in ids[1..].iter().chain(&ids[..1]).enumerate() {
         let newcomer = table.open(&format!("10.9.{number}.1"));
         assert_eq!(newcomer.evicted, Some(*id));
@@ -151,7 +157,7 @@ fn one_address_displaces_its_own_connections_only() {
     let other = table.open("10.0.0.1");
     let ids = [(); 3].map(|()| table.open("10.0.0.2").id);
     assert_eq!(table.open("10.0.0.2").evicted, Some(ids[0]));
-    // Four that are busy are all that it may have.
+    // Four busy connections are the limit of the address.
     for id in [ids[1], ids[2], ConnectionId(ids[2].0 + 1)] {
         assert!(table.admission.begin(id));
     }
@@ -159,25 +165,33 @@ fn one_address_displaces_its_own_connections_only() {
     assert_eq!(last.evicted, None);
     assert!(table.admission.begin(last.id));
     assert_eq!(
-        table.try_open("10.0.0.2", Origin::Stranger),
-        Err(Refusal::OneAddress)
+        table.try_open("10.0.0.2", ConnectionOrigin::Stranger),
+        Err(ConnectionRefusal::OneAddress)
     );
     assert!(table.admission.begin(other.id));
 }
 
 #[test]
-fn a_proxy_may_have_them_all_and_yields_to_nobody_before_strangers() {
+fn a_proxy_may_have_all_connections_and_loses_them_after_strangers() {
     let mut table = Table::new(LIMITS);
     let stranger = table.open("10.0.0.1");
     let proxied: Vec<_> = (0..7)
-        .map(|_| table.try_open("127.0.0.1", Origin::Proxy).unwrap())
+        .map(|_| {
+            table
+                .try_open("127.0.0.1", ConnectionOrigin::Proxy)
+                .unwrap()
+        })
         .collect();
     assert!(proxied.iter().all(|opened| opened.evicted.is_none()));
-    let next = table.try_open("127.0.0.1", Origin::Proxy).unwrap();
+    let next = table
+        .try_open("127.0.0.1", ConnectionOrigin::Proxy)
+        .unwrap();
     assert_eq!(next.evicted, Some(stranger.id));
-    let next = table.try_open("127.0.0.1", Origin::Proxy).unwrap();
+    let next = table
+        .try_open("127.0.0.1", ConnectionOrigin::Proxy)
+        .unwrap();
     assert_eq!(next.evicted, Some(proxied[0].id));
-    // What is beyond the reserve is not theirs alone.
+    // Connections beyond the reserve are not theirs alone.
     let stranger = table.open("10.0.0.1");
     assert_eq!(stranger.evicted, Some(proxied[1].id));
 }
@@ -190,7 +204,7 @@ fn machines_always_have_room_that_strangers_cannot_take() {
     }
     assert_eq!(table.admission.len(), LIMITS.total - LIMITS.reserved);
     let machines = ["10.20.0.51", "10.20.0.52", "10.20.0.53"]
-        .map(|address| table.try_open(address, Origin::Machine).unwrap());
+        .map(|address| table.try_open(address, ConnectionOrigin::Machine).unwrap());
     assert_eq!(machines[1].evicted, None);
     // The third displaces a stranger, not another machine.
     assert!(machines[2].evicted.is_some());
@@ -204,7 +218,7 @@ fn machines_always_have_room_that_strangers_cannot_take() {
 
 #[test]
 fn a_legitimate_request_survives_a_flood_from_any_number_of_networks() {
-    let limits = Limits {
+    let limits = ConnectionLimits {
         total: 2048,
         reserved: 512,
         of_one: 64,
@@ -224,11 +238,11 @@ fn a_legitimate_request_survives_a_flood_from_any_number_of_networks() {
         flood(&mut table, 2112);
         for _ in 0..100 {
             for (address, origin) in [
-                ("10.20.0.51", Origin::Machine),
-                ("192.0.2.1", Origin::Stranger),
+                ("10.20.0.51", ConnectionOrigin::Machine),
+                ("192.0.2.1", ConnectionOrigin::Stranger),
             ] {
                 let opened = table.try_open(address, origin).unwrap();
-                // As many more arrive before its request is complete.
+                // The same number arrives again before its request is complete.
                 flood(&mut table, 100);
                 assert!(table.admission.begin(opened.id), "{addresses} {networks}");
                 table.progress(opened.id);
@@ -240,7 +254,7 @@ fn a_legitimate_request_survives_a_flood_from_any_number_of_networks() {
 }
 
 #[test]
-fn evictions_are_reported_once_a_period_with_the_network_that_held_most() {
+fn evictions_are_reported_once_a_period_with_the_largest_network() {
     let mut table = Table::new(LIMITS);
     for number in 0..9 {
         table.open(&format!("10.99.3.{}", number % 4));
@@ -269,13 +283,13 @@ fn refusals_are_counted_by_their_reason() {
     for _ in 0..4 {
         table.busy("10.0.0.1");
     }
-    let one = table.try_open("10.0.0.1", Origin::Stranger);
-    assert_eq!(one, Err(Refusal::OneAddress));
+    let one = table.try_open("10.0.0.1", ConnectionOrigin::Stranger);
+    assert_eq!(one, Err(ConnectionRefusal::OneAddress));
     table.busy("10.0.0.2");
     table.busy("10.0.0.3");
     for _ in 0..2 {
-        let full = table.try_open("10.0.0.4", Origin::Stranger);
-        assert_eq!(full, Err(Refusal::Full));
+        let full = table.try_open("10.0.0.4", ConnectionOrigin::Stranger);
+        assert_eq!(full, Err(ConnectionRefusal::Full));
     }
     let now = table.now;
     let report = table.admission.last_report(now).unwrap();
@@ -285,7 +299,7 @@ fn refusals_are_counted_by_their_reason() {
 }
 
 #[test]
-fn any_order_of_events_keeps_the_limits_and_leaves_nothing_behind() {
+fn any_order_of_events_keeps_the_limits_and_leaves_an_empty_table() {
     let mut state = 7_u64;
     let mut random = move |most: usize| {
         state = state
@@ -299,7 +313,11 @@ fn any_order_of_events_keeps_the_limits_and_leaves_nothing_behind() {
         let now = table.now;
         match random(6) {
             0 | 1 => {
-                let origin = [Origin::Stranger, Origin::Machine, Origin::Proxy][random(3)];
+                let origin = [
+                    ConnectionOrigin::Stranger,
+                    ConnectionOrigin::Machine,
+                    ConnectionOrigin::Proxy,
+                ][random(3)];
                 let address = format!("10.{}.0.{}", random(4), random(3));
                 if let Ok(opened) = table.try_open(&address, origin) {
                     open.retain(|id| Some(*id) != opened.evicted);

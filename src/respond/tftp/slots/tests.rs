@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// A stranger, as `NETWORK.HOST` of 203.0.0.0/16, and a port.
-fn stranger(network: u8, host: u8, port: u16) -> Claim {
-    Claim {
+fn stranger(network: u8, host: u8, port: u16) -> SlotClaim {
+    SlotClaim {
         peer: SocketAddrV4::new(Ipv4Addr::new(203, 0, network, host), port),
         known: false,
         owner: 0,
@@ -12,23 +12,23 @@ fn stranger(network: u8, host: u8, port: u16) -> Claim {
 }
 
 /// A machine of the site.
-fn machine(host: u8, port: u16) -> Claim {
-    Claim {
+fn machine(host: u8, port: u16) -> SlotClaim {
+    SlotClaim {
         peer: SocketAddrV4::new(Ipv4Addr::new(10, 20, 0, host), port),
         known: true,
         owner: 0,
     }
 }
 
-/// Takes a slot; returns it, and who lost it.
-fn take(slots: &mut Slots, claim: Claim) -> (Slot, Option<Claim>) {
+/// Takes a slot; returns it with the client that lost it.
+fn take(slots: &mut TransferSlots, claim: SlotClaim) -> (TransferSlot, Option<SlotClaim>) {
     let (slot, displaced) = slots.take(claim).expect("a slot");
     (slot, displaced.map(|(_, claim)| claim))
 }
 
 #[test]
-fn those_that_never_responded_yield_oldest_first() {
-    let mut slots = Slots::new(2, 16);
+fn clients_without_a_response_lose_their_slots_oldest_first() {
+    let mut slots = TransferSlots::new(2, 16);
     let [first, second, third] = [1, 2, 3].map(|network| stranger(network, 1, 1));
     assert_eq!(take(&mut slots, first).1, None);
     assert_eq!(take(&mut slots, second).1, None);
@@ -37,8 +37,8 @@ fn those_that_never_responded_yield_oldest_first() {
 }
 
 #[test]
-fn the_network_with_the_most_that_never_responded_yields_first() {
-    let mut slots = Slots::new(4, 16);
+fn the_network_with_most_clients_without_a_response_loses_a_slot_first() {
+    let mut slots = TransferSlots::new(4, 16);
     let honest = stranger(1, 1, 1);
     take(&mut slots, honest);
     for host in 1..=3 {
@@ -51,12 +51,12 @@ fn the_network_with_the_most_that_never_responded_yields_first() {
 }
 
 #[test]
-fn a_client_that_responded_keeps_its_slot_before_strangers() {
-    let mut slots = Slots::new(1, 16);
+fn a_client_that_responded_does_not_lose_its_slot_to_strangers() {
+    let mut slots = TransferSlots::new(1, 16);
     let (slot, _) = take(&mut slots, stranger(1, 1, 1));
     slots.answered(slot, stranger(1, 1, 1));
     assert_eq!(slots.take(stranger(2, 1, 1)), None);
-    // A machine of the site goes before it.
+    // A machine of the site takes precedence.
     let (own, displaced) = take(&mut slots, machine(51, 1));
     assert_eq!(displaced, Some(stranger(1, 1, 1)));
     slots.answered(own, machine(51, 1));
@@ -67,13 +67,13 @@ fn a_client_that_responded_keeps_its_slot_before_strangers() {
 }
 
 #[test]
-fn a_machine_of_the_site_gets_a_slot_whatever_others_forge() {
+fn a_machine_of_the_site_gets_a_slot_despite_forged_requests() {
     for forged in [
         |number: u8| stranger(number, 1, 1),
         |number: u8| machine(number, 1),
         |number: u8| machine(51, u16::from(number) + 2),
     ] {
-        let mut slots = Slots::new(8, 4);
+        let mut slots = TransferSlots::new(8, 4);
         for number in 0..100 {
             slots.take(forged(number));
         }
@@ -88,8 +88,8 @@ fn a_machine_of_the_site_gets_a_slot_whatever_others_forge() {
 }
 
 #[test]
-fn a_machine_that_holds_many_slots_gives_one_to_a_machine_without() {
-    let mut slots = Slots::new(4, 16);
+fn a_machine_with_many_slots_loses_one_to_a_machine_without_a_slot() {
+    let mut slots = TransferSlots::new(4, 16);
     for port in 1..=4 {
         let (slot, _) = take(&mut slots, machine(51, port));
         slots.answered(slot, machine(51, port));
@@ -99,17 +99,17 @@ fn a_machine_that_holds_many_slots_gives_one_to_a_machine_without() {
 }
 
 #[test]
-fn an_address_has_its_share_and_loopback_all() {
-    let mut slots = Slots::new(100, 2);
+fn an_address_has_a_limit_and_loopback_has_none() {
+    let mut slots = TransferSlots::new(100, 2);
     let (first, _) = take(&mut slots, stranger(1, 1, 1));
     take(&mut slots, stranger(1, 1, 2));
-    // Its own oldest without a response yields, nobody else.
+    // Only its own oldest slot without a response is displaced.
     assert_eq!(
         take(&mut slots, stranger(1, 1, 3)).1,
         Some(stranger(1, 1, 1))
     );
     assert!(!slots.holds(first));
-    let mut slots = Slots::new(100, 2);
+    let mut slots = TransferSlots::new(100, 2);
     for port in 1..=2 {
         let (slot, _) = take(&mut slots, machine(51, port));
         slots.answered(slot, machine(51, port));
@@ -119,7 +119,7 @@ fn an_address_has_its_share_and_loopback_all() {
         let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         assert!(
             slots
-                .take(Claim {
+                .take(SlotClaim {
                     peer,
                     ..stranger(0, 0, 0)
                 })
@@ -130,7 +130,7 @@ fn an_address_has_its_share_and_loopback_all() {
 
 #[test]
 fn a_response_that_crosses_the_loss_of_the_slot_keeps_it() {
-    let mut slots = Slots::new(1, 16);
+    let mut slots = TransferSlots::new(1, 16);
     let (slot, _) = take(&mut slots, machine(51, 1));
     take(&mut slots, machine(52, 1));
     assert!(!slots.holds(slot));
@@ -141,12 +141,12 @@ fn a_response_that_crosses_the_loss_of_the_slot_keeps_it() {
 }
 
 proptest! {
-    /// Whatever happens, the bounds hold, and everything is forgotten at the end.
+    /// In any order of events, the limits hold, and the table is empty at the end.
     #[test]
     fn slots_are_bounded_and_given_back(
         steps in prop::collection::vec((0..3u8, 0..6u8, 0..4u16, any::<bool>()), 0..200),
     ) {
-        let mut slots = Slots::new(5, 2);
+        let mut slots = TransferSlots::new(5, 2);
         let mut taken = Vec::new();
         for (step, host, port, known) in steps {
             let claim = if known { machine(host, port) } else { stranger(host, 1, port) };

@@ -1,8 +1,8 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::respond::tftp::{Slots, admit};
-use crate::serve::tftp::Content;
+use crate::respond::tftp::{TransferSlots, admit};
+use crate::serve::tftp::TftpContent;
 use crate::wire::tftp::{Direction, Mode};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -13,12 +13,12 @@ fn peer(port: u16) -> SocketAddrV4 {
 
 /// A request; ports from 100 on are those of known machines.
 fn admitted_request(name: &str, port: u16) -> PendingTransfer {
-    let claim = Claim {
+    let claim = SlotClaim {
         peer: peer(port),
         known: port >= 100,
         owner: 0,
     };
-    let (slot, _) = Slots::new(1, 1).take(claim).expect("a slot");
+    let (slot, _) = TransferSlots::new(1, 1).take(claim).expect("a slot");
     let request = Request {
         direction: Direction::Read,
         name: name.into(),
@@ -50,7 +50,7 @@ impl Waiting {
     }
 
     fn begin(&mut self, name: &'static str, port: u16) -> Option<Duration> {
-        let open = Box::new(|| Ok(Content::Bytes(name.as_bytes().into())));
+        let open = Box::new(|| Ok(TftpContent::Bytes(name.as_bytes().into())));
         let admitted_request = admitted_request(name, port);
         self.openings
             .begin(&self.openers, peer(port), admitted_request, open, SECOND)

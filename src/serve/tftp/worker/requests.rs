@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{RunningTransfer, Worker};
 use crate::respond::tftp::{
-    Action, Allowance, Claim, Limits, Outcome, Refusal, Slot, Transfer, admit, negotiate,
+    Allowance, OutgoingTransfer, SlotClaim, TftpOutcome, TftpRefusal, TransferAction,
+    TransferLimits, TransferSlot, admit, negotiate,
 };
 use crate::serve::tftp::content::ContentReader;
 use crate::serve::tftp::files::Opening;
@@ -23,9 +24,9 @@ impl Worker<'_> {
             let action = if running.request == request {
                 running.transfer.repeat_request(self.epoch.elapsed())
             } else {
-                Action::StartOver
+                TransferAction::StartOver
             };
-            if action != Action::StartOver {
+            if action != TransferAction::StartOver {
                 return self.perform(peer, action);
             }
             let outcome = running.transfer.superseded();
@@ -36,17 +37,17 @@ impl Worker<'_> {
             return;
         }
         if self.openings.get(peer).is_some() {
-            self.finish(peer, Outcome::superseded(true));
+            self.finish(peer, TftpOutcome::superseded(true));
         }
         let name = String::from_utf8_lossy(&request.name).into_owned();
         let route = ReplyRoute::new(peer, datagram.local);
-        let claim = Claim {
+        let claim = SlotClaim {
             peer,
             known: self.shared.files.is_known_machine(*peer.ip()),
             owner: self.number,
         };
         let Some(slot) = self.shared.slots.take(claim) else {
-            return self.report(peer, name, Outcome::Busy);
+            return self.report(peer, name, TftpOutcome::Busy);
         };
         let admitted = match admit(&request) {
             Ok(admitted) => admitted,
@@ -73,7 +74,7 @@ impl Worker<'_> {
                     .begin(openers, peer, admitted_request, open, now)
                 {
                     Some(deadline) => self.timers.push(Reverse((deadline, peer))),
-                    None => self.end_early(peer, slot, name, Outcome::Busy),
+                    None => self.end_early(peer, slot, name, TftpOutcome::Busy),
                 }
             }
         }
@@ -89,7 +90,7 @@ impl Worker<'_> {
                     peer,
                     admitted_request.slot,
                     admitted_request.admitted.name,
-                    Outcome::Busy,
+                    TftpOutcome::Busy,
                 ),
             }
         }
@@ -99,7 +100,7 @@ impl Worker<'_> {
         &mut self,
         peer: SocketAddrV4,
         admitted_request: PendingTransfer,
-        source: Result<ContentReader, Refusal>,
+        source: Result<ContentReader, TftpRefusal>,
     ) {
         match source {
             Ok(source) => self.start(peer, admitted_request, source),
@@ -119,18 +120,24 @@ impl Worker<'_> {
     fn refuse(
         &self,
         peer: SocketAddrV4,
-        slot: Slot,
+        slot: TransferSlot,
         route: &ReplyRoute,
         name: String,
-        refusal: Refusal,
+        refusal: TftpRefusal,
     ) {
-        let Refusal { code, reason } = refusal;
+        let TftpRefusal { code, reason } = refusal;
         self.send_error(route, code, &reason);
-        self.end_early(peer, slot, name, Outcome::Refused { code, reason });
+        self.end_early(peer, slot, name, TftpOutcome::Refused { code, reason });
     }
 
     /// Reports a request that ended without a transfer, and frees its slot.
-    fn end_early(&self, peer: SocketAddrV4, slot: Slot, name: String, outcome: Outcome) {
+    fn end_early(
+        &self,
+        peer: SocketAddrV4,
+        slot: TransferSlot,
+        name: String,
+        outcome: TftpOutcome,
+    ) {
         self.shared.slots.free(slot);
         self.report(peer, name, outcome);
     }
@@ -153,14 +160,14 @@ impl Worker<'_> {
             Ok(socket) => socket,
             Err(error) => {
                 let reason = error.to_string();
-                return self.end_early(peer, slot, admitted.name, Outcome::NoPort { reason });
+                return self.end_early(peer, slot, admitted.name, TftpOutcome::NoPort { reason });
             }
         };
         let limits = self.limits(peer, &request, socket.as_ref());
         let agreement = negotiate(&request, source.size(), limits);
         let allowance = Allowance::new(limits.ports, bytes);
         let now = self.epoch.elapsed();
-        let (transfer, action) = Transfer::start(now, agreement, source.size(), allowance);
+        let (transfer, action) = OutgoingTransfer::start(now, agreement, source.size(), allowance);
         let timer = transfer.deadline();
         self.timers.push(Reverse((timer, peer)));
         self.transfers.insert(
@@ -198,7 +205,12 @@ impl Worker<'_> {
         Ok(Some(socket))
     }
 
-    fn limits(&self, peer: SocketAddrV4, request: &Request, socket: Option<&Socket>) -> Limits {
+    fn limits(
+        &self,
+        peer: SocketAddrV4,
+        request: &Request,
+        socket: Option<&Socket>,
+    ) -> TransferLimits {
         let path = self.shared.files.path_limits(peer);
         let mut mtu = path.mtu.map_or(self.shared.config.mtu, u32::from);
         // Without the option, blocks have 512 bytes anyway.
@@ -207,7 +219,7 @@ impl Worker<'_> {
             mtu = mtu.min(link_mtu(peer, socket).unwrap_or(u32::MAX));
         }
         let ports = self.shared.ports.as_ref().map_or(1, |ports| ports.count());
-        Limits::for_mtu(mtu, path.block_size).with_ports(ports)
+        TransferLimits::for_mtu(mtu, path.block_size).with_ports(ports)
     }
 
     /// Abandons a peer that was silent for too long before its file was opened.
@@ -218,7 +230,7 @@ impl Worker<'_> {
             }
             Some(_) => self.finish(
                 peer,
-                Outcome::TimedOut {
+                TftpOutcome::TimedOut {
                     block: BlockNumber::new(0),
                 },
             ),

@@ -7,10 +7,9 @@ use pxectl::decide::{
     Action, Admission, ArmedHost, Attempt, BootRequest, CallbackClass, CallbackKind, TokenState,
     admit_callback, begin_attempt, decide, report,
 };
-use pxectl::machine::{
-    Architecture, Dialect, EventKind, HostRecord, MacAddress, Secret, SessionId,
-};
-use pxectl::respond::dhcp::{BootFile, DhcpResponder, Ingress};
+use pxectl::loader::Dialect;
+use pxectl::machine::{Architecture, EventKind, HostRecord, MacAddress, Secret, SessionId};
+use pxectl::respond::dhcp::{AssignedBootFile, DhcpResponder, Ingress};
 use pxectl::store::{CallbackUpdate, HostUpdate, Store};
 use pxectl::token::{Capability, Purpose, StoreKey};
 use pxectl::wire::dhcp::{OptionCode, TransactionId};
@@ -391,7 +390,7 @@ fn token(
     let response = responder.respond(inventory, key, ingress, &message, at(wall));
     response.reply.ok()?;
     match response.exchange.boot_file {
-        Some(BootFile::Script { token, .. }) => Some(token),
+        Some(AssignedBootFile::Script { token, .. }) => Some(token),
         _ => None,
     }
 }

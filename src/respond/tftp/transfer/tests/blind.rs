@@ -1,8 +1,8 @@
-//! A sender that names another machine as the sender, and never sees what that machine is sent.
+//! A sender that forges the address of another machine, and never sees the packets that we send there.
 
 use super::*;
 
-/// What a blind sender and its victim have had, in bytes of IP packets.
+/// The bytes of IP packets that a blind sender sent and its victim received.
 struct Blind {
     peer: Timeline,
     ports: u32,
@@ -23,10 +23,10 @@ impl Blind {
             panic!("`{options}` makes no request");
         };
         let size = 1 << 30;
-        let limits = Limits::for_mtu(9000, None).with_ports(ports);
+        let limits = TransferLimits::for_mtu(9000, None).with_ports(ports);
         let agreement = negotiate(&request, size, limits);
         let (now, allowance) = (Duration::ZERO, Allowance::new(ports, bytes.len()));
-        let (transfer, action) = Transfer::start(now, agreement, size, allowance);
+        let (transfer, action) = OutgoingTransfer::start(now, agreement, size, allowance);
         let request = bytes.len() as u64 + HEADERS;
         let peer = Timeline { transfer, now };
         let mut blind = Self {
@@ -40,22 +40,22 @@ impl Blind {
         blind
     }
 
-    fn count(&mut self, action: &Action) {
+    fn count(&mut self, action: &TransferAction) {
         let agreement = self.peer.transfer.agreement();
         self.caused += match action {
-            Action::SendBlocks(blocks) => {
+            TransferAction::SendBlocks(blocks) => {
                 let block = u64::from(agreement.block_size) + 4 + HEADERS;
                 (blocks.end - blocks.start) * block
             }
-            Action::SendOptions => {
+            TransferAction::SendOptions => {
                 let options = agreement.acknowledged.clone();
                 Packet::OptionAcknowledgement(options).to_bytes().len() as u64 + HEADERS
             }
-            Action::Ignore(_) | Action::StartOver | Action::Finish(_) => 0,
+            TransferAction::Ignore(_) | TransferAction::StartOver | TransferAction::Finish(_) => 0,
         };
     }
 
-    /// Sends an ACK to every port of which one is the transfer's.
+    /// Sends an ACK to every port from which the port of the transfer was drawn.
     fn ack(&mut self, block: u64) {
         self.sent += u64::from(self.ports) * (HEADERS + 4);
         let action = self.peer.ack(BlockNumber::of_index(block).number());
@@ -75,13 +75,13 @@ impl Blind {
             peer.now = peer.now.max(peer.transfer.deadline());
             let action = peer.transfer.expire(peer.now);
             self.count(&action);
-            if matches!(action, Action::Finish(_)) {
+            if matches!(action, TransferAction::Finish(_)) {
                 return;
             }
         }
     }
 
-    /// How many bytes the victim got for each that was sent.
+    /// Returns how many bytes the victim received for each byte sent.
     fn ratio(&self) -> f64 {
         (self.caused + ERROR) as f64 / self.sent as f64
     }
@@ -102,7 +102,7 @@ fn a_blind_sender_causes_less_than_thirty_times_what_it_sends() {
         .iter()
         .flat_map(|it| OPTIONS.map(|options| (*it, options)))
     {
-        // As many windows as it cares to acknowledge; the last is repeated until the end.
+        // It acknowledges any number of windows; the last one is repeated until the end.
         for acknowledged in [0, 1, 2, 5, 100] {
             let mut blind = Blind::request(ports, options);
             let window = u64::from(blind.peer.transfer.agreement().window_size);

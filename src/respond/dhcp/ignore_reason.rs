@@ -1,13 +1,12 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::RelayClaim;
 use crate::respond::access::AccessRefusal;
 use crate::wire::dhcp::MessageType;
 
 /// Why a DHCP message gets no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ignored {
+pub enum IgnoreReason {
     /// A server sent the message.
     NotARequest,
     /// The message is BOOTP, not DHCP, or has a type that only servers send.
@@ -61,7 +60,18 @@ pub enum Ignored {
     NothingToBoot(String),
 }
 
-impl fmt::Display for Ignored {
+/// An option that only a relay listed in the inventory may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayClaim {
+    /// The subnet of the client, RFC 3527.
+    LinkSelection,
+    /// The subnet to choose an address from, RFC 3011.
+    SubnetSelection,
+    /// The address by which the client knows the server, RFC 5107.
+    ServerOverride,
+}
+
+impl fmt::Display for IgnoreReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotARequest => f.write_str("the message is from a server"),
@@ -69,8 +79,8 @@ impl fmt::Display for Ignored {
                 f.write_str("the message is BOOTP, without a DHCP message type")
             }
             Self::MessageType(Some(other)) => write!(f, "clients do not send {other:?}"),
-            Self::HardwareAddress(seen) => {
-                write!(f, "`chaddr` is `{seen}`, not a unicast Ethernet address")
+            Self::HardwareAddress(address) => {
+                write!(f, "`chaddr` is `{address}`, not a unicast Ethernet address")
             }
             Self::NoNetwork(None) => {
                 f.write_str("the request did not come from a network in the inventory")
@@ -130,5 +140,15 @@ impl fmt::Display for Ignored {
             ),
             Self::NothingToBoot(why) | Self::Filtered(why) => f.write_str(why),
         }
+    }
+}
+
+impl fmt::Display for RelayClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LinkSelection => "link selection (82.5)",
+            Self::SubnetSelection => "subnet selection (118)",
+            Self::ServerOverride => "a server identifier override (82.11)",
+        })
     }
 }

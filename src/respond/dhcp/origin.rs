@@ -1,0 +1,82 @@
+use std::net::Ipv4Addr;
+
+use super::filter;
+use super::ignore_reason::IgnoreReason;
+use super::link::{Ingress, link};
+use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic};
+use crate::machine::MacAddress;
+use crate::wire::dhcp::{DhcpMessage, Operation};
+
+/// The sender of a request, and the network that the request is for.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestOrigin<'a> {
+    /// The client's Ethernet address; where `chaddr` holds a GUID, that of the host's boot interface.
+    pub mac: MacAddress,
+    /// The host and interface with this Ethernet address, on any network.
+    pub known: Option<(&'a Host, &'a Nic)>,
+    /// The client's network.
+    pub network: &'a Network,
+    /// The address by which the client knows this server.
+    pub server: Ipv4Addr,
+}
+
+impl<'a> RequestOrigin<'a> {
+    /// Determines the Ethernet address and the network of a message whose sender is `known`, as
+    /// [`known_sender`] finds it.
+    ///
+    /// # Errors
+    /// Fails when the message must not be answered.
+    pub fn find(
+        inventory: &'a Inventory,
+        ingress: Ingress<'_>,
+        message: &DhcpMessage,
+        known: Option<(&'a Host, &'a Nic)>,
+    ) -> Result<Self, IgnoreReason> {
+        if message.operation != Operation::Request {
+            return Err(IgnoreReason::NotARequest);
+        }
+        let mac = mac_of(message, known)
+            .filter(|mac| mac.is_unicast())
+            .ok_or_else(|| IgnoreReason::HardwareAddress(message.hardware_address.to_string()))?;
+        let link = link(&inventory.site, ingress, message)?;
+        let network = link.network;
+        for filter in [&inventory.site.filter, &network.filter] {
+            if let Some(why) = filter::refuses(filter, mac, &message.options) {
+                return Err(IgnoreReason::Filtered(why));
+            }
+        }
+        // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy
+        // gets its requests on port 4011, where no relay listens.
+        let server = link
+            .server_override
+            .filter(|_| network.mode == DhcpMode::Authoritative)
+            .unwrap_or(ingress.address);
+        Ok(Self {
+            mac,
+            known,
+            network,
+            server,
+        })
+    }
+}
+
+/// Finds the host and interface that sent a message. If firmware put the machine's GUID into `chaddr`,
+/// the interface is the boot NIC.
+pub fn known_sender<'a>(
+    inventory: &'a Inventory,
+    message: &DhcpMessage,
+) -> Option<(&'a Host, &'a Nic)> {
+    let host = inventory.host_by_hardware(message.hardware_address)?;
+    let nic = match message.hardware_address.mac() {
+        Some(mac) => host.nic(mac),
+        None => host.nics.iter().find(|nic| nic.boot),
+    };
+    Some((host, nic?))
+}
+
+/// Returns the Ethernet address of the sender: that of its known interface, else that in `chaddr`.
+pub fn mac_of(message: &DhcpMessage, known: Option<(&Host, &Nic)>) -> Option<MacAddress> {
+    known
+        .map(|(_, nic)| nic.mac)
+        .or_else(|| message.hardware_address.mac())
+}
